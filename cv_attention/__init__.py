@@ -1,0 +1,48 @@
+"""Attention for computer vision: insert blocks into CNNs, train with them, look at their maps.
+
+    import cv_attention as cva
+
+    print(cva.plan(model, "cbam", at="residual"))           # a table; nothing changed
+    cva.insert(model, "cbam", at="residual", init="identity")
+    with cva.record(model) as maps:                         # {module name: attention map}
+        model(images)
+    heat = cva.saliency.grad_cam(model, images)             # (B, 1, H, W)
+    cva.remove(model)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from cv_attention import backbones, blocks, data, maps, report, saliency, training
+    from cv_attention.backbones import insert, plan, remove
+    from cv_attention.maps import record, to_heatmap
+
+# Where each public name lives. Nothing of it, nor torch, is imported before it is used.
+_MODULES = ("backbones", "blocks", "data", "maps", "report", "saliency", "training")
+_NAMES = {
+    "plan": "backbones",
+    "insert": "backbones",
+    "remove": "backbones",
+    "record": "maps",
+    "to_heatmap": "maps",
+}
+
+__all__ = [
+    "backbones", "blocks", "data", "insert", "maps", "plan", "record", "remove", "report", "saliency",
+    "to_heatmap", "training",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    if name in _NAMES:
+        return getattr(import_module(f"{__name__}.{_NAMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES, *_NAMES})

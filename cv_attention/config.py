@@ -1,0 +1,212 @@
+"""The configuration of an experiment: one tree of typed dataclasses.
+
+A YAML file, dotted options on the command line, a run's ``config.yaml`` and a checkpoint all hold this same tree.
+Nothing here imports torch, so that ``--help`` and a mistyped key answer at once.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+# One step of an albumentations pipeline: a class name, or a class name with its arguments.
+#   - HorizontalFlip
+#   - RandomCrop: {height: 32, width: 32, pad_if_needed: true}
+Transform = str | dict[str, dict[str, Any]]
+
+# A block of the catalogue by name, the same with options ({name: cbam, reduction: 8}), or any importable class
+# ({class_path: my_block.MyBlock, init_args: {...}}); null inserts none.
+BlockSpec = str | dict[str, Any] | None
+
+
+@dataclass
+class Subset:
+    """Which part of the training split is used; the choice depends on nothing but these values.
+
+    Attributes:
+        classes: Keep these classes, by name, in the order of the data set.
+        num_classes: Keep this many classes, evenly spread over the sorted class names.
+        per_class: Keep at most this many training images of each class.
+        fraction: Keep this share of each class's training images, in (0, 1].
+    """
+
+    classes: list[str] | None = None
+    num_classes: int | None = None
+    per_class: int | None = None
+    fraction: float | None = None
+
+
+@dataclass
+class Digits:
+    """The cluttered digits that are drawn when ``data.name`` is ``cluttered_digits``.
+
+    Attributes:
+        train: Number of training images.
+        val: Number of validation images.
+        test: Number of test images.
+        canvas: Side of the square image in pixels.
+        digit: Side of the pasted digit in pixels.
+        clutter: Number of fragments of other digits on each image.
+        seed: Seed of the drawing; the same seed draws the same images.
+    """
+
+    train: int = 10_000
+    val: int = 1_000
+    test: int = 2_000
+    canvas: int = 64
+    digit: int = 24
+    clutter: int = 8
+    seed: int = 0
+
+
+@dataclass
+class Data:
+    """The images.
+
+    Attributes:
+        name: Data set: ``folder`` reads ``root/{train,val,test}/<class>/<image>``.
+        root: Folder of the data set, or where CIFAR is downloaded to.
+        batch_size: Images in one optimizer step over all devices (before gradient accumulation).
+        workers: Processes that load images; 0 loads in the main process, which is fastest for small images.
+        val_fraction: Share of the training split held out for validation where the data set brings no split of its own.
+        seed: Seed of the held-out split and of the shuffling.
+        train_transforms: albumentations steps on training images, in order.
+        eval_transforms: albumentations steps on validation and test images, in order.
+        subset: Part of the data set.
+        digits: Settings of the cluttered digits.
+    """
+
+    name: Literal["cluttered_digits", "cifar10", "cifar100", "folder"] = "cluttered_digits"
+    root: str = "data"
+    batch_size: int = 128
+    workers: int = 0
+    val_fraction: float = 0.1
+    seed: int = 0
+    train_transforms: list[Transform] = field(default_factory=list)
+    eval_transforms: list[Transform] = field(default_factory=list)
+    subset: Subset = field(default_factory=Subset)
+    digits: Digits = field(default_factory=Digits)
+
+
+@dataclass
+class Model:
+    """The network and the attention inserted into it.
+
+    Attributes:
+        backbone: One of our CIFAR ResNets (``resnet20``, ``resnet18_cifar``, ...), any timm or torchvision CNN.
+        options: Further arguments of the backbone's constructor.
+        pretrained: Load the library's pretrained weights.
+        block: Attention block: a name, ``{name: ..., <options>}``, ``{class_path: ..., init_args: ...}`` or null.
+        at: Where it goes: a position (``residual``, ``stage``) or a glob over module names.
+        init: ``plain``, or ``identity`` to leave the network's output as it was at the start.
+        channels_last: Keep images and weights in channels_last memory order, which most CPUs and GPUs run faster.
+    """
+
+    backbone: str = "resnet20"
+    options: dict[str, Any] = field(default_factory=dict)
+    pretrained: bool = False
+    block: BlockSpec = None
+    at: str | list[str] = "residual"
+    init: Literal["plain", "identity"] = "plain"
+    channels_last: bool = True
+
+
+@dataclass
+class Optimizer:
+    """The optimizer and its learning-rate schedule, by the names of timm or torch.
+
+    Attributes:
+        name: timm's (``sgd`` is with Nesterov momentum) or torch's name (``SGD``, ``AdamW``).
+        lr: Peak learning rate.
+        weight_decay: Weight decay, left off norms and biases.
+        options: Further arguments of the optimizer, such as ``{momentum: 0.9}``.
+        schedule: timm's (``cosine``, ``step``, ...) or torch's name (``OneCycleLR``, ...), stepped every step;
+            null keeps the rate constant.
+        warmup_epochs: Epochs of linear warm-up of a timm schedule; fractions count.
+        schedule_options: Further arguments of the schedule.
+        label_smoothing: Share of the target spread over all classes, in [0, 1).
+    """
+
+    name: str = "sgd"
+    lr: float = 0.1
+    weight_decay: float = 5e-4
+    options: dict[str, Any] = field(default_factory=dict)
+    schedule: str | None = "cosine"
+    warmup_epochs: float = 0.0
+    schedule_options: dict[str, Any] = field(default_factory=dict)
+    label_smoothing: float = 0.0
+
+
+@dataclass
+class Trainer:
+    """What goes to Lightning's Trainer.
+
+    Attributes:
+        max_epochs: Passes over the training split.
+        accelerator: ``auto``, ``cpu``, ``gpu``, ...
+        devices: Number of devices, or ``auto``.
+        num_nodes: Number of machines.
+        strategy: ``auto``, ``ddp``, ``ddp_fork``, ``fsdp``, ...
+        precision: ``32-true``, ``bf16-mixed``, ``16-mixed``, ...
+        accumulate_grad_batches: Batches of one optimizer step.
+        gradient_clip_val: Largest norm of the gradient; null does not clip.
+        deterministic: Refuse operations that are not deterministic.
+        extra: Any further argument of ``lightning.Trainer``, by its name.
+    """
+
+    max_epochs: int = 10
+    accelerator: str = "auto"
+    devices: int | str = "auto"
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+    accumulate_grad_batches: int = 1
+    gradient_clip_val: float | None = None
+    deterministic: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Log:
+    """What a run leaves behind.
+
+    Attributes:
+        root: Folder that holds the run directories.
+        name: Name of the run directory; null makes one from data, backbone, block and seed.
+        every_n_steps: Steps between two logged training losses.
+        wandb: ``offline`` writes files to upload later, ``online`` uploads, ``disabled`` does neither.
+        project: Project name in wandb.
+        maps_every: Epochs between two recordings of the probe images' maps; 0 records none.
+        probes: Number of probe images, spread over the classes of the validation split.
+    """
+
+    root: str = "runs"
+    name: str | None = None
+    every_n_steps: int = 50
+    wandb: Literal["offline", "online", "disabled"] = "offline"
+    project: str = "cv_attention"
+    maps_every: int = 1
+    probes: int = 16
+
+
+@dataclass
+class Experiment:
+    """Everything that decides a run's result.
+
+    Attributes:
+        seed: Seed of weights, augmentation and the framework's other random numbers.
+        data: The images.
+        model: The network.
+        optimizer: The optimizer and schedule.
+        trainer: Lightning's Trainer.
+        log: What the run leaves behind.
+    """
+
+    seed: int = 0
+    data: Data = field(default_factory=Data)
+    model: Model = field(default_factory=Model)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    trainer: Trainer = field(default_factory=Trainer)
+    log: Log = field(default_factory=Log)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the tree as plain dicts, lists and scalars."""
+        return asdict(self)
