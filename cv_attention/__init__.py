@@ -1,13 +1,13 @@
 """Attention for computer vision: insert blocks into CNNs, train with them, look at their maps.
 
-    import cv_attention as cva
+import cv_attention as cva
 
-    print(cva.plan(model, "cbam", at="residual"))           # a table; nothing changed
-    cva.insert(model, "cbam", at="residual", init="identity")
-    with cva.record(model) as maps:                         # {module name: attention map}
-        model(images)
-    heat = cva.saliency.grad_cam(model, images)             # (B, 1, H, W)
-    cva.remove(model)
+print(cva.plan(model, "cbam", at="residual"))           # a table; nothing changed
+cva.insert(model, "cbam", at="residual", init="identity")
+with cva.record(model) as maps:                         # {module name: attention map}
+    model(images)
+heat = cva.saliency.grad_cam(model, images)             # (B, 1, H, W)
+cva.remove(model)
 """
 
 from importlib import import_module

@@ -1,0 +1,5 @@
+"""The command line, ``cv-attention <command>``. Torch is imported after the arguments have been parsed."""
+
+from cv_attention.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,47 @@
+"""The table of commands."""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from cv_attention import __version__
+from cv_attention.cli.errors import UserError, nearest
+
+# Each command is a module of this package with run(arguments); only the one that is asked for is imported.
+COMMANDS = {
+    "fit": "train a classifier and test it",
+    "test": "evaluate a run again",
+    "blocks": "list the attention blocks",
+    "plan": "show where a block would go in a network",
+    "saliency": "explain images with a trained network",
+    "report": "build the HTML report of runs",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs ``cv-attention`` with `arguments` (default: the process's) and returns its exit code.
+
+    0: done. 2: a mistake in the arguments, the configuration or a file, told in one line on standard error.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    command = arguments[0] if arguments else "--help"
+    if command in ("-h", "--help"):
+        print(_usage())
+        return 0
+    if command == "--version":
+        print(f"cv-attention {__version__}")
+        return 0
+    try:
+        if command not in COMMANDS:
+            raise UserError(f"there is no command {command}{nearest(command, COMMANDS)}")
+        run: Callable[[Sequence[str]], None] = import_module(f"cv_attention.cli.{command}").run
+        run(arguments[1:])
+    except UserError as error:
+        print(f"cv-attention: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _usage() -> str:
+    rows = "\n".join(f"  {name:<10}{what}" for name, what in COMMANDS.items())
+    return f"usage: cv-attention COMMAND [options]\n\ncommands:\n{rows}\n\ncv-attention COMMAND --help says more."

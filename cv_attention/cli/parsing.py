@@ -1,0 +1,82 @@
+"""From YAML files and dotted options to an `Experiment`, with mistakes explained."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace
+
+from cv_attention.cli.errors import UserError, nearest, one_line
+from cv_attention.config import Experiment
+
+
+def experiment_parser(prog: str) -> ArgumentParser:
+    """Returns a parser of ``--config FILE`` and every field of `Experiment` as a dotted option."""
+    parser = ArgumentParser(prog=prog, exit_on_error=False)
+    parser.add_argument("--config", action="config", help="A YAML file; options after it change its values.")
+    parser.add_class_arguments(Experiment, nested_key=None)
+    return parser
+
+
+def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
+    """Parses `arguments`.
+
+    Raises:
+        UserError: with the mistake and what would be right, in one line.
+    """
+    try:
+        return parser.parse_args(list(arguments))
+    except argparse.ArgumentError as error:
+        raise UserError(_explain(one_line(error), parser)) from error
+
+
+def to_experiment(parser: ArgumentParser, namespace: Namespace) -> Experiment:
+    """Builds the typed tree from what `parser` returned."""
+    values = parser.instantiate_classes(namespace)
+    return Experiment(**{field.name: values[field.name] for field in fields(Experiment)})
+
+
+def read_experiment(path: Path) -> Experiment:
+    """Reads the resolved configuration of a run.
+
+    Raises:
+        UserError: if the file is missing or holds something that is no configuration.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; a run directory holds a config.yaml")
+    parser = experiment_parser("config")
+    return to_experiment(parser, parse(parser, ["--config", str(path)]))
+
+
+# jsonargparse's message -> what it means to the person who reads it; the first group is the wrong key, if any.
+_WRONG_KEYS = (
+    r"unrecognized arguments: --([\w.]+)",
+    r"Option '([\w.]+)' is not accepted",
+    r"Group '([\w.]+)' does not accept option '([\w.]+)'",
+)
+_REWORDED = (
+    (r'^Parser key "([\w.]+)":? *', r"\1: "),
+    (r"Expected a typing\.Literal\[(.*?)\]", r"expected one of \1"),
+    (r"Expected a <class '(\w+)'>", r"expected \1"),
+    (
+        r"Does not validate against any of the Union subtypes Subtypes: \[(.*?)\] Errors:.*Given value: (.*)$",
+        r"expected one of \1, got \2",
+    ),
+    (r"<class '(\w+)'>", r"\1"),
+    (r"\bNoneType\b", "null"),
+    (r"^Problems parsing config:", "the configuration is not valid YAML:"),
+)
+
+
+def _explain(message: str, parser: ArgumentParser) -> str:
+    """Words jsonargparse's message for a newcomer and adds the nearest right name."""
+    for pattern in _WRONG_KEYS:
+        if match := re.search(pattern, message):
+            known = {string.removeprefix("--") for action in parser._actions for string in action.option_strings}
+            wrong = ".".join(match.groups())
+            return f"there is no option {wrong}{nearest(wrong, known)}"
+    for pattern, words in _REWORDED:
+        message = re.sub(pattern, words, message)
+    return message

@@ -1,0 +1,24 @@
+"""``cv-attention report``: build the HTML report of runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+
+from cv_attention.cli.errors import UserError, one_line
+from cv_attention.cli.parsing import parse
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Writes the report and prints its path."""
+    parser = ArgumentParser(prog="cv-attention report", exit_on_error=False)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="Run directories.")
+    parser.add_argument("-o", "--out", help="Folder of the report; default: report/ in the first run directory.")
+    options = parse(parser, arguments)
+    from cv_attention import report
+
+    try:
+        index = report.build([Path(run) for run in options.runs], Path(options.out) if options.out else None)
+    except (ValueError, OSError) as error:
+        raise UserError(one_line(error)) from error
+    print(index)

@@ -1,0 +1,25 @@
+"""Rows of values as an aligned table, for the terminal or in Markdown."""
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, markdown: bool = False) -> str:
+    """Lays out `rows` below `header`; numbers stand to the right, with commas at the thousands."""
+    texts = [list(header), *([_text(value) for value in row] for row in rows)]
+    widths = [max(len(row[i]) for row in texts) for i in range(len(header))]
+    right = [all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(header))]
+    lines = [
+        [text.rjust(width) if r else text.ljust(width) for text, width, r in zip(row, widths, right, strict=True)]
+        for row in texts
+    ]
+    if markdown:
+        rule = ["-" * (width - 1) + ":" if r else "-" * width for width, r in zip(widths, right, strict=True)]
+        return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
+    return "\n".join("  ".join(line).rstrip() for line in lines)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, int) and value >= 10_000:
+        return f"{value:,}"
+    return str(value)

@@ -1,0 +1,36 @@
+"""Does a map point at the object? The pointing game (Zhang et al., ECCV 2016, https://arxiv.org/abs/1608.00507)."""
+
+import torch
+from torch import Tensor
+
+
+def pointing_game(heat: Tensor, boxes: Tensor, tolerance: float = 0.0) -> Tensor:
+    """Tells for each map whether its maximum lies in the object's box; the hit rate is the mean.
+
+    A map without a single maximum (a constant one, say) points at the mean position of its maxima.
+
+    Args:
+        heat: Maps (B, 1, H, W).
+        boxes: Boxes (B, 4) as x0, y0, x1, y1 in pixels; x1 and y1 are outside the box.
+        tolerance: Pixels by which a maximum may miss the box; the paper takes 15 at 224.
+
+    Returns:
+        bool (B,).
+
+    Raises:
+        ValueError: if shapes do not fit, or a box is empty: nothing can be said about it.
+    """
+    if heat.ndim != 4 or heat.shape[1] != 1 or boxes.shape != (len(heat), 4):
+        raise ValueError(f"expected maps (B, 1, H, W) and boxes (B, 4), got {(*heat.shape,)} and {(*boxes.shape,)}")
+    x0, y0, x1, y1 = boxes.to(heat.device).unbind(1)
+    if bool(((x1 <= x0) | (y1 <= y0)).any()):
+        empty = int(((x1 <= x0) | (y1 <= y0)).nonzero()[0])
+        raise ValueError(f"box {empty} is empty: {boxes[empty].tolist()}")
+    peaks = (heat == heat.amax((2, 3), keepdim=True)).squeeze(1).double()
+    weights = peaks / peaks.sum((1, 2), keepdim=True)
+    # a pixel's position is its middle
+    rows = torch.arange(heat.shape[2], device=heat.device, dtype=torch.double) + 0.5
+    columns = torch.arange(heat.shape[3], device=heat.device, dtype=torch.double) + 0.5
+    y, x = (weights.sum(2) * rows).sum(1), (weights.sum(1) * columns).sum(1)
+    inside_x = (x >= x0 - tolerance) & (x <= x1 + tolerance)
+    return inside_x & (y >= y0 - tolerance) & (y <= y1 + tolerance)

@@ -1,0 +1,121 @@
+"""The one LightningModule: a network, its loss, its metrics and its optimizer."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
+
+from cv_attention.config import Experiment
+from cv_attention.training.network import build_network
+from cv_attention.training.optimization import create_optimizer, create_schedule
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a network must know of its data set.
+
+    Attributes:
+        class_names: Name of each class, in the order of the logits.
+        mean: Mean of each colour channel, for pixels in [0, 1].
+        std: Standard deviation of each colour channel.
+        image_size: Height and width of the images in pixels.
+    """
+
+    class_names: tuple[str, ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    image_size: tuple[int, int]
+
+
+class Classifier(lightning.LightningModule):
+    """Classifies uint8 images, (B, 3, H, W) -> logits (B, classes).
+
+    Args:
+        experiment: The configuration.
+        facts: What the data set is like; kept in the checkpoint, so that nothing else is needed to use it.
+
+    Raises:
+        ValueError: if the network, the block, the optimizer or one of their options is unknown.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, experiment: Experiment, facts: DataFacts) -> None:
+        super().__init__()
+        self.experiment, self.facts = experiment, facts
+        classes = len(facts.class_names)
+        self.network, self.plan = build_network(experiment.model, classes, facts.image_size)
+        self.memory_format = torch.channels_last if experiment.model.channels_last else torch.contiguous_format
+        self.network.to(memory_format=self.memory_format)
+        self.register_buffer("mean", 255 * torch.tensor(facts.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(facts.std).view(3, 1, 1), persistent=False)
+        self.loss = nn.CrossEntropyLoss(label_smoothing=experiment.optimizer.label_smoothing)
+        accuracies = {"accuracy": MulticlassAccuracy(classes, average="micro")}
+        if classes > 5:
+            accuracies["accuracy_top5"] = MulticlassAccuracy(classes, average="micro", top_k=5)
+        metrics = MetricCollection({**accuracies, "loss": MeanMetric()})
+        self.metrics = nn.ModuleDict({split: metrics.clone(prefix=f"{split}_") for split in ("val", "test")})
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Turns uint8 images (B, 3, H, W) into what the network takes."""
+        return ((images - self.mean) / self.std).contiguous(memory_format=self.memory_format)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns the logits (B, classes) of uint8 images (B, 3, H, W)."""
+        return self.network(self.normalise(images))
+
+    def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
+        """Returns the loss; logs it every ``log_every_n_steps``, since each log waits for the device."""
+        loss = self.loss(self(batch["image"]), batch["label"])
+        if (step + 1) % self.experiment.log.every_n_steps == 0 or step == 0:
+            self.log("train_loss", loss.detach(), prog_bar=True)
+        return loss
+
+    def _evaluate(self, split: str, batch: dict[str, Tensor]) -> None:
+        logits, labels = self(batch["image"]).float(), batch["label"]
+        metrics: Any = self.metrics[split]
+        for name, metric in metrics.items(keep_base=True):
+            if name == "loss":
+                metric.update(self.loss(logits, labels), weight=len(labels))
+            else:
+                metric.update(logits, labels)
+        self.log_dict(metrics, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(labels))
+
+    def validation_step(self, batch: dict[str, Tensor], step: int) -> None:
+        """Counts one batch of the validation split."""
+        self._evaluate("val", batch)
+
+    def test_step(self, batch: dict[str, Tensor], step: int) -> None:
+        """Counts one batch of the test split."""
+        self._evaluate("test", batch)
+
+    def configure_optimizers(self) -> Any:
+        """Creates optimizer and schedule from the configuration."""
+        config, trainer = self.experiment.optimizer, self.experiment.trainer
+        optimizer = create_optimizer(config, self.network)
+        schedule = create_schedule(config, optimizer, trainer.max_epochs, self._steps_per_epoch())
+        if schedule is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _steps_per_epoch(self) -> int:
+        """Counts optimizer steps without `estimated_stepping_batches`, which spoils a resumed loader's state."""
+        batches = len(self.trainer.datamodule.train_dataloader())  # pyright: ignore[reportAttributeAccessIssue]
+        return -(-batches // self.experiment.trainer.accumulate_grad_batches)
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Steps timm's schedules, which count updates, and torch's, which count calls."""
+        if hasattr(scheduler, "step_update"):
+            scheduler.step_update(self.global_step)
+        else:
+            scheduler.step()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the resolved configuration and the data set's facts, plain values only."""
+        checkpoint["experiment"] = self.experiment.to_dict()
+        checkpoint["facts"] = asdict(self.facts)

@@ -1,0 +1,85 @@
+"""Judging a trained network on the test split: its classes, and where its saliency points."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+
+from cv_attention import data
+from cv_attention.saliency import grad_cam
+from cv_attention.saliency.pointing import pointing_game
+from cv_attention.training import run as runs
+from cv_attention.training.classifier import Classifier, DataFacts
+
+
+def evaluate(checkpoint: Path, root: str | None = None) -> dict[str, float]:
+    """Evaluates a checkpoint on the test split of its data set.
+
+    Args:
+        checkpoint: A checkpoint file.
+        root: Where the data set lies now, if not where it lay in training.
+
+    Returns:
+        The metrics, such as ``{"accuracy": 0.97, "loss": 0.11}``; with boxes also where Grad-CAM points.
+
+    Raises:
+        ValueError: if the data set's classes are not those that the network knows.
+        FileNotFoundError: if the data set is missing.
+    """
+    classifier = runs.load(checkpoint)
+    experiment = classifier.experiment
+    experiment.data.root = root or experiment.data.root
+    datamodule = data.create(experiment.data, seed=experiment.seed)
+    datamodule.prepare_data()
+    datamodule.setup()
+    names = tuple(datamodule.class_names)
+    if names != classifier.facts.class_names:
+        known = ", ".join(classifier.facts.class_names)
+        raise ValueError(f"{experiment.data.root} has the classes {', '.join(names)}; {checkpoint} knows {known}")
+    trainer = lightning.Trainer(
+        accelerator=experiment.trainer.accelerator,
+        devices=1,
+        precision=experiment.trainer.precision,  # pyright: ignore[reportArgumentType]
+        logger=False,
+        enable_checkpointing=False,
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+    )
+    [metrics] = trainer.test(classifier, datamodule=datamodule, verbose=False)
+    return {
+        **{name.removeprefix("test_"): value for name, value in metrics.items()},
+        **point(classifier, datamodule),
+    }
+
+
+def point(classifier: Classifier, datamodule: Any) -> dict[str, float]:
+    """Counts how often the maximum of Grad-CAM for the true class lies in the true box, on the test split.
+
+    Returns:
+        ``{"pointing": share of hits, "pointing_chance": share of hits of a random point}``, or nothing for a data set
+        without boxes.
+    """
+    hits, chance = [], []
+    for batch in datamodule.test_dataloader():
+        if "box" not in batch:
+            return {}
+        images, boxes = batch["image"], batch["box"]
+        heat = grad_cam(classifier.network, classifier.normalise(images), targets=batch["label"])
+        hits.append(pointing_game(heat, boxes))
+        area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        chance.append(area / (images.shape[-1] * images.shape[-2]))
+    return {
+        "pointing": torch.cat(hits).double().mean().item(),
+        "pointing_chance": torch.cat(chance).mean().item(),
+    }
+
+
+def facts_of(datamodule: Any) -> DataFacts:
+    """Gathers what a network must know of its data set, once the data module is set up."""
+    return DataFacts(
+        class_names=tuple(datamodule.class_names),
+        mean=tuple(datamodule.mean),
+        std=tuple(datamodule.std),
+        image_size=tuple(datamodule.image_size),
+    )

@@ -1,0 +1,27 @@
+"""From the configuration's `Model` to a network with its attention inserted."""
+
+from torch import nn
+
+from cv_attention import backbones
+from cv_attention.config import Model
+
+
+def build_network(model: Model, num_classes: int, image_size: tuple[int, int]) -> tuple[nn.Module, str | None]:
+    """Builds the backbone and inserts the block.
+
+    Args:
+        model: The network's part of the configuration.
+        num_classes: Width of the output.
+        image_size: Height and width of the images in pixels.
+
+    Returns:
+        The network, (B, 3, H, W) -> (B, num_classes), and the table of the insertion, or None without a block.
+
+    Raises:
+        ValueError: if the backbone, the block, one of their options, or the site is unknown.
+    """
+    network = backbones.build(model.backbone, num_classes=num_classes, pretrained=model.pretrained, **model.options)
+    if model.block is None:
+        return network, None
+    plan = backbones.insert(network, model.block, model.at, init=model.init, input_size=image_size)
+    return network, str(plan)

@@ -1,0 +1,150 @@
+"""Records, every few epochs, what the network attends to on the same few images."""
+
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import WandbLogger
+from PIL import Image
+from torch import Tensor
+
+from cv_attention.blocks import AttentionMap
+from cv_attention.maps import record, to_heatmap
+from cv_attention.report.overlay import overlay
+from cv_attention.saliency import grad_cam
+from cv_attention.training.classifier import Classifier
+from cv_attention.training.run import write_bytes, write_text
+
+
+class ProbeMaps(Callback):
+    """Writes each block's attention maps and Grad-CAM of the probe images to ``maps/`` and to wandb.
+
+    Args:
+        run: The run directory.
+        every: Epochs between two recordings; the last epoch is always recorded.
+        count: Number of probe images, spread over the classes of the validation split.
+    """
+
+    def __init__(self, run: Path, every: int, count: int) -> None:
+        self.folder, self.every, self.count = run / "maps", every, count
+        self.probes: dict[str, Tensor] = {}
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Chooses the probe images and writes them down, once per run."""
+        assert isinstance(pl_module, Classifier)
+        dataset: Any = trainer.datamodule.val_dataset  # pyright: ignore[reportAttributeAccessIssue]
+        samples = [dataset[index] for index in spread_over_classes(dataset.labels, self.count)]
+        self.probes = {key: torch.stack([torch.as_tensor(s[key]) for s in samples]) for key in samples[0]}
+        if trainer.is_global_zero:
+            self._write_probes(pl_module.facts.class_names)
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Records the maps of this epoch."""
+        assert isinstance(pl_module, Classifier)
+        last = trainer.current_epoch + 1 == trainer.max_epochs
+        due = last or trainer.current_epoch % self.every == 0
+        if trainer.sanity_checking or not trainer.is_global_zero or not due:
+            return
+        images = self.probes["image"].to(pl_module.device)
+        with trainer.precision_plugin.forward_context():
+            columns, logits = probe(pl_module, images)
+        self._write_epoch(trainer, columns, logits)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                panels = self._panels(columns, logits.argmax(1), pl_module.facts.class_names)
+                for title, pictures in panels.items():
+                    logger.log_image(f"maps/{title}", pictures[0], caption=pictures[1])
+
+    def _write_probes(self, class_names: tuple[str, ...]) -> None:
+        rows = []
+        for number, image in enumerate(self.probes["image"]):
+            name = f"images/{number:04d}.png"
+            buffer = io.BytesIO()
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(buffer, "PNG")
+            write_bytes(self.folder / name, buffer.getvalue())
+            box = self.probes["box"][number].tolist() if "box" in self.probes else None
+            rows.append({"image": name, "label": int(self.probes["label"][number]), "box": box})
+        write_text(self.folder / "probes.json", json.dumps({"class_names": class_names, "probes": rows}, indent=1))
+
+    def _write_epoch(self, trainer: lightning.Trainer, columns: Mapping[str, "Column"], logits: Tensor) -> None:
+        stem = self.folder / f"epoch-{trainer.current_epoch:04d}"
+        about = {
+            "epoch": trainer.current_epoch,
+            "step": trainer.global_step,
+            "columns": {key: {"title": c.title, "source": c.source, "kind": c.kind} for key, c in columns.items()},
+            "predictions": logits.argmax(1).tolist(),
+            "probabilities": [[round(p, 6) for p in row] for row in logits.softmax(1).tolist()],
+        }
+        buffer = io.BytesIO()
+        np.savez(buffer, **{key: column.values for key, column in columns.items()})  # pyright: ignore[reportArgumentType]
+        write_bytes(stem.with_suffix(".npz"), buffer.getvalue())
+        write_text(stem.with_suffix(".json"), json.dumps(about))
+
+    def _panels(
+        self, columns: Mapping[str, "Column"], predicted: Tensor, class_names: tuple[str, ...]
+    ) -> dict[str, tuple[list[np.ndarray], list[str]]]:
+        """Renders every heatmap over its image, as pictures with captions."""
+        images = self.probes["image"].permute(0, 2, 3, 1).numpy()
+        captions = [
+            f"{class_names[label]}, predicted {class_names[guess]}"
+            for label, guess in zip(self.probes["label"].tolist(), predicted.tolist(), strict=True)
+        ]
+        return {
+            column.title: ([overlay(i, v) for i, v in zip(images, column.values, strict=True)], captions)
+            for column in columns.values()
+            if column.values.ndim == 3
+        }
+
+
+class Column:
+    """One kind of map of all probe images: (N, h, w) for heatmaps, (N, C) for channel gates."""
+
+    def __init__(self, title: str, source: str, kind: str, values: Tensor) -> None:
+        self.title, self.source, self.kind = title, source, kind
+        self.values = values.float().cpu().numpy().astype(np.float16)
+
+
+def probe(classifier: Classifier, images: Tensor) -> tuple[dict[str, Column], Tensor]:
+    """Computes every block's map and Grad-CAM of the predicted class.
+
+    Args:
+        classifier: The network.
+        images: uint8 (N, 3, H, W) on the network's device.
+
+    Returns:
+        The columns by a short key, and the logits (N, classes), float32 on the CPU.
+    """
+    network, inputs = classifier.network, classifier.normalise(images)
+    columns: list[Column] = []
+    training = network.training
+    network.eval()
+    if any(isinstance(module, AttentionMap) for module in network.modules()):
+        with torch.no_grad(), record(network) as maps:
+            logits = network(inputs)
+        for name, found in maps.items():
+            channel = found.kind in ("channel", "alignment")
+            values = found.values.flatten(1) if channel else to_heatmap(found)[:, 0]
+            columns.append(Column(name, "attention", found.kind, values))
+    else:
+        with torch.no_grad():
+            logits = network(inputs)
+    heat = grad_cam(network, inputs, targets=logits.argmax(1), upsample=False)[:, 0]
+    network.train(training)
+    columns.append(Column("Grad-CAM", "saliency", "grad_cam", heat))
+    return {f"m{number}": column for number, column in enumerate(columns)}, logits.float().cpu()
+
+
+def spread_over_classes(labels: Any, count: int) -> list[int]:
+    """Chooses `count` indices: the first image of every class, then the second of every class, and so on."""
+    order = np.argsort(labels, kind="stable")
+    sorted_labels = np.asarray(labels)[order]
+    starts = np.searchsorted(sorted_labels, sorted_labels)
+    rank = np.arange(len(order)) - starts
+    chosen = order[np.lexsort((sorted_labels, rank))][:count]
+    return sorted(chosen.tolist(), key=lambda index: (labels[index], index))

@@ -1,0 +1,79 @@
+"""Lightning's Trainer from the configuration."""
+
+import difflib
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+
+from cv_attention.config import Experiment, Log
+
+
+def create_trainer(
+    experiment: Experiment, run: Path, part: str, callbacks: Sequence[Callback] = ()
+) -> lightning.Trainer:
+    """Creates the Trainer of a run.
+
+    Args:
+        experiment: The configuration.
+        run: The run directory.
+        part: Which stretch of training this is; its metrics go to ``metrics/<part>``.
+        callbacks: Callbacks beside the checkpoints, the learning rate and the progress bar.
+
+    Raises:
+        ValueError: if ``trainer.extra`` names an argument that Lightning's Trainer does not have.
+    """
+    config = experiment.trainer
+    arguments: dict[str, Any] = {
+        **{name: value for name, value in vars(config).items() if name != "extra"},
+        "default_root_dir": run,
+        "logger": _loggers(experiment.log, run, part),
+        "log_every_n_steps": experiment.log.every_n_steps,
+        "callbacks": [*_checkpoints(run), LearningRateMonitor("step"), RichProgressBar(), *callbacks],
+        "use_distributed_sampler": False,  # the data modules' samplers know the ranks and pad nothing
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+    }
+    _check_extra(config.extra)
+    return lightning.Trainer(**{**arguments, **config.extra})
+
+
+def _checkpoints(run: Path) -> list[Callback]:
+    """The best epoch by validation accuracy, and the last one to resume from; both under stable names."""
+    common: dict[str, Any] = {
+        "dirpath": run / "checkpoints",
+        "enable_version_counter": False,
+        "save_on_train_epoch_end": True,
+    }
+    best = ModelCheckpoint(filename="best", monitor="val_accuracy", mode="max", **common)
+    return [best, ModelCheckpoint(filename="last", **common)]
+
+
+def _loggers(log: Log, run: Path, part: str) -> list[Logger]:
+    loggers: list[Logger] = [CSVLogger(run, name="metrics", version=part, flush_logs_every_n_steps=log.every_n_steps)]
+    if log.wandb != "disabled":
+        import wandb
+
+        loggers.append(
+            WandbLogger(
+                name=run.name,
+                project=log.project,
+                save_dir=run,
+                offline=log.wandb == "offline",
+                settings=wandb.Settings(silent=log.wandb == "offline", console="off"),
+            )
+        )
+    return loggers
+
+
+def _check_extra(extra: dict[str, Any]) -> None:
+    known = set(inspect.signature(lightning.Trainer.__init__).parameters) - {"self"}
+    for name in extra:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise ValueError(f"trainer.extra: lightning.Trainer has no argument {name}{hint}")
