@@ -1,0 +1,91 @@
+"""Mistakes at the keyboard: one line that says what was wrong and what would be right, exit code 2, no traceback."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cv_attention.cli import main
+from cv_attention.cli.errors import nearest
+
+TINY = ["--data.digits.train=20", "--data.digits.val=10", "--data.digits.test=10", "--log.wandb=disabled"]
+
+# arguments -> what the line must contain
+MISTAKES = {
+    "no such command": (["fitt"], ["fitt", "fit"]),
+    "option": (["fit", "--model.blok", "cbam"], ["model.blok", "model.block"]),
+    "section": (["fit", "--modell.block", "cbam"], ["modell.block", "model.block"]),
+    "type": (["fit", "--optimizer.lr", "fast"], ["optimizer.lr", "float", "fast"]),
+    "union": (["fit", "--data.subset.per_class", "few"], ["data.subset.per_class", "int", "null", "few"]),
+    "choice": (["fit", "--data.name", "cifar"], ["data.name", "cifar10", "folder"]),
+    "left over": (["fit", "cbam"], ["cbam"]),
+    "config file": (["fit", "--config", "nowhere.yaml"], ["nowhere.yaml"]),
+    "run to resume": (["fit", "--resume", "runs/nowhere"], ["runs/nowhere"]),
+    "run to test": (["test", "runs/nowhere"], ["runs/nowhere"]),
+    "run to report": (["report", "runs/nowhere"], ["runs/nowhere"]),
+    "block": (["fit", *TINY, "--model.block", "cbm"], ["cbm", "cbam"]),
+    "block option": (["fit", *TINY, "--model.block", "{name: se, reducton: 4}"], ["reducton", "reduction"]),
+    "block class": (["fit", *TINY, "--model.block", "{class_path: nowhere.Block}"], ["nowhere"]),
+    "backbone": (["fit", *TINY, "--model.backbone", "resnt20"], ["resnt20", "resnet20"]),
+    "site": (["fit", *TINY, "--model.block", "se", "--model.at", "layr1"], ["layr1", "layer1"]),
+    "optimizer": (["fit", *TINY, "--optimizer.name", "sdg"], ["sdg", "sgd"]),
+    "schedule": (["fit", *TINY, "--optimizer.schedule", "cosin"], ["cosin", "cosine"]),
+    "trainer argument": (["fit", *TINY, "--trainer.extra", "{limit_trian_batches: 2}"], ["limit_train_batches"]),
+    "transform": (["fit", *TINY, "--data.train_transforms", "[HorizontalFlop]"], ["HorizontalFlip"]),
+    "transform argument": (["fit", *TINY, "--data.train_transforms", "[{HorizontalFlip: {q: 1}}]"], ["q", "p"]),
+    "data root": (["fit", "--data.name", "folder", "--data.root", "nowhere"], ["nowhere"]),
+    "plan": (["plan", "resnet20", "--block", "cbm"], ["cbm", "cbam"]),
+    "shape": (["blocks", "--shape", "64x56"], ["64x56", "64x56x56"]),
+    "catalogue": (["blocks", "cbm"], ["cbm", "cbam"]),
+    "explained checkpoint": (["saliency", "a.png", "--checkpoint", "runs/nowhere", "-o", "out"], ["runs/nowhere"]),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line(arguments, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("cv-attention: error: ")
+    assert printed.err.count("\n") == 1
+    assert all(word in printed.err for word in words)
+    assert list(tmp_path.iterdir()) == []  # nothing half-made is left behind
+
+
+@pytest.mark.parametrize("content", ["data: [1, 2", "modle: {block: se}", "model: {blok: se}", "data: {digits: {trian: 3}}", "3"])
+def test_a_wrong_file_is_one_line(content, tmp_path, capsys):
+    file = tmp_path / "experiment.yaml"
+    file.write_text(content)
+    assert main(["fit", "--config", str(file)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_wrong_key_in_a_file_names_the_right_one(tmp_path, capsys):
+    file = tmp_path / "experiment.yaml"
+    file.write_text("model: {blok: se}")
+    main(["fit", "--config", str(file)])
+    assert "model.blok" in (printed := capsys.readouterr().err)
+    assert "model.block" in printed
+
+
+@pytest.mark.parametrize("arguments", [["fit", "--help"], ["fit", "--model.blok", "se"], ["--help"], ["blocks", "cbm"]])
+def test_help_and_mistakes_answer_without_torch(arguments):
+    code = (
+        "import sys; from cv_attention.cli import main\n"
+        "try: code = main(sys.argv[1:])\n"
+        "except SystemExit as end: code = end.code\n"
+        "print('torch' in sys.modules, file=sys.stderr); sys.exit(code)"
+    )
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
+    assert done.stderr.endswith("False\n"), done.stderr
+    assert done.returncode == (0 if "--help" in arguments else 2)
+    assert time.perf_counter() - start < 10  # 0.4 s on a quiet machine; torch alone takes 3
+
+
+def test_nearest_lists_a_short_catalogue_when_nothing_is_close():
+    assert nearest("zzz", ["se", "cbam"]) == "; there are cbam, se"
+    assert nearest("cbm", ["se", "cbam"]) == "; did you mean cbam?"
+    assert nearest("zzz", [str(number) for number in range(99)]) == ""

@@ -1,0 +1,99 @@
+"""Trainings as real processes: killed and resumed, and divided over two."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def start(*options: str) -> subprocess.Popen:
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(REPOSITORY / "train.py"), *options]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(process: subprocess.Popen) -> str:
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, output
+    return output
+
+
+def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < end, "the process never came so far"
+        time.sleep(0.02)
+
+
+def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    return torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True)["state_dict"]
+
+
+def test_a_killed_run_resumes_and_ends_like_one_that_was_never_killed(tmp_path, tiny_options):
+    options = [
+        *tiny_options, "--model.block=se", "--trainer.max_epochs=6", "--data.train_transforms=[HorizontalFlip]",
+        "--log.wandb=disabled", f"--log.root={tmp_path}",
+    ]  # fmt: skip
+    whole = start(*options, "--log.name=whole")
+    finish(whole)
+
+    killed = start(*options, "--log.name=killed")
+    last, epoch = tmp_path / "killed/checkpoints/last.ckpt", tmp_path / "killed/maps/epoch-0001.json"
+    wait_for(lambda: last.is_file() and epoch.is_file(), killed)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate(timeout=60)
+    reached = torch.load(last, weights_only=True)["epoch"]
+    assert 0 <= reached < 5, "killed too late to show anything"
+
+    finish(start("--resume", str(tmp_path / "killed")))
+    expected, resumed = weights(tmp_path / "whole"), weights(tmp_path / "killed")
+    assert expected.keys() == resumed.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(resumed[name], value, rtol=0, atol=0, msg=name)
+    summaries = [json.loads((tmp_path / run / "summary.json").read_text()) for run in ("whole", "killed")]
+    assert summaries[0]["test"] == summaries[1]["test"]
+    # both parts are in the record and in the report
+    assert sorted(part.name for part in (tmp_path / "killed/metrics").iterdir()) == ["0", "1"]
+    assert len(list((tmp_path / "killed/maps").glob("epoch-*.json"))) == 6
+    assert (tmp_path / "killed/report/index.html").is_file()
+
+
+def test_resuming_says_what_changes(tmp_path, tiny_options, tiny_run, capsys):
+    from cv_attention.cli import main
+
+    assert main(["fit", "--resume", str(tiny_run), "--model.block=se"]) == 2
+    printed = capsys.readouterr().err
+    assert "model.block is now se, it was cbam" in printed
+    assert "resuming cannot change it" in printed
+
+
+@pytest.mark.parametrize("strategy", ["ddp"])
+def test_two_processes_train_and_count_like_one(strategy, tmp_path, tiny_options):
+    """A network without BatchNorm, since each process sees half of every batch; 31 test images do not divide by two."""
+    options = [
+        *tiny_options, "--model.backbone=timm/convnext_atto", "--model.options={}", "--model.block=se",
+        "--model.at=stage", "--data.digits.test=31", "--data.digits.val=21", "--data.digits.train=40",
+        "--optimizer.name=AdamW", "--optimizer.lr=0.001", "--trainer.max_epochs=1", f"--log.root={tmp_path}",
+    ]  # fmt: skip
+    finish(start(*options, "--log.name=one", "--log.wandb=disabled"))
+    finish(start(*options, "--log.name=two", f"--trainer.strategy={strategy}", "--trainer.devices=2"))
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-4, msg=name)
+    first, second = (json.loads((tmp_path / run / "summary.json").read_text()) for run in ("one", "two"))
+    assert second["test"] == pytest.approx(first["test"], rel=1e-3)
+    assert (second["test"]["accuracy"] * 31) == pytest.approx(round(second["test"]["accuracy"] * 31), abs=1e-4)
+    # written once, by one process
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+    assert len(list((tmp_path / "two/maps").glob("epoch-*.npz"))) == 1
+    assert [part.name for part in (tmp_path / "two/metrics").iterdir()] == ["0"]
+    assert len(list((tmp_path / "two/wandb").glob("offline-run-*"))) == 1
