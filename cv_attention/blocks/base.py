@@ -1,5 +1,7 @@
-"""What all blocks share: the named place where a map passes, and the gate that multiplies by it."""
+"""What all blocks share: the named place of a map, the gate that multiplies by it, argument checks."""
 
+from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Literal, get_args
 
 from torch import Tensor, nn
@@ -9,6 +11,10 @@ MapKind = Literal["channel", "spatial", "joint", "pairwise", "alignment"]
 
 class AttentionMap(nn.Module):
     """The place where a block's attention map passes: an identity that hooks can see from outside.
+
+    A block whose fused kernel hides the map asks `observed` and passes the map only when somebody looks. A
+    module that was compiled before the hook came recompiles once, because `observed` is guarded, and again
+    runs its first code when the hook is gone.
 
     Args:
         kind: What the map's axes mean; the last two are always spatial, but for ``alignment``.
@@ -25,8 +31,7 @@ class AttentionMap(nn.Module):
 
     def __init__(self, kind: MapKind) -> None:
         super().__init__()
-        if kind not in get_args(MapKind):
-            raise ValueError(f"kind must be one of {', '.join(get_args(MapKind))}, got {kind!r}")
+        check_choice("kind", kind, get_args(MapKind))
         self.kind = kind
 
     @property
@@ -36,6 +41,10 @@ class AttentionMap(nn.Module):
 
     def forward(self, attention: Tensor) -> Tensor:
         """Returns `attention` as it is."""
+        # torch.compile guards what it reads, but not the hooks themselves: without this branch a hook that is
+        # registered on an already compiled module would silently see nothing.
+        if self.observed:
+            return attention.view_as(attention)
         return attention
 
     def extra_repr(self) -> str:
@@ -64,10 +73,48 @@ class Gate(nn.Module):
         return x * self.map(self.attention(x))
 
 
-def check_positive(**values: float) -> None:
-    """Raises ValueError, naming the argument and its value, unless every value is positive."""
+def bottleneck(channels: int, reduction: int, *, minimum: int = 1) -> int:
+    """Returns the hidden width ``max(channels // reduction, minimum)``.
+
+    Raises:
+        ValueError: if an argument is no positive whole number.
+    """
+    check_whole(channels=channels, reduction=reduction, minimum=minimum)
+    return max(channels // reduction, minimum)
+
+
+def check_whole(**values: object) -> None:
+    """Raises ValueError, naming the argument and its value, unless every value is a whole number >= 1."""
     for name, value in values.items():
-        if not value > 0:
-            raise ValueError(f"{name} must be positive, got {name}={value}")
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be a positive whole number, got {name}={value!r}")
 
 
+def check_odd(**values: object) -> None:
+    """Raises ValueError, naming the argument and its value, unless every value is odd and >= 1."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1 or value % 2 == 0:
+            raise ValueError(f"{name} must be a positive odd number, got {name}={value!r}")
+
+
+def check_positive(**values: object) -> None:
+    """Raises ValueError, naming the argument and its value, unless every value is a number > 0."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise ValueError(f"{name} must be a positive number, got {name}={value!r}")
+
+
+def check_divisible(**values: int) -> None:
+    """Raises ValueError unless the first value is divisible by the second: ``(channels=30, heads=4)``."""
+    check_whole(**values)
+    (whole, dividend), (part, divisor) = values.items()
+    if dividend % divisor:
+        raise ValueError(f"{whole} must be divisible by {part}, got {whole}={dividend}, {part}={divisor}")
+
+
+def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
+    """Raises ValueError, with the nearest right one, unless `value` is one of `choices`."""
+    if value not in choices:
+        near = get_close_matches(str(value), [str(choice) for choice in choices], n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {name}={value!r}{hint}")

@@ -1,0 +1,123 @@
+"""The one explicit table of blocks: name -> where it lives, its family, paper and year, and what its map is.
+
+Nothing here imports torch, so that a mistyped name answers at once. A block is added by one entry in the
+table of its family; the catalogue's tests then cover it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from cv_attention.blocks.base import MapKind
+
+Family = Literal["channel", "spatial", "mixed", "branch", "context", "tokens", "memory"]
+
+# What excuses a block from one test each; the test then shows that the flag is true.
+#   batch_statistics: in training the samples of a batch influence each other (BatchNorm)
+#   needs_batch: training on a batch of one is a ValueError
+#   stochastic: two forwards in training differ
+Flag = Literal["batch_statistics", "needs_batch", "stochastic"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One block of the catalogue.
+
+    Attributes:
+        name: What configurations and `create` call it.
+        path: ``<family>.<file>.<class>`` below `cv_attention.blocks`.
+        title: What its paper calls it.
+        paper: Address of the paper.
+        year: Year of the paper.
+        maps: Kinds of its attention maps, in the order in which the block passes them; repeated if it has
+            several.
+        gate: Factor by which a fresh block scales a random input (0.5 for SE, 1 for an identity); None where
+            the block is more than a gate.
+        multiple_of: With the default options, `channels` must be a multiple of this.
+        flags: Properties that excuse it from a test.
+        examples: Options that change what the block computes; the tests run each.
+    """
+
+    name: str
+    path: str
+    title: str
+    paper: str
+    year: int
+    maps: tuple["MapKind", ...]
+    gate: float | None = None
+    multiple_of: int = 1
+    flags: tuple[Flag, ...] = ()
+    examples: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+
+    @property
+    def family(self) -> Family:
+        """The folder in which the block lives."""
+        return self.path.split(".")[0]  # pyright: ignore[reportReturnType]
+
+    @property
+    def cls(self) -> "type[nn.Module]":
+        """The block's class, imported when it is first asked for."""
+        module, name = self.path.rsplit(".", 1)
+        return getattr(import_module(f"cv_attention.blocks.{module}"), name)
+
+
+# fmt: off
+_CHANNEL = (
+    Entry("se", "channel.squeeze_excite.SqueezeExcite", "Squeeze-and-excitation",
+          "https://arxiv.org/abs/1709.01507", 2017, maps=("channel",), gate=0.5,
+          examples=({"reduction": 4, "bias": False}, {"divisor": 8})),
+    Entry("eca", "channel.efficient_channel.EfficientChannelAttention", "Efficient channel attention",
+          "https://arxiv.org/abs/1910.03151", 2019, maps=("channel",), gate=0.5,
+          examples=({"kernel_size": 5},)),
+)
+
+_SPATIAL = (
+    Entry("cbam_spatial", "spatial.cbam_spatial.CBAMSpatial", "CBAM's spatial gate alone",
+          "https://arxiv.org/abs/1807.06521", 2018, maps=("spatial",), gate=0.5, flags=("batch_statistics",),
+          examples=({"kernel_size": 3},)),
+)
+
+_MIXED = (
+    Entry("cbam", "mixed.cbam.CBAM", "Convolutional block attention module",
+          "https://arxiv.org/abs/1807.06521", 2018, maps=("channel", "spatial"), gate=0.25,
+          flags=("batch_statistics",), examples=({"reduction": 2, "bias": False, "kernel_size": 3},)),
+)
+
+_BRANCH = ()
+
+_CONTEXT = ()
+
+_TOKENS = (
+    Entry("mhsa", "tokens.multi_head.MultiHeadSelfAttention", "Multi-head self-attention over positions",
+          "https://arxiv.org/abs/1911.03584", 2019, maps=("pairwise",), multiple_of=4,
+          examples=({"heads": 1, "qkv_bias": False},)),
+    Entry("vit", "tokens.vit.ViTBlock", "Vision transformer's encoder block",
+          "https://arxiv.org/abs/2010.11929", 2020, maps=("pairwise",), multiple_of=4,
+          examples=({"heads": 2, "mlp_ratio": 1.5, "position": "none"},)),
+)
+
+_MEMORY = ()
+# fmt: on
+
+_TABLE: tuple[Entry, ...] = (*_CHANNEL, *_SPATIAL, *_MIXED, *_BRANCH, *_CONTEXT, *_TOKENS, *_MEMORY)
+
+CATALOGUE: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in _TABLE})
+
+
+def find(name: str) -> Entry:
+    """Returns the entry called `name`.
+
+    Raises:
+        ValueError: if there is none; the message gives the nearest names and all of them.
+    """
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    near = get_close_matches(name.lower().replace("-", "_"), CATALOGUE, n=3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else "."
+    raise ValueError(f"no block is called {name!r}{hint} Blocks: {', '.join(sorted(CATALOGUE))}")

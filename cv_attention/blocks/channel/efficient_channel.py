@@ -1,0 +1,45 @@
+"""Efficient channel attention, ECA-Net (Wang et al., CVPR 2020), https://arxiv.org/abs/1910.03151."""
+
+from math import log2
+
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import Gate, check_odd, check_positive, check_whole
+
+
+class EfficientChannelAttention(Gate):
+    """Reweights channels from their neighbours' averages: ``x * sigmoid(conv1d(mean(x)))``.
+
+    Map: `channel`, (B, C, 1, 1), values in (0, 1); about 0.5 at the start.
+
+    The kernel grows with the channels, ``|(log2 C + b) / gamma|`` made odd (equation 12). The official
+    ResNet-50 does not follow it, but uses the kernels 3, 5, 5, 7 in its four stages: give `kernel_size` for
+    these.
+
+    Args:
+        channels: Channels C of the input.
+        kernel_size: Channels that one gate looks at, odd; None takes the formula.
+        gamma: Slope of the formula.
+        b: Offset of the formula.
+
+    Raises:
+        ValueError: if `channels` is no positive whole number, `kernel_size` even or `gamma` not positive.
+    """
+
+    kind = "channel"
+
+    def __init__(
+        self, channels: int, *, kernel_size: int | None = None, gamma: float = 2, b: float = 1
+    ) -> None:
+        super().__init__()
+        check_whole(channels=channels)
+        check_positive(gamma=gamma)
+        if kernel_size is None:
+            width = int(abs((log2(channels) + b) / gamma))
+            kernel_size = width if width % 2 else width + 1
+        check_odd(kernel_size=kernel_size)
+        self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
+        return self.conv(x.mean((2, 3))[:, None]).sigmoid()[:, 0, :, None, None]

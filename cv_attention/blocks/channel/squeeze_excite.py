@@ -1,0 +1,42 @@
+"""Squeeze-and-Excitation (Hu et al., CVPR 2018), https://arxiv.org/abs/1709.01507."""
+
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import Gate, bottleneck, check_whole
+
+
+class SqueezeExcite(Gate):
+    """Reweights channels from their global averages: ``x * sigmoid(W2 relu(W1 mean(x)))``.
+
+    Map: `channel`, (B, C, 1, 1), values in (0, 1); 0.5 at zero weights.
+
+    The paper writes no biases, its official Caffe models have them: `bias` chooses, and is on as there.
+
+    Args:
+        channels: Channels C of the input.
+        reduction: Bottleneck ratio r (section 3.2); the hidden width is max(C // r, 1).
+        bias: Whether the two linear maps have biases.
+        divisor: Rounds the hidden width C / r to the nearest multiple of this, and at least to this, as timm
+            does with 8; None does not round.
+
+    Raises:
+        ValueError: if `channels`, `reduction` or `divisor` is no positive whole number.
+    """
+
+    kind = "channel"
+
+    def __init__(
+        self, channels: int, *, reduction: int = 16, bias: bool = True, divisor: int | None = None
+    ) -> None:
+        super().__init__()
+        hidden = bottleneck(channels, reduction)
+        if divisor is not None:
+            check_whole(divisor=divisor)
+            hidden = max(int(channels / reduction + divisor / 2) // divisor * divisor, divisor)
+        self.reduce = nn.Linear(channels, hidden, bias=bias)
+        self.expand = nn.Linear(hidden, channels, bias=bias)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
+        hidden = self.reduce(x.mean((2, 3))).relu()
+        return self.expand(hidden).sigmoid()[:, :, None, None]

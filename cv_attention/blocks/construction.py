@@ -1,0 +1,129 @@
+"""From what a user writes (a name, options, a class path, a class) to a block."""
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from cv_attention.blocks.catalogue import find
+
+# What `resolve` takes: what config.BlockSpec says, or any class or function of the channels.
+Spec = str | Mapping[str, Any] | Callable[[int], nn.Module]
+
+
+def create(name: str, channels: int, **options: Any) -> nn.Module:
+    """Builds the block called `name` for `channels` channels.
+
+    Raises:
+        ValueError: if no block is called so, or the block has no such option, or a value is not in its range.
+    """
+    entry = find(name)
+    _check_options(entry.cls, options, f"block {name!r}")
+    return entry.cls(channels, **options)
+
+
+def resolve(spec: Spec) -> Callable[[int], nn.Module]:
+    """Returns a function from channels to a new block.
+
+    Args:
+        spec: A name (``"cbam"``), a name with options (``{"name": "cbam", "reduction": 8}``), an importable
+            class (``"my_block.MyBlock"`` or ``{"class_path": "my_block.MyBlock", "init_args": {...}}``,
+            looked up in the current directory too), a class, or any function from channels to a module.
+
+    Raises:
+        ValueError: if the name, the class or an option does not exist. Values are checked when a block is
+            built.
+    """
+    if isinstance(spec, str):
+        return _from_class_path(spec, {}) if "." in spec else partial(create, find(spec).name)
+    if isinstance(spec, Mapping):
+        return _from_mapping(dict(spec))
+    if isinstance(spec, nn.Module):
+        raise ValueError(
+            f"a block is made anew for every site: give the class {type(spec).__name__}, not an instance"
+        )
+    if callable(spec):
+        return spec
+    forms = "a name, {name: ..., <options>}, {class_path: ..., init_args: ...} or a class"
+    raise ValueError(f"a block is {forms}, got {spec!r}")
+
+
+def _from_mapping(spec: dict[str, Any]) -> Callable[[int], nn.Module]:
+    if "class_path" in spec:
+        extra = sorted(set(spec) - {"class_path", "init_args"})
+        if extra:
+            raise ValueError(f"block has the key {extra[0]!r}; beside class_path only init_args is allowed")
+        options = spec.get("init_args") or {}
+        if not isinstance(options, Mapping):
+            raise ValueError(f"block's init_args must be a mapping of options, got {options!r}")
+        return _from_class_path(spec["class_path"], dict(options))
+    if not isinstance(spec.get("name"), str):
+        raise ValueError(f"block needs the key name or class_path, got {spec!r}")
+    name = spec.pop("name")
+    _check_options(find(name).cls, spec, f"block {name!r}")
+    return partial(create, name, **spec)
+
+
+def _from_class_path(path: object, options: dict[str, Any]) -> Callable[[int], nn.Module]:
+    if (
+        not isinstance(path, str)
+        or "." not in path
+        or not all(part.isidentifier() for part in path.split("."))
+    ):
+        raise ValueError(f"block's class_path must look like my_block.MyBlock, got {path!r}")
+    module_name, class_name = path.rsplit(".", 1)
+    here = str(Path.cwd())
+    # Last, so that a file of the user hides no installed package; it stays, for worker processes and pickles.
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        module = import_module(module_name)
+    except Exception as error:
+        missing = isinstance(error, ModuleNotFoundError) and (error.name or "") in _prefixes(module_name)
+        reason = f"neither installed nor a file in {here}" if missing else f"{type(error).__name__}: {error}"
+        raise ValueError(f"block's class_path {path!r}: cannot import {module_name}: {reason}") from error
+    block: Any = getattr(module, class_name, None)
+    if not callable(block):
+        names = [name for name, value in vars(module).items() if inspect.isclass(value)]
+        hint = _hint(class_name, names)
+        raise ValueError(f"block's class_path {path!r}: {module_name} has no class {class_name!r}{hint}")
+    _check_options(block, options, f"block {path!r}")
+    return partial(block, **options)
+
+
+def _prefixes(module_name: str) -> list[str]:
+    parts = module_name.split(".")
+    return [".".join(parts[: end + 1]) for end in range(len(parts))]
+
+
+def _check_options(block: Callable[..., nn.Module], options: Mapping[str, Any], place: str) -> None:
+    """Raises ValueError unless `block(channels, **options)` fits the block's signature."""
+    parameters = list(inspect.signature(block).parameters.values())
+    if not parameters:
+        raise ValueError(f"{place} takes no arguments; its first one must be the number of channels")
+    rest = parameters[1:]
+    known = [p.name for p in rest if p.kind is not p.VAR_KEYWORD]
+    if len(known) == len(rest):  # no **kwargs, so nothing else can be meant
+        for option in options:
+            if option not in known:
+                listing = ", ".join(known) or "none"
+                raise ValueError(
+                    f"{place} has no option {option!r}{_hint(str(option), known)} Options: {listing}"
+                )
+    needed = [
+        p.name for p in rest if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    ]
+    missing = [name for name in needed if name not in options]
+    if missing:
+        raise ValueError(f"{place} needs the option {missing[0]!r}, which has no default")
+
+
+def _hint(name: str, choices: list[str]) -> str:
+    near = get_close_matches(name, choices, n=1)
+    return f"; did you mean {near[0]!r}?" if near else "."

@@ -1,0 +1,102 @@
+"""What a block costs: its parameters, and the operations of one forward on one image."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from cv_attention.blocks.construction import Spec, resolve
+
+# Reductions read every element once, and are not among the operations that torch tags as pointwise.
+_REDUCTIONS = {
+    "mean", "sum", "amax", "amin", "max", "min", "var", "std", "var_mean", "prod", "norm", "cumsum",
+}  # fmt: skip
+# Softmax and normalisations are one operator each: the passes over their input that the plain composition
+# takes.
+_COMPOSITES = {
+    "_softmax": 4, "_log_softmax": 4, "native_layer_norm": 6, "native_group_norm": 6, "native_batch_norm": 4,
+    "cudnn_batch_norm": 4, "_native_batch_norm_legit_no_training": 4, "_native_batch_norm_legit": 4,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a block costs for one image.
+
+    Attributes:
+        parameters: Learnable numbers.
+        products: FLOPs of convolutions and matrix products, a multiplication and an addition counting as two
+            (as `torch.utils.flop_counter` counts).
+        elementwise: Operations of everything else: one per element of an element-wise operation or of a
+            reduction's input, a few for softmax and normalisations.
+    """
+
+    parameters: int
+    products: int
+    elementwise: int
+
+    @property
+    def flops(self) -> int:
+        """All operations."""
+        return self.products + self.elementwise
+
+
+def cost(block: Spec | nn.Module, channels: int, height: int, width: int) -> Cost:
+    """Counts parameters and operations of a block in evaluation, for one image.
+
+    Nothing is computed: the block is built, or copied, on torch's meta device.
+
+    Args:
+        block: Whatever `resolve` takes, or a block.
+        channels: Channels C of the feature map.
+        height: Its height H.
+        width: Its width W.
+
+    Raises:
+        ValueError: if there is no such block, or it does not take `channels`.
+    """
+    if isinstance(block, nn.Module):
+        module = copy.deepcopy(block).to("meta")
+    else:
+        with torch.device("meta"):
+            module = resolve(block)(channels)
+    x = torch.empty(1, channels, height, width, device="meta")
+    products, elementwise = FlopCounterMode(display=False), _ElementwiseCounter()
+    # The plain kernel shows its softmax, the fused ones do not.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), products, elementwise:
+        module.eval()(x)
+    return Cost(
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        products=products.get_total_flops(),
+        elementwise=elementwise.total,
+    )
+
+
+class _ElementwiseCounter(TorchDispatchMode):
+    """Counts the operations that `FlopCounterMode` leaves out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        if torch.Tag.pointwise in func.tags:
+            self.total += _elements(result)
+        elif name in _REDUCTIONS:
+            self.total += _elements(args)
+        elif name in _COMPOSITES:
+            self.total += _COMPOSITES[name] * _elements(args[0])
+        return result
+
+
+def _elements(tree: Any) -> int:
+    """Returns the elements of the largest tensor in `tree`."""
+    return max((leaf.numel() for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)), default=0)

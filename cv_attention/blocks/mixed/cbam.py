@@ -1,0 +1,45 @@
+"""CBAM: convolutional block attention module (Woo et al., ECCV 2018), https://arxiv.org/abs/1807.06521."""
+
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import AttentionMap, bottleneck
+from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
+
+
+class CBAM(nn.Module):
+    """Reweights channels, then positions: ``y = x * c(x)``, then ``y * s(y)``.
+
+    The channel gate c is ``sigmoid(mlp(mean x) + mlp(max x))`` with one shared two-layer MLP, the spatial
+    gate s is that of `CBAMSpatial`. There is no residual around them, as in the paper.
+
+    Maps: `channel_map`, (B, C, 1, 1), and `spatial.map`, (B, 1, H, W), both in (0, 1); each 0.5 at the start.
+
+    Args:
+        channels: Channels C of the input.
+        reduction: Bottleneck ratio r of the MLP (section 3.1); its hidden width is max(C // r, 1).
+        bias: Whether the MLP has biases; the official code has them, timm's does not.
+        kernel_size: Side of the spatial gate's square convolution, odd.
+
+    Raises:
+        ValueError: if `channels` or `reduction` is no positive whole number, or `kernel_size` is even.
+    """
+
+    def __init__(
+        self, channels: int, *, reduction: int = 16, bias: bool = True, kernel_size: int = 7
+    ) -> None:
+        super().__init__()
+        hidden = bottleneck(channels, reduction)
+        self.reduce = nn.Linear(channels, hidden, bias=bias)
+        self.expand = nn.Linear(hidden, channels, bias=bias)
+        self.channel_map = AttentionMap("channel")
+        self.spatial = CBAMSpatial(channels, kernel_size=kernel_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reweights `x` (B, C, H, W); keeps shape and memory format."""
+        # The second layer is linear: it runs once, on the sum of the two hidden vectors.
+        hidden = self.reduce(x.mean((2, 3))).relu() + self.reduce(x.amax((2, 3))).relu()
+        logits = self.expand(hidden)
+        if self.expand.bias is not None:
+            logits = logits + self.expand.bias
+        channel = self.channel_map(logits.sigmoid()[:, :, None, None])
+        return self.spatial(x * channel)

@@ -1,0 +1,38 @@
+"""The spatial gate of CBAM (Woo et al., ECCV 2018), https://arxiv.org/abs/1807.06521."""
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import Gate, check_odd, check_whole
+
+
+class CBAMSpatial(Gate):
+    """Reweights positions from maximum and mean: ``x * sigmoid(norm(conv([max_c x, mean_c x])))``.
+
+    Map: `spatial`, (B, 1, H, W), values in (0, 1); 0.5 at the start.
+
+    The batch norm is not in the paper's equation 3 but in the official code, where its scale starts at zero
+    and its momentum is 0.01.
+
+    Args:
+        channels: Channels C of the input; the gate's weights do not depend on them.
+        kernel_size: Side of the square convolution, odd.
+
+    Raises:
+        ValueError: if `channels` is no positive whole number or `kernel_size` is even.
+    """
+
+    kind = "spatial"
+
+    def __init__(self, channels: int, *, kernel_size: int = 7) -> None:
+        super().__init__()
+        check_whole(channels=channels)
+        check_odd(kernel_size=kernel_size)
+        self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
+        self.norm = nn.BatchNorm2d(1, momentum=0.01)
+        nn.init.zeros_(self.norm.weight)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Computes the gate (B, 1, H, W) of `x` (B, C, H, W)."""
+        statistics = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], dim=1)
+        return self.norm(self.conv(statistics)).sigmoid()

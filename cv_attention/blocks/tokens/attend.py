@@ -1,0 +1,40 @@
+"""Scaled dot-product attention (Vaswani et al., NeurIPS 2017), https://arxiv.org/abs/1706.03762."""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from cv_attention.blocks.base import AttentionMap
+
+
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    observer: AttentionMap,
+    size: tuple[int, int],
+    *,
+    bias: Tensor | None = None,
+    scale: float | None = None,
+) -> Tensor:
+    """Computes ``softmax(scale * q kᵀ + bias) v``, by a fused kernel unless `observer` is observed.
+
+    Args:
+        query: (B, heads, queries, d).
+        key: (B, heads, H*W, d).
+        value: (B, heads, H*W, v).
+        observer: `pairwise` map, which sees (B, heads, queries, H, W).
+        size: (H, W) of the keys.
+        bias: Added to the logits, broadcastable to (B, heads, queries, H*W); -inf hides a key.
+        scale: Factor of the logits; None is ``1 / sqrt(d)``.
+
+    Returns:
+        (B, heads, queries, v).
+    """
+    if not observer.observed:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
+    factor = query.shape[-1] ** -0.5 if scale is None else scale
+    logits = (query * factor) @ key.transpose(-2, -1)
+    if bias is not None:
+        logits = logits + bias
+    attention = observer(logits.softmax(-1).unflatten(-1, size))
+    return attention.flatten(-2).to(value.dtype) @ value

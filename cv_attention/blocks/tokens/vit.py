@@ -1,0 +1,63 @@
+"""Vision Transformer's encoder block (Dosovitskiy et al., ICLR 2021), https://arxiv.org/abs/2010.11929."""
+
+from typing import Literal, get_args
+
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import check_choice, check_positive
+from cv_attention.blocks.tokens.multi_head import MultiHeadSelfAttention
+from cv_attention.blocks.tokens.position import sincos_2d
+
+Position = Literal["sincos", "none"]
+
+
+class ViTBlock(nn.Module):
+    """Pre-norm self-attention and MLP over positions: ``x = x + MSA(LN(x) + P)``, then ``x + MLP(LN(x))``.
+
+    Differs from the paper in the position encoding P: there it is learned for one size and added once to the
+    first block's input. Here it is 2-D sine-cosine, so that any H and W do, and is added to the normalised
+    input, so that a CNN's features, whose scale is unknown, stay as they are on the residual path.
+    ``position="none"`` is the paper's block exactly.
+
+    Map: `attention.map`, `pairwise`, (B, heads, H*W, H, W); the last two axes sum to 1.
+
+    Args:
+        channels: Channels C of the input.
+        heads: Number of heads.
+        mlp_ratio: Width of the MLP's hidden layer divided by C.
+        qkv_bias: Whether the query, key and value projections have biases.
+        position: ``sincos`` or ``none``.
+
+    Raises:
+        ValueError: if `channels` is not divisible by `heads`, `mlp_ratio` is not positive or `position` is
+            unknown.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        heads: int = 4,
+        mlp_ratio: float = 4.0,
+        qkv_bias: bool = True,
+        position: Position = "sincos",
+    ) -> None:
+        super().__init__()
+        check_positive(mlp_ratio=mlp_ratio)
+        check_choice("position", position, get_args(Position))
+        self.position = position
+        self.norm1 = nn.LayerNorm(channels, eps=1e-6)
+        self.attention = MultiHeadSelfAttention(channels, heads=heads, qkv_bias=qkv_bias)
+        self.norm2 = nn.LayerNorm(channels, eps=1e-6)
+        hidden = max(int(channels * mlp_ratio), 1)
+        self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
+        # Only views change between (B, C, H, W) and (B, H, W, C); the additions keep x's memory format.
+        tokens = self.norm1(x.permute(0, 2, 3, 1))
+        if self.position == "sincos":
+            _, channels, height, width = x.shape
+            tokens = tokens + sincos_2d(channels, height, width, device=x.device).to(tokens.dtype)
+        x = x + self.attention(tokens.permute(0, 3, 1, 2))
+        return x + self.mlp(self.norm2(x.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
