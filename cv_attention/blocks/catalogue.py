@@ -34,7 +34,7 @@ class Entry:
         path: ``<family>.<file>.<class>`` below `cv_attention.blocks`.
         title: What its paper calls it.
         paper: Address of the paper.
-        year: Year of the paper.
+        year: Year of the paper's first version.
         maps: Kinds of its attention maps, in the order in which the block passes them; repeated if it has
             several.
         gate: Factor by which a fresh block scales a random input (0.5 for SE, 1 for an identity); None where

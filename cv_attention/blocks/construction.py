@@ -71,13 +71,10 @@ def _from_mapping(spec: dict[str, Any]) -> Callable[[int], nn.Module]:
 
 
 def _from_class_path(path: object, options: dict[str, Any]) -> Callable[[int], nn.Module]:
-    if (
-        not isinstance(path, str)
-        or "." not in path
-        or not all(part.isidentifier() for part in path.split("."))
-    ):
+    parts = path.split(".") if isinstance(path, str) else []
+    if len(parts) < 2 or not all(part.isidentifier() for part in parts):
         raise ValueError(f"block's class_path must look like my_block.MyBlock, got {path!r}")
-    module_name, class_name = path.rsplit(".", 1)
+    module_name, class_name = ".".join(parts[:-1]), parts[-1]
     here = str(Path.cwd())
     # Last, so that a file of the user hides no installed package; it stays, for worker processes and pickles.
     if here not in sys.path:
@@ -85,21 +82,16 @@ def _from_class_path(path: object, options: dict[str, Any]) -> Callable[[int], n
     try:
         module = import_module(module_name)
     except Exception as error:
-        missing = isinstance(error, ModuleNotFoundError) and (error.name or "") in _prefixes(module_name)
+        missing = isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}.")
         reason = f"neither installed nor a file in {here}" if missing else f"{type(error).__name__}: {error}"
         raise ValueError(f"block's class_path {path!r}: cannot import {module_name}: {reason}") from error
-    block: Any = getattr(module, class_name, None)
-    if not callable(block):
+    block = getattr(module, class_name, None)
+    if not (inspect.isclass(block) and issubclass(block, nn.Module)) and not inspect.isfunction(block):
         names = [name for name, value in vars(module).items() if inspect.isclass(value)]
         hint = _hint(class_name, names)
-        raise ValueError(f"block's class_path {path!r}: {module_name} has no class {class_name!r}{hint}")
+        raise ValueError(f"block's class_path {path!r}: {module_name} has no block {class_name!r}{hint}")
     _check_options(block, options, f"block {path!r}")
     return partial(block, **options)
-
-
-def _prefixes(module_name: str) -> list[str]:
-    parts = module_name.split(".")
-    return [".".join(parts[: end + 1]) for end in range(len(parts))]
 
 
 def _check_options(block: Callable[..., nn.Module], options: Mapping[str, Any], place: str) -> None:
@@ -116,9 +108,8 @@ def _check_options(block: Callable[..., nn.Module], options: Mapping[str, Any], 
                 raise ValueError(
                     f"{place} has no option {option!r}{_hint(str(option), known)} Options: {listing}"
                 )
-    needed = [
-        p.name for p in rest if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    ]
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [p.name for p in rest if p.default is p.empty and p.kind not in variadic]
     missing = [name for name in needed if name not in options]
     if missing:
         raise ValueError(f"{place} needs the option {missing[0]!r}, which has no default")

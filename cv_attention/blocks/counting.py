@@ -20,8 +20,9 @@ _REDUCTIONS = {
 # Softmax and normalisations are one operator each: the passes over their input that the plain composition
 # takes.
 _COMPOSITES = {
-    "_softmax": 4, "_log_softmax": 4, "native_layer_norm": 6, "native_group_norm": 6, "native_batch_norm": 4,
-    "cudnn_batch_norm": 4, "_native_batch_norm_legit_no_training": 4, "_native_batch_norm_legit": 4,
+    "_softmax": 4, "_safe_softmax": 4, "_log_softmax": 4, "native_layer_norm": 6, "native_group_norm": 6,
+    "native_batch_norm": 4, "cudnn_batch_norm": 4, "_native_batch_norm_legit": 4,
+    "_native_batch_norm_legit_no_training": 4,
 }  # fmt: skip
 
 

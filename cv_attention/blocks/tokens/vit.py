@@ -4,7 +4,7 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import check_choice, check_positive
+from cv_attention.blocks.base import check_choice, check_divisible, check_positive
 from cv_attention.blocks.tokens.multi_head import MultiHeadSelfAttention
 from cv_attention.blocks.tokens.position import sincos_2d
 
@@ -43,6 +43,7 @@ class ViTBlock(nn.Module):
         position: Position = "sincos",
     ) -> None:
         super().__init__()
+        check_divisible(channels=channels, heads=heads)
         check_positive(mlp_ratio=mlp_ratio)
         check_choice("position", position, get_args(Position))
         self.position = position

@@ -1,0 +1,69 @@
+"""What the catalogue's tests run: every block with its default options and with each of its examples."""
+
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from cv_attention.blocks import CATALOGUE, AttentionMap, Entry, create
+
+
+@dataclass(frozen=True)
+class Case:
+    entry: Entry
+    options: tuple = ()
+
+    @property
+    def channels(self):
+        """The smallest number from 8 on that the block takes."""
+        multiple = self.entry.multiple_of
+        return -(-8 // multiple) * multiple
+
+    def __str__(self):
+        return "-".join([self.entry.name, *(f"{name}={value}" for name, value in self.options)])
+
+    def build(self, channels=None):
+        """Builds the block; the same weights every time."""
+        torch.manual_seed(0)
+        return create(self.entry.name, channels or self.channels, **dict(self.options))
+
+    def build_trained(self, channels=None, seed=0):
+        """Builds the block with every parameter and statistic away from its initial value, in evaluation."""
+        block = self.build(channels).eval()
+        generator = torch.Generator().manual_seed(zlib.crc32(str(self).encode()) + seed)
+        for parameter in block.parameters():
+            parameter.data += 0.3 * torch.randn(parameter.shape, generator=generator)
+        for module in block.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                module.running_mean.normal_(generator=generator)
+                module.running_var.uniform_(0.5, 1.5, generator=generator)
+        return block
+
+
+DEFAULTS = [Case(entry) for entry in CATALOGUE.values()]
+CASES = [
+    Case(e, options) for e in CATALOGUE.values() for options in [(), *(tuple(o.items()) for o in e.examples)]
+]
+
+
+def feature_map(*shape, seed=1, dtype=torch.float32):
+    """Returns normal random numbers; the same every time."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+@contextmanager
+def hooked(block):
+    """Yields a list that fills with (kind, map) while the block runs."""
+    seen = []
+
+    def see(module, inputs, output):
+        seen.append((module.kind, output.detach()))
+
+    handles = [m.register_forward_hook(see) for m in block.modules() if isinstance(m, AttentionMap)]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,290 @@
+"""Every block of the catalogue keeps the contract of a block, whatever the block is."""
+
+import copy
+import inspect
+import io
+import pickle
+from importlib import import_module
+
+import pytest
+import torch
+from torch.autograd import gradcheck
+from torch.func import functional_call
+from torch.testing import assert_close
+from torch.utils.flop_counter import FlopCounterMode
+
+from cv_attention.blocks import CATALOGUE, Gate, cost, create
+from tests.blocks.cases import CASES, DEFAULTS, feature_map, hooked
+
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+every_block = pytest.mark.parametrize("case", DEFAULTS, ids=str)
+
+
+def map_shape(kind, batch, channels, height, width):
+    """Returns the map's shape; None where any size is right."""
+    return {
+        "channel": (batch, channels, 1, 1),
+        "spatial": (batch, 1, height, width),
+        "joint": (batch, channels, height, width),
+        "pairwise": (batch, None, None, height, width),
+        "alignment": (batch, None, None, None),
+    }[kind]
+
+
+@every_case
+@pytest.mark.parametrize("size", [(1, 1), (1, 6), (5, 7), (8, 8)], ids=lambda size: f"{size[0]}x{size[1]}")
+def test_keeps_shape(case, size):
+    x = feature_map(2, case.channels, *size)
+    block = case.build()
+    for training in (True, False):
+        y = block.train(training)(x)
+        assert y.shape == x.shape
+        assert y.isfinite().all()
+
+
+@every_block
+def test_takes_fewer_channels_than_the_reduction(case):
+    channels = case.entry.multiple_of if case.entry.multiple_of > 1 else 3
+    x = feature_map(2, channels, 4, 5)
+    assert case.build(channels)(x).shape == x.shape
+
+
+@every_case
+def test_takes_a_batch_of_one(case):
+    block, x = case.build_trained(), feature_map(1, case.channels, 5, 7)
+    assert block(x).shape == x.shape
+    if "needs_batch" in case.entry.flags:
+        with pytest.raises(ValueError, match="batch"):
+            block.train()(x)
+    else:
+        assert block.train()(x).shape == x.shape
+
+
+@every_case
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+def test_samples_are_independent(case, training):
+    block = case.build_trained().train(training)
+    x = feature_map(3, case.channels, 4, 5)
+    other = torch.cat([x[:1], feature_map(2, case.channels, 4, 5, seed=2)])
+    torch.manual_seed(0)
+    expected = block(x)[0]
+    torch.manual_seed(0)
+    actual = block(other)[0]
+    if training and "batch_statistics" in case.entry.flags:
+        assert not torch.allclose(actual, expected, rtol=1e-4, atol=1e-4), "drop the flag batch_statistics"
+    else:
+        assert_close(actual, expected, rtol=1e-5, atol=1e-6)
+
+
+@every_case
+def test_is_random_only_where_it_says_so(case):
+    block, x = case.build_trained(), feature_map(2, case.channels, 4, 5)
+    assert_close(block(x), block(x), rtol=0, atol=0)
+    block.train()
+    if "stochastic" in case.entry.flags:
+        assert not torch.equal(block(x), block(x)), "drop the flag stochastic"
+    else:
+        assert_close(block(x), block(x), rtol=0, atol=0)
+
+
+@every_case
+def test_matches_the_paper(case):
+    """Outputs and maps equal those of `tests/references/<family>.py`'s function of the block's name."""
+    reference = getattr(import_module(f"tests.references.{case.entry.family}"), case.entry.name)
+    block, x = case.build_trained().double(), feature_map(2, case.channels, 4, 5, dtype=torch.float64)
+    for training in (False,) if "stochastic" in case.entry.flags else (False, True):
+        block.train(training)
+        with torch.no_grad():
+            expected, *expected_maps = reference(block, x)
+            with hooked(block) as maps:
+                actual = block(x)
+        # 1e-7: position encodings and the like are computed in float32.
+        assert_close(actual, expected, rtol=1e-6, atol=1e-7)
+        assert len(maps) == len(expected_maps)
+        for (_, map_), expected_map in zip(maps, expected_maps, strict=True):
+            assert_close(map_, expected_map, rtol=1e-6, atol=1e-7)
+
+
+@every_case
+def test_gradcheck(case):
+    block = case.build_trained().double().train("stochastic" not in case.entry.flags)
+    x = feature_map(2, case.channels, 3, 2, dtype=torch.float64).requires_grad_()
+    names = [name for name, _ in block.named_parameters()]
+
+    def run(x, *parameters):
+        return functional_call(copy.deepcopy(block), dict(zip(names, parameters, strict=True)), x)
+
+    parameters = [p.detach().requires_grad_() for p in block.parameters()]
+    assert gradcheck(run, (x, *parameters), fast_mode=True)
+
+
+@every_case
+def test_every_parameter_learns(case):
+    learned = set()
+    for seed in range(4):  # a single hidden relu can be off for one set of weights
+        block = case.build_trained(seed=seed).train()
+        (block(feature_map(2, case.channels, 5, 7, seed=seed)) ** 3).sum().backward()
+        learned |= {
+            name for name, p in block.named_parameters() if p.grad is not None and p.grad.abs().max() > 0
+        }
+    assert learned == {name for name, _ in block.named_parameters()}
+
+
+@every_case
+def test_maps_are_what_the_catalogue_says_and_recording_changes_nothing(case):
+    block, x = case.build_trained(), feature_map(2, case.channels, 5, 7)
+    plain = block(x)
+    with hooked(block) as maps:
+        observed = block(x)
+    assert_close(observed, plain, rtol=1e-6, atol=1e-6)
+    assert tuple(kind for kind, _ in maps) == case.entry.maps
+    for kind, map_ in maps:
+        shape = map_shape(kind, 2, case.channels, 5, 7)
+        assert len(map_.shape) == len(shape)
+        assert all(want in (None, size) for want, size in zip(shape, map_.shape, strict=True)), map_.shape
+    if isinstance(block, Gate):
+        assert_close(x * maps[0][1], plain, rtol=1e-6, atol=1e-6)
+
+
+@every_block
+def test_starts_at_the_gate_it_says(case):
+    x = feature_map(4, case.channels, 8, 8)
+    factors = []
+    for seed in range(8):
+        torch.manual_seed(seed)
+        y = create(case.entry.name, case.channels).eval()(x)
+        factors.append(((x * y).sum() / (x * x).sum()).item())
+    if case.entry.gate is not None:
+        assert sum(factors) / len(factors) == pytest.approx(case.entry.gate, abs=0.05)
+    elif case.entry.maps and case.entry.maps[0] in ("channel", "spatial", "joint"):
+        assert not isinstance(case.build(), Gate), f"say the gate at the start: {factors}"
+
+
+@every_case
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch", "ignore::FutureWarning:torch")
+def test_compiles_whole_and_is_still_seen(case):
+    torch._dynamo.reset()
+    block, x = case.build_trained(), feature_map(2, case.channels, 5, 7)
+    compiled = torch.compile(block, fullgraph=True, backend="aot_eager", dynamic=False)
+    results = []
+    for function in (block, compiled):
+        leaf = x.clone().requires_grad_()
+        y = function(leaf)
+        (y**2).sum().backward()
+        results.append((y.detach(), leaf.grad))
+    assert_close(results[1], results[0], rtol=1e-5, atol=1e-5)
+    # The hooks come after the compilation, as they do in practice.
+    with hooked(block) as maps:
+        y = compiled(x)
+    assert tuple(kind for kind, _ in maps) == case.entry.maps
+    assert_close(y.detach(), results[0][0], rtol=1e-5, atol=1e-5)
+
+
+@every_case
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_exports_to_onnx_and_runs_there(case):
+    import onnxruntime
+
+    block, x = case.build_trained(), feature_map(2, case.channels, 5, 7)
+    program = torch.onnx.export(block, (x,), dynamo=True, verbose=False)
+    file = io.BytesIO()
+    program.save(file)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
+    (y,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    assert_close(torch.from_numpy(y), block(x).detach(), rtol=1e-4, atol=1e-5)
+
+
+@every_case
+def test_runs_in_bf16(case):
+    block, x = case.build_trained(), feature_map(2, case.channels, 5, 7)
+    expected = block(x)
+    for given in (x, x.bfloat16()):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            y = block(given)
+        error = (y.float() - expected).norm() / expected.norm()
+        assert error < 0.03, f"{given.dtype} under autocast"
+    y = copy.deepcopy(block).bfloat16()(x.bfloat16())
+    assert y.dtype == torch.bfloat16
+    assert (y.float() - expected).norm() / expected.norm() < 0.06
+
+
+@every_case
+def test_keeps_channels_last(case):
+    block, x = case.build_trained(), feature_map(2, case.channels, 5, 7)
+    expected = block(x)
+    block.to(memory_format=torch.channels_last)
+    y = block(x.to(memory_format=torch.channels_last))
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    assert_close(y, expected, rtol=1e-5, atol=1e-5)
+
+
+@every_case
+def test_copies_are_equal(case):
+    block, x = case.build_trained(), feature_map(2, case.channels, 5, 7)
+    fresh = case.build().eval()
+    fresh.load_state_dict(block.state_dict())
+    for twin in (fresh, copy.deepcopy(block), pickle.loads(pickle.dumps(block))):
+        assert_close(twin(x), block(x), rtol=0, atol=0)
+
+
+@every_case
+def test_input_stays_as_it_is(case):
+    block, x = case.build_trained().train(), feature_map(2, case.channels, 5, 7)
+    before = x.clone()
+    block(x)
+    assert torch.equal(x, before)
+
+
+@every_case
+def test_cost_is_what_is_counted(case):
+    block = case.build_trained()
+    stated = cost({"name": case.entry.name, **dict(case.options)}, case.channels, 6, 5)
+    assert stated == cost(block, case.channels, 6, 5)
+    assert stated.parameters == sum(parameter.numel() for parameter in block.parameters())
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        block(feature_map(1, case.channels, 6, 5))
+    assert stated.products == counter.get_total_flops()
+    assert stated.elementwise > 0
+
+
+@every_block
+@pytest.mark.parametrize("channels", [0, -8, 7.5, "8"])
+def test_rejects_bad_channels(case, channels):
+    with pytest.raises(ValueError, match=r"^channels .*got channels=" + repr(channels).replace(".", r"\.")):
+        create(case.entry.name, channels)
+
+
+@every_block
+def test_rejects_bad_options(case):
+    if case.entry.multiple_of > 1:
+        with pytest.raises(ValueError, match=f"channels={case.channels + 1}"):
+            case.build(case.channels + 1)
+    for name, parameter in list(inspect.signature(case.entry.cls).parameters.items())[1:]:
+        kind = str(parameter.annotation)
+        bad = -1 if "int" in kind else "nonsense" if "Literal" in kind else None
+        if bad is not None:
+            with pytest.raises(ValueError, match=f"{name}={bad!r}"):
+                create(case.entry.name, case.channels, **{name: bad})
+
+
+@every_block
+def test_is_written_as_agreed(case):
+    channels, *options = inspect.signature(case.entry.cls).parameters.values()
+    assert channels.name == "channels"
+    for option in options:
+        assert option.kind is option.KEYWORD_ONLY, f"{option}: keyword-only, and no **kwargs"
+        assert option.default is not option.empty, f"{option}: needs a default"
+    module = inspect.getmodule(case.entry.cls)
+    assert case.entry.paper in module.__doc__, "the paper's address stands at the top of the file"
+    for option in options:
+        assert f"        {option.name}: " in case.entry.cls.__doc__, f"document {option.name}"
+    assert "Map" in case.entry.cls.__doc__
+    with open(module.__file__) as file:
+        assert len(file.readlines()) <= 120
+
+
+def test_names_are_unique():
+    paths = [entry.path for entry in CATALOGUE.values()]
+    assert len({path.rsplit(".", 1)[1] for path in paths}) == len(set(paths))
