@@ -1,7 +1,8 @@
-"""The one explicit table of blocks: name -> where it lives, its family, paper and year, and what its map is.
+"""The one explicit table of blocks: name -> where it lives, its family, paper and year, and its maps.
 
-Nothing here imports torch, so that a mistyped name answers at once. A block is added by one entry in the
-table of its family; the catalogue's tests then cover it.
+Nothing here imports torch, so that a mistyped name answers at once. To add a block: write its file in the
+folder of its family, one entry in that family's table below, and the paper's equation as the function of the
+entry's name in `tests/references/<family>.py`. The catalogue's tests then cover it.
 """
 
 from collections.abc import Mapping

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 
 import pytest
@@ -114,3 +115,8 @@ def test_every_public_name_is_there():
         assert entry.cls.__name__ in dir(blocks)
     with pytest.raises(AttributeError, match="no attribute 'SqueezExcite'"):
         _ = blocks.SqueezExcite
+
+
+def test_a_mistyped_name_is_noticed_without_torch():
+    code = "import sys; from cv_attention.blocks.catalogue import find; find('eca'); sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, bottleneck
+from cv_attention.blocks.pooling import spatial_max
 from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
 
 
@@ -37,9 +38,12 @@ class CBAM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
         # The second layer is linear: it runs once, on the sum of the two hidden vectors.
-        hidden = self.reduce(x.mean((2, 3))).relu() + self.reduce(x.amax((2, 3))).relu()
+        hidden = self.reduce(x.mean((2, 3))).relu() + self.reduce(spatial_max(x)).relu()
         logits = self.expand(hidden)
         if self.expand.bias is not None:
             logits = logits + self.expand.bias
         channel = self.channel_map(logits.sigmoid()[:, :, None, None])
-        return self.spatial(x * channel)
+        y = x * channel
+        spatial = self.spatial.map(self.spatial.attention(y))
+        # Nobody else holds y: without gradients it becomes the result, a third less memory to move.
+        return y * spatial if y.requires_grad else y.mul_(spatial)
