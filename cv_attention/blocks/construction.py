@@ -45,9 +45,7 @@ def resolve(spec: Spec) -> Callable[[int], nn.Module]:
     if isinstance(spec, Mapping):
         return _from_mapping(dict(spec))
     if isinstance(spec, nn.Module):
-        raise ValueError(
-            f"a block is made anew for every site: give the class {type(spec).__name__}, not an instance"
-        )
+        raise ValueError(f"a block is made anew for every site: give the class {type(spec).__name__}, not an instance")
     if callable(spec):
         return spec
     forms = "a name, {name: ..., <options>}, {class_path: ..., init_args: ...} or a class"
@@ -105,9 +103,7 @@ def _check_options(block: Callable[..., nn.Module], options: Mapping[str, Any], 
         for option in options:
             if option not in known:
                 listing = ", ".join(known) or "none"
-                raise ValueError(
-                    f"{place} has no option {option!r}{_hint(str(option), known)} Options: {listing}"
-                )
+                raise ValueError(f"{place} has no option {option!r}{_hint(str(option), known)} Options: {listing}")
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     needed = [p.name for p in rest if p.default is p.empty and p.kind not in variadic]
     missing = [name for name in needed if name not in options]

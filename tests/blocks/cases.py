@@ -43,9 +43,7 @@ class Case:
 
 
 DEFAULTS = [Case(entry) for entry in CATALOGUE.values()]
-CASES = [
-    Case(e, options) for e in CATALOGUE.values() for options in [(), *(tuple(o.items()) for o in e.examples)]
-]
+CASES = [Case(e, options) for e in CATALOGUE.values() for options in [(), *(tuple(o.items()) for o in e.examples)]]
 
 
 def feature_map(*shape, seed=1, dtype=torch.float32):

@@ -124,9 +124,7 @@ def test_every_parameter_learns(case):
     for seed in range(4):  # a single hidden relu can be off for one set of weights
         block = case.build_trained(seed=seed).train()
         (block(feature_map(2, case.channels, 5, 7, seed=seed)) ** 3).sum().backward()
-        learned |= {
-            name for name, p in block.named_parameters() if p.grad is not None and p.grad.abs().max() > 0
-        }
+        learned |= {name for name, p in block.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
     assert learned == {name for name, _ in block.named_parameters()}
 
 

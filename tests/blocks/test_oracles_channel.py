@@ -57,9 +57,6 @@ def test_se_adds_the_published_parameters_to_resnet50(bias, total):
 def test_eca_adds_the_published_parameters_to_resnet50():
     units = {3: 3, 5: 4 + 6, 7: 3}
     kernels = {"name": "eca"}
-    assert (
-        sum(n * blocks.cost({**kernels, "kernel_size": k}, 256, 7, 7).parameters for k, n in units.items())
-        == 80
-    )
+    assert sum(n * blocks.cost({**kernels, "kernel_size": k}, 256, 7, 7).parameters for k, n in units.items()) == 80
     by_formula = [blocks.EfficientChannelAttention(c).conv.kernel_size for c in (256, 512, 1024, 2048)]
     assert by_formula == [(5,), (5,), (5,), (7,)]

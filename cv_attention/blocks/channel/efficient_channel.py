@@ -28,9 +28,7 @@ class EfficientChannelAttention(Gate):
 
     kind = "channel"
 
-    def __init__(
-        self, channels: int, *, kernel_size: int | None = None, gamma: float = 2, b: float = 1
-    ) -> None:
+    def __init__(self, channels: int, *, kernel_size: int | None = None, gamma: float = 2, b: float = 1) -> None:
         super().__init__()
         check_whole(channels=channels)
         check_positive(gamma=gamma)

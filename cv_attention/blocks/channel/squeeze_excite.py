@@ -25,9 +25,7 @@ class SqueezeExcite(Gate):
 
     kind = "channel"
 
-    def __init__(
-        self, channels: int, *, reduction: int = 16, bias: bool = True, divisor: int | None = None
-    ) -> None:
+    def __init__(self, channels: int, *, reduction: int = 16, bias: bool = True, divisor: int | None = None) -> None:
         super().__init__()
         hidden = bottleneck(channels, reduction)
         if divisor is not None:

@@ -25,9 +25,7 @@ class CBAM(nn.Module):
         ValueError: if `channels` or `reduction` is no positive whole number, or `kernel_size` is even.
     """
 
-    def __init__(
-        self, channels: int, *, reduction: int = 16, bias: bool = True, kernel_size: int = 7
-    ) -> None:
+    def __init__(self, channels: int, *, reduction: int = 16, bias: bool = True, kernel_size: int = 7) -> None:
         super().__init__()
         hidden = bottleneck(channels, reduction)
         self.reduce = nn.Linear(channels, hidden, bias=bias)

@@ -38,9 +38,7 @@ class MultiHeadSelfAttention(nn.Module):
         """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
         tokens = x.flatten(2).transpose(1, 2)
         # (B, N, 3C) -> three of (B, heads, N, d)
-        query, key, value = (
-            self.qkv(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
-        )
+        query, key, value = self.qkv(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
         mixed = attend(query, key, value, self.map, (x.shape[2], x.shape[3]))
         mixed = self.project(mixed.transpose(1, 2).flatten(2))
         return mixed.transpose(1, 2).unflatten(2, (x.shape[2], x.shape[3]))
