@@ -1,0 +1,81 @@
+"""Any attention map over positions as a heatmap (B, 1, H, W)."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from cv_attention.maps.record import RecordedMap
+
+
+def to_heatmap(
+    map: RecordedMap,
+    size: int | tuple[int, int] | None = None,
+    *,
+    reduce: str | int | tuple[int, int] = "received",
+    head: int | None = None,
+) -> Tensor:
+    """Reduces an attention map to one value for each position, raw: nothing is clipped or normalised.
+
+    A spatial map is itself, a joint map is averaged over its channels. A pairwise map is averaged over heads, and
+    over queries as `reduce` says.
+
+    Args:
+        map: A map of kind ``spatial``, ``joint`` or ``pairwise``.
+        size: Height and width to resize to (bilinear, ``align_corners=False``); None keeps the map's own.
+        reduce: For pairwise maps: ``"received"`` averages over all queries, which gives the attention that each
+            position receives; a number takes that query; (row, column) takes the query at that position of the grid,
+            where queries are the map's own positions.
+        head: For pairwise maps: take this head and do not average over heads.
+
+    Returns:
+        (B, 1, H, W) float32, on the map's device.
+
+    Raises:
+        ValueError: for maps without a grid (kind ``channel`` or ``alignment``), and for queries or heads out of range.
+    """
+    values = map.values.float()
+    if map.kind == "joint":
+        values = values.mean(dim=1, keepdim=True)
+    elif map.kind == "pairwise":
+        values = _query(_head(values, head), reduce)
+    elif map.kind != "spatial":
+        raise ValueError(
+            f"a map of kind {map.kind!r}, shape {tuple(map.values.shape)}, has no positions and is no heatmap; "
+            "the report shows it as bars"
+        )
+    if size is None:
+        return values
+    size = (size, size) if isinstance(size, int) else tuple(size)
+    if size == tuple(values.shape[-2:]):
+        return values
+    return F.interpolate(values, size, mode="bilinear", align_corners=False)
+
+
+def _head(values: Tensor, head: int | None) -> Tensor:
+    """(B, heads, queries, H, W) -> (B, 1, queries, H, W)."""
+    if head is None:
+        return values.mean(dim=1, keepdim=True)
+    heads = values.shape[1]
+    if not -heads <= head < heads:
+        raise ValueError(f"head must be in 0..{heads - 1}, got head={head}")
+    return values[:, head].unsqueeze(1)
+
+
+def _query(values: Tensor, reduce: str | int | tuple[int, int]) -> Tensor:
+    """(B, 1, queries, H, W) -> (B, 1, H, W)."""
+    queries, height, width = values.shape[2:]
+    if reduce == "received":
+        return values.mean(dim=2)
+    if isinstance(reduce, tuple):
+        row, column = reduce
+        if queries != height * width:
+            raise ValueError(
+                f"reduce={reduce} needs one query for each position, got {queries} queries on {height}x{width}"
+            )
+        if not (-height <= row < height and -width <= column < width):
+            raise ValueError(f"position {reduce} lies outside the {height}x{width} grid")
+        reduce = row % height * width + column % width
+    if not isinstance(reduce, int):
+        raise ValueError(f"reduce must be 'received', a query or a (row, column), got {reduce!r}")
+    if not -queries <= reduce < queries:
+        raise ValueError(f"query must be in 0..{queries - 1}, got reduce={reduce}")
+    return values[:, :, reduce]

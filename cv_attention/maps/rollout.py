@@ -1,0 +1,55 @@
+"""Attention rollout (Abnar and Zuidema, ACL 2020), https://arxiv.org/abs/2005.00928."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from cv_attention.maps.record import RecordedMap
+
+
+def rollout(maps: Iterable[RecordedMap], *, heads: Literal["mean", "max", "min"] = "mean") -> RecordedMap:
+    """Follows attention through layers of self-attention: how much each position of the last draws on the first's input.
+
+    Each layer's heads are fused to A (queries, keys); with the residual connection its share of attention is
+    (A + I) / 2 with rows normalised to sum 1; the rollout is the product over the layers, last times ... times first.
+
+    Args:
+        maps: Pairwise maps (B, heads, H * W, H, W) of one grid, in the order of computation, as in
+            ``[m for m in maps.values() if m.kind == "pairwise"]``.
+        heads: How heads are fused.
+
+    Returns:
+        A pairwise map (B, 1, H * W, H, W) in float32, rows sum to 1; `to_heatmap` reduces it further.
+
+    Raises:
+        ValueError: if there is no map, one is not pairwise over its own positions, or the grids differ.
+    """
+    maps = list(maps)
+    if not maps:
+        raise ValueError("rollout needs at least one map, got none")
+    product = None
+    for number, map in enumerate(maps):
+        if map.kind != "pairwise" or map.values.shape[2] != map.values.shape[3] * map.values.shape[4]:
+            raise ValueError(
+                "rollout needs pairwise maps (B, heads, H * W, H, W), "
+                f"got kind {map.kind!r}, shape {tuple(map.values.shape)} for map {number}"
+            )
+        if map.values.shape[-2:] != maps[0].values.shape[-2:]:
+            grids = [tuple(m.values.shape[-2:]) for m in (maps[0], map)]
+            raise ValueError(f"rollout needs maps of one grid, got {grids[0]} and {grids[1]}")
+        share = _share(map.values, heads)
+        product = share if product is None else share @ product
+    assert product is not None
+    return RecordedMap(product.unflatten(2, maps[0].values.shape[-2:]).unsqueeze(1), "pairwise")
+
+
+def _share(values: Tensor, heads: str) -> Tensor:
+    """(B, heads, H * W, H, W) -> (B, H * W, H * W): fused heads and the residual connection, rows sum to 1."""
+    fuse = {"mean": torch.mean, "max": torch.amax, "min": torch.amin}
+    if heads not in fuse:
+        raise ValueError(f"heads must be one of {', '.join(fuse)}, got {heads!r}")
+    attention = fuse[heads](values.float(), dim=1).flatten(2)
+    share = (attention + torch.eye(attention.shape[-1], device=attention.device)) / 2
+    return share / share.sum(dim=-1, keepdim=True)

@@ -1,0 +1,85 @@
+"""Models inside wrappers: their modules by the names that the bare model gives them, run where hooks can see."""
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+import torch
+from torch import nn
+
+# What torch.compile, FSDP and activation checkpointing put into the names of modules.
+_WRAPPER_PARTS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """Returns the module inside ``torch.compile``, DistributedDataParallel and DataParallel."""
+    while True:
+        if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
+            model = model.module
+        elif isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):
+            model = inner
+        else:
+            return model
+
+
+def bare_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """Returns every module by its name in the bare model, without what wrappers add; the root is ``""``.
+
+    Each module comes once, under its first name, with the wrapped module in place of a wrapper of the same name.
+    """
+    modules = {}
+    for name, module in unwrap(model).named_modules():
+        modules[".".join(part for part in name.split(".") if part not in _WRAPPER_PARTS)] = module
+    return modules
+
+
+def select(names: Sequence[str], globs: Sequence[str], what: str) -> list[str]:
+    """Returns the names that match any glob, in their order; ``*`` matches dots too.
+
+    Args:
+        names: What there is.
+        globs: Exact names or globs, case-sensitive.
+        what: What is looked for, for the message.
+
+    Raises:
+        ValueError: if one of the globs matches nothing.
+    """
+    for glob in globs:
+        if not any(fnmatchcase(name, glob) for name in names):
+            near = get_close_matches(glob, names, n=3, cutoff=0.3) or list(names)[:3]
+            raise ValueError(f"no {what} matches {glob!r}; near: {', '.join(near) or 'none at all'}")
+    return [name for name in names if any(fnmatchcase(name, glob) for glob in globs)]
+
+
+_lock = threading.Lock()
+_eager_users = 0
+_eager_stance = None
+
+
+@contextmanager
+def run_eagerly() -> Iterator[None]:
+    """Runs compiled code uncompiled meanwhile: a compiled graph does not call hooks that came after it.
+
+    The compiler's stance belongs to the process, so other threads' compiled models run uncompiled meanwhile, too.
+    The first to come sets it and the last to go restores it, in whatever order they end.
+    """
+    global _eager_users, _eager_stance
+    if "torch._dynamo" not in sys.modules:  # nothing was compiled; importing the compiler takes seconds
+        yield
+        return
+    with _lock:
+        if _eager_users == 0:
+            _eager_stance = torch.compiler.set_stance("force_eager")
+            _eager_stance.__enter__()
+        _eager_users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _eager_users -= 1
+            if _eager_users == 0 and _eager_stance is not None:
+                _eager_stance.__exit__(None, None, None)
+                _eager_stance = None

@@ -1,0 +1,111 @@
+"""Activations and gradients of chosen modules, for the price of one forward and the backward down to them."""
+
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.maps.wrappers import unwrap
+from cv_attention.saliency.layers import Layers, find_layers
+from cv_attention.saliency.state import undisturbed
+from cv_attention.saliency.targets import Targets, target_scores
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one forward and the backward to the chosen layers gave.
+
+    Attributes:
+        logits: (B, classes), in the model's precision.
+        activations: Layer -> its output (B, C, h, w), before anything changed it in place.
+        gradients: Layer -> the derivative of the image's target score by that output, same shape.
+    """
+
+    logits: Tensor
+    activations: dict[str, Tensor]
+    gradients: dict[str, Tensor]
+
+
+def trace(model: nn.Module, images: Tensor, targets: Targets = None, layers: Layers = None) -> Trace:
+    """Runs `model` once and differentiates each image's target score by the outputs of `layers`.
+
+    The graph starts at the first of the layers: up to there nothing is kept and nothing needs gradients, so that the
+    work is one forward and the backward from the logits to that layer, also on frozen parameters and under the
+    caller's ``no_grad`` or ``inference_mode``. A module that runs several times counts with its last run.
+
+    Args:
+        model: Maps `images` to logits (B, classes); run in eval mode and left as found.
+        images: (B, 3, H, W) as the model takes them, on its device.
+        targets: The score of each image, see `target_scores`.
+        layers: Modules with outputs (B, C, h, w), see `find_layers`.
+
+    Raises:
+        ValueError: for bad images, targets or layers, or if the model does not return logits.
+    """
+    if not isinstance(images, Tensor) or images.dim() != 4 or len(images) == 0:
+        got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+        raise ValueError(f"images must be a batch (B, C, H, W) of at least one, got {got}")
+    model = unwrap(model)
+    with undisturbed(model, images.device.type):
+        images = images.detach().clone() if images.is_inference() else images.detach()
+        found = find_layers(model, images, layers)
+        outputs: dict[str, Tensor] = {}
+        with ExitStack() as hooks:
+            _watch(found, outputs, hooks)
+            logits = model(images)
+        logits = _check_logits(logits, len(images), model)
+        missing = [name for name in found if name not in outputs]
+        if missing:
+            raise ValueError(f"layer {missing[0]!r} did not run in the forward of {type(model).__name__}")
+        gradients = _differentiate(logits, targets, outputs)
+    return Trace(
+        logits.detach(),
+        {name: outputs[name].detach() for name in found},
+        {name: gradients[name] for name in found},
+    )
+
+
+def _watch(layers: dict[str, nn.Module], outputs: dict[str, Tensor], hooks: ExitStack) -> None:
+    """Hooks the layers: the first that runs starts the graph, and each puts its output into `outputs`."""
+    thread = threading.get_ident()
+
+    def watch(name: str, output: Tensor) -> Tensor | None:
+        if threading.get_ident() != thread:  # another thread's forward of the same model
+            return None
+        if not isinstance(output, Tensor) or output.dim() != 4:
+            got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise ValueError(f"layer {name!r} must give a feature map (B, C, h, w), got {got}")
+        if not (torch.is_grad_enabled() and output.requires_grad):
+            output = output.detach().requires_grad_()
+            torch.set_grad_enabled(True)  # until `undisturbed` ends
+        outputs[name] = output
+        return output.clone()  # what follows may change it in place
+
+    for name, module in layers.items():
+        hook = module.register_forward_hook(lambda module, _, output, name=name: watch(name, output))
+        hooks.callback(hook.remove)
+
+
+def _check_logits(logits: object, batch: int, model: nn.Module) -> Tensor:
+    if isinstance(logits, Tensor) and logits.dim() == 2 and len(logits) == batch:
+        return logits
+    got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+    raise ValueError(f"{type(model).__name__} must return logits ({batch}, classes) for {batch} images, got {got}")
+
+
+def _differentiate(logits: Tensor, targets: Targets, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    with torch.enable_grad():
+        scores = target_scores(logits, targets)
+    gradients: tuple[Tensor | None, ...] = (None,) * len(outputs)
+    if scores.requires_grad:
+        gradients = torch.autograd.grad(scores.sum(), list(outputs.values()), allow_unused=True)
+    result = {}
+    for name, gradient in zip(outputs, gradients, strict=True):
+        if gradient is None:
+            raise ValueError(
+                f"the target scores do not depend on the output of layer {name!r}, or gradients are turned off after it"
+            )
+        result[name] = gradient
+    return result
