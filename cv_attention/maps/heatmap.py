@@ -44,10 +44,8 @@ def to_heatmap(
         )
     if size is None:
         return values
-    size = (size, size) if isinstance(size, int) else tuple(size)
-    if size == tuple(values.shape[-2:]):
-        return values
-    return F.interpolate(values, size, mode="bilinear", align_corners=False)
+    height, width = (size, size) if isinstance(size, int) else size
+    return F.interpolate(values, (height, width), mode="bilinear", align_corners=False)
 
 
 def _head(values: Tensor, head: int | None) -> Tensor:

@@ -4,11 +4,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, MapKind
+from cv_attention.blocks.base import MapKind
+from cv_attention.maps.adapters import Adapter, adapter_of
 from cv_attention.maps.wrappers import bare_modules, run_eagerly, select
 
 
@@ -35,7 +37,7 @@ def record(
     dtype: torch.dtype | None = None,
     detach: bool = True,
 ) -> Iterator[dict[str, RecordedMap]]:
-    """Records every attention map of the forwards that run inside the ``with``.
+    """Records every attention map of the forwards that run inside the ``with``: our blocks' and the known libraries'.
 
         with record(model) as maps:
             model(images)
@@ -47,7 +49,7 @@ def record(
     and compiled models run uncompiled meanwhile. No hook is left behind.
 
     Args:
-        model: Any model with attention blocks inside.
+        model: Any model with attention inside, see `adapters`.
         only: Names or globs of the maps to record (``"layer4.*"``); None records all.
         device: Where maps are moved as soon as they are computed, such as ``"cpu"``; None leaves them.
         dtype: What maps are converted to at once, such as ``torch.float16``; None leaves them.
@@ -60,33 +62,39 @@ def record(
         ValueError: on entry if the model has no attention map, or `only` matches none; at the end if none of them was
             computed.
     """
-    places = {name: module for name, module in bare_modules(model).items() if isinstance(module, AttentionMap)}
-    if not places:
-        raise ValueError(
-            f"{type(model).__name__} has no attention map to record: none of its modules is an AttentionMap; "
-            "insert a block first, as in cv_attention.insert(model, 'cbam')"
-        )
-    if only is not None:
-        globs = [only] if isinstance(only, str) else list(only)
-        places = {name: places[name] for name in select(list(places), globs, "attention map")}
-
+    places = _find(model, only)
     maps: dict[str, RecordedMap] = {}
     thread = threading.get_ident()
 
-    def keep(name: str, module: AttentionMap, values: Tensor) -> None:
+    def keep(name: str, kind: MapKind, values: Tensor) -> None:
         if threading.get_ident() == thread:
             values = values.detach() if detach else values
-            maps[name] = RecordedMap(values.to(device=device, dtype=dtype), module.kind)
+            maps[name] = RecordedMap(values.to(device=device, dtype=dtype), kind)
 
-    with ExitStack() as stack:
-        stack.enter_context(run_eagerly())
-        for name, module in places.items():
-            hook = module.register_forward_hook(lambda module, _, values, name=name: keep(name, module, values))
-            stack.callback(hook.remove)
+    with ExitStack() as hooks:
+        hooks.enter_context(run_eagerly())
+        for name, (module, adapter) in places.items():
+            adapter.attach(module, partial(keep, name, adapter.kind), hooks)
         yield maps
     if not maps:
         raise ValueError(
-            f"nothing was recorded: {type(model).__name__} has {len(places)} attention maps ({', '.join(places)[:200]}), "
-            "but none was computed inside the `with record(model)`; run this very model there, in the same thread, "
-            "and not a copy, an export or a scripted version of it"
+            f"nothing was recorded: {type(model).__name__} has attention maps ({', '.join(places)[:200]}), "
+            "but none was computed inside the `with record(model)`; run this very model there, in the same thread, and "
+            "not a copy, an export or a scripted version of it"
         )
+
+
+def _find(model: nn.Module, only: str | Sequence[str] | None) -> dict[str, tuple[nn.Module, Adapter]]:
+    """The modules to look at, by name; raises ValueError where there are none."""
+    adapters = {name: (module, adapter_of(module)) for name, module in bare_modules(model).items()}
+    places = {name: (module, adapter) for name, (module, adapter) in adapters.items() if adapter is not None}
+    if not places:
+        raise ValueError(
+            f"{type(model).__name__} has no attention map to record: none of its modules is an AttentionMap or an "
+            "attention module known to cv_attention.maps.adapters; insert a block first, as in "
+            "cv_attention.insert(model, 'cbam')"
+        )
+    if only is None:
+        return places
+    globs = [only] if isinstance(only, str) else list(only)
+    return {name: places[name] for name in select(list(places), globs, "attention map")}

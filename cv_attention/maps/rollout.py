@@ -10,7 +10,7 @@ from cv_attention.maps.record import RecordedMap
 
 
 def rollout(maps: Iterable[RecordedMap], *, heads: Literal["mean", "max", "min"] = "mean") -> RecordedMap:
-    """Follows attention through layers of self-attention: how much each position of the last draws on the first's input.
+    """Follows attention through layers of self-attention: how much each position of the last draws on each input.
 
     Each layer's heads are fused to A (queries, keys); with the residual connection its share of attention is
     (A + I) / 2 with rows normalised to sum 1; the rollout is the product over the layers, last times ... times first.

@@ -71,7 +71,7 @@ def _watch(layers: dict[str, nn.Module], outputs: dict[str, Tensor], hooks: Exit
     """Hooks the layers: the first that runs starts the graph, and each puts its output into `outputs`."""
     thread = threading.get_ident()
 
-    def watch(name: str, output: Tensor) -> Tensor | None:
+    def watch(name: str, output: object) -> Tensor | None:
         if threading.get_ident() != thread:  # another thread's forward of the same model
             return None
         if not isinstance(output, Tensor) or output.dim() != 4:

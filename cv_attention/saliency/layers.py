@@ -61,8 +61,8 @@ def last_spatial(model: nn.Module, images: Tensor) -> str:
         )
     if tokens is not None:
         raise ValueError(
-            f"{type(model).__name__} works on tokens (B, N, C) after its last feature map {spatial!r}, as in {tokens!r}; "
-            "Grad-CAM explains feature maps: give layers=... to take one of them"
+            f"{type(model).__name__} works on tokens (B, N, C) after its last feature map {spatial!r}, as in "
+            f"{tokens!r}; Grad-CAM explains feature maps: give layers=... to take one of them"
         )
     _found[model] = (key, spatial)
     return spatial

@@ -29,7 +29,8 @@ def undisturbed(model: nn.Module, device_type: str) -> Iterator[None]:
     finally:
         _leave_eval(model)
         if torch.is_autocast_enabled(device_type):
-            # Weights that were cast without gradients must not serve the caller's next training step.
+            # Weights that were cast without gradients must not serve the caller's next training step, as
+            # they do in some versions of torch.
             torch.clear_autocast_cache()
 
 

@@ -31,7 +31,7 @@ def target_scores(logits: Tensor, targets: Targets) -> Tensor:
 def _classes(logits: Tensor, targets: Any) -> Tensor:
     """The classes (B,) that `targets` names, checked."""
     batch, count = logits.shape
-    if targets is None or isinstance(targets, str) and targets == "predicted":
+    if targets is None or (isinstance(targets, str) and targets == "predicted"):
         return logits.detach().argmax(dim=1)
     if isinstance(targets, str | bool):
         raise ValueError(f"targets must be None, 'predicted', classes or a callable on logits, got {targets!r}")
