@@ -56,8 +56,9 @@ def fit_rate(steps: int, root: str) -> float:
 def bare_rate(steps: int, root: str) -> float:
     """Images per second of a loop that does nothing but train."""
     prepared = training.prepare(experiment(steps, root))
-    images = torch.stack([torch.as_tensor(sample["image"]) for sample in prepared.datamodule.train_dataset])
-    labels = torch.tensor([int(sample["label"]) for sample in prepared.datamodule.train_dataset])
+    split = prepared.datamodule.splits["train"]
+    images = torch.stack([torch.as_tensor(sample["image"]) for sample in split])
+    labels = torch.tensor([int(sample["label"]) for sample in split])
     network = prepared.classifier.network.train()
     mean, std = (255 * torch.tensor(v).view(3, 1, 1) for v in (prepared.datamodule.mean, prepared.datamodule.std))
     optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)

@@ -41,7 +41,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     """
     checkpoint = runs.find_checkpoint(resume, "last") if resume else None
     lightning.seed_everything(experiment.seed, workers=True, verbose=False)
-    datamodule = data.create(experiment.data)
+    datamodule = data.create(experiment.data, seed=experiment.seed)
     datamodule.prepare_data()
     datamodule.setup()
     classifier = Classifier(experiment, facts_of(datamodule))

@@ -38,8 +38,8 @@ class ProbeMaps(Callback):
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Chooses the probe images and writes them down, once per run."""
         assert isinstance(pl_module, Classifier)
-        dataset: Any = trainer.datamodule.val_dataset  # pyright: ignore[reportAttributeAccessIssue]
-        samples = [dataset[index] for index in spread_over_classes(dataset.labels, self.count)]
+        split = trainer.datamodule.splits["val"]  # pyright: ignore[reportAttributeAccessIssue]
+        samples = [split[index] for index in spread_over_classes(split.images.labels, self.count)]
         self.probes = {key: torch.stack([torch.as_tensor(s[key]) for s in samples]) for key in samples[0]}
         if trainer.is_global_zero:
             self._write_probes(pl_module.facts.class_names)

@@ -2,6 +2,8 @@
 
 import difflib
 import inspect
+import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,7 @@ def create_trainer(
         "num_sanity_val_steps": 0,
     }
     _check_extra(config.extra)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hardware it did not find, and advertisements
     return lightning.Trainer(**{**arguments, **config.extra})
 
 
@@ -56,6 +59,8 @@ def _checkpoints(run: Path) -> list[Callback]:
 def _loggers(log: Log, run: Path, part: str) -> list[Logger]:
     loggers: list[Logger] = [CSVLogger(run, name="metrics", version=part, flush_logs_every_n_steps=log.every_n_steps)]
     if log.wandb != "disabled":
+        if log.wandb == "offline":  # nothing it could say matters then
+            os.environ.setdefault("WANDB_SILENT", "true")
         import wandb
 
         loggers.append(
