@@ -14,8 +14,8 @@ from lightning.pytorch.loggers import WandbLogger
 from PIL import Image
 from torch import Tensor
 
-from cv_attention.blocks import AttentionMap
-from cv_attention.maps import record, to_heatmap
+from cv_attention.maps import RecordedMap, record, to_heatmap
+from cv_attention.maps.adapters import adapter_of
 from cv_attention.report.overlay import overlay
 from cv_attention.saliency import grad_cam
 from cv_attention.training.classifier import Classifier
@@ -124,13 +124,11 @@ def probe(classifier: Classifier, images: Tensor) -> tuple[dict[str, Column], Te
     columns: list[Column] = []
     training = network.training
     network.eval()
-    if any(isinstance(module, AttentionMap) for module in network.modules()):
+    if any(adapter_of(module) for module in network.modules()):
         with torch.no_grad(), record(network) as maps:
             logits = network(inputs)
         for name, found in maps.items():
-            channel = found.kind in ("channel", "alignment")
-            values = found.values.flatten(1) if channel else to_heatmap(found)[:, 0]
-            columns.append(Column(name, "attention", found.kind, values))
+            columns.append(Column(name, "attention", found.kind, _drawable(found)))
     else:
         with torch.no_grad():
             logits = network(inputs)
@@ -138,6 +136,15 @@ def probe(classifier: Classifier, images: Tensor) -> tuple[dict[str, Column], Te
     network.train(training)
     columns.append(Column("Grad-CAM", "saliency", "grad_cam", heat))
     return {f"m{number}": column for number, column in enumerate(columns)}, logits.float().cpu()
+
+
+def _drawable(found: RecordedMap) -> Tensor:
+    """Reduces a map to a heatmap (N, h, w), or to bars (N, bars) where its last axes are no picture."""
+    if found.kind == "channel":
+        return found.values.flatten(1)
+    if found.kind == "alignment":
+        return found.values.mean((1, 2))  # what each key receives, over heads and queries
+    return to_heatmap(found)[:, 0]
 
 
 def spread_over_classes(labels: Any, count: int) -> list[int]:
