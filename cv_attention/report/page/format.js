@@ -1,0 +1,40 @@
+// Numbers and names as text.
+
+function formatValue(value) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(1).replace("-", "−").replace("e−", "e−");
+  const digits = size >= 100 ? 1 : size >= 10 ? 2 : 3;
+  return String(Number(value.toFixed(digits))).replace("-", "−");
+}
+
+function formatPercent(share, digits = 0) {
+  return share === null || share === undefined ? "–" : `${(100 * share).toFixed(digits)} %`;
+}
+
+// Epochs are counted as people count them: the epoch with index 4 is the fifth.
+function epochName(epoch) {
+  return epoch < 0 ? "before training" : `epoch ${epoch + 1}`;
+}
+
+function className(run, index) {
+  if (index === null || index === undefined) return "unknown";
+  return run.classes[index] ?? `class ${index}`;
+}
+
+// ".map" ends the name of every recorded submodule and tells nothing.
+function columnName(column) {
+  return column.title.replace(/(\.attention)?\.map$/, "") || column.title;
+}
+
+const KINDS = { grad_cam: "Grad-CAM" };
+
+function kindName(column) {
+  return KINDS[column.kind] ?? column.kind;
+}
+
+function metricName(name) {
+  const words = name.replace(/[_/]+/g, " ").trim();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}

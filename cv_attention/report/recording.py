@@ -1,0 +1,164 @@
+"""What the training recorded for its probe images: the images, and every logged epoch's maps and predictions."""
+
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# What a file that was torn by a kill, or written by somebody else, raises when it is read.
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One probe image.
+
+    Attributes:
+        image: The image's file; None where it is missing or named outside of the maps folder.
+        label: Index of its true class, or None.
+        box: True box (x0, y0, x1, y1) in pixels of the image, or None.
+    """
+
+    image: Path | None
+    label: int | None
+    box: tuple[float, float, float, float] | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """One kind of map: a block's attention map or a saliency method.
+
+    Attributes:
+        key: Name of its array.
+        title: Module name or method.
+        source: ``attention`` or ``saliency``.
+        kind: ``channel``, ``spatial``, ``joint``, ``pairwise``, ``grad_cam``, ...
+    """
+
+    key: str
+    title: str
+    source: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was recorded at the end of one epoch.
+
+    Attributes:
+        epoch: Index of the epoch; -1 is before the training.
+        step: Optimizer steps taken, or None.
+        columns: The columns, in the order of the network.
+        arrays: File of the arrays.
+        predictions: Predicted class of every probe, None where unknown.
+        probabilities: Probability of every class for every probe; empty where unknown.
+    """
+
+    epoch: int
+    step: int | None
+    columns: list[Column]
+    arrays: Path
+    predictions: list[int | None]
+    probabilities: list[list[float]]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """All that was recorded.
+
+    Attributes:
+        class_names: Names of the classes; may be empty.
+        probes: The probe images.
+        snapshots: The logged epochs, in order.
+        notices: What could not be read, for the reader of the page.
+    """
+
+    class_names: list[str] = field(default_factory=list)
+    probes: list[Probe] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+
+def read_recording(folder: Path) -> Recording:
+    """Reads the ``maps`` folder of a run; whatever is missing or torn is left out and told in `notices`."""
+    index = folder / "probes.json"
+    if not index.is_file():
+        return Recording()
+    try:
+        content = json.loads(index.read_text(encoding="utf-8"))
+        probes = [_probe(folder, entry) for entry in content["probes"]]
+        names = [str(name) for name in content.get("class_names") or []]
+    except UNREADABLE:
+        return Recording(notices=["maps/probes.json could not be read."])
+    snapshots, notices = [], []
+    for path in sorted(folder.glob("epoch-*.json")):
+        try:
+            snapshots.append(_snapshot(path, len(probes)))
+        except UNREADABLE:
+            notices.append(f"maps/{path.name} or its arrays could not be read; this epoch is left out.")
+    snapshots.sort(key=lambda snapshot: snapshot.epoch)
+    return Recording(names, probes, snapshots, notices)
+
+
+def read_arrays(snapshot: Snapshot, probes: int) -> dict[str, np.ndarray]:
+    """Reads the arrays of `snapshot` by column key: (N, h, w) heatmaps or (N, C) channel gates.
+
+    Arrays of any other shape, or with another number of probes than `probes`, are left out.
+    """
+    found = {}
+    with np.load(snapshot.arrays, allow_pickle=False) as arrays:
+        for column in snapshot.columns:
+            if column.key not in arrays:
+                continue
+            values = arrays[column.key]
+            if values.ndim == 4 and values.shape[1] == 1:
+                values = values[:, 0]
+            if values.ndim in (2, 3) and len(values) == probes and values.size and values.dtype.kind in "fiu":
+                found[column.key] = values
+    return found
+
+
+def _probe(folder: Path, entry: dict[str, Any]) -> Probe:
+    path = (folder / str(entry["image"])).resolve()
+    inside = path.is_relative_to(folder.resolve()) and path.is_file()
+    label, box = entry.get("label"), entry.get("box")
+    return Probe(
+        image=path if inside else None,
+        label=int(label) if label is not None else None,
+        box=_box(box) if box is not None else None,
+    )
+
+
+def _box(box: Sequence[float]) -> tuple[float, float, float, float] | None:
+    x0, y0, x1, y1 = (float(value) for value in box)
+    return (x0, y0, x1, y1) if np.isfinite([x0, y0, x1, y1]).all() else None
+
+
+def _snapshot(path: Path, probes: int) -> Snapshot:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    named = re.fullmatch(r"epoch-(-?\d+)", path.stem)
+    columns = [
+        Column(key, str(about.get("title", key)), str(about.get("source", "")), str(about.get("kind", "")))
+        for key, about in content["columns"].items()
+    ]
+    arrays = path.with_suffix(".npz")
+    with np.load(arrays, allow_pickle=False):  # a torn archive is found here, before anything is written
+        pass
+    predictions = content.get("predictions") or []
+    probabilities = content.get("probabilities") or []
+    if len(probabilities) != probes or not np.isfinite(np.array(probabilities, dtype=float)).all():
+        probabilities = []
+    return Snapshot(
+        epoch=int(content["epoch"] if "epoch" in content or named is None else named[1]),
+        step=int(content["step"]) if content.get("step") is not None else None,
+        columns=columns,
+        arrays=arrays,
+        predictions=[int(p) for p in predictions] if len(predictions) == probes else [None] * probes,
+        probabilities=[[float(p) for p in row] for row in probabilities],
+    )

@@ -1,0 +1,83 @@
+"""A run directory, read without asking that it be complete."""
+
+import difflib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cv_attention.report.metrics import Metrics, read_metrics
+from cv_attention.report.recording import Recording, read_recording
+from cv_attention.report.redaction import redact
+
+_MARKS = ("config.yaml", "summary.json", "metrics", "maps")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run directory holds.
+
+    Attributes:
+        name: Name of the directory.
+        config: The resolved configuration; empty where it is missing. No absolute path is in it.
+        summary: Results at the end of the training; empty for an interrupted run.
+        metrics: The training curves.
+        recording: The probe images and their maps.
+        notices: What could not be read, for the reader of the page.
+    """
+
+    name: str
+    config: dict[str, Any]
+    summary: dict[str, Any]
+    metrics: Metrics
+    recording: Recording
+    notices: list[str] = field(default_factory=list)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, from the recording or the summary."""
+        names = self.recording.class_names or self.summary.get("class_names") or []
+        return [str(name) for name in names]
+
+
+def read_run(directory: Path) -> Run:
+    """Reads a run directory.
+
+    Raises:
+        FileNotFoundError: if there is no such directory; the message names near ones.
+        ValueError: if it holds nothing that a run leaves behind.
+    """
+    if not directory.is_dir():
+        siblings = [p.name for p in directory.parent.iterdir()] if directory.parent.is_dir() else []
+        near = difflib.get_close_matches(directory.name, siblings)
+        hint = f"; near names: {', '.join(near)}" if near else ""
+        raise FileNotFoundError(f"no run directory at {directory}{hint}")
+    if not any((directory / mark).exists() for mark in _MARKS):
+        raise ValueError(f"{directory} is no run directory: none of {', '.join(_MARKS)} is in it")
+    notices: list[str] = []
+    config = _mapping(directory / "config.yaml", yaml.safe_load, notices)
+    summary = _mapping(directory / "summary.json", json.loads, notices)
+    recording = read_recording(directory / "maps")
+    return Run(
+        name=directory.resolve().name,
+        config=redact(config),
+        summary=redact(summary),
+        metrics=read_metrics(directory / "metrics"),
+        recording=recording,
+        notices=notices + recording.notices,
+    )
+
+
+def _mapping(path: Path, parse: Any, notices: list[str]) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        content = parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        content = None
+    if isinstance(content, dict):
+        return content
+    notices.append(f"{path.name} could not be read.")
+    return {}

@@ -1,0 +1,95 @@
+"""Run directories -> one folder of static files, put in place at once when it is complete."""
+
+import html
+import os
+import secrets
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+
+from cv_attention.report.manifest import write_run
+from cv_attention.report.run import Run, read_run
+from cv_attention.report.shards import as_json, write_hashed
+
+_PAGE = Path(__file__).parent / "page"
+_STYLES = ("base", "controls", "curves", "probes")
+# In this order they make one script; each file uses only names of the files before it, outside of functions.
+_SCRIPTS = ("dom", "format", "state", "colours", "shards", "heatmap", "bars", "chart", "curves", "overview",
+            "history", "cells", "probes", "columns", "toolbar", "keys", "main")  # fmt: skip
+_GENERATOR = '<meta name="generator" content="cv_attention report">'
+
+
+def build(runs: Path | str | Sequence[Path | str], out: Path | str | None = None) -> Path:
+    """Writes the report of one run, or of several runs side by side.
+
+    Args:
+        runs: Run directory, or several. Whatever is missing in one makes a smaller page.
+        out: Folder of the report, default ``<run>/report``; an earlier report there is replaced when the new one is
+            complete.
+
+    Returns:
+        The report's ``index.html``.
+
+    Raises:
+        FileNotFoundError: if a run directory does not exist.
+        ValueError: if a directory is no run, no run is given, `out` is left out for several runs, or `out` holds
+            something that is no report.
+    """
+    directories = [Path(runs)] if isinstance(runs, Path | str) else [Path(run) for run in runs]
+    if not directories:
+        raise ValueError("a report needs at least one run directory, got none")
+    if out is None and len(directories) > 1:
+        raise ValueError(f"a report of {len(directories)} runs needs an output folder, got out=None")
+    target = directories[0] / "report" if out is None else Path(out)
+    loaded = [read_run(directory) for directory in directories]
+    _check_replaceable(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.parent / f".{target.name}-{secrets.token_hex(4)}.partial"
+    draft.mkdir()
+    try:
+        _write(draft, loaded)
+        _put_in_place(draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return target / "index.html"
+
+
+def _check_replaceable(target: Path) -> None:
+    """Refuses to replace a folder that holds anything but an earlier report."""
+    if not target.exists():
+        return
+    index = target / "index.html"
+    is_report = index.is_file() and _GENERATOR in index.read_text(encoding="utf-8", errors="replace")[:4096]
+    if not target.is_dir() or (any(target.iterdir()) and not is_report):
+        raise ValueError(f"{target} exists and is no report; give an empty or new folder as the output")
+
+
+def _put_in_place(draft: Path, target: Path) -> None:
+    """Renames `draft` to `target`; an earlier report steps aside and comes back if that fails."""
+    if not target.exists():
+        os.replace(draft, target)
+        return
+    aside = draft.with_suffix(".old")
+    os.replace(target, aside)
+    try:
+        os.replace(draft, target)
+    except OSError:
+        os.replace(aside, target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write(root: Path, runs: list[Run]) -> None:
+    report = {"version": 1, "runs": [write_run(root, number, run) for number, run in enumerate(runs)]}
+    title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs: {', '.join(run.name for run in runs)}"
+    style = "\n".join((_PAGE / f"{name}.css").read_text(encoding="utf-8") for name in _STYLES)
+    script = "\n".join((_PAGE / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
+    template = Template((_PAGE / "index.html").read_text(encoding="utf-8"))
+    page = template.substitute(
+        title=html.escape(title),
+        style=write_hashed(root, "assets/report.css", style),
+        data=write_hashed(root, "data/report.js", f"window.cvAttentionReport={as_json(report)};\n"),
+        script=write_hashed(root, "assets/report.js", f'(() => {{\n"use strict";\n{script}\n}})();\n'),
+    )
+    (root / "index.html").write_text(page, encoding="utf-8")

@@ -1,0 +1,137 @@
+"""A run directory as the training leaves it, with real handwritten digits and made-up maps."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+CLASSES = [f"digit {i}" for i in range(10)]
+HEATMAPS = {
+    "grad_cam": ("Grad-CAM", "saliency", "grad_cam", 8),
+    "layer1": ("layer1.0.bn2.attention.spatial.map", "attention", "spatial", 64),
+    "layer2": ("layer2.2.bn2.attention.spatial.map", "attention", "spatial", 32),
+    "layer3": ("layer3.2.bn2.attention.spatial.map", "attention", "spatial", 16),
+    "signed": ("layer3.relevance", "saliency", "relevance", 16),
+}
+GATES = {
+    "gate2": ("layer2.2.bn2.attention.channel.map", "attention", "channel", 32),
+    "gate3": ("layer3.2.bn2.attention.channel.map", "attention", "channel", 64),
+}
+PLAN = """site                      host        channels  feature size  parameters  FLOPs
+layer1.0.bn2.attention    layer1.0.bn2      16  64 x 64               242  0.9 M
+layer2.2.bn2.attention    layer2.2.bn2      32  32 x 32               402  0.5 M
+layer3.2.bn2.attention    layer3.2.bn2      64  16 x 16               962  0.3 M"""
+
+
+def write_json(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def write_csv(path: Path, rows: list[dict[str, float]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, sorted({name for row in rows for name in row}))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def metric_rows(epochs: range, steps: int = 80, noise: float = 0.0) -> list[dict[str, float]]:
+    """Rows as Lightning's CSVLogger writes them: training values by step, validation values by epoch."""
+    rows: list[dict[str, float]] = []
+    for epoch in epochs:
+        for inner in range(9, steps, 10):
+            step = epoch * steps + inner
+            wiggle = 0.08 * np.sin(step * 1.7)
+            loss = 2.3 * np.exp(-step / 250) + 0.12 + wiggle + noise
+            rows.append({"epoch": epoch, "step": step, "train_loss": loss, "lr": 0.1 * (1 + np.cos(step / 255)) / 2})
+        last = (epoch + 1) * steps - 1
+        rows.append({"epoch": epoch, "step": last, "val_loss": 2.2 * np.exp(-epoch / 3.2) + 0.2 + noise,
+                     "val_accuracy": 0.97 - 0.8 * np.exp(-epoch / 2.5)})  # fmt: skip
+    return rows
+
+
+def blob(side: int, x: float, y: float, width: float) -> np.ndarray:
+    rows, columns = (np.mgrid[0:side, 0:side] + 0.5) / side
+    return np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * width**2))
+
+
+def draw_probes(folder: Path, count: int, rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Digits at a random place among fragments of others on a canvas of 64 pixels, with their boxes."""
+    digits = load_digits()
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    probes = []
+    for i in range(count):
+        canvas = np.zeros((64, 64))
+        for _ in range(8):
+            x, y = rng.integers(0, 56, 2)
+            piece = digits.images[rng.integers(len(digits.images))][:6, :6]
+            canvas[y : y + 6, x : x + 6] = np.maximum(canvas[y : y + 6, x : x + 6], piece / 16)
+        which = int(rng.integers(len(digits.images)))
+        digit = Image.fromarray((digits.images[which] * 255 / 16).astype(np.uint8)).resize((24, 24))
+        x, y = (int(v) for v in rng.integers(0, 40, 2))
+        canvas[y : y + 24, x : x + 24] = np.maximum(canvas[y : y + 24, x : x + 24], np.asarray(digit) / 255)
+        Image.fromarray((canvas * 255).astype(np.uint8)).convert("RGB").save(folder / f"images/{i:04d}.png")
+        probes.append({"image": f"images/{i:04d}.png", "label": int(digits.target[which]),
+                       "box": [x, y, x + 24, y + 24]})  # fmt: skip
+    return probes
+
+
+def draw_maps(epoch: int, probes: list[dict[str, Any]], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Maps that move from the middle of the image to the digit as the training goes on."""
+    learnt = 1 - np.exp(-epoch / 2)
+    arrays = {}
+    for key, (_, _, _, side) in HEATMAPS.items():
+        maps = []
+        for probe in probes:
+            x0, y0, x1, y1 = (v / 64 for v in probe["box"])
+            x, y = (0.5 + learnt * (centre - 0.5) for centre in ((x0 + x1) / 2, (y0 + y1) / 2))
+            heat = blob(side, x, y, 0.32 - 0.16 * learnt) + 0.06 * rng.standard_normal((side, side))
+            maps.append(heat - 0.35 if key == "signed" else np.clip(heat, 0, None))
+        arrays[key] = np.stack(maps).astype(np.float16)
+    for key, (_, _, _, channels) in GATES.items():
+        raw = learnt * 2.2 * rng.standard_normal((len(probes), channels))
+        arrays[key] = (1 / (1 + np.exp(-raw))).astype(np.float16)
+    return arrays
+
+
+def make_run(
+    directory: Path, *, epochs: int = 10, every: int = 2, probes: int = 12, classes: list[str] | None = None, seed: int = 0
+) -> Path:
+    """Writes a finished run that was killed in its sixth epoch and resumed."""
+    classes, rng = classes or CLASSES, np.random.default_rng(seed)
+    directory.mkdir(parents=True)
+    (directory / "config.yaml").write_text(
+        "seed: 0\ndata: {name: cluttered_digits, root: /home/somebody/secret/data, batch_size: 128}\n"
+        "model: {backbone: resnet20, block: {name: cbam, reduction: 8}, at: residual, pretrained: false}\n"
+        f"optimizer: {{name: sgd, lr: 0.1, schedule: cosine}}\ntrainer: {{max_epochs: {epochs}, precision: 32-true}}\n"
+    )
+    write_json(directory / "summary.json", {"parameters": 274_042, "class_names": classes, "plan": PLAN,
+                                            "test": {"accuracy": 0.9715, "loss": 0.2113}})  # fmt: skip
+    write_csv(directory / "metrics/0.csv", metric_rows(range(min(6, epochs)), noise=0.3)[:-3])
+    write_csv(directory / "metrics/1.csv", metric_rows(range(min(5, epochs), epochs)))
+    maps = directory / "maps"
+    drawn = draw_probes(maps, probes, rng)
+    write_json(maps / "probes.json", {"class_names": classes, "probes": drawn})
+    for epoch in range(0, epochs, every):
+        np.savez(maps / f"epoch-{epoch:04d}.npz", allow_pickle=False, **draw_maps(epoch, drawn, rng))
+        sharpness = 1 + 0.6 * epoch
+        logits = sharpness * rng.standard_normal((probes, len(classes))) * 0.6
+        for row, probe in zip(logits, drawn, strict=True):
+            row[probe["label"] % len(classes)] += sharpness * (0.6 + 0.1 * epoch)
+        p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        about = {key: {"title": title, "source": source, "kind": kind}
+                 for key, (title, source, kind, _) in {**HEATMAPS, **GATES}.items()}  # fmt: skip
+        write_json(maps / f"epoch-{epoch:04d}.json", {"epoch": epoch, "step": (epoch + 1) * 80, "columns": about,
+                   "predictions": p.argmax(1).tolist(), "probabilities": p.tolist()})  # fmt: skip
+    return directory
+
+
+@pytest.fixture
+def run_directory(tmp_path: Path) -> Path:
+    return make_run(tmp_path / "runs" / "cluttered_digits-resnet20-cbam-0", epochs=6, probes=4)
