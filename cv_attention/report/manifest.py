@@ -1,4 +1,4 @@
-"""What the page shows of one run: its texts, curves and predictions at once, its maps in shards loaded on demand."""
+"""What the page shows of one run: texts, curves and predictions at once, maps in shards on demand."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from cv_attention.report.recording import UNREADABLE, Column, Snapshot, read_arr
 from cv_attention.report.run import Run
 from cv_attention.report.shards import as_json, encode, write_hashed
 
-_PROBES_PER_SHARD = 64  # the page asks for the shards of the probes in sight; a shard holds all columns of one epoch
+_PROBES_PER_SHARD = 64  # a shard holds all columns of one epoch for so many probes
 _TOP = 5  # classes whose probabilities are shown
 
 

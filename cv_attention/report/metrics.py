@@ -16,8 +16,8 @@ class Metrics:
     """The curves of a run.
 
     Attributes:
-        series: Metric name -> points ``(epochs trained, step, value)`` in order. A value at the end of the epoch with
-            index e has e + 1 epochs trained.
+        series: Metric name -> points ``(epochs trained, step, value)`` in order. A value at the end of the
+            epoch with index e has e + 1 epochs trained.
         resumed: Epochs trained at which the training was started again.
     """
 
@@ -34,10 +34,10 @@ class _Row:
 
 
 def read_metrics(folder: Path) -> Metrics:
-    """Reads ``<folder>/<part>.csv`` for every part; a later part's values replace those of the same step or epoch.
+    """Reads all ``<folder>/<part>.csv``; a later part's values replace those of the same step or epoch.
 
     Args:
-        folder: The ``metrics`` folder of a run; it may be missing, and its files may end in the middle of a line.
+        folder: The ``metrics`` folder of a run; it may be missing, its files may end within a line.
 
     Returns:
         The joined curves; empty where nothing was logged.
@@ -104,10 +104,10 @@ class _Clock:
         for row in rows:
             if row.epoch is not None:
                 ends[row.epoch] = max(ends.get(row.epoch, row.step), row.step)
-        start = min(row.step for row in rows) - 1
         if not ends:
             ends = {0: max(row.step for row in rows)}
         self._epochs = sorted(ends)
+        start = -1 if self._epochs[0] <= 0 else min(row.step for row in rows) - 1
         self._ends = np.maximum.accumulate([ends[epoch] for epoch in self._epochs])
         knots = np.concatenate([[start], self._ends]).astype(float)
         lengths = np.diff(knots)

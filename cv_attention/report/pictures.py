@@ -18,8 +18,8 @@ def write_picture(root: Path, folder: str, number: int, probe: Probe) -> dict[st
     """Writes a probe's image anew, so that nothing but pixels comes along, and tells where it is.
 
     Returns:
-        ``src`` (relative to `root`), ``width`` and ``height`` of the original in pixels; None where the image is
-        missing or broken.
+        ``src`` (relative to `root`), ``width`` and ``height`` of the original in pixels; None where the image
+        is missing or broken.
     """
     if probe.image is None:
         return None

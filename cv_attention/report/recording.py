@@ -1,4 +1,4 @@
-"""What the training recorded for its probe images: the images, and every logged epoch's maps and predictions."""
+"""What the training recorded: the probe images, and every logged epoch's maps and predictions."""
 
 import json
 import re
@@ -112,7 +112,7 @@ def read_arrays(snapshot: Snapshot, probes: int) -> dict[str, np.ndarray]:
     Arrays of any other shape, or with another number of probes than `probes`, are left out.
     """
     found = {}
-    with np.load(snapshot.arrays, allow_pickle=False) as arrays:
+    with snapshot.arrays.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         for column in snapshot.columns:
             if column.key not in arrays:
                 continue
@@ -148,8 +148,8 @@ def _snapshot(path: Path, probes: int) -> Snapshot:
         for key, about in content["columns"].items()
     ]
     arrays = path.with_suffix(".npz")
-    with np.load(arrays, allow_pickle=False):  # a torn archive is found here, before anything is written
-        pass
+    with arrays.open("rb") as file, np.load(file, allow_pickle=False):
+        pass  # a torn archive is found here, before anything is written
     predictions = content.get("predictions") or []
     probabilities = content.get("probabilities") or []
     if len(probabilities) != probes or not np.isfinite(np.array(probabilities, dtype=float)).all():

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-# An absolute path: a root ("/", "~/", "C:\", "\\host\") that follows a delimiter, then at least one more part.
+# An absolute path: a root ("/", "~/", "C:\", "\\host\") after a delimiter, then at least one more part.
 # "https://host/x" and the "a/b" of a relative path are no matches: what precedes their slash is no delimiter.
 _ABSOLUTE = re.compile(
     r"""(?<![\w.~/\\:-])(?:file://)?(?:~[\w-]*|[A-Za-z]:|\\)?[/\\](?:[^\s"'<>|:;,()\[\]{}/\\]+[/\\])+"""

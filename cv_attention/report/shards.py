@@ -21,12 +21,13 @@ def encode(values: np.ndarray) -> dict[str, Any]:
         values: (N, h, w) or (N, C), any number type; not-a-number and infinities are kept.
 
     Returns:
-        ``shape`` of one map, the finite extremes ``lo`` and ``hi`` of every map (None where it has none), ``type``
-        (``f16``, or ``u8`` for round(255 * (value - lo) / (hi - lo))), ``data`` as base64 of the zlib-compressed bytes.
+        ``shape`` of one map; the finite extremes ``lo`` and ``hi`` of every map, None where it has none;
+        ``type``, ``f16`` or ``u8`` for round(255 * (value - lo) / (hi - lo)); ``data``, base64 of the
+        zlib-compressed bytes.
     """
     flat = values.reshape(len(values), -1).astype(np.float32)
     finite = np.isfinite(flat)
-    known = finite.any(axis=1)
+    known: np.ndarray = finite.sum(axis=1) > 0
     lo = np.where(known, np.min(flat, axis=1, initial=np.inf, where=finite), 0.0)
     hi = np.where(known, np.max(flat, axis=1, initial=-np.inf, where=finite), 0.0)
     fits = max(np.abs(lo).max(), np.abs(hi).max()) <= np.finfo(np.float16).max
@@ -46,7 +47,7 @@ def encode(values: np.ndarray) -> dict[str, Any]:
 
 
 def as_json(value: Any) -> str:
-    r"""JSON in ASCII that stays data inside a script: ``<``, ``>`` and ``&`` are written as ``\u003c`` and so on."""
+    r"""JSON in ASCII that stays data inside a script: ``<``, ``>``, ``&`` become ``\u003c`` and so on."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 

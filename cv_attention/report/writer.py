@@ -25,16 +25,16 @@ def build(runs: Path | str | Sequence[Path | str], out: Path | str | None = None
 
     Args:
         runs: Run directory, or several. Whatever is missing in one makes a smaller page.
-        out: Folder of the report, default ``<run>/report``; an earlier report there is replaced when the new one is
-            complete.
+        out: Folder of the report, default ``<run>/report``; an earlier report there is replaced when the new
+            one is complete.
 
     Returns:
         The report's ``index.html``.
 
     Raises:
         FileNotFoundError: if a run directory does not exist.
-        ValueError: if a directory is no run, no run is given, `out` is left out for several runs, or `out` holds
-            something that is no report.
+        ValueError: if a directory is no run, no run is given, `out` is left out for several runs, or `out`
+            holds something that is no report.
     """
     directories = [Path(runs)] if isinstance(runs, Path | str) else [Path(run) for run in runs]
     if not directories:

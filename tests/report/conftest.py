@@ -49,7 +49,9 @@ def metric_rows(epochs: range, steps: int = 80, noise: float = 0.0) -> list[dict
             step = epoch * steps + inner
             wiggle = 0.08 * np.sin(step * 1.7)
             loss = 2.3 * np.exp(-step / 250) + 0.12 + wiggle + noise
-            rows.append({"epoch": epoch, "step": step, "train_loss": loss, "lr": 0.1 * (1 + np.cos(step / 255)) / 2})
+            rows.append(
+                {"epoch": epoch, "step": step, "train_loss": loss, "lr": 0.1 * (1 + np.cos(step / 255)) / 2}
+            )
         last = (epoch + 1) * steps - 1
         rows.append({"epoch": epoch, "step": last, "val_loss": 2.2 * np.exp(-epoch / 3.2) + 0.2 + noise,
                      "val_accuracy": 0.97 - 0.8 * np.exp(-epoch / 2.5)})  # fmt: skip
@@ -101,7 +103,13 @@ def draw_maps(epoch: int, probes: list[dict[str, Any]], rng: np.random.Generator
 
 
 def make_run(
-    directory: Path, *, epochs: int = 10, every: int = 2, probes: int = 12, classes: list[str] | None = None, seed: int = 0
+    directory: Path,
+    *,
+    epochs: int = 10,
+    every: int = 2,
+    probes: int = 12,
+    classes: list[str] | None = None,
+    seed: int = 0,
 ) -> Path:
     """Writes a finished run that was killed in its sixth epoch and resumed."""
     classes, rng = classes or CLASSES, np.random.default_rng(seed)
@@ -109,27 +117,40 @@ def make_run(
     (directory / "config.yaml").write_text(
         "seed: 0\ndata: {name: cluttered_digits, root: /home/somebody/secret/data, batch_size: 128}\n"
         "model: {backbone: resnet20, block: {name: cbam, reduction: 8}, at: residual, pretrained: false}\n"
-        f"optimizer: {{name: sgd, lr: 0.1, schedule: cosine}}\ntrainer: {{max_epochs: {epochs}, precision: 32-true}}\n"
+        f"optimizer: {{name: sgd, lr: 0.1, schedule: cosine}}\n"
+        f"trainer: {{max_epochs: {epochs}, precision: 32-true}}\n"
     )
     write_json(directory / "summary.json", {"parameters": 274_042, "class_names": classes, "plan": PLAN,
                                             "test": {"accuracy": 0.9715, "loss": 0.2113}})  # fmt: skip
     write_csv(directory / "metrics/0.csv", metric_rows(range(min(6, epochs)), noise=0.3)[:-3])
     write_csv(directory / "metrics/1.csv", metric_rows(range(min(5, epochs), epochs)))
-    maps = directory / "maps"
-    drawn = draw_probes(maps, probes, rng)
-    write_json(maps / "probes.json", {"class_names": classes, "probes": drawn})
+    drawn = draw_probes(directory / "maps", probes, rng)
+    write_json(directory / "maps/probes.json", {"class_names": classes, "probes": drawn})
     for epoch in range(0, epochs, every):
-        np.savez(maps / f"epoch-{epoch:04d}.npz", allow_pickle=False, **draw_maps(epoch, drawn, rng))
-        sharpness = 1 + 0.6 * epoch
-        logits = sharpness * rng.standard_normal((probes, len(classes))) * 0.6
-        for row, probe in zip(logits, drawn, strict=True):
-            row[probe["label"] % len(classes)] += sharpness * (0.6 + 0.1 * epoch)
-        p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-        about = {key: {"title": title, "source": source, "kind": kind}
-                 for key, (title, source, kind, _) in {**HEATMAPS, **GATES}.items()}  # fmt: skip
-        write_json(maps / f"epoch-{epoch:04d}.json", {"epoch": epoch, "step": (epoch + 1) * 80, "columns": about,
-                   "predictions": p.argmax(1).tolist(), "probabilities": p.tolist()})  # fmt: skip
+        write_epoch(directory / "maps", epoch, drawn, len(classes), rng)
     return directory
+
+
+def write_epoch(
+    maps: Path, epoch: int, probes: list[dict[str, Any]], classes: int, rng: np.random.Generator
+) -> None:
+    """Writes one epoch's maps, and predictions that grow better and surer."""
+    np.savez(maps / f"epoch-{epoch:04d}.npz", allow_pickle=False, **draw_maps(epoch, probes, rng))
+    logits = 0.6 * (1 + 0.6 * epoch) * rng.standard_normal((len(probes), classes))
+    for row, probe in zip(logits, probes, strict=True):
+        row[probe["label"] % classes] += (1 + 0.6 * epoch) * (0.6 + 0.1 * epoch)
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    content = {
+        "epoch": epoch,
+        "step": (epoch + 1) * 80,
+        "columns": {
+            key: {"title": title, "source": source, "kind": kind}
+            for key, (title, source, kind, _) in {**HEATMAPS, **GATES}.items()
+        },
+        "predictions": p.argmax(1).tolist(),
+        "probabilities": p.tolist(),
+    }
+    write_json(maps / f"epoch-{epoch:04d}.json", content)
 
 
 @pytest.fixture

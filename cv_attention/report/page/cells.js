@@ -17,14 +17,24 @@ function hideReadout() {
 function makeFrame(probe, ...over) {
   const [width, height] = probe.size ?? [1, 1];
   const picture = probe.image
-    ? el("img", { src: probe.image, alt: "", draggable: "false", class: Math.max(width, height) <= 128 ? "small" : null })
+    ? el("img", {
+        src: probe.image,
+        alt: "",
+        draggable: "false",
+        class: Math.max(width, height) <= 128 ? "small" : null,
+      })
     : el("span", { class: "missing" }, "no image");
   const frame = el("div", { class: "frame" }, picture, over);
   frame.style.aspectRatio = `${width} / ${height}`;
   if (probe.box) {
     const [x0, y0, x1, y1] = probe.box;
     const box = el("span", { class: "true-box" });
-    Object.assign(box.style, { left: `${100 * x0}%`, top: `${100 * y0}%`, width: `${100 * (x1 - x0)}%`, height: `${100 * (y1 - y0)}%` });
+    Object.assign(box.style, {
+      left: `${100 * x0}%`,
+      top: `${100 * y0}%`,
+      width: `${100 * (x1 - x0)}%`,
+      height: `${100 * (y1 - y0)}%`,
+    });
     frame.append(box);
   }
   return frame;
@@ -35,12 +45,16 @@ function makeCell(run, probeIndex, column) {
   const canvas = el("canvas", { role: "img", "data-column": column.index });
   const low = el("span");
   const high = el("span");
-  const bar = el("span", { class: "bar" });
+  const bar = el("span", { class: column.bars ? "channels" : "bar" });
   const frame = column.bars ? el("div", { class: "frame gates" }, canvas) : makeFrame(probe, canvas);
   if (column.bars) frame.style.aspectRatio = probe.size ? `${probe.size[0]} / ${probe.size[1]}` : "1";
   const name = el("span", { class: "cell-name", title: column.title }, breakable(columnName(column)));
-  const element = el("figure", { class: "cell" }, frame,
-    el("figcaption", {}, name, el("span", { class: "scale" }, low, column.bars ? el("span", { class: "bar-gap" }) : bar, high)));
+  const element = el(
+    "figure",
+    { class: "cell" },
+    frame,
+    el("figcaption", {}, name, el("span", { class: "scale" }, low, bar, high)),
+  );
   let map = null;
   let order = null;
 
@@ -58,14 +72,17 @@ function makeCell(run, probeIndex, column) {
     if (column.bars) {
       order = sortedGates(map);
       paintBars(canvas, map, range, order);
+      bar.textContent = `${map.width} ch`;
     } else {
       paintHeatmap(canvas, map, range, colourTable(tableOf(column)), state.smooth);
       bar.style.backgroundImage = gradient(tableOf(column));
     }
-    low.textContent = column.bars ? `${map.width} ch` : formatValue(range?.[0]);
-    high.textContent = column.bars ? `${formatValue(map.lo)} – ${formatValue(map.hi)}` : formatValue(range?.[1]);
-    canvas.setAttribute("aria-label",
-      `${columnName(column)}, image ${probeIndex + 1}: values ${formatValue(map.lo)} to ${formatValue(map.hi)}`);
+    low.textContent = formatValue(column.bars ? map.hi : range?.[0]);
+    high.textContent = formatValue(column.bars ? map.lo : range?.[1]);
+    canvas.setAttribute(
+      "aria-label",
+      `${columnName(column)}, image ${probeIndex + 1}: values ${formatValue(map.lo)} to ${formatValue(map.hi)}`,
+    );
   }
 
   function read(event) {
@@ -75,7 +92,9 @@ function makeCell(run, probeIndex, column) {
     const down = Math.min(0.9999, Math.max(0, (event.clientY - edge.top) / edge.height));
     if (column.bars) {
       const place = Math.floor(across * order.length);
-      return order.length ? `channel ${order[place]}: ${formatValue(map.values[order[place]])} · ${place + 1} of ${order.length}` : null;
+      return order.length
+        ? `channel ${order[place]}: ${formatValue(map.values[order[place]])} · ${place + 1} of ${order.length}`
+        : null;
     }
     const x = Math.floor(across * map.width);
     const y = Math.floor(down * map.height);

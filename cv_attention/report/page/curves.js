@@ -2,7 +2,11 @@
 
 const GROUPS = [
   { title: "Loss", fits: (name) => /loss/.test(name), format: formatValue },
-  { title: "Accuracy", fits: (name) => /acc|top_?\d/.test(name), format: (value, exact) => formatPercent(value, exact ? 1 : 0) },
+  {
+    title: "Accuracy",
+    fits: (name) => /acc|top_?\d/.test(name),
+    format: (value, exact) => formatPercent(value, exact ? 1 : 0),
+  },
   { title: "Learning rate", fits: (name) => /^lr\b|^lr[-_/]/.test(name), format: formatValue },
 ];
 
@@ -17,32 +21,54 @@ function chartGroups() {
 // One run: a colour for each metric. Several runs: a colour for each run, training dashed.
 function linesOf(group) {
   const several = report.runs.length > 1;
-  return report.runs.flatMap((run, r) => group.names.filter((name) => run.series[name]?.length).map((name) => {
-    const training = name.startsWith("train");
-    const plain = group.names.length > 1 ? metricName(name) : group.title;
-    return {
-      label: several ? `${run.name} · ${plain}` : plain,
-      colour: several ? r % 8 : group.names.length > 1 ? (training ? 0 : 1 + group.names.filter((n) => !n.startsWith("train")).indexOf(name)) % 8 : 0,
-      dashed: several && training,
-      points: run.series[name],
-    };
-  }));
+  return report.runs.flatMap((run, r) =>
+    group.names
+      .filter((name) => run.series[name]?.length)
+      .map((name) => {
+        const training = name.startsWith("train");
+        const plain = group.names.length > 1 ? metricName(name) : group.title;
+        return {
+          label: several ? `${run.name} · ${plain}` : plain,
+          colour: several
+            ? r % 8
+            : group.names.length > 1
+              ? (training ? 0 : 1 + group.names.filter((n) => !n.startsWith("train")).indexOf(name)) % 8
+              : 0,
+          dashed: several && training,
+          points: run.series[name],
+        };
+      }),
+  );
 }
 
 function makeCurves() {
-  const charts = chartGroups().map((group) => makeChart({
-    title: group.title,
-    lines: linesOf(group),
-    marks: report.runs.length === 1 ? report.runs[0].resumed : [],
-    format: group.format,
-    onpick: (at) => change({ epoch: Math.max(0, Math.ceil(at - 1e-6) - 1) }),
-  }));
+  const charts = chartGroups().map((group) =>
+    makeChart({
+      title: group.title,
+      lines: linesOf(group),
+      marks: report.runs.length === 1 ? report.runs[0].resumed : [],
+      format: group.format,
+      onpick: (at) => change({ epoch: Math.max(0, Math.ceil(at - 1e-6) - 1) }),
+    }),
+  );
   const choose = () => {
     for (const chart of charts) chart.choose(state.epoch === null ? null : state.epoch + 1);
   };
-  watch((values) => { if ("epoch" in values || "run" in values) choose(); });
+  watch((values) => {
+    if ("epoch" in values || "run" in values) choose();
+  });
   choose();
   const empty = el("p", { class: "empty" }, "No curves yet: nothing has been logged under metrics/.");
-  return el("section", { "aria-labelledby": "curves" }, el("h2", { id: "curves" }, "Curves"),
-    charts.length ? el("div", { class: "charts" }, charts.map((chart) => chart.element)) : empty);
+  return el(
+    "section",
+    { "aria-labelledby": "curves" },
+    el("h2", { id: "curves" }, "Curves"),
+    charts.length
+      ? el(
+          "div",
+          { class: "charts" },
+          charts.map((chart) => chart.element),
+        )
+      : empty,
+  );
 }

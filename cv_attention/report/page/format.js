@@ -4,7 +4,7 @@ function formatValue(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(1).replace("-", "−").replace("e−", "e−");
+  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(1).replaceAll("-", "−");
   const digits = size >= 100 ? 1 : size >= 10 ? 2 : 3;
   return String(Number(value.toFixed(digits))).replace("-", "−");
 }
@@ -31,7 +31,8 @@ function columnName(column) {
 const KINDS = { grad_cam: "Grad-CAM" };
 
 function kindName(column) {
-  return KINDS[column.kind] ?? column.kind;
+  const name = KINDS[column.kind] ?? column.kind;
+  return name === columnName(column) ? "" : name;
 }
 
 function metricName(name) {

@@ -53,7 +53,11 @@ function enlarge(map, factor) {
     for (let x = 0; x < width; x++) {
       const [left, right, across] = columns[x];
       const upper = mix(map.values[top * map.width + left], map.values[top * map.width + right], across);
-      const lower = mix(map.values[bottom * map.width + left], map.values[bottom * map.width + right], across);
+      const lower = mix(
+        map.values[bottom * map.width + left],
+        map.values[bottom * map.width + right],
+        across,
+      );
       values[y * width + x] = mix(upper, lower, down);
     }
   }

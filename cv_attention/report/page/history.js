@@ -8,14 +8,40 @@ function drawHistory(run, probe) {
     const p = snapshot.true[probe] ?? (snapshot.predictions[probe] === label ? 1 : 0.15);
     const right = snapshot.predictions[probe] === label;
     const height = Math.max(2, 22 * p);
-    return svg("g", { class: "history-epoch", "data-epoch": snapshot.epoch, onclick: () => change({ epoch: snapshot.epoch }) },
-      svg("title", {}, `${epochName(snapshot.epoch)}: ${className(run, snapshot.predictions[probe])}, true class ${formatPercent(snapshot.true[probe])}`),
+    return svg(
+      "g",
+      {
+        class: "history-epoch",
+        "data-epoch": snapshot.epoch,
+        onclick: () => change({ epoch: snapshot.epoch }),
+      },
+      svg(
+        "title",
+        {},
+        `${epochName(snapshot.epoch)}: ${className(run, snapshot.predictions[probe])}, true class ${formatPercent(snapshot.true[probe])}`,
+      ),
       svg("rect", { class: "back", x: i * width, y: 0, width, height: 28 }),
-      svg("rect", { class: right ? "right" : "wrong", x: i * width + width * 0.12, y: 24 - height, width: width * 0.76, height }),
-      svg("rect", { class: "now", x: i * width + width * 0.12, y: 25.5, width: width * 0.76, height: 2.5 }));
+      svg("rect", {
+        class: right ? "right" : "wrong",
+        x: i * width + width * 0.12,
+        y: 24 - height,
+        width: width * 0.76,
+        height,
+      }),
+      svg("rect", { class: "now", x: i * width + width * 0.12, y: 25.5, width: width * 0.76, height: 2.5 }),
+    );
   });
-  return svg("svg", { class: "history", viewBox: "0 0 100 28", preserveAspectRatio: "none", role: "img",
-    "aria-label": `Probability of the true class over ${run.epochs.length} recorded epochs` }, bars);
+  return svg(
+    "svg",
+    {
+      class: "history",
+      viewBox: "0 0 100 28",
+      preserveAspectRatio: "none",
+      role: "img",
+      "aria-label": `Probability of the true class over ${run.epochs.length} recorded epochs`,
+    },
+    bars,
+  );
 }
 
 function markHistory(element, epoch) {

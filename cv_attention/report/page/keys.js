@@ -6,7 +6,12 @@ function listenToKeys() {
     if (event.target.closest("input, select, textarea, pre, .plot")) return;
     const bounds = currentRun() && epochRange(currentRun());
     if (!bounds) return;
-    const moves = { ArrowLeft: state.epoch - 1, ArrowRight: state.epoch + 1, Home: bounds[0], End: bounds[1] };
+    const moves = {
+      ArrowLeft: state.epoch - 1,
+      ArrowRight: state.epoch + 1,
+      Home: bounds[0],
+      End: bounds[1],
+    };
     if (!(event.key in moves)) return;
     event.preventDefault();
     change({ epoch: moves[event.key] });

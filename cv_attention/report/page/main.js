@@ -4,25 +4,45 @@ function makeMaps() {
   const run = currentRun();
   const title = el("h2", { id: "maps" }, "Maps");
   if (!report.runs.some((one) => one.probes.length && one.epochs.length)) {
-    const text = run.probes.length ? "No maps have been logged yet." : "No probe images have been recorded in this run.";
-    return el("section", { "aria-labelledby": "maps" }, title,
-      el("p", { class: "empty" }, `${text} log.maps_every and log.probes decide when and of how many images maps are kept.`));
+    const text = run.probes.length
+      ? "No maps have been logged yet."
+      : "No probe images have been recorded in this run.";
+    return el(
+      "section",
+      { "aria-labelledby": "maps" },
+      title,
+      el(
+        "p",
+        { class: "empty" },
+        `${text} log.maps_every and log.probes decide when and of how many images maps are kept.`,
+      ),
+    );
   }
   const heads = el("div", { class: "heads", "aria-hidden": "true" });
   const probes = makeProbes(heads);
-  return el("section", { "aria-labelledby": "maps", class: "maps" },
+  return el(
+    "section",
+    { "aria-labelledby": "maps", class: "maps" },
     el("div", { class: "section-line" }, title, el("p", { class: "muted hint" }, "← → change the epoch")),
-    makeDisplay(), makeColumnChooser(), el("div", { class: "sticky" }, makePlayer(), heads), probes);
+    makeDisplay(),
+    makeColumnChooser(),
+    el("div", { class: "sticky" }, makePlayer(), heads),
+    probes,
+  );
 }
 
 function start() {
   const root = document.getElementById("report");
   if (!report.runs.length) {
-    root.append(el("p", { class: "empty" }, "The data of this report is missing: data/report.*.js was not loaded."));
+    root.append(
+      el("p", { class: "empty" }, "The data of this report is missing: data/report.*.js was not loaded."),
+    );
     return;
   }
   try {
-    state.theme = CHOICES.theme.includes(localStorage.getItem("cv_attention.theme")) ? localStorage.getItem("cv_attention.theme") : "auto";
+    state.theme = CHOICES.theme.includes(localStorage.getItem("cv_attention.theme"))
+      ? localStorage.getItem("cv_attention.theme")
+      : "auto";
   } catch {
     // Without storage the system's theme is used.
   }

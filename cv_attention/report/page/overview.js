@@ -3,10 +3,14 @@
 function makeHeader() {
   const several = report.runs.length > 1;
   const names = { auto: "Theme: system", light: "Theme: light", dark: "Theme: dark" };
-  const theme = el("button", { type: "button", class: "quiet", onclick: () => {
-    const order = CHOICES.theme;
-    change({ theme: order[(order.indexOf(state.theme) + 1) % order.length] });
-  } });
+  const theme = el("button", {
+    type: "button",
+    class: "quiet",
+    onclick: () => {
+      const order = CHOICES.theme;
+      change({ theme: order[(order.indexOf(state.theme) + 1) % order.length] });
+    },
+  });
   const show = () => {
     theme.textContent = names[state.theme];
     if (state.theme === "auto") document.documentElement.removeAttribute("data-theme");
@@ -17,18 +21,30 @@ function makeHeader() {
       // Storage may be switched off for files; the theme is then forgotten.
     }
   };
-  watch((values) => { if ("theme" in values) show(); });
+  watch((values) => {
+    if ("theme" in values) show();
+  });
   show();
-  const tabs = several && el("nav", { class: "tabs", "aria-label": "Runs" }, report.runs.map((run, i) => {
-    const tab = el("button", { type: "button", onclick: () => change({ run: i }) }, breakable(run.name));
-    const mark = () => tab.setAttribute("aria-pressed", String(state.run === i));
-    watch(mark);
-    mark();
-    return tab;
-  }));
-  return el("header", { class: "top" },
+  const tabs =
+    several &&
+    el(
+      "nav",
+      { class: "tabs", "aria-label": "Runs" },
+      report.runs.map((run, i) => {
+        const tab = el("button", { type: "button", onclick: () => change({ run: i }) }, breakable(run.name));
+        const mark = () => tab.setAttribute("aria-pressed", String(state.run === i));
+        watch(mark);
+        mark();
+        return tab;
+      }),
+    );
+  return el(
+    "header",
+    { class: "top" },
     el("div", { class: "top-line" }, el("p", { class: "eyebrow" }, "cv_attention · training report"), theme),
-    el("h1", {}, several ? `${report.runs.length} runs` : breakable(report.runs[0]?.name ?? "no run")), tabs);
+    el("h1", {}, several ? `${report.runs.length} runs` : breakable(report.runs[0]?.name ?? "no run")),
+    tabs,
+  );
 }
 
 function resultTiles(run) {
@@ -38,8 +54,12 @@ function resultTiles(run) {
   }
   return run.test.map(([name, value]) => {
     const share = /acc|top/.test(name) && value >= 0 && value <= 1;
-    return el("div", { class: "tile result" }, el("dt", {}, `Test ${name.replaceAll("_", " ")}`),
-      el("dd", {}, share ? formatPercent(value, 2) : formatValue(value)));
+    return el(
+      "div",
+      { class: "tile result" },
+      el("dt", {}, `Test ${name.replaceAll("_", " ")}`),
+      el("dd", {}, share ? formatPercent(value, 2) : formatValue(value)),
+    );
   });
 }
 
@@ -52,13 +72,21 @@ function makeOverview() {
   const draw = () => {
     const run = currentRun();
     content.replaceChildren(
-      el("dl", { class: "tiles" }, resultTiles(run), run.facts.map(([label, text]) =>
-        el("div", { class: "tile" }, el("dt", {}, label), el("dd", {}, breakable(text))))),
+      el(
+        "dl",
+        { class: "tiles" },
+        resultTiles(run),
+        run.facts.map(([label, text]) =>
+          el("div", { class: "tile" }, el("dt", {}, label), el("dd", {}, breakable(text))),
+        ),
+      ),
       ...run.notices.map((notice) => el("p", { class: "notice" }, notice)),
       ...[detail("Attention plan", run.plan), detail("Configuration", run.config)].filter(Boolean),
     );
   };
-  watch((values) => { if ("run" in values) draw(); });
+  watch((values) => {
+    if ("run" in values) draw();
+  });
   draw();
   return el("section", { "aria-label": "Overview" }, content);
 }

@@ -10,12 +10,16 @@ window.cvAttentionShard = (key, shard) => arrived.set(key, shard);
 function loadShard(snapshot, number) {
   const { key, src } = snapshot.shards[number];
   if (!loading.has(key)) {
-    loading.set(key, new Promise((resolve, reject) => {
-      const script = el("script", { src });
-      script.onload = () => (arrived.has(key) ? resolve(arrived.get(key)) : reject(new Error(`${src} is empty`)));
-      script.onerror = () => reject(new Error(`${src} is missing`));
-      document.head.append(script);
-    }));
+    loading.set(
+      key,
+      new Promise((resolve, reject) => {
+        const script = el("script", { src });
+        script.onload = () =>
+          arrived.has(key) ? resolve(arrived.get(key)) : reject(new Error(`${src} is empty`));
+        script.onerror = () => reject(new Error(`${src} is missing`));
+        document.head.append(script);
+      }),
+    );
   }
   return loading.get(key);
 }

@@ -4,8 +4,17 @@ const report = window.cvAttentionReport ?? { runs: [] };
 
 const OPACITY = 0.65;
 const state = {
-  run: 0, epoch: null, opacity: OPACITY, colours: "viridis", scale: "image", smooth: true, box: true,
-  size: 132, columns: null, show: "all", theme: "auto",
+  run: 0,
+  epoch: null,
+  opacity: OPACITY,
+  colours: "viridis",
+  scale: "image",
+  smooth: true,
+  box: true,
+  size: 132,
+  columns: null,
+  show: "all",
+  theme: "auto",
 };
 const CHOICES = {
   colours: ["viridis", "inferno", "magma", "cividis", "grey"],
@@ -28,7 +37,8 @@ function currentRun() {
 function epochRange(run) {
   const known = run.epochs.map((snapshot) => snapshot.epoch);
   for (const points of Object.values(run.series)) {
-    for (const point of [points[0], points[points.length - 1]]) known.push(Math.max(0, Math.ceil(point[0]) - 1));
+    for (const point of [points[0], points[points.length - 1]])
+      known.push(Math.max(0, Math.ceil(point[0]) - 1));
   }
   if (!known.length) return null;
   return [Math.min(...known), Math.max(...known)];
@@ -45,7 +55,9 @@ function nearestSnapshot(run, epoch) {
 // Without a choice: saliency, then the last maps that the network makes, which are the easiest to read.
 function defaultColumns(run) {
   const saliency = run.columns.filter((column) => column.source === "saliency").map((column) => column.index);
-  const attention = run.columns.filter((column) => column.source !== "saliency").map((column) => column.index);
+  const attention = run.columns
+    .filter((column) => column.source !== "saliency")
+    .map((column) => column.index);
   return [...saliency, ...attention.slice(-Math.max(2, 6 - saliency.length))];
 }
 
@@ -103,7 +115,8 @@ function writeAddress() {
   for (const name of ["run", "opacity", "colours", "scale", "size", "show"]) {
     if (state[name] !== START[name]) kept.set(name, state[name]);
   }
-  for (const name of ["smooth", "box"]) if (state[name] !== START[name]) kept.set(name, state[name] ? "1" : "0");
+  for (const name of ["smooth", "box"])
+    if (state[name] !== START[name]) kept.set(name, state[name] ? "1" : "0");
   if (state.columns) kept.set("columns", state.columns.join(","));
   try {
     history.replaceState(null, "", `#${kept.toString().replaceAll("%2C", ",")}`);
