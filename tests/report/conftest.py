@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def draw_maps(epoch: int, probes: list[dict[str, Any]], rng: np.random.Generator
     return arrays
 
 
-def make_run(
+def write_run(
     directory: Path,
     *,
     epochs: int = 10,
@@ -153,6 +154,18 @@ def write_epoch(
     write_json(maps / f"epoch-{epoch:04d}.json", content)
 
 
+@pytest.fixture(scope="session")
+def make_run() -> Callable[..., Path]:
+    """Writes a run directory: `write_run`."""
+    return write_run
+
+
+@pytest.fixture(scope="session")
+def titles() -> dict[str, str]:
+    """Column key -> title."""
+    return {key: about[0] for key, about in {**HEATMAPS, **GATES}.items()}
+
+
 @pytest.fixture
 def run_directory(tmp_path: Path) -> Path:
-    return make_run(tmp_path / "runs" / "cluttered_digits-resnet20-cbam-0", epochs=6, probes=4)
+    return write_run(tmp_path / "runs" / "cluttered_digits-resnet20-cbam-0", epochs=6, probes=4)

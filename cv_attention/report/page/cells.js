@@ -59,6 +59,15 @@ function makeCell(run, probeIndex, column) {
   let order = null;
 
   async function draw(snapshot) {
+    element.setAttribute("aria-busy", "true");
+    try {
+      await show(snapshot);
+    } finally {
+      if (snapshot === nearestSnapshot(run, state.epoch)) element.removeAttribute("aria-busy");
+    }
+  }
+
+  async function show(snapshot) {
     map = snapshot ? await loadMap(snapshot, column, probeIndex) : null;
     if (snapshot !== nearestSnapshot(run, state.epoch)) return; // the reader has moved on
     element.classList.toggle("absent", !map);
