@@ -15,8 +15,9 @@ from cv_attention.report.shards import as_json, write_hashed
 _PAGE = Path(__file__).parent / "page"
 _STYLES = ("base", "controls", "curves", "probes")
 # In this order they make one script; each file uses only names of the files before it, outside of functions.
-_SCRIPTS = ("dom", "format", "state", "colours", "shards", "heatmap", "bars", "chart", "curves", "overview",
-            "history", "cells", "probes", "columns", "toolbar", "keys", "main")  # fmt: skip
+_SCRIPTS = ("dom", "format", "state", "colours", "shards", "heatmap", "bars", "plot", "chart", "curves",
+            "overview", "readout", "cells", "history", "verdict", "probes", "columns", "player", "display",
+            "keys", "main")  # fmt: skip
 _GENERATOR = '<meta name="generator" content="cv_attention report">'
 
 

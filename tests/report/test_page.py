@@ -47,15 +47,19 @@ class Opened:
         self.faults: list[str] = []
         self.requests: list[str] = []
         self.page = browser.new_page(viewport={"width": width, "height": 900})
-        self.page.on("console", lambda message: self.faults.append(message.text))
+        self.page.on("console", lambda message: self.console(message.text))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(index.as_uri() + address)
         self.settle()
 
+    def console(self, text: str) -> None:
+        if "willReadFrequently" not in text:  # advice about these tests' own reading of canvases
+            self.faults.append(text)
+
     def until(self, condition: str) -> None:
-        """Waits for a condition in the page (its policy forbids the evaluation that Playwright's own wait needs)."""
+        """Waits for a condition; the page's policy forbids what Playwright's own wait needs."""
         for _ in range(200):
             if self.page.evaluate(condition):
                 return
@@ -80,7 +84,8 @@ class Opened:
             self.cell(title, probe)
             .locator("canvas")
             .evaluate(
-                "(c) => [c.height, c.width, [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]]"
+                "(c) => [c.height, c.width, "
+                "[...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]]"
             )
         )
         return np.array(values, dtype=np.uint8).reshape(height, width, 4)

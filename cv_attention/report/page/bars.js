@@ -1,4 +1,5 @@
-// Channel gates as bars, sorted from the largest to the smallest. Zero is a line; the dashed line is the mean.
+// Channel gates as bars, sorted from the largest to the smallest. Zero is a line; the dashed line is the
+// mean.
 
 function sortedGates(map) {
   const order = Array.from(map.values.keys()).filter((channel) => Number.isFinite(map.values[channel]));

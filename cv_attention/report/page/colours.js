@@ -1,6 +1,7 @@
-// Colour tables: a number of evenly spaced colours each, as rrggbb one after another, with straight lines between.
-// viridis, inferno and magma (S. van der Walt, N. Smith) and cividis (J. Nuñez et al.) are perceptually uniform
-// and dedicated to the public (CC0); "signed" runs from blue over white to red with the lightness of OKLab falling evenly to both sides.
+// Colour tables: a number of evenly spaced colours each, as rrggbb one after another, with straight lines
+// between. viridis, inferno and magma (S. van der Walt, N. Smith) and cividis (J. Nuñez et al.) are
+// perceptually uniform and dedicated to the public (CC0); "signed" runs from blue over white to red with the
+// lightness of OKLab falling evenly to both sides.
 
 const ANCHORS = {
   viridis:

@@ -21,23 +21,20 @@ function chartGroups() {
 // One run: a colour for each metric. Several runs: a colour for each run, training dashed.
 function linesOf(group) {
   const several = report.runs.length > 1;
-  return report.runs.flatMap((run, r) =>
-    group.names
-      .filter((name) => run.series[name]?.length)
-      .map((name) => {
-        const training = name.startsWith("train");
-        const plain = group.names.length > 1 ? metricName(name) : group.title;
-        return {
-          label: several ? `${run.name} · ${plain}` : plain,
-          colour: several
-            ? r % 8
-            : group.names.length > 1
-              ? (training ? 0 : 1 + group.names.filter((n) => !n.startsWith("train")).indexOf(name)) % 8
-              : 0,
-          dashed: several && training,
-          points: run.series[name],
-        };
-      }),
+  const alone = group.names.length === 1;
+  const line = (run, number, name) => {
+    const training = name.startsWith("train");
+    const metric = alone ? group.title : metricName(name);
+    const place = group.names.filter((other) => !other.startsWith("train")).indexOf(name) + 1;
+    return {
+      label: !several ? metric : alone ? run.name : `${run.name} · ${metric}`,
+      colour: (several ? number : alone ? 0 : place) % 8,
+      dashed: several && training,
+      points: run.series[name],
+    };
+  };
+  return report.runs.flatMap((run, number) =>
+    group.names.filter((name) => run.series[name]?.length).map((name) => line(run, number, name)),
   );
 }
 

@@ -18,8 +18,8 @@ function valueRange(run, snapshot, column, map) {
   return [-most, most];
 }
 
-// Draws at native resolution, or smoothly enlarged: numbers are interpolated and then coloured, so that no colour
-// appears that the table does not have.
+// Draws at native resolution, or smoothly enlarged: numbers are interpolated and then coloured, so that no
+// colour appears that the table does not have.
 function paintHeatmap(canvas, map, range, table, smooth) {
   const factor = smooth ? Math.max(1, Math.ceil(SMOOTH_SIDE / Math.max(map.height, map.width))) : 1;
   const { values, height, width } = factor > 1 ? enlarge(map, factor) : map;

@@ -1,5 +1,10 @@
-// What the network made of one image, epoch by epoch: a bar as high as the probability of the true class, coloured
-// by whether the prediction was right. Click a bar to go there.
+// What the network made of one image, epoch by epoch: a bar as high as the probability of the true class,
+// coloured by whether the prediction was right. Click a bar to go there.
+
+function historyWords(run, snapshot, probe) {
+  const predicted = className(run, snapshot.predictions[probe]);
+  return `${epochName(snapshot.epoch)}: ${predicted}, true class ${formatPercent(snapshot.true[probe])}`;
+}
 
 function drawHistory(run, probe) {
   const label = run.probes[probe].label;
@@ -15,11 +20,7 @@ function drawHistory(run, probe) {
         "data-epoch": snapshot.epoch,
         onclick: () => change({ epoch: snapshot.epoch }),
       },
-      svg(
-        "title",
-        {},
-        `${epochName(snapshot.epoch)}: ${className(run, snapshot.predictions[probe])}, true class ${formatPercent(snapshot.true[probe])}`,
-      ),
+      svg("title", {}, historyWords(run, snapshot, probe)),
       svg("rect", { class: "back", x: i * width, y: 0, width, height: 28 }),
       svg("rect", {
         class: right ? "right" : "wrong",

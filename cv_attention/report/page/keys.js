@@ -1,4 +1,5 @@
-// Left and right go through the epochs wherever the focus is, unless what has the focus uses these keys itself.
+// Left and right go through the epochs wherever the focus is, unless what has the focus uses these keys
+// itself.
 
 function listenToKeys() {
   document.addEventListener("keydown", (event) => {

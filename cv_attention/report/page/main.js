@@ -49,6 +49,8 @@ function start() {
   readAddress();
   root.append(makeHeader(), el("main", {}, makeOverview(), makeCurves(), makeMaps()), readout);
   listenToKeys();
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  dark.addEventListener("change", () => change({ theme: state.theme })); // bars are painted in the theme's colours
   window.addEventListener("hashchange", () => {
     Object.assign(state, START, { theme: state.theme });
     readAddress();

@@ -24,7 +24,8 @@ function loadShard(snapshot, number) {
   return loading.get(key);
 }
 
-// The map of one probe: {values, height, width, lo, hi}; channel gates have height 1. Null where it was not logged.
+// The map of one probe: {values, height, width, lo, hi}; channel gates have height 1. Null where it was not
+// logged.
 async function loadMap(snapshot, column, probe) {
   const shard = await loadShard(snapshot, Math.floor(probe / PROBES_PER_SHARD));
   const maps = shard.maps[column.index];
