@@ -13,7 +13,7 @@ from cv_attention.report.run import Run, read_run
 from cv_attention.report.shards import as_json, write_hashed
 
 _PAGE = Path(__file__).parent / "page"
-_STYLES = ("base", "controls", "curves", "probes")
+_STYLES = ("base", "controls", "curves", "probes", "verdict")
 # In this order they make one script; each file uses only names of the files before it, outside of functions.
 _SCRIPTS = ("dom", "format", "state", "colours", "shards", "heatmap", "bars", "plot", "chart", "curves",
             "overview", "readout", "cells", "history", "verdict", "probes", "columns", "player", "display",

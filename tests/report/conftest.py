@@ -1,16 +1,29 @@
-"""A run directory as the training leaves it, with real handwritten digits and made-up maps."""
+"""A run directory as the training leaves it, with real handwritten digits and made-up maps; a browser to open
+its report in.
+"""
 
 import csv
+import io
 import json
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from cv_attention import report
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator
+
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync")  # fmt: skip
 CLASSES = [f"digit {i}" for i in range(10)]
 HEATMAPS = {
     "grad_cam": ("Grad-CAM", "saliency", "grad_cam", 8),
@@ -169,3 +182,102 @@ def titles() -> dict[str, str]:
 @pytest.fixture
 def run_directory(tmp_path: Path) -> Path:
     return write_run(tmp_path / "runs" / "cluttered_digits-resnet20-cbam-0", epochs=6, probes=4)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    path = next((found for name in CHROMIUMS if (found := shutil.which(name))), None)
+    if path is None:
+        message = f"no Chromium found (looked for {', '.join(CHROMIUMS)})"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield launched
+        launched.close()
+
+
+class Opened:
+    """A page of a report, and everything that went wrong in it."""
+
+    def __init__(self, browser: "Browser", index: Path, address: str = "", width: int = 1280) -> None:
+        self.index = index
+        self.faults: list[str] = []
+        self.requests: list[str] = []
+        self.page = browser.new_page(viewport={"width": width, "height": 900})
+        self.page.on("console", lambda message: self.console(message.text))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(index.as_uri() + address)
+        self.settle()
+
+    def console(self, text: str) -> None:
+        if "willReadFrequently" not in text:  # advice about these tests' own reading of canvases
+            self.faults.append(text)
+
+    def until(self, condition: str) -> None:
+        """Waits for a condition; the page's policy forbids what Playwright's own wait needs."""
+        for _ in range(200):
+            if self.page.evaluate(condition):
+                return
+            self.page.wait_for_timeout(25)
+        pytest.fail(f"this did not come true: {condition}")
+
+    def settle(self) -> None:
+        """Waits until all maps in sight are drawn."""
+        self.page.evaluate("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+        self.page.wait_for_timeout(10)
+        self.until("!document.querySelector('[aria-busy=true]')")
+
+    def cell(self, title: str, probe: int = 0) -> "Locator":
+        row = self.page.locator(".probe").nth(probe)
+        return row.locator(".cell", has=self.page.locator(f'.cell-name[title="{title}"]'))
+
+    def pixels(self, title: str, probe: int = 0) -> np.ndarray:
+        """The canvas of one cell, (H, W, 4)."""
+        self.cell(title, probe).scroll_into_view_if_needed()
+        self.settle()
+        height, width, values = (
+            self.cell(title, probe)
+            .locator("canvas")
+            .evaluate(
+                "(c) => [c.height, c.width, "
+                "[...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]]"
+            )
+        )
+        return np.array(values, dtype=np.uint8).reshape(height, width, 4)
+
+    def screenshot(self, locator: "Locator") -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(locator.screenshot())).convert("RGB"), dtype=int)
+
+    def epoch(self) -> str:
+        return self.page.locator(".epoch-text strong").inner_text()
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory, make_run: Callable[..., Path]) -> Path:
+    root = tmp_path_factory.mktemp("runs")
+    make_run(root / "cbam", epochs=6, probes=4)
+    make_run(root / "plain", epochs=4, probes=3, seed=1)
+    report.build(root / "cbam")
+    report.build([root / "cbam", root / "plain"], root / "both")
+    return root
+
+
+@pytest.fixture
+def open_page(browser: "Browser", runs: Path) -> Iterator[Callable[..., Opened]]:
+    opened = []
+
+    def open_one(address: str = "", index: Path | None = None, width: int = 1280) -> Opened:
+        opened.append(Opened(browser, index or runs / "cbam/report/index.html", address, width))
+        return opened[-1]
+
+    yield open_one
+    for one in opened:
+        one.page.close()
+        assert one.faults == []
+        folder = one.index.parent.as_uri() + "/"
+        assert [url for url in one.requests if not url.startswith((folder, "data:"))] == []
