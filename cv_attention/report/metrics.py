@@ -34,7 +34,7 @@ class _Row:
 
 
 def read_metrics(folder: Path) -> Metrics:
-    """Reads all ``<folder>/<part>.csv``; a later part's values replace those of the same step or epoch.
+    """Reads all ``<folder>/<part>/metrics.csv``; a later part's values replace those of the same step or epoch.
 
     Args:
         folder: The ``metrics`` folder of a run; it may be missing, its files may end within a line.
@@ -42,7 +42,7 @@ def read_metrics(folder: Path) -> Metrics:
     Returns:
         The joined curves; empty where nothing was logged.
     """
-    parts = sorted((int(path.stem), path) for path in folder.glob("*.csv") if path.stem.isdecimal())
+    parts = sorted((int(p.parent.name), p) for p in folder.glob("*/metrics.csv") if p.parent.name.isdecimal())
     rows = [row for part, path in parts for row in _read_part(part, path)]
     if not rows:
         return Metrics()

@@ -54,7 +54,9 @@ def test_a_mistake_is_one_line(arguments, words, tmp_path, monkeypatch, capsys):
     assert list(tmp_path.iterdir()) == []  # nothing half-made is left behind
 
 
-@pytest.mark.parametrize("content", ["data: [1, 2", "modle: {block: se}", "model: {blok: se}", "data: {digits: {trian: 3}}", "3"])
+@pytest.mark.parametrize(
+    "content", ["data: [1, 2", "modle: {block: se}", "model: {blok: se}", "data: {digits: {trian: 3}}", "3"]
+)
 def test_a_wrong_file_is_one_line(content, tmp_path, capsys):
     file = tmp_path / "experiment.yaml"
     file.write_text(content)

@@ -63,9 +63,7 @@ def metric_rows(epochs: range, steps: int = 80, noise: float = 0.0) -> list[dict
             step = epoch * steps + inner
             wiggle = 0.08 * np.sin(step * 1.7)
             loss = 2.3 * np.exp(-step / 250) + 0.12 + wiggle + noise
-            rows.append(
-                {"epoch": epoch, "step": step, "train_loss": loss, "lr": 0.1 * (1 + np.cos(step / 255)) / 2}
-            )
+            rows.append({"epoch": epoch, "step": step, "train_loss": loss, "lr": 0.1 * (1 + np.cos(step / 255)) / 2})
         last = (epoch + 1) * steps - 1
         rows.append({"epoch": epoch, "step": last, "val_loss": 2.2 * np.exp(-epoch / 3.2) + 0.2 + noise,
                      "val_accuracy": 0.97 - 0.8 * np.exp(-epoch / 2.5)})  # fmt: skip
@@ -136,8 +134,8 @@ def write_run(
     )
     write_json(directory / "summary.json", {"parameters": 274_042, "class_names": classes, "plan": PLAN,
                                             "test": {"accuracy": 0.9715, "loss": 0.2113}})  # fmt: skip
-    write_csv(directory / "metrics/0.csv", metric_rows(range(min(6, epochs)), noise=0.3)[:-3])
-    write_csv(directory / "metrics/1.csv", metric_rows(range(min(5, epochs), epochs)))
+    write_csv(directory / "metrics/0/metrics.csv", metric_rows(range(min(6, epochs)), noise=0.3)[:-3])
+    write_csv(directory / "metrics/1/metrics.csv", metric_rows(range(min(5, epochs), epochs)))
     drawn = draw_probes(directory / "maps", probes, rng)
     write_json(directory / "maps/probes.json", {"class_names": classes, "probes": drawn})
     for epoch in range(0, epochs, every):
@@ -145,9 +143,7 @@ def write_run(
     return directory
 
 
-def write_epoch(
-    maps: Path, epoch: int, probes: list[dict[str, Any]], classes: int, rng: np.random.Generator
-) -> None:
+def write_epoch(maps: Path, epoch: int, probes: list[dict[str, Any]], classes: int, rng: np.random.Generator) -> None:
     """Writes one epoch's maps, and predictions that grow better and surer."""
     np.savez(maps / f"epoch-{epoch:04d}.npz", allow_pickle=False, **draw_maps(epoch, probes, rng))
     logits = 0.6 * (1 + 0.6 * epoch) * rng.standard_normal((len(probes), classes))
@@ -243,10 +239,7 @@ class Opened:
         height, width, values = (
             self.cell(title, probe)
             .locator("canvas")
-            .evaluate(
-                "(c) => [c.height, c.width, "
-                "[...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]]"
-            )
+            .evaluate("(c) => [c.height, c.width, [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]]")
         )
         return np.array(values, dtype=np.uint8).reshape(height, width, 4)
 

@@ -171,9 +171,7 @@ def test_second_report_replaces_the_first_completely(run_directory: Path) -> Non
     assert sorted(p.name for p in run_directory.iterdir() if p.name.startswith(".")) == []
 
 
-def test_failure_leaves_the_earlier_report_whole(
-    run_directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failure_leaves_the_earlier_report_whole(run_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = build(run_directory)
     before = {path: path.read_bytes() for path in index.parent.rglob("*") if path.is_file()}
 
@@ -187,9 +185,7 @@ def test_failure_leaves_the_earlier_report_whole(
     assert not list(run_directory.glob(".report-*"))
 
 
-def test_failed_rename_brings_the_earlier_report_back(
-    run_directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_rename_brings_the_earlier_report_back(run_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = build(run_directory)
     rename, calls = os.replace, []
 

@@ -7,7 +7,8 @@ from cv_attention.report.metrics import read_metrics
 
 def write(folder: Path, part: int, text: str) -> None:
     folder.mkdir(exist_ok=True)
-    (folder / f"{part}.csv").write_text(text)
+    (folder / str(part)).mkdir(parents=True, exist_ok=True)
+    (folder / str(part) / "metrics.csv").write_text(text)
 
 
 def test_missing_folder_and_empty_file_have_no_curves(tmp_path: Path) -> None:

@@ -120,9 +120,7 @@ def test_two_runs_share_curves_and_are_chosen_by_name(open_page, runs: Path) -> 
     assert opened.epoch() == "epoch 4" or opened.page.locator(".epoch-text").inner_text().endswith("4")
 
 
-@pytest.mark.parametrize(
-    "address", ["#epoch=-5&opacity=x&columns=99,a,-1&run=7&scale=no", "#%", "#=&&columns="]
-)
+@pytest.mark.parametrize("address", ["#epoch=-5&opacity=x&columns=99,a,-1&run=7&scale=no", "#%", "#=&&columns="])
 def test_senseless_address_does_no_harm(open_page, address: str) -> None:
     open_page(address)
 

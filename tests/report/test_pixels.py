@@ -26,9 +26,7 @@ ALL = "columns=0,1,2,3,4,5,6"
 
 @pytest.mark.parametrize("key", ["grad_cam", "layer1", "layer2", "layer3"])
 @pytest.mark.parametrize("probe", [0, 2])
-def test_canvas_holds_the_written_map(
-    open_page, runs: Path, titles: dict[str, str], key: str, probe: int
-) -> None:
+def test_canvas_holds_the_written_map(open_page, runs: Path, titles: dict[str, str], key: str, probe: int) -> None:
     opened = open_page(f"#epoch=3&opacity=1&smooth=0&colours=grey&{ALL}")
     values = recorded(runs, 2, key)[probe]
     drawn = opened.pixels(titles[key], probe).astype(int)
@@ -39,23 +37,17 @@ def test_canvas_holds_the_written_map(
 
 
 @pytest.mark.parametrize("name", ["viridis", "inferno", "magma", "cividis"])
-def test_colour_tables_are_the_published_ones(
-    open_page, runs: Path, titles: dict[str, str], name: str
-) -> None:
+def test_colour_tables_are_the_published_ones(open_page, runs: Path, titles: dict[str, str], name: str) -> None:
     matplotlib = pytest.importorskip("matplotlib")
     opened = open_page(f"#epoch=3&opacity=1&smooth=0&colours={name}&{ALL}")
     values = recorded(runs, 2, "layer2")[0]
     index = steps(values, values.min(), values.max()).astype(int)
     expected = 255 * matplotlib.colormaps[name](index)[..., :3]
-    assert np.abs(opened.pixels(titles["layer2"])[..., :3] - expected).max() <= (
-        7 if name == "cividis" else 3
-    )
+    assert np.abs(opened.pixels(titles["layer2"])[..., :3] - expected).max() <= (7 if name == "cividis" else 3)
 
 
 @pytest.mark.parametrize("scale", ["column", "run"])
-def test_scale_of_the_column_and_of_all_epochs(
-    open_page, runs: Path, titles: dict[str, str], scale: str
-) -> None:
+def test_scale_of_the_column_and_of_all_epochs(open_page, runs: Path, titles: dict[str, str], scale: str) -> None:
     opened = open_page(f"#epoch=3&opacity=1&smooth=0&colours=grey&scale={scale}&{ALL}")
     every = [recorded(runs, epoch, "layer3") for epoch in (EPOCHS if scale == "run" else (2,))]
     lo, hi = min(a.min() for a in every), max(a.max() for a in every)
@@ -67,9 +59,7 @@ def test_smooth_maps_interpolate_the_values(open_page, runs: Path, titles: dict[
     opened = open_page(f"#epoch=3&opacity=1&colours=grey&{ALL}")
     values = recorded(runs, 2, "grad_cam")[0]
     drawn = opened.pixels(titles["grad_cam"])[..., 0].astype(float)
-    large = np.asarray(
-        Image.fromarray(values.astype(np.float32)).resize(drawn.shape[::-1], Image.Resampling.BILINEAR)
-    )
+    large = np.asarray(Image.fromarray(values.astype(np.float32)).resize(drawn.shape[::-1], Image.Resampling.BILINEAR))
     assert drawn.shape == (160, 160)
     assert np.abs(drawn - steps(large, values.min(), values.max())).max() <= 1
 

@@ -28,7 +28,9 @@ def rates(config: Optimizer, epochs: int, steps_per_epoch: int) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize(("name", "kind"), [("sgd", torch.optim.SGD), ("SGD", torch.optim.SGD), ("AdamW", torch.optim.AdamW)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("sgd", torch.optim.SGD), ("SGD", torch.optim.SGD), ("AdamW", torch.optim.AdamW)]
+)
 def test_norms_and_biases_do_not_decay(name, kind):
     model = network()
     optimizer = create_optimizer(Optimizer(name=name, lr=0.1, weight_decay=0.01), model)

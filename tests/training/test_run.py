@@ -158,7 +158,9 @@ def test_a_folder_without_images_is_a_mistake(tiny_run, tmp_path, capsys):
 def test_the_best_checkpoint_is_the_one_tested(tiny_run):
     content = torch.load(tiny_run / "checkpoints/best.ckpt", weights_only=True)
     with (tiny_run / "metrics/0/metrics.csv").open() as file:
-        accuracies = {int(row["epoch"]): float(row["val_accuracy"]) for row in csv.DictReader(file) if row.get("val_accuracy")}
+        accuracies = {
+            int(row["epoch"]): float(row["val_accuracy"]) for row in csv.DictReader(file) if row.get("val_accuracy")
+        }
     assert accuracies[content["epoch"]] == max(accuracies.values())
 
 
