@@ -1,0 +1,31 @@
+"""Images and labels: data sets, the splits, augmentation and batches.
+
+module = cv_attention.data.create(config)       # a LightningDataModule; config is cv_attention.config.Data
+image = cv_attention.data.read_image("cat.jpg")  # uint8 (H, W, 3) RGB, whatever kind of image it is
+"""
+
+from typing import TYPE_CHECKING
+
+from cv_attention.config import Data
+from cv_attention.data.decode import read_image
+
+if TYPE_CHECKING:
+    from cv_attention.data.datamodule import ImageData
+
+__all__ = ["create", "read_image"]
+
+
+def create(config: Data, *, seed: int | None = None) -> "ImageData":
+    """Makes the Lightning datamodule that a configuration describes.
+
+    Args:
+        config: The data set, its splits and its transforms.
+        seed: Seed of shuffling and augmentation; None takes `config.seed`, which also decides the held-out
+            split.
+
+    Raises:
+        ValueError: if a value of the configuration, or the name or an argument of a transform, is wrong.
+    """
+    from cv_attention.data.datamodule import ImageData
+
+    return ImageData(config, seed=seed)

@@ -1,0 +1,44 @@
+"""CIFAR-10 and CIFAR-100 through torchvision, which downloads them and checks the files' md5 sums."""
+
+from pathlib import Path
+from typing import Any
+
+from cv_attention.data.images import Images, in_memory
+
+
+def download(name: str, root: str) -> None:
+    """Downloads `cifar10` or `cifar100` (170 MB) to `root` unless it is there already.
+
+    Raises:
+        FileNotFoundError: if that fails; says where to put the files.
+    """
+    _open(name, root, train=False, download=True)
+
+
+def load(name: str, root: str) -> tuple[list[str], dict[str, Images]]:
+    """Reads the 50,000 training and 10,000 test images: class names, and the splits `train` and `test`.
+
+    Raises:
+        FileNotFoundError: if the files are not there; says where to put them.
+    """
+    parts = {split: _open(name, root, train=split == "train", download=False) for split in ("train", "test")}
+    images = {
+        split: in_memory(part.data.copy(), part.targets) for split, part in parts.items()
+    }  # copy: C order
+    return list(parts["train"].classes), images
+
+
+def _open(name: str, root: str, *, train: bool, download: bool) -> Any:
+    from torchvision import datasets
+
+    kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
+    try:
+        return kind(root, train=train, download=download)
+    except (OSError, RuntimeError) as error:  # no network, or files that torchvision finds damaged
+        problem = "could not be downloaded" if download else "is not there"
+        reason = " ".join(str(error).split())
+        example = Path(root, kind.base_folder, kind.train_list[0][0])
+        raise FileNotFoundError(
+            f"{name} {problem} ({reason}); get {kind.url} and unpack it in '{root}', "
+            f"so that '{example}' is there"
+        ) from error

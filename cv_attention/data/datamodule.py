@@ -1,0 +1,206 @@
+"""The Lightning datamodule of every data set: splits, transforms, batches."""
+
+import warnings
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+
+from cv_attention.config import Data
+from cv_attention.data import cifar, digits, folder, subset
+from cv_attention.data.images import Images, ImageSet, in_memory
+from cv_attention.data.loading import Loader
+from cv_attention.data.sampling import EvaluationBatches, TrainBatches
+from cv_attention.data.transforms import Pipeline
+
+Statistics = tuple[float, float, float]
+
+# Of the pixels in [0, 1]: mean and standard deviation of red, green, blue. Folders take ImageNet's.
+STATISTICS: dict[str, tuple[Statistics, Statistics]] = {
+    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+    "folder": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+_TRIED = 8  # images of each split that `setup` transforms to see that they have one size
+
+
+class ImageData(LightningDataModule):
+    """A data set as the training sees it.
+
+    Batches are dicts of `image` uint8 (B, 3, H, W) in channels_last memory order, `label` and `index` int64
+    (B,), and `box` float32 (B, 4) where the data set knows where the object is. Normalisation, `(image / 255
+    - mean) / std`, is left to the device.
+
+    CIFAR and folders without a split of their own hold a share of each class out of train for validation,
+    which sees the evaluation transforms. A folder with train and one other split tests on that other split
+    (see `folder.py`).
+
+    Batches are divided over processes here: run the trainer with `use_distributed_sampler=False`.
+
+    Args:
+        config: The data set, its splits and its transforms.
+        seed: Seed of shuffling and augmentation; None takes `config.seed`.
+
+    Attributes:
+        class_names: Names of the classes, in the order of the labels. This and all below exist after
+            `setup()`.
+        num_classes: Number of classes.
+        mean: Mean of the pixels in [0, 1] for red, green, blue: CIFAR's, the drawn digits', for a folder
+            ImageNet's.
+        std: Standard deviation of the same.
+        image_size: (H, W) of evaluation images after their transforms.
+        splits: `train`, `val` and `test` as data sets; `splits["val"][i]` is one sample.
+
+    Raises:
+        ValueError: if a value of the configuration, or the name or an argument of a transform, is wrong.
+    """
+
+    class_names: list[str]
+    num_classes: int
+    mean: Statistics
+    std: Statistics
+    image_size: tuple[int, int]
+
+    def __init__(self, config: Data, *, seed: int | None = None):
+        super().__init__()
+        _check(config)
+        self.config = config
+        self.seed = config.seed if seed is None else seed
+        self.splits: dict[str, ImageSet] = {}
+        boxes = config.name == "cluttered_digits"
+        self._pipelines = {
+            "train": Pipeline(config.train_transforms, "data.train_transforms", boxes=boxes),
+            "eval": Pipeline(config.eval_transforms, "data.eval_transforms", boxes=boxes),
+        }
+
+    def prepare_data(self) -> None:
+        """Downloads what has to be downloaded; Lightning calls this once per machine."""
+        if self.config.name in ("cifar10", "cifar100"):
+            cifar.download(self.config.name, self.config.root)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Loads all splits, whatever the stage, and tries their transforms: mistakes show before training.
+
+        Raises:
+            FileNotFoundError: if the data is not there; names the path.
+            ValueError: if something is wrong with it, or transformed images of a split have different sizes.
+        """
+        # Loading small images in the training process is what measures fastest, and the default.
+        warnings.filterwarnings("ignore", ".*does not have many workers which may be a bottleneck.*")
+        if self.splits:
+            return
+        names, images = _load(self.config)
+        if "val" not in images:
+            images["train"], images["val"] = _hold_out(images["train"], self.config)
+        if self.config.name not in STATISTICS:
+            self.mean, self.std = _measure(images["train"])
+        else:
+            self.mean, self.std = STATISTICS[self.config.name]
+        images["train"] = images["train"].select(subset.thin(images["train"].labels, self.config.subset))
+        splits = {name: self._image_set(name, images[name]) for name in ("train", "val", "test")}
+        sizes = {name: _try(split) for name, split in splits.items()}
+        self.class_names, self.num_classes = names, len(names)
+        self.image_size = sizes["test"]
+        self.splits = splits
+
+    def train_dataloader(self) -> Loader:
+        """Shuffled batches with the training transforms."""
+        split = self.splits["train"]
+        batches = TrainBatches(len(split), self.config.batch_size, seed=self.seed, **self._process())
+        return self._loader(split, batches)
+
+    def val_dataloader(self) -> Loader:
+        """Every validation image once over all processes."""
+        return self._evaluation("val")
+
+    def test_dataloader(self) -> Loader:
+        """Every test image once over all processes."""
+        return self._evaluation("test")
+
+    def _image_set(self, name: str, images: Images) -> ImageSet:
+        return ImageSet(name, images, self._pipelines["train" if name == "train" else "eval"], self.seed)
+
+    def _evaluation(self, name: Literal["val", "test"]) -> Loader:
+        split = self.splits[name]
+        return self._loader(
+            split, EvaluationBatches(len(split), self.config.batch_size, name=name, **self._process())
+        )
+
+    def _process(self) -> dict[str, int]:
+        trainer = self.trainer
+        return {"rank": trainer.global_rank, "world_size": trainer.world_size} if trainer else {}
+
+    def _loader(self, split: ImageSet, batches: TrainBatches | EvaluationBatches) -> Loader:
+        # Only a GPU's copies profit from pinned memory, and torch warns where there is none.
+        pin = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        return Loader(split, batches, workers=self.config.workers, pin_memory=pin)
+
+
+def _check(config: Data) -> None:
+    known = ("cluttered_digits", *STATISTICS)
+    if config.name not in known:
+        raise ValueError(f"data.name is '{config.name}'; there are {', '.join(known)}")
+    if config.batch_size < 1:
+        raise ValueError(f"data.batch_size must be at least 1, got {config.batch_size}")
+    if config.workers < 0:
+        raise ValueError(f"data.workers must be at least 0, got {config.workers}")
+    if config.seed < 0:
+        raise ValueError(f"data.seed must be at least 0, got {config.seed}")
+    if not 0 < config.val_fraction < 1:
+        raise ValueError(f"data.val_fraction must be between 0 and 1, got {config.val_fraction}")
+    subset.check(config.subset)
+    if config.name == "cluttered_digits":
+        digits.check(config.digits)
+
+
+def _load(config: Data) -> tuple[list[str], dict[str, Images]]:
+    """The chosen classes and their images in every split that the data set itself has."""
+    if config.name == "folder":
+        return folder.load(config.root, config.subset)
+    if config.name == "cluttered_digits":
+        names = [str(digit) for digit in range(10)]
+        images = {name: in_memory(*drawn) for name, drawn in digits.draw(config.digits).items()}
+    else:
+        names, images = cifar.load(config.name, config.root)
+    chosen = subset.choose_classes(names, config.subset)
+    if chosen == names:
+        return names, images
+    # The label of each old class among the chosen ones, -1 for those left out.
+    labels = np.array([chosen.index(name) if name in chosen else -1 for name in names])
+    return chosen, {name: _relabel(part, labels[part.labels]) for name, part in images.items()}
+
+
+def _relabel(images: Images, labels: np.ndarray) -> Images:
+    kept = np.flatnonzero(labels >= 0)
+    selected = images.select(kept)
+    selected.labels[:] = labels[kept]
+    return selected
+
+
+def _hold_out(images: Images, config: Data) -> tuple[Images, Images]:
+    kept, held = subset.hold_out(images.labels, config.val_fraction, config.seed)
+    if not len(held):
+        raise ValueError(
+            f"no validation images can be held out of {len(images)} training images of as many classes"
+        )
+    return images.select(kept), images.select(held)
+
+
+def _measure(images: Images) -> tuple[Statistics, Statistics]:
+    """Mean and standard deviation of grey images in memory, from exact counts, to four digits."""
+    assert images.pixels is not None
+    counts = torch.bincount(images.pixels[..., 0].flatten().int(), minlength=256).double()
+    values = torch.arange(256).double() / 255
+    mean = (counts * values).sum() / counts.sum()
+    std = ((counts * (values - mean) ** 2).sum() / counts.sum()).sqrt()
+    m, s = round(float(mean), 4), round(float(std), 4)
+    return (m, m, m), (s, s, s)
+
+
+def _try(split: ImageSet) -> tuple[int, int]:
+    """Transforms a few images of a split as one batch; their (H, W)."""
+    tried = sorted({int(i) for i in np.linspace(0, len(split) - 1, _TRIED)})
+    batch: dict[str, Any] = split.batch([(0, i) for i in tried])
+    height, width = batch["image"].shape[2:]
+    return height, width

@@ -1,0 +1,166 @@
+"""One split of a data set: its images, in memory or as files, and the batches made of them."""
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from cv_attention.data.decode import read_image
+from cv_attention.data.transforms import Pipeline
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images with their labels. Selecting some copies no pixels.
+
+    Attributes:
+        labels: int64 (N,), positions in the class names.
+        rows: int64 (N,), where each image's pixels are in `pixels`.
+        pixels: uint8 (M, H, W, 3) RGB, all images decoded; None where files are decoded when they are needed.
+            A tensor, so that loader processes that do not inherit memory share it instead of copying it.
+        paths: Path of each file, encoded (an array of bytes keeps a million of them compact); None without
+            files.
+        boxes: float32 (N, 4), x0, y0, x1, y1 in pixels of the true object; None where it is unknown.
+    """
+
+    labels: np.ndarray
+    rows: np.ndarray
+    pixels: Tensor | None = None
+    paths: np.ndarray | None = None
+    boxes: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def select(self, positions: np.ndarray) -> "Images":
+        """Returns the images at `positions`, in that order."""
+        return replace(
+            self,
+            labels=self.labels[positions],
+            rows=self.rows[positions],
+            paths=None if self.paths is None else self.paths[positions],
+            boxes=None if self.boxes is None else self.boxes[positions],
+        )
+
+    def read(self, index: int) -> np.ndarray:
+        """Returns one image as uint8 (H, W, 3) RGB; not to be written to."""
+        if self.pixels is not None:
+            return self.pixels.numpy()[self.rows[index]]
+        assert self.paths is not None
+        return read_image(os.fsdecode(self.paths[index]))
+
+    def describe(self, index: int) -> str:
+        """Names one image in an error message."""
+        return f"image {index}" if self.paths is None else f"'{os.fsdecode(self.paths[index])}'"
+
+
+def in_memory(images: np.ndarray, labels: np.ndarray, boxes: np.ndarray | None = None) -> Images:
+    """Makes `Images` of pixels (N, H, W, 3), which are not copied."""
+    rows = np.arange(len(labels))
+    return Images(np.asarray(labels, np.int64), rows, torch.from_numpy(images), boxes=boxes)
+
+
+Draw = tuple[int, int]  # (epoch, index): which image, and in which epoch's augmentation
+
+
+class ImageSet(Dataset):
+    """One split as a data set of augmented images, ready for a batch.
+
+    `split[index]` is one sample and `split.batch([(epoch, index), ...])` a batch of them. The augmentation of
+    an image depends on (seed, epoch, index) alone, not on the order, the number of worker processes or of
+    devices.
+
+    Attributes:
+        name: `train`, `val` or `test`.
+        images: The images.
+        pipeline: Transforms of each image.
+        seed: Seed of the augmentation.
+    """
+
+    def __init__(self, name: str, images: Images, pipeline: Pipeline, seed: int):
+        self.name = name
+        self.images = images
+        self.pipeline = pipeline
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, draw: int | Draw) -> dict[str, Any]:
+        """One sample: a batch's entries without the first axis; of epoch 0 where only an index is given."""
+        draw = (0, draw) if isinstance(draw, int) else draw
+        return {key: value[0] for key, value in self.batch([draw]).items()}
+
+    def __getitems__(self, draws: list[Draw]) -> dict[str, Tensor]:
+        """What torch's DataLoader calls for a batch, instead of collating samples."""
+        return self.batch(draws)
+
+    def batch(self, draws: list[Draw]) -> dict[str, Tensor]:
+        """Makes a batch.
+
+        Returns:
+            `image` uint8 (B, 3, H, W), in channels_last memory order; `label` and `index` int64 (B,);
+            `box` float32 (B, 4) where the data set has boxes, all 0 where the box left the image.
+
+        Raises:
+            ValueError: if the images have different sizes after the transforms, or a file is broken.
+        """
+        index = np.array([i for _, i in draws], np.int64)
+        pixels, boxes = self._pixels(draws, index)
+        batch = {
+            "image": torch.from_numpy(pixels).permute(0, 3, 1, 2),
+            "label": torch.from_numpy(self.images.labels[index]),
+            "index": torch.from_numpy(index),
+        }
+        if boxes is not None:
+            batch["box"] = torch.from_numpy(boxes)
+        return batch
+
+    def _pixels(self, draws: list[Draw], index: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        images, stacked = self.images, None
+        boxes = None if images.boxes is None else images.boxes[index]
+        if not self.pipeline and images.pixels is not None:
+            return images.pixels.numpy()[images.rows[index]], boxes
+        for place, (epoch, i) in enumerate(draws):
+            box = None if boxes is None else boxes[place]
+            image, box = self._transform(i, (self.seed, epoch, i), box)
+            if stacked is None:
+                stacked = np.empty((len(draws), *image.shape), np.uint8)
+            elif image.shape != stacked.shape[1:]:
+                raise ValueError(self._sizes_differ(i, image, int(index[0]), stacked[0]))
+            stacked[place] = image
+            if boxes is not None:
+                boxes[place] = box
+        assert stacked is not None
+        return stacked, boxes
+
+    def _transform(
+        self, index: int, key: tuple[int, int, int], box: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        image = self.images.read(index)
+        if not self.pipeline:
+            return image, box
+        try:
+            return self.pipeline(image, key, box)
+        except Exception as error:  # whatever albumentations or OpenCV raise on an image they cannot take
+            raise ValueError(
+                f"{self.pipeline.place}: {self.images.describe(index)}: {_one_line(error)}"
+            ) from error
+
+    def _sizes_differ(self, index: int, image: np.ndarray, first: int, other: np.ndarray) -> str:
+        def size(array: np.ndarray) -> str:
+            return f"{array.shape[1]}x{array.shape[0]}"
+
+        return (
+            f"{self.pipeline.place}: the images of a batch must have one size, but after the transforms "
+            f"{self.images.describe(index)} is {size(image)} and {self.images.describe(first)} "
+            f"is {size(other)} (width x height); use {self.pipeline.size_advice}"
+        )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

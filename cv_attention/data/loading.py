@@ -1,0 +1,89 @@
+"""A torch DataLoader that loads nothing before its first batch, and can go on in the middle of an epoch."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+from torch.utils.data import DataLoader
+
+from cv_attention.data.images import ImageSet
+from cv_attention.data.sampling import EvaluationBatches, TrainBatches
+
+
+class Loader(DataLoader):
+    """Batches of a split.
+
+    Lightning creates a loader's iterator before it sets the epoch of a resumed run, and torch's worker
+    processes then start to load the wrong epoch's images (pytorch-lightning #21938). Here nothing is loaded
+    before the first batch is asked for.
+
+    Lightning saves `state_dict()` in its checkpoints: a run resumed in the middle of an epoch goes on with
+    the batches that are left of it.
+
+    Args:
+        images: The split.
+        batches: Its sampler.
+        workers: Number of processes that load; 0 loads in this one.
+        pin_memory: Whether batches lie in page-locked memory, for faster copies to a GPU.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        batches: TrainBatches | EvaluationBatches,
+        *,
+        workers: int = 0,
+        pin_memory: bool = False,
+    ):
+        super().__init__(
+            images,
+            batch_sampler=batches,
+            collate_fn=_as_it_is,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=pin_memory,
+            worker_init_fn=_start_worker,
+        )
+        self._batches = batches
+        self._position = {"epoch": 0, "batches": 0}
+        self._resume: dict[str, int] | None = None
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        batches = self._batches
+        if isinstance(batches, EvaluationBatches):
+            yield from self._loaded()
+            return
+        resume, self._resume = self._resume, None
+        # A state saved at the end of an epoch is of an epoch that is over.
+        inside = resume is not None and resume["epoch"] == batches.epoch and resume["batches"] < len(batches)
+        batches.start = resume["batches"] if resume is not None and inside else 0
+        for number, batch in enumerate(self._loaded(), batches.start + 1):
+            self._position = {"epoch": batches.epoch, "batches": number}
+            yield batch
+
+    def _loaded(self) -> Iterator[dict[str, Any]]:
+        try:
+            yield from super().__iter__()
+        except (ValueError, FileNotFoundError) as error:
+            lines = str(error).splitlines()
+            if not lines or "in DataLoader worker" not in lines[0]:
+                raise
+            # The worker's traceback is kept as the cause; the message is its last line, as without workers.
+            raise type(error)(lines[-1].partition(": ")[2]) from error
+
+    def state_dict(self) -> dict[str, int]:
+        """Epoch and number of batches handed out, plain numbers."""
+        return dict(self._position)
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Goes on after the batches that `state` counts, if the next epoch is the one it was saved in."""
+        self._position = dict(state)
+        self._resume = dict(state)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _start_worker(_: int) -> None:
+    cv2.setNumThreads(0)

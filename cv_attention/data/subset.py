@@ -1,0 +1,94 @@
+"""Which classes and which images are used, and which are held out for validation; everything deterministic.
+
+The choice depends on the values and on the (sorted) data alone, and a smaller choice lies inside a larger
+one: the images of `per_class=5` are among those of `per_class=10`.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from cv_attention.config import Subset
+from cv_attention.data.names import suggest
+
+
+def check(subset: Subset) -> None:
+    """Raises ValueError if a value is out of range, whatever the data."""
+    for name in ("num_classes", "per_class"):
+        value = getattr(subset, name)
+        if value is not None and value < 1:
+            raise ValueError(f"data.subset.{name} must be at least 1, got {value}")
+    if subset.fraction is not None and not 0 < subset.fraction <= 1:
+        raise ValueError(f"data.subset.fraction must be in (0, 1], got {subset.fraction}")
+    if subset.classes is not None and not subset.classes:
+        raise ValueError("data.subset.classes is empty; give class names, or null for all classes")
+
+
+def choose_classes(names: Sequence[str], subset: Subset) -> list[str]:
+    """Chooses classes: first `classes`, then of these `num_classes`, evenly spread over the sorted names.
+
+    Returns:
+        The chosen names in the order of `names`.
+
+    Raises:
+        ValueError: if a class is unknown (with near names), or there are fewer than asked for.
+    """
+    check(subset)
+    for name in subset.classes or []:
+        if name not in names:
+            raise ValueError(f"data.subset.classes: no class '{name}'{suggest(name, names)}")
+    chosen = [name for name in names if subset.classes is None or name in subset.classes]
+    if subset.num_classes is not None:
+        if subset.num_classes > len(chosen):
+            raise ValueError(
+                f"data.subset.num_classes is {subset.num_classes}, but there are {len(chosen)} classes"
+            )
+        ordered = sorted(chosen)
+        spread = {ordered[i * len(ordered) // subset.num_classes] for i in range(subset.num_classes)}
+        chosen = [name for name in chosen if name in spread]
+    return chosen
+
+
+def thin(labels: np.ndarray, subset: Subset) -> np.ndarray:
+    """Chooses training images: of each class the share `fraction`, at least one, and at most `per_class`.
+
+    Args:
+        labels: Class indices (N,).
+        subset: The choice.
+
+    Returns:
+        Positions of the chosen images in `labels`, ascending.
+    """
+    if subset.per_class is None and subset.fraction is None:
+        return np.arange(len(labels))
+
+    def count(total: int) -> int:
+        share = total if subset.fraction is None else max(1, round(subset.fraction * total))
+        return share if subset.per_class is None else min(share, subset.per_class)
+
+    return _first_of_each_class(labels, 0, count)
+
+
+def hold_out(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Holds out the same share of each class's training images, at least one where a class has two.
+
+    Args:
+        labels: Class indices (N,).
+        fraction: Share held out, in (0, 1).
+        seed: Another seed holds out other images.
+
+    Returns:
+        Positions of the images kept and of those held out, each ascending.
+    """
+    held = _first_of_each_class(labels, seed, lambda n: min(max(1, round(fraction * n)), n - 1))
+    return np.setdiff1d(np.arange(len(labels)), held, assume_unique=True), held
+
+
+def _first_of_each_class(labels: np.ndarray, seed: int, count: Callable[[int], int]) -> np.ndarray:
+    """The first `count(class size)` images of each class in a fixed random order; ascending positions."""
+    parts = [np.zeros(0, np.int64)]
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        order = np.random.default_rng((seed, int(label))).permutation(len(members))
+        parts.append(members[order[: count(len(members))]])
+    return np.sort(np.concatenate(parts))
