@@ -50,7 +50,7 @@ def load(root: str, subset: Subset) -> tuple[list[str], dict[str, Images]]:
 
 
 def _split_folders(root: str) -> dict[str, Path]:
-    base = Path(root)
+    base = Path(root).expanduser()
     if not base.is_dir():
         raise FileNotFoundError(f"data.root: no such folder: '{root}'")
     found: dict[str, Path] = {}
