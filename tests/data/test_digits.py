@@ -70,7 +70,6 @@ def test_boxes_are_tight_around_the_digit():
     for image, box in zip(images, boxes, strict=True):
         rows, columns = np.flatnonzero(image[..., 0].any(1)), np.flatnonzero(image[..., 0].any(0))
         seen = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-        # Below the ink's threshold the soft edge is cut off; nothing lies outside, and the ink touches each side.
         np.testing.assert_array_equal(seen, box)
 
 

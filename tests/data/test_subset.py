@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -62,7 +64,7 @@ def test_a_smaller_choice_lies_inside_a_larger_one():
     sizes = [set(thin(LABELS, Subset(per_class=n)).tolist()) for n in (1, 3, 8, 30)]
     shares = [set(thin(LABELS, Subset(fraction=f)).tolist()) for f in (0.1, 0.3, 0.8, 1.0)]
     for chain in (sizes, shares):
-        for small, large in zip(chain, chain[1:], strict=False):
+        for small, large in pairwise(chain):
             assert small < large
 
 

@@ -60,35 +60,20 @@ def test_augmentation_depends_on_the_key_alone():
 @pytest.mark.parametrize(
     "name",
     [
-        "ShiftScaleRotate",
-        "ElasticTransform",
-        "GridDistortion",
-        "RandomBrightnessContrast",
-        "ISONoise",
-        "GaussNoise",
-    ]
-    + [
-        "RandomGamma",
-        "ColorJitter",
-        "Posterize",
-        "MotionBlur",
-        "ImageCompression",
-        "CoarseDropout",
-        "Perspective",
-    ]
-    + [
-        "RandomShadow",
-        "RandomFog",
-        "ChannelShuffle",
-        "ChannelDropout",
-        "SaltAndPepper",
+        *(
+            "Affine",
+            "ElasticTransform",
+            "GridDistortion",
+            "RandomBrightnessContrast",
+            "ISONoise",
+            "GaussNoise",
+        ),
+        *("RandomGamma", "ColorJitter", "Posterize", "MotionBlur", "ImageCompression", "CoarseDropout"),
+        *("Perspective", "RandomShadow", "RandomFog", "ChannelShuffle", "ChannelDropout", "SaltAndPepper"),
         "PlasmaBrightnessContrast",
     ],
 )
-@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_transforms_draw_from_the_key(name):
-    if name == "ShiftScaleRotate":
-        name = "Affine"
     pipeline = Pipeline([{name: {"p": 1}}], PLACE)
     first = run(pipeline, (0, 0, 1), (0, 0, 2), (0, 0, 3), (0, 1, 1))
     np.random.seed(1)
@@ -122,21 +107,24 @@ def test_boxes_move_along():
 @pytest.mark.parametrize(
     ("step", "message"),
     [
-        ("HorizontalFlp", r"data\.train_transforms\[0\]: albumentations has no transform 'HorizontalFlp'; did you mean 'HorizontalFlip'"),
+        ("HorizontalFlp", r"^data\.train_transforms\[0\]: albumentations .* 'HorizontalFlp'; did you mean 'HorizontalFlip'"),
         ("horizontalflip", r"no transform 'horizontalflip'; did you mean 'HorizontalFlip'"),
         ("Zzzzz", r"no transform 'Zzzzz'; there are "),
         ("Compose_", r"no transform 'Compose_'"),
         ("Normalize", r"Normalize is not used here: the device normalises"),
         ({"ToTensorV2": None}, r"ToTensorV2 is not used here"),
-        ({"RandomCrop": {"heigth": 3, "width": 3}}, r"RandomCrop has no argument 'heigth'; did you mean 'height'.*\(it takes height, width,"),
+        (
+            {"RandomCrop": {"heigth": 3, "width": 3}},
+            r"RandomCrop has no argument 'heigth'; did you mean 'height'.*\(it takes height, width,",
+        ),
         ({"HorizontalFlip": {"p": 2}}, r"HorizontalFlip: p: .*less than or equal to 1"),
         ({"RandomCrop": {"height": 24}}, r"RandomCrop: .*width"),
         ({"RandomCrop": {"height": "tall", "width": 3}}, r"RandomCrop: height: .*integer"),
         ({"RandomCrop": None, "height": 3}, r"expected a transform's name or \{Name"),
         (3, r"expected a transform's name"),
         ({"RandomCrop": [3, 3]}, r"expected a transform's name"),
-        ({"OneOf": {"transforms": ["Blurr"]}}, r"data\.train_transforms\[0\]\.OneOf\[0\]: .*'Blurr'; did you mean .*'Blur'"),
-        ({"OneOf": {"transforms": [{"Blur": {"limit": 3}}]}}, r"OneOf\[0\]: Blur has no argument 'limit'.*blur_limit"),
+        ({"OneOf": {"transforms": ["Blurr"]}}, r"s\[0\]\.OneOf\[0\]: .*'Blurr'; did you mean .*'Blur'"),
+        ({"OneOf": {"transforms": [{"Blur": {"limit": 3}}]}}, r"OneOf\[0\]: Blur has no argument 'limit'"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named(step, message):
