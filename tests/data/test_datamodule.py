@@ -169,6 +169,7 @@ def test_a_resumed_run_sees_what_the_whole_run_saw(step, workers, tmp_path):
     assert fit([], workers, ckpt_path=path) == whole[step:]
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_run_resumed_from_an_epochs_checkpoint(workers, tmp_path):
     whole = fit([], workers=0)
