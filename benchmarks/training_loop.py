@@ -86,11 +86,11 @@ def main() -> None:
     sides = {"fit": fit_rate, "bare loop": bare_rate}
     found: dict[str, list[float]] = {name: [] for name in sides}
     with tempfile.TemporaryDirectory() as root:
-        for name in sides:  # warm-up, not counted
-            sides[name](3, root)
+        for rate in sides.values():  # warm-up, not counted
+            rate(3, root)
         for turn in range(options.rounds):
-            for name in sorted(sides, reverse=turn % 2 == 1):
-                found[name].append(sides[name](options.steps, root))
+            for name, rate in sorted(sides.items(), reverse=turn % 2 == 1):
+                found[name].append(rate(options.steps, root))
     ratios = [a / b for a, b in zip(found["fit"], found["bare loop"], strict=True)]
     for name, rates in found.items():
         print(f"{name:<10} median {statistics.median(rates):8.1f} images/s")

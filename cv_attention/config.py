@@ -43,7 +43,7 @@ class Digits:
         val: Number of validation images.
         test: Number of test images.
         canvas: Side of the square image in pixels.
-        digit: Side of the pasted digit in pixels.
+        digit: Mean side of the pasted digit in pixels; it varies by a sixth.
         clutter: Number of fragments of other digits on each image.
         seed: Seed of the drawing; the same seed draws the same images.
     """
@@ -62,12 +62,13 @@ class Data:
     """The images.
 
     Attributes:
-        name: Data set: ``folder`` reads ``root/{train,val,test}/<class>/<image>``.
+        name: Data set: ``folder`` reads ``root/{train,val,test}/<class>/<image>``. Where there is only one split beside
+            ``train``, it is the test split.
         root: Folder of the data set, or where CIFAR is downloaded to.
         batch_size: Images in one optimizer step over all devices (before gradient accumulation).
         workers: Processes that load images; 0 loads in the main process, which is fastest for small images.
         val_fraction: Share of the training split held out for validation where the data set brings no split of its own.
-        seed: Seed of the held-out split and of the shuffling.
+        seed: Seed of the held-out split; shuffling and augmentation follow the experiment's seed.
         train_transforms: albumentations steps on training images, in order.
         eval_transforms: albumentations steps on validation and test images, in order.
         subset: Part of the data set.

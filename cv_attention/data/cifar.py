@@ -22,9 +22,7 @@ def load(name: str, root: str) -> tuple[list[str], dict[str, Images]]:
         FileNotFoundError: if the files are not there; says where to put them.
     """
     parts = {split: _open(name, root, train=split == "train", download=False) for split in ("train", "test")}
-    images = {
-        split: in_memory(part.data.copy(), part.targets) for split, part in parts.items()
-    }  # copy: C order
+    images = {split: in_memory(part.data.copy(), part.targets) for split, part in parts.items()}  # copy: C order
     return list(parts["train"].classes), images
 
 
@@ -39,6 +37,5 @@ def _open(name: str, root: str, *, train: bool, download: bool) -> Any:
         reason = " ".join(str(error).split())
         example = Path(root, kind.base_folder, kind.train_list[0][0])
         raise FileNotFoundError(
-            f"{name} {problem} ({reason}); get {kind.url} and unpack it in '{root}', "
-            f"so that '{example}' is there"
+            f"{name} {problem} ({reason}); get {kind.url} and unpack it in '{root}', so that '{example}' is there"
         ) from error

@@ -123,9 +123,7 @@ class ImageData(LightningDataModule):
 
     def _evaluation(self, name: Literal["val", "test"]) -> Loader:
         split = self.splits[name]
-        return self._loader(
-            split, EvaluationBatches(len(split), self.config.batch_size, name=name, **self._process())
-        )
+        return self._loader(split, EvaluationBatches(len(split), self.config.batch_size, name=name, **self._process()))
 
     def _process(self) -> dict[str, int]:
         trainer = self.trainer
@@ -181,9 +179,7 @@ def _relabel(images: Images, labels: np.ndarray) -> Images:
 def _hold_out(images: Images, config: Data) -> tuple[Images, Images]:
     kept, held = subset.hold_out(images.labels, config.val_fraction, config.seed)
     if not len(held):
-        raise ValueError(
-            f"no validation images can be held out of {len(images)} training images of as many classes"
-        )
+        raise ValueError(f"no validation images can be held out of {len(images)} training images of as many classes")
     return images.select(kept), images.select(held)
 
 

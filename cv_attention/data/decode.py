@@ -105,7 +105,5 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _from_integers(values: np.ndarray) -> Image.Image:
     low, high = values.min(), values.max()
     if low < 0 or high > 0xFFFF:
-        raise ValueError(
-            f"integer pixels from {low} to {high} do not fit 16 bits; convert the file to 8 bits"
-        )
+        raise ValueError(f"integer pixels from {low} to {high} do not fit 16 bits; convert the file to 8 bits")
     return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")

@@ -47,9 +47,7 @@ def check(config: Digits) -> None:
             raise ValueError(f"data.digits.{name} must be at least {least}, got {getattr(config, name)}")
     largest = _sizes(config.digit)[-1]
     if config.canvas < largest:
-        raise ValueError(
-            f"data.digits.canvas must be at least {largest} for digit={config.digit}, got {config.canvas}"
-        )
+        raise ValueError(f"data.digits.canvas must be at least {largest} for digit={config.digit}, got {config.canvas}")
 
 
 def split_sources(labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:

@@ -42,8 +42,7 @@ def load(root: str, subset: Subset) -> tuple[list[str], dict[str, Images]]:
         for name in _class_names(folder):
             if name not in names:
                 raise ValueError(
-                    f"'{folder / name}' is a class without training images: "
-                    f"'{folders['train'] / name}' is missing"
+                    f"'{folder / name}' is a class without training images: '{folders['train'] / name}' is missing"
                 )
     chosen = choose_classes(names, subset)
     return chosen, {split: _images(folder, chosen) for split, folder in folders.items()}
@@ -57,9 +56,7 @@ def _split_folders(root: str) -> dict[str, Path]:
     for split, aliases in _ALIASES.items():
         present = [base / alias for alias in aliases if (base / alias).is_dir()]
         if len(present) > 1:
-            raise ValueError(
-                f"'{root}' has several {split} folders: {', '.join(p.name for p in present)}; keep one"
-            )
+            raise ValueError(f"'{root}' has several {split} folders: {', '.join(p.name for p in present)}; keep one")
         if present:
             found[split] = present[0]
     if "train" not in found or len(found) < 2:
@@ -92,9 +89,7 @@ def _images(folder: Path, names: list[str]) -> Images:
             continue  # a class without test images: it is learnt, and counts where it occurs
         found = _files(folder / name)
         if not found:
-            raise ValueError(
-                f"class folder '{folder / name}' holds no images ({', '.join(EXTENSIONS[:6])}, ...)"
-            )
+            raise ValueError(f"class folder '{folder / name}' holds no images ({', '.join(EXTENSIONS[:6])}, ...)")
         files += found
         labels.append(np.full(len(found), label, np.int64))
     if not files:

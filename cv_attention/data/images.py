@@ -147,9 +147,7 @@ class ImageSet(Dataset):
         try:
             return self.pipeline(image, key, box)
         except Exception as error:  # whatever albumentations or OpenCV raise on an image they cannot take
-            raise ValueError(
-                f"{self.pipeline.place}: {self.images.describe(index)}: {_one_line(error)}"
-            ) from error
+            raise ValueError(f"{self.pipeline.place}: {self.images.describe(index)}: {_one_line(error)}") from error
 
     def _sizes_differ(self, index: int, image: np.ndarray, first: int, other: np.ndarray) -> str:
         def size(array: np.ndarray) -> str:

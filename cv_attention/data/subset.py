@@ -40,9 +40,7 @@ def choose_classes(names: Sequence[str], subset: Subset) -> list[str]:
     chosen = [name for name in names if subset.classes is None or name in subset.classes]
     if subset.num_classes is not None:
         if subset.num_classes > len(chosen):
-            raise ValueError(
-                f"data.subset.num_classes is {subset.num_classes}, but there are {len(chosen)} classes"
-            )
+            raise ValueError(f"data.subset.num_classes is {subset.num_classes}, but there are {len(chosen)} classes")
         ordered = sorted(chosen)
         spread = {ordered[i * len(ordered) // subset.num_classes] for i in range(subset.num_classes)}
         chosen = [name for name in chosen if name in spread]

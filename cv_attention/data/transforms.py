@@ -119,9 +119,7 @@ class _KeyedRandom(random.Random):
 
 
 def _albumentations() -> Any:
-    os.environ.setdefault(
-        "NO_ALBUMENTATIONS_UPDATE", "1"
-    )  # otherwise its import asks the network for a newer version
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise its import asks the network for a newer version
     import albumentations
 
     return albumentations
@@ -147,9 +145,7 @@ def _build(step: Any, place: str, albumentations: Any) -> Any:
         if argument not in accepted:
             near = suggest(argument, accepted, shown=0) if accepted else ""
             near = near if "did you mean" in near else ""
-            raise ValueError(
-                f"{place}: {name} has no argument '{argument}'{near} (it takes {', '.join(accepted)})"
-            )
+            raise ValueError(f"{place}: {name} has no argument '{argument}'{near} (it takes {', '.join(accepted)})")
     if issubclass(known[name], albumentations.BaseCompose) and isinstance(arguments.get("transforms"), list):
         inner = enumerate(arguments["transforms"])
         arguments["transforms"] = [_build(s, f"{place}.{name}[{i}]", albumentations) for i, s in inner]

@@ -27,8 +27,7 @@ def ready(**options) -> ImageData:
 
 def same(one: list[dict], other: list[dict]) -> bool:
     return len(one) == len(other) and all(
-        a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
-        for a, b in zip(one, other, strict=True)
+        a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a) for a, b in zip(one, other, strict=True)
     )
 
 

@@ -201,9 +201,7 @@ def test_photographs(tmp_path):
         tar.extractall(tmp_path, filter="data")
     steps = [{"RandomResizedCrop": {"size": [64, 64]}}]
     evaluation = [{"SmallestMaxSize": {"max_size": 72}}, {"CenterCrop": {"height": 64, "width": 64}}]
-    module = create(
-        Data("folder", str(tmp_path / "hymenoptera"), train_transforms=steps, eval_transforms=evaluation)
-    )
+    module = create(Data("folder", str(tmp_path / "hymenoptera"), train_transforms=steps, eval_transforms=evaluation))
     module.setup()
     assert module.class_names == ["ants", "bees"]
     assert len(module.splits["train"]) + len(module.splits["val"]) == 245

@@ -6,9 +6,7 @@ from cv_attention.data.sampling import EvaluationBatches, TrainBatches
 
 CASES = [
     (size, batch, world)
-    for size, batch, world in itertools.product(
-        (1, 2, 5, 16, 33, 48, 131, 257), (1, 2, 4, 8, 16, 128), (1, 2, 4, 8)
-    )
+    for size, batch, world in itertools.product((1, 2, 5, 16, 33, 48, 131, 257), (1, 2, 4, 8, 16, 128), (1, 2, 4, 8))
     if size >= world and batch % world == 0
 ]
 

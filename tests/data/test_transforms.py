@@ -32,12 +32,7 @@ def test_a_crop_is_a_crop():
     places = set()
     for i in range(50):
         crop = pipeline(IMAGE, (0, 0, i))[0]
-        found = [
-            (y, x)
-            for y in range(13)
-            for x in range(21)
-            if np.array_equal(IMAGE[y : y + 20, x : x + 28], crop)
-        ]
+        found = [(y, x) for y in range(13) for x in range(21) if np.array_equal(IMAGE[y : y + 20, x : x + 28], crop)]
         assert len(found) == 1
         places.update(found)
     assert len(places) > 30
