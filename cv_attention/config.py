@@ -48,7 +48,7 @@ class Digits:
         seed: Seed of the drawing; the same seed draws the same images.
     """
 
-    train: int = 10_000
+    train: int = 8_000
     val: int = 1_000
     test: int = 2_000
     canvas: int = 64
