@@ -14,7 +14,7 @@ import time
 SIDES = {
     "torch": "import torch",
     "torch + cv_attention": "import torch, cv_attention",
-    "and its functions": "import torch, cv_attention as c; c.plan, c.insert, c.record, c.to_heatmap, c.saliency.grad_cam",
+    "and its functions": "import torch, cv_attention as c; c.plan, c.record, c.to_heatmap, c.saliency.grad_cam",
 }
 
 

@@ -3,7 +3,7 @@
     python benchmarks/training_loop.py [--rounds 5] [--steps 30]
 
 Both sides take the same uint8 images, normalise and train ResNet-20 at 32×32, batch 128, SGD with Nesterov momentum
-and a per-step cosine schedule. `fit`'s side is the whole machinery: data module, Trainer, loggers, checkpoints, progress bar.
+and a per-step cosine schedule. `fit`'s side is the whole machinery: data module, Trainer, loggers, checkpoints, bar.
 Each round times a stretch of steps of both, in alternating order; the figure is the median of the rounds' ratios.
 """
 
