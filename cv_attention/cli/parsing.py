@@ -34,7 +34,7 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
 
 def to_experiment(parser: ArgumentParser, namespace: Namespace) -> Experiment:
     """Builds the typed tree from what `parser` returned."""
-    values = parser.instantiate_classes(namespace)
+    values = parser.instantiate(namespace)
     return Experiment(**{field.name: values[field.name] for field in fields(Experiment)})
 
 
