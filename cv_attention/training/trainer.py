@@ -35,13 +35,15 @@ def create_trainer(
         "default_root_dir": run,
         "logger": _loggers(experiment.log, run, part),
         "log_every_n_steps": experiment.log.every_n_steps,
-        "callbacks": [*_checkpoints(run), LearningRateMonitor("step"), RichProgressBar(), *callbacks],
+        "callbacks": [*_checkpoints(run), LearningRateMonitor("step"), *callbacks],
         "use_distributed_sampler": False,  # the data modules' samplers know the ranks and pad nothing
         "enable_model_summary": False,
         "num_sanity_val_steps": 0,
     }
     _check_extra(config.extra)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hardware it did not find, and advertisements
+    if config.extra.get("enable_progress_bar", True):
+        arguments["callbacks"].append(RichProgressBar())
     return lightning.Trainer(**{**arguments, **config.extra})
 
 
