@@ -1,0 +1,156 @@
+"""Builds a backbone by name: our own small ResNets, timm's and torchvision's models."""
+
+import difflib
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from cv_attention.backbones import cifar_resnet
+
+
+def build(name: str, *, num_classes: int = 1000, pretrained: bool = False, **options: Any) -> nn.Module:
+    """Builds a classifier.
+
+    A bare name is looked up among our own ResNets, then in timm, then in torchvision; ``timm/resnet50`` and
+    ``torchvision/resnet50`` say which library is meant.
+
+    Args:
+        name: Name of the model; timm's names may carry a tag of pretrained weights (``resnet50.a1_in1k``).
+        num_classes: Number of logits; pretrained weights of another number get a new, randomly drawn head.
+        pretrained: Load the library's default pretrained weights.
+        **options: Further arguments of the model's constructor.
+
+    Raises:
+        ValueError: for an unknown name, an option that the model does not have, or weights that do not exist.
+    """
+    if not (isinstance(num_classes, int) and num_classes >= 1):
+        raise ValueError(f"num_classes must be a whole number of at least 1, got num_classes={num_classes!r}")
+    library, _, bare = name.rpartition("/")
+    if library not in ("", "timm", "torchvision"):
+        raise ValueError(f"unknown library {library!r} in backbone {name!r}; use timm/ or torchvision/")
+    if library == "" and bare in cifar_resnet.NAMES:
+        return _build_own(name, num_classes, pretrained, options)
+    if library != "torchvision" and _is_timm(bare):
+        return _build_timm(name, bare, num_classes, pretrained, options)
+    if library != "timm" and bare in _torchvision_names():
+        return _build_torchvision(name, bare, num_classes, pretrained, options)
+    raise ValueError(_unknown(library, bare, name))
+
+
+def _build_own(name: str, num_classes: int, pretrained: bool, options: dict[str, Any]) -> nn.Module:
+    if pretrained:
+        raise ValueError(f"there are no pretrained weights of {name!r}; set pretrained to false")
+    accepted = set(inspect.signature(cifar_resnet.CifarResNet).parameters) - {"blocks", "num_classes"}
+    for option in options:
+        if option not in accepted:
+            raise ValueError(_unknown_option(name, option, accepted))
+    return cifar_resnet.cifar_resnet(name, num_classes, **options)
+
+
+def _build_timm(
+    name: str, bare: str, num_classes: int, pretrained: bool, options: dict[str, Any]
+) -> nn.Module:
+    import timm
+
+    _, _, tag = bare.partition(".")
+    if tag and bare not in timm.list_pretrained(f"{bare}*"):
+        tags = ", ".join(timm.list_pretrained(f"{bare.partition('.')[0]}.*")) or "none"
+        raise ValueError(f"timm has no weights {bare!r}; it has {tags}")
+    if pretrained and not timm.is_model_pretrained(bare):
+        raise ValueError(f"timm has no pretrained weights of {name!r}; set pretrained to false")
+    return _construct(
+        name, timm.create_model, bare, pretrained=pretrained, num_classes=num_classes, options=options
+    )
+
+
+def _build_torchvision(
+    name: str, bare: str, num_classes: int, pretrained: bool, options: dict[str, Any]
+) -> nn.Module:
+    from torchvision import models
+
+    if "weights" in options:
+        raise ValueError(f"backbone {name!r}: use pretrained=True in place of weights={options['weights']!r}")
+    if not pretrained:
+        # Without it, torchvision warns of a change of default that never came.
+        if bare in ("googlenet", "inception_v3"):
+            options = {"init_weights": True, **options}
+        return _construct(name, models.get_model, bare, num_classes=num_classes, options=options)
+    model = _construct(name, models.get_model, bare, weights="DEFAULT", options=options)
+    _replace_head(model, num_classes)
+    return model
+
+
+def _construct(
+    name: str, create: Callable[..., nn.Module], bare: str, *, options: dict[str, Any], **fixed: Any
+) -> nn.Module:
+    """Calls a library's constructor and turns its complaint about an argument into one of ours."""
+    for option in options:
+        if option in fixed:
+            raise ValueError(f"backbone {name!r}: {option} is an argument of its own, not an option")
+    try:
+        return create(bare, **fixed, **options)
+    except TypeError as error:
+        found = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if found and found[1] in options:
+            raise ValueError(_unknown_option(name, found[1], set())) from error
+        found = re.search(r"multiple values for (?:keyword )?argument '(\w+)'", str(error))
+        if found and found[1] in options:
+            raise ValueError(f"backbone {name!r} sets {found[1]} itself, so it cannot be an option") from error
+        raise
+
+
+def _replace_head(model: nn.Module, num_classes: int) -> None:
+    """Gives a torchvision model with 1000 logits new last layers, unless 1000 are wanted."""
+    if num_classes == 1000:
+        return
+    heads = [
+        (name, module)
+        for name, module in model.named_modules()
+        if (isinstance(module, nn.Linear) and module.out_features == 1000)
+        or (isinstance(module, nn.Conv2d) and module.out_channels == 1000 and module.kernel_size == (1, 1))
+    ]
+    if not heads:
+        raise ValueError(f"{type(model).__name__} has no last layer of 1000 logits to replace")
+    for name, module in heads:
+        parent, _, child = name.rpartition(".")
+        if isinstance(module, nn.Linear):
+            head = nn.Linear(module.in_features, num_classes, module.bias is not None)
+        else:
+            head = nn.Conv2d(module.in_channels, num_classes, 1, bias=module.bias is not None)
+        setattr(model.get_submodule(parent), child, head)
+
+
+def _is_timm(name: str) -> bool:
+    import timm
+
+    return timm.is_model(name)
+
+
+def _torchvision_names() -> list[str]:
+    from torchvision import models
+
+    return models.list_models(module=models)
+
+
+def _unknown(library: str, bare: str, name: str) -> str:
+    names: list[str] = [] if library else list(cifar_resnet.NAMES)
+    if library != "torchvision":
+        import timm
+
+        names += timm.list_models()
+    if library != "timm":
+        names += _torchvision_names()
+    near = dict.fromkeys(difflib.get_close_matches(bare, names, n=5, cutoff=0.5))
+    prefix = f"{library}/" if library else ""
+    hint = f"did you mean {', '.join(prefix + n for n in near)}?" if near else "see timm.list_models()"
+    return f"unknown backbone {name!r}; {hint}"
+
+
+def _unknown_option(name: str, option: str, accepted: set[str]) -> str:
+    near = difflib.get_close_matches(option, accepted, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    hint = hint or (f"; it has {', '.join(sorted(accepted))}" if accepted else "")
+    return f"backbone {name!r} has no option {option!r}{hint}"

@@ -1,0 +1,137 @@
+"""ResNets for small images: CIFAR ResNet-20 to -110 and a ResNet-18 with a 3×3 stem.
+
+He et al., CVPR 2016, https://arxiv.org/abs/1512.03385, section 4.2. As there, a shortcut that changes shape skips
+every other pixel and pads channels with zeros (option A, no parameters); ResNet-18 uses 1×1 convolutions (option B),
+as on ImageNet.
+"""
+
+from typing import Any, Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# Residual units of each stage, channels of the first stage, shortcut.
+_SHAPES: dict[str, tuple[tuple[int, ...], int, Literal["A", "B"]]] = {
+    "resnet20": ((3, 3, 3), 16, "A"),
+    "resnet32": ((5, 5, 5), 16, "A"),
+    "resnet44": ((7, 7, 7), 16, "A"),
+    "resnet56": ((9, 9, 9), 16, "A"),
+    "resnet110": ((18, 18, 18), 16, "A"),
+    "resnet18_cifar": ((2, 2, 2, 2), 64, "B"),
+}
+
+NAMES = tuple(_SHAPES)
+
+
+class PadShortcut(nn.Module):
+    """Option A: every `stride`-th pixel, and zeros for the channels that the input lacks.
+
+    Args:
+        extra: Channels to add, half in front and half behind.
+        stride: Distance of the pixels kept.
+    """
+
+    def __init__(self, extra: int, stride: int) -> None:
+        super().__init__()
+        self.extra, self.stride = extra, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) to (B, C + extra, ceil(H / stride), ceil(W / stride))."""
+        front = self.extra // 2
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, front, self.extra - front))
+
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convolutions around which the input is added: relu(branch(x) + shortcut(x)).
+
+    Args:
+        channels: Channels of the input.
+        out_channels: Channels of the output.
+        stride: Stride of the first convolution.
+        shortcut: ``A`` pads, ``B`` projects with a 1×1 convolution where the shape changes.
+    """
+
+    def __init__(self, channels: int, out_channels: int, stride: int, shortcut: Literal["A", "B"]) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, out_channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out_channels)
+        self.act1 = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
+        self.act2 = nn.ReLU(inplace=True)
+        self.shortcut: nn.Module
+        if stride == 1 and channels == out_channels:
+            self.shortcut = nn.Identity()
+        elif shortcut == "A":
+            self.shortcut = PadShortcut(out_channels - channels, stride)
+        else:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) to (B, C', H / stride, W / stride)."""
+        branch = self.bn2(self.conv2(self.act1(self.bn1(self.conv1(x)))))
+        return self.act2(branch + self.shortcut(x))
+
+
+class CifarResNet(nn.Module):
+    """A ResNet for 32×32 images; any other size works.
+
+    Args:
+        blocks: Residual units of each stage.
+        num_classes: Number of logits.
+        width: Channels of the first stage; doubled from stage to stage.
+        shortcut: ``A`` or ``B`` of the paper.
+        stem_stride: Stride of the first convolution; 2 makes 64×64 images as cheap as 32×32.
+        in_chans: Channels of the image.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        blocks: tuple[int, ...],
+        num_classes: int = 10,
+        width: int = 16,
+        shortcut: Literal["A", "B"] = "A",
+        stem_stride: int = 1,
+        in_chans: int = 3,
+    ) -> None:
+        super().__init__()
+        for name, value in {"width": width, "stem_stride": stem_stride, "in_chans": in_chans}.items():
+            if not (isinstance(value, int) and value >= 1):
+                raise ValueError(f"{name} must be a whole number of at least 1, got {name}={value!r}")
+        if shortcut not in ("A", "B"):
+            raise ValueError(f"shortcut must be 'A' or 'B', got shortcut={shortcut!r}")
+        self.input_size = (in_chans, 32 * stem_stride, 32 * stem_stride)
+        self.conv1 = nn.Conv2d(in_chans, width, 3, stem_stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.act1 = nn.ReLU(inplace=True)
+        self.stages = len(blocks)
+        channels = width
+        for index, depth in enumerate(blocks):
+            out_channels, units = width * 2**index, []
+            for unit in range(depth):
+                stride = 2 if index > 0 and unit == 0 else 1
+                units.append(BasicBlock(channels, out_channels, stride, shortcut))
+                channels = out_channels
+            self.add_module(f"layer{index + 1}", nn.Sequential(*units))
+        self.fc = nn.Linear(channels, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps images (B, in_chans, H, W) to logits (B, num_classes)."""
+        x = self.act1(self.bn1(self.conv1(x)))
+        for index in range(self.stages):
+            x = self.get_submodule(f"layer{index + 1}")(x)
+        return self.fc(x.mean((2, 3)))
+
+
+def cifar_resnet(name: str, num_classes: int = 10, **options: Any) -> CifarResNet:
+    """Makes one of `NAMES`; options are those of `CifarResNet` but for `blocks`."""
+    blocks, width, shortcut = _SHAPES[name]
+    return CifarResNet(blocks, num_classes, **{"width": width, "shortcut": shortcut, **options})
