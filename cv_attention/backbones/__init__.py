@@ -1,5 +1,7 @@
 """Backbones, and the insertion of attention blocks into any CNN."""
 
 from cv_attention.backbones.build import build
+from cv_attention.backbones.insertion import insert, plan, remove
+from cv_attention.backbones.plan import Plan, Site
 
-__all__ = ["build"]
+__all__ = ["Plan", "Site", "build", "insert", "plan", "remove"]

@@ -99,7 +99,13 @@ def _construct(
         found = re.search(r"multiple values for (?:keyword )?argument '(\w+)'", str(error))
         if found and found[1] in options:
             raise ValueError(f"backbone {name!r} sets {found[1]} itself, so it cannot be an option") from error
-        raise
+        if not options:
+            raise
+        raise ValueError(f"backbone {name!r} rejects its options {options}: {error}") from error
+    except (AssertionError, IndexError, KeyError, ValueError) as error:
+        if not options:
+            raise
+        raise ValueError(f"backbone {name!r} rejects its options {options}: {error}") from error
 
 
 def _replace_head(model: nn.Module, num_classes: int) -> None:
