@@ -98,7 +98,9 @@ def _construct(
             raise ValueError(_unknown_option(name, found[1], set())) from error
         found = re.search(r"multiple values for (?:keyword )?argument '(\w+)'", str(error))
         if found and found[1] in options:
-            raise ValueError(f"backbone {name!r} sets {found[1]} itself, so it cannot be an option") from error
+            raise ValueError(
+                f"backbone {name!r} sets {found[1]} itself, so it cannot be an option"
+            ) from error
         if not options:
             raise
         raise ValueError(f"backbone {name!r} rejects its options {options}: {error}") from error

@@ -25,7 +25,9 @@ def untouched(model: nn.Module) -> Iterator[None]:
     """Puts the model into eval mode without gradients, and everything back afterwards."""
     modules = list(model.modules())
     training = [m.training for m in modules]
-    buffers = [{k: (b, b.clone(), b._version) for k, b in m._buffers.items() if b is not None} for m in modules]
+    buffers = [
+        {k: (b, b.clone(), b._version) for k, b in m._buffers.items() if b is not None} for m in modules
+    ]
     device = _device(model)
     autocast = torch.autocast(device.type, enabled=False) if device.type in ("cpu", "cuda") else nullcontext()
     try:
@@ -53,14 +55,17 @@ def input_shapes(model: nn.Module, input_size: InputSize | None) -> list[tuple[i
     Raises:
         ValueError: if `input_size` is no such thing.
     """
-    channels = next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)
+    # A first convolution of other than 3 channels may take them from the image or from rearranged pixels.
+    first = next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)
+    channels = list(dict.fromkeys((first, 3)))
     if input_size is None:
         own = _declared_size(model)
-        return [(channels, *own)] if own else [(channels, side, side) for side in _COMMON_SIZES]
+        sizes = [own] if own else [(side, side) for side in _COMMON_SIZES]
+        return [(c, *size) for c in channels for size in sizes]
     size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
     if len(size) not in (2, 3) or not all(isinstance(n, int) and n > 0 for n in size):
         raise ValueError(f"input_size must be a side, (H, W) or (C, H, W) in pixels, got {input_size!r}")
-    return [(size[0], size[1], size[2]) if len(size) == 3 else (channels, size[0], size[1])]
+    return [(size[0], size[1], size[2])] if len(size) == 3 else [(c, size[0], size[1]) for c in channels]
 
 
 def example_input(model: nn.Module, shape: tuple[int, int, int]) -> Tensor:

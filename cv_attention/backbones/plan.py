@@ -77,7 +77,14 @@ class Plan:
             (s.name, s.host, str(s.channels), f"{s.height}×{s.width}", f"{s.parameters:,}", f"{s.flops:,}")
             for s in self.sites
         ]
-        sums = (f"added, {len(rows)} sites", "", "", "", f"{self.added_parameters:,}", f"{self.added_flops:,}")
+        sums = (
+            f"added, {len(rows)} sites",
+            "",
+            "",
+            "",
+            f"{self.added_parameters:,}",
+            f"{self.added_flops:,}",
+        )
         model = (f"{self.model} without", "", "", "", f"{self.parameters:,}", f"{self.flops:,}")
         share = ("added / without", "", "", "", *self._shares())
         widths = [max(len(row[i]) for row in (head, *rows, sums, model, share)) for i in range(len(head))]
@@ -97,5 +104,7 @@ class Plan:
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:
     """Text to the left, numbers to the right."""
-    cells = (cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+    cells = (
+        cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+    )
     return "  ".join(cells).rstrip()

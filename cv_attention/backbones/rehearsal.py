@@ -30,7 +30,9 @@ def rehearse(block: nn.Module, shape: tuple[int, int, int], site: str, label: st
     like = next((p for p in block.parameters() if p.is_floating_point()), torch.empty(0))
     where = f"block {label} at site {site!r}"
     try:
-        return _run(copy.deepcopy(block).to("meta"), torch.empty(1, *shape, dtype=like.dtype, device="meta"), where)
+        return _run(
+            copy.deepcopy(block).to("meta"), torch.empty(1, *shape, dtype=like.dtype, device="meta"), where
+        )
     except ValueError:
         raise
     except Exception:  # the block computes with numbers, which meta tensors do not have

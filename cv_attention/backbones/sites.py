@@ -73,18 +73,23 @@ def _index(hosts: Hosts, name: str) -> int:
     return value.index
 
 
+def _plain(hosts: Hosts, name: str) -> bool:
+    """Whether a module would do as an example of a host: a feature map of more than one position."""
+    value = hosts.value(name)
+    return bool(value and hosts.problem(name) is None and value.channel_axis == 1 and value.shape[-1] > 1)
+
+
 def _nothing_found(pattern: str, model: nn.Module, trace: Trace, hosts: Hosts, names: list[str]) -> str:
     counts = {position: len(find(model, trace, hosts)) for position, find in POSITIONS.items()}
     has = ", ".join(f"{position} ({n} sites)" for position, n in counts.items() if n) or "none"
     kind = type(model).__name__
     if pattern in POSITIONS:
-        usable = [name for name in names if hosts.problem(name) is None]
-        example = f"; or name modules by a glob, such as {usable[-1]!r}" if usable else ""
+        example = next(
+            (f"; or name modules by a glob, such as {n!r}" for n in reversed(names) if _plain(hosts, n)), ""
+        )
         return f"{kind} has no position {pattern!r}; it has: {has}{example}"
     near = difflib.get_close_matches(pattern, [*POSITIONS, *names], n=4, cutoff=0.4)
     if not near:
         near = [name for name in names if fnmatchcase(name, pattern)][:4] or names[:4]
     hint = "; in a glob * stays within one part of a name, ** spans several" if "*" in pattern else ""
-    return (
-        f"at={pattern!r} fits no module of {kind}; near: {', '.join(near)}; positions: {has}{hint}"
-    )
+    return f"at={pattern!r} fits no module of {kind}; near: {', '.join(near)}; positions: {has}{hint}"

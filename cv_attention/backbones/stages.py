@@ -15,55 +15,81 @@ _GLOBAL_POOLS = {"mean", "_adaptive_avg_pool2d", "adaptive_max_pool2d", "amax"}
 def stage_hosts(model: nn.Module, trace: Trace, hosts: Hosts) -> list[str]:
     """The hosts at the ends of the stages, in order; the stem is no stage.
 
-    timm's own list of a model's stages is believed; others are read off the trace.
+    A stage ends before the module that lowers the resolution. Where timm names the last stage's end, that is
+    believed, since no trace tells the last stage from a convolution that widens it for the head.
     """
-    return _declared(model, trace, hosts) or _traced(trace, hosts)
+    segments = _segments(trace)
+    first, start, found = _first_unit(trace), 0, []
+    for number, segment in enumerate(segments):
+        end = segment[-1].index
+        convolutions, begun = _convolutions(trace, start, end), start > 0
+        start = end if convolutions else start
+        if convolutions < (1 if begun else 2) or end < first:
+            continue  # the image, or the stem
+        if number + 1 < len(segments):
+            values = _before_downsampling(trace, segment, segments[number + 1])
+        else:
+            declared = hosts.value(_declared_end(model))
+            values = segment[: segment.index(declared) + 1] if declared in segment else segment
+        host = next((h for v in reversed(values) if (h := hosts.of_trunk(v))), None)
+        if host is not None:
+            found.append(host)
+    return [name for name in found if not name.startswith("stem.")] or found
 
 
-def _declared(model: nn.Module, trace: Trace, hosts: Hosts) -> list[str]:
+def _declared_end(model: nn.Module) -> str:
+    """The module that ends the last stage, by timm's own list of features."""
     info: Any = getattr(model, "feature_info", None)
-    if not isinstance(info, list) or not all(isinstance(entry, dict) for entry in info):
-        return []
-    units = residual_units(trace)
-    first = units[0].total.index if units else 0
-    found: list[str] = []
-    for position, entry in enumerate(info):
-        name = entry.get("module", "")
-        value = hosts.value(name)
-        if value is None or not value.is_feature_map:
-            return []
-        leaf = name in hosts.modules and not list(hosts.modules[name].children())
-        if position == 0 and value.index < first and (leaf or name.startswith("stem")):
-            continue
-        host = hosts.of_trunk(value)
-        if host is None:
-            return []
-        found.append(host)
-    return found
+    last = info[-1] if isinstance(info, list) and info else None
+    return last.get("module", "") if isinstance(last, dict) else ""
 
 
-def _traced(trace: Trace, hosts: Hosts) -> list[str]:
+def _segments(trace: Trace) -> list[list[Value]]:
+    """The trunk's feature maps before the head, one list per resolution."""
     segments: list[list[Value]] = []
+    classifier = _convolutional_classifier(trace)
     for value in _trunk(trace):
-        if value.op in _GLOBAL_POOLS:
+        if value.op in _GLOBAL_POOLS or value is classifier:
             break
         if not value.is_feature_map:
             continue
         if not segments or _resized(segments[-1][-1], value):
             segments.append([])
         segments[-1].append(value)
+    return segments
+
+
+def _before_downsampling(trace: Trace, segment: list[Value], following: list[Value]) -> list[Value]:
+    """The part of a segment before the module that lowers the resolution.
+
+    Inverted residual units widen at the old resolution and stride afterwards; the widening is no stage's end.
+    """
+    position = {value: i for i, value in enumerate(segment)}
+    totals = {unit.total for unit in residual_units(trace)}
+    cut = len(segment)
+    for call in (call for calls in trace.calls.values() for call in calls if call.output in following):
+        for value in call.inputs:
+            within = segment[position[value] + 1 :] if value in position else []
+            if value in position and sum(v.mixes for v in within) <= 1 and not totals.intersection(within):
+                cut = min(cut, position[value] + 1)
+    return segment[:cut]
+
+
+def _convolutional_classifier(trace: Trace) -> Value | None:
+    """The convolution that makes the logits before they are pooled, as SqueezeNet's does."""
+    last = next((value for value in reversed(trace.values) if value.mixes), None)
+    if last is None or trace.output is None or len(last.shape) != 4 or len(trace.output.shape) != 2:
+        return None
+    return last if last.shape[1] == trace.output.shape[1] else None
+
+
+def _convolutions(trace: Trace, start: int, end: int) -> int:
+    return sum(value.mixes for value in trace.values[start + 1 : end + 1])
+
+
+def _first_unit(trace: Trace) -> int:
     units = residual_units(trace)
-    first = units[0].total.index if units else 0
-    found: list[str] = []
-    for before, segment in zip([[], *segments], segments, strict=False):
-        start, end = (before[-1].index if before else -1), segment[-1].index
-        convolutions = sum(v.mixes for v in trace.values[start + 1 : end + 1])
-        if convolutions < 2 or end < first:
-            continue  # the stem
-        host = next((h for v in reversed(segment) if (h := hosts.of_trunk(v))), None)
-        if host is not None:
-            found.append(host)
-    return found
+    return units[0].total.index if units else 0
 
 
 def _resized(before: Value, after: Value) -> bool:

@@ -136,7 +136,9 @@ class Tracer(TorchDispatchMode):
             call.output = value = self.value(output)
             if value is None:
                 call.problem = (
-                    "returns a constant" if isinstance(output, Tensor) else f"returns a {type(output).__name__}"
+                    "returns a constant"
+                    if isinstance(output, Tensor)
+                    else f"returns a {type(output).__name__}"
                 )
             elif value in call.inputs:
                 value.passed_by.append(call.name)
@@ -191,5 +193,3 @@ def _channel_axis(op: str, args: tuple[Any, ...], out: Tensor, parents: list[Val
         return out.dim() - 1 if axis == rank - 1 and out.shape[-1] == parent.shape[-1] else None
     same_rank = [p.channel_axis for p in parents if len(p.shape) == out.dim()]
     return same_rank[0] if same_rank else None
-
-

@@ -60,6 +60,8 @@ def _unit_at(total: Value) -> ResidualUnit | None:
     inside = _ancestors(branch, inputs | {shortcut}) - inputs - {shortcut}
     if not any(v.mixes for v in inside):
         return None
+    if call.output is not None and _ancestors(call.output, inputs | {total}) & inputs:
+        return None  # the sum is but one of several ways to the module's output (NASNet's cells)
     return ResidualUnit(branch, shortcut, total, frozenset(inside))
 
 
