@@ -1,7 +1,7 @@
 """Hangs a block on its host and takes it off again, leaving the host's own modules and keys as they are.
 
-The block becomes a child of its host, and a forward hook applies it to the host's output. No module is wrapped or
-replaced, so that checkpoints, names and references to modules stay valid.
+The block becomes a child of its host, and a forward hook applies it to the host's output. No module is
+wrapped or replaced, so that checkpoints, names and references to modules stay valid.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def attend(host: nn.Module, args: Any, output: Tensor, *, child: str, fresh: boo
         args: Its input, not used.
         output: Its output (B, C, H, W).
         child: Name of the block among the host's children.
-        fresh: Copy the block's output, because an in-place operation may follow that the block's gradient forbids.
+        fresh: Copy the block's output: an in-place operation may follow, which the block's gradient forbids.
     """
     attended = getattr(host, child)(output)
     return attended.clone() if fresh else attended
@@ -40,7 +40,7 @@ def detach(host: nn.Module, child: str) -> None:
 
 
 def attached(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
-    """Every inserted block as (name of the host, host, name of the child), in the order of insertion per host."""
+    """Every inserted block as (host's name, host, child's name); per host in the order of insertion."""
     for name, module in model.named_modules():
         for hook in module._forward_hooks.values():
             if isinstance(hook, partial) and hook.func is attend:
@@ -48,10 +48,10 @@ def attached(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
 
 
 def forgive_vanilla(model: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
-    """The hook before loading: a checkpoint from before an insertion loads, strictly, and leaves its blocks alone.
+    """The hook before loading: a checkpoint from before an insertion loads strictly, its blocks left alone.
 
-    Where a checkpoint holds no key of an insertion's blocks, their present values are filled in; where it holds some,
-    the others are missing as usual.
+    Where a checkpoint holds no key of an insertion's blocks, their present values are filled in; where it
+    holds some, the others are missing as usual.
     """
     insertions: dict[str, dict[str, Any]] = {}
     for name, host, child in attached(model):

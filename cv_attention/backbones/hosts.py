@@ -85,7 +85,7 @@ class Hosts:
 
 
 def iterates_children(module: nn.Module) -> bool:
-    """Whether the forward runs over the module's children, so that a new child would be called as one of them."""
+    """Whether the forward runs over the module's children, and would run a new child as one of them."""
     if isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict) or hasattr(type(module), "__iter__"):
         return True
     code = getattr(type(module).forward, "__code__", None)

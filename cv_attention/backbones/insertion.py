@@ -15,7 +15,7 @@ from cv_attention.backbones.rehearsal import rehearse
 from cv_attention.backbones.sites import find_hosts
 from cv_attention.backbones.trace import Trace, trace
 
-# A catalogue name, {name: ..., <options>}, {class_path: ..., init_args: ...}, or anything called with the channels.
+# A catalogue name, {name: ..., <options>}, {class_path: ..., init_args: ...}, or a callable of the channels.
 Block = str | dict[str, Any] | Callable[[int], nn.Module]
 Init = Literal["plain", "identity"]
 
@@ -32,15 +32,15 @@ def plan(
 
     Args:
         model: Any CNN; its forward takes images (B, C, H, W).
-        block: A catalogue name, ``{name: ..., <options>}``, ``{class_path: ..., init_args: ...}``, a class, or any
-            callable from channels to a module.
-        at: Where blocks go: ``residual`` (end of each residual branch, before the addition), ``stage`` (end of each
-            stage), a glob over module names (``layer*.*.bn2``; ``**`` spans dots), or a list of these.
+        block: A catalogue name, ``{name: ..., <options>}``, ``{class_path: ..., init_args: ...}``, a class, or
+            any callable from channels to a module.
+        at: Where blocks go: ``residual`` (end of each residual branch, before the addition), ``stage`` (end of
+            each stage), a glob over module names (``layer*.*.bn2``; ``**`` spans dots), or a list of these.
         init: ``plain``, or ``identity`` to leave the model's output as it is.
         input_size: Side, (H, W) or (C, H, W) of the dry run's image, in pixels; by default the model's own.
 
     Raises:
-        ValueError: if no site is found, a site cannot take a block, or a block does not keep its input's shape.
+        ValueError: if no site is found, a site cannot take a block, or a block does not keep the shape.
     """
     return _prepare(model, block, at, init, input_size, seed=0)[0]
 
@@ -56,8 +56,8 @@ def insert(
 ) -> Plan:
     """Inserts a block at every site, in place, and returns what was done.
 
-    Each block's weights are drawn from a random state of its own, made of `seed` and the site's name; the global random
-    state is left alone. Blocks take their host's device, floating type and training flag. Inserting again
+    Each block's weights are drawn from a random state of its own, made of `seed` and the site's name; the
+    global random state is left alone. Blocks take their host's device, floating type and training flag. Inserting again
     adds a further block behind the first. Checkpoints from before the insertion still load strictly.
 
     Args:
@@ -189,8 +189,8 @@ def _verify(model: nn.Module, planned: Plan) -> None:
     for site in risky:
         if counts[site.block] != 1:
             raise ValueError(
-                f"site {site.name!r}: its {site.host} runs its children itself, so a block in it would be called "
-                f"{counts[site.block]} times; name one of its children"
+                f"site {site.name!r}: its {site.host} runs its children itself, so that a block in it would be "
+                f"called {counts[site.block]} times; name one of its children"
             )
 
 
@@ -211,7 +211,7 @@ def _create(
 
 
 def _place_like(block: nn.Module, host: nn.Module, model: nn.Module) -> nn.Module:
-    """Moves a block to the device and floating type of the host, or of the model if the host has no parameters."""
+    """Moves a block to the device and floating type of the host, else of the model."""
     for module in (host, model):
         for parameter in module.parameters():
             if parameter.is_floating_point():

@@ -1,4 +1,4 @@
-"""Runs one block alone on its site's shape: does it keep the shape, what does it cost, what does it forbid."""
+"""Runs one block alone on its site's shape: its shape, its cost, and what it forbids."""
 
 import copy
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Rehearsal:
 
     Attributes:
         flops: Floating-point operations for one image.
-        fresh: Whether the gradient needs the block's output unchanged, so that an addition in place breaks it.
+        fresh: Whether its gradient needs the block's output unchanged, so that ``y += z`` breaks it.
     """
 
     flops: int

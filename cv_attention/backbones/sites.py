@@ -29,8 +29,8 @@ def find_hosts(model: nn.Module, trace: Trace, at: str | Sequence[str], own: set
     Args:
         model: The model that was traced.
         trace: Its trace.
-        at: A position, a glob, or several of them. In a glob, ``*`` stays within one part of a dotted name and
-            ``**`` stands for any number of parts.
+        at: A position, a glob, or several of them. In a glob, ``*`` stays within one part of a dotted name
+            and ``**`` stands for any number of parts.
         own: Names of modules that belong to inserted blocks, which are no hosts.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Finds the ends of a CNN's stages: the last feature map before each loss of resolution, and the last of all."""
+"""Finds the ends of a CNN's stages: the last feature map before each loss of resolution, and the last."""
 
 from typing import Any
 
@@ -24,14 +24,15 @@ def stage_hosts(model: nn.Module, trace: Trace, hosts: Hosts) -> list[str]:
         end = segment[-1].index
         convolutions, begun = _convolutions(trace, start, end), start > 0
         start = end if convolutions else start
-        if convolutions < (1 if begun else 2) or end < first:
+        coarse = trace.shape[1] > 3 * segment[-1].shape[2]
+        if convolutions < (1 if begun else 2) or (end < first and not coarse):
             continue  # the image, or the stem
         if number + 1 < len(segments):
-            values = _before_downsampling(trace, segment, segments[number + 1])
+            last = _before_downsampling(trace, segment, segments[number + 1])
         else:
             declared = hosts.value(_declared_end(model))
-            values = segment[: segment.index(declared) + 1] if declared in segment else segment
-        host = next((h for v in reversed(values) if (h := hosts.of_trunk(v))), None)
+            last = segment.index(declared) if declared in segment else len(segment) - 1
+        host = _host_near(trace, hosts, segment, last)
         if host is not None:
             found.append(host)
     return [name for name in found if not name.startswith("stem.")] or found
@@ -59,20 +60,28 @@ def _segments(trace: Trace) -> list[list[Value]]:
     return segments
 
 
-def _before_downsampling(trace: Trace, segment: list[Value], following: list[Value]) -> list[Value]:
-    """The part of a segment before the module that lowers the resolution.
+def _host_near(trace: Trace, hosts: Hosts, segment: list[Value], last: int) -> str | None:
+    """The host at position `last`; else just before it without skipping a convolution, just after it, or before."""
+    end = segment[last].index
+    before = segment[last::-1]
+    near = [value for value in before if not _convolutions(trace, value.index, end)]
+    return next((h for v in (*near, *segment[last + 1 :], *before) if (h := hosts.of_trunk(v))), None)
+
+
+def _before_downsampling(trace: Trace, segment: list[Value], following: list[Value]) -> int:
+    """The position in a segment of its last value before the module that lowers the resolution.
 
     Inverted residual units widen at the old resolution and stride afterwards; the widening is no stage's end.
     """
     position = {value: i for i, value in enumerate(segment)}
     totals = {unit.total for unit in residual_units(trace)}
-    cut = len(segment)
+    last = len(segment) - 1
     for call in (call for calls in trace.calls.values() for call in calls if call.output in following):
         for value in call.inputs:
             within = segment[position[value] + 1 :] if value in position else []
-            if value in position and sum(v.mixes for v in within) <= 1 and not totals.intersection(within):
-                cut = min(cut, position[value] + 1)
-    return segment[:cut]
+            if value in position and sum(v.mixes for v in within) <= 2 and not totals.intersection(within):
+                last = min(last, position[value])
+    return last
 
 
 def _convolutional_classifier(trace: Trace) -> Value | None:

@@ -1,7 +1,7 @@
 """Traces one forward: which tensor came from which, and which module returned it.
 
-Operations are seen below autograd (`TorchDispatchMode`), so it does not matter whether a model adds by ``x + y``,
-``x += y`` or ``torch.add``; modules are seen through hooks that are gone afterwards.
+Operations are seen below autograd (`TorchDispatchMode`), so it does not matter whether a model adds
+by ``x + y``, ``x += y`` or ``torch.add``; modules are seen through hooks that are gone afterwards.
 """
 
 from collections.abc import Iterable
