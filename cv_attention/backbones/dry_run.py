@@ -1,7 +1,7 @@
 """One forward of a model that leaves no trace in it: no buffer, flag, gradient or random state changes."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ _COMMON_SIZES = (224, 32, 64, 28, 299, 96, 128)
 InputSize = int | tuple[int, ...]
 
 
-def random_state_kept(model: nn.Module) -> torch.random.fork_rng:
+def random_state_kept(model: nn.Module) -> AbstractContextManager[None]:
     """Restores the random state of the CPU and of the model's devices on leaving."""
     devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
     return torch.random.fork_rng(sorted(d.index or 0 for d in devices))

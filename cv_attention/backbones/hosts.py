@@ -32,8 +32,7 @@ class Hosts:
 
     def of_trunk(self, value: Value) -> str | None:
         """The outermost host that returned `value`; None if there is none."""
-        names = value.returned_by[::-1] + value.passed_by[::-1]
-        return next((name for name in names if self.problem(name) is None), None)
+        return next((name for name in reversed(value.returned_by) if self.problem(name) is None), None)
 
     def at(self, name: str) -> str:
         """The host for module `name`: itself, or where it is a container, what returns its output.

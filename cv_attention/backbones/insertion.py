@@ -32,10 +32,10 @@ def plan(
 
     Args:
         model: Any CNN; its forward takes images (B, C, H, W).
-        block: A catalogue name, ``{name: ..., <options>}``, ``{class_path: ..., init_args: ...}``, a class, or
-            any callable from channels to a module.
-        at: Where blocks go: ``residual`` (end of each residual branch, before the addition), ``stage`` (end of
-            each stage), a glob over module names (``layer*.*.bn2``; ``**`` spans dots), or a list of these.
+        block: A catalogue name, ``{name: ..., <options>}``, ``{class_path: ..., init_args: ...}``, a class,
+            or any callable from channels to a module.
+        at: Where blocks go: ``residual`` (end of each residual branch, before the addition), ``stage`` (end
+            of each stage), a glob over module names (``layer*.*.bn2``; ``**`` spans dots), or a list of these.
         init: ``plain``, or ``identity`` to leave the model's output as it is.
         input_size: Side, (H, W) or (C, H, W) of the dry run's image, in pixels; by default the model's own.
 
@@ -57,8 +57,8 @@ def insert(
     """Inserts a block at every site, in place, and returns what was done.
 
     Each block's weights are drawn from a random state of its own, made of `seed` and the site's name; the
-    global random state is left alone. Blocks take their host's device, floating type and training flag. Inserting again
-    adds a further block behind the first. Checkpoints from before the insertion still load strictly.
+    global random state is left alone. Blocks take their host's device, floating type and training flag.
+    Inserting again adds a further block behind the first. Checkpoints from before the insertion still load strictly.
 
     Args:
         model: As in `plan`.
@@ -189,7 +189,7 @@ def _verify(model: nn.Module, planned: Plan) -> None:
     for site in risky:
         if counts[site.block] != 1:
             raise ValueError(
-                f"site {site.name!r}: its {site.host} runs its children itself, so that a block in it would be "
+                f"site {site.name!r}: its {site.host} runs its children itself, so a block in it would be "
                 f"called {counts[site.block]} times; name one of its children"
             )
 

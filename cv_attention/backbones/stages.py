@@ -61,7 +61,7 @@ def _segments(trace: Trace) -> list[list[Value]]:
 
 
 def _host_near(trace: Trace, hosts: Hosts, segment: list[Value], last: int) -> str | None:
-    """The host at position `last`; else just before it without skipping a convolution, just after it, or before."""
+    """The host at position `last`; else near it: before with no convolution between, after, or before."""
     end = segment[last].index
     before = segment[last::-1]
     near = [value for value in before if not _convolutions(trace, value.index, end)]

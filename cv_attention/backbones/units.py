@@ -27,7 +27,8 @@ def residual_units(trace: Trace) -> list[ResidualUnit]:
 
     An addition of two feature maps of one shape is a residual unit where one is an ancestor of the other
     (identity shortcut), or where both come from the same input of the module that adds and one has fewer
-    convolutions behind it (projection shortcut). A skip around several units is none, nor is a unit inside another one's branch.
+    convolutions behind it (projection shortcut). A skip around several units is none, nor is a unit inside
+    another one's branch.
     """
     found = [unit for value in trace.values if (unit := _unit_at(value))]
     totals = {unit.total for unit in found}

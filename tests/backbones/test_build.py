@@ -1,0 +1,140 @@
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from cv_attention.backbones import build
+from cv_attention.backbones.build import _replace_head
+
+
+def parameters(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+# Table 6 of He et al. 2016, in millions; ResNet-18 with a 3×3 stem counted by hand in many repositories.
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [("resnet20", 0.27), ("resnet32", 0.46), ("resnet44", 0.66), ("resnet56", 0.85), ("resnet110", 1.7)],
+)
+def test_cifar_resnets_have_the_published_size(name, millions):
+    digits = 1 if millions > 1 else 2
+    assert round(parameters(build(name, num_classes=10)) / 1e6, digits) == millions
+
+
+def test_resnet18_cifar_is_torchvisions_with_another_stem():
+    from torchvision.models import resnet18
+
+    other = resnet18(num_classes=10)
+    other.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+    other.maxpool = nn.Identity()
+    model = build("resnet18_cifar", num_classes=10)
+    ours = {k.replace("shortcut", "downsample"): v for k, v in model.state_dict().items()}
+    other.load_state_dict(ours, strict=True)
+    image = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(model.eval()(image), other.eval()(image))
+
+
+def test_option_a_shortcut_against_loops():
+    from cv_attention.backbones.cifar_resnet import PadShortcut
+
+    x = torch.randn(2, 4, 5, 6)
+    expected = torch.zeros(2, 8, 3, 3)
+    for c in range(4):
+        for i in range(3):
+            for j in range(3):
+                expected[:, c + 2, i, j] = x[:, c, 2 * i, 2 * j]
+    assert torch.equal(PadShortcut(4, 2)(x), expected)
+
+
+@pytest.mark.parametrize("options", [{}, {"stem_stride": 2}, {"width": 8}, {"shortcut": "B"}, {"in_chans": 1}])
+def test_own_options(options):
+    model = build("resnet20", num_classes=7, **options).eval()
+    channels = options.get("in_chans", 3)
+    assert model(torch.zeros(1, channels, 33, 47)).shape == (1, 7)
+    assert model.layer1[0].bn2.num_features == options.get("width", 16)
+    sizes = []
+    model.layer3.register_forward_hook(lambda module, args, output: sizes.append(output.shape[-1]))
+    model(torch.zeros(1, channels, 64, 64))
+    assert sizes == [16 // options.get("stem_stride", 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "features"),
+    [
+        ("resnet18", "timm.", 512),
+        ("timm/mobilenetv3_small_050", "timm.", 1024),
+        ("torchvision/resnet18", "torchvision.", 512),
+        ("squeezenet1_1", "torchvision.", None),
+        ("mnasnet0_5", "torchvision.", None),
+    ],
+)
+def test_finds_the_library(name, module, features):
+    model = build(name, num_classes=5).eval()
+    assert type(model).__module__.startswith(module)
+    assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 5)
+
+
+def test_options_reach_the_libraries():
+    assert build("resnet18", num_classes=2, in_chans=1).conv1.in_channels == 1
+    assert build("torchvision/vgg11", num_classes=2, dropout=0.1).classifier[2].p == 0.1
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "parts"),
+    [
+        ("resnet2O", {}, ["'resnet2O'", "resnet20"]),
+        ("timm/resnt50", {}, ["'timm/resnt50'", "timm/resnet50"]),
+        ("torchvision/resnt50", {}, ["torchvision/resnet50"]),
+        ("keras/resnet50", {}, ["'keras'", "timm/"]),
+        ("resnet20", {"widht": 8}, ["'widht'", "width"]),
+        ("resnet20", {"width": 0}, ["width=0"]),
+        ("resnet20", {"shortcut": "C"}, ["'C'", "'A' or 'B'"]),
+        ("resnet20", {"pretrained": True}, ["resnet20", "pretrained"]),
+        ("resnet20", {"num_classes": 0}, ["num_classes=0"]),
+        ("resnet18", {"widht": 8}, ["'widht'", "'resnet18'"]),
+        ("resnet18.nobody", {}, ["'resnet18.nobody'", "resnet18.a1_in1k"]),
+        ("lcnet_035", {"pretrained": True}, ["lcnet_035", "pretrained"]),
+        ("torchvision/resnet18", {"widht": 8}, ["'widht'"]),
+        ("torchvision/resnet18", {"weights": "DEFAULT"}, ["pretrained=True"]),
+        ("convnext_atto", {"depths": (1,)}, ["depths", "convnext_atto"]),
+    ],
+)
+def test_says_what_is_wrong(name, options, parts):
+    with pytest.raises(ValueError) as caught:
+        build(name, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "squeezenet1_1", "googlenet"])
+def test_pretrained_torchvision_head_is_replaced(name, monkeypatch):
+    from torchvision import models
+
+    def without_download(bare, weights=None, **options):
+        assert weights == "DEFAULT"
+        extra = {"init_weights": False, "aux_logits": True} if bare == "googlenet" else {}
+        return real(bare, **extra, **options)
+
+    real = models.get_model
+    monkeypatch.setattr(models, "get_model", without_download)
+    model = build(f"torchvision/{name}", num_classes=3, pretrained=True).eval()
+    assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 3)
+
+
+def test_head_of_1000_stays():
+    model = nn.Sequential(nn.Linear(4, 1000))
+    head = model[0]
+    _replace_head(model, 1000)
+    assert model[0] is head
+
+
+def test_own_resnets_need_neither_timm_nor_torchvision():
+    code = (
+        "import sys; from cv_attention.backbones import build; build('resnet20');"
+        "assert not {'timm', 'torchvision', 'lightning'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
