@@ -33,7 +33,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     try:
         for module in modules:  # not model.eval(), which some models override
             module.training = False
-        with random_state_kept(model), torch.no_grad(), autocast:
+        with random_state_kept(model), torch.inference_mode(False), torch.no_grad(), autocast:
             yield
     finally:
         for module, flag, saved in zip(modules, training, buffers, strict=True):

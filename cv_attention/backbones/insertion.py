@@ -35,7 +35,7 @@ def plan(
         block: A catalogue name, ``{name: ..., <options>}``, ``{class_path: ..., init_args: ...}``, a class,
             or any callable from channels to a module.
         at: Where blocks go: ``residual`` (end of each residual branch, before the addition), ``stage`` (end
-            of each stage), a glob over module names (``layer*.*.bn2``; ``**`` spans dots), or a list of these.
+            of each stage), a glob over module names (``layer*.*.bn2``; ``**`` spans dots), or a list.
         init: ``plain``, or ``identity`` to leave the model's output as it is.
         input_size: Side, (H, W) or (C, H, W) of the dry run's image, in pixels; by default the model's own.
 
@@ -58,7 +58,8 @@ def insert(
 
     Each block's weights are drawn from a random state of its own, made of `seed` and the site's name; the
     global random state is left alone. Blocks take their host's device, floating type and training flag.
-    Inserting again adds a further block behind the first. Checkpoints from before the insertion still load strictly.
+    Inserting again adds a further block behind the first. Checkpoints from before the insertion still load
+    strictly.
 
     Args:
         model: As in `plan`.

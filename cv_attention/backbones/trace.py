@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from cv_attention.backbones.flops import CountFlops
 
 # Operations by what they say about the axis of the channels in their output.
 _CHANNELS_SECOND = {
@@ -71,7 +71,7 @@ class Trace:
     flops: int
 
 
-class Tracer(TorchDispatchMode):
+class Tracer(CountFlops):
     """Records values while it is entered; `attach` adds the modules' hooks.
 
     Args:
@@ -92,7 +92,7 @@ class Tracer(TorchDispatchMode):
     ) -> Any:
         """Runs the operation and notes where its outputs came from."""
         parents = self._values_of((args, kwargs))
-        out = func(*args, **(kwargs or {}))
+        out = super().__torch_dispatch__(func, types, args, kwargs)
         if parents:
             name = func.overloadpacket.__name__
             for tensor in tree_leaves(out):
@@ -161,15 +161,14 @@ def trace(model: nn.Module, image: Tensor, skip: Iterable[nn.Module] = ()) -> Tr
     tracer = Tracer(image)
     handles = tracer.attach(model, skip)
     try:
-        with tracer, FlopCounterMode(display=False) as counter:
+        with tracer:
             output = model(image)
     finally:
         for handle in handles:
             handle.remove()
     last = next((v for leaf in tree_leaves(output) if (v := tracer.value(leaf))), None)
     _, channels, height, width = image.shape
-    flops = counter.get_total_flops()
-    return Trace((channels, height, width), tracer.values, tracer.calls, last, flops)
+    return Trace((channels, height, width), tracer.values, tracer.calls, last, tracer.flops)
 
 
 def _channel_axis(op: str, args: tuple[Any, ...], out: Tensor, parents: list[Value]) -> int | None:

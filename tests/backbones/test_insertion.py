@@ -243,7 +243,7 @@ def test_second_residual_insertion_finds_the_same_hosts():
 
 
 def test_vanilla_checkpoints_load_strictly():
-    vanilla, model = small(), small(width=8)
+    vanilla, model = small(), small()
     for parameter in model.parameters():
         nn.init.constant_(parameter, 0.5)
     insert(model, Squeeze)

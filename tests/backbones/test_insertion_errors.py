@@ -1,0 +1,158 @@
+"""Every mistake has its one line, and leaves the model as it was."""
+
+import pytest
+import torch
+from torch import nn
+
+from cv_attention.backbones import build, insert, plan
+
+
+def conv(channels):
+    return nn.Conv2d(channels, channels, 1)
+
+
+class Host(nn.Module):
+    """One module of each kind that cannot be a host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.shared = nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()
+        self.parts, self.norm = nn.ModuleList([nn.Conv2d(4, 4, 1)]), nn.LayerNorm(4)
+        self.functional, self.flat = nn.Linear(4, 4), nn.Flatten()
+        self.pair, self.runs, self.hidden = Pair(), Runs(), HiddenRuns()
+
+    def forward(self, x):
+        x = self.shared(self.parts[0](self.shared(self.stem(x))))
+        x = self.norm(x.permute(0, 2, 3, 1))
+        x = nn.functional.linear(x, self.functional.weight).permute(0, 3, 1, 2)
+        x = self.hidden(self.runs(self.pair(x)[0]))
+        return self.flat(x)
+
+
+class Pair(nn.Module):
+    def forward(self, x):
+        return x + 1, x
+
+
+class Runs(nn.Module):
+    """Runs its children, and its output is none of theirs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        for child in self.children():
+            x = child(x)
+        return x * 2
+
+
+class HiddenRuns(Runs):
+    """The same where it cannot be seen from the forward."""
+
+    def forward(self, x):
+        return self.run(x)
+
+    def run(self, x):
+        for child in self.children():
+            x = child(x)
+        return x * 2
+
+
+def wrong_shape(channels):
+    return nn.Conv2d(channels, channels + 1, 1)
+
+
+def smaller(channels):
+    return nn.Conv2d(channels, channels, 3)
+
+
+def in_place(channels):
+    return nn.ReLU(inplace=True)
+
+
+def refuses(channels):
+    raise ValueError(f"channels must be divisible by 3, got channels={channels}")
+
+
+@pytest.mark.parametrize(
+    ("block", "at", "parts"),
+    [
+        (conv, "shared", ["site 'shared'", "ReLU", "called 2 times"]),
+        (conv, "functional", ["site 'functional'", "Linear", "never called"]),
+        (conv, "flat", ["site 'flat'", "(1, 1024)"]),
+        (conv, "norm", ["site 'norm'", "channels at axis 3"]),
+        (conv, "pair", ["site 'pair'", "returns a tuple"]),
+        (conv, "parts", ["site 'parts'", "ModuleList", "never called"]),
+        (conv, "runs", ["site 'runs'", "Runs", "runs its children"]),
+        (conv, "hidden", ["site 'hidden'", "HiddenRuns", "called 2 times"]),
+        (conv, "stam", ["'stam'", "stem"]),
+        (conv, "residaul", ["'residaul'", "near: residual"]),
+        (conv, "*.0.*", ["'*.0.*'", "**"]),
+        (conv, "residual", ["Host has no position 'residual'", "glob"]),
+        (conv, [], ["at must be", "[]"]),
+        (conv, "", ["at must be"]),
+        (wrong_shape, "stem", ["wrong_shape", "site 'stem'", "(1, 4, 16, 16)", "(1, 5, 16, 16)"]),
+        (smaller, "stem", ["smaller", "(1, 4, 14, 14)"]),
+        (in_place, "stem", ["in_place", "in place"]),
+        (refuses, "stem", ["refuses", "'stem'", "divisible by 3", "channels=4"]),
+        (lambda channels: nn.Conv2d(7, 7, 1), "stem", ["'stem'", "fails"]),
+        (lambda channels: channels, "stem", ["nn.Module", "int"]),
+        (nn.ReLU(), "stem", ["class ReLU"]),
+    ],
+)
+def test_says_what_is_wrong(block, at, parts):
+    model = Host()
+    keys, state = list(model.state_dict()), repr(model)
+    for function in (plan, insert) if at != "hidden" else (insert,):
+        with pytest.raises(ValueError) as caught:
+            function(model, block, at, input_size=16)
+        message = str(caught.value)
+        assert "\n" not in message
+        for part in parts:
+            assert part in message
+        assert list(model.state_dict()) == keys
+        assert repr(model) == state
+        assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ({"init": "zero"}, ["'zero'", "'plain' or 'identity'"]),
+        ({"input_size": (1, 2, 3, 4)}, ["(1, 2, 3, 4)", "(H, W)"]),
+        ({"input_size": 0}, ["0", "side"]),
+        ({"input_size": (1, 32, 32)}, ["CifarResNet fails", "1×32×32", "channels"]),
+    ],
+)
+def test_checks_its_options(options, parts):
+    with pytest.raises(ValueError) as caught:
+        insert(build("resnet20"), conv, **options)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_unknown_size_says_what_was_tried():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 9 * 9, 2))
+    with pytest.raises(ValueError, match=r"fails on an image of 3×224×224, 3×32×32, .*give its input_size"):
+        plan(model, conv, "0")
+    assert plan(model, conv, "0", input_size=11).sites[0].height == 9
+
+
+def test_finds_a_usual_size_by_itself():
+    model = nn.Sequential(nn.Conv2d(1, 4, 5), nn.Flatten(), nn.Linear(4 * 24 * 24, 2))
+    assert plan(model, conv, "0").input_shape == (1, 28, 28)
+
+
+def test_compiled_and_scripted_models_are_refused():
+    model = build("resnet20")
+    with pytest.raises(ValueError, match=r"before torch\.compile"):
+        insert(torch.compile(model, backend="eager"), conv)
+    model.compile(backend="eager")
+    with pytest.raises(ValueError, match=r"before torch\.compile"):
+        insert(model, conv)
+
+
+def test_lazy_models_are_refused():
+    with pytest.raises(ValueError, match="run it once"):
+        insert(nn.Sequential(nn.LazyConv2d(4, 3)), conv, "0")
