@@ -110,8 +110,9 @@ def load(checkpoint: Path) -> Classifier:
     """
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(f"{checkpoint} cannot be read as a checkpoint: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # whatever a damaged or foreign file provokes
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{checkpoint} cannot be read as a checkpoint: {reason}") from error
     if not isinstance(content, dict) or not {"experiment", "facts", "state_dict"} <= content.keys():
         raise ValueError(f"{checkpoint} is no checkpoint of cv_attention: it does not say which network it belongs to")
     experiment = from_plain(Experiment, content["experiment"])

@@ -145,7 +145,8 @@ def test_saliency_of_any_images(tiny_run, tmp_path, capsys):
         assert len(row["overlays"]) == 10  # Grad-CAM and nine spatial gates
         for picture in row["overlays"].values():
             assert Path(out / picture).resolve().is_relative_to(out)
-            assert Image.open(out / picture).size == (32, 32)
+            with Image.open(out / picture) as image:
+                assert image.size == (32, 32)
 
 
 def test_a_folder_without_images_is_a_mistake(tiny_run, tmp_path, capsys):
