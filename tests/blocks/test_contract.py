@@ -121,6 +121,8 @@ def test_gradcheck(case):
 @every_case
 def test_every_parameter_learns(case):
     learned = set()
+    if not list(case.build().parameters()):
+        return  # nothing to learn
     for seed in range(4):  # a single hidden relu can be off for one set of weights
         block = case.build_trained(seed=seed).train()
         (block(feature_map(2, case.channels, 5, 7, seed=seed)) ** 3).sum().backward()

@@ -53,3 +53,16 @@ def layer_norm(norm, x):
 
 def gelu(x):
     return x * (1 + torch.erf(x / 2**0.5)) / 2
+
+
+def group_norm(norm, x):
+    """Normalises x (B, C, ...) over each group of channels and all positions."""
+    y = torch.zeros_like(x)
+    size = x.shape[1] // norm.num_groups
+    for sample in range(x.shape[0]):
+        for first in range(0, x.shape[1], size):
+            part = x[sample, first : first + size]
+            variance = ((part - part.mean()) ** 2).mean()
+            y[sample, first : first + size] = (part - part.mean()) / torch.sqrt(variance + norm.eps)
+    shape = (-1, *[1] * (x.dim() - 2))
+    return y * norm.weight.reshape(shape) + norm.bias.reshape(shape)
