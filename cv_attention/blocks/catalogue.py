@@ -82,6 +82,9 @@ _SPATIAL = (
     Entry("cbam_spatial", "spatial.cbam_spatial.CBAMSpatial", "CBAM's spatial gate alone",
           "https://arxiv.org/abs/1807.06521", 2018, maps=("spatial",), gate=0.5, flags=("batch_statistics",),
           examples=({"kernel_size": 3},)),
+    Entry("sge", "spatial.group_enhance.SpatialGroupEnhance", "Spatial group-wise enhance",
+          "https://arxiv.org/abs/1905.09646", 2019, maps=("joint",), gate=0.731,
+          examples=({"groups": 4}, {"groups": 2, "unbiased": False})),
 )
 
 _MIXED = (
