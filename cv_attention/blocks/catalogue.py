@@ -85,6 +85,9 @@ _SPATIAL = (
     Entry("sge", "spatial.group_enhance.SpatialGroupEnhance", "Spatial group-wise enhance",
           "https://arxiv.org/abs/1905.09646", 2019, maps=("joint",), gate=0.731,
           examples=({"groups": 4}, {"groups": 2, "unbiased": False})),
+    Entry("lka", "spatial.large_kernel.LargeKernelAttention", "Large-kernel attention",
+          "https://arxiv.org/abs/2202.09741", 2022, maps=("joint",), gate=0.0,
+          examples=({"kernel_size": 5, "dilation": 2},)),
 )
 
 _MIXED = (
