@@ -88,6 +88,12 @@ _SPATIAL = (
     Entry("lka", "spatial.large_kernel.LargeKernelAttention", "Large-kernel attention",
           "https://arxiv.org/abs/2202.09741", 2022, maps=("joint",), gate=0.0,
           examples=({"kernel_size": 5, "dilation": 2},)),
+    Entry("strip_pooling", "spatial.strip_pooling.StripPooling", "Strip pooling",
+          "https://arxiv.org/abs/2003.13328", 2020, maps=("joint",), gate=0.5, flags=("batch_statistics",),
+          examples=({"kernel_size": 5},)),
+    Entry("ela", "spatial.efficient_local.EfficientLocalAttention", "Efficient local attention",
+          "https://arxiv.org/abs/2403.01123", 2024, maps=("joint",), gate=0.25,
+          examples=({"kernel_size": 5, "conv_groups": 1, "norm_groups": 2}, {"shared": False})),
 )
 
 _MIXED = (

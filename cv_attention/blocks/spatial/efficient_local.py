@@ -1,0 +1,63 @@
+"""Efficient local attention, ELA (Xu and Wan, 2024), https://arxiv.org/abs/2403.01123."""
+
+from math import gcd
+
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import Gate, check_divisible, check_odd, check_whole
+
+
+class EfficientLocalAttention(Gate):
+    """Reweights rows and columns from their averages: ``x * sigmoid(gn(conv(mean_W x))) * sigmoid(gn(conv(mean_H x)))``.
+
+    The paper's variants: ELA-B is the default, ELA-T has `kernel_size` 5 and `norm_groups` 32, ELA-S has `kernel_size`
+    5 and `conv_groups` C / 8, ELA-L `conv_groups` C / 8.
+
+    Map: `joint`, (B, C, H, W), the product of the two gates, values in (0, 1); about 0.25 at the start.
+
+    Args:
+        channels: Channels C of the input.
+        kernel_size: Length of the convolutions along rows and columns, odd.
+        conv_groups: Groups of the convolutions; None makes them depth-wise.
+        norm_groups: Groups of the group norms; None takes 16, or the largest divisor of 16 that divides `channels`.
+        shared: Whether rows and columns share convolution and norm, as in the paper's code; its equations
+            write two convolutions.
+
+    Raises:
+        ValueError: if `channels` is no positive whole number, `kernel_size` even, or a number of groups does not
+            divide `channels`.
+    """  # noqa: E501
+
+    kind = "joint"
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        kernel_size: int = 7,
+        conv_groups: int | None = None,
+        norm_groups: int | None = None,
+        shared: bool = True,
+    ) -> None:
+        super().__init__()
+        check_whole(channels=channels)
+        check_odd(kernel_size=kernel_size)
+        conv_groups = channels if conv_groups is None else conv_groups
+        norm_groups = gcd(16, channels) if norm_groups is None else norm_groups
+        check_divisible(channels=channels, conv_groups=conv_groups)
+        check_divisible(channels=channels, norm_groups=norm_groups)
+        pad = kernel_size // 2
+        strips = [
+            nn.Sequential(
+                nn.Conv2d(channels, channels, (kernel_size, 1), padding=(pad, 0), groups=conv_groups, bias=False),
+                nn.GroupNorm(norm_groups, channels),
+            )
+            for _ in range(1 if shared else 2)
+        ]
+        self.strips = nn.ModuleList(strips)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Computes the gate (B, C, H, W) of `x` (B, C, H, W)."""
+        rows = self.strips[0](x.mean(3, keepdim=True)).sigmoid()
+        columns = self.strips[-1](x.mean(2, keepdim=True).transpose(2, 3)).sigmoid()
+        return rows * columns.transpose(2, 3)

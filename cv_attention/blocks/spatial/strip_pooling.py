@@ -1,0 +1,44 @@
+"""Strip pooling (Hou et al., CVPR 2020), https://arxiv.org/abs/2003.13328."""
+
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import Gate, check_odd, check_whole
+
+
+class StripPooling(Gate):
+    """Reweights everything from averages of whole rows and columns: ``x * sigmoid(conv1(relu(v + h)))``.
+
+    ``v = norm(conv(mean_W x))``, (B, C, H, 1), runs down the rows' averages and ``h = norm(conv(mean_H x))``,
+    (B, C, 1, W), along the columns'; their sum is broadcast to H x W. Batch norms and relu are not in the
+    paper's equations, but in the official code of its backbone, whose biases before batch norms are left out here.
+
+    Map: `joint`, (B, C, H, W), values in (0, 1); about 0.5 at the start.
+
+    Args:
+        channels: Channels C of the input.
+        kernel_size: Length of the two convolutions along the strips, odd.
+
+    Raises:
+        ValueError: if `channels` is no positive whole number or `kernel_size` is even.
+    """
+
+    kind = "joint"
+
+    def __init__(self, channels: int, *, kernel_size: int = 3) -> None:
+        super().__init__()
+        check_whole(channels=channels)
+        check_odd(kernel_size=kernel_size)
+        k, pad = kernel_size, kernel_size // 2
+        self.vertical = nn.Conv2d(channels, channels, (k, 1), padding=(pad, 0), bias=False)
+        self.vertical_norm = nn.BatchNorm2d(channels)
+        self.horizontal = nn.Conv2d(channels, channels, (1, k), padding=(0, pad), bias=False)
+        self.horizontal_norm = nn.BatchNorm2d(channels)
+        self.fuse = nn.Conv2d(channels, channels, 1)
+        for conv in (self.vertical, self.horizontal, self.fuse):
+            nn.init.kaiming_normal_(conv.weight, mode="fan_out")
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Computes the gate (B, C, H, W) of `x` (B, C, H, W)."""
+        rows = self.vertical_norm(self.vertical(x.mean(3, keepdim=True)))
+        columns = self.horizontal_norm(self.horizontal(x.mean(2, keepdim=True)))
+        return self.fuse((rows + columns).relu()).sigmoid()
