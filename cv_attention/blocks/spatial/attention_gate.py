@@ -1,0 +1,79 @@
+"""The grid attention gate of Attention U-Net (Oktay et al., MIDL 2018), https://arxiv.org/abs/1804.03999."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import AttentionMap, bottleneck, check_whole
+
+
+class AttentionGate(nn.Module):
+    """Reweights positions by how they meet a coarser signal: ``x * up(sigmoid(psi(relu(theta(x) + phi(g)))))``.
+
+    theta looks at patches of the input (a strided convolution without bias), phi and psi are 1 x 1 convolutions, `up`
+    is bilinear. In a U-Net, g comes from the next coarser scale. Here the block gates itself: g is the mean of x over
+    all positions, or over windows (`gating_stride`). Sizes that the strides do not divide repeat their border.
+
+    Map: `spatial`, (B, 1, H, W), values in (0, 1); around 0.5 at the start.
+
+    Args:
+        channels: Channels C of the input.
+        inter_channels: Channels in which x and g meet; None takes C // 2, at least 1.
+        sub_sample_factor: Side and stride of theta; the map is computed on this coarser grid.
+        gating_stride: Side of the windows whose means are the gating signal g, in positions of x; None takes the mean
+            over all of them. Useful values are larger than `sub_sample_factor`, whose patches theta sees anyway.
+        project: Whether a 1 x 1 convolution and batch norm follow, which are in the official code only.
+
+    Raises:
+        ValueError: if a number is no positive whole number.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        inter_channels: int | None = None,
+        sub_sample_factor: int = 2,
+        gating_stride: int | None = None,
+        project: bool = False,
+    ) -> None:
+        super().__init__()
+        inter = bottleneck(channels, 2) if inter_channels is None else inter_channels
+        check_whole(inter_channels=inter, sub_sample_factor=sub_sample_factor)
+        if gating_stride is not None:
+            check_whole(gating_stride=gating_stride)
+        self.factor = sub_sample_factor
+        self.gating_stride = gating_stride
+        self.theta = nn.Conv2d(channels, inter, sub_sample_factor, stride=sub_sample_factor, bias=False)
+        self.phi = nn.Conv2d(channels, inter, 1)
+        self.psi = nn.Conv2d(inter, 1, 1)
+        self.map = AttentionMap("spatial")
+        self.project = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels)) if project else None
+        for conv in (self.theta, self.phi, self.psi, *(self.project or ())):
+            if isinstance(conv, nn.Conv2d):
+                nn.init.kaiming_normal_(conv.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reweights `x` (B, C, H, W); keeps shape and memory format."""
+        y = x * self.map(self._attention(x))
+        return y if self.project is None else self.project(y)
+
+    def _attention(self, x: Tensor) -> Tensor:
+        """Computes the gate (B, 1, H, W) of `x` (B, C, H, W)."""
+        local = self.theta(_pad(x, self.factor))
+        gate = self.psi((local + self._gating(x, local)).relu()).sigmoid()
+        size = [side * self.factor for side in local.shape[2:]]
+        gate = F.interpolate(gate, size=size, mode="bilinear", align_corners=False)
+        return gate[:, :, : x.shape[2], : x.shape[3]]
+
+    def _gating(self, x: Tensor, local: Tensor) -> Tensor:
+        """Computes phi(g), of one position or on the grid of `local`."""
+        if self.gating_stride is None:
+            return self.phi(x.mean((2, 3), keepdim=True))
+        coarse = self.phi(F.avg_pool2d(_pad(x, self.gating_stride), self.gating_stride))
+        return F.interpolate(coarse, size=local.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _pad(x: Tensor, multiple: int) -> Tensor:
+    """Repeats the last row and column of `x` up to sizes that `multiple` divides."""
+    bottom, right = -x.shape[2] % multiple, -x.shape[3] % multiple
+    return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x
