@@ -103,6 +103,10 @@ _MIXED = (
     Entry("cbam", "mixed.cbam.CBAM", "Convolutional block attention module",
           "https://arxiv.org/abs/1807.06521", 2018, maps=("channel", "spatial"), gate=0.25,
           flags=("batch_statistics",), examples=({"reduction": 2, "bias": False, "kernel_size": 3},)),
+    Entry("bam", "mixed.bam.BAM", "Bottleneck attention module",
+          "https://arxiv.org/abs/1807.06514", 2018, maps=("joint",), gate=1.5,
+          flags=("batch_statistics", "needs_batch"),
+          examples=({"reduction": 2, "combine": "multiply", "norm": "hidden"}, {"reduction": 2, "dilation": 2})),
 )
 
 _BRANCH = ()

@@ -1,0 +1,77 @@
+"""BAM: bottleneck attention module (Park et al., BMVC 2018), https://arxiv.org/abs/1807.06514."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import AttentionMap, bottleneck, check_choice, check_whole
+
+
+class BAM(nn.Module):
+    """Enhances the input by a channel and a spatial branch at once: ``x + x * sigmoid(c(x) + s(x))``.
+
+    c is a two-layer MLP of the global averages, (B, C); s is a 1 x 1 convolution to C / r channels, two dilated 3 x 3
+    ones and a 1 x 1 one to a single channel, (B, 1, H, W); relu between all. The official code differs twice, see
+    `combine` and `norm`; the defaults are the paper's.
+
+    Map: `joint`, (B, C, H, W), ``sigmoid(c + s)``, values in (0, 1); about 0.5 at the start, which enhances by 1.5.
+
+    Args:
+        channels: Channels C of the input.
+        reduction: Bottleneck ratio r; the hidden width is max(C // r, 1).
+        dilation: Dilation d of the 3 x 3 convolutions.
+        combine: What joins c and s: ``add`` as in equation 2, or ``multiply`` as in the official code.
+        norm: Where the batch norms are: at the ``output`` of both branches, as in equations 3 and 4, or after each
+            ``hidden`` layer, as in the official code.
+
+    Raises:
+        ValueError: if a number is no positive whole number, `combine` or `norm` is none of these, or in training on
+            a batch of one, of whose averages there are no batch statistics.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 16,
+        dilation: int = 4,
+        combine: Literal["add", "multiply"] = "add",
+        norm: Literal["output", "hidden"] = "output",
+    ) -> None:
+        super().__init__()
+        hidden = bottleneck(channels, reduction)
+        check_whole(dilation=dilation)
+        check_choice("combine", combine, ("add", "multiply"))
+        check_choice("norm", norm, ("output", "hidden"))
+        self.combine = combine
+        inside = norm == "hidden"
+
+        def layer(linear: nn.Module, norm: nn.Module | None) -> list[nn.Module]:
+            return [linear, norm, nn.ReLU()] if norm is not None else [linear, nn.ReLU()]
+
+        def dilated() -> nn.Module:
+            return nn.Conv2d(hidden, hidden, 3, padding=dilation, dilation=dilation)
+
+        self.channel = nn.Sequential(
+            *layer(nn.Linear(channels, hidden), nn.BatchNorm1d(hidden) if inside else None),
+            nn.Linear(hidden, channels),
+            *([] if inside else [nn.BatchNorm1d(channels)]),
+        )
+        convolutions = (nn.Conv2d(channels, hidden, 1), dilated(), dilated())
+        self.spatial = nn.Sequential(
+            *(part for conv in convolutions for part in layer(conv, nn.BatchNorm2d(hidden) if inside else None)),
+            nn.Conv2d(hidden, 1, 1),
+            *([] if inside else [nn.BatchNorm2d(1)]),
+        )
+        self.map = AttentionMap("joint")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Enhances `x` (B, C, H, W); keeps shape and memory format."""
+        if self.training and x.shape[0] == 1:
+            raise ValueError(
+                "BAM normalises global averages over the batch: training needs a batch of 2 or more, got 1"
+            )
+        channel, spatial = self.channel(x.mean((2, 3)))[:, :, None, None], self.spatial(x)
+        logits = channel + spatial if self.combine == "add" else channel * spatial
+        return torch.addcmul(x, x, self.map(logits.sigmoid()))
