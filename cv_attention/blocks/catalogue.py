@@ -107,6 +107,13 @@ _MIXED = (
           "https://arxiv.org/abs/1807.06514", 2018, maps=("joint",), gate=1.5,
           flags=("batch_statistics", "needs_batch"),
           examples=({"reduction": 2, "combine": "multiply", "norm": "hidden"}, {"reduction": 2, "dilation": 2})),
+    Entry("scse", "mixed.concurrent_squeeze_excite.ConcurrentSqueezeExcite",
+          "Concurrent spatial and channel squeeze and excitation",
+          "https://arxiv.org/abs/1803.02579", 2018, maps=("channel", "spatial"), gate=1.0,
+          examples=({"combine": "max"}, {"combine": "multiply", "reduction": 4})),
+    Entry("simam", "mixed.simam.SimAM", "SimAM: a simple, parameter-free attention module",
+          "https://proceedings.mlr.press/v139/yang21o.html", 2021, maps=("joint",), gate=0.76,
+          examples=({"e_lambda": 0.1, "unbiased": False},)),
 )
 
 _BRANCH = ()

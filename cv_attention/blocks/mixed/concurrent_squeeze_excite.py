@@ -1,0 +1,51 @@
+"""scSE: concurrent spatial and channel squeeze and excitation (Roy et al., 2018), https://arxiv.org/abs/1803.02579."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import AttentionMap, bottleneck, check_choice
+
+
+class ConcurrentSqueezeExcite(nn.Module):
+    """Joins a channel gate and a spatial gate that see the same input: ``x * c(x) + x * s(x)``.
+
+    ``c = sigmoid(W2 relu(W1 mean(x)))`` and ``s = sigmoid(conv1(x))``, a 1 x 1 convolution to one channel.
+
+    Maps: `channel_map`, (B, C, 1, 1), and `spatial_map`, (B, 1, H, W), both in (0, 1), each about 0.5 at the start;
+    together they scale by about 1 (``add``), 0.5 (``max``) or 0.25 (``multiply``).
+
+    Args:
+        channels: Channels C of the input.
+        reduction: Bottleneck ratio r of the channel gate; the hidden width is max(C // r, 1).
+        combine: What joins the two: ``add`` as in the paper of MICCAI 2018, ``max`` (the larger of the two results) as
+            in the official code, ``multiply``; the extended paper of 2019 compares them.
+
+    Raises:
+        ValueError: if `channels` or `reduction` is no positive whole number or `combine` is none of these.
+    """
+
+    def __init__(
+        self, channels: int, *, reduction: int = 2, combine: Literal["add", "max", "multiply"] = "add"
+    ) -> None:
+        super().__init__()
+        hidden = bottleneck(channels, reduction)
+        check_choice("combine", combine, ("add", "max", "multiply"))
+        self.combine = combine
+        self.reduce = nn.Linear(channels, hidden)
+        self.expand = nn.Linear(hidden, channels)
+        self.squeeze = nn.Conv2d(channels, 1, 1)
+        self.channel_map = AttentionMap("channel")
+        self.spatial_map = AttentionMap("spatial")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reweights `x` (B, C, H, W); keeps shape and memory format."""
+        hidden = self.reduce(x.mean((2, 3))).relu()
+        channel = self.channel_map(self.expand(hidden).sigmoid()[:, :, None, None])
+        spatial = self.spatial_map(self.squeeze(x).sigmoid())
+        if self.combine == "add":
+            return torch.addcmul(x * channel, x, spatial)
+        if self.combine == "max":
+            return torch.maximum(x * channel, x * spatial)
+        return x * channel * spatial

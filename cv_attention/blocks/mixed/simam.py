@@ -1,0 +1,42 @@
+"""SimAM (Yang et al., ICML 2021), https://proceedings.mlr.press/v139/yang21o.html."""
+
+from torch import Tensor
+
+from cv_attention.blocks.base import Gate, check_positive, check_whole
+
+
+class SimAM(Gate):
+    """Reweights what stands out of its channel, without parameters: ``x * sigmoid(1 / e)``.
+
+    ``1 / e = (x - mean)^2 / (4 (variance + e_lambda)) + 0.5``, mean and variance over a channel's positions: the
+    inverse of the smallest energy that tells a position from the others.
+
+    Map: `joint`, (B, C, H, W), values in (0.622, 1); it scales normal numbers by about 0.76.
+
+    Args:
+        channels: Channels C of the input; the gate does not depend on them.
+        e_lambda: Regularisation, added to the variance.
+        unbiased: Whether the variance divides by H W - 1, as in the official code and the paper's figure 3, or by H W
+            as in its text.
+
+    Raises:
+        ValueError: if `channels` is no positive whole number or `e_lambda` not positive.
+    """
+
+    kind = "joint"
+
+    def __init__(self, channels: int, *, e_lambda: float = 1e-4, unbiased: bool = True) -> None:
+        super().__init__()
+        check_whole(channels=channels)
+        check_positive(e_lambda=e_lambda)
+        self.e_lambda = e_lambda
+        self.unbiased = unbiased
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Computes the gate (B, C, H, W) of `x` (B, C, H, W)."""
+        squares = (x - x.mean((2, 3), keepdim=True)).square()
+        positions = x.shape[2] * x.shape[3]
+        # A single position has no unbiased variance, but nothing to tell apart either: its square is 0.
+        divisor = max(positions - 1, 1) if self.unbiased else positions
+        variance = squares.sum((2, 3), keepdim=True) / divisor
+        return (squares * (0.25 / (variance + self.e_lambda)) + 0.5).sigmoid()
