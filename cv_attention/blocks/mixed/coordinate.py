@@ -1,0 +1,46 @@
+"""Coordinate attention (Hou et al., CVPR 2021), https://arxiv.org/abs/2103.02907."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import hardswish
+
+from cv_attention.blocks.base import Gate, bottleneck, check_whole
+
+
+class CoordinateAttention(Gate):
+    """Reweights channels by row and by column: ``x * sigmoid(conv_h(f_h)) * sigmoid(conv_w(f_w))``.
+
+    f, (B, hidden, H + W, 1), is ``hswish(norm(conv1([mean_W x, mean_H x])))``, the averages of rows and of columns in
+    one sequence; f_h and f_w are its two parts, of H and of W positions. All convolutions are 1 x 1.
+
+    Map: `joint`, (B, C, H, W), the product of the two gates, values in (0, 1); about 0.25 at the start.
+
+    Args:
+        channels: Channels C of the input.
+        reduction: Bottleneck ratio r; the hidden width is max(C // r, min_width).
+        min_width: Smallest hidden width, 8 in the official code.
+        bias: Whether the convolutions to the two gates have biases, as in the official code; that of the first one,
+            which a batch norm follows, is left out.
+
+    Raises:
+        ValueError: if a number is no positive whole number.
+    """
+
+    kind = "joint"
+
+    def __init__(self, channels: int, *, reduction: int = 32, min_width: int = 8, bias: bool = True) -> None:
+        super().__init__()
+        check_whole(channels=channels, reduction=reduction, min_width=min_width)
+        hidden = bottleneck(channels, reduction, minimum=min_width)
+        self.reduce = nn.Conv2d(channels, hidden, 1, bias=False)
+        self.norm = nn.BatchNorm2d(hidden)
+        self.conv_h = nn.Conv2d(hidden, channels, 1, bias=bias)
+        self.conv_w = nn.Conv2d(hidden, channels, 1, bias=bias)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Computes the gate (B, C, H, W) of `x` (B, C, H, W)."""
+        # Four axes all the way: so the gates, and their product, have the memory format of x.
+        strips = torch.cat([x.mean(3, keepdim=True), x.mean(2, keepdim=True).transpose(2, 3)], 2)
+        hidden = hardswish(self.norm(self.reduce(strips)))
+        rows, columns = hidden.split([x.shape[2], x.shape[3]], 2)
+        return self.conv_h(rows).sigmoid() * self.conv_w(columns).sigmoid().transpose(2, 3)

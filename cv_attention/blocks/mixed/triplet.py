@@ -1,0 +1,57 @@
+"""Triplet attention (Misra et al., WACV 2021), https://arxiv.org/abs/2010.03045."""
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import Gate, check_odd, check_whole
+
+
+class TripletAttention(Gate):
+    """Averages three gates, each blind to one axis: ``x * (g_CW(x) + g_CH(x) + g_HW(x)) / 3``.
+
+    Each gate is ``sigmoid(norm(conv([max, mean])))`` of the maximum and mean along its blind axis (Z-pool), with one
+    convolution over the two other axes: channels take the part of a spatial axis there. All have batch norms with
+    momentum 0.01.
+
+    Map: `joint`, (B, C, H, W), the mean of the gates, values in (0, 1); about 0.5 at the start.
+
+    Args:
+        channels: Channels C of the input; the gates' weights do not depend on them.
+        kernel_size: Side of the square convolutions, odd.
+        no_spatial: Leaves out g_HW, as the official code can; the mean is then of two gates.
+
+    Raises:
+        ValueError: if `channels` is no positive whole number or `kernel_size` is even.
+    """
+
+    kind = "joint"
+
+    def __init__(self, channels: int, *, kernel_size: int = 7, no_spatial: bool = False) -> None:
+        super().__init__()
+        check_whole(channels=channels)
+        check_odd(kernel_size=kernel_size)
+
+        def gate() -> nn.Module:
+            conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
+            return nn.Sequential(conv, nn.BatchNorm2d(1, momentum=0.01), nn.Sigmoid())
+
+        self.cw = gate()
+        self.hc = gate()
+        self.hw = None if no_spatial else gate()
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Computes the gate (B, C, H, W) of `x` (B, C, H, W)."""
+        share = 1 / 2 if self.hw is None else 1 / 3
+        # The small gates are scaled, and only their sum is as large as x.
+        cw = self.cw(_z_pool(x, 2)).transpose(1, 2) * share
+        hc = self.hc(_z_pool(x, 3).transpose(2, 3)).transpose(1, 3) * share
+        if self.hw is None:
+            return cw + hc
+        return cw + hc + self.hw(_z_pool(x, 1)) * share
+
+
+def _z_pool(x: Tensor, axis: int) -> Tensor:
+    """Stacks maximum and mean along `axis` of `x` (B, C, H, W): (B, 2, the two other axes)."""
+    # The gradient of `max` goes to one element, that of `amax` compares all of them.
+    maximum = x.max(axis).values if x.requires_grad else x.amax(axis)
+    return torch.stack([maximum, x.mean(axis)], 1)
