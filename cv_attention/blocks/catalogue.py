@@ -123,6 +123,12 @@ _MIXED = (
     Entry("simam", "mixed.simam.SimAM", "SimAM: a simple, parameter-free attention module",
           "https://proceedings.mlr.press/v139/yang21o.html", 2021, maps=("joint",), gate=0.76,
           examples=({"e_lambda": 0.1, "unbiased": False},)),
+    Entry("gc", "mixed.global_context.GlobalContext", "Global context, added",
+          "https://arxiv.org/abs/1904.11492", 2019, maps=("pairwise",), gate=1.0,
+          examples=({"reduction": 1},)),
+    Entry("gca", "mixed.global_context.GlobalContextGate", "Global context, multiplied",
+          "https://arxiv.org/abs/1904.11492", 2019, maps=("pairwise", "channel"), gate=0.5,
+          examples=({"add": True},)),
 )
 
 _BRANCH = ()
