@@ -129,6 +129,10 @@ _MIXED = (
     Entry("gca", "mixed.global_context.GlobalContextGate", "Global context, multiplied",
           "https://arxiv.org/abs/1904.11492", 2019, maps=("pairwise", "channel"), gate=0.5,
           examples=({"add": True},)),
+    Entry("encnet", "mixed.context_encoding.ContextEncoding", "Context encoding of EncNet",
+          "https://arxiv.org/abs/1803.08904", 2018, maps=("pairwise", "channel"), gate=0.5,
+          flags=("batch_statistics",),
+          examples=({"codewords": 5, "project": False, "aggregate": "sum"}, {"codewords": 3, "residual": True})),
 )
 
 _BRANCH = ()

@@ -1,0 +1,87 @@
+"""Context encoding, EncNet (Zhang et al., CVPR 2018), https://arxiv.org/abs/1803.08904."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import AttentionMap, check_choice, check_whole
+
+
+class ContextEncoding(nn.Module):
+    """Reweights channels from how the positions differ from learned codewords: ``x * sigmoid(W mean_k relu(norm(e_k)))``.
+
+    e is the output (B, K, C) of an `EncodingLayer` over the projected input. The loss on the classes that are present
+    in an image, which the paper trains beside it, is none of the block's.
+
+    Maps: `encode.map`, pairwise, (B, 1, K, H, W): each position's assignment to the codewords, which sums to 1 over K;
+    and `gate_map`, channel, (B, C, 1, 1), in (0, 1), about 0.5 at the start.
+
+    Args:
+        channels: Channels C of the input.
+        codewords: Number of codewords K.
+        project: Whether the input is encoded after a 1 x 1 convolution with batch norm and relu, as in the official
+            code; the paper encodes it as it is.
+        aggregate: Whether the gate sees the ``mean`` over the codewords, as in the official code, or their ``sum``.
+        residual: Whether the output is ``relu(x + x * gate)``, as in the official code, instead of the paper's
+            ``x * gate``.
+
+    Raises:
+        ValueError: if a number is no positive whole number or `aggregate` is none of these.
+    """  # noqa: E501
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        codewords: int = 32,
+        project: bool = True,
+        aggregate: Literal["mean", "sum"] = "mean",
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        check_whole(channels=channels, codewords=codewords)
+        check_choice("aggregate", aggregate, ("mean", "sum"))
+        self.aggregate = aggregate
+        self.residual = residual
+        self.project = (
+            nn.Sequential(nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU())
+            if project
+            else None
+        )
+        self.encode = EncodingLayer(channels, codewords)
+        self.norm = nn.BatchNorm1d(codewords)
+        self.gate = nn.Linear(channels, channels)
+        self.gate_map = AttentionMap("channel")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reweights `x` (B, C, H, W); keeps shape and memory format."""
+        encoded = self.norm(self.encode(x if self.project is None else self.project(x))).relu()
+        context = encoded.mean(1) if self.aggregate == "mean" else encoded.sum(1)
+        gate = self.gate_map(self.gate(context).sigmoid()[:, :, None, None])
+        return torch.addcmul(x, x, gate).relu() if self.residual else x * gate
+
+
+class EncodingLayer(nn.Module):
+    """Sums the residuals to each codeword: ``e_k = sum_i softmax_k(scale_k |x_i - d_k|^2) (x_i - d_k)``.
+
+    (B, C, H, W) -> (B, K, C). The scale is the paper's -s_k; it starts in (-1, 0). No (positions, K, C) tensor of
+    residuals is ever built: ``|x - d|^2 = |x|^2 - 2 x . d + |d|^2``, and the sum is a matrix product as well.
+    """
+
+    def __init__(self, channels: int, codewords: int) -> None:
+        super().__init__()
+        bound = (codewords * channels) ** -0.5
+        self.codewords = nn.Parameter(torch.empty(codewords, channels).uniform_(-bound, bound))
+        self.scale = nn.Parameter(torch.empty(codewords, 1).uniform_(-1, 0))
+        self.map = AttentionMap("pairwise")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns the encoding (B, K, C) of `x` (B, C, H, W)."""
+        size, x = x.shape[2:], x.flatten(2)
+        # In half precision the lengths would be too coarse for the softmax.
+        wide = torch.promote_types(x.dtype, torch.float32)
+        lengths = x.square().sum(1, keepdim=True, dtype=wide) + self.codewords.square().sum(1, keepdim=True, dtype=wide)
+        weights = (self.scale * (lengths - 2 * (self.codewords @ x))).softmax(1)
+        weights = self.map(weights.unflatten(2, size)[:, None])[:, 0].flatten(2).to(x.dtype)
+        return weights @ x.transpose(1, 2) - weights.sum(2, keepdim=True) * self.codewords
