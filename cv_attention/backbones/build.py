@@ -50,9 +50,7 @@ def _build_own(name: str, num_classes: int, pretrained: bool, options: dict[str,
     return cifar_resnet.cifar_resnet(name, num_classes, **options)
 
 
-def _build_timm(
-    name: str, bare: str, num_classes: int, pretrained: bool, options: dict[str, Any]
-) -> nn.Module:
+def _build_timm(name: str, bare: str, num_classes: int, pretrained: bool, options: dict[str, Any]) -> nn.Module:
     import timm
 
     _, _, tag = bare.partition(".")
@@ -61,14 +59,10 @@ def _build_timm(
         raise ValueError(f"timm has no weights {bare!r}; it has {tags}")
     if pretrained and not timm.is_model_pretrained(bare):
         raise ValueError(f"timm has no pretrained weights of {name!r}; set pretrained to false")
-    return _construct(
-        name, timm.create_model, bare, pretrained=pretrained, num_classes=num_classes, options=options
-    )
+    return _construct(name, timm.create_model, bare, pretrained=pretrained, num_classes=num_classes, options=options)
 
 
-def _build_torchvision(
-    name: str, bare: str, num_classes: int, pretrained: bool, options: dict[str, Any]
-) -> nn.Module:
+def _build_torchvision(name: str, bare: str, num_classes: int, pretrained: bool, options: dict[str, Any]) -> nn.Module:
     from torchvision import models
 
     if "weights" in options:
@@ -98,9 +92,7 @@ def _construct(
             raise ValueError(_unknown_option(name, found[1], set())) from error
         found = re.search(r"multiple values for (?:keyword )?argument '(\w+)'", str(error))
         if found and found[1] in options:
-            raise ValueError(
-                f"backbone {name!r} sets {found[1]} itself, so it cannot be an option"
-            ) from error
+            raise ValueError(f"backbone {name!r} sets {found[1]} itself, so it cannot be an option") from error
         if not options:
             raise
         raise ValueError(f"backbone {name!r} rejects its options {options}: {error}") from error

@@ -25,9 +25,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
     """Puts the model into eval mode without gradients, and everything back afterwards."""
     modules = list(model.modules())
     training = [m.training for m in modules]
-    buffers = [
-        {k: (b, b.clone(), b._version) for k, b in m._buffers.items() if b is not None} for m in modules
-    ]
+    buffers = [{k: (b, b.clone(), b._version) for k, b in m._buffers.items() if b is not None} for m in modules]
     device = _device(model)
     autocast = torch.autocast(device.type, enabled=False) if device.type in ("cpu", "cuda") else nullcontext()
     try:

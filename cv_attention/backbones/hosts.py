@@ -75,9 +75,7 @@ class Hosts:
         if len(value.shape) != 4:
             return f"its {kind} returns shape {value.shape}, not a feature map (B, C, H, W)"
         if value.channel_axis not in (1, None):
-            return (
-                f"its {kind} returns {value.shape} with the channels at axis {value.channel_axis}, not at 1"
-            )
+            return f"its {kind} returns {value.shape} with the channels at axis {value.channel_axis}, not at 1"
         if iterates_children(self.modules[name]):
             return f"its {kind} runs its children one after the other"
         return None

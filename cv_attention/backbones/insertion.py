@@ -140,9 +140,7 @@ def _prepare(
         trial = rehearse(new, (channels, height, width), name, label)
         parameters = sum(p.numel() for p in new.parameters())
         sites.append(
-            Site(
-                name, type(host).__name__, channels, height, width, f"{name}.{child}", parameters, trial.flops
-            )
+            Site(name, type(host).__name__, channels, height, width, f"{name}.{child}", parameters, trial.flops)
         )
         blocks.append(_place_like(new, host, model))
         fresh.append(trial.fresh)
@@ -246,9 +244,7 @@ def _check_model(model: nn.Module) -> None:
 def _resolve(block: Block) -> Callable[[int], nn.Module]:
     if isinstance(block, nn.Module):
         kind = type(block).__name__
-        raise ValueError(
-            f"block must make a new module per site: give the class {kind}, not one module of it"
-        )
+        raise ValueError(f"block must make a new module per site: give the class {kind}, not one module of it")
     if callable(block):
         return block
     from cv_attention import blocks

@@ -104,7 +104,5 @@ class Plan:
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:
     """Text to the left, numbers to the right."""
-    cells = (
-        cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-    )
+    cells = (cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
     return "  ".join(cells).rstrip()

@@ -84,9 +84,7 @@ def _nothing_found(pattern: str, model: nn.Module, trace: Trace, hosts: Hosts, n
     has = ", ".join(f"{position} ({n} sites)" for position, n in counts.items() if n) or "none"
     kind = type(model).__name__
     if pattern in POSITIONS:
-        example = next(
-            (f"; or name modules by a glob, such as {n!r}" for n in reversed(names) if _plain(hosts, n)), ""
-        )
+        example = next((f"; or name modules by a glob, such as {n!r}" for n in reversed(names) if _plain(hosts, n)), "")
         return f"{kind} has no position {pattern!r}; it has: {has}{example}"
     near = difflib.get_close_matches(pattern, [*POSITIONS, *names], n=4, cutoff=0.4)
     if not near:

@@ -136,9 +136,7 @@ class Tracer(CountFlops):
             call.output = value = self.value(output)
             if value is None:
                 call.problem = (
-                    "returns a constant"
-                    if isinstance(output, Tensor)
-                    else f"returns a {type(output).__name__}"
+                    "returns a constant" if isinstance(output, Tensor) else f"returns a {type(output).__name__}"
                 )
             elif value in call.inputs:
                 value.passed_by.append(call.name)

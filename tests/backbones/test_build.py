@@ -48,9 +48,7 @@ def test_option_a_shortcut_against_loops():
     assert torch.equal(PadShortcut(4, 2)(x), expected)
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"stem_stride": 2}, {"width": 8}, {"shortcut": "B"}, {"in_chans": 1}]
-)
+@pytest.mark.parametrize("options", [{}, {"stem_stride": 2}, {"width": 8}, {"shortcut": "B"}, {"in_chans": 1}])
 def test_own_options(options):
     model = build("resnet20", num_classes=7, **options).eval()
     channels = options.get("in_chans", 3)

@@ -168,8 +168,7 @@ STAGES_ONLY = [
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "at"),
-    [(name, at) for name in FAMILIES for at in ("residual", "stage")]
-    + [(name, "stage") for name in STAGES_ONLY],
+    [(name, at) for name in FAMILIES for at in ("residual", "stage")] + [(name, "stage") for name in STAGES_ONLY],
 )
 def test_families(name, at):
     round_trip(name, at, 64)
@@ -182,9 +181,7 @@ def test_families_without_residual_units_say_so(name):
         plan(build(name), Squeeze, input_size=64)
 
 
-@pytest.mark.parametrize(
-    "block", [Squeeze, Attend, lambda channels: nn.Conv2d(channels, channels, 3, padding=1)]
-)
+@pytest.mark.parametrize("block", [Squeeze, Attend, lambda channels: nn.Conv2d(channels, channels, 3, padding=1)])
 def test_costs_are_torchs_own_count(block):
     model, image = build("resnet20").eval(), torch.zeros(1, 3, 32, 32)
     with torch.no_grad(), FlopCounterMode(display=False) as plain:
@@ -221,17 +218,13 @@ def test_globs(pattern, name, fits):
 
 def test_containers_hand_on_to_what_returns_their_output():
     model = build("torchvision/resnet18")
-    assert [s.name for s in plan(model, Squeeze, "layer*", input_size=64).sites] == STAGE[
-        "torchvision/resnet18"
-    ]
+    assert [s.name for s in plan(model, Squeeze, "layer*", input_size=64).sites] == STAGE["torchvision/resnet18"]
     timm = build("timm/regnetx_002")  # its stages run over their children
     assert [s.name for s in plan(timm, Squeeze, "s?", input_size=64).sites] == STAGE["timm/regnetx_002"]
 
 
 def test_several_positions_are_joined_in_the_order_of_the_forward():
-    names = [
-        s.name for s in plan(build("resnet20"), Squeeze, ["stage", "layer1.*.bn2", "layer1.0.bn2"]).sites
-    ]
+    names = [s.name for s in plan(build("resnet20"), Squeeze, ["stage", "layer1.*.bn2", "layer1.0.bn2"]).sites]
     assert names == ["layer1.0.bn2", "layer1.1.bn2", "layer1.2.bn2", "layer1.2", "layer2.2", "layer3.2"]
 
 
