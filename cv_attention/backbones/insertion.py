@@ -1,12 +1,13 @@
 """Puts attention blocks into a model: `plan` shows, `insert` does, `remove` undoes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 from zlib import crc32
 
 import torch
 from torch import nn
 
+from cv_attention import blocks
 from cv_attention.backbones.attach import attach, attached, detach, unwatch_loading, watch_loading
 from cv_attention.backbones.dry_run import InputSize, example_input, input_shapes, untouched
 from cv_attention.backbones.identity_init import IdentityInit
@@ -16,7 +17,7 @@ from cv_attention.backbones.sites import find_hosts
 from cv_attention.backbones.trace import Trace, trace
 
 # A catalogue name, {name: ..., <options>}, {class_path: ..., init_args: ...}, or a callable of the channels.
-Block = str | dict[str, Any] | Callable[[int], nn.Module]
+Block = str | Mapping[str, Any] | Callable[[int], nn.Module]
 Init = Literal["plain", "identity"]
 
 
@@ -72,8 +73,8 @@ def insert(
     Raises:
         ValueError: as `plan`; the model is then unchanged.
     """
-    planned, blocks, fresh = _prepare(model, block, at, init, input_size, seed)
-    for site, new, copied in zip(planned.sites, blocks, fresh, strict=True):
+    planned, made, fresh = _prepare(model, block, at, init, input_size, seed)
+    for site, new, copied in zip(planned.sites, made, fresh, strict=True):
         host = model.get_submodule(site.name)
         new.train(host.training)
         attach(host, new, site.block.rpartition(".")[2], copied)
@@ -125,13 +126,13 @@ def _prepare(
     if init not in ("plain", "identity"):
         raise ValueError(f"init must be 'plain' or 'identity', got {init!r}")
     _check_model(model)
-    create, label = _resolve(block), _label(block)
+    create, label = blocks.resolve(block), _label(block)
     own = {host.get_submodule(child) for _, host, child in attached(model)}
     own = {module for top in own for module in top.modules()}
     seen = _dry_run(model, input_size, own)
     names = find_hosts(model, seen, at, {name for name, module in model.named_modules() if module in own})
     child = _free_name(model, names)
-    sites, blocks, fresh = [], [], []
+    sites, made, fresh = [], [], []
     for name in names:
         output = seen.calls[name][0].output
         assert output is not None
@@ -142,12 +143,12 @@ def _prepare(
         sites.append(
             Site(name, type(host).__name__, channels, height, width, f"{name}.{child}", parameters, trial.flops)
         )
-        blocks.append(_place_like(new, host, model))
+        made.append(_place_like(new, host, model))
         fresh.append(trial.fresh)
     total = sum(p.numel() for p in model.parameters())
     wanted = (at,) if isinstance(at, str) else tuple(at)
     planned = Plan(type(model).__name__, label, wanted, init, seen.shape, tuple(sites), total, seen.flops)
-    return planned, blocks, fresh
+    return planned, made, fresh
 
 
 def _dry_run(model: nn.Module, input_size: InputSize | None, skip: set[nn.Module]) -> Trace:
@@ -241,20 +242,9 @@ def _check_model(model: nn.Module) -> None:
         raise ValueError(f"{kind} has uninitialised lazy parameters; run it once before inserting")
 
 
-def _resolve(block: Block) -> Callable[[int], nn.Module]:
-    if isinstance(block, nn.Module):
-        kind = type(block).__name__
-        raise ValueError(f"block must make a new module per site: give the class {kind}, not one module of it")
-    if callable(block):
-        return block
-    from cv_attention import blocks
-
-    return blocks.resolve(block)
-
-
 def _label(block: Block) -> str:
     if isinstance(block, str):
         return block
-    if isinstance(block, dict):
+    if isinstance(block, Mapping):
         return str(block.get("name") or block.get("class_path"))
     return getattr(block, "__name__", type(block).__name__)
