@@ -16,6 +16,7 @@ from cv_attention.blocks.construction import Spec, resolve
 # Reductions read every element once, and are not among the operations that torch tags as pointwise.
 _REDUCTIONS = {
     "mean", "sum", "amax", "amin", "max", "min", "var", "std", "var_mean", "prod", "norm", "cumsum",
+    "linalg_vector_norm", "avg_pool2d",
 }  # fmt: skip
 # Softmax and normalisations are one operator each: the passes over their input that the plain composition
 # takes.

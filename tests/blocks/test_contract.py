@@ -63,17 +63,20 @@ def test_takes_a_batch_of_one(case):
 @every_case
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 def test_samples_are_independent(case, training):
-    block = case.build_trained().train(training)
     x = feature_map(3, case.channels, 4, 5)
     other = torch.cat([x[:1], feature_map(2, case.channels, 4, 5, seed=2)])
-    torch.manual_seed(0)
-    expected = block(x)[0]
-    torch.manual_seed(0)
-    actual = block(other)[0]
-    if training and "batch_statistics" in case.entry.flags:
-        assert not torch.allclose(actual, expected, rtol=1e-4, atol=1e-4), "drop the flag batch_statistics"
-    else:
-        assert_close(actual, expected, rtol=1e-5, atol=1e-6)
+    influenced = False
+    for seed in range(4):  # a single hidden relu can be off for one set of weights
+        block = case.build_trained(seed=seed).train(training)
+        torch.manual_seed(0)
+        expected = block(x)[0]
+        torch.manual_seed(0)
+        actual = block(other)[0]
+        if not (training and "batch_statistics" in case.entry.flags):
+            assert_close(actual, expected, rtol=1e-5, atol=1e-6)
+            return
+        influenced |= not torch.allclose(actual, expected, rtol=1e-4, atol=1e-4)
+    assert influenced, "drop the flag batch_statistics"
 
 
 @every_case
@@ -125,7 +128,8 @@ def test_every_parameter_learns(case):
         return  # nothing to learn
     for seed in range(4):  # a single hidden relu can be off for one set of weights
         block = case.build_trained(seed=seed).train()
-        (block(feature_map(2, case.channels, 5, 7, seed=seed)) ** 3).sum().backward()
+        x = feature_map(2, case.channels, 5, 7, seed=seed).requires_grad_()  # a block may have no parameters
+        (block(x) ** 3).sum().backward()
         learned |= {name for name, p in block.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
     assert learned == {name for name, _ in block.named_parameters()}
 
