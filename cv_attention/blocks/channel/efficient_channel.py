@@ -7,6 +7,17 @@ from torch import Tensor, nn
 from cv_attention.blocks.base import Gate, check_odd, check_positive, check_whole
 
 
+def adaptive_kernel(channels: int, gamma: float, b: float) -> int:
+    """Returns ``|(log2 channels + b) / gamma|`` rounded down, and up to the next odd number (equation 12).
+
+    Raises:
+        ValueError: if `gamma` is not positive.
+    """
+    check_positive(gamma=gamma)
+    width = int(abs((log2(channels) + b) / gamma))
+    return width if width % 2 else width + 1
+
+
 class EfficientChannelAttention(Gate):
     """Reweights channels from their neighbours' averages: ``x * sigmoid(conv1d(mean(x)))``.
 
@@ -31,10 +42,8 @@ class EfficientChannelAttention(Gate):
     def __init__(self, channels: int, *, kernel_size: int | None = None, gamma: float = 2, b: float = 1) -> None:
         super().__init__()
         check_whole(channels=channels)
-        check_positive(gamma=gamma)
         if kernel_size is None:
-            width = int(abs((log2(channels) + b) / gamma))
-            kernel_size = width if width % 2 else width + 1
+            kernel_size = adaptive_kernel(channels, gamma, b)
         check_odd(kernel_size=kernel_size)
         self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 

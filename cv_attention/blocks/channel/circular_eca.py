@@ -1,0 +1,50 @@
+"""Circular ECA: ECA-Net (Wang et al., CVPR 2020) with its ends joined, https://arxiv.org/abs/1910.03151.
+
+The circular padding is not the paper's but timm's, where the block is called CecaModule.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import Gate, check_odd, check_whole
+from cv_attention.blocks.channel.efficient_channel import adaptive_kernel
+
+
+class CircularECA(Gate):
+    """Reweights channels from their neighbours' averages, the last beside the first.
+
+    ``x * sigmoid(conv1d(mean(x)))`` as in ECA, but the convolution wraps around where ECA pads with zeros:
+    channels have no order, so none of them should be an end.
+
+    Map: `channel`, (B, C, 1, 1), values in (0, 1); about 0.5 at the start.
+
+    Args:
+        channels: Channels C of the input.
+        kernel_size: Channels that one gate looks at, odd and at most 2 C + 1; None takes ECA's formula.
+        gamma: Slope of the formula.
+        b: Offset of the formula.
+
+    Raises:
+        ValueError: if `channels` is no positive whole number, `kernel_size` even or too large, or `gamma` not
+            positive.
+    """
+
+    kind = "channel"
+
+    def __init__(self, channels: int, *, kernel_size: int | None = None, gamma: float = 2, b: float = 1) -> None:
+        super().__init__()
+        check_whole(channels=channels)
+        if kernel_size is None:
+            kernel_size = adaptive_kernel(channels, gamma, b)
+        check_odd(kernel_size=kernel_size)
+        if kernel_size > 2 * channels + 1:
+            raise ValueError(
+                f"kernel_size must be at most 2 * channels + 1, got kernel_size={kernel_size}, channels={channels}"
+            )
+        self.conv = nn.Conv1d(1, 1, kernel_size, bias=False)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
+        squeezed, ends = x.mean((2, 3)), self.conv.kernel_size[0] // 2
+        ring = torch.cat([squeezed[:, x.shape[1] - ends :], squeezed, squeezed[:, :ends]], dim=1)
+        return self.conv(ring[:, None]).sigmoid()[:, 0, :, None, None]

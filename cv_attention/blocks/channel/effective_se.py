@@ -1,0 +1,33 @@
+"""Effective squeeze-excitation, eSE (CenterMask; Lee and Park, CVPR 2020), https://arxiv.org/abs/1911.06667."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cv_attention.blocks.base import Gate, check_whole
+
+
+class EffectiveSE(Gate):
+    """Reweights channels from their global averages, without a bottleneck: ``x * hsigmoid(W mean(x) + b)``.
+
+    Map: `channel`, (B, C, 1, 1), values in [0, 1]; about 0.5 at the start.
+
+    The gate is the official code's piecewise linear ``hsigmoid(z) = min(max(z + 3, 0), 6) / 6``; the paper's
+    equation writes sigma for it.
+
+    Args:
+        channels: Channels C of the input.
+
+    Raises:
+        ValueError: if `channels` is no positive whole number.
+    """
+
+    kind = "channel"
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        check_whole(channels=channels)
+        self.excite = nn.Linear(channels, channels)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
+        return F.hardsigmoid(self.excite(x.mean((2, 3))))[:, :, None, None]

@@ -1,0 +1,43 @@
+"""Gather-excite without parameters, GE-theta-minus (Hu et al., NeurIPS 2018), https://arxiv.org/abs/1810.12348."""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from cv_attention.blocks.base import Gate, check_whole
+from cv_attention.blocks.channel.spread import spread
+
+
+class GatherExciteFree(Gate):
+    """Reweights positions from their neighbourhoods' averages: ``x * sigmoid(interp(avgpool(x)))``.
+
+    With an extent e the average is over windows of side 2 e - 1 at every e-th position, of what lies inside
+    the feature map, and `interp` repeats the nearest one; globally it is one average per channel.
+
+    Map: `joint`, (B, C, H, W), values in (0, 1), about 0.5 where the input is centred; constant over
+    positions where the extent is global.
+
+    Args:
+        channels: Channels C of the input; the gate has no weights.
+        extent: Extent ratio e (2, 4 or 8 in the paper); None is global, the paper's best.
+
+    Raises:
+        ValueError: if `channels` or `extent` is no positive whole number.
+    """
+
+    kind = "joint"
+
+    def __init__(self, channels: int, *, extent: int | None = None) -> None:
+        super().__init__()
+        check_whole(channels=channels)
+        if extent is not None:
+            check_whole(extent=extent)
+        self.extent = extent
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Computes the gate (B, C, H, W) of `x` (B, C, H, W)."""
+        if self.extent is None:
+            gathered = x.mean((2, 3), keepdim=True)
+        else:
+            e = self.extent
+            gathered = F.avg_pool2d(x, 2 * e - 1, stride=e, padding=e - 1, count_include_pad=False)
+        return spread(gathered.sigmoid(), x.shape[2:])

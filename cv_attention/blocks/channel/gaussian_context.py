@@ -1,0 +1,56 @@
+"""Gaussian context transformer, GCT (Ruan et al., CVPR 2021).
+
+https://openaccess.thecvf.com/content/CVPR2021/html/Ruan_Gaussian_Context_Transformer_CVPR_2021_paper.html
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cv_attention.blocks.base import Gate, check_positive, check_whole
+
+
+class GaussianContextTransformer(Gate):
+    """Damps channels whose average is unusual: ``x * exp(-n^2 / (2 c^2))``.
+
+    n are the channels' averages, normalised to mean 0 and variance 1 over the channels. Without parameters by
+    default (the paper's B0); B1 learns one, theta, which bounds the width by
+    ``c = alpha sigmoid(theta) + beta`` and starts at 0.
+
+    Map: `channel`, (B, C, 1, 1), values in (0, 1]; about 0.89 on average at c = 2.
+
+    Args:
+        channels: Channels C of the input; the gate has no weights per channel.
+        c: Standard deviation of the Gaussian, where it is not learnt.
+        learnable: Whether c is learnt (B1).
+        alpha: Range of a learnt c.
+        beta: Least value of a learnt c.
+        eps: Added to the variance.
+
+    Raises:
+        ValueError: if `channels` is no positive whole number, or `c`, `alpha`, `beta` or `eps` not positive.
+    """
+
+    kind = "channel"
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        c: float = 2.0,
+        learnable: bool = False,
+        alpha: float = 3.0,
+        beta: float = 1.0,
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        check_whole(channels=channels)
+        check_positive(c=c, alpha=alpha, beta=beta, eps=eps)
+        self.c, self.alpha, self.beta, self.eps = c, alpha, beta, eps
+        self.theta = nn.Parameter(torch.zeros(())) if learnable else None
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
+        width = self.c if self.theta is None else self.alpha * self.theta.sigmoid() + self.beta
+        unusual = F.layer_norm(x.mean((2, 3)), x.shape[1:2], eps=self.eps) / width
+        return torch.exp(unusual.square() / -2).to(x.dtype)[:, :, None, None]

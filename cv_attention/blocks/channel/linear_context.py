@@ -1,0 +1,48 @@
+"""Linear context transform, LCT (Ruan et al., AAAI 2020), https://arxiv.org/abs/1909.03834."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cv_attention.blocks.base import Gate, check_divisible, check_positive, check_whole
+
+
+class LinearContextTransform(Gate):
+    """Gates every channel by its own normalised average: ``x * sigmoid(w n + b)``.
+
+    n are the channels' averages, normalised to mean 0 and variance 1 within groups of channels. `w` starts
+    at 0 and `b` at 1.
+
+    Map: `channel`, (B, C, 1, 1), values in (0, 1); 0.731 at the start.
+
+    Args:
+        channels: Channels C of the input.
+        groups: Groups of neighbouring channels. None takes 64 as for the paper's ResNet-50, or where that
+            leaves fewer than the 4 channels per group of its first stage, or does not divide C, the next
+            smaller number that does.
+        eps: Added to the variance.
+
+    Raises:
+        ValueError: if `channels` or `groups` is no positive whole number, `channels` is not divisible by
+            `groups`, or `eps` is not positive.
+    """
+
+    kind = "channel"
+
+    def __init__(self, channels: int, *, groups: int | None = None, eps: float = 1e-5) -> None:
+        super().__init__()
+        check_whole(channels=channels)
+        check_positive(eps=eps)
+        if groups is None:
+            most = max(min(64, channels // 4), 1)
+            groups = next(number for number in range(most, 0, -1) if channels % number == 0)
+        check_divisible(channels=channels, groups=groups)
+        self.groups, self.eps = groups, eps
+        self.weight = nn.Parameter(torch.zeros(channels))
+        self.bias = nn.Parameter(torch.ones(channels))
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
+        context = x.mean((2, 3)).unflatten(1, (self.groups, -1))
+        normalised = F.layer_norm(context, context.shape[2:], eps=self.eps).flatten(1)
+        return torch.addcmul(self.bias, self.weight, normalised).sigmoid().to(x.dtype)[:, :, None, None]

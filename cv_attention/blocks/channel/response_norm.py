@@ -1,0 +1,41 @@
+"""Global response normalisation, GRN (ConvNeXt V2; Woo et al., CVPR 2023), https://arxiv.org/abs/2301.00808."""
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import AttentionMap, check_positive, check_whole
+from cv_attention.blocks.channel.channel_norm import l2_norm
+
+
+class GlobalResponseNorm(nn.Module):
+    """Lets channels compete by their norms: ``x + gamma * (x * n) + beta``, ``n = |x_c| / mean_c |x_c|``.
+
+    The norm is over positions (equations 1 to 3 and algorithm 1). Both parameters start at zero, where the
+    block is the identity.
+
+    Map: `channel`, (B, C, 1, 1): the relative norm n, positive, with mean 1 over the channels.
+
+    Args:
+        channels: Channels C of the input.
+        eps: Added to the mean norm.
+
+    Raises:
+        ValueError: if `channels` is no positive whole number or `eps` not positive.
+    """
+
+    def __init__(self, channels: int, *, eps: float = 1e-6) -> None:
+        super().__init__()
+        check_whole(channels=channels)
+        check_positive(eps=eps)
+        self.eps = eps
+        self.gamma = nn.Parameter(torch.zeros(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+        self.map = AttentionMap("channel")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises `x` (B, C, H, W); keeps shape and memory format."""
+        norm = l2_norm(x)
+        response = self.map((norm / (norm.mean(1, keepdim=True) + self.eps))[:, :, None, None])
+        gain = 1 + self.gamma[:, None, None] * response
+        # One pass over x: the residual is part of the gain.
+        return torch.addcmul(self.beta[:, None, None].to(x.dtype), x, gain.to(x.dtype))

@@ -1,0 +1,55 @@
+"""Global second-order pooling, GSoP-Net (Gao et al., CVPR 2019), https://arxiv.org/abs/1811.12006."""
+
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import Gate, check_whole
+from cv_attention.blocks.channel.batch_statistics import check_several_values
+
+
+class GlobalSecondOrderPooling(Gate):
+    """Reweights channels from how they vary together: ``x * sigmoid(W rows(norm(cov(f))))``.
+
+    ``f = relu(norm(reduce(relu(x))))`` has d channels and M positions, ``cov(f) = F F^T / M - m m^T`` is
+    their covariance over positions, (d, d). `rows` maps every row of it, that is one channel's covariances
+    with all, to four numbers by weights of its own; W maps all 4 d numbers to the C gates.
+
+    As in the official code, x passes a relu first, which the paper's figure 2 does not show, and nothing lies
+    between `rows` and W. The spatial half of the official code is not part of this block.
+
+    Map: `channel`, (B, C, 1, 1), values in (0, 1); about 0.5 at the start.
+
+    Args:
+        channels: Channels C of the input.
+        dim: Channels d whose covariance is taken; never more than C.
+        stride: Stride of `reduce`; the official ResNet-50 takes 2 in its first stage, else 1.
+        rectify: Whether x passes a relu first.
+
+    Raises:
+        ValueError: if `channels`, `dim` or `stride` is no positive whole number; in training, if a batch of one
+            image has one position.
+    """
+
+    kind = "channel"
+
+    def __init__(self, channels: int, *, dim: int = 128, stride: int = 1, rectify: bool = True) -> None:
+        super().__init__()
+        check_whole(channels=channels, dim=dim, stride=stride)
+        dim = min(dim, channels)
+        self.rectify = rectify
+        self.reduce = nn.Conv2d(channels, dim, 1, stride=stride)
+        self.norm = nn.BatchNorm2d(dim)
+        self.row_norm = nn.BatchNorm1d(dim)
+        self.rows = nn.Conv1d(dim, 4 * dim, dim, groups=dim)
+        self.expand = nn.Linear(4 * dim, channels)
+        for layer in (self.reduce, self.rows, self.expand):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out")
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
+        features = self.reduce(x.relu() if self.rectify else x)
+        check_several_values(self.norm, features)
+        features = self.norm(features).relu().flatten(2)
+        centred = features - features.mean(2, keepdim=True)
+        covariance = centred @ centred.transpose(1, 2) / features.shape[2]
+        rows = self.rows(self.row_norm(covariance)).flatten(1)
+        return self.expand(rows).sigmoid()[:, :, None, None]

@@ -1,0 +1,48 @@
+"""Style-based recalibration module, SRM (Lee et al., ICCV 2019), https://arxiv.org/abs/1903.10829."""
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import Gate, check_whole
+from cv_attention.blocks.channel.batch_statistics import check_several_values
+from cv_attention.blocks.channel.channel_norm import l2_norm
+
+
+class StyleRecalibration(Gate):
+    """Reweights channels from their mean and deviation: ``x * sigmoid(norm(w_1 mean(x) + w_2 std(x)))``.
+
+    Every channel has its own two weights, which start at zero as in the official code; `norm` is a batch
+    norm. Training needs more than one image in a batch.
+
+    Map: `channel`, (B, C, 1, 1), values in (0, 1); 0.5 at the start.
+
+    Args:
+        channels: Channels C of the input.
+        unbiased: Whether the variance is divided by H W - 1 as in the official code, which gives no number at
+            H = W = 1; the paper's equation 2, and the default, divides by H W.
+
+    Raises:
+        ValueError: if `channels` is no positive whole number; in training, if the batch has one image.
+    """
+
+    kind = "channel"
+
+    def __init__(self, channels: int, *, unbiased: bool = False) -> None:
+        super().__init__()
+        check_whole(channels=channels)
+        self.unbiased = unbiased
+        self.weight = nn.Parameter(torch.zeros(channels, 2))
+        self.norm = nn.BatchNorm1d(channels)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
+        mean = x.mean((2, 3))
+        positions = x.shape[2] * x.shape[3]
+        if self.unbiased and positions == 1:
+            raise ValueError("unbiased=True needs more than one position, got a feature map of 1 x 1")
+        # Not torch.std, which takes several times as long on a CPU.
+        deviation = l2_norm(x - mean[:, :, None, None]) * (positions - self.unbiased) ** -0.5
+        deviation = deviation.to(x.dtype)
+        style = torch.addcmul(self.weight[:, 0] * mean, self.weight[:, 1], deviation)
+        check_several_values(self.norm, style)
+        return self.norm(style).sigmoid().to(x.dtype)[:, :, None, None]
