@@ -1,6 +1,5 @@
 """Builds a backbone by name: our own small ResNets, timm's and torchvision's models."""
 
-import difflib
 import inspect
 import re
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from cv_attention.backbones import cifar_resnet
+from cv_attention.suggest import suggest
 
 
 def build(name: str, *, num_classes: int = 1000, pretrained: bool = False, **options: Any) -> nn.Module:
@@ -143,14 +143,9 @@ def _unknown(library: str, bare: str, name: str) -> str:
         names += timm.list_models()
     if library != "timm":
         names += _torchvision_names()
-    near = dict.fromkeys(difflib.get_close_matches(bare, names, n=5, cutoff=0.5))
     prefix = f"{library}/" if library else ""
-    hint = f"did you mean {', '.join(prefix + n for n in near)}?" if near else "see timm.list_models()"
-    return f"unknown backbone {name!r}; {hint}"
+    return f"unknown backbone {name!r}{suggest(name, [prefix + n for n in dict.fromkeys(names)], cutoff=0.5)}"
 
 
 def _unknown_option(name: str, option: str, accepted: set[str]) -> str:
-    near = difflib.get_close_matches(option, accepted, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    hint = hint or (f"; it has {', '.join(sorted(accepted))}" if accepted else "")
-    return f"backbone {name!r} has no option {option!r}{hint}"
+    return f"backbone {name!r} has no option {option!r}{suggest(option, sorted(accepted))}"

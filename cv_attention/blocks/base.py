@@ -1,10 +1,11 @@
 """What all blocks share: the named place of a map, the gate that multiplies by it, argument checks."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Literal, get_args
 
 from torch import Tensor, nn
+
+from cv_attention.suggest import suggest
 
 MapKind = Literal["channel", "spatial", "joint", "pairwise", "alignment"]
 
@@ -115,6 +116,5 @@ def check_divisible(**values: int) -> None:
 def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
     """Raises ValueError, with the nearest right one, unless `value` is one of `choices`."""
     if value not in choices:
-        near = get_close_matches(str(value), [str(choice) for choice in choices], n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = suggest(value, choices, shown=0)
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {name}={value!r}{hint}")

@@ -7,10 +7,11 @@ entry's name in `tests/references/<family>.py`. The catalogue's tests then cover
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
+
+from cv_attention.suggest import suggest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -196,6 +197,6 @@ def find(name: str) -> Entry:
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
-    near = get_close_matches(name.lower().replace("-", "_"), CATALOGUE, n=3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else "."
-    raise ValueError(f"no block is called {name!r}{hint} Blocks: {', '.join(sorted(CATALOGUE))}")
+    raise ValueError(
+        f"no block is called {name!r}{suggest(name, CATALOGUE, shown=0)} Blocks: {', '.join(sorted(CATALOGUE))}"
+    )

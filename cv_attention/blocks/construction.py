@@ -3,7 +3,6 @@
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from cv_attention.blocks.catalogue import find
+from cv_attention.suggest import suggest
 
 # What `resolve` takes: what config.BlockSpec says, or any class or function of the channels.
 Spec = str | Mapping[str, Any] | Callable[[int], nn.Module]
@@ -103,14 +103,11 @@ def _check_options(block: Callable[..., nn.Module], options: Mapping[str, Any], 
         for option in options:
             if option not in known:
                 listing = ", ".join(known) or "none"
-                raise ValueError(f"{place} has no option {option!r}{_hint(str(option), known)} Options: {listing}")
+                raise ValueError(
+                    f"{place} has no option {option!r}{suggest(option, known, shown=0)} Options: {listing}"
+                )
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     needed = [p.name for p in rest if p.default is p.empty and p.kind not in variadic]
     missing = [name for name in needed if name not in options]
     if missing:
         raise ValueError(f"{place} needs the option {missing[0]!r}, which has no default")
-
-
-def _hint(name: str, choices: list[str]) -> str:
-    near = get_close_matches(name, choices, n=1)
-    return f"; did you mean {near[0]!r}?" if near else "."

@@ -7,9 +7,10 @@ from typing import Any, Literal
 from jsonargparse import ArgumentParser
 
 from cv_attention.blocks import CATALOGUE, Entry
-from cv_attention.cli.errors import UserError, nearest, one_line
+from cv_attention.cli.errors import UserError, one_line
 from cv_attention.cli.parsing import parse
 from cv_attention.cli.table import table
+from cv_attention.suggest import suggest
 
 Column = Literal["name", "family", "year", "parameters", "flops"]
 HEADER = ("name", "family", "year", "map", "parameters", "flops", "title")
@@ -51,7 +52,7 @@ def _row(entry: Entry, shape: tuple[int, int, int]) -> dict[str, Any]:
 
 def _in_full(name: str, shape: tuple[int, int, int]) -> str:
     if name not in CATALOGUE:
-        raise UserError(f"there is no block {name}{nearest(name, CATALOGUE)}")
+        raise UserError(f"there is no block {name}{suggest(name, CATALOGUE)}")
     entry = CATALOGUE[name]
     row = _row(entry, shape)
     facts = f"family {entry.family} · {entry.year} · map: {row['map']} · {entry.paper}"

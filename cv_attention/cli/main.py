@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from cv_attention import __version__
-from cv_attention.cli.errors import UserError, nearest
+from cv_attention.cli.errors import UserError
+from cv_attention.suggest import suggest
 
 # Each command is a module of this package with run(arguments); only the one that is asked for is imported.
 COMMANDS = {
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         if command not in COMMANDS:
-            raise UserError(f"there is no command {command}{nearest(command, COMMANDS)}")
+            raise UserError(f"there is no command {command}{suggest(command, COMMANDS)}")
         run: Callable[[Sequence[str]], None] = import_module(f"cv_attention.cli.{command}").run
         run(arguments[1:])
     except UserError as error:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from cv_attention.cli.errors import UserError, nearest, one_line
+from cv_attention.cli.errors import UserError, one_line
 from cv_attention.config import Experiment
+from cv_attention.suggest import suggest
 
 
 def experiment_parser(prog: str) -> ArgumentParser:
@@ -76,7 +77,7 @@ def _explain(message: str, parser: ArgumentParser) -> str:
         if match := re.search(pattern, message):
             known = {string.removeprefix("--") for action in parser._actions for string in action.option_strings}
             wrong = ".".join(match.groups())
-            return f"there is no option {wrong}{nearest(wrong, known)}"
+            return f"there is no option {wrong}{suggest(wrong, known)}"
     for pattern, words in _REWORDED:
         message = re.sub(pattern, words, message)
     return message

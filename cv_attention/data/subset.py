@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from cv_attention.config import Subset
-from cv_attention.data.names import suggest
+from cv_attention.suggest import suggest
 
 
 def check(subset: Subset) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cv_attention.config import Transform
-from cv_attention.data.names import suggest
+from cv_attention.suggest import suggest
 
 _REFUSED = {
     "Normalize": "the device normalises, with the data set's statistics; images stay uint8 until then",

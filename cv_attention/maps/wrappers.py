@@ -4,11 +4,12 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 import torch
 from torch import nn
+
+from cv_attention.suggest import suggest
 
 # What torch.compile, FSDP and activation checkpointing put into the names of modules.
 _WRAPPER_PARTS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
@@ -49,8 +50,7 @@ def select(names: Sequence[str], globs: Sequence[str], what: str) -> list[str]:
     """
     for glob in globs:
         if not any(fnmatchcase(name, glob) for name in names):
-            near = get_close_matches(glob, names, n=3, cutoff=0.3) or list(names)[:3]
-            raise ValueError(f"no {what} matches {glob!r}; near: {', '.join(near) or 'none at all'}")
+            raise ValueError(f"no {what} matches {glob!r}{suggest(glob, names, shown=3, cutoff=0.3)}")
     return [name for name in names if any(fnmatchcase(name, glob) for glob in globs)]
 
 

@@ -10,6 +10,7 @@ from lightning.fabric.utilities.rank_zero import _get_rank
 
 from cv_attention import data, report
 from cv_attention.config import Experiment
+from cv_attention.training import optimization
 from cv_attention.training import run as runs
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.evaluation import facts_of, point
@@ -45,6 +46,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     datamodule.prepare_data()
     datamodule.setup()
     classifier = Classifier(experiment, facts_of(datamodule))
+    optimization.check(experiment.optimizer, classifier.network)
     rank = _get_rank() or 0
     run = resume or runs.create(experiment, rank)
     if resume and rank == 0:

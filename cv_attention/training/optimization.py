@@ -8,6 +8,24 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from cv_attention.config import Optimizer
+from cv_attention.suggest import suggest
+
+# timm has no list of them.
+_TIMM_SCHEDULES = ("constant", "cosine", "multistep", "poly", "rsqrt", "step", "tanh", "wsd")
+
+
+def torch_names(module: Any) -> list[str]:
+    """Names of the classes that a torch module offers."""
+    return [name for name, value in vars(module).items() if isinstance(value, type) and not name.startswith("_")]
+
+
+def check(config: Optimizer, network: nn.Module) -> None:
+    """Creates optimizer and schedule once, so that mistakes show before anything is trained.
+
+    Raises:
+        ValueError: if a name or an option is unknown.
+    """
+    create_schedule(config, create_optimizer(config, network), epochs=100, steps_per_epoch=10)
 
 
 def create_optimizer(config: Optimizer, network: nn.Module) -> torch.optim.Optimizer:
@@ -20,8 +38,11 @@ def create_optimizer(config: Optimizer, network: nn.Module) -> torch.optim.Optim
     Raises:
         ValueError: if the name or one of its options is unknown.
     """
-    from timm.optim import create_optimizer_v2, param_groups_weight_decay
+    from timm.optim import create_optimizer_v2, list_optimizers, param_groups_weight_decay
 
+    known = [*torch_names(torch.optim), *list_optimizers()]
+    if config.name not in known:
+        raise ValueError(f"optimizer.name: there is no optimizer {config.name}{suggest(config.name, known)}")
     try:
         if (torch_class := getattr(torch.optim, config.name, None)) is not None:
             groups = param_groups_weight_decay(network, config.weight_decay)
@@ -46,6 +67,9 @@ def create_schedule(config: Optimizer, optimizer: torch.optim.Optimizer, epochs:
         return None
     from timm.scheduler import create_scheduler_v2
 
+    known = [*torch_names(lr_scheduler), *_TIMM_SCHEDULES]
+    if config.schedule not in known:
+        raise ValueError(f"optimizer.schedule: there is no schedule {config.schedule}{suggest(config.schedule, known)}")
     try:
         if (torch_class := getattr(lr_scheduler, config.schedule, None)) is not None:
             total = epochs * steps_per_epoch

@@ -1,6 +1,5 @@
 """Lightning's Trainer from the configuration."""
 
-import difflib
 import inspect
 import logging
 import os
@@ -13,6 +12,7 @@ from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelChec
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
 from cv_attention.config import Experiment, Log
+from cv_attention.suggest import suggest
 
 
 def create_trainer(
@@ -78,9 +78,7 @@ def _loggers(log: Log, run: Path, part: str) -> list[Logger]:
 
 
 def _check_extra(extra: dict[str, Any]) -> None:
-    known = set(inspect.signature(lightning.Trainer.__init__).parameters) - {"self"}
+    known = sorted(set(inspect.signature(lightning.Trainer.__init__).parameters) - {"self"})
     for name in extra:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3)
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            raise ValueError(f"trainer.extra: lightning.Trainer has no argument {name}{hint}")
+            raise ValueError(f"trainer.extra: lightning.Trainer has no argument {name}{suggest(name, known)}")

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from cv_attention.cli import main
-from cv_attention.cli.errors import nearest
+from cv_attention.suggest import suggest
 
 TINY = ["--data.digits.train=20", "--data.digits.val=10", "--data.digits.test=10", "--log.wandb=disabled"]
 
@@ -87,7 +87,15 @@ def test_help_and_mistakes_answer_without_torch(arguments):
     assert time.perf_counter() - start < 10  # 0.4 s on a quiet machine; torch alone takes 3
 
 
-def test_nearest_lists_a_short_catalogue_when_nothing_is_close():
-    assert nearest("zzz", ["se", "cbam"]) == "; there are cbam, se"
-    assert nearest("cbm", ["se", "cbam"]) == "; did you mean cbam?"
-    assert nearest("zzz", [str(number) for number in range(99)]) == ""
+@pytest.mark.parametrize(
+    ("wrong", "known", "hint"),
+    [
+        ("cbm", ["se", "cbam"], "; did you mean 'cbam'?"),
+        ("Global-Context", ["global_context"], "; did you mean 'global_context'?"),
+        ("zzz", ["se", "cbam"], "; there are se, cbam"),
+        ("zzz", range(9), "; there are 0, 1, 2, 3, 4, 5, 6, 7, ..."),
+        ("zzz", [], "; there are none"),
+    ],
+)
+def test_a_hint_names_what_is_near_or_what_there_is(wrong, known, hint):
+    assert suggest(wrong, known) == hint
