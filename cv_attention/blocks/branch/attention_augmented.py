@@ -1,0 +1,100 @@
+"""Attention-augmented convolution (Bello et al., ICCV 2019), https://arxiv.org/abs/1904.09925."""
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import AttentionMap, check_odd, check_positive, check_whole
+from cv_attention.blocks.tokens.attend import attend
+
+
+class AttentionAugmentedConv(nn.Module):
+    """Puts self-attention beside a convolution: ``concat[conv(x), W_o concat_h(O_h)]``.
+
+    ``O_h = softmax((Q K' + S_H + S_W) / sqrt(d)) V``; S_H and S_W are ``q_i . r(j - i)`` with vectors r learned for
+    every distance in rows and in columns, shared by the heads.
+
+    Map: `pairwise`, (B, heads, H*W, H, W); the last two axes sum to 1.
+
+    It replaces a convolution and has no residual around it. The paper has one vector for each distance in
+    images of one size; here distances of `extent` or more share the last one, so that any H and W do.
+
+    Args:
+        channels: Channels C of the input.
+        kernel_size: Side of the square convolution, odd.
+        kappa: Share of C that the keys have, over all heads.
+        upsilon: Share of C that comes from attention, at most 1; the rest is convolved.
+        heads: Number of heads; None takes 8, or as many as there are attention channels.
+        minimum: Channels that a head's keys have at least.
+        relative: Whether distances count, or only contents.
+        extent: Distances below this have a vector of their own.
+
+    Raises:
+        ValueError: if `heads` is above `channels`, or an argument is not in its range.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        kernel_size: int = 3,
+        kappa: float = 0.2,
+        upsilon: float = 0.1,
+        heads: int | None = None,
+        minimum: int = 20,
+        relative: bool = True,
+        extent: int = 32,
+    ) -> None:
+        super().__init__()
+        check_whole(channels=channels, minimum=minimum, extent=extent)
+        check_odd(kernel_size=kernel_size)
+        check_positive(kappa=kappa, upsilon=upsilon)
+        if upsilon > 1:
+            raise ValueError(f"upsilon must be at most 1, got upsilon={upsilon!r}")
+        heads = min(8, max(round(upsilon * channels), 1)) if heads is None else heads
+        check_whole(heads=heads)
+        if heads > channels:
+            raise ValueError(f"heads must be at most channels, got heads={heads}, channels={channels}")
+        value, depth = max(round(upsilon * channels) // heads, 1), max(round(kappa * channels) // heads, minimum)
+        self.heads, self.extent, self.widths = heads, extent, [heads * depth, heads * depth, heads * value]
+        rest = channels - heads * value
+        self.conv = nn.Conv2d(channels, rest, kernel_size, padding=kernel_size // 2) if rest else None
+        self.qkv = nn.Linear(channels, sum(self.widths))
+        self.project = nn.Linear(heads * value, heads * value)
+        if relative:
+            self.rows = nn.Parameter(torch.randn(2 * extent - 1, depth) * depth**-0.5)
+            self.columns = nn.Parameter(torch.randn(2 * extent - 1, depth) * depth**-0.5)
+        else:
+            self.rows = self.columns = None
+        self.map = AttentionMap("pairwise")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolves and mixes `x` (B, C, H, W); keeps shape and memory format."""
+        size = (x.shape[2], x.shape[3])
+        parts = self.qkv(x.flatten(2).transpose(1, 2)).split(self.widths, 2)
+        # (B, N, heads * d) -> (B, heads, N, d)
+        query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in parts)
+        query = query * query.shape[-1] ** -0.5
+        mixed = attend(query, key, value, self.map, size, bias=self._distances(query, size), scale=1.0)
+        mixed = self.project(mixed.transpose(1, 2).flatten(2)).transpose(1, 2).unflatten(2, size)
+        if self.conv is None:
+            return mixed
+        local = self.conv(x)
+        y = torch.cat([local, mixed], 1)
+        # Where they are laid out differently, the convolution decides.
+        last = local.is_contiguous(memory_format=torch.channels_last)
+        return y.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+
+    def _distances(self, query: Tensor, size: tuple[int, int]) -> Tensor | None:
+        """Returns S_H + S_W, (B, heads, H*W, H*W), of scaled queries (B, heads, H*W, d)."""
+        if self.rows is None or self.columns is None:
+            return None
+        grid = query.unflatten(2, size)
+        rows = torch.einsum("bnyxd,yvd->bnyxv", grid, self._between(self.rows, size[0]))
+        columns = torch.einsum("bnyxd,xud->bnyxu", grid, self._between(self.columns, size[1]))
+        return (rows[..., :, None] + columns[..., None, :]).flatten(4, 5).flatten(2, 3)
+
+    def _between(self, table: Tensor, length: int) -> Tensor:
+        """Returns the vectors from every place to every other, (length, length, d)."""
+        place = torch.arange(length, device=table.device)
+        distance = (place[None, :] - place[:, None]).clamp(1 - self.extent, self.extent - 1)
+        return table[distance + self.extent - 1]
