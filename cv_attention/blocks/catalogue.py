@@ -168,9 +168,48 @@ _MIXED = (
           examples=({"codewords": 5, "project": False, "aggregate": "sum"}, {"codewords": 3, "residual": True})),
 )
 
-_BRANCH = ()
+_BRANCH = (
+    Entry("sk", "branch.selective_kernel.SelectiveKernel", "Selective kernel convolution",
+          "https://arxiv.org/abs/1903.06586", 2019, maps=("channel", "channel"),
+          flags=("batch_statistics", "needs_batch"),
+          examples=({"kernel_size": (3, 7), "dilated": False, "groups": 2, "reduction": 2, "minimum": 3},)),
+    Entry("split_attention", "branch.split_attention.SplitAttention", "Split attention of ResNeSt",
+          "https://arxiv.org/abs/2004.08955", 2020, maps=("channel", "channel"), multiple_of=2,
+          flags=("batch_statistics", "needs_batch"),
+          examples=({"kernel_size": 1, "groups": 2, "minimum": 3},)),
+    Entry("attention_augmented", "branch.attention_augmented.AttentionAugmentedConv",
+          "Attention-augmented convolution", "https://arxiv.org/abs/1904.09925", 2019, maps=("pairwise",),
+          examples=({"heads": 2, "upsilon": 0.5, "kappa": 0.9, "minimum": 1, "extent": 3},
+                    {"relative": False, "upsilon": 1.0})),
+)
 
-_CONTEXT = ()
+_CONTEXT = (
+    Entry("non_local", "context.non_local.NonLocal", "Non-local block",
+          "https://arxiv.org/abs/1711.07971", 2017, maps=("pairwise",), flags=("batch_statistics",),
+          examples=({"use_scale": False}, {"mode": "gaussian"}, {"mode": "dot_product"},
+                    {"mode": "concatenation"}, {"sub_sample": True})),
+    Entry("disentangled_non_local", "context.disentangled_non_local.DisentangledNonLocal",
+          "Disentangled non-local block", "https://arxiv.org/abs/2006.06668", 2020,
+          maps=("pairwise", "pairwise"), flags=("batch_statistics",),
+          examples=({"use_scale": False, "temperature": 2.0},)),
+    Entry("double_attention", "context.double_attention.DoubleAttention", "Double attention of A²-Nets",
+          "https://arxiv.org/abs/1810.11579", 2018, maps=("pairwise", "alignment"), examples=({"m": 3, "n": 5},)),
+    Entry("danet_position", "context.danet_position.DANetPosition", "Position attention of DANet",
+          "https://arxiv.org/abs/1809.02983", 2018, maps=("pairwise",), examples=({"reduction": 2},)),
+    Entry("danet_channel", "context.danet_channel.DANetChannel", "Channel attention of DANet",
+          "https://arxiv.org/abs/1809.02983", 2018, maps=("alignment",), examples=({"energy": "plain"},)),
+    Entry("criss_cross", "context.criss_cross.CrissCrossAttention", "Criss-cross attention",
+          "https://arxiv.org/abs/1811.11721", 2018, maps=("pairwise", "pairwise"),
+          examples=({"reduction": 2},)),
+    Entry("external_attention", "context.external_attention.ExternalAttention", "External attention",
+          "https://arxiv.org/abs/2105.02358", 2021, maps=("alignment",), flags=("batch_statistics",),
+          examples=({"slots": 3, "relu": False},)),
+    Entry("bat", "context.bilinear_transform.BilinearAttentionTransform", "Bilinear attentional transform",
+          "https://openaccess.thecvf.com/content_CVPR_2020/html/"
+          "Chi_Non-Local_Neural_Networks_With_Grouped_Bilinear_Attentional_Transforms_CVPR_2020_paper.html",
+          2020, maps=("pairwise",), flags=("batch_statistics",),
+          examples=({"block_size": 2, "groups": 3, "reduction": 2},)),
+)
 
 _TOKENS = (
     Entry("mhsa", "tokens.multi_head.MultiHeadSelfAttention", "Multi-head self-attention over positions",

@@ -1,0 +1,60 @@
+"""Criss-cross attention of CCNet (Huang et al., ICCV 2019), https://arxiv.org/abs/1811.11721."""
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import AttentionMap, bottleneck, check_whole
+
+
+class CrissCrossAttention(nn.Module):
+    """Adds what a position's row and column say: ``x_i + gamma sum_j softmax_j(Q x_i . K x_j) V x_j``.
+
+    j runs over the H + W - 1 positions of i's row and column (equations 1 and 2). The same weights are applied
+    `recurrence` times: after the second time, every position has heard of every other. The logits are not
+    scaled. A fresh block is an identity: gamma, not in the paper but in the official code, starts at zero.
+
+    Maps: `maps.0`, `maps.1`, ..., one per recurrence, `pairwise`, (B, 1, H*W, H, W), zero off the cross; the last
+    two axes sum to 1. In this shape they are written when observed only.
+
+    Args:
+        channels: Channels C of the input.
+        reduction: Q and K have max(C // reduction, 1) channels.
+        recurrence: Times R that the attention is applied.
+
+    Raises:
+        ValueError: if an argument is no positive whole number.
+    """
+
+    def __init__(self, channels: int, *, reduction: int = 8, recurrence: int = 2) -> None:
+        super().__init__()
+        inner = bottleneck(channels, reduction)
+        check_whole(recurrence=recurrence)
+        self.query = nn.Conv2d(channels, inner, 1)
+        self.key = nn.Conv2d(channels, inner, 1)
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.gamma = nn.Parameter(torch.zeros(()))
+        self.maps = nn.ModuleList(AttentionMap("pairwise") for _ in range(recurrence))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
+        for observer in self.maps:
+            x = x + self.gamma * self._mix(x, observer)
+        return x
+
+    def _mix(self, x: Tensor, observer: nn.Module) -> Tensor:
+        """Returns the sum over the cross, (B, C, H, W)."""
+        query, key, value = self.query(x), self.key(x), self.value(x)
+        height, width = x.shape[2:]
+        # Logits of position (h, w): against (g, w) in its column, and against (h, v) in its row.
+        column = torch.einsum("bchw,bcgw->bhwg", query, key)
+        row = torch.einsum("bchw,bchv->bhwv", query, key)
+        # The position itself counts once, in its row.
+        itself = torch.eye(height, dtype=torch.bool, device=x.device)[:, None]
+        weights = torch.cat([column.masked_fill(itself, -torch.inf), row], 3).softmax(3).to(value.dtype)
+        column, row = weights.split([height, width], 3)
+        if observer.observed:
+            rows, columns = (torch.eye(n, dtype=weights.dtype, device=x.device) for n in (height, width))
+            # (B, H, W, H, W): the column's weights where v = w, the row's where g = h
+            cross = column[..., :, None] * columns[:, None, :] + row[..., None, :] * rows[:, None, :, None]
+            observer(cross.flatten(1, 2)[:, None])
+        return torch.einsum("bhwg,bcgw->bchw", column, value) + torch.einsum("bhwv,bchv->bchw", row, value)

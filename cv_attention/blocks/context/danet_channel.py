@@ -1,0 +1,45 @@
+"""Channel attention of DANet (Fu et al., CVPR 2019), https://arxiv.org/abs/1809.02983."""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import AttentionMap, check_choice, check_whole
+
+Energy = Literal["inverted", "plain"]
+
+
+class DANetChannel(nn.Module):
+    """Adds other channels' maps: ``x_j + beta sum_i softmax_i(e_ji) x_i`` (equations 3 and 4).
+
+    With ``plain`` energy, ``e_ji = x_j . x_i``, as in the paper, a channel attends to those like it, itself first;
+    with ``inverted``, ``e_ji = max_k(x_j . x_k) - x_j . x_i``, as in the official code and here by default, to
+    those unlike it. A fresh block is an identity: beta starts at zero.
+
+    Map: `alignment`, (B, 1, C, C); the last axis sums to 1.
+
+    Args:
+        channels: Channels C of the input; beta does not depend on them.
+        energy: ``inverted`` or ``plain``.
+
+    Raises:
+        ValueError: if `channels` is no positive whole number or `energy` unknown.
+    """
+
+    def __init__(self, channels: int, *, energy: Energy = "inverted") -> None:
+        super().__init__()
+        check_whole(channels=channels)
+        check_choice("energy", energy, get_args(Energy))
+        self.energy = energy
+        self.beta = nn.Parameter(torch.zeros(()))
+        self.map = AttentionMap("alignment")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mixes the channels of `x` (B, C, H, W); keeps shape and memory format."""
+        maps = x.flatten(2)
+        energy = maps @ maps.transpose(1, 2)
+        # Softmax itself takes away any constant of a row, such as the maximum.
+        weights = self.map((-energy if self.energy == "inverted" else energy).softmax(2)[:, None])
+        mixed = weights[:, 0].to(maps.dtype) @ maps
+        return x + self.beta * mixed.unflatten(2, x.shape[2:])

@@ -1,0 +1,41 @@
+"""Position attention of DANet (Fu et al., CVPR 2019), https://arxiv.org/abs/1809.02983."""
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import AttentionMap, bottleneck
+from cv_attention.blocks.tokens.attend import attend
+
+
+class DANetPosition(nn.Module):
+    """Adds similar positions' features: ``x_i + alpha sum_j softmax_j(B x_i . C x_j) D x_j`` (equations 1, 2).
+
+    The logits are not scaled. A fresh block is an identity: alpha starts at zero.
+
+    Map: `pairwise`, (B, 1, H*W, H, W), the last two axes sum to 1; written when observed only.
+
+    Args:
+        channels: Channels C of the input.
+        reduction: B and C have max(channels // reduction, 1) channels; 8 in the official code, where the
+            paper's text has 1.
+
+    Raises:
+        ValueError: if an argument is no positive whole number.
+    """
+
+    def __init__(self, channels: int, *, reduction: int = 8) -> None:
+        super().__init__()
+        inner = bottleneck(channels, reduction)
+        self.query = nn.Linear(channels, inner)
+        self.key = nn.Linear(channels, inner)
+        self.value = nn.Linear(channels, channels)
+        self.alpha = nn.Parameter(torch.zeros(()))
+        self.map = AttentionMap("pairwise")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
+        size = (x.shape[2], x.shape[3])
+        tokens = x.flatten(2).transpose(1, 2)
+        query, key, value = (layer(tokens)[:, None] for layer in (self.query, self.key, self.value))
+        mixed = attend(query, key, value, self.map, size, scale=1.0)[:, 0]
+        return x + self.alpha * mixed.transpose(1, 2).unflatten(2, size)

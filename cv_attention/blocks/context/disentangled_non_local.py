@@ -1,0 +1,70 @@
+"""Disentangled non-local block (Yin et al., ECCV 2020), https://arxiv.org/abs/2006.06668."""
+
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import AttentionMap, bottleneck, check_positive
+from cv_attention.blocks.tokens.attend import attend
+
+
+class DisentangledNonLocal(nn.Module):
+    """Parts the non-local block's attention: ``x_i + W_z sum_j (p_ij + u_j) g(x_j)``.
+
+    The pairwise term is whitened, ``p_ij = softmax_j((q_i - mean q) . (k_j - mean k) / (sqrt(d) temperature))``, the
+    unary term the same for all queries, ``u_j = softmax_j(m . x_j)``.
+
+    Maps: `pairwise`, (B, 1, H*W, H, W), p, written when observed only; `unary`, of kind `pairwise` with a single
+    query, (B, 1, 1, H, W), u. The last two axes sum to 1.
+
+    A fresh block is an identity: the last norm's scale, or without it W_z, starts at zero. The official
+    code for segmentation has a temperature of 0.05. Queries and keys have no biases, which whitening would take away.
+
+    Args:
+        channels: Channels C of the input.
+        reduction: q, k and g have d = max(C // reduction, 1) channels.
+        use_scale: Whether the pairwise logits are divided by sqrt(d).
+        temperature: What they are divided by beside.
+        norm: Whether batch norm follows W_z.
+
+    Raises:
+        ValueError: if `channels` or `reduction` is no positive whole number, or `temperature` not positive.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 2,
+        use_scale: bool = True,
+        temperature: float = 1.0,
+        norm: bool = True,
+    ) -> None:
+        super().__init__()
+        inner = bottleneck(channels, reduction)
+        check_positive(temperature=temperature)
+        self.scale = (inner**-0.5 if use_scale else 1.0) / temperature
+        self.query = nn.Linear(channels, inner, bias=False)
+        self.key = nn.Linear(channels, inner, bias=False)
+        self.g = nn.Linear(channels, inner)
+        self.mask = nn.Linear(channels, 1, bias=False)
+        self.pairwise = AttentionMap("pairwise")
+        self.unary = AttentionMap("pairwise")
+        self.out = nn.Linear(inner, channels, bias=not norm)
+        self.norm = nn.BatchNorm2d(channels) if norm else None
+        for layer in (self.query, self.key, self.g, self.mask, self.out):
+            nn.init.normal_(layer.weight, std=0.01)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.out.weight if self.norm is None else self.norm.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
+        size = (x.shape[2], x.shape[3])
+        tokens = x.flatten(2).transpose(1, 2)
+        query, key, value = self.query(tokens), self.key(tokens), self.g(tokens)
+        # The keys stay as they are: their mean adds the same to all logits of a query.
+        query = query - query.mean(1, keepdim=True)
+        mixed = attend(query[:, None], key[:, None], value[:, None], self.pairwise, size, scale=self.scale)[:, 0]
+        unary = self.unary(self.mask(tokens).softmax(1).transpose(1, 2)[:, None].unflatten(3, size))
+        mixed = mixed + unary.flatten(3)[:, 0].to(value.dtype) @ value
+        y = self.out(mixed).transpose(1, 2).unflatten(2, size)
+        return x + (y if self.norm is None else self.norm(y))

@@ -1,0 +1,103 @@
+"""Non-local block (Wang et al., CVPR 2018), https://arxiv.org/abs/1711.07971."""
+
+from typing import Literal, get_args
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cv_attention.blocks.base import AttentionMap, bottleneck, check_choice
+from cv_attention.blocks.tokens.attend import attend
+
+Mode = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
+
+
+class NonLocal(nn.Module):
+    """Adds what all positions say to each: ``x_i + W_z sum_j f(x_i, x_j) g(x_j) / C(x)`` (equations 1 and 6).
+
+    - ``gaussian``: ``f / C = softmax_j(x_i . x_j)``
+    - ``embedded_gaussian``: ``softmax_j(theta(x_i) . phi(x_j))``
+    - ``dot_product``: ``theta(x_i) . phi(x_j) / N``, N positions j
+    - ``concatenation``: ``relu(w_f . [theta(x_i), phi(x_j)]) / N``
+
+    Map: `pairwise`, (B, 1, H*W, H, W), f / C; with `sub_sample`, the last two axes are the pooled ones. It is
+    only written when observed, except for ``concatenation``.
+
+    A fresh block is an identity: the last norm's scale, or without it W_z, starts at zero. The paper does not
+    scale the embedded Gaussian, the official code does.
+
+    Args:
+        channels: Channels C of the input.
+        mode: The pairwise function f.
+        reduction: theta, phi and g have max(C // reduction, 1) channels.
+        use_scale: Whether the embedded Gaussian divides by the square root of theta's channels.
+        sub_sample: Whether phi and g are max-pooled 2 x 2 (section 3.3).
+        norm: Whether batch norm follows W_z.
+
+    Raises:
+        ValueError: if `mode` is unknown or `channels` or `reduction` no positive whole number.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        mode: Mode = "embedded_gaussian",
+        reduction: int = 2,
+        use_scale: bool = True,
+        sub_sample: bool = False,
+        norm: bool = True,
+    ) -> None:
+        super().__init__()
+        inner = bottleneck(channels, reduction)
+        check_choice("mode", mode, get_args(Mode))
+        self.mode, self.sub_sample = mode, sub_sample
+        self.scale = None if use_scale and mode == "embedded_gaussian" else 1.0
+        self.theta = None if mode == "gaussian" else nn.Linear(channels, inner)
+        self.phi = None if mode == "gaussian" else nn.Linear(channels, inner)
+        self.g = nn.Linear(channels, inner)
+        self.concat = nn.Linear(2 * inner, 1, bias=False) if mode == "concatenation" else None
+        self.map = AttentionMap("pairwise")
+        self.out = nn.Linear(inner, channels, bias=not norm)
+        self.norm = nn.BatchNorm2d(channels) if norm else None
+        for layer in (self.theta, self.phi, self.g, self.out):
+            if layer is not None:
+                nn.init.normal_(layer.weight, std=0.01)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.out.weight if self.norm is None else self.norm.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
+        size = (x.shape[2], x.shape[3])
+        tokens = x.flatten(2).transpose(1, 2)
+        query = tokens if self.theta is None else self.theta(tokens)
+        key = tokens if self.phi is None else self.phi(tokens)
+        value = self.g(tokens)
+        if self.sub_sample:
+            key, value = _pool(key, size), _pool(value, size)
+            key_size = (max(size[0] // 2, 1), max(size[1] // 2, 1))
+        else:
+            key_size = size
+        mixed = self._mix(query, key, value, key_size)
+        y = self.out(mixed).transpose(1, 2).unflatten(2, size)
+        return x + (y if self.norm is None else self.norm(y))
+
+    def _mix(self, query: Tensor, key: Tensor, value: Tensor, size: tuple[int, int]) -> Tensor:
+        """Returns sum_j f_ij value_j / C, (B, queries, d); keys and values are (B, keys, d) on a grid `size`."""
+        if self.mode in ("gaussian", "embedded_gaussian"):
+            return attend(query[:, None], key[:, None], value[:, None], self.map, size, scale=self.scale)[:, 0]
+        count = key.shape[1]
+        if self.concat is not None:
+            first, second = self.concat.weight[0].chunk(2)
+            weights = F.relu((query @ first)[:, :, None] + (key @ second)[:, None, :]) / count
+        elif self.map.observed or count < value.shape[2]:
+            weights = (query / count) @ key.transpose(1, 2)
+        else:  # the same products in the other order, linear in the positions
+            return query @ (key.transpose(1, 2) @ (value / count))
+        return self.map(weights[:, None].unflatten(3, size)).flatten(3)[:, 0] @ value
+
+
+def _pool(tokens: Tensor, size: tuple[int, int]) -> Tensor:
+    """Takes maxima over 2 x 2 positions of `tokens` (B, H*W, d); an odd last row or column is left out."""
+    kernel = (min(2, size[0]), min(2, size[1]))
+    return F.max_pool2d(tokens.transpose(1, 2).unflatten(2, size), kernel).flatten(2).transpose(1, 2)
