@@ -49,7 +49,7 @@ class SelectiveKernel(nn.Module):
         check_whole(channels=channels, reduction=reduction, minimum=minimum)
         groups = gcd(channels, 32) if groups is None else groups
         check_divisible(channels=channels, groups=groups)
-        if isinstance(kernel_size, int) or len(kernel_size) < 2:
+        if not isinstance(kernel_size, Sequence) or len(kernel_size) < 2:
             raise ValueError(f"kernel_size must list two or more odd numbers, got kernel_size={kernel_size!r}")
         self.convs = nn.ModuleList()
         for size in kernel_size:

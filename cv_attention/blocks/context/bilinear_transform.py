@@ -61,44 +61,27 @@ class BilinearAttentionTransform(nn.Module):
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
         z = self.reduce(x)
         squeezed = self.squeeze(z)
-        p = self._matrix(self.p, squeezed.amax(3))
-        q = self._matrix(self.q, squeezed.amax(2)).transpose(2, 3)
+        p, q = self._matrix(self.p, squeezed.amax(3)), self._matrix(self.q, squeezed.amax(2), transposed=True)
         if self.map.observed:
-            self._observe(p, q, (x.shape[2], x.shape[3]))
-        # Mixing columns is mixing rows of the transposed map.
-        y = _mix(p, z.unflatten(1, (self.groups, -1)))
-        y = _mix(q, y.transpose(3, 4)).transpose(3, 4).flatten(1, 2)
-        return x + F.dropout2d(self.expand(y), self.drop_rate, self.training)
+            product = p[:, :, :, None, :, None] * q.transpose(2, 3)[:, :, None, :, None, :]
+            self.map(product.flatten(2, 3))
+        grouped = z.unflatten(1, (self.groups, -1))
+        y = p[:, :, None] @ (grouped.flatten(2, 3) @ q).unflatten(2, grouped.shape[2:4])
+        y = self.expand(y.flatten(1, 2))
+        return x + F.dropout2d(y, self.drop_rate, self.training)
 
-    def _matrix(self, layer: nn.Linear, maxima: Tensor) -> Tensor:
-        """Returns sigmoids (B, groups, b, b) from maxima (B, groups, length)."""
-        band = -(-maxima.shape[2] // self.block_size)
+    def _matrix(self, layer: nn.Linear, maxima: Tensor, *, transposed: bool = False) -> Tensor:
+        """Returns the matrix (B, groups, L, L) that mixes L lines, from their maxima (B, groups, L)."""
+        blocks, length = self.block_size, maxima.shape[2]
+        band = -(-length // blocks)
         # They are not negative: zeros after the end change no band's maximum.
-        padded = F.pad(maxima, (0, band * self.block_size - maxima.shape[2]))
-        bands = padded.unflatten(2, (self.block_size, band)).amax(3)
-        return layer(bands.flatten(1)).sigmoid().unflatten(1, (self.groups, self.block_size, self.block_size))
-
-    def _observe(self, p: Tensor, q: Tensor, size: tuple[int, int]) -> None:
-        # An identity, mixed, gives the matrix that mixes: (B, groups, 1, i, k).
-        rows, columns = (
-            _mix(m, torch.eye(n, dtype=p.dtype, device=p.device).expand(*p.shape[:2], 1, n, n))
-            for m, n in zip((p, q), size, strict=True)
-        )
-        product = rows[:, :, 0, :, None, :, None] * columns[:, :, 0, None, :, None, :]
-        self.map(product.flatten(2, 3))
+        bands = F.pad(maxima, (0, band * blocks - length)).unflatten(2, (blocks, band)).amax(3)
+        small = layer(bands.flatten(1)).sigmoid().unflatten(1, (self.groups, blocks, blocks))
+        line = torch.arange(length, device=maxima.device)
+        among = line % band == line[:, None] % band
+        full = small[:, :, line // band][:, :, :, line // band] * among.to(small.dtype)
+        return full / full.sum(2 if transposed else 3, keepdim=True)
 
 
 def _conv(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
-
-
-def _mix(weights: Tensor, z: Tensor) -> Tensor:
-    """Mixes bands of rows: weights (B, groups, b, b), not normalised, z (B, groups, C, H, W)."""
-    blocks, (height, width) = weights.shape[3], z.shape[3:]
-    band = -(-height // blocks)
-    padded = F.pad(z, (0, 0, 0, band * blocks - height))
-    mixed = weights[:, :, None] @ padded.reshape(*z.shape[:3], blocks, band * width)
-    # What the weights of the rows inside add up to, by place in the band: (b, b) @ (b, band)
-    inside = (torch.arange(band * blocks, device=z.device) < height).to(weights.dtype).reshape(blocks, band)
-    total = (weights @ inside)[:, :, None, :, :, None]
-    return (mixed.unflatten(4, (band, width)) / total).flatten(3, 4)[:, :, :, :height]

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, bottleneck
+from cv_attention.blocks.context.layout import to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 
 
@@ -35,7 +36,7 @@ class DANetPosition(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
         size = (x.shape[2], x.shape[3])
-        tokens = x.flatten(2).transpose(1, 2)
+        tokens = to_tokens(x)
         query, key, value = (layer(tokens)[:, None] for layer in (self.query, self.key, self.value))
         mixed = attend(query, key, value, self.map, size, scale=1.0)[:, 0]
-        return x + self.alpha * mixed.transpose(1, 2).unflatten(2, size)
+        return x + self.alpha * to_map(mixed, x)

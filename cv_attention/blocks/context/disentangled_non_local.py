@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, bottleneck, check_positive
+from cv_attention.blocks.context.layout import to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 
 
@@ -59,12 +60,12 @@ class DisentangledNonLocal(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
         size = (x.shape[2], x.shape[3])
-        tokens = x.flatten(2).transpose(1, 2)
+        tokens = to_tokens(x)
         query, key, value = self.query(tokens), self.key(tokens), self.g(tokens)
         # The keys stay as they are: their mean adds the same to all logits of a query.
         query = query - query.mean(1, keepdim=True)
         mixed = attend(query[:, None], key[:, None], value[:, None], self.pairwise, size, scale=self.scale)[:, 0]
         unary = self.unary(self.mask(tokens).softmax(1).transpose(1, 2)[:, None].unflatten(3, size))
         mixed = mixed + unary.flatten(3)[:, 0].to(value.dtype) @ value
-        y = self.out(mixed).transpose(1, 2).unflatten(2, size)
+        y = to_map(self.out(mixed), x)
         return x + (y if self.norm is None else self.norm(y))

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap, bottleneck, check_choice
+from cv_attention.blocks.context.layout import to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 
 Mode = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
@@ -69,7 +70,7 @@ class NonLocal(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
         size = (x.shape[2], x.shape[3])
-        tokens = x.flatten(2).transpose(1, 2)
+        tokens = to_tokens(x)
         query = tokens if self.theta is None else self.theta(tokens)
         key = tokens if self.phi is None else self.phi(tokens)
         value = self.g(tokens)
@@ -79,7 +80,7 @@ class NonLocal(nn.Module):
         else:
             key_size = size
         mixed = self._mix(query, key, value, key_size)
-        y = self.out(mixed).transpose(1, 2).unflatten(2, size)
+        y = to_map(self.out(mixed), x)
         return x + (y if self.norm is None else self.norm(y))
 
     def _mix(self, query: Tensor, key: Tensor, value: Tensor, size: tuple[int, int]) -> Tensor:
