@@ -62,7 +62,7 @@ def test_a_frozen_norm_takes_one_image(name):
 
 
 def test_attention_augmented_has_the_papers_widths():
-    # Section 4.2: kappa = 2 upsilon = 0.2 and 8 heads of at least 20 key channels.
+    # kappa = 2 upsilon = 0.2 and 8 heads of at least 20 key channels.
     block = blocks.AttentionAugmentedConv(512)
     assert (block.heads, block.widths, block.conv.out_channels) == (8, [160, 160, 48], 464)
     assert blocks.AttentionAugmentedConv(1).conv is None

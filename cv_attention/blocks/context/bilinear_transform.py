@@ -28,7 +28,7 @@ class BilinearAttentionTransform(nn.Module):
         block_size: Bands b.
         groups: Groups of channels.
         reduction: D has max(C // reduction, 1) channels, made divisible by `groups`.
-        drop_rate: Share of the added channels that are dropped in training, in [0, 1); the official code has 0.2.
+        drop_rate: Share of the added channels that are dropped in training, in [0, 1); timm has 0.2.
 
     Raises:
         ValueError: if an argument is not in its range.

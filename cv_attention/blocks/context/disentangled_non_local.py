@@ -16,8 +16,9 @@ class DisentangledNonLocal(nn.Module):
     Maps: `pairwise`, (B, 1, H*W, H, W), p, written when observed only; `unary`, of kind `pairwise` with a single
     query, (B, 1, 1, H, W), u. The last two axes sum to 1.
 
-    A fresh block is an identity: the last norm's scale, or without it W_z, starts at zero. The official
-    code for segmentation has a temperature of 0.05. Queries and keys have no biases, which whitening would take away.
+    A fresh block is an identity: the last norm's scale, or without it W_z, starts at zero. The official code has
+    a temperature, 1 by default; mmsegmentation's models use 0.05. Queries and keys have no biases, which
+    whitening would take away.
 
     Args:
         channels: Channels C of the input.
