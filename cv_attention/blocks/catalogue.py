@@ -236,6 +236,5 @@ def find(name: str) -> Entry:
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
-    raise ValueError(
-        f"no block is called {name!r}{suggest(name, CATALOGUE, shown=0)} Blocks: {', '.join(sorted(CATALOGUE))}"
-    )
+    hint = suggest(name, CATALOGUE, shown=0) or "."
+    raise ValueError(f"no block is called {name!r}{hint} Blocks: {', '.join(sorted(CATALOGUE))}")

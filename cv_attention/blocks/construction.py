@@ -86,7 +86,7 @@ def _from_class_path(path: object, options: dict[str, Any]) -> Callable[[int], n
     block = getattr(module, class_name, None)
     if not (inspect.isclass(block) and issubclass(block, nn.Module)) and not inspect.isfunction(block):
         names = [name for name, value in vars(module).items() if inspect.isclass(value)]
-        hint = _hint(class_name, names)
+        hint = suggest(class_name, names, shown=0)
         raise ValueError(f"block's class_path {path!r}: {module_name} has no block {class_name!r}{hint}")
     _check_options(block, options, f"block {path!r}")
     return partial(block, **options)
@@ -103,9 +103,8 @@ def _check_options(block: Callable[..., nn.Module], options: Mapping[str, Any], 
         for option in options:
             if option not in known:
                 listing = ", ".join(known) or "none"
-                raise ValueError(
-                    f"{place} has no option {option!r}{suggest(option, known, shown=0)} Options: {listing}"
-                )
+                hint = suggest(option, known, shown=0) or "."
+                raise ValueError(f"{place} has no option {option!r}{hint} Options: {listing}")
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     needed = [p.name for p in rest if p.default is p.empty and p.kind not in variadic]
     missing = [name for name in needed if name not in options]

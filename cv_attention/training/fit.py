@@ -53,7 +53,12 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
         runs.write_config(run, experiment)
     log = experiment.log
     callbacks = [ProbeMaps(run, log.maps_every, log.probes)] if log.maps_every and log.probes else []
-    trainer = create_trainer(experiment, run, runs.next_part(run), callbacks)
+    try:
+        trainer = create_trainer(experiment, run, runs.next_part(run), callbacks)
+    except Exception:
+        if not resume and rank == 0:
+            runs.discard(run)
+        raise
     return Prepared(run, trainer, classifier, datamodule, checkpoint)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,13 @@ def create(experiment: Experiment, rank: int) -> Path:
     write_config(run, experiment)
     os.environ[_SHARED_RUN] = str(run)
     return run
+
+
+def discard(run: Path) -> None:
+    """Removes a run directory in which nothing has happened, and the folder of runs if it is empty then."""
+    shutil.rmtree(run)
+    if not any(run.parent.iterdir()):
+        run.parent.rmdir()
 
 
 def write_config(run: Path, experiment: Experiment) -> None:

@@ -29,7 +29,7 @@ MISTAKES = {
     "block class": (["fit", *TINY, "--model.block", "{class_path: nowhere.Block}"], ["nowhere"]),
     "backbone": (["fit", *TINY, "--model.backbone", "resnt20"], ["resnt20", "resnet20"]),
     "site": (["fit", *TINY, "--model.block", "se", "--model.at", "layr1"], ["layr1", "layer1"]),
-    "optimizer": (["fit", *TINY, "--optimizer.name", "sdg"], ["sdg", "sgd"]),
+    "optimizer": (["fit", *TINY, "--optimizer.name", "sdg"], ["sdg", "SGD"]),
     "schedule": (["fit", *TINY, "--optimizer.schedule", "cosin"], ["cosin", "cosine"]),
     "trainer argument": (["fit", *TINY, "--trainer.extra", "{limit_trian_batches: 2}"], ["limit_train_batches"]),
     "transform": (["fit", *TINY, "--data.train_transforms", "[HorizontalFlop]"], ["HorizontalFlip"]),
