@@ -68,8 +68,8 @@ def test_resolve_finds_a_file_in_the_current_directory():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("cbamm", "no block is called 'cbamm'; did you mean cbam.* Blocks: .*eca"),
-        ({"name": "cbamm"}, "no block is called 'cbamm'; did you mean cbam"),
+        ("cbamm", "no block is called 'cbamm'; did you mean 'cbam'.* Blocks: .*eca"),
+        ({"name": "cbamm"}, "no block is called 'cbamm'; did you mean 'cbam'"),
         (
             {"name": "se", "reducton": 4},
             "block 'se' has no option 'reducton'; did you mean 'reduction'.* bias",
