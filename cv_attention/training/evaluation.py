@@ -60,12 +60,14 @@ def point(classifier: Classifier, datamodule: Any) -> dict[str, float]:
         ``{"pointing": share of hits, "pointing_chance": share of hits of a random point}``, or nothing for a data set
         without boxes.
     """
-    hits, chance = [], []
-    for batch in datamodule.test_dataloader():
-        if "box" not in batch:
-            return {}
-        images, boxes = batch["image"], batch["box"]
-        heat = grad_cam(classifier.network, classifier.normalise(images), targets=batch["label"])
+    split, hits, chance = datamodule.splits["test"], [], []
+    if split.images.boxes is None:
+        return {}
+    for start in range(0, len(split), 128):  # all of them, also where several processes share the data module's batches
+        batch = split.batch([(0, index) for index in range(start, min(start + 128, len(split)))])
+        kept = (batch["box"] > 0).any(1)  # a crop may have lost the object
+        images, boxes, labels = batch["image"][kept], batch["box"][kept], batch["label"][kept]
+        heat = grad_cam(classifier.network, classifier.normalise(images), targets=labels)
         hits.append(pointing_game(heat, boxes))
         area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         chance.append(area / (images.shape[-1] * images.shape[-2]))
