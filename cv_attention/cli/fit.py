@@ -21,7 +21,14 @@ def run(arguments: Sequence[str]) -> None:
     rank_zero = prepared.trainer.is_global_zero
     if rank_zero:
         print(prepared.classifier.plan or "no attention block inserted", flush=True)
-    training.fit(prepared)
+    from cv_attention.data import ImageError
+
+    try:
+        training.fit(prepared)
+    except ImageError as error:
+        # A loader's process wraps the message into its traceback; the last line is what was said.
+        reason = str(error).strip().splitlines()[-1].rpartition("ImageError: ")[2]
+        raise UserError(f"{reason}; mend or remove it, then: cv-attention fit --resume {prepared.run}") from error
     if rank_zero:
         _print_result(prepared.run)
 

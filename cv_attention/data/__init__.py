@@ -7,12 +7,12 @@ image = cv_attention.data.read_image("cat.jpg")  # uint8 (H, W, 3) RGB, whatever
 from typing import TYPE_CHECKING
 
 from cv_attention.config import Data
-from cv_attention.data.decode import read_image
+from cv_attention.data.decode import ImageError, read_image
 
 if TYPE_CHECKING:
     from cv_attention.data.datamodule import ImageData
 
-__all__ = ["create", "read_image"]
+__all__ = ["ImageError", "create", "read_image"]
 
 
 def create(config: Data, *, seed: int | None = None) -> "ImageData":

@@ -24,6 +24,10 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_GREY, _PNG_RGB = 0, 2
 
 
+class ImageError(ValueError):
+    """A file that cannot be used as an image; the message is one line that names it."""
+
+
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     """Decodes an image file of any kind; the content decides, not the extension.
 
@@ -32,7 +36,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if the file is no image, or is truncated or damaged; names the path.
+        ImageError: if the file is no image, or is truncated or damaged; names the path.
     """
     with open(path, "rb") as file:
         data = file.read()
@@ -45,7 +49,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         with Image.open(BytesIO(data)) as image:
             return np.array(_to_rgb(ImageOps.exif_transpose(image)))
     except Image.UnidentifiedImageError:
-        raise ValueError(f"'{os.fspath(path)}' is no image ({len(data)} bytes of unknown kind)") from None
+        raise ImageError(f"'{os.fspath(path)}' is no image ({len(data)} bytes of unknown kind)") from None
     except (
         OSError,
         SyntaxError,
@@ -54,7 +58,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         IndexError,
         TypeError,
     ) as error:  # all raised by Pillow
-        raise ValueError(f"'{os.fspath(path)}' cannot be decoded: {error}") from error
+        raise ImageError(f"'{os.fspath(path)}' cannot be decoded: {error}") from error
 
 
 def _decode_plain(data: bytes) -> np.ndarray | None:

@@ -180,3 +180,28 @@ def test_a_foreign_checkpoint_is_one_line(content, tiny_run, tmp_path, capsys):
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1
     assert "some.ckpt" in printed
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_photograph_found_in_training_is_one_line(workers, tmp_path, capsys):
+    random = np.random.default_rng(0)
+    for split in ("train", "val", "test"):
+        for name in ("cat", "dog"):
+            folder = tmp_path / "animals" / split / name
+            folder.mkdir(parents=True)
+            for number in range(12 if split == "train" else 2):  # of several sizes, so that they stay on the disk
+                pixels = random.integers(0, 255, (24 + number, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number:02d}.png")
+    broken = tmp_path / "animals/train/dog/11.png"
+    broken.write_bytes(broken.read_bytes()[:200])
+    options = [
+        "--data.name=folder", f"--data.root={tmp_path / 'animals'}", f"--data.workers={workers}", "--data.batch_size=4",
+        "--data.train_transforms=[{Resize: {height: 32, width: 32}}]", "--trainer.max_epochs=1",
+        "--data.eval_transforms=[{Resize: {height: 32, width: 32}}]", "--trainer.extra={enable_progress_bar: false}",
+        "--model.options={width: 4}", f"--log.root={tmp_path / 'runs'}", "--log.wandb=disabled", "--log.maps_every=0",
+    ]  # fmt: skip
+    assert main(["fit", *options]) == 2
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert "train/dog/11.png" in printed
+    assert "cannot be decoded" in printed
