@@ -3,17 +3,22 @@
 Over the positions of a CNN's feature map: Cordonnier et al., ICLR 2020, https://arxiv.org/abs/1911.03584.
 """
 
+from typing import Literal, get_args
+
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible
+from cv_attention.blocks.base import AttentionMap, check_choice, check_divisible
 from cv_attention.blocks.tokens.attend import attend
+from cv_attention.blocks.tokens.rotary import rotate_2d
+
+Position = Literal["rope", "none"]
 
 
 class MultiHeadSelfAttention(nn.Module):
     """Mixes positions by their content: ``concat_h(softmax(Q_h K_hᵀ / sqrt(d)) V_h) W_o``, d = C / heads.
 
-    It knows no positions (`ViTBlock` adds them) and has no residual around it. Memory grows with (H*W)² only
-    while the map is observed.
+    It knows no positions (`ViTBlock` adds them) unless `position` is ``rope``, and has no residual around it.
+    Memory grows with (H*W)² only while the map is observed.
 
     Map: `pairwise`, (B, heads, H*W, H, W); the last two axes sum to 1.
 
@@ -21,15 +26,20 @@ class MultiHeadSelfAttention(nn.Module):
         channels: Channels C of the input.
         heads: Number of heads h.
         qkv_bias: Whether the query, key and value projections have biases.
+        position: ``none``, or ``rope``: queries and keys are rotated by their row and column (`rotate_2d`); heads
+            with fewer than 4 channels stay as they are.
 
     Raises:
-        ValueError: if `channels` is not divisible by `heads`, or one is no positive whole number.
+        ValueError: if `channels` is not divisible by `heads`, one is no positive whole number, or `position` is
+            unknown.
     """
 
-    def __init__(self, channels: int, *, heads: int = 4, qkv_bias: bool = True) -> None:
+    def __init__(self, channels: int, *, heads: int = 4, qkv_bias: bool = True, position: Position = "none") -> None:
         super().__init__()
         check_divisible(channels=channels, heads=heads)
+        check_choice("position", position, get_args(Position))
         self.heads = heads
+        self.position = position
         self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
         self.project = nn.Linear(channels, channels)
         self.map = AttentionMap("pairwise")
@@ -39,6 +49,8 @@ class MultiHeadSelfAttention(nn.Module):
         tokens = x.flatten(2).transpose(1, 2)
         # (B, N, 3C) -> three of (B, heads, N, d)
         query, key, value = self.qkv(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        if self.position == "rope":
+            query, key = (rotate_2d(part, x.shape[2], x.shape[3]) for part in (query, key))
         mixed = attend(query, key, value, self.map, (x.shape[2], x.shape[3]))
         mixed = self.project(mixed.transpose(1, 2).flatten(2))
         return mixed.transpose(1, 2).unflatten(2, (x.shape[2], x.shape[3]))

@@ -8,7 +8,7 @@ from cv_attention.blocks.base import check_choice, check_divisible, check_positi
 from cv_attention.blocks.tokens.multi_head import MultiHeadSelfAttention
 from cv_attention.blocks.tokens.position import sincos_2d
 
-Position = Literal["sincos", "none"]
+Position = Literal["sincos", "rope", "none"]
 
 
 class ViTBlock(nn.Module):
@@ -26,7 +26,7 @@ class ViTBlock(nn.Module):
         heads: Number of heads.
         mlp_ratio: Width of the MLP's hidden layer divided by C.
         qkv_bias: Whether the query, key and value projections have biases.
-        position: ``sincos`` or ``none``.
+        position: ``sincos``; ``rope``, which rotates queries and keys instead (`MultiHeadSelfAttention`); or ``none``.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, `mlp_ratio` is not positive or `position` is
@@ -48,7 +48,8 @@ class ViTBlock(nn.Module):
         check_choice("position", position, get_args(Position))
         self.position = position
         self.norm1 = nn.LayerNorm(channels, eps=1e-6)
-        self.attention = MultiHeadSelfAttention(channels, heads=heads, qkv_bias=qkv_bias)
+        rotated = "rope" if position == "rope" else "none"
+        self.attention = MultiHeadSelfAttention(channels, heads=heads, qkv_bias=qkv_bias, position=rotated)
         self.norm2 = nn.LayerNorm(channels, eps=1e-6)
         hidden = max(int(channels * mlp_ratio), 1)
         self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))

@@ -1,0 +1,62 @@
+"""Self-attention with 2-D relative positions (BoTNet: Srinivas et al., CVPR 2021), https://arxiv.org/abs/2101.11605."""
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole
+from cv_attention.blocks.tokens.attend import attend
+from cv_attention.blocks.tokens.relative import RelativeLogits
+
+
+class BottleneckAttention(nn.Module):
+    """All-to-all attention by content and offset: ``softmax(q · (k + r_row + r_column) / sqrt(d)) v``.
+
+    r are learned vectors per relative row and relative column, shared by the heads. There is no output projection:
+    in the paper a bottleneck's 1 x 1 convolution follows.
+
+    The paper's vectors are for one feature size. Here `size` says how far they reach; offsets beyond are clipped
+    (Shaw et al. 2018), so any H and W do, and up to `size` it is the paper's.
+
+    Map: `pairwise`, (B, heads, H*W, H, W); the last two axes sum to 1.
+
+    Args:
+        channels: Channels C of the input.
+        heads: Number of heads; d = C / heads.
+        size: Rows and columns that the relative positions tell apart; 14 in the paper's classifiers.
+        scale_position: Whether the logits of r are divided by sqrt(d) too, as in the official code; timm's are not.
+        qkv_bias: Whether the query, key and value projections have biases; the official ones have none.
+
+    Raises:
+        ValueError: if `channels` is not divisible by `heads`, or `size` is no positive whole number.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        heads: int = 4,
+        size: int = 14,
+        scale_position: bool = True,
+        qkv_bias: bool = False,
+    ) -> None:
+        super().__init__()
+        check_divisible(channels=channels, heads=heads)
+        check_whole(size=size)
+        self.heads = heads
+        self.scale_position = scale_position
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
+        nn.init.trunc_normal_(self.qkv.weight, std=channels**-0.5)
+        self.position = RelativeLogits((size, size), channels // heads)
+        self.map = AttentionMap("pairwise")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
+        size = (x.shape[2], x.shape[3])
+        tokens = x.flatten(2).transpose(1, 2)
+        # (B, N, 3C) -> three of (B, heads, N, d)
+        query, key, value = self.qkv(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        grid = (torch.arange(size[0], device=x.device), torch.arange(size[1], device=x.device))
+        asking = query * query.shape[-1] ** -0.5 if self.scale_position else query
+        bias = self.position(asking, grid, grid).to(query.dtype)
+        mixed = attend(query, key, value, self.map, size, bias=bias)
+        return mixed.transpose(1, 2).flatten(2).transpose(1, 2).unflatten(2, size)

@@ -1,0 +1,73 @@
+"""Halo attention (HaloNet: Vaswani et al., CVPR 2021), https://arxiv.org/abs/2103.12731."""
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole
+from cv_attention.blocks.tokens.relative import RelativeLogits
+from cv_attention.blocks.tokens.tiles import along, attend_in_tiles, cut, hide, join, over_both
+
+
+class HaloAttention(nn.Module):
+    """Blocks of b x b queries share the keys of their block and h positions around it.
+
+    ``softmax(q · (k + r_row + r_column) / sqrt(d)) v`` over (b + 2h)² keys, with learned vectors r per relative row
+    and column. There is no output projection.
+
+    The paper does not say what happens off the map. Here such keys are hidden; timm's are zeros that take part.
+
+    Map: `pairwise`, (B, heads, H*W, H, W), zeros outside block and halo; the last two axes sum to 1.
+
+    Args:
+        channels: Channels C of the input.
+        heads: Number of heads; d = C / heads.
+        block_size: b.
+        halo_size: h.
+        scale_position: Whether the logits of r are divided by sqrt(d) too; timm's are not.
+        qkv_bias: Whether the query, key and value projections have biases.
+
+    Raises:
+        ValueError: if `channels` is not divisible by `heads`, or a size is no positive whole number.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        heads: int = 4,
+        block_size: int = 8,
+        halo_size: int = 3,
+        scale_position: bool = True,
+        qkv_bias: bool = False,
+    ) -> None:
+        super().__init__()
+        check_divisible(channels=channels, heads=heads)
+        check_whole(block_size=block_size, halo_size=halo_size)
+        self.heads = heads
+        self.block_size = block_size
+        self.halo_size = halo_size
+        self.scale_position = scale_position
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
+        nn.init.trunc_normal_(self.qkv.weight, std=channels**-0.5)
+        self.position = RelativeLogits((block_size + halo_size, block_size + halo_size), channels // heads)
+        self.map = AttentionMap("pairwise")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
+        size, channels = (x.shape[2], x.shape[3]), x.shape[1]
+        tile, halo = (self.block_size, self.block_size), (self.halo_size, self.halo_size)
+        qkv = self.qkv(x.permute(0, 2, 3, 1))
+        query = cut(qkv[..., :channels], self.heads, tile)
+        key, value = cut(qkv[..., channels:], 2 * self.heads, tile, halo).chunk(2, 1)
+
+        axes = [along(length, self.block_size, self.halo_size, device=x.device) for length in size]
+        queries, keys = zip(*axes, strict=True)
+        seen = [((key >= 0) & (key < length))[:, None] for key, length in zip(keys, size, strict=True)]
+        asking = query * query.shape[-1] ** -0.5 if self.scale_position else query
+        # Offsets are the same in every block.
+        inside = torch.arange(self.block_size, device=x.device)
+        around = torch.arange(-self.halo_size, self.block_size + self.halo_size, device=x.device)
+        bias = self.position(asking, (inside, inside), (around, around))
+        bias = bias + hide(over_both(seen[0], seen[1]), bias.dtype)
+        mixed = attend_in_tiles(query, key, value, self.map, size, queries=queries, keys=keys, bias=bias)
+        return join(mixed, tile, size).contiguous().permute(0, 3, 1, 2)

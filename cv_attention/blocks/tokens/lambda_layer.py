@@ -1,0 +1,60 @@
+"""Lambda layer (LambdaNetworks: Bello, ICLR 2021), https://arxiv.org/abs/2102.08602."""
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole
+
+
+class LambdaLayer(nn.Module):
+    """Turns the context into a linear function of every query: ``y_n = (λᶜ + λᵖ_n)ᵀ q_n``.
+
+    λᶜ = softmax(K)ᵀ V summarises the contents, with the softmax over positions; λᵖ_n = E_nᵀ V the positions around n,
+    a convolution of the values with one r x r kernel per key depth. All heads share both. Queries and values are
+    batch-normalised. This is the paper's lambda convolution with an intra-depth u of 1.
+
+    timm's kernels have a bias, which the paper's have not.
+
+    Map: `pairwise`, (B, 1, k, H, W): where each of the k key channels looks; the last two axes sum to 1.
+
+    Args:
+        channels: Channels C of the input.
+        heads: Number of heads h; the values have C / h channels.
+        key_depth: k.
+        kernel_size: r, odd; the paper uses 23, timm 9.
+
+    Raises:
+        ValueError: if `channels` is not divisible by `heads`, or `kernel_size` is even.
+    """
+
+    def __init__(self, channels: int, *, heads: int = 4, key_depth: int = 16, kernel_size: int = 23) -> None:
+        super().__init__()
+        check_divisible(channels=channels, heads=heads)
+        check_whole(key_depth=key_depth)
+        check_odd(kernel_size=kernel_size)
+        self.heads = heads
+        self.key_depth = key_depth
+        depth = channels // heads
+        self.qkv = nn.Conv2d(channels, heads * key_depth + key_depth + depth, 1, bias=False)
+        self.norm_query = nn.BatchNorm2d(heads * key_depth)
+        self.norm_value = nn.BatchNorm2d(depth)
+        self.position = nn.Conv2d(1, key_depth, kernel_size, padding=kernel_size // 2, bias=False)
+        nn.init.normal_(self.qkv.weight, std=channels**-0.5)
+        nn.init.normal_(self.position.weight, std=0.02)
+        self.map = AttentionMap("pairwise")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Applies to every position of `x` (B, C, H, W) its lambda; keeps shape and memory format."""
+        height, width = x.shape[2:]
+        depth = x.shape[1] // self.heads
+        query, key, value = self.qkv(x).split((self.heads * self.key_depth, self.key_depth, depth), 1)
+        query = self.norm_query(query).flatten(2).transpose(1, 2).unflatten(2, (self.heads, -1))
+        value = self.norm_value(value)
+        attention = self.map(key.flatten(2).softmax(-1)[:, None].unflatten(-1, (height, width)))
+        content = attention[:, 0].flatten(-2).to(value.dtype) @ value.flatten(2).transpose(1, 2)
+        # Every value channel is an image of its own: (B v, 1, H, W) -> (B, N, k, v)
+        local = self.position(value.flatten(0, 1)[:, None]).unflatten(0, (-1, depth)).flatten(3).permute(0, 3, 2, 1)
+        # (B, N h, k) (B, k, v) + (B, N, h, k) (B, N, k, v); the larger λᵖ is written once
+        output = (query.flatten(1, 2) @ content).unflatten(1, (-1, self.heads)) + query @ local
+        layout = torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+        return output.flatten(2).transpose(1, 2).unflatten(2, (height, width)).contiguous(memory_format=layout)

@@ -1,0 +1,48 @@
+"""Linear attention (Katharopoulos et al., ICML 2020), https://arxiv.org/abs/2006.16236."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cv_attention.blocks.base import AttentionMap, check_divisible
+
+
+class LinearAttention(nn.Module):
+    """Attention without softmax: ``φ(q_i)ᵀ Σ_j φ(k_j) v_jᵀ / (φ(q_i)ᵀ Σ_j φ(k_j) + ε)``, φ(x) = elu(x) + 1, then W_o.
+
+    The sums over positions come first, so cost and memory are linear in their number, unless the map is observed.
+
+    Map: `pairwise`, (B, heads, H*W, H, W), ``φ(q_i)·φ(k_j) / Σ_j``; the last two axes sum to 1 but for ε = 1e-6.
+
+    Args:
+        channels: Channels C of the input.
+        heads: Number of heads; d = C / heads.
+        qkv_bias: Whether the query, key and value projections have biases.
+
+    Raises:
+        ValueError: if `channels` is not divisible by `heads`.
+    """
+
+    def __init__(self, channels: int, *, heads: int = 4, qkv_bias: bool = True) -> None:
+        super().__init__()
+        check_divisible(channels=channels, heads=heads)
+        self.heads = heads
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
+        self.project = nn.Linear(channels, channels)
+        self.map = AttentionMap("pairwise")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
+        size = (x.shape[2], x.shape[3])
+        tokens = x.flatten(2).transpose(1, 2)
+        # (B, N, 3C) -> three of (B, heads, N, d)
+        query, key, value = self.qkv(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        query = F.elu(query) + 1
+        # Means rather than sums, above and below the line, do not overflow in half precision.
+        key = (F.elu(key) + 1) / (size[0] * size[1])
+        total = query @ key.sum(-2)[..., None] + 1e-6 / (size[0] * size[1])
+        if self.map.observed:
+            attention = self.map((query @ key.transpose(-2, -1) / total).unflatten(-1, size))
+            mixed = attention.flatten(-2).to(value.dtype) @ value
+        else:
+            mixed = query @ (key.transpose(-2, -1) @ value) / total
+        return self.project(mixed.transpose(1, 2).flatten(2)).transpose(1, 2).unflatten(2, size)

@@ -1,0 +1,48 @@
+"""Multi-query attention (Shazeer, 2019), https://arxiv.org/abs/1911.02150.
+
+In a CNN: MobileNetV4 (Qin et al., ECCV 2024), https://arxiv.org/abs/2404.10518.
+"""
+
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import AttentionMap, check_divisible
+from cv_attention.blocks.tokens.attend import attend
+
+
+class MultiQueryAttention(nn.Module):
+    """Self-attention whose heads share one key and one value: ``concat_h(softmax(Q_h Kᵀ / sqrt(d)) V) W_o``.
+
+    MobileNetV4's without its optional downsampling of the keys.
+
+    Map: `pairwise`, (B, heads, H*W, H, W); the last two axes sum to 1.
+
+    Args:
+        channels: Channels C of the input.
+        heads: Number of heads h; d = C / heads.
+
+    Raises:
+        ValueError: if `channels` is not divisible by `heads`.
+    """
+
+    def __init__(self, channels: int, *, heads: int = 4) -> None:
+        super().__init__()
+        check_divisible(channels=channels, heads=heads)
+        self.heads = heads
+        depth = channels // heads
+        self.query = nn.Linear(channels, channels, bias=False)
+        self.key = nn.Linear(channels, depth, bias=False)
+        self.value = nn.Linear(channels, depth, bias=False)
+        self.project = nn.Linear(channels, channels, bias=False)
+        for layer in (self.query, self.key, self.value, self.project):
+            nn.init.xavier_uniform_(layer.weight)
+        self.map = AttentionMap("pairwise")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
+        size = (x.shape[2], x.shape[3])
+        tokens = x.flatten(2).transpose(1, 2)
+        query = self.query(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        # Views: the one key and value are not copied for every head.
+        key, value = (layer(tokens)[:, None].expand(-1, self.heads, -1, -1) for layer in (self.key, self.value))
+        mixed = attend(query, key, value, self.map, size)
+        return self.project(mixed.transpose(1, 2).flatten(2)).transpose(1, 2).unflatten(2, size)

@@ -1,0 +1,89 @@
+"""Window and shifted window attention (Swin: Liu et al., ICCV 2021), https://arxiv.org/abs/2103.14030."""
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole
+from cv_attention.blocks.tokens.relative import RelativeBias
+from cv_attention.blocks.tokens.tiles import along, attend_in_tiles, cut, hide, join, over_both
+
+
+class WindowAttention(nn.Module):
+    """Self-attention inside windows of M x M positions: ``softmax(Q Kᵀ / sqrt(d) + B) V``, then W_o.
+
+    B is a learned number per head and relative position. With `shift` the windows lie that much lower and further
+    right; at the map's border they are cut off (the official code's cyclic shift and mask). Two blocks in a row, the
+    second with ``shift = window_size // 2``, connect neighbouring windows.
+
+    Differs from the official code in two points. A map that no windows fit is padded there with zeros that take part;
+    here the padding is hidden, so that a position's result does not depend on how the padding falls. And an axis is
+    left unshifted when one window covers it, as torchvision does, where the official code shrinks the window.
+
+    Map: `pairwise`, (B, heads, H*W, H, W), zeros outside the window; the last two axes sum to 1.
+
+    Args:
+        channels: Channels C of the input.
+        heads: Number of heads; d = C / heads.
+        window_size: M.
+        shift: Rows and columns by which the windows are shifted, below `window_size`; the paper's M // 2, or 0.
+        qkv_bias: Whether the query, key and value projections have biases.
+
+    Raises:
+        ValueError: if `channels` is not divisible by `heads`, or `shift` does not lie in [0, window_size).
+    """
+
+    def __init__(
+        self, channels: int, *, heads: int = 4, window_size: int = 7, shift: int = 0, qkv_bias: bool = True
+    ) -> None:
+        super().__init__()
+        check_divisible(channels=channels, heads=heads)
+        check_whole(window_size=window_size)
+        if isinstance(shift, bool) or not isinstance(shift, int) or not 0 <= shift < window_size:
+            raise ValueError(f"shift must be a whole number in [0, window_size), got {shift=!r}, {window_size=}")
+        self.heads = heads
+        self.window_size = window_size
+        self.shift = shift
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
+        self.position = RelativeBias((window_size, window_size), heads)
+        self.project = nn.Linear(channels, channels)
+        for layer in (self.qkv, self.project):
+            nn.init.trunc_normal_(layer.weight, std=0.02)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        self.map = AttentionMap("pairwise")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
+        size, tile = (x.shape[2], x.shape[3]), (self.window_size, self.window_size)
+        shifts = [self.shift if length > self.window_size else 0 for length in size]
+        padding = [-length % self.window_size for length in size]
+        qkv = self.qkv(x.permute(0, 2, 3, 1))
+        if any(padding):
+            qkv = nn.functional.pad(qkv, (0, 0, 0, padding[1], 0, padding[0]))
+        if any(shifts):
+            qkv = qkv.roll((-shifts[0], -shifts[1]), (1, 2))
+        query, key, value = cut(qkv, 3 * self.heads, tile).chunk(3, 1)
+
+        inside = torch.arange(self.window_size, device=x.device)
+        offsets = (inside[:, None] - inside)[None]
+        bias = self.position(offsets, offsets)
+        padded = [length + extra for length, extra in zip(size, padding, strict=True)]
+        places, parts = zip(
+            *(self._axis(*axis, x.device) for axis in zip(size, padded, shifts, strict=True)), strict=True
+        )
+        if any(padding) or any(shifts):
+            rows, columns = (part[:, :, None] == part[:, None, :] for part in parts)
+            bias = bias + hide(over_both(rows, columns), bias.dtype)
+        mixed = attend_in_tiles(query, key, value, self.map, size, queries=places, keys=places, bias=bias[None])
+        mixed = join(mixed, tile, (padded[0], padded[1]))
+        if any(shifts):
+            mixed = mixed.roll((shifts[0], shifts[1]), (1, 2))
+        return self.project(mixed[:, : size[0], : size[1]]).permute(0, 3, 1, 2)
+
+    def _axis(self, size: int, padded: int, shift: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Returns along one axis the windows' positions and the part of the window that each belongs to."""
+        rolled, _ = along(padded, self.window_size, device=device)
+        place = (rolled + shift) % padded
+        # Positions see those of their own part: not wrapped around, wrapped around, or padding.
+        part = (rolled + shift >= padded).long().masked_fill(place >= size, 2)
+        return place, part
