@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from tests.references.arithmetic import batch_norm, gelu, layer_norm, linear, softmax
+from tests.references.arithmetic import batch_norm, conv2d, gelu, layer_norm, linear, softmax
 
 
 def mhsa(block, x):
@@ -216,6 +216,27 @@ def linear_attention(block, x):
     a = similarity / (similarity.sum(3, keepdim=True) + 1e-6)
     mixed = torch.einsum("bhnm,bhmd->bnhd", a, v).flatten(2)
     return to_map(linear(block.project, mixed), x), a.unflatten(3, x.shape[2:])
+
+
+def focused_linear(block, x):
+    def phi(x):
+        y = (torch.clamp(x, min=0) + 1e-6) / torch.log(1 + torch.exp(block.scale))
+        focused = y**block.focusing_factor
+        return focused * torch.sqrt((y**2).sum(-1, keepdim=True) / (focused**2).sum(-1, keepdim=True))
+
+    tokens = x.flatten(2).transpose(1, 2)
+    q, k, v = linear(block.qkv, tokens).chunk(3, 2)
+    mixed, maps = [], []
+    for qh, kh, vh in zip(
+        phi(q).chunk(block.heads, 2), phi(k).chunk(block.heads, 2), v.chunk(block.heads, 2), strict=True
+    ):
+        similarity = torch.einsum("bnd,bmd->bnm", qh, kh)
+        a = similarity / (similarity.sum(2, keepdim=True) + 1e-6)
+        maps.append(a.unflatten(2, x.shape[2:]))
+        image = vh.transpose(1, 2).unflatten(2, x.shape[2:])
+        local = conv2d(torch.diag_embed(block.local.weight[:, 0].permute(1, 2, 0)).permute(2, 3, 0, 1), image)
+        mixed.append(a @ vh + (local + block.local.bias[:, None, None]).flatten(2).transpose(1, 2))
+    return to_map(linear(block.project, torch.cat(mixed, 2)), x), torch.stack(maps, 1)
 
 
 def differential(block, x):

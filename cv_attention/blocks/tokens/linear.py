@@ -36,13 +36,27 @@ class LinearAttention(nn.Module):
         tokens = x.flatten(2).transpose(1, 2)
         # (B, N, 3C) -> three of (B, heads, N, d)
         query, key, value = self.qkv(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
-        query = F.elu(query) + 1
-        # Means rather than sums, above and below the line, do not overflow in half precision.
-        key = (F.elu(key) + 1) / (size[0] * size[1])
-        total = query @ key.sum(-2)[..., None] + 1e-6 / (size[0] * size[1])
-        if self.map.observed:
-            attention = self.map((query @ key.transpose(-2, -1) / total).unflatten(-1, size))
-            mixed = attention.flatten(-2).to(value.dtype) @ value
-        else:
-            mixed = query @ (key.transpose(-2, -1) @ value) / total
+        mixed = attend_linearly(F.elu(query) + 1, F.elu(key) + 1, value, self.map, size)
         return self.project(mixed.transpose(1, 2).flatten(2)).transpose(1, 2).unflatten(2, size)
+
+
+def attend_linearly(query: Tensor, key: Tensor, value: Tensor, observer: AttentionMap, size: tuple[int, int]) -> Tensor:
+    """Computes ``q Σ_j k_j v_jᵀ / (q Σ_j k_j + 1e-6)``; all pairs only if `observer` is observed.
+
+    Args:
+        query: Not negative, (B, heads, queries, d).
+        key: Not negative, (B, heads, H*W, d).
+        value: (B, heads, H*W, v).
+        observer: `pairwise` map, which sees (B, heads, queries, H, W).
+        size: (H, W) of the keys.
+
+    Returns:
+        (B, heads, queries, v).
+    """
+    # Means rather than sums, above and below the line, do not overflow in half precision.
+    key = key / key.shape[2]
+    total = query @ key.sum(-2)[..., None] + 1e-6 / key.shape[2]
+    if not observer.observed:
+        return query @ (key.transpose(-2, -1) @ value) / total
+    attention = observer((query @ key.transpose(-2, -1) / total).unflatten(-1, size))
+    return attention.flatten(-2).to(value.dtype) @ value
