@@ -140,7 +140,8 @@ def test_maps_are_what_the_catalogue_says_and_recording_changes_nothing(case):
     plain = block(x)
     with hooked(block) as maps:
         observed = block(x)
-    assert_close(observed, plain, rtol=1e-6, atol=1e-6)
+    # A fused kernel rounds otherwise than the steps that show the map.
+    assert_close(observed, plain, rtol=1e-5, atol=1e-5)
     assert tuple(kind for kind, _ in maps) == case.entry.maps
     # Subsampled keys lie on the coarser grid.
     size = (2, 3) if ("sub_sample", True) in case.options else (5, 7)

@@ -1,5 +1,6 @@
 """Scaled dot-product attention (Vaswani et al., NeurIPS 2017), https://arxiv.org/abs/1706.03762."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -31,10 +32,22 @@ def attend(
         (B, heads, queries, v).
     """
     if not observer.observed:
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
+        return attend_unseen(query, key, value, bias=bias, scale=scale)
     factor = query.shape[-1] ** -0.5 if scale is None else scale
     logits = (query * factor) @ key.transpose(-2, -1)
     if bias is not None:
         logits = logits + bias
     attention = observer(logits.softmax(-1).unflatten(-1, size))
     return attention.flatten(-2).to(value.dtype) @ value
+
+
+def attend_unseen(
+    query: Tensor, key: Tensor, value: Tensor, *, bias: Tensor | None = None, scale: float | None = None
+) -> Tensor:
+    """Computes the same as `attend`, which describes the arguments, for whoever needs no map."""
+    if bias is None or not torch.compiler.is_exporting():
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
+    # The exporter to ONNX replaces the fused kernel, if it has a bias, by steps whose result is laid out otherwise
+    # than the views that were traced behind it expect.
+    factor = query.shape[-1] ** -0.5 if scale is None else scale
+    return ((query * factor) @ key.transpose(-2, -1) + bias).softmax(-1) @ value

@@ -60,7 +60,8 @@ class DifferentialAttention(nn.Module):
                 nn.functional.scaled_dot_product_attention(q, k, value) for q, k in zip(queries, keys, strict=True)
             )
             mixed = plus - factor * minus
-        mixed = self.norm(mixed) * (1 - self.lambda_init)
+        # Autocast leaves RMSNorm alone, whose fused kernel wants one dtype.
+        mixed = self.norm(mixed.to(self.norm.weight.dtype)) * (1 - self.lambda_init)
         return self.project(mixed.transpose(1, 2).flatten(2)).transpose(1, 2).unflatten(2, size)
 
     def _mix_seen(self, queries, keys, value: Tensor, factor: Tensor, size: tuple[int, int]) -> Tensor:

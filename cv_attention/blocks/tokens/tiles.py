@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap
+from cv_attention.blocks.tokens.attend import attend_unseen
 
 Pair = tuple[int, int]
 
@@ -90,7 +91,7 @@ def attend_in_tiles(
         # Heads and tiles are one axis to the kernel, which then broadcasts the bias over the batch.
         bias = bias.expand(bias.shape[0], *query.shape[1:4], key.shape[3]).flatten(1, 2)
         flat = [tensor.flatten(1, 2) for tensor in (query, key, value)]
-        return F.scaled_dot_product_attention(*flat, attn_mask=bias).unflatten(1, query.shape[1:3])
+        return attend_unseen(*flat, bias=bias).unflatten(1, query.shape[1:3])
     weights = ((query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1) + bias).softmax(-1)
     index = (_flat(*queries, size)[:, :, None], _flat(*keys, size)[:, None, :])
     count = size[0] * size[1]
