@@ -45,9 +45,11 @@ def attend_unseen(
     query: Tensor, key: Tensor, value: Tensor, *, bias: Tensor | None = None, scale: float | None = None
 ) -> Tensor:
     """Computes the same as `attend`, which describes the arguments, for whoever needs no map."""
-    if bias is None or not torch.compiler.is_exporting():
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
+    # The processor's fused kernel has no gradient for a bias; what torch falls back to is slower than the steps below.
+    learns = bias is not None and bias.requires_grad and query.device.type == "cpu"
     # The exporter to ONNX replaces the fused kernel, if it has a bias, by steps whose result is laid out otherwise
     # than the views that were traced behind it expect.
+    if bias is None or not (learns or torch.compiler.is_exporting()):
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
     factor = query.shape[-1] ** -0.5 if scale is None else scale
-    return ((query * factor) @ key.transpose(-2, -1) + bias).softmax(-1) @ value
+    return ((query * factor) @ key.transpose(-2, -1)).add_(bias).softmax(-1) @ value
