@@ -108,7 +108,7 @@ def test_window_is_timms_swin():
     assert_close(tokens(ported(ours, theirs, names)(x)), theirs(tokens(x)))
 
 
-@pytest.mark.parametrize(("kernel", "size"), [(3, (7, 10)), (5, (4, 9)), (3, (8, 13)), (7, (22, 15))])
+@pytest.mark.parametrize(("kernel", "size"), [(3, (7, 10)), (5, (4, 9)), (3, (8, 13)), (7, (22, 15)), (3, (61, 1))])
 def test_neighbourhood_is_torchs_attention_under_a_mask(kernel, size):
     theirs = nn.MultiheadAttention(8, 2, batch_first=True)
     ours = blocks.NeighbourhoodAttention(8, heads=2, kernel_size=kernel, relative_bias=False)

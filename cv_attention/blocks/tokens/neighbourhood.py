@@ -68,7 +68,7 @@ class NeighbourhoodAttention(nn.Module):
     def _tile(self, size: int) -> tuple[int, int]:
         """Chooses along one axis the tiles' size and their margin, so that it holds every neighbourhood."""
         radius = self.kernel_size // 2
-        for tile in range(self.kernel_size, min(2 * self.kernel_size, size)):
+        for tile in range(self.kernel_size, min(4 * self.kernel_size, size)):
             # The last tile needs more rows than its margin, as its neighbourhoods are moved inwards.
             if size % tile == 0 or size % tile > radius:
                 return tile, radius
