@@ -3,6 +3,7 @@
 import inspect
 import logging
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def create_trainer(
         "num_sanity_val_steps": 0,
     }
     _check_extra(config.extra)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # hardware it did not find, and advertisements
+    _quieten()
     if config.extra.get("enable_progress_bar", True):
         arguments["callbacks"].append(RichProgressBar())
     return lightning.Trainer(**{**arguments, **config.extra})
@@ -65,15 +66,15 @@ def _loggers(log: Log, run: Path, part: str) -> list[Logger]:
             os.environ.setdefault("WANDB_SILENT", "true")
         import wandb
 
-        loggers.append(
-            WandbLogger(
-                name=run.name,
-                project=log.project,
-                save_dir=run,
-                offline=log.wandb == "offline",
-                settings=wandb.Settings(silent=log.wandb == "offline", console="off"),
-            )
+        logger = WandbLogger(
+            name=run.name,
+            project=log.project,
+            save_dir=run,
+            offline=log.wandb == "offline",
+            settings=wandb.Settings(silent=log.wandb == "offline", console="off"),
         )
+        logger._wandb_init.pop("anonymous", None)  # Lightning 2.6 sets what wandb 0.31 warns of
+        loggers.append(logger)
     return loggers
 
 
@@ -82,3 +83,9 @@ def _check_extra(extra: dict[str, Any]) -> None:
     for name in extra:
         if name not in known:
             raise ValueError(f"trainer.extra: lightning.Trainer has no argument {name}{suggest(name, known)}")
+
+
+def _quieten() -> None:
+    """Silences what nobody can act on: hardware not found, advertisements, Lightning 2.6 against torch 2.15."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
