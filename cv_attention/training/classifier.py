@@ -74,6 +74,7 @@ class Classifier(lightning.LightningModule):
         loss = self.loss(self(batch["image"]), batch["label"])
         if (step + 1) % self.experiment.log.every_n_steps == 0 or step == 0:
             self.log("train_loss", loss.detach(), prog_bar=True)
+            self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 
     def _evaluate(self, split: str, batch: dict[str, Tensor]) -> None:

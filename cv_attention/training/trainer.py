@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-from lightning.pytorch.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
 
 from cv_attention.config import Experiment, Log
@@ -25,7 +25,7 @@ def create_trainer(
         experiment: The configuration.
         run: The run directory.
         part: Which stretch of training this is; its metrics go to ``metrics/<part>``.
-        callbacks: Callbacks beside the checkpoints, the learning rate and the progress bar.
+        callbacks: Callbacks beside the checkpoints and the progress bar.
 
     Raises:
         ValueError: if ``trainer.extra`` names an argument that Lightning's Trainer does not have.
@@ -36,7 +36,7 @@ def create_trainer(
         "default_root_dir": run,
         "logger": _loggers(experiment.log, run, part),
         "log_every_n_steps": experiment.log.every_n_steps,
-        "callbacks": [*_checkpoints(run), LearningRateMonitor("step"), *callbacks],
+        "callbacks": [*_checkpoints(run), *callbacks],
         "use_distributed_sampler": False,  # the data modules' samplers know the ranks and pad nothing
         "enable_model_summary": False,
         "num_sanity_val_steps": 0,

@@ -73,7 +73,11 @@ def test_the_curves_cover_every_epoch(tiny_run):
     with (tiny_run / "metrics/0/metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["epoch"] for row in rows if row.get("val_accuracy")} == {"0", "1"}
-    assert sum(bool(row.get("train_loss")) for row in rows) >= 2
+    logged = [row for row in rows if row.get("train_loss")]
+    assert len(logged) >= 2
+    rates = [float(row["lr"]) for row in logged]
+    assert rates[0] == pytest.approx(0.05)  # the cosine starts at its peak
+    assert rates == sorted(rates, reverse=True)
 
 
 def test_maps_of_every_block_are_written(tiny_run):
