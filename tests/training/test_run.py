@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -74,10 +75,9 @@ def test_the_curves_cover_every_epoch(tiny_run):
         rows = list(csv.DictReader(file))
     assert {row["epoch"] for row in rows if row.get("val_accuracy")} == {"0", "1"}
     logged = [row for row in rows if row.get("train_loss")]
-    assert len(logged) >= 2
-    rates = [float(row["lr"]) for row in logged]
-    assert rates[0] == pytest.approx(0.05)  # the cosine starts at its peak
-    assert rates == sorted(rates, reverse=True)
+    assert [int(row["step"]) for row in logged] == [1, 3, 5]
+    cosine = [0.025 * (1 + math.cos(math.pi * step / 6)) for step in (1, 3, 5)]
+    assert [float(row["lr"]) for row in logged] == pytest.approx(cosine)
 
 
 def test_maps_of_every_block_are_written(tiny_run):
