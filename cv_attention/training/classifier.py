@@ -72,7 +72,8 @@ class Classifier(lightning.LightningModule):
     def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
         """Returns the loss; logs it every ``log_every_n_steps``, since each log waits for the device."""
         loss = self.loss(self(batch["image"]), batch["label"])
-        if (self.global_step + 1) % self.experiment.log.every_n_steps == 0:
+        interval = self.trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue]
+        if (self.global_step + 1) % interval == 0:
             self.log("train_loss", loss.detach(), prog_bar=True)
             self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss

@@ -53,8 +53,9 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
         runs.write_config(run, experiment)
     log = experiment.log
     callbacks = [ProbeMaps(run, log.maps_every, log.probes)] if log.maps_every and log.probes else []
+    steps = len(datamodule.train_dataloader()) // experiment.trainer.accumulate_grad_batches
     try:
-        trainer = create_trainer(experiment, run, runs.next_part(run), callbacks)
+        trainer = create_trainer(experiment, run, runs.next_part(run), steps, callbacks)
     except Exception:
         if not resume and rank == 0:
             runs.discard(run)

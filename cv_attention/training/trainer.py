@@ -17,7 +17,7 @@ from cv_attention.suggest import suggest
 
 
 def create_trainer(
-    experiment: Experiment, run: Path, part: str, callbacks: Sequence[Callback] = ()
+    experiment: Experiment, run: Path, part: str, steps_per_epoch: int, callbacks: Sequence[Callback] = ()
 ) -> lightning.Trainer:
     """Creates the Trainer of a run.
 
@@ -25,6 +25,7 @@ def create_trainer(
         experiment: The configuration.
         run: The run directory.
         part: Which stretch of training this is; its metrics go to ``metrics/<part>``.
+        steps_per_epoch: Optimizer steps of one epoch; the loss is logged at least once in that many.
         callbacks: Callbacks beside the checkpoints and the progress bar.
 
     Raises:
@@ -35,7 +36,7 @@ def create_trainer(
         **{name: value for name, value in vars(config).items() if name != "extra"},
         "default_root_dir": run,
         "logger": _loggers(experiment.log, run, part),
-        "log_every_n_steps": experiment.log.every_n_steps,
+        "log_every_n_steps": max(1, min(experiment.log.every_n_steps, steps_per_epoch)),
         "callbacks": [*_checkpoints(run), *callbacks],
         "use_distributed_sampler": False,  # the data modules' samplers know the ranks and pad nothing
         "enable_model_summary": False,

@@ -1,0 +1,33 @@
+"""The library in five lines, on the models that people bring."""
+
+import pytest
+import torch
+
+import cv_attention as cva
+
+
+@pytest.mark.parametrize("name", ["timm/resnet50", "torchvision/mobilenet_v3_large", "torchvision/convnext_tiny"])
+@pytest.mark.parametrize("block", ["cbam", "eca"])
+def test_insert_look_explain_remove(name, block):
+    torch.manual_seed(0)
+    model, images = cva.backbones.build(name).eval(), torch.randn(1, 3, 96, 96)
+    modules, before = dict(model.named_modules()), {key: value.clone() for key, value in model.state_dict().items()}
+    with torch.no_grad():
+        expected = model(images)
+
+    table = str(cva.plan(model, block, at="residual", init="identity"))
+    assert dict(model.named_modules()).keys() == modules.keys()
+    plan = cva.insert(model, block, at="residual", init="identity")
+    assert str(plan) == table
+    with torch.no_grad(), cva.record(model) as maps:
+        attended = model(images)
+    torch.testing.assert_close(attended, expected, rtol=0, atol=1e-6)
+    assert sum(recorded.kind == "channel" for recorded in maps.values()) >= len(plan.sites)
+    heat = cva.saliency.grad_cam(model, images)
+    assert heat.shape == (1, 1, 96, 96)
+    cva.remove(model)
+
+    after = model.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[key], value) for key, value in before.items())
+    assert {name: id(module) for name, module in model.named_modules()} == {n: id(m) for n, m in modules.items()}
