@@ -4,12 +4,9 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
 import torch
-import yaml
 
 import cv_attention as cva
-from cv_attention.cli.parsing import experiment_parser, parse, to_experiment
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,24 +32,6 @@ def test_the_lines_of_the_readme_run():
     assert names["heat"].shape == (len(names["images"]), 1, *names["images"].shape[-2:])
     assert names["maps"]
     assert not any("attention" in name for name, _ in names["model"].named_modules())
-
-
-@pytest.mark.parametrize("config", sorted(ROOT.glob("configs/*.yaml")), ids=lambda path: path.stem)
-def test_every_configuration_is_valid(config):
-    """The shipped ones name a backbone, a block, transforms, an optimizer and a schedule that exist."""
-    from cv_attention.data.transforms import Pipeline
-    from cv_attention.training import optimization
-    from cv_attention.training.network import build_network
-
-    parser = experiment_parser("test")
-    experiment = to_experiment(parser, parse(parser, ["--config", str(config)]))
-    assert yaml.safe_load(config.read_text()).keys() <= experiment.to_dict().keys()
-    network, _ = build_network(experiment.model, 10, (64, 64))
-    optimization.check(experiment.optimizer, network)
-    for name in ("train_transforms", "eval_transforms"):
-        Pipeline(getattr(experiment.data, name), name)
-    assert config.read_text().startswith("# ")
-    assert "python train.py --config configs/" in config.read_text()
 
 
 def test_the_version_is_said_once():

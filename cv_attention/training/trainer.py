@@ -75,6 +75,8 @@ def _loggers(log: Log, run: Path, part: str) -> list[Logger]:
             settings=wandb.Settings(silent=log.wandb == "offline", console="off"),
         )
         logger._wandb_init.pop("anonymous", None)  # Lightning 2.6 sets what wandb 0.31 warns of
+        if log.wandb == "online":
+            _connect(logger)
         loggers.append(logger)
     return loggers
 
@@ -84,6 +86,16 @@ def _check_extra(extra: dict[str, Any]) -> None:
     for name in extra:
         if name not in known:
             raise ValueError(f"trainer.extra: lightning.Trainer has no argument {name}{suggest(name, known)}")
+
+
+def _connect(logger: WandbLogger) -> None:
+    """Starts the online run now, so that a missing key shows before anything is trained."""
+    import wandb
+
+    try:
+        _ = logger.experiment
+    except wandb.Error as error:
+        raise ValueError(f"log.wandb is online: {error}; log in with `wandb login`, or use offline") from error
 
 
 def _quieten() -> None:

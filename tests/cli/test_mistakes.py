@@ -1,5 +1,6 @@
 """Mistakes at the keyboard: one line that says what was wrong and what would be right, exit code 2, no traceback."""
 
+import os
 import subprocess
 import sys
 import time
@@ -32,6 +33,9 @@ MISTAKES = {
     "optimizer": (["fit", *TINY, "--optimizer.name", "sdg"], ["sdg", "SGD"]),
     "schedule": (["fit", *TINY, "--optimizer.schedule", "cosin"], ["cosin", "cosine"]),
     "trainer argument": (["fit", *TINY, "--trainer.extra", "{limit_trian_batches: 2}"], ["limit_train_batches"]),
+    "wandb without a key": (["fit", *TINY, "--log.wandb", "online"], ["log.wandb", "wandb login", "offline"]),
+    "precision": (["fit", *TINY, "--trainer.precision", "12-mixed"], ["12-mixed", "bf16-mixed"]),
+    "strategy": (["fit", *TINY, "--trainer.strategy", "dpp"], ["dpp", "ddp"]),
     "transform": (["fit", *TINY, "--data.train_transforms", "[HorizontalFlop]"], ["HorizontalFlip"]),
     "transform argument": (["fit", *TINY, "--data.train_transforms", "[{HorizontalFlip: {q: 1}}]"], ["q", "p"]),
     "data root": (["fit", "--data.name", "folder", "--data.root", "nowhere"], ["nowhere"]),
@@ -45,6 +49,8 @@ MISTAKES = {
 @pytest.mark.parametrize(("arguments", "words"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_one_line(arguments, words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)  # nobody's own key is used
+    monkeypatch.setenv("NETRC", os.devnull)
     assert main(arguments) == 2
     printed = capsys.readouterr()
     assert printed.out == ""

@@ -1,0 +1,43 @@
+"""Every shipped configuration, run from its first line to the report on a handful of images."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cv_attention.cli import main
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """Twelve training, four validation and four test pictures of two classes: 32×32 noise."""
+    root, random = tmp_path_factory.mktemp("photographs"), np.random.default_rng(0)
+    for split, count in (("train", 6), ("val", 2), ("test", 2)):
+        for name in ("ants", "bees"):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(0, 255, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return root
+
+
+@pytest.mark.parametrize("config", sorted(ROOT.glob("configs/*.yaml")), ids=lambda path: path.stem)
+def test_a_shipped_configuration_runs(config, photographs, tmp_path):
+    text = config.read_text()
+    assert text.startswith("# ")
+    assert f"python train.py --config configs/{config.name}" in text
+    images = ["--data.digits.train=12", "--data.digits.val=4", "--data.digits.test=4"]
+    if "name: cluttered_digits" not in text:
+        images = ["--data.name=folder", f"--data.root={photographs}"]
+    options = [
+        *images, "--data.batch_size=4", "--data.workers=0", "--trainer.max_epochs=1", "--trainer.accelerator=cpu",
+        "--trainer.extra={enable_progress_bar: false}", "--log.wandb=disabled", "--log.probes=2",
+    ]  # fmt: skip
+    assert main(["fit", "--config", str(config), *options, f"--log.root={tmp_path}", "--log.name=run"]) == 0
+    assert 0 <= json.loads((tmp_path / "run/summary.json").read_text())["test"]["accuracy"] <= 1
+    assert (tmp_path / "run/report/index.html").is_file()
