@@ -31,7 +31,7 @@ def test_a_shipped_configuration_runs(config, photographs, tmp_path):
     text = config.read_text()
     assert text.startswith("# ")
     assert f"python train.py --config configs/{config.name}" in text
-    images = ["--data.digits.train=12", "--data.digits.val=4", "--data.digits.test=4"]
+    images = ["--data.digits.train=12", "--data.digits.val=10", "--data.digits.test=10"]
     if "name: cluttered_digits" not in text:
         images = ["--data.name=folder", f"--data.root={photographs}"]
     options = [
