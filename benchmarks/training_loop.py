@@ -15,6 +15,7 @@ import tempfile
 import time
 
 import torch
+import wandb
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
@@ -50,6 +51,7 @@ def fit_rate(steps: int, root: str) -> float:
     prepared.trainer.callbacks.append(clock)
     with contextlib.redirect_stdout(io.StringIO()):
         prepared.trainer.fit(prepared.classifier, datamodule=prepared.datamodule)
+    wandb.finish()
     return 128 * steps / clock.seconds
 
 

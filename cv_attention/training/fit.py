@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning
 from lightning.fabric.utilities.rank_zero import _get_rank
+from lightning.pytorch.loggers import WandbLogger
 
 from cv_attention import data, report
 from cv_attention.config import Experiment
@@ -87,4 +88,7 @@ def fit(prepared: Prepared) -> Path:
         test = {name.removeprefix("test_"): value for name, value in metrics.items()}
         runs.update_summary(run, test={**test, **pointing}, training_seconds=seconds)
         report.build(run)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.experiment.finish()  # another fit of this process begins a run of its own
     return run
