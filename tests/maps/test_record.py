@@ -259,7 +259,7 @@ def test_errors_say_what_to_do():
         pass
     model = make()
     with (
-        pytest.raises(ValueError, match=r"no attention map matches '1\.mop'; near: 1\.map"),
+        pytest.raises(ValueError, match=r"no attention map matches '1\.mop'; did you mean '1\.map'"),
         record(model, only="1.mop"),
     ):
         pass

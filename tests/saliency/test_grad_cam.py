@@ -195,7 +195,7 @@ def test_bad_outputs(change, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"layers": "stag1"}, "no module of Plain matches 'stag1'; near: stage1"),
+        ({"layers": "stag1"}, "no module of Plain matches 'stag1'; did you mean 'stage1'"),
         ({"layers": []}, "at least one"),
         ({"layers": nn.ReLU()}, "the given layer ReLU is no module of this Plain"),
         ({"layers": "fc"}, r"layer 'fc' must give a feature map \(B, C, h, w\), got \(3, 5\)"),
