@@ -1,5 +1,34 @@
-"""Saliency methods: (model, images, targets) -> (B, 1, H, W), raw values in float32."""
+"""Saliency methods: (model, images, targets) -> (B, 1, H, W), raw values in float32; `METHODS` has them by name."""
 
+from cv_attention.saliency.ablation_cam import ablation_cam
+from cv_attention.saliency.cam import cam
+from cv_attention.saliency.eigen_cam import eigen_cam, eigen_grad_cam
+from cv_attention.saliency.extremal import extremal_perturbation
+from cv_attention.saliency.full_grad import full_grad
 from cv_attention.saliency.grad_cam import grad_cam, grad_cam_layers
+from cv_attention.saliency.gradient_cams import (
+    finer_cam,
+    grad_cam_plus_plus,
+    hires_cam,
+    layer_cam,
+    shapley_cam,
+    xgrad_cam,
+)
+from cv_attention.saliency.gradients import gradient, input_x_gradient, smooth_grad, var_grad
+from cv_attention.saliency.guided_backprop import guided_backprop
+from cv_attention.saliency.integrated_gradients import expected_gradients, integrated_gradients
+from cv_attention.saliency.itti import itti_koch_niebur
+from cv_attention.saliency.methods import METHODS
+from cv_attention.saliency.occlusion import occlusion
+from cv_attention.saliency.rise import rise
+from cv_attention.saliency.score_cam import score_cam
+from cv_attention.saliency.smooth_grad_cam import smooth_grad_cam_plus_plus
+from cv_attention.saliency.spectral_residual import spectral_residual
 
-__all__ = ["grad_cam", "grad_cam_layers"]
+__all__ = [
+    "METHODS", "ablation_cam", "cam", "eigen_cam", "eigen_grad_cam", "expected_gradients", "extremal_perturbation",
+    "finer_cam", "full_grad", "grad_cam", "grad_cam_layers", "grad_cam_plus_plus", "gradient", "guided_backprop",
+    "hires_cam", "input_x_gradient", "integrated_gradients", "itti_koch_niebur", "layer_cam", "occlusion", "rise",
+    "score_cam", "shapley_cam", "smooth_grad", "smooth_grad_cam_plus_plus", "spectral_residual", "var_grad",
+    "xgrad_cam",
+]  # fmt: skip

@@ -20,15 +20,25 @@ class Trace:
     Attributes:
         logits: (B, classes), in the model's precision.
         activations: Layer -> its output (B, C, h, w), before anything changed it in place.
-        gradients: Layer -> the derivative of the image's target score by that output, same shape.
+        gradients: Layer -> the derivative of the image's target score by that output, same shape; empty if not asked.
+        curvatures: Layer -> the Hessian of that score times the output, same shape; empty if not asked.
     """
 
     logits: Tensor
     activations: dict[str, Tensor]
     gradients: dict[str, Tensor]
+    curvatures: dict[str, Tensor]
 
 
-def trace(model: nn.Module, images: Tensor, targets: Targets = None, layers: Layers = None) -> Trace:
+def trace(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    layers: Layers = None,
+    *,
+    gradients: bool = True,
+    curvatures: bool = False,
+) -> Trace:
     """Runs `model` once and differentiates each image's target score by the outputs of `layers`.
 
     The graph starts at the first of the layers: up to there nothing is kept and nothing needs gradients, so that the
@@ -40,35 +50,51 @@ def trace(model: nn.Module, images: Tensor, targets: Targets = None, layers: Lay
         images: (B, 3, H, W) as the model takes them, on its device.
         targets: The score of each image, see `target_scores`.
         layers: Modules with outputs (B, C, h, w), see `find_layers`.
+        gradients: Whether to differentiate at all; a method that needs only activations saves the backward.
+        curvatures: Whether to differentiate twice.
 
     Raises:
         ValueError: for bad images, targets or layers, or if the model does not return logits.
     """
-    if not isinstance(images, Tensor) or images.dim() != 4 or len(images) == 0:
-        got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
-        raise ValueError(f"images must be a batch (B, C, H, W) of at least one, got {got}")
+    images = check_images(images)
     model = unwrap(model)
     with undisturbed(model, images.device.type):
-        images = images.detach().clone() if images.is_inference() else images.detach()
+        images = plain(images)
         found = find_layers(model, images, layers)
         outputs: dict[str, Tensor] = {}
         with ExitStack() as hooks:
-            _watch(found, outputs, hooks)
+            _watch(found, outputs, hooks, gradients)
             logits = model(images)
-        logits = _check_logits(logits, len(images), model)
+        logits = check_logits(logits, len(images), model)
         missing = [name for name in found if name not in outputs]
         if missing:
             raise ValueError(f"layer {missing[0]!r} did not run in the forward of {type(model).__name__}")
-        gradients = _differentiate(logits, targets, outputs)
+        outputs = {name: outputs[name] for name in found}
+        first = _differentiate(logits, targets, outputs, curvatures) if gradients or curvatures else {}
+        second = _differentiate_again(first, outputs) if curvatures else {}
     return Trace(
         logits.detach(),
-        {name: outputs[name].detach() for name in found},
-        {name: gradients[name] for name in found},
+        {name: output.detach() for name, output in outputs.items()},
+        {name: gradient.detach() for name, gradient in first.items()},
+        second,
     )
 
 
-def _watch(layers: dict[str, nn.Module], outputs: dict[str, Tensor], hooks: ExitStack) -> None:
-    """Hooks the layers: the first that runs starts the graph, and each puts its output into `outputs`."""
+def check_images(images: object) -> Tensor:
+    """Returns `images` if they are a batch (B, C, H, W); ValueError otherwise."""
+    if isinstance(images, Tensor) and images.dim() == 4 and len(images) > 0:
+        return images
+    got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+    raise ValueError(f"images must be a batch (B, C, H, W) of at least one, got {got}")
+
+
+def plain(images: Tensor) -> Tensor:
+    """Returns `images` without a graph, and as no inference tensor: those cannot take part in a graph."""
+    return images.detach().clone() if images.is_inference() else images.detach()
+
+
+def _watch(layers: dict[str, nn.Module], outputs: dict[str, Tensor], hooks: ExitStack, gradients: bool) -> None:
+    """Hooks the layers: each puts its output into `outputs`, and the first that runs starts the graph."""
     thread = threading.get_ident()
 
     def watch(name: str, output: object) -> Tensor | None:
@@ -77,7 +103,7 @@ def _watch(layers: dict[str, nn.Module], outputs: dict[str, Tensor], hooks: Exit
         if not isinstance(output, Tensor) or output.dim() != 4:
             got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise ValueError(f"layer {name!r} must give a feature map (B, C, h, w), got {got}")
-        if not (torch.is_grad_enabled() and output.requires_grad):
+        if gradients and not (torch.is_grad_enabled() and output.requires_grad):
             output = output.detach().requires_grad_()
             torch.set_grad_enabled(True)  # until `undisturbed` ends
         outputs[name] = output
@@ -88,19 +114,21 @@ def _watch(layers: dict[str, nn.Module], outputs: dict[str, Tensor], hooks: Exit
         hooks.callback(hook.remove)
 
 
-def _check_logits(logits: object, batch: int, model: nn.Module) -> Tensor:
+def check_logits(logits: object, batch: int, model: nn.Module) -> Tensor:
+    """Returns `logits` if they are (batch, classes); ValueError otherwise."""
     if isinstance(logits, Tensor) and logits.dim() == 2 and len(logits) == batch:
         return logits
     got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
     raise ValueError(f"{type(model).__name__} must return logits ({batch}, classes) for {batch} images, got {got}")
 
 
-def _differentiate(logits: Tensor, targets: Targets, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+def _differentiate(logits: Tensor, targets: Targets, outputs: dict[str, Tensor], again: bool) -> dict[str, Tensor]:
+    gradients: tuple[Tensor | None, ...] = (None,) * len(outputs)
     with torch.enable_grad():
         scores = target_scores(logits, targets)
-    gradients: tuple[Tensor | None, ...] = (None,) * len(outputs)
-    if scores.requires_grad:
-        gradients = torch.autograd.grad(scores.sum(), list(outputs.values()), allow_unused=True)
+        if scores.requires_grad:
+            places = list(outputs.values())
+            gradients = torch.autograd.grad(scores.sum(), places, allow_unused=True, create_graph=again)
     result = {}
     for name, gradient in zip(outputs, gradients, strict=True):
         if gradient is None:
@@ -108,4 +136,17 @@ def _differentiate(logits: Tensor, targets: Targets, outputs: dict[str, Tensor])
                 f"the target scores do not depend on the output of layer {name!r}, or gradients are turned off after it"
             )
         result[name] = gradient
+    return result
+
+
+def _differentiate_again(gradients: dict[str, Tensor], outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The Hessian times the output; zero where the gradient does not depend on it, as before a linear head."""
+    result = {}
+    for name, gradient in gradients.items():
+        curvature = None
+        if gradient.requires_grad:
+            (curvature,) = torch.autograd.grad(
+                gradient, outputs[name], outputs[name].detach(), allow_unused=True, retain_graph=True
+            )
+        result[name] = torch.zeros_like(gradient) if curvature is None else curvature
     return result

@@ -1,10 +1,10 @@
 """Grad-CAM (Selvaraju et al., ICCV 2017), https://arxiv.org/abs/1610.02391."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cv_attention.saliency.engine import trace
+from cv_attention.saliency.fusion import fuse
 from cv_attention.saliency.layers import Layers
 from cv_attention.saliency.targets import Targets
 
@@ -39,15 +39,7 @@ def grad_cam(
     Raises:
         ValueError: for bad images, targets or layers, or if the model does not return logits.
     """
-    heats = list(grad_cam_layers(model, images, targets, layers=layers).values())
-    if upsample:
-        height, width = images.shape[-2:]
-    else:
-        height, width = max((heat.shape[-2:] for heat in heats), key=lambda size: size[0] * size[1])
-    if len(heats) > 1:
-        heats = [_scale(heat) for heat in heats]
-    heats = [F.interpolate(heat, (height, width), mode="bilinear", align_corners=False) for heat in heats]
-    return heats[0] if len(heats) == 1 else torch.stack(heats).mean(dim=0)
+    return fuse(list(grad_cam_layers(model, images, targets, layers=layers).values()), images, upsample)
 
 
 def grad_cam_layers(
@@ -66,8 +58,3 @@ def grad_cam_layers(
 def _cam(activations: Tensor, gradients: Tensor) -> Tensor:
     weights = gradients.float().mean(dim=(2, 3), keepdim=True)
     return (weights * activations.float()).sum(dim=1, keepdim=True).relu()
-
-
-def _scale(heat: Tensor) -> Tensor:
-    heat = heat - heat.amin(dim=(2, 3), keepdim=True)
-    return heat / (heat.amax(dim=(2, 3), keepdim=True) + 1e-7)

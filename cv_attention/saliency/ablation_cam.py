@@ -1,0 +1,93 @@
+"""Ablation-CAM (Desai and Ramaswamy, WACV 2020), https://ieeexplore.ieee.org/document/9093360."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.saliency.engine import check_logits, trace
+from cv_attention.saliency.fusion import fuse
+from cv_attention.saliency.layers import Layers, find_layers
+from cv_attention.saliency.scores import Scorer, scorer
+from cv_attention.saliency.targets import Targets
+
+
+def ablation_cam(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    layers: Layers = None,
+    upsample: bool = True,
+    chunk: int = 64,
+) -> Tensor:
+    """Weighs each channel by how much the score falls without it: relu(sum_c (y - y_c) / y A_c), y_c with A_c zero.
+
+    What comes before the layer runs with one image for a whole chunk of channels, wherever what comes after can take
+    a larger batch than the model began with. Costs a pass from the layer on for each channel and image.
+
+    Args:
+        model: As in `grad_cam`; so are `images`, `layers` and `upsample`.
+        images: Likewise.
+        targets: Likewise; a callable gets single images' logits (1, classes), over and over.
+        layers: Likewise.
+        upsample: Likewise.
+        chunk: Images of one forward at most.
+
+    Returns:
+        (B, 1, H, W) float32, at least 0.
+    """
+    seen = trace(model, images, targets, layers, gradients=False)
+    heats = []
+    with scorer(model, images, targets, chunk=chunk) as scores:
+        modules = find_layers(scores.model, scores.images, list(seen.activations))
+        clean = scores.clean()
+        for name, activations in seen.activations.items():
+            without = torch.stack([_ablate(scores, modules[name], a, i) for i, a in enumerate(activations.split(1))])
+            safe = torch.where(clean == 0, 1e-7, clean)[:, None]
+            weights = ((safe - without) / safe)[:, :, None, None]
+            heats.append((weights * activations.float()).sum(1, keepdim=True).relu())
+        return fuse(heats, images, upsample)
+
+
+def _ablate(scores: Scorer, module: nn.Module, activations: Tensor, number: int) -> Tensor:
+    """The scores (C,) of image `number` without each channel of its `activations` (1, C, h, w)."""
+    image = scores.images[number : number + 1]
+    channels = activations.shape[1]
+    result = []
+    for start in range(0, channels, scores.chunk):
+        some = range(start, min(start + scores.chunk, channels))
+        ablated = activations.repeat(len(some), 1, 1, 1)
+        ablated[range(len(some)), list(some)] = 0
+        logits = _run(scores.model, module, image, ablated).float()
+        result += [_score(scores, row, number) for row in logits.split(1)]
+    return torch.cat(result)
+
+
+def _score(scores: Scorer, logits: Tensor, number: int) -> Tensor:
+    return scores.targets(logits) if callable(scores.targets) else logits[:, scores.targets[number]]
+
+
+def _run(model: nn.Module, module: nn.Module, image: Tensor, output: Tensor) -> Tensor:
+    """The logits (n, classes) with `output` (n, C, h, w) in place of what `module` gives for one `image`."""
+    with _replaced(module, lambda: output):
+        try:
+            return check_logits(model(image), len(output), model)
+        except (RuntimeError, ValueError):  # joins or reshapes with the batch that it began with
+            return check_logits(model(image.expand(len(output), -1, -1, -1)), len(output), model)
+
+
+@contextmanager
+def _replaced(module: nn.Module, output: Callable[[], Tensor]) -> Iterator[None]:
+    thread = threading.get_ident()
+
+    def replace(_: nn.Module, args: object, given: Tensor) -> Tensor:
+        return output().clone() if threading.get_ident() == thread else given
+
+    handle = module.register_forward_hook(replace)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,0 +1,37 @@
+"""The maps of one or several layers as one map."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def fuse(heats: Sequence[Tensor], images: Tensor, upsample: bool = True) -> Tensor:
+    """Resizes one layer's map; of several it takes the mean, after each was made comparable.
+
+    Several layers differ in scale: of each one the positive part is scaled per image from its minimum and maximum to
+    [0, 1] at its own size, then resized.
+
+    Args:
+        heats: Maps (B, 1, h, w), one for each layer.
+        images: What they explain, (B, C, H, W).
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False takes the largest map's.
+
+    Returns:
+        (B, 1, H, W) float32.
+    """
+    if upsample:
+        height, width = images.shape[-2:]
+    else:
+        height, width = max((heat.shape[-2:] for heat in heats), key=lambda size: size[0] * size[1])
+    if len(heats) > 1:
+        heats = [scale(heat.relu()) for heat in heats]
+    heats = [F.interpolate(heat.float(), (height, width), mode="bilinear", align_corners=False) for heat in heats]
+    return heats[0] if len(heats) == 1 else torch.stack(heats).mean(dim=0)
+
+
+def scale(heat: Tensor) -> Tensor:
+    """Scales each map (B, 1, H, W) from its minimum and maximum to [0, 1]; a constant one becomes zero."""
+    heat = heat - heat.amin(dim=(2, 3), keepdim=True)
+    return heat / (heat.amax(dim=(2, 3), keepdim=True) + 1e-7)

@@ -1,0 +1,121 @@
+"""The derivative of the score by the pixels, plain and smoothed over noise.
+
+Each costs one forward to see what is predicted and then one forward and backward for each sample. The caller chooses
+how colour channels become one value: their largest absolute value, as Simonyan et al. did, their sum, or the sum of
+absolute values.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.saliency.noise import Source
+from cv_attention.saliency.scores import scorer
+from cv_attention.saliency.targets import Targets
+
+Channels = Literal["max_abs", "sum", "sum_abs"]
+
+
+def gradient(model: nn.Module, images: Tensor, targets: Targets = None, *, channels: Channels = "max_abs") -> Tensor:
+    """Gradient (Simonyan et al., 2013), https://arxiv.org/abs/1312.6034: max_c |dy / dx|.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: (B, C, H, W) as the model takes them.
+        targets: As in `grad_cam`.
+        channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+
+    Returns:
+        (B, 1, H, W) float32.
+    """
+    with scorer(model, images, targets) as scores:
+        return join(scores.gradient(scores.images), channels)
+
+
+def input_x_gradient(
+    model: nn.Module, images: Tensor, targets: Targets = None, *, channels: Channels = "sum"
+) -> Tensor:
+    """Input x gradient (Shrikumar et al., 2016), https://arxiv.org/abs/1605.01713: sum_c x dy / dx, signed.
+
+    Arguments as in `gradient`.
+    """
+    with scorer(model, images, targets) as scores:
+        return join(scores.gradient(scores.images) * scores.images.float(), channels)
+
+
+def smooth_grad(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    samples: int = 25,
+    noise: float = 0.15,
+    seed: int = 0,
+    channels: Channels = "max_abs",
+) -> Tensor:
+    """SmoothGrad (Smilkov et al., 2017), https://arxiv.org/abs/1706.03825: the mean gradient over noisy copies.
+
+    Args:
+        model: As in `gradient`; so are `images`, `targets` and `channels`.
+        images: Likewise.
+        targets: Likewise.
+        samples: Noisy copies.
+        noise: Standard deviation of the noise, as a share of each image's range (maximum - minimum).
+        seed: Of the noise, which is the same for all images of the batch.
+        channels: Joined after averaging.
+    """
+    mean, _ = _moments(model, images, targets, samples, noise, seed)
+    return join(mean, channels)
+
+
+def var_grad(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    samples: int = 25,
+    noise: float = 0.15,
+    seed: int = 0,
+    channels: Channels = "sum",
+) -> Tensor:
+    """VarGrad (Adebayo et al., ICLR workshop 2018), https://arxiv.org/abs/1810.03307: the gradient's variance.
+
+    The variance over noisy copies (divided by `samples`), summed over channels; arguments as in `smooth_grad`.
+    """
+    mean, square = _moments(model, images, targets, samples, noise, seed)
+    return join((square - mean**2).clamp(min=0), channels)
+
+
+def join(attribution: Tensor, channels: Channels) -> Tensor:
+    """Joins the channels of (B, C, H, W) to (B, 1, H, W) float32.
+
+    Raises:
+        ValueError: if `channels` is none of the three ways.
+    """
+    if channels == "max_abs":
+        return attribution.float().abs().amax(1, keepdim=True)
+    if channels == "sum":
+        return attribution.float().sum(1, keepdim=True)
+    if channels == "sum_abs":
+        return attribution.float().abs().sum(1, keepdim=True)
+    raise ValueError(f"channels must be 'max_abs', 'sum' or 'sum_abs', got {channels!r}")
+
+
+def _moments(
+    model: nn.Module, images: Tensor, targets: Targets, samples: int, noise: float, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Mean gradient and mean squared gradient over noisy copies."""
+    if samples < 1 or noise < 0:
+        raise ValueError(f"samples must be positive and noise not negative, got samples={samples}, noise={noise}")
+    source = Source(seed)
+    with scorer(model, images, targets) as scores:
+        x = scores.images
+        spread = noise * (x.amax((1, 2, 3), keepdim=True) - x.amin((1, 2, 3), keepdim=True))
+        mean = torch.zeros(x.shape, device=x.device)
+        square = torch.zeros_like(mean)
+        for _ in range(samples):
+            g = scores.gradient(x + spread * source.normal((1, *x.shape[1:]), x))
+            mean += g / samples
+            square += g**2 / samples
+        return mean, square

@@ -1,0 +1,78 @@
+"""Forwards without and with gradients on images that a method changes, in pieces that fit into memory."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.maps.wrappers import unwrap
+from cv_attention.saliency.engine import check_images, check_logits, plain
+from cv_attention.saliency.state import undisturbed
+from cv_attention.saliency.targets import Targets, fix_targets, target_scores
+
+
+class Scorer:
+    """The scores of fixed targets under one model, for as many changed copies of the images as a method likes.
+
+    What is explained is settled once, on the images as they are.
+
+    Attributes:
+        model: Without wrappers.
+        images: (B, C, H, W), outside any graph.
+        logits: (B, classes) of the images.
+        targets: Classes (B,) or the callable.
+        chunk: Images of one forward at most.
+    """
+
+    def __init__(self, model: nn.Module, images: Tensor, targets: Targets, chunk: int) -> None:
+        self.model, self.images, self.chunk = model, images, chunk
+        self.logits = torch.cat([self._forward(part) for part in images.split(chunk)])
+        self.targets = fix_targets(self.logits, targets)
+
+    def _forward(self, images: Tensor) -> Tensor:
+        return check_logits(self.model(images), len(images), self.model)
+
+    def of(self, logits: Tensor, *, probabilities: bool = False) -> Tensor:
+        """Returns the scores (B,) in `logits` (B, classes), or in their softmax."""
+        return target_scores(logits.softmax(1) if probabilities else logits, self.targets)
+
+    def clean(self, *, probabilities: bool = False) -> Tensor:
+        """Returns the scores (B,) of the unchanged images in float32."""
+        return self.of(self.logits.float(), probabilities=probabilities)
+
+    def variants(
+        self, vary: Callable[[int], Tensor], count: int, *, probabilities: bool = False
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Yields (k, scores (B,) in float32) of the images ``vary(k)`` (B, C, H, W), for k in 0..count - 1."""
+        at_once = max(1, self.chunk // len(self.images))
+        for start in range(0, count, at_once):
+            numbers = range(start, min(start + at_once, count))
+            batch = torch.cat([vary(k) for k in numbers])
+            logits = torch.cat([self._forward(part) for part in batch.split(self.chunk)]).float()
+            for k, part in zip(numbers, logits.split(len(self.images)), strict=True):
+                yield k, self.of(part, probabilities=probabilities)
+
+    def gradient(self, images: Tensor) -> Tensor:
+        """Returns the derivative of each score by its image, both (B, C, H, W), in float32."""
+        images = images.detach().requires_grad_()
+        with torch.enable_grad():
+            scores = self.of(self._forward(images))
+            if not scores.requires_grad:
+                raise ValueError(f"the target scores of {type(self.model).__name__} do not depend on the images")
+            return torch.autograd.grad(scores.sum(), images)[0].float()
+
+
+@contextmanager
+def scorer(model: nn.Module, images: Tensor, targets: Targets = None, *, chunk: int = 64) -> Iterator[Scorer]:
+    """Opens a `Scorer` on the model as it predicts; mode, hooks and the caller's grad mode come back as they were.
+
+    Raises:
+        ValueError: for bad images, targets or chunk, or if the model does not return logits.
+    """
+    images = check_images(images)
+    if chunk < 1:
+        raise ValueError(f"chunk must be positive, got {chunk}")
+    model = unwrap(model)
+    with undisturbed(model, images.device.type):
+        yield Scorer(model, plain(images), targets, chunk)

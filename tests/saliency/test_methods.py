@@ -1,0 +1,145 @@
+"""What holds for every method in the table: shape, kind of values, and that nothing else is touched."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import nn
+
+from cv_attention.saliency import METHODS
+
+X = torch.randn(3, 3, 24, 20, generator=torch.Generator().manual_seed(1))
+QUICK = {
+    "rise": {"masks": 6},
+    "extremal_perturbation": {"steps": 3},
+    "smooth_grad": {"samples": 3},
+    "var_grad": {"samples": 3},
+    "expected_gradients": {"samples": 3},
+    "integrated_gradients": {"steps": 3},
+    "occlusion": {"window": 12},
+    "itti_koch_niebur": {"enlarge": 64},
+}
+MODEL_FREE = {"itti_koch_niebur", "spectral_residual"}
+NO_CALLABLES = {"cam", "finer_cam"}
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.BatchNorm2d(6), nn.ReLU(inplace=True))
+        self.body = nn.Sequential(nn.Conv2d(6, 8, 3, 1, 1), nn.BatchNorm2d(8), nn.Dropout(0.5), nn.ReLU())
+        self.fc = nn.Linear(8, 5)
+
+    def forward(self, x):
+        return self.fc(self.body(self.stem(x)).mean((2, 3)))
+
+
+def call(name, model, images, *arguments, **options):
+    return METHODS[name](model, images, *arguments, **QUICK.get(name, {}), **options)
+
+
+def everything(model):
+    return {
+        "modes": [m.training for m in model.modules()],
+        "hooks": [len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in model.modules()],
+        "requires_grad": [p.requires_grad for p in model.parameters()],
+        "tensors": [(id(t), t._version, t.tolist()) for t in [*model.parameters(), *model.buffers()]],
+        "grads": [None if p.grad is None else (id(p.grad), p.grad.tolist()) for p in model.parameters()],
+        "random": torch.get_rng_state().tolist(),
+        "process": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
+    }
+
+
+@pytest.fixture(params=METHODS)
+def name(request):
+    return request.param
+
+
+def test_shape_and_values(name):
+    model = Plain().eval()
+    heat = call(name, model, X, [0, 1, 2])
+    assert heat.shape == (3, 1, 24, 20)
+    assert heat.dtype == torch.float32
+    assert not heat.requires_grad
+    assert heat.isfinite().all()
+    assert (heat.amax((1, 2, 3)) > heat.amin((1, 2, 3))).all()
+    for i in range(3):  # an image's map does not depend on its neighbours
+        alone = call(name, model, X[i : i + 1], i)
+        torch.testing.assert_close(alone[0], heat[i], rtol=1e-3, atol=1e-4 * float(heat[i].abs().max()))
+
+
+def test_leaves_everything_as_found(name):
+    model = Plain().train()
+    model.stem[1].eval()
+    model.fc.weight.requires_grad_(False)
+    model(X).sum().backward()
+    before = everything(model)
+    images = X.clone().requires_grad_()
+    call(name, model, images)
+    assert images.grad is None
+    assert everything(model) == before
+    if name in MODEL_FREE:
+        return
+    with pytest.raises(ValueError, match=r"0\.\.4, got 9"):
+        call(name, model, X, 9)
+    if name not in NO_CALLABLES:
+        with pytest.raises(ZeroDivisionError):
+            call(name, model, X, lambda z: 1 / 0)
+    model.fc.register_forward_hook(lambda *_: 1 / 0)
+    before = everything(model)
+    with pytest.raises(ZeroDivisionError):
+        call(name, model, X)
+    assert everything(model) == before
+
+
+def test_callers_modes_and_frozen_models(name):
+    model = Plain().train()
+    expected = call(name, model, X, 1)
+    model.requires_grad_(False)
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            got = call(name, model, X.clone(), 1)
+            assert torch.is_grad_enabled() is False
+        torch.testing.assert_close(got.clone(), expected)
+    with torch.inference_mode():
+        targets = torch.ones(3, dtype=torch.int64)
+    torch.testing.assert_close(call(name, model, X, targets), expected)
+    torch.testing.assert_close(call(name, model.eval(), X, 1), expected)
+
+
+def test_bf16(name):
+    if name in ("eigen_grad_cam", "extremal_perturbation"):
+        pytest.skip("its direction, or its first step, follows the sign of rounding errors")
+    expected = call(name, Plain(), X, 1)
+    heat = call(name, Plain().bfloat16(), X.bfloat16(), 1)
+    assert heat.dtype == torch.float32
+    pair = torch.stack([heat.flatten(), expected.flatten()])
+    assert torch.corrcoef(pair)[0, 1] > 0.95
+
+
+def test_targets_are_predictions_or_callables(name):
+    model = Plain().eval()
+    predicted = model(X).argmax(1)
+    torch.testing.assert_close(call(name, model, X), call(name, model, X, predicted))
+    if name not in NO_CALLABLES:
+        a = call(name, model, X, lambda z: z[:, 2])
+        torch.testing.assert_close(a, call(name, model, X, 2))
+
+
+def test_bad_images(name):
+    with pytest.raises(ValueError, match=r"images must be a batch \(B, C, H, W\)"):
+        call(name, Plain(), X[0])
+    with pytest.raises(ValueError, match=r"images must be a batch \(B, C, H, W\)"):
+        call(name, Plain(), X[:0])
+
+
+def test_threads_share_a_model(name):
+    model = Plain().train()
+    expected = [call(name, model, X * scale, 1) for scale in (1, -1)]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda i: call(name, model, X * (1, -1)[i % 2], 1), range(8)))
+    for i, result in enumerate(results):
+        torch.testing.assert_close(result, expected[i % 2], rtol=1e-3, atol=1e-5)
+    assert all(m.training for m in model.modules())
+    assert not any(m._forward_hooks for m in model.modules())

@@ -1,0 +1,172 @@
+"""Perturbation methods against captum, pytorch-grad-cam and loops by hand."""
+
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from cv_attention import saliency as s
+
+X = torch.randn(2, 3, 24, 21, generator=torch.Generator().manual_seed(1))
+CLASSES = torch.tensor([1, 4])
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.ReLU(inplace=True))
+        self.body = nn.Sequential(nn.Conv2d(6, 10, 3, 2, 1), nn.ReLU())
+        self.fc = nn.Linear(10, 5)
+
+    def forward(self, x):
+        return self.fc(self.body(self.stem(x)).mean((2, 3)))
+
+
+class Joining(Plain):
+    """Joins the first feature map and the last, so the batch cannot grow half-way."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(16, 5)
+
+    def forward(self, x):
+        first = self.stem(x)
+        return self.fc(torch.cat([first.mean((2, 3)), self.body(first).mean((2, 3))], 1))
+
+
+@pytest.mark.parametrize(("window", "stride"), [((5, 4), (3, 2)), (4, 4), ((24, 5), (7, 5))])
+@pytest.mark.parametrize("chunk", [1, 5, 64])
+def test_occlusion_equals_captum(window, stride, chunk):
+    captum = pytest.importorskip("captum.attr")
+    pair = [(v, v) if isinstance(v, int) else v for v in (window, stride)]
+    model = Plain().eval()
+    expected = captum.Occlusion(model).attribute(X, (3, *pair[0]), (3, *pair[1]), baselines=0.2, target=CLASSES)
+    got = s.occlusion(model, X, CLASSES, window=window, stride=stride, value=0.2, chunk=chunk)
+    torch.testing.assert_close(got, expected[:, :1].float().detach(), rtol=1e-4, atol=1e-6)
+
+
+def test_rise_by_hand():
+    model = Plain()
+    got = s.rise(model, X, CLASSES, masks=9, cells=4, keep=0.3, seed=4, chunk=5)
+    draws = torch.Generator().manual_seed(4)
+    expected = torch.zeros(2, 1, 24, 21)
+    for _ in range(9):
+        grid = (torch.rand(1, 1, 4, 4, generator=draws) < 0.3).float()
+        large = nn.Upsample((30, 30), mode="bilinear")(grid)
+        y = int(torch.randint(6, (), generator=draws))
+        x = int(torch.randint(6, (), generator=draws))
+        mask = large[:, :, y : y + 24, x : x + 21]
+        p = model(X * mask).softmax(1)[range(2), CLASSES].detach()
+        expected += p[:, None, None, None] * mask / (9 * 0.3)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-6)
+    alone = s.rise(model, X[1:], 4, masks=9, cells=4, keep=0.3, seed=4)
+    torch.testing.assert_close(alone, got[1:], rtol=1e-4, atol=1e-6)
+
+
+def as_peer(heat):
+    for _ in range(2):
+        heat = heat.relu()
+        heat = heat - heat.amin((2, 3), keepdim=True)
+        heat = heat / (heat.amax((2, 3), keepdim=True) + 1e-7)
+        heat = F.interpolate(heat, X.shape[2:], mode="bilinear")
+    return heat
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["ScoreCAM", "AblationCAM"])
+def test_equals_pytorch_grad_cam(name, monkeypatch):
+    library = pytest.importorskip("pytorch_grad_cam")
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    # the peer enlarges its masks with aligned corners, and nothing else so; as everything else is, here
+    monkeypatch.setattr(nn, "UpsamplingBilinear2d", lambda size: nn.Upsample(size, mode="bilinear"))
+    model = Plain().eval()
+    explainer = getattr(library, name)(model, [model.body])
+    targets = [ClassifierOutputTarget(int(k)) for k in CLASSES]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = torch.from_numpy(explainer(X.clone(), targets))[:, None]
+    method = {"ScoreCAM": s.score_cam, "AblationCAM": s.ablation_cam}[name]
+    got = method(Plain(), X, CLASSES, layers="body", upsample=False, chunk=3)
+    torch.testing.assert_close(as_peer(got), expected, rtol=0, atol=1e-5)
+    assert expected.std() > 0.01
+
+
+@pytest.mark.parametrize("make", [Plain, Joining])
+@pytest.mark.parametrize("layer", ["stem", "body"])
+@pytest.mark.parametrize("chunk", [4, 64])
+def test_ablation_cam_by_hand(make, layer, chunk):
+    model = make()
+    module = dict(model.named_modules())[layer]
+    got = s.ablation_cam(model, X, CLASSES, layers=layer, upsample=False, chunk=chunk)
+    for i, k in enumerate(CLASSES.tolist()):
+        kept = {}
+        handle = module.register_forward_hook(lambda m, _, out, kept=kept: kept.update(a=out.clone()))
+        y = model(X[i : i + 1])[0, k].detach()
+        handle.remove()
+        a = kept["a"].detach()
+        heat = 0
+        for c in range(a.shape[1]):
+
+            def drop(m, _, out, c=c):
+                out = out.clone()
+                out[:, c] = 0
+                return out
+
+            handle = module.register_forward_hook(drop)
+            heat = heat + (y - model(X[i : i + 1])[0, k].detach()) / y * a[:, c : c + 1]
+            handle.remove()
+        torch.testing.assert_close(got[i : i + 1], heat.clamp(min=0), rtol=1e-3, atol=1e-5)
+    assert got.std() > 0
+
+
+def test_score_cam_by_hand():
+    model = Plain()
+    got = s.score_cam(model, X, CLASSES, upsample=False)
+    a = model.body(model.stem(X)).detach()
+    scores = torch.zeros(2, 10)
+    for c in range(10):
+        m = nn.Upsample((24, 21), mode="bilinear")(a[:, c : c + 1])
+        low, high = m.amin((1, 2, 3), keepdim=True), m.amax((1, 2, 3), keepdim=True)
+        scores[:, c] = model(X * (m - low) / (high - low + 1e-8))[range(2), CLASSES].detach()
+    expected = (scores.softmax(1)[:, :, None, None] * a).sum(1, keepdim=True)
+    torch.testing.assert_close(got, expected.clamp(min=0), rtol=1e-4, atol=1e-6)
+
+
+class Corner(nn.Module):
+    """Class 1 is how bright the left upper quarter is, and nothing else."""
+
+    def forward(self, x):
+        quarter = x[:, :, : x.shape[2] // 2, : x.shape[3] // 2].mean((1, 2, 3))
+        return torch.stack([torch.zeros_like(quarter), 10 * quarter], 1)
+
+
+def test_extremal_perturbation_finds_what_counts():
+    images = torch.zeros(2, 3, 32, 32)
+    images[:, :, :16, :16] = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2
+    heat = s.extremal_perturbation(Corner(), images, 1, areas=(0.25,), steps=60)
+    inside = heat[:, :, :16, :16].mean((1, 2, 3))
+    assert (inside > 0.7).all()
+    assert (heat.mean((1, 2, 3)) - 0.25).abs().max() < 0.06
+    assert heat[:, :, 20:, 20:].max() < 0.2
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m: s.occlusion(m, X, window=0), "window must be positive pixels or .* got 0"),
+        (lambda m: s.occlusion(m, X, window=3, stride=5), "stride must not exceed the window"),
+        (lambda m: s.occlusion(m, X, chunk=0), "chunk must be positive, got 0"),
+        (lambda m: s.rise(m, X, keep=1.0), "got 1000, 7 and 1.0"),
+        (lambda m: s.rise(m, X, masks=0), "got 0, 7"),
+        (lambda m: s.extremal_perturbation(m, X, areas=(1.5,)), r"\(0, 1\), got \(1.5,\)"),
+        (lambda m: s.extremal_perturbation(m, X, steps=0), "got 0, 8"),
+        (lambda m: s.rise(m, X[0]), "must be a batch"),
+    ],
+)
+def test_bad_arguments(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(Plain())
