@@ -1,6 +1,12 @@
-"""Saliency methods: (model, images, targets) -> (B, 1, H, W), raw values in float32; `METHODS` has them by name."""
+"""Saliency methods: (model, images, targets) -> (B, 1, H, W), raw values in float32; `METHODS` has them by name.
 
+`metrics` judges maps.
+"""
+
+from cv_attention.saliency import metrics
 from cv_attention.saliency.ablation_cam import ablation_cam
+from cv_attention.saliency.baselines import centre_bias, random_map
+from cv_attention.saliency.block_maps import block_maps
 from cv_attention.saliency.cam import cam
 from cv_attention.saliency.eigen_cam import eigen_cam, eigen_grad_cam
 from cv_attention.saliency.extremal import extremal_perturbation
@@ -24,11 +30,13 @@ from cv_attention.saliency.rise import rise
 from cv_attention.saliency.score_cam import score_cam
 from cv_attention.saliency.smooth_grad_cam import smooth_grad_cam_plus_plus
 from cv_attention.saliency.spectral_residual import spectral_residual
+from cv_attention.saliency.transformers import attention_rollout, gradient_attention
 
 __all__ = [
-    "METHODS", "ablation_cam", "cam", "eigen_cam", "eigen_grad_cam", "expected_gradients", "extremal_perturbation",
-    "finer_cam", "full_grad", "grad_cam", "grad_cam_layers", "grad_cam_plus_plus", "gradient", "guided_backprop",
-    "hires_cam", "input_x_gradient", "integrated_gradients", "itti_koch_niebur", "layer_cam", "occlusion", "rise",
-    "score_cam", "shapley_cam", "smooth_grad", "smooth_grad_cam_plus_plus", "spectral_residual", "var_grad",
-    "xgrad_cam",
+    "METHODS", "ablation_cam", "attention_rollout", "block_maps", "cam", "centre_bias", "eigen_cam",
+    "eigen_grad_cam", "expected_gradients", "extremal_perturbation", "finer_cam", "full_grad", "grad_cam",
+    "grad_cam_layers", "grad_cam_plus_plus", "gradient", "gradient_attention", "guided_backprop", "hires_cam",
+    "input_x_gradient", "integrated_gradients", "itti_koch_niebur", "layer_cam", "metrics", "occlusion",
+    "random_map", "rise", "score_cam", "shapley_cam", "smooth_grad", "smooth_grad_cam_plus_plus",
+    "spectral_residual", "var_grad", "xgrad_cam",
 ]  # fmt: skip

@@ -6,6 +6,8 @@ from types import MappingProxyType
 from torch import Tensor
 
 from cv_attention.saliency.ablation_cam import ablation_cam
+from cv_attention.saliency.baselines import centre_bias, random_map
+from cv_attention.saliency.block_maps import block_maps
 from cv_attention.saliency.cam import cam
 from cv_attention.saliency.eigen_cam import eigen_cam, eigen_grad_cam
 from cv_attention.saliency.extremal import extremal_perturbation
@@ -28,6 +30,7 @@ from cv_attention.saliency.rise import rise
 from cv_attention.saliency.score_cam import score_cam
 from cv_attention.saliency.smooth_grad_cam import smooth_grad_cam_plus_plus
 from cv_attention.saliency.spectral_residual import spectral_residual
+from cv_attention.saliency.transformers import attention_rollout, gradient_attention
 
 METHODS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
     {
@@ -57,8 +60,13 @@ METHODS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
             score_cam,
             ablation_cam,
             extremal_perturbation,
+            block_maps,
+            attention_rollout,
+            gradient_attention,
             itti_koch_niebur,
             spectral_residual,
+            random_map,
+            centre_bias,
         )
     }
 )

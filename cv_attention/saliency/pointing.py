@@ -34,3 +34,46 @@ def pointing_game(heat: Tensor, boxes: Tensor, tolerance: float = 0.0) -> Tensor
     y, x = (weights.sum(2) * rows).sum(1), (weights.sum(1) * columns).sum(1)
     inside_x = (x >= x0 - tolerance) & (x <= x1 + tolerance)
     return inside_x & (y >= y0 - tolerance) & (y <= y1 + tolerance)
+
+
+def energy_pointing_game(heat: Tensor, objects: Tensor) -> Tensor:
+    """Returns the share of each map's positive values that lies on the object: the energy-based pointing game.
+
+    Score-CAM (Wang et al., 2020), https://arxiv.org/abs/1910.01279. A map without positive values points everywhere
+    alike, and gets the object's share of the area.
+
+    Args:
+        heat: Maps (B, 1, H, W).
+        objects: Boxes (B, 4) as in `pointing_game`, of whose border pixels a part may count, or masks (B, 1, H, W),
+            bool or shares in [0, 1].
+
+    Returns:
+        (B,) in [0, 1].
+
+    Raises:
+        ValueError: if shapes do not fit, or an object is empty: nothing can be said about it.
+    """
+    if heat.ndim != 4 or heat.shape[1] != 1 or objects.shape not in ((len(heat), 4), heat.shape):
+        raise ValueError(
+            f"expected maps (B, 1, H, W) and boxes (B, 4) or masks, got {(*heat.shape,)} and {(*objects.shape,)}"
+        )
+    objects = objects.to(heat.device).double()
+    masks = objects if objects.ndim == 4 else _fill(objects, heat)
+    empty = (masks.sum((1, 2, 3)) <= 0).nonzero()
+    if len(empty):
+        raise ValueError(f"object {int(empty[0])} is empty")
+    energy = heat.double().relu()
+    total = energy.sum((1, 2, 3))
+    share = (energy * masks).sum((1, 2, 3)) / total.clamp(min=torch.finfo(torch.double).tiny)
+    return torch.where(total > 0, share, masks.mean((1, 2, 3))).float()
+
+
+def _fill(boxes: Tensor, heat: Tensor) -> Tensor:
+    """Boxes (B, 4) as masks (B, 1, H, W) of how much of each pixel they cover."""
+
+    def cover(low: Tensor, high: Tensor, size: int) -> Tensor:
+        edges = torch.arange(size, device=heat.device, dtype=torch.double)
+        return (torch.minimum(high[:, None], edges + 1) - torch.maximum(low[:, None], edges)).clamp(min=0)
+
+    x0, y0, x1, y1 = boxes.unbind(1)
+    return (cover(y0, y1, heat.shape[2])[:, :, None] * cover(x0, x1, heat.shape[3])[:, None]).unsqueeze(1)

@@ -4,8 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
+from cv_attention.blocks.base import Gate
 from cv_attention.saliency import METHODS
 
 X = torch.randn(3, 3, 24, 20, generator=torch.Generator().manual_seed(1))
@@ -19,20 +21,33 @@ QUICK = {
     "occlusion": {"window": 12},
     "itti_koch_niebur": {"enlarge": 64},
 }
-MODEL_FREE = {"itti_koch_niebur", "spectral_residual"}
+MODEL_FREE = {"itti_koch_niebur", "spectral_residual", "random_map", "centre_bias"}
 NO_CALLABLES = {"cam", "finer_cam"}
 
 
+class Spatial(Gate):
+    kind = "spatial"
+
+    def attention(self, x):
+        return x.mean(1, keepdim=True).sigmoid()
+
+
 class Plain(nn.Module):
+    """With a gate and self-attention over positions, which some methods need."""
+
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
         self.stem = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1), nn.BatchNorm2d(6), nn.ReLU(inplace=True))
+        self.gate, self.qkv = Spatial(), nn.Conv2d(6, 18, 1)
         self.body = nn.Sequential(nn.Conv2d(6, 8, 3, 1, 1), nn.BatchNorm2d(8), nn.Dropout(0.5), nn.ReLU())
         self.fc = nn.Linear(8, 5)
 
     def forward(self, x):
-        return self.fc(self.body(self.stem(x)).mean((2, 3)))
+        x = self.gate(self.stem(x))
+        query, key, value = self.qkv(x).flatten(2).mT[:, None].chunk(3, -1)
+        x = x + F.scaled_dot_product_attention(3 * query, key, value)[:, 0].mT.unflatten(2, x.shape[2:])
+        return self.fc(self.body(x).mean((2, 3)))
 
 
 def call(name, model, images, *arguments, **options):
@@ -58,14 +73,14 @@ def name(request):
 
 def test_shape_and_values(name):
     model = Plain().eval()
-    heat = call(name, model, X, [0, 1, 2])
+    heat = call(name, model, X, [0, 1, 3])
     assert heat.shape == (3, 1, 24, 20)
     assert heat.dtype == torch.float32
     assert not heat.requires_grad
     assert heat.isfinite().all()
     assert (heat.amax((1, 2, 3)) > heat.amin((1, 2, 3))).all()
     for i in range(3):  # an image's map does not depend on its neighbours
-        alone = call(name, model, X[i : i + 1], i)
+        alone = call(name, model, X[i : i + 1], [0, 1, 3][i])
         torch.testing.assert_close(alone[0], heat[i], rtol=1e-3, atol=1e-4 * float(heat[i].abs().max()))
 
 
