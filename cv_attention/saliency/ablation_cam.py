@@ -84,7 +84,11 @@ def _replaced(module: nn.Module, output: Callable[[], Tensor]) -> Iterator[None]
     thread = threading.get_ident()
 
     def replace(_: nn.Module, args: object, given: Tensor) -> Tensor:
-        return output().clone() if threading.get_ident() == thread else given
+        if threading.get_ident() != thread:
+            return given
+        if given.shape[1:] != output().shape[1:]:
+            raise ValueError(f"Ablation-CAM needs a feature map (B, C, h, w), got {tuple(given.shape)}")
+        return output().clone()
 
     handle = module.register_forward_hook(replace)
     try:

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from cv_attention.maps.wrappers import unwrap
 from cv_attention.saliency.layers import Layers, find_layers
+from cv_attention.saliency.layouts import to_grid
 from cv_attention.saliency.state import undisturbed
 from cv_attention.saliency.targets import Targets, target_scores
+from cv_attention.saliency.unfused import Unfused
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Trace:
 
     Attributes:
         logits: (B, classes), in the model's precision.
-        activations: Layer -> its output (B, C, h, w), before anything changed it in place.
+        activations: Layer -> its output as (B, C, h, w), before anything changed it in place.
         gradients: Layer -> the derivative of the image's target score by that output, same shape; empty if not asked.
         curvatures: Layer -> the Hessian of that score times the output, same shape; empty if not asked.
     """
@@ -49,7 +51,7 @@ def trace(
         model: Maps `images` to logits (B, classes); run in eval mode and left as found.
         images: (B, 3, H, W) as the model takes them, on its device.
         targets: The score of each image, see `target_scores`.
-        layers: Modules with outputs (B, C, h, w), see `find_layers`.
+        layers: Modules with outputs (B, C, h, w), (B, h, w, C) or tokens (B, N, C), see `find_layers` and `to_grid`.
         gradients: Whether to differentiate at all; a method that needs only activations saves the backward.
         curvatures: Whether to differentiate twice.
 
@@ -63,7 +65,9 @@ def trace(
         found = find_layers(model, images, layers)
         outputs: dict[str, Tensor] = {}
         with ExitStack() as hooks:
-            _watch(found, outputs, hooks, gradients)
+            _watch(found, outputs, hooks, gradients, images)
+            if curvatures:
+                hooks.enter_context(Unfused())
             logits = model(images)
         logits = check_logits(logits, len(images), model)
         missing = [name for name in found if name not in outputs]
@@ -72,12 +76,13 @@ def trace(
         outputs = {name: outputs[name] for name in found}
         first = _differentiate(logits, targets, outputs, curvatures) if gradients or curvatures else {}
         second = _differentiate_again(first, outputs) if curvatures else {}
-    return Trace(
-        logits.detach(),
-        {name: output.detach() for name, output in outputs.items()},
-        {name: gradient.detach() for name, gradient in first.items()},
-        second,
-    )
+        return Trace(logits.detach(), *(_grids(values, images) for values in (outputs, first, second)))
+
+
+def _grids(values: dict[str, Tensor], images: Tensor) -> dict[str, Tensor]:
+    """Outputs or their derivatives, off the graph, as (B, C, h, w)."""
+    grids = {name: to_grid(value.detach(), images) for name, value in values.items()}
+    return {name: grid for name, grid in grids.items() if grid is not None}
 
 
 def check_images(images: object) -> Tensor:
@@ -93,16 +98,18 @@ def plain(images: Tensor) -> Tensor:
     return images.detach().clone() if images.is_inference() else images.detach()
 
 
-def _watch(layers: dict[str, nn.Module], outputs: dict[str, Tensor], hooks: ExitStack, gradients: bool) -> None:
+def _watch(
+    layers: dict[str, nn.Module], outputs: dict[str, Tensor], hooks: ExitStack, gradients: bool, images: Tensor
+) -> None:
     """Hooks the layers: each puts its output into `outputs`, and the first that runs starts the graph."""
     thread = threading.get_ident()
 
     def watch(name: str, output: object) -> Tensor | None:
         if threading.get_ident() != thread:  # another thread's forward of the same model
             return None
-        if not isinstance(output, Tensor) or output.dim() != 4:
+        if not isinstance(output, Tensor) or to_grid(output, images) is None:
             got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise ValueError(f"layer {name!r} must give a feature map (B, C, h, w), got {got}")
+            raise ValueError(f"layer {name!r} must give a feature map (B, C, h, w) or tokens of a grid, got {got}")
         if gradients and not (torch.is_grad_enabled() and output.requires_grad):
             output = output.detach().requires_grad_()
             torch.set_grad_enabled(True)  # until `undisturbed` ends

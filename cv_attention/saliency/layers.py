@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, nn
 
 from cv_attention.maps.wrappers import bare_modules, select, unwrap
+from cv_attention.saliency.layouts import to_grid
 
 # None: the last spatial stage; names or globs of modules, or modules themselves.
 Layers = str | nn.Module | Sequence[str | nn.Module] | None
@@ -62,7 +63,7 @@ def last_spatial(model: nn.Module, images: Tensor) -> str:
     if tokens is not None:
         raise ValueError(
             f"{type(model).__name__} works on tokens (B, N, C) after its last feature map {spatial!r}, as in "
-            f"{tokens!r}; Grad-CAM explains feature maps: give layers=... to take one of them"
+            f"{tokens!r}; give layers=..., such as the last block but one; after the last only the class token counts"
         )
     _found[model] = (key, spatial)
     return spatial
@@ -76,7 +77,8 @@ def _run_once(model: nn.Module, modules: dict[str, nn.Module], image: Tensor) ->
     def look(name: str, module: nn.Module, output: object) -> None:
         if threading.get_ident() != thread or not isinstance(output, Tensor) or "Pool" in type(module).__name__:
             return
-        if output.dim() == 4 and output.shape[-2] * output.shape[-1] > 1:
+        grid = to_grid(output, image) if output.dim() == 4 else None
+        if grid is not None and grid.shape[-2] * grid.shape[-1] > 1:
             last[:] = [name, None]
         elif output.dim() == 3 and output.shape[1] > 1:
             last[1] = name

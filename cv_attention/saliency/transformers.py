@@ -1,24 +1,17 @@
-"""Maps from the attention of transformers: Chefer's gradient-weighted attention, and rollout.
+"""Maps from the attention of transformers: Chefer's gradient-weighted attention, and rollout."""
 
-Fused kernels hide the attention. While these methods look, every scaled dot-product attention runs as the matrix
-products that it stands for, whoever calls it: timm, torchvision, transformers, `nn.MultiheadAttention` or our blocks.
-"""
-
-import math
-from collections.abc import Callable, Sequence
-from types import FunctionType
-from typing import Any
+from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from cv_attention.maps.wrappers import unwrap
 from cv_attention.saliency.engine import check_images, check_logits, plain
 from cv_attention.saliency.fusion import fuse
+from cv_attention.saliency.layouts import grid_of
 from cv_attention.saliency.state import undisturbed
 from cv_attention.saliency.targets import Targets, target_scores
+from cv_attention.saliency.unfused import Unfused
 
 
 def gradient_attention(model: nn.Module, images: Tensor, targets: Targets = None, *, upsample: bool = True) -> Tensor:
@@ -42,7 +35,7 @@ def gradient_attention(model: nn.Module, images: Tensor, targets: Targets = None
     """
     images = check_images(images)
     bare = unwrap(model)
-    mode = _Unfused()
+    mode = Unfused()
     with undisturbed(bare, images.device.type):
         with torch.enable_grad(), mode:
             entrance = plain(images).requires_grad_()
@@ -88,7 +81,7 @@ def attention_rollout(
         raise ValueError(f"heads must be one of {', '.join(fuse_heads)}, got {heads!r}")
     images = check_images(images)
     bare = unwrap(model)
-    mode = _Unfused()
+    mode = Unfused()
     with undisturbed(bare, images.device.type):
         # asking for gradients keeps torch's fast path of whole encoder layers away, which has no attention to see
         with torch.enable_grad(), mode:
@@ -102,47 +95,6 @@ def attention_rollout(
             product = share if product is None else share @ product
         assert product is not None
         return fuse([_patches(product, images)], images, upsample)
-
-
-class _Unfused(TorchFunctionMode):
-    """Runs scaled dot-product attention step by step and keeps the probabilities, (B, heads, queries, keys)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[Tensor] = []
-
-    def __torch_function__(
-        self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func is F.scaled_dot_product_attention:
-            func = self._attend
-        elif func is F.multi_head_attention_forward:
-            # inside it no mode is asked, so it runs as a copy that calls ours
-            own = {"scaled_dot_product_attention": self._attend, "has_torch_function": lambda _: False}
-            func = FunctionType(func.__code__, {**func.__globals__, **own}, None, func.__defaults__)
-        return func(*args, **(kwargs or {}))
-
-    def _attend(
-        self,
-        query: Tensor,
-        key: Tensor,
-        value: Tensor,
-        attn_mask: Tensor | None = None,
-        dropout_p: float = 0.0,
-        is_causal: bool = False,
-        scale: float | None = None,
-        enable_gqa: bool = False,
-    ) -> Tensor:
-        if enable_gqa:
-            key, value = (x.repeat_interleave(query.shape[-3] // x.shape[-3], -3) for x in (key, value))
-        logits = query @ key.mT * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
-        if is_causal:
-            attn_mask = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
-        if attn_mask is not None:
-            logits = logits.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else logits + attn_mask
-        probabilities = logits.softmax(-1)
-        self.seen.append(probabilities)
-        return probabilities @ value
 
 
 def _square(seen: list[Tensor], model: nn.Module) -> list[Tensor]:
@@ -170,18 +122,9 @@ def _patches(relevance: Tensor, images: Tensor) -> Tensor:
             f"attention within windows ({len(relevance)} of them for {len(images)} images) has no row for the whole "
             "image; take block_maps or a CAM"
         )
-    height, width = _grid(tokens, images.shape[-2] / images.shape[-1])
-    extra = tokens - height * width
+    grid = grid_of(tokens, images.shape[-2] / images.shape[-1])
+    if grid is None:
+        raise ValueError(f"{tokens} tokens are no grid of images of {images.shape[-2]}x{images.shape[-1]}")
+    extra = tokens - grid[0] * grid[1]
     row = relevance[:, 0] if extra else relevance.mean(1)
-    return row[:, extra:].unflatten(1, (height, width)).unsqueeze(1)
-
-
-def _grid(tokens: int, aspect: float) -> tuple[int, int]:
-    """The largest grid with the image's aspect that leaves few tokens over: class, distillation and registers."""
-    for extra in range(min(tokens, 17)):
-        height = round(math.sqrt((tokens - extra) * aspect))
-        if height and (tokens - extra) % height == 0:
-            width = (tokens - extra) // height
-            if abs(height / width - aspect) * width <= 0.5 * max(aspect, 1):
-                return height, width
-    raise ValueError(f"{tokens} tokens are no grid of an image with height / width = {aspect:.3g}")
+    return row[:, extra:].unflatten(1, grid).unsqueeze(1)

@@ -198,7 +198,7 @@ def test_bad_outputs(change, message):
         ({"layers": "stag1"}, "no module of Plain matches 'stag1'; did you mean 'stage1'"),
         ({"layers": []}, "at least one"),
         ({"layers": nn.ReLU()}, "the given layer ReLU is no module of this Plain"),
-        ({"layers": "fc"}, r"layer 'fc' must give a feature map \(B, C, h, w\), got \(3, 5\)"),
+        ({"layers": "fc"}, r"layer 'fc' must give a feature map \(B, C, h, w\) or tokens of a grid, got \(3, 5\)"),
         ({"images": X[0]}, r"got \(3, 33, 32\)"),
         ({"images": X[:0]}, r"at least one, got \(0, 3, 33, 32\)"),
         ({"images": [X]}, "got list"),
