@@ -1,6 +1,6 @@
 """The derivative of the score by the pixels, plain and smoothed over noise.
 
-Each costs one forward to see what is predicted and then one forward and backward for each sample. The caller chooses
+Each costs one forward and backward, or one for each sample. The caller chooses
 how colour channels become one value: their largest absolute value, as Simonyan et al. did, their sum, or the sum of
 absolute values.
 """

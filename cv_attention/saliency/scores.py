@@ -15,27 +15,45 @@ from cv_attention.saliency.targets import Targets, fix_targets, target_scores
 class Scorer:
     """The scores of fixed targets under one model, for as many changed copies of the images as a method likes.
 
-    What is explained is settled once, on the images as they are.
+    What is explained is settled once, on the images as they are; a forward is spent on that only where it must be.
 
     Attributes:
         model: Without wrappers.
         images: (B, C, H, W), outside any graph.
-        logits: (B, classes) of the images.
-        targets: Classes (B,) or the callable.
         chunk: Images of one forward at most.
     """
 
     def __init__(self, model: nn.Module, images: Tensor, targets: Targets, chunk: int) -> None:
         self.model, self.images, self.chunk = model, images, chunk
-        self.logits = torch.cat([self._forward(part) for part in images.split(chunk)])
-        self.targets = fix_targets(self.logits, targets)
+        self._given, self._fixed = targets, None
+        self._logits: Tensor | None = None
+
+    @property
+    def logits(self) -> Tensor:
+        """Those of the unchanged images, (B, classes)."""
+        if self._logits is None:
+            with torch.no_grad():
+                self._logits = torch.cat([self._forward(part) for part in self.images.split(self.chunk)])
+        return self._logits
+
+    @property
+    def targets(self) -> Tensor | Callable[[Tensor], Tensor]:
+        """Classes (B,) or the callable."""
+        return self._settle(None)
+
+    def _settle(self, logits: Tensor | None) -> Tensor | Callable[[Tensor], Tensor]:
+        """Only the predicted class needs the unchanged images' logits; any others tell how many classes there are."""
+        if self._fixed is None:
+            predicted = self._given is None or isinstance(self._given, str)
+            self._fixed = fix_targets(self.logits if predicted or logits is None else logits, self._given)
+        return self._fixed
 
     def _forward(self, images: Tensor) -> Tensor:
         return check_logits(self.model(images), len(images), self.model)
 
     def of(self, logits: Tensor, *, probabilities: bool = False) -> Tensor:
         """Returns the scores (B,) in `logits` (B, classes), or in their softmax."""
-        return target_scores(logits.softmax(1) if probabilities else logits, self.targets)
+        return target_scores(logits.softmax(1) if probabilities else logits, self._settle(logits))
 
     def clean(self, *, probabilities: bool = False) -> Tensor:
         """Returns the scores (B,) of the unchanged images in float32."""
@@ -55,9 +73,13 @@ class Scorer:
 
     def gradient(self, images: Tensor) -> Tensor:
         """Returns the derivative of each score by its image, both (B, C, H, W), in float32."""
+        unchanged = images is self.images
         images = images.detach().requires_grad_()
         with torch.enable_grad():
-            scores = self.of(self._forward(images))
+            logits = self._forward(images)
+            if unchanged and self._logits is None:
+                self._logits = logits.detach()
+            scores = self.of(logits)
             if not scores.requires_grad:
                 raise ValueError(f"the target scores of {type(self.model).__name__} do not depend on the images")
             return torch.autograd.grad(scores.sum(), images)[0].float()
