@@ -20,6 +20,7 @@ def run(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("-o", "--out", required=True, help="Folder to write to.")
     parser.add_argument("--overlays", type=Literal["png", "jpg"], default="png", help="File format of the overlays.")
+    parser.add_argument("--method", default="grad_cam", help="Saliency method: grad_cam, score_cam, rise, ...")
     parser.add_argument("--attention", type=bool, default=False, help="Draw the blocks' own maps too.")
     parser.add_argument("--batch_size", type=int, default=16, help="Images of one forward.")
     options = parse(parser, arguments)
@@ -35,6 +36,7 @@ def run(arguments: Sequence[str]) -> None:
             [Path(image) for image in options.images],
             Path(options.out),
             overlays=options.overlays,
+            method=options.method,
             attention=options.attention,
             batch_size=options.batch_size,
         )

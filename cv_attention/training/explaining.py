@@ -15,6 +15,8 @@ from PIL import Image
 from cv_attention.data import read_image
 from cv_attention.data.transforms import Pipeline
 from cv_attention.report.overlay import overlay
+from cv_attention.saliency import METHODS
+from cv_attention.suggest import suggest
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.probes import Column, probe
 from cv_attention.training.run import write_bytes, write_text
@@ -43,6 +45,7 @@ def explain(
     out: Path,
     *,
     overlays: Literal["jpg", "png"] = "png",
+    method: str = "grad_cam",
     attention: bool = False,
     batch_size: int = 16,
 ) -> Explained:
@@ -56,13 +59,16 @@ def explain(
         sources: Image files, and folders that are searched for images.
         out: Folder to write to; ``overlays/``, ``maps/`` and ``manifest.json`` come into being in it.
         overlays: File format of the overlays.
-        attention: Overlays of the blocks' own maps too, beside Grad-CAM; the raw maps always hold both.
+        method: Name of a saliency method of `cv_attention.saliency.METHODS`.
+        attention: Overlays of the blocks' own maps too, beside the method's; the raw maps always hold both.
         batch_size: Images of one forward.
 
     Raises:
         FileNotFoundError: if a source does not exist.
         ValueError: if there is no image in the sources.
     """
+    if method not in METHODS:
+        raise ValueError(f"there is no saliency method {method}{suggest(method, METHODS, shown=len(METHODS))}")
     files = list(_named(sources))
     if not files:
         searched = ", ".join(str(source) for source in sources)
@@ -78,17 +84,22 @@ def explain(
                 result.failures.append(str(error))
                 rows.append({"image": str(file), "error": str(error)})
         if readable:
-            rows += _explain_batch(classifier, readable, out, overlays, attention)
+            rows += _explain_batch(classifier, readable, out, overlays, method, attention)
             result.images += len(readable)
     write_text(result.manifest, json.dumps({"class_names": classifier.facts.class_names, "images": rows}, indent=1))
     return result
 
 
 def _explain_batch(
-    classifier: Classifier, batch: list[tuple[Path, str, np.ndarray]], out: Path, overlays: str, attention: bool
+    classifier: Classifier,
+    batch: list[tuple[Path, str, np.ndarray]],
+    out: Path,
+    overlays: str,
+    method: str,
+    attention: bool,
 ) -> Iterator[dict[str, Any]]:
     images = torch.from_numpy(np.stack([pixels for _, _, pixels in batch])).permute(0, 3, 1, 2)
-    columns, logits = probe(classifier, images.to(classifier.device))
+    columns, logits = probe(classifier, images.to(classifier.device), method)
     drawn = [c for c in columns.values() if c.source == "saliency" or (attention and c.values.ndim == 3)]
     for number, (file, name, pixels) in enumerate(batch):
         maps = {column.title: column.values[number] for column in columns.values()}

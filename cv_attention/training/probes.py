@@ -17,7 +17,7 @@ from torch import Tensor
 from cv_attention.maps import RecordedMap, record, to_heatmap
 from cv_attention.maps.adapters import adapter_of
 from cv_attention.report.overlay import overlay
-from cv_attention.saliency import grad_cam
+from cv_attention.saliency import METHODS
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.run import write_bytes, write_text
 
@@ -110,12 +110,13 @@ class Column:
         self.values = values.float().cpu().numpy().astype(np.float16)
 
 
-def probe(classifier: Classifier, images: Tensor) -> tuple[dict[str, Column], Tensor]:
-    """Computes every block's map and Grad-CAM of the predicted class.
+def probe(classifier: Classifier, images: Tensor, method: str = "grad_cam") -> tuple[dict[str, Column], Tensor]:
+    """Computes every block's map and a saliency map of the predicted class.
 
     Args:
         classifier: The network.
         images: uint8 (N, 3, H, W) on the network's device.
+        method: Name of a saliency method; Grad-CAM is kept at the feature map's size, others at the images'.
 
     Returns:
         The columns by a short key, and the logits (N, classes), float32 on the CPU.
@@ -132,9 +133,10 @@ def probe(classifier: Classifier, images: Tensor) -> tuple[dict[str, Column], Te
     else:
         with torch.no_grad():
             logits = network(inputs)
-    heat = grad_cam(network, inputs, targets=logits.argmax(1), upsample=False)[:, 0]
+    explain, options = METHODS[method], {"upsample": False} if method == "grad_cam" else {}
+    heat = explain(network, inputs, logits.argmax(1), **options)[:, 0]
     network.train(training)
-    columns.append(Column("Grad-CAM", "saliency", "grad_cam", heat))
+    columns.append(Column("Grad-CAM" if method == "grad_cam" else method, "saliency", method, heat))
     return {f"m{number}": column for number, column in enumerate(columns)}, logits.float().cpu()
 
 

@@ -153,6 +153,24 @@ def test_saliency_of_any_images(tiny_run, tmp_path, capsys):
                 assert image.size == (32, 32)
 
 
+@pytest.mark.parametrize("method", ["layer_cam", "spectral_residual"])
+def test_saliency_by_other_methods(method, tiny_run, tmp_path):
+    Image.new("RGB", (40, 32), "blue").save(tmp_path / "blue.png")
+    out = tmp_path / "out"
+    options = [f"--checkpoint={tiny_run}", "-o", str(out), f"--method={method}"]
+    assert main(["saliency", str(tmp_path / "blue.png"), *options]) == 0
+    [row] = json.loads((out / "manifest.json").read_text())["images"]
+    assert list(row["overlays"]) == [method]
+    assert np.load(out / row["maps"])[method].shape == (32, 32)
+
+
+def test_an_unknown_method_is_a_mistake(tiny_run, tmp_path, capsys):
+    Image.new("RGB", (40, 32), "blue").save(tmp_path / "blue.png")
+    options = [f"--checkpoint={tiny_run}", "-o", str(tmp_path / "out"), "--method=layr_cam"]
+    assert main(["saliency", str(tmp_path / "blue.png"), *options]) == 2
+    assert "layer_cam" in capsys.readouterr().err
+
+
 def test_a_folder_without_images_is_a_mistake(tiny_run, tmp_path, capsys):
     (tmp_path / "notes").mkdir()
     assert main(["saliency", str(tmp_path / "notes"), f"--checkpoint={tiny_run}", "-o", str(tmp_path / "out")]) == 2
