@@ -2,7 +2,9 @@
 
 from torch import nn
 
-from cv_attention.backbones.trace import Trace, Value
+from cv_attention.backbones.replacement import Replacement
+from cv_attention.backbones.spots import Spot, shape_of
+from cv_attention.backbones.trace import Call, Trace, Value
 
 # Multiplications by one learned or constant factor per channel or in all, such as a layer scale.
 _SCALES = {"mul", "mul_"}
@@ -33,6 +35,62 @@ class Hosts:
     def of_trunk(self, value: Value) -> str | None:
         """The outermost host that returned `value`; None if there is none."""
         return next((name for name in reversed(value.returned_by) if self.problem(name) is None), None)
+
+    def taking(self, value: Value, use: Value, unit: Call) -> str | None:
+        """The innermost host, called inside `unit`, that takes `value` alone and makes `use` of it; None if none."""
+        call: Call | None = use.call
+        while call is not None and call is not unit:
+            if call.first is value and call.inputs == [value] and self.blocked_before(call.name) is None:
+                return call.name
+            call = call.parent
+        return None
+
+    def blocked_before(self, name: str) -> str | None:
+        """Why no block can go before module `name`; None if one can."""
+        calls = self.trace.calls.get(name, [])
+        kind = type(self.modules[name]).__name__
+        if name == "" or len(calls) != 1:
+            return f"its {kind} is called {len(calls)} times in a forward, and a host must be called once"
+        if calls[0].first is None or not calls[0].first.is_feature_map:
+            return f"its {kind} takes no feature map (B, C, H, W)"
+        if iterates_children(self.modules[name]):
+            return f"its {kind} runs its children one after the other"
+        return None
+
+    def irreplaceable(self, name: str) -> str | None:
+        """Why no block can take the place of module `name`; None if one can."""
+        module, kind = self.modules[name], type(self.modules[name]).__name__
+        if isinstance(module, Replacement):
+            return "a block is in its place already"
+        if not isinstance(module, nn.Conv2d):
+            return f"its {kind} is no Conv2d"
+        problem = self.problem(name) or self.blocked_before(name)
+        if problem:
+            return problem
+        if module.in_channels != module.out_channels:
+            return f"its convolution makes {module.out_channels} channels of {module.in_channels}, and a block keeps C"
+        call = self.trace.calls[name][0]
+        assert call.first is not None
+        assert call.output is not None
+        before, behind, stride = call.first.shape[2:], call.output.shape[2:], module.stride
+        if any(-(-b // s) != a for b, a, s in zip(before, behind, stride, strict=True)):
+            size = "×".join(map(str, before)) + " to " + "×".join(map(str, behind))
+            return f"its convolution maps {size} at stride {stride}, which no pooling of that stride does"
+        return None
+
+    def in_place_of(self, name: str) -> Spot:
+        """The spot that takes the place of convolution `name`.
+
+        Raises:
+            ValueError: if no block can.
+        """
+        problem = self.irreplaceable(name)
+        if problem:
+            raise ValueError(f"replace:{name}: {problem}")
+        call = self.trace.calls[name][0]
+        assert call.first is not None
+        assert call.output is not None
+        return Spot(name, "instead", shape_of(call.first), call.output.index, call.output.index)
 
     def at(self, name: str) -> str:
         """The host for module `name`: itself, or where it is a container, what returns its output.

@@ -1,58 +1,76 @@
 """Puts attention blocks into a model: `plan` shows, `insert` does, `remove` undoes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
-from zlib import crc32
 
 import torch
 from torch import nn
 
-from cv_attention import blocks
-from cv_attention.backbones.attach import attach, attached, detach, unwatch_loading, watch_loading
+from cv_attention.backbones.attach import attach, attached, detach, suspended
 from cv_attention.backbones.dry_run import InputSize, example_input, input_shapes, untouched
-from cv_attention.backbones.identity_init import IdentityInit
+from cv_attention.backbones.freezing import freeze_rest, thaw
+from cv_attention.backbones.loading import unwatch_loading, watch_loading
+from cv_attention.backbones.making import At, Blocks, Init, Pair, create, pairs_of, place_like
 from cv_attention.backbones.plan import Plan, Site
-from cv_attention.backbones.rehearsal import rehearse
-from cv_attention.backbones.sites import find_hosts
+from cv_attention.backbones.rehearsal import conv_flops, rehearse
+from cv_attention.backbones.replacement import Replacement
+from cv_attention.backbones.sites import find_spots
+from cv_attention.backbones.spots import Spot, shape_of
 from cv_attention.backbones.trace import Trace, trace
 
-# A catalogue name, {name: ..., <options>}, {class_path: ..., init_args: ...}, or a callable of the channels.
-Block = str | Mapping[str, Any] | Callable[[int], nn.Module]
-Init = Literal["plain", "identity"]
+Train = Literal["all", "blocks"]
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A block that only needs to be hung on its host."""
+
+    spot: Spot
+    site: Site
+    block: nn.Module
+    fresh: bool
 
 
 def plan(
     model: nn.Module,
-    block: Block,
-    at: str | Sequence[str] = "residual",
+    block: Blocks,
+    at: At = "residual",
     *,
     init: Init = "plain",
     input_size: InputSize | None = None,
+    train: Train = "all",
 ) -> Plan:
     """Says what `insert` would do, and changes nothing.
 
     Args:
         model: Any CNN; its forward takes images (B, C, H, W).
         block: A catalogue name, ``{name: ..., <options>}``, ``{class_path: ..., init_args: ...}``, a class,
-            or any callable from channels to a module.
-        at: Where blocks go: ``residual`` (end of each residual branch, before the addition), ``stage`` (end
-            of each stage), a glob over module names (``layer*.*.bn2``; ``**`` spans dots), or a list.
+            or any callable from channels to a module. Several blocks are ``{position or glob: block}`` or
+            ``[(block, at), ...]``.
+        at: Where blocks go: ``residual`` (end of each residual branch, before the addition), ``pre`` (its start),
+            ``post`` (behind the addition and its activation), ``identity`` (on the shortcut), ``stage`` (end of each
+            stage), ``replace`` (in place of each 3×3 convolution that keeps the channels); each may be followed by a
+            stage (``residual:-1``, ``stage:1:3``); a glob over module names (``layer*.*.bn2``; ``**`` spans dots) for
+            their outputs, ``replace:<glob>`` for convolutions to be replaced; or a list.
         init: ``plain``, or ``identity`` to leave the model's output as it is.
         input_size: Side, (H, W) or (C, H, W) of the dry run's image, in pixels; by default the model's own.
+        train: ``all``, or ``blocks`` to freeze everything but inserted blocks.
 
     Raises:
         ValueError: if no site is found, a site cannot take a block, or a block does not keep the shape.
     """
-    return _prepare(model, block, at, init, input_size, seed=0)[0]
+    return _prepare(model, block, at, init, input_size, train, seed=0)[0]
 
 
 def insert(
     model: nn.Module,
-    block: Block,
-    at: str | Sequence[str] = "residual",
+    block: Blocks,
+    at: At = "residual",
     *,
     init: Init = "plain",
     input_size: InputSize | None = None,
+    train: Train = "all",
     seed: int = 0,
 ) -> Plan:
     """Inserts a block at every site, in place, and returns what was done.
@@ -68,23 +86,27 @@ def insert(
         at: As in `plan`.
         init: As in `plan`.
         input_size: As in `plan`.
+        train: As in `plan`: ``blocks`` clears `requires_grad` of all other parameters until `remove`; statistics of
+            batch norms still follow the training flag.
         seed: Seed of the blocks' weights.
 
     Raises:
         ValueError: as `plan`; the model is then unchanged.
     """
-    planned, made, fresh = _prepare(model, block, at, init, input_size, seed)
-    for site, new, copied in zip(planned.sites, made, fresh, strict=True):
-        host = model.get_submodule(site.name)
-        new.train(host.training)
-        attach(host, new, site.block.rpartition(".")[2], copied)
+    planned, ready = _prepare(model, block, at, init, input_size, train, seed)
+    for one in ready:
+        one.block.train(model.get_submodule(one.site.name).training)
+        child = _child(one.site)
+        attach(model, one.site.name, one.block, child, one.spot.place, one.fresh, one.spot.entrances)
     try:
         _verify(model, planned)
     except Exception:
         for site in planned.sites:
-            detach(model.get_submodule(site.name), site.block.rpartition(".")[2])
+            detach(model, site.name, _child(site))
         raise
     watch_loading(model)
+    if train == "blocks":
+        freeze_rest(model, {_child(site) for site in planned.sites})
     return planned
 
 
@@ -104,66 +126,83 @@ def remove(model: nn.Module, name: str | None = None) -> list[str]:
     found = list(attached(model))
     chosen = [entry for entry in found if name in (None, entry[2])]
     if name is not None and not chosen:
-        there = ", ".join(dict.fromkeys(child for _, _, child in found)) or "none"
+        there = ", ".join(dict.fromkeys(child for _, _, child, _ in found)) or "none"
         raise ValueError(f"no inserted blocks are called {name!r}; there are: {there}")
-    for _, host, child in chosen:
-        detach(host, child)
+    for host, _, child, _ in chosen:
+        detach(model, host, child)
     if len(chosen) == len(found):
         for module in model.modules():
             unwatch_loading(module)
-    return [f"{host}.{child}" if host else child for host, _, child in chosen]
+    thaw(model)
+    return [f"{host}.{child}" if host else child for host, _, child, _ in chosen]
 
 
 def _prepare(
-    model: nn.Module,
-    block: Block,
-    at: str | Sequence[str],
-    init: Init,
-    input_size: InputSize | None,
-    seed: int,
-) -> tuple[Plan, list[nn.Module], list[bool]]:
-    """Finds the sites and makes their blocks; also says which blocks' outputs must be copied."""
-    if init not in ("plain", "identity"):
-        raise ValueError(f"init must be 'plain' or 'identity', got {init!r}")
+    model: nn.Module, block: Blocks, at: At, init: Init, input_size: InputSize | None, train: Train, seed: int
+) -> tuple[Plan, list[_Ready]]:
+    """Finds the sites and makes their blocks."""
+    for name, value, right in (("init", init, ("plain", "identity")), ("train", train, ("all", "blocks"))):
+        if value not in right:
+            raise ValueError(f"{name} must be {right[0]!r} or {right[1]!r}, got {value!r}")
     _check_model(model)
-    create, label = blocks.resolve(block), _label(block)
-    own = {host.get_submodule(child) for _, host, child in attached(model)}
-    own = {module for top in own for module in top.modules()}
-    seen = _dry_run(model, input_size, own)
-    names = find_hosts(model, seen, at, {name for name, module in model.named_modules() if module in own})
-    child = _free_name(model, names)
-    sites, made, fresh = [], [], []
-    for name in names:
-        output = seen.calls[name][0].output
-        assert output is not None
-        host, (_, channels, height, width) = model.get_submodule(name), output.shape
-        new = _create(create, channels, init, seed, f"{name}.{child}", label)
-        trial = rehearse(new, (channels, height, width), name, label)
-        parameters = sum(p.numel() for p in new.parameters())
-        sites.append(
-            Site(name, type(host).__name__, channels, height, width, f"{name}.{child}", parameters, trial.flops)
-        )
-        made.append(_place_like(new, host, model))
-        fresh.append(trial.fresh)
+    pairs = pairs_of(block, at)
+    present = list(attached(model))
+    own = {module for _, host, child, _ in present for module in host.get_submodule(child).modules()}
+    seen = _dry_run(model, input_size)
+    theirs = {name for name, module in model.named_modules() if module in own}
+    places = [(pair, spot) for pair in pairs for spot in find_spots(model, seen, pair.at, theirs)]
+    names = _names(model, [spot.host for _, spot in places])
+    ready = [_make(model, pair, spot, child, init, seed) for (pair, spot), child in zip(places, names, strict=True)]
+    ready.sort(key=lambda one: one.spot.index)  # stable: blocks at one site stay in their order
     total = sum(p.numel() for p in model.parameters())
-    wanted = (at,) if isinstance(at, str) else tuple(at)
-    planned = Plan(type(model).__name__, label, wanted, init, seen.shape, tuple(sites), total, seen.flops)
-    return planned, made, fresh
+    flops = seen.flops + sum(_flops_of(seen, *entry) for entry in present)
+    sites = tuple(one.site for one in ready)
+    wanted = tuple((pair.label, pair.at) for pair in pairs)
+    return Plan(type(model).__name__, wanted, init, seen.shape, sites, total, flops, train), ready
 
 
-def _dry_run(model: nn.Module, input_size: InputSize | None, skip: set[nn.Module]) -> Trace:
+def _make(model: nn.Module, pair: Pair, spot: Spot, child: str, init: Init, seed: int) -> _Ready:
+    """Makes and tries the block of one site."""
+    if spot.place == "instead" and init == "identity":
+        raise ValueError(f"site {spot.host!r}: a block in place of a convolution cannot start as the identity")
+    host, path = model.get_submodule(spot.host), f"{spot.host}.{child}"
+    new = create(pair, spot.shape[0], init, seed, path)
+    trial = rehearse(new, spot.shape, spot.host, pair.label)
+    parameters, flops = sum(p.numel() for p in new.parameters()), trial.flops
+    if spot.place == "instead":
+        assert isinstance(host, nn.Conv2d)
+        parameters -= sum(p.numel() for p in host.parameters())
+        flops -= conv_flops(host, spot.shape)
+    site = Site(spot.host, type(host).__name__, *spot.shape, path, parameters, flops, spot.place, pair.label)
+    return _Ready(spot, site, place_like(new, host, model), trial.fresh)
+
+
+def _dry_run(model: nn.Module, input_size: InputSize | None) -> Trace:
+    """One traced forward without the blocks that are there already."""
     tried, error = [], None
     for shape in input_shapes(model, input_size):
         tried.append("×".join(map(str, shape)))
         try:
-            with untouched(model):
-                return trace(model, example_input(model, shape), skip)
+            with suspended(model), untouched(model):
+                return trace(model, example_input(model, shape))
         except Exception as failure:  # a model may fail on a size in any way
             error = error or failure
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     raise ValueError(
         f"{type(model).__name__} fails on an image of {', '.join(tried)} ({reason}); give its input_size"
     ) from error
+
+
+def _flops_of(seen: Trace, name: str, host: nn.Module, child: str, place: str) -> int:
+    """Operations of a block that is there already, which the dry run left out."""
+    call = seen.calls[name][-1]
+    value = call.output if place == "after" else call.first
+    if value is None:
+        return 0
+    shape = shape_of(value)
+    block = host.get_submodule(child)
+    replaced = conv_flops(host.conv, shape) if place == "instead" and isinstance(host, Replacement) else 0
+    return rehearse(block, shape, name, child).flops - replaced
 
 
 def _verify(model: nn.Module, planned: Plan) -> None:
@@ -194,40 +233,25 @@ def _verify(model: nn.Module, planned: Plan) -> None:
             )
 
 
-def _create(
-    create: Callable[[int], nn.Module], channels: int, init: Init, seed: int, path: str, label: str
-) -> nn.Module:
-    """Makes one block on the CPU, from a random state that depends on nothing but `seed` and `path`."""
-    with torch.random.fork_rng([]), torch.inference_mode(False):
-        torch.default_generator.manual_seed(crc32(f"{seed}:{path}".encode()))
-        try:
-            with torch.device("cpu"):
-                new = create(channels)
-        except ValueError as error:
-            raise ValueError(f"block {label} at site {path.rpartition('.')[0]!r}: {error}") from error
-        if not isinstance(new, nn.Module):
-            raise ValueError(f"block {label} must make an nn.Module from channels, got {type(new).__name__}")
-        return IdentityInit(new) if init == "identity" else new
+def _child(site: Site) -> str:
+    return site.block.rpartition(".")[2]
 
 
-def _place_like(block: nn.Module, host: nn.Module, model: nn.Module) -> nn.Module:
-    """Moves a block to the device and floating type of the host, else of the model."""
-    for module in (host, model):
-        for parameter in module.parameters():
-            if parameter.is_floating_point():
-                return block.to(parameter.device, parameter.dtype)
-    return block
+def _names(model: nn.Module, hosts: list[str]) -> list[str]:
+    """For each host ``attention``, or the first of ``attention_2``, ... that no insertion and no host uses yet.
 
-
-def _free_name(model: nn.Module, names: list[str]) -> str:
-    """``attention``, or the first of ``attention_2``, ... that no insertion and no host uses yet."""
-    used = {child for _, _, child in attached(model)}
-    number = 1
-    while True:
-        name = "attention" if number == 1 else f"attention_{number}"
-        if name not in used and not any(hasattr(model.get_submodule(host), name) for host in names):
-            return name
-        number += 1
+    All blocks of one insertion have one name, but for those that share a host with another of them.
+    """
+    used, names = {child for _, _, child, _ in attached(model)}, []
+    for nth in range(max(map(hosts.count, hosts), default=0)):
+        number = nth + 1
+        while (name := "attention" if number == 1 else f"attention_{number}") in used or any(
+            hasattr(model.get_submodule(host), name) for host in hosts
+        ):
+            number += 1
+        used.add(name)
+        names.append(name)
+    return [names[hosts[:i].count(host)] for i, host in enumerate(hosts)]
 
 
 def _check_model(model: nn.Module) -> None:
@@ -240,11 +264,3 @@ def _check_model(model: nn.Module) -> None:
         raise ValueError(f"{kind} does not see new parameters; insert into the model before wrapping it")
     if any(nn.parameter.is_lazy(p) for p in model.parameters()):
         raise ValueError(f"{kind} has uninitialised lazy parameters; run it once before inserting")
-
-
-def _label(block: Block) -> str:
-    if isinstance(block, str):
-        return block
-    if isinstance(block, Mapping):
-        return str(block.get("name") or block.get("class_path"))
-    return getattr(block, "__name__", type(block).__name__)

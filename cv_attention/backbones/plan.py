@@ -3,20 +3,25 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cv_attention.backbones.spots import Place
+
 
 @dataclass(frozen=True)
 class Site:
     """One place where a block goes.
 
     Attributes:
-        name: Name of the host, the module whose output the block attends.
+        name: Name of the host: the module whose output, input or shortcut the block attends, or which it replaces.
         host: Type of the host.
-        channels: Channels C of the host's output.
-        height: Height of the host's output in the dry run.
-        width: Width of the host's output in the dry run.
+        channels: Channels C of what the block takes.
+        height: Height of what the block takes in the dry run.
+        width: Width of what the block takes in the dry run.
         block: Name of the block's module, a child of the host.
-        parameters: Parameters that the block adds.
-        flops: Floating-point operations that the block adds for one image (a multiply-add counts as two).
+        parameters: Parameters that the block adds, less those of a convolution that it replaces.
+        flops: Floating-point operations that the block adds for one image (a multiply-add counts as two), less those
+            of a convolution that it replaces.
+        place: ``after`` the host, ``before`` it, on the ``shortcut`` of the host's residual unit, or ``instead`` of it.
+        label: The block, as it was named.
     """
 
     name: str
@@ -27,6 +32,8 @@ class Site:
     block: str
     parameters: int
     flops: int
+    place: Place = "after"
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,23 +42,33 @@ class Plan:
 
     Attributes:
         model: Type of the model.
-        block: The block, as it was named.
-        at: Positions and globs.
+        pairs: Each block as it was named, with its positions and globs.
         init: ``plain`` or ``identity``.
         input_shape: (C, H, W) of the image in the dry run.
         sites: The sites in the order of the forward.
         parameters: Parameters of the model as it was.
         flops: Floating-point operations of the model as it was, for one image.
+        train: ``all``, or ``blocks`` where everything else is frozen.
     """
 
     model: str
-    block: str
-    at: tuple[str, ...]
+    pairs: tuple[tuple[str, tuple[str, ...]], ...]
     init: str
     input_shape: tuple[int, int, int]
     sites: tuple[Site, ...]
     parameters: int
     flops: int
+    train: str = "all"
+
+    @property
+    def block(self) -> str:
+        """The block as it was named; several are joined by commas."""
+        return ", ".join(dict.fromkeys(label for label, _ in self.pairs))
+
+    @property
+    def at(self) -> tuple[str, ...]:
+        """Positions and globs of all blocks."""
+        return tuple(dict.fromkeys(at for _, wanted in self.pairs for at in wanted))
 
     @property
     def added_parameters(self) -> int:
@@ -65,36 +82,41 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain dicts, lists and scalars, with the totals."""
-        totals = {"added_parameters": self.added_parameters, "added_flops": self.added_flops}
-        plain = asdict(self)
-        plain |= {"at": list(self.at), "input_shape": list(self.input_shape), "sites": list(plain["sites"])}
-        return plain | totals
+        plain = {"model": self.model, "block": self.block, "at": list(self.at)}
+        plain |= {"pairs": [{"block": label, "at": list(at)} for label, at in self.pairs]}
+        plain |= {"init": self.init, "train": self.train, "input_shape": list(self.input_shape)}
+        plain |= {"sites": [asdict(site) for site in self.sites]}
+        plain |= {"parameters": self.parameters, "flops": self.flops}
+        return plain | {"added_parameters": self.added_parameters, "added_flops": self.added_flops}
 
     def __str__(self) -> str:
         """The table: one line per site, the totals, and the plain model beside them."""
-        head = ("site", "host", "channels", "size", "parameters", "FLOPs")
+        head = ("site", "host", *self._extra("place", "block"), "channels", "size", "parameters", "FLOPs")
         rows = [
-            (s.name, s.host, str(s.channels), f"{s.height}×{s.width}", f"{s.parameters:,}", f"{s.flops:,}")
+            (s.name, s.host, *self._extra(s.place, s.label), str(s.channels), f"{s.height}×{s.width}",
+             f"{s.parameters:,}", f"{s.flops:,}")
             for s in self.sites
-        ]
-        sums = (
-            f"added, {len(rows)} sites",
-            "",
-            "",
-            "",
-            f"{self.added_parameters:,}",
-            f"{self.added_flops:,}",
-        )
-        model = (f"{self.model} without", "", "", "", f"{self.parameters:,}", f"{self.flops:,}")
-        share = ("added / without", "", "", "", *self._shares())
+        ]  # fmt: skip
+        gap = [""] * (len(head) - 3)
+        sums = (f"added, {len(rows)} sites", *gap, f"{self.added_parameters:,}", f"{self.added_flops:,}")
+        model = (f"{self.model} without", *gap, f"{self.parameters:,}", f"{self.flops:,}")
+        share = ("added / without", *gap, *self._shares())
         widths = [max(len(row[i]) for row in (head, *rows, sums, model, share)) for i in range(len(head))]
         rule = "  ".join("-" * width for width in widths)
         lines = [_line(row, widths) for row in (head, *rows, sums, model, share)]
         lines.insert(1, rule)
         lines.insert(2 + len(rows), rule)
-        size = "×".join(map(str, self.input_shape))
-        title = f"{self.block} at {', '.join(self.at)}, init {self.init}, image {size}"
-        return "\n".join([title, *lines])
+        return "\n".join([self._title(), *lines])
+
+    def _title(self) -> str:
+        pairs = "; ".join(f"{label} at {', '.join(at)}" for label, at in self.pairs)
+        trained = ", only the blocks trained" if self.train == "blocks" else ""
+        return f"{pairs}, init {self.init}{trained}, image {'×'.join(map(str, self.input_shape))}"
+
+    def _extra(self, place: str, label: str) -> tuple[str, ...]:
+        """The columns that only some plans have: other places than behind the host, and several blocks."""
+        shown = (place,) if any(site.place != "after" for site in self.sites) else ()
+        return (*shown, label) if len(self.pairs) > 1 else shown
 
     def _shares(self) -> tuple[str, str]:
         pairs = ((self.added_parameters, self.parameters), (self.added_flops, self.flops))
@@ -103,6 +125,7 @@ class Plan:
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    """Text to the left, numbers to the right."""
-    cells = (cell.ljust(w) if i < 2 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+    """Text to the left, the four columns of numbers to the right."""
+    left = len(row) - 4
+    cells = (c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
     return "  ".join(cells).rstrip()

@@ -1,6 +1,7 @@
 """Runs one block alone on its site's shape: its shape, its cost, and what it forbids."""
 
 import copy
+import math
 from dataclasses import dataclass
 
 import torch
@@ -57,3 +58,9 @@ def _forbids_in_place(block: nn.Module, corner: Tensor) -> bool:
         except Exception:  # also where a block takes one size alone: a copy is always right
             return True
     return False
+
+
+def conv_flops(conv: nn.Conv2d, shape: tuple[int, int, int]) -> int:
+    """Operations of a convolution on one image of `shape` (C, H, W) that it keeps up to its stride."""
+    positions = math.prod(-(-side // stride) for side, stride in zip(shape[1:], conv.stride, strict=True))
+    return 2 * positions * conv.weight.numel()

@@ -1,57 +1,43 @@
-"""Turns `at` into hosts: positions by name, and globs over module names."""
+"""Turns `at` into spots: positions by name, the same in one stage, and globs over module names."""
 
-import difflib
-from collections.abc import Callable, Sequence
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from torch import nn
 
 from cv_attention.backbones.hosts import Hosts
+from cv_attention.backbones.positions import POSITIONS
+from cv_attention.backbones.spots import Spot, shape_of
 from cv_attention.backbones.stages import stage_hosts
 from cv_attention.backbones.trace import Trace
-from cv_attention.backbones.units import residual_units
+from cv_attention.suggest import suggest
+
+_STAGE = re.compile(r"(-?\d+)|(-?\d*):(-?\d*)")
 
 
-def _residual_hosts(model: nn.Module, trace: Trace, hosts: Hosts) -> list[str]:
-    """Ends of the residual branches, before the addition (SE paper, figure 5, "standard")."""
-    found = (hosts.of_branch(unit.branch) for unit in residual_units(trace))
-    return [name for name in found if name is not None]
-
-
-Position = Callable[[nn.Module, Trace, Hosts], list[str]]
-
-POSITIONS: dict[str, Position] = {"residual": _residual_hosts, "stage": stage_hosts}
-
-
-def find_hosts(model: nn.Module, trace: Trace, at: str | Sequence[str], own: set[str]) -> list[str]:
-    """The names of the hosts in the order in which the forward reaches them.
+def find_spots(model: nn.Module, trace: Trace, at: Sequence[str], own: set[str]) -> list[Spot]:
+    """The spots in the order in which the forward reaches them.
 
     Args:
         model: The model that was traced.
         trace: Its trace.
-        at: A position, a glob, or several of them. In a glob, ``*`` stays within one part of a dotted name
-            and ``**`` stands for any number of parts.
+        at: Each a position, a position in some stages (``residual:-1``, ``stage:1:3``), a glob, or
+            ``replace:<glob>``. In a glob, ``*`` stays within one part of a dotted name and ``**`` stands for any
+            number of parts.
         own: Names of modules that belong to inserted blocks, which are no hosts.
 
     Raises:
         ValueError: if a position or glob finds nothing, or a glob's module cannot be a host.
     """
-    wanted = [at] if isinstance(at, str) else list(at)
-    if not wanted or not all(isinstance(w, str) and w for w in wanted):
-        raise ValueError(f"at must be a position or a glob over module names, or a list of them, got {at!r}")
-    hosts = Hosts(model, trace)
-    names = [name for name in hosts.modules if name and name not in own]
-    found: dict[str, None] = {}
-    for pattern in wanted:
-        if pattern in POSITIONS:
-            here = POSITIONS[pattern](model, trace, hosts)
-        else:
-            here = [hosts.at(name) for name in names if matches(pattern, name)]
-        if not here:
-            raise ValueError(_nothing_found(pattern, model, trace, hosts, names))
-        found.update(dict.fromkeys(here))
-    order = {name: _index(hosts, name) for name in found}
-    return sorted(found, key=order.__getitem__)
+    search = _Search(model, trace, own)
+    found: dict[tuple[str, str], Spot] = {}
+    for pattern in at:
+        for spot in search.find(pattern):
+            found.setdefault((spot.host, spot.place), spot)
+    return sorted(found.values(), key=lambda spot: spot.index)
 
 
 def matches(pattern: str, name: str) -> bool:
@@ -67,27 +53,90 @@ def _parts_match(pattern: list[str], name: list[str]) -> bool:
     return bool(name) and fnmatchcase(name[0], pattern[0]) and _parts_match(pattern[1:], name[1:])
 
 
-def _index(hosts: Hosts, name: str) -> int:
-    value = hosts.value(name)
-    assert value is not None
-    return value.index
+class _Search:
+    """One model's spots, asked for by one pattern after the other."""
 
+    def __init__(self, model: nn.Module, trace: Trace, own: set[str]) -> None:
+        self.model, self.trace, self.hosts = model, trace, Hosts(model, trace)
+        self.kind = type(model).__name__
+        self.names = [name for name in self.hosts.modules if name and name not in own]
 
-def _plain(hosts: Hosts, name: str) -> bool:
-    """Whether a module would do as an example of a host: a feature map of more than one position."""
-    value = hosts.value(name)
-    return bool(value and hosts.problem(name) is None and value.channel_axis == 1 and value.shape[-1] > 1)
+    def find(self, pattern: str) -> list[Spot]:
+        """The spots of one pattern, at least one."""
+        position, colon, rest = pattern.partition(":")
+        replaced = position == "replace" and rest and (rest in self.names or not _STAGE.fullmatch(rest))
+        if position not in POSITIONS or replaced:
+            return self._by_glob(pattern, rest if replaced else pattern)
+        spots = self._of(position)
+        if not spots:
+            raise ValueError(f"{self.kind} has no position {position!r}; it has: {self._positions()}{self._example()}")
+        if not colon:
+            return spots
+        stage = _STAGE.fullmatch(rest)
+        if not stage:
+            raise ValueError(
+                f"at={pattern!r}: {position} is followed by a stage, such as {position}:-1 or {position}:1:3"
+            )
+        return self._in_stages(pattern, position, spots, stage)
 
+    def _of(self, position: str) -> list[Spot]:
+        return POSITIONS[position](self.model, self.trace, self.hosts)
 
-def _nothing_found(pattern: str, model: nn.Module, trace: Trace, hosts: Hosts, names: list[str]) -> str:
-    counts = {position: len(find(model, trace, hosts)) for position, find in POSITIONS.items()}
-    has = ", ".join(f"{position} ({n} sites)" for position, n in counts.items() if n) or "none"
-    kind = type(model).__name__
-    if pattern in POSITIONS:
-        example = next((f"; or name modules by a glob, such as {n!r}" for n in reversed(names) if _plain(hosts, n)), "")
-        return f"{kind} has no position {pattern!r}; it has: {has}{example}"
-    near = difflib.get_close_matches(pattern, [*POSITIONS, *names], n=4, cutoff=0.4)
-    if not near:
-        near = [name for name in names if fnmatchcase(name, pattern)][:4] or names[:4]
-    hint = "; in a glob * stays within one part of a name, ** spans several" if "*" in pattern else ""
-    return f"at={pattern!r} fits no module of {kind}; near: {', '.join(near)}; positions: {has}{hint}"
+    def _in_stages(self, pattern: str, position: str, spots: list[Spot], stage: re.Match[str]) -> list[Spot]:
+        """Those of `spots` that lie in the stages asked for; a stage reaches up to its end."""
+        ends = [v.index for name in stage_hosts(self.model, self.trace, self.hosts) if (v := self.hosts.value(name))]
+        if not ends:
+            raise ValueError(f"at={pattern!r}: {self.kind} has no stages; it has: {self._positions()}")
+        one, start, stop = stage.groups()
+        if one is None:
+            chosen = range(len(ends))[slice(int(start) if start else None, int(stop) if stop else None)]
+        else:
+            chosen = [int(one) % len(ends)] if -len(ends) <= int(one) < len(ends) else []
+        last = len(ends) - 1
+        numbers = [min(bisect_left(ends, spot.within), last) for spot in spots]
+        found = [spot for spot, number in zip(spots, numbers, strict=True) if number in chosen]
+        if not found:
+            counts = ", ".join(f"stage {n}: {numbers.count(n)}" for n in range(len(ends)))
+            raise ValueError(
+                f"at={pattern!r} finds nothing: {self.kind} has {len(ends)} stages, 0 to {last}, with these sites of "
+                f"{position!r}: {counts}"
+            )
+        return found
+
+    def _by_glob(self, pattern: str, glob: str) -> list[Spot]:
+        names = [name for name in self.names if matches(glob, name)]
+        if not names:
+            raise ValueError(self._no_module(pattern, glob))
+        if glob != pattern:
+            return [self.hosts.in_place_of(name) for name in names]
+        found = []
+        for name in dict.fromkeys(self.hosts.at(name) for name in names):
+            value = self.hosts.value(name)
+            assert value is not None
+            found.append(Spot(name, "after", shape_of(value), value.index, value.index))
+        return found
+
+    def _no_module(self, pattern: str, glob: str) -> str:
+        near = get_close_matches(glob, [*POSITIONS, *self.names], n=4, cutoff=0.4)
+        if not near:
+            near = [name for name in self.names if fnmatchcase(name, glob)][:4] or self.names[:4]
+        hint = "; in a glob * stays within one part of a name, ** spans several" if "*" in glob else ""
+        if ":" in glob:
+            hint = f"; a stage can be named behind {', '.join(POSITIONS)}{suggest(glob.partition(':')[0], POSITIONS)}"
+        return (
+            f"at={pattern!r} fits no module of {self.kind}; near: {', '.join(near)}; "
+            f"positions: {self._positions()}{hint}"
+        )
+
+    def _positions(self) -> str:
+        counts = {position: len(self._of(position)) for position in POSITIONS}
+        return ", ".join(f"{position} ({n} sites)" for position, n in counts.items() if n) or "none"
+
+    def _example(self) -> str:
+        plain = (name for name in reversed(self.names) if self._plain(name))
+        return next((f"; or name modules by a glob, such as {name!r}" for name in plain), "")
+
+    def _plain(self, name: str) -> bool:
+        """Whether a module would do as an example of a host: a feature map of more than one position."""
+        value = self.hosts.value(name)
+        return bool(value and self.hosts.problem(name) is None and value.channel_axis == 1 and value.shape[-1] > 1)

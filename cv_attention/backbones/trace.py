@@ -6,6 +6,7 @@ by ``x + y``, ``x += y`` or ``torch.add``; modules are seen through hooks that a
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor, nn
@@ -32,8 +33,16 @@ class Call:
     name: str
     parent: "Call | None"
     inputs: list["Value"]
+    first: "Value | None" = None  # what its first positional argument is
     output: "Value | None" = None
     problem: str = ""  # why its output cannot be attended, where it is no traced tensor
+
+    def within(self, outer: "Call") -> bool:
+        """Whether it is `outer` or was called inside it."""
+        call: Call | None = self
+        while call is not None and call is not outer:
+            call = call.parent
+        return call is outer
 
 
 @dataclass(eq=False)
@@ -69,6 +78,15 @@ class Trace:
     calls: dict[str, list[Call]]
     output: Value | None
     flops: int
+
+    @cached_property
+    def consumers(self) -> dict[Value, list[Value]]:
+        """Which values were made from each value, in order."""
+        found: dict[Value, list[Value]] = {value: [] for value in self.values}
+        for value in self.values:
+            for parent in value.parents:
+                found[parent].append(value)
+        return found
 
 
 class Tracer(CountFlops):
@@ -125,7 +143,8 @@ class Tracer(CountFlops):
 
     def _enter(self, name: str) -> Any:
         def hook(module: nn.Module, args: Any, kwargs: Any) -> None:
-            self.call = Call(name, self.call, self._values_of((args, kwargs)))
+            first = self.value(args[0]) if args else None
+            self.call = Call(name, self.call, self._values_of((args, kwargs)), first)
             self.calls.setdefault(name, []).append(self.call)
 
         return hook

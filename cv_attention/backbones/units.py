@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cv_attention.backbones.trace import Trace, Value
+from cv_attention.backbones.trace import Call, Trace, Value
 
 
 @dataclass(frozen=True)
@@ -14,12 +14,16 @@ class ResidualUnit:
         shortcut: The unit's input, or what its shortcut made of it.
         total: Their sum.
         inside: Values of the branch.
+        entries: Where the branch leaves the shortcut's way: pairs of a value of both and the branch's first of it.
+        call: Call of the module that adds.
     """
 
     branch: Value
     shortcut: Value
     total: Value
     inside: frozenset[Value]
+    entries: tuple[tuple[Value, Value], ...]
+    call: Call
 
 
 def residual_units(trace: Trace) -> list[ResidualUnit]:
@@ -63,7 +67,10 @@ def _unit_at(total: Value) -> ResidualUnit | None:
         return None
     if call.output is not None and _ancestors(call.output, inputs | {total}) & inputs:
         return None  # the sum is but one of several ways to the module's output (NASNet's cells)
-    return ResidualUnit(branch, shortcut, total, frozenset(inside))
+    own = inside - _ancestors(shortcut, inputs)
+    entries = [(parent, value) for value in own for parent in value.parents if parent not in own]
+    entries.sort(key=lambda entry: entry[1].index)
+    return ResidualUnit(branch, shortcut, total, frozenset(inside), tuple(entries), call)
 
 
 def _ancestors(value: Value, stop: set[Value]) -> set[Value]:

@@ -1,0 +1,35 @@
+"""Trains the inserted blocks alone: freezes everything else, and remembers what that was."""
+
+from typing import Any
+
+from torch import nn
+
+from cv_attention.backbones.attach import attached
+
+_RECORD = "_frozen_by_attention"
+
+
+def freeze_rest(model: nn.Module, children: set[str]) -> None:
+    """Freezes all parameters but those of inserted blocks, until the insertions `children` are gone."""
+    ours = {id(p) for _, host, child, _ in attached(model) for p in host.get_submodule(child).parameters()}
+    record: dict[str, Any] = vars(model).setdefault(_RECORD, {"names": [], "children": []})
+    record["children"] += sorted(children)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and id(parameter) not in ours:
+            parameter.requires_grad_(False)
+            record["names"].append(name)
+
+
+def thaw(model: nn.Module) -> None:
+    """Gives parameters their gradients back in every module whose freezing insertions have all been removed."""
+    for module in model.modules():
+        record = vars(module).get(_RECORD)
+        if record is None:
+            continue
+        record["children"] = sorted(set(record["children"]) & {child for _, _, child, _ in attached(module)})
+        if not record["children"]:
+            parameters = dict(module.named_parameters())
+            for name in record["names"]:
+                if name in parameters:
+                    parameters[name].requires_grad_(True)
+            delattr(module, _RECORD)

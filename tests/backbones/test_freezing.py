@@ -1,0 +1,76 @@
+"""``train="blocks"``: who gets gradients, and that removal gives them back."""
+
+import copy
+
+import pytest
+import torch
+
+from cv_attention.backbones import build, insert, plan, remove
+
+
+def small():
+    torch.manual_seed(0)
+    model = build("resnet20", num_classes=4, width=8)
+    model.conv1.requires_grad_(False)  # frozen before, and so it stays
+    return model
+
+
+def trainable(model):
+    return {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def test_only_blocks_train():
+    model = small()
+    before = trainable(model)
+    planned = insert(model, "se", init="identity", train="blocks")
+    assert planned.train == "blocks"
+    assert "only the blocks trained" in str(planned).splitlines()[0]
+    blocks = {name for name, _ in model.named_parameters() if ".attention." in name}
+    assert trainable(model) == blocks
+    weights = {k: v.clone() for k, v in model.named_parameters()}
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(torch.randn(4, 3, 32, 32)).square().sum().backward()
+        optimizer.step()
+    changed = {k for k, v in model.named_parameters() if not torch.equal(v, weights[k])}
+    assert changed
+    assert changed <= blocks
+    remove(model)
+    assert trainable(model) == before
+    assert not [name for name in vars(model) if "frozen" in name]
+
+
+def test_removal_of_one_insertion_frees_only_its_own():
+    model = small()
+    before = trainable(model)
+    insert(model, "eca", "stage")
+    insert(model, "se", train="blocks")
+    insert(model, "simam", "stage", train="blocks")
+    assert {name.partition(".attention")[2].partition(".")[0] for name in trainable(model)} == {"", "_2"}
+    remove(model, "attention_2")
+    assert trainable(model) == {n for n, _ in model.named_parameters() if "attention" in n}
+    remove(model, "attention_3")
+    assert trainable(model) == before | {n for n, _ in model.named_parameters() if "attention" in n}
+
+
+def test_copies_can_be_freed_and_wrappers_too():
+    model = small()
+    before = trainable(model)
+    insert(model, "se", train="blocks")
+    other = copy.deepcopy(model)
+    remove(torch.nn.Sequential(other))
+    assert trainable(other) == before
+    assert trainable(model) != before
+
+
+def test_planning_freezes_nothing():
+    model = small()
+    before = trainable(model)
+    assert plan(model, "se", train="blocks").train == "blocks"
+    assert trainable(model) == before
+
+
+def test_says_what_is_wrong():
+    with pytest.raises(ValueError, match="train must be 'all' or 'blocks', got 'block'"):
+        insert(small(), "se", train="block")
