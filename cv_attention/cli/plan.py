@@ -1,8 +1,11 @@
-"""``cv-attention plan``: show where a block would go in a network."""
+"""``cv-attention plan``: show where a block would go in a network, and what it costs."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
 
 from cv_attention.cli.errors import user_errors
 from cv_attention.cli.parsing import parse
@@ -10,17 +13,59 @@ from cv_attention.config import BlockSpec
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Prints the table of sites; changes nothing."""
+    """Prints the table of sites, and the totals beside the plain model's."""
+    options = parse(_parser(), arguments)
+    with user_errors():
+        _show(options)
+
+
+def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="cv-attention plan", exit_on_error=False)
     parser.add_argument("model", help="Backbone: resnet20, timm or torchvision names, ...")
-    parser.add_argument("--block", type=BlockSpec, required=True, help="Attention block, as in the configuration.")
-    parser.add_argument("--at", type=str | list[str], default="residual", help="A position or a glob.")
+    parser.add_argument("--block", type=BlockSpec, required=True, help="Block, or {position: block, ...}.")
+    parser.add_argument("--at", type=str | list[str], default="residual", help="A position, a glob, or a list of them.")
+    parser.add_argument("--init", type=Literal["plain", "identity"], default="plain", help="How the blocks start.")
+    parser.add_argument("--train", type=Literal["all", "blocks"], default="all", help="What would be trained.")
     parser.add_argument("--size", type=int, help="Side of the images in pixels; default: the model's own.")
     parser.add_argument("--classes", type=int, default=1000, help="Number of classes.")
-    options = parse(parser, arguments)
-    with user_errors():
-        from cv_attention import backbones
+    parser.add_argument("--device", default="auto", help="Where to measure: auto, cpu, cuda, ...")
+    parser.add_argument("--rounds", type=int, default=20, help="Forwards to be timed; 0: none.")
+    parser.add_argument("--json", type=str, metavar="FILE", help="Write everything to this file too.")
+    return parser
 
-        model = backbones.build(options.model, num_classes=options.classes)
-        size = (options.size, options.size) if options.size else None
-        print(backbones.plan(model, options.block, options.at, input_size=size))
+
+def _show(options: Namespace) -> None:
+    import copy
+
+    from cv_attention import backbones
+    from cv_attention.backbones.dry_run import example_input
+    from cv_attention.backbones.measuring import compare
+
+    plain = backbones.build(options.model, num_classes=options.classes).to(_device(options.device))
+    size = (options.size, options.size) if options.size else None
+    attended = copy.deepcopy(plain)
+    planned = backbones.insert(
+        attended, options.block, options.at, init=options.init, input_size=size, train=options.train
+    )
+    totals = compare(plain, attended, example_input(plain, planned.input_shape), rounds=options.rounds)
+    print(planned, totals, sep="\n\n")
+    if options.json:
+        content = {"backbone": options.model, "plan": planned.to_dict(), "totals": totals.to_dict()}
+        Path(options.json).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _device(name: str) -> str:
+    """The device asked for; by default the first GPU, where there is one.
+
+    Raises:
+        ValueError: if there is no such device.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
+        raise ValueError(f"there is no device {name!r}: {str(error).splitlines()[0]}") from error
+    return name

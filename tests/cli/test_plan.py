@@ -1,0 +1,51 @@
+"""``cv-attention plan``: the table, the totals and the file."""
+
+import json
+
+import pytest
+
+from cv_attention.cli.main import main
+
+
+def test_prints_the_table_and_the_totals(capsys):
+    assert main(["plan", "resnet20", "--block", "se", "--classes", "10", "--device", "cpu", "--rounds", "3"]) == 0
+    sites, totals = capsys.readouterr().out.split("\n\n")
+    assert sites.startswith("se at residual, init plain, image 3×32×32")
+    rows = {line[:17].strip(): line[17:].split() for line in totals.splitlines()[1:5]}
+    assert rows["parameters"][0] == "269,722"
+    assert list(rows) == ["parameters", "FLOPs", "activation memory", "latency"]
+    assert "3 forwards in turns" in totals
+
+
+def test_writes_json(tmp_path, capsys):
+    block = '{"residual:0": se, "stage:-1": {name: vit, heads: 4}}'
+    file = tmp_path / "plan.json"
+    assert main(["plan", "resnet20", "--block", block, "--rounds", "0", "--device", "cpu", "--json", str(file)]) == 0
+    assert "latency" not in capsys.readouterr().out
+    content = json.loads(file.read_text(encoding="utf-8"))
+    plan, totals = content["plan"], content["totals"]
+    assert content["backbone"] == "resnet20"
+    assert [site["label"] for site in plan["sites"]] == ["se", "se", "se", "vit"]
+    for name in ("parameters", "flops"):
+        assert totals["plain"][name] == plan[name]
+        assert totals["attended"][name] == plan[name] + plan[f"added_{name}"]
+    assert totals["plain"]["latency"] is None
+    assert totals["attended"]["activation_bytes"] > totals["plain"]["activation_bytes"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--at", "stage:7"], ["'stage:7'", "3 stages"]),
+        (["--device", "gpu7"], ["'gpu7'"]),
+        (["--rounds", "1"], ["rounds=1"]),
+        (["--init", "zero"], ["zero", "identity"]),
+        (["--rounds", "0", "--json", "no/such/folder/plan.json"], ["no/such/folder/plan.json"]),
+    ],
+)
+def test_mistakes(arguments, parts, capsys):
+    assert main(["plan", "resnet20", "--block", "se", *arguments]) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    for part in parts:
+        assert part in message
