@@ -28,10 +28,18 @@ def untouched(model: nn.Module) -> Iterator[None]:
     buffers = [{k: (b, b.clone(), b._version) for k, b in m._buffers.items() if b is not None} for m in modules]
     device = _device(model)
     autocast = torch.autocast(device.type, enabled=False) if device.type in ("cpu", "cuda") else nullcontext()
+    # Under `with torch.device("meta")`, what a real model makes in its forward shall be real too.
+    outside = torch.get_default_device().type == "meta" and device.type != "meta"
     try:
         for module in modules:  # not model.eval(), which some models override
             module.training = False
-        with random_state_kept(model), torch.inference_mode(False), torch.no_grad(), autocast:
+        with (
+            random_state_kept(model),
+            torch.inference_mode(False),
+            torch.no_grad(),
+            autocast,
+            device if outside else nullcontext(),
+        ):
             yield
     finally:
         for module, flag, saved in zip(modules, training, buffers, strict=True):

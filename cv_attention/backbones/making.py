@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from cv_attention import blocks
-from cv_attention.backbones.identity_init import IdentityInit
 
 Init = Literal["plain", "identity"]
 # A catalogue name, {name: ..., <options>}, {class_path: ..., init_args: ...}, or a callable of the channels.
@@ -52,7 +51,7 @@ def pairs_of(block: Blocks, at: At) -> list[Pair]:
     return [pair for one, where in found for pair in pairs_of(one, where)]
 
 
-def create(pair: Pair, channels: int, init: Init, seed: int, path: str) -> nn.Module:
+def create(pair: Pair, channels: int, seed: int, path: str) -> nn.Module:
     """Makes one block on the CPU, from a random state that depends on nothing but `seed` and `path`."""
     with torch.random.fork_rng([]), torch.inference_mode(False):
         torch.default_generator.manual_seed(crc32(f"{seed}:{path}".encode()))
@@ -63,7 +62,7 @@ def create(pair: Pair, channels: int, init: Init, seed: int, path: str) -> nn.Mo
             raise ValueError(f"block {pair.label} at site {path.rpartition('.')[0]!r}: {error}") from error
         if not isinstance(new, nn.Module):
             raise ValueError(f"block {pair.label} must make an nn.Module from channels, got {type(new).__name__}")
-        return IdentityInit(new) if init == "identity" else new
+        return new
 
 
 def place_like(block: nn.Module, host: nn.Module, model: nn.Module) -> nn.Module:

@@ -17,23 +17,26 @@ class Rehearsal:
     Attributes:
         flops: Floating-point operations for one image.
         fresh: Whether its gradient needs the block's output unchanged, so that ``y += z`` breaks it.
+        identity: Whether it returns what it is given.
     """
 
     flops: int
     fresh: bool
+    identity: bool
 
 
 def rehearse(block: nn.Module, shape: tuple[int, int, int], site: str, label: str) -> Rehearsal:
-    """Tries a copy of `block`, in eval mode, on zeros (1, *shape).
+    """Tries a copy of `block`, in eval mode, on noise (1, *shape).
 
     Raises:
         ValueError: if the block fails, changes its input in place, or returns another shape.
     """
     where = f"block {label} at site {site!r}"
     block = copy.deepcopy(block).eval()
-    like = next((p for p in block.parameters() if p.is_floating_point()), torch.empty(0))
-    x = torch.zeros(1, *shape, dtype=like.dtype, device=like.device)
-    with torch.no_grad(), CountFlops() as counter:
+    like = next((p for p in block.parameters() if p.is_floating_point()), torch.empty(0, device="cpu"))
+    noise = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0), device="cpu")
+    x = noise.to(like.device, like.dtype)
+    with like.device, torch.no_grad(), CountFlops() as counter:
         version = x._version
         try:
             y = block(x)
@@ -44,7 +47,9 @@ def rehearse(block: nn.Module, shape: tuple[int, int, int], site: str, label: st
         raise ValueError(f"{where} maps {tuple(x.shape)} to {got}; it must keep the shape")
     if x._version != version:
         raise ValueError(f"{where} changes its input in place, which other modules may still need")
-    return Rehearsal(counter.flops, _forbids_in_place(block, x[:, :, :4, :4]))
+    with like.device:
+        fresh = _forbids_in_place(block, x[:, :, :4, :4])
+    return Rehearsal(counter.flops, fresh, not x.is_meta and torch.equal(y, x))
 
 
 def _forbids_in_place(block: nn.Module, corner: Tensor) -> bool:

@@ -29,12 +29,35 @@ def test_identity_then_gradients(name):
         plain = model(image)
         insert(model, name, init="identity", input_size=14)
         assert torch.equal(model(image), plain)
-        insert(model, name, "2.bn", input_size=14)
-        assert not torch.equal(model(image), plain)
+    block, optimizer = model[1].bn.attention, torch.optim.SGD(model.parameters(), lr=0.1)
+    start = block.alpha.item()
     model.train()
-    model(image).square().sum().backward()
-    assert model[1].bn.attention.alpha.grad.abs().item() > 0
-    assert all(p.grad is not None for p in model[2].bn.attention_2.parameters())
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(image).square().mean().backward()
+        optimizer.step()
+    assert block.alpha.item() != start
+    gradients = [p.grad for p in block.block.parameters()]
+    assert all(gradient is not None for gradient in gradients)
+    assert any(gradient.abs().sum() > 0 for gradient in gradients) or not gradients
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_identity_in_bf16_weights_and_on_meta(name):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 64, 3), Unit(), Unit()).eval().bfloat16()
+    image = torch.randn(2, 3, 14, 14).bfloat16()
+    with torch.no_grad():
+        plain = model(image)
+        for at in ("residual", "identity"):
+            insert(model, name, at, init="identity", input_size=14)
+        assert torch.equal(model(image), plain)
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Conv2d(3, 64, 3), Unit())
+        planned = insert(model, name, init="identity", input_size=14)
+    assert model(torch.empty(2, 3, 14, 14, device="meta")).shape == (2, 64, 12, 12)
+    assert planned.added_parameters == sum(p.numel() for p in model[1].bn.attention.parameters())
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
