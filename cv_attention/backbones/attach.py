@@ -46,7 +46,7 @@ def attend_shortcut(host: nn.Module, args: Any, *, child: str, fresh: bool) -> A
     if attended is not before:
         original = getattr(before, _ORIGINAL, None)
         setattr(attended, _ORIGINAL, before if original is None else original)
-    return (attended, *args[1:])
+    return tuple(attended if one is before else one for one in args)  # DLA gives its units the shortcut once more
 
 
 def enter_branch(module: nn.Module, args: Any, *, child: str, path: str) -> Any:

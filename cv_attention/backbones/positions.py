@@ -71,11 +71,17 @@ def stage(model: nn.Module, trace: Trace, hosts: Hosts) -> list[Spot]:
 
 
 def replace(model: nn.Module, trace: Trace, hosts: Hosts) -> list[Spot]:
-    """In place of each 3×3 convolution that keeps the number of channels, as BoTNet's do."""
+    """In place of each 3×3 convolution behind the stem that keeps the number of channels, as BoTNet's do."""
+    first = next((value.shape[2] for name in stage_hosts(model, trace, hosts) if (value := hosts.value(name))), None)
     return [
-        hosts.in_place_of(name)
+        spot
         for name, module in hosts.modules.items()
-        if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3) and hosts.irreplaceable(name) is None
+        if isinstance(module, nn.Conv2d)
+        and module.kernel_size == (3, 3)
+        and hosts.irreplaceable(name) is None
+        # The stem is where the feature map is finer than at the end of the first stage.
+        and (spot := hosts.in_place_of(name))
+        and (first is None or trace.values[spot.index].shape[2] <= 1.5 * first)
     ]
 
 

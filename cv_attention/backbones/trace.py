@@ -144,6 +144,8 @@ class Tracer(CountFlops):
     def _enter(self, name: str) -> Any:
         def hook(module: nn.Module, args: Any, kwargs: Any) -> None:
             first = self.value(args[0]) if args else None
+            if first in self._values_of((args[1:], kwargs)) and not any(one is args[0] for one in args[1:]):
+                first = None  # it comes a second time, hidden or by name, where no hook would see it
             self.call = Call(name, self.call, self._values_of((args, kwargs)), first)
             self.calls.setdefault(name, []).append(self.call)
 

@@ -87,8 +87,9 @@ PLACES = {
     ("timm/regnetx_002", "post"): ("s1.b1", "after", 13),
     ("resnet20", "identity"): ("layer1.0", "shortcut", 9),
     ("timm/resnet50", "replace"): ("layer1.0.conv2", "instead", 16),
+    ("timm/resnet50d", "replace"): ("layer1.0.conv2", "instead", 16),
     ("timm/resnet18", "replace"): ("layer1.0.conv1", "instead", 13),
-    ("torchvision/mnasnet0_5", "replace"): ("layers.3", "instead", 7),
+    ("torchvision/mnasnet0_5", "replace"): ("layers.8.0.layers.3", "instead", 6),
 }
 
 
