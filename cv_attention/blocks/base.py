@@ -105,6 +105,13 @@ def check_positive(**values: object) -> None:
             raise ValueError(f"{name} must be a positive number, got {name}={value!r}")
 
 
+def check_number(**values: object) -> None:
+    """Raises ValueError, naming the argument and its value, unless every value is a number."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"{name} must be a number, got {name}={value!r}")
+
+
 def check_divisible(**values: int) -> None:
     """Raises ValueError unless the first value is divisible by the second: ``(channels=30, heads=4)``."""
     check_whole(**values)

@@ -4,16 +4,17 @@ from math import log2
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_odd, check_positive, check_whole
+from cv_attention.blocks.base import Gate, check_number, check_odd, check_positive, check_whole
 
 
 def adaptive_kernel(channels: int, gamma: float, b: float) -> int:
     """Returns ``|(log2 channels + b) / gamma|`` rounded down, and up to the next odd number (equation 12).
 
     Raises:
-        ValueError: if `gamma` is not positive.
+        ValueError: if `gamma` is not positive or `b` no number.
     """
     check_positive(gamma=gamma)
+    check_number(b=b)
     width = int(abs((log2(channels) + b) / gamma))
     return width if width % 2 else width + 1
 

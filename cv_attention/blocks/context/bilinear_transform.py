@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_whole
+from cv_attention.blocks.base import AttentionMap, bottleneck, check_number, check_whole
 
 
 class BilinearAttentionTransform(nn.Module):
@@ -46,6 +46,7 @@ class BilinearAttentionTransform(nn.Module):
         super().__init__()
         inner = bottleneck(channels, reduction)
         check_whole(block_size=block_size, groups=groups)
+        check_number(drop_rate=drop_rate)
         if not 0 <= drop_rate < 1:
             raise ValueError(f"drop_rate must be in [0, 1), got drop_rate={drop_rate!r}")
         inner = -(-inner // groups) * groups
