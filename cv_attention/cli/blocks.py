@@ -1,7 +1,7 @@
-"""``cv-attention blocks``: list the attention blocks."""
+"""``cv-attention blocks``: list the attention blocks, or show one."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from jsonargparse import ArgumentParser
@@ -12,53 +12,115 @@ from cv_attention.cli.parsing import parse
 from cv_attention.cli.table import table
 from cv_attention.suggest import suggest
 
-Column = Literal["name", "family", "year", "parameters", "flops"]
+Column = Literal["name", "family", "year", "map", "parameters", "flops"]
 HEADER = ("name", "family", "year", "map", "parameters", "flops", "title")
+SHAPE = "64x56x56"
+
+PAGE = """\
+# Blocks
+
+<!-- Written by `python -m cv_attention.cli blocks --markdown > docs/blocks.md`; a test fails when it is stale. -->
+
+Every block keeps the shape (B, C, H, W) of its input. `cv-attention blocks NAME` shows one in full: its equation, its
+options and what they default to. `cv_attention.blocks.create(NAME, channels, **options)` makes one.
+
+- *map*: kinds of the attention maps that `cv_attention.record` sees: `channel` (B, C, 1, 1), `spatial` (B, 1, H, W),
+  `joint` (B, C, H, W), `pairwise` (B, heads, queries, H, W), `alignment` (B, heads, queries, keys).
+- *start*: the factor by which a fresh block scales a random input; none where a block is more than a gate.
+- *parameters*, *FLOPs*: with the default options, for one feature map of {shape}; a multiplication and an addition
+  count as two, an element-wise operation as one per element. `--shape CxHxW` gives them for others.
+"""
 
 
 def run(arguments: Sequence[str]) -> None:
     """Prints the catalogue, or one block in full."""
     parser = ArgumentParser(prog="cv-attention blocks", exit_on_error=False)
     parser.add_argument("name", nargs="?", help="A block, to be shown in full.")
-    parser.add_argument("--shape", default="64x56x56", metavar="CxHxW", help="Feature map that costs are given for.")
+    parser.add_argument("--shape", default=SHAPE, metavar="CxHxW", help="Feature map that costs are given for.")
     parser.add_argument("--family", help="Only this family: channel, spatial, mixed, ...")
     parser.add_argument("--map", help="Only blocks with a map of this kind: channel, spatial, joint, pairwise, ...")
     parser.add_argument("--sort", type=Column, default="family", help="What the rows are sorted by.")
-    parser.add_argument("--markdown", action="store_true", help="Print the table as Markdown.")
+    parser.add_argument("--markdown", action="store_true", help="Print a page in Markdown, as in docs/blocks.md.")
     options = parse(parser, arguments)
     shape = _shape(options.shape)
     if options.name is not None:
         print(_in_full(options.name, shape))
         return
-    entries = [e for e in CATALOGUE.values() if options.family in (None, e.family)]
-    entries = [e for e in entries if options.map is None or options.map in e.maps]
+    entries = _chosen(options.family, options.map)
+    rows = sorted((_row(entry, shape) for entry in entries), key=lambda row: _place(row, options.sort))
+    if options.markdown:
+        print(_page(rows, shape))
+    else:
+        print(table(HEADER, [[row[name] for name in HEADER] for row in rows]))
+
+
+def _chosen(family: str | None, kind: str | None) -> list[Entry]:
+    """Returns the entries of `family` with a map of `kind`; None means any."""
+    _known("family", family, [entry.family for entry in CATALOGUE.values()])
+    _known("kind of map", kind, [map_ for entry in CATALOGUE.values() for map_ in entry.maps])
+    entries = [e for e in CATALOGUE.values() if family in (None, e.family) and (kind is None or kind in e.maps)]
     if not entries:
-        families, kinds = {e.family for e in CATALOGUE.values()}, {k for e in CATALOGUE.values() for k in e.maps}
-        raise UserError(f"no such block; families: {', '.join(sorted(families))}; maps: {', '.join(sorted(kinds))}")
-    rows = sorted((_row(entry, shape) for entry in entries), key=lambda row: (row[options.sort], row["name"]))
-    print(table(HEADER, [[row[name] for name in HEADER] for row in rows], markdown=options.markdown))
+        raise UserError(f"no block of the family {family} has a map of the kind {kind}")
+    return entries
+
+
+def _known(what: str, value: str | None, known: Iterable[str]) -> None:
+    if value is not None and value not in (names := list(dict.fromkeys(known))):
+        raise UserError(f"there is no {what} {value}{suggest(value, names)}")
+
+
+def _place(row: dict[str, Any], column: str) -> tuple[Any, ...]:
+    """Returns what a row is sorted by; costs that a block has none of come last."""
+    return row[column] is None, row[column], row["name"]
 
 
 def _row(entry: Entry, shape: tuple[int, int, int]) -> dict[str, Any]:
+    """Returns the facts of a block; its costs are None where it does not take so many channels."""
     from cv_attention import blocks
 
     try:
         cost = blocks.cost(entry.name, *shape)
+        costs = {"parameters": cost.parameters, "flops": cost.flops, "refusal": None}
     except ValueError as error:
-        raise UserError(f"{entry.name} at {'x'.join(map(str, shape))}: {one_line(error)}") from error
-    kinds = ", ".join(dict.fromkeys(entry.maps))
-    return {**vars(entry), "family": entry.family, "map": kinds, "parameters": cost.parameters, "flops": cost.flops}
+        costs = {"parameters": None, "flops": None, "refusal": one_line(error)}
+    return {**vars(entry), "family": entry.family, "map": ", ".join(dict.fromkeys(entry.maps)), **costs}
+
+
+def _page(rows: list[dict[str, Any]], shape: tuple[int, int, int]) -> str:
+    """Returns the catalogue as a Markdown document, one table a family."""
+    parts = [PAGE.format(shape="×".join(map(str, shape)))]
+    for family in dict.fromkeys(entry.family for entry in CATALOGUE.values()):
+        cells = [
+            [
+                f"`{row['name']}`",
+                f"[{row['title']}]({row['paper']})",
+                row["year"],
+                row["map"],
+                *(row[name] for name in ("gate", "parameters", "flops")),
+            ]
+            for row in rows
+            if row["family"] == family
+        ]
+        if cells:
+            header = ("name", "block", "year", "map", "start", "parameters", "FLOPs")
+            parts.append(f"## {family}\n\n{table(header, cells, markdown=True)}\n")
+    return "\n".join(parts).rstrip("\n")
 
 
 def _in_full(name: str, shape: tuple[int, int, int]) -> str:
-    if name not in CATALOGUE:
-        raise UserError(f"there is no block {name}{suggest(name, CATALOGUE)}")
+    _known("block", name, CATALOGUE)
     entry = CATALOGUE[name]
     row = _row(entry, shape)
-    facts = f"family {entry.family} · {entry.year} · map: {row['map']} · {entry.paper}"
-    cost = f"at {'×'.join(map(str, shape))}: {row['parameters']:,} parameters, {row['flops']:,} FLOPs"
+    facts = [f"family {entry.family}", str(entry.year), f"map: {row['map']}"]
+    if entry.gate is not None:
+        facts.append(f"starts at {entry.gate:g}")
+    facts.append(entry.paper)
+    costs = row["refusal"] or f"{row['parameters']:,} parameters, {row['flops']:,} FLOPs"
     signature = str(inspect.signature(entry.cls)).removesuffix(" -> None")
-    return f"{name}: {entry.title}\n{facts}\n{cost}\n\n{entry.cls.__name__}{signature}\n\n{inspect.getdoc(entry.cls)}"
+    return (
+        f"{name}: {entry.title}\n{' · '.join(facts)}\nat {'×'.join(map(str, shape))}: {costs}\n\n"
+        f"{entry.cls.__name__}{signature}\n\n{inspect.getdoc(entry.cls)}"
+    )
 
 
 def _shape(text: str) -> tuple[int, int, int]:

@@ -5,10 +5,10 @@ from typing import Any
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, markdown: bool = False) -> str:
-    """Lays out `rows` below `header`; numbers stand to the right, with commas at the thousands."""
+    """Lays out `rows` below `header`; numbers, or None for one that is missing, stand to the right."""
     texts = [list(header), *([_text(value) for value in row] for row in rows)]
     widths = [max(len(row[i]) for row in texts) for i in range(len(header))]
-    right = [all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(header))]
+    right = [all(isinstance(row[i], (int, float)) or row[i] is None for row in rows) for i in range(len(header))]
     lines = [
         [text.rjust(width) if r else text.ljust(width) for text, width, r in zip(row, widths, right, strict=True)]
         for row in texts
@@ -20,6 +20,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, markdown: boo
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return "-"
     if isinstance(value, int) and value >= 10_000:
         return f"{value:,}"
     return str(value)
