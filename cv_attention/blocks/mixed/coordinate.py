@@ -4,16 +4,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import hardswish
 
-from cv_attention.blocks.base import Gate, bottleneck, check_whole
+from cv_attention.blocks.base import AttentionMap, bottleneck, check_whole
+from cv_attention.blocks.row_column import gate_by_row_and_column
 
 
-class CoordinateAttention(Gate):
+class CoordinateAttention(nn.Module):
     """Reweights channels by row and by column: ``x * sigmoid(conv_h(f_h)) * sigmoid(conv_w(f_w))``.
 
     f, (B, hidden, H + W, 1), is ``hswish(norm(conv1([mean_W x, mean_H x])))``, the averages of rows and of columns in
     one sequence; f_h and f_w are its two parts, of H and of W positions. All convolutions are 1 x 1.
 
-    Map: `joint`, (B, C, H, W), the product of the two gates, values in (0, 1); about 0.25 at the start.
+    Map: `joint`, (B, C, H, W), the product of the two gates, values in (0, 1); about 0.25 at the
+    start. It is written when observed only.
 
     Args:
         channels: Channels C of the input.
@@ -26,8 +28,6 @@ class CoordinateAttention(Gate):
         ValueError: if a number is no positive whole number.
     """
 
-    kind = "joint"
-
     def __init__(self, channels: int, *, reduction: int = 32, min_width: int = 8, bias: bool = True) -> None:
         super().__init__()
         check_whole(channels=channels, reduction=reduction, min_width=min_width)
@@ -36,11 +36,13 @@ class CoordinateAttention(Gate):
         self.norm = nn.BatchNorm2d(hidden)
         self.conv_h = nn.Conv2d(hidden, channels, 1, bias=bias)
         self.conv_w = nn.Conv2d(hidden, channels, 1, bias=bias)
+        self.map = AttentionMap("joint")
 
-    def attention(self, x: Tensor) -> Tensor:
-        """Computes the gate (B, C, H, W) of `x` (B, C, H, W)."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Reweights `x` (B, C, H, W); keeps shape and memory format."""
         # Four axes all the way: so the gates, and their product, have the memory format of x.
         strips = torch.cat([x.mean(3, keepdim=True), x.mean(2, keepdim=True).transpose(2, 3)], 2)
         hidden = hardswish(self.norm(self.reduce(strips)))
         rows, columns = hidden.split([x.shape[2], x.shape[3]], 2)
-        return self.conv_h(rows).sigmoid() * self.conv_w(columns).sigmoid().transpose(2, 3)
+        rows, columns = self.conv_h(rows).sigmoid(), self.conv_w(columns).sigmoid().transpose(2, 3)
+        return gate_by_row_and_column(x, rows, columns, self.map)

@@ -4,16 +4,18 @@ from math import gcd
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_divisible, check_odd, check_whole
+from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole
+from cv_attention.blocks.row_column import gate_by_row_and_column
 
 
-class EfficientLocalAttention(Gate):
+class EfficientLocalAttention(nn.Module):
     """Reweights rows and columns from their averages: ``x * sigmoid(gn(conv(mean_W x))) * sigmoid(gn(conv(mean_H x)))``.
 
     The paper's variants: ELA-B is the default, ELA-T has `kernel_size` 5 and `norm_groups` 32, ELA-S has `kernel_size`
     5 and `conv_groups` C / 8, ELA-L `conv_groups` C / 8.
 
-    Map: `joint`, (B, C, H, W), the product of the two gates, values in (0, 1); about 0.25 at the start.
+    Map: `joint`, (B, C, H, W), the product of the two gates, values in (0, 1); about 0.25 at the start;
+    written when observed only.
 
     Args:
         channels: Channels C of the input.
@@ -27,8 +29,6 @@ class EfficientLocalAttention(Gate):
         ValueError: if `channels` is no positive whole number, `kernel_size` even, or a number of groups does not
             divide `channels`.
     """  # noqa: E501
-
-    kind = "joint"
 
     def __init__(
         self,
@@ -55,9 +55,10 @@ class EfficientLocalAttention(Gate):
             for _ in range(1 if shared else 2)
         ]
         self.strips = nn.ModuleList(strips)
+        self.map = AttentionMap("joint")
 
-    def attention(self, x: Tensor) -> Tensor:
-        """Computes the gate (B, C, H, W) of `x` (B, C, H, W)."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Reweights `x` (B, C, H, W); keeps shape and memory format."""
         rows = self.strips[0](x.mean(3, keepdim=True)).sigmoid()
         columns = self.strips[-1](x.mean(2, keepdim=True).transpose(2, 3)).sigmoid()
-        return rows * columns.transpose(2, 3)
+        return gate_by_row_and_column(x, rows, columns.transpose(2, 3), self.map)
