@@ -1,6 +1,7 @@
 """Between feature maps and rows of positions, whatever the memory format."""
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 def to_tokens(x: Tensor) -> Tensor:
@@ -13,3 +14,11 @@ def to_map(tokens: Tensor, like: Tensor) -> Tensor:
     y = tokens.transpose(1, 2).unflatten(2, like.shape[2:])
     # Adding maps of different formats costs more than the copy.
     return y.contiguous() if like.is_contiguous() else y
+
+
+def project(x: Tensor, layer: nn.Linear) -> Tensor:
+    """Applies `layer` to the channels of x (B, C, H, W); returns (B, d, H, W) in the memory format of `x`.
+
+    A convolution takes either format as it is; rows of positions would first have to be copied out of a contiguous map.
+    """
+    return F.conv2d(x, layer.weight[:, :, None, None], layer.bias)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap, bottleneck, check_choice
-from cv_attention.blocks.context.layout import to_map, to_tokens
+from cv_attention.blocks.context.layout import project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 
 Mode = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
@@ -70,17 +70,14 @@ class NonLocal(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
         size = (x.shape[2], x.shape[3])
-        tokens = to_tokens(x)
-        query = tokens if self.theta is None else self.theta(tokens)
-        key = tokens if self.phi is None else self.phi(tokens)
-        value = self.g(tokens)
+        query, key = (to_tokens(x if layer is None else project(x, layer)) for layer in (self.theta, self.phi))
+        value = to_tokens(project(x, self.g))
         if self.sub_sample:
             key, value = _pool(key, size), _pool(value, size)
             key_size = (max(size[0] // 2, 1), max(size[1] // 2, 1))
         else:
             key_size = size
-        mixed = self._mix(query, key, value, key_size)
-        y = to_map(self.out(mixed), x)
+        y = project(to_map(self._mix(query, key, value, key_size), x), self.out)
         return x + (y if self.norm is None else self.norm(y))
 
     def _mix(self, query: Tensor, key: Tensor, value: Tensor, size: tuple[int, int]) -> Tensor:
