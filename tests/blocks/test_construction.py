@@ -1,3 +1,4 @@
+import inspect
 import subprocess
 import sys
 
@@ -45,7 +46,7 @@ def my_block(tmp_path, monkeypatch):
         (blocks.SqueezeExcite, 4),
         (lambda channels: blocks.SqueezeExcite(channels, reduction=2), 32),
     ],
-    ids=str,
+    ids=lambda value: "a function" if inspect.isfunction(value) else str(value),  # no address: names must not vary
 )
 def test_resolve_takes_every_form(spec, hidden):
     assert blocks.resolve(spec)(64).reduce.out_features == hidden
