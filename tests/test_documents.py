@@ -1,5 +1,6 @@
 """What README and CONTRIBUTING tell people to type works as it stands there."""
 
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -37,3 +38,12 @@ def test_the_lines_of_the_readme_run():
 def test_the_version_is_said_once():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == cva.__version__
+
+
+def test_the_tree_in_the_readme_is_that_of_the_package():
+    specification = importlib.util.spec_from_file_location("tree", ROOT / "docs/tree.py")
+    tree = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(tree)
+    readme = (ROOT / "README.md").read_text()
+    assert readme == tree.with_tree(readme), "stale: run python docs/tree.py"
+    assert all(re.fullmatch(r"\| `.+` \| .{8,} \|", row) for row in tree.rows())  # every file says what it is for

@@ -23,5 +23,5 @@ def build_network(model: Model, num_classes: int, image_size: tuple[int, int]) -
     network = backbones.build(model.backbone, num_classes=num_classes, pretrained=model.pretrained, **model.options)
     if model.block is None:
         return network, None
-    plan = backbones.insert(network, model.block, model.at, init=model.init, input_size=image_size)
+    plan = backbones.insert(network, model.block, model.at, init=model.init, train=model.train, input_size=image_size)
     return network, str(plan)

@@ -1,0 +1,47 @@
+"""Writes the tree of the package into the README: every file with the first line of its docstring.
+
+    python docs/tree.py
+
+The blocks themselves are left to `docs/blocks.md`, which says more of each.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FAMILIES = ("branch", "channel", "context", "mixed", "spatial", "tokens")
+
+
+def rows() -> list[str]:
+    """Returns a Markdown table row for every file of the package."""
+    found = []
+    for path in sorted(
+        (ROOT / "cv_attention").rglob("*.py"), key=lambda path: (path.parent, path.stem != "__init__", path)
+    ):
+        if path.parent.name in FAMILIES:
+            if path.stem == "__init__":
+                found.append(
+                    f"| `{path.parent.relative_to(ROOT)}/` | the {path.parent.name} family, one block per file |"
+                )
+            continue
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        role = re.split(r"\n\n|\n    ", docstring)[0].replace("\n", " ").replace("|", "\\|").rstrip(".:")
+        name = f"{path.parent.relative_to(ROOT)}/" if path.stem == "__init__" else str(path.relative_to(ROOT))
+        found.append(f"| `{name}` | {role} |")
+    page = "the page itself: plain HTML, CSS and JavaScript, one idea per file"
+    return [*found, f"| `cv_attention/report/page/` | {page} |"]
+
+
+def with_tree(readme: str) -> str:
+    """Returns the README's text with the tree as it is now."""
+    begin, end = "<!-- tree -->\n", "<!-- end of tree -->"
+    head, rest = readme.split(begin)
+    tail = rest.split(end)[1]
+    table = "\n".join(["| file | role |", "| --- | --- |", *rows()])
+    return f"{head}{begin}{table}\n{end}{tail}"
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(with_tree(readme.read_text(encoding="utf-8")), encoding="utf-8")
