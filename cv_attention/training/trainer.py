@@ -71,7 +71,7 @@ def _loggers(log: Log, run: Path, part: str) -> list[Logger]:
             name=run.name,
             project=log.project,
             save_dir=run,
-            offline=log.wandb == "offline",
+            mode=log.wandb,  # `offline=True` would set the mode of the whole process
             settings=wandb.Settings(silent=log.wandb == "offline", console="off"),
         )
         logger._wandb_init.pop("anonymous", None)  # Lightning 2.6 sets what wandb 0.31 warns of
