@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TESTS ?= tests
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: demo test test-long check format clean
+.PHONY: demo test test-shared test-long check format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python train.py --config configs/digits.yaml
@@ -13,9 +13,13 @@ demo: $(VENV)/.installed
 test: check
 	$(BIN)/python -m pytest -n 2 -m "not long and not shared" $(TESTS)
 
-# Minutes rather than seconds, and tests on real photographs where ../shared holds them.
+# On real photographs, where they lie beside the repository.
+test-shared: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m shared $(TESTS)
+
+# Minutes rather than seconds: every family of networks, every block through the compilers.
 test-long: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 -m "long or shared" $(TESTS)
+	$(BIN)/python -m pytest -n 2 -m long $(TESTS)
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

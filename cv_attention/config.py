@@ -97,8 +97,8 @@ class Model:
         pretrained: Load the library's pretrained weights.
         block: Attention block: a name, ``{name: ..., <options>}``, ``{class_path: ..., init_args: ...}`` or null.
             Different blocks at different places: ``{"residual:0": se, "stage:-1": vit}``.
-        at: Where it goes: a position (``residual``, ``pre``, ``post``, ``identity``, ``stage``, ``replace``; ``stage:-1``
-            takes the last stage's) or a glob over module names, or a list of these.
+        at: Where it goes: a position (``residual``, ``pre``, ``post``, ``identity``, ``stage``, ``replace``;
+            ``stage:-1`` takes the last stage alone) or a glob over module names, or a list of these.
         init: ``plain``, or ``identity`` to leave the network's output as it was at the start.
         train: ``all``, or ``blocks`` to freeze the backbone and train the blocks alone.
         channels_last: Keep images and weights in channels_last memory order, which most CPUs and GPUs run faster.

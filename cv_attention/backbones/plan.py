@@ -106,7 +106,8 @@ class Plan:
         lines = [_line(row, widths) for row in (head, *rows, sums, model, share)]
         lines.insert(1, rule)
         lines.insert(2 + len(rows), rule)
-        return "\n".join([self._title(), *lines])
+        legend = "FLOPs: convolutions and matrix products for one image, a multiply-add as two"
+        return "\n".join([self._title(), *lines, legend])
 
     def _title(self) -> str:
         pairs = "; ".join(f"{label} at {', '.join(at)}" for label, at in self.pairs)

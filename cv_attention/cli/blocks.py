@@ -12,8 +12,8 @@ from cv_attention.cli.parsing import parse
 from cv_attention.cli.table import table
 from cv_attention.suggest import suggest
 
-Column = Literal["name", "family", "year", "map", "parameters", "flops"]
-HEADER = ("name", "family", "year", "map", "parameters", "flops", "title")
+Column = Literal["name", "family", "year", "map", "parameters", "flops", "elementwise"]
+HEADER = ("name", "family", "year", "map", "parameters", "flops", "elementwise", "title")
 SHAPE = "64x56x56"
 
 PAGE = """\
@@ -27,8 +27,9 @@ options and what they default to. `cv_attention.blocks.create(NAME, channels, **
 - *map*: kinds of the attention maps that `cv_attention.record` sees: `channel` (B, C, 1, 1), `spatial` (B, 1, H, W),
   `joint` (B, C, H, W), `pairwise` (B, heads, queries, H, W), `alignment` (B, heads, queries, keys).
 - *start*: the factor by which a fresh block scales a random input; none where a block is more than a gate.
-- *parameters*, *FLOPs*: with the default options, for one feature map of {shape}; a multiplication and an addition
-  count as two, an element-wise operation as one per element. `--shape CxHxW` gives them for others.
+- *parameters*, *FLOPs*, *element-wise*: with the default options, for one feature map of {shape}. FLOPs are those of
+  convolutions and matrix products, a multiply-add as two, as in a plan; element-wise operations count one per element.
+  `--shape CxHxW` gives them for others.
 """
 
 
@@ -80,9 +81,14 @@ def _row(entry: Entry, shape: tuple[int, int, int]) -> dict[str, Any]:
 
     try:
         cost = blocks.cost(entry.name, *shape)
-        costs = {"parameters": cost.parameters, "flops": cost.flops, "refusal": None}
+        costs = {
+            "parameters": cost.parameters,
+            "flops": cost.products,
+            "elementwise": cost.elementwise,
+            "refusal": None,
+        }
     except ValueError as error:
-        costs = {"parameters": None, "flops": None, "refusal": one_line(error)}
+        costs = {"parameters": None, "flops": None, "elementwise": None, "refusal": one_line(error)}
     return {**vars(entry), "family": entry.family, "map": ", ".join(dict.fromkeys(entry.maps)), **costs}
 
 
@@ -96,13 +102,13 @@ def _page(rows: list[dict[str, Any]], shape: tuple[int, int, int]) -> str:
                 f"[{row['title']}]({row['paper']})",
                 row["year"],
                 row["map"],
-                *(row[name] for name in ("gate", "parameters", "flops")),
+                *(row[name] for name in ("gate", "parameters", "flops", "elementwise")),
             ]
             for row in rows
             if row["family"] == family
         ]
         if cells:
-            header = ("name", "block", "year", "map", "start", "parameters", "FLOPs")
+            header = ("name", "block", "year", "map", "start", "parameters", "FLOPs", "element-wise")
             parts.append(f"## {family}\n\n{table(header, cells, markdown=True)}\n")
     return "\n".join(parts).rstrip("\n")
 
@@ -115,7 +121,10 @@ def _in_full(name: str, shape: tuple[int, int, int]) -> str:
     if entry.gate is not None:
         facts.append(f"starts at {entry.gate:g}")
     facts.append(entry.paper)
-    costs = row["refusal"] or f"{row['parameters']:,} parameters, {row['flops']:,} FLOPs"
+    costs = (
+        row["refusal"]
+        or f"{row['parameters']:,} parameters, {row['flops']:,} FLOPs, {row['elementwise']:,} element-wise operations"
+    )
     signature = str(inspect.signature(entry.cls)).removesuffix(" -> None")
     return (
         f"{name}: {entry.title}\n{' · '.join(facts)}\nat {'×'.join(map(str, shape))}: {costs}\n\n"

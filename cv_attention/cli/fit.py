@@ -6,14 +6,17 @@ from pathlib import Path
 
 import yaml
 
-from cv_attention.cli.errors import UserError, user_errors
+from cv_attention.blocks.catalogue import find
+from cv_attention.cli.errors import UserError, one_line, user_errors
 from cv_attention.cli.parsing import experiment_parser, parse, read_experiment, to_experiment
 from cv_attention.config import Experiment
+from cv_attention.suggest import suggest
 
 
 def run(arguments: Sequence[str]) -> None:
     """Trains, tests once on the test split, and prints where the report is."""
     experiment, resume = _parse(arguments)
+    _check_names(experiment)
     with user_errors():
         from cv_attention import training
 
@@ -44,6 +47,9 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None]:
     if namespace.resume is None:
         return to_experiment(parser, namespace), None
     resume = Path(namespace.resume)
+    if not (resume / "config.yaml").is_file():
+        there = [str(path.parent) for path in sorted(resume.absolute().parent.glob("*/config.yaml"))]
+        raise UserError(f"{resume} is no run directory{suggest(resume, there) if there else ''}")
     before = read_experiment(resume / "config.yaml")
     overridden = parse(parser, ["--config", str(resume / "config.yaml"), *arguments])
     experiment = to_experiment(parser, overridden)
@@ -52,6 +58,19 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None]:
     if before.model != experiment.model:
         raise UserError(f"{resume} holds another model; resuming cannot change it: leave out the --model options")
     return experiment, resume
+
+
+def _check_names(experiment: Experiment) -> None:
+    """Answers the commonest mistakes before torch is imported, which takes seconds."""
+    block, data = experiment.model.block, experiment.data
+    name = block.get("name") if isinstance(block, dict) else block
+    try:
+        if isinstance(name, str) and "." not in name:
+            find(name)
+    except ValueError as error:
+        raise UserError(one_line(error)) from error
+    if data.name == "folder" and not Path(data.root).is_dir():
+        raise UserError(f"data.root is {data.root}, but there is no such folder")
 
 
 def _differences(before: dict, after: dict, prefix: str = "") -> list[str]:

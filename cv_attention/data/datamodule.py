@@ -150,6 +150,10 @@ def _check(config: Data) -> None:
     subset.check(config.subset)
     if config.name == "cluttered_digits":
         digits.check(config.digits)
+        if config.root != Data.root:
+            raise ValueError(
+                f"data.root is '{config.root}', but cluttered digits are drawn; did you mean data.name 'folder'?"
+            )
 
 
 def _load(config: Data) -> tuple[list[str], dict[str, Images]]:

@@ -44,6 +44,7 @@ class Classifier(lightning.LightningModule):
 
     mean: Tensor
     std: Tensor
+    rescheduled = False
 
     def __init__(self, experiment: Experiment, facts: DataFacts) -> None:
         super().__init__()
@@ -86,7 +87,9 @@ class Classifier(lightning.LightningModule):
                 metric.update(self.loss(logits, labels), weight=len(labels))
             else:
                 metric.update(logits, labels)
-        self.log_dict(metrics, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(labels))
+        for name, metric in metrics.items():
+            bar = name.endswith("_accuracy")
+            self.log(name, metric, on_step=False, on_epoch=True, prog_bar=bar, batch_size=len(labels))
 
     def validation_step(self, batch: dict[str, Tensor], step: int) -> None:
         """Counts one batch of the validation split."""
@@ -116,6 +119,23 @@ class Classifier(lightning.LightningModule):
             scheduler.step_update(self.global_step)
         else:
             scheduler.step()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Lets a schedule follow the present configuration, where that has changed; only its position is taken over."""
+        before, now = checkpoint["experiment"], self.experiment.to_dict()
+        if any(before[part] != now[part] for part in ("data", "optimizer", "trainer")):
+            position = ("last_epoch", "_step_count")
+            schedules = checkpoint["lr_schedulers"]
+            checkpoint["lr_schedulers"] = [{k: s[k] for k in position if k in s} for s in schedules]
+            self.rescheduled = True
+
+    def on_train_start(self) -> None:
+        """Sets the rate that a changed schedule has at this step; the checkpoint's optimizer brought the old one."""
+        if self.rescheduled:
+            for config in self.trainer.lr_scheduler_configs:
+                if hasattr(config.scheduler, "last_epoch"):
+                    config.scheduler.last_epoch -= 1  # torch: the next call leads to the step where we are
+                self.lr_scheduler_step(config.scheduler, None)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the resolved configuration and the data set's facts, plain values only."""

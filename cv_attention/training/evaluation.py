@@ -11,6 +11,7 @@ from cv_attention.saliency import grad_cam
 from cv_attention.saliency.pointing import pointing_game
 from cv_attention.training import run as runs
 from cv_attention.training.classifier import Classifier, DataFacts
+from cv_attention.training.trainer import quieten
 
 
 def evaluate(checkpoint: Path, root: str | None = None) -> dict[str, float]:
@@ -37,6 +38,7 @@ def evaluate(checkpoint: Path, root: str | None = None) -> dict[str, float]:
     if names != classifier.facts.class_names:
         known = ", ".join(classifier.facts.class_names)
         raise ValueError(f"{experiment.data.root} has the classes {', '.join(names)}; {checkpoint} knows {known}")
+    quieten()
     trainer = lightning.Trainer(
         accelerator=experiment.trainer.accelerator,
         devices=1,

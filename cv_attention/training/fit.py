@@ -42,6 +42,8 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
         FileNotFoundError: if the data or the checkpoint is missing.
     """
     checkpoint = runs.find_checkpoint(resume, "last") if resume else None
+    if resume:
+        runs.check_unfinished(resume, experiment.trainer.max_epochs)
     lightning.seed_everything(experiment.seed, workers=True, verbose=False)
     datamodule = data.create(experiment.data, seed=experiment.seed)
     datamodule.prepare_data()
@@ -76,6 +78,7 @@ def fit(prepared: Prepared) -> Path:
         parameters = sum(parameter.numel() for parameter in classifier.network.parameters())
         names = list(classifier.facts.class_names)
         runs.update_summary(run, parameters=parameters, class_names=names, plan=classifier.plan)
+    before = runs.read_summary(run).get("training_seconds", 0.0) if prepared.checkpoint else 0.0
     start = time.perf_counter()
     trainer.fit(classifier, datamodule=datamodule, ckpt_path=prepared.checkpoint, weights_only=True)
     seconds = round(time.perf_counter() - start, 1)
@@ -86,7 +89,7 @@ def fit(prepared: Prepared) -> Path:
     if trainer.is_global_zero:
         pointing = point(runs.load(Path(best.best_model_path)), datamodule)
         test = {name.removeprefix("test_"): value for name, value in metrics.items()}
-        runs.update_summary(run, test={**test, **pointing}, training_seconds=seconds)
+        runs.update_summary(run, test={**test, **pointing}, training_seconds=round(before + seconds, 1))
         report.build(run)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):

@@ -76,9 +76,20 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def update_summary(run: Path, **values: Any) -> None:
     """Adds `values` to the run's ``summary.json``."""
+    write_text(run / "summary.json", json.dumps({**read_summary(run), **values}, indent=2) + "\n")
+
+
+def read_summary(run: Path) -> dict[str, Any]:
+    """Reads what `update_summary` has written so far."""
     path = run / "summary.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    write_text(path, json.dumps({**known, **values}, indent=2) + "\n")
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def check_unfinished(run: Path, max_epochs: int) -> None:
+    """Raises ValueError if the run has been trained for `max_epochs` and tested: the test split is looked at once."""
+    epochs = torch.load(find_checkpoint(run, "last"), map_location="cpu", weights_only=True)["epoch"] + 1
+    if epochs >= max_epochs and read_summary(run).get("test"):
+        raise ValueError(f"{run} has finished its {epochs} epochs; --trainer.max_epochs {epochs + 10} trains it longer")
 
 
 def next_part(run: Path) -> str:

@@ -43,10 +43,19 @@ def create_trainer(
         "num_sanity_val_steps": 0,
     }
     _check_extra(config.extra)
-    _quieten()
+    quieten()
     if config.extra.get("enable_progress_bar", True):
-        arguments["callbacks"].append(RichProgressBar())
+        arguments["callbacks"].append(ProgressBar())
     return lightning.Trainer(**{**arguments, **config.extra})
+
+
+class ProgressBar(RichProgressBar):
+    """Lightning's, without the logger's version."""
+
+    def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> dict[str, Any]:
+        """Returns what the bar shows behind it."""
+        shown = super().get_metrics(trainer, pl_module)
+        return {name: value for name, value in shown.items() if name != "v_num"}
 
 
 def _checkpoints(run: Path) -> list[Callback]:
@@ -98,7 +107,8 @@ def _connect(logger: WandbLogger) -> None:
         raise ValueError(f"log.wandb is online: {error}; log in with `wandb login`, or use offline") from error
 
 
-def _quieten() -> None:
+def quieten() -> None:
     """Silences what nobody can act on: hardware not found, advertisements, Lightning 2.6 against torch 2.15."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", r"Checkpoint directory .* exists and is not empty")
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")

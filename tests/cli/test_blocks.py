@@ -21,7 +21,7 @@ def rows(capsys, *arguments):
     """Returns {name: the line's cells}, in order."""
     header, *lines = printed(capsys, *arguments).splitlines()
     # Columns start where the header's words do, or end there.
-    assert header.split() == ["name", "family", "year", "map", "parameters", "flops", "title"]
+    assert header.split() == ["name", "family", "year", "map", "parameters", "flops", "elementwise", "title"]
     return {line.split()[0]: line for line in lines}
 
 
@@ -31,18 +31,24 @@ def test_lists_every_block_with_what_it_costs(capsys):
     for name in ("se", "cbam", "vit", "criss_cross"):
         entry, cost = CATALOGUE[name], blocks.cost(name, 32, 7, 5)
         numbers = [int(word.replace(",", "")) for word in listed[name].split() if word.replace(",", "").isdecimal()]
-        assert numbers[:3] == [entry.year, cost.parameters, cost.flops]
+        assert numbers[:4] == [entry.year, cost.parameters, cost.products, cost.elementwise]
         assert listed[name].endswith(entry.title)
         assert entry.family in listed[name].split()
 
 
-@pytest.mark.parametrize("column", ["name", "family", "year", "map", "parameters", "flops"])
+@pytest.mark.parametrize("column", ["name", "family", "year", "map", "parameters", "flops", "elementwise"])
 def test_sorts(column, capsys):
     def key(name):
         cost = blocks.cost(name, 16, 3, 3)
         entry = CATALOGUE[name]
         kinds = ", ".join(dict.fromkeys(entry.maps))
-        facts = {"parameters": cost.parameters, "flops": cost.flops, "map": kinds, "family": entry.family}
+        facts = {
+            "parameters": cost.parameters,
+            "flops": cost.products,
+            "elementwise": cost.elementwise,
+            "map": kinds,
+            "family": entry.family,
+        }
         return (facts | {"name": name, "year": entry.year})[column]
 
     listed = [key(name) for name in rows(capsys, "--shape", "16x3x3", "--sort", column, "--family", "mixed")]
@@ -60,7 +66,7 @@ def test_filters_by_family_and_by_kind_of_map(capsys):
 def test_a_block_that_does_not_take_the_channels_is_listed_without_costs(capsys):
     listed = rows(capsys, "--shape", "9x3x3", "--sort", "flops")
     assert set(listed) == set(CATALOGUE)
-    refusing = {name for name, line in listed.items() if line.split().count("-") == 2}
+    refusing = {name for name, line in listed.items() if line.split().count("-") == 3}
     assert {"shuffle", "vit"} <= refusing
     assert "cbam" not in refusing
     assert set(list(listed)[-len(refusing) :]) == refusing
@@ -70,7 +76,13 @@ def test_a_block_that_does_not_take_the_channels_is_listed_without_costs(capsys)
 def test_shows_one_block_in_full(name, capsys):
     shown = printed(capsys, name, "--shape", "64x14x14")
     entry, cost = CATALOGUE[name], blocks.cost(name, 64, 14, 14)
-    for fact in (entry.title, entry.paper, str(entry.year), f"{cost.parameters:,} parameters", f"{cost.flops:,} FLOPs"):
+    for fact in (
+        entry.title,
+        entry.paper,
+        str(entry.year),
+        f"{cost.parameters:,} parameters",
+        f"{cost.products:,} FLOPs",
+    ):
         assert fact in shown
     assert inspect.getdoc(entry.cls) in shown
     for option in list(inspect.signature(entry.cls).parameters)[1:]:

@@ -1,5 +1,6 @@
 """Trainings as real processes: killed and resumed, and divided over two."""
 
+import csv
 import json
 import os
 import signal
@@ -10,6 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from cv_attention.config import Optimizer
+from cv_attention.training.optimization import create_optimizer, create_schedule
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -74,6 +78,27 @@ def test_resuming_says_what_changes(tmp_path, tiny_options, tiny_run, capsys):
     printed = capsys.readouterr().err
     assert "model.block is now se, it was cbam" in printed
     assert "resuming cannot change it" in printed
+
+
+@pytest.mark.parametrize("schedule", ["OneCycleLR", "cosine"])
+def test_a_finished_run_goes_on_only_when_it_is_made_longer(schedule, tmp_path, tiny_options, capsys):
+    from cv_attention.cli import main
+
+    options = [*tiny_options, f"--optimizer.schedule={schedule}", "--trainer.max_epochs=1", "--log.wandb=disabled"]
+    assert main(["fit", *options, f"--log.root={tmp_path}", "--log.name=run"]) == 0
+    assert main(["fit", "--resume", str(tmp_path / "run")]) == 2
+    assert "has finished its 1 epochs" in capsys.readouterr().err
+    assert main(["fit", "--resume", str(tmp_path / "run"), "--trainer.max_epochs=3"]) == 0
+    with (tmp_path / "run/metrics/1/metrics.csv").open() as file:
+        rates = [float(row["lr"]) for row in csv.DictReader(file) if row.get("lr")]
+    whole = Optimizer(lr=0.05, schedule=schedule)  # of three epochs of three steps, from the fourth step on
+    optimizer = create_optimizer(whole, torch.nn.Linear(1, 1))
+    expected, planned = [], create_schedule(whole, optimizer, 3, 3)
+    for step in range(9):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        planned.step_update(step + 1) if schedule == "cosine" else planned.step()
+    assert rates == pytest.approx([expected[step] for step in (3, 5, 7)], rel=1e-6)
 
 
 @pytest.mark.parametrize("strategy", ["ddp"])
