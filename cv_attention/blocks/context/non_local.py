@@ -86,8 +86,8 @@ class NonLocal(nn.Module):
             return attend(query[:, None], key[:, None], value[:, None], self.map, size, scale=self.scale)[:, 0]
         count = key.shape[1]
         if self.concat is not None:
-            first, second = self.concat.weight[0].chunk(2)
-            weights = F.relu((query @ first)[:, :, None] + (key @ second)[:, None, :]) / count
+            first, second = self.concat.weight.chunk(2, dim=1)  # (1, d) each
+            weights = F.relu(F.linear(query, first) + F.linear(key, second).transpose(1, 2)) / count
         elif self.map.observed or count < value.shape[2]:
             weights = (query / count) @ key.transpose(1, 2)
         else:  # the same products in the other order, linear in the positions

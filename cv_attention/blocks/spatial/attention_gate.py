@@ -1,5 +1,6 @@
 """The grid attention gate of Attention U-Net (Oktay et al., MIDL 2018), https://arxiv.org/abs/1804.03999."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -76,4 +77,9 @@ class AttentionGate(nn.Module):
 def _pad(x: Tensor, multiple: int) -> Tensor:
     """Repeats the last row and column of `x` up to sizes that `multiple` divides."""
     bottom, right = -x.shape[2] % multiple, -x.shape[3] % multiple
-    return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x
+    # Not `F.pad`: inductor has a wrong layout for the gradient of its replicating mode (torch 2.15).
+    if bottom:
+        x = torch.cat([x, x[:, :, -1:].expand(-1, -1, bottom, -1)], dim=2)
+    if right:
+        x = torch.cat([x, x[..., -1:].expand(-1, -1, -1, right)], dim=3)
+    return x
