@@ -2,7 +2,7 @@
 
     python benchmarks/import_time.py [--rounds 5]
 
-Two figures: the bare import, and the import with a first use of `plan`, `insert`, `record` and `to_heatmap`.
+Two figures: the bare import, and the import with a first use of `plan`, `record`, `to_heatmap` and `grad_cam`.
 """
 
 import argparse
