@@ -57,6 +57,10 @@ class Images:
         """Names one image in an error message."""
         return f"image {index}" if self.paths is None else f"'{os.fsdecode(self.paths[index])}'"
 
+    def short_name(self, index: int) -> str:
+        """The file name of one image without its folders, or its row in the data set: the same in every run."""
+        return f"{self.rows[index]:05d}" if self.paths is None else os.path.basename(os.fsdecode(self.paths[index]))
+
 
 def in_memory(images: np.ndarray, labels: np.ndarray, boxes: np.ndarray | None = None) -> Images:
     """Makes `Images` of pixels (N, H, W, 3), which are not copied."""

@@ -23,11 +23,15 @@ class Probe:
         image: The image's file; None where it is missing or named outside of the maps folder.
         label: Index of its true class, or None.
         box: True box (x0, y0, x1, y1) in pixels of the image, or None.
+        name: File name, or another name by which the image is known in every run; may be empty.
+        flags: Words that mark the image, such as ``blurred``.
     """
 
     image: Path | None
     label: int | None
     box: tuple[float, float, float, float] | None
+    name: str = ""
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ class Snapshot:
         arrays: File of the arrays.
         predictions: Predicted class of every probe, None where unknown.
         probabilities: Probability of every class for every probe; empty where unknown.
+        losses: Cross-entropy of every probe, None where unknown.
+        measures: Column key -> name of a measure -> its value for every probe, such as a saliency metric that was
+            computed during the training.
     """
 
     epoch: int
@@ -66,6 +73,8 @@ class Snapshot:
     arrays: Path
     predictions: list[int | None]
     probabilities: list[list[float]]
+    losses: list[float | None]
+    measures: dict[str, dict[str, list[float | None]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -132,6 +141,8 @@ def _probe(folder: Path, entry: dict[str, Any]) -> Probe:
         image=path if inside else None,
         label=int(label) if label is not None else None,
         box=_box(box) if box is not None else None,
+        name=re.split(r"[/\\]", str(entry.get("name") or ""))[-1],
+        flags=tuple(str(flag) for flag in entry.get("flags") or []),
     )
 
 
@@ -161,4 +172,17 @@ def _snapshot(path: Path, probes: int) -> Snapshot:
         arrays=arrays,
         predictions=[int(p) for p in predictions] if len(predictions) == probes else [None] * probes,
         probabilities=[[float(p) for p in row] for row in probabilities],
+        losses=_numbers(content.get("losses"), probes) or [None] * probes,
+        measures={
+            key: {str(name): kept for name, values in about.items() if (kept := _numbers(values, probes))}
+            for key, about in (content.get("measures") or {}).items()
+        },
     )
+
+
+def _numbers(values: Any, count: int) -> list[float | None] | None:
+    """A list of `count` numbers with None for what is not finite; None where it is no such list."""
+    if not isinstance(values, list) or len(values) != count:
+        return None
+    numbers = np.array(values, dtype=float)
+    return [float(number) if np.isfinite(number) else None for number in numbers]

@@ -52,6 +52,12 @@ def as_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
+def write_shard(root: Path, key: str, payload: Any) -> str:
+    """Writes ``data/<key>.<hash>.js``, a script that hands `payload` to the page; returns the hash."""
+    name = write_hashed(root, f"data/{key}.js", f"cvAttentionShard({as_json(key)},{as_json(payload)});\n")
+    return name.rsplit(".", 2)[1]
+
+
 def write_hashed(root: Path, name: str, content: str | bytes) -> str:
     """Writes ``name.ext`` as ``name.<hash of its content>.ext`` below `root` and returns that relative name.
 

@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
-from cv_attention.report.manifest import write_run
+from cv_attention.report.epochs import PROBES_PER_SHARD
+from cv_attention.report.manifest import PICTURES_PER_SHARD, write_run
 from cv_attention.report.run import Run, read_run
 from cv_attention.report.shards import as_json, write_hashed
 
 _PAGE = Path(__file__).parent / "page"
 _STYLES = ("base", "controls", "curves", "probes", "verdict")
 # In this order they make one script; each file uses only names of the files before it, outside of functions.
-_SCRIPTS = ("dom", "format", "state", "colours", "shards", "heatmap", "bars", "plot", "chart", "curves",
+_SCRIPTS = ("dom", "format", "state", "colours", "cache", "shards", "heatmap", "bars", "plot", "chart", "curves",
             "overview", "readout", "cells", "history", "verdict", "probes", "columns", "player", "display",
             "keys", "main")  # fmt: skip
 _GENERATOR = '<meta name="generator" content="cv_attention report">'
@@ -82,7 +83,11 @@ def _put_in_place(draft: Path, target: Path) -> None:
 
 
 def _write(root: Path, runs: list[Run]) -> None:
-    report = {"version": 1, "runs": [write_run(root, number, run) for number, run in enumerate(runs)]}
+    report = {
+        "version": 2,
+        "blocks": {"maps": PROBES_PER_SHARD, "pictures": PICTURES_PER_SHARD},
+        "runs": [write_run(root, number, run) for number, run in enumerate(runs)],
+    }
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs: {', '.join(run.name for run in runs)}"
     style = "\n".join((_PAGE / f"{name}.css").read_text(encoding="utf-8") for name in _STYLES)
     script = "\n".join((_PAGE / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)

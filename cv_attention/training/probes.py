@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import WandbLogger
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
 from cv_attention.maps import RecordedMap, record, to_heatmap
 from cv_attention.maps.adapters import adapter_of
@@ -42,7 +43,7 @@ class ProbeMaps(Callback):
         samples = [split[index] for index in spread_over_classes(split.images.labels, self.count)]
         self.probes = {key: torch.stack([torch.as_tensor(s[key]) for s in samples]) for key in samples[0]}
         if trainer.is_global_zero:
-            self._write_probes(pl_module.facts.class_names)
+            self._write_probes(pl_module.facts.class_names, [split.images.short_name(int(s["index"])) for s in samples])
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Records the maps of this epoch."""
@@ -61,7 +62,7 @@ class ProbeMaps(Callback):
                 for title, pictures in panels.items():
                     logger.log_image(f"maps/{title}", pictures[0], caption=pictures[1])
 
-    def _write_probes(self, class_names: tuple[str, ...]) -> None:
+    def _write_probes(self, class_names: tuple[str, ...], names: list[str]) -> None:
         rows = []
         for number, image in enumerate(self.probes["image"]):
             name = f"images/{number:04d}.png"
@@ -69,7 +70,8 @@ class ProbeMaps(Callback):
             Image.fromarray(image.permute(1, 2, 0).numpy()).save(buffer, "PNG")
             write_bytes(self.folder / name, buffer.getvalue())
             box = self.probes["box"][number].tolist() if "box" in self.probes else None
-            rows.append({"image": name, "label": int(self.probes["label"][number]), "box": box})
+            label = int(self.probes["label"][number])
+            rows.append({"image": name, "name": names[number], "label": label, "box": box})
         write_text(self.folder / "probes.json", json.dumps({"class_names": class_names, "probes": rows}, indent=1))
 
     def _write_epoch(self, trainer: lightning.Trainer, columns: Mapping[str, "Column"], logits: Tensor) -> None:
@@ -80,6 +82,7 @@ class ProbeMaps(Callback):
             "columns": {key: {"title": c.title, "source": c.source, "kind": c.kind} for key, c in columns.items()},
             "predictions": logits.argmax(1).tolist(),
             "probabilities": [[round(p, 6) for p in row] for row in logits.softmax(1).tolist()],
+            "losses": functional.cross_entropy(logits, self.probes["label"], reduction="none").tolist(),
         }
         buffer = io.BytesIO()
         np.savez(buffer, **{key: column.values for key, column in columns.items()})  # pyright: ignore[reportArgumentType]

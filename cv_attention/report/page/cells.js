@@ -1,12 +1,14 @@
 // One map of one image: canvas over the picture, colour bar with the values at its ends.
 
 // The picture with the true box, over which maps are laid.
-function makeFrame(probe, ...over) {
+function makeFrame(run, index, ...over) {
+  const probe = run.probes[index];
   const [width, height] = probe.size ?? [1, 1];
   const small = Math.max(width, height) <= 128;
-  const picture = probe.image
-    ? el("img", { src: probe.image, alt: "", draggable: "false", class: small ? "small" : null })
+  const picture = probe.size
+    ? el("img", { alt: "", draggable: "false", class: small ? "small" : null })
     : el("span", { class: "missing" }, "no image");
+  if (probe.size) loadPicture(run, index).then((url) => (picture.src = url));
   const frame = el("div", { class: "frame" }, picture, over);
   frame.style.aspectRatio = `${width} / ${height}`;
   if (probe.box) {
@@ -28,7 +30,7 @@ function makeGateFrame(probe, canvas) {
 function makeCell(run, probeIndex, column) {
   const probe = run.probes[probeIndex];
   const canvas = el("canvas", { role: "img", "data-column": column.index });
-  const frame = column.bars ? makeGateFrame(probe, canvas) : makeFrame(probe, canvas);
+  const frame = column.bars ? makeGateFrame(probe, canvas) : makeFrame(run, probeIndex, canvas);
   const scale = [el("span"), el("span", { class: column.bars ? "channels" : "bar" }), el("span")];
   const name = el("span", { class: "cell-name", title: column.title }, breakable(columnName(column)));
   const caption = el("figcaption", {}, name, el("span", { class: "scale" }, scale));

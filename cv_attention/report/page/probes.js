@@ -8,7 +8,7 @@ function makeRow(run, index, columns) {
   const verdict = el("p", { class: "verdict" });
   const top = el("ol", { class: "top-classes" });
   const past = run.epochs.length > 1 && probe.label !== null ? drawHistory(run, index) : null;
-  const picture = makeFrame(probe);
+  const picture = makeFrame(run, index);
   const name = el("h3", {}, el("span", { class: "muted" }, `${index + 1} `), className(run, probe.label));
   const sample = el(
     "div",

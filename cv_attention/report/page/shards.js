@@ -1,46 +1,91 @@
-// Maps come in scripts that are added when they are needed, since a page from file:// cannot fetch files.
-// Each calls cvAttentionShard(key, {maps: {column: {shape, lo, hi, type, data}}, top}).
+// Maps and images come in scripts that are added when they are needed, since a page from file:// cannot fetch
+// files. Each calls cvAttentionShard(key, payload). One holds the maps of one column in one epoch for a block
+// of samples.
 
-const PROBES_PER_SHARD = 64;
-const loading = new Map(); // key -> promise of the shard
+const PER_SHARD = report.blocks ?? { maps: 64, pictures: 16 };
 const arrived = new Map();
 
-window.cvAttentionShard = (key, shard) => arrived.set(key, shard);
+window.cvAttentionShard = (key, payload) => arrived.set(key, payload);
+for (const run of report.runs) for (const snapshot of run.epochs) snapshot.run = run;
 
-function loadShard(snapshot, number) {
-  const { key, src } = snapshot.shards[number];
-  if (!loading.has(key)) {
-    loading.set(
-      key,
-      new Promise((resolve, reject) => {
-        const script = el("script", { src });
-        script.onload = () =>
-          arrived.has(key) ? resolve(arrived.get(key)) : reject(new Error(`${src} is empty`));
-        script.onerror = () => reject(new Error(`${src} is missing`));
-        document.head.append(script);
-      }),
-    );
-  }
-  return loading.get(key);
+function loadScript(key, hash) {
+  return new Promise((resolve, reject) => {
+    const src = `data/${key}.${hash}.js`;
+    const script = el("script", { src });
+    script.onload = () => {
+      script.remove();
+      const payload = arrived.get(key);
+      arrived.delete(key);
+      if (payload === undefined) reject(new Error(`${src} is empty`));
+      else resolve(payload);
+    };
+    script.onerror = () => reject(new Error(`${src} is missing`));
+    document.head.append(script);
+  });
 }
 
-// The map of one probe: {values, height, width, lo, hi}; channel gates have height 1. Null where it was not
+const mapCache = makeCache(160e6, async (key, hash) => {
+  const packed = await loadScript(key, hash);
+  const values = await decode(packed);
+  const [height, width] = packed.shape.length === 2 ? packed.shape : [1, packed.shape[0]];
+  const { lo, hi } = packed;
+  return { value: { values, height, width, lo, hi }, bytes: values.byteLength };
+});
+
+const plainCache = makeCache(64e6, async (key, hash, bytes) => ({ value: await loadScript(key, hash), bytes }));
+
+function mapKey(snapshot, column, block) {
+  return `${snapshot.run.folder}/e${snapshot.epoch}-c${column.index}-${block}`;
+}
+
+function cutMap(all, probe) {
+  const i = probe % PER_SHARD.maps;
+  const { height, width } = all;
+  const size = height * width;
+  return { values: all.values.subarray(i * size, (i + 1) * size), height, width, lo: all.lo[i], hi: all.hi[i] };
+}
+
+// The map of one sample: {values, height, width, lo, hi}; channel gates have height 1. Null where it was not
 // logged.
 async function loadMap(snapshot, column, probe) {
-  const shard = await loadShard(snapshot, Math.floor(probe / PROBES_PER_SHARD));
-  const maps = shard.maps[column.index];
-  if (!maps) return null;
-  maps.decoded ??= decode(maps);
-  const all = await maps.decoded;
-  const i = probe % PROBES_PER_SHARD;
-  const [height, width] = maps.shape.length === 2 ? maps.shape : [1, maps.shape[0]];
-  const size = height * width;
-  return { values: all.subarray(i * size, (i + 1) * size), height, width, lo: maps.lo[i], hi: maps.hi[i] };
+  const block = Math.floor(probe / PER_SHARD.maps);
+  const hash = snapshot.maps[column.index]?.[block];
+  return hash ? cutMap(await mapCache.get(mapKey(snapshot, column, block), hash), probe) : null;
 }
 
+// The same where it is in memory already, else undefined.
+function mapNow(snapshot, column, probe) {
+  const block = Math.floor(probe / PER_SHARD.maps);
+  if (!snapshot.maps[column.index]?.[block]) return null;
+  const all = mapCache.now(mapKey(snapshot, column, block));
+  return all && cutMap(all, probe);
+}
+
+// The classes with the highest probabilities: [[class, probability]], best first.
 async function topClasses(snapshot, probe) {
-  const shard = await loadShard(snapshot, Math.floor(probe / PROBES_PER_SHARD));
-  return shard.top[probe % PROBES_PER_SHARD] ?? [];
+  const block = Math.floor(probe / PER_SHARD.maps);
+  const hash = snapshot.top[block];
+  if (!hash) return [];
+  const rows = await plainCache.get(`${snapshot.run.folder}/e${snapshot.epoch}-top-${block}`, hash, 8e3);
+  return rows[probe % PER_SHARD.maps] ?? [];
+}
+
+// {column index: {measure: [a number or null for each sample]}}.
+function loadMeasures(snapshot) {
+  const key = `${snapshot.run.folder}/e${snapshot.epoch}-measures`;
+  return plainCache.get(key, snapshot.measures, 2e3 * snapshot.predictions.length);
+}
+
+// The image of one sample as a data URL, or null where there is none.
+async function loadPicture(run, probe) {
+  const block = Math.floor(probe / PER_SHARD.pictures);
+  const urls = await plainCache.get(`${run.folder}/images-${block}`, run.pictures[block], 4e5);
+  return urls[probe % PER_SHARD.pictures];
+}
+
+function pictureNow(run, probe) {
+  const block = Math.floor(probe / PER_SHARD.pictures);
+  return plainCache.now(`${run.folder}/images-${block}`)?.[probe % PER_SHARD.pictures];
 }
 
 async function decode(maps) {
@@ -50,10 +95,12 @@ async function decode(maps) {
   return maps.type === "f16" ? fromHalf(bytes) : fromSteps(bytes, maps);
 }
 
+let halves = null; // every float16 by its bits
+
 function fromHalf(bytes) {
-  const view = new DataView(bytes.buffer);
+  halves ??= Float32Array.from({ length: 65536 }, (_, bits) => half(bits));
   const values = new Float32Array(bytes.length / 2);
-  for (let i = 0; i < values.length; i++) values[i] = half(view.getUint16(2 * i, true));
+  for (let i = 0; i < values.length; i++) values[i] = halves[bytes[2 * i] | (bytes[2 * i + 1] << 8)];
   return values;
 }
 
