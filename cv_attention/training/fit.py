@@ -15,6 +15,7 @@ from cv_attention.training import optimization
 from cv_attention.training import run as runs
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.evaluation import facts_of, point
+from cv_attention.training.groups import describe
 from cv_attention.training.probes import ProbeMaps
 from cv_attention.training.trainer import create_trainer
 
@@ -28,6 +29,7 @@ class Prepared:
     classifier: Classifier
     datamodule: Any
     checkpoint: Path | None
+    rates: str
 
 
 def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
@@ -49,7 +51,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     datamodule.prepare_data()
     datamodule.setup()
     classifier = Classifier(experiment, facts_of(datamodule))
-    optimization.check(experiment.optimizer, classifier.network)
+    optimization.check(experiment.optimizer, classifier.network, experiment.trainer.max_epochs)
     rank = _get_rank() or 0
     run = resume or runs.create(experiment, rank)
     if resume and rank == 0:
@@ -63,7 +65,9 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
         if not resume and rank == 0:
             runs.discard(run)
         raise
-    return Prepared(run, trainer, classifier, datamodule, checkpoint)
+    return Prepared(
+        run, trainer, classifier, datamodule, checkpoint, describe(classifier.network, experiment.optimizer)
+    )
 
 
 def fit(prepared: Prepared) -> Path:
