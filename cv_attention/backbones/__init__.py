@@ -2,6 +2,7 @@
 
 from cv_attention.backbones.build import build
 from cv_attention.backbones.insertion import insert, plan, remove
+from cv_attention.backbones.outline import outline
 from cv_attention.backbones.plan import Plan, Site
 
-__all__ = ["Plan", "Site", "build", "insert", "plan", "remove"]
+__all__ = ["Plan", "Site", "build", "insert", "outline", "plan", "remove"]

@@ -11,7 +11,7 @@ from cv_attention.saliency.cam import cam
 from cv_attention.saliency.eigen_cam import eigen_cam, eigen_grad_cam
 from cv_attention.saliency.extremal import extremal_perturbation
 from cv_attention.saliency.full_grad import full_grad
-from cv_attention.saliency.grad_cam import grad_cam, grad_cam_layers
+from cv_attention.saliency.grad_cam import grad_cam, grad_cam_classes, grad_cam_layers
 from cv_attention.saliency.gradient_cams import (
     finer_cam,
     grad_cam_plus_plus,
@@ -35,7 +35,8 @@ from cv_attention.saliency.transformers import attention_rollout, gradient_atten
 __all__ = [
     "METHODS", "ablation_cam", "attention_rollout", "block_maps", "cam", "centre_bias", "eigen_cam",
     "eigen_grad_cam", "expected_gradients", "extremal_perturbation", "finer_cam", "full_grad", "grad_cam",
-    "grad_cam_layers", "grad_cam_plus_plus", "gradient", "gradient_attention", "guided_backprop", "hires_cam",
+    "grad_cam_classes", "grad_cam_layers", "grad_cam_plus_plus", "gradient", "gradient_attention", "guided_backprop",
+    "hires_cam",
     "input_x_gradient", "integrated_gradients", "itti_koch_niebur", "layer_cam", "metrics", "occlusion",
     "random_map", "rise", "score_cam", "shapley_cam", "smooth_grad", "smooth_grad_cam_plus_plus",
     "spectral_residual", "var_grad", "xgrad_cam",

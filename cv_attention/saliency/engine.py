@@ -1,7 +1,8 @@
 """Activations and gradients of chosen modules, for the price of one forward and the backward down to them."""
 
 import threading
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -58,6 +59,41 @@ def trace(
     Raises:
         ValueError: for bad images, targets or layers, or if the model does not return logits.
     """
+    with _forward(model, images, layers, gradients, curvatures) as (images, logits, outputs):
+        first = _differentiate(logits, targets, outputs, curvatures) if gradients or curvatures else {}
+        second = _differentiate_again(first, outputs) if curvatures else {}
+        return Trace(logits.detach(), *(_grids(values, images) for values in (outputs, first, second)))
+
+
+def trace_classes(
+    model: nn.Module, images: Tensor, choose: Callable[[Tensor], Tensor], layers: Layers = None
+) -> tuple[Tensor, list[Trace]]:
+    """Runs `model` once and differentiates several classes' scores, each by itself.
+
+    Args:
+        model: As in `trace`; so are `images` and `layers`.
+        images: Likewise.
+        choose: Logits (B, classes) -> the classes (B, K) to explain.
+        layers: Likewise.
+
+    Returns:
+        The classes (B, K), and K traces, for the price of one forward and K backwards down to the first layer.
+    """
+    with _forward(model, images, layers, True, False) as (images, logits, outputs):
+        classes = choose(logits.detach())
+        activations = _grids(outputs, images)
+        traces = []
+        for targets in classes.unbind(1):
+            gradients = _differentiate(logits, targets, outputs, False, keep=True)
+            traces.append(Trace(logits.detach(), activations, _grids(gradients, images), {}))
+        return classes, traces
+
+
+@contextmanager
+def _forward(
+    model: nn.Module, images: Tensor, layers: Layers, gradients: bool, curvatures: bool
+) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
+    """One forward whose graph begins at the first of the layers: the images, the logits, the layers' outputs."""
     images = check_images(images)
     model = unwrap(model)
     with undisturbed(model, images.device.type):
@@ -73,10 +109,7 @@ def trace(
         missing = [name for name in found if name not in outputs]
         if missing:
             raise ValueError(f"layer {missing[0]!r} did not run in the forward of {type(model).__name__}")
-        outputs = {name: outputs[name] for name in found}
-        first = _differentiate(logits, targets, outputs, curvatures) if gradients or curvatures else {}
-        second = _differentiate_again(first, outputs) if curvatures else {}
-        return Trace(logits.detach(), *(_grids(values, images) for values in (outputs, first, second)))
+        yield images, logits, {name: outputs[name] for name in found}
 
 
 def _grids(values: dict[str, Tensor], images: Tensor) -> dict[str, Tensor]:
@@ -129,13 +162,17 @@ def check_logits(logits: object, batch: int, model: nn.Module) -> Tensor:
     raise ValueError(f"{type(model).__name__} must return logits ({batch}, classes) for {batch} images, got {got}")
 
 
-def _differentiate(logits: Tensor, targets: Targets, outputs: dict[str, Tensor], again: bool) -> dict[str, Tensor]:
+def _differentiate(
+    logits: Tensor, targets: Targets, outputs: dict[str, Tensor], again: bool, keep: bool = False
+) -> dict[str, Tensor]:
     gradients: tuple[Tensor | None, ...] = (None,) * len(outputs)
     with torch.enable_grad():
         scores = target_scores(logits, targets)
         if scores.requires_grad:
             places = list(outputs.values())
-            gradients = torch.autograd.grad(scores.sum(), places, allow_unused=True, create_graph=again)
+            gradients = torch.autograd.grad(
+                scores.sum(), places, allow_unused=True, create_graph=again, retain_graph=keep or again
+            )
     result = {}
     for name, gradient in zip(outputs, gradients, strict=True):
         if gradient is None:

@@ -1,9 +1,11 @@
 """Grad-CAM (Selvaraju et al., ICCV 2017), https://arxiv.org/abs/1610.02391."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
-from cv_attention.saliency.engine import trace
+from cv_attention.saliency.engine import trace, trace_classes
 from cv_attention.saliency.fusion import fuse
 from cv_attention.saliency.layers import Layers
 from cv_attention.saliency.targets import Targets
@@ -52,6 +54,31 @@ def grad_cam_layers(
     """
     seen = trace(model, images, targets, layers)
     return {name: _cam(seen.activations[name], seen.gradients[name]) for name in seen.activations}
+
+
+def grad_cam_classes(
+    model: nn.Module,
+    images: Tensor,
+    choose: Callable[[Tensor], Tensor],
+    *,
+    layers: Layers = None,
+    upsample: bool = True,
+) -> tuple[Tensor, Tensor]:
+    """Computes Grad-CAM of several classes in one forward; the arguments are those of `grad_cam`, but for one.
+
+    Args:
+        model: As in `grad_cam`.
+        images: As in `grad_cam`.
+        choose: Logits (B, classes) -> the classes (B, K) to explain, such as ``lambda logits: logits.topk(3).indices``.
+        layers: As in `grad_cam`.
+        upsample: As in `grad_cam`.
+
+    Returns:
+        The classes (B, K), and the maps (B, K, H, W) float32.
+    """
+    classes, traces = trace_classes(model, images, choose, layers)
+    heats = [[_cam(seen.activations[n], seen.gradients[n]) for n in seen.activations] for seen in traces]
+    return classes, torch.cat([fuse(heat, images, upsample) for heat in heats], dim=1)
 
 
 @torch.no_grad()

@@ -10,7 +10,6 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from cv_attention.config import Experiment
-from cv_attention.training.groups import current_rates
 from cv_attention.training.network import build_network
 from cv_attention.training.optimization import create_optimizer, create_schedule
 
@@ -77,10 +76,10 @@ class Classifier(lightning.LightningModule):
         interval = self.trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue]
         if (self.global_step + 1) % interval == 0:
             self.log("train_loss", loss.detach(), prog_bar=True)
-            self.log_dict(current_rates(self.trainer.optimizers[0], self.experiment.optimizer))
+            self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 
-    def _evaluate(self, split: str, batch: dict[str, Tensor]) -> None:
+    def _evaluate(self, split: str, batch: dict[str, Tensor]) -> Tensor:
         logits, labels = self(batch["image"]).float(), batch["label"]
         metrics: Any = self.metrics[split]
         for name, metric in metrics.items(keep_base=True):
@@ -91,14 +90,15 @@ class Classifier(lightning.LightningModule):
         for name, metric in metrics.items():
             bar = name.endswith("_accuracy")
             self.log(name, metric, on_step=False, on_epoch=True, prog_bar=bar, batch_size=len(labels))
+        return logits.argmax(1)
 
-    def validation_step(self, batch: dict[str, Tensor], step: int) -> None:
-        """Counts one batch of the validation split."""
-        self._evaluate("val", batch)
+    def validation_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
+        """Counts one batch of the validation split; returns the predicted classes (B,)."""
+        return self._evaluate("val", batch)
 
-    def test_step(self, batch: dict[str, Tensor], step: int) -> None:
-        """Counts one batch of the test split."""
-        self._evaluate("test", batch)
+    def test_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
+        """Counts one batch of the test split; returns the predicted classes (B,)."""
+        return self._evaluate("test", batch)
 
     def configure_optimizers(self) -> Any:
         """Creates optimizer and schedule from the configuration."""

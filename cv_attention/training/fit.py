@@ -7,16 +7,19 @@ from typing import Any
 
 import lightning
 from lightning.fabric.utilities.rank_zero import _get_rank
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import WandbLogger
 
-from cv_attention import data, report
+from cv_attention import backbones, data, report
 from cv_attention.config import Experiment
 from cv_attention.training import optimization
 from cv_attention.training import run as runs
 from cv_attention.training.classifier import Classifier
+from cv_attention.training.confusion import Confusion
 from cv_attention.training.evaluation import facts_of, point
-from cv_attention.training.groups import describe
+from cv_attention.training.probe_details import ProbeDetails
 from cv_attention.training.probes import ProbeMaps
+from cv_attention.training.throughput import Throughput
 from cv_attention.training.trainer import create_trainer
 
 
@@ -29,7 +32,7 @@ class Prepared:
     classifier: Classifier
     datamodule: Any
     checkpoint: Path | None
-    rates: str
+    throughput: Throughput
 
 
 def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
@@ -51,13 +54,16 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     datamodule.prepare_data()
     datamodule.setup()
     classifier = Classifier(experiment, facts_of(datamodule))
-    optimization.check(experiment.optimizer, classifier.network, experiment.trainer.max_epochs)
+    optimization.check(experiment.optimizer, classifier.network)
     rank = _get_rank() or 0
     run = resume or runs.create(experiment, rank)
     if resume and rank == 0:
         runs.write_config(run, experiment)
     log = experiment.log
-    callbacks = [ProbeMaps(run, log.maps_every, log.probes)] if log.maps_every and log.probes else []
+    callbacks: list[Callback] = [Confusion(run), throughput := Throughput()]
+    if log.maps_every and log.probes:
+        callbacks.append(maps := ProbeMaps(run, log.maps_every, log.probes, log.saliency))
+        callbacks.append(ProbeDetails(maps, log.curve_points))
     steps = len(datamodule.train_dataloader()) // experiment.trainer.accumulate_grad_batches
     try:
         trainer = create_trainer(experiment, run, runs.next_part(run), steps, callbacks)
@@ -65,9 +71,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
         if not resume and rank == 0:
             runs.discard(run)
         raise
-    return Prepared(
-        run, trainer, classifier, datamodule, checkpoint, describe(classifier.network, experiment.optimizer)
-    )
+    return Prepared(run, trainer, classifier, datamodule, checkpoint, throughput)
 
 
 def fit(prepared: Prepared) -> Path:
@@ -79,9 +83,11 @@ def fit(prepared: Prepared) -> Path:
     run, trainer, classifier = prepared.run, prepared.trainer, prepared.classifier
     datamodule = prepared.datamodule
     if trainer.is_global_zero:
-        parameters = sum(parameter.numel() for parameter in classifier.network.parameters())
-        names = list(classifier.facts.class_names)
-        runs.update_summary(run, parameters=parameters, class_names=names, plan=classifier.plan)
+        network = backbones.outline(classifier.network, classifier.facts.image_size)
+        names, plan = list(classifier.facts.class_names), classifier.plan
+        runs.update_summary(run, parameters=network["parameters"], flops=network["flops"], class_names=names)
+        runs.update_summary(run, plan=plan and str(plan), sites=plan.to_dict()["sites"] if plan else [])
+        runs.update_summary(run, network=network["parts"])
     before = runs.read_summary(run).get("training_seconds", 0.0) if prepared.checkpoint else 0.0
     start = time.perf_counter()
     trainer.fit(classifier, datamodule=datamodule, ckpt_path=prepared.checkpoint, weights_only=True)
@@ -94,6 +100,7 @@ def fit(prepared: Prepared) -> Path:
         pointing = point(runs.load(Path(best.best_model_path)), datamodule)
         test = {name.removeprefix("test_"): value for name, value in metrics.items()}
         runs.update_summary(run, test={**test, **pointing}, training_seconds=round(before + seconds, 1))
+        runs.update_summary(run, images_per_second=prepared.throughput.images_per_second)
         report.build(run)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):

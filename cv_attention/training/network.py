@@ -3,10 +3,11 @@
 from torch import nn
 
 from cv_attention import backbones
+from cv_attention.backbones import Plan
 from cv_attention.config import Model
 
 
-def build_network(model: Model, num_classes: int, image_size: tuple[int, int]) -> tuple[nn.Module, str | None]:
+def build_network(model: Model, num_classes: int, image_size: tuple[int, int]) -> tuple[nn.Module, Plan | None]:
     """Builds the backbone and inserts the block.
 
     Args:
@@ -15,15 +16,13 @@ def build_network(model: Model, num_classes: int, image_size: tuple[int, int]) -
         image_size: Height and width of the images in pixels.
 
     Returns:
-        The network, (B, 3, H, W) -> (B, num_classes), and the table of the insertion, or None without a block.
+        The network, (B, 3, H, W) -> (B, num_classes), and the plan of the insertion, or None without a block.
 
     Raises:
         ValueError: if the backbone, the block, one of their options, or the site is unknown.
     """
     network = backbones.build(model.backbone, num_classes=num_classes, pretrained=model.pretrained, **model.options)
     if model.block is None:
-        if model.train != "all":
-            raise ValueError(f"model.train is {model.train}, but model.block is null: there are no blocks to train")
         return network, None
     plan = backbones.insert(network, model.block, model.at, init=model.init, train=model.train, input_size=image_size)
-    return network, str(plan)
+    return network, plan

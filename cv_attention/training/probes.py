@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +10,43 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import WandbLogger
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from cv_attention.maps import RecordedMap, record, to_heatmap
 from cv_attention.maps.adapters import adapter_of
-from cv_attention.report.overlay import overlay
 from cv_attention.saliency import METHODS
+from cv_attention.suggest import suggest
 from cv_attention.training.classifier import Classifier
+from cv_attention.training.map_pictures import MapPictures, send
 from cv_attention.training.run import write_bytes, write_text
 
 
 class ProbeMaps(Callback):
-    """Writes each block's attention maps and Grad-CAM of the probe images to ``maps/`` and to wandb.
+    """Writes each block's attention maps and saliency maps of the probe images to ``maps/`` and to the loggers.
 
     Args:
         run: The run directory.
         every: Epochs between two recordings; the last epoch is always recorded.
         count: Number of probe images, spread over the classes of the validation split.
+        methods: Saliency methods of `cv_attention.saliency.METHODS` to record.
+
+    Attributes:
+        probes: The probe images (``image``, uint8), their ``label`` and, where known, ``box``.
+        latest: The newest saliency maps (N, h, w) by title, and `latest_epoch` their epoch.
     """
 
-    def __init__(self, run: Path, every: int, count: int) -> None:
-        self.folder, self.every, self.count = run / "maps", every, count
+    def __init__(self, run: Path, every: int, count: int, methods: Sequence[str] = ("grad_cam",)) -> None:
+        self.folder, self.every, self.count, self.methods = run / "maps", every, count, tuple(methods)
         self.probes: dict[str, Tensor] = {}
+        self.latest: dict[str, np.ndarray] = {}
+        self.latest_epoch = -1
+        for method in methods:
+            if method not in METHODS:
+                raise ValueError(
+                    f"log.saliency: there is no method {method!r}{suggest(method, METHODS, shown=len(METHODS))}"
+                )
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Chooses the probe images and writes them down, once per run."""
@@ -45,22 +57,24 @@ class ProbeMaps(Callback):
         if trainer.is_global_zero:
             self._write_probes(pl_module.facts.class_names, [split.images.short_name(int(s["index"])) for s in samples])
 
+    def due(self, trainer: lightning.Trainer) -> bool:
+        """Whether this process records in this epoch."""
+        last = trainer.current_epoch + 1 == trainer.max_epochs
+        wanted = last or trainer.current_epoch % self.every == 0
+        return wanted and trainer.is_global_zero and not trainer.sanity_checking
+
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Records the maps of this epoch."""
         assert isinstance(pl_module, Classifier)
-        last = trainer.current_epoch + 1 == trainer.max_epochs
-        due = last or trainer.current_epoch % self.every == 0
-        if trainer.sanity_checking or not trainer.is_global_zero or not due:
+        if not self.due(trainer):
             return
         images = self.probes["image"].to(pl_module.device)
         with trainer.precision_plugin.forward_context():
-            columns, logits = probe(pl_module, images)
+            columns, logits = probe(pl_module, images, *self.methods)
         self._write_epoch(trainer, columns, logits)
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                panels = self._panels(columns, logits.argmax(1), pl_module.facts.class_names)
-                for title, pictures in panels.items():
-                    logger.log_image(f"maps/{title}", pictures[0], caption=pictures[1])
+        self.latest = {c.title: c.values for c in columns.values() if c.source == "saliency" and c.values.ndim == 3}
+        self.latest_epoch = trainer.current_epoch
+        send(self._pictures(trainer.current_epoch, columns, logits, pl_module), trainer.loggers, trainer.global_step)
 
     def _write_probes(self, class_names: tuple[str, ...], names: list[str]) -> None:
         rows = []
@@ -89,20 +103,18 @@ class ProbeMaps(Callback):
         write_bytes(stem.with_suffix(".npz"), buffer.getvalue())
         write_text(stem.with_suffix(".json"), json.dumps(about))
 
-    def _panels(
-        self, columns: Mapping[str, "Column"], predicted: Tensor, class_names: tuple[str, ...]
-    ) -> dict[str, tuple[list[np.ndarray], list[str]]]:
-        """Renders every heatmap over its image, as pictures with captions."""
-        images = self.probes["image"].permute(0, 2, 3, 1).numpy()
-        captions = [
-            f"{class_names[label]}, predicted {class_names[guess]}"
-            for label, guess in zip(self.probes["label"].tolist(), predicted.tolist(), strict=True)
-        ]
-        return {
-            column.title: ([overlay(i, v) for i, v in zip(images, column.values, strict=True)], captions)
-            for column in columns.values()
-            if column.values.ndim == 3
-        }
+    def _pictures(
+        self, epoch: int, columns: Mapping[str, "Column"], logits: Tensor, classifier: Classifier
+    ) -> MapPictures:
+        names, best = classifier.facts.class_names, logits.softmax(1).max(1)
+        return MapPictures(
+            epoch=epoch,
+            images=self.probes["image"].permute(0, 2, 3, 1).numpy(),
+            maps={column.title: column.values for column in columns.values() if column.values.ndim == 3},
+            labels=[names[label] for label in self.probes["label"].tolist()],
+            predictions=[names[guess] for guess in best.indices.tolist()],
+            probabilities=best.values.tolist(),
+        )
 
 
 class Column:
@@ -113,13 +125,13 @@ class Column:
         self.values = values.float().cpu().numpy().astype(np.float16)
 
 
-def probe(classifier: Classifier, images: Tensor, method: str = "grad_cam") -> tuple[dict[str, Column], Tensor]:
-    """Computes every block's map and a saliency map of the predicted class.
+def probe(classifier: Classifier, images: Tensor, *methods: str) -> tuple[dict[str, Column], Tensor]:
+    """Computes every block's map and saliency maps of the predicted class.
 
     Args:
         classifier: The network.
         images: uint8 (N, 3, H, W) on the network's device.
-        method: Name of a saliency method; Grad-CAM is kept at the feature map's size, others at the images'.
+        methods: Names of saliency methods; Grad-CAM is kept at the feature map's size, others at the images'.
 
     Returns:
         The columns by a short key, and the logits (N, classes), float32 on the CPU.
@@ -136,10 +148,11 @@ def probe(classifier: Classifier, images: Tensor, method: str = "grad_cam") -> t
     else:
         with torch.no_grad():
             logits = network(inputs)
-    explain, options = METHODS[method], {"upsample": False} if method == "grad_cam" else {}
-    heat = explain(network, inputs, logits.argmax(1), **options)[:, 0]
+    for method in methods:
+        explain, options = METHODS[method], {"upsample": False} if method == "grad_cam" else {}
+        heat = explain(network, inputs, logits.argmax(1), **options)[:, 0]
+        columns.append(Column("Grad-CAM" if method == "grad_cam" else method, "saliency", method, heat))
     network.train(training)
-    columns.append(Column("Grad-CAM" if method == "grad_cam" else method, "saliency", method, heat))
     return {f"m{number}": column for number, column in enumerate(columns)}, logits.float().cpu()
 
 

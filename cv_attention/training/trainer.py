@@ -10,7 +10,7 @@ from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger, Logger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 from cv_attention.config import Experiment, Log
 from cv_attention.suggest import suggest
@@ -71,6 +71,8 @@ def _checkpoints(run: Path) -> list[Callback]:
 
 def _loggers(log: Log, run: Path, part: str) -> list[Logger]:
     loggers: list[Logger] = [CSVLogger(run, name="metrics", version=part, flush_logs_every_n_steps=log.every_n_steps)]
+    if log.tensorboard:
+        loggers.append(_tensorboard(run, part))
     if log.wandb != "disabled":
         if log.wandb == "offline":  # nothing it could say matters then
             os.environ.setdefault("WANDB_SILENT", "true")
@@ -88,6 +90,13 @@ def _loggers(log: Log, run: Path, part: str) -> list[Logger]:
             _connect(logger)
         loggers.append(logger)
     return loggers
+
+
+def _tensorboard(run: Path, part: str) -> Logger:
+    try:
+        return TensorBoardLogger(run, name="tensorboard", version=part)
+    except ModuleNotFoundError as error:
+        raise ValueError("log.tensorboard needs the package tensorboard: pip install tensorboard") from error
 
 
 def _check_extra(extra: dict[str, Any]) -> None:
