@@ -14,11 +14,12 @@ from cv_attention.report.run import Run, read_run
 from cv_attention.report.shards import as_json, write_hashed
 
 _PAGE = Path(__file__).parent / "page"
-_STYLES = ("base", "controls", "curves", "probes", "verdict")
+_STYLES = ("base", "controls", "toolbar", "curves", "frames", "grid", "verdict", "dialog")
 # In this order they make one script; each file uses only names of the files before it, outside of functions.
-_SCRIPTS = ("dom", "format", "state", "colours", "cache", "shards", "heatmap", "bars", "plot", "chart", "curves",
-            "overview", "readout", "cells", "history", "verdict", "probes", "columns", "player", "display",
-            "keys", "main")  # fmt: skip
+_SCRIPTS = ("dom", "format", "state", "controls", "dialog", "colours", "cache", "shards", "painting", "heatmap", "bars",
+            "plot", "chart", "curves", "overview", "zoom", "readout", "notes", "samples", "comparison", "frames",
+            "cells", "history", "verdict", "rows", "grid", "columns", "player", "display", "finding", "compare", "csv",
+            "snapshot", "toolbar", "keys", "main")  # fmt: skip
 _GENERATOR = '<meta name="generator" content="cv_attention report">'
 
 

@@ -203,6 +203,7 @@ class Opened:
         self.faults: list[str] = []
         self.requests: list[str] = []
         self.page = browser.new_page(viewport={"width": width, "height": 900})
+        self.page.set_default_timeout(10_000)
         self.page.on("console", lambda message: self.console(message.text))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("requestfailed", lambda request: self.faults.append(f"failed: {request.url}"))
@@ -226,25 +227,59 @@ class Opened:
         """Waits until all maps in sight are drawn."""
         self.page.evaluate("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
         self.page.wait_for_timeout(10)
-        self.until("!document.querySelector('[aria-busy=true]')")
+        self.until("!document.querySelector('[aria-busy=true]') && !document.querySelector('.probe[data-stale]')")
+        self.page.evaluate("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+
+    def show(self, position: int) -> None:
+        """Scrolls to a place of the list; rows out of sight do not exist."""
+        self.page.evaluate(
+            """(position) => {
+                const space = document.querySelector(".probe-space");
+                const height = parseFloat(space.style.getPropertyValue("--row"));
+                const above = document.querySelector(".sticky").offsetHeight + 20;
+                window.scrollTo(0, space.getBoundingClientRect().top + window.scrollY + position * height - above);
+            }""",
+            position,
+        )
+        self.settle()
+
+    def listed(self) -> int:
+        """How many samples the page says that it lists."""
+        return int(self.page.locator(".sample-head").inner_text().split()[0])
+
+    def order(self) -> list[int]:
+        """The samples whose rows exist, from the top."""
+        return self.page.evaluate(
+            """[...document.querySelectorAll(".probe:not([hidden])")]
+                .sort((a, b) => a.ariaPosInSet - b.ariaPosInSet).map((row) => Number(row.dataset.sample))"""
+        )
 
     def cell(self, title: str, probe: int = 0) -> "Locator":
-        row = self.page.locator(".probe").nth(probe)
+        row = self.page.locator(f'.probe[data-sample="{probe}"]')
         return row.locator(".cell", has=self.page.locator(f'.cell-name[title="{title}"]'))
 
-    def pixels(self, title: str, probe: int = 0) -> np.ndarray:
-        """The canvas of one cell, (H, W, 4)."""
+    def pixels(self, title: str, probe: int = 0, layer: str = "a") -> np.ndarray:
+        """The canvas of one cell, (H, W, 4); layer `b` is what it is compared with."""
+        self.settle()
+        if not self.cell(title, probe).is_visible():
+            self.show(probe)
         self.cell(title, probe).scroll_into_view_if_needed()
         self.settle()
         height, width, values = (
             self.cell(title, probe)
-            .locator("canvas")
+            .locator(f"canvas.{layer}")
             .evaluate("(c) => [c.height, c.width, [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]]")
         )
         return np.array(values, dtype=np.uint8).reshape(height, width, 4)
 
     def screenshot(self, locator: "Locator") -> np.ndarray:
         return np.asarray(Image.open(io.BytesIO(locator.screenshot())).convert("RGB"), dtype=int)
+
+    def panel(self, name: str) -> None:
+        """Opens one of the panels of controls."""
+        button = self.page.locator(f"[data-panel={name}]")
+        if button.get_attribute("aria-expanded") == "false":
+            button.click()
 
     def epoch(self) -> str:
         return self.page.locator(".epoch-text strong").inner_text()

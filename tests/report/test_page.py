@@ -19,10 +19,13 @@ def test_opens_without_faults_and_without_sideways_scrolling(open_page, width: i
     opened = open_page(width=width)
     opened.page.emulate_media(color_scheme=scheme)
     assert opened.page.locator("h1").inner_text() == "cbam"
-    assert opened.page.locator(".probe").count() == 4
+    assert opened.listed() == 4
     assert opened.page.locator(".plot polyline").count() == 4
     for details in opened.page.locator("details").all():
         details.evaluate("(d) => (d.open = true)")
+    for panel in ("filters", "display", "columns", "compare", "notes", "export"):
+        opened.panel(panel)
+        assert opened.page.evaluate("document.documentElement.scrollWidth") == width, panel
     assert opened.page.evaluate("document.documentElement.scrollWidth") == width
 
 
@@ -55,7 +58,7 @@ def test_player_goes_through_the_epochs_and_stops(open_page) -> None:
 def test_columns_are_hidden_and_shown(open_page, titles: dict[str, str]) -> None:
     opened = open_page()
     assert opened.page.locator(".head").count() == 6
-    opened.page.locator("details.columns summary").click()
+    opened.panel("columns")
     opened.page.get_by_role("button", name="None", exact=True).click()
     assert opened.page.locator(".cell").count() == 0
     opened.page.locator(".chip", has_text="layer1.0").locator("input").check()
@@ -67,11 +70,12 @@ def test_columns_are_hidden_and_shown(open_page, titles: dict[str, str]) -> None
 
 def test_images_are_chosen_by_their_prediction(open_page, runs: Path) -> None:
     opened = open_page("#epoch=1")
-    select = opened.page.locator("label", has_text="Images").locator("select")
+    opened.panel("filters")
+    select = opened.page.locator("select[name=show]")
     counts = []
     for choice in ("all", "correct", "wrong"):
         select.select_option(choice)
-        counts.append(opened.page.locator(".probe").count())
+        counts.append(opened.listed())
     assert counts[0] == counts[1] + counts[2] == 4
     assert opened.page.locator(".verdict.right").count() == 0
 
@@ -83,6 +87,7 @@ def test_true_box_lies_where_it_was_recorded(open_page, runs: Path) -> None:
     x0, y0, x1, y1 = json.loads((runs / "cbam/maps/probes.json").read_text())["probes"][0]["box"]
     expected = [frame["x"] + 2 * x0, frame["y"] + 2 * y0, 2 * (x1 - x0), 2 * (y1 - y0)]
     assert [box[side] for side in ("x", "y", "width", "height")] == pytest.approx(expected, abs=0.6)
+    opened.panel("display")
     opened.page.locator('input[name="box"]').uncheck()
     assert not opened.page.locator(".true-box").first.is_visible()
 
@@ -116,7 +121,7 @@ def test_two_runs_share_curves_and_are_chosen_by_name(open_page, runs: Path) -> 
     assert opened.page.locator(".chart", has_text="Loss").locator("polyline").count() == 4
     opened.page.get_by_role("button", name="plain").click()
     opened.settle()
-    assert opened.page.locator(".probe").count() == 3
+    assert opened.listed() == 3
     assert opened.epoch() == "epoch 4" or opened.page.locator(".epoch-text").inner_text().endswith("4")
 
 

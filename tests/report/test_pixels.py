@@ -89,6 +89,7 @@ def test_opacity_goes_from_image_to_map(open_page, runs: Path, titles: dict[str,
     frame = opened.cell(titles["layer2"]).locator(".frame")
     frame.scroll_into_view_if_needed()
     assert off(opened.screenshot(frame), image.repeat(2, 0).repeat(2, 1)) <= 1
+    opened.panel("display")
     opened.page.locator('input[name="opacity"]').fill("1")
     drawn = opened.pixels(titles["layer2"])[..., :3].astype(int)
     assert off(opened.screenshot(frame), drawn.repeat(4, 0).repeat(4, 1)) <= 1
@@ -108,7 +109,7 @@ def test_slider_changes_maps_predictions_and_address(open_page, runs: Path, titl
 
 def test_pointer_shows_the_raw_value(open_page, runs: Path, titles: dict[str, str]) -> None:
     opened = open_page(f"#epoch=3&size=128&{ALL}")
-    canvas = opened.cell(titles["grad_cam"]).locator("canvas")
+    canvas = opened.cell(titles["grad_cam"]).locator("canvas.a")
     canvas.scroll_into_view_if_needed()
     canvas.hover(position={"x": 5.5 * 16, "y": 2.5 * 16})
     shown = opened.page.locator(".readout").inner_text()
@@ -119,7 +120,7 @@ def test_pointer_shows_the_raw_value(open_page, runs: Path, titles: dict[str, st
 
 def test_gates_are_sorted_bars(open_page, runs: Path, titles: dict[str, str]) -> None:
     opened = open_page(f"#epoch=5&size=128&{ALL}")
-    canvas = opened.cell(titles["gate2"]).locator("canvas")
+    canvas = opened.cell(titles["gate2"]).locator("canvas.a")
     canvas.scroll_into_view_if_needed()
     gates = recorded(runs, 4, "gate2")[0]
     for place in (0, 31):

@@ -6,10 +6,11 @@ function sortedGates(map) {
   return order.sort((a, b) => map.values[b] - map.values[a]);
 }
 
-function paintBars(canvas, map, range, order) {
+// size: width and height of the canvas on the screen; asking it again for every canvas would be slow.
+function paintBars(canvas, map, range, order, size) {
   const ratio = Math.min(3, window.devicePixelRatio || 1);
-  const width = Math.round(Math.max(64, canvas.clientWidth) * ratio);
-  const height = Math.round(Math.max(48, canvas.clientHeight) * ratio);
+  const width = Math.round(Math.max(64, size.width) * ratio);
+  const height = Math.round(Math.max(48, size.height) * ratio);
   canvas.width = width;
   canvas.height = height;
   if (!order.length || !range) return;

@@ -1,67 +1,93 @@
-// One map of one image: canvas over the picture, colour bar with the values at its ends.
+// One map of one sample: canvas over the picture, colour bar with the values at its ends. While maps are
+// compared a second canvas lies over the first.
 
-// The picture with the true box, over which maps are laid.
-function makeFrame(run, index, ...over) {
-  const probe = run.probes[index];
-  const [width, height] = probe.size ?? [1, 1];
-  const small = Math.max(width, height) <= 128;
-  const picture = probe.size
-    ? el("img", { alt: "", draggable: "false", class: small ? "small" : null })
-    : el("span", { class: "missing" }, "no image");
-  if (probe.size) loadPicture(run, index).then((url) => (picture.src = url));
-  const frame = el("div", { class: "frame" }, picture, over);
-  frame.style.aspectRatio = `${width} / ${height}`;
-  if (probe.box) {
-    const [x0, y0, x1, y1] = probe.box.map((share) => 100 * share);
-    const box = el("span", { class: "true-box" });
-    Object.assign(box.style, { left: `${x0}%`, top: `${y0}%`, width: `${x1 - x0}%`, height: `${y1 - y0}%` });
-    frame.append(box);
-  }
-  return frame;
-}
-
-// Channel gates have no picture beneath, and the same height.
-function makeGateFrame(probe, canvas) {
-  const frame = el("div", { class: "frame gates" }, canvas);
-  frame.style.aspectRatio = probe.size ? `${probe.size[0]} / ${probe.size[1]}` : "1";
-  return frame;
-}
-
-function makeCell(run, probeIndex, column) {
-  const probe = run.probes[probeIndex];
-  const canvas = el("canvas", { role: "img", "data-column": column.index });
-  const frame = column.bars ? makeGateFrame(probe, canvas) : makeFrame(run, probeIndex, canvas);
+function makeCell(run, column, room) {
+  const first = el("canvas", { role: "img", class: "map a" });
+  const second = el("canvas", { class: "map b", hidden: true, "aria-hidden": "true" });
+  const {
+    slot,
+    frame,
+    bind: bindFrame,
+  } = column.bars ? makeGateFrame(room, first, second) : makeFrame(run, room, first, second);
+  const elsewhere = el("span", { class: "elsewhere", hidden: true });
+  frame.append(elsewhere);
   const scale = [el("span"), el("span", { class: column.bars ? "channels" : "bar" }), el("span")];
   const name = el("span", { class: "cell-name", title: column.title }, breakable(columnName(column)));
   const caption = el("figcaption", {}, name, el("span", { class: "scale" }, scale));
-  const element = el("figure", { class: "cell" }, frame, caption);
-  let shown = null; // {map, order}
+  const element = el("figure", { class: "cell", "data-column": column.index }, slot, caption);
+  const cell = { element, frame, bars: column.bars, bind, paint, read, size: { width: 0, height: 0 } };
+  let index = null;
+  let shown = null; // {map, other, range, order}
 
-  async function draw(snapshot) {
-    element.setAttribute("aria-busy", "true");
-    const map = snapshot ? await loadMap(snapshot, column, probeIndex).catch(() => null) : null;
-    if (snapshot !== nearestSnapshot(run, state.epoch)) return; // the reader has moved on, another draw follows
-    element.removeAttribute("aria-busy");
-    element.classList.toggle("absent", !map);
-    canvas.hidden = !map;
-    shown = map && { map, order: column.bars ? sortedGates(map) : null };
-    const label = map ? `values ${formatValue(map.lo)} to ${formatValue(map.hi)}` : "not logged";
-    canvas.setAttribute("aria-label", `${columnName(column)}, image ${probeIndex + 1}: ${label}`);
-    if (map) paint(canvas, scale, column, shown, valueRange(run, snapshot, column, map));
-    else for (const part of scale) part.textContent = "";
+  function bind(next) {
+    index = next;
+    shown = null;
+    first.hidden = second.hidden = true;
+    bindFrame(next);
   }
-  const read = (event) => shown && readValue(frame.getBoundingClientRect(), event, column, shown);
-  return { element, frame, draw, read, bars: column.bars };
+
+  function paint() {
+    if (index === null) return;
+    const bound = index;
+    const snapshot = nearestSnapshot(run, state.epoch, column);
+    const partner = partnerOf(run, snapshot, column, index);
+    const here = [snapshot && { snapshot, column, index }, partner].filter(Boolean);
+    if (here.some((one) => mapNow(one.snapshot, one.column, one.index) === undefined)) {
+      element.setAttribute("aria-busy", "true");
+      const loads = here.map((one) => loadMap(one.snapshot, one.column, one.index));
+      Promise.all(loads).then(() => bound === index && enqueue(cell));
+      return;
+    }
+    element.removeAttribute("aria-busy");
+    const [map, other] = here.map((one) => mapNow(one.snapshot, one.column, one.index));
+    draw(snapshot, map ?? null, partner, other ?? null);
+  }
+
+  function draw(snapshot, map, partner, other) {
+    element.classList.toggle("absent", !map);
+    first.hidden = !map;
+    shown = map && comparison(run, snapshot, column, map, partner, other);
+    if (shown && column.bars) shown.order = sortedGates(map);
+    second.hidden = !shown?.over;
+    const label = map ? `values ${formatValue(map.lo)} to ${formatValue(map.hi)}` : "not logged";
+    const named = `${columnName(column)}, image ${index + 1}: ${label}`;
+    first.setAttribute("aria-label", shown?.words ? `${named}; ${shown.words}` : named);
+    const usual = nearestSnapshot(run, state.epoch);
+    elsewhere.hidden = !snapshot || snapshot === usual;
+    if (snapshot) elsewhere.textContent = epochName(snapshot.epoch);
+    if (!shown) for (const part of scale) part.textContent = "";
+    else {
+      paintLayer(first, shown.under, cell, shown.order);
+      if (shown.over) paintLayer(second, shown.over, cell, shown.order);
+      labelScale(scale, shown.under, column);
+    }
+  }
+  function read(event) {
+    return shown && readValue(frame.getBoundingClientRect(), event, column, shown);
+  }
+  return cell;
 }
 
-function paint(canvas, [left, middle, right], column, { map, order }, range) {
-  if (column.bars) {
-    paintBars(canvas, map, range, order);
-    middle.textContent = `${map.width} ch`;
-  } else {
-    paintHeatmap(canvas, map, range, colourTable(tableOf(column)), state.smooth);
-    middle.style.backgroundImage = gradient(tableOf(column));
+// A layer: {map, range, table, signed}.
+function paintLayer(canvas, { map, range, table, signed }, cell, order) {
+  if (cell.bars) {
+    paintBars(canvas, map, range, order, cell.size);
+    return;
   }
-  left.textContent = formatValue(column.bars ? map.hi : range?.[0]);
-  right.textContent = formatValue(column.bars ? map.lo : range?.[1]);
+  const { smooth, threshold, contour } = state;
+  paintHeatmap(canvas, map, range, colourTable(table), { smooth, threshold, contour, signed });
+}
+
+function labelScale([left, middle, right], { map, range, table, signed }, column) {
+  if (column.bars) {
+    middle.textContent = `${map.width} ch`;
+    left.textContent = formatValue(map.hi);
+    right.textContent = formatValue(map.lo);
+    return;
+  }
+  middle.style.backgroundImage = gradient(table);
+  middle.dataset.table = table;
+  middle.classList.toggle("signed", signed);
+  left.textContent = formatValue(range?.[0]);
+  right.textContent = formatValue(range?.[1]);
 }

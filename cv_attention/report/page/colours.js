@@ -1,7 +1,7 @@
 // Colour tables: a number of evenly spaced colours each, as rrggbb one after another, with straight lines
 // between. viridis, inferno and magma (S. van der Walt, N. Smith) and cividis (J. Nuñez et al.) are
-// perceptually uniform and dedicated to the public (CC0); "signed" runs from blue over white to red with the
-// lightness of OKLab falling evenly to both sides.
+// perceptually uniform and dedicated to the public (CC0). The two for signed maps run over white, with the
+// lightness of OKLab falling evenly to both sides; the colour-blind tell their ends apart.
 
 const ANCHORS = {
   viridis:
@@ -21,10 +21,14 @@ const ANCHORS = {
     "5a5f6e61656f686a716f70737676767c7c788381798b8778928d789a9376a29975" +
     "aaa073b3a670bbad6dc3b369ccba64d4c15fddc858e6d051efd748f8df3cfee838",
   grey: "000000ffffff",
-  signed:
+  "blue-red":
     "235b9e2063b11c6bc52275d3307fdc3e89e44c93ea5b9df06aa7f47ab1f78bbbfa" +
     "9cc5fbadcffbbfd9fbd1e2f9e3ecf7f5f5f5f7e7e2f8d8d0f8cabef7bcadf5ae9c" +
     "f2a08bef927bea856ce4785ddd6b4fd55e41cc5335c34729b54023a43e25933b26",
+  "purple-green":
+    "6a2292742e9d7e39a88844b39250bd9c5cc6a569ceae76d6b783dcbf91e2c89fe7" +
+    "d0adebd7bbeedfc9f0e6d8f2eee6f4f5f5f5e2ede4d0e5d3bdddc2abd5b299cca2" +
+    "87c39375ba8463b17652a868409e5b2d944e178a4200803700762d006c22006117",
 };
 
 const tables = new Map();
@@ -48,7 +52,7 @@ function colourTable(name) {
 }
 
 function tableOf(column) {
-  return column.signed ? "signed" : state.colours;
+  return column.signed ? state.signed : state.colours;
 }
 
 // The table as a CSS gradient, for colour bars.

@@ -1,70 +1,97 @@
-// Which columns are shown: a list of all of them with check marks, by source.
+// Which columns are shown, and in which order: those shown with buttons to move them, all of them with check
+// marks by source.
 
 function makeColumnChooser() {
-  const count = el("span", { class: "muted" });
+  const order = el("ol", { class: "column-order", "aria-label": "Order of the columns" });
   const list = el("div", { class: "column-list" });
   const set = (indices) => change({ columns: indices });
   const all = () => currentRun().columns.map((column) => column.index);
+  const shown = () => shownColumns(currentRun()).map((column) => column.index);
 
-  function toggle(index, shown) {
-    const now = new Set(shownColumns(currentRun()).map((column) => column.index));
-    if (shown) now.add(index);
-    else now.delete(index);
-    const order = [...defaultColumns(currentRun()), ...all()];
-    set([...new Set(order)].filter((column) => now.has(column)));
+  function toggle(index, wanted) {
+    const now = shown();
+    set(wanted ? [...now, index] : now.filter((other) => other !== index));
+  }
+  function move(index, place) {
+    const rest = shown().filter((other) => other !== index);
+    rest.splice(Math.max(0, Math.min(rest.length, place)), 0, index);
+    set(rest);
+  }
+
+  function chip(column, place, count) {
+    const name = columnName(column);
+    const { index } = column;
+    const button = (text, label, to, disabled) =>
+      pushButton(text, () => move(index, to), {
+        "aria-label": label,
+        disabled,
+        "data-move": `${text}${index}`,
+      });
+    const element = el(
+      "li",
+      { class: "ordered", draggable: "true", "data-column": index },
+      button("←", `Move ${name} to the left`, place - 1, place === 0),
+      el("span", { class: "ordered-name" }, breakable(name)),
+      button("→", `Move ${name} to the right`, place + 1, place === count - 1),
+    );
+    element.addEventListener("dragstart", (event) => event.dataTransfer.setData("text/plain", String(index)));
+    element.addEventListener("dragover", (event) => event.preventDefault());
+    element.addEventListener("drop", (event) => {
+      event.preventDefault();
+      const dragged = Number(event.dataTransfer.getData("text/plain"));
+      if (shown().includes(dragged)) move(dragged, place);
+    });
+    return element;
+  }
+
+  function checkmarks(source, title) {
+    const run = currentRun();
+    const now = new Set(shown());
+    const columns = run.columns.filter(
+      (column) => (column.source === "saliency") === (source === "saliency"),
+    );
+    const box = (column) =>
+      el("input", {
+        type: "checkbox",
+        checked: now.has(column.index),
+        "data-column": column.index,
+        onchange: (event) => toggle(column.index, event.target.checked),
+      });
+    const chips = columns.map((column) =>
+      el(
+        "label",
+        { class: "chip" },
+        box(column),
+        el("span", {}, breakable(columnName(column))),
+        el("span", { class: "kind" }, kindName(column)),
+      ),
+    );
+    return columns.length ? el("fieldset", {}, el("legend", {}, title), chips) : "";
   }
 
   function draw() {
-    const run = currentRun();
-    const shown = new Set(shownColumns(run).map((column) => column.index));
-    count.textContent = `${shown.size} of ${run.columns.length}`;
-    const focused = document.activeElement?.dataset?.column;
-    list.replaceChildren(
-      ...["saliency", "attention"].map((source) => {
-        const columns = run.columns.filter(
-          (column) => (column.source === "saliency") === (source === "saliency"),
-        );
-        return columns.length
-          ? el(
-              "fieldset",
-              {},
-              el("legend", {}, source === "saliency" ? "Saliency" : "Attention blocks"),
-              columns.map((column) => {
-                const box = el("input", {
-                  type: "checkbox",
-                  checked: shown.has(column.index),
-                  "data-column": column.index,
-                  onchange: (event) => toggle(column.index, event.target.checked),
-                });
-                return el(
-                  "label",
-                  { class: "chip" },
-                  box,
-                  el("span", {}, breakable(columnName(column))),
-                  el("span", { class: "kind" }, kindName(column)),
-                );
-              }),
-            )
-          : "";
-      }),
-    );
-    if (focused !== undefined) list.querySelector(`[data-column="${Number(focused)}"]`)?.focus();
+    const columns = shownColumns(currentRun());
+    const focused = document.activeElement?.dataset ?? {};
+    order.replaceChildren(...columns.map((column, place) => chip(column, place, columns.length)));
+    list.replaceChildren(checkmarks("saliency", "Saliency"), checkmarks("attention", "Attention blocks"));
+    if (focused.move) order.querySelector(`[data-move="${focused.move}"]`)?.focus();
+    else if (focused.column) list.querySelector(`input[data-column="${Number(focused.column)}"]`)?.focus();
   }
   watch((values) => {
     if ("columns" in values || "run" in values) draw();
   });
   draw();
-  return el(
-    "details",
-    { class: "columns" },
-    el("summary", {}, "Columns ", count),
-    el(
-      "p",
-      { class: "buttons" },
-      el("button", { type: "button", onclick: () => set(all()) }, "All"),
-      el("button", { type: "button", onclick: () => set([]) }, "None"),
-      el("button", { type: "button", onclick: () => set(null) }, "Suggested"),
-    ),
-    list,
+  const buttons = el(
+    "p",
+    { class: "buttons" },
+    pushButton("All", () => set(all())),
+    pushButton("None", () => set([])),
+    pushButton("Suggested", () => set(null)),
   );
+  return el("div", { class: "columns" }, order, list, buttons);
+}
+
+function countColumns() {
+  const run = currentRun();
+  return `${shownColumns(run).length} of ${run.columns.length}`;
 }

@@ -1,60 +1,38 @@
-// How maps are drawn, and of which images.
-
-function select(name, label, options) {
-  const field = el(
-    "select",
-    { onchange: () => change({ [name]: field.value }) },
-    Object.entries(options).map(([value, text]) => el("option", { value }, text)),
-  );
-  watch(() => (field.value = state[name]));
-  field.value = state[name];
-  return el("label", { class: "control" }, el("span", {}, label), field);
-}
-
-function range(name, label, low, high, step, format) {
-  const shown = el("output");
-  const field = el("input", {
-    type: "range",
-    min: low,
-    max: high,
-    step,
-    name,
-    oninput: () => change({ [name]: Number(field.value) }),
-  });
-  const show = () => {
-    field.value = state[name];
-    shown.textContent = format(state[name]);
-  };
-  watch(show);
-  show();
-  return el("label", { class: "control" }, el("span", {}, label, " ", shown), field);
-}
-
-function toggleControl(name, label) {
-  const field = el("input", { type: "checkbox", name, onchange: () => change({ [name]: field.checked }) });
-  const show = () => (field.checked = state[name]);
-  watch(show);
-  show();
-  return el("label", { class: "control check" }, field, el("span", {}, label));
-}
+// How maps are drawn.
 
 function makeDisplay() {
-  const element = el(
-    "details",
-    { class: "display" },
-    el("summary", {}, "Display"),
-    el(
-      "div",
-      { class: "controls" },
-      range("opacity", "Opacity", 0, 1, 0.05, (value) => formatPercent(value)),
-      select("colours", "Colours", Object.fromEntries(CHOICES.colours.map((name) => [name, name]))),
-      select("scale", "Scale", { image: "each image", column: "column", run: "column, all epochs" }),
-      select("show", "Images", { all: "all", correct: "correct", wrong: "wrong" }),
-      range("size", "Size", 64, 320, 4, (value) => `${value} px`),
-      toggleControl("smooth", "Smooth"),
-      report.runs.some((run) => run.probes.some((probe) => probe.box)) && toggleControl("box", "True box"),
+  const boxes = report.runs.some((run) => run.probes.some((probe) => probe.box));
+  const percent = (value) => formatPercent(value);
+  const scales = {
+    image: "each image",
+    column: "column, this epoch",
+    run: "column, all epochs",
+    global: "global: all columns",
+  };
+  const names = (choices) => Object.fromEntries(choices.map((name) => [name, name]));
+  return el(
+    "div",
+    { class: "controls" },
+    range("opacity", "Opacity", 0, 1, 0.05, percent),
+    select("colours", "Colours", names(FIELDS.colours.choices)),
+    select("signed", "Signed maps", names(FIELDS.signed.choices)),
+    select("scale", "Normalised by", scales),
+    range("threshold", "Threshold", 0, 1, 0.01, (value) => (value ? percent(value) : "off")),
+    range("size", "Size", 64, 320, 4, (value) => `${value} px`),
+    range(
+      "zoom",
+      "Zoom",
+      1,
+      16,
+      0.1,
+      (value) => `× ${Number(value.toFixed(1))}`,
+      (value) => setZoom(value),
     ),
+    range("x", "Centre, across", 0, 1, 0.01, percent, (value) => setZoom(state.zoom, value)),
+    range("y", "Centre, down", 0, 1, 0.01, percent, (value) => setZoom(state.zoom, state.x, value)),
+    toggleControl("smooth", "Smooth"),
+    toggleControl("contour", "Contour"),
+    boxes && toggleControl("box", "True box"),
+    pushButton("Whole image", () => setZoom(1), { class: "quiet" }),
   );
-  element.open = window.matchMedia("(min-width: 720px)").matches;
-  return element;
 }

@@ -6,33 +6,25 @@ function historyWords(run, snapshot, probe) {
   return `${epochName(snapshot.epoch)}: ${predicted}, true class ${formatPercent(snapshot.true[probe])}`;
 }
 
-function drawHistory(run, probe) {
-  const label = run.probes[probe].label;
+function makeHistory(run) {
   const width = 100 / run.epochs.length;
+  let probe = 0;
   const bars = run.epochs.map((snapshot, i) => {
-    const p = snapshot.true[probe] ?? (snapshot.predictions[probe] === label ? 1 : 0.15);
-    const right = snapshot.predictions[probe] === label;
-    const height = Math.max(2, 22 * p);
-    return svg(
+    const left = i * width + width * 0.12;
+    const title = svg("title");
+    const bar = svg("rect", { x: left, width: width * 0.76 });
+    const element = svg(
       "g",
-      {
-        class: "history-epoch",
-        "data-epoch": snapshot.epoch,
-        onclick: () => change({ epoch: snapshot.epoch }),
-      },
-      svg("title", {}, historyWords(run, snapshot, probe)),
+      { class: "history-epoch", onclick: () => change({ epoch: snapshot.epoch }) },
+      title,
       svg("rect", { class: "back", x: i * width, y: 0, width, height: 28 }),
-      svg("rect", {
-        class: right ? "right" : "wrong",
-        x: i * width + width * 0.12,
-        y: 24 - height,
-        width: width * 0.76,
-        height,
-      }),
-      svg("rect", { class: "now", x: i * width + width * 0.12, y: 25.5, width: width * 0.76, height: 2.5 }),
+      bar,
+      svg("rect", { class: "now", x: left, y: 25.5, width: width * 0.76, height: 2.5 }),
     );
+    element.addEventListener("pointerenter", () => (title.textContent = historyWords(run, snapshot, probe)));
+    return { snapshot, element, bar };
   });
-  return svg(
+  const element = svg(
     "svg",
     {
       class: "history",
@@ -41,12 +33,24 @@ function drawHistory(run, probe) {
       role: "img",
       "aria-label": `Probability of the true class over ${run.epochs.length} recorded epochs`,
     },
-    bars,
+    bars.map((bar) => bar.element),
   );
-}
-
-function markHistory(element, epoch) {
-  for (const bar of element.querySelectorAll(".history-epoch")) {
-    bar.classList.toggle("chosen", Number(bar.dataset.epoch) === epoch);
-  }
+  return {
+    element,
+    bind(index) {
+      probe = index;
+      const { label } = run.probes[index];
+      element.classList.toggle("unknown", label === null);
+      for (const { snapshot, bar } of bars) {
+        const right = snapshot.predictions[index] === label;
+        const height = Math.max(2, 22 * (snapshot.true[index] ?? (right ? 1 : 0.15)));
+        bar.setAttribute("class", right ? "right" : "wrong");
+        bar.setAttribute("y", 24 - height);
+        bar.setAttribute("height", height);
+      }
+    },
+    mark(epoch) {
+      for (const { snapshot, element: bar } of bars) bar.classList.toggle("chosen", snapshot.epoch === epoch);
+    },
+  };
 }

@@ -1,20 +1,77 @@
-// Left and right go through the epochs wherever the focus is, unless what has the focus uses these keys
-// itself.
+// What the keys do, wherever the focus is, unless what has the focus uses them itself.
 
-function listenToKeys() {
+function makeKeys(grid) {
+  const epochTo = (epoch) => change({ epoch });
+  const bounds = () => epochRange(currentRun()) ?? [0, 0];
+  const pan = (x, y) => setZoom(state.zoom, state.x + x / state.zoom, state.y + y / state.zoom);
+  const click = (selector) => document.querySelector(selector)?.click();
+  const pick = () => {
+    if (state.sample !== null) pickSample(state.sample, !state.selected.includes(state.sample));
+  };
+  const next = (name) => {
+    const { choices } = FIELDS[name];
+    change({ [name]: choices[(choices.indexOf(state[name]) + 1) % choices.length] });
+  };
+  return [
+    [["ArrowLeft"], "epoch before", () => epochTo(state.epoch - 1)],
+    [["ArrowRight"], "next epoch", () => epochTo(state.epoch + 1)],
+    [["Home"], "first epoch", () => epochTo(bounds()[0])],
+    [["End"], "last epoch", () => epochTo(bounds()[1])],
+    [["p"], "play or pause", () => click(".play")],
+    [["j"], "next sample", () => grid?.step(1)],
+    [["k"], "sample before", () => grid?.step(-1)],
+    [["x"], "select the sample", pick],
+    [["n"], "note on the sample", () => state.sample !== null && editNote(currentRun(), state.sample)],
+    [["/"], "search file names", () => document.getElementById("search")?.focus()],
+    [["f"], "filters", () => click("[data-panel=filters]")],
+    [["d"], "display", () => click("[data-panel=display]")],
+    [["c"], "columns", () => click("[data-panel=columns]")],
+    [["v"], "compare", () => click("[data-panel=compare]")],
+    [["b"], "next way to compare", () => next("compare")],
+    [["m"], "next normalisation", () => next("scale")],
+    [["s"], "smooth or nearest", () => change({ smooth: !state.smooth })],
+    [["+", "="], "zoom in", () => setZoom(state.zoom * 1.25)],
+    [["-"], "zoom out", () => setZoom(state.zoom / 1.25)],
+    [["0"], "whole image", () => setZoom(1)],
+    [["A"], "pan left", () => pan(-0.1, 0)],
+    [["D"], "pan right", () => pan(0.1, 0)],
+    [["W"], "pan up", () => pan(0, -0.1)],
+    [["S"], "pan down", () => pan(0, 0.1)],
+    [["?"], "this list", showKeys],
+  ];
+}
+
+const KEY_NAMES = { ArrowLeft: "←", ArrowRight: "→", A: "Shift A", D: "Shift D", W: "Shift W", S: "Shift S" };
+let keyTable = [];
+
+function showKeys() {
+  const rows = keyTable.map(([keys, words]) =>
+    el(
+      "div",
+      {},
+      el(
+        "dt",
+        {},
+        keys.map((key) => el("kbd", {}, KEY_NAMES[key] ?? key)),
+      ),
+      el("dd", {}, words),
+    ),
+  );
+  openDialog("Keys", [el("dl", { class: "keys" }, rows)]);
+}
+
+function listenToKeys(grid) {
+  keyTable = makeKeys(grid);
+  const actions = new Map(keyTable.flatMap(([keys, , action]) => keys.map((key) => [key, action])));
   document.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
-    if (event.target.closest("input, select, textarea, pre, .plot")) return;
-    const bounds = currentRun() && epochRange(currentRun());
-    if (!bounds) return;
-    const moves = {
-      ArrowLeft: state.epoch - 1,
-      ArrowRight: state.epoch + 1,
-      Home: bounds[0],
-      End: bounds[1],
-    };
-    if (!(event.key in moves)) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || document.querySelector("dialog[open]")) return;
+    const { target } = event;
+    if (target.closest("input:not([type=checkbox]):not([type=range]), select, textarea")) return;
+    const moves = event.key.length > 1; // arrows, Home and End also serve sliders and scrolled texts
+    if (moves && target.closest("input, pre, .plot, [data-own-keys]")) return;
+    const action = actions.get(event.key);
+    if (!action || !currentRun()) return;
     event.preventDefault();
-    change({ epoch: moves[event.key] });
+    action();
   });
 }

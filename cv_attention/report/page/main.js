@@ -7,52 +7,79 @@ function makeMaps() {
     const text = run.probes.length
       ? "No maps have been logged yet."
       : "No probe images have been recorded in this run.";
-    return el(
-      "section",
-      { "aria-labelledby": "maps" },
-      title,
-      el(
-        "p",
-        { class: "empty" },
-        `${text} log.maps_every and log.probes decide when and of how many images maps are kept.`,
+    const hint = "log.maps_every and log.probes decide when and of how many images maps are kept.";
+    return {
+      element: el(
+        "section",
+        { "aria-labelledby": "maps" },
+        title,
+        el("p", { class: "empty" }, `${text} ${hint}`),
       ),
-    );
+    };
   }
-  const heads = el("div", { class: "heads", "aria-hidden": "true" });
-  const probes = makeProbes(heads);
-  return el(
+  const heads = el("div", { class: "heads" });
+  const grid = makeGrid(heads);
+  const against = makeVersus(() => grid.element);
+  const tools = makeToolbar(
+    [
+      { name: "filters", title: "Filters", element: makeFilters(), badge: activeFilters },
+      { name: "display", title: "Display", element: makeDisplay() },
+      { name: "columns", title: "Columns", element: makeColumnChooser(), badge: countColumns },
+      { name: "compare", title: "Compare", element: makeCompare(), badge: () => (state.versus ? "on" : "") },
+      { name: "notes", title: "Notes", element: makeNotes(), badge: countNotes },
+      {
+        name: "export",
+        title: "Export",
+        element: makeExport(grid, heads),
+        badge: () => state.selected.length || "",
+      },
+    ],
+    makeSearch(),
+    makeSort(),
+  );
+  against.show();
+  const keys = pushButton("Keys", showKeys, { class: "quiet" });
+  const element = el(
     "section",
     { "aria-labelledby": "maps", class: "maps" },
-    el("div", { class: "section-line" }, title, el("p", { class: "muted hint" }, "← → change the epoch")),
-    makeDisplay(),
-    makeColumnChooser(),
-    el("div", { class: "sticky" }, makePlayer(), heads),
-    probes,
+    el("div", { class: "section-line" }, title, keys),
+    tools,
+    el("div", { class: "sticky" }, makePlayer(), against.element, heads),
+    grid.element,
   );
+  return { element, grid };
+}
+
+// The sections in their order. The list of samples may be very long and comes last.
+function makeSections() {
+  return [makeOverview(), makeCurves()];
+}
+
+function recallTheme() {
+  try {
+    const kept = localStorage.getItem("cv_attention.theme");
+    if (THEMES.includes(kept)) state.theme = kept;
+  } catch {
+    // Without storage the system's theme is used.
+  }
 }
 
 function start() {
   const root = document.getElementById("report");
   if (!report.runs.length) {
-    root.append(
-      el("p", { class: "empty" }, "The data of this report is missing: data/report.*.js was not loaded."),
-    );
+    const text = "The data of this report is missing: data/report.*.js was not loaded.";
+    root.append(el("p", { class: "empty" }, text));
     return;
   }
-  try {
-    state.theme = CHOICES.theme.includes(localStorage.getItem("cv_attention.theme"))
-      ? localStorage.getItem("cv_attention.theme")
-      : "auto";
-  } catch {
-    // Without storage the system's theme is used.
-  }
+  recallTheme();
+  recallNotes();
   readAddress();
-  root.append(makeHeader(), el("main", {}, makeOverview(), makeCurves(), makeMaps()), readout);
-  listenToKeys();
+  const maps = makeMaps();
+  root.append(makeHeader(), el("main", {}, makeSections(), maps.element), readout);
+  listenToKeys(maps.grid);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   dark.addEventListener("change", () => change({ theme: state.theme })); // bars are painted in the theme's colours
   window.addEventListener("hashchange", () => {
-    Object.assign(state, START, { theme: state.theme });
     readAddress();
     change({ ...state });
   });

@@ -7,7 +7,7 @@ function makeHeader() {
     type: "button",
     class: "quiet",
     onclick: () => {
-      const order = CHOICES.theme;
+      const order = THEMES;
       change({ theme: order[(order.indexOf(state.theme) + 1) % order.length] });
     },
   });

@@ -15,20 +15,31 @@ function hideReadout() {
   readout.classList.remove("shown");
 }
 
-function readValue(edge, event, column, { map, order }) {
+function readValue(edge, event, column, shown) {
+  const { map, other, difference, order } = shown;
   const across = Math.min(0.9999, Math.max(0, (event.clientX - edge.left) / edge.width));
   const down = Math.min(0.9999, Math.max(0, (event.clientY - edge.top) / edge.height));
   if (column.bars) {
     if (!order.length) return null;
     const place = Math.floor(across * order.length);
     const channel = order[place];
-    return `channel ${channel}: ${formatValue(map.values[channel])} · ${place + 1} of ${order.length}`;
+    const against = other ? ` · B ${formatValue(other.values[channel])}` : "";
+    return `channel ${channel}: ${formatValue(map.values[channel])}${against} · ${place + 1} of ${order.length}`;
   }
-  const x = Math.floor(across * map.width);
-  const y = Math.floor(down * map.height);
-  const value = map.values[y * map.width + x];
-  const text = Number.isNaN(value) ? "not a number" : formatValue(value);
-  return `${text} · row ${y}, column ${x} of ${map.height} × ${map.width}`;
+  const [x, y] = throughZoom(across, down);
+  const text = valueAt(map, x, y);
+  const row = Math.floor(y * map.height);
+  const where = `row ${row}, column ${Math.floor(x * map.width)} of ${map.height} × ${map.width}`;
+  if (!other) return `${text} · ${where}`;
+  const minus = difference
+    ? ` · A − B ${valueAt(difference, x, y)}${shown.scaled ? " of their ranges" : ""}`
+    : "";
+  return `A ${text} · B ${valueAt(other, x, y)}${minus} · ${where}`;
+}
+
+function valueAt(map, x, y) {
+  const value = map.values[Math.floor(y * map.height) * map.width + Math.floor(x * map.width)];
+  return Number.isNaN(value) ? "not a number" : formatValue(value);
 }
 
 function linkPointer(row, picture, cells) {

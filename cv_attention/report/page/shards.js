@@ -25,14 +25,18 @@ function loadScript(key, hash) {
 }
 
 const mapCache = makeCache(160e6, async (key, hash) => {
-  const packed = await loadScript(key, hash);
+  const packed = await loadScript(key, hash).catch(() => null);
+  if (!packed) return { value: null, bytes: 0 }; // the folder is not complete
   const values = await decode(packed);
   const [height, width] = packed.shape.length === 2 ? packed.shape : [1, packed.shape[0]];
   const { lo, hi } = packed;
   return { value: { values, height, width, lo, hi }, bytes: values.byteLength };
 });
 
-const plainCache = makeCache(64e6, async (key, hash, bytes) => ({ value: await loadScript(key, hash), bytes }));
+const plainCache = makeCache(64e6, async (key, hash, bytes) => ({
+  value: await loadScript(key, hash),
+  bytes,
+}));
 
 function mapKey(snapshot, column, block) {
   return `${snapshot.run.folder}/e${snapshot.epoch}-c${column.index}-${block}`;
@@ -42,7 +46,13 @@ function cutMap(all, probe) {
   const i = probe % PER_SHARD.maps;
   const { height, width } = all;
   const size = height * width;
-  return { values: all.values.subarray(i * size, (i + 1) * size), height, width, lo: all.lo[i], hi: all.hi[i] };
+  return {
+    values: all.values.subarray(i * size, (i + 1) * size),
+    height,
+    width,
+    lo: all.lo[i],
+    hi: all.hi[i],
+  };
 }
 
 // The map of one sample: {values, height, width, lo, hi}; channel gates have height 1. Null where it was not
@@ -50,7 +60,8 @@ function cutMap(all, probe) {
 async function loadMap(snapshot, column, probe) {
   const block = Math.floor(probe / PER_SHARD.maps);
   const hash = snapshot.maps[column.index]?.[block];
-  return hash ? cutMap(await mapCache.get(mapKey(snapshot, column, block), hash), probe) : null;
+  const all = hash && (await mapCache.get(mapKey(snapshot, column, block), hash));
+  return all ? cutMap(all, probe) : null;
 }
 
 // The same where it is in memory already, else undefined.
@@ -89,7 +100,9 @@ function pictureNow(run, probe) {
 }
 
 async function decode(maps) {
-  const packed = Uint8Array.from(atob(maps.data), (letter) => letter.charCodeAt(0));
+  const letters = atob(maps.data);
+  const packed = new Uint8Array(letters.length);
+  for (let i = 0; i < packed.length; i++) packed[i] = letters.charCodeAt(i);
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
   return maps.type === "f16" ? fromHalf(bytes) : fromSteps(bytes, maps);

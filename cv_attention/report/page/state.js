@@ -1,28 +1,79 @@
 // What the reader has chosen. It lives in the address (after the #), so that a view can be kept and shared.
+// A panel adds what it lets the reader choose as one more line, here or in its own file.
 
 const report = window.cvAttentionReport ?? { runs: [] };
 
-const OPACITY = 0.65;
-const state = {
-  run: 0,
-  epoch: null,
-  opacity: OPACITY,
-  colours: "viridis",
-  scale: "image",
-  smooth: true,
-  box: true,
-  size: 132,
-  columns: null,
-  show: "all",
-  theme: "auto",
+function clampNumber(text, low, high, otherwise) {
+  const value = Number.parseFloat(text);
+  return Number.isFinite(value) ? Math.min(high, Math.max(low, value)) : otherwise;
+}
+
+// Kinds of fields: what they start with, and how they are read from the address and written to it.
+const aNumber = (start, low, high) => ({
+  start,
+  read: (text) => clampNumber(text, low, high, start),
+  write: (value) => String(Number(value.toFixed(4))),
+});
+const aChoice = (start, choices) => ({
+  start,
+  choices,
+  read: (text) => (choices.includes(text) ? text : start),
+  write: String,
+});
+const aSwitch = (start) => ({ start, read: (text) => text !== "0", write: (value) => (value ? "1" : "0") });
+const aText = (start) => ({ start, read: (text) => text.slice(0, 200), write: String });
+const aList = (start) => ({
+  start,
+  read: (text) => text.split(",").filter(Boolean).map(Number).filter(Number.isInteger),
+  write: (value) => value.join(","),
+});
+const anIndex = () => ({
+  start: null,
+  read: (text) => (/^\d{1,9}$/.test(text) ? Number(text) : null),
+  write: String,
+});
+
+const FIELDS = {
+  epoch: {
+    start: null,
+    read: (text) => clampNumber(text, 0, 1e9, 1) - 1,
+    write: (value) => String(value + 1),
+  },
+  run: aNumber(0, 0, 1e6),
+  // how maps are drawn
+  opacity: aNumber(0.65, 0, 1),
+  colours: aChoice("viridis", ["viridis", "cividis", "inferno", "magma", "grey"]),
+  signed: aChoice("blue-red", ["blue-red", "purple-green"]),
+  scale: aChoice("image", ["image", "column", "run", "global"]),
+  smooth: aSwitch(true),
+  box: aSwitch(true),
+  threshold: aNumber(0, 0, 1),
+  contour: aSwitch(false),
+  size: aNumber(132, 64, 320),
+  zoom: aNumber(1, 1, 16),
+  x: aNumber(0.5, 0, 1),
+  y: aNumber(0.5, 0, 1),
+  columns: aList(null),
+  // which samples are listed, and in which order
+  search: aText(""),
+  show: aChoice("all", ["all", "correct", "wrong"]),
+  label: anIndex(),
+  predicted: anIndex(),
+  least: aNumber(0, 0, 1),
+  most: aNumber(1, 0, 1),
+  flag: aText(""),
+  sort: aText(""),
+  down: aSwitch(true),
+  sample: anIndex(),
+  selected: aList([]),
+  // what maps are compared with
+  versus: aText(""),
+  compare: aChoice("difference", ["difference", "swipe", "blink"]),
+  split: aNumber(0.5, 0, 1),
 };
-const CHOICES = {
-  colours: ["viridis", "inferno", "magma", "cividis", "grey"],
-  scale: ["image", "column", "run"],
-  show: ["all", "correct", "wrong"],
-  theme: ["auto", "light", "dark"],
-};
-const START = { ...state };
+const THEMES = ["auto", "light", "dark"];
+const state = { theme: "auto" }; // kept in the browser, not in the address
+for (const [name, field] of Object.entries(FIELDS)) state[name] = field.start;
 const watchers = [];
 
 function watch(update) {
@@ -44,9 +95,11 @@ function epochRange(run) {
   return [Math.min(...known), Math.max(...known)];
 }
 
-function nearestSnapshot(run, epoch) {
+// The logged epoch nearest to this one; the nearest in which a column was logged, where one is given.
+function nearestSnapshot(run, epoch, column = null) {
   let best = null;
   for (const snapshot of run.epochs) {
+    if (column && !snapshot.maps[column.index]) continue;
     if (!best || Math.abs(snapshot.epoch - epoch) < Math.abs(best.epoch - epoch)) best = snapshot;
   }
   return best;
@@ -63,18 +116,14 @@ function defaultColumns(run) {
 
 function shownColumns(run) {
   const chosen = state.columns ?? defaultColumns(run);
-  return chosen.map((index) => run.columns[index]).filter(Boolean);
-}
-
-function clampNumber(text, low, high, otherwise) {
-  const value = Number.parseFloat(text);
-  return Number.isFinite(value) ? Math.min(high, Math.max(low, value)) : otherwise;
+  return [...new Set(chosen)].map((index) => run.columns[index]).filter(Boolean);
 }
 
 function change(values) {
   const runChanged = "run" in values && values.run !== state.run;
   Object.assign(state, values);
-  if (runChanged) state.columns = null;
+  if (runChanged) for (const name of ["columns", "sample", "label", "predicted"]) state[name] = null;
+  if (runChanged) Object.assign(state, { selected: [], sort: "", versus: "" });
   settle();
   writeAddress();
   for (const update of watchers) update(values);
@@ -88,36 +137,24 @@ function settle() {
   if (!range) return;
   const last = run.epochs.length ? run.epochs[run.epochs.length - 1].epoch : range[1];
   state.epoch = Math.round(clampNumber(state.epoch ?? last, range[0], range[1], last));
+  if (state.sample !== null && !run.probes[state.sample]) state.sample = null;
 }
 
 function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
-  const number = (name, low, high) => {
-    if (given.has(name)) state[name] = clampNumber(given.get(name), low, high, START[name]);
-  };
-  number("run", 0, 1e6);
-  number("opacity", 0, 1);
-  number("size", 64, 320);
-  if (given.has("epoch")) state.epoch = clampNumber(given.get("epoch"), 0, 1e9, 1) - 1;
-  for (const [name, choices] of Object.entries(CHOICES)) {
-    if (choices.includes(given.get(name))) state[name] = given.get(name);
-  }
-  for (const name of ["smooth", "box"]) if (given.has(name)) state[name] = given.get(name) !== "0";
-  if (given.has("columns")) {
-    state.columns = given.get("columns").split(",").filter(Boolean).map(Number).filter(Number.isInteger);
+  for (const [name, field] of Object.entries(FIELDS)) {
+    state[name] = given.has(name) ? field.read(given.get(name)) : field.start;
   }
   settle();
 }
 
 function writeAddress() {
   const kept = new URLSearchParams();
-  if (state.epoch !== null) kept.set("epoch", state.epoch + 1);
-  for (const name of ["run", "opacity", "colours", "scale", "size", "show"]) {
-    if (state[name] !== START[name]) kept.set(name, state[name]);
+  for (const [name, field] of Object.entries(FIELDS)) {
+    const value = state[name];
+    if (value === null || String(value) === String(field.start)) continue;
+    kept.set(name, field.write(value));
   }
-  for (const name of ["smooth", "box"])
-    if (state[name] !== START[name]) kept.set(name, state[name] ? "1" : "0");
-  if (state.columns) kept.set("columns", state.columns.join(","));
   try {
     history.replaceState(null, "", `#${kept.toString().replaceAll("%2C", ",")}`);
   } catch {

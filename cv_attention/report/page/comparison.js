@@ -1,0 +1,101 @@
+// What a map is compared with: the same in another epoch, another column, or the same in another run.
+// state.versus is "epoch:3", "column:5" or "run:1"; A is the map of the cell, B the other one.
+
+function versus() {
+  const [kind, text] = state.versus.split(":");
+  const number = Number(text);
+  return ["epoch", "column", "run"].includes(kind) && Number.isInteger(number) ? { kind, number } : null;
+}
+
+const sameSample = new Map(); // "run>other" -> index in the other run of each sample
+
+// The sample of the same name in another run; of the same place where neither run knows names.
+function sampleIn(run, other, index) {
+  const key = `${run.folder}>${other.folder}`;
+  if (!sameSample.has(key)) {
+    const named = new Map(other.probes.map((probe, i) => [probe.name, i]));
+    const places = run.probes.map((probe, i) => (probe.name ? named.get(probe.name) : i));
+    sameSample.set(key, places);
+  }
+  const place = sameSample.get(key)[index];
+  const there = place === undefined ? null : other.probes[place];
+  return there && there.label === run.probes[index].label ? place : null;
+}
+
+// Where the other map is: {snapshot, column, index}, or null.
+function partnerOf(run, snapshot, column, index) {
+  const chosen = versus();
+  if (!chosen || !snapshot) return null;
+  if (chosen.kind === "epoch") {
+    const then = nearestSnapshot(run, chosen.number, column);
+    return then && { snapshot: then, column, index };
+  }
+  if (chosen.kind === "column") {
+    const other = run.columns[chosen.number];
+    if (!other || other.bars !== column.bars) return null;
+    const there = nearestSnapshot(run, state.epoch, other);
+    return there && { snapshot: there, column: other, index };
+  }
+  const other = report.runs[chosen.number];
+  const twin = other?.columns.find(
+    (one) => one.title === column.title && one.kind === column.kind && one.bars === column.bars,
+  );
+  const place = twin ? sampleIn(run, other, index) : null;
+  const there = place === null ? null : nearestSnapshot(other, state.epoch, twin);
+  return there && { snapshot: there, column: twin, index: place };
+}
+
+// The layers to paint, and for the readout the maps that they come from.
+function comparison(run, snapshot, column, map, partner, other) {
+  const plain = {
+    map,
+    range: valueRange(run, snapshot, column, map),
+    table: tableOf(column),
+    signed: column.signed,
+  };
+  if (!partner) return { map, under: plain };
+  if (!other || (column.bars && other.width !== map.width))
+    return { map, under: plain, words: "nothing to compare with" };
+  if (state.compare === "difference") return { map, other, ...differenceLayer(column, partner, map, other) };
+  const alike = versus().kind !== "column" && state.scale === "image";
+  const both = alike ? unionOf(map, other, column.signed || partner.column.signed) : null;
+  const there = valueRange(partner.snapshot.run, partner.snapshot, partner.column, other);
+  const over = {
+    map: other,
+    range: both ?? there,
+    table: tableOf(partner.column),
+    signed: partner.column.signed,
+  };
+  return { map, other, under: { ...plain, range: both ?? plain.range }, over };
+}
+
+// Two maps of one kind share a colour bar, or they could not be compared by eye.
+function unionOf(a, b, signed) {
+  if (a.lo === null || b.lo === null) return null;
+  const lo = Math.min(a.lo, b.lo);
+  const hi = Math.max(a.hi, b.hi);
+  return signed ? symmetric(lo, hi) : [lo, hi];
+}
+
+// A minus B. Maps of different columns have different units: each is scaled to its own range first.
+function differenceLayer(column, partner, map, other) {
+  const scaled = versus().kind === "column";
+  const height = Math.max(map.height, other.height);
+  const width = Math.max(map.width, other.width);
+  const [a, b] = [map, other].map((one) => resample(scaled ? toShares(one) : one, height, width));
+  const values = a.values.map((value, i) => value - b.values[i]);
+  let most = 0;
+  for (const value of values) if (Math.abs(value) > most) most = Math.abs(value);
+  const difference = { values, height, width, lo: -most, hi: most };
+  return {
+    difference,
+    scaled,
+    under: { map: difference, range: [-most, most], table: state.signed, signed: true },
+    words: `differences up to ${formatValue(most)}`,
+  };
+}
+
+function toShares(map) {
+  const span = map.hi - map.lo || 1;
+  return { ...map, values: map.values.map((value) => (value - map.lo) / span) };
+}

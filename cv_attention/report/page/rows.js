@@ -1,0 +1,111 @@
+// One sample in the list: its picture with label and prediction, then its maps side by side. A row is used
+// again for another sample when it scrolls out of sight.
+
+function makeSampleHead(run, room) {
+  const picture = makeFrame(run, room);
+  const parts = {
+    picture,
+    box: el("input", { type: "checkbox", class: "pick" }),
+    number: el("span", { class: "number muted" }),
+    file: el("span", { class: "file" }),
+    note: el("button", { type: "button", class: "note-button" }, "✎"),
+    label: el("h3"),
+    verdict: el("p", { class: "verdict" }),
+    top: el("ol", { class: "top-classes", hidden: !run.epochs.some((one) => one.top.length) }),
+    past: run.epochs.length > 1 ? makeHistory(run) : null,
+    flags: el("p", { class: "flags" }),
+  };
+  const line = el(
+    "div",
+    { class: "sample-line" },
+    el("label", { class: "pick-label" }, parts.box, parts.number),
+    parts.file,
+    parts.note,
+  );
+  const about = el(
+    "div",
+    { class: "about" },
+    line,
+    parts.label,
+    parts.verdict,
+    parts.top,
+    parts.past?.element,
+  );
+  const shown = el("div", { class: "shown-picture" }, picture.slot, parts.flags);
+  return { ...parts, element: el("div", { class: "sample" }, shown, about) };
+}
+
+// Adds a sample to the reader's selection, or takes it out.
+function pickSample(index, wanted) {
+  const rest = state.selected.filter((other) => other !== index);
+  change({ selected: wanted ? [...rest, index].sort((a, b) => a - b) : rest });
+}
+
+function makeRow(run, columns, room) {
+  const head = makeSampleHead(run, room);
+  const cells = columns.map((column) => makeCell(run, column, room));
+  const maps = el(
+    "div",
+    { class: "cells" },
+    cells.map((cell) => cell.element),
+  );
+  const element = el("div", { class: "probe", role: "listitem", tabindex: "-1" }, head.element, maps);
+  linkPointer(element, head.picture.frame, cells);
+  const row = { element, cells, index: null, position: null, bind, draw, tell };
+  head.box.addEventListener("change", () => pickSample(row.index, head.box.checked));
+  head.note.addEventListener("click", () => editNote(run, row.index));
+  head.picture.slot.addEventListener("click", () => change({ sample: row.index }));
+
+  function bind(index, position, count) {
+    row.position = position;
+    element.setAttribute("aria-posinset", position + 1);
+    element.setAttribute("aria-setsize", count);
+    if (row.index === index) return;
+    row.index = index;
+    element.dataset.sample = index;
+    const { label } = run.probes[index];
+    head.picture.bind(index);
+    for (const cell of cells) cell.bind(index);
+    head.number.textContent = String(index + 1);
+    const known = run.probes[index].name;
+    head.file.textContent = known ?? "";
+    head.file.title = known ?? "";
+    head.label.textContent = className(run, label);
+    head.label.title = head.label.textContent;
+    head.box.setAttribute("aria-label", `Select ${sampleName(run, index)}`);
+    element.setAttribute("aria-label", `Image ${index + 1}, ${className(run, label)}`);
+    head.top.replaceChildren();
+    head.past?.bind(index);
+  }
+
+  // What needs no map: texts and marks.
+  function tell() {
+    const { index } = row;
+    const snapshot = nearestSnapshot(run, state.epoch);
+    const note = noteOf(run, index);
+    tellVerdict(head.verdict, run, snapshot, index);
+    head.past?.mark(snapshot?.epoch);
+    head.box.checked = state.selected.includes(index);
+    element.setAttribute("aria-current", String(state.sample === index));
+    element.classList.toggle("current", state.sample === index);
+    head.note.setAttribute("aria-label", `${note ? "Edit the" : "Add a"} note on ${sampleName(run, index)}`);
+    head.note.classList.toggle("has-note", Boolean(note));
+    head.note.title = note ? [note.note, ...note.tags.map((tag) => `#${tag}`)].join(" ") : "Add a note";
+    const marks = [...(note?.tags ?? []).map((tag) => `#${tag}`), ...flagsOf(run, snapshot, index)];
+    head.flags.textContent = marks.join(" · ");
+    head.flags.title = head.flags.textContent;
+  }
+
+  function draw() {
+    tell();
+    const { index } = row;
+    const snapshot = nearestSnapshot(run, state.epoch);
+    for (const cell of cells) enqueue(cell);
+    if (!snapshot) return;
+    topClasses(snapshot, index).then(
+      (best) => row.index === index && drawTop(head.top, run, best, run.probes[index].label),
+      () => {},
+    );
+  }
+  return row;
+}

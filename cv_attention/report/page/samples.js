@@ -1,0 +1,136 @@
+// Which samples are listed, and in which order: pure functions of the run, the epoch and the reader's choice.
+
+const SURE = 0.9;
+
+// Flags that the predictions give; recorded flags and the reader's tags come on top.
+const FLAGS = {
+  "prediction changed": (run, snapshot, i) => {
+    const before = run.epochs[run.epochs.indexOf(snapshot) - 1];
+    return Boolean(before) && before.predictions[i] !== snapshot.predictions[i];
+  },
+  forgotten: (run, snapshot, i) => {
+    if (isRight(run, snapshot, i) !== false) return false;
+    return run.epochs.some((one) => one.epoch < snapshot.epoch && isRight(run, one, i));
+  },
+  "never right": (run, snapshot, i) => run.epochs.every((one) => isRight(run, one, i) === false),
+  "sure and wrong": (run, snapshot, i) =>
+    isRight(run, snapshot, i) === false && snapshot.confidence[i] >= SURE,
+};
+
+// True, false, or null where the class or the prediction is unknown.
+function isRight(run, snapshot, i) {
+  const { label } = run.probes[i];
+  const predicted = snapshot.predictions[i];
+  return label === null || predicted === null || predicted === undefined ? null : predicted === label;
+}
+
+function sampleName(run, i) {
+  return run.probes[i].name ?? `image ${i + 1}`;
+}
+
+function flagsOf(run, snapshot, i) {
+  const computed = snapshot ? Object.keys(FLAGS).filter((name) => FLAGS[name](run, snapshot, i)) : [];
+  return [...(run.probes[i].flags ?? []), ...computed];
+}
+
+function hasFlag(run, snapshot, i, flag) {
+  if (flag === "selected") return state.selected.includes(i);
+  if (flag === "noted") return Boolean(noteOf(run, i));
+  if (flag.startsWith("tag:")) return noteOf(run, i)?.tags.includes(flag.slice(4)) ?? false;
+  if (FLAGS[flag]) return Boolean(snapshot) && FLAGS[flag](run, snapshot, i);
+  return run.probes[i].flags?.includes(flag) ?? false;
+}
+
+// All of these must hold.
+function sampleTests(run, snapshot) {
+  const tests = [];
+  const words = state.search.toLowerCase().split(/\s+/).filter(Boolean);
+  if (words.length) {
+    tests.push((i) => {
+      const text = `${sampleName(run, i)} ${i + 1}`.toLowerCase();
+      return words.every((word) => text.includes(word));
+    });
+  }
+  if (state.label !== null) tests.push((i) => run.probes[i].label === state.label);
+  if (state.flag) tests.push((i) => hasFlag(run, snapshot, i, state.flag));
+  if (!snapshot) return tests;
+  if (state.show !== "all") tests.push((i) => isRight(run, snapshot, i) === (state.show === "correct"));
+  if (state.predicted !== null) tests.push((i) => snapshot.predictions[i] === state.predicted);
+  if (state.least > 0 || state.most < 1) {
+    tests.push((i) => snapshot.confidence[i] >= state.least && snapshot.confidence[i] <= state.most);
+  }
+  return tests;
+}
+
+// What samples can be sorted by: values for each sample, null where unknown.
+const SORTS = {
+  loss: { text: "loss", values: (run, snapshot) => snapshot.losses },
+  "loss-change": {
+    text: "change of the loss since the epoch logged before",
+    values: (run, snapshot) => {
+      const before = run.epochs[run.epochs.indexOf(snapshot) - 1];
+      return snapshot.losses.map((loss, i) => {
+        const earlier = before?.losses[i] ?? null;
+        return loss === null || earlier === null ? null : loss - earlier;
+      });
+    },
+  },
+  confidence: { text: "confidence", values: (run, snapshot) => snapshot.confidence },
+  true: { text: "probability of the true class", values: (run, snapshot) => snapshot.true },
+  flips: {
+    text: "how often the prediction changed",
+    values: (run) =>
+      run.probes.map(
+        (_, i) =>
+          run.epochs.filter((one, e) => e && one.predictions[i] !== run.epochs[e - 1].predictions[i]).length,
+      ),
+  },
+  label: { text: "true class", values: (run) => run.probes.map((probe) => probe.label) },
+};
+
+const measuresHere = new WeakMap(); // snapshot -> its measures, once they have come
+
+// The measures of the maps in one epoch; undefined while they are on their way, `change` is called then.
+function measuresNow(snapshot) {
+  if (!measuresHere.has(snapshot)) {
+    measuresHere.set(snapshot, undefined);
+    loadMeasures(snapshot)
+      .catch(() => ({}))
+      .then((measures) => {
+        measuresHere.set(snapshot, measures);
+        change({ measures: true });
+      });
+  }
+  return measuresHere.get(snapshot);
+}
+
+// The value of every sample that it is sorted by; null for the recorded order.
+function sortValues(run, snapshot) {
+  if (!state.sort || !snapshot) return null;
+  if (state.sort === "name") return null;
+  if (SORTS[state.sort]) return SORTS[state.sort].values(run, snapshot);
+  const [column, ...name] = state.sort.split(":");
+  const about = run.columns[Number(column)];
+  const nearest = about && nearestSnapshot(run, state.epoch, about);
+  return (nearest && measuresNow(nearest)?.[column]?.[name.join(":")]) ?? null;
+}
+
+// Indices of the listed samples in their order; unknown values come last either way.
+function listSamples(run) {
+  const snapshot = nearestSnapshot(run, state.epoch);
+  const tests = sampleTests(run, snapshot);
+  const listed = [];
+  for (let i = 0; i < run.probes.length; i++) if (tests.every((test) => test(i))) listed.push(i);
+  const sign = state.down ? -1 : 1;
+  if (state.sort === "name") {
+    const order = new Intl.Collator(undefined, { numeric: true });
+    return listed.sort((a, b) => sign * order.compare(sampleName(run, a), sampleName(run, b)));
+  }
+  const values = sortValues(run, snapshot);
+  if (!values) return listed;
+  const known = (i) => values[i] !== null && values[i] !== undefined;
+  return listed.sort((a, b) => {
+    if (known(a) !== known(b)) return known(a) ? -1 : 1;
+    return known(a) ? sign * (values[a] - values[b]) || a - b : a - b;
+  });
+}
