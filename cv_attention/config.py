@@ -100,7 +100,7 @@ class Model:
         at: Where it goes: a position (``residual``, ``pre``, ``post``, ``identity``, ``stage``, ``replace``;
             ``stage:-1`` takes the last stage alone) or a glob over module names, or a list of these.
         init: ``plain``, or ``identity`` to leave the network's output as it was at the start.
-        train: ``all``, or ``blocks`` to freeze the backbone and train the blocks alone.
+        train: ``all``, ``blocks`` to freeze everything but the blocks, or ``blocks+head`` to train the last layer too.
         channels_last: Keep images and weights in channels_last memory order, which most CPUs and GPUs run faster.
     """
 
@@ -110,8 +110,23 @@ class Model:
     block: BlockSpec = None
     at: str | list[str] = "residual"
     init: Literal["plain", "identity"] = "plain"
-    train: Literal["all", "blocks"] = "all"
+    train: Literal["all", "blocks", "blocks+head"] = "all"
     channels_last: bool = True
+
+
+@dataclass
+class LrScale:
+    """Factors of the learning rate; 0 keeps a part as it is.
+
+    Attributes:
+        blocks: Of the inserted blocks.
+        head: Of the layer that makes the logits.
+        backbone: Of everything else.
+    """
+
+    blocks: float = 1.0
+    head: float = 1.0
+    backbone: float = 1.0
 
 
 @dataclass
@@ -122,10 +137,13 @@ class Optimizer:
         name: timm's (``sgd`` is with Nesterov momentum) or torch's name (``SGD``, ``AdamW``).
         lr: Peak learning rate.
         weight_decay: Weight decay, left off norms and biases.
+        lr_scale: Factors of the learning rate for blocks, head and backbone.
+        layer_decay: Factor of the learning rate from each layer to the one below it, counted down from the head, in
+            (0, 1]; for timm's networks, and for ours by stages.
         options: Further arguments of the optimizer, such as ``{momentum: 0.9}``.
-        schedule: timm's (``cosine``, ``step``, ...) or torch's name (``OneCycleLR``, ...), stepped every step;
-            null keeps the rate constant.
-        warmup_epochs: Epochs of linear warm-up of a timm schedule; fractions count.
+        schedule: ``triangular`` (up, then down to 0), timm's (``cosine``, ``step``, ...) or torch's name
+            (``OneCycleLR``, ...), stepped every step; null keeps the rate constant.
+        warmup_epochs: Epochs in which the rate rises to its peak; fractions count.
         schedule_options: Further arguments of the schedule.
         label_smoothing: Share of the target spread over all classes, in [0, 1).
     """
@@ -133,6 +151,8 @@ class Optimizer:
     name: str = "sgd"
     lr: float = 0.1
     weight_decay: float = 5e-4
+    lr_scale: LrScale = field(default_factory=LrScale)
+    layer_decay: float = 1.0
     options: dict[str, Any] = field(default_factory=dict)
     schedule: str | None = "cosine"
     warmup_epochs: float = 0.0

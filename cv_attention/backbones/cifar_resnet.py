@@ -123,6 +123,10 @@ class CifarResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
+        """Tells timm's parameter groups the layers: the stem, the stages and, unmatched, the head."""
+        return {"stem": r"^(?:conv1|bn1)\.", "stages": r"^layer(\d+)\."}
+
     def forward(self, x: Tensor) -> Tensor:
         """Maps images (B, in_chans, H, W) to logits (B, num_classes)."""
         x = self.act1(self.bn1(self.conv1(x)))

@@ -1,21 +1,22 @@
-"""Trains the inserted blocks alone: freezes everything else, and remembers what that was."""
+"""Trains the inserted blocks alone, or with the head: freezes everything else, and remembers what that was."""
 
 from typing import Any
 
 from torch import nn
 
 from cv_attention.backbones.attach import attached
+from cv_attention.backbones.parts import parts
 
 _RECORD = "_frozen_by_attention"
 
 
-def freeze_rest(model: nn.Module, children: set[str]) -> None:
-    """Freezes all parameters but those of inserted blocks, until the insertions `children` are gone."""
-    ours = {id(p) for _, host, child, _ in attached(model) for p in host.get_submodule(child).parameters()}
+def freeze_rest(model: nn.Module, children: set[str], train: str) -> None:
+    """Freezes all parameters but those of the parts in `train` (``blocks+head``), until `children` are gone."""
+    part = parts(model)
     record: dict[str, Any] = vars(model).setdefault(_RECORD, {"names": [], "children": []})
     record["children"] += sorted(children)
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad and id(parameter) not in ours:
+        if parameter.requires_grad and part[name] not in train.split("+"):
             parameter.requires_grad_(False)
             record["names"].append(name)
 

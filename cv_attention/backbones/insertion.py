@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -20,7 +20,7 @@ from cv_attention.backbones.sites import find_spots
 from cv_attention.backbones.spots import Spot, shape_of
 from cv_attention.backbones.trace import Trace, trace
 
-Train = Literal["all", "blocks"]
+Train = Literal["all", "blocks", "blocks+head"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,8 @@ def plan(
             their outputs, ``replace:<glob>`` for convolutions to be replaced; or a list.
         init: ``plain``, or ``identity`` to leave the model's output as it is.
         input_size: Side, (H, W) or (C, H, W) of the dry run's image, in pixels; by default the model's own.
-        train: ``all``, or ``blocks`` to freeze everything but inserted blocks.
+        train: ``all``, ``blocks`` to freeze everything but inserted blocks, or ``blocks+head`` to train the last
+            layer too, as new classes need.
 
     Raises:
         ValueError: if no site is found, a site cannot take a block, or a block does not keep the shape.
@@ -87,8 +88,8 @@ def insert(
         at: As in `plan`.
         init: As in `plan`.
         input_size: As in `plan`.
-        train: As in `plan`: ``blocks`` clears `requires_grad` of all other parameters until `remove`; statistics of
-            batch norms still follow the training flag.
+        train: As in `plan`: all but ``all`` clear `requires_grad` of the other parameters until `remove`; statistics
+            of batch norms still follow the training flag.
         seed: Seed of the blocks' weights.
 
     Raises:
@@ -106,8 +107,8 @@ def insert(
             detach(model, site.name, _child(site))
         raise
     watch_loading(model)
-    if train == "blocks":
-        freeze_rest(model, {_child(site) for site in planned.sites})
+    if train != "all":
+        freeze_rest(model, {_child(site) for site in planned.sites}, train)
     return planned
 
 
@@ -142,9 +143,9 @@ def _prepare(
     model: nn.Module, block: Blocks, at: At, init: Init, input_size: InputSize | None, train: Train, seed: int
 ) -> tuple[Plan, list[_Ready]]:
     """Finds the sites and makes their blocks."""
-    for name, value, right in (("init", init, ("plain", "identity")), ("train", train, ("all", "blocks"))):
+    for name, value, right in (("init", init, ("plain", "identity")), ("train", train, get_args(Train))):
         if value not in right:
-            raise ValueError(f"{name} must be {right[0]!r} or {right[1]!r}, got {value!r}")
+            raise ValueError(f"{name} must be {' or '.join(map(repr, right))}, got {value!r}")
     _check_model(model)
     pairs = pairs_of(block, at)
     present = list(attached(model))

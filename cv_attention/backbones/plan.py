@@ -48,7 +48,7 @@ class Plan:
         sites: The sites in the order of the forward.
         parameters: Parameters of the model as it was.
         flops: Floating-point operations of the model as it was, for one image.
-        train: ``all``, or ``blocks`` where everything else is frozen.
+        train: ``all``, or ``blocks`` or ``blocks+head`` where everything else is frozen.
     """
 
     model: str
@@ -111,7 +111,7 @@ class Plan:
 
     def _title(self) -> str:
         pairs = "; ".join(f"{label} at {', '.join(at)}" for label, at in self.pairs)
-        trained = ", only the blocks trained" if self.train == "blocks" else ""
+        trained = "" if self.train == "all" else f", only the {self.train.replace('+', ' and the ')} trained"
         return f"{pairs}, init {self.init}{trained}, image {'×'.join(map(str, self.input_shape))}"
 
     def _extra(self, place: str, label: str) -> tuple[str, ...]:

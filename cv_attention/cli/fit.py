@@ -23,7 +23,8 @@ def run(arguments: Sequence[str]) -> None:
         prepared = training.prepare(experiment, resume)
     rank_zero = prepared.trainer.is_global_zero
     if rank_zero:
-        print(prepared.classifier.plan or "no attention block inserted", flush=True)
+        print(prepared.classifier.plan or "no attention block inserted")
+        print(prepared.rates, flush=True)
     from cv_attention.data import ImageError
 
     try:

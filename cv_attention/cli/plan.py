@@ -25,7 +25,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--block", type=BlockSpec, required=True, help="Block, or {position: block, ...}.")
     parser.add_argument("--at", type=str | list[str], default="residual", help="A position, a glob, or a list of them.")
     parser.add_argument("--init", type=Literal["plain", "identity"], default="plain", help="How the blocks start.")
-    parser.add_argument("--train", type=Literal["all", "blocks"], default="all", help="What would be trained.")
+    parser.add_argument("--train", type=Literal["all", "blocks", "blocks+head"], default="all", help="Trained parts.")
     parser.add_argument("--size", type=int, help="Side of the images in pixels; default: the model's own.")
     parser.add_argument("--classes", type=int, default=1000, help="Number of classes.")
     parser.add_argument("--device", default="auto", help="Where to measure: auto, cpu, cuda, ...")

@@ -10,6 +10,7 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from cv_attention.config import Experiment
+from cv_attention.training.groups import current_rates
 from cv_attention.training.network import build_network
 from cv_attention.training.optimization import create_optimizer, create_schedule
 
@@ -76,7 +77,7 @@ class Classifier(lightning.LightningModule):
         interval = self.trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue]
         if (self.global_step + 1) % interval == 0:
             self.log("train_loss", loss.detach(), prog_bar=True)
-            self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"])
+            self.log_dict(current_rates(self.trainer.optimizers[0], self.experiment.optimizer))
         return loss
 
     def _evaluate(self, split: str, batch: dict[str, Tensor]) -> Tensor:

@@ -17,6 +17,7 @@ from cv_attention.training import run as runs
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.confusion import Confusion
 from cv_attention.training.evaluation import facts_of, point
+from cv_attention.training.groups import describe
 from cv_attention.training.probe_details import ProbeDetails
 from cv_attention.training.probes import ProbeMaps
 from cv_attention.training.throughput import Throughput
@@ -32,6 +33,7 @@ class Prepared:
     classifier: Classifier
     datamodule: Any
     checkpoint: Path | None
+    rates: str
     throughput: Throughput
 
 
@@ -54,7 +56,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     datamodule.prepare_data()
     datamodule.setup()
     classifier = Classifier(experiment, facts_of(datamodule))
-    optimization.check(experiment.optimizer, classifier.network)
+    optimization.check(experiment.optimizer, classifier.network, experiment.trainer.max_epochs)
     rank = _get_rank() or 0
     run = resume or runs.create(experiment, rank)
     if resume and rank == 0:
@@ -71,7 +73,8 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
         if not resume and rank == 0:
             runs.discard(run)
         raise
-    return Prepared(run, trainer, classifier, datamodule, checkpoint, throughput)
+    rates = describe(classifier.network, experiment.optimizer)
+    return Prepared(run, trainer, classifier, datamodule, checkpoint, rates, throughput)
 
 
 def fit(prepared: Prepared) -> Path:

@@ -23,6 +23,8 @@ def build_network(model: Model, num_classes: int, image_size: tuple[int, int]) -
     """
     network = backbones.build(model.backbone, num_classes=num_classes, pretrained=model.pretrained, **model.options)
     if model.block is None:
+        if model.train != "all":
+            raise ValueError(f"model.train is {model.train}, but model.block is null: there are no blocks to train")
         return network, None
     plan = backbones.insert(network, model.block, model.at, init=model.init, train=model.train, input_size=image_size)
     return network, plan

@@ -9,6 +9,7 @@ from torch.optim import lr_scheduler
 
 from cv_attention.config import Optimizer
 from cv_attention.suggest import suggest
+from cv_attention.training.groups import parameter_groups
 
 # timm has no list of them.
 _TIMM_SCHEDULES = ("constant", "cosine", "multistep", "poly", "rsqrt", "step", "tanh", "wsd")
@@ -19,17 +20,17 @@ def torch_names(module: Any) -> list[str]:
     return [name for name, value in vars(module).items() if isinstance(value, type) and not name.startswith("_")]
 
 
-def check(config: Optimizer, network: nn.Module) -> None:
+def check(config: Optimizer, network: nn.Module, epochs: int) -> None:
     """Creates optimizer and schedule once, so that mistakes show before anything is trained.
 
     Raises:
         ValueError: if a name or an option is unknown.
     """
-    create_schedule(config, create_optimizer(config, network), epochs=100, steps_per_epoch=10)
+    create_schedule(config, create_optimizer(config, network), epochs, steps_per_epoch=10)
 
 
 def create_optimizer(config: Optimizer, network: nn.Module) -> torch.optim.Optimizer:
-    """Creates the optimizer; biases and norms (parameters with one axis) get no weight decay.
+    """Creates the optimizer with the groups of `parameter_groups`.
 
     Args:
         config: The optimizer's part of the configuration.
@@ -38,18 +39,19 @@ def create_optimizer(config: Optimizer, network: nn.Module) -> torch.optim.Optim
     Raises:
         ValueError: if the name or one of its options is unknown.
     """
-    from timm.optim import create_optimizer_v2, list_optimizers, param_groups_weight_decay
+    from timm.optim import create_optimizer_v2, list_optimizers
 
     known = [*torch_names(torch.optim), *list_optimizers()]
-    if config.name not in known:
+    if config.name.removeprefix("lookahead_") not in known:
         raise ValueError(f"optimizer.name: there is no optimizer {config.name}{suggest(config.name, known)}")
+    groups = parameter_groups(network, config)
+    if config.name == "Muon":
+        raise ValueError("optimizer.name: torch's Muon takes matrices alone; use muon, timm's, which takes all weights")
+    common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, **config.options}
     try:
         if (torch_class := getattr(torch.optim, config.name, None)) is not None:
-            groups = param_groups_weight_decay(network, config.weight_decay)
-            return torch_class(groups, lr=config.lr, weight_decay=config.weight_decay, **config.options)
-        return create_optimizer_v2(
-            network, config.name, lr=config.lr, weight_decay=config.weight_decay, **config.options
-        )
+            return torch_class(groups, **common)
+        return create_optimizer_v2(groups, config.name, **common)
     except (TypeError, ValueError, AssertionError) as error:
         raise ValueError(f"optimizer {config.name} with options {config.options}: {error}") from error
 
@@ -57,35 +59,59 @@ def create_optimizer(config: Optimizer, network: nn.Module) -> torch.optim.Optim
 def create_schedule(config: Optimizer, optimizer: torch.optim.Optimizer, epochs: int, steps_per_epoch: int) -> Any:
     """Creates the schedule, to be stepped after every optimizer step, or None for a constant rate.
 
-    A torch schedule gets the arguments that follow from the length of the training, such as ``T_max`` of
-    ``CosineAnnealingLR`` or ``total_steps`` and ``max_lr`` of ``OneCycleLR``, unless they are given.
+    Every schedule multiplies each group's own rate.
 
     Raises:
-        ValueError: if the name or one of its options is unknown.
+        ValueError: if the name or one of its options is unknown, or the warm-up does not fit.
     """
+    if not 0 <= config.warmup_epochs <= epochs:
+        raise ValueError(
+            f"optimizer.warmup_epochs must lie between 0 and the training's {epochs} epochs, got {config.warmup_epochs}"
+        )
     if config.schedule is None:
+        if config.warmup_epochs:
+            raise ValueError("optimizer.warmup_epochs needs a schedule; use constant in place of null")
         return None
-    from timm.scheduler import create_scheduler_v2
-
-    known = [*torch_names(lr_scheduler), *_TIMM_SCHEDULES]
+    known = [*torch_names(lr_scheduler), *_TIMM_SCHEDULES, "triangular"]
     if config.schedule not in known:
         raise ValueError(f"optimizer.schedule: there is no schedule {config.schedule}{suggest(config.schedule, known)}")
     try:
-        if (torch_class := getattr(lr_scheduler, config.schedule, None)) is not None:
-            total = epochs * steps_per_epoch
-            known = {"T_max": total, "total_iters": total, "total_steps": total, "max_lr": config.lr}
-            accepted = inspect.signature(torch_class).parameters
-            follows = {name: value for name, value in known.items() if name in accepted}
-            return torch_class(optimizer, **{**follows, **config.schedule_options})
-        schedule, _ = create_scheduler_v2(
-            optimizer,
-            config.schedule,
-            num_epochs=epochs,
-            warmup_epochs=config.warmup_epochs,  # pyright: ignore[reportArgumentType]  # fractions work
-            step_on_epochs=False,
-            updates_per_epoch=steps_per_epoch,
-            **config.schedule_options,
-        )
-        return schedule
+        if config.schedule in _TIMM_SCHEDULES:
+            return _of_timm(config, optimizer, epochs, steps_per_epoch)
+        return _of_torch(config, optimizer, epochs, steps_per_epoch)
     except (TypeError, ValueError, AssertionError) as error:
         raise ValueError(f"schedule {config.schedule} with options {config.schedule_options}: {error}") from error
+
+
+def _of_timm(config: Optimizer, optimizer: torch.optim.Optimizer, epochs: int, steps_per_epoch: int) -> Any:
+    from timm.scheduler import create_scheduler_v2
+
+    schedule, _ = create_scheduler_v2(
+        optimizer,
+        config.schedule,  # pyright: ignore[reportArgumentType]
+        num_epochs=epochs,
+        warmup_epochs=config.warmup_epochs,  # pyright: ignore[reportArgumentType]  # fractions work
+        step_on_epochs=False,
+        updates_per_epoch=steps_per_epoch,
+        **config.schedule_options,
+    )
+    return schedule
+
+
+def _of_torch(config: Optimizer, optimizer: torch.optim.Optimizer, epochs: int, steps_per_epoch: int) -> Any:
+    """A schedule of torch's, with the arguments that follow from the length of the training unless they are given."""
+    name, options = config.schedule or "", config.schedule_options
+    if name == "triangular":
+        name = "OneCycleLR"
+        options = {"anneal_strategy": "linear", "cycle_momentum": False, "final_div_factor": 1e6, **options}
+    total = epochs * steps_per_epoch
+    follows: dict[str, Any] = {"T_max": total, "total_iters": total, "total_steps": total}
+    follows["max_lr"] = [group["lr"] for group in optimizer.param_groups]
+    if config.warmup_epochs:
+        follows["pct_start"] = config.warmup_epochs / epochs
+    torch_class = getattr(lr_scheduler, name)
+    accepted = inspect.signature(torch_class).parameters
+    if config.warmup_epochs and "pct_start" not in accepted:
+        raise ValueError("torch's schedules do not warm up; use timm's, triangular or OneCycleLR, or warmup_epochs 0")
+    follows = {name: value for name, value in follows.items() if name in accepted}
+    return torch_class(optimizer, **{**follows, **options})

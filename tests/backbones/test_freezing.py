@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from cv_attention.backbones import build, insert, plan, remove
+from cv_attention.backbones.parts import head_names, parts
 
 
 def small():
@@ -72,5 +73,45 @@ def test_planning_freezes_nothing():
 
 
 def test_says_what_is_wrong():
-    with pytest.raises(ValueError, match="train must be 'all' or 'blocks', got 'block'"):
+    with pytest.raises(ValueError, match=r"train must be 'all' or 'blocks' or 'blocks\+head', got 'block'"):
         insert(small(), "se", train="block")
+
+
+def test_new_classes_train_the_head_too():
+    model = small()
+    planned = insert(model, "se", train="blocks+head")
+    assert "only the blocks and the head trained" in str(planned).splitlines()[0]
+    blocks = {name for name, _ in model.named_parameters() if ".attention." in name}
+    assert trainable(model) == blocks | {"fc.weight", "fc.bias"}
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("resnet56", ["fc"]),
+        ("timm/resnet10t", ["fc"]),
+        ("timm/mobilenetv3_small_050", ["classifier"]),
+        ("timm/convnext_atto", ["head.fc"]),
+        ("timm/deit_tiny_distilled_patch16_224", ["head", "head_dist"]),
+        ("torchvision/resnet18", ["fc"]),
+        ("torchvision/squeezenet1_1", ["classifier.1"]),
+        ("torchvision/mobilenet_v3_small", ["classifier.3"]),
+    ],
+)
+def test_the_head_is_what_makes_the_logits(name, head):
+    with torch.device("meta"):
+        model = build(name, num_classes=7)
+    assert head_names(model) == head
+    for module in head:
+        assert 7 in next(iter(model.get_submodule(module).parameters())).shape
+
+
+def test_a_block_behind_the_head_is_no_head():
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(8, 2)
+    )
+    insert(model, "se", "0", input_size=16)
+    assert parts(model) == {
+        "0.weight": "backbone", "0.bias": "backbone", "3.weight": "head", "3.bias": "head",
+        **{name: "blocks" for name, _ in model.named_parameters() if name.startswith("0.attention.")},
+    }  # fmt: skip

@@ -58,6 +58,54 @@ def test_one_cycle_gets_its_length_and_peak():
     assert found[-1] < 1e-4
 
 
+def test_triangular_rises_and_falls_in_straight_lines():
+    found = rates(Optimizer(lr=0.4, schedule="triangular", warmup_epochs=1, schedule_options={"div_factor": 4}), 4, 5)
+    up = [0.1 + 0.3 * t / 4 for t in range(5)]
+    assert found == pytest.approx([*up, *(0.4 * (1 - t / 15) for t in range(1, 16))], abs=1e-6)
+
+
+def test_step_falls_by_its_factor():
+    options = {"decay_epochs": 2, "decay_rate": 0.2}
+    found = rates(Optimizer(lr=1.0, schedule="step", schedule_options=options), epochs=5, steps_per_epoch=3)
+    assert found == pytest.approx([0.2 ** (t // 6) for t in range(15)])
+
+
+def test_nesterov_is_the_momentum_of_sgd():
+    """timm's ``sgd`` takes torch's Nesterov step, written out: v = m v + g, w -= lr (g + m v)."""
+    weight = nn.Linear(3, 1, bias=False)
+    w, v = weight.weight.detach().clone(), torch.zeros(1, 3)
+    optimizer = create_optimizer(Optimizer(lr=0.1, weight_decay=0.0, options={"momentum": 0.8}), weight)
+    for step in range(3):
+        g = torch.full((1, 3), float(step + 1))
+        weight.weight.grad = g.clone()
+        optimizer.step()
+        v = 0.8 * v + g
+        w = w - 0.1 * (g + 0.8 * v)
+    torch.testing.assert_close(weight.weight.detach(), w)
+
+
+def test_muon_takes_orthogonal_steps_on_convolutions_and_adam_steps_on_the_rest():
+    torch.manual_seed(0)
+    model = network()
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    optimizer = create_optimizer(Optimizer(name="muon", lr=0.01, weight_decay=0.0), model)
+    model(torch.randn(8, 3, 3, 3)).square().sum().backward()
+    optimizer.step()
+    steps = {name: (parameter - before[name]).detach() for name, parameter in model.named_parameters()}
+    singular = torch.linalg.svdvals(steps["0.weight"].flatten(1))
+    assert singular.max() < 2 * singular.min()  # a gradient's differ by far more
+    assert steps["0.bias"].norm() > 0
+
+
+@pytest.mark.parametrize("name", ["lookahead_sgd", "nadamw", "lion", "RMSprop", "Adamax"])
+def test_any_optimizer_steps(name):
+    model = network()
+    optimizer = create_optimizer(Optimizer(name=name, lr=0.01), model)
+    create_schedule(Optimizer(warmup_epochs=1), optimizer, 2, 5)
+    model(torch.randn(4, 3, 3, 3)).sum().backward()
+    optimizer.step()
+
+
 def test_no_schedule_keeps_the_rate():
     assert set(rates(Optimizer(lr=0.3, schedule=None), 1, 4)) == {0.3}
 
@@ -68,6 +116,7 @@ def test_no_schedule_keeps_the_rate():
         (Optimizer(name="sdg"), "sdg"),
         (Optimizer(options={"momentun": 0.9}), "momentun"),
         (Optimizer(name="SGD", options={"momentun": 0.9}), "momentun"),
+        (Optimizer(name="Muon"), "takes matrices alone; use muon"),
     ],
 )
 def test_a_wrong_optimizer_is_named(config, words):
@@ -80,6 +129,10 @@ def test_a_wrong_optimizer_is_named(config, words):
     [
         (Optimizer(schedule="cosin"), "cosin"),
         (Optimizer(schedule="OneCycleLR", schedule_options={"pct_strat": 0.1}), "pct_strat"),
+        (Optimizer(warmup_epochs=-1), "warmup_epochs must lie between 0 and the training's 1 epochs, got -1"),
+        (Optimizer(warmup_epochs=2), "got 2"),
+        (Optimizer(warmup_epochs=0.5, schedule="CosineAnnealingLR"), "torch's schedules do not warm up"),
+        (Optimizer(warmup_epochs=0.5, schedule=None), "needs a schedule"),
     ],
 )
 def test_a_wrong_schedule_is_named(config, words):
