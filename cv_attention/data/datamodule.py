@@ -130,9 +130,8 @@ class ImageData(LightningDataModule):
         return {"rank": trainer.global_rank, "world_size": trainer.world_size} if trainer else {}
 
     def _loader(self, split: ImageSet, batches: TrainBatches | EvaluationBatches) -> Loader:
-        # Only a GPU's copies profit from pinned memory, and torch warns where there is none.
-        pin = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return Loader(split, batches, workers=self.config.workers, pin_memory=pin)
+        device = self.trainer.strategy.root_device if self.trainer else "cpu"
+        return Loader(split, batches, workers=self.config.workers, device=device)
 
 
 def _check(config: Data) -> None:

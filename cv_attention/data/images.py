@@ -90,6 +90,7 @@ class ImageSet(Dataset):
         self.images = images
         self.pipeline = pipeline
         self.seed = seed
+        self._copy: Tensor | None = None  # of the pixels, on an accelerator
 
     def __len__(self) -> int:
         return len(self.images)
@@ -103,8 +104,17 @@ class ImageSet(Dataset):
         """What torch's DataLoader calls for a batch, instead of collating samples."""
         return self.batch(draws)
 
-    def batch(self, draws: list[Draw]) -> dict[str, Tensor]:
+    @property
+    def resident(self) -> bool:
+        """Whether batches are made from pixels in memory as a whole, which no worker process could speed up."""
+        return self.images.pixels is not None and self.pipeline.batched is not None
+
+    def batch(self, draws: list[Draw], device: torch.device | str = "cpu") -> dict[str, Tensor]:
         """Makes a batch.
+
+        Args:
+            draws: Epoch and index of each image.
+            device: Where the batch comes into being. Pixels in memory are copied there once, as a whole.
 
         Returns:
             `image` uint8 (B, 3, H, W), in channels_last memory order; `label` and `index` int64 (B,);
@@ -113,22 +123,47 @@ class ImageSet(Dataset):
         Raises:
             ValueError: if the images have different sizes after the transforms, or a file is broken.
         """
+        if self.resident:
+            return self._resident_batch(draws, torch.device(device))
         index = np.array([i for _, i in draws], np.int64)
         pixels, boxes = self._pixels(draws, index)
+        return self._as_batch(torch.from_numpy(pixels), index, boxes)
+
+    def _as_batch(self, pixels: Tensor, index: np.ndarray, boxes: np.ndarray | None) -> dict[str, Tensor]:
         batch = {
-            "image": torch.from_numpy(pixels).permute(0, 3, 1, 2),
+            "image": pixels.permute(0, 3, 1, 2),
             "label": torch.from_numpy(self.images.labels[index]),
             "index": torch.from_numpy(index),
         }
         if boxes is not None:
             batch["box"] = torch.from_numpy(boxes)
-        return batch
+        return {name: values.to(pixels.device, non_blocking=True) for name, values in batch.items()}
+
+    def _resident_batch(self, draws: list[Draw], device: torch.device) -> dict[str, Tensor]:
+        """One gather and the batched transforms; on a GPU nothing waits for it."""
+        assert self.pipeline.batched is not None
+        epoch, index = np.array(draws, np.int64).T
+        pixels, rows = self._on(device), torch.from_numpy(self.images.rows[index]).to(device, non_blocking=True)
+        keys = (torch.from_numpy(key.copy()).to(device, non_blocking=True) for key in (epoch, index))
+        try:
+            images = self.pipeline.batched(pixels.index_select(0, rows), self.seed, *keys)
+        except ValueError as error:
+            raise ValueError(f"{self.pipeline.place}: {error}") from None
+        boxes = self.images.boxes
+        return self._as_batch(images.contiguous(), index.copy(), None if boxes is None else boxes[index])
+
+    def _on(self, device: torch.device) -> Tensor:
+        """All pixels on `device`; a split lives on one accelerator at a time."""
+        assert self.images.pixels is not None
+        if self.images.pixels.device == device:
+            return self.images.pixels
+        if self._copy is None or self._copy.device != device:
+            self._copy = self.images.pixels.to(device)
+        return self._copy
 
     def _pixels(self, draws: list[Draw], index: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         images, stacked = self.images, None
         boxes = None if images.boxes is None else images.boxes[index]
-        if not self.pipeline and images.pixels is not None:
-            return images.pixels.numpy()[images.rows[index]], boxes
         for place, (epoch, i) in enumerate(draws):
             box = None if boxes is None else boxes[place]
             image, box = self._transform(i, (self.seed, epoch, i), box)

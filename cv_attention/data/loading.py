@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import cv2
+import torch
 from torch.utils.data import DataLoader
 
 from cv_attention.data.images import ImageSet
@@ -24,7 +25,8 @@ class Loader(DataLoader):
         images: The split.
         batches: Its sampler.
         workers: Number of processes that load; 0 loads in this one.
-        pin_memory: Whether batches lie in page-locked memory, for faster copies to a GPU.
+        device: Where training happens. Images in memory are copied there once and augmented there in whole batches;
+            workers and page-locked memory are for images that are read from files.
     """
 
     def __init__(
@@ -33,15 +35,17 @@ class Loader(DataLoader):
         batches: TrainBatches | EvaluationBatches,
         *,
         workers: int = 0,
-        pin_memory: bool = False,
+        device: torch.device | str = "cpu",
     ):
+        self._device = torch.device(device)
+        workers = 0 if images.resident else workers
         super().__init__(
             images,
             batch_sampler=batches,
             collate_fn=_as_it_is,
             num_workers=workers,
             persistent_workers=workers > 0,
-            pin_memory=pin_memory,
+            pin_memory=self._device.type == "cuda" and not images.resident,  # only a GPU's copies profit
             worker_init_fn=_start_worker,
         )
         self._batches = batches
@@ -62,6 +66,10 @@ class Loader(DataLoader):
             yield batch
 
     def _loaded(self) -> Iterator[dict[str, Any]]:
+        images: Any = self.dataset
+        if images.resident:
+            yield from (images.batch(draws, self._device) for draws in self._batches)
+            return
         try:
             yield from super().__iter__()
         except (ValueError, FileNotFoundError) as error:

@@ -5,13 +5,16 @@ import os
 import random
 import warnings
 from collections.abc import Sequence
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cv_attention.config import Transform
 from cv_attention.suggest import suggest
+
+if TYPE_CHECKING:
+    from cv_attention.data.batched import BatchedPipeline
 
 _REFUSED = {
     "Normalize": "the device normalises, with the data set's statistics; images stay uint8 until then",
@@ -57,6 +60,15 @@ class Pipeline:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(Pipeline, boxes=self.boxes), (self.steps, self.place)  # a worker builds its own
+
+    @cached_property
+    def batched(self) -> "BatchedPipeline | None":
+        """The same for whole batches, or None where one of the steps has no batched version, or boxes move along."""
+        from cv_attention.data.batched import BatchedPipeline
+
+        if self and self.boxes:
+            return None
+        return BatchedPipeline.of(self._compose.transforms if self else [])
 
     @property
     def size_advice(self) -> str:

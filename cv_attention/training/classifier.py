@@ -10,6 +10,7 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from cv_attention.config import Experiment
+from cv_attention.data.normalisation import normalise
 from cv_attention.training.groups import current_rates
 from cv_attention.training.network import build_network
 from cv_attention.training.optimization import create_optimizer, create_schedule
@@ -65,7 +66,7 @@ class Classifier(lightning.LightningModule):
 
     def normalise(self, images: Tensor) -> Tensor:
         """Turns uint8 images (B, 3, H, W) into what the network takes."""
-        return ((images - self.mean) / self.std).contiguous(memory_format=self.memory_format)
+        return normalise(images, self.mean, self.std).contiguous(memory_format=self.memory_format)
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns the logits (B, classes) of uint8 images (B, 3, H, W)."""

@@ -213,8 +213,9 @@ def test_mistakes_are_known_before_training(steps, message):
 
 
 def test_an_error_in_a_worker_is_one_line():
-    loader = ready(workers=1).test_dataloader()
-    loader.dataset.pipeline = type("Broken", (), {"__call__": None, "place": "data.eval_transforms"})()
+    loader = ready(workers=1, eval_transforms=[{"Affine": {"rotate": [9, 9]}}]).test_dataloader()
+    broken = {"__call__": None, "place": "data.eval_transforms", "batched": None}
+    loader.dataset.pipeline = type("Broken", (), broken)()
     with pytest.raises(ValueError, match=r"^data\.eval_transforms: image 0: ") as raised:
         list(loader)
     assert "\n" not in str(raised.value)
