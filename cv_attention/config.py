@@ -67,6 +67,8 @@ class Data:
         root: Folder of the data set, or where CIFAR is downloaded to.
         batch_size: Images in one optimizer step over all devices (before gradient accumulation).
         workers: Processes that load images; 0 loads in the main process, which is fastest for small images.
+        cache: Decode a folder's files once, short side at most this many pixels, into a memory-mapped file in
+            ``root/.cv_attention``; null decodes a file whenever it is used. Small images are in memory anyway.
         val_fraction: Share of the training split held out for validation where the data set brings no split of its own.
         seed: Seed of the held-out split; shuffling and augmentation follow the experiment's seed.
         train_transforms: albumentations steps on training images, in order.
@@ -79,6 +81,7 @@ class Data:
     root: str = "data"
     batch_size: int = 128
     workers: int = 0
+    cache: int | None = None
     val_fraction: float = 0.1
     seed: int = 0
     train_transforms: list[Transform] = field(default_factory=list)

@@ -142,6 +142,8 @@ def _check(config: Data) -> None:
         raise ValueError(f"data.batch_size must be at least 1, got {config.batch_size}")
     if config.workers < 0:
         raise ValueError(f"data.workers must be at least 0, got {config.workers}")
+    if config.cache is not None and config.cache < 1:
+        raise ValueError(f"data.cache is the short side in pixels, at least 1, or null; got {config.cache}")
     if config.seed < 0:
         raise ValueError(f"data.seed must be at least 0, got {config.seed}")
     if not 0 < config.val_fraction < 1:
@@ -158,7 +160,7 @@ def _check(config: Data) -> None:
 def _load(config: Data) -> tuple[list[str], dict[str, Images]]:
     """The chosen classes and their images in every split that the data set itself has."""
     if config.name == "folder":
-        return folder.load(config.root, config.subset)
+        return folder.load(config.root, config.subset, config.cache)
     if config.name == "cluttered_digits":
         names = [str(digit) for digit in range(10)]
         images = {name: in_memory(*drawn) for name, drawn in digits.draw(config.digits).items()}

@@ -1,11 +1,13 @@
 """Any folder of images: root/{train,val,test}/<class>/<image>."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from cv_attention.config import Subset
+from cv_attention.data.cache import open_cache
 from cv_attention.data.images import Images
 from cv_attention.data.memory import decode_all
 from cv_attention.data.subset import choose_classes
@@ -21,7 +23,7 @@ _ALIASES = {
 }
 
 
-def load(root: str, subset: Subset) -> tuple[list[str], dict[str, Images]]:
+def load(root: str, subset: Subset, cache: int | None = None) -> tuple[list[str], dict[str, Images]]:
     """Reads the folders: class names, and the images of `train`, `test` and, where there is one, `val`.
 
     With only two splits (`train` and `val` as in ImageNet, or `train` and `test`) the other one is the test
@@ -30,6 +32,12 @@ def load(root: str, subset: Subset) -> tuple[list[str], dict[str, Images]]:
 
     Files without an image's extension and hidden files are passed over. Small images that all have one size
     are decoded here, once, and kept in memory (see `memory.py`).
+
+    Args:
+        root: The folder.
+        subset: Which classes are used.
+        cache: Decode larger images once, short side at most this many pixels (see `cache.py`); None decodes a file
+            whenever it is used.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -45,7 +53,7 @@ def load(root: str, subset: Subset) -> tuple[list[str], dict[str, Images]]:
                     f"'{folder / name}' is a class without training images: '{folders['train'] / name}' is missing"
                 )
     chosen = choose_classes(names, subset)
-    return chosen, {split: _images(folder, chosen) for split, folder in folders.items()}
+    return chosen, {split: _images(folder, chosen, cache) for split, folder in folders.items()}
 
 
 def _split_folders(root: str) -> dict[str, Path]:
@@ -81,7 +89,7 @@ def _folders(folder: Path) -> list[str]:
     return sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith("."))
 
 
-def _images(folder: Path, names: list[str]) -> Images:
+def _images(folder: Path, names: list[str], cache: int | None) -> Images:
     files: list[bytes] = []
     labels: list[np.ndarray] = []
     for label, name in enumerate(names):
@@ -94,8 +102,10 @@ def _images(folder: Path, names: list[str]) -> Images:
         labels.append(np.full(len(found), label, np.int64))
     if not files:
         raise ValueError(f"'{folder}' has images of none of the chosen classes {', '.join(names[:8])}")
-    paths = np.array(files)
-    return Images(np.concatenate(labels), np.arange(len(files)), decode_all(files), paths)
+    images = Images(np.concatenate(labels), np.arange(len(files)), decode_all(files), np.array(files))
+    if images.pixels is None and cache is not None:
+        return replace(images, cache=open_cache(folder.parent / ".cv_attention", files, cache))
+    return images
 
 
 def _files(folder: Path) -> list[bytes]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from cv_attention.data.cache import PixelCache
 from cv_attention.data.decode import read_image
 from cv_attention.data.transforms import Pipeline
 
@@ -19,12 +20,13 @@ class Images:
 
     Attributes:
         labels: int64 (N,), positions in the class names.
-        rows: int64 (N,), where each image's pixels are in `pixels`.
+        rows: int64 (N,), where each image's pixels are in `pixels` or `cache`.
         pixels: uint8 (M, H, W, 3) RGB, all images decoded; None where files are decoded when they are needed.
             A tensor, so that loader processes that do not inherit memory share it instead of copying it.
         paths: Path of each file, encoded (an array of bytes keeps a million of them compact); None without
             files.
         boxes: float32 (N, 4), x0, y0, x1, y1 in pixels of the true object; None where it is unknown.
+        cache: Pixels of images of different sizes in a memory-mapped file; None without one.
     """
 
     labels: np.ndarray
@@ -32,6 +34,7 @@ class Images:
     pixels: Tensor | None = None
     paths: np.ndarray | None = None
     boxes: np.ndarray | None = None
+    cache: PixelCache | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -50,6 +53,8 @@ class Images:
         """Returns one image as uint8 (H, W, 3) RGB; not to be written to."""
         if self.pixels is not None:
             return self.pixels.numpy()[self.rows[index]]
+        if self.cache is not None:
+            return self.cache.read(self.rows[index])
         assert self.paths is not None
         return read_image(os.fsdecode(self.paths[index]))
 

@@ -1,0 +1,111 @@
+"""Photographs decoded once, at the resolution of the training, in one memory-mapped file beside the data."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cv_attention.data.decode import read_image
+
+_FORMAT = 1
+_CHUNK = 256  # files that are decoded at once
+
+
+class PixelCache:
+    """Decoded images of any sizes in one file; only what is read gets into memory, shared by all processes.
+
+    Args:
+        path: The file of pixels, ``<name>.pixels``; ``<name>.npz`` beside it says where each image begins.
+
+    Attributes:
+        shapes: int32 (N, 2), height and width of each image.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        with np.load(path.with_suffix(".npz")) as index:
+            self.shapes = index["shapes"]
+        ends = np.cumsum(3 * self.shapes.prod(1, dtype=np.int64))
+        self._begins = np.concatenate([[0], ends])
+        self._pixels = np.memmap(path, np.uint8, mode="r", shape=(int(ends[-1]),))
+
+    def __reduce__(self) -> tuple[type, tuple[Path]]:
+        return PixelCache, (self.path,)  # a worker maps the file itself
+
+    def read(self, row: int) -> np.ndarray:
+        """Returns one image, uint8 (H, W, 3) RGB; not to be written to."""
+        begin, end = self._begins[row : row + 2]
+        return np.asarray(self._pixels[begin:end]).reshape(*self.shapes[row], 3)
+
+
+def open_cache(folder: Path, paths: Sequence[bytes], side: int) -> PixelCache:
+    """Opens the cache of these files, and makes it first if it is not there or a file has changed.
+
+    Args:
+        folder: Where the cache lies; made if need be.
+        paths: The image files.
+        side: Largest length of an image's short side in pixels; larger images are scaled down to it.
+
+    Raises:
+        ValueError: if a file is broken, or the cache cannot be written; names the path. Nothing half-written is left.
+    """
+    from filelock import FileLock
+
+    target = folder / f"{_key(paths, side)}.pixels"
+    index = target.with_suffix(".npz")
+    if not index.is_file():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(target.with_suffix(".lock")):  # the processes of one machine make it once
+                if not index.is_file():
+                    _make(target, paths, side)
+        except OSError as error:
+            raise ValueError(f"data.cache: '{folder}' cannot be written: {error.strerror or error}") from error
+    return PixelCache(target)
+
+
+def _key(paths: Sequence[bytes], side: int) -> str:
+    """Changes with every name, size and time of the files, and with what is done to them."""
+    digest = hashlib.sha256(f"{_FORMAT} {side}".encode())
+    for path in paths:
+        status = os.stat(path)
+        digest.update(b"\0".join([path, b"%d %d" % (status.st_size, status.st_mtime_ns)]))
+    return f"{side}px-{digest.hexdigest()[:16]}"
+
+
+def _make(target: Path, paths: Sequence[bytes], side: int) -> None:
+    from rich.progress import track
+
+    partial = target.with_suffix(".partial")
+    shapes = np.empty((len(paths), 2), np.int32)
+    try:
+        with open(partial, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
+            images = (
+                image
+                for start in range(0, len(paths), _CHUNK)
+                for image in pool.map(lambda path: _decode(path, side), paths[start : start + _CHUNK])
+            )
+            for number, image in enumerate(track(images, "decoding once", total=len(paths), transient=True)):
+                shapes[number] = image.shape[:2]
+                file.write(image.data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(target)
+        with open(partial, "wb") as file:  # what is read first is written last
+            np.savez(file, shapes=shapes)
+        partial.replace(target.with_suffix(".npz"))
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _decode(path: bytes, side: int) -> np.ndarray:
+    image = read_image(os.fsdecode(path))
+    scale = side / min(image.shape[:2])
+    if scale < 1:
+        height, width = (max(round(length * scale), 1) for length in image.shape[:2])
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(image)
