@@ -3,29 +3,17 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from cv_attention.blocks.base import MapKind
-from cv_attention.maps.adapters import Adapter, adapter_of
-from cv_attention.maps.wrappers import bare_modules, run_eagerly, select
+from cv_attention.maps.adapters import Adapter, adapters_of
+from cv_attention.maps.recorded import Maps, RecordedMap
+from cv_attention.maps.watch import Watch
+from cv_attention.maps.wrappers import bare_modules, run_eagerly, select, unwrap
 
-
-@dataclass(frozen=True)
-class RecordedMap:
-    """One attention map of a batch.
-
-    Attributes:
-        values: The map, shaped as its kind says.
-        kind: ``channel`` (B, C, 1, 1), ``spatial`` (B, 1, H, W), ``joint`` (B, C, H, W), ``pairwise``
-            (B, heads, queries, H, W) or ``alignment`` (B, heads, queries, keys).
-    """
-
-    values: Tensor
-    kind: MapKind
+_SHOWN = 8  # modules in a message
 
 
 @contextmanager
@@ -36,7 +24,7 @@ def record(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     detach: bool = True,
-) -> Iterator[dict[str, RecordedMap]]:
+) -> Iterator[Maps]:
     """Records every attention map of the forwards that run inside the ``with``: our blocks' and the known libraries'.
 
         with record(model) as maps:
@@ -62,39 +50,81 @@ def record(
         ValueError: on entry if the model has no attention map, or `only` matches none; at the end if none of them was
             computed.
     """
-    places = _find(model, only)
-    maps: dict[str, RecordedMap] = {}
-    thread = threading.get_ident()
+    modules = bare_modules(model)
+    places, chosen = _find(model, modules, only)
+    maps, watch, visits = Maps(), Watch(detach=detach), _Visits()
 
-    def keep(name: str, kind: MapKind, values: Tensor) -> None:
-        if threading.get_ident() == thread:
-            values = values.detach() if detach else values
-            maps[name] = RecordedMap(values.to(device=device, dtype=dtype), kind)
+    def keeper(place: str) -> Any:
+        def keep(below: str, found: RecordedMap) -> None:
+            name = ".".join(part for part in (place, below) if part)
+            if place in chosen or name in chosen:
+                maps[name] = (found.detach() if detach else found).to(device, dtype)
+
+        return keep
 
     with ExitStack() as hooks:
         hooks.enter_context(run_eagerly())
-        for name, (module, adapter) in places.items():
-            adapter.attach(module, partial(keep, name, adapter.kind), hooks)
-        yield maps
+        hooks.callback(modules[""].register_forward_pre_hook(watch.begin, prepend=True, with_kwargs=True).remove)
+        for name, adapter in places.items():
+            adapter.attach(modules[name], keeper(name), watch, hooks)
+            hooks.callback(modules[name].register_forward_hook(visits.note(name)).remove)
+        with watch:
+            yield maps
     if not maps:
-        raise ValueError(
-            f"nothing was recorded: {type(model).__name__} has attention maps ({', '.join(places)[:200]}), "
-            "but none was computed inside the `with record(model)`; run this very model there, in the same thread, and "
-            "not a copy, an export or a scripted version of it"
-        )
+        raise ValueError(_why_nothing(model, modules, places, visits, watch))
 
 
-def _find(model: nn.Module, only: str | Sequence[str] | None) -> dict[str, tuple[nn.Module, Adapter]]:
-    """The modules to look at, by name; raises ValueError where there are none."""
-    adapters = {name: (module, adapter_of(module)) for name, module in bare_modules(model).items()}
-    places = {name: (module, adapter) for name, (module, adapter) in adapters.items() if adapter is not None}
+class _Visits:
+    """Which modules ran, in which threads."""
+
+    def __init__(self) -> None:
+        self.threads: dict[str, set[int]] = {}
+
+    def note(self, name: str) -> Any:
+        def hook(*_: object) -> None:
+            self.threads.setdefault(name, set()).add(threading.get_ident())
+
+        return hook
+
+
+def _why_nothing(
+    model: nn.Module, modules: dict[str, nn.Module], places: dict[str, Adapter], visits: _Visits, watch: Watch
+) -> str:
+    """The message where no map came: each attention module that was looked at, and why it gave none."""
+    lines = [f"nothing was recorded inside the `with record(model)` of {type(model).__name__}:"]
+    for name in list(places)[:_SHOWN]:
+        threads = visits.threads.get(name, set())
+        if not threads:
+            why = "did not run; run this very model there, not a copy, an export or a scripted version of it"
+        elif watch.thread not in threads:
+            why = "ran in another thread; record in the thread that runs the model"
+        else:
+            why = (
+                "ran neither a softmax nor scaled_dot_product_attention; a kernel such as flash-attn or xformers hides "
+                "its map: choose the model's plain or sdpa attention (Hugging Face: attn_implementation='sdpa')"
+            )
+        lines.append(f"  {name or '(root)'} ({type(modules[name]).__name__}) {why}")
+    if len(places) > _SHOWN:
+        lines.append(f"  and {len(places) - _SHOWN} more")
+    return "\n".join(lines)
+
+
+def _find(
+    model: nn.Module, modules: dict[str, nn.Module], only: str | Sequence[str] | None
+) -> tuple[dict[str, Adapter], set[str]]:
+    """How the maps to record are seen, by module name, and the maps' names; raises ValueError where there are none."""
+    places = adapters_of(modules)
     if not places:
         raise ValueError(
-            f"{type(model).__name__} has no attention map to record: none of its modules is an AttentionMap or an "
-            "attention module known to cv_attention.maps.adapters; insert a block first, as in "
+            f"{type(unwrap(model)).__name__} has no attention map to record: none of its {len(modules)} modules is an "
+            "AttentionMap, is known to cv_attention.maps.adapters, or is called attention; insert a block first, as in "
             "cv_attention.insert(model, 'cbam')"
         )
+    names = {}
+    for place, adapter in places.items():
+        for below in adapter.speaks_for or ("",):
+            names[".".join(part for part in (place, below) if part)] = place
     if only is None:
-        return places
-    globs = [only] if isinstance(only, str) else list(only)
-    return {name: places[name] for name in select(list(places), globs, "attention map")}
+        return places, set(names)
+    chosen = select(list(names), [only] if isinstance(only, str) else list(only), "attention map")
+    return {names[name]: places[names[name]] for name in chosen}, set(chosen)

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cv_attention.maps.record import RecordedMap
+from cv_attention.maps.recorded import RecordedMap, over_tokens
 
 
 def rollout(maps: Iterable[RecordedMap], *, heads: Literal["mean", "max", "min"] = "mean") -> RecordedMap:
@@ -15,18 +15,21 @@ def rollout(maps: Iterable[RecordedMap], *, heads: Literal["mean", "max", "min"]
     Each layer's heads are fused to A (queries, keys); with the residual connection its share of attention is
     (A + I) / 2 with rows normalised to sum 1; the rollout is the product over the layers, last times ... times first.
 
+    Class and register tokens take part like any other. Attention within windows is put back in its place first.
+
     Args:
         maps: Pairwise maps (B, heads, H * W, H, W) of one grid, in the order of computation, as in
             ``[m for m in maps.values() if m.kind == "pairwise"]``.
         heads: How heads are fused.
 
     Returns:
-        A pairwise map (B, 1, H * W, H, W) in float32, rows sum to 1; `to_heatmap` reduces it further.
+        A pairwise map (B, 1, H * W, H, W) in float32 with the maps' prefix, rows sum to 1 with it; `to_heatmap` reduces
+        it further: with ``reduce="class"`` to the class token's row, the usual picture of a vision transformer.
 
     Raises:
-        ValueError: if there is no map, one is not pairwise over its own positions, or the grids differ.
+        ValueError: if there is no map, one is not pairwise over its own positions, or the grids or prefixes differ.
     """
-    maps = list(maps)
+    maps = [map.dense() for map in maps]
     if not maps:
         raise ValueError("rollout needs at least one map, got none")
     product = None
@@ -39,17 +42,19 @@ def rollout(maps: Iterable[RecordedMap], *, heads: Literal["mean", "max", "min"]
         if map.values.shape[-2:] != maps[0].values.shape[-2:]:
             grids = [tuple(m.values.shape[-2:]) for m in (maps[0], map)]
             raise ValueError(f"rollout needs maps of one grid, got {grids[0]} and {grids[1]}")
-        share = _share(map.values, heads)
+        if map.prefix != maps[0].prefix:
+            raise ValueError(f"rollout needs maps of one prefix, got {maps[0].prefix} and {map.prefix} tokens")
+        share = _share(map.values.flatten(3) if map.tokens is None else map.tokens, heads)
         product = share if product is None else share @ product
     assert product is not None
-    return RecordedMap(product.unflatten(2, maps[0].values.shape[-2:]).unsqueeze(1), "pairwise")
+    return over_tokens(product.unsqueeze(1), (maps[0].values.shape[3], maps[0].values.shape[4]), maps[0].prefix)
 
 
 def _share(values: Tensor, heads: str) -> Tensor:
-    """(B, heads, H * W, H, W) -> (B, H * W, H * W): fused heads and the residual connection, rows sum to 1."""
+    """(B, heads, N, N) -> (B, N, N): fused heads and the residual connection, rows sum to 1."""
     fuse = {"mean": torch.mean, "max": torch.amax, "min": torch.amin}
     if heads not in fuse:
         raise ValueError(f"heads must be one of {', '.join(fuse)}, got {heads!r}")
-    attention = fuse[heads](values.float(), dim=1).flatten(2)
+    attention = fuse[heads](values.float(), dim=1)
     share = (attention + torch.eye(attention.shape[-1], device=attention.device)) / 2
     return share / share.sum(dim=-1, keepdim=True)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from cv_attention.maps.grids import grid_of
 from cv_attention.maps.wrappers import unwrap
 from cv_attention.saliency.engine import check_images, check_logits, plain
 from cv_attention.saliency.fusion import fuse
-from cv_attention.saliency.layouts import grid_of
 from cv_attention.saliency.state import undisturbed
 from cv_attention.saliency.targets import Targets, target_scores
 from cv_attention.saliency.unfused import Unfused

@@ -118,7 +118,7 @@ def test_timm_vision_transformer_attention(options, call):
 @pytest.mark.parametrize(
     ("make", "count", "kind"),
     [
-        (lambda: timm.create_model("vit_tiny_patch16_224", img_size=32, depth=2), 2, "alignment"),
+        (lambda: timm.create_model("vit_tiny_patch16_224", img_size=32, depth=2), 2, "pairwise"),
         (lambda: timm.create_model("seresnet18"), 8, "channel"),
         (lambda: timm.create_model("mobilenetv3_small_050"), 9, "channel"),
         (mobilenet_v3_small, 9, "channel"),

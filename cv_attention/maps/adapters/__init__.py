@@ -1,0 +1,56 @@
+"""Where the attention maps of modules are, ours and those that nobody here wrote: one file a library.
+
+A module is known by the name of its class or a base class, so that no library is imported to look. To add one, give its
+class a line in the library's table.
+"""
+
+import re
+from collections.abc import Mapping
+
+from torch import nn
+
+from cv_attention.blocks.base import AttentionMap
+from cv_attention.maps.adapters import huggingface, pytorch, timm, torchvision
+from cv_attention.maps.adapters.adapter import Adapter, by_softmax, output_of
+from cv_attention.maps.adapters.layouts import tokens
+
+_ADAPTERS: dict[str, Adapter] = {
+    **pytorch.ADAPTERS,
+    **torchvision.ADAPTERS,
+    **timm.ADAPTERS,
+    **huggingface.ADAPTERS,
+}
+_LOOKS_LIKE = re.compile("attention|attn", re.IGNORECASE)
+
+
+def adapter_of(module: nn.Module) -> Adapter | None:
+    """Returns how the map of `module` itself is seen, or None where it has none; its children are not looked at."""
+    if isinstance(module, AttentionMap):
+        return output_of("", module.kind)  # pyright: ignore[reportArgumentType]
+    for base in type(module).__mro__:
+        adapter = _ADAPTERS.get(f"{base.__module__}.{base.__qualname__}")
+        if adapter is not None:
+            return adapter
+    return None
+
+
+def adapters_of(modules: Mapping[str, nn.Module]) -> dict[str, Adapter]:
+    """Returns how the maps of a model are seen, by module name, in the order of the modules.
+
+    Modules that no table knows, but whose class is called attention, are watched for a softmax: the innermost of them.
+    """
+    known = {name: adapter for name, module in modules.items() if (adapter := adapter_of(module)) is not None}
+    spoken_for = [f"{name}.{part}" if name else part for name, adapter in known.items() for part in adapter.speaks_for]
+    for name in list(known):
+        if any(name == other or name.startswith(other + ".") for other in spoken_for):
+            del known[name]
+    alike = [name for name, module in modules.items() if _LOOKS_LIKE.search(type(module).__name__)]
+    found = {}
+    for name in modules:
+        inside = [other for other in (*known, *alike) if other != name and (not name or other.startswith(name + "."))]
+        covered = any(name == other or name.startswith(other + ".") for other in (*known, *spoken_for))
+        if name in known:
+            found[name] = known[name]
+        elif name in alike and not inside and not covered:
+            found[name] = by_softmax(tokens)
+    return found

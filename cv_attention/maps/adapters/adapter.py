@@ -1,0 +1,78 @@
+"""How the map of one class of modules is seen."""
+
+import inspect
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from typing import Any, NamedTuple, cast
+
+from torch import Tensor, nn
+
+from cv_attention.blocks.base import MapKind
+from cv_attention.maps.recorded import RecordedMap
+from cv_attention.maps.watch import Call, Watch, quietly
+
+# (name below the module, map)
+Keep = Callable[[str, RecordedMap], None]
+Layout = Callable[[Call], Iterable[tuple[str, RecordedMap]]]
+
+
+class Adapter(NamedTuple):
+    """How the map of one class of modules is seen.
+
+    Attributes:
+        attach: (module, keep, watch, hooks) -> None: makes every forward of `module` call `keep` with its maps, through
+            hooks whose removal goes onto the stack `hooks`. It changes neither the module nor its output.
+        speaks_for: Names of children whose maps this one gives, so that their own adapters are not asked.
+    """
+
+    attach: Callable[[nn.Module, Keep, Watch, ExitStack], None]
+    speaks_for: tuple[str, ...] = ()
+
+
+def output_of(child: str, kind: MapKind, shape: Callable[[Tensor], Tensor] = lambda values: values) -> Adapter:
+    """The map is what the child of this name returns (``""`` is the module itself), reshaped."""
+
+    def attach(module: nn.Module, keep: Keep, watch: Watch, hooks: ExitStack) -> None:
+        def look(_: nn.Module, args: tuple, values: Tensor) -> None:
+            if threading.get_ident() == watch.thread:
+                with quietly(watch.detach):
+                    keep("", RecordedMap(shape(values), kind))
+
+        hooks.callback(module.get_submodule(child).register_forward_hook(look).remove)
+
+    return Adapter(attach)
+
+
+def by_softmax(layout: Layout, speaks_for: tuple[str, ...] = ()) -> Adapter:
+    """The map comes from the softmax, sigmoids or attention kernels that run inside the module, through `layout`."""
+
+    def attach(module: nn.Module, keep: Keep, watch: Watch, hooks: ExitStack) -> None:
+        signature = inspect.signature(type(module).forward)
+
+        def begin(*_: object) -> None:
+            if threading.get_ident() == watch.thread:
+                watch.calls.append(Call(module, watch))
+
+        def end(_: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+            if threading.get_ident() != watch.thread:
+                return
+            call = watch.calls.pop()
+            if output is None:  # an exception passes
+                return
+            call.output = output
+            call.given = dict(signature.bind(module, *args, **kwargs).arguments)
+            call.given.pop(next(iter(signature.parameters)))
+            with quietly(watch.detach):
+                for name, found in layout(call):
+                    keep(name, found)
+
+        hooks.callback(module.register_forward_pre_hook(begin, prepend=True).remove)
+        hooks.callback(module.register_forward_hook(end, with_kwargs=True, always_call=True).remove)
+
+    return Adapter(attach, speaks_for)
+
+
+def as_kind(kind: str, values: Tensor) -> RecordedMap:
+    """Returns a map without prefix and windows."""
+    return RecordedMap(values, cast(MapKind, kind))

@@ -1,0 +1,151 @@
+"""One recorded attention map, and the table of all that a forward gave."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from cv_attention.blocks.base import MapKind
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Where the keys of a windowed map lie.
+
+    Attributes:
+        keys: (queries, h * w) whole numbers: the position of each query's keys on the grid, counted by rows; -1 where a
+            key is padding outside the grid.
+        grid: Height and width of the grid.
+    """
+
+    keys: Tensor
+    grid: tuple[int, int]
+
+
+@dataclass(frozen=True, repr=False)
+class RecordedMap:
+    """One attention map of a batch.
+
+    Attributes:
+        values: The map, shaped as its kind says.
+        kind: ``channel`` (B, C, 1, 1), ``spatial`` (B, 1, H, W), ``joint`` (B, C, H, W), ``pairwise``
+            (B, heads, queries, H, W) or ``alignment`` (B, heads, queries, keys).
+        prefix: Number of class and register tokens before the grid. `values` is the attention among the grid's own
+            positions; `from_prefix` and `to_prefix` hold the rest.
+        tokens: The whole attention (B, heads, queries, keys) where there is a prefix; its rows sum to 1, those of
+            `values` to less. `values` is a view into it.
+        windows: Where each query attends to a window only, `values` is (B, heads, queries, h, w) over the positions of
+            its window, and this says where they lie; `dense` puts them back in their place.
+    """
+
+    values: Tensor
+    kind: MapKind
+    prefix: int = 0
+    tokens: Tensor | None = None
+    windows: Windows | None = None
+
+    @property
+    def from_prefix(self) -> Tensor:
+        """What the prefix tokens attend to on the grid: (B, heads, prefix, H, W); the class token is the first."""
+        if self.tokens is None or self.tokens.shape[2] != self.values.shape[2] + self.prefix:
+            raise ValueError(f"{self} has no class or register token among its queries")
+        return self.tokens[:, :, : self.prefix, self.prefix :].unflatten(-1, self.values.shape[-2:])
+
+    @property
+    def to_prefix(self) -> Tensor:
+        """What the queries of `values` attend to among the prefix tokens: (B, heads, queries, prefix)."""
+        if self.tokens is None:
+            raise ValueError(f"{self} has no class or register token among its keys")
+        return self.tokens[:, :, -self.values.shape[2] :, : self.prefix]
+
+    def dense(self) -> "RecordedMap":
+        """Returns a windowed map over the whole grid, (B, heads, queries, H, W), zero outside windows.
+
+        It is as large as queries times positions: 118 MB for one image in Swin's first stage. Other maps are returned
+        as they are.
+        """
+        if self.windows is None:
+            return self
+        height, width = self.windows.grid
+        flat = self.values.flatten(3)
+        keys = self.windows.keys.to(flat.device).expand(flat.shape)
+        # padding goes into one more position, which is then cut off
+        whole = flat.new_zeros(*flat.shape[:3], height * width + 1)
+        whole = whole.scatter_add(3, keys.where(keys >= 0, height * width), flat)
+        return RecordedMap(whole[..., :-1].unflatten(3, (height, width)), self.kind)
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "RecordedMap":
+        """Returns the map on another device, in another dtype."""
+        return self._map(lambda whole: whole.to(device=device, dtype=dtype))
+
+    def detach(self) -> "RecordedMap":
+        """Returns the map cut off the graph."""
+        return self._map(Tensor.detach)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> "RecordedMap":
+        if self.tokens is None:
+            return replace(self, values=change(self.values))
+        return over_tokens(change(self.tokens), (self.values.shape[-2], self.values.shape[-1]), self.prefix)
+
+    def __repr__(self) -> str:
+        extra = f", prefix={self.prefix}" if self.prefix else ""
+        extra += f", windows on {_by(self.windows.grid)}" if self.windows else ""
+        return f"RecordedMap({self.kind}, {tuple(self.values.shape)}, {_span(self.values)}{extra})"
+
+
+def over_tokens(attention: Tensor, grid: tuple[int, int], prefix: int = 0) -> RecordedMap:
+    """Returns attention to the tokens of a grid as a pairwise map.
+
+    Args:
+        attention: (B, heads, queries, prefix + H * W). With as many queries as keys, the queries begin with the prefix,
+            too; otherwise they are others, such as latents.
+        grid: Height H and width W.
+        prefix: Number of class and register tokens before the grid.
+    """
+    rows = prefix if attention.shape[2] == attention.shape[3] else 0
+    values = attention[:, :, rows:, prefix:].unflatten(3, grid)
+    return RecordedMap(values, "pairwise", prefix, attention if prefix else None)
+
+
+def over_windows(attention: Tensor, queries: Tensor, keys: Tensor, grid: tuple[int, int]) -> RecordedMap:
+    """Returns attention within windows as a pairwise map, queries in the order of the rows of their grid.
+
+    Args:
+        attention: (B, heads, windows, queries, keys).
+        queries: (windows, queries) position of each query, -1 for padding, which is left out.
+        keys: (windows, h, w) position of each key, -1 for padding.
+        grid: Height and width of the keys' grid.
+    """
+    flat = queries.flatten()
+    order = flat.argsort(stable=True)[int((flat < 0).sum()) :]
+    window = order // queries.shape[1]
+    values = attention.flatten(2, 3)[:, :, order.to(attention.device)].unflatten(3, keys.shape[1:])
+    return RecordedMap(values, "pairwise", windows=Windows(keys.flatten(1)[window], grid))
+
+
+class Maps(dict[str, RecordedMap]):
+    """Name of the map's module -> RecordedMap; prints as a table."""
+
+    def __repr__(self) -> str:
+        rows = [("map", "kind", "shape", "range", "")]
+        for name, found in self.items():
+            notes = [f"prefix {found.prefix}"] if found.prefix else []
+            notes += [f"windows on {_by(found.windows.grid)}"] if found.windows else []
+            rows.append((name or "(root)", found.kind, _by(found.values.shape), _span(found.values), ", ".join(notes)))
+        if len(rows) == 1:
+            return "no map yet"
+        widths = [max(len(row[column]) for row in rows) for column in range(5)]
+        return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def _by(sizes: tuple[int, ...]) -> str:
+    return "x".join(map(str, sizes))
+
+
+def _span(values: Tensor) -> str:
+    """The smallest and the largest value."""
+    if values.numel() == 0 or values.is_meta:
+        return "empty"
+    low, high = (float(bound) for bound in values.detach().aminmax())
+    return f"{low:.3g}..{high:.3g}"

@@ -1,0 +1,131 @@
+"""Watches attention being computed: the softmax inside a module, or a fused kernel whose softmax nobody sees."""
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from cv_attention.maps.grids import find_grid
+
+_SOFTMAX = {torch.softmax, Tensor.softmax, F.softmax}
+_SIGMOID = {torch.sigmoid, Tensor.sigmoid, Tensor.sigmoid_, F.hardsigmoid}
+_own = threading.local()  # set while a watch computes: another watch around it must not take that for the model's
+
+
+@dataclass
+class Call:
+    """One forward of a module that is looked at.
+
+    Attributes:
+        module: The module.
+        watch: Who watches.
+        given: Its arguments by name.
+        output: What it returned.
+        attention: Results of softmax and of attention kernels, in order.
+        gates: Results of sigmoids, in order.
+    """
+
+    module: Any
+    watch: "Watch"
+    given: dict[str, Any] = field(default_factory=dict)
+    output: Any = None
+    attention: list[Tensor] = field(default_factory=list)
+    gates: list[Tensor] = field(default_factory=list)
+
+    @property
+    def input(self) -> Tensor:
+        """The first argument."""
+        return next(iter(self.given.values()))
+
+
+class Watch(TorchFunctionMode):
+    """Sees what softmax, sigmoids and attention kernels give inside the modules that are open, in this thread.
+
+    Args:
+        detach: Compute what kernels hide without a graph.
+    """
+
+    def __init__(self, *, detach: bool) -> None:
+        super().__init__()
+        self.detach = detach
+        self.thread = threading.get_ident()
+        self.calls: list[Call] = []
+        self.grids: dict[tuple[int, int], None] = {}  # of feature maps, the latest last
+        self.images: torch.Size | None = None
+
+    def begin(self, _: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
+        """Notes the size of the images that a forward starts with: a hook for the whole model."""
+        if threading.get_ident() == self.thread:
+            given = (*args, *kwargs.values())
+            self.images = next((x.shape for x in given if isinstance(x, Tensor) and x.dim() == 4), None)
+            self.grids.clear()
+
+    def grid(self, tokens: int) -> tuple[int, int, int] | None:
+        """Returns height and width of the grid behind so many tokens, and how many tokens are not of it, or None."""
+        return find_grid(tokens, list(reversed(self.grids)), self.images)
+
+    def __torch_function__(
+        self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Runs `func` as it is and looks at its result."""
+        result = func(*args, **(kwargs or {}))
+        if getattr(_own, "computing", False):
+            return result
+        if func is F.conv2d and result.dim() == 4:
+            self.grids.pop(size := (result.shape[2], result.shape[3]), None)
+            self.grids[size] = None
+        elif self.calls:
+            if func is F.scaled_dot_product_attention:
+                with quietly(self.detach):
+                    self.calls[-1].attention.append(attention_weights(*args, **(kwargs or {})))
+            elif func in _SOFTMAX:
+                self.calls[-1].attention.append(result)
+            elif func in _SIGMOID:
+                self.calls[-1].gates.append(result)
+        return result
+
+
+@contextmanager
+def quietly(detach: bool) -> Iterator[None]:
+    """Own computations that no watch takes for the model's, without a graph if so wanted."""
+    before, _own.computing = getattr(_own, "computing", False), True
+    try:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not detach):
+            yield
+    finally:
+        _own.computing = before
+
+
+def attention_weights(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """Returns what `scaled_dot_product_attention` multiplies the values by, without dropout: (..., queries, keys)."""
+    if enable_gqa:
+        key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
+    scores = (query * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)) @ key.mT
+    if is_causal:
+        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+    return masked(scores, attn_mask, true_is_kept=True).softmax(-1)
+
+
+def masked(scores: Tensor, mask: Tensor | None, *, true_is_kept: bool) -> Tensor:
+    """Adds a mask; a boolean one keeps or drops where it is true. Keys beyond the mask's last stay."""
+    if mask is None:
+        return scores
+    if mask.dtype == torch.bool:
+        mask = torch.zeros_like(mask, dtype=scores.dtype).masked_fill(~mask if true_is_kept else mask, -math.inf)
+    return scores + F.pad(mask, (0, scores.shape[-1] - mask.shape[-1]))
