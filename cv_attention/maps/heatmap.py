@@ -33,56 +33,94 @@ def to_heatmap(
     Raises:
         ValueError: for maps without a grid (kind ``channel`` or ``alignment``), and for a query or head it lacks.
     """
-    values = map.values
-    if map.kind == "joint":
+    if map.kind == "pairwise":
+        values = head_heatmaps(map, reduce=reduce)
+        if head is not None and not -values.shape[1] <= head < values.shape[1]:
+            raise ValueError(f"head must be in 0..{values.shape[1] - 1}, got head={head}")
+        values = values.mean(dim=1, keepdim=True) if head is None else values[:, head].unsqueeze(1)
+    elif map.kind == "joint":
         values = map.values.float().mean(dim=1, keepdim=True)
-    elif map.kind == "pairwise":
-        values = _pairwise(map, reduce, head).float()
-    elif map.kind != "spatial":
+    elif map.kind == "spatial":
+        values = map.values.float()
+    else:
         raise ValueError(
             f"a map of kind {map.kind!r}, shape {tuple(map.values.shape)}, has no positions and is no heatmap; "
             "the report shows it as bars"
         )
-    values = values.float()
+    return _resized(values, size)
+
+
+def head_heatmaps(
+    map: RecordedMap, size: int | tuple[int, int] | None = None, *, reduce: str | int | tuple[int, int] = "received"
+) -> Tensor:
+    """Reduces a pairwise map to a heatmap for each head, raw.
+
+    Args:
+        map: A map of kind ``pairwise``.
+        size: As in `to_heatmap`.
+        reduce: Which queries, as in `to_heatmap`.
+
+    Returns:
+        (B, heads, H, W) float32, on the map's device.
+
+    Raises:
+        ValueError: for maps of other kinds, and for queries that the map has not.
+    """
+    _check_pairwise(map)
+    values, windows = map.values, map.windows
+    if reduce == "class":
+        return _resized(map.from_prefix[:, :, 0].float(), size)
+    if reduce != "received":
+        grid = windows.grid if windows else (values.shape[3], values.shape[4])
+        number = _query_number(reduce, values.shape[2], grid)
+        return _resized(_rows(map, [number])[:, :, 0], size)
+    if windows is None:
+        return _resized(values.mean(dim=2, dtype=torch.float32), size)
+    # a sum over all windows is one grid, without the matrix of all positions by all
+    received = values.new_zeros(*values.shape[:2], windows.grid[0] * windows.grid[1] + 1, dtype=torch.float32)
+    keys = windows.keys.to(values.device).flatten()
+    received = received.index_add(2, keys.where(keys >= 0, received.shape[2] - 1), values.flatten(2).float())
+    return _resized(received[..., :-1].unflatten(2, windows.grid) / values.shape[2], size)
+
+
+def query_heatmaps(map: RecordedMap, size: int | tuple[int, int] | None = None, *, head: int | None = None) -> Tensor:
+    """Gives a heatmap for each query of a pairwise map, raw: where each position looks.
+
+    Args:
+        map: A map of kind ``pairwise``.
+        size: As in `to_heatmap`.
+        head: Take this head and do not average over heads.
+
+    Returns:
+        (B, queries, H, W) float32, on the map's device; as large as queries times positions.
+
+    Raises:
+        ValueError: for maps of other kinds, and for heads that the map has not.
+    """
+    _check_pairwise(map)
+    heads = map.values.shape[1]
+    if head is not None and not -heads <= head < heads:
+        raise ValueError(f"head must be in 0..{heads - 1}, got head={head}")
+    values = map.dense().values
+    return _resized(values.mean(dim=1, dtype=torch.float32) if head is None else values[:, head].float(), size)
+
+
+def _check_pairwise(map: RecordedMap) -> None:
+    if map.kind != "pairwise":
+        raise ValueError(f"only pairwise maps have heads and queries over positions, got kind {map.kind!r}")
+
+
+def _resized(values: Tensor, size: int | tuple[int, int] | None) -> Tensor:
     if size is None:
         return values
     height, width = (size, size) if isinstance(size, int) else size
     return F.interpolate(values, (height, width), mode="bilinear", align_corners=False)
 
 
-def _pairwise(map: RecordedMap, reduce: str | int | tuple[int, int], head: int | None) -> Tensor:
-    """(B, heads, queries, H, W) -> (B, 1, H, W)."""
-    if reduce == "class":
-        return _head(map.from_prefix.float(), head)[:, :, 0]
-    if map.windows is None:
-        return _query(_head(map.values, head), reduce)
-    values, windows = _head(map.values, head), map.windows
-    if reduce == "received":  # a sum over all windows is a whole grid without the whole matrix
-        received = values.new_zeros(len(values), 1, windows.grid[0] * windows.grid[1] + 1, dtype=torch.float32)
-        keys = windows.keys.to(values.device).flatten()
-        keys = keys.where(keys >= 0, received.shape[2] - 1)
-        received = received.index_add(2, keys, values.flatten(2).float())
-        return received[..., :-1].unflatten(2, windows.grid) / values.shape[2]
-    number = _query_number(reduce, values.shape[2], windows.grid)
-    one = RecordedMap(values[:, :, [number]], "pairwise", windows=Windows(windows.keys[[number]], windows.grid))
-    return one.dense().values[:, :, 0]
-
-
-def _head(values: Tensor, head: int | None) -> Tensor:
-    """(B, heads, queries, H, W) -> (B, 1, queries, H, W)."""
-    if head is None:
-        return values.mean(dim=1, keepdim=True, dtype=torch.float32)
-    heads = values.shape[1]
-    if not -heads <= head < heads:
-        raise ValueError(f"head must be in 0..{heads - 1}, got head={head}")
-    return values[:, head].unsqueeze(1)
-
-
-def _query(values: Tensor, reduce: str | int | tuple[int, int]) -> Tensor:
-    """(B, 1, queries, H, W) -> (B, 1, H, W)."""
-    if reduce == "received":
-        return values.mean(dim=2, dtype=torch.float32)
-    return values[:, :, _query_number(reduce, values.shape[2], (values.shape[3], values.shape[4]))]
+def _rows(map: RecordedMap, queries: list[int]) -> Tensor:
+    """(B, heads, queries, H, W) of some queries, put back on the grid."""
+    windows = Windows(map.windows.keys[queries], map.windows.grid) if map.windows else None
+    return RecordedMap(map.values[:, :, queries], "pairwise", windows=windows).dense().values.float()
 
 
 def _query_number(reduce: str | int | tuple[int, int], queries: int, grid: tuple[int, int]) -> int:

@@ -27,11 +27,13 @@ class GateStatistics:
     def __init__(self, network: nn.Module, images: int) -> None:
         self.network, self.stride = network, -(-max(1, images) // MOST_IMAGES)
         self.names = [
-            name for name, module in bare_modules(network).items() if (a := adapter_of(module)) and a.kind == "channel"
+            name
+            for name, module in bare_modules(network).items()
+            if (found := adapter_of(module)) and "channel" in found.kinds
         ]
         self._seen, self._hooks = 0, ExitStack()
         self._maps: dict[str, RecordedMap] = {}
-        self._gates: dict[str, list[Tensor]] = {name: [] for name in self.names}
+        self._gates: dict[str, list[Tensor]] = {}
         self._labels: list[Tensor] = []
 
     def look(self) -> None:
@@ -46,7 +48,9 @@ class GateStatistics:
         self._seen += len(labels)
         self._labels.append(labels[kept.to(labels.device)].cpu())
         for name, found in self._maps.items():
-            self._gates[name].append(found.values.flatten(1)[kept.to(found.values.device)].float().cpu())
+            if found.kind != "channel":
+                continue
+            self._gates.setdefault(name, []).append(found.values.flatten(1)[kept.to(found.values.device)].float().cpu())
 
     def close(self) -> None:
         """Leaves no hook behind, whatever happened."""

@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cv_attention.maps import RecordedMap, rollout
-from cv_attention.saliency.layouts import grid_of
+from cv_attention.maps import RecordedMap, head_heatmaps, rollout
 
 # Numbers of one image's pairwise map that are kept: all heads of 8x8 positions, the mean over heads of 16x16. Above
 # that neighbouring positions are averaged.
@@ -27,46 +26,33 @@ class Heads(NamedTuple):
     pairwise: Tensor
 
 
-def head_maps(maps: Mapping[str, RecordedMap], aspect: float) -> dict[str, Heads]:
+def head_maps(maps: Mapping[str, RecordedMap]) -> dict[str, Heads]:
     """Reduces every self-attention over positions among `maps`, and adds their rollout where several share a grid.
 
     Args:
         maps: As `record` gives them.
-        aspect: Height / width of the images, to find the grid of a transformer's tokens.
 
     Returns:
         Name -> reduced maps; the rollout is called ``rollout``.
     """
-    found: dict[str, Heads] = {}
-    square: list[RecordedMap] = []
-    for name, one in maps.items():
-        seen = _as_pairwise(one, aspect)
-        if seen is None:
-            continue
-        values, token = seen
-        heads = values.mean(2) if token is None else token
-        found[name] = Heads(heads, _limited(values))
-        if values.shape[2] == values.shape[3] * values.shape[4]:
-            square.append(RecordedMap(values, "pairwise"))
-    if len(square) > 1 and len({one.values.shape[-2:] for one in square}) == 1:
-        values = rollout(square).values
-        found["rollout"] = Heads(values.mean(2), _limited(values))
+    pairwise = {name: one for name, one in maps.items() if one.kind == "pairwise"}
+    found = {name: _reduced(one) for name, one in pairwise.items()}
+    square = [
+        one
+        for one in pairwise.values()
+        if one.windows is None and one.values.shape[2] == one.values.shape[3] * one.values.shape[4]
+    ]
+    if len(square) > 1 and len({(one.values.shape[-2:], one.prefix) for one in square}) == 1:
+        found["rollout"] = _reduced(rollout(square))
     return found
 
 
-def _as_pairwise(one: RecordedMap, aspect: float) -> tuple[Tensor, Tensor | None] | None:
-    """The map as (N, heads, queries, h, w), and the class token's rows (N, heads, h, w) where there is such a token."""
-    values = one.values.float()
-    if one.kind == "pairwise":
-        return values, None
-    if one.kind != "alignment" or values.shape[2] != values.shape[3]:
-        return None
-    grid = grid_of(values.shape[3], aspect)
-    if grid is None or min(grid) < 2:
-        return None
-    extra = values.shape[3] - grid[0] * grid[1]
-    patches = values[..., extra:].unflatten(-1, grid)
-    return patches[:, :, extra:], patches[:, :, 0] if extra else None
+def _reduced(one: RecordedMap) -> Heads:
+    by_class = one.tokens is not None and one.tokens.shape[2] == one.tokens.shape[3]
+    heads = head_heatmaps(one, reduce="class" if by_class else "received")
+    # the whole grid for every query of a window is as large as queries times positions
+    values = one.values.float() if one.windows is None else torch.empty(0)
+    return Heads(heads, _limited(values) if values.numel() else values)
 
 
 def _limited(values: Tensor) -> Tensor:

@@ -105,15 +105,14 @@ class ProbeDetails(Callback):
 
     def _heads(self, classifier: Classifier, inputs: Tensor) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         network = classifier.network
-        kinds = {found.kind for module in network.modules() if (found := adapter_of(module))}
-        if not kinds & {"pairwise", "alignment"}:
+        if not any("pairwise" in found.kinds for module in network.modules() if (found := adapter_of(module))):
             return {}, {}
         training = network.training
         network.eval()
         with torch.no_grad(), record(network) as maps:
             network(inputs)
         network.train(training)
-        found = head_maps(maps, inputs.shape[-2] / inputs.shape[-1])
+        found = head_maps(maps)
         heads = {name: _half(one.heads) for name, one in found.items()}
         few = {name: _half(one.pairwise[:_MOST_PAIRWISE]) for name, one in found.items() if one.pairwise.numel()}
         return heads, few

@@ -4,7 +4,7 @@ import inspect
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -23,10 +23,12 @@ class Adapter(NamedTuple):
     Attributes:
         attach: (module, keep, watch, hooks) -> None: makes every forward of `module` call `keep` with its maps, through
             hooks whose removal goes onto the stack `hooks`. It changes neither the module nor its output.
+        kinds: What its maps' axes may mean.
         speaks_for: Names of children whose maps this one gives, so that their own adapters are not asked.
     """
 
     attach: Callable[[nn.Module, Keep, Watch, ExitStack], None]
+    kinds: frozenset[MapKind]
     speaks_for: tuple[str, ...] = ()
 
 
@@ -41,10 +43,12 @@ def output_of(child: str, kind: MapKind, shape: Callable[[Tensor], Tensor] = lam
 
         hooks.callback(module.get_submodule(child).register_forward_hook(look).remove)
 
-    return Adapter(attach)
+    return Adapter(attach, frozenset([kind]))
 
 
-def by_softmax(layout: Layout, speaks_for: tuple[str, ...] = ()) -> Adapter:
+def by_softmax(
+    layout: Layout, speaks_for: tuple[str, ...] = (), kinds: Iterable[MapKind] = ("pairwise", "alignment")
+) -> Adapter:
     """The map comes from the softmax, sigmoids or attention kernels that run inside the module, through `layout`."""
 
     def attach(module: nn.Module, keep: Keep, watch: Watch, hooks: ExitStack) -> None:
@@ -70,9 +74,4 @@ def by_softmax(layout: Layout, speaks_for: tuple[str, ...] = ()) -> Adapter:
         hooks.callback(module.register_forward_pre_hook(begin, prepend=True).remove)
         hooks.callback(module.register_forward_hook(end, with_kwargs=True, always_call=True).remove)
 
-    return Adapter(attach, speaks_for)
-
-
-def as_kind(kind: str, values: Tensor) -> RecordedMap:
-    """Returns a map without prefix and windows."""
-    return RecordedMap(values, cast(MapKind, kind))
+    return Adapter(attach, frozenset(kinds), speaks_for)

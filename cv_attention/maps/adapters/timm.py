@@ -17,8 +17,8 @@ from cv_attention.maps.recorded import RecordedMap, over_tokens, over_windows
 from cv_attention.maps.watch import Call
 
 
-def _gather_excite(call: Call) -> Maps:
-    """One gate for each channel where the extent is the whole feature map, else one for each position, too."""
+def _plain_gate(call: Call) -> Maps:
+    """One gate for each channel, and where it is not (B, C, 1, 1), for each position, too."""
     gate = call.gates[-1]
     yield "", RecordedMap(gate, "channel" if gate.shape[2:] == (1, 1) else "joint")
 
@@ -139,17 +139,17 @@ ADAPTERS: dict[str, Adapter] = {
     "timm.layers.eca.EcaModule": output_of("gate", "channel", lambda gate: gate.mT[..., None]),
     "timm.layers.eca.CecaModule": output_of("gate", "channel", lambda gate: gate.mT[..., None]),
     "timm.layers.cbam.ChannelAttn": _GATE,
-    "timm.layers.cbam.LightChannelAttn": by_softmax(lambda call: [("", RecordedMap(call.gates[-1], "channel"))]),
+    "timm.layers.cbam.LightChannelAttn": by_softmax(_plain_gate, kinds=("channel", "joint")),
     "timm.layers.cbam.SpatialAttn": output_of("gate", "spatial"),
     "timm.layers.cbam.LightSpatialAttn": output_of("gate", "spatial"),
-    "timm.layers.coord_attn.CoordAttn": by_softmax(_rows_times_columns),
-    "timm.layers.coord_attn.EfficientLocalAttn": by_softmax(_rows_times_columns),
+    "timm.layers.coord_attn.CoordAttn": by_softmax(_rows_times_columns, kinds=("joint",)),
+    "timm.layers.coord_attn.EfficientLocalAttn": by_softmax(_rows_times_columns, kinds=("joint",)),
     "timm.layers.coord_attn.SimpleCoordAttn": _JOINT,
     "timm.layers.coord_attn.StripAttn": _JOINT,
-    "timm.layers.gather_excite.GatherExcite": by_softmax(_gather_excite),
-    "timm.layers.global_context.GlobalContext": by_softmax(_global_context),
-    "timm.layers.selective_kernel.SelectiveKernelAttn": by_softmax(_branches),
-    "timm.layers.split_attn.SplitAttn": by_softmax(_split),
+    "timm.layers.gather_excite.GatherExcite": by_softmax(_plain_gate, kinds=("channel", "joint")),
+    "timm.layers.global_context.GlobalContext": by_softmax(_global_context, kinds=("pairwise", "channel")),
+    "timm.layers.selective_kernel.SelectiveKernelAttn": by_softmax(_branches, kinds=("channel",)),
+    "timm.layers.split_attn.SplitAttn": by_softmax(_split, kinds=("channel",)),
     # attention over positions in CNNs
     "timm.layers.non_local_attn.NonLocalAttn": _OVER_INPUT,
     "timm.layers.non_local_attn.BilinearAttnTransform": by_softmax(_bilinear),
