@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from cv_attention.saliency.engine import check_logits, trace
 from cv_attention.saliency.fusion import fuse
+from cv_attention.saliency.interface import explains
 from cv_attention.saliency.layers import Layers, find_layers
 from cv_attention.saliency.scores import Scorer, scorer
-from cv_attention.saliency.targets import Targets
+from cv_attention.saliency.targets import Several, Targets, of_images, score_columns
 
 
+@explains
 def ablation_cam(
     model: nn.Module,
     images: Tensor,
@@ -21,7 +23,7 @@ def ablation_cam(
     *,
     layers: Layers = None,
     upsample: bool = True,
-    chunk: int = 64,
+    batch_size: int = 64,
 ) -> Tensor:
     """Weighs each channel by how much the score falls without it: relu(sum_c (y - y_c) / y A_c), y_c with A_c zero.
 
@@ -34,26 +36,26 @@ def ablation_cam(
         targets: Likewise; a callable gets single images' logits (1, classes), over and over.
         layers: Likewise.
         upsample: Likewise.
-        chunk: Images of one forward at most.
+        batch_size: Images of one forward at most.
 
     Returns:
-        (B, 1, H, W) float32, at least 0.
+        (B, T, H, W) float32, at least 0.
     """
     seen = trace(model, images, targets, layers, gradients=False)
     heats = []
-    with scorer(model, images, targets, chunk=chunk) as scores:
+    with scorer(model, images, targets, chunk=batch_size, several=True) as scores:
         modules = find_layers(scores.model, scores.images, list(seen.activations))
         clean = scores.clean()
         for name, activations in seen.activations.items():
             without = torch.stack([_ablate(scores, modules[name], a, i) for i, a in enumerate(activations.split(1))])
             safe = torch.where(clean == 0, 1e-7, clean)[:, None]
-            weights = ((safe - without) / safe)[:, :, None, None]
-            heats.append((weights * activations.float()).sum(1, keepdim=True).relu())
+            weights = (safe - without) / safe
+            heats.append(torch.einsum("bct,bchw->bthw", weights, activations.float()).relu())
         return fuse(heats, images, upsample)
 
 
 def _ablate(scores: Scorer, module: nn.Module, activations: Tensor, number: int) -> Tensor:
-    """The scores (C,) of image `number` without each channel of its `activations` (1, C, h, w)."""
+    """The scores (C, T) of image `number` without each channel of its `activations` (1, C, h, w)."""
     image = scores.images[number : number + 1]
     channels = activations.shape[1]
     result = []
@@ -67,7 +69,9 @@ def _ablate(scores: Scorer, module: nn.Module, activations: Tensor, number: int)
 
 
 def _score(scores: Scorer, logits: Tensor, number: int) -> Tensor:
-    return scores.targets(logits) if callable(scores.targets) else logits[:, scores.targets[number]]
+    """The scores (1, T) of image `number` in its `logits` (1, classes)."""
+    columns = [of_images(target, slice(number, number + 1), len(scores.images)) for target in scores.targets]
+    return score_columns(logits, Several(*columns))  # pyright: ignore[reportArgumentType]
 
 
 def _run(model: nn.Module, module: nn.Module, image: Tensor, output: Tensor) -> Tensor:

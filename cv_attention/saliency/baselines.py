@@ -4,18 +4,35 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.saliency.engine import check_images
+from cv_attention.saliency.interface import explains
 from cv_attention.saliency.noise import Source
 from cv_attention.saliency.targets import Targets
 
 
-def random_map(model: nn.Module | None, images: Tensor, targets: Targets = None, *, seed: int = 0) -> Tensor:
+@explains
+def random_map(
+    model: nn.Module | None,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    seed: int = 0,
+    batch_size: int | None = None,
+) -> Tensor:
     """Uniform noise (B, 1, H, W), the same for every image; neither model nor targets are used."""
     images = check_images(images)
     noise = Source(seed).uniform((1, 1, *images.shape[2:]), torch.empty(0, device=images.device))
     return noise.repeat(len(images), 1, 1, 1)
 
 
-def centre_bias(model: nn.Module | None, images: Tensor, targets: Targets = None, *, width: float = 0.25) -> Tensor:
+@explains
+def centre_bias(
+    model: nn.Module | None,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    width: float = 0.25,
+    batch_size: int | None = None,
+) -> Tensor:
     """A Gaussian in the middle, (B, 1, H, W): photographers put objects there.
 
     Neither model nor targets are used.
@@ -25,6 +42,7 @@ def centre_bias(model: nn.Module | None, images: Tensor, targets: Targets = None
         images: (B, C, H, W).
         targets: Not used.
         width: Standard deviation as a share of each side.
+        batch_size: As in `grad_cam`.
     """
     images = check_images(images)
     if width <= 0:

@@ -6,12 +6,20 @@ from torch import Tensor, nn
 from cv_attention.maps.wrappers import bare_modules
 from cv_attention.saliency.engine import trace
 from cv_attention.saliency.fusion import fuse
+from cv_attention.saliency.interface import explains
 from cv_attention.saliency.layers import Layers
-from cv_attention.saliency.targets import Targets, classes_of
+from cv_attention.saliency.targets import Targets, classes_of, each_target
 
 
+@explains
 def cam(
-    model: nn.Module, images: Tensor, targets: Targets = None, *, layers: Layers = None, upsample: bool = True
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    layers: Layers = None,
+    upsample: bool = True,
+    batch_size: int | None = None,
 ) -> Tensor:
     """Reads the map from the head's weights: sum_c W[target, c] A_c, signed; it needs no gradient.
 
@@ -20,19 +28,20 @@ def cam(
     (up to the number of positions) and defined for all others.
 
     Args:
-        model: As in `grad_cam`; so are `images` and `upsample`.
+        model: As in `grad_cam`; so are `images`, `upsample` and `batch_size`.
         images: Likewise.
         targets: Classes, no callable.
         layers: One layer; None takes the last spatial stage.
         upsample: Resize to the images' size.
+        batch_size: Likewise.
 
     Returns:
-        (B, 1, H, W) float32; without resizing the mean over positions plus the head's bias is the logit.
+        (B, T, H, W) float32; without resizing the mean over positions plus the head's bias is the logit.
 
     Raises:
         ValueError: as `grad_cam`, or if the head does not allow it.
     """
-    if callable(targets):
+    if any(callable(target) for target in each_target(targets)):
         raise ValueError("CAM reads the weights of a class; give targets as classes, not as a callable")
     seen = trace(model, images, targets, layers, gradients=False)
     if len(seen.activations) != 1:
@@ -46,8 +55,8 @@ def cam(
                 f"the head of {type(model).__name__} is more than a mean over positions and a linear layer after "
                 f"{name!r}, so CAM is not defined; take hires_cam"
             )
-        chosen = weight[classes_of(seen.logits, targets)]
-        heat = torch.einsum("bc,bchw->bhw", chosen, activations.float())[:, None]
+        chosen = torch.stack([weight[classes_of(seen.logits, target)] for target in each_target(targets)], 1)
+        heat = torch.einsum("btc,bchw->bthw", chosen, activations.float())
         return fuse([heat], images, upsample)
 
 

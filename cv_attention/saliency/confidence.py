@@ -40,7 +40,8 @@ def confidence_change(
     """
     shown = scale(check_heat(heat, images).relu())
     with scorer(model, images, targets, chunk=chunk) as scores:
-        before = scores.clean(probabilities=True)
+        before = scores.clean(probabilities=True)[:, 0]
         images = scores.images
         ((_, after),) = scores.variants(lambda _: images * shown.to(images.dtype), 1, probabilities=True)
+        after = after[:, 0]
         return Confidence((before - after).relu() / before.clamp(min=torch.finfo(before.dtype).tiny), after > before)

@@ -1,8 +1,8 @@
 """Activations and gradients of chosen modules, for the price of one forward and the backward down to them."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +12,7 @@ from cv_attention.maps.wrappers import unwrap
 from cv_attention.saliency.layers import Layers, find_layers
 from cv_attention.saliency.layouts import to_grid
 from cv_attention.saliency.state import undisturbed
-from cv_attention.saliency.targets import Targets, target_scores
+from cv_attention.saliency.targets import Targets, each_target, target_scores
 from cv_attention.saliency.unfused import Unfused
 
 
@@ -23,14 +23,15 @@ class Trace:
     Attributes:
         logits: (B, classes), in the model's precision.
         activations: Layer -> its output as (B, C, h, w), before anything changed it in place.
-        gradients: Layer -> the derivative of the image's target score by that output, same shape; empty if not asked.
-        curvatures: Layer -> the Hessian of that score times the output, same shape; empty if not asked.
+        gradients: For each target: layer -> the derivative of the image's score by that output, same shape. Empty if
+            not asked.
+        curvatures: Likewise the Hessian of the score times the output.
     """
 
     logits: Tensor
     activations: dict[str, Tensor]
-    gradients: dict[str, Tensor]
-    curvatures: dict[str, Tensor]
+    gradients: list[dict[str, Tensor]]
+    curvatures: list[dict[str, Tensor]]
 
 
 def trace(
@@ -42,7 +43,7 @@ def trace(
     gradients: bool = True,
     curvatures: bool = False,
 ) -> Trace:
-    """Runs `model` once and differentiates each image's target score by the outputs of `layers`.
+    """Runs `model` once and differentiates each of an image's target scores by the outputs of `layers`.
 
     The graph starts at the first of the layers: up to there nothing is kept and nothing needs gradients, so that the
     work is one forward and the backward from the logits to that layer, also on frozen parameters and under the
@@ -51,7 +52,7 @@ def trace(
     Args:
         model: Maps `images` to logits (B, classes); run in eval mode and left as found.
         images: (B, 3, H, W) as the model takes them, on its device.
-        targets: The score of each image, see `target_scores`.
+        targets: One or several scores of each image, see `Targets`; each costs a backward.
         layers: Modules with outputs (B, C, h, w), (B, h, w, C) or tokens (B, N, C), see `find_layers` and `to_grid`.
         gradients: Whether to differentiate at all; a method that needs only activations saves the backward.
         curvatures: Whether to differentiate twice.
@@ -59,41 +60,6 @@ def trace(
     Raises:
         ValueError: for bad images, targets or layers, or if the model does not return logits.
     """
-    with _forward(model, images, layers, gradients, curvatures) as (images, logits, outputs):
-        first = _differentiate(logits, targets, outputs, curvatures) if gradients or curvatures else {}
-        second = _differentiate_again(first, outputs) if curvatures else {}
-        return Trace(logits.detach(), *(_grids(values, images) for values in (outputs, first, second)))
-
-
-def trace_classes(
-    model: nn.Module, images: Tensor, choose: Callable[[Tensor], Tensor], layers: Layers = None
-) -> tuple[Tensor, list[Trace]]:
-    """Runs `model` once and differentiates several classes' scores, each by itself.
-
-    Args:
-        model: As in `trace`; so are `images` and `layers`.
-        images: Likewise.
-        choose: Logits (B, classes) -> the classes (B, K) to explain.
-        layers: Likewise.
-
-    Returns:
-        The classes (B, K), and K traces, for the price of one forward and K backwards down to the first layer.
-    """
-    with _forward(model, images, layers, True, False) as (images, logits, outputs):
-        classes = choose(logits.detach())
-        activations = _grids(outputs, images)
-        traces = []
-        for targets in classes.unbind(1):
-            gradients = _differentiate(logits, targets, outputs, False, keep=True)
-            traces.append(Trace(logits.detach(), activations, _grids(gradients, images), {}))
-        return classes, traces
-
-
-@contextmanager
-def _forward(
-    model: nn.Module, images: Tensor, layers: Layers, gradients: bool, curvatures: bool
-) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
-    """One forward whose graph begins at the first of the layers: the images, the logits, the layers' outputs."""
     images = check_images(images)
     model = unwrap(model)
     with undisturbed(model, images.device.type):
@@ -109,7 +75,13 @@ def _forward(
         missing = [name for name in found if name not in outputs]
         if missing:
             raise ValueError(f"layer {missing[0]!r} did not run in the forward of {type(model).__name__}")
-        yield images, logits, {name: outputs[name] for name in found}
+        outputs = {name: outputs[name] for name in found}
+        first, second = [], []
+        if gradients or curvatures:
+            for gradient in _differentiate(logits, targets, outputs, curvatures):
+                second += [_grids(_differentiate_again(gradient, outputs), images)] if curvatures else []
+                first.append(_grids(gradient, images))
+        return Trace(logits.detach(), _grids(outputs, images), first, second)
 
 
 def _grids(values: dict[str, Tensor], images: Tensor) -> dict[str, Tensor]:
@@ -163,24 +135,32 @@ def check_logits(logits: object, batch: int, model: nn.Module) -> Tensor:
 
 
 def _differentiate(
-    logits: Tensor, targets: Targets, outputs: dict[str, Tensor], again: bool, keep: bool = False
-) -> dict[str, Tensor]:
-    gradients: tuple[Tensor | None, ...] = (None,) * len(outputs)
+    logits: Tensor, targets: Targets, outputs: dict[str, Tensor], again: bool
+) -> Iterator[dict[str, Tensor]]:
+    """Yields, target by target, the derivatives of its scores by the outputs."""
     with torch.enable_grad():
-        scores = target_scores(logits, targets)
+        columns = [target_scores(logits, target) for target in each_target(targets)]
+    places = list(outputs.values())
+    for number, scores in enumerate(columns):
+        gradients: tuple[Tensor | None, ...] = (None,) * len(places)
         if scores.requires_grad:
-            places = list(outputs.values())
-            gradients = torch.autograd.grad(
-                scores.sum(), places, allow_unused=True, create_graph=again, retain_graph=keep or again
-            )
-    result = {}
-    for name, gradient in zip(outputs, gradients, strict=True):
-        if gradient is None:
-            raise ValueError(
-                f"the target scores do not depend on the output of layer {name!r}, or gradients are turned off after it"
-            )
-        result[name] = gradient
-    return result
+            with torch.enable_grad():
+                gradients = torch.autograd.grad(
+                    scores.sum(),
+                    places,
+                    allow_unused=True,
+                    create_graph=again,
+                    retain_graph=number + 1 < len(columns) or again,
+                )
+        result = {}
+        for name, gradient in zip(outputs, gradients, strict=True):
+            if gradient is None:
+                raise ValueError(
+                    f"the target scores do not depend on the output of layer {name!r}, or gradients are turned off "
+                    "after it"
+                )
+            result[name] = gradient
+        yield result
 
 
 def _differentiate_again(gradients: dict[str, Tensor], outputs: dict[str, Tensor]) -> dict[str, Tensor]:

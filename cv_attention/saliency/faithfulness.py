@@ -82,7 +82,7 @@ def _curve(
     with scorer(model, images, targets, chunk=chunk) as scores:
         start, end = ends(scores.images)
         points = [
-            score
+            score[:, 0]
             for _, score in scores.variants(
                 lambda k: torch.where(order < k * step, end, start), steps + 1, probabilities=True
             )

@@ -8,16 +8,19 @@ from torch import Tensor, nn
 
 from cv_attention.maps.wrappers import bare_modules, unwrap
 from cv_attention.saliency.engine import check_images, trace
+from cv_attention.saliency.interface import explains
 from cv_attention.saliency.state import undisturbed
 from cv_attention.saliency.targets import Targets
 
 
+@explains
 def full_grad(
     model: nn.Module,
     images: Tensor,
     targets: Targets = None,
     *,
     rescale: Literal["layer", "channel"] = "layer",
+    batch_size: int | None = None,
 ) -> Tensor:
     """Adds the input's share and every bias's share of the score: sum of psi(g x) and psi(g_l b_l) over layers l.
 
@@ -27,14 +30,15 @@ def full_grad(
     does not count. Costs a forward and a full backward, and holds every such layer's output.
 
     Args:
-        model: As in `grad_cam`; so are `images` and `targets`.
+        model: As in `grad_cam`; so are `images`, `targets` and `batch_size`.
         images: Likewise.
         targets: Likewise.
         rescale: psi scales over a layer's channels together, as the authors' code does, or ``"channel"`` each by
             itself, as pytorch-grad-cam does.
+        batch_size: Likewise.
 
     Returns:
-        (B, 1, H, W) float32, at least 0.
+        (B, T, H, W) float32, at least 0.
 
     Raises:
         ValueError: as `grad_cam`, or if no convolution or BatchNorm has a bias.
@@ -52,11 +56,14 @@ def full_grad(
     bare = unwrap(model)
     with undisturbed(bare, images.device.type):
         seen = trace(_Entrance(bare), images, targets, ["entrance", *(f"model.{name}" for name in biases)])
+    shares: dict[str, Tensor] = {f"model.{name}": bias for name, bias in biases.items()}
     with torch.no_grad():
-        total = _psi(seen.gradients.pop("entrance").float() * images.float(), images, rescale)
-        for name, gradient in seen.gradients.items():
-            total = total + _psi(gradient.float() * biases[name.removeprefix("model.")], images, rescale)
-        return total
+        shares["entrance"] = images.float()
+        totals = [
+            torch.stack([_psi(g.float() * shares[name], images, rescale) for name, g in gradients.items()]).sum(0)
+            for gradients in seen.gradients
+        ]
+        return torch.cat(totals, 1)
 
 
 class _Entrance(nn.Module):

@@ -7,19 +7,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def fuse(heats: Sequence[Tensor], images: Tensor, upsample: bool = True) -> Tensor:
-    """Resizes one layer's map; of several it takes the mean, after each was made comparable.
+def fuse(heats: Sequence[Tensor], images: Tensor, upsample: bool = True, *, product: bool = False) -> Tensor:
+    """Resizes one layer's map; of several it takes the mean or product, after each was made comparable.
 
     Several layers differ in scale: of each one the positive part is scaled per image from its minimum and maximum to
     [0, 1] at its own size, then resized.
 
     Args:
-        heats: Maps (B, 1, h, w), one for each layer.
+        heats: Maps (B, T, h, w), one for each layer.
         images: What they explain, (B, C, H, W).
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False takes the largest map's.
+        product: Multiply the maps in place of averaging them.
 
     Returns:
-        (B, 1, H, W) float32.
+        (B, T, H, W) float32.
     """
     if upsample:
         height, width = images.shape[-2:]
@@ -28,10 +29,12 @@ def fuse(heats: Sequence[Tensor], images: Tensor, upsample: bool = True) -> Tens
     if len(heats) > 1:
         heats = [scale(heat.relu()) for heat in heats]
     heats = [F.interpolate(heat.float(), (height, width), mode="bilinear", align_corners=False) for heat in heats]
-    return heats[0] if len(heats) == 1 else torch.stack(heats).mean(dim=0)
+    if len(heats) == 1:
+        return heats[0]
+    return torch.stack(heats).prod(dim=0) if product else torch.stack(heats).mean(dim=0)
 
 
 def scale(heat: Tensor) -> Tensor:
-    """Scales each map (B, 1, H, W) from its minimum and maximum to [0, 1]; a constant one becomes zero."""
+    """Scales each map (B, T, H, W) from its minimum and maximum to [0, 1]; a constant one becomes zero."""
     heat = heat - heat.amin(dim=(2, 3), keepdim=True)
     return heat / (heat.amax(dim=(2, 3), keepdim=True) + 1e-7)

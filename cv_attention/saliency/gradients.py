@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from cv_attention.saliency.interface import explains
 from cv_attention.saliency.noise import Source
 from cv_attention.saliency.scores import scorer
 from cv_attention.saliency.targets import Targets
@@ -17,7 +18,15 @@ from cv_attention.saliency.targets import Targets
 Channels = Literal["max_abs", "sum", "sum_abs"]
 
 
-def gradient(model: nn.Module, images: Tensor, targets: Targets = None, *, channels: Channels = "max_abs") -> Tensor:
+@explains
+def gradient(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    channels: Channels = "max_abs",
+    batch_size: int | None = None,
+) -> Tensor:
     """Gradient (Simonyan et al., 2013), https://arxiv.org/abs/1312.6034: max_c |dy / dx|.
 
     Args:
@@ -25,25 +34,33 @@ def gradient(model: nn.Module, images: Tensor, targets: Targets = None, *, chann
         images: (B, C, H, W) as the model takes them.
         targets: As in `grad_cam`.
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        batch_size: As in `grad_cam`.
 
     Returns:
-        (B, 1, H, W) float32.
+        (B, T, H, W) float32.
     """
-    with scorer(model, images, targets) as scores:
+    with scorer(model, images, targets, chunk=None, several=True) as scores:
         return join(scores.gradient(scores.images), channels)
 
 
+@explains
 def input_x_gradient(
-    model: nn.Module, images: Tensor, targets: Targets = None, *, channels: Channels = "sum"
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    channels: Channels = "sum",
+    batch_size: int | None = None,
 ) -> Tensor:
     """Input x gradient (Shrikumar et al., 2016), https://arxiv.org/abs/1605.01713: sum_c x dy / dx, signed.
 
     Arguments as in `gradient`.
     """
-    with scorer(model, images, targets) as scores:
-        return join(scores.gradient(scores.images) * scores.images.float(), channels)
+    with scorer(model, images, targets, chunk=None, several=True) as scores:
+        return join(scores.gradient(scores.images) * scores.images.float().unsqueeze(1), channels)
 
 
+@explains
 def smooth_grad(
     model: nn.Module,
     images: Tensor,
@@ -53,22 +70,25 @@ def smooth_grad(
     noise: float = 0.15,
     seed: int = 0,
     channels: Channels = "max_abs",
+    batch_size: int | None = None,
 ) -> Tensor:
     """SmoothGrad (Smilkov et al., 2017), https://arxiv.org/abs/1706.03825: the mean gradient over noisy copies.
 
     Args:
-        model: As in `gradient`; so are `images`, `targets` and `channels`.
+        model: As in `gradient`; so are `images`, `targets`, `channels` and `batch_size`.
         images: Likewise.
         targets: Likewise.
         samples: Noisy copies.
         noise: Standard deviation of the noise, as a share of each image's range (maximum - minimum).
         seed: Of the noise, which is the same for all images of the batch.
         channels: Joined after averaging.
+        batch_size: Likewise.
     """
     mean, _ = _moments(model, images, targets, samples, noise, seed)
     return join(mean, channels)
 
 
+@explains
 def var_grad(
     model: nn.Module,
     images: Tensor,
@@ -78,6 +98,7 @@ def var_grad(
     noise: float = 0.15,
     seed: int = 0,
     channels: Channels = "sum",
+    batch_size: int | None = None,
 ) -> Tensor:
     """VarGrad (Adebayo et al., ICLR workshop 2018), https://arxiv.org/abs/1810.03307: the gradient's variance.
 
@@ -88,34 +109,33 @@ def var_grad(
 
 
 def join(attribution: Tensor, channels: Channels) -> Tensor:
-    """Joins the channels of (B, C, H, W) to (B, 1, H, W) float32.
+    """Joins the channels of (B, T, C, H, W) to (B, T, H, W) float32.
 
     Raises:
         ValueError: if `channels` is none of the three ways.
     """
     if channels == "max_abs":
-        return attribution.float().abs().amax(1, keepdim=True)
+        return attribution.float().abs().amax(2)
     if channels == "sum":
-        return attribution.float().sum(1, keepdim=True)
+        return attribution.float().sum(2)
     if channels == "sum_abs":
-        return attribution.float().abs().sum(1, keepdim=True)
+        return attribution.float().abs().sum(2)
     raise ValueError(f"channels must be 'max_abs', 'sum' or 'sum_abs', got {channels!r}")
 
 
 def _moments(
     model: nn.Module, images: Tensor, targets: Targets, samples: int, noise: float, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Mean gradient and mean squared gradient over noisy copies."""
+    """Mean gradient and mean squared gradient over noisy copies, each (B, T, C, H, W)."""
     if samples < 1 or noise < 0:
         raise ValueError(f"samples must be positive and noise not negative, got samples={samples}, noise={noise}")
     source = Source(seed)
-    with scorer(model, images, targets) as scores:
+    with scorer(model, images, targets, chunk=None, several=True) as scores:
         x = scores.images
         spread = noise * (x.amax((1, 2, 3), keepdim=True) - x.amin((1, 2, 3), keepdim=True))
-        mean = torch.zeros(x.shape, device=x.device)
-        square = torch.zeros_like(mean)
+        mean = square = torch.zeros((), device=x.device)
         for _ in range(samples):
             g = scores.gradient(x + spread * source.normal((1, *x.shape[1:]), x))
-            mean += g / samples
-            square += g**2 / samples
+            mean = mean + g / samples
+            square = square + g**2 / samples
         return mean, square

@@ -9,14 +9,21 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from cv_attention.saliency.gradients import Channels, join
+from cv_attention.saliency.interface import explains
 from cv_attention.saliency.scores import scorer
 from cv_attention.saliency.targets import Targets
 
 _RELUS = {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
 
 
+@explains
 def guided_backprop(
-    model: nn.Module, images: Tensor, targets: Targets = None, *, channels: Channels = "max_abs"
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    channels: Channels = "max_abs",
+    batch_size: int | None = None,
 ) -> Tensor:
     """The gradient with only positive gradients passing back through each ReLU.
 
@@ -28,7 +35,7 @@ def guided_backprop(
         ValueError: as `gradient`, or if the model runs no ReLU.
     """
     mode = _Guide()
-    with scorer(model, images, targets) as scores:
+    with scorer(model, images, targets, chunk=None, several=True) as scores:
         with mode:
             result = scores.gradient(scores.images)
         if not mode.seen:

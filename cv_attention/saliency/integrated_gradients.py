@@ -5,11 +5,13 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.saliency.gradients import Channels, join
+from cv_attention.saliency.interface import explains
 from cv_attention.saliency.noise import Source
 from cv_attention.saliency.scores import scorer
 from cv_attention.saliency.targets import Targets
 
 
+@explains
 def integrated_gradients(
     model: nn.Module,
     images: Tensor,
@@ -18,6 +20,7 @@ def integrated_gradients(
     baseline: Tensor | float = 0.0,
     steps: int = 32,
     channels: Channels = "sum",
+    batch_size: int | None = None,
 ) -> Tensor:
     """Integrated gradients (Sundararajan et al., ICML 2017), https://arxiv.org/abs/1703.01365.
 
@@ -25,26 +28,28 @@ def integrated_gradients(
     score(x) - score(x') as far as `steps` suffice. Costs `steps` forwards and backwards.
 
     Args:
-        model: As in `gradient`; so are `images`, `targets` and `channels`.
+        model: As in `gradient`; so are `images`, `targets`, `channels` and `batch_size`.
         images: Likewise.
         targets: Likewise.
         baseline: A value, or an image or batch of them that broadcasts to `images`; 0 is the mean colour of
             normalised images.
         steps: Nodes of the integration.
         channels: Likewise.
+        batch_size: Likewise.
     """
     if steps < 1:
         raise ValueError(f"steps must be positive, got {steps}")
     nodes, weights = np.polynomial.legendre.leggauss(steps)
-    with scorer(model, images, targets) as scores:
+    with scorer(model, images, targets, chunk=None, several=True) as scores:
         start = _broadcast(baseline, scores.images)
         way = scores.images - start
-        total = torch.zeros(way.shape, device=way.device)
+        total = torch.zeros((), device=way.device)
         for node, weight in zip(nodes.tolist(), weights.tolist(), strict=True):
-            total += weight / 2 * scores.gradient(start + (node + 1) / 2 * way)
-        return join(total * way.float(), channels)
+            total = total + weight / 2 * scores.gradient(start + (node + 1) / 2 * way)
+        return join(total * way.float().unsqueeze(1), channels)
 
 
+@explains
 def expected_gradients(
     model: nn.Module,
     images: Tensor,
@@ -54,13 +59,14 @@ def expected_gradients(
     samples: int = 32,
     seed: int = 0,
     channels: Channels = "sum",
+    batch_size: int | None = None,
 ) -> Tensor:
     """Expected gradients (Erion et al., 2021), https://arxiv.org/abs/1906.10670: no single baseline is right.
 
     The mean of (x - x') times the gradient at x' + a (x - x'), x' drawn from `baselines` and a uniformly from [0, 1].
 
     Args:
-        model: As in `gradient`; so are `images`, `targets` and `channels`.
+        model: As in `gradient`; so are `images`, `targets`, `channels` and `batch_size`.
         images: Likewise.
         targets: Likewise.
         baselines: Images (N, C, H, W) to draw from, such as training images; None draws one normally distributed
@@ -68,22 +74,24 @@ def expected_gradients(
         samples: Draws, the same for all images of the batch.
         seed: Of the draws.
         channels: Likewise.
+        batch_size: Likewise.
     """
     if samples < 1:
         raise ValueError(f"samples must be positive, got {samples}")
     if baselines is not None and (baselines.ndim != 4 or baselines.shape[1:] != images.shape[1:] or not len(baselines)):
         raise ValueError(f"baselines must be (N, {', '.join(map(str, images.shape[1:]))}), got {(*baselines.shape,)}")
     source = Source(seed)
-    with scorer(model, images, targets) as scores:
+    with scorer(model, images, targets, chunk=None, several=True) as scores:
         x = scores.images
-        total = torch.zeros(x.shape, device=x.device)
+        total = torch.zeros((), device=x.device)
         for _ in range(samples):
             if baselines is None:
                 start = source.normal((1, x.shape[1], 1, 1), x)
             else:
                 start = baselines[source.index(len(baselines))].to(x)[None]
             share = source.uniform((1, 1, 1, 1), x)
-            total += (x - start).float() * scores.gradient(start + share * (x - start)) / samples
+            way = (x - start).float().unsqueeze(1)
+            total = total + way * scores.gradient(start + share * (x - start)) / samples
         return join(total, channels)
 
 

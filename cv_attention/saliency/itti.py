@@ -7,13 +7,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cv_attention.saliency.engine import check_images
+from cv_attention.saliency.interface import explains
 from cv_attention.saliency.targets import Targets
 
 _CENTRES, _DELTAS, _TOP = (2, 3, 4), (3, 4), 8
 
 
+@explains
 @torch.no_grad()
-def itti_koch_niebur(model: nn.Module | None, images: Tensor, targets: Targets = None, *, enlarge: int = 256) -> Tensor:
+def itti_koch_niebur(
+    model: nn.Module | None,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    enlarge: int = 256,
+    batch_size: int | None = None,
+) -> Tensor:
     """What stands out from its surround in intensity, colour opponency or orientation.
 
     Gaussian pyramids of 9 scales; centre-surround differences between scales c in {2, 3, 4} and c + {3, 4}, each map
@@ -25,6 +34,7 @@ def itti_koch_niebur(model: nn.Module | None, images: Tensor, targets: Targets =
             normalised images both do.
         targets: Not used.
         enlarge: The shorter side is enlarged to this: scale 8 is a 256th.
+        batch_size: As in `grad_cam`.
 
     Returns:
         (B, 1, H, W) float32, at least 0.

@@ -3,10 +3,12 @@
 import torch
 from torch import Tensor, nn
 
+from cv_attention.saliency.interface import explains
 from cv_attention.saliency.scores import scorer
 from cv_attention.saliency.targets import Targets
 
 
+@explains
 def occlusion(
     model: nn.Module,
     images: Tensor,
@@ -15,7 +17,7 @@ def occlusion(
     window: int | tuple[int, int] | None = None,
     stride: int | tuple[int, int] | None = None,
     value: float = 0.0,
-    chunk: int = 64,
+    batch_size: int = 64,
 ) -> Tensor:
     """How much the score falls when a window is covered: each pixel's mean over the windows that cover it, signed.
 
@@ -28,10 +30,10 @@ def occlusion(
         window: Height and width of the window in pixels; None takes an eighth of the image.
         stride: Steps between windows; None takes half a window. The last window is cut off at the edge.
         value: What covers; 0 is the mean colour of normalised images.
-        chunk: Images of one forward at most.
+        batch_size: Images of one forward at most.
 
     Returns:
-        (B, 1, H, W) float32.
+        (B, T, H, W) float32.
     """
     size = (images.shape[-2], images.shape[-1])
     window = _pair(window, (max(size[0] // 8, 1), max(size[1] // 8, 1)), "window")
@@ -40,7 +42,7 @@ def occlusion(
         raise ValueError(f"stride must not exceed the window, or pixels stay uncovered, got {stride} and {window}")
     rows, columns = (_starts(*sizes) for sizes in zip(size, window, stride, strict=True))
     corners = [(y, x) for y in rows for x in columns]
-    with scorer(model, images, targets, chunk=chunk) as scores:
+    with scorer(model, images, targets, chunk=batch_size, several=True) as scores:
 
         def cover(k: int) -> Tensor:
             y, x = corners[k]
@@ -48,13 +50,13 @@ def occlusion(
             covered[:, :, y : y + window[0], x : x + window[1]] = value
             return covered
 
-        heat = torch.zeros(len(images), 1, *size, device=images.device)
-        count = torch.zeros(1, 1, *size, device=images.device)
         clean = scores.clean()
+        heat = torch.zeros(*clean.shape, *size, device=images.device)
+        count = torch.zeros(size, device=images.device)
         for k, score in scores.variants(cover, len(corners)):
             y, x = corners[k]
-            heat[:, :, y : y + window[0], x : x + window[1]] += (clean - score)[:, None, None, None]
-            count[:, :, y : y + window[0], x : x + window[1]] += 1
+            heat[:, :, y : y + window[0], x : x + window[1]] += (clean - score)[:, :, None, None]
+            count[y : y + window[0], x : x + window[1]] += 1
         return heat / count
 
 

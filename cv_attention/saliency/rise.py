@@ -4,11 +4,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cv_attention.saliency.interface import explains
 from cv_attention.saliency.noise import Source
 from cv_attention.saliency.scores import scorer
 from cv_attention.saliency.targets import Targets
 
 
+@explains
 def rise(
     model: nn.Module,
     images: Tensor,
@@ -18,7 +20,7 @@ def rise(
     cells: int = 7,
     keep: float = 0.5,
     seed: int = 0,
-    chunk: int = 64,
+    batch_size: int = 64,
 ) -> Tensor:
     """The mean of random masks, weighted by the target's probability on the masked image: sum(p m) / (masks keep).
 
@@ -33,24 +35,24 @@ def rise(
         cells: Cells along each side.
         keep: Probability of a cell.
         seed: Of the masks.
-        chunk: Images of one forward at most.
+        batch_size: Images of one forward at most.
 
     Returns:
-        (B, 1, H, W) float32, at least 0.
+        (B, T, H, W) float32, at least 0.
     """
     if masks < 1 or cells < 1 or not 0 < keep < 1:
         raise ValueError(f"masks, cells >= 1 and keep in (0, 1) are needed, got {masks}, {cells} and {keep}")
     source = Source(seed)
     drawn: dict[int, Tensor] = {}  # those that are under way
-    with scorer(model, images, targets, chunk=chunk) as scores:
+    with scorer(model, images, targets, chunk=batch_size, several=True) as scores:
 
         def masked(k: int) -> Tensor:
             drawn[k] = random_mask(source, scores.images, cells, keep)
             return scores.images * drawn[k].to(scores.images.dtype)
 
-        heat = torch.zeros(len(images), 1, *images.shape[2:], device=images.device)
+        heat = torch.zeros((), device=images.device)
         for k, score in scores.variants(masked, masks, probabilities=True):
-            heat += score[:, None, None, None] * drawn.pop(k)
+            heat = heat + score[:, :, None, None] * drawn.pop(k)
         return heat / (masks * keep)
 
 

@@ -75,7 +75,7 @@ def road(
                 return torch.where(masks[k], filled, filled + speck)
 
             found = scores.variants(imputed, len(masks), probabilities=probabilities)
-            changes.append(torch.stack([score - clean for _, score in found]).mean(0))
+            changes.append(torch.stack([(score - clean)[:, 0] for _, score in found]).mean(0))
     most, least = changes
     return Road(most, least, (least - most) / 2)
 

@@ -55,7 +55,7 @@ def cascading_randomisation(
         ValueError: for bad images or targets, or if the model has no parts with parameters.
     """
     with scorer(model, images, targets) as scores:
-        fixed = scores.targets
+        [fixed] = scores.targets
     first = method(model, images, fixed, **options)
     copy = deepcopy(unwrap(model))
     parts = [(name, part) for name, part in copy.named_children() if any(True for _ in part.parameters())]

@@ -6,11 +6,13 @@ from torch import Tensor, nn
 
 from cv_attention.saliency.engine import trace
 from cv_attention.saliency.fusion import fuse
+from cv_attention.saliency.interface import explains
 from cv_attention.saliency.layers import Layers
 from cv_attention.saliency.scores import Scorer, scorer
 from cv_attention.saliency.targets import Targets
 
 
+@explains
 def score_cam(
     model: nn.Module,
     images: Tensor,
@@ -18,7 +20,7 @@ def score_cam(
     *,
     layers: Layers = None,
     upsample: bool = True,
-    chunk: int = 64,
+    batch_size: int = 64,
 ) -> Tensor:
     """Weighs each channel by the target's score on the image masked with it: relu(sum_c softmax_c(y(x M_c)) A_c).
 
@@ -31,22 +33,22 @@ def score_cam(
         targets: Likewise.
         layers: Likewise.
         upsample: Likewise.
-        chunk: Images of one forward at most.
+        batch_size: Images of one forward at most.
 
     Returns:
-        (B, 1, H, W) float32, at least 0.
+        (B, T, H, W) float32, at least 0.
     """
     seen = trace(model, images, targets, layers, gradients=False)
-    with scorer(model, images, targets, chunk=chunk) as scores:
+    with scorer(model, images, targets, chunk=batch_size, several=True) as scores:
         heats = []
         for activations in seen.activations.values():
             weights = _weigh(scores, activations.float())
-            heats.append((weights[:, :, None, None] * activations.float()).sum(1, keepdim=True).relu())
+            heats.append(torch.einsum("bct,bchw->bthw", weights, activations.float()).relu())
         return fuse(heats, images, upsample)
 
 
 def _weigh(scores: Scorer, activations: Tensor) -> Tensor:
-    """The weights (B, C)."""
+    """The weights (B, C, T)."""
 
     def masked(k: int) -> Tensor:
         mask = F.interpolate(activations[:, k : k + 1], scores.images.shape[2:], mode="bilinear", align_corners=False)

@@ -9,7 +9,14 @@ from torch import Tensor, nn
 from cv_attention.maps.wrappers import unwrap
 from cv_attention.saliency.engine import check_images, check_logits, plain
 from cv_attention.saliency.state import undisturbed
-from cv_attention.saliency.targets import Targets, fix_targets, target_scores
+from cv_attention.saliency.targets import (
+    Score,
+    Targets,
+    asks_prediction,
+    each_target,
+    fix_targets,
+    target_scores,
+)
 
 
 class Scorer:
@@ -37,14 +44,14 @@ class Scorer:
         return self._logits
 
     @property
-    def targets(self) -> Tensor | Callable[[Tensor], Tensor]:
-        """Classes (B,) or the callable."""
+    def targets(self) -> list[Tensor | Score]:
+        """What is explained, one by one: classes (B,) or a callable."""
         return self._settle(None)
 
-    def _settle(self, logits: Tensor | None) -> Tensor | Callable[[Tensor], Tensor]:
+    def _settle(self, logits: Tensor | None) -> list[Tensor | Score]:
         """Only the predicted class needs the unchanged images' logits; any others tell how many classes there are."""
         if self._fixed is None:
-            predicted = self._given is None or isinstance(self._given, str)
+            predicted = any(asks_prediction(target) for target in each_target(self._given))
             self._fixed = fix_targets(self.logits if predicted or logits is None else logits, self._given)
         return self._fixed
 
@@ -52,17 +59,18 @@ class Scorer:
         return check_logits(self.model(images), len(images), self.model)
 
     def of(self, logits: Tensor, *, probabilities: bool = False) -> Tensor:
-        """Returns the scores (B,) in `logits` (B, classes), or in their softmax."""
-        return target_scores(logits.softmax(1) if probabilities else logits, self._settle(logits))
+        """Returns the scores (B, T) in `logits` (B, classes), or in their softmax."""
+        given = logits.softmax(1) if probabilities else logits
+        return torch.stack([target_scores(given, target) for target in self._settle(logits)], 1)
 
     def clean(self, *, probabilities: bool = False) -> Tensor:
-        """Returns the scores (B,) of the unchanged images in float32."""
+        """Returns the scores (B, T) of the unchanged images in float32."""
         return self.of(self.logits.float(), probabilities=probabilities)
 
     def variants(
         self, vary: Callable[[int], Tensor], count: int, *, probabilities: bool = False
     ) -> Iterator[tuple[int, Tensor]]:
-        """Yields (k, scores (B,) in float32) of the images ``vary(k)`` (B, C, H, W), for k in 0..count - 1."""
+        """Yields (k, scores (B, T) in float32) of the images ``vary(k)`` (B, C, H, W), for k in 0..count - 1."""
         at_once = max(1, self.chunk // len(self.images))
         for start in range(0, count, at_once):
             numbers = range(start, min(start + at_once, count))
@@ -72,29 +80,45 @@ class Scorer:
                 yield k, self.of(part, probabilities=probabilities)
 
     def gradient(self, images: Tensor) -> Tensor:
-        """Returns the derivative of each score by its image, both (B, C, H, W), in float32."""
+        """Returns the derivatives (B, T, C, H, W), in float32, of each score by its image (B, C, H, W)."""
         unchanged = images is self.images
         images = images.detach().requires_grad_()
         with torch.enable_grad():
             logits = self._forward(images)
             if unchanged and self._logits is None:
                 self._logits = logits.detach()
-            scores = self.of(logits)
-            if not scores.requires_grad:
+            columns = self.of(logits).unbind(1)
+            if not all(scores.requires_grad for scores in columns):
                 raise ValueError(f"the target scores of {type(self.model).__name__} do not depend on the images")
-            return torch.autograd.grad(scores.sum(), images)[0].float()
+            gradients = [
+                torch.autograd.grad(scores.sum(), images, retain_graph=number + 1 < len(columns))[0].float()
+                for number, scores in enumerate(columns)
+            ]
+            return torch.stack(gradients, 1)
 
 
 @contextmanager
-def scorer(model: nn.Module, images: Tensor, targets: Targets = None, *, chunk: int = 64) -> Iterator[Scorer]:
+def scorer(
+    model: nn.Module, images: Tensor, targets: Targets = None, *, chunk: int | None = 64, several: bool = False
+) -> Iterator[Scorer]:
     """Opens a `Scorer` on the model as it predicts; mode, hooks and the caller's grad mode come back as they were.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: (B, C, H, W).
+        targets: See `Targets`.
+        chunk: Images of one forward at most; None for no more than there are.
+        several: Whether an image may have several targets.
 
     Raises:
         ValueError: for bad images, targets or chunk, or if the model does not return logits.
     """
     images = check_images(images)
+    chunk = len(images) if chunk is None else chunk
     if chunk < 1:
         raise ValueError(f"chunk must be positive, got {chunk}")
+    if not several and len(each_target(targets)) > 1:
+        raise ValueError(f"measures judge one target of an image, got {len(each_target(targets))}")
     model = unwrap(model)
     with undisturbed(model, images.device.type):
         yield Scorer(model, plain(images), targets, chunk)

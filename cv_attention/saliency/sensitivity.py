@@ -57,7 +57,7 @@ def infidelity(
         clean = scores.clean()
         for k, score in scores.variants(perturbed, samples):
             predicted.append((drawn.pop(k) * heat).sum((1, 2, 3)))
-            changes.append(clean - score)
+            changes.append((clean - score)[:, 0])
     a, b = torch.stack(predicted), torch.stack(changes)
     if normalise:
         a = a * (a * b).mean(0) / (a * a).mean(0).clamp(min=1e-30)
@@ -90,7 +90,7 @@ def max_sensitivity(
     if samples < 1 or radius <= 0:
         raise ValueError(f"samples and radius must be positive, got {samples} and {radius}")
     with scorer(model, images, targets) as scores:
-        fixed = scores.targets
+        [fixed] = scores.targets
     source = Source(seed)
     first = method(model, images, fixed, **options)
     worst = torch.zeros(len(images), device=first.device)

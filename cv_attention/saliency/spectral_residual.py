@@ -6,12 +6,20 @@ from torch import Tensor, nn
 
 from cv_attention.saliency.engine import check_images
 from cv_attention.saliency.fusion import scale
+from cv_attention.saliency.interface import explains
 from cv_attention.saliency.targets import Targets
 
 
+@explains
 @torch.no_grad()
 def spectral_residual(
-    model: nn.Module | None, images: Tensor, targets: Targets = None, *, side: int = 64, blur: float = 2.5
+    model: nn.Module | None,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    side: int = 64,
+    blur: float = 2.5,
+    batch_size: int | None = None,
 ) -> Tensor:
     """What the image's spectrum has beyond a smooth one: blur(|IFFT(exp(L - mean3x3(L) + i P))|^2).
 
@@ -23,6 +31,7 @@ def spectral_residual(
         targets: Not used.
         side: The scale of what is seen as an object; smaller images are not enlarged.
         blur: Standard deviation of the last smoothing, in pixels of the shrunk image.
+        batch_size: As in `grad_cam`.
 
     Returns:
         (B, 1, H, W) float32, at least 0.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cv_attention.maps import record
 from cv_attention.maps.adapters import adapter_of
-from cv_attention.saliency import grad_cam_classes
+from cv_attention.saliency import grad_cam
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.gates import GateStatistics
 from cv_attention.training.heads import head_maps
@@ -98,9 +98,8 @@ class ProbeDetails(Callback):
 
     def _class_maps(self, classifier: Classifier, inputs: Tensor) -> dict[str, np.ndarray]:
         labels = self.maps.probes["label"].to(inputs.device)
-        classes, heat = grad_cam_classes(
-            classifier.network, inputs, lambda logits: top_and_true(logits, labels), upsample=False
-        )
+        classes = top_and_true(self.maps.latest_logits.to(inputs.device), labels)
+        heat = grad_cam(classifier.network, inputs, classes, upsample=False)
         return {"classes": classes.cpu().numpy(), "Grad-CAM": _half(heat)}
 
     def _heads(self, classifier: Classifier, inputs: Tensor) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -34,14 +34,14 @@ class ProbeMaps(Callback):
 
     Attributes:
         probes: The probe images (``image``, uint8), their ``label`` and, where known, ``box``.
-        latest: The newest saliency maps (N, h, w) by title, and `latest_epoch` their epoch.
+        latest: The newest saliency maps (N, h, w) by title, `latest_epoch` their epoch, and `latest_logits`.
     """
 
     def __init__(self, run: Path, every: int, count: int, methods: Sequence[str] = ("grad_cam",)) -> None:
         self.folder, self.every, self.count, self.methods = run / "maps", every, count, tuple(methods)
         self.probes: dict[str, Tensor] = {}
         self.latest: dict[str, np.ndarray] = {}
-        self.latest_epoch = -1
+        self.latest_epoch, self.latest_logits = -1, torch.empty(0)
         for method in methods:
             if method not in METHODS:
                 raise ValueError(
@@ -73,7 +73,7 @@ class ProbeMaps(Callback):
             columns, logits = probe(pl_module, images, *self.methods)
         self._write_epoch(trainer, columns, logits)
         self.latest = {c.title: c.values for c in columns.values() if c.source == "saliency" and c.values.ndim == 3}
-        self.latest_epoch = trainer.current_epoch
+        self.latest_epoch, self.latest_logits = trainer.current_epoch, logits
         send(self._pictures(trainer.current_epoch, columns, logits, pl_module), trainer.loggers, trainer.global_step)
 
     def _write_probes(self, class_names: tuple[str, ...], names: list[str]) -> None:

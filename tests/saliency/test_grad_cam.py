@@ -13,7 +13,7 @@ import torchvision
 from torch import nn
 
 from cv_attention.blocks.base import Gate
-from cv_attention.saliency import grad_cam, grad_cam_layers
+from cv_attention.saliency import Several, grad_cam, grad_cam_layers
 
 X = torch.randn(3, 3, 33, 32, generator=torch.Generator().manual_seed(1))
 
@@ -153,7 +153,10 @@ def test_targets():
         (-1, "0..4, got -1"),
         ([0, 9, 1], "0..4, got 9"),
         ([0, 1], r"each of the 3 images, got shape \(2,\)"),
-        (torch.zeros(3, 1, dtype=torch.int64), r"got shape \(3, 1\)"),
+        (torch.zeros(3, 1, 1, dtype=torch.int64), r"got shape \(3, 1, 1\)"),
+        (torch.zeros(2, 4, dtype=torch.int64), r"each of the 3 images, got shape \(2,\)"),
+        ([[0, 1], [1]], r"got \[\[0, 1\], \[1\]\]"),
+        (Several(0, [0, 1]), r"each of the 3 images, got shape \(2,\)"),
         (torch.rand(3), "float32"),
         (True, "True"),
         ("largest", "'largest'"),

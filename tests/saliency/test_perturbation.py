@@ -1,5 +1,6 @@
 """Perturbation methods against captum, pytorch-grad-cam and loops by hand."""
 
+import math
 import warnings
 
 import pytest
@@ -8,6 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from cv_attention import saliency as s
+from cv_attention.saliency.smooth_mask import SmoothMask
+from cv_attention.saliency.spectral_residual import gaussian
 
 X = torch.randn(2, 3, 24, 21, generator=torch.Generator().manual_seed(1))
 CLASSES = torch.tensor([1, 4])
@@ -38,19 +41,19 @@ class Joining(Plain):
 
 
 @pytest.mark.parametrize(("window", "stride"), [((5, 4), (3, 2)), (4, 4), ((24, 5), (7, 5))])
-@pytest.mark.parametrize("chunk", [1, 5, 64])
-def test_occlusion_equals_captum(window, stride, chunk):
+@pytest.mark.parametrize("batch_size", [1, 5, 64])
+def test_occlusion_equals_captum(window, stride, batch_size):
     captum = pytest.importorskip("captum.attr")
     pair = [(v, v) if isinstance(v, int) else v for v in (window, stride)]
     model = Plain().eval()
     expected = captum.Occlusion(model).attribute(X, (3, *pair[0]), (3, *pair[1]), baselines=0.2, target=CLASSES)
-    got = s.occlusion(model, X, CLASSES, window=window, stride=stride, value=0.2, chunk=chunk)
+    got = s.occlusion(model, X, CLASSES, window=window, stride=stride, value=0.2, batch_size=batch_size)
     torch.testing.assert_close(got, expected[:, :1].float().detach(), rtol=1e-4, atol=1e-6)
 
 
 def test_rise_by_hand():
     model = Plain()
-    got = s.rise(model, X, CLASSES, masks=9, cells=4, keep=0.3, seed=4, chunk=5)
+    got = s.rise(model, X, CLASSES, masks=9, cells=4, keep=0.3, seed=4, batch_size=5)
     draws = torch.Generator().manual_seed(4)
     expected = torch.zeros(2, 1, 24, 21)
     for _ in range(9):
@@ -90,18 +93,18 @@ def test_equals_pytorch_grad_cam(name, monkeypatch):
         warnings.simplefilter("ignore")
         expected = torch.from_numpy(explainer(X.clone(), targets))[:, None]
     method = {"ScoreCAM": s.score_cam, "AblationCAM": s.ablation_cam}[name]
-    got = method(Plain(), X, CLASSES, layers="body", upsample=False, chunk=3)
+    got = method(Plain(), X, CLASSES, layers="body", upsample=False, batch_size=3)
     torch.testing.assert_close(as_peer(got), expected, rtol=0, atol=1e-5)
     assert expected.std() > 0.01
 
 
 @pytest.mark.parametrize("make", [Plain, Joining])
 @pytest.mark.parametrize("layer", ["stem", "body"])
-@pytest.mark.parametrize("chunk", [4, 64])
-def test_ablation_cam_by_hand(make, layer, chunk):
+@pytest.mark.parametrize("batch_size", [4, 64])
+def test_ablation_cam_by_hand(make, layer, batch_size):
     model = make()
     module = dict(model.named_modules())[layer]
-    got = s.ablation_cam(model, X, CLASSES, layers=layer, upsample=False, chunk=chunk)
+    got = s.ablation_cam(model, X, CLASSES, layers=layer, upsample=False, batch_size=batch_size)
     for i, k in enumerate(CLASSES.tolist()):
         kept = {}
         handle = module.register_forward_hook(lambda m, _, out, kept=kept: kept.update(a=out.clone()))
@@ -137,21 +140,79 @@ def test_score_cam_by_hand():
 
 
 class Corner(nn.Module):
-    """Class 1 is how bright the left upper quarter is, and nothing else."""
+    """Class 1 is how much detail the left upper quarter has, and nothing else."""
 
     def forward(self, x):
-        quarter = x[:, :, : x.shape[2] // 2, : x.shape[3] // 2].mean((1, 2, 3))
-        return torch.stack([torch.zeros_like(quarter), 10 * quarter], 1)
+        quarter = x[:, :, : x.shape[2] // 2, : x.shape[3] // 2]
+        detail = quarter.diff(dim=3).square().mean((1, 2, 3))
+        return torch.stack([torch.zeros_like(detail), 100 * detail], 1)
 
 
 def test_extremal_perturbation_finds_what_counts():
-    images = torch.zeros(2, 3, 32, 32)
-    images[:, :, :16, :16] = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2
-    heat = s.extremal_perturbation(Corner(), images, 1, areas=(0.25,), steps=60)
-    inside = heat[:, :, :16, :16].mean((1, 2, 3))
-    assert (inside > 0.7).all()
-    assert (heat.mean((1, 2, 3)) - 0.25).abs().max() < 0.06
-    assert heat[:, :, 20:, 20:].max() < 0.2
+    images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    heat = s.extremal_perturbation(Corner(), images, 1, areas=(0.25,), steps=400, jitter=False, rate=0.02)
+    assert heat[:, :, :14, :14].mean() > 0.8
+    assert heat[:, :, 21:, 21:].max() < 0.2
+    assert (heat.mean((1, 2, 3)) - 0.25).abs().max() < 0.03
+
+
+def test_smooth_masks_by_hand():
+    """The smooth maximum over all cells of kernel times cell, pixel by pixel."""
+    mask = SmoothMask((10, 13), 3, 4.0, torch.device("cpu"))
+    coarse = torch.rand(2, 1, *mask.cells, generator=torch.Generator().manual_seed(0))
+    inner, outer = mask.enlarge(coarse)
+    assert inner.shape == (2, 1, 10, 13)
+    assert outer.shape == (2, 1, 18, 21)
+    torch.testing.assert_close(outer[:, :, 4:14, 4:17], inner)
+    reach = 3 * mask.radius  # cells that count: as many to each side, empty ones beyond the grid
+    for y, x in ((0, 0), (4, 7), (9, 12), (-4, 16)):
+        for b in range(2):
+            values = []
+            for row in range(-10, 14):
+                for column in range(-10, 14):
+                    away = (3 * row - 3 * (y // 3), 3 * column - 3 * (x // 3))
+                    if max(map(abs, away)) > reach:
+                        continue
+                    inside = 0 <= row < mask.cells[0] and 0 <= column < mask.cells[1]
+                    distance = ((3 * row - y) ** 2 + (3 * column - x) ** 2) ** 0.5 / 4.0
+                    kernel = math.exp(-2 * max(distance - 0.5, 0) ** 2)
+                    values.append(kernel * float(coarse[b, 0, row, column]) if inside else 0.0)
+            top = sum(v * math.exp(20 * v) for v in values) / sum(math.exp(20 * v) for v in values)
+            assert float(outer[b, 0, y + 4, x + 4]) == pytest.approx(top, abs=1e-5)
+
+
+def test_extremal_perturbation_by_torchs_optimizer():
+    model, images = Plain(), X[:1]
+    options = {"spacing": 4, "sigma": 5.0, "blur": 3.0, "levels": 4, "rate": 0.03, "constraint": 20.0}
+    got = s.extremal_perturbation(model, images, 1, areas=(0.2, 0.5), steps=6, **options)
+    mask = SmoothMask((24, 21), 4, 5.0, torch.device("cpu"))
+    pyramid = [gaussian(images, sigma) for sigma in (3.0, 2.0, 1.0)] + [images]
+    heats = []
+    for area in (0.2, 0.5):
+        coarse = torch.ones(1, 1, *mask.cells, requires_grad=True)
+        optimizer = torch.optim.SGD([coarse], lr=0.03, momentum=0.9, dampening=0.9)
+        for step in range(6):
+            inner, outer = mask.enlarge(coarse)
+            place = inner * 3
+            low = place.detach().floor().long().clamp(max=2)
+            near, far = (
+                torch.stack(
+                    [torch.stack(pyramid)[low[0, 0, y, x] + up, 0, :, y, x] for y in range(24) for x in range(21)]
+                )
+                for up in (0, 1)
+            )
+            shown = (near + (place - low).flatten()[:, None] * (far - near)).T.reshape(1, 3, 24, 21)
+            logits = model(shown.flip(3) if step % 2 == 0 else shown)
+            wanted = torch.zeros(outer.numel())
+            wanted[len(wanted) - round(area * 24 * 21) :] = 1
+            distance = ((outer.flatten().sort().values - wanted) ** 2).mean()
+            optimizer.zero_grad()
+            (20.0 * 1.0035**step * distance - logits[0, 1]).backward()
+            optimizer.step()
+            coarse.data.clamp_(0, 1)
+        heats.append(mask.enlarge(coarse.detach())[0])
+    torch.testing.assert_close(got, sum(heats) / 2, rtol=1e-3, atol=1e-4)
+    assert got.std() > 0.001
 
 
 @pytest.mark.parametrize(
@@ -159,11 +220,12 @@ def test_extremal_perturbation_finds_what_counts():
     [
         (lambda m: s.occlusion(m, X, window=0), "window must be positive pixels or .* got 0"),
         (lambda m: s.occlusion(m, X, window=3, stride=5), "stride must not exceed the window"),
-        (lambda m: s.occlusion(m, X, chunk=0), "chunk must be positive, got 0"),
+        (lambda m: s.occlusion(m, X, batch_size=0), "batch_size must be .* at least 1, got 0"),
         (lambda m: s.rise(m, X, keep=1.0), "got 1000, 7 and 1.0"),
         (lambda m: s.rise(m, X, masks=0), "got 0, 7"),
         (lambda m: s.extremal_perturbation(m, X, areas=(1.5,)), r"\(0, 1\), got \(1.5,\)"),
-        (lambda m: s.extremal_perturbation(m, X, steps=0), "got 0, 8"),
+        (lambda m: s.extremal_perturbation(m, X, steps=0), "got 0, 1"),
+        (lambda m: s.extremal_perturbation(m, X, levels=1), "and 1$"),
         (lambda m: s.rise(m, X[0]), "must be a batch"),
     ],
 )

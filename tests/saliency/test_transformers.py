@@ -128,6 +128,10 @@ def test_gates_of_several_stages_are_combined():
     scaled = [(h - h.amin((2, 3), True)) / (h.amax((2, 3), True) - h.amin((2, 3), True)) for h in maps]
     up = nn.Upsample((32, 32), mode="bilinear")
     torch.testing.assert_close(s.block_maps(model, X), (up(scaled[0]) + up(scaled[1])) / 2, rtol=1e-4, atol=1e-5)
+    product = s.block_maps(model, X, combine="product")
+    torch.testing.assert_close(product, up(scaled[0]) * up(scaled[1]), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="combine must be 'mean' or 'product', got 'sum'"):
+        s.block_maps(model, X, combine="sum")
     torch.testing.assert_close(s.block_maps(model, X, only="late*", upsample=False), maps[1])
 
 
