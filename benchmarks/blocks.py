@@ -144,7 +144,7 @@ class Row:
         self.channels, self.side = STAGES[stage]
         torch.manual_seed(0)
         twin = TWINS.get(name)
-        self.models = [blocks.create(name, self.channels, **(twin.options if twin else {}))]
+        self.models = [blocks.create(name, self.channels, **(twin.options(self.channels, self.side) if twin else {}))]
         if twin:
             self.models.append(twin.make(self.channels, self.side))
         for model in self.models:

@@ -1,11 +1,13 @@
-"""timm's block for those of the catalogue that timm has, set up to do the same work at a given feature map.
+"""timm's block for those of the catalogue that timm has, set up to compute the same at a given feature map.
+
+`tests/blocks/test_twins.py` copies timm's weights into ours and compares the outputs.
 
 Some of timm's classes are the block, some take rows of positions (B, N, C) instead of feature maps (B, C, H, W): those
 are wrapped in the two reshapes that anybody would need who puts them into a CNN.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -31,11 +33,11 @@ class Twin:
 
     Attributes:
         make: (channels, side) -> timm's block.
-        options: Of ours, so that both compute the same.
+        options: (channels, side) -> the options of ours with which both compute the same.
     """
 
     make: Callable[[int, int], nn.Module]
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Callable[[int, int], dict[str, Any]] = lambda channels, side: {}
 
 
 class OnPositions(nn.Module):
@@ -63,11 +65,11 @@ class OnWindows(nn.Module):
 
 
 def _twin(cls: Callable[..., nn.Module], options: dict[str, Any] | None = None, **arguments: Any) -> Twin:
-    return Twin(lambda channels, side: cls(channels, **arguments), options or {})
+    return Twin(lambda channels, side: cls(channels, **arguments), lambda channels, side: options or {})
 
 
 def _rows(cls: Callable[..., nn.Module], options: dict[str, Any] | None = None, **arguments: Any) -> Twin:
-    return Twin(lambda channels, side: OnPositions(cls(channels, **arguments)), options or {})
+    return _twin(lambda channels: OnPositions(cls(channels, **arguments)), options)
 
 
 # Not here: timm's gather-excite with parameters, which raises a TypeError when it is built (1.0.31).
@@ -78,23 +80,26 @@ TWINS = {
     "ceca": _twin(tl.CecaModule),
     "ge_minus": _twin(partial(GatherExcite, use_mlp=False)),
     "grn": _twin(partial(GlobalResponseNorm, channels_last=False)),
-    "cbam_spatial": Twin(lambda channels, side: SpatialAttn()),
+    "cbam_spatial": _twin(lambda channels: SpatialAttn()),
     "ela": _twin(EfficientLocalAttn, {"norm_groups": 1, "shared": False}, act_layer=nn.Identity),
     "cbam": _twin(CbamModule, {"bias": False}),
-    "coordinate": Twin(lambda channels, side: CoordAttn(channels, rd_channels=max(8, channels // 32), bias=True)),
+    "coordinate": _twin(lambda channels: CoordAttn(channels, rd_channels=max(8, channels // 32), bias=True)),
     "gc": _twin(GlobalContext, rd_ratio=1 / 16, fuse_add=True, fuse_scale=False),
     "gca": _twin(GlobalContext, rd_ratio=1 / 16),
-    "sk": _twin(tl.SelectiveKernel, groups=32, split_input=False, rd_divisor=1),
+    "sk": _twin(lambda c: tl.SelectiveKernel(c, groups=32, split_input=False, rd_channels=max(c // 16, 32))),
     "split_attention": _twin(tl.SplitAttn, norm_layer=nn.BatchNorm2d),
     "non_local": _twin(NonLocalAttn, rd_ratio=1 / 2),
     "bat": _twin(BatNonLocalAttn, drop_rate=0.0),
     "mhsa": _rows(Attention, num_heads=4, qkv_bias=True),
     "vit": _rows(Block, {"position": "none"}, num_heads=4, qkv_bias=True),
-    "window": Twin(lambda channels, side: OnWindows(channels, 7), {"window_size": 7}),
-    "botnet": Twin(lambda channels, side: BottleneckAttn(channels, feat_size=(side, side)), {"scale_position": False}),
+    "window": _twin(partial(OnWindows, size=7), {"window_size": 7}),
+    "botnet": Twin(
+        lambda channels, side: BottleneckAttn(channels, feat_size=(side, side)),
+        lambda channels, side: {"size": side, "scale_position": False},
+    ),
     "halo": _twin(HaloAttn, {"block_size": 7, "scale_position": False}, num_heads=4, block_size=7),
     "lambda_layer": _twin(LambdaLayer, {"kernel_size": 9}),
     "xca": _rows(XCA, num_heads=4),
     "mqa": _twin(tl.MultiQueryAttention2d, num_heads=4),
-    "differential": _rows(tl.DiffAttention, num_heads=4),
+    "differential": _rows(tl.DiffAttention, {"lambda_init": 0.2}, num_heads=4),
 }

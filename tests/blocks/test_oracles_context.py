@@ -19,6 +19,13 @@ def copy(ours, theirs):
             target.copy_(source.reshape(target.shape))
 
 
+def stack(ours, theirs):
+    """Copies the weights of several layers into one, one below the other."""
+    with torch.no_grad():
+        ours.weight.copy_(torch.cat([layer.weight.flatten(1) for layer in theirs]))
+        ours.bias.copy_(torch.cat([layer.bias for layer in theirs]))
+
+
 def unlike(module):
     """Moves every parameter away from its initial value, so that nothing is zero."""
     generator = torch.Generator().manual_seed(1)
@@ -35,10 +42,8 @@ def test_non_local_is_mmcvs(mode, use_scale, sub_sample, norm):
     options = {"mode": mode, "use_scale": use_scale, "sub_sample": sub_sample}
     theirs = unlike(NonLocal2d(8, norm_cfg={"type": "BN"} if norm else None, **options))
     ours = blocks.NonLocal(8, norm=norm, **options)
-    for name in ("g", "theta", "phi"):
-        layer = getattr(theirs, name, None)
-        if getattr(ours, name) is not None:
-            copy(getattr(ours, name), layer[0].conv if isinstance(layer, nn.Sequential) else layer.conv)
+    layers = [getattr(theirs, name) for name in (["g"] if mode == "gaussian" else ["theta", "phi", "g"])]
+    stack(ours.project, [layer[0].conv if isinstance(layer, nn.Sequential) else layer.conv for layer in layers])
     copy(ours.out, theirs.conv_out.conv)
     if norm:
         copy(ours.norm, theirs.conv_out.norm)
@@ -52,13 +57,13 @@ def test_non_local_is_mmcvs(mode, use_scale, sub_sample, norm):
 def test_non_local_is_timms():
     theirs = unlike(NonLocalAttn(16, rd_channels=8))
     ours = blocks.NonLocal(16)
-    for mine, other in ((ours.theta, theirs.t), (ours.phi, theirs.p), (ours.g, theirs.g), (ours.norm, theirs.norm)):
-        copy(mine, other)
+    stack(ours.project, [theirs.t, theirs.p, theirs.g])
+    copy(ours.norm, theirs.norm)
     with torch.no_grad():
         ours.out.weight.copy_(theirs.z.weight.flatten(1))
         # timm divides by the root of the input's channels, not of theta's, and has a bias before the norm.
-        for parameter in ours.theta.parameters():
-            parameter.mul_((8 / 16) ** 0.5)
+        for parameter in ours.project.parameters():
+            parameter[:8].mul_((8 / 16) ** 0.5)
     x = feature_map(2, 16, 5, 7)
     assert_close(ours.train()(x), theirs.train()(x), rtol=1e-4, atol=1e-5)
 

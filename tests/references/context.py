@@ -37,9 +37,10 @@ def normed(block, y):
 
 def non_local(block, x):
     tokens, size = pixels(x), x.shape[2:]
-    theta = tokens if block.mode == "gaussian" else linear(block.theta, tokens)
-    phi = tokens if block.mode == "gaussian" else linear(block.phi, tokens)
-    g = linear(block.g, tokens)
+    if block.mode == "gaussian":
+        theta, phi, g = tokens, tokens, linear(block.project, tokens)
+    else:
+        theta, phi, g = linear(block.project, tokens).chunk(3, 2)
     key_size = size
     if block.sub_sample:
         (phi, key_size), (g, _) = halved(phi, size), halved(g, size)

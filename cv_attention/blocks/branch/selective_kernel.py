@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole
 from cv_attention.blocks.branch.pooled_norm import check_batch
+from cv_attention.blocks.pooling import average
 
 
 class SelectiveKernel(nn.Module):
@@ -69,9 +70,8 @@ class SelectiveKernel(nn.Module):
         """Convolves `x` (B, C, H, W); keeps shape and memory format."""
         branches = [F.relu(conv(x), inplace=True) for conv in self.convs]
         # The sum of the averages is the average of the sum, which needs no map of its own.
-        pooled = sum(branch.mean((2, 3), keepdim=True) for branch in branches[1:]) + branches[0].mean(
-            (2, 3), keepdim=True
-        )
+        averages = [average(branch, (2, 3), keepdim=True) for branch in branches]
+        pooled = sum(averages[1:], averages[0])
         check_batch(pooled, self.norm)
         hidden = self.norm(self.reduce(pooled)).relu()
         # (B, MC, 1, 1) -> (B, M, C, 1, 1)

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole
 from cv_attention.blocks.branch.pooled_norm import check_batch
+from cv_attention.blocks.pooling import average
 
 
 class SplitAttention(nn.Module):
@@ -60,7 +61,7 @@ class SplitAttention(nn.Module):
         """Convolves `x` (B, C, H, W); keeps shape and memory format."""
         splits = F.relu(self.norm0(self.conv(x)), inplace=True)
         # The sum of the averages is the average of the sum, which needs no map of its own.
-        pooled = splits.mean((2, 3), keepdim=True).unflatten(1, (self.radix, -1)).sum(1)
+        pooled = average(splits, (2, 3), keepdim=True).unflatten(1, (self.radix, -1)).sum(1)
         check_batch(pooled, self.norm1)
         logits = self.expand(self.norm1(self.reduce(pooled)).relu())
         # Channels are ordered (groups, radix, C / groups) here, and (radix, C) in the splits.

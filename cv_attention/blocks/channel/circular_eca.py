@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from cv_attention.blocks.base import Gate, check_odd, check_whole
 from cv_attention.blocks.channel.efficient_channel import adaptive_kernel
+from cv_attention.blocks.pooling import average
 
 
 class CircularECA(Gate):
@@ -45,6 +46,6 @@ class CircularECA(Gate):
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
-        squeezed, ends = x.mean((2, 3)), self.conv.kernel_size[0] // 2
+        squeezed, ends = average(x, (2, 3)), self.conv.kernel_size[0] // 2
         ring = torch.cat([squeezed[:, x.shape[1] - ends :], squeezed, squeezed[:, :ends]], dim=1)
         return self.conv(ring[:, None]).sigmoid()[:, 0, :, None, None]

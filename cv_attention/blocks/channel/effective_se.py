@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import Gate, check_whole
+from cv_attention.blocks.pooling import average
 
 
 class EffectiveSE(Gate):
@@ -30,4 +31,4 @@ class EffectiveSE(Gate):
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
-        return F.hardsigmoid(self.excite(x.mean((2, 3))))[:, :, None, None]
+        return F.hardsigmoid(self.excite(average(x, (2, 3))))[:, :, None, None]

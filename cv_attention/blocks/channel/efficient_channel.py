@@ -5,6 +5,7 @@ from math import log2
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import Gate, check_number, check_odd, check_positive, check_whole
+from cv_attention.blocks.pooling import average
 
 
 def adaptive_kernel(channels: int, gamma: float, b: float) -> int:
@@ -50,4 +51,4 @@ class EfficientChannelAttention(Gate):
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
-        return self.conv(x.mean((2, 3))[:, None]).sigmoid()[:, 0, :, None, None]
+        return self.conv(average(x, (2, 3))[:, None]).sigmoid()[:, 0, :, None, None]

@@ -5,6 +5,7 @@ from torch.nn import functional as F
 
 from cv_attention.blocks.base import Gate, check_whole
 from cv_attention.blocks.channel.spread import spread
+from cv_attention.blocks.pooling import average
 
 
 class GatherExciteFree(Gate):
@@ -36,7 +37,7 @@ class GatherExciteFree(Gate):
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, H, W) of `x` (B, C, H, W)."""
         if self.extent is None:
-            gathered = x.mean((2, 3), keepdim=True)
+            gathered = average(x, (2, 3), keepdim=True)
         else:
             e = self.extent
             gathered = F.avg_pool2d(x, 2 * e - 1, stride=e, padding=e - 1, count_include_pad=False)

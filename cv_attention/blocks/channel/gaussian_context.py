@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import Gate, check_positive, check_whole
+from cv_attention.blocks.pooling import average
 
 
 class GaussianContextTransformer(Gate):
@@ -52,5 +53,5 @@ class GaussianContextTransformer(Gate):
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
         width = self.c if self.theta is None else self.alpha * self.theta.sigmoid() + self.beta
-        unusual = F.layer_norm(x.mean((2, 3)), x.shape[1:2], eps=self.eps) / width
+        unusual = F.layer_norm(average(x, (2, 3)), x.shape[1:2], eps=self.eps) / width
         return torch.exp(unusual.square() / -2).to(x.dtype)[:, :, None, None]

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import Gate, check_divisible, check_positive, check_whole
+from cv_attention.blocks.pooling import average
 
 
 class LinearContextTransform(Gate):
@@ -43,6 +44,6 @@ class LinearContextTransform(Gate):
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
-        context = x.mean((2, 3)).unflatten(1, (self.groups, -1))
+        context = average(x, (2, 3)).unflatten(1, (self.groups, -1))
         normalised = F.layer_norm(context, context.shape[2:], eps=self.eps).flatten(1)
         return torch.addcmul(self.bias, self.weight, normalised).sigmoid().to(x.dtype)[:, :, None, None]

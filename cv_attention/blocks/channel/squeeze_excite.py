@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import Gate, bottleneck, check_whole
+from cv_attention.blocks.pooling import average
 
 
 class SqueezeExcite(Gate):
@@ -36,5 +37,5 @@ class SqueezeExcite(Gate):
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
-        hidden = self.reduce(x.mean((2, 3))).relu()
+        hidden = self.reduce(average(x, (2, 3))).relu()
         return self.expand(hidden).sigmoid()[:, :, None, None]

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from cv_attention.blocks.base import Gate, check_whole
 from cv_attention.blocks.channel.batch_statistics import check_several_values
 from cv_attention.blocks.channel.channel_norm import l2_norm
+from cv_attention.blocks.pooling import average
 
 
 class StyleRecalibration(Gate):
@@ -36,7 +37,7 @@ class StyleRecalibration(Gate):
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
-        mean = x.mean((2, 3))
+        mean = average(x, (2, 3))
         positions = x.shape[2] * x.shape[3]
         if self.unbiased and positions == 1:
             raise ValueError("unbiased=True needs more than one position, got a feature map of 1 x 1")

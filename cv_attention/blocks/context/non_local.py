@@ -53,25 +53,27 @@ class NonLocal(nn.Module):
         check_choice("mode", mode, get_args(Mode))
         self.mode, self.sub_sample = mode, sub_sample
         self.scale = None if use_scale and mode == "embedded_gaussian" else 1.0
-        self.theta = None if mode == "gaussian" else nn.Linear(channels, inner)
-        self.phi = None if mode == "gaussian" else nn.Linear(channels, inner)
-        self.g = nn.Linear(channels, inner)
+        # theta, phi and g, one below the other: one product instead of three.
+        self.project = nn.Linear(channels, inner if mode == "gaussian" else 3 * inner)
         self.concat = nn.Linear(2 * inner, 1, bias=False) if mode == "concatenation" else None
         self.map = AttentionMap("pairwise")
         self.out = nn.Linear(inner, channels, bias=not norm)
         self.norm = nn.BatchNorm2d(channels) if norm else None
-        for layer in (self.theta, self.phi, self.g, self.out):
-            if layer is not None:
-                nn.init.normal_(layer.weight, std=0.01)
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
+        for layer in (self.project, self.out):
+            nn.init.normal_(layer.weight, std=0.01)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
         nn.init.zeros_(self.out.weight if self.norm is None else self.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
         size = (x.shape[2], x.shape[3])
-        query, key = (to_tokens(x if layer is None else project(x, layer)) for layer in (self.theta, self.phi))
-        value = to_tokens(project(x, self.g))
+        projected = to_tokens(project(x, self.project))
+        if self.mode == "gaussian":
+            query, value = to_tokens(x), projected
+            key = query
+        else:
+            query, key, value = projected.chunk(3, 2)
         if self.sub_sample:
             key, value = _pool(key, size), _pool(value, size)
             key_size = (max(size[0] // 2, 1), max(size[1] // 2, 1))

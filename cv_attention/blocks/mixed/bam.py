@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, bottleneck, check_choice, check_whole
+from cv_attention.blocks.pooling import average
 
 
 class BAM(nn.Module):
@@ -72,6 +73,6 @@ class BAM(nn.Module):
             raise ValueError(
                 "BAM normalises global averages over the batch: training needs a batch of 2 or more, got 1"
             )
-        channel, spatial = self.channel(x.mean((2, 3)))[:, :, None, None], self.spatial(x)
+        channel, spatial = self.channel(average(x, (2, 3)))[:, :, None, None], self.spatial(x)
         logits = channel + spatial if self.combine == "add" else channel * spatial
         return torch.addcmul(x, x, self.map(logits.sigmoid()))

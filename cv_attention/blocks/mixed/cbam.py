@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, bottleneck
-from cv_attention.blocks.pooling import spatial_max
+from cv_attention.blocks.pooling import average, spatial_max
 from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
 
 
@@ -36,7 +36,7 @@ class CBAM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
         # The second layer is linear: it runs once, on the sum of the two hidden vectors.
-        hidden = self.reduce(x.mean((2, 3))).relu() + self.reduce(spatial_max(x)).relu()
+        hidden = self.reduce(average(x, (2, 3))).relu() + self.reduce(spatial_max(x)).relu()
         logits = self.expand(hidden)
         if self.expand.bias is not None:
             logits = logits + self.expand.bias

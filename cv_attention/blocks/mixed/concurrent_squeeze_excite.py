@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, bottleneck, check_choice
+from cv_attention.blocks.pooling import average
 
 
 class ConcurrentSqueezeExcite(nn.Module):
@@ -41,7 +42,7 @@ class ConcurrentSqueezeExcite(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
-        hidden = self.reduce(x.mean((2, 3))).relu()
+        hidden = self.reduce(average(x, (2, 3))).relu()
         channel = self.channel_map(self.expand(hidden).sigmoid()[:, :, None, None])
         spatial = self.spatial_map(self.squeeze(x).sigmoid())
         if self.combine == "add":

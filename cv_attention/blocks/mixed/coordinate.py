@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import hardswish
 
 from cv_attention.blocks.base import AttentionMap, bottleneck, check_whole
+from cv_attention.blocks.pooling import average
 from cv_attention.blocks.row_column import gate_by_row_and_column
 
 
@@ -41,7 +42,7 @@ class CoordinateAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
         # Four axes all the way: so the gates, and their product, have the memory format of x.
-        strips = torch.cat([x.mean(3, keepdim=True), x.mean(2, keepdim=True).transpose(2, 3)], 2)
+        strips = torch.cat([average(x, 3, keepdim=True), average(x, 2, keepdim=True).transpose(2, 3)], 2)
         hidden = hardswish(self.norm(self.reduce(strips)))
         rows, columns = hidden.split([x.shape[2], x.shape[3]], 2)
         rows, columns = self.conv_h(rows).sigmoid(), self.conv_w(columns).sigmoid().transpose(2, 3)

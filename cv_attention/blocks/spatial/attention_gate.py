@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, bottleneck, check_whole
+from cv_attention.blocks.pooling import average
 
 
 class AttentionGate(nn.Module):
@@ -69,7 +70,7 @@ class AttentionGate(nn.Module):
     def _gating(self, x: Tensor, local: Tensor) -> Tensor:
         """Computes phi(g), of one position or on the grid of `local`."""
         if self.gating_stride is None:
-            return self.phi(x.mean((2, 3), keepdim=True))
+            return self.phi(average(x, (2, 3), keepdim=True))
         coarse = self.phi(F.avg_pool2d(_pad(x, self.gating_stride), self.gating_stride))
         return F.interpolate(coarse, size=local.shape[2:], mode="bilinear", align_corners=False)
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import Gate, check_odd, check_whole
-from cv_attention.blocks.pooling import channel_max
+from cv_attention.blocks.pooling import channel_max, channel_mean
 
 
 class CBAMSpatial(Gate):
@@ -35,5 +35,5 @@ class CBAMSpatial(Gate):
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, 1, H, W) of `x` (B, C, H, W)."""
-        statistics = torch.cat([channel_max(x), x.mean(1, keepdim=True)], dim=1)
+        statistics = torch.cat([channel_max(x), channel_mean(x)], dim=1)
         return self.norm(self.conv(statistics)).sigmoid()

@@ -5,6 +5,7 @@ from math import gcd
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole
+from cv_attention.blocks.pooling import average
 from cv_attention.blocks.row_column import gate_by_row_and_column
 
 
@@ -59,6 +60,6 @@ class EfficientLocalAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
-        rows = self.strips[0](x.mean(3, keepdim=True)).sigmoid()
-        columns = self.strips[-1](x.mean(2, keepdim=True).transpose(2, 3)).sigmoid()
+        rows = self.strips[0](average(x, 3, keepdim=True)).sigmoid()
+        columns = self.strips[-1](average(x, 2, keepdim=True).transpose(2, 3)).sigmoid()
         return gate_by_row_and_column(x, rows, columns.transpose(2, 3), self.map)

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import Gate, check_odd, check_whole
+from cv_attention.blocks.pooling import average
 
 
 class StripPooling(Gate):
@@ -39,6 +40,6 @@ class StripPooling(Gate):
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, H, W) of `x` (B, C, H, W)."""
-        rows = self.vertical_norm(self.vertical(x.mean(3, keepdim=True)))
-        columns = self.horizontal_norm(self.horizontal(x.mean(2, keepdim=True)))
+        rows = self.vertical_norm(self.vertical(average(x, 3, keepdim=True)))
+        columns = self.horizontal_norm(self.horizontal(average(x, 2, keepdim=True)))
         return self.fuse((rows + columns).relu()).sigmoid()
