@@ -11,9 +11,11 @@ Prints a Markdown table, one row per block and stage:
 - × floor: our time divided by that of moving the bytes that any gate must move, at the speed of a copy: the feature map
   read and written in the forward (2 passes); the input and two gradients beside it in the backward (5 passes).
 - saved MB: what autograd keeps for the backward; the input counts if it is kept, parameters do not; timm's in brackets.
+  Measured eagerly, also with `--compile`.
 - peak MB: the most memory that a forward with backward holds beyond parameters and input.
 
-A block for which memory would not suffice is left out and named at the end.
+Where memory would not suffice for both sides, ours is measured alone; a block for which it does not suffice either is
+left out and named at the end. The same table on a GPU: ``python benchmarks/blocks.py --device cuda [--compile]``.
 """
 
 import argparse
@@ -157,10 +159,23 @@ class Row:
         x = torch.randn(batch, self.channels, self.side, self.side, device=self.options.device, dtype=dtype)
         return x.to(memory_format=torch.channels_last) if self.options.channels_last else x
 
-    def peaks(self, x: Tensor) -> list[int]:
-        for model in self.models:
+    def peaks(self, models: list[nn.Module], x: Tensor) -> list[int]:
+        for model in models:
             model.zero_grad(set_to_none=True)  # gradients of another call would count as memory given back
-        return [self.clock.peak(forward_backward(model, x)) for model in self.models]
+        return [self.clock.peak(forward_backward(model, x)) for model in models]
+
+    def drop_what_does_not_fit(self) -> None:
+        """Leaves timm's side out where memory does not suffice for it.
+
+        Raises:
+            MemoryError: if it does not suffice for ours.
+        """
+        # More than memory grows with the batch, as parameters have gradients too.
+        needed = [peak * self.options.batch / 2 for peak in self.peaks(self.models, self.images(2))]
+        fit = [peak < 0.7 * available_bytes(self.options.device) for peak in needed]
+        if not fit[0]:
+            raise MemoryError
+        self.models = [model for model, fits in zip(self.models, fit, strict=True) if fits]
 
     def measure(self) -> list[str]:
         """Returns the row's cells.
@@ -168,15 +183,16 @@ class Row:
         Raises:
             MemoryError: if timing would take more memory than there is.
         """
-        few = self.images(2)
-        # More than memory grows with the batch, as parameters have gradients too.
-        if max(self.peaks(few)) * self.options.batch / 2 > 0.7 * available_bytes(self.options.device):
-            raise MemoryError
+        self.drop_what_does_not_fit()
         x = self.images(self.options.batch)
-        saved, peaks = [saved_bytes(model, x) for model in self.models], self.peaks(x)
+        saved = [saved_bytes(model, x) for model in self.models]
         target = torch.empty_like(x)
         cells = [self.name, f"{self.channels}×{self.side}×{self.side}"]
         models = [torch.compile(model) for model in self.models] if self.options.compile else self.models
+        if self.options.compile:
+            for model in models:  # compiling is no part of the peak
+                forward_backward(model, x)()
+        peaks = self.peaks(models, x)
         for prepare, passes in ((forward, 2), (forward_backward, 5)):
             functions = [prepare(model, x) for model in models]
             times = self.clock.in_turns([*functions, lambda: target.copy_(x)], self.options.rounds)

@@ -5,10 +5,9 @@ folder of its family, one entry in that family's table below, and the paper's eq
 entry's name in `tests/references/<family>.py`. The catalogue's tests then cover it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from cv_attention.suggest import suggest
@@ -40,7 +39,7 @@ class Entry:
         maps: Kinds of its attention maps, in the order in which the block passes them; repeated if it has
             several.
         gate: Factor by which a fresh block scales a random input (0.5 for SE, 1 for an identity); None where
-            the block is more than a gate.
+            it does more than scale.
         multiple_of: With the default options, `channels` must be a multiple of this.
         flags: Properties that excuse it from a test.
         examples: Options that change what the block computes; the tests run each.
@@ -185,21 +184,23 @@ _BRANCH = (
 
 _CONTEXT = (
     Entry("non_local", "context.non_local.NonLocal", "Non-local block",
-          "https://arxiv.org/abs/1711.07971", 2017, maps=("pairwise",), flags=("batch_statistics",),
+          "https://arxiv.org/abs/1711.07971", 2017, maps=("pairwise",), gate=1.0, flags=("batch_statistics",),
           examples=({"use_scale": False}, {"mode": "gaussian"}, {"mode": "dot_product"},
                     {"mode": "concatenation"}, {"sub_sample": True})),
     Entry("disentangled_non_local", "context.disentangled_non_local.DisentangledNonLocal",
           "Disentangled non-local block", "https://arxiv.org/abs/2006.06668", 2020,
-          maps=("pairwise", "pairwise"), flags=("batch_statistics",),
+          maps=("pairwise", "pairwise"), gate=1.0, flags=("batch_statistics",),
           examples=({"use_scale": False, "temperature": 2.0},)),
     Entry("double_attention", "context.double_attention.DoubleAttention", "Double attention of A²-Nets",
           "https://arxiv.org/abs/1810.11579", 2018, maps=("pairwise", "alignment"), examples=({"m": 3, "n": 5},)),
     Entry("danet_position", "context.danet_position.DANetPosition", "Position attention of DANet",
-          "https://arxiv.org/abs/1809.02983", 2018, maps=("pairwise",), examples=({"reduction": 2},)),
+          "https://arxiv.org/abs/1809.02983", 2018, maps=("pairwise",), gate=1.0,
+          examples=({"reduction": 2},)),
     Entry("danet_channel", "context.danet_channel.DANetChannel", "Channel attention of DANet",
-          "https://arxiv.org/abs/1809.02983", 2018, maps=("alignment",), examples=({"energy": "plain"},)),
+          "https://arxiv.org/abs/1809.02983", 2018, maps=("alignment",), gate=1.0,
+          examples=({"energy": "plain"},)),
     Entry("criss_cross", "context.criss_cross.CrissCrossAttention", "Criss-cross attention",
-          "https://arxiv.org/abs/1811.11721", 2018, maps=("pairwise", "pairwise"),
+          "https://arxiv.org/abs/1811.11721", 2018, maps=("pairwise", "pairwise"), gate=1.0,
           examples=({"reduction": 2},)),
     Entry("external_attention", "context.external_attention.ExternalAttention", "External attention",
           "https://arxiv.org/abs/2105.02358", 2021, maps=("alignment",), flags=("batch_statistics",),
@@ -257,16 +258,39 @@ _MEMORY = ()
 
 _TABLE: tuple[Entry, ...] = (*_CHANNEL, *_SPATIAL, *_MIXED, *_BRANCH, *_CONTEXT, *_TOKENS, *_MEMORY)
 
-CATALOGUE: Mapping[str, Entry] = MappingProxyType({entry.name: entry for entry in _TABLE})
+
+class Catalogue(Mapping[str, Entry]):
+    """The blocks by name; it prints as their names, family by family."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._entries = {entry.name: entry for entry in entries}
+
+    def __getitem__(self, name: str) -> Entry:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        families: dict[str, list[str]] = {}
+        for entry in self.values():
+            families.setdefault(entry.family, []).append(entry.name)
+        return "\n".join([f"{len(self)} blocks", *(f"{f}: {', '.join(names)}" for f, names in families.items())])
+
+
+CATALOGUE = Catalogue(_TABLE)
 
 
 def find(name: str) -> Entry:
     """Returns the entry called `name`.
 
     Raises:
-        ValueError: if there is none; the message gives the nearest names and all of them.
+        ValueError: if there is none; the message gives the nearest names.
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
-    hint = suggest(name, CATALOGUE, shown=0) or "."
-    raise ValueError(f"no block is called {name!r}{hint} Blocks: {', '.join(sorted(CATALOGUE))}")
+    hint = suggest(name, CATALOGUE, shown=0).rstrip("?")
+    raise ValueError(f"no block is called {name!r}{hint}; `cv-attention blocks` lists all {len(CATALOGUE)}")

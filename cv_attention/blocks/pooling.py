@@ -18,7 +18,7 @@ def average(x: Tensor, dim: int | tuple[int, ...], *, keepdim: bool = False) -> 
     """Returns ``x.mean(dim, keepdim)``."""
     if not x.requires_grad or x.dtype == torch.float16:  # whose range a sum may leave
         return x.mean(dim, keepdim)
-    count = prod(x.shape[axis] for axis in ((dim,) if isinstance(dim, int) else dim))
+    count = prod([x.shape[axis] for axis in ((dim,) if isinstance(dim, int) else dim)])
     return (x.sum(dim, keepdim) / count).to(x.dtype)  # autocast gives some sums in float32
 
 

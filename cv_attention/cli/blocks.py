@@ -7,6 +7,7 @@ from typing import Any, Literal
 from jsonargparse import ArgumentParser
 
 from cv_attention.blocks import CATALOGUE, Entry
+from cv_attention.blocks.catalogue import find
 from cv_attention.cli.errors import UserError, one_line
 from cv_attention.cli.parsing import parse
 from cv_attention.cli.table import table
@@ -26,7 +27,7 @@ options and what they default to. `cv_attention.blocks.create(NAME, channels, **
 
 - *map*: kinds of the attention maps that `cv_attention.record` sees: `channel` (B, C, 1, 1), `spatial` (B, 1, H, W),
   `joint` (B, C, H, W), `pairwise` (B, heads, queries, H, W), `alignment` (B, heads, queries, keys).
-- *start*: the factor by which a fresh block scales a random input; none where a block is more than a gate.
+- *start*: the factor by which a fresh block scales a random input (1: an identity); none where it does more.
 - *parameters*, *FLOPs*, *element-wise*: with the default options, for one feature map of {shape}. FLOPs are those of
   convolutions and matrix products, a multiply-add as two, as in a plan; element-wise operations count one per element.
   `--shape CxHxW` gives them for others.
@@ -114,8 +115,10 @@ def _page(rows: list[dict[str, Any]], shape: tuple[int, int, int]) -> str:
 
 
 def _in_full(name: str, shape: tuple[int, int, int]) -> str:
-    _known("block", name, CATALOGUE)
-    entry = CATALOGUE[name]
+    try:
+        entry = find(name)
+    except ValueError as error:
+        raise UserError(one_line(error)) from error
     row = _row(entry, shape)
     facts = [f"family {entry.family}", str(entry.year), f"map: {row['map']}"]
     if entry.gate is not None:

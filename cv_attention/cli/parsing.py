@@ -78,6 +78,15 @@ def _explain(message: str, parser: ArgumentParser) -> str:
             known = {string.removeprefix("--") for action in parser._actions for string in action.option_strings}
             wrong = ".".join(match.groups())
             return f"there is no option {wrong}{suggest(wrong, known)}"
+    if match := re.search(r"the following arguments are required: (.*)", message):
+        return _needed(match[1].split(", "), parser)
     for pattern, words in _REWORDED:
         message = re.sub(pattern, words, message)
     return message
+
+
+def _needed(names: Sequence[str], parser: ArgumentParser) -> str:
+    """Says what the arguments called `names`, which are missing, are."""
+    actions = {action.dest: action for action in parser._actions}
+    told = [f"{' '.join(actions[n].option_strings) or n.upper()} ({str(actions[n].help).rstrip('.')})" for n in names]
+    return f"missing: {', '.join(told)}; {parser.prog} --help shows all options"

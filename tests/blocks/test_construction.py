@@ -69,7 +69,7 @@ def test_resolve_finds_a_file_in_the_current_directory():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("cbamm", "no block is called 'cbamm'; did you mean 'cbam'.* Blocks: .*eca"),
+        ("cbamm", "no block is called 'cbamm'; did you mean 'cbam'.*; `cv-attention blocks` lists all"),
         ({"name": "cbamm"}, "no block is called 'cbamm'; did you mean 'cbam'"),
         (
             {"name": "se", "reducton": 4},
@@ -121,3 +121,14 @@ def test_every_public_name_is_there():
 def test_a_mistyped_name_is_noticed_without_torch():
     code = "import sys; from cv_attention.blocks import catalogue; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_catalogue_prints_as_its_names():
+    lines = repr(blocks.CATALOGUE).splitlines()
+    assert lines[0] == f"{len(blocks.CATALOGUE)} blocks"
+    assert [line.split(": ")[0] for line in lines[1:]] == list(
+        dict.fromkeys(e.family for e in blocks.CATALOGUE.values())
+    )
+    assert sum(line.count(",") + 1 for line in lines[1:]) == len(blocks.CATALOGUE)
+    with pytest.raises(KeyError):
+        blocks.CATALOGUE["no such block"]

@@ -40,9 +40,11 @@ MISTAKES = {
     "transform argument": (["fit", *TINY, "--data.train_transforms", "[{HorizontalFlip: {q: 1}}]"], ["q", "p"]),
     "data root": (["fit", "--data.name", "folder", "--data.root", "nowhere"], ["nowhere"]),
     "root without effect": (["fit", "--data.root", "photos"], ["photos", "folder"]),
+    "plan without a block": (["plan", "resnet20"], ["missing", "--block (", "plan --help"]),
+    "plan of nothing": (["plan"], ["MODEL (", "--block ("]),
     "plan": (["plan", "resnet20", "--block", "cbm"], ["cbm", "cbam"]),
     "shape": (["blocks", "--shape", "64x56"], ["64x56", "64x56x56"]),
-    "catalogue": (["blocks", "cbm"], ["cbm", "cbam"]),
+    "catalogue": (["blocks", "cbm"], ["cbm", "cbam", "lists all"]),
     "explained checkpoint": (["saliency", "a.png", "--checkpoint", "runs/nowhere", "-o", "out"], ["runs/nowhere"]),
 }
 
