@@ -4,6 +4,9 @@ A YAML file, dotted options on the command line, a run's ``config.yaml`` and a c
 Nothing here imports torch, so that ``--help`` and a mistyped key answer at once.
 """
 
+import hashlib
+import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -207,6 +210,9 @@ class Log:
         saliency: Saliency methods that are recorded beside the blocks' own maps.
         curve_points: Steps of the probe images' insertion and deletion curves after the last epoch; 0 computes none.
         tensorboard: Write the curves and the rendered maps for TensorBoard too, to ``tensorboard/``.
+        checkpoint_every_minutes: Minutes between two checkpoints inside an epoch, beside the one at its end; null
+            writes none by time.
+        checkpoint_every_n_steps: Optimizer steps between two checkpoints inside an epoch; null writes none by count.
     """
 
     root: str = "runs"
@@ -219,6 +225,8 @@ class Log:
     saliency: list[str] = field(default_factory=lambda: ["grad_cam"])
     curve_points: int = 20
     tensorboard: bool = False
+    checkpoint_every_minutes: float | None = 10.0
+    checkpoint_every_n_steps: int | None = None
 
 
 @dataclass
@@ -244,3 +252,36 @@ class Experiment:
     def to_dict(self) -> dict[str, Any]:
         """Returns the tree as plain dicts, lists and scalars."""
         return asdict(self)
+
+    def name(self) -> str:
+        """Returns ``log.name``, or a name of what tells a run from others: data, backbone, block and seed."""
+        if self.log.name:
+            return self.log.name
+        block = self.model.block
+        if isinstance(block, dict):
+            block = str(block.get("name") or block.get("class_path", "block")).rsplit(".", 1)[-1]
+        backbone = self.model.backbone.replace("/", "-")
+        return f"{self.data.name}-{backbone}-{block or 'plain'}-seed{self.seed}"
+
+    def fingerprint(self) -> str:
+        """Returns 12 hexadecimal digits that are the same for the same configuration; ``log`` does not count."""
+        deciding = {name: part for name, part in self.to_dict().items() if name != "log"}
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Lists what differs between two configurations, as ``optimizer.lr: 0.1 -> 0.05``.
+
+    Args:
+        before: Plain values of `Experiment.to_dict`; fields that it lacks are left out.
+        now: The same, of another configuration.
+        prefix: What stands before each field's name.
+    """
+    lines: list[str] = []
+    for name, value in now.items():
+        old = before.get(name, value)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            lines += differences(old, value, f"{prefix}{name}.")
+        elif value != old:
+            lines.append(f"{prefix}{name}: {json.dumps(old)} -> {json.dumps(value)}")
+    return lines

@@ -1,11 +1,20 @@
-"""How mistakes of the person at the keyboard reach them: one line that says what would be right, exit code 2."""
+"""How mistakes of the person at the keyboard reach them: one line that says what would be right."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class UserError(Exception):
-    """Something to be printed in one line, without a traceback."""
+    """Something to be printed in one line, without a traceback.
+
+    Args:
+        message: The line.
+        code: Exit code: 2 for a mistake of the person, 1 for something that went wrong later.
+    """
+
+    def __init__(self, message: str, code: int = 2) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @contextmanager

@@ -1,16 +1,25 @@
 """``cv-attention fit``: train a classifier and test it."""
 
+import errno
+import glob
+import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-import yaml
+from typing import TYPE_CHECKING
 
 from cv_attention.blocks.catalogue import find
 from cv_attention.cli.errors import UserError, one_line, user_errors
 from cv_attention.cli.parsing import experiment_parser, parse, read_experiment, to_experiment
-from cv_attention.config import Experiment
+from cv_attention.config import Experiment, differences
 from cv_attention.suggest import suggest
+
+if TYPE_CHECKING:
+    from cv_attention.training import Prepared
+
+# What a full disk, a used-up quota and a limit on a file's size are called.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -25,16 +34,32 @@ def run(arguments: Sequence[str]) -> None:
     if rank_zero:
         print(prepared.classifier.plan or "no attention block inserted")
         print(prepared.rates, flush=True)
+        for notice in prepared.notices:
+            print(f"resume: {notice}", file=sys.stderr, flush=True)
+    _train(prepared)
+    if rank_zero:
+        _print_result(prepared.run)
+
+
+def _train(prepared: "Prepared") -> None:
+    """Trains; what can happen to anybody in the middle of a training is told in one line, by one process."""
+    from cv_attention import training
     from cv_attention.data import ImageError
 
+    again = f"cv-attention fit --resume {prepared.run}"
     try:
         training.fit(prepared)
     except ImageError as error:
         # A loader's process wraps the message into its traceback; the last line is what was said.
         reason = str(error).strip().splitlines()[-1].rpartition("ImageError: ")[2]
-        raise UserError(f"{reason}; mend or remove it, then: cv-attention fit --resume {prepared.run}") from error
-    if rank_zero:
-        _print_result(prepared.run)
+        raise UserError(f"{reason}; mend or remove it, then: {again}") from error
+    except (training.NonFiniteLoss, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _FULL and not isinstance(error, training.NotWritten):
+            raise
+        if not prepared.trainer.is_global_zero:
+            raise SystemExit(1) from error
+        advice = "" if isinstance(error, training.NonFiniteLoss) else f"; make room, then: {again}"
+        raise UserError(f"{one_line(error)}{advice}", code=1) from error
 
 
 def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None]:
@@ -42,23 +67,50 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None]:
     parser.add_argument(
         "--resume",
         metavar="RUN",
-        help="A run directory to go on with; its configuration counts unless overridden.",
+        help="A run directory to go on with; its configuration counts unless overridden. "
+        "auto: the newest unfinished run of this name and model, or else a new one.",
     )
     namespace = parse(parser, arguments)
     if namespace.resume is None:
         return to_experiment(parser, namespace), None
     resume = Path(namespace.resume)
+    if namespace.resume == "auto":
+        experiment = to_experiment(parser, namespace)
+        found = _newest(experiment)
+        print(f"resume: {found or 'no unfinished run of this name and model, a new one starts'}", file=sys.stderr)
+        if found is None:
+            return experiment, None
+        resume = found
     if not (resume / "config.yaml").is_file():
         there = [str(path.parent) for path in sorted(resume.absolute().parent.glob("*/config.yaml"))]
         raise UserError(f"{resume} is no run directory{suggest(resume, there) if there else ''}")
     before = read_experiment(resume / "config.yaml")
     overridden = parse(parser, ["--config", str(resume / "config.yaml"), *arguments])
     experiment = to_experiment(parser, overridden)
-    for line in _differences(before.to_dict(), experiment.to_dict()):
-        print(f"resume: {line}", file=sys.stderr)
     if before.model != experiment.model:
-        raise UserError(f"{resume} holds another model; resuming cannot change it: leave out the --model options")
+        changes = "; ".join(differences({"model": vars(before.model)}, {"model": vars(experiment.model)}))
+        raise UserError(
+            f"{resume} holds another model; resuming cannot change it ({changes}): leave out the --model options"
+        )
     return experiment, resume
+
+
+def _newest(experiment: Experiment) -> Path | None:
+    """The unfinished run of this name and model with the newest checkpoint."""
+    found = []
+    for config in Path(experiment.log.root).glob(f"{glob.escape(experiment.name())}*/config.yaml"):
+        run = config.parent
+        saved = [path.stat().st_mtime for path in run.glob("checkpoints/*.ckpt")]
+        summary = run / "summary.json"
+        tested = summary.is_file() and "test" in json.loads(summary.read_text(encoding="utf-8"))
+        number = run.name.removeprefix(experiment.name())
+        if saved and not tested and (not number or re.fullmatch(r"-\d+", number)):
+            found.append((max(saved), run))
+    return next((run for _, run in sorted(found, reverse=True) if _holds(run, experiment)), None)
+
+
+def _holds(run: Path, experiment: Experiment) -> bool:
+    return read_experiment(run / "config.yaml").model == experiment.model
 
 
 def _check_names(experiment: Experiment) -> None:
@@ -74,24 +126,7 @@ def _check_names(experiment: Experiment) -> None:
         raise UserError(f"data.root is {data.root}, but there is no such folder")
 
 
-def _differences(before: dict, after: dict, prefix: str = "") -> list[str]:
-    lines: list[str] = []
-    for name, value in after.items():
-        if isinstance(value, dict) and isinstance(before[name], dict):
-            lines += _differences(before[name], value, f"{prefix}{name}.")
-        elif value != before[name]:
-            lines.append(f"{prefix}{name} is now {yaml_line(value)}, it was {yaml_line(before[name])}")
-    return lines
-
-
-def yaml_line(value: object) -> str:
-    """Writes a plain value as YAML in one line."""
-    return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n").removesuffix("\n...")
-
-
 def _print_result(run: Path) -> None:
-    import json
-
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     for name, value in summary["test"].items():
         print(f"test {name.replace('_', ' ')}: {value:.4f}")

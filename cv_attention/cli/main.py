@@ -22,7 +22,9 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs ``cv-attention`` with `arguments` (default: the process's) and returns its exit code.
 
-    0: done. 2: a mistake in the arguments, the configuration or a file, told in one line on standard error.
+    0: done. 1: a training could not go on (a loss that is no number, a full disk). 2: a mistake in the arguments, the
+    configuration or a file. Both are told in one line on standard error. A training that is stopped by SIGTERM writes a
+    checkpoint and exits with 143.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = arguments[0] if arguments else "--help"
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run(arguments[1:])
     except UserError as error:
         print(f"cv-attention: error: {error}", file=sys.stderr)
-        return 2
+        return error.code
     return 0
 
 

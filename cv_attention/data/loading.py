@@ -1,5 +1,6 @@
 """A torch DataLoader that loads nothing before its first batch, and can go on in the middle of an epoch."""
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,6 +48,9 @@ class Loader(DataLoader):
             persistent_workers=workers > 0,
             pin_memory=self._device.type == "cuda" and not images.resident,  # only a GPU's copies profit
             worker_init_fn=_start_worker,
+            # The workers' seeds, which nothing uses: drawn from the global generator, they would change what the
+            # network draws after a resume in the middle of an epoch.
+            generator=torch.Generator().manual_seed(0),
         )
         self._batches = batches
         self._position = {"epoch": 0, "batches": 0}
@@ -95,3 +99,5 @@ def _as_it_is(batch: Any) -> Any:
 
 def _start_worker(_: int) -> None:
     cv2.setNumThreads(0)
+    # A signal to all processes of a job is the training process's affair: it still needs batches until it has saved.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

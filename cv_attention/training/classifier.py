@@ -1,6 +1,6 @@
 """The one LightningModule: a network, its loss, its metrics and its optimizer."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import lightning
@@ -11,9 +11,9 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from cv_attention.config import Experiment
 from cv_attention.data.normalisation import normalise
-from cv_attention.training.groups import current_rates
 from cv_attention.training.network import build_network
 from cv_attention.training.optimization import create_optimizer, create_schedule
+from cv_attention.training.provenance import described
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,9 @@ class Classifier(lightning.LightningModule):
         if classes > 5:
             accuracies["accuracy_top5"] = MulticlassAccuracy(classes, average="micro", top_k=5)
         metrics = MetricCollection({**accuracies, "loss": MeanMetric()})
+        # Sums over a large split lose digits in single precision; Apple's GPUs have no other.
+        self.exact = torch.float32 if torch.backends.mps.is_available() else torch.float64
+        metrics.set_dtype(self.exact)
         self.metrics = nn.ModuleDict({split: metrics.clone(prefix=f"{split}_") for split in ("val", "test")})
 
     def normalise(self, images: Tensor) -> Tensor:
@@ -73,16 +76,11 @@ class Classifier(lightning.LightningModule):
         return self.network(self.normalise(images))
 
     def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
-        """Returns the loss; logs it every ``log_every_n_steps``, since each log waits for the device."""
-        loss = self.loss(self(batch["image"]), batch["label"])
-        interval = self.trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue]
-        if (self.global_step + 1) % interval == 0:
-            self.log("train_loss", loss.detach(), prog_bar=True)
-            self.log_dict(current_rates(self.trainer.optimizers[0], self.experiment.optimizer))
-        return loss
+        """Returns the loss of a batch; `losses.Losses` logs it."""
+        return self.loss(self(batch["image"]), batch["label"])
 
     def _evaluate(self, split: str, batch: dict[str, Tensor]) -> Tensor:
-        logits, labels = self(batch["image"]).float(), batch["label"]
+        logits, labels = self(batch["image"]).to(self.exact), batch["label"]
         metrics: Any = self.metrics[split]
         for name, metric in metrics.items(keep_base=True):
             if name == "loss":
@@ -141,6 +139,5 @@ class Classifier(lightning.LightningModule):
                 self.lr_scheduler_step(config.scheduler, None)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the resolved configuration and the data set's facts, plain values only."""
-        checkpoint["experiment"] = self.experiment.to_dict()
-        checkpoint["facts"] = asdict(self.facts)
+        """Adds the resolved configuration, the data set's facts and the code's version, plain values only."""
+        checkpoint |= described(self.experiment, self.facts)

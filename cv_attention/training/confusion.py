@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from cv_attention.training.run import write_text
+from cv_attention.training.files import write_text
 
 _MOST_CLASSES = 2000  # the matrix is as large as the square of their number
 

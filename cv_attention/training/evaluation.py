@@ -9,7 +9,7 @@ import torch
 from cv_attention import data
 from cv_attention.saliency import grad_cam
 from cv_attention.saliency.pointing import pointing_game
-from cv_attention.training import run as runs
+from cv_attention.training import checkpoints
 from cv_attention.training.classifier import Classifier, DataFacts
 from cv_attention.training.trainer import quieten
 
@@ -28,7 +28,7 @@ def evaluate(checkpoint: Path, root: str | None = None) -> dict[str, float]:
         ValueError: if the data set's classes are not those that the network knows.
         FileNotFoundError: if the data set is missing.
     """
-    classifier = runs.load(checkpoint)
+    classifier = checkpoints.load(checkpoint)
     experiment = classifier.experiment
     experiment.data.root = root or experiment.data.root
     datamodule = data.create(experiment.data, seed=experiment.seed)

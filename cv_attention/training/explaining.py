@@ -18,8 +18,8 @@ from cv_attention.report.overlay import overlay
 from cv_attention.saliency import METHODS
 from cv_attention.suggest import suggest
 from cv_attention.training.classifier import Classifier
+from cv_attention.training.files import write_bytes, write_text
 from cv_attention.training.probes import Column, probe
-from cv_attention.training.run import write_bytes, write_text
 
 IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 

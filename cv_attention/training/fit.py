@@ -1,7 +1,6 @@
 """Training and testing, from a configuration to a run directory."""
 
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import WandbLogger
 
 from cv_attention import backbones, data, report
-from cv_attention.config import Experiment
-from cv_attention.training import optimization
+from cv_attention.config import Experiment, differences
+from cv_attention.training import checkpoints, optimization, weights
 from cv_attention.training import run as runs
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.confusion import Confusion
@@ -20,13 +19,24 @@ from cv_attention.training.evaluation import facts_of, point
 from cv_attention.training.groups import describe
 from cv_attention.training.probe_details import ProbeDetails
 from cv_attention.training.probes import ProbeMaps
+from cv_attention.training.provenance import provenance
+from cv_attention.training.rewinding import rewind
 from cv_attention.training.throughput import Throughput
 from cv_attention.training.trainer import create_trainer
 
 
 @dataclass
 class Prepared:
-    """Everything checked and built; nothing trained yet."""
+    """Everything checked and built; nothing trained yet.
+
+    Attributes:
+        run: The run directory.
+        trainer: Lightning's Trainer.
+        classifier: The network with its loss and metrics.
+        datamodule: The data.
+        checkpoint: Where the training goes on from, or None.
+        notices: What a person should know who resumes: torn files, and every value that the checkpoint has otherwise.
+    """
 
     run: Path
     trainer: lightning.Trainer
@@ -35,6 +45,7 @@ class Prepared:
     checkpoint: Path | None
     rates: str
     throughput: Throughput
+    notices: list[str] = field(default_factory=list)
 
 
 def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
@@ -48,19 +59,25 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
         ValueError: if anything in the configuration is wrong.
         FileNotFoundError: if the data or the checkpoint is missing.
     """
-    checkpoint = runs.find_checkpoint(resume, "last") if resume else None
+    rank = _get_rank() or 0
+    if resume and rank == 0:
+        runs.claim(resume)
+    checkpoint, content, notices = checkpoints.resumable(resume) if resume else (None, {}, [])
     if resume:
-        runs.check_unfinished(resume, experiment.trainer.max_epochs)
+        runs.check_unfinished(resume, content, experiment.trainer.max_epochs)
+        notices += _changes(content, experiment)
     lightning.seed_everything(experiment.seed, workers=True, verbose=False)
     datamodule = data.create(experiment.data, seed=experiment.seed)
     datamodule.prepare_data()
     datamodule.setup()
     classifier = Classifier(experiment, facts_of(datamodule))
     optimization.check(experiment.optimizer, classifier.network, experiment.trainer.max_epochs)
-    rank = _get_rank() or 0
     run = resume or runs.create(experiment, rank)
+    if rank == 0:
+        runs.claim(run)
     if resume and rank == 0:
         runs.write_config(run, experiment)
+        rewind(run, content)
     log = experiment.log
     callbacks: list[Callback] = [Confusion(run), throughput := Throughput()]
     if log.maps_every and log.probes:
@@ -74,7 +91,14 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
             runs.discard(run)
         raise
     rates = describe(classifier.network, experiment.optimizer)
-    return Prepared(run, trainer, classifier, datamodule, checkpoint, rates, throughput)
+    return Prepared(run, trainer, classifier, datamodule, checkpoint, rates, throughput, notices)
+
+
+def _changes(content: dict[str, Any], experiment: Experiment) -> list[str]:
+    """What is otherwise than in the checkpoint: what is said now counts."""
+    before, now = content.get("provenance", {}), provenance(experiment)
+    code = {name: before[name] for name in ("cv_attention", "torch") if name in before}
+    return differences(content["experiment"], experiment.to_dict()) + differences(code, {n: now[n] for n in code})
 
 
 def fit(prepared: Prepared) -> Path:
@@ -90,19 +114,16 @@ def fit(prepared: Prepared) -> Path:
         names, plan = list(classifier.facts.class_names), classifier.plan
         runs.update_summary(run, parameters=network["parameters"], flops=network["flops"], class_names=names)
         runs.update_summary(run, plan=plan and str(plan), sites=plan.to_dict()["sites"] if plan else [])
-        runs.update_summary(run, network=network["parts"])
-    before = runs.read_summary(run).get("training_seconds", 0.0) if prepared.checkpoint else 0.0
-    start = time.perf_counter()
+        runs.update_summary(run, network=network["parts"], provenance=provenance(classifier.experiment))
     trainer.fit(classifier, datamodule=datamodule, ckpt_path=prepared.checkpoint, weights_only=True)
-    seconds = round(time.perf_counter() - start, 1)
-    best: Any = trainer.checkpoint_callback
-    [metrics] = trainer.test(
-        classifier, datamodule=datamodule, ckpt_path=best.best_model_path, weights_only=True, verbose=False
-    )
+    saved: Any = trainer.checkpoint_callback
+    seconds, best = round(saved.seconds, 1), saved.run / "checkpoints" / "best.ckpt"
+    [metrics] = trainer.test(classifier, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
     if trainer.is_global_zero:
-        pointing = point(runs.load(Path(best.best_model_path)), datamodule)
+        trained = checkpoints.load(best)
+        weights.write(run / "weights.safetensors", trained)
         test = {name.removeprefix("test_"): value for name, value in metrics.items()}
-        runs.update_summary(run, test={**test, **pointing}, training_seconds=round(before + seconds, 1))
+        runs.update_summary(run, test={**test, **point(trained, datamodule)}, training_seconds=seconds)
         runs.update_summary(run, images_per_second=prepared.throughput.images_per_second)
         report.build(run)
         for logger in trainer.loggers:

@@ -14,11 +14,11 @@ from cv_attention.maps import record
 from cv_attention.maps.adapters import adapter_of
 from cv_attention.saliency import grad_cam
 from cv_attention.training.classifier import Classifier
+from cv_attention.training.files import write_bytes, write_text
 from cv_attention.training.gates import GateStatistics
 from cv_attention.training.heads import head_maps
 from cv_attention.training.probe_curves import probe_curves
 from cv_attention.training.probes import ProbeMaps
-from cv_attention.training.run import write_bytes, write_text
 
 _TOP = 3  # classes whose maps are kept, beside the true one
 _MOST_PAIRWISE = 8  # probe images whose pairwise maps are kept, at the first and at the newest recording

@@ -19,8 +19,8 @@ from cv_attention.maps.adapters import adapter_of
 from cv_attention.saliency import METHODS
 from cv_attention.suggest import suggest
 from cv_attention.training.classifier import Classifier
+from cv_attention.training.files import write_bytes, write_text
 from cv_attention.training.map_pictures import MapPictures, send
-from cv_attention.training.run import write_bytes, write_text
 
 
 class ProbeMaps(Callback):
@@ -47,6 +47,15 @@ class ProbeMaps(Callback):
                 raise ValueError(
                     f"log.saliency: there is no method {method!r}{suggest(method, METHODS, shown=len(METHODS))}"
                 )
+
+    def state_dict(self) -> dict[str, Any]:
+        """The newest saliency maps: a run that is resumed after its last epoch still judges them."""
+        return {"latest": {t: torch.from_numpy(v) for t, v in self.latest.items()}, "epoch": self.latest_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes up what `state_dict` returned."""
+        self.latest = {title: values.numpy() for title, values in state_dict["latest"].items()}
+        self.latest_epoch = state_dict["epoch"]
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Chooses the probe images and writes them down, once per run."""

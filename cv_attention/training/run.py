@@ -1,29 +1,20 @@
-"""A run directory: where it is, what it holds, how a trained network comes back from it."""
+"""A run directory: where it is, and what is written into it beside checkpoints."""
 
+import errno
 import json
 import os
 import shutil
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
 from cv_attention.config import Experiment
-from cv_attention.training.classifier import Classifier, DataFacts
+from cv_attention.training.files import write_text
 
 # The process that creates the run directory tells the processes it starts.
 _SHARED_RUN = "CV_ATTENTION_RUN"
-
-
-def default_name(experiment: Experiment) -> str:
-    """Names a run after what tells it from others: data, backbone, block and seed."""
-    block = experiment.model.block
-    if isinstance(block, dict):
-        block = str(block.get("name") or block.get("class_path", "block")).rsplit(".", 1)[-1]
-    backbone = experiment.model.backbone.replace("/", "-")
-    return f"{experiment.data.name}-{backbone}-{block or 'plain'}-seed{experiment.seed}"
+_CLAIMED: dict[Path, int] = {}  # the lock of a file ends when it is closed
 
 
 def create(experiment: Experiment, rank: int) -> Path:
@@ -35,7 +26,7 @@ def create(experiment: Experiment, rank: int) -> Path:
     """
     if rank > 0:
         return Path(os.environ.get(_SHARED_RUN, experiment.log.root))
-    root, name = Path(experiment.log.root), experiment.log.name or default_name(experiment)
+    root, name = Path(experiment.log.root), experiment.name()
     number = 1
     while True:
         run = root / (name if number == 1 else f"{name}-{number}")
@@ -47,6 +38,26 @@ def create(experiment: Experiment, rank: int) -> Path:
     write_config(run, experiment)
     os.environ[_SHARED_RUN] = str(run)
     return run
+
+
+def claim(run: Path) -> None:
+    """Keeps other processes from training into a run directory, for as long as this one lives.
+
+    Raises:
+        ValueError: if another process has claimed it.
+    """
+    if run.resolve() in _CLAIMED or os.name != "posix":
+        return
+    import fcntl
+
+    file = os.open(run / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(file)
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            raise ValueError(f"{run} is being trained by another process") from error
+    _CLAIMED[run.resolve()] = file
 
 
 def discard(run: Path) -> None:
@@ -61,19 +72,6 @@ def write_config(run: Path, experiment: Experiment) -> None:
     write_text(run / "config.yaml", yaml.safe_dump(experiment.to_dict(), sort_keys=False))
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all; makes its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)
-
-
 def update_summary(run: Path, **values: Any) -> None:
     """Adds `values` to the run's ``summary.json``."""
     write_text(run / "summary.json", json.dumps({**read_summary(run), **values}, indent=2) + "\n")
@@ -85,9 +83,9 @@ def read_summary(run: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def check_unfinished(run: Path, max_epochs: int) -> None:
+def check_unfinished(run: Path, checkpoint: dict[str, Any], max_epochs: int) -> None:
     """Raises ValueError if the run has been trained for `max_epochs` and tested: the test split is looked at once."""
-    epochs = torch.load(find_checkpoint(run, "last"), map_location="cpu", weights_only=True)["epoch"] + 1
+    epochs = checkpoint["epoch"] + 1
     if epochs >= max_epochs and read_summary(run).get("test"):
         raise ValueError(f"{run} has finished its {epochs} epochs; --trainer.max_epochs {epochs + 10} trains it longer")
 
@@ -96,65 +94,3 @@ def next_part(run: Path) -> str:
     """Returns the number of the next stretch of training: 0 at first, one more after every resume."""
     taken = [int(part.name) for part in (run / "metrics").glob("*") if part.name.isdecimal()]
     return str(max(taken, default=-1) + 1)
-
-
-def find_checkpoint(path: Path, name: str = "best") -> Path:
-    """Finds a checkpoint.
-
-    Args:
-        path: A checkpoint file or a run directory.
-        name: Which checkpoint of the run directory: ``best`` by validation accuracy, or ``last``.
-
-    Raises:
-        FileNotFoundError: if there is none; the message lists what is there.
-    """
-    if path.is_file():
-        return path
-    if not path.exists():
-        near = sorted(str(run) for run in path.parent.glob("*/") if (run / "config.yaml").is_file())
-        there = f"; there are {', '.join(near)}" if near else ""
-        raise FileNotFoundError(f"{path} does not exist{there}")
-    checkpoint = path / "checkpoints" / f"{name}.ckpt"
-    if not checkpoint.is_file():
-        there = sorted(str(found) for found in path.rglob("*.ckpt"))
-        raise FileNotFoundError(f"{checkpoint} does not exist; {path} holds {', '.join(there) or 'no checkpoint'}")
-    return checkpoint
-
-
-def load(checkpoint: Path) -> Classifier:
-    """Rebuilds the network of a checkpoint, with its weights, on the CPU, in eval mode.
-
-    Raises:
-        ValueError: if the file is no checkpoint of cv_attention, or its weights do not fit its configuration.
-    """
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged or foreign file provokes
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{checkpoint} cannot be read as a checkpoint: {reason}") from error
-    if not isinstance(content, dict) or not {"experiment", "facts", "state_dict"} <= content.keys():
-        raise ValueError(f"{checkpoint} is no checkpoint of cv_attention: it does not say which network it belongs to")
-    experiment = from_plain(Experiment, content["experiment"])
-    experiment.model.pretrained = False  # the weights come from the checkpoint
-    facts = DataFacts(**{name: _tuple(value) for name, value in content["facts"].items()})
-    classifier = Classifier(experiment, facts)
-    try:
-        classifier.load_state_dict(content["state_dict"])
-    except RuntimeError as error:
-        raise ValueError(f"{checkpoint} does not fit {experiment.model.backbone}: {error}") from error
-    return classifier.eval()
-
-
-def from_plain(tree: Any, values: dict[str, Any]) -> Any:
-    """Rebuilds the typed configuration from the plain values that `Experiment.to_dict` wrote."""
-    kinds: dict[str, Any] = {field.name: field.type for field in fields(tree)}
-    return tree(
-        **{
-            name: from_plain(kinds[name], value) if is_dataclass(kinds[name]) else value
-            for name, value in values.items()
-        }
-    )
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

@@ -24,6 +24,10 @@ class Throughput(Callback):
         """The median over the epochs; None before the first has ended."""
         return round(median(self.rates), 1) if self.rates else None
 
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Starts the clock for an epoch that a resumed run begins in the middle."""
+        self._since = perf_counter()
+
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Starts the clock."""
         self._images, self._seconds, self._since = 0, 0.0, perf_counter()

@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 from cv_attention.config import Experiment, Log
 from cv_attention.suggest import suggest
+from cv_attention.training.checkpoints import AtomicCheckpointIO
+from cv_attention.training.interruption import silence_lightning
+from cv_attention.training.losses import Losses
+from cv_attention.training.randomness import RandomStates
+from cv_attention.training.saving import Checkpoints
 
 
 def create_trainer(
@@ -31,13 +36,14 @@ def create_trainer(
     Raises:
         ValueError: if ``trainer.extra`` names an argument that Lightning's Trainer does not have.
     """
-    config = experiment.trainer
+    config, losses = experiment.trainer, Losses(run)
     arguments: dict[str, Any] = {
         **{name: value for name, value in vars(config).items() if name != "extra"},
         "default_root_dir": run,
         "logger": _loggers(experiment.log, run, part),
         "log_every_n_steps": max(1, min(experiment.log.every_n_steps, steps_per_epoch)),
-        "callbacks": [*_checkpoints(run), *callbacks],
+        "callbacks": [losses, RandomStates(), *callbacks, Checkpoints(run, experiment.log)],
+        "plugins": [AtomicCheckpointIO()],
         "use_distributed_sampler": False,  # the data modules' samplers know the ranks and pad nothing
         "enable_model_summary": False,
         "num_sanity_val_steps": 0,
@@ -45,28 +51,28 @@ def create_trainer(
     _check_extra(config.extra)
     quieten()
     if config.extra.get("enable_progress_bar", True):
-        arguments["callbacks"].append(ProgressBar())
-    return lightning.Trainer(**{**arguments, **config.extra})
+        arguments["callbacks"].append(ProgressBar(losses))
+    trainer = lightning.Trainer(**{**arguments, **config.extra})
+    silence_lightning(trainer)
+    return trainer
 
 
 class ProgressBar(RichProgressBar):
-    """Lightning's, without the logger's version."""
+    """Lightning's, without the logger's version, with the latest loss that was read.
+
+    Args:
+        losses: Who reads it.
+    """
+
+    def __init__(self, losses: Losses) -> None:
+        super().__init__()
+        self._losses = losses
 
     def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> dict[str, Any]:
         """Returns what the bar shows behind it."""
         shown = super().get_metrics(trainer, pl_module)
-        return {name: value for name, value in shown.items() if name != "v_num"}
-
-
-def _checkpoints(run: Path) -> list[Callback]:
-    """The best epoch by validation accuracy, and the last one to resume from; both under stable names."""
-    common: dict[str, Any] = {
-        "dirpath": run / "checkpoints",
-        "enable_version_counter": False,
-        "save_on_train_epoch_end": True,
-    }
-    best = ModelCheckpoint(filename="best", monitor="val_accuracy", mode="max", **common)
-    return [best, ModelCheckpoint(filename="last", **common)]
+        loss = {} if self._losses.latest is None else {"train_loss": self._losses.latest}
+        return {**loss, **{name: value for name, value in shown.items() if name != "v_num"}}
 
 
 def _loggers(log: Log, run: Path, part: str) -> list[Logger]:

@@ -76,7 +76,7 @@ def test_resuming_says_what_changes(tmp_path, tiny_options, tiny_run, capsys):
 
     assert main(["fit", "--resume", str(tiny_run), "--model.block=se"]) == 2
     printed = capsys.readouterr().err
-    assert "model.block is now se, it was cbam" in printed
+    assert 'block: "cbam" -> "se"' in printed
     assert "resuming cannot change it" in printed
 
 

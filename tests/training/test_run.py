@@ -14,7 +14,7 @@ from PIL import Image
 from cv_attention import data, training
 from cv_attention.cli import main
 from cv_attention.config import Experiment
-from cv_attention.training.run import from_plain
+from cv_attention.training.checkpoints import from_plain
 
 
 def test_the_run_directory_holds_everything(tiny_run):

@@ -1,0 +1,133 @@
+"""Checkpoint files: written whole or not at all, verified before a training goes on from them, made networks again."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from cv_attention.config import Experiment
+from cv_attention.training import weights
+from cv_attention.training.classifier import Classifier, DataFacts
+from cv_attention.training.files import write_bytes
+
+LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and moves it there once it lies on the disk; keeps the last one but one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Writes `checkpoint` to `path`, whole or not at all.
+
+        Raises:
+            OSError: if it cannot be written; what was there before is unharmed.
+        """
+        buffer, path = io.BytesIO(), Path(path)
+        torch.save(checkpoint, buffer)
+        write_bytes(path, buffer.getbuffer(), durable=True, keep=PREVIOUS if path.name == LAST else None)
+
+
+def is_intact(checkpoint: Path) -> bool:
+    """Tells whether a checkpoint file is complete and its checksums are right."""
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def resumable(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
+    """Finds the newest intact checkpoint to go on from.
+
+    A torn file is moved out of the way, and the checkpoint before it counts.
+
+    Returns:
+        The file, its content, and what is to be said about files that were not used.
+
+    Raises:
+        FileNotFoundError: if there is no intact checkpoint.
+    """
+    notices = []
+    for name in (LAST, PREVIOUS):
+        path = run / "checkpoints" / name
+        if is_intact(path):
+            if notices:
+                notices[-1] += f"; {path} counts"
+            return path, torch.load(path, map_location="cpu", weights_only=True), notices
+        if path.is_file():
+            with suppress(FileNotFoundError):  # another process of this training has moved it
+                path.replace(path.with_name(f"{name}.torn"))
+            notices.append(f"{path} is torn, it is now {name}.torn")
+    said = "".join(f"; {notice}" for notice in notices)
+    raise FileNotFoundError(f"{run / 'checkpoints' / LAST} does not exist, so there is nothing to go on from{said}")
+
+
+def find_checkpoint(path: Path, name: str = "best") -> Path:
+    """Finds a checkpoint.
+
+    Args:
+        path: A checkpoint, a file of weights (``.safetensors``), or a run directory.
+        name: Which checkpoint of the run directory: ``best`` by validation accuracy, or ``last``.
+
+    Raises:
+        FileNotFoundError: if there is none; the message lists what is there.
+    """
+    if path.is_file():
+        return path
+    if not path.exists():
+        near = sorted(str(run) for run in path.parent.glob("*/") if (run / "config.yaml").is_file())
+        there = f"; there are {', '.join(near)}" if near else ""
+        raise FileNotFoundError(f"{path} does not exist{there}")
+    checkpoint = path / "checkpoints" / f"{name}.ckpt"
+    if not checkpoint.is_file():
+        there = sorted(str(found) for found in path.rglob("*.ckpt"))
+        raise FileNotFoundError(f"{checkpoint} does not exist; {path} holds {', '.join(there) or 'no checkpoint'}")
+    return checkpoint
+
+
+def load(checkpoint: Path) -> Classifier:
+    """Rebuilds the network of a checkpoint or of a ``.safetensors`` file, with its weights, on the CPU, in eval mode.
+
+    Raises:
+        ValueError: if the file is none of cv_attention's, or its weights do not fit its configuration.
+    """
+    try:
+        if checkpoint.suffix == ".safetensors":
+            content = weights.read(checkpoint)
+        else:
+            content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a damaged or foreign file provokes
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{checkpoint} cannot be read as a checkpoint: {reason}") from error
+    if not isinstance(content, dict) or not {"experiment", "facts", "state_dict"} <= content.keys():
+        raise ValueError(f"{checkpoint} is no checkpoint of cv_attention: it does not say which network it belongs to")
+    experiment = from_plain(Experiment, content["experiment"])
+    experiment.model.pretrained = False  # the weights come from the checkpoint
+    facts = DataFacts(**{name: _tuple(value) for name, value in content["facts"].items()})
+    classifier = Classifier(experiment, facts)
+    try:
+        classifier.load_state_dict(content["state_dict"])
+    except RuntimeError as error:
+        raise ValueError(f"{checkpoint} does not fit {experiment.model.backbone}: {error}") from error
+    return classifier.eval()
+
+
+def from_plain(tree: Any, values: Mapping[str, Any]) -> Any:
+    """Rebuilds the typed configuration from the plain values that `Experiment.to_dict` wrote."""
+    kinds: dict[str, Any] = {field.name: field.type for field in fields(tree)}
+    return tree(
+        **{
+            name: from_plain(kinds[name], value) if is_dataclass(kinds[name]) else value
+            for name, value in values.items()
+        }
+    )
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

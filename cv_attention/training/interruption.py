@@ -1,0 +1,92 @@
+"""SIGTERM in a training: a wish to stop that all processes come to know at the same step."""
+
+import signal
+import threading
+import time
+from typing import Any
+
+import lightning
+import torch
+from torch import distributed
+
+# SLURM sends the one when a job is cancelled or preempted, the other where `--signal=USR1@90` asks for it.
+_SIGNALS = (signal.SIGTERM, signal.SIGUSR1) if hasattr(signal, "SIGUSR1") else (signal.SIGTERM,)
+_SECONDS = 1.0  # between two agreements of several processes
+
+
+class Terminated(SystemExit):
+    """A training was stopped by a signal, after its checkpoint was written; the exit code is 128 + the signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.signal = signal.Signals(number).name
+
+
+def silence_lightning(trainer: lightning.Trainer) -> None:
+    """Takes the signals away from Lightning 2.6.
+
+    Its handler lets the process exit with code 0 and without a checkpoint, and with several processes it broadcasts in
+    every step (pytorch-lightning #20806, #21487).
+    """
+    connector: Any = trainer._signal_connector
+    connector.register_signal_handlers = _nothing
+    epoch_loop: Any = trainer.fit_loop.epoch_loop
+    epoch_loop._broadcast_sigterm_tensor = _nothing
+
+
+def _nothing() -> None:
+    pass
+
+
+class Interruption:
+    """Hears signals, and agrees with the other processes on what they heard.
+
+    A single process asks itself after every step, which is free. Several processes agree by a small reduction on the
+    CPU about once a second, whatever a step takes: each agreement also settles after how many steps the next one is.
+    Were each process to stop at the step at which it heard the signal, the others would wait for it forever.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._handlers: dict[int, Any] = {}
+        self._group: Any = None
+        self._calls, self._next, self._asked = 0, 1, time.monotonic()
+        self._last = 0
+
+    def listen(self) -> None:
+        """Handles the signals from now on; of several processes all must call this."""
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                self._handlers[number] = signal.signal(number, self._hear)
+        if self._several() and distributed.get_backend() != "gloo":
+            self._group = distributed.new_group(backend="gloo")  # the device need not wait for this
+
+    def stop_listening(self) -> None:
+        """Gives the signals back."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+
+    def _hear(self, number: int, _: Any) -> None:
+        self.received = number
+
+    def agree(self, wish: bool = False) -> tuple[int, bool]:
+        """Returns the signal that any process received (0 for none), and whether any process has the `wish`.
+
+        All processes must call this equally often; the answer is the same in each, and late by about a second.
+        """
+        if not self._several():
+            return self.received, wish
+        self._calls += 1
+        if self._calls < self._next:
+            return 0, False
+        steps, seconds = self._calls - self._last, max(time.monotonic() - self._asked, 1e-6)
+        wait = max(1, min(int(steps * _SECONDS / seconds), 2 * steps))
+        said = torch.tensor([self.received, int(wish), wait])
+        distributed.all_reduce(said, distributed.ReduceOp.MAX, group=self._group)
+        self._last, self._next, self._asked = self._calls, self._calls + int(said[2]), time.monotonic()
+        return int(said[0]), bool(said[1])
+
+    @staticmethod
+    def _several() -> bool:
+        return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

@@ -1,0 +1,110 @@
+"""The training loss: logged every few steps, and watched for values that are no numbers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, distributed
+
+from cv_attention.training.files import write_text
+from cv_attention.training.groups import current_rates
+
+
+class NonFiniteLoss(RuntimeError):
+    """The loss, or a weight, is NaN or infinite."""
+
+
+class Losses(Callback):
+    """Logs loss and learning rate every ``log_every_n_steps``, and stops a training whose loss is NaN or infinite.
+
+    Reading a loss lets the host wait for the device. So the losses since the last reading stay on the device, each
+    with its step and the indices of its images, and are read together: at every log step, and before every checkpoint,
+    so that no checkpoint holds what came after a bad step.
+
+    Args:
+        run: The run directory.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self.latest: float | None = None
+        self._rates: dict[str, float] = {}
+        self._since: list[tuple[int, Tensor, Tensor | None]] = []  # step, loss, indices
+
+    def on_before_optimizer_step(self, trainer: lightning.Trainer, pl_module: Any, optimizer: Any) -> None:
+        """Notes the rates of a step that will be logged; the schedule has moved on when the batch ends."""
+        if (trainer.global_step + 1) % trainer.log_every_n_steps == 0:  # pyright: ignore[reportAttributeAccessIssue]
+            self._rates = current_rates(optimizer, pl_module.experiment.optimizer)
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Keeps the loss; logs it where that is due."""
+        accumulated = trainer.accumulate_grad_batches
+        indices = batch.get("index") if isinstance(batch, dict) else None
+        stepped = (batch_idx + 1) % accumulated == 0 or trainer.is_last_batch
+        self._since.append((trainer.global_step - stepped, outputs["loss"], indices))
+        interval = trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue]
+        if not stepped or trainer.global_step % interval:
+            return
+        self.latest = self._read(trainer, pl_module) * accumulated  # Lightning divides each by their number
+        values = {"train_loss": self.latest, **self._rates, "epoch": trainer.current_epoch}
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step=trainer.global_step - 1)
+            logger.save()
+
+    def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Lets nothing be saved that is no number."""
+        self._read(trainer, pl_module)
+        finite = torch.stack([value.detach().isfinite().all() for value in pl_module.parameters()])
+        if self._anywhere(trainer, ~finite):
+            raise NonFiniteLoss(f"a weight is not finite after step {trainer.global_step}; {self._advice()}")
+
+    def _read(self, trainer: lightning.Trainer, pl_module: Any) -> float:
+        """Returns the last loss; the one place where the host waits for the device."""
+        since, self._since = self._since, []
+        losses = torch.stack([loss for _, loss, _ in since]) if since else torch.zeros(1, device=pl_module.device)
+        bad = ~torch.isfinite(losses)
+        if self._anywhere(trainer, bad):
+            first = int(bad.int().argmax()) if bool(bad.any()) else None
+            self._stop(trainer, None if first is None else since[first])
+        return float(losses[-1])
+
+    @staticmethod
+    def _anywhere(trainer: lightning.Trainer, bad: Tensor) -> bool:
+        """Whether any of `bad` is true in any process; all of them must ask."""
+        found: Any = bad.any().int()
+        return bool(trainer.strategy.reduce(found, reduce_op="max") if trainer.world_size > 1 else found)
+
+    def _stop(self, trainer: lightning.Trainer, mine: tuple[int, Tensor, Tensor | None] | None) -> None:
+        found: list[Any] = [None] * trainer.world_size
+        if mine is not None:
+            step, loss, indices = mine
+            found[trainer.global_rank] = (step, float(loss), [] if indices is None else indices.tolist())
+        if trainer.world_size > 1:
+            distributed.all_gather_object(found, found[trainer.global_rank])
+        bad = [entry for entry in found if entry is not None]
+        step = min(entry[0] for entry in bad)
+        value = next(entry[1] for entry in bad if entry[0] == step)
+        images = sorted(index for entry in bad if entry[0] == step for index in entry[2])
+        about = {"step": step, "epoch": trainer.current_epoch, "loss": str(value), "images": images}
+        if trainer.is_global_zero:
+            write_text(self.run / "nonfinite.json", json.dumps(about) + "\n")
+        shown = ", ".join(map(str, images[:16])) + (", ..." if len(images) > 16 else "")
+        raise NonFiniteLoss(
+            f"the loss is {value} at step {step} of epoch {trainer.current_epoch}, on the training images {shown} "
+            f"(all of them in {self.run / 'nonfinite.json'}); {self._advice()}"
+        )
+
+    def _advice(self) -> str:
+        last = self.run / "checkpoints" / "last.ckpt"
+        if not last.is_file():
+            return "there is no checkpoint yet; try a lower --optimizer.lr or --trainer.gradient_clip_val 1"
+        step = torch.load(last, map_location="cpu", weights_only=True)["global_step"]
+        return (
+            f"the last good checkpoint is {last} of step {step}; try a lower rate or clipped gradients: "
+            f"cv-attention fit --resume {self.run} --trainer.gradient_clip_val 1"
+        )

@@ -1,0 +1,39 @@
+"""What a result came from: its configuration, its data set's facts, and the code that made it."""
+
+import subprocess
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv_attention
+from cv_attention.config import Experiment
+
+if TYPE_CHECKING:
+    from cv_attention.training.classifier import DataFacts
+
+
+def described(experiment: Experiment, facts: "DataFacts") -> dict[str, Any]:
+    """Returns all that belongs beside weights, as plain values: ``experiment``, ``facts`` and ``provenance``."""
+    return {"experiment": experiment.to_dict(), "facts": asdict(facts), "provenance": provenance(experiment)}
+
+
+def provenance(experiment: Experiment) -> dict[str, str]:
+    """Returns the configuration's fingerprint and the versions of the code, with the commit where that is known."""
+    import torch
+
+    return {"config": experiment.fingerprint(), "cv_attention": code_version(), "torch": str(torch.__version__)}
+
+
+@cache
+def code_version() -> str:
+    """Returns the package's version; from a checkout also the commit, and ``dirty`` where files differ from it."""
+    package = Path(__file__).parents[1]
+    if not (package.parent / ".git").exists():
+        return cv_attention.__version__
+    try:
+        git = ["git", "-C", str(package.parent), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"]
+        commit = subprocess.run(git, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):  # no git here, or not our checkout
+        return cv_attention.__version__
+    return f"{cv_attention.__version__}+{commit}"

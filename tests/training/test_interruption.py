@@ -1,0 +1,178 @@
+"""A run that was killed at any step and resumed ends like one that was never interrupted, to the bit."""
+
+import json
+import random
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.processes import End, assert_same, logged, train
+
+EPOCHS, STEPS = 3, 6  # 60 images in batches of 10
+CUT = random.Random(0)  # the steps at which runs are killed; other seeds give other steps
+
+
+@pytest.fixture(scope="module")
+def options(tiny_options):
+    """A block that draws random numbers, augmentation, a checkpoint every two steps."""
+    return [
+        *tiny_options, "--data.batch_size=10",
+        "--model.block={class_path: tests.training.noise.Noise}", "--model.at=stage",
+        f"--trainer.max_epochs={EPOCHS}", "--data.train_transforms=[HorizontalFlip]", "--trainer.deterministic=true",
+        "--log.wandb=disabled", "--log.checkpoint_every_n_steps=2", "--optimizer.options={momentum: 0.9}",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def fit(options, tmp_path_factory):
+    root = tmp_path_factory.mktemp("interrupted")
+
+    def fit(name: str, *more: str, end: End | None = None, processes: int = 1) -> tuple[int, Path, str]:
+        said = root / f"{name}.txt"
+        said.unlink(missing_ok=True)
+        arguments = ["fit", *options, f"--log.root={root}", f"--log.name={name}", *more]
+        code = train(arguments, said, end, processes)
+        return code, root / name, said.read_text()
+
+    return fit
+
+
+@pytest.fixture(scope="module")
+def whole(fit):
+    code, run, said = fit("whole")
+    assert code == 0, said
+    assert [int(row["step"]) for row in logged(run) if "train_loss" in row] == list(range(1, EPOCHS * STEPS, 2))
+    return run
+
+
+def resume(fit, name: str, *more: str, processes: int = 1) -> str:
+    code, _, said = fit(name, "--resume=auto", *more, processes=processes)
+    assert code == 0, said
+    return said
+
+
+ENDS = {
+    "killed in a step": End("step", CUT.randrange(4, EPOCHS * STEPS)),
+    "terminated in a step": End("step", CUT.randrange(1, EPOCHS * STEPS), signal.SIGTERM),
+    "terminated in the last step of an epoch": End("step", 2 * STEPS - 1, signal.SIGTERM),
+    "terminated in a validation": End("validation", 3, signal.SIGTERM),
+    "killed in a validation": End("validation", 4),
+    "killed in the test": End("test", 1),
+    "killed while writing": End("write", CUT.randrange(4, 10)),
+    "the disk is full": End("step", CUT.randrange(4, EPOCHS * STEPS), "full"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_ends_like_a_run_that_was_never_interrupted(end, fit, whole):
+    name = f"{end.place}-{end.at}-{end.how}"
+    code, run, said = fit(name, end=end)
+    assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, "full": 1}[end.how], said
+    saved = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"]
+    if end.how == signal.SIGTERM:
+        assert f"stopped by SIGTERM after step {saved}; go on with: cv-attention fit --resume {run}" in said
+        assert end.place == "validation" or saved == end.at + 1
+    if end.how == "full":
+        assert said.strip().splitlines()[-1].startswith(f"cv-attention: error: {run}/checkpoints/")
+        assert "could not be written: File too large; make room, then: cv-attention fit --resume" in said
+        assert "Traceback" not in said
+    assert f"resume: {run}\n" in resume(fit, name)
+    assert_same(run, whole)
+    assert len(logged(run)) == len({(row["step"], *sorted(row)) for row in logged(run)}), "rows are doubled"
+
+
+def test_survives_one_interruption_after_the_other(fit, whole):
+    for cut in sorted(CUT.sample(range(3, EPOCHS * STEPS), 3)):
+        code, run, said = fit("often", *(["--resume=auto"] if cut else []), end=End("step", cut))
+        assert code == -9, said
+    resume(fit, "often")
+    assert_same(run, whole)
+
+
+@pytest.mark.parametrize("damage", ["cut short", "one bit", "missing"])
+def test_a_torn_checkpoint_is_noticed_and_the_one_before_used(damage, fit, whole):
+    name = damage.replace(" ", "-")
+    _, run, _ = fit(name, end=End("step", 9))
+    last = run / "checkpoints/last.ckpt"
+    content = bytearray(last.read_bytes())
+    if damage == "missing":
+        last.unlink()
+    elif damage == "cut short":
+        last.write_bytes(content[: len(content) // 2])
+    else:
+        content[len(content) // 2] ^= 1
+        last.write_bytes(content)
+    said = resume(fit, name)
+    assert damage == "missing" or f"{last} is torn, it is now last.ckpt.torn; {last.with_name('previous.ckpt')}" in said
+    assert_same(run, whole)
+
+
+def test_two_checkpoints_torn_is_an_error(fit):
+    _, run, _ = fit("both", end=End("step", 9))
+    for name in ("last", "previous"):
+        (run / f"checkpoints/{name}.ckpt").write_bytes(b"")
+    code, _, said = fit("both", "--resume", str(run))
+    assert code == 2
+    assert "nothing to go on from" in said
+
+
+def test_the_command_line_wins_over_the_checkpoint(fit, whole):
+    _, run, _ = fit("changed", end=End("step", 9))
+    said = resume(fit, "changed", "--optimizer.lr=0.02", "--log.probes=3")
+    assert "resume: optimizer.lr: 0.05 -> 0.02\n" in said
+    assert "resume: log.probes: 4 -> 3\n" in said
+    assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["experiment"]["optimizer"]["lr"] == 0.02
+
+
+def test_auto_starts_a_new_run_where_none_is_unfinished(fit, whole):
+    code, _, said = fit("whole", "--resume=auto", "--trainer.max_epochs=1")
+    assert code == 0, said
+    assert "resume: no unfinished run of this name and model, a new one starts" in said
+    again = whole.with_name("whole-2")
+    assert json.loads((again / "summary.json").read_text())["test"]
+    shutil.rmtree(again)
+
+
+def test_auto_does_not_continue_another_model(fit):
+    _, run, _ = fit("other", end=End("step", 5))
+    code, _, said = fit("other", "--resume=auto", "--model.block=se", "--trainer.max_epochs=1")
+    assert code == 0, said
+    assert (run.parent / "other-2/summary.json").is_file()
+
+
+@pytest.mark.parametrize("accumulate", [2])
+def test_gradients_are_not_lost_while_they_accumulate(accumulate, fit):
+    option = f"--trainer.accumulate_grad_batches={accumulate}"
+    code, expected, said = fit("accumulated", option)
+    assert code == 0, said
+    code, run, said = fit("accumulating", option, end=End("step", 4, signal.SIGTERM))
+    assert code == 143, said
+    resume(fit, "accumulating", option)
+    assert_same(run, expected)
+
+
+@pytest.mark.parametrize("workers", [pytest.param(2, marks=pytest.mark.long)])
+def test_workers_change_nothing(workers, fit, whole):
+    for how in (signal.SIGKILL, signal.SIGTERM):
+        name = f"workers-{int(how)}"
+        fit(name, f"--data.workers={workers}", end=End("step", CUT.randrange(5, EPOCHS * STEPS), how))
+        resume(fit, name, f"--data.workers={workers}")
+        assert_same(whole.with_name(name), whole)
+
+
+@pytest.mark.long
+def test_two_processes(fit):
+    parallel = ["--trainer.strategy=ddp", "--trainer.devices=2"]
+    code, expected, said = fit("two", *parallel, processes=2)
+    assert code == 0, said
+    ends = [End("step", 8), End("step", 7, signal.SIGTERM), End("step", 9, signal.SIGTERM, rank=1),
+            End("validation", 3, signal.SIGTERM, rank=1), End("step", 10, "full")]  # fmt: skip
+    for end in ends:
+        name = f"two-{end.place}-{end.at}"
+        code, run, said = fit(name, *parallel, end=end, processes=2)
+        assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, "full": 1}[end.how], said
+        resume(fit, name, *parallel, processes=2)
+        assert_same(run, expected)
