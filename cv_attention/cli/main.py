@@ -15,6 +15,7 @@ COMMANDS = {
     "blocks": "list the attention blocks",
     "plan": "show where a block would go in a network",
     "saliency": "explain images with a trained network",
+    "export": "write a trained network for other programs",
     "report": "build the HTML report of runs",
 }
 
