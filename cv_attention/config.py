@@ -76,6 +76,14 @@ class Data:
         seed: Seed of the held-out split; shuffling and augmentation follow the experiment's seed.
         train_transforms: albumentations steps on training images, in order.
         eval_transforms: albumentations steps on validation and test images, in order.
+        mixup: Alpha of mixup, which blends pairs of images and labels; 0 blends none, 0.2 is usual.
+        cutmix: Alpha of CutMix, which pastes a part of one image into another; 0 pastes none, 1 is usual.
+        progressive: Shorter side in pixels of the training images from an epoch on: ``{0: 128, 10: 160}``; empty keeps
+            their size.
+        balanced: Draw every class equally often in each epoch, however many images it has.
+        flip_test: Average the logits of each validation and test image with those of its mirror image.
+        split_file: File of folds that ``cv-attention folds`` wrote; null holds out `val_fraction`.
+        fold: Which of its folds is the validation split, from 0 on.
         subset: Part of the data set.
         digits: Settings of the cluttered digits.
     """
@@ -89,6 +97,13 @@ class Data:
     seed: int = 0
     train_transforms: list[Transform] = field(default_factory=list)
     eval_transforms: list[Transform] = field(default_factory=list)
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    progressive: dict[int, int] = field(default_factory=dict)
+    balanced: bool = False
+    flip_test: bool = False
+    split_file: str | None = None
+    fold: int = 0
     subset: Subset = field(default_factory=Subset)
     digits: Digits = field(default_factory=Digits)
 
@@ -101,6 +116,9 @@ class Model:
         backbone: One of our CIFAR ResNets (``resnet20``, ``resnet18_cifar``, ...), any timm or torchvision CNN.
         options: Further arguments of the backbone's constructor.
         pretrained: Load the library's pretrained weights.
+        weights: Checkpoint to start from: a run directory (its best), or a file of ours, of timm or a plain state
+            dict, also as safetensors. The head is drawn anew where the classes differ; weights of blocks that the
+            checkpoint lacks stay new.
         block: Attention block: a name, ``{name: ..., <options>}``, ``{class_path: ..., init_args: ...}`` or null.
             Different blocks at different places: ``{"residual:0": se, "stage:-1": vit}``.
         at: Where it goes: a position (``residual``, ``pre``, ``post``, ``identity``, ``stage``, ``replace``;
@@ -113,6 +131,7 @@ class Model:
     backbone: str = "resnet20"
     options: dict[str, Any] = field(default_factory=dict)
     pretrained: bool = False
+    weights: str | None = None
     block: BlockSpec = None
     at: str | list[str] = "residual"
     init: Literal["plain", "identity"] = "plain"
@@ -152,6 +171,8 @@ class Optimizer:
         warmup_epochs: Epochs in which the rate rises to its peak; fractions count.
         schedule_options: Further arguments of the schedule.
         label_smoothing: Share of the target spread over all classes, in [0, 1).
+        ema: Decay of a moving average of the weights, which then is what is validated, tested and saved, such as
+            0.999; null averages none.
     """
 
     name: str = "sgd"
@@ -164,6 +185,7 @@ class Optimizer:
     warmup_epochs: float = 0.0
     schedule_options: dict[str, Any] = field(default_factory=dict)
     label_smoothing: float = 0.0
+    ema: float | None = None
 
 
 @dataclass

@@ -7,8 +7,15 @@ from typing import Any
 
 from torch import nn
 
-from cv_attention.backbones import cifar_resnet
+from cv_attention.backbones import cifar_resnet, wide_resnet
 from cv_attention.suggest import suggest
+
+# Our own networks by name: the class, and the arguments that the name stands for.
+OWN: dict[str, tuple[Callable[..., nn.Module], dict[str, Any]]] = {
+    **{name: (cifar_resnet.CifarResNet, shape) for name, shape in cifar_resnet.SHAPES.items()},
+    **{name: (wide_resnet.WideResNet, shape) for name, shape in wide_resnet.SHAPES.items()},
+}
+_FIXED = {"blocks", "depth", "widening", "num_classes"}  # no options: the name says them
 
 
 def build(name: str, *, num_classes: int = 1000, pretrained: bool = False, **options: Any) -> nn.Module:
@@ -31,7 +38,7 @@ def build(name: str, *, num_classes: int = 1000, pretrained: bool = False, **opt
     library, _, bare = name.rpartition("/")
     if library not in ("", "timm", "torchvision"):
         raise ValueError(f"unknown library {library!r} in backbone {name!r}; use timm/ or torchvision/")
-    if library == "" and bare in cifar_resnet.NAMES:
+    if library == "" and bare in OWN:
         return _build_own(name, num_classes, pretrained, options)
     if library != "torchvision" and _is_timm(bare):
         return _build_timm(name, bare, num_classes, pretrained, options)
@@ -43,11 +50,12 @@ def build(name: str, *, num_classes: int = 1000, pretrained: bool = False, **opt
 def _build_own(name: str, num_classes: int, pretrained: bool, options: dict[str, Any]) -> nn.Module:
     if pretrained:
         raise ValueError(f"there are no pretrained weights of {name!r}; set pretrained to false")
-    accepted = set(inspect.signature(cifar_resnet.CifarResNet).parameters) - {"blocks", "num_classes"}
+    kind, shape = OWN[name]
+    accepted = set(inspect.signature(kind).parameters) - _FIXED
     for option in options:
         if option not in accepted:
             raise ValueError(_unknown_option(name, option, accepted))
-    return cifar_resnet.cifar_resnet(name, num_classes, **options)
+    return kind(num_classes=num_classes, **{**shape, **options})
 
 
 def _build_timm(name: str, bare: str, num_classes: int, pretrained: bool, options: dict[str, Any]) -> nn.Module:
@@ -136,7 +144,7 @@ def _torchvision_names() -> list[str]:
 
 
 def _unknown(library: str, bare: str, name: str) -> str:
-    names: list[str] = [] if library else list(cifar_resnet.NAMES)
+    names: list[str] = [] if library else list(OWN)
     if library != "torchvision":
         import timm
 

@@ -7,20 +7,19 @@ convolutions (option B), as on ImageNet.
 
 from typing import Any, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Residual units of each stage, channels of the first stage, shortcut.
-_SHAPES: dict[str, tuple[tuple[int, ...], int, Literal["A", "B"]]] = {
-    "resnet20": ((3, 3, 3), 16, "A"),
-    "resnet32": ((5, 5, 5), 16, "A"),
-    "resnet44": ((7, 7, 7), 16, "A"),
-    "resnet56": ((9, 9, 9), 16, "A"),
-    "resnet110": ((18, 18, 18), 16, "A"),
-    "resnet18_cifar": ((2, 2, 2, 2), 64, "B"),
+# What makes each network: arguments of `CifarResNet`.
+SHAPES: dict[str, dict[str, Any]] = {
+    "resnet20": {"blocks": (3, 3, 3)},
+    "resnet32": {"blocks": (5, 5, 5)},
+    "resnet44": {"blocks": (7, 7, 7)},
+    "resnet56": {"blocks": (9, 9, 9)},
+    "resnet110": {"blocks": (18, 18, 18)},
+    "resnet18_cifar": {"blocks": (2, 2, 2, 2), "width": 64, "shortcut": "B"},
 }
-
-NAMES = tuple(_SHAPES)
 
 
 class PadShortcut(nn.Module):
@@ -49,10 +48,14 @@ class BasicBlock(nn.Module):
         out_channels: Channels of the output.
         stride: Stride of the first convolution.
         shortcut: ``A`` pads, ``B`` projects with a 1×1 convolution where the shape changes.
+        drop_path: Chance that training leaves the branch of an image out (stochastic depth), in [0, 1).
     """
 
-    def __init__(self, channels: int, out_channels: int, stride: int, shortcut: Literal["A", "B"]) -> None:
+    def __init__(
+        self, channels: int, out_channels: int, stride: int, shortcut: Literal["A", "B"], drop_path: float = 0.0
+    ) -> None:
         super().__init__()
+        self.drop_path = drop_path
         self.conv1 = nn.Conv2d(channels, out_channels, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(out_channels)
         self.act1 = nn.ReLU(inplace=True)
@@ -72,7 +75,15 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to (B, C', H / stride, W / stride)."""
         branch = self.bn2(self.conv2(self.act1(self.bn1(self.conv1(x)))))
+        if self.drop_path and self.training:
+            branch = stochastic_depth(branch, self.drop_path)
         return self.act2(branch + self.shortcut(x))
+
+
+def stochastic_depth(branch: Tensor, rate: float) -> Tensor:
+    """Leaves the branches (B, C, H, W) of some images out, each with chance `rate`, and scales the others up."""
+    kept = branch.new_empty(len(branch), 1, 1, 1).bernoulli_(1 - rate)
+    return branch * (kept / (1 - rate))
 
 
 class CifarResNet(nn.Module):
@@ -85,6 +96,8 @@ class CifarResNet(nn.Module):
         shortcut: ``A`` or ``B`` of the paper.
         stem_stride: Stride of the first convolution; 2 makes 64×64 images as cheap as 32×32.
         in_chans: Channels of the image.
+        drop_path_rate: Stochastic depth (Huang et al., ECCV 2016): chance that training leaves the last unit's branch
+            out; it rises linearly from 0 at the first unit. In [0, 1).
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -98,6 +111,7 @@ class CifarResNet(nn.Module):
         shortcut: Literal["A", "B"] = "A",
         stem_stride: int = 1,
         in_chans: int = 3,
+        drop_path_rate: float = 0.0,
     ) -> None:
         super().__init__()
         for name, value in {"width": width, "stem_stride": stem_stride, "in_chans": in_chans}.items():
@@ -105,17 +119,19 @@ class CifarResNet(nn.Module):
                 raise ValueError(f"{name} must be a whole number of at least 1, got {name}={value!r}")
         if shortcut not in ("A", "B"):
             raise ValueError(f"shortcut must be 'A' or 'B', got shortcut={shortcut!r}")
+        if not 0 <= drop_path_rate < 1:
+            raise ValueError(f"drop_path_rate must be in [0, 1), got drop_path_rate={drop_path_rate!r}")
         self.input_size = (in_chans, 32 * stem_stride, 32 * stem_stride)
         self.conv1 = nn.Conv2d(in_chans, width, 3, stem_stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.act1 = nn.ReLU(inplace=True)
         self.stages = len(blocks)
-        channels = width
+        channels, rates = width, torch.linspace(0, drop_path_rate, sum(blocks)).tolist()
         for index, depth in enumerate(blocks):
             out_channels, units = width * 2**index, []
             for unit in range(depth):
                 stride = 2 if index > 0 and unit == 0 else 1
-                units.append(BasicBlock(channels, out_channels, stride, shortcut))
+                units.append(BasicBlock(channels, out_channels, stride, shortcut, rates.pop(0)))
                 channels = out_channels
             self.add_module(f"layer{index + 1}", nn.Sequential(*units))
         self.fc = nn.Linear(channels, num_classes)
@@ -133,9 +149,3 @@ class CifarResNet(nn.Module):
         for index in range(self.stages):
             x = self.get_submodule(f"layer{index + 1}")(x)
         return self.fc(x.mean((2, 3)))
-
-
-def cifar_resnet(name: str, num_classes: int = 10, **options: Any) -> CifarResNet:
-    """Makes one of `NAMES`; options are those of `CifarResNet` but for `blocks`."""
-    blocks, width, shortcut = _SHAPES[name]
-    return CifarResNet(blocks, num_classes, **{"width": width, "shortcut": shortcut, **options})

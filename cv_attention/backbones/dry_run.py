@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.backbones.cifar_resnet import CifarResNet
+from cv_attention.backbones.wide_resnet import WideResNet
 
 # Tried in this order on a model that says nothing about its input: ImageNet, CIFAR, then other usual ones.
 _COMMON_SIZES = (224, 32, 64, 28, 299, 96, 128)
@@ -82,7 +83,7 @@ def example_input(model: nn.Module, shape: tuple[int, int, int]) -> Tensor:
 
 def _declared_size(model: nn.Module) -> tuple[int, int] | None:
     """The (H, W) that a model of ours or of timm says it is made for."""
-    if isinstance(model, CifarResNet):
+    if isinstance(model, CifarResNet | WideResNet):
         return model.input_size[1], model.input_size[2]
     size = (getattr(model, "pretrained_cfg", None) or {}).get("input_size")
     return (size[-2], size[-1]) if size else None

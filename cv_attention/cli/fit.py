@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> None:
     rank_zero = prepared.trainer.is_global_zero
     if rank_zero:
         print(prepared.classifier.plan or "no attention block inserted")
-        print(prepared.rates, flush=True)
+        print(*prepared.lines, sep="\n", flush=True)
         for notice in prepared.notices:
             print(f"resume: {notice}", file=sys.stderr, flush=True)
     _train(prepared)

@@ -12,6 +12,7 @@ from cv_attention.suggest import suggest
 COMMANDS = {
     "fit": "train a classifier and test it",
     "test": "evaluate a run again",
+    "folds": "divide the training images for cross-validation",
     "blocks": "list the attention blocks",
     "plan": "show where a block would go in a network",
     "saliency": "explain images with a trained network",

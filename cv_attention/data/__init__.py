@@ -10,9 +10,11 @@ from cv_attention.config import Data
 from cv_attention.data.decode import ImageError, read_image
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from cv_attention.data.datamodule import ImageData
 
-__all__ = ["ImageError", "create", "read_image"]
+__all__ = ["ImageError", "create", "read_image", "training_labels"]
 
 
 def create(config: Data, *, seed: int | None = None) -> "ImageData":
@@ -29,3 +31,16 @@ def create(config: Data, *, seed: int | None = None) -> "ImageData":
     from cv_attention.data.datamodule import ImageData
 
     return ImageData(config, seed=seed)
+
+
+def training_labels(config: Data) -> "np.ndarray":
+    """Returns the labels (N,) of the training split before anything is held out, in the order of folds' indices.
+
+    Raises:
+        FileNotFoundError: if the data is not there.
+        ValueError: if a value of the configuration is wrong.
+    """
+    from cv_attention.data.datamodule import ImageData, load
+
+    ImageData(config).prepare_data()
+    return load(config)[1]["train"].labels

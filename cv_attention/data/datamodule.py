@@ -8,7 +8,7 @@ import torch
 from lightning import LightningDataModule
 
 from cv_attention.config import Data
-from cv_attention.data import cifar, digits, folder, subset
+from cv_attention.data import cifar, digits, folder, folds, subset
 from cv_attention.data.images import Images, ImageSet, in_memory
 from cv_attention.data.loading import Loader
 from cv_attention.data.sampling import EvaluationBatches, TrainBatches
@@ -90,8 +90,8 @@ class ImageData(LightningDataModule):
         warnings.filterwarnings("ignore", ".*does not have many workers which may be a bottleneck.*")
         if self.splits:
             return
-        names, images = _load(self.config)
-        if "val" not in images:
+        names, images = load(self.config)
+        if "val" not in images or self.config.split_file:
             images["train"], images["val"] = _hold_out(images["train"], self.config)
         if self.config.name not in STATISTICS:
             self.mean, self.std = _measure(images["train"])
@@ -104,10 +104,17 @@ class ImageData(LightningDataModule):
         self.image_size = sizes["test"]
         self.splits = splits
 
+    def describe(self) -> str:
+        """One line: the number of images of each split, of classes, and the images' size."""
+        train, val, test = (f"{len(self.splits[name]):,} {name}" for name in ("train", "val", "test"))
+        height, width = self.image_size
+        return f"{self.config.name}: {train}, {val}, {test} images of {self.num_classes} classes, {height}×{width}"
+
     def train_dataloader(self) -> Loader:
         """Shuffled batches with the training transforms."""
         split = self.splits["train"]
-        batches = TrainBatches(len(split), self.config.batch_size, seed=self.seed, **self._process())
+        labels = split.images.labels if self.config.balanced else None
+        batches = TrainBatches(len(split), self.config.batch_size, seed=self.seed, labels=labels, **self._process())
         return self._loader(split, batches)
 
     def val_dataloader(self) -> Loader:
@@ -157,8 +164,8 @@ def _check(config: Data) -> None:
             )
 
 
-def _load(config: Data) -> tuple[list[str], dict[str, Images]]:
-    """The chosen classes and their images in every split that the data set itself has."""
+def load(config: Data) -> tuple[list[str], dict[str, Images]]:
+    """Returns the chosen classes and their images in every split that the data set itself has."""
     if config.name == "folder":
         return folder.load(config.root, config.subset, config.cache)
     if config.name == "cluttered_digits":
@@ -182,7 +189,10 @@ def _relabel(images: Images, labels: np.ndarray) -> Images:
 
 
 def _hold_out(images: Images, config: Data) -> tuple[Images, Images]:
-    kept, held = subset.hold_out(images.labels, config.val_fraction, config.seed)
+    if config.split_file:
+        kept, held = folds.read(config.split_file, config.fold, images.labels)
+    else:
+        kept, held = subset.hold_out(images.labels, config.val_fraction, config.seed)
     if not len(held):
         raise ValueError(f"no validation images can be held out of {len(images)} training images of as many classes")
     return images.select(kept), images.select(held)

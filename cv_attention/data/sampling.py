@@ -7,6 +7,8 @@ from torch.utils.data import Sampler
 
 from cv_attention.data.images import Draw
 
+_REPEATED = 32  # bits of an epoch's number that tell how often an image was drawn before in that epoch
+
 
 class TrainBatches(Sampler[list[Draw]]):
     """Shuffled batches: the k-th batches of all processes together are the k-th batch of a single process.
@@ -21,6 +23,8 @@ class TrainBatches(Sampler[list[Draw]]):
         rank: Number of this process.
         world_size: Number of processes.
         seed: Seed of the order.
+        labels: Class indices (N,) to draw every class equally often in each epoch, repeating images of small classes
+            and leaving out some of large ones; None takes every image once.
 
     Attributes:
         epoch: Epoch whose order is drawn; Lightning sets it through `set_epoch`.
@@ -30,8 +34,18 @@ class TrainBatches(Sampler[list[Draw]]):
         ValueError: if there are fewer images than processes, or the batch cannot be divided among them.
     """
 
-    def __init__(self, size: int, batch_size: int, *, rank: int = 0, world_size: int = 1, seed: int = 0):
+    def __init__(
+        self,
+        size: int,
+        batch_size: int,
+        *,
+        rank: int = 0,
+        world_size: int = 1,
+        seed: int = 0,
+        labels: np.ndarray | None = None,
+    ):
         _check(size, batch_size, world_size, "training")
+        self.labels = labels
         self.size = size
         self.batch_size = batch_size
         self.rank = rank
@@ -54,10 +68,44 @@ class TrainBatches(Sampler[list[Draw]]):
 
     def __iter__(self) -> Iterator[list[Draw]]:
         epoch = self.epoch
-        order = np.random.default_rng((self.seed, epoch)).permutation(self.size)
+        random = np.random.default_rng((self.seed, epoch))
+        if self.labels is None:
+            order, repeats = random.permutation(self.size), np.zeros(self.size, np.int64)
+        else:
+            order = balanced(self.labels, random)
+            repeats = _repeats(order)
         for k in range(self.start, len(self)):
-            batch = order[k * self.batch_size : (k + 1) * self.batch_size]
-            yield [(epoch, i) for i in batch[self.rank :: self.world_size].tolist()]
+            mine = slice(k * self.batch_size + self.rank, (k + 1) * self.batch_size, self.world_size)
+            # An image drawn again in the same epoch is augmented as in an epoch that will never come.
+            epochs = epoch + (repeats[mine] << _REPEATED)
+            yield list(zip(epochs.tolist(), order[mine].tolist(), strict=True))
+
+
+def balanced(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Draws as many images as there are, every class equally often (or once more), in random order.
+
+    Within a class every image is drawn as often as any other (or once more).
+    """
+    classes = np.unique(labels)
+    shares = np.full(len(classes), len(labels) // len(classes))
+    shares[random.permutation(len(classes))[: len(labels) % len(classes)]] += 1
+    drawn = []
+    for label, share in zip(classes, shares, strict=True):
+        members = np.flatnonzero(labels == label)
+        rounds = [random.permutation(members) for _ in range(-(-share // len(members)))]
+        drawn += [np.concatenate([members[:0], *rounds])[:share]]
+    return random.permutation(np.concatenate(drawn))
+
+
+def _repeats(order: np.ndarray) -> np.ndarray:
+    """For each position, how often its image has occurred before."""
+    by_image = np.argsort(order, kind="stable")
+    images = order[by_image]
+    begins = np.r_[True, images[1:] != images[:-1]]
+    first = np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))
+    repeats = np.empty(len(order), np.int64)
+    repeats[by_image] = np.arange(len(order)) - first
+    return repeats
 
 
 class EvaluationBatches(Sampler[list[Draw]]):

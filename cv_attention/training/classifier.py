@@ -81,6 +81,8 @@ class Classifier(lightning.LightningModule):
 
     def _evaluate(self, split: str, batch: dict[str, Tensor]) -> Tensor:
         logits, labels = self(batch["image"]).to(self.exact), batch["label"]
+        if self.experiment.data.flip_test:
+            logits = (logits + self(batch["image"].flip(3)).to(self.exact)) / 2
         metrics: Any = self.metrics[split]
         for name, metric in metrics.items(keep_base=True):
             if name == "loss":

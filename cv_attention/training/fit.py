@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import WandbLogger
 
 from cv_attention import backbones, data, report
 from cv_attention.config import Experiment, differences
-from cv_attention.training import checkpoints, optimization, weights
+from cv_attention.training import checkpoints, initial, optimization, weights
 from cv_attention.training import run as runs
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.confusion import Confusion
@@ -21,6 +21,7 @@ from cv_attention.training.probe_details import ProbeDetails
 from cv_attention.training.probes import ProbeMaps
 from cv_attention.training.provenance import provenance
 from cv_attention.training.rewinding import rewind
+from cv_attention.training.techniques import techniques
 from cv_attention.training.throughput import Throughput
 from cv_attention.training.trainer import create_trainer
 
@@ -35,6 +36,8 @@ class Prepared:
         classifier: The network with its loss and metrics.
         datamodule: The data.
         checkpoint: Where the training goes on from, or None.
+        throughput: Counts images per second.
+        lines: What a person should see at the start: the data, the weights, the learning rates.
         notices: What a person should know who resumes: torn files, and every value that the checkpoint has otherwise.
     """
 
@@ -43,8 +46,8 @@ class Prepared:
     classifier: Classifier
     datamodule: Any
     checkpoint: Path | None
-    rates: str
     throughput: Throughput
+    lines: list[str]
     notices: list[str] = field(default_factory=list)
 
 
@@ -71,7 +74,12 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     datamodule.prepare_data()
     datamodule.setup()
     classifier = Classifier(experiment, facts_of(datamodule))
+    lines = [datamodule.describe()]
+    if experiment.model.weights and not resume:
+        lines.append(initial.load(classifier.network, experiment.model, list(classifier.facts.class_names)))
+    lines.append(describe(classifier.network, experiment.optimizer))
     optimization.check(experiment.optimizer, classifier.network, experiment.trainer.max_epochs)
+    asked_for = techniques(experiment, len(classifier.facts.class_names))
     run = resume or runs.create(experiment, rank)
     if rank == 0:
         runs.claim(run)
@@ -83,6 +91,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     if log.maps_every and log.probes:
         callbacks.append(maps := ProbeMaps(run, log.maps_every, log.probes, log.saliency))
         callbacks.append(ProbeDetails(maps, log.curve_points))
+    callbacks += asked_for  # after those that look at the validated weights, which EMA takes away again
     steps = len(datamodule.train_dataloader()) // experiment.trainer.accumulate_grad_batches
     try:
         trainer = create_trainer(experiment, run, runs.next_part(run), steps, callbacks)
@@ -90,8 +99,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
         if not resume and rank == 0:
             runs.discard(run)
         raise
-    rates = describe(classifier.network, experiment.optimizer)
-    return Prepared(run, trainer, classifier, datamodule, checkpoint, rates, throughput, notices)
+    return Prepared(run, trainer, classifier, datamodule, checkpoint, throughput, lines, notices)
 
 
 def _changes(content: dict[str, Any], experiment: Experiment) -> list[str]:

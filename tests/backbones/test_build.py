@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from cv_attention.backbones import build
+from cv_attention.backbones import build, plan
 from cv_attention.backbones.build import _replace_head
 
 
@@ -138,3 +138,82 @@ def test_own_resnets_need_neither_timm_nor_torchvision():
         "assert not {'timm', 'torchvision', 'lightning'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+# Tables 4 and 5 of Zagoruyko and Komodakis 2016, in millions.
+@pytest.mark.parametrize(
+    ("name", "millions"), [("wrn16_4", 2.8), ("wrn16_8", 11.0), ("wrn28_10", 36.5), ("wrn40_2", 2.2), ("wrn40_4", 8.9)]
+)
+def test_wide_resnets_have_the_published_size(name, millions):
+    with torch.device("meta"):
+        assert abs(parameters(build(name, num_classes=10)) / 1e6 - millions) < 0.06
+
+
+def test_a_wide_resnet_against_its_equations():
+    torch.manual_seed(0)
+    model = build("wrn16_4", num_classes=3).double()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):  # statistics that matter
+            nn.init.uniform_(module.running_mean, -0.5, 0.5)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+    w = model.eval().state_dict()
+    x = image = torch.randn(2, 3, 16, 16, dtype=torch.double)
+
+    def conv(x, name, stride=1):
+        return nn.functional.conv2d(x, w[f"{name}.weight"], stride=stride, padding=w[f"{name}.weight"].shape[-1] // 2)
+
+    def activated(x, name):
+        mean, var, scale, shift = (
+            w[f"{name}.{key}"].view(-1, 1, 1) for key in ("running_mean", "running_var", "weight", "bias")
+        )
+        return ((x - mean) / (var + 1e-5).sqrt() * scale + shift).clamp(min=0)
+
+    x = conv(x, "conv1")
+    for stage in (1, 2, 3):
+        for unit in (0, 1):
+            name, stride = f"layer{stage}.{unit}", 2 if stage > 1 and unit == 0 else 1
+            a = activated(x, f"{name}.bn1")
+            branch = conv(activated(conv(a, f"{name}.conv1", stride), f"{name}.bn2"), f"{name}.conv2")
+            x = branch + (conv(a, f"{name}.shortcut", stride) if unit == 0 else x)
+    expected = activated(x, "bn").mean((2, 3)) @ w["fc.weight"].T + w["fc.bias"]
+    torch.testing.assert_close(model(image), expected)
+
+
+def test_attention_goes_to_the_end_of_a_wide_residual_branch():
+    sites = plan(build("wrn16_4", num_classes=10), "se").sites
+    assert [site.name for site in sites] == [f"layer{s}.{u}.conv2" for s in (1, 2, 3) for u in (0, 1)]
+
+
+def test_stochastic_depth_is_timms():
+    from timm.layers import drop_path
+
+    from cv_attention.backbones.cifar_resnet import stochastic_depth
+
+    branch = torch.randn(64, 2, 3, 3)
+    torch.manual_seed(0)
+    expected = drop_path(branch, 0.3, training=True)
+    torch.manual_seed(0)
+    assert torch.equal(stochastic_depth(branch, 0.3), expected)
+
+
+def test_stochastic_depth_rises_from_unit_to_unit_and_ends_with_training():
+    model = build("resnet20", drop_path_rate=0.2, num_classes=4, width=4)
+    units = [unit for stage in (model.layer1, model.layer2, model.layer3) for unit in stage]
+    assert [unit.drop_path for unit in units] == pytest.approx([0.025 * k for k in range(9)])
+    plain = build("resnet20", num_classes=4, width=4)
+    plain.load_state_dict(model.state_dict())
+    image = torch.randn(2, 3, 32, 32)
+    assert torch.equal(model.eval()(image), plain.eval()(image))
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "words"),
+    [
+        ("resnet20", {"drop_path_rate": 1.0}, r"drop_path_rate must be in \[0, 1\)"),
+        ("wrn16_8", {"dropout": -0.1}, r"dropout must be in \[0, 1\)"),
+        ("wrn16_8", {"depth": 22}, "has no option 'depth'"),
+    ],
+)
+def test_own_options_out_of_range(name, option, words):
+    with pytest.raises(ValueError, match=words):
+        build(name, num_classes=4, **option)

@@ -1,5 +1,6 @@
 import itertools
 
+import numpy as np
 import pytest
 
 from cv_attention.data.sampling import EvaluationBatches, TrainBatches
@@ -77,3 +78,42 @@ def test_an_epoch_can_start_late():
 def test_what_cannot_be_divided(kind, size, batch, world, message):
     with pytest.raises(ValueError, match=message):
         kind(size, batch, world_size=world)
+
+
+LABELS = np.repeat([0, 1, 2], [40, 7, 3])
+
+
+@pytest.mark.parametrize("epoch", [0, 3])
+def test_balanced_batches_hold_every_class_equally_often(epoch):
+    batches = TrainBatches(50, 10, seed=1, labels=LABELS)
+    batches.set_epoch(epoch)
+    drawn = np.array([i for batch in indices(batches) for i in batch])
+    assert sorted(np.bincount(LABELS[drawn])) == [16, 17, 17]
+    for label in range(3):  # and within a class, every image as often as any other
+        counts = np.bincount(drawn[LABELS[drawn] == label], minlength=50)[label == LABELS]
+        assert counts.max() - counts.min() <= 1
+
+
+def test_an_image_drawn_again_is_augmented_anew():
+    batches = TrainBatches(50, 10, seed=1, labels=LABELS)
+    draws = [draw for batch in batches for draw in batch]
+    assert len(set(draws)) == len(draws) == 50
+    assert max(epoch for epoch, _ in draws) >> 32 == 5  # three images share 16 or 17 draws
+    assert {epoch & 0xFFFFFFFF for epoch, _ in draws} == {0}
+
+
+def test_balanced_batches_are_shared_and_resumed_like_others():
+    def batches(rank=0, world=1, start=0):
+        found = TrainBatches(50, 10, rank=rank, world_size=world, seed=1, labels=LABELS)
+        found.start = start
+        return list(found)
+
+    whole = batches()
+    for k, expected in enumerate(whole):
+        assert sorted(batches(0, 2)[k] + batches(1, 2)[k]) == sorted(expected)
+    assert batches(start=3) == whole[3:]
+
+
+def test_balanced_data_where_it_is_balanced_already_draws_every_image_once():
+    batches = TrainBatches(12, 4, seed=0, labels=np.arange(12) % 3)
+    assert sorted(i for batch in indices(batches) for i in batch) == list(range(12))

@@ -1,0 +1,24 @@
+"""``cv-attention folds``: divide a training split for cross-validation."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cv_attention.cli.errors import user_errors
+from cv_attention.cli.parsing import experiment_parser, parse, to_experiment
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Writes the folds of the configuration's training split, and says how to train on one."""
+    parser = experiment_parser("cv-attention folds")
+    parser.add_argument("--folds", type=int, default=5, help="Number of folds.")
+    parser.add_argument("-o", "--output", type=str, required=True, metavar="FILE", help="Where they are written.")
+    options = parse(parser, arguments)
+    config = to_experiment(parser, options).data
+    with user_errors():
+        from cv_attention import data
+        from cv_attention.data import folds
+
+        labels = data.training_labels(config)
+        folds.write(Path(options.output), labels, options.folds, config.seed)
+    print(f"{len(labels):,} training images in {options.folds} folds: {options.output}")
+    print(f"cv-attention fit ... --data.split_file {options.output} --data.fold 0")

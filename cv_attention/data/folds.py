@@ -1,0 +1,80 @@
+"""k-fold cross-validation: the folds of a training split as a file of indices, written once and read by every run."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def divide(labels: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
+    """Divides images into folds with equal shares of every class, by scikit-learn's `StratifiedKFold`.
+
+    Args:
+        labels: Class indices (N,).
+        count: Number of folds.
+        seed: Seed of the shuffle.
+
+    Returns:
+        The positions in each fold, ascending; every image is in one.
+
+    Raises:
+        ValueError: if there are fewer than two folds, or a class has fewer images than there are folds.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    values, counts = np.unique(labels, return_counts=True)
+    if not 2 <= count <= counts.min():
+        raise ValueError(
+            f"folds must lie between 2 and the {counts.min()} images of the smallest class "
+            f"(class {values[counts.argmin()]}), got {count}"
+        )
+    splitter = StratifiedKFold(count, shuffle=True, random_state=seed)
+    return [held for _, held in splitter.split(np.zeros(len(labels)), labels)]
+
+
+def write(path: Path, labels: np.ndarray, count: int, seed: int) -> None:
+    """Writes the folds of `divide` as JSON: one line per fold, and what tells whether they belong to some data."""
+    head: dict[str, Any] = {"images": len(labels), "labels": _digest(labels), "seed": seed}
+    lines = [json.dumps(fold.tolist()) for fold in divide(labels, count, seed)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(head)[:-1] + ', "folds": [\n' + ",\n".join(lines) + "\n]}\n", encoding="utf-8")
+
+
+def read(path: str, fold: int, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Reads one fold.
+
+    Args:
+        path: What `write` wrote.
+        fold: Which fold is held out, from 0 on.
+        labels: Class indices (N,) of the training split.
+
+    Returns:
+        Positions of the images kept and of those held out, each ascending.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if the file holds no folds, none of this number, or those of other data.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise FileNotFoundError(f"data.split_file: there is no {path}; cv-attention folds writes one")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        images, digest, folds = content["images"], content["labels"], content["folds"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"data.split_file: {path} holds no folds; cv-attention folds writes such a file") from error
+    if images != len(labels) or digest != _digest(labels):
+        raise ValueError(
+            f"data.split_file: {path} is of other data: it divides {images:,} images, the training split has "
+            f"{len(labels):,}, and the labels in their order must be the same"
+        )
+    if not 0 <= fold < len(folds):
+        raise ValueError(f"data.fold must lie between 0 and {len(folds) - 1}, got {fold}")
+    held = np.array(sorted(folds[fold]), np.int64)
+    return np.setdiff1d(np.arange(len(labels)), held, assume_unique=True), held
+
+
+def _digest(labels: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(labels, "<i8").tobytes()).hexdigest()[:16]

@@ -1,0 +1,81 @@
+"""An exponential moving average of the weights, by timm: it is what is validated, tested and saved."""
+
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+from timm.utils import ModelEmaV3
+from torch import nn
+
+_PREFIX = "network."
+
+
+class MovingAverage(Callback):
+    """Averages weights and batch norm statistics after every optimizer step: average = d * average + (1 - d) * weights.
+
+    The decay d rises with the steps, 1 - (1 + step)^(-2/3), up to `decay`, so that the average leaves the first random
+    weights behind also in a short training. It begins as the first step's weights, so a validation is right at any
+    time. Checkpoints hold the average as their weights, and beside it what training goes on with.
+
+    Args:
+        decay: Highest decay, in (0, 1).
+
+    Raises:
+        ValueError: if `decay` is out of its range.
+    """
+
+    def __init__(self, decay: float) -> None:
+        if not 0 < decay < 1:
+            raise ValueError(f"optimizer.ema must lie between 0 and 1, got {decay}")
+        self.decay = decay
+        self.average: ModelEmaV3 | None = None
+        self.trained: nn.Module | None = None  # while the average takes its place
+        self._step = 0
+
+    def setup(self, trainer: lightning.Trainer, pl_module: Any, stage: str) -> None:
+        """Copies the network before a checkpoint is loaded."""
+        if stage == "fit":
+            self.average = ModelEmaV3(pl_module.network, decay=self.decay, use_warmup=True)
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Moves the average to the device."""
+        assert self.average is not None
+        self.average.to(pl_module.device)
+        self._step = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Updates the average where the optimizer has made a step."""
+        if trainer.global_step > self._step:
+            assert self.average is not None
+            self._step = trainer.global_step
+            self.average.update(pl_module.network, step=self._step)
+
+    def on_validation_epoch_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Puts the average in the network's place."""
+        if self.average is not None:
+            self.trained, pl_module.network = pl_module.network, self.average.module
+
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Puts the network back; callbacks that look at the average run before this one."""
+        if self.trained is not None:
+            pl_module.network, self.trained = self.trained, None
+
+    def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Makes the average the checkpoint's weights."""
+        if self.average is not None:
+            trained = self.trained or pl_module.network  # the average is in its place within a validation
+            checkpoint["trained_weights"] = trained.state_dict()
+            averaged = self.average.module.state_dict()
+            checkpoint["state_dict"] |= {f"{_PREFIX}{name}": value for name, value in averaged.items()}
+
+    def on_load_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Takes up average and weights; a run that averaged nothing so far begins with its weights."""
+        if self.average is None or "state_dict" not in checkpoint:
+            return
+        state = checkpoint["state_dict"]
+        averaged = {name.removeprefix(_PREFIX): v for name, v in state.items() if name.startswith(_PREFIX)}
+        self.average.module.load_state_dict(averaged)
+        if "trained_weights" in checkpoint:
+            pl_module.network.load_state_dict(checkpoint["trained_weights"])
