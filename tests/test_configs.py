@@ -1,6 +1,7 @@
 """Every shipped configuration, run from its first line to the report on a handful of images."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +32,14 @@ def test_a_shipped_configuration_runs(config, photographs, tmp_path):
     text = config.read_text()
     assert text.startswith("# ")
     assert f"python train.py --config configs/{config.name}" in text
+    assert re.search(r"^#   time, (measured|expected) ", text, re.M)
+    assert re.search(r"^#   (measured|expected) ", text, re.M)
     images = ["--data.digits.train=12", "--data.digits.val=10", "--data.digits.test=10"]
     if "name: cluttered_digits" not in text:
-        images = ["--data.name=folder", f"--data.root={photographs}"]
+        images = ["--data.name=folder", f"--data.root={photographs}", "--data.subset.num_classes=2"]
     options = [
         *images, "--data.batch_size=4", "--data.workers=0", "--trainer.max_epochs=1", "--trainer.accelerator=cpu",
+        "--trainer.devices=1", "--trainer.strategy=auto", "--optimizer.warmup_epochs=0",
         "--trainer.extra={enable_progress_bar: false}", "--log.wandb=disabled", "--log.probes=2",
     ]  # fmt: skip
     assert main(["fit", "--config", str(config), *options, f"--log.root={tmp_path}", "--log.name=run"]) == 0

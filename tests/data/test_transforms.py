@@ -141,3 +141,16 @@ def test_nothing_is_imported_for_nothing():
         "import cv_attention.data; assert 'lightning' not in sys.modules and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_random_erasing_fills_one_rectangle_and_nothing_else():
+    erase = Pipeline([{"Erasing": {"p": 1.0, "scale": [0.05, 0.2]}}], "data.train_transforms")
+    shares = []
+    for index in range(5):
+        image, _ = erase(np.full((32, 32, 3), 77, np.uint8), (0, 0, index))
+        rows, columns = np.nonzero((image != 77).any(2))
+        height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+        assert len(rows) == height * width
+        shares.append(height * width / 32**2)
+    assert all(0.03 < share < 0.23 for share in shares)
+    assert len(set(shares)) > 2
