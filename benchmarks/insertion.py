@@ -29,13 +29,15 @@ def timed(function: Callable[[], object], device: str) -> float:
     return perf_counter() - start
 
 
-def in_turns(sides: dict[str, Callable[[], object]], rounds: int, device: str) -> dict[str, list[float]]:
-    """Seconds of each side; who goes first alternates, and the first two rounds are not counted."""
+def in_turns(
+    sides: dict[str, Callable[[], object]], rounds: int, device: str, warm_up: int = 2
+) -> dict[str, list[float]]:
+    """Seconds of each side; who goes first alternates, and the first rounds are not counted."""
     found: dict[str, list[float]] = {name: [] for name in sides}
-    for turn in range(rounds + 2):
+    for turn in range(rounds + warm_up):
         for name, function in sorted(sides.items(), reverse=turn % 2 == 1):
             seconds = timed(function, device)
-            if turn >= 2:
+            if turn >= warm_up:
                 found[name].append(seconds)
     return found
 

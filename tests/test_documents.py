@@ -5,6 +5,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
 import torch
 
 import cv_attention as cva
@@ -33,6 +34,14 @@ def test_the_lines_of_the_readme_run():
     assert names["heat"].shape == (len(names["images"]), 1, *names["images"].shape[-2:])
     assert names["maps"]
     assert not any("attention" in name for name, _ in names["model"].named_modules())
+
+
+@pytest.mark.parametrize("document", ["docs/maps.md", "docs/insertion.md"])
+def test_the_lines_of_a_guide_run_one_after_another(document):
+    names: dict = {}
+    for source in code_blocks(document, "python"):
+        exec(source, names)
+    assert "cva" in names
 
 
 def test_the_version_is_said_once():

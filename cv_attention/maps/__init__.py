@@ -1,8 +1,12 @@
-"""Attention maps while a model runs, and any map as a heatmap."""
+"""Attention maps while a model runs, any map as a heatmap, and numbers from maps."""
 
 from cv_attention.maps.heatmap import head_heatmaps, query_heatmaps, to_heatmap
 from cv_attention.maps.record import record
-from cv_attention.maps.recorded import Maps, RecordedMap
+from cv_attention.maps.recorded import Maps, RecordedMap, Windows
 from cv_attention.maps.rollout import rollout
+from cv_attention.maps.statistics import GateSummary, attention_distance, attention_entropy, gate_statistics
 
-__all__ = ["Maps", "RecordedMap", "head_heatmaps", "query_heatmaps", "record", "rollout", "to_heatmap"]
+__all__ = [
+    "GateSummary", "Maps", "RecordedMap", "Windows", "attention_distance", "attention_entropy", "gate_statistics",
+    "head_heatmaps", "query_heatmaps", "record", "rollout", "to_heatmap",
+]  # fmt: skip

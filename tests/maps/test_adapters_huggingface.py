@@ -33,6 +33,7 @@ def make(kind, implementation, **options):
         ("DINOv3ViT", {"num_register_tokens": 4}, 5),
         ("CLIPVision", {}, 1),
         ("SiglipVision", {}, 0),
+        ("Beit", {"use_relative_position_bias": True}, 1),
     ],
 )
 def test_vision_transformers(kind, options, prefix, implementation):
