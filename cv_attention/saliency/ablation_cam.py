@@ -1,7 +1,7 @@
 """Ablation-CAM (Desai and Ramaswamy, WACV 2020), https://ieeexplore.ieee.org/document/9093360."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -11,6 +11,7 @@ from cv_attention.saliency.engine import check_logits, trace
 from cv_attention.saliency.fusion import fuse
 from cv_attention.saliency.interface import explains
 from cv_attention.saliency.layers import Layers, find_layers
+from cv_attention.saliency.layouts import channel_axis
 from cv_attention.saliency.scores import Scorer, scorer
 from cv_attention.saliency.targets import Several, Targets, of_images, score_columns
 
@@ -47,23 +48,20 @@ def ablation_cam(
         modules = find_layers(scores.model, scores.images, list(seen.activations))
         clean = scores.clean()
         for name, activations in seen.activations.items():
-            without = torch.stack([_ablate(scores, modules[name], a, i) for i, a in enumerate(activations.split(1))])
+            without = torch.stack([_ablate(scores, modules[name], len(a), i) for i, a in enumerate(activations)])
             safe = torch.where(clean == 0, 1e-7, clean)[:, None]
             weights = (safe - without) / safe
             heats.append(torch.einsum("bct,bchw->bthw", weights, activations.float()).relu())
         return fuse(heats, images, upsample)
 
 
-def _ablate(scores: Scorer, module: nn.Module, activations: Tensor, number: int) -> Tensor:
-    """The scores (C, T) of image `number` without each channel of its `activations` (1, C, h, w)."""
+def _ablate(scores: Scorer, module: nn.Module, channels: int, number: int) -> Tensor:
+    """The scores (C, T) of image `number` without each of the module's channels."""
     image = scores.images[number : number + 1]
-    channels = activations.shape[1]
     result = []
     for start in range(0, channels, scores.chunk):
-        some = range(start, min(start + scores.chunk, channels))
-        ablated = activations.repeat(len(some), 1, 1, 1)
-        ablated[range(len(some)), list(some)] = 0
-        logits = _run(scores.model, module, image, ablated).float()
+        some = list(range(start, min(start + scores.chunk, channels)))
+        logits = _run(scores.model, module, image, some).float()
         result += [_score(scores, row, number) for row in logits.split(1)]
     return torch.cat(result)
 
@@ -74,27 +72,27 @@ def _score(scores: Scorer, logits: Tensor, number: int) -> Tensor:
     return score_columns(logits, Several(*columns))  # pyright: ignore[reportArgumentType]
 
 
-def _run(model: nn.Module, module: nn.Module, image: Tensor, output: Tensor) -> Tensor:
-    """The logits (n, classes) with `output` (n, C, h, w) in place of what `module` gives for one `image`."""
-    with _replaced(module, lambda: output):
+def _run(model: nn.Module, module: nn.Module, image: Tensor, channels: list[int]) -> Tensor:
+    """The logits (n, classes) for one `image`, each without another of `channels` of what `module` gives."""
+    with _ablated(module, image, channels):
         try:
-            return check_logits(model(image), len(output), model)
+            return check_logits(model(image), len(channels), model)
         except (RuntimeError, ValueError):  # joins or reshapes with the batch that it began with
-            return check_logits(model(image.expand(len(output), -1, -1, -1)), len(output), model)
+            return check_logits(model(image.expand(len(channels), -1, -1, -1)), len(channels), model)
 
 
 @contextmanager
-def _replaced(module: nn.Module, output: Callable[[], Tensor]) -> Iterator[None]:
+def _ablated(module: nn.Module, image: Tensor, channels: list[int]) -> Iterator[None]:
     thread = threading.get_ident()
 
-    def replace(_: nn.Module, args: object, given: Tensor) -> Tensor:
+    def ablate(_: nn.Module, args: object, given: Tensor) -> Tensor:
         if threading.get_ident() != thread:
             return given
-        if given.shape[1:] != output().shape[1:]:
-            raise ValueError(f"Ablation-CAM needs a feature map (B, C, h, w), got {tuple(given.shape)}")
-        return output().clone()
+        result = given[:1].repeat(len(channels), *[1] * (given.dim() - 1))
+        result.movedim(channel_axis(given[:1], image), 1)[range(len(channels)), channels] = 0
+        return result
 
-    handle = module.register_forward_hook(replace)
+    handle = module.register_forward_hook(ablate)
     try:
         yield
     finally:

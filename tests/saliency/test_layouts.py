@@ -77,5 +77,76 @@ def test_a_block_of_a_vit():
     assert expected.std() > 0
     for name in ("eigen_cam", "score_cam", "layer_cam", "shapley_cam"):
         assert s.METHODS[name](model, X, 1, layers="blocks.1").std() > 0
-    with pytest.raises(ValueError, match=r"Ablation-CAM needs a feature map \(B, C, h, w\), got \(\d+, 17, 192\)"):
-        s.ablation_cam(model, X, 1, layers="blocks.1")
+
+
+def vit(**options):
+    return timm.create_model("vit_tiny_patch16_224", img_size=64, num_classes=5, depth=3, embed_dim=48, **options)
+
+
+class Pooled(torch.nn.Module):
+    """A home-made transformer without a class token, of torch's own layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed = torch.nn.Conv2d(3, 24, 16, 16)
+        layer = torch.nn.TransformerEncoderLayer(24, 2, 32, batch_first=True)
+        self.encoder = torch.nn.TransformerEncoder(layer, 2)
+        self.fc = torch.nn.Linear(24, 5)
+
+    def forward(self, x):
+        return self.fc(self.encoder(self.embed(x).flatten(2).mT).mean(1))
+
+
+TOKENS = {
+    "class token": (vit, "blocks.2.norm1"),
+    "registers": (lambda: vit(reg_tokens=4), "blocks.2.norm1"),
+    "pooled": (lambda: vit(class_token=False, global_pool="avg"), "norm"),
+    "torchvision": (
+        lambda: torchvision.models.VisionTransformer(64, 16, 3, 2, 24, 48, num_classes=5),
+        "encoder.layers.encoder_layer_2.ln_1",
+    ),
+    "distilled": (
+        lambda: timm.create_model("deit_tiny_distilled_patch16_224", img_size=64, num_classes=5, depth=2),
+        "blocks.1.norm1",
+    ),
+    "cait": (
+        lambda: timm.create_model("cait_xxs24_224", img_size=64, num_classes=5, depth=1, embed_dim=48),
+        "blocks_token_only.1.norm1",
+    ),
+    "home-made": (Pooled, "encoder"),
+}
+
+
+@pytest.mark.parametrize("kind", TOKENS)
+def test_the_layer_of_a_transformer_is_found(kind):
+    make, layer = TOKENS[kind]
+    model = spread(make()).requires_grad_(False)
+    with torch.inference_mode():
+        heat = s.grad_cam(model, X, 1)
+        [(name, small)] = s.grad_cam_layers(model, X, 1).items()
+    assert name == layer
+    assert small.shape == (2, 1, 4, 4)
+    assert heat.shape == (2, 1, 64, 64)
+    assert heat.std() > 0
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+def test_ablation_of_tokens_by_hand():
+    model = spread(vit())
+    got = s.ablation_cam(model, X, 1, layers="blocks.1", upsample=False, batch_size=20)
+    expected = torch.zeros(2, 1, 4, 4)
+    with torch.no_grad():
+        clean = model(X)[:, 1]
+        kept = {}
+        handle = model.blocks[1].register_forward_hook(lambda m, _, out: kept.update(a=out))
+        model(X)
+        handle.remove()
+        for channel in range(48):
+            keep = torch.ones(48)
+            keep[channel] = 0
+            handle = model.blocks[1].register_forward_hook(lambda m, _, out, keep=keep: out * keep)
+            weight = (clean - model(X)[:, 1]) / clean
+            handle.remove()
+            expected += (weight[:, None] * kept["a"][:, 1:, channel]).reshape(2, 1, 4, 4)
+    torch.testing.assert_close(got, expected.relu(), rtol=1e-3, atol=1e-5 * float(expected.abs().max()))
+    assert got.std() > 0
