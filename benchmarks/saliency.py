@@ -1,4 +1,4 @@
-"""Saliency methods against the plain forward and against pytorch-grad-cam, captum and torchcam, in turns in one process.
+"""Saliency methods against the plain forward and pytorch-grad-cam, captum and torchcam, in turns in one process.
 
     python benchmarks/saliency.py [--model resnet18] [--batch 16] [--size 224] [--rounds 5] [--device cpu] [--peers]
 

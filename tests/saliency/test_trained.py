@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from cv_attention import saliency as s
+from cv_attention.saliency.noise import Source
 
 ARCHIVE = Path(__file__).parents[3] / "shared/data/hymenoptera.tar"
 CLASSES = [0, 0, 1, 1]
@@ -128,6 +129,11 @@ def test_equals_pytorch_grad_cam(trained, name, layers, monkeypatch):
     model, images = trained
     if name == "ScoreCAM":  # the peer enlarges its masks with aligned corners, and nothing else; here nothing is
         monkeypatch.setattr(nn, "UpsamplingBilinear2d", lambda size: nn.Upsample(size, mode="bilinear"))
+    if name == "ShapleyCAM":  # the peer frees the graph after its first layer and fails at the second
+        grad = torch.autograd.grad
+        monkeypatch.setattr(
+            torch.autograd, "grad", lambda *args, **kwargs: grad(*args, **kwargs | {"retain_graph": True})
+        )
     explainer = getattr(pytorch_grad_cam, name)(model, [getattr(model, layer) for layer in layers])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -228,6 +234,41 @@ def test_equals_captum(trained, name):
         images.clone().requires_grad_(), target=torch.tensor(CLASSES), **theirs
     )
     alike(method(model, images, CLASSES, **ours), expected.sum(1, keepdim=True))
+
+
+def test_smoothed_gradients_equal_captum(trained, monkeypatch):
+    """Its noise tunnel is given our noise, image by image, as its spread is one number."""
+    import captum.attr
+
+    model, images = trained
+    source = Source(7)
+    noise = torch.cat([source.normal((1, 3, 64, 64), images) for _ in range(6)])
+    monkeypatch.setattr(torch, "normal", lambda mean, spread: noise * spread)
+    tunnel = captum.attr.NoiseTunnel(captum.attr.Saliency(model))
+    for method, kind in ((s.smooth_grad, "smoothgrad"), (s.var_grad, "vargrad")):
+        got = method(model, images, CLASSES, samples=6, noise=0.1, seed=7, channels="sum")
+        for i, image in enumerate(images.split(1)):
+            spread = 0.1 * float(image.max() - image.min())
+            expected = tunnel.attribute(image, kind, 6, stdevs=spread, target=CLASSES[i], abs=False)
+            alike(got[i : i + 1], expected.sum(1, keepdim=True))
+
+
+def test_expected_gradients_equal_captum(trained, monkeypatch):
+    """Its GradientSHAP is given our draws of the baseline and of the place on the way to it."""
+    import captum.attr
+
+    model, images = trained
+    baselines = images.flip(0)
+    source = Source(7)
+    draws = [(source.index(4), float(source.uniform((1, 1, 1, 1), images))) for _ in range(6)]
+    expected = torch.zeros(4, 1, 64, 64)
+    for number, share in draws:
+        monkeypatch.setattr(np.random, "uniform", lambda low, high, size, share=share: np.full(size, share))
+        one = captum.attr.GradientShap(model).attribute(
+            images, baselines[number : number + 1], n_samples=1, target=torch.tensor(CLASSES)
+        )
+        expected += one.sum(1, keepdim=True) / 6
+    alike(s.expected_gradients(model, images, CLASSES, baselines=baselines, samples=6, seed=7), expected)
 
 
 def test_layers_and_windows_equal_captum(trained):
