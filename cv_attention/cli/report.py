@@ -13,7 +13,11 @@ def run(arguments: Sequence[str]) -> None:
     """Writes the report and prints its path."""
     parser = ArgumentParser(prog="cv-attention report", exit_on_error=False)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="Run directories.")
-    parser.add_argument("-o", "--out", help="Folder of the report; default: report/ in the first run directory.")
+    parser.add_argument(
+        "-o",
+        "--out",
+        help="Folder of the report; default: report/ in the run, of several runs comparison/ beside the first.",
+    )
     options = parse(parser, arguments)
     from cv_attention import report
 

@@ -10,6 +10,7 @@ import numpy as np
 from cv_attention.report.measures import Boxes, measure
 from cv_attention.report.recording import Column, Snapshot, read_arrays
 from cv_attention.report.shards import encode, write_shard
+from cv_attention.report.shrinking import shrink
 
 PROBES_PER_SHARD = 64
 _TOP = 5  # classes whose probabilities are shown
@@ -76,7 +77,7 @@ class EpochWriter:
         )  # fmt: skip
 
     def _maps(self, key: str, name: str, values: np.ndarray) -> list[str]:
-        index = self.columns[name]["index"]
+        index, values = self.columns[name]["index"], shrink(values)
         return [
             write_shard(self.root, f"{key}-c{index}-{block}", encode(values[start : start + PROBES_PER_SHARD]))
             for block, start in enumerate(range(0, len(values), PROBES_PER_SHARD))

@@ -4,6 +4,8 @@ from typing import Any
 
 from cv_attention.report.run import Run
 
+_COSTS = ("parameters", "flops", "images_per_second", "training_seconds")
+
 
 def facts(run: Run) -> list[tuple[str, str]]:
     """Returns (label, text) pairs: what was trained, on what, how; only what the run directory knows."""
@@ -15,6 +17,8 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("Data", _text(data.get("name"))),
         ("Classes", str(len(run.class_names) or "")),
         ("Parameters", _count(run.summary.get("parameters"))),
+        ("FLOPs of one image", _large(run.summary.get("flops"))),
+        ("Images per second", _text(run.summary.get("images_per_second"))),
         ("Epochs", _text(trainer.get("max_epochs"))),
         ("Batch size", _text(data.get("batch_size"))),
         ("Optimizer", _optimizer(optimizer)),
@@ -22,6 +26,13 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("Seed", _text(run.config.get("seed"))),
     ]
     return [(label, text) for label, text in found if text]
+
+
+def costs(run: Run) -> dict[str, Any]:
+    """Returns what the table of several runs shows beside the results; None where the run does not know."""
+    model = _part(run.config, "model")
+    known = {name: _number(run.summary.get(name)) for name in _COSTS}
+    return {"backbone": _backbone(model), "attention": _block(model), **known}
 
 
 def results(run: Run) -> list[tuple[str, float]]:
@@ -39,6 +50,20 @@ def results(run: Run) -> list[tuple[str, float]]:
 def _part(config: dict[str, Any], name: str) -> dict[str, Any]:
     part = config.get(name)
     return part if isinstance(part, dict) else {}
+
+
+def _number(value: Any) -> float | None:
+    good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+    return value if good else None
+
+
+def _large(value: Any) -> str:
+    """A large count with its unit: 81.9 M."""
+    number = _number(value)
+    if not number:
+        return ""
+    power, unit = next((p for p in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")) if number >= p[0]), (1, ""))
+    return f"{number / power:.3g} {unit}".strip()
 
 
 def _text(value: Any) -> str:
@@ -61,6 +86,8 @@ def _block(model: dict[str, Any]) -> str:
     if block is None:
         return "none"
     if isinstance(block, dict):
+        if not block.keys() & {"name", "class_path"}:  # different blocks at different places
+            return ", ".join(f"{_block({'block': one})} at {place}" for place, one in block.items())
         options = {**block, **_part(block, "init_args")}
         name = options.pop("name", None) or str(options.pop("class_path", "?")).rsplit(".", 1)[-1]
         rest = ", ".join(f"{k}={v}" for k, v in options.items() if k not in ("init_args", "class_path"))

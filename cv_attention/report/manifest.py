@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 from cv_attention.report.epochs import EpochWriter
-from cv_attention.report.facts import facts, results
+from cv_attention.report.facts import costs, facts, results
+from cv_attention.report.panels import PanelWriter
 from cv_attention.report.recording import UNREADABLE, Probe
 from cv_attention.report.run import Run
 from cv_attention.report.shards import write_shard
@@ -38,7 +39,10 @@ def write_run(root: Path, number: int, run: Run) -> dict[str, Any]:
             epochs.append(writer.write(snapshot))
         except UNREADABLE:
             notices.append(f"maps/{snapshot.arrays.name} could not be read; this epoch is left out.")
+    titles = {column["title"]: column["index"] for column in writer.columns.values()}
+    panels = PanelWriter(root, folder, run, titles)
     return {
+        "panels": panels.write(),
         "name": run.name,
         "folder": folder,
         "facts": facts(run),
@@ -53,7 +57,8 @@ def write_run(root: Path, number: int, run: Run) -> dict[str, Any]:
         "probes": probes,
         "pictures": pictures,
         "epochs": epochs,
-        "notices": notices,
+        "costs": costs(run),
+        "notices": notices + panels.notices,
     }
 
 

@@ -20,6 +20,7 @@ class Run:
     """What a run directory holds.
 
     Attributes:
+        directory: Where it is; never in the page.
         name: Name of the directory.
         config: The resolved configuration; empty where it is missing. No absolute path is in it.
         summary: Results at the end of the training; empty for an interrupted run.
@@ -28,6 +29,7 @@ class Run:
         notices: What could not be read, for the reader of the page.
     """
 
+    directory: Path
     name: str
     config: dict[str, Any]
     summary: dict[str, Any]
@@ -61,6 +63,7 @@ def read_run(directory: Path) -> Run:
     summary = _mapping(directory / "summary.json", json.loads, notices)
     recording = read_recording(directory / "maps")
     return Run(
+        directory=directory,
         name=directory.resolve().name,
         config=redact(config),
         summary=redact(summary),

@@ -14,11 +14,12 @@ import numpy as np
 _MOST_FLOAT16 = 1024
 
 
-def encode(values: np.ndarray) -> dict[str, Any]:
+def encode(values: np.ndarray, *, most_float16: int = _MOST_FLOAT16) -> dict[str, Any]:
     """Encodes one column of maps, or of channel gates, for some probes.
 
     Args:
         values: (N, h, w) or (N, C), any number type; not-a-number and infinities are kept.
+        most_float16: Values of one map up to which float16 is kept.
 
     Returns:
         ``shape`` of one map; the finite extremes ``lo`` and ``hi`` of every map, None where it has none;
@@ -31,7 +32,7 @@ def encode(values: np.ndarray) -> dict[str, Any]:
     lo = np.where(known, np.min(flat, axis=1, initial=np.inf, where=finite), 0.0)
     hi = np.where(known, np.max(flat, axis=1, initial=-np.inf, where=finite), 0.0)
     fits = max(np.abs(lo).max(), np.abs(hi).max()) <= np.finfo(np.float16).max
-    if not finite.all() or (fits and flat.shape[1] <= _MOST_FLOAT16):
+    if not finite.all() or (fits and flat.shape[1] <= most_float16):
         with np.errstate(over="ignore"):
             kind, stored = "f16", flat.astype("<f2")
     else:

@@ -1,9 +1,13 @@
 """Run directories -> one folder of static files, put in place at once when it is complete."""
 
+import contextlib
+import glob
 import html
 import os
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
@@ -14,12 +18,14 @@ from cv_attention.report.run import Run, read_run
 from cv_attention.report.shards import as_json, write_hashed
 
 _PAGE = Path(__file__).parent / "page"
-_STYLES = ("base", "controls", "toolbar", "curves", "frames", "grid", "verdict", "dialog")
+_STYLES = ("base", "controls", "toolbar", "curves", "frames", "grid", "verdict", "dialog", "panels")
 # In this order they make one script; each file uses only names of the files before it, outside of functions.
 _SCRIPTS = ("dom", "format", "state", "controls", "dialog", "colours", "cache", "shards", "painting", "heatmap", "bars",
             "plot", "chart", "curves", "overview", "zoom", "readout", "notes", "samples", "comparison", "frames",
-            "cells", "history", "verdict", "rows", "grid", "columns", "player", "display", "finding", "compare", "csv",
-            "snapshot", "toolbar", "keys", "main")  # fmt: skip
+            "classes", "cells", "history", "verdict", "rows", "grid", "columns", "player", "display", "finding",
+            "compare", "csv", "snapshot", "toolbar", "keys", "network", "confusion", "runs", "attending", "gates",
+            "attention", "masking", "faithfulness", "main")  # fmt: skip
+_ABANDONED = 3600  # seconds
 _GENERATOR = '<meta name="generator" content="cv_attention report">'
 
 
@@ -28,26 +34,24 @@ def build(runs: Path | str | Sequence[Path | str], out: Path | str | None = None
 
     Args:
         runs: Run directory, or several. Whatever is missing in one makes a smaller page.
-        out: Folder of the report, default ``<run>/report``; an earlier report there is replaced when the new
-            one is complete.
+        out: Folder of the report, by default ``<run>/report``, of several runs ``comparison`` beside the first; an
+            earlier report there is replaced when the new one is complete.
 
     Returns:
         The report's ``index.html``.
 
     Raises:
         FileNotFoundError: if a run directory does not exist.
-        ValueError: if a directory is no run, no run is given, `out` is left out for several runs, or `out`
-            holds something that is no report.
+        ValueError: if a directory is no run, no run is given, or `out` holds something that is no report.
     """
     directories = [Path(runs)] if isinstance(runs, Path | str) else [Path(run) for run in runs]
     if not directories:
         raise ValueError("a report needs at least one run directory, got none")
-    if out is None and len(directories) > 1:
-        raise ValueError(f"a report of {len(directories)} runs needs an output folder, got out=None")
-    target = directories[0] / "report" if out is None else Path(out)
+    target = _default_target(directories) if out is None else Path(out)
     loaded = [read_run(directory) for directory in directories]
     _check_replaceable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(target)
     draft = target.parent / f".{target.name}-{secrets.token_hex(4)}.partial"
     draft.mkdir()
     try:
@@ -56,6 +60,19 @@ def build(runs: Path | str | Sequence[Path | str], out: Path | str | None = None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return target / "index.html"
+
+
+def _default_target(directories: list[Path]) -> Path:
+    return directories[0] / "report" if len(directories) == 1 else directories[0].resolve().parent / "comparison"
+
+
+def _sweep(target: Path) -> None:
+    """Removes what builds left behind that were killed more than an hour ago; a younger one may still be at work."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}-*.partial"):
+        if re.fullmatch(r"-[0-9a-f]{8}\.partial", left.name.removeprefix(f".{target.name}")):
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > _ABANDONED:
+                    shutil.rmtree(left)
 
 
 def _check_replaceable(target: Path) -> None:

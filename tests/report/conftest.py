@@ -27,7 +27,7 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 CLASSES = [f"digit {i}" for i in range(10)]
 HEATMAPS = {
     "grad_cam": ("Grad-CAM", "saliency", "grad_cam", 8),
-    "layer1": ("layer1.0.bn2.attention.spatial.map", "attention", "spatial", 64),
+    "layer1": ("layer1.0.bn2.attention.spatial.map", "attention", "spatial", 40),
     "layer2": ("layer2.2.bn2.attention.spatial.map", "attention", "spatial", 32),
     "layer3": ("layer3.2.bn2.attention.spatial.map", "attention", "spatial", 16),
     "signed": ("layer3.relevance", "saliency", "relevance", 16),
@@ -255,7 +255,7 @@ class Opened:
         )
 
     def cell(self, title: str, probe: int = 0) -> "Locator":
-        row = self.page.locator(f'.probe[data-sample="{probe}"]')
+        row = self.page.locator(f'.probe:not([hidden])[data-sample="{probe}"]')
         return row.locator(".cell", has=self.page.locator(f'.cell-name[title="{title}"]'))
 
     def pixels(self, title: str, probe: int = 0, layer: str = "a") -> np.ndarray:

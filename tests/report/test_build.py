@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -133,7 +134,6 @@ def test_missing_directory_names_near_ones(run_directory: Path) -> None:
     [
         (["plain"], "is no run directory: none of config.yaml"),
         ([], "at least one run"),
-        (["plain", "plain"], "out=None"),
     ],
 )
 def test_bad_arguments_are_one_clear_error(tmp_path: Path, runs: list[str], message: str) -> None:
@@ -206,3 +206,25 @@ def test_report_loads_neither_torch_nor_the_rest_of_the_package() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_a_killed_build_left_is_removed(run_directory: Path) -> None:
+    old, young, other = (run_directory / f".report-{name}.partial" for name in ("00aa11bb", "22cc33dd", "mine-too"))
+    for folder in (old, young, other):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    os.utime(other, (0, 0))
+    build(run_directory)
+    assert [folder.exists() for folder in (old, young, other)] == [False, True, True]
+
+
+def test_several_runs_go_beside_the_first_by_default(run_directory: Path) -> None:
+    assert build([run_directory, run_directory]) == run_directory.parent / "comparison" / "index.html"
+
+
+def test_no_two_files_of_the_page_declare_the_same_name() -> None:
+    """They make one script, in which a second function of a name would silently replace the first."""
+    declared = re.compile(r"^(?:async )?(?:function|const|let) (\w+)", re.MULTILINE)
+    files = (Path(writer.__file__).parent / "page").glob("*.js")
+    names = [name for path in files for name in declared.findall(path.read_text())]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []

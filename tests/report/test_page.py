@@ -63,7 +63,7 @@ def test_columns_are_hidden_and_shown(open_page, titles: dict[str, str]) -> None
     assert opened.page.locator(".cell").count() == 0
     opened.page.locator(".chip", has_text="layer1.0").locator("input").check()
     opened.settle()
-    assert opened.page.locator(".cell").count() == 4
+    assert opened.page.locator(".cell").count() == len(opened.order()) > 0
     assert opened.cell(titles["layer1"]).count() == 1
     assert "columns=1" in opened.page.evaluate("location.hash")
 
@@ -119,7 +119,7 @@ def test_theme_is_switched(open_page) -> None:
 def test_two_runs_share_curves_and_are_chosen_by_name(open_page, runs: Path) -> None:
     opened = open_page("#run=0", index=runs / "both/index.html")
     assert opened.page.locator(".chart", has_text="Loss").locator("polyline").count() == 4
-    opened.page.get_by_role("button", name="plain").click()
+    opened.page.get_by_role("navigation", name="Runs").get_by_role("button", name="plain").click()
     opened.settle()
     assert opened.listed() == 3
     assert opened.epoch() == "epoch 4" or opened.page.locator(".epoch-text").inner_text().endswith("4")

@@ -32,7 +32,9 @@ def test_canvas_holds_the_written_map(open_page, runs: Path, titles: dict[str, s
     drawn = opened.pixels(titles[key], probe).astype(int)
     expected = steps(values, values.min(), values.max())
     assert (drawn[..., 3] == 255).all()
-    assert np.abs(drawn[..., 0] - expected).max() <= (1 if values.size > 1024 else 0)
+    difference = np.abs(drawn[..., 0] - expected)
+    assert difference.max() <= 1  # a value halfway between two steps may take either
+    assert (difference > 0).mean() < (1 if values.size > 1024 else 0.01)
     assert (drawn[..., 0] == drawn[..., 2]).all()
 
 

@@ -10,7 +10,8 @@ function makeCell(run, column, room) {
     bind: bindFrame,
   } = column.bars ? makeGateFrame(room, first, second) : makeFrame(run, room, first, second);
   const elsewhere = el("span", { class: "elsewhere", hidden: true });
-  frame.append(elsewhere);
+  const target = el("span", { class: "elsewhere target", hidden: true });
+  frame.append(elsewhere, target);
   const scale = [el("span"), el("span", { class: column.bars ? "channels" : "bar" }), el("span")];
   const name = el("span", { class: "cell-name", title: column.title }, breakable(columnName(column)));
   const caption = el("figcaption", {}, name, el("span", { class: "scale" }, scale));
@@ -49,8 +50,11 @@ function makeCell(run, column, room) {
     shown = map && comparison(run, snapshot, column, map, partner, other);
     if (shown && column.bars) shown.order = sortedGates(map);
     second.hidden = !shown?.over;
+    const explained = map ? targetWords(snapshot, column, index) : "";
+    target.hidden = !explained;
+    target.textContent = explained;
     const label = map ? `values ${formatValue(map.lo)} to ${formatValue(map.hi)}` : "not logged";
-    const named = `${columnName(column)}, image ${index + 1}: ${label}`;
+    const named = `${columnName(column)} ${explained}, image ${index + 1}: ${label}`.replace(" ,", ",");
     first.setAttribute("aria-label", shown?.words ? `${named}; ${shown.words}` : named);
     const usual = nearestSnapshot(run, state.epoch);
     elsewhere.hidden = !snapshot || snapshot === usual;

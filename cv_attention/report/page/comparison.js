@@ -46,7 +46,8 @@ function partnerOf(run, snapshot, column, index) {
 }
 
 // The layers to paint, and for the readout the maps that they come from.
-function comparison(run, snapshot, column, map, partner, other) {
+function comparison(run, snapshot, plainColumn, map, partner, other) {
+  const column = asShown(plainColumn);
   const plain = {
     map,
     range: valueRange(run, snapshot, column, map),

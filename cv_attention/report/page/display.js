@@ -32,6 +32,7 @@ function makeDisplay() {
     range("y", "Centre, down", 0, 1, 0.01, percent, (value) => setZoom(state.zoom, state.x, value)),
     toggleControl("smooth", "Smooth"),
     toggleControl("contour", "Contour"),
+    makeClassSwitch(),
     boxes && toggleControl("box", "True box"),
     pushButton("Whole image", () => setZoom(1), { class: "quiet" }),
   );

@@ -52,7 +52,8 @@ function makeMaps() {
 
 // The sections in their order. The list of samples may be very long and comes last.
 function makeSections() {
-  return [makeOverview(), makeCurves()];
+  const parts = [makeOverview(), makeRuns(), makeCurves(), makeNetwork(), makeConfusion(), makeAttention(), makeFaithfulness()];
+  return parts.filter(Boolean);
 }
 
 function recallTheme() {

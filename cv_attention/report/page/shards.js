@@ -58,6 +58,7 @@ function cutMap(all, probe) {
 // The map of one sample: {values, height, width, lo, hi}; channel gates have height 1. Null where it was not
 // logged.
 async function loadMap(snapshot, column, probe) {
+  if (followsTarget(snapshot, column)) return loadClassMap(snapshot, column, probe);
   const block = Math.floor(probe / PER_SHARD.maps);
   const hash = snapshot.maps[column.index]?.[block];
   const all = hash && (await mapCache.get(mapKey(snapshot, column, block), hash));
@@ -66,6 +67,7 @@ async function loadMap(snapshot, column, probe) {
 
 // The same where it is in memory already, else undefined.
 function mapNow(snapshot, column, probe) {
+  if (followsTarget(snapshot, column)) return classMapNow(snapshot, column, probe);
   const block = Math.floor(probe / PER_SHARD.maps);
   if (!snapshot.maps[column.index]?.[block]) return null;
   const all = mapCache.now(mapKey(snapshot, column, block));

@@ -1,0 +1,144 @@
+// The confusion matrix, and how well each class is known. A click lists the samples of that cell.
+
+FIELDS.counted = aChoice("test", ["test", "validation"]);
+state.counted = "test";
+
+const MOST_PAIRS = 8;
+
+// What is counted at the chosen epoch: {classes, counts, words}, or null.
+async function loadConfusion(run) {
+  const { tested, confusion } = run.panels;
+  const epochs = Object.keys(confusion).map(Number);
+  if ((state.counted === "test" && tested) || !epochs.length) {
+    if (!tested) return null;
+    const found = await plainCache.get(`${run.folder}/confusion-test`, tested, 1e5);
+    return { ...found, words: "test split, best checkpoint" };
+  }
+  const epoch = epochs.reduce((a, b) => (Math.abs(b - state.epoch) < Math.abs(a - state.epoch) ? b : a));
+  const found = await plainCache.get(`${run.folder}/e${epoch}-confusion`, confusion[epoch], 1e5);
+  return { ...found, words: `validation split, ${epochName(epoch)}` };
+}
+
+// {sums: images of each true class, guessed: of each predicted class, right: rightly predicted}.
+function countClasses({ classes, counts }) {
+  const [sums, guessed, right] = [0, 0, 0].map(() => new Float64Array(classes));
+  for (const [truth, guess, count] of counts) {
+    sums[truth] += count;
+    guessed[guess] += count;
+    if (truth === guess) right[truth] += count;
+  }
+  return { sums, guessed, right };
+}
+
+// One pixel for each pair, coloured by its share of the true class; the style enlarges it.
+function paintConfusion(canvas, { classes, counts }, sums) {
+  canvas.width = canvas.height = classes;
+  const values = new Float32Array(classes * classes);
+  for (const [truth, guess, count] of counts) values[truth * classes + guess] = count / sums[truth];
+  const map = { values, height: classes, width: classes };
+  const plain = { smooth: false, threshold: 0, contour: false, signed: false };
+  paintHeatmap(canvas, map, [0, 1], colourTable(state.colours), plain);
+}
+
+function listPair(label, predicted) {
+  change({ label, predicted });
+  document.getElementById("maps")?.scrollIntoView({ block: "start" });
+}
+
+function confusedPairs(run, { counts }, sums) {
+  const wrong = counts.filter(([truth, guess]) => truth !== guess);
+  const worst = wrong.sort((a, b) => b[2] - a[2]).slice(0, MOST_PAIRS);
+  if (!worst.length) return el("p", { class: "muted" }, "No class was taken for another.");
+  const rows = worst.map(([truth, guess, count]) =>
+    el(
+      "li",
+      {},
+      pushButton(`${className(run, truth)} → ${className(run, guess)}`, () => listPair(truth, guess), {
+        class: "link",
+      }),
+      el("span", { class: "number muted" }, `${count} of ${sums[truth]}`),
+    ),
+  );
+  return el("div", { class: "pairs" }, el("h3", {}, "Taken for another"), el("ol", {}, rows));
+}
+
+function classRow(run, index, { sums, guessed, right }) {
+  const share = sums[index] ? right[index] / sums[index] : null;
+  const precision = guessed[index] ? right[index] / guessed[index] : null;
+  const bar = el("i");
+  bar.style.width = `${100 * (share ?? 0)}%`;
+  const name = pushButton(className(run, index), () => listPair(index, null), { class: "link" });
+  return el(
+    "tr",
+    { "data-class": index },
+    el("th", { scope: "row" }, name),
+    el("td", { class: "number" }, sums[index]),
+    el("td", { class: "number with-bar" }, bar, el("span", {}, formatPercent(share, 1))),
+    el("td", { class: "number" }, formatPercent(precision, 1)),
+  );
+}
+
+function classTable(run, content, counted) {
+  const order = [...counted.sums.keys()].filter((i) => counted.sums[i] || counted.guessed[i]);
+  const share = (i) => (counted.sums[i] ? counted.right[i] / counted.sums[i] : 2);
+  order.sort((a, b) => share(a) - share(b));
+  const titles = ["Class", "Images", "Accuracy", "Precision"].map((text) => el("th", { scope: "col" }, text));
+  const body = el("tbody", {}, order.map((index) => classRow(run, index, counted)));
+  const table = el("table", { class: "per-class" }, el("thead", {}, el("tr", {}, titles)), body);
+  return el("div", { class: "table-frame", tabindex: "0" }, table);
+}
+
+function confusionCanvas(run, content, sums) {
+  const canvas = el("canvas", { class: "confusion-map", role: "img", "aria-label": "Confusion matrix" });
+  const at = (event) => {
+    const edge = canvas.getBoundingClientRect();
+    const cell = (share) => Math.min(content.classes - 1, Math.max(0, Math.floor(share * content.classes)));
+    return [cell((event.clientY - edge.top) / edge.height), cell((event.clientX - edge.left) / edge.width)];
+  };
+  canvas.addEventListener("pointermove", (event) => {
+    const [truth, guess] = at(event);
+    const count = content.counts.find((entry) => entry[0] === truth && entry[1] === guess)?.[2] ?? 0;
+    const share = formatPercent(sums[truth] ? count / sums[truth] : null, 1);
+    showReadout(event, `${className(run, truth)} taken for ${className(run, guess)}: ${count} (${share})`);
+  });
+  canvas.addEventListener("pointerleave", hideReadout);
+  canvas.addEventListener("click", (event) => listPair(...at(event)));
+  paintConfusion(canvas, content, sums);
+  return el(
+    "figure",
+    { class: "confusion" },
+    el("span", { class: "axis-y muted" }, "true class"),
+    canvas,
+    el("span", { class: "axis-x muted" }, "predicted class"),
+  );
+}
+
+function makeConfusion() {
+  const body = el("div", { class: "confusion-body" });
+  const words = el("p", { class: "muted hint" });
+  const choice = select("counted", "Counted on", { test: "test split", validation: "validation, this epoch" });
+  const head = el("div", { class: "section-line" }, el("h2", { id: "classes" }, "Classes"), choice);
+  const section = el("section", { "aria-labelledby": "classes" }, head, words, body);
+  let wanted = 0;
+  async function draw() {
+    const turn = ++wanted;
+    const run = currentRun();
+    section.hidden = !run.panels || !(run.panels.tested || Object.keys(run.panels.confusion).length);
+    const content = section.hidden ? null : await loadConfusion(run).catch(() => null);
+    if (turn !== wanted || !content) return;
+    const counted = countClasses(content);
+    const total = counted.sums.reduce((a, b) => a + b, 0);
+    const right = counted.right.reduce((a, b) => a + b, 0);
+    words.textContent = `${content.words}: ${right} of ${total} right (${formatPercent(total ? right / total : null, 2)})`;
+    body.replaceChildren(
+      confusionCanvas(run, content, counted.sums),
+      confusedPairs(run, content, counted.sums),
+      classTable(run, content, counted),
+    );
+  }
+  watch((values) => {
+    if (["run", "counted", "colours", "epoch"].some((name) => name in values)) draw();
+  });
+  draw();
+  return section;
+}

@@ -1,0 +1,170 @@
+// The network as a drawing: its parts from left to right, the units of a stage one below the other, and a
+// mark at every attention site. A click on a mark shows the site's maps.
+
+FIELDS.site = aText(""); // title of the map that the attention panel shows
+state.site = "";
+
+const BOX = { width: 148, gap: 26, head: 46, unit: 26, foot: 22, top: 6 };
+
+function formatCount(value) {
+  if (value === null || value === undefined) return "–";
+  const [size, unit] = [
+    [1e12, " T"],
+    [1e9, " G"],
+    [1e6, " M"],
+    [1e3, " k"],
+  ].find(([least]) => value >= least) ?? [1, ""];
+  return `${Number((value / size).toPrecision(3))}${unit}`;
+}
+
+// Parts that have weights or cost something; the others are drawn nowhere.
+function drawnParts({ parts, sites }) {
+  const within = (part) => sites.some((site) => belongs(site, part));
+  return parts.filter((part) => part.parameters || part.flops || within(part));
+}
+
+function belongs(site, part) {
+  return site.name === part.name || site.name.startsWith(`${part.name}.`);
+}
+
+function siteColumns(run, site) {
+  return run.columns.filter(
+    (column) => column.title === site.block || column.title.startsWith(`${site.block}.`),
+  );
+}
+
+// What a site's maps are: the last column of it, which for two gates is the one over positions.
+function chooseSite(run, site) {
+  const columns = siteColumns(run, site);
+  const saliency = run.columns.filter((column) => column.source === "saliency");
+  if (!columns.length) return;
+  change({
+    site: columns[columns.length - 1].title,
+    columns: [...saliency, ...columns].map((column) => column.index),
+  });
+  document.getElementById("attention")?.scrollIntoView({ block: "start" });
+}
+
+function shortened(text, most) {
+  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+}
+
+function shapeText(shape) {
+  return shape ? shape.join(" × ") : "";
+}
+
+function drawSite(run, site, x, y) {
+  const [size, cost] = [`${site.channels} × ${site.height} × ${site.width}`, formatCount(site.parameters)];
+  const words = `${site.label} ${site.place} ${site.name}: ${size}, ${cost} parameters, ${formatCount(site.flops)} FLOPs`;
+  const press = (event) => {
+    if (event.type === "keydown" && event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    chooseSite(run, site);
+  };
+  const chosen = siteColumns(run, site).some((column) => column.title === state.site);
+  const label = shortened(site.label, 9);
+  const width = 14 + 6.3 * label.length;
+  return {
+    width,
+    element: svg(
+      "g",
+      {
+        class: chosen ? "site chosen" : "site",
+        role: "button",
+        tabindex: "0",
+        "aria-pressed": String(chosen),
+        "aria-label": words,
+        "data-site": site.name,
+        onclick: press,
+        onkeydown: press,
+      },
+      svg("title", {}, words),
+      svg("rect", { x: x - width, y: y - 9, width, height: 18, rx: 9 }),
+      svg("text", { x: x - width / 2, y: y + 4, "text-anchor": "middle" }, label),
+    ),
+  };
+}
+
+function drawSites(run, sites, x, y) {
+  let right = x;
+  return sites.map((site) => {
+    const mark = drawSite(run, site, right, y);
+    right -= mark.width + 3;
+    return mark.element;
+  });
+}
+
+function drawUnit(run, unit, sites, x, y, height) {
+  const own = sites.filter((site) => belongs(site, unit));
+  const name = unit.name.split(".").slice(1).join(".") || unit.name;
+  const title = `${unit.name} (${unit.type}): ${shapeText(unit.shape)}, ${formatCount(unit.parameters)} parameters`;
+  return [
+    svg(
+      "g",
+      { class: "unit" },
+      svg("title", {}, title),
+      svg("rect", { x: x + 6, y, width: BOX.width - 12, height: height - 4, rx: 4 }),
+      svg("text", { x: x + 14, y: y + height / 2 + 2 }, shortened(name, own.length ? 7 : 20)),
+    ),
+    ...drawSites(run, own, x + BOX.width - 10, y + height / 2 - 2),
+  ];
+}
+
+function drawPart(run, part, sites, x, tall) {
+  const own = sites.filter((site) => belongs(site, part));
+  const outside = own.filter((site) => !part.parts.some((unit) => belongs(site, unit)));
+  const middle = x + BOX.width / 2;
+  const cost = `${formatCount(part.parameters)} par. · ${formatCount(part.flops)} FLOPs`;
+  const head = [
+    svg("rect", { class: "part", x, y: BOX.top, width: BOX.width, height: tall, rx: 8 }),
+    svg("text", { class: "part-name", x: middle, y: BOX.top + 18, "text-anchor": "middle" }, shortened(part.name, 20)),
+    svg("text", { class: "part-shape", x: middle, y: BOX.top + 34, "text-anchor": "middle" }, shapeText(part.shape)),
+    svg("text", { class: "part-cost", x: middle, y: BOX.top + tall - 8, "text-anchor": "middle" }, cost),
+  ];
+  const units = part.parts.flatMap((unit, i) =>
+    drawUnit(run, unit, own, x, BOX.top + BOX.head + i * BOX.unit, BOX.unit),
+  );
+  const below = BOX.top + BOX.head + part.parts.length * BOX.unit + 10;
+  return svg("g", {}, head, units, drawSites(run, outside, x + BOX.width - 10, below));
+}
+
+function drawNetwork(run) {
+  const { parts, sites } = { ...run.panels.network, parts: drawnParts(run.panels.network) };
+  const rows = Math.max(1, ...parts.map((part) => part.parts.length)) + 0.6;
+  const tall = BOX.head + rows * BOX.unit + BOX.foot;
+  const width = parts.length * (BOX.width + BOX.gap) - BOX.gap;
+  const height = tall + 2 * BOX.top;
+  const arrows = parts.slice(1).map((_, i) => {
+    const x = (i + 1) * (BOX.width + BOX.gap) - BOX.gap;
+    const y = BOX.top + 18;
+    return svg("path", { class: "arrow", d: `M${x + 4} ${y}h${BOX.gap - 9}m-5 -4l5 4l-5 4` });
+  });
+  return svg(
+    "svg",
+    { class: "network", viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": "The network" },
+    arrows,
+    parts.map((part, i) => drawPart(run, part, sites, i * (BOX.width + BOX.gap), tall)),
+  );
+}
+
+function makeNetwork() {
+  const content = el("div", { class: "network-frame", tabindex: "0" });
+  const section = el("section", { "aria-labelledby": "network" }, el("h2", { id: "network" }, "Network"), content);
+  const draw = () => {
+    const run = currentRun();
+    section.hidden = !run.panels?.network;
+    if (section.hidden) return;
+    const focused = document.activeElement?.dataset?.site;
+    const { sites } = run.panels.network;
+    const hint = sites.length
+      ? `${sites.length} attention site${sites.length === 1 ? "" : "s"}; choose one to see its maps.`
+      : "No attention was inserted.";
+    content.replaceChildren(drawNetwork(run), el("p", { class: "muted hint" }, hint));
+    if (focused) content.querySelector(`[data-site="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  };
+  watch((values) => {
+    if ("run" in values || "site" in values) draw();
+  });
+  draw();
+  return section;
+}

@@ -1,0 +1,130 @@
+"""What the panels beside the grid show: confusion, maps by class, heads, gates over the data set, faithfulness."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cv_attention.report.network import network
+from cv_attention.report.recording import UNREADABLE
+from cv_attention.report.run import Run
+from cv_attention.report.scores import faithfulness
+from cv_attention.report.shards import encode, write_shard
+from cv_attention.report.shrinking import shrink
+
+
+class PanelWriter:
+    """Writes the shards of one run's panels; what is missing makes fewer panels.
+
+    Args:
+        root: Folder of the report.
+        folder: Folder of the run's shards below ``data/``.
+        run: The run.
+        columns: Title -> index of the columns that the page knows.
+
+    Attributes:
+        notices: What could not be read.
+    """
+
+    def __init__(self, root: Path, folder: str, run: Run, columns: Mapping[str, int]) -> None:
+        self.root, self.folder, self.run, self.columns = root, folder, run, columns
+        self.notices: list[str] = []
+
+    def write(self) -> dict[str, Any]:
+        """Returns what the page knows of the panels from the start; shards go by epoch and hash."""
+        maps = self.run.directory / "maps"
+        return {
+            "network": network(self.run.summary),
+            "confusion": self._each(self.run.directory / "confusion", "epoch-*.json", "confusion", self._confusion),
+            "tested": self._one(self.run.directory / "confusion/test.json", "confusion-test", self._confusion),
+            "classes": self._each(maps, "classes-*.npz", "classes", self._classes),
+            "heads": self._each(maps, "heads-*.npz", "heads", _heads),
+            "pairwise": self._each(maps, "pairwise-*.npz", "pairwise", _pairwise),
+            "gates": self._each(maps, "gates-*.npz", "gates", _gates),
+            "faithfulness": self._one(maps / "faithfulness.json", "faithfulness", self._faithfulness),
+        }
+
+    def _each(self, folder: Path, glob: str, name: str, read: Callable[[Path], Any]) -> dict[int, str]:
+        """Writes one shard for each epoch's file; returns epoch -> hash."""
+        found = {}
+        for path in sorted(folder.glob(glob)):
+            number = path.stem.split("-", 1)[1]
+            if number.isdecimal():
+                found[int(number)] = self._one(path, f"e{int(number)}-{name}", read)
+        return {epoch: digest for epoch, digest in found.items() if digest}
+
+    def _one(self, path: Path, name: str, read: Callable[[Path], Any]) -> str | None:
+        if not path.is_file():
+            return None
+        try:
+            return write_shard(self.root, f"{self.folder}/{name}", read(path))
+        except UNREADABLE:
+            self.notices.append(f"{path.parent.name}/{path.name} could not be read; it is left out.")
+            return None
+
+    def _confusion(self, path: Path) -> dict[str, Any]:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        classes = int(content["classes"])
+        counts = [[int(value) for value in entry] for entry in content["counts"]]
+        if any(len(entry) != 3 or not 0 <= min(entry) <= max(entry[:2]) < classes for entry in counts):
+            raise ValueError("counts must be [true, predicted, images]")
+        return {"classes": classes, "counts": counts}
+
+    def _classes(self, path: Path) -> dict[str, Any]:
+        arrays = _arrays(path)
+        classes = arrays.pop("classes")
+        kept = {t: values for t, values in arrays.items() if t in self.columns and values.shape[:2] == classes.shape}
+        maps = {
+            self.columns[title]: encode(shrink(_flat(values, 2))) for title, values in kept.items() if values.ndim == 4
+        }
+        return {"classes": classes.astype(int).tolist(), "maps": maps}
+
+    def _faithfulness(self, path: Path) -> dict[str, Any]:
+        return faithfulness(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _flat(values: np.ndarray, axes: int) -> np.ndarray:
+    return values.reshape(-1, *values.shape[axes:])
+
+
+def _heads(path: Path) -> dict[str, Any]:
+    """Name -> the maps (N, heads, h, w) of all heads, image after image."""
+    found = {name: values for name, values in _arrays(path).items() if values.ndim == 4}
+    return {name: {"heads": values.shape[1], **encode(shrink(_flat(values, 2)))} for name, values in found.items()}
+
+
+def _pairwise(path: Path) -> dict[str, Any]:
+    """Name -> the maps (N, heads, queries, h, w), in 256 steps between the extremes of every single map."""
+    found = {name: values for name, values in _arrays(path).items() if values.ndim == 5}
+    return {
+        name: {
+            "images": values.shape[0],
+            "heads": values.shape[1],
+            "queries": values.shape[2],
+            **encode(_flat(values, 3), most_float16=0),
+        }
+        for name, values in found.items()
+    }
+
+
+def _gates(path: Path) -> dict[str, Any]:
+    arrays = _arrays(path)
+    names = [key.removeprefix("quantiles:") for key in arrays if key.startswith("quantiles:")]
+    found = {}
+    for name in names:
+        quantiles, histogram = arrays[f"quantiles:{name}"], arrays[f"histogram:{name}"]
+        by_class = arrays.get(f"by_class:{name}")
+        found[name] = {
+            "quantiles": encode(quantiles.reshape(5, -1)),
+            "histogram": [int(count) for count in histogram],
+            "range": [float(f"{value:.6g}") for value in arrays[f"range:{name}"]],
+            "byClass": None if by_class is None else encode(by_class),
+        }
+    return {"images": int(arrays["images"]), "gates": found}
