@@ -2,44 +2,62 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from jsonargparse import ArgumentParser
 
 from cv_attention.cli.errors import UserError, user_errors
 from cv_attention.cli.parsing import parse
+from cv_attention.export_config import SaliencyExport
+
+if TYPE_CHECKING:
+    from cv_attention.training.saliency_export import Exported
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Writes overlays, raw maps and a manifest, and prints how many and where."""
+    """Writes maps, pictures and a manifest, and prints how many and where."""
     parser = ArgumentParser(prog="cv-attention saliency", exit_on_error=False)
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="Image files, or folders of images.")
+    parser.add_argument(
+        "images", nargs="*", metavar="IMAGE", help="Image files, folders of images, tar archives as of WebDataset."
+    )
     parser.add_argument(
         "--checkpoint", required=True, help="A run directory (its best checkpoint counts) or a checkpoint file."
     )
-    parser.add_argument("-o", "--out", required=True, help="Folder to write to.")
-    parser.add_argument("--overlays", type=Literal["png", "jpg"], default="png", help="File format of the overlays.")
-    parser.add_argument("--method", default="grad_cam", help="Saliency method: grad_cam, score_cam, rise, ...")
-    parser.add_argument("--attention", type=bool, default=False, help="Draw the blocks' own maps too.")
-    parser.add_argument("--batch_size", type=int, default=16, help="Images of one forward.")
+    parser.add_argument("-o", "--out", required=True, help="Folder to write to; an interrupted export goes on there.")
+    parser.add_argument(
+        "--split", type=Literal["train", "val", "test"], help="A split of the run's own data set, in place of IMAGE."
+    )
+    parser.add_argument("--root", help="Where that data set lies now, if it was moved.")
+    parser.add_argument("--overwrite", type=bool, default=False, help="Replace another export in the folder.")
+    parser.add_class_arguments(SaliencyExport, nested_key=None)
     options = parse(parser, arguments)
-    if options.batch_size < 1:
-        raise UserError(f"--batch_size must be positive, got {options.batch_size}")
     with user_errors():
         from cv_attention import training
-        from cv_attention.training.explaining import explain
+        from cv_attention.training.saliency_export import export_saliency
 
-        classifier = training.load(training.find_checkpoint(Path(options.checkpoint)))
-        result = explain(
-            classifier,
+        result = export_saliency(
+            training.find_checkpoint(Path(options.checkpoint)),
             [Path(image) for image in options.images],
             Path(options.out),
-            overlays=options.overlays,
-            method=options.method,
-            attention=options.attention,
-            batch_size=options.batch_size,
+            SaliencyExport(**{field.name: options[field.name] for field in fields(SaliencyExport)}),
+            split=options.split,
+            root=options.root,
+            overwrite=options.overwrite,
+            progress=sys.stderr.isatty(),
         )
-    for failure in result.failures:
-        print(f"left out: {failure}", file=sys.stderr)
-    print(f"{result.images} images explained, {len(result.failures)} left out: {result.manifest}")
+    if result.is_main:
+        _report(result)
+
+
+def _report(result: "Exported") -> None:
+    print(
+        f"{result.explained} images explained, {result.failed} left out: {result.manifest} "
+        f"({result.new} now, {result.new / result.seconds:.0f} images/s)"
+    )
+    if result.error:
+        raise UserError(
+            f"stopped with {result.left} images left: {result.error}; what was done is whole, "
+            "and the same command goes on from there"
+        )

@@ -39,7 +39,11 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         ImageError: if the file is no image, or is truncated or damaged; names the path.
     """
     with open(path, "rb") as file:
-        data = file.read()
+        return decode_image(file.read(), os.fspath(path))
+
+
+def decode_image(data: bytes, name: str) -> np.ndarray:
+    """Decodes the content of an image file; `name` is for messages. Returns and raises as `read_image`."""
     if _is_plain(data):
         pixels = _decode_plain(data)
         if pixels is not None:
@@ -49,7 +53,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         with Image.open(BytesIO(data)) as image:
             return np.array(_to_rgb(ImageOps.exif_transpose(image)))
     except Image.UnidentifiedImageError:
-        raise ImageError(f"'{os.fspath(path)}' is no image ({len(data)} bytes of unknown kind)") from None
+        raise ImageError(f"'{name}' is no image ({len(data)} bytes of unknown kind)") from None
     except (
         OSError,
         SyntaxError,
@@ -58,7 +62,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         IndexError,
         TypeError,
     ) as error:  # all raised by Pillow
-        raise ImageError(f"'{os.fspath(path)}' cannot be decoded: {error}") from error
+        raise ImageError(f"'{name}' cannot be decoded: {error}") from error
 
 
 def _decode_plain(data: bytes) -> np.ndarray | None:

@@ -95,7 +95,7 @@ def _images(folder: Path, names: list[str], cache: int | None) -> Images:
     for label, name in enumerate(names):
         if not (folder / name).is_dir():
             continue  # a class without test images: it is learnt, and counts where it occurs
-        found = _files(folder / name)
+        found = image_files(folder / name)
         if not found:
             raise ValueError(f"class folder '{folder / name}' holds no images ({', '.join(EXTENSIONS[:6])}, ...)")
         files += found
@@ -108,8 +108,8 @@ def _images(folder: Path, names: list[str], cache: int | None) -> Images:
     return images
 
 
-def _files(folder: Path) -> list[bytes]:
-    """Paths of the image files in a folder and the folders in it, sorted."""
+def image_files(folder: Path) -> list[bytes]:
+    """Returns the encoded paths of the image files in a folder and in the folders below it, sorted."""
     return sorted(
         os.fsencode(os.path.join(where, name))
         for where, _, names in os.walk(folder, followlinks=True)

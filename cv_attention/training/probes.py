@@ -153,7 +153,7 @@ def probe(classifier: Classifier, images: Tensor, *methods: str) -> tuple[dict[s
         with torch.no_grad(), record(network) as maps:
             logits = network(inputs)
         for name, found in maps.items():
-            columns.append(Column(name, "attention", found.kind, _drawable(found)))
+            columns.append(Column(name, "attention", found.kind, drawable(found)))
     else:
         with torch.no_grad():
             logits = network(inputs)
@@ -165,7 +165,7 @@ def probe(classifier: Classifier, images: Tensor, *methods: str) -> tuple[dict[s
     return {f"m{number}": column for number, column in enumerate(columns)}, logits.float().cpu()
 
 
-def _drawable(found: RecordedMap) -> Tensor:
+def drawable(found: RecordedMap) -> Tensor:
     """Reduces a map to a heatmap (N, h, w), or to bars (N, bars) where its last axes are no picture."""
     if found.kind == "channel":
         return found.values.flatten(1)

@@ -30,3 +30,26 @@ def tiny_run(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_summary(tiny_run) -> dict:
     return json.loads((tiny_run / "summary.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory) -> Path:
+    """The checkpoint of a narrow, untrained ResNet-20 with CBAM, for 32x32 images of ten classes."""
+    from dataclasses import asdict
+
+    import torch
+
+    from cv_attention.config import Data, Experiment, Model
+    from cv_attention.training import Classifier, DataFacts
+
+    torch.manual_seed(0)
+    digits = {"train": 60, "val": 20, "test": 30, "canvas": 32, "digit": 16, "clutter": 2}
+    experiment = Experiment(data=Data(), model=Model(options={"width": 4}, block="cbam"))
+    for name, value in digits.items():
+        setattr(experiment.data.digits, name, value)
+    facts = DataFacts(tuple("0123456789"), (0.1, 0.1, 0.1), (0.3, 0.3, 0.3), (32, 32))
+    classifier = Classifier(experiment, facts)
+    content = {"experiment": experiment.to_dict(), "facts": asdict(facts), "state_dict": classifier.state_dict()}
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.ckpt"
+    torch.save(content, path)
+    return path

@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,60 +121,6 @@ def test_wandb_writes_offline_files_with_rendered_maps(tiny_run):
     pictures = list((offline / "files/media/images/maps").rglob("*.png"))
     assert len(pictures) >= 4
     assert np.array(Image.open(pictures[0])).shape == (32, 32, 3)
-
-
-def test_saliency_of_any_images(tiny_run, tmp_path, capsys):
-    folder = tmp_path / "photographs" / "deep"
-    folder.mkdir(parents=True)
-    Image.new("RGB", (50, 40), "red").save(folder / "red.jpg")
-    Image.new("CMYK", (20, 30)).save(tmp_path / "photographs" / "print.jpg")
-    (tmp_path / "photographs" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nrubbish")
-    single = tmp_path / "red.png"
-    Image.new("L", (32, 32), 128).save(single)
-    out = tmp_path / "out"
-    arguments = [str(tmp_path / "photographs"), str(single), f"--checkpoint={tiny_run}", "-o", str(out)]
-    assert main(["saliency", *arguments, "--overlays=jpg", "--attention=true"]) == 0
-    printed = capsys.readouterr()
-    assert "3 images explained, 1 left out" in printed.out
-    assert "broken.png" in printed.err
-    rows = json.loads((out / "manifest.json").read_text())["images"]
-    assert len(rows) == 4
-    for row in rows:
-        if "error" in row:
-            continue
-        maps = np.load(out / row["maps"])
-        assert set(maps) == set(row["range"])
-        assert maps["Grad-CAM"].ndim == 2
-        assert len(row["overlays"]) == 10  # Grad-CAM and nine spatial gates
-        for picture in row["overlays"].values():
-            assert Path(out / picture).resolve().is_relative_to(out)
-            with Image.open(out / picture) as image:
-                assert image.size == (32, 32)
-
-
-@pytest.mark.parametrize("method", ["layer_cam", "spectral_residual"])
-def test_saliency_by_other_methods(method, tiny_run, tmp_path):
-    Image.new("RGB", (40, 32), "blue").save(tmp_path / "blue.png")
-    out = tmp_path / "out"
-    options = [f"--checkpoint={tiny_run}", "-o", str(out), f"--method={method}"]
-    assert main(["saliency", str(tmp_path / "blue.png"), *options]) == 0
-    [row] = json.loads((out / "manifest.json").read_text())["images"]
-    assert list(row["overlays"]) == [method]
-    assert np.load(out / row["maps"])[method].shape == (32, 32)
-
-
-def test_an_unknown_method_is_a_mistake(tiny_run, tmp_path, capsys):
-    Image.new("RGB", (40, 32), "blue").save(tmp_path / "blue.png")
-    options = [f"--checkpoint={tiny_run}", "-o", str(tmp_path / "out"), "--method=layr_cam"]
-    assert main(["saliency", str(tmp_path / "blue.png"), *options]) == 2
-    assert "layer_cam" in capsys.readouterr().err
-
-
-def test_a_folder_without_images_is_a_mistake(tiny_run, tmp_path, capsys):
-    (tmp_path / "notes").mkdir()
-    assert main(["saliency", str(tmp_path / "notes"), f"--checkpoint={tiny_run}", "-o", str(tmp_path / "out")]) == 2
-    assert "notes" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
 
 
 def test_the_best_checkpoint_is_the_one_tested(tiny_run):

@@ -1,0 +1,51 @@
+"""What a saliency export computes and writes, as a typed dataclass. Imports no torch."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+PictureFormat = Literal["jpg", "png", "webp", "none"]
+
+
+@dataclass
+class SaliencyExport:
+    """What ``cv-attention saliency`` computes for each image, and how it writes it.
+
+    Attributes:
+        method: Saliency method: ``grad_cam``, ``score_cam``, ``rise``, ...
+        layers: Modules that a CAM looks at, names or globs; null takes the last spatial stage.
+        options: Further arguments of the method, such as ``{steps: 64}``.
+        target: The class explained: ``predicted``, ``true`` (where labels are known), a class name or number.
+        attention: The attention blocks' own maps too.
+        maps: Format of the shards that hold the maps.
+        inputs: Format of the images as the network sees them.
+        overlays: Format of the maps over their images.
+        panels: Format of each image beside all its overlays.
+        manifest: Format of the manifest; ``parquet`` needs pyarrow.
+        batch_size: Images of one forward on each device.
+        shard_size: Images of one shard, the unit that processes share and that an interrupted export resumes at.
+        workers: Threads that decode images, and as many that draw and write them.
+        accelerator: ``auto``, ``cpu``, ``gpu``, ...
+        devices: Number of devices, or ``auto``.
+        num_nodes: Number of machines; they must share the output folder.
+        strategy: ``auto``, ``ddp``, ...
+        precision: ``32-true``, ``bf16-mixed``, ...
+    """
+
+    method: str = "grad_cam"
+    layers: str | list[str] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    target: str | int = "predicted"
+    attention: bool = False
+    maps: Literal["npz", "safetensors", "none"] = "npz"
+    inputs: PictureFormat = "jpg"
+    overlays: PictureFormat = "jpg"
+    panels: PictureFormat = "none"
+    manifest: Literal["jsonl", "parquet"] = "jsonl"
+    batch_size: int = 16
+    shard_size: int = 256
+    workers: int = 4
+    accelerator: str = "auto"
+    devices: int | str = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
