@@ -237,3 +237,38 @@ def test_backbones_of_detection_and_segmentation_models():
         plain = segmenter(torch.stack(x))["out"]
         insert(segmenter, "se", init="identity", input_size=64)
         assert torch.equal(segmenter(torch.stack(x))["out"], plain)
+
+
+def sequential():
+    torch.manual_seed(0)
+    convolutions = [(3, 8), (8, 8), None, (8, 16), (16, 16)]
+    layers = []
+    for size in convolutions:
+        layers += [nn.Conv2d(*size, 3, padding=1), nn.ReLU()] if size else [nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 4)).eval()
+
+
+@pytest.mark.parametrize(
+    ("at", "names"), [("stage", ["3", "8"]), ("stage:-1", ["8"]), ("replace", ["2", "7"]), ("[05]", ["0", "5"])]
+)
+def test_models_made_of_sequential_alone(at, names):
+    model, x = sequential(), image()
+    plain = model(x)
+    replaced = at == "replace"
+    planned = insert(model, "mhsa" if replaced else "se", at, init="plain" if replaced else "identity", input_size=32)
+    assert [site.name for site in planned.sites] == names
+    assert torch.equal(model(x), plain) != replaced
+    remove(model)
+    assert torch.equal(model(x), plain)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_plans_and_inserts_on_a_gpu():
+    expected = plan(small(), "cbam").to_dict()
+    model, x = small().cuda(), image().cuda()
+    plain, state = model(x), torch.cuda.get_rng_state()
+    assert plan(model, "cbam").to_dict() == expected
+    assert torch.equal(torch.cuda.get_rng_state(), state)
+    insert(model, "cbam", init="identity")
+    assert {p.device.type for p in model.parameters()} == {"cuda"}
+    assert torch.equal(model(x), plain)
