@@ -16,6 +16,7 @@ COMMANDS = {
     "blocks": "list the attention blocks",
     "plan": "show where a block would go in a network",
     "saliency": "explain images with a trained network",
+    "evaluate-saliency": "judge saliency methods on a trained network",
     "export": "write a trained network for other programs",
     "report": "build the HTML report of runs",
 }
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if command not in COMMANDS:
             raise UserError(f"there is no command {command}{suggest(command, COMMANDS)}")
-        run: Callable[[Sequence[str]], None] = import_module(f"cv_attention.cli.{command}").run
+        run: Callable[[Sequence[str]], None] = import_module(f"cv_attention.cli.{command.replace('-', '_')}").run
         run(arguments[1:])
     except UserError as error:
         print(f"cv-attention: error: {error}", file=sys.stderr)
@@ -48,5 +49,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _usage() -> str:
-    rows = "\n".join(f"  {name:<10}{what}" for name, what in COMMANDS.items())
+    rows = "\n".join(f"  {name:<19}{what}" for name, what in COMMANDS.items())
     return f"usage: cv-attention COMMAND [options]\n\ncommands:\n{rows}\n\ncv-attention COMMAND --help says more."

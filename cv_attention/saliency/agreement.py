@@ -1,5 +1,7 @@
 """How alike two maps are: rank correlation (Spearman) and structural similarity."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -27,6 +29,25 @@ def rank_correlation(first: Tensor, second: Tensor, *, absolute: bool = False) -
     a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
     scale = (a.square().sum(1) * b.square().sum(1)).sqrt()
     return torch.where(scale > 0, (a * b).sum(1) / scale.clamp(min=1e-30), 0).float()
+
+
+def rank_correlations(maps: Sequence[Tensor]) -> Tensor:
+    """Returns Spearman's correlation of every two of M batches of maps (B, 1, H, W), as (B, M, M).
+
+    As `rank_correlation`, but each map is ranked only once.
+
+    Raises:
+        ValueError: if the shapes differ, or there is none.
+    """
+    if not maps:
+        raise ValueError("there are no maps to compare")
+    for other in maps:
+        _check(maps[0], other)
+    ranks = torch.stack([_mean_ranks(heat) for heat in maps], dim=1)
+    ranks = ranks - ranks.mean(2, keepdim=True)
+    products, sizes = ranks @ ranks.mT, ranks.square().sum(2).sqrt()
+    scale = sizes[:, :, None] * sizes[:, None]
+    return torch.where(scale > 0, products / scale.clamp(min=1e-30), 0).float()
 
 
 def structural_similarity(first: Tensor, second: Tensor, *, sigma: float = 1.5) -> Tensor:

@@ -35,6 +35,16 @@ def tiny_summary(tiny_run) -> dict:
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory) -> Path:
     """The checkpoint of a narrow, untrained ResNet-20 with CBAM, for 32x32 images of ten classes."""
+    return save_untrained(tmp_path_factory.mktemp("checkpoint") / "tiny.ckpt", "cbam")
+
+
+@pytest.fixture(scope="session")
+def plain_checkpoint(tmp_path_factory) -> Path:
+    """The same without attention."""
+    return save_untrained(tmp_path_factory.mktemp("checkpoint") / "plain.ckpt", None)
+
+
+def save_untrained(path: Path, block: str | None) -> Path:
     from dataclasses import asdict
 
     import torch
@@ -44,12 +54,14 @@ def tiny_checkpoint(tmp_path_factory) -> Path:
 
     torch.manual_seed(0)
     digits = {"train": 60, "val": 20, "test": 30, "canvas": 32, "digit": 16, "clutter": 2}
-    experiment = Experiment(data=Data(), model=Model(options={"width": 4}, block="cbam"))
+    experiment = Experiment(data=Data(), model=Model(options={"width": 4}, block=block))
     for name, value in digits.items():
         setattr(experiment.data.digits, name, value)
     facts = DataFacts(tuple("0123456789"), (0.1, 0.1, 0.1), (0.3, 0.3, 0.3), (32, 32))
     classifier = Classifier(experiment, facts)
+    for parameter in classifier.parameters():
+        if parameter.ndim == 1:  # branches start at 0, which would make every map a constant
+            torch.nn.init.uniform_(parameter, 0.5, 1.5)
     content = {"experiment": experiment.to_dict(), "facts": asdict(facts), "state_dict": classifier.state_dict()}
-    path = tmp_path_factory.mktemp("checkpoint") / "tiny.ckpt"
     torch.save(content, path)
     return path

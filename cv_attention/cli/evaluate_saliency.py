@@ -1,0 +1,52 @@
+"""``cv-attention evaluate-saliency``: judge saliency methods on a trained network."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from jsonargparse import ArgumentParser
+
+from cv_attention.cli.errors import user_errors
+from cv_attention.cli.parsing import parse
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Prints the table of methods and measures, and writes it as Markdown, CSV and JSON."""
+    parser = ArgumentParser(prog="cv-attention evaluate-saliency", exit_on_error=False)
+    parser.add_argument("run", help="A run directory (its best checkpoint counts) or a checkpoint file.")
+    parser.add_argument("-o", "--out", required=True, help="Folder to write to.")
+    parser.add_argument("--methods", nargs="+", help="Saliency methods; default: those of a few forwards.")
+    parser.add_argument("--measures", nargs="+", help="Columns of the table; default: all, see docs/evaluation.md.")
+    parser.add_argument("--images", type=int, default=256, help="Images of the split, spread over its classes.")
+    parser.add_argument("--split", type=Literal["train", "val", "test"], default="test", help="Of the run's data set.")
+    parser.add_argument("--target", type=Literal["predicted", "true"], default="predicted", help="Class explained.")
+    parser.add_argument("--mosaics", type=int, default=64, help="Mosaics of the grid pointing game.")
+    parser.add_argument("--batch_size", type=int, default=32, help="Images explained at once.")
+    parser.add_argument("--seed", type=int, default=0, help="Of the mosaics and the bootstrap.")
+    parser.add_argument("--root", help="Where the data set lies now, if it was moved.")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
+    options = parse(parser, arguments)
+    chosen = {name: list(options[name]) for name in ("methods", "measures") if options[name]}
+    with user_errors():
+        import torch
+
+        from cv_attention import training
+        from cv_attention.training import judging
+
+        device = options.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        judged = judging.evaluate_saliency(
+            training.find_checkpoint(Path(options.run)),
+            **chosen,
+            **{name: options[name] for name in ("images", "split", "target", "mosaics", "batch_size", "seed", "root")},
+            device=device,
+            say=lambda what: print(what, file=sys.stderr),
+        )
+        paths = judging.write(judged, Path(options.out))
+    print(judging.printed(judged, shutil.get_terminal_size((200, 24)).columns))
+    for what, why in judged.left_out.items():
+        print(f"left out: {what}: {why}", file=sys.stderr)
+    print("written:", *paths)
