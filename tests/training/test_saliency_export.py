@@ -109,6 +109,28 @@ def test_a_split_has_true_classes_and_boxes(tiny_checkpoint, tmp_path):
     assert all(0 <= row["box"][0] < row["box"][2] <= 32 for row in rows)
 
 
+def test_a_network_of_no_numbers_is_exported_as_such(photographs, tiny_checkpoint, tmp_path):
+    content = torch.load(tiny_checkpoint, weights_only=True)
+    content["state_dict"] = {k: v * torch.nan if v.is_floating_point() else v for k, v in content["state_dict"].items()}
+    torch.save(content, tmp_path / "diverged.ckpt")
+    done = export_saliency(tmp_path / "diverged.ckpt", [photographs], tmp_path / "out", SaliencyExport(**SMALL))
+    assert (done.explained, done.error) == (11, "")
+    for row in rows_of(tmp_path / "out"):
+        assert row["logits"] == [None] * 10
+        assert row["probability"] is None
+        assert row["maps"][0]["flags"] == ["not_finite"]
+
+
+def test_the_bar_shows_images_per_second(photographs, tiny_checkpoint, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    export_saliency(tiny_checkpoint, [photographs], tmp_path / "out", SaliencyExport(**SMALL), progress=True)
+    printed = capsys.readouterr()
+    assert "11/11" in printed.err
+    assert "images/s" in printed.err
+    assert not printed.out
+
+
 def test_archives_are_read_like_folders(photographs, tiny_checkpoint, tmp_path):
     archive = tmp_path / "shard-000000.tar"
     with tarfile.open(archive, "w") as tar:

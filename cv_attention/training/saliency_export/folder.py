@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from cv_attention.export_config import SaliencyExport
-from cv_attention.training.files import write_bytes, write_text
+from cv_attention.training.files import write_text
 from cv_attention.training.saliency_export.maps import Column
 from cv_attention.training.saliency_export.sources import Item, digest
-from cv_attention.training.saliency_export.tables import write_parquet
+from cv_attention.training.saliency_export.tables import write_json_lines, write_parquet
 from cv_attention.training.saliency_export.writing import rows_path
 
 _SPELLING = ("checkpoint", "sources")  # digests tell whether they are the same
@@ -104,15 +104,17 @@ def finish(out: Path, config: SaliencyExport, count: int) -> None:
     """Merges the rows of all whole shards into the manifest, and writes down how far the export came."""
     left = set(missing(out, count))
     whole = [rows_path(out, shard) for shard in range(count) if shard not in left]
-    lines = [line for path in whole for line in path.read_bytes().splitlines(keepends=True)]
-    # quotes within a JSON string are escaped, so that this is the field and nothing else
-    explained = sum(b'"error": null' in line for line in lines)
     if config.manifest == "parquet":
         write_parquet(out / "manifest.parquet", whole)
     else:
-        write_bytes(out / "manifest.jsonl", b"".join(lines))
-    progress = {"explained": explained, "failed": len(lines) - explained, "complete": not left}
-    _write(out, {**read(out), **progress})
+        write_json_lines(out / "manifest.jsonl", whole)
+    explained = failed = 0
+    for path in whole:
+        rows = path.read_bytes()
+        # quotes within a JSON string are escaped, so that this is the field and nothing else
+        explained += (found := rows.count(b'"error": null'))
+        failed += rows.count(b"\n") - found
+    _write(out, {**read(out), "explained": explained, "failed": failed, "complete": not left})
 
 
 def _write(out: Path, content: dict[str, Any]) -> None:

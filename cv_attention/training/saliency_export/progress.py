@@ -4,6 +4,7 @@ from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Callback
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
@@ -21,7 +22,7 @@ class ImageProgress(Callback):
         if trainer.is_global_zero and isinstance(batches, Batches):
             total = sum(len(part.numbers) for part in batches.parts)
             columns = (TextColumn("explaining"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-            self._bar = Progress(*columns)
+            self._bar = Progress(*columns, console=Console(stderr=True))
             self._task = self._bar.add_task("images", total=total)
             self._bar.start()
 

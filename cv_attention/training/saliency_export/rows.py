@@ -49,6 +49,6 @@ def map_fields(column: Column, values: np.ndarray, scale: float, overlay: str | 
     }
 
 
-def _short(value: Any) -> float:
-    """Seven significant digits: what float32 holds."""
-    return float(f"{float(value):.7g}")
+def _short(value: Any) -> float | None:
+    """Seven significant digits, what float32 holds; None for what is no number, which JSON does not know."""
+    return float(f"{float(value):.7g}") if np.isfinite(value) else None

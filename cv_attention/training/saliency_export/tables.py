@@ -1,4 +1,4 @@
-"""The manifest as a Parquet file, by pyarrow."""
+"""The manifest as one file, JSON Lines or, by pyarrow, Parquet. One shard is in memory at a time."""
 
 import json
 from collections.abc import Sequence
@@ -12,6 +12,19 @@ def check_parquet() -> None:
         import pyarrow.parquet  # noqa: F401
     except ImportError:
         raise ValueError("manifest parquet needs pyarrow: pip install 'cv_attention[parquet]'") from None
+
+
+def write_json_lines(path: Path, parts: Sequence[Path]) -> None:
+    """Writes the rows of `parts` one after the other; whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            for part in parts:
+                file.write(part.read_bytes())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def write_parquet(path: Path, parts: Sequence[Path]) -> None:
