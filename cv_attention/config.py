@@ -66,7 +66,7 @@ class Data:
 
     Attributes:
         name: Data set: ``folder`` reads ``root/{train,val,test}/<class>/<image>``. Where there is only one split beside
-            ``train``, it is the test split.
+            ``train``, it is the test split. ``webdataset`` reads tar shards, ``root/{train,val,test}-*.tar``.
         root: Folder of the data set, or where CIFAR is downloaded to.
         batch_size: Images in one optimizer step over all devices (before gradient accumulation).
         workers: Processes that load images; 0 loads in the main process, which is fastest for small images.
@@ -88,7 +88,7 @@ class Data:
         digits: Settings of the cluttered digits.
     """
 
-    name: Literal["cluttered_digits", "cifar10", "cifar100", "folder"] = "cluttered_digits"
+    name: Literal["cluttered_digits", "cifar10", "cifar100", "folder", "webdataset"] = "cluttered_digits"
     root: str = "data"
     batch_size: int = 128
     workers: int = 0
@@ -197,8 +197,12 @@ class Trainer:
         accelerator: ``auto``, ``cpu``, ``gpu``, ...
         devices: Number of devices, or ``auto``.
         num_nodes: Number of machines.
-        strategy: ``auto``, ``ddp``, ``ddp_fork``, ``fsdp``, ...
-        precision: ``32-true``, ``bf16-mixed``, ``16-mixed``, ...
+        strategy: ``auto``, ``ddp``, ``ddp_fork``, ... of Lightning's; ``fsdp2`` divides weights, gradients and the
+            optimizer's state over the devices, for networks that do not fit on one.
+        precision: ``32-true``, ``bf16-mixed``, ``16-mixed``, ...; ``auto`` is ``bf16-mixed`` where the device computes
+            it natively, else ``32-true``.
+        compile: Train through ``torch.compile``. The first step takes a minute or so; validation, maps and checkpoints
+            are of the network itself.
         accumulate_grad_batches: Batches of one optimizer step.
         gradient_clip_val: Largest norm of the gradient; null does not clip.
         deterministic: Refuse operations that are not deterministic.
@@ -211,6 +215,7 @@ class Trainer:
     num_nodes: int = 1
     strategy: str = "auto"
     precision: str = "32-true"
+    compile: bool = False
     accumulate_grad_batches: int = 1
     gradient_clip_val: float | None = None
     deterministic: bool = False

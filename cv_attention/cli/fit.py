@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # What a full disk, a used-up quota and a limit on a file's size are called.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
+# What gloo, NCCL and torch's store say when another process is gone.
+_LOST = re.compile(r"closed by peer|reset by peer|connection refused|broken pipe|timed? ?out|nccl.*remote", re.I)
+
 
 def run(arguments: Sequence[str]) -> None:
     """Trains, tests once on the test split, and prints where the report is."""
@@ -60,6 +63,19 @@ def _train(prepared: "Prepared") -> None:
             raise SystemExit(1) from error
         advice = "" if isinstance(error, training.NonFiniteLoss) else f"; make room, then: {again}"
         raise UserError(f"{one_line(error)}{advice}", code=1) from error
+    except RuntimeError as error:
+        if prepared.trainer.world_size == 1 or not _LOST.search(str(error)):
+            raise
+        raise UserError(
+            f"process {prepared.trainer.global_rank} has lost another process of this training, which has ended or "
+            f"cannot be reached ({_short(error)}); start all of them again with: {again}",
+            code=1,
+        ) from error
+
+
+def _short(error: RuntimeError) -> str:
+    """The first sentence of what gloo or NCCL says, without the place in their sources."""
+    return re.sub(r"^\[\S+\] ", "", one_line(error)).partition(". ")[0]
 
 
 def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None]:
@@ -122,7 +138,7 @@ def _check_names(experiment: Experiment) -> None:
             find(name)
     except ValueError as error:
         raise UserError(one_line(error)) from error
-    if data.name == "folder" and not Path(data.root).is_dir():
+    if data.name in ("folder", "webdataset") and not Path(data.root).is_dir():
         raise UserError(f"data.root is {data.root}, but there is no such folder")
 
 

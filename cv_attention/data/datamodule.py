@@ -8,7 +8,7 @@ import torch
 from lightning import LightningDataModule
 
 from cv_attention.config import Data
-from cv_attention.data import cifar, digits, folder, folds, subset
+from cv_attention.data import cifar, digits, folder, folds, subset, webdataset
 from cv_attention.data.images import Images, ImageSet, in_memory
 from cv_attention.data.loading import Loader
 from cv_attention.data.sampling import EvaluationBatches, TrainBatches
@@ -16,11 +16,12 @@ from cv_attention.data.transforms import Pipeline
 
 Statistics = tuple[float, float, float]
 
-# Of the pixels in [0, 1]: mean and standard deviation of red, green, blue. Folders take ImageNet's.
+# Of the pixels in [0, 1]: mean and standard deviation of red, green, blue. Folders and shards take ImageNet's.
 STATISTICS: dict[str, tuple[Statistics, Statistics]] = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
     "folder": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "webdataset": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 _TRIED = 8  # images of each split that `setup` transforms to see that they have one size
 
@@ -151,6 +152,8 @@ def _check(config: Data) -> None:
         raise ValueError(f"data.workers must be at least 0, got {config.workers}")
     if config.cache is not None and config.cache < 1:
         raise ValueError(f"data.cache is the short side in pixels, at least 1, or null; got {config.cache}")
+    if config.cache is not None and config.name == "webdataset":
+        raise ValueError("data.cache is for data.name folder; write the shards with smaller images instead")
     if config.seed < 0:
         raise ValueError(f"data.seed must be at least 0, got {config.seed}")
     if not 0 < config.val_fraction < 1:
@@ -168,6 +171,8 @@ def load(config: Data) -> tuple[list[str], dict[str, Images]]:
     """Returns the chosen classes and their images in every split that the data set itself has."""
     if config.name == "folder":
         return folder.load(config.root, config.subset, config.cache)
+    if config.name == "webdataset":
+        return webdataset.load(config.root, config.subset)
     if config.name == "cluttered_digits":
         names = [str(digit) for digit in range(10)]
         images = {name: in_memory(*drawn) for name, drawn in digits.draw(config.digits).items()}

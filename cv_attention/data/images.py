@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from torch.utils.data import Dataset
 from cv_attention.data.cache import PixelCache
 from cv_attention.data.decode import read_image
 from cv_attention.data.transforms import Pipeline
+
+if TYPE_CHECKING:
+    from cv_attention.data.webdataset import Shards
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Images:
             files.
         boxes: float32 (N, 4), x0, y0, x1, y1 in pixels of the true object; None where it is unknown.
         cache: Pixels of images of different sizes in a memory-mapped file; None without one.
+        shards: Tar archives that hold the images; None without them.
     """
 
     labels: np.ndarray
@@ -35,6 +39,7 @@ class Images:
     paths: np.ndarray | None = None
     boxes: np.ndarray | None = None
     cache: PixelCache | None = None
+    shards: "Shards | None" = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -55,15 +60,21 @@ class Images:
             return self.pixels.numpy()[self.rows[index]]
         if self.cache is not None:
             return self.cache.read(self.rows[index])
+        if self.shards is not None:
+            return self.shards.read(int(self.rows[index]))
         assert self.paths is not None
         return read_image(os.fsdecode(self.paths[index]))
 
     def describe(self, index: int) -> str:
         """Names one image in an error message."""
+        if self.shards is not None:
+            return f"'{self.shards.describe(int(self.rows[index]))}'"
         return f"image {index}" if self.paths is None else f"'{os.fsdecode(self.paths[index])}'"
 
     def short_name(self, index: int) -> str:
         """The file name of one image without its folders, or its row in the data set: the same in every run."""
+        if self.shards is not None:
+            return os.path.basename(self.shards.name(int(self.rows[index])))
         return f"{self.rows[index]:05d}" if self.paths is None else os.path.basename(os.fsdecode(self.paths[index]))
 
 

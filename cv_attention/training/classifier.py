@@ -1,11 +1,13 @@
 """The one LightningModule: a network, its loss, its metrics and its optimizer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import lightning
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -14,6 +16,7 @@ from cv_attention.data.normalisation import normalise
 from cv_attention.training.network import build_network
 from cv_attention.training.optimization import create_optimizer, create_schedule
 from cv_attention.training.provenance import described
+from cv_attention.training.sharding import shard
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Classifier(lightning.LightningModule):
     def __init__(self, experiment: Experiment, facts: DataFacts) -> None:
         super().__init__()
         self.experiment, self.facts = experiment, facts
+        self._sharded = False
+        self._compiled: Callable[[Tensor], Tensor] | None = None
         classes = len(facts.class_names)
         self.network, self.plan = build_network(experiment.model, classes, facts.image_size)
         self.memory_format = torch.channels_last if experiment.model.channels_last else torch.contiguous_format
@@ -61,7 +66,7 @@ class Classifier(lightning.LightningModule):
         accuracies = {"accuracy": MulticlassAccuracy(classes, average="micro")}
         if classes > 5:
             accuracies["accuracy_top5"] = MulticlassAccuracy(classes, average="micro", top_k=5)
-        metrics = MetricCollection({**accuracies, "loss": MeanMetric()})
+        metrics = MetricCollection({**accuracies, "loss": MeanMetric(nan_strategy="disable")})
         # Sums over a large split lose digits in single precision; Apple's GPUs have no other.
         self.exact = torch.float32 if torch.backends.mps.is_available() else torch.float64
         metrics.set_dtype(self.exact)
@@ -77,7 +82,29 @@ class Classifier(lightning.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
         """Returns the loss of a batch; `losses.Losses` logs it."""
-        return self.loss(self(batch["image"]), batch["label"])
+        network = self._compiled or self.network
+        return self.loss(network(self.normalise(batch["image"])), batch["label"])
+
+    def configure_model(self) -> None:
+        """Divides the network over the devices where the strategy is to do so; Lightning calls this at every start."""
+        if self.device_mesh is not None and not self._sharded:
+            shard(self.network, self.device_mesh["data_parallel"])
+            self._sharded = True
+
+    def on_fit_start(self) -> None:
+        """Compiles forward and backward where that is wished; the network and its names stay as they are."""
+        if self.experiment.trainer.compile:
+            network = self.network
+
+            def forward(images: Tensor) -> Tensor:
+                return network(images)
+
+            # A last batch or images of another size get a program of their own: general ones are slower.
+            self._compiled = torch.compile(forward, dynamic=False)
+
+    def on_fit_end(self) -> None:
+        """Lets the program go, which cannot be copied or pickled."""
+        self._compiled = None
 
     def _evaluate(self, split: str, batch: dict[str, Tensor]) -> Tensor:
         logits, labels = self(batch["image"]).to(self.exact), batch["label"]
@@ -86,7 +113,9 @@ class Classifier(lightning.LightningModule):
         metrics: Any = self.metrics[split]
         for name, metric in metrics.items(keep_base=True):
             if name == "loss":
-                metric.update(self.loss(logits, labels), weight=len(labels))
+                smoothing = self.loss.label_smoothing
+                losses = functional.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+                metric.update(losses)  # one by one: where NaN is let through, torchmetrics 1.9 ignores weights
             else:
                 metric.update(logits, labels)
         for name, metric in metrics.items():

@@ -1,6 +1,6 @@
 """Training and testing, from a configuration to a run directory."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from cv_attention.training.classifier import Classifier
 from cv_attention.training.confusion import Confusion
 from cv_attention.training.evaluation import facts_of, point
 from cv_attention.training.groups import describe
+from cv_attention.training.precision import resolve
 from cv_attention.training.probe_details import ProbeDetails
 from cv_attention.training.probes import ProbeMaps
 from cv_attention.training.provenance import provenance
@@ -69,6 +70,9 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     if resume:
         runs.check_unfinished(resume, content, experiment.trainer.max_epochs)
         notices += _changes(content, experiment)
+    trainer_config = experiment.trainer
+    precision = resolve(trainer_config.precision, trainer_config.accelerator)
+    experiment = replace(experiment, trainer=replace(trainer_config, precision=precision))
     lightning.seed_everything(experiment.seed, workers=True, verbose=False)
     datamodule = data.create(experiment.data, seed=experiment.seed)
     datamodule.prepare_data()
@@ -86,15 +90,15 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     if resume and rank == 0:
         runs.write_config(run, experiment)
         rewind(run, content)
-    log = experiment.log
-    callbacks: list[Callback] = [Confusion(run), throughput := Throughput()]
+    log, throughput = experiment.log, Throughput(experiment.data)
+    callbacks: list[Callback] = [Confusion(run)]
     if log.maps_every and log.probes:
         callbacks.append(maps := ProbeMaps(run, log.maps_every, log.probes, log.saliency))
         callbacks.append(ProbeDetails(maps, log.curve_points))
     callbacks += asked_for  # after those that look at the validated weights, which EMA takes away again
     steps = len(datamodule.train_dataloader()) // experiment.trainer.accumulate_grad_batches
     try:
-        trainer = create_trainer(experiment, run, runs.next_part(run), steps, callbacks)
+        trainer = create_trainer(experiment, run, runs.next_part(run), steps, throughput, callbacks)
     except Exception:
         if not resume and rank == 0:
             runs.discard(run)
@@ -132,7 +136,8 @@ def fit(prepared: Prepared) -> Path:
         weights.write(run / "weights.safetensors", trained)
         test = {name.removeprefix("test_"): value for name, value in metrics.items()}
         runs.update_summary(run, test={**test, **point(trained, datamodule)}, training_seconds=seconds)
-        runs.update_summary(run, images_per_second=prepared.throughput.images_per_second)
+        measured = prepared.throughput
+        runs.update_summary(run, images_per_second=measured.images_per_second, waiting=measured.waiting_share)
         report.build(run)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):

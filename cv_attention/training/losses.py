@@ -11,6 +11,7 @@ from torch import Tensor, distributed
 
 from cv_attention.training.files import write_text
 from cv_attention.training.groups import current_rates
+from cv_attention.training.sharding import local
 
 
 class NonFiniteLoss(RuntimeError):
@@ -59,7 +60,7 @@ class Losses(Callback):
     def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Lets nothing be saved that is no number."""
         self._read(trainer, pl_module)
-        finite = torch.stack([value.detach().isfinite().all() for value in pl_module.parameters()])
+        finite = torch.stack([local(value.detach()).isfinite().all() for value in pl_module.parameters()])
         if self._anywhere(trainer, ~finite):
             raise NonFiniteLoss(f"a weight is not finite after step {trainer.global_step}; {self._advice()}")
 

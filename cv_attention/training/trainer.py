@@ -14,15 +14,22 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 
 from cv_attention.config import Experiment, Log
 from cv_attention.suggest import suggest
+from cv_attention.training import sharding
 from cv_attention.training.checkpoints import AtomicCheckpointIO
 from cv_attention.training.interruption import silence_lightning
 from cv_attention.training.losses import Losses
 from cv_attention.training.randomness import RandomStates
 from cv_attention.training.saving import Checkpoints
+from cv_attention.training.throughput import Throughput
 
 
 def create_trainer(
-    experiment: Experiment, run: Path, part: str, steps_per_epoch: int, callbacks: Sequence[Callback] = ()
+    experiment: Experiment,
+    run: Path,
+    part: str,
+    steps_per_epoch: int,
+    throughput: Throughput,
+    callbacks: Sequence[Callback] = (),
 ) -> lightning.Trainer:
     """Creates the Trainer of a run.
 
@@ -31,48 +38,64 @@ def create_trainer(
         run: The run directory.
         part: Which stretch of training this is; its metrics go to ``metrics/<part>``.
         steps_per_epoch: Optimizer steps of one epoch; the loss is logged at least once in that many.
-        callbacks: Callbacks beside the checkpoints and the progress bar.
+        throughput: Measures images per second; shown in the progress bar.
+        callbacks: Callbacks beside it, the checkpoints and the progress bar.
 
     Raises:
         ValueError: if ``trainer.extra`` names an argument that Lightning's Trainer does not have.
     """
     config, losses = experiment.trainer, Losses(run)
     arguments: dict[str, Any] = {
-        **{name: value for name, value in vars(config).items() if name != "extra"},
+        **{name: value for name, value in vars(config).items() if name not in ("extra", "compile")},
         "default_root_dir": run,
         "logger": _loggers(experiment.log, run, part),
         "log_every_n_steps": max(1, min(experiment.log.every_n_steps, steps_per_epoch)),
-        "callbacks": [losses, RandomStates(), *callbacks, Checkpoints(run, experiment.log)],
+        "callbacks": [losses, RandomStates(), throughput, *callbacks, Checkpoints(run, experiment.log)],
         "plugins": [AtomicCheckpointIO()],
         "use_distributed_sampler": False,  # the data modules' samplers know the ranks and pad nothing
         "enable_model_summary": False,
         "num_sanity_val_steps": 0,
     }
+    if config.strategy == sharding.NAME:
+        arguments["strategy"] = _sharded(experiment)
     _check_extra(config.extra)
     quieten()
     if config.extra.get("enable_progress_bar", True):
-        arguments["callbacks"].append(ProgressBar(losses))
+        arguments["callbacks"].append(ProgressBar(losses, throughput))
     trainer = lightning.Trainer(**{**arguments, **config.extra})
     silence_lightning(trainer)
     return trainer
 
 
 class ProgressBar(RichProgressBar):
-    """Lightning's, without the logger's version, with the latest loss that was read.
+    """Lightning's, with the latest loss that was read, images per second, and the share of time waiting for images.
 
     Args:
-        losses: Who reads it.
+        losses: Who reads the loss.
+        throughput: Who measures the rest.
     """
 
-    def __init__(self, losses: Losses) -> None:
+    def __init__(self, losses: Losses, throughput: Throughput) -> None:
         super().__init__()
-        self._losses = losses
+        self._losses, self._throughput = losses, throughput
 
     def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> dict[str, Any]:
         """Returns what the bar shows behind it."""
         shown = super().get_metrics(trainer, pl_module)
         loss = {} if self._losses.latest is None else {"train_loss": self._losses.latest}
-        return {**loss, **{name: value for name, value in shown.items() if name != "v_num"}}
+        return {**loss, **self._throughput.now(), **{name: value for name, value in shown.items() if name != "v_num"}}
+
+
+def _sharded(experiment: Experiment) -> sharding.Sharded:
+    """Refuses what looks at the whole network in one process."""
+    if experiment.log.maps_every:
+        raise ValueError(
+            "trainer.strategy fsdp2 has no whole network on any device to record maps of while it trains: set "
+            "log.maps_every to 0, and use cv-attention saliency after the training"
+        )
+    if experiment.optimizer.ema is not None:
+        raise ValueError("optimizer.ema cannot average weights that trainer.strategy fsdp2 divides; use ddp")
+    return sharding.Sharded()
 
 
 def _loggers(log: Log, run: Path, part: str) -> list[Logger]:

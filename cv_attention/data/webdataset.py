@@ -1,0 +1,190 @@
+"""Tar shards as WebDataset writes them: root/{train,val,test}-*.tar or root/{train,val,test}/*.tar.
+
+The headers are gone through once and kept as an index; after that any image can be read where it lies. So shards are
+sampled exactly like a folder: every process sees its part of one permutation, each image counts once in an evaluation,
+and no process waits for another at the end of an epoch, which streams of shards cannot promise.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cv_attention.config import Subset
+from cv_attention.data.archives import members
+from cv_attention.data.decode import ImageError, decode_image
+from cv_attention.data.folder import EXTENSIONS
+from cv_attention.data.images import Images
+from cv_attention.data.subset import choose_classes
+
+_FORMAT = 1
+_SPLITS = ("train", "val", "test")
+
+
+class Shards:
+    """Images in tar archives, read at their places.
+
+    Args:
+        archives: The tar files.
+        index: The file that `open_shards` wrote: `archive`, `offset`, `size`, `label` and `name` of each image.
+
+    Attributes:
+        labels: int64 (N,), class of each image, by its ``.cls``.
+    """
+
+    def __init__(self, archives: Sequence[Path], index: Path):
+        self.archives, self.path = list(archives), index
+        with np.load(index) as stored:
+            self._archive, self._offset, self._size = (stored[name] for name in ("archive", "offset", "size"))
+            self.labels, self._name = stored["label"], stored["name"]
+        self._open: dict[tuple[int, int], int] = {}  # files are opened once in each process
+
+    def __reduce__(self) -> tuple[type, tuple[list[Path], Path]]:
+        return Shards, (self.archives, self.path)  # a worker opens the files itself
+
+    def __del__(self) -> None:
+        for (process, _), file in self._open.items():
+            if process == os.getpid():
+                os.close(file)
+
+    def read(self, row: int) -> np.ndarray:
+        """Returns one image, uint8 (H, W, 3) RGB.
+
+        Raises:
+            ImageError: if it is damaged, or its archive has changed.
+        """
+        key = (os.getpid(), int(self._archive[row]))
+        if key not in self._open:
+            self._open[key] = os.open(self.archives[key[1]], os.O_RDONLY)
+        size = int(self._size[row])
+        data = os.pread(self._open[key], size, int(self._offset[row]))
+        if len(data) < size:
+            raise ImageError(f"'{self.archives[key[1]]}' is cut short at {self.name(row)}")
+        return decode_image(data, self.describe(row))
+
+    def name(self, row: int) -> str:
+        """The image's name in its archive."""
+        return os.fsdecode(self._name[row])
+
+    def describe(self, row: int) -> str:
+        """Archive and name."""
+        return f"{self.archives[int(self._archive[row])]}/{self.name(row)}"
+
+
+def load(root: str, subset: Subset) -> tuple[list[str], dict[str, Images]]:
+    """Reads the shards' index: class names, and the images of `train`, `test` and, where there is one, `val`.
+
+    Each image is ``<key>.jpg`` (or another image's extension) with its class, a number from 0 on, in ``<key>.cls``.
+    ``root/classes.txt`` names the classes, one a line; without it they are called by their numbers. With only two
+    splits the other one is the test split, as in a folder.
+
+    Args:
+        root: The folder.
+        subset: Which classes are used.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if a split is missing, an archive is compressed or damaged, an image has no class or a class no
+            name; names the place.
+    """
+    base = Path(root).expanduser()
+    if not base.is_dir():
+        raise FileNotFoundError(f"data.root: no such folder: '{root}'")
+    found = {split: sorted([*base.glob(f"{split}-*.tar"), *base.glob(f"{split}/*.tar")]) for split in _SPLITS}
+    found = {split: archives for split, archives in found.items() if archives}
+    if "train" not in found or len(found) < 2:
+        there = ", ".join(sorted(path.name for path in base.iterdir())[:8]) or "nothing"
+        raise ValueError(
+            f"'{root}' must hold train-*.tar and test-*.tar, or train-*.tar, val-*.tar and test-*.tar; it holds {there}"
+        )
+    if "test" not in found:
+        found["test"] = found.pop("val")
+    splits = {split: open_shards(base / ".cv_attention", archives) for split, archives in found.items()}
+    names = _class_names(base, splits)
+    chosen = choose_classes(names, subset)
+    position = np.array([chosen.index(name) if name in chosen else -1 for name in names])
+    images = {}
+    for split, shards in splits.items():
+        labels = position[shards.labels]
+        rows = np.flatnonzero(labels >= 0)
+        if not len(rows):
+            raise ValueError(f"'{found[split][0].parent}' has {split} images of none of the chosen classes")
+        images[split] = Images(labels[rows], rows, shards=shards)
+    return chosen, images
+
+
+def open_shards(folder: Path, archives: Sequence[Path]) -> Shards:
+    """Opens the index of these archives, and makes it first if it is not there or an archive has changed.
+
+    Args:
+        folder: Where the index lies; made if need be.
+        archives: The tar files.
+
+    Raises:
+        ValueError: if an archive cannot be used, or the index not be written.
+    """
+    from filelock import FileLock
+
+    digest = hashlib.sha256(b"%d" % _FORMAT)
+    for path in archives:
+        status = path.stat()
+        digest.update(b"\0".join([os.fsencode(path.name), b"%d %d" % (status.st_size, status.st_mtime_ns)]))
+    index = folder / f"shards-{digest.hexdigest()[:16]}.npz"
+    if not index.is_file():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(index.with_suffix(".lock")):  # the processes of one machine make it once
+                if not index.is_file():
+                    _make(index, archives)
+        except OSError as error:
+            raise ValueError(f"data.root: '{folder}' cannot be written: {error.strerror or error}") from error
+    return Shards(archives, index)
+
+
+def _make(index: Path, archives: Sequence[Path]) -> None:
+    from rich.progress import track
+
+    archive, offset, size, label, name = [], [], [], [], []
+    for number, path in enumerate(track(archives, "reading the shards' headers once", transient=True)):
+        for member in members(path, EXTENSIONS):
+            if not member.size:
+                raise ValueError(f"{path} is damaged: {member.name}")
+            if member.label is None:
+                raise ValueError(f"{path}/{member.name} has no class; a number is expected in <key>.cls beside it")
+            archive.append(number)
+            offset.append(member.offset)
+            size.append(member.size)
+            label.append(member.label)
+            name.append(os.fsencode(member.name))
+    if not name:
+        raise ValueError(f"{archives[0]} and its like hold no images ({', '.join(EXTENSIONS[:6])}, ...)")
+    partial = index.with_suffix(".partial")
+    try:
+        with open(partial, "wb") as file:
+            np.savez(
+                file,
+                archive=np.array(archive, np.int32),
+                offset=np.array(offset, np.int64),
+                size=np.array(size, np.int64),
+                label=np.array(label, np.int64),
+                name=np.array(name),
+            )
+        partial.replace(index)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _class_names(base: Path, splits: dict[str, Shards]) -> list[str]:
+    count = 1 + max(int(shards.labels.max()) for shards in splits.values())
+    listed = base / "classes.txt"
+    if not listed.is_file():
+        return [str(number) for number in range(count)]
+    names = [line.strip() for line in listed.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if len(names) < count:
+        raise ValueError(f"'{listed}' names {len(names)} classes, but the shards have labels up to {count - 1}")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"'{listed}' names a class twice: {twice}")
+    return names

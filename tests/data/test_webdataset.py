@@ -1,0 +1,165 @@
+"""Shards read at random places, against WebDataset's own reading of the same files and against a folder."""
+
+import gc
+import io
+import pickle
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from cv_attention.config import Data, Subset
+from cv_attention.data import ImageError, create, read_image
+from cv_attention.data.webdataset import load
+
+NAMES = ["ant", "bee", "cat"]
+
+
+def encoded(number: int) -> bytes:
+    pixels = np.random.default_rng(number).integers(0, 256, (12, 16, 3), np.uint8)
+    return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    tar.addfile(info, io.BytesIO(content))
+
+
+def shard(path: Path, numbers: range, mode: str = "w") -> Path:
+    """An image and its class for each number."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, mode) as tar:  # pyright: ignore[reportCallIssue, reportArgumentType]
+        for number in numbers:
+            add(tar, f"{number:06d}.png", encoded(number))
+            add(tar, f"{number:06d}.cls", b"%d" % (number % 3))
+    return path
+
+
+@pytest.fixture
+def root(tmp_path):
+    shard(tmp_path / "train-000000.tar", range(20))
+    shard(tmp_path / "train-000001.tar", range(20, 30))
+    shard(tmp_path / "val-000000.tar", range(30, 39))
+    shard(tmp_path / "test-000000.tar", range(39, 46))
+    (tmp_path / "classes.txt").write_text("\n".join(NAMES) + "\n")
+    return tmp_path
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it leaves its files open
+def test_images_and_labels_are_those_of_webdataset_itself(root):
+    import webdataset
+
+    names, images = load(str(root), Subset())
+    assert names == NAMES
+    paths = [str(path) for path in sorted(root.glob("train-*.tar"))]
+    stream: Any = webdataset
+    samples = list(stream.WebDataset(paths, shardshuffle=False).decode("rgb8"))
+    gc.collect()
+    assert len(samples) == len(images["train"]) == 30
+    for i, sample in enumerate(samples):
+        np.testing.assert_array_equal(images["train"].read(i), sample["png"])
+        assert images["train"].labels[i] == sample["cls"]
+        assert images["train"].short_name(i) == f"{sample['__key__']}.png"
+
+
+def test_shards_train_like_a_folder_of_the_same_images(root, tmp_path):
+    folder = tmp_path / "folder"
+    for split, numbers in {"train": range(30), "val": range(30, 39), "test": range(39, 46)}.items():
+        for number in numbers:
+            place = folder / split / NAMES[number % 3]
+            place.mkdir(parents=True, exist_ok=True)
+            (place / f"{number:06d}.png").write_bytes(encoded(number))
+    shards = create(Data(name="webdataset", root=str(root), batch_size=4))
+    files = create(Data(name="folder", root=str(folder), batch_size=4))
+    for module in (shards, files):
+        module.setup()
+    assert shards.describe().partition(": ")[2] == files.describe().partition(": ")[2]
+    for split in ("val", "test"):
+        found = {batch["image"][i].numpy().tobytes(): int(batch["label"][i])
+                 for batch in getattr(shards, f"{split}_dataloader")() for i in range(len(batch["label"]))}  # fmt: skip
+        images = files.splits[split].images
+        assert len(found) == len(images)
+        for i in range(len(images)):
+            key = np.ascontiguousarray(images.read(i).transpose(2, 0, 1)).tobytes()
+            assert found[key] == images.labels[i]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_every_image_once_an_epoch_with_any_workers(workers, root):
+    module = create(Data(name="webdataset", root=str(root), batch_size=4, workers=workers))
+    module.setup()
+    seen = [int(index) for batch in module.train_dataloader() for index in batch["index"]]
+    assert len(set(seen)) == len(seen) == 28  # whole batches of four
+    assert sorted(int(i) for batch in module.val_dataloader() for i in batch["index"]) == list(range(9))
+
+
+def test_the_index_is_kept_and_renewed(root):
+    load(str(root), Subset())
+    before = sorted((root / ".cv_attention").glob("*.npz"))
+    load(str(root), Subset())
+    assert sorted((root / ".cv_attention").glob("*.npz")) == before
+    shard(root / "val-000000.tar", range(60, 64))
+    assert len(load(str(root), Subset())[1]["val"]) == 4
+
+
+def test_classes_without_names_are_numbers_and_can_be_chosen(root):
+    (root / "classes.txt").unlink()
+    names, images = load(str(root), Subset(classes=["2", "0"]))
+    assert names == ["0", "2"]
+    assert set(images["train"].labels) == {0, 1}
+    expected = [number for number in range(30) if number % 3 != 1]
+    assert [images["train"].short_name(i) for i in range(20)] == [f"{n:06d}.png" for n in expected]
+
+
+def test_a_copy_in_another_process_reads_the_same(root):
+    images = load(str(root), Subset())[1]["train"]
+    again = pickle.loads(pickle.dumps(images))
+    np.testing.assert_array_equal(again.read(7), images.read(7))
+
+
+def test_a_damaged_image_is_named(root):
+    with tarfile.open(root / "train-000002.tar", "w") as tar:
+        add(tar, "900000.png", b"no picture")
+        add(tar, "900000.cls", b"0")
+    images = load(str(root), Subset())[1]["train"]
+    with pytest.raises(ImageError, match=r"train-000002\.tar/900000\.png"):
+        images.read(30)
+
+
+def unlabelled(root: Path) -> None:
+    with tarfile.open(root / "train-000000.tar", "w") as tar:
+        add(tar, "1.png", encoded(1))
+
+
+def cut(root: Path) -> None:
+    path = root / "train-000000.tar"
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+MISTAKES = {
+    "no split": (lambda root: [path.unlink() for path in root.glob("train*")], ["train-*.tar", "val-000000.tar"]),
+    "only train": (lambda root: [path.unlink() for path in root.glob("[vt][ae][ls]*.tar")], ["it holds", "train-0"]),
+    "no class": (unlabelled, ["train-000000.tar/1.png", ".cls"]),
+    "cut short": (cut, ["train-000000.tar", "damaged"]),
+    "compressed": (lambda root: shard(root / "train-000000.tar", range(3), "w:gz"), ["compressed"]),
+    "too few names": (lambda root: (root / "classes.txt").write_text("ant\nbee\n"), ["names 2 classes", "up to 2"]),
+    "a name twice": (lambda root: (root / "classes.txt").write_text("ant\nbee\nant\n"), ["twice: ant"]),
+}
+
+
+@pytest.mark.parametrize(("spoil", "words"), MISTAKES.values(), ids=MISTAKES)
+def test_mistakes_are_named(spoil, words, root):
+    spoil(root)
+    with pytest.raises(ValueError) as caught:  # the words are checked below
+        load(str(root), Subset())
+    assert all(word in str(caught.value) for word in words), caught.value
+    assert not list((root / ".cv_attention").glob("*.partial"))
+
+
+def test_a_picture_of_an_archive_is_the_picture_of_a_file(root, tmp_path):
+    (tmp_path / "one.png").write_bytes(encoded(3))
+    np.testing.assert_array_equal(load(str(root), Subset())[1]["train"].read(3), read_image(tmp_path / "one.png"))

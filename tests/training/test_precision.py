@@ -1,0 +1,51 @@
+"""The precision that fits the device, and training through torch.compile."""
+
+import functools
+import types
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cv_attention.cli import main
+from cv_attention.training.precision import resolve
+
+
+@pytest.mark.parametrize(
+    ("able", "expected"),
+    [
+        ({"avx512_bf16": True}, "bf16-mixed"),
+        ({"amx_bf16": True, "avx512_bf16": False}, "bf16-mixed"),
+        ({"architecture": "aarch64", "bf16": True}, "bf16-mixed"),
+        ({"avx2": True, "avx512_bf16": False}, "32-true"),
+    ],
+)
+def test_a_cpu_takes_bf16_only_where_it_has_it(able, expected, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: types.MappingProxyType(able), raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert resolve("auto", "auto") == resolve("auto", "cpu") == expected
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_gpu_takes_bf16_only_where_it_has_it(native, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: native or including_emulation)
+    assert resolve("auto", "gpu") == ("bf16-mixed" if native else "32-true")
+
+
+def test_what_was_asked_for_stays():
+    assert resolve("16-mixed", "cpu") == "16-mixed"
+
+
+def test_a_compiled_training_is_the_same_training_under_the_same_names(tiny_options, tmp_path, monkeypatch):
+    """With the backend that compiles nothing, so that the test takes seconds; inductor's own sums differ slightly."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    runs = {}
+    for name, options in {"eager": [], "compiled": ["--trainer.compile=true"]}.items():
+        options += [f"--log.root={tmp_path}", f"--log.name={name}", "--log.maps_every=0", "--log.wandb=disabled"]
+        assert main(["fit", *tiny_options, *options]) == 0
+        runs[name] = load_file(tmp_path / name / "weights.safetensors")
+    assert runs["eager"].keys() == runs["compiled"].keys()
+    for name, value in runs["eager"].items():
+        torch.testing.assert_close(runs["compiled"][name], value, rtol=1e-3, atol=1e-4, msg=name)
