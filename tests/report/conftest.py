@@ -245,7 +245,7 @@ class Opened:
 
     def listed(self) -> int:
         """How many samples the page says that it lists."""
-        return int(self.page.locator(".sample-head").inner_text().split()[0])
+        return int(self.page.locator(".sample-head").inner_text().split()[0].replace(",", ""))
 
     def order(self) -> list[int]:
         """The samples whose rows exist, from the top."""

@@ -4,7 +4,8 @@ const ROWS_BEYOND = 2; // above and below what is in sight
 const HASTE = 1.5; // screens per frame beyond which nothing is painted until the scrolling calms down
 
 function drawHeads(heads, run, columns, count) {
-  const of = count === run.probes.length ? "" : ` of ${run.probes.length}`;
+  const [some, all] = [count, run.probes.length].map((number) => number.toLocaleString("en"));
+  const of = some === all ? "" : ` of ${all}`;
   const titles = columns.map((column) => {
     const name = el("span", { class: "head-name" }, breakable(columnName(column)));
     return el(
@@ -18,7 +19,7 @@ function drawHeads(heads, run, columns, count) {
     el(
       "span",
       { class: "sample-head", role: "status" },
-      `${count}${of} image${run.probes.length === 1 ? "" : "s"}`,
+      `${some}${of} image${run.probes.length === 1 ? "" : "s"}`,
     ),
     ...titles,
   );
@@ -47,7 +48,6 @@ function makeGrid(heads) {
   function take() {
     const row = free.pop() ?? makeRow(currentRun(), columns, room);
     if (!row.element.isConnected) space.append(row.element);
-    row.element.hidden = false;
     return row;
   }
 
@@ -103,7 +103,7 @@ function makeGrid(heads) {
         else row.draw();
       }
     }
-    for (const row of free) row.element.hidden = true;
+    for (const row of free) row.release();
     clearTimeout(calm);
     if (hasty) calm = setTimeout(update, 120);
   }
@@ -142,6 +142,7 @@ function makeGrid(heads) {
 
   const style = () => {
     grid.style.setProperty("--opacity", state.opacity);
+    grid.style.setProperty("--threshold", `${100 * state.threshold}%`);
     document.documentElement.style.setProperty("--cell", `${state.size}px`);
     grid.classList.toggle("without-boxes", !state.box);
   };

@@ -7,7 +7,7 @@ function makeSampleHead(run, room) {
     picture,
     box: el("input", { type: "checkbox", class: "pick" }),
     number: el("span", { class: "number muted" }),
-    file: el("span", { class: "file" }),
+    file: el("bdi"),
     note: el("button", { type: "button", class: "note-button" }, "✎"),
     label: el("h3"),
     verdict: el("p", { class: "verdict" }),
@@ -19,7 +19,7 @@ function makeSampleHead(run, room) {
     "div",
     { class: "sample-line" },
     el("label", { class: "pick-label" }, parts.box, parts.number),
-    parts.file,
+    el("span", { class: "file" }, parts.file),
     parts.note,
   );
   const about = el(
@@ -51,7 +51,7 @@ function makeRow(run, columns, room) {
   );
   const element = el("div", { class: "probe", role: "listitem", tabindex: "-1" }, head.element, maps);
   linkPointer(element, head.picture.frame, cells);
-  const row = { element, cells, index: null, position: null, bind, draw, tell };
+  const row = { element, cells, index: null, position: null, bind, release, draw, tell };
   head.box.addEventListener("change", () => pickSample(row.index, head.box.checked));
   head.note.addEventListener("click", () => editNote(run, row.index));
   head.picture.slot.addEventListener("click", () => change({ sample: row.index }));
@@ -60,9 +60,10 @@ function makeRow(run, columns, room) {
     row.position = position;
     element.setAttribute("aria-posinset", position + 1);
     element.setAttribute("aria-setsize", count);
+    element.hidden = false;
+    element.dataset.sample = index;
     if (row.index === index) return;
     row.index = index;
-    element.dataset.sample = index;
     const { label } = run.probes[index];
     head.picture.bind(index);
     for (const cell of cells) cell.bind(index);
@@ -76,6 +77,13 @@ function makeRow(run, columns, room) {
     element.setAttribute("aria-label", `Image ${index + 1}, ${className(run, label)}`);
     head.top.replaceChildren();
     head.past?.bind(index);
+  }
+
+  // Out of sight, to be used again.
+  function release() {
+    element.hidden = true;
+    delete element.dataset.sample;
+    element.removeAttribute("aria-current");
   }
 
   // What needs no map: texts and marks.
