@@ -1,4 +1,4 @@
-"""``cv-attention report``: build the HTML report of runs."""
+"""``cv-attention report``: build the HTML report of runs and of saliency exports."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,9 @@ from cv_attention.cli.parsing import parse
 def run(arguments: Sequence[str]) -> None:
     """Writes the report and prints its path."""
     parser = ArgumentParser(prog="cv-attention report", exit_on_error=False)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="Run directories.")
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN", help="Run directories, or folders of `cv-attention saliency`."
+    )
     parser.add_argument(
         "-o",
         "--out",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cv_attention.report.measures import Boxes, measure
 from cv_attention.report.recording import Column, Snapshot, read_arrays
@@ -84,7 +85,7 @@ class EpochWriter:
         ]
 
     def _top(self, key: str, snapshot: Snapshot) -> list[str]:
-        best = [_best(row) for row in snapshot.probabilities]
+        best = [] if snapshot.probabilities is None else [_best(row) for row in snapshot.probabilities]
         return [
             write_shard(self.root, f"{key}-top-{block}", best[start : start + PROBES_PER_SHARD])
             for block, start in enumerate(range(0, len(best), PROBES_PER_SHARD))
@@ -93,7 +94,7 @@ class EpochWriter:
     def _losses(self, snapshot: Snapshot) -> list[float | None]:
         """The recorded cross-entropies, or what the probabilities say."""
         losses = snapshot.losses
-        if snapshot.probabilities and not any(loss is not None for loss in losses):
+        if snapshot.probabilities is not None and not any(loss is not None for loss in losses):
             true = _raw_probability_of(self.labels, snapshot)
             losses = [None if p is None else -math.log(max(p, 1e-7)) for p in true]
         return [None if loss is None else float(f"{loss:.4g}") for loss in losses]
@@ -101,10 +102,10 @@ class EpochWriter:
 
 def _raw_probability_of(classes: Sequence[int | None], snapshot: Snapshot) -> list[float | None]:
     """The probability of one class for each probe, None where either is unknown."""
-    if not snapshot.probabilities:
+    if snapshot.probabilities is None:
         return [None] * len(classes)
     return [
-        row[index] if index is not None and 0 <= index < len(row) else None
+        float(row[index]) if index is not None and 0 <= index < len(row) else None
         for index, row in zip(classes, snapshot.probabilities, strict=True)
     ]
 
@@ -113,7 +114,6 @@ def _probability_of(classes: Sequence[int | None], snapshot: Snapshot) -> list[f
     return [None if p is None else round(p, 4) for p in _raw_probability_of(classes, snapshot)]
 
 
-def _best(probabilities: list[float]) -> list[tuple[int, float]]:
-    row = np.array(probabilities)
+def _best(row: NDArray) -> list[tuple[int, float]]:
     best = np.argsort(-row, kind="stable")[:_TOP]
     return [(int(index), round(float(row[index]), 4)) for index in best]

@@ -9,6 +9,8 @@ _COSTS = ("parameters", "flops", "images_per_second", "training_seconds")
 
 def facts(run: Run) -> list[tuple[str, str]]:
     """Returns (label, text) pairs: what was trained, on what, how; only what the run directory knows."""
+    if run.export:
+        return _export_facts(run)
     model, data = _part(run.config, "model"), _part(run.config, "data")
     optimizer, trainer = _part(run.config, "optimizer"), _part(run.config, "trainer")
     found = [
@@ -24,6 +26,21 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("Optimizer", _optimizer(optimizer)),
         ("Precision", _text(trainer.get("precision"))),
         ("Seed", _text(run.config.get("seed"))),
+    ]
+    return [(label, text) for label, text in found if text]
+
+
+def _export_facts(run: Run) -> list[tuple[str, str]]:
+    about, size = run.config, run.config.get("image_size")
+    found = [
+        ("Saliency method", _text(about.get("method"))),
+        ("Layer", _text(about.get("layer"))),
+        ("Class explained", _text(about.get("target"))),
+        ("Checkpoint", _text(about.get("checkpoint"))),
+        ("Images", f"{len(run.recording.probes):,}"),
+        ("Predicted rightly", _text(run.summary.get("right"))),
+        ("Classes", str(len(run.class_names) or "")),
+        ("Image size", " × ".join(map(str, size)) if isinstance(size, list) else ""),
     ]
     return [(label, text) for label, text in found if text]
 

@@ -38,12 +38,13 @@ def write_run(root: Path, number: int, run: Run) -> dict[str, Any]:
         try:
             epochs.append(writer.write(snapshot))
         except UNREADABLE:
-            notices.append(f"maps/{snapshot.arrays.name} could not be read; this epoch is left out.")
+            notices.append(f"{snapshot.source} could not be read; this epoch is left out.")
     titles = {column["title"]: column["index"] for column in writer.columns.values()}
     panels = PanelWriter(root, folder, run, titles)
     return {
         "panels": panels.write(),
         "name": run.name,
+        "export": run.export,
         "folder": folder,
         "facts": facts(run),
         "test": results(run),

@@ -1,15 +1,17 @@
 """What the training recorded: the probe images, and every logged epoch's maps and predictions."""
 
+import functools
 import json
 import re
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 # What a file that was torn by a kill, or written by somebody else, raises when it is read.
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -59,9 +61,10 @@ class Snapshot:
         epoch: Index of the epoch; -1 is before the training.
         step: Optimizer steps taken, or None.
         columns: The columns, in the order of the network.
-        arrays: File of the arrays.
+        load: Reads the arrays as they are stored, by column key; see `read_arrays`.
+        source: Where they lie, for a notice.
         predictions: Predicted class of every probe, None where unknown.
-        probabilities: Probability of every class for every probe; empty where unknown.
+        probabilities: Probability of every class for every probe (N, classes), or None.
         losses: Cross-entropy of every probe, None where unknown.
         measures: Column key -> name of a measure -> its value for every probe, such as a saliency metric that was
             computed during the training.
@@ -70,9 +73,10 @@ class Snapshot:
     epoch: int
     step: int | None
     columns: list[Column]
-    arrays: Path
+    load: Callable[[], Mapping[str, NDArray]]
+    source: str
     predictions: list[int | None]
-    probabilities: list[list[float]]
+    probabilities: NDArray | None
     losses: list[float | None]
     measures: dict[str, dict[str, list[float | None]]] = field(default_factory=dict)
 
@@ -121,32 +125,42 @@ def read_arrays(snapshot: Snapshot, probes: int) -> dict[str, np.ndarray]:
     Arrays of any other shape, or with another number of probes than `probes`, are left out.
     """
     found = {}
-    with snapshot.arrays.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        for column in snapshot.columns:
-            if column.key not in arrays:
-                continue
-            values = arrays[column.key]
-            if values.ndim == 4 and values.shape[1] == 1:
-                values = values[:, 0]
-            if values.ndim in (2, 3) and len(values) == probes and values.size and values.dtype.kind in "fiu":
-                found[column.key] = values
+    arrays = snapshot.load()
+    for column in snapshot.columns:
+        if column.key not in arrays:
+            continue
+        values = arrays[column.key]
+        if values.ndim == 4 and values.shape[1] == 1:
+            values = values[:, 0]
+        if values.ndim in (2, 3) and len(values) == probes and values.size and values.dtype.kind in "fiu":
+            found[column.key] = values
     return found
 
 
+def file_within(folder: Path, name: object) -> Path | None:
+    """The file of this name below `folder`; None where there is none, or the name leads out of the folder."""
+    path = (folder / str(name)).resolve()
+    return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
+
+
+def last_part(path: object) -> str:
+    """The file name at the end of a path."""
+    return re.split(r"[/\\]", str(path or ""))[-1]
+
+
 def _probe(folder: Path, entry: dict[str, Any]) -> Probe:
-    path = (folder / str(entry["image"])).resolve()
-    inside = path.is_relative_to(folder.resolve()) and path.is_file()
     label, box = entry.get("label"), entry.get("box")
     return Probe(
-        image=path if inside else None,
+        image=file_within(folder, entry["image"]),
         label=int(label) if label is not None else None,
-        box=_box(box) if box is not None else None,
-        name=re.split(r"[/\\]", str(entry.get("name") or ""))[-1],
+        box=finite_box(box) if box is not None else None,
+        name=last_part(entry.get("name")),
         flags=tuple(str(flag) for flag in entry.get("flags") or []),
     )
 
 
-def _box(box: Sequence[float]) -> tuple[float, float, float, float] | None:
+def finite_box(box: Sequence[float]) -> tuple[float, float, float, float] | None:
+    """Reads a box; None where a side is no finite number."""
     x0, y0, x1, y1 = (float(value) for value in box)
     return (x0, y0, x1, y1) if np.isfinite([x0, y0, x1, y1]).all() else None
 
@@ -162,22 +176,27 @@ def _snapshot(path: Path, probes: int) -> Snapshot:
     with arrays.open("rb") as file, np.load(file, allow_pickle=False):
         pass  # a torn archive is found here, before anything is written
     predictions = content.get("predictions") or []
-    probabilities = content.get("probabilities") or []
-    if len(probabilities) != probes or not np.isfinite(np.array(probabilities, dtype=float)).all():
-        probabilities = []
+    probabilities = np.array(content.get("probabilities") or [], dtype=float)
+    known = probabilities.ndim == 2 and len(probabilities) == probes and np.isfinite(probabilities).all()
     return Snapshot(
         epoch=int(content["epoch"] if "epoch" in content or named is None else named[1]),
         step=int(content["step"]) if content.get("step") is not None else None,
         columns=columns,
-        arrays=arrays,
+        load=functools.partial(_load, arrays),
+        source=f"maps/{arrays.name}",
         predictions=[int(p) for p in predictions] if len(predictions) == probes else [None] * probes,
-        probabilities=[[float(p) for p in row] for row in probabilities],
+        probabilities=probabilities if known else None,
         losses=_numbers(content.get("losses"), probes) or [None] * probes,
         measures={
             key: {str(name): kept for name, values in about.items() if (kept := _numbers(values, probes))}
             for key, about in (content.get("measures") or {}).items()
         },
     )
+
+
+def _load(path: Path) -> dict[str, NDArray]:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def _numbers(values: Any, count: int) -> list[float | None] | None:

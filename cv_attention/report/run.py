@@ -27,6 +27,7 @@ class Run:
         metrics: The training curves.
         recording: The probe images and their maps.
         notices: What could not be read, for the reader of the page.
+        export: Whether it is no training but a saliency export: no epochs, no curves.
     """
 
     directory: Path
@@ -36,6 +37,7 @@ class Run:
     metrics: Metrics
     recording: Recording
     notices: list[str] = field(default_factory=list)
+    export: bool = False
 
     @property
     def class_names(self) -> list[str]:
@@ -57,7 +59,10 @@ def read_run(directory: Path) -> Run:
         hint = f"; near names: {', '.join(near)}" if near else ""
         raise FileNotFoundError(f"no run directory at {directory}{hint}")
     if not any((directory / mark).exists() for mark in _MARKS):
-        raise ValueError(f"{directory} is no run directory: none of {', '.join(_MARKS)} is in it")
+        marks = ", ".join(_MARKS)
+        raise ValueError(
+            f"{directory} is neither a run directory nor a saliency export: it holds no {marks}, export.json"
+        )
     notices: list[str] = []
     config = _mapping(directory / "config.yaml", yaml.safe_load, notices)
     summary = _mapping(directory / "summary.json", json.loads, notices)

@@ -12,6 +12,8 @@ import numpy as np
 # Maps of up to 32 x 32 values keep float16; larger ones are stored in 256 steps between their extremes, which
 # is finer than a screen shows and keeps the folder small.
 _MOST_FLOAT16 = 1024
+# The same holds for maps whose largest value is less than this, such as gradients: float16 has few steps there.
+_LEAST_FLOAT16 = 2.0**-10
 
 
 def encode(values: np.ndarray, *, most_float16: int = _MOST_FLOAT16) -> dict[str, Any]:
@@ -31,7 +33,8 @@ def encode(values: np.ndarray, *, most_float16: int = _MOST_FLOAT16) -> dict[str
     known: np.ndarray = finite.sum(axis=1) > 0
     lo = np.where(known, np.min(flat, axis=1, initial=np.inf, where=finite), 0.0)
     hi = np.where(known, np.max(flat, axis=1, initial=-np.inf, where=finite), 0.0)
-    fits = max(np.abs(lo).max(), np.abs(hi).max()) <= np.finfo(np.float16).max
+    most = np.maximum(np.abs(lo), np.abs(hi))
+    fits = most.max() <= np.finfo(np.float16).max and (most[most > 0] >= _LEAST_FLOAT16).all()
     if not finite.all() or (fits and flat.shape[1] <= most_float16):
         with np.errstate(over="ignore"):
             kind, stored = "f16", flat.astype("<f2")

@@ -13,6 +13,7 @@ from pathlib import Path
 from string import Template
 
 from cv_attention.report.epochs import PROBES_PER_SHARD
+from cv_attention.report.export import MARK, read_export
 from cv_attention.report.manifest import PICTURES_PER_SHARD, write_run
 from cv_attention.report.run import Run, read_run
 from cv_attention.report.shards import as_json, write_hashed
@@ -30,10 +31,10 @@ _GENERATOR = '<meta name="generator" content="cv_attention report">'
 
 
 def build(runs: Path | str | Sequence[Path | str], out: Path | str | None = None) -> Path:
-    """Writes the report of one run, or of several runs side by side.
+    """Writes the report of one run or saliency export, or of several side by side.
 
     Args:
-        runs: Run directory, or several. Whatever is missing in one makes a smaller page.
+        runs: Directory of a run or of a saliency export, or several. Whatever is missing in one makes a smaller page.
         out: Folder of the report, by default ``<run>/report``, of several runs ``comparison`` beside the first; an
             earlier report there is replaced when the new one is complete.
 
@@ -41,14 +42,14 @@ def build(runs: Path | str | Sequence[Path | str], out: Path | str | None = None
         The report's ``index.html``.
 
     Raises:
-        FileNotFoundError: if a run directory does not exist.
-        ValueError: if a directory is no run, no run is given, or `out` holds something that is no report.
+        FileNotFoundError: if a directory does not exist.
+        ValueError: if a directory is neither run nor export, none is given, or `out` holds something that is no report.
     """
     directories = [Path(runs)] if isinstance(runs, Path | str) else [Path(run) for run in runs]
     if not directories:
         raise ValueError("a report needs at least one run directory, got none")
     target = _default_target(directories) if out is None else Path(out)
-    loaded = [read_run(directory) for directory in directories]
+    loaded = [read_export(one) if (one / MARK).is_file() else read_run(one) for one in directories]
     _check_replaceable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target)

@@ -132,7 +132,7 @@ def test_missing_directory_names_near_ones(run_directory: Path) -> None:
 @pytest.mark.parametrize(
     ("runs", "message"),
     [
-        (["plain"], "is no run directory: none of config.yaml"),
+        (["plain"], "neither a run directory nor a saliency export"),
         ([], "at least one run"),
     ],
 )

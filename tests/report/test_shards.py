@@ -52,6 +52,12 @@ def test_values_beyond_float16_do_not_overflow() -> None:
     assert decode(encode(values))[0, 1] == pytest.approx(1e6)
 
 
+def test_tiny_gradients_keep_their_differences() -> None:
+    values = np.random.default_rng(0).standard_normal((2, 8, 8)).astype(np.float32) * 1e-9
+    values[1] = 0
+    assert np.abs(decode(encode(values)) - values).max() <= np.ptp(values) / 500
+
+
 def test_json_cannot_end_a_script_and_reads_back() -> None:
     value = {"</script><!--": "<img src=x onerror=alert(1)>&\u2028\u2029 é"}
     text = as_json(value)

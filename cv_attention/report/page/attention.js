@@ -88,9 +88,10 @@ async function drawPositions(run, column, sample) {
   if (!map) return { figures: [el("p", { class: "muted" }, "Not logged.")] };
   const range = valueRange(run, snapshot, column, map);
   const large = overlaid(run, sample, map, range, `${columnName(column)}, this image`);
-  const words = `${epochName(snapshot.epoch)}, ${map.height} × ${map.width}, ${formatValue(map.lo)} to ${formatValue(map.hi)}`;
-  const film = await drawFilm(run, column, sample);
-  return { figures: [panelFigure(words, large), panelFigure("Through the epochs", film)] };
+  const [size, ends] = [`${map.height} × ${map.width}`, `${formatValue(map.lo)} to ${formatValue(map.hi)}`];
+  const figures = [panelFigure(inWords(snapshotName(snapshot), size, ends), large)];
+  if (run.epochs.length > 1) figures.push(panelFigure("Through the epochs", await drawFilm(run, column, sample)));
+  return { figures };
 }
 
 function headGrid(run, sample, maps, label) {

@@ -37,12 +37,18 @@ function partnerOf(run, snapshot, column, index) {
     return there && { snapshot: there, column: other, index };
   }
   const other = report.runs[chosen.number];
-  const twin = other?.columns.find(
-    (one) => one.title === column.title && one.kind === column.kind && one.bars === column.bars,
-  );
+  const twin = twinOf(column, other?.columns ?? []);
   const place = twin ? sampleIn(run, other, index) : null;
   const there = place === null ? null : nearestSnapshot(other, state.epoch, twin);
   return there && { snapshot: there, column: twin, index: place };
+}
+
+// The same column of another run; for a saliency method that it has not, its first other one.
+function twinOf(column, columns) {
+  const alike = columns.filter((one) => one.bars === column.bars);
+  const same = alike.find((one) => one.title === column.title && one.kind === column.kind);
+  if (same || column.source !== "saliency") return same;
+  return alike.find((one) => one.source === "saliency");
 }
 
 // The layers to paint, and for the readout the maps that they come from.
@@ -58,7 +64,7 @@ function comparison(run, snapshot, plainColumn, map, partner, other) {
   if (!other || (column.bars && other.width !== map.width))
     return { map, under: plain, words: "nothing to compare with" };
   if (state.compare === "difference") return { map, other, ...differenceLayer(column, partner, map, other) };
-  const alike = versus().kind !== "column" && state.scale === "image";
+  const alike = partner.column.title === column.title && state.scale === "image";
   const both = alike ? unionOf(map, other, column.signed || partner.column.signed) : null;
   const there = valueRange(partner.snapshot.run, partner.snapshot, partner.column, other);
   const over = {
@@ -80,7 +86,7 @@ function unionOf(a, b, signed) {
 
 // A minus B. Maps of different columns have different units: each is scaled to its own range first.
 function differenceLayer(column, partner, map, other) {
-  const scaled = versus().kind === "column";
+  const scaled = partner.column.title !== column.title;
   const height = Math.max(map.height, other.height);
   const width = Math.max(map.width, other.width);
   const [a, b] = [map, other].map((one) => resample(scaled ? toShares(one) : one, height, width));

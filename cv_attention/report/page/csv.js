@@ -36,7 +36,7 @@ async function selectionAsCsv(listed) {
     const known = (values) => values?.[i] ?? null;
     return [
       run.name,
-      snapshot ? snapshot.epoch + 1 : null,
+      snapshot && !run.export ? snapshot.epoch + 1 : null,
       i + 1,
       run.probes[i].name,
       className(run, run.probes[i].label),

@@ -13,7 +13,7 @@ function flagOptions(run) {
   return {
     "": "any",
     ...(recorded.length ? { recorded: named(recorded) } : {}),
-    predictions: named(Object.keys(FLAGS)),
+    predictions: named(Object.keys(FLAGS).filter((name) => fitsRun(run, name))),
     yours: {
       selected: "selected",
       noted: "with a note",
@@ -24,7 +24,8 @@ function flagOptions(run) {
 
 // Measures by column, as far as they have come; they are asked for when somebody looks for them.
 function sortOptions(run) {
-  const plain = Object.fromEntries(Object.entries(SORTS).map(([name, sort]) => [name, sort.text]));
+  const fitting = Object.entries(SORTS).filter(([name]) => fitsRun(run, name));
+  const plain = Object.fromEntries(fitting.map(([name, sort]) => [name, sort.text]));
   const options = { "": "as recorded", name: "file name", ...plain };
   const known = report.measured ?? {};
   for (const column of shownColumns(run)) {

@@ -18,6 +18,15 @@ function epochName(epoch) {
   return epoch < 0 ? "before training" : `epoch ${epoch + 1}`;
 }
 
+// The same of a recording; that of a saliency export belongs to no epoch.
+function snapshotName(snapshot) {
+  return snapshot.run.export ? "" : epochName(snapshot.epoch);
+}
+
+function inWords(...parts) {
+  return parts.filter(Boolean).join(", ");
+}
+
 function className(run, index) {
   if (index === null || index === undefined) return "unknown";
   return run.classes[index] ?? `class ${index}`;

@@ -41,13 +41,14 @@ function makeHeader() {
   return el(
     "header",
     { class: "top" },
-    el("div", { class: "top-line" }, el("p", { class: "eyebrow" }, "cv_attention · training report"), theme),
+    el("div", { class: "top-line" }, el("p", { class: "eyebrow" }, report.runs.every((run) => run.export) ? "cv_attention · saliency report" : "cv_attention · training report"), theme),
     el("h1", {}, several ? `${report.runs.length} runs` : breakable(report.runs[0]?.name ?? "no run")),
     tabs,
   );
 }
 
 function resultTiles(run) {
+  if (run.export) return [];
   if (!run.test.length) {
     const text = run.finished ? "not tested" : "interrupted or still running";
     return [el("div", { class: "tile" }, el("dt", {}, "Test"), el("dd", { class: "muted" }, text))];

@@ -49,10 +49,12 @@ function makePlayer() {
   const text = el("output", { class: "epoch-text", for: "epoch", "aria-live": "polite" });
   const timer = makeTimer(() => show());
   const button = el("button", { type: "button", class: "play", onclick: timer.toggle });
+  const player = el("div", { class: "player" }, button, el("div", { class: "slider" }, slider, ticks), text);
 
   function show() {
     const run = currentRun();
     const [first, last] = epochRange(run) ?? [0, 0];
+    player.hidden = run.export;
     Object.assign(slider, { min: first, max: last, value: state.epoch ?? 0 });
     slider.disabled = button.disabled = first === last;
     slider.setAttribute("aria-valuetext", epochName(state.epoch ?? 0));
@@ -66,5 +68,5 @@ function makePlayer() {
     else show();
   });
   show();
-  return el("div", { class: "player" }, button, el("div", { class: "slider" }, slider, ticks), text);
+  return player;
 }

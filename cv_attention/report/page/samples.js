@@ -24,12 +24,19 @@ function isRight(run, snapshot, i) {
   return label === null || predicted === null || predicted === undefined ? null : predicted === label;
 }
 
+// Flags and orders that tell one epoch from those before it.
+const OF_THE_PAST = ["prediction changed", "forgotten", "never right", "loss-change", "flips"];
+
+function fitsRun(run, name) {
+  return run.epochs.length > 1 || !OF_THE_PAST.includes(name);
+}
+
 function sampleName(run, i) {
   return run.probes[i].name ?? `image ${i + 1}`;
 }
 
 function flagsOf(run, snapshot, i) {
-  const computed = snapshot ? Object.keys(FLAGS).filter((name) => FLAGS[name](run, snapshot, i)) : [];
+  const computed = snapshot ? Object.keys(FLAGS).filter((name) => fitsRun(run, name) && FLAGS[name](run, snapshot, i)) : [];
   return [...(run.probes[i].flags ?? []), ...computed];
 }
 

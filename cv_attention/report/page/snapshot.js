@@ -117,19 +117,22 @@ function viewTitle() {
   const run = currentRun();
   const snapshot = nearestSnapshot(run, state.epoch);
   const words = versusWords();
-  const against = words ? ` · A ${words[0]}, B ${words[1]}, ${state.compare}` : "";
-  return `${run.name} · ${epochName(snapshot?.epoch ?? state.epoch)}${against}`;
+  const against = words ? `A ${words[0]}, B ${words[1]}, ${state.compare}` : "";
+  return [run.name, snapshot ? snapshotName(snapshot) : "", against].filter(Boolean).join(" · ");
 }
 
 function makeExport(grid, heads) {
-  const run = () => currentRun().name.replace(/[^\w.-]+/g, "_");
+  const name = () => {
+    const run = currentRun();
+    return run.name.replace(/[^\w.-]+/g, "_") + (run.export ? "" : `-epoch-${state.epoch + 1}`);
+  };
   const picture = () => {
     const canvas = pictureOfView(grid.element, heads, grid.rows());
-    canvas.toBlob((blob) => download(`${run()}-epoch-${state.epoch + 1}.png`, blob), "image/png");
+    canvas.toBlob((blob) => download(`${name()}.png`, blob), "image/png");
   };
   const table = async () => {
     const text = await selectionAsCsv(state.selected.length ? state.selected : grid.listed());
-    download(`${run()}-epoch-${state.epoch + 1}.csv`, new Blob([text], { type: "text/csv" }));
+    download(`${name()}.csv`, new Blob([text], { type: "text/csv" }));
   };
   const told = el("span", { class: "muted" });
   const show = () => {

@@ -1,0 +1,179 @@
+"""A folder of `cv-attention saliency` as the report reads it; its format is described in ``docs/export.md``."""
+
+import functools
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cv_attention.report.metrics import Metrics
+from cv_attention.report.recording import (
+    UNREADABLE,
+    Column,
+    Probe,
+    Recording,
+    Snapshot,
+    file_within,
+    finite_box,
+    last_part,
+)
+from cv_attention.report.redaction import redact
+from cv_attention.report.run import Run
+from cv_attention.report.shrinking import shrink
+
+MARK = "export.json"
+_FORMAT = 1
+_ERRORS_SHOWN = 3
+_HOW_WRITTEN = ("columns", "class_names", "images_sha256", "shard_size", "manifest")  # of no use to a reader
+Row = dict[str, Any]
+
+
+def read_export(directory: Path) -> Run:
+    """Reads a saliency export, complete or not, as a run with a single recording that belongs to no epoch.
+
+    Raises:
+        ValueError: if ``export.json`` is no JSON, or of a format that this version does not know.
+    """
+    about = _description(directory / MARK)
+    notices: list[str] = []
+    rows = list(_rows(directory, notices))
+    used = [row for row in rows if not row.get("error")]
+    classes = [str(name) for name in about.get("class_names") or []]
+    columns = [_column(entry) for entry in about.get("columns") or []]
+    snapshot = Snapshot(
+        epoch=0,
+        step=None,
+        columns=columns,
+        load=functools.partial(_load, directory, columns, used),
+        source="shards/",
+        predictions=[_number(row.get("predicted")) for row in used],
+        probabilities=_probabilities(used, len(classes)),
+        losses=[None] * len(used),
+    )
+    notices += _failures([row for row in rows if row.get("error")])
+    if not about.get("complete"):
+        notices.append("The export is not complete: the report shows the shards that are whole.")
+    recording = Recording(classes, [_probe(directory, row) for row in used], [snapshot] if used else [])
+    return Run(
+        directory=directory,
+        name=directory.resolve().name,
+        config=redact({name: value for name, value in about.items() if name not in _HOW_WRITTEN}),
+        summary={"right": _share_right(used), "class_names": classes},
+        metrics=Metrics(),
+        recording=recording,
+        notices=notices,
+        export=True,
+    )
+
+
+def _description(path: Path) -> dict[str, Any]:
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON: {error}") from error
+    if not isinstance(about, dict) or about.get("format") != _FORMAT:
+        found = about.get("format") if isinstance(about, dict) else None
+        raise ValueError(f"{path} has format {found}; this version reads format {_FORMAT}")
+    return about
+
+
+def _rows(directory: Path, notices: list[str]) -> Iterator[Row]:
+    """The rows of all whole shards, in the order of the images."""
+    for path in sorted((directory / "shards").glob("*.jsonl")):
+        try:
+            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            for row in rows:
+                if not row.get("error"):
+                    row["row"], row["shard"] = int(row["row"]), str(row["shard"])
+            yield from rows
+        except (*UNREADABLE, AttributeError):
+            notices.append(f"shards/{path.name} could not be read; its images are left out.")
+
+
+def _column(entry: Row) -> Column:
+    key, source = str(entry["key"]), str(entry.get("source") or "")
+    return Column(key, str(entry.get("title") or key), source, str(entry.get("kind") or key))
+
+
+def _probe(directory: Path, row: Row) -> Probe:
+    box = row.get("box")
+    return Probe(
+        image=file_within(directory, row["input"]) if row.get("input") else None,
+        label=_number(row.get("label")),
+        box=finite_box(box) if box is not None else None,
+        name=last_part(row.get("image")),
+        flags=tuple(_flags(row)),
+    )
+
+
+def _flags(row: Row) -> list[str]:
+    """What the export says of the method's map, and of the blocks' maps as "... attention"."""
+    found = []
+    for entry in row.get("maps") or []:
+        whose = " attention" if entry.get("method") == "attention" else ""
+        found += [str(flag).replace("_", " ") + whose for flag in entry.get("flags") or []]
+    return list(dict.fromkeys(found))
+
+
+def _number(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _probabilities(rows: Sequence[Row], classes: int) -> NDArray | None:
+    """Softmax of the logits (N, classes), or None where they are missing."""
+    if not rows or any(len(row.get("logits") or []) != classes for row in rows):
+        return None
+    logits = np.array([row["logits"] for row in rows], dtype=np.float64)
+    if not np.isfinite(logits).all():
+        return None
+    weights = np.exp(logits - logits.max(1, keepdims=True))
+    return weights / weights.sum(1, keepdims=True)
+
+
+def _share_right(rows: Sequence[Row]) -> str | None:
+    known = [row for row in rows if row.get("label") is not None]
+    right = sum(row["label"] == row.get("predicted") for row in known)
+    return f"{right} of {len(known)}" if known else None
+
+
+def _failures(rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        return []
+    told = [f"{last_part(row.get('image'))}: {redact(str(row['error']))}" for row in rows[:_ERRORS_SHOWN]]
+    more = f"; and {len(rows) - _ERRORS_SHOWN} more" if len(rows) > _ERRORS_SHOWN else ""
+    plural = "image" if len(rows) == 1 else "images"
+    return [f"{len(rows)} {plural} could not be used. {'; '.join(told)}{more}"]
+
+
+def _load(directory: Path, columns: Sequence[Column], rows: Sequence[Row]) -> dict[str, NDArray]:
+    """The raw maps by column key, shard after shard, large ones shrunk at once."""
+    shards: dict[str, list[Row]] = {}
+    for row in rows:
+        shards.setdefault(row["shard"], []).append(row)
+    parts: dict[str, list[NDArray]] = {column.key: [] for column in columns}
+    for name, members in shards.items():
+        stored = _read_shard(directory, name)
+        for key, found in parts.items():
+            values = stored[key][[row["row"] for row in members]].astype(np.float32)
+            scales = np.array([_scale(row, key) for row in members], np.float32)
+            found.append(shrink(values * scales.reshape(-1, *[1] * (values.ndim - 1))))
+    return {key: np.concatenate(found) for key, found in parts.items() if found}
+
+
+def _scale(row: Row, key: str) -> float:
+    return float(next(entry["scale"] for entry in row["maps"] if entry["key"] == key))
+
+
+def _read_shard(directory: Path, name: str) -> dict[str, NDArray]:
+    path = file_within(directory, name)
+    if path is None:
+        raise FileNotFoundError(f"{name} is missing")
+    if path.suffix == ".safetensors":
+        from safetensors.numpy import load_file
+
+        return load_file(path)
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
