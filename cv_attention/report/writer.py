@@ -19,13 +19,15 @@ from cv_attention.report.run import Run, read_run
 from cv_attention.report.shards import as_json, write_hashed
 
 _PAGE = Path(__file__).parent / "page"
-_STYLES = ("base", "controls", "toolbar", "curves", "frames", "grid", "verdict", "dialog", "panels")
+_STYLES = ("base", "controls", "toolbar", "curves", "frames", "grid", "verdict", "dialog", "tables", "network",
+           "classes", "attention", "faithfulness")  # fmt: skip
 # In this order they make one script; each file uses only names of the files before it, outside of functions.
 _SCRIPTS = ("dom", "format", "state", "controls", "dialog", "colours", "cache", "shards", "painting", "heatmap", "bars",
             "plot", "chart", "curves", "overview", "zoom", "readout", "notes", "samples", "comparison", "frames",
             "classes", "cells", "history", "verdict", "rows", "grid", "columns", "player", "display", "finding",
             "compare", "csv", "snapshot", "toolbar", "keys", "network", "confusion", "runs", "attending", "gates",
-            "attention", "masking", "faithfulness", "main")  # fmt: skip
+            "attention", "masking", "faithfulness",
+            "contents", "main")  # fmt: skip
 _ABANDONED = 3600  # seconds
 _GENERATOR = '<meta name="generator" content="cv_attention report">'
 

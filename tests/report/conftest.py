@@ -236,7 +236,8 @@ class Opened:
             """(position) => {
                 const space = document.querySelector(".probe-space");
                 const height = parseFloat(space.style.getPropertyValue("--row"));
-                const above = document.querySelector(".sticky").offsetHeight + 20;
+                const covering = [...document.querySelectorAll(".page-bar, .sticky")];
+                const above = covering.reduce((sum, one) => sum + one.offsetHeight, 20);
                 window.scrollTo(0, space.getBoundingClientRect().top + window.scrollY + position * height - above);
             }""",
             position,

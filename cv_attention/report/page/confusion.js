@@ -1,9 +1,10 @@
 // The confusion matrix, and how well each class is known. A click lists the samples of that cell.
 
 FIELDS.counted = aChoice("test", ["test", "validation"]);
-state.counted = "test";
+state.counted = FIELDS.counted.start;
 
 const MOST_PAIRS = 8;
+const MOST_NAMED = 20; // classes whose names fit beside the matrix
 
 // What is counted at the chosen epoch: {classes, counts, words}, or null.
 async function loadConfusion(run) {
@@ -12,11 +13,11 @@ async function loadConfusion(run) {
   if ((state.counted === "test" && tested) || !epochs.length) {
     if (!tested) return null;
     const found = await plainCache.get(`${run.folder}/confusion-test`, tested, 1e5);
-    return { ...found, words: "test split, best checkpoint" };
+    return { ...found, counted: "test", words: "test split, best checkpoint" };
   }
   const epoch = epochs.reduce((a, b) => (Math.abs(b - state.epoch) < Math.abs(a - state.epoch) ? b : a));
   const found = await plainCache.get(`${run.folder}/e${epoch}-confusion`, confusion[epoch], 1e5);
-  return { ...found, words: `validation split, ${epochName(epoch)}` };
+  return { ...found, counted: "validation", words: `validation split, ${epochName(epoch)}` };
 }
 
 // {sums: images of each true class, guessed: of each predicted class, right: rightly predicted}.
@@ -42,7 +43,7 @@ function paintConfusion(canvas, { classes, counts }, sums) {
 
 function listPair(label, predicted) {
   change({ label, predicted });
-  document.getElementById("maps")?.scrollIntoView({ block: "start" });
+  goTo("maps");
 }
 
 function confusedPairs(run, { counts }, sums) {
@@ -82,7 +83,9 @@ function classTable(run, content, counted) {
   const order = [...counted.sums.keys()].filter((i) => counted.sums[i] || counted.guessed[i]);
   const share = (i) => (counted.sums[i] ? counted.right[i] / counted.sums[i] : 2);
   order.sort((a, b) => share(a) - share(b));
-  const titles = ["Class", "Images", "Accuracy", "Precision"].map((text) => el("th", { scope: "col" }, text));
+  const titles = ["Class", "Images", "Accuracy", "Precision"].map((text, i) =>
+    el("th", { scope: "col", class: i ? "number" : null }, text),
+  );
   const body = el("tbody", {}, order.map((index) => classRow(run, index, counted)));
   const table = el("table", { class: "per-class" }, el("thead", {}, el("tr", {}, titles)), body);
   return el("div", { class: "table-frame", tabindex: "0" }, table);
@@ -104,19 +107,34 @@ function confusionCanvas(run, content, sums) {
   canvas.addEventListener("pointerleave", hideReadout);
   canvas.addEventListener("click", (event) => listPair(...at(event)));
   paintConfusion(canvas, content, sums);
+  const few = content.classes <= MOST_NAMED;
+  const names = (side) =>
+    few &&
+    el(
+      "ol",
+      { class: `names-${side}`, "aria-hidden": "true" },
+      Array.from({ length: content.classes }, (_, i) => el("li", {}, el("span", {}, className(run, i)))),
+    );
   return el(
     "figure",
     { class: "confusion" },
     el("span", { class: "axis-y muted" }, "true class"),
+    names("y"),
     canvas,
+    names("x"),
     el("span", { class: "axis-x muted" }, "predicted class"),
   );
+}
+
+function countedOptions({ panels }) {
+  const some = Object.keys(panels?.confusion ?? {}).length;
+  return { ...(panels?.tested && { test: "test split" }), ...(some && { validation: "validation, this epoch" }) };
 }
 
 function makeConfusion() {
   const body = el("div", { class: "confusion-body" });
   const words = el("p", { class: "muted hint" });
-  const choice = select("counted", "Counted on", { test: "test split", validation: "validation, this epoch" });
+  const choice = select("counted", "Counted on", countedOptions);
   const head = el("div", { class: "section-line" }, el("h2", { id: "classes" }, "Classes"), choice);
   const section = el("section", { "aria-labelledby": "classes" }, head, words, body);
   let wanted = 0;
@@ -126,6 +144,7 @@ function makeConfusion() {
     section.hidden = !run.panels || !(run.panels.tested || Object.keys(run.panels.confusion).length);
     const content = section.hidden ? null : await loadConfusion(run).catch(() => null);
     if (turn !== wanted || !content) return;
+    choice.querySelector("select").value = content.counted;
     const counted = countClasses(content);
     const total = counted.sums.reduce((a, b) => a + b, 0);
     const right = counted.right.reduce((a, b) => a + b, 0);

@@ -39,6 +39,7 @@ function linesOf(group) {
 }
 
 function makeCurves() {
+  if (report.runs.every((run) => run.export)) return null;
   const charts = chartGroups().map((group) =>
     makeChart({
       title: group.title,

@@ -88,7 +88,9 @@ function faithLegend(run, found, title, sample, step) {
 
 function faithTable(found) {
   const kinds = { insertion: "Insertion AUC ↑", deletion: "Deletion AUC ↓" };
-  const head = ["Map", ...Object.values(kinds)].map((text) => el("th", { scope: "col" }, text));
+  const head = ["Map", ...Object.values(kinds)].map((text, i) =>
+    el("th", { scope: "col", class: i ? "number" : null }, text),
+  );
   const cell = ([mean, low, high]) =>
     el("td", { class: "number" }, formatValue(mean), el("span", { class: "muted" }, ` ${formatValue(low)}–${formatValue(high)}`));
   const rows = found.table.map((row) =>

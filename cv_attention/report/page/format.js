@@ -41,7 +41,7 @@ const KINDS = { grad_cam: "Grad-CAM" };
 
 function kindName(column) {
   const name = KINDS[column.kind] ?? column.kind;
-  return name === columnName(column) ? "" : name;
+  return columnName(column).endsWith(name) ? "" : name;
 }
 
 function metricName(name) {

@@ -27,7 +27,7 @@ function drawSpread({ quantiles, range }, gates) {
   const scales = gateScales(range, count);
   const { width, height, left, right } = GATE_PLOT;
   const median = order.map((channel, i) => `${scales.x(i).toFixed(1)},${scales.y(rows[2][channel]).toFixed(1)}`);
-  const ticks = roundTicks(scales.lo, scales.hi, 4).map((tick) =>
+  const ticks = roundTicks(scales.lo, scales.hi, 6).map((tick) =>
     svg(
       "g",
       { class: "tick" },
@@ -39,7 +39,7 @@ function drawSpread({ quantiles, range }, gates) {
     ? order.map((channel, i) =>
         svg(
           "circle",
-          { class: "gate-dot", cx: scales.x(i), cy: scales.y(gates.values[channel]), r: 2, "data-channel": channel },
+          { class: "gate-dot", cx: scales.x(i), cy: scales.y(gates.values[channel]), r: Math.min(2.4, Math.max(1, 200 / count)), "data-channel": channel },
           svg("title", {}, `channel ${channel}: ${formatValue(gates.values[channel])}`),
         ),
       )

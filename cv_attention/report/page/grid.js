@@ -178,7 +178,7 @@ function makeGrid(heads) {
     const next = now < 0 ? Math.min(listed.length - 1, first + (first ? ROWS_BEYOND : 0)) : now + by;
     const position = Math.min(listed.length - 1, Math.max(0, next));
     change({ sample: listed[position] });
-    const above = document.querySelector(".sticky").offsetHeight + 8;
+    const above = coveredHeight() + 8;
     const top = space.getBoundingClientRect().top + position * height;
     if (top < above || top + height > window.innerHeight) window.scrollBy(0, top - above);
     update();

@@ -18,6 +18,8 @@ function makeKeys(grid) {
     [["Home"], "first epoch", () => epochTo(bounds()[0])],
     [["End"], "last epoch", () => epochTo(bounds()[1])],
     [["p"], "play or pause", () => click(".play")],
+    [["g"], "to the maps", () => goTo("maps")],
+    [["t"], "to the top", () => window.scrollTo(0, 0)],
     [["j"], "next sample", () => grid?.step(1)],
     [["k"], "sample before", () => grid?.step(-1)],
     [["x"], "select the sample", pick],

@@ -44,7 +44,7 @@ function makeMaps() {
     { "aria-labelledby": "maps", class: "maps" },
     el("div", { class: "section-line" }, title, keys),
     tools,
-    el("div", { class: "sticky" }, makePlayer(), against.element, heads),
+    el("div", { class: "sticky" }, against.element, heads),
     grid.element,
   );
   return { element, grid };
@@ -52,8 +52,16 @@ function makeMaps() {
 
 // The sections in their order. The list of samples may be very long and comes last.
 function makeSections() {
-  const parts = [makeOverview(), makeRuns(), makeCurves(), makeNetwork(), makeConfusion(), makeAttention(), makeFaithfulness()];
-  return parts.filter(Boolean);
+  const makers = [
+    makeOverview,
+    makeRuns,
+    makeCurves,
+    makeNetwork,
+    makeConfusion,
+    makeAttention,
+    makeFaithfulness,
+  ];
+  return makers.map((make) => make()).filter(Boolean);
 }
 
 function recallTheme() {
@@ -76,7 +84,8 @@ function start() {
   recallNotes();
   readAddress();
   const maps = makeMaps();
-  root.append(makeHeader(), el("main", {}, makeSections(), maps.element), readout);
+  const sections = [...makeSections(), maps.element];
+  root.append(makeHeader(), makeBar(sections), el("main", {}, sections), readout);
   listenToKeys(maps.grid);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   dark.addEventListener("change", () => change({ theme: state.theme })); // bars are painted in the theme's colours

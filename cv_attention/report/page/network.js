@@ -4,7 +4,7 @@
 FIELDS.site = aText(""); // title of the map that the attention panel shows
 state.site = "";
 
-const BOX = { width: 148, gap: 26, head: 46, unit: 26, foot: 22, top: 6 };
+const BOX = { width: 130, gap: 26, head: 46, unit: 26, foot: 38, top: 6 };
 
 function formatCount(value) {
   if (value === null || value === undefined) return "–";
@@ -42,7 +42,7 @@ function chooseSite(run, site) {
     site: columns[columns.length - 1].title,
     columns: [...saliency, ...columns].map((column) => column.index),
   });
-  document.getElementById("attention")?.scrollIntoView({ block: "start" });
+  goTo("attention");
 }
 
 function shortened(text, most) {
@@ -114,12 +114,14 @@ function drawPart(run, part, sites, x, tall) {
   const own = sites.filter((site) => belongs(site, part));
   const outside = own.filter((site) => !part.parts.some((unit) => belongs(site, unit)));
   const middle = x + BOX.width / 2;
-  const cost = `${formatCount(part.parameters)} par. · ${formatCount(part.flops)} FLOPs`;
+  const costs = [`${formatCount(part.parameters)} parameters`, `${formatCount(part.flops)} FLOPs`];
   const head = [
     svg("rect", { class: "part", x, y: BOX.top, width: BOX.width, height: tall, rx: 8 }),
-    svg("text", { class: "part-name", x: middle, y: BOX.top + 18, "text-anchor": "middle" }, shortened(part.name, 20)),
+    svg("text", { class: "part-name", x: middle, y: BOX.top + 18, "text-anchor": "middle" }, shortened(part.name, 17)),
     svg("text", { class: "part-shape", x: middle, y: BOX.top + 34, "text-anchor": "middle" }, shapeText(part.shape)),
-    svg("text", { class: "part-cost", x: middle, y: BOX.top + tall - 8, "text-anchor": "middle" }, cost),
+    ...costs.map((cost, i) =>
+      svg("text", { class: "part-cost", x: middle, y: BOX.top + tall - 24 + 15 * i, "text-anchor": "middle" }, cost),
+    ),
   ];
   const units = part.parts.flatMap((unit, i) =>
     drawUnit(run, unit, own, x, BOX.top + BOX.head + i * BOX.unit, BOX.unit),

@@ -36,7 +36,7 @@ function sortedRuns(column, down) {
 }
 
 function makeRuns() {
-  if (report.runs.length < 2) return null;
+  if (report.runs.filter((run) => !run.export).length < 2) return null;
   const columns = [...RUN_COLUMNS, ...testColumns()].filter((column) =>
     report.runs.some((run) => column.value(run) !== null && column.value(run) !== undefined),
   );
@@ -63,7 +63,8 @@ function makeRuns() {
           draw();
         };
         const mark = way === "none" ? "" : down ? " ↓" : " ↑";
-        return el("th", { scope: "col", "aria-sort": way }, pushButton(`${column.title}${mark}`, press, { class: "link" }));
+        const kind = column.format ? "number" : null;
+        return el("th", { scope: "col", class: kind, "aria-sort": way }, pushButton(`${column.title}${mark}`, press, { class: "link" }));
       }),
     );
     body.replaceChildren(
