@@ -49,7 +49,13 @@ function makePlayer() {
   const text = el("output", { class: "epoch-text", for: "epoch", "aria-live": "polite" });
   const timer = makeTimer(() => show());
   const button = el("button", { type: "button", class: "play", onclick: timer.toggle });
-  const player = el("div", { class: "player" }, button, el("div", { class: "slider" }, slider, ticks), text);
+  const player = el(
+    "div",
+    { class: "player", role: "region", "aria-label": "Epoch" },
+    button,
+    el("div", { class: "slider" }, slider, ticks),
+    text,
+  );
 
   function show() {
     const run = currentRun();
