@@ -1,4 +1,4 @@
-"""A folder of `cv-attention saliency` as the report reads it; its format is described in ``docs/export.md``."""
+"""A folder of `cv-attention saliency` as the report reads it; ``docs/saliency_export.md`` describes its format."""
 
 import functools
 import json

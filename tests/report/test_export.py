@@ -1,4 +1,4 @@
-"""Reports of saliency exports, which are made here as ``docs/export.md`` describes them."""
+"""Reports of saliency exports, which are made here as ``docs/saliency_export.md`` describes them."""
 
 import json
 import shutil
