@@ -3,9 +3,9 @@
 import numpy as np
 from PIL import Image
 
-# A map of up to 40 x 40 keeps its resolution. Stored values of larger ones are means of equal blocks: 56 x 56 becomes
-# 28 x 28, 224 x 224 becomes 32 x 32. With that one map takes at most 3 KB.
-MOST_SIDE = 40
+# What networks compute, up to the 56 x 56 of a ResNet's first stage at 224 pixels, keeps its resolution. Maps as
+# large as the image are stored as means of equal blocks: 224 x 224 becomes 56 x 56.
+MOST_SIDE = 64
 
 
 def shrink(maps: np.ndarray) -> np.ndarray:

@@ -62,7 +62,7 @@ def test_smooth_maps_interpolate_the_values(open_page, runs: Path, titles: dict[
     values = recorded(runs, 2, "grad_cam")[0]
     drawn = opened.pixels(titles["grad_cam"])[..., 0].astype(float)
     large = np.asarray(Image.fromarray(values.astype(np.float32)).resize(drawn.shape[::-1], Image.Resampling.BILINEAR))
-    assert drawn.shape == (160, 160)
+    assert drawn.shape == (128, 128)
     assert np.abs(drawn - steps(large, values.min(), values.max())).max() <= 1
 
 

@@ -5,23 +5,24 @@ from cv_attention.report.shards import as_json, encode
 from cv_attention.report.shrinking import MOST_SIDE, shrink
 
 
-@pytest.mark.parametrize(("side", "stored"), [(7, 7), (40, 40), (56, 28), (64, 32), (112, 28), (224, 32)])
+@pytest.mark.parametrize(("side", "stored"), [(7, 7), (56, 56), (64, 64), (96, 48), (112, 56), (224, 56)])
 def test_sides_and_bytes(side: int, stored: int) -> None:
     maps = np.random.default_rng(0).random((64, side, side)).astype(np.float16)
     small = shrink(maps)
     assert small.shape == (64, stored, stored)
-    assert len(as_json(encode(small))) / 64 <= 3072
+    steps = stored * stored * (2 if stored <= 32 else 1)
+    assert len(as_json(encode(small))) / 64 <= 4 / 3 * steps + 64  # noise, which nothing compresses
 
 
 def test_values_are_means_of_blocks() -> None:
     maps = np.random.default_rng(0).random((2, 56, 112)).astype(np.float32)
     small = shrink(maps)
-    assert small.shape == (2, 14, 28)
-    assert small[1, 3, 5] == pytest.approx(maps[1, 12:16, 20:24].mean(), rel=1e-5)
+    assert small.shape == (2, 28, 56)
+    assert small[1, 3, 5] == pytest.approx(maps[1, 6:8, 10:12].mean(), rel=1e-5)
 
 
 def test_sides_that_no_block_divides_keep_the_mean() -> None:
-    maps = np.random.default_rng(0).random((2, 53, 61)).astype(np.float32)
+    maps = np.random.default_rng(0).random((2, 93, 121)).astype(np.float32)
     small = shrink(maps)
     assert max(small.shape[1:]) <= MOST_SIDE
     assert small.mean((1, 2)) == pytest.approx(maps.mean((1, 2)), rel=1e-2)

@@ -98,7 +98,7 @@ def test_threshold_and_contour(open_page, runs: Path, titles: dict[str, str], ke
     opened.page.get_by_role("checkbox", name="Contour").check()
     drawn = opened.pixels(titles[key]).astype(int)
     factor = drawn.shape[0] // 16
-    assert factor == 10
+    assert factor == 8
     inside = (share >= 0.6).repeat(factor, 0).repeat(factor, 1)
     padded = np.pad(inside, 1, mode="edge")
     neighbours = [padded[1:-1, :-2], padded[1:-1, 2:], padded[:-2, 1:-1], padded[2:, 1:-1]]

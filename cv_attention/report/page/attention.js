@@ -172,7 +172,7 @@ function sampleStepper() {
   const show = () => {
     const run = currentRun();
     const at = state.sample ?? 0;
-    if (run.probes[at]) shown.textContent = `${at + 1} of ${run.probes.length}: ${className(run, run.probes[at].label)}`;
+    if (run.probes[at]) shown.textContent = `${at + 1} of ${run.probes.length}: ${sampleTitle(run, at)}`;
   };
   watch(show);
   show();

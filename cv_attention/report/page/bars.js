@@ -6,6 +6,20 @@ function sortedGates(map) {
   return order.sort((a, b) => map.values[b] - map.values[a]);
 }
 
+let barInks = null; // {bar, line, text} of the theme; asking a canvas for its style is slow
+watch((values) => {
+  if ("theme" in values) barInks = null;
+});
+
+function inksOfBars() {
+  if (!barInks) {
+    const style = getComputedStyle(document.documentElement);
+    const [bar, line, text] = ["--bar", "--line-strong", "--text"].map((name) => style.getPropertyValue(name));
+    barInks = { bar, line, text };
+  }
+  return barInks;
+}
+
 // size: width and height of the canvas on the screen; asking it again for every canvas would be slow.
 function paintBars(canvas, map, range, order, size) {
   const ratio = Math.min(3, window.devicePixelRatio || 1);
@@ -15,11 +29,11 @@ function paintBars(canvas, map, range, order, size) {
   canvas.height = height;
   if (!order.length || !range) return;
   const context = canvas.getContext("2d");
-  const style = getComputedStyle(canvas);
+  const inks = inksOfBars();
   const low = Math.min(0, range[0]);
   const high = Math.max(range[1], low + 1e-9);
   const y = (value) => height - ((value - low) / (high - low)) * (height - 2 * ratio) - ratio;
-  context.fillStyle = style.getPropertyValue("--bar");
+  context.fillStyle = inks.bar;
   const step = width / order.length;
   const gap = step >= 4 * ratio ? ratio : 0;
   order.forEach((channel, place) => {
@@ -28,10 +42,10 @@ function paintBars(canvas, map, range, order, size) {
     const right = Math.max(left + 1, Math.floor((place + 1) * step) - gap);
     context.fillRect(left, Math.min(y(value), y(0)), right - left, Math.max(1, Math.abs(y(value) - y(0))));
   });
-  context.fillStyle = style.getPropertyValue("--line-strong");
+  context.fillStyle = inks.line;
   context.fillRect(0, Math.min(height - ratio, y(0)), width, ratio);
   const mean = order.reduce((sum, channel) => sum + map.values[channel], 0) / order.length;
-  context.strokeStyle = style.getPropertyValue("--text");
+  context.strokeStyle = inks.text;
   context.lineWidth = ratio;
   context.setLineDash([3 * ratio, 3 * ratio]);
   context.beginPath();

@@ -133,7 +133,7 @@ function countedOptions({ panels }) {
 
 function makeConfusion() {
   const body = el("div", { class: "confusion-body" });
-  const words = el("p", { class: "muted hint" });
+  const words = el("p", { class: "muted counted" });
   const choice = select("counted", "Counted on", countedOptions);
   const head = el("div", { class: "section-line" }, el("h2", { id: "classes" }, "Classes"), choice);
   const section = el("section", { "aria-labelledby": "classes" }, head, words, body);

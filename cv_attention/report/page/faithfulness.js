@@ -92,7 +92,12 @@ function faithTable(found) {
     el("th", { scope: "col", class: i ? "number" : null }, text),
   );
   const cell = ([mean, low, high]) =>
-    el("td", { class: "number" }, formatValue(mean), el("span", { class: "muted" }, ` ${formatValue(low)}–${formatValue(high)}`));
+    el(
+      "td",
+      { class: "number" },
+      formatValue(mean),
+      el("span", { class: "interval muted" }, `${formatValue(low)}–${formatValue(high)}`),
+    );
   const rows = found.table.map((row) =>
     el(
       "tr",

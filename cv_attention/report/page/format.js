@@ -13,6 +13,11 @@ function formatPercent(share, digits = 0) {
   return share === null || share === undefined ? "–" : `${(100 * share).toFixed(digits)} %`;
 }
 
+// Whether a metric of this name is a share: it is then told in percent.
+function isShare(name, value) {
+  return /acc|top|pointing/.test(name) && value >= 0 && value <= 1;
+}
+
 // Epochs are counted as people count them: the epoch with index 4 is the fifth.
 function epochName(epoch) {
   return epoch < 0 ? "before training" : `epoch ${epoch + 1}`;

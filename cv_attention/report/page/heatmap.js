@@ -1,6 +1,6 @@
 // A map of numbers as pixels.
 
-const SMOOTH_SIDE = 160;
+const SMOOTH_SIDE = 128; // less than a cell on the screen: to draw a canvas smaller costs more than to draw it larger
 
 // The numbers that the ends of the colour bar stand for. Signed maps keep zero in the middle.
 function valueRange(run, snapshot, column, map) {

@@ -54,12 +54,11 @@ function resultTiles(run) {
     return [el("div", { class: "tile" }, el("dt", {}, "Test"), el("dd", { class: "muted" }, text))];
   }
   return run.test.map(([name, value]) => {
-    const share = /acc|top/.test(name) && value >= 0 && value <= 1;
     return el(
       "div",
       { class: "tile result" },
       el("dt", {}, `Test ${name.replaceAll("_", " ")}`),
-      el("dd", {}, share ? formatPercent(value, 2) : formatValue(value)),
+      el("dd", {}, isShare(name, value) ? formatPercent(value, 2) : formatValue(value)),
     );
   });
 }

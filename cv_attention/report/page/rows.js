@@ -64,17 +64,16 @@ function makeRow(run, columns, room) {
     element.dataset.sample = index;
     if (row.index === index) return;
     row.index = index;
-    const { label } = run.probes[index];
     head.picture.bind(index);
     for (const cell of cells) cell.bind(index);
     head.number.textContent = String(index + 1);
     const known = run.probes[index].name;
     head.file.textContent = known ?? "";
     head.file.title = known ?? "";
-    head.label.textContent = className(run, label);
+    head.label.textContent = sampleTitle(run, index);
     head.label.title = head.label.textContent;
     head.box.setAttribute("aria-label", `Select ${sampleName(run, index)}`);
-    element.setAttribute("aria-label", `Image ${index + 1}, ${className(run, label)}`);
+    element.setAttribute("aria-label", `Image ${index + 1}, ${sampleTitle(run, index)}`);
     head.top.replaceChildren();
     head.past?.bind(index);
   }

@@ -20,7 +20,7 @@ function testColumns() {
   return names.map((name) => ({
     title: `Test ${name.replaceAll("_", " ")}`,
     value: (run) => run.test.find(([other]) => other === name)?.[1] ?? null,
-    format: (value) => (/acc|top|pointing/.test(name) ? formatPercent(value, 2) : formatValue(value)),
+    format: (value) => (isShare(name, value) ? formatPercent(value, 2) : formatValue(value)),
   }));
 }
 

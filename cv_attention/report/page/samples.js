@@ -35,6 +35,12 @@ function sampleName(run, i) {
   return run.probes[i].name ?? `image ${i + 1}`;
 }
 
+// What a sample is called where the eye falls first: its true class, or its name where that is unknown.
+function sampleTitle(run, i) {
+  const { label } = run.probes[i];
+  return label === null ? sampleName(run, i) : className(run, label);
+}
+
 function flagsOf(run, snapshot, i) {
   const computed = snapshot ? Object.keys(FLAGS).filter((name) => fitsRun(run, name) && FLAGS[name](run, snapshot, i)) : [];
   return [...(run.probes[i].flags ?? []), ...computed];
