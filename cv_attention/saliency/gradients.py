@@ -134,8 +134,7 @@ def _moments(
         x = scores.images
         spread = noise * (x.amax((1, 2, 3), keepdim=True) - x.amin((1, 2, 3), keepdim=True))
         mean = square = torch.zeros((), device=x.device)
-        for _ in range(samples):
-            g = scores.gradient(x + spread * source.normal((1, *x.shape[1:]), x))
+        for g in scores.gradients(lambda _: x + spread * source.normal((1, *x.shape[1:]), x), samples):
             mean = mean + g / samples
             square = square + g**2 / samples
         return mean, square

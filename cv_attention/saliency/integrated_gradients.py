@@ -44,8 +44,9 @@ def integrated_gradients(
         start = _broadcast(baseline, scores.images)
         way = scores.images - start
         total = torch.zeros((), device=way.device)
-        for node, weight in zip(nodes.tolist(), weights.tolist(), strict=True):
-            total = total + weight / 2 * scores.gradient(start + (node + 1) / 2 * way)
+        gradients = scores.gradients(lambda k: start + float(nodes[k] + 1) / 2 * way, steps)
+        for weight, g in zip(weights.tolist(), gradients, strict=True):
+            total = total + weight / 2 * g
         return join(total * way.float().unsqueeze(1), channels)
 
 
@@ -84,14 +85,18 @@ def expected_gradients(
     with scorer(model, images, targets, chunk=None, several=True) as scores:
         x = scores.images
         total = torch.zeros((), device=x.device)
-        for _ in range(samples):
+        ways = []
+
+        def draw(_: int) -> Tensor:
             if baselines is None:
                 start = source.normal((1, x.shape[1], 1, 1), x)
             else:
                 start = baselines[source.index(len(baselines))].to(x)[None]
-            share = source.uniform((1, 1, 1, 1), x)
-            way = (x - start).float().unsqueeze(1)
-            total = total + way * scores.gradient(start + share * (x - start)) / samples
+            ways.append(x - start)
+            return start + source.uniform((1, 1, 1, 1), x) * ways[-1]
+
+        for g in scores.gradients(draw, samples):
+            total = total + ways.pop(0).float().unsqueeze(1) * g / samples
         return join(total, channels)
 
 
