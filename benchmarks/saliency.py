@@ -1,6 +1,7 @@
 """Saliency methods against the plain forward and pytorch-grad-cam, captum and torchcam, in turns in one process.
 
-    python benchmarks/saliency.py [--model resnet18] [--batch 16] [--size 224] [--rounds 5] [--device cpu] [--peers]
+    python benchmarks/saliency.py [METHOD ...] [--peers] [--model resnet18] [--batch 16] [--size 224] [--rounds 5]
+                                  [--device cpu]
 
 Prints for each method the median time as a ratio to the plain forward's, the peers' ratios where they have the method
 and are installed, and the peak memory of tensors against the plain forward's. On a CPU it is the process's own CPU time
@@ -119,6 +120,7 @@ def our_methods(model: torch.nn.Module, images: torch.Tensor, classes: torch.Ten
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("methods", nargs="*", help="all of the table unless given")
     parser.add_argument("--model", default="resnet18", help="a torchvision ResNet")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--size", type=int, default=224)
@@ -144,13 +146,15 @@ def main() -> None:
             model(images)
 
     ours = our_methods(model, images, classes, options.peers)
+    ours = {name: function for name, function in ours.items() if name in (options.methods or ours)}
     others = peers(model, images, classes) if options.peers else {}
+    others = {key: function for key, function in others.items() if key[0] in ours}
     everything: dict[Any, Callable] = {"forward": forward, **ours, **others}
     times: dict[Any, list[float]] = {name: [] for name in everything}
     for function in everything.values():
         function()
-    for _ in range(options.rounds):
-        for name, function in everything.items():
+    for turn in range(options.rounds):
+        for name, function in list(everything.items())[:: 1 - 2 * (turn % 2)]:  # every second round backwards
             times[name].append(timed(function, options.device))
     base, memory = times["forward"], peak(forward, options.device)
 
