@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cv_attention.saliency.interface import explains
 from cv_attention.saliency.noise import Source
-from cv_attention.saliency.scores import scorer
+from cv_attention.saliency.scores import AT_ONCE, scorer
 from cv_attention.saliency.targets import Targets
 
 Channels = Literal["max_abs", "sum", "sum_abs"]
@@ -84,7 +84,7 @@ def smooth_grad(
         channels: Joined after averaging.
         batch_size: Likewise.
     """
-    mean, _ = _moments(model, images, targets, samples, noise, seed)
+    mean, _ = _moments(model, images, targets, samples, noise, seed, batch_size)
     return join(mean, channels)
 
 
@@ -104,7 +104,7 @@ def var_grad(
 
     The variance over noisy copies (divided by `samples`), summed over channels; arguments as in `smooth_grad`.
     """
-    mean, square = _moments(model, images, targets, samples, noise, seed)
+    mean, square = _moments(model, images, targets, samples, noise, seed, batch_size)
     return join((square - mean**2).clamp(min=0), channels)
 
 
@@ -124,13 +124,13 @@ def join(attribution: Tensor, channels: Channels) -> Tensor:
 
 
 def _moments(
-    model: nn.Module, images: Tensor, targets: Targets, samples: int, noise: float, seed: int
+    model: nn.Module, images: Tensor, targets: Targets, samples: int, noise: float, seed: int, batch_size: int | None
 ) -> tuple[Tensor, Tensor]:
     """Mean gradient and mean squared gradient over noisy copies, each (B, T, C, H, W)."""
     if samples < 1 or noise < 0:
         raise ValueError(f"samples must be positive and noise not negative, got samples={samples}, noise={noise}")
     source = Source(seed)
-    with scorer(model, images, targets, chunk=None, several=True) as scores:
+    with scorer(model, images, targets, chunk=batch_size or AT_ONCE, several=True) as scores:
         x = scores.images
         spread = noise * (x.amax((1, 2, 3), keepdim=True) - x.amin((1, 2, 3), keepdim=True))
         mean = square = torch.zeros((), device=x.device)

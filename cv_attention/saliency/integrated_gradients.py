@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from cv_attention.saliency.gradients import Channels, join
 from cv_attention.saliency.interface import explains
 from cv_attention.saliency.noise import Source
-from cv_attention.saliency.scores import scorer
+from cv_attention.saliency.scores import AT_ONCE, scorer
 from cv_attention.saliency.targets import Targets
 
 
@@ -40,7 +40,7 @@ def integrated_gradients(
     if steps < 1:
         raise ValueError(f"steps must be positive, got {steps}")
     nodes, weights = np.polynomial.legendre.leggauss(steps)
-    with scorer(model, images, targets, chunk=None, several=True) as scores:
+    with scorer(model, images, targets, chunk=batch_size or AT_ONCE, several=True) as scores:
         start = _broadcast(baseline, scores.images)
         way = scores.images - start
         total = torch.zeros((), device=way.device)
@@ -82,7 +82,7 @@ def expected_gradients(
     if baselines is not None and (baselines.ndim != 4 or baselines.shape[1:] != images.shape[1:] or not len(baselines)):
         raise ValueError(f"baselines must be (N, {', '.join(map(str, images.shape[1:]))}), got {(*baselines.shape,)}")
     source = Source(seed)
-    with scorer(model, images, targets, chunk=None, several=True) as scores:
+    with scorer(model, images, targets, chunk=batch_size or AT_ONCE, several=True) as scores:
         x = scores.images
         total = torch.zeros((), device=x.device)
         ways = []

@@ -18,7 +18,7 @@ from cv_attention.saliency.targets import (
     target_scores,
 )
 
-AT_ONCE = 16  # images of a forward with gradients, if one batch of the caller's has fewer
+AT_ONCE = 16  # images of one forward with gradients, unless the caller's batch has more
 
 
 class Scorer:
@@ -84,9 +84,9 @@ class Scorer:
     def gradients(self, vary: Callable[[int], Tensor], count: int) -> Iterator[Tensor]:
         """Yields `gradient` of the images ``vary(k)`` (B, C, H, W), for k in 0..count - 1.
 
-        Where the batch is small, several k share a forward, which is faster than as many forwards.
+        As many k share a forward as `chunk` has room for, which is faster where the batch is small.
         """
-        at_once = max(1, AT_ONCE // len(self.images))
+        at_once = max(1, self.chunk // len(self.images))
         for start in range(0, count, at_once):
             images = torch.cat([vary(k) for k in range(start, min(start + at_once, count))])
             yield from self.gradient(images).split(len(self.images))

@@ -129,6 +129,20 @@ def test_expected_gradients():
     assert s.expected_gradients(model, X, 1, samples=2).isfinite().all()
 
 
+@pytest.mark.parametrize("name", ["smooth_grad", "var_grad", "integrated_gradients", "expected_gradients"])
+def test_several_steps_share_a_forward(name):
+    """As many as fit into 16 images or `batch_size`; the map is the same."""
+    model, sizes = Plain(), []
+    count = {"steps" if name == "integrated_gradients" else "samples": 7}
+    model.register_forward_hook(lambda module, args, output: sizes.append(len(output)))
+    alone = s.METHODS[name](model, X, CLASSES, batch_size=3, **count)
+    assert sizes == [3] * 7
+    sizes.clear()
+    together = s.METHODS[name](model, X, CLASSES, **count)
+    assert sizes == [15, 6]
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5 * float(alone.abs().max()))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
