@@ -146,7 +146,11 @@ class Row:
         self.channels, self.side = STAGES[stage]
         torch.manual_seed(0)
         twin = TWINS.get(name)
-        self.models = [blocks.create(name, self.channels, **(twin.options(self.channels, self.side) if twin else {}))]
+        self.models = [
+            blocks.create(
+                name.partition("/")[0], self.channels, **(twin.options(self.channels, self.side) if twin else {})
+            )
+        ]
         if twin:
             self.models.append(twin.make(self.channels, self.side))
         for model in self.models:
@@ -227,7 +231,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     if not options.fresh_pages:
         keep_freed_memory()
-    names = options.names or (list(TWINS) if options.twins else list(blocks.CATALOGUE))
+    names = options.names or (list(TWINS) if options.twins else list(dict.fromkeys([*blocks.CATALOGUE, *TWINS])))
     print("\n".join(f"| {' | '.join(cells)} |" for cells in (HEADER, ["---"] * 2 + ["---:"] * 8)), flush=True)
     left_out = []
     for name in names:

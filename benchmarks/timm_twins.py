@@ -72,6 +72,7 @@ def _rows(cls: Callable[..., nn.Module], options: dict[str, Any] | None = None, 
     return _twin(lambda channels: OnPositions(cls(channels, **arguments)), options)
 
 
+# A name is that of the block; behind a slash it says what is special.
 # Not here: timm's gather-excite with parameters, which raises a TypeError when it is built (1.0.31).
 TWINS = {
     "se": _twin(tl.SEModule, rd_divisor=1),
@@ -89,6 +90,7 @@ TWINS = {
     "sk": _twin(lambda c: tl.SelectiveKernel(c, groups=32, split_input=False, rd_channels=max(c // 16, 32))),
     "split_attention": _twin(tl.SplitAttn, norm_layer=nn.BatchNorm2d),
     "non_local": _twin(NonLocalAttn, rd_ratio=1 / 2),
+    "non_local/8": _twin(NonLocalAttn, {"reduction": 8}),  # as timm has it by default
     "bat": _twin(BatNonLocalAttn, drop_rate=0.0),
     "mhsa": _rows(Attention, num_heads=4, qkv_bias=True),
     "vit": _rows(Block, {"position": "none"}, num_heads=4, qkv_bias=True),

@@ -31,8 +31,14 @@ ORDER = {
         *("qkv.weight", "sub_norm.weight", *both("proj")),
     ],
 }
+ORDER["non_local/8"] = ORDER["non_local"]
 # timm has a bias that changes nothing, or that the paper has not.
-WITHOUT = {"coordinate": "conv1.bias", "non_local": "z.bias", "lambda_layer": "conv_lambda.bias"}
+WITHOUT = {
+    "coordinate": "conv1.bias",
+    "non_local": "z.bias",
+    "non_local/8": "z.bias",
+    "lambda_layer": "conv_lambda.bias",
+}
 
 
 def adapt(name, parameters):
@@ -40,9 +46,10 @@ def adapt(name, parameters):
     if name in ("cbam", "cbam_spatial"):  # [mean, max] there, [max, mean] as in the official code here
         key = next(key for key in parameters if key.endswith("conv.conv.weight"))
         parameters[key] = parameters[key].flip(1)
-    if name == "non_local":  # divides by the root of the input's channels, not of theta's
+    if name.startswith("non_local"):  # divides by the root of the input's channels, not of theta's
+        reduction = CHANNELS / len(parameters["t.bias"])
         for key in ("t.weight", "t.bias"):
-            parameters[key] = parameters[key] * 0.5**0.5
+            parameters[key] = parameters[key] * reduction**-0.5
     if name == "halo":
         # Keys and values take turns, head by head; vectors are numbered from the corner of the halo.
         parameters["kv.weight"] = parameters["kv.weight"].unflatten(0, (4, 2, -1)).transpose(0, 1).flatten(0, 2)
@@ -52,7 +59,7 @@ def adapt(name, parameters):
 
 def ported(name, theirs, channels, side):
     """Returns our block with the weights of `theirs`."""
-    ours = blocks.create(name, channels, **TWINS[name].options(channels, side))
+    ours = blocks.create(name.partition("/")[0], channels, **TWINS[name].options(channels, side))
     parameters = {key.removeprefix("block."): value.detach() for key, value in theirs.named_parameters()}
     adapt(name, parameters)
     order = ORDER.get(name, list(parameters))
