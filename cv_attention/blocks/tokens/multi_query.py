@@ -6,6 +6,7 @@ In a CNN: MobileNetV4 (Qin et al., ECCV 2024), https://arxiv.org/abs/2404.10518.
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, check_divisible
+from cv_attention.blocks.context.layout import project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 
 
@@ -38,11 +39,11 @@ class MultiQueryAttention(nn.Module):
         self.map = AttentionMap("pairwise")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
+        """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
         size = (x.shape[2], x.shape[3])
-        tokens = x.flatten(2).transpose(1, 2)
-        query = self.query(tokens).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        query, key, value = (to_tokens(project(x, layer)) for layer in (self.query, self.key, self.value))
+        query = query.unflatten(2, (self.heads, -1)).transpose(1, 2)
         # Views: the one key and value are not copied for every head.
-        key, value = (layer(tokens)[:, None].expand(-1, self.heads, -1, -1) for layer in (self.key, self.value))
+        key, value = (each[:, None].expand(-1, self.heads, -1, -1) for each in (key, value))
         mixed = attend(query, key, value, self.map, size)
-        return self.project(mixed.transpose(1, 2).flatten(2)).transpose(1, 2).unflatten(2, size)
+        return project(to_map(mixed.transpose(1, 2).flatten(2), x), self.project)
