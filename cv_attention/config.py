@@ -199,8 +199,8 @@ class Trainer:
         num_nodes: Number of machines.
         strategy: ``auto``, ``ddp``, ``ddp_fork``, ... of Lightning's; ``fsdp2`` divides weights, gradients and the
             optimizer's state over the devices, for networks that do not fit on one.
-        precision: ``32-true``, ``bf16-mixed``, ``16-mixed``, ...; ``auto`` is ``bf16-mixed`` where the device computes
-            it natively, else ``32-true``.
+        precision: ``auto`` is ``bf16-mixed`` where the device computes it natively, else ``32-true``; or ``32-true``,
+            ``bf16-mixed``, ``16-mixed``, ...
         compile: Train through ``torch.compile``. The first step takes a minute or so; validation, maps and checkpoints
             are of the network itself.
         accumulate_grad_batches: Batches of one optimizer step.
@@ -214,7 +214,7 @@ class Trainer:
     devices: int | str = "auto"
     num_nodes: int = 1
     strategy: str = "auto"
-    precision: str = "32-true"
+    precision: str = "auto"
     compile: bool = False
     accumulate_grad_batches: int = 1
     gradient_clip_val: float | None = None

@@ -11,6 +11,7 @@ from cv_attention.saliency import grad_cam
 from cv_attention.saliency.pointing import pointing_game
 from cv_attention.training import checkpoints
 from cv_attention.training.classifier import Classifier, DataFacts
+from cv_attention.training.precision import resolve
 from cv_attention.training.trainer import quieten
 
 
@@ -42,7 +43,7 @@ def evaluate(checkpoint: Path, root: str | None = None) -> dict[str, float]:
     trainer = lightning.Trainer(
         accelerator=experiment.trainer.accelerator,
         devices=1,
-        precision=experiment.trainer.precision,  # pyright: ignore[reportArgumentType]
+        precision=resolve(experiment.trainer.precision, experiment.trainer.accelerator),  # pyright: ignore[reportArgumentType]
         logger=False,
         enable_checkpointing=False,
         use_distributed_sampler=False,

@@ -10,6 +10,7 @@ TINY = [
     "--data.digits.train=60", "--data.digits.val=20", "--data.digits.test=30", "--data.digits.canvas=32",
     "--data.digits.digit=16", "--data.digits.clutter=2", "--data.batch_size=20",
     "--model.options={width: 4}", "--optimizer.lr=0.05", "--trainer.max_epochs=2", "--trainer.accelerator=cpu",
+    "--trainer.precision=32-true",  # the same numbers on every machine
     "--trainer.extra={enable_progress_bar: false}", "--log.every_n_steps=2", "--log.probes=4",
 ]  # fmt: skip
 
