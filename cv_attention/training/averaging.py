@@ -52,8 +52,8 @@ class MovingAverage(Callback):
             self._step = trainer.global_step
             self.average.update(pl_module.network, step=self._step)
 
-    def on_validation_epoch_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Puts the average in the network's place."""
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Puts the average in the network's place, before anything gets ready to look at it."""
         if self.average is not None:
             self.trained, pl_module.network = pl_module.network, self.average.module
 

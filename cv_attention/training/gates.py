@@ -72,7 +72,7 @@ class GateStatistics:
             values = torch.cat(parts)
             low, high = float(values.min()), float(values.max())
             quantiles = values.quantile(torch.tensor(QUANTILES), dim=0)
-            counts, _ = np.histogram(values.numpy(), bins=_BINS, range=(low, high if high > low else low + 1e-6))
+            counts, _ = np.histogram(values.double().numpy(), bins=_BINS, range=(low, max(high, low + 1e-6)))
             found[f"quantiles:{name}"] = quantiles.numpy().astype(np.float16)
             found[f"mean:{name}"] = values.mean(0).numpy().astype(np.float16)
             found[f"histogram:{name}"] = counts.astype(np.int32)
