@@ -89,7 +89,7 @@ def test_confusion_is_painted_and_a_click_lists_the_samples(opened, run: Path) -
         shares = matrix / matrix.sum(1, keepdims=True)
         drawn = pixels(page.page.locator(".confusion-map"))[..., 0]
         assert np.abs(drawn - 255 * shares).max() <= 1
-        text = page.page.locator("section[aria-labelledby=classes] .hint").inner_text()
+        text = page.page.locator("section[aria-labelledby=classes] .counted").inner_text()
         assert f"{int(np.trace(matrix))} of {int(matrix.sum())} right" in text
         worst = page.page.locator(".per-class tbody tr").first
         recall = np.diag(shares)
@@ -230,8 +230,8 @@ def test_table_of_faithfulness_has_its_baselines(opened) -> None:
     page = opened()
     rows = page.page.locator(".faith-table tbody tr")
     assert [rows.nth(i).get_attribute("data-map") for i in range(rows.count())] == ["Grad-CAM", "random"]
-    assert rows.first.locator("td").first.inner_text().startswith("0.55 ")  # the mean of 0.4, 0.5, 0.6, 0.7
-    assert rows.first.locator("td").nth(1).inner_text() == "0.5 0.5–0.5"
+    assert rows.first.locator("td").first.inner_text().startswith("0.55\n")  # the mean of 0.4, 0.5, 0.6, 0.7
+    assert rows.first.locator("td").nth(1).inner_text() == "0.5\n0.5–0.5"
     assert rows.nth(1).get_attribute("class") == "baseline"
 
 
