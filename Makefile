@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python train.py --config configs/digits.yaml
 
 test: check
-	$(BIN)/python -m pytest -n 2 -m "not long and not shared" $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long and not shared" $(TESTS)
 
 # On real photographs, where they lie beside the repository.
 test-shared: $(VENV)/.installed-test
@@ -19,7 +19,7 @@ test-shared: $(VENV)/.installed-test
 
 # Minutes rather than seconds: every family of networks, every block through the compilers.
 test-long: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 -m long $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m long $(TESTS)
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -126,7 +126,7 @@ class CifarResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.act1 = nn.ReLU(inplace=True)
         self.stages = len(blocks)
-        channels, rates = width, torch.linspace(0, drop_path_rate, sum(blocks)).tolist()
+        channels, rates = width, torch.linspace(0, drop_path_rate, sum(blocks), device="cpu").tolist()
         for index, depth in enumerate(blocks):
             out_channels, units = width * 2**index, []
             for unit in range(depth):
