@@ -6,7 +6,6 @@ Nothing here imports torch, so that ``--help`` and a mistyped key answer at once
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -294,21 +293,3 @@ class Experiment:
         """Returns 12 hexadecimal digits that are the same for the same configuration; ``log`` does not count."""
         deciding = {name: part for name, part in self.to_dict().items() if name != "log"}
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Lists what differs between two configurations, as ``optimizer.lr: 0.1 -> 0.05``.
-
-    Args:
-        before: Plain values of `Experiment.to_dict`; fields that it lacks are left out.
-        now: The same, of another configuration.
-        prefix: What stands before each field's name.
-    """
-    lines: list[str] = []
-    for name, value in now.items():
-        old = before.get(name, value)
-        if isinstance(value, Mapping) and isinstance(old, Mapping):
-            lines += differences(old, value, f"{prefix}{name}.")
-        elif value != old:
-            lines.append(f"{prefix}{name}: {json.dumps(old)} -> {json.dumps(value)}")
-    return lines

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from cv_attention.blocks.catalogue import find
 from cv_attention.cli.errors import UserError, one_line, user_errors
 from cv_attention.cli.parsing import experiment_parser, parse, read_experiment, to_experiment
-from cv_attention.config import Experiment, differences
+from cv_attention.config import Experiment
+from cv_attention.differences import differences
 from cv_attention.suggest import suggest
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import WandbLogger
 
 from cv_attention import backbones, data, report
-from cv_attention.config import Experiment, differences
+from cv_attention.config import Experiment
+from cv_attention.differences import differences
 from cv_attention.training import checkpoints, initial, optimization, weights
 from cv_attention.training import run as runs
 from cv_attention.training.classifier import Classifier

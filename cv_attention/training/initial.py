@@ -1,6 +1,5 @@
 """The weights that a training starts from: any checkpoint, its head left out where the classes differ."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 
 from cv_attention.backbones.parts import head_names
 from cv_attention.config import Model
+from cv_attention.training import weights
 from cv_attention.training.checkpoints import find_checkpoint
 
 
@@ -72,14 +72,11 @@ def _read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
 
 def _facts(path: Path) -> dict[str, Any] | None:
     """What a file of ours says of its data set; None in files of others."""
-    if path.suffix != ".safetensors":
+    if path.suffix == ".safetensors":
+        content = weights.read(path)
+    else:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        return content.get("facts") if isinstance(content, dict) else None
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        facts = (file.metadata() or {}).get("facts")
-    return json.loads(facts) if facts else None
+    return content.get("facts") if isinstance(content, dict) else None
 
 
 def _list(what: str, names: list[str]) -> str:

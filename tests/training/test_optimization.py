@@ -101,9 +101,13 @@ def test_muon_takes_orthogonal_steps_on_convolutions_and_adam_steps_on_the_rest(
 def test_any_optimizer_steps(name):
     model = network()
     optimizer = create_optimizer(Optimizer(name=name, lr=0.01), model)
-    create_schedule(Optimizer(warmup_epochs=1), optimizer, 2, 5)
-    model(torch.randn(4, 3, 3, 3)).sum().backward()
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    model(torch.randn(4, 3, 3, 3)).square().sum().backward()
     optimizer.step()
+    after = [parameter.detach() for parameter in model.parameters()]
+    assert all(value.isfinite().all() for value in after)
+    assert any(not torch.equal(one, other) for one, other in zip(after, before, strict=True))
+    assert create_schedule(Optimizer(warmup_epochs=1), optimizer, 2, 5) is not None
 
 
 def test_no_schedule_keeps_the_rate():
