@@ -19,13 +19,12 @@ left out and named at the end. The same table on a GPU: ``python benchmarks/bloc
 """
 
 import argparse
-import ctypes
 import gc
 from collections.abc import Callable
 from statistics import median
-from time import perf_counter, process_time
 
 import torch
+from clock import Clock, keep_freed_memory
 from timm_twins import TWINS
 from torch import Tensor, nn
 
@@ -34,53 +33,6 @@ from cv_attention import blocks
 STAGES = {1: (256, 56), 2: (512, 28), 3: (1024, 14), 4: (2048, 7)}
 HEADER = ["block", "C×H×W", "forward ms", "vs timm", "× floor", "fwd+bwd ms", "vs timm", "× floor"]
 HEADER += ["saved MB (timm)", "peak MB (timm)"]
-
-
-class Clock:
-    """Measures calls on one device."""
-
-    def __init__(self, device: str, threads: int) -> None:
-        self.device = device
-        self.now = process_time if device == "cpu" and threads == 1 else perf_counter
-
-    def __call__(self, function: Callable[[], object]) -> float:
-        """Returns the seconds that `function` takes."""
-        self._wait()
-        start = self.now()
-        function()
-        self._wait()
-        return self.now() - start
-
-    def in_turns(self, functions: list[Callable[[], object]], rounds: int) -> list[list[float]]:
-        """Times `functions` `rounds` times after one round of warming up, every second round backwards."""
-        times: list[list[float]] = [[] for _ in functions]
-        for turn in range(rounds + 1):
-            order = range(len(functions)) if turn % 2 else reversed(range(len(functions)))
-            for index in order:
-                seconds = self(functions[index])
-                if turn:
-                    times[index].append(seconds)
-        return times
-
-    def peak(self, function: Callable[[], object]) -> int:
-        """Returns the largest number of bytes that `function` holds beyond what was there before."""
-        if self.device == "cuda":
-            torch.cuda.reset_peak_memory_stats()
-            before = torch.cuda.memory_allocated()
-            function()
-            return torch.cuda.max_memory_allocated() - before
-        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
-            function()
-        now = most = 0
-        for event in profile.profiler.kineto_results.events():  # pyright: ignore[reportOptionalMemberAccess]
-            if event.name() == "[memory]":
-                now += event.nbytes()
-                most = max(most, now)
-        return most
-
-    def _wait(self) -> None:
-        if self.device == "cuda":
-            torch.cuda.synchronize()
 
 
 def forward(block: nn.Module, x: Tensor) -> Callable[[], object]:
@@ -117,18 +69,6 @@ def saved_bytes(block: nn.Module, x: Tensor) -> int:
         y = block.train()(x.clone(memory_format=torch.preserve_format).requires_grad_())
     del y
     return sum(size for size, _ in found.values())
-
-
-def keep_freed_memory() -> None:
-    """Makes glibc reuse memory instead of giving it back to the system.
-
-    It gives large blocks back at once, or not, by what was freed before; the faults on fresh pages, in the first case,
-    take several times as long as the work itself and double or halve the ratio of two equal blocks.
-    """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(-4, 0)  # M_MMAP_MAX
-        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
 
 def available_bytes(device: str) -> int:

@@ -1,56 +1,33 @@
 """What insertion costs: ResNet-50 with SE inserted against timm's own seresnet50, in turns in one process.
 
-    python benchmarks/insertion.py [--batch 8] [--size 224] [--rounds 10] [--device cpu]
+    python benchmarks/insertion.py [--batch 8] [--size 224] [--rounds 10] [--threads 1] [--device cpu]
 
 Both have 28.1 million parameters and the same gates. Prints the seconds of a forward and of a training step, the median
 of the rounds' ratios (1.03 at most is the target), and how long `insert` takes in plain forwards of one image (two at
-most is the target).
+most is the target). On one thread of a CPU seconds are the processor time of the process.
 """
 
 import argparse
-from collections.abc import Callable
 from statistics import median
-from time import perf_counter
 
 import timm
 import torch
+from clock import Call, Clock, keep_freed_memory
 from torch import nn
 
 import cv_attention as cva
 
 
-def timed(function: Callable[[], object], device: str) -> float:
-    if device == "cuda":
-        torch.cuda.synchronize()
-    start = perf_counter()
-    function()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return perf_counter() - start
-
-
-def in_turns(
-    sides: dict[str, Callable[[], object]], rounds: int, device: str, warm_up: int = 2
-) -> dict[str, list[float]]:
-    """Seconds of each side; who goes first alternates, and the first rounds are not counted."""
-    found: dict[str, list[float]] = {name: [] for name in sides}
-    for turn in range(rounds + warm_up):
-        for name, function in sorted(sides.items(), reverse=turn % 2 == 1):
-            seconds = timed(function, device)
-            if turn >= warm_up:
-                found[name].append(seconds)
-    return found
-
-
-def report(what: str, found: dict[str, list[float]]) -> None:
-    one, two = found.values()
+def report(what: str, sides: dict[str, Call], clock: Clock, rounds: int) -> None:
+    """Times the two sides in turns and prints their medians and the median of the rounds' ratios."""
+    one, two = times = clock.in_turns(list(sides.values()), rounds, warm_up=2)
     ratios = sorted(a / b for a, b in zip(one, two, strict=True))
-    medians = ", ".join(f"{name} {1e3 * median(seconds):.1f} ms" for name, seconds in found.items())
+    medians = ", ".join(f"{name} {1e3 * median(seconds):.1f} ms" for name, seconds in zip(sides, times, strict=True))
     quartiles = f"{ratios[len(ratios) // 4]:.3f}–{ratios[-1 - len(ratios) // 4]:.3f}"
     print(f"{what:<16} {medians}; ratio {median(ratios):.3f} (quartiles {quartiles})")
 
 
-def forward(model: nn.Module, images: torch.Tensor) -> Callable[[], object]:
+def forward(model: nn.Module, images: torch.Tensor) -> Call:
     @torch.no_grad()
     def run() -> None:
         model.eval()(images)
@@ -58,7 +35,7 @@ def forward(model: nn.Module, images: torch.Tensor) -> Callable[[], object]:
     return run
 
 
-def step(model: nn.Module, images: torch.Tensor) -> Callable[[], object]:
+def step(model: nn.Module, images: torch.Tensor) -> Call:
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
     labels = torch.zeros(len(images), dtype=torch.long, device=images.device)
 
@@ -80,6 +57,8 @@ def main() -> None:
     parser.add_argument("--channels-last", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
+    clock = Clock(options.device, options.threads)
     torch.manual_seed(0)
     layout = torch.channels_last if options.channels_last else torch.contiguous_format
 
@@ -95,14 +74,13 @@ def main() -> None:
 
     for what, make in (("forward", forward), ("training step", step)):
         sides = {name: make(model, images) for name, model in models.items()}
-        report(what, in_turns(sides, options.rounds, options.device))
+        report(what, sides, clock, options.rounds)
 
     def insert() -> None:
         cva.insert(plain, "se", input_size=options.size)
         cva.remove(plain)
 
-    found = in_turns({"insert": insert, "plain forward": forward(plain, images[:1])}, options.rounds, options.device)
-    report("inserting", found)
+    report("inserting", {"insert": insert, "plain forward": forward(plain, images[:1])}, clock, options.rounds)
     device = torch.cuda.get_device_name() if options.device == "cuda" else f"{options.threads} CPU threads"
     print(f"batch {options.batch}, {options.size} px, {options.rounds} rounds, {device}, torch {torch.__version__}")
 

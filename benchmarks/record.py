@@ -1,19 +1,19 @@
 """What recording costs: a vision transformer with all its maps kept, against the same with plain unfused attention.
 
-    python benchmarks/record.py [--model vit_base_patch16_224] [--batch 32] [--size 224] [--rounds 5] [--device cpu]
+    python benchmarks/record.py [--model vit_base_patch16_224] [--batch 32] [--size 224] [--rounds 5] [--threads 1]
+                                [--device cpu]
 
 Prints the seconds of a plain forward with unfused attention (which has the maps, but keeps none) and of one that is
 recorded, in turns in one process, and the median of the rounds' ratios (1.2 at most is the target). With --fused also
-those of a plain forward with fused kernels.
+those of a plain forward with fused kernels. On one thread of a CPU seconds are the processor time of the process.
 """
 
 import argparse
-from collections.abc import Callable
 from statistics import median
 
 import timm
 import torch
-from insertion import in_turns
+from clock import Call, Clock, keep_freed_memory
 from torch import nn
 
 import cv_attention as cva
@@ -33,12 +33,13 @@ def main() -> None:
     parser.add_argument("--fused", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     torch.manual_seed(0)
     dtype = getattr(torch, options.dtype)
     model = timm.create_model(options.model, img_size=options.size).eval().to(options.device, dtype)
     images = torch.randn(options.batch, 3, options.size, options.size, device=options.device, dtype=dtype)
 
-    def forward(fused: bool) -> Callable[[], object]:
+    def forward(fused: bool) -> Call:
         @torch.no_grad()
         def run() -> None:
             set_fused(model, fused)
@@ -56,7 +57,8 @@ def main() -> None:
     sides = {"recorded": recorded, "unfused": forward(False)}
     if options.fused:
         sides["fused"] = forward(True)
-    found = in_turns(sides, options.rounds, options.device, warm_up=1)
+    times = Clock(options.device, options.threads).in_turns(list(sides.values()), options.rounds)
+    found = dict(zip(sides, times, strict=True))
     for name, seconds in found.items():
         print(f"{name:<9} {1e3 * median(seconds):.1f} ms")
     ratios = sorted(a / b for a, b in zip(found["recorded"], found["unfused"], strict=True))

@@ -13,7 +13,6 @@ or torchcam.
 
 import argparse
 import importlib
-import time
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -22,6 +21,7 @@ from typing import Any
 
 import torch
 import torchvision
+from clock import Clock
 
 from cv_attention import saliency
 
@@ -38,32 +38,6 @@ GRAD_CAM = {
 TORCHCAM = {"grad_cam": "GradCAM", "grad_cam_plus_plus": "GradCAMpp", "xgrad_cam": "XGradCAM", "layer_cam": "LayerCAM"}
 CAPTUM = {"gradient": "Saliency", "input_x_gradient": "InputXGradient", "integrated_gradients": "IntegratedGradients"}
 STEPS = 4  # of integrated gradients, for both
-
-
-def timed(function: Callable, device: str) -> float:
-    clock = time.process_time if device == "cpu" else time.perf_counter
-    start = clock()
-    function()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return clock() - start
-
-
-def peak(function: Callable, device: str) -> float:
-    """Largest memory in MB that tensors take beyond what is there already."""
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        function()
-        return (torch.cuda.max_memory_allocated() - before) / 1e6
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
-        function()
-    now = most = 0
-    for event in profile.profiler.kineto_results.events():
-        if event.name() == "[memory]":
-            now += event.nbytes()
-            most = max(most, now)
-    return most / 1e6
 
 
 def library(name: str) -> Any:
@@ -150,13 +124,9 @@ def main() -> None:
     others = peers(model, images, classes) if options.peers else {}
     others = {key: function for key, function in others.items() if key[0] in ours}
     everything: dict[Any, Callable] = {"forward": forward, **ours, **others}
-    times: dict[Any, list[float]] = {name: [] for name in everything}
-    for function in everything.values():
-        function()
-    for turn in range(options.rounds):
-        for name, function in list(everything.items())[:: 1 - 2 * (turn % 2)]:  # every second round backwards
-            times[name].append(timed(function, options.device))
-    base, memory = times["forward"], peak(forward, options.device)
+    clock = Clock(options.device)
+    times = dict(zip(everything, clock.in_turns(list(everything.values()), options.rounds), strict=True))
+    base, memory = times["forward"], clock.peak(forward)
 
     def ratio(name: Any) -> str:
         return f"{median(t / b for t, b in zip(times[name], base, strict=True)):.2f}" if name in times else "-"
@@ -169,7 +139,7 @@ def main() -> None:
         row = [
             ratio(name),
             *(ratio((name, peer)) for peer in libraries),
-            f"{peak(function, options.device) / memory:.2f}",
+            f"{clock.peak(function) / memory:.2f}",
         ]
         print(f"| {name} | {' | '.join(row)} |")
 

@@ -38,9 +38,10 @@ def test_what_was_asked_for_stays():
     assert resolve("16-mixed", "cpu") == "16-mixed"
 
 
-def test_a_compiled_training_is_the_same_training_under_the_same_names(tiny_options, tmp_path, monkeypatch):
-    """With the backend that compiles nothing, so that the test takes seconds; inductor's own sums differ slightly."""
-    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.long)])
+def test_a_compiled_training_is_the_same_training_under_the_same_names(backend, tiny_options, tmp_path, monkeypatch):
+    """aot_eager compiles nothing and takes seconds; inductor's own sums differ slightly."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
     runs = {}
     for name, options in {"eager": [], "compiled": ["--trainer.compile=true"]}.items():
         options += [f"--log.root={tmp_path}", f"--log.name={name}", "--log.maps_every=0", "--log.wandb=disabled"]
