@@ -19,7 +19,7 @@ test-shared: $(VENV)/.installed-test
 
 # Minutes rather than seconds: every family of networks, every block through the compilers.
 test-long: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m long $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --timeout 900 -m long $(TESTS)
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -38,9 +38,14 @@ def test_what_was_asked_for_stays():
     assert resolve("16-mixed", "cpu") == "16-mixed"
 
 
-@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.long)])
-def test_a_compiled_training_is_the_same_training_under_the_same_names(backend, tiny_options, tmp_path, monkeypatch):
-    """aot_eager compiles nothing and takes seconds; inductor's own sums differ slightly."""
+@pytest.mark.parametrize(
+    ("backend", "relative", "absolute"),
+    [("aot_eager", 1e-3, 1e-4), pytest.param("inductor", 0.02, 0.02, marks=pytest.mark.long)],
+)
+def test_a_compiled_training_is_the_same_training_under_the_same_names(
+    backend, relative, absolute, tiny_options, tmp_path, monkeypatch
+):
+    """aot_eager generates no code and takes seconds; inductor rounds differently, which six steps magnify."""
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
     runs = {}
     for name, options in {"eager": [], "compiled": ["--trainer.compile=true"]}.items():
@@ -49,4 +54,4 @@ def test_a_compiled_training_is_the_same_training_under_the_same_names(backend, 
         runs[name] = load_file(tmp_path / name / "weights.safetensors")
     assert runs["eager"].keys() == runs["compiled"].keys()
     for name, value in runs["eager"].items():
-        torch.testing.assert_close(runs["compiled"][name], value, rtol=1e-3, atol=1e-4, msg=name)
+        torch.testing.assert_close(runs["compiled"][name], value, rtol=relative, atol=absolute, msg=name)
