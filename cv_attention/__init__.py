@@ -7,6 +7,7 @@ cva.insert(model, "cbam", at="residual", init="identity")
 with cva.record(model) as maps:                         # {module name: attention map}
     model(images)
 heat = cva.saliency.grad_cam(model, images)             # (B, 1, H, W)
+picture = cva.overlay(photograph, heat[:1])             # (H, W, 3) uint8
 cva.remove(model)
 """
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from cv_attention import backbones, blocks, data, maps, report, saliency, training
     from cv_attention.backbones import insert, plan, remove
     from cv_attention.maps import record, to_heatmap
+    from cv_attention.report.overlay import overlay
 
 # Where each public name lives. Nothing of it, nor torch, is imported before it is used.
 _MODULES = ("backbones", "blocks", "data", "maps", "report", "saliency", "training")
@@ -28,10 +30,11 @@ _NAMES = {
     "remove": "backbones",
     "record": "maps",
     "to_heatmap": "maps",
+    "overlay": "report.overlay",
 }
 
 __all__ = [
-    "backbones", "blocks", "data", "insert", "maps", "plan", "record", "remove", "report", "saliency",
+    "backbones", "blocks", "data", "insert", "maps", "overlay", "plan", "record", "remove", "report", "saliency",
     "to_heatmap", "training",
 ]  # fmt: skip
 

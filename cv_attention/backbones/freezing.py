@@ -5,14 +5,14 @@ from typing import Any
 from torch import nn
 
 from cv_attention.backbones.attach import attached
-from cv_attention.backbones.parts import parts
+from cv_attention.backbones.parts import parameter_parts
 
 _RECORD = "_frozen_by_attention"
 
 
 def freeze_rest(model: nn.Module, children: set[str], train: str) -> None:
     """Freezes all parameters but those of the parts in `train` (``blocks+head``), until `children` are gone."""
-    part = parts(model)
+    part = parameter_parts(model)
     record: dict[str, Any] = vars(model).setdefault(_RECORD, {"names": [], "children": []})
     record["children"] += sorted(children)
     for name, parameter in model.named_parameters():

@@ -13,12 +13,13 @@ from cv_attention.backbones.freezing import freeze_rest, thaw
 from cv_attention.backbones.identity_init import IdentityInit
 from cv_attention.backbones.loading import unwatch_loading, watch_loading
 from cv_attention.backbones.making import At, Blocks, Init, Pair, create, pairs_of, place_like
-from cv_attention.backbones.plan import Plan, Site
+from cv_attention.backbones.plan import Plan, Site, insertion_of
 from cv_attention.backbones.rehearsal import conv_flops, rehearse
 from cv_attention.backbones.replacement import Replacement
 from cv_attention.backbones.sites import find_spots
 from cv_attention.backbones.spots import Spot, shape_of
 from cv_attention.backbones.trace import Trace, trace
+from cv_attention.checks import check_module
 
 Train = Literal["all", "blocks", "blocks+head"]
 
@@ -112,24 +113,27 @@ def insert(
     return planned
 
 
-def remove(model: nn.Module, name: str | None = None) -> list[str]:
+def remove(model: nn.Module, insertion: str | Plan | None = None) -> list[str]:
     """Takes inserted blocks out again; the model's modules, keys and hooks are then as before the insertion.
 
     Args:
         model: The model.
-        name: Name of one insertion's blocks (``attention``, ``attention_2``, ...); by default all go.
+        insertion: One insertion's name (``attention``, ``attention_2``, ...), or what `insert` returned; by default all
+            go.
 
     Returns:
         The names of the blocks removed; an empty list if there were none.
 
     Raises:
-        ValueError: if there are no blocks called `name`.
+        ValueError: if there is no such insertion.
     """
+    check_module(model)
     found = list(attached(model))
-    chosen = [entry for entry in found if name in (None, entry[2])]
+    name = insertion.name if isinstance(insertion, Plan) else insertion
+    chosen = [entry for entry in found if name in (None, insertion_of(entry[2]))]
     if name is not None and not chosen:
-        there = ", ".join(dict.fromkeys(child for _, _, child, _ in found)) or "none"
-        raise ValueError(f"no inserted blocks are called {name!r}; there are: {there}")
+        there = ", ".join(dict.fromkeys(insertion_of(child) for _, _, child, _ in found)) or "none"
+        raise ValueError(f"no insertion is called {name!r}; there are: {there}")
     for host, _, child, _ in chosen:
         detach(model, host, child)
     if len(chosen) == len(found):
@@ -193,7 +197,8 @@ def _dry_run(model: nn.Module, input_size: InputSize | None) -> Trace:
             error = error or failure
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     raise ValueError(
-        f"{type(model).__name__} fails on an image of {', '.join(tried)} ({reason}); give its input_size"
+        f"{type(model).__name__} fails on an image of {', '.join(tried)} ({reason}); if it is a CNN, "
+        "give its input_size"
     ) from error
 
 
@@ -242,23 +247,21 @@ def _child(site: Site) -> str:
 
 
 def _names(model: nn.Module, hosts: list[str]) -> list[str]:
-    """For each host ``attention``, or the first of ``attention_2``, ... that no insertion and no host uses yet.
+    """The child's name for each host: the insertion's, ``attention``, or the first of ``attention_2``, ... not in use.
 
-    All blocks of one insertion have one name, but for those that share a host with another of them.
+    A host's second block of this insertion is ``attention_and_2``.
     """
-    used, names = {child for _, _, child, _ in attached(model)}, []
-    for nth in range(max(map(hosts.count, hosts), default=0)):
-        number = nth + 1
-        while (name := "attention" if number == 1 else f"attention_{number}") in used or any(
-            hasattr(model.get_submodule(host), name) for host in hosts
-        ):
-            number += 1
-        used.add(name)
-        names.append(name)
-    return [names[hosts[:i].count(host)] for i, host in enumerate(hosts)]
+    used, number = {insertion_of(child) for _, _, child, _ in attached(model)}, 1
+    while (name := "attention" if number == 1 else f"attention_{number}") in used or any(
+        hasattr(model.get_submodule(host), name) for host in hosts
+    ):
+        number += 1
+    counts = [hosts[:i].count(host) + 1 for i, host in enumerate(hosts)]
+    return [name if count == 1 else f"{name}_and_{count}" for count in counts]
 
 
 def _check_model(model: nn.Module) -> None:
+    check_module(model)
     kind = type(model).__name__
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError(f"{kind} is scripted; insert before torch.jit.script")

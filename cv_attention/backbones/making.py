@@ -58,8 +58,9 @@ def create(pair: Pair, channels: int, seed: int, path: str) -> nn.Module:
         try:
             with torch.device("cpu"):
                 new = pair.create(channels)
-        except ValueError as error:
-            raise ValueError(f"block {pair.label} at site {path.rpartition('.')[0]!r}: {error}") from error
+        except Exception as error:  # a callable of the user's may fail in any way
+            what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            raise ValueError(f"block {pair.label} at site {path.rpartition('.')[0]!r}: {what}") from error
         if not isinstance(new, nn.Module):
             raise ValueError(f"block {pair.label} must make an nn.Module from channels, got {type(new).__name__}")
         return new

@@ -10,7 +10,7 @@ Part = Literal["blocks", "head", "backbone"]
 PARTS: tuple[Part, ...] = ("blocks", "head", "backbone")
 
 
-def parts(model: nn.Module) -> dict[str, Part]:
+def parameter_parts(model: nn.Module) -> dict[str, Part]:
     """Tells the part of every parameter.
 
     Args:

@@ -61,6 +61,11 @@ class Plan:
     train: str = "all"
 
     @property
+    def name(self) -> str:
+        """The insertion's name, by which `remove` takes its blocks out: what they are called below their hosts."""
+        return insertion_of(self.sites[0].block.rpartition(".")[2])
+
+    @property
     def block(self) -> str:
         """The block as it was named; several are joined by commas."""
         return ", ".join(dict.fromkeys(label for label, _ in self.pairs))
@@ -98,7 +103,12 @@ class Plan:
             for s in self.sites
         ]  # fmt: skip
         gap = [""] * (len(head) - 3)
-        sums = (f"added, {len(rows)} sites", *gap, f"{self.added_parameters:,}", f"{self.added_flops:,}")
+        sums = (
+            f"added, {len(rows)} site{'s' * (len(rows) > 1)}",
+            *gap,
+            f"{self.added_parameters:,}",
+            f"{self.added_flops:,}",
+        )
         model = (f"{self.model} without", *gap, f"{self.parameters:,}", f"{self.flops:,}")
         share = ("added / without", *gap, *self._shares())
         widths = [max(len(row[i]) for row in (head, *rows, sums, model, share)) for i in range(len(head))]
@@ -107,7 +117,7 @@ class Plan:
         lines.insert(1, rule)
         lines.insert(2 + len(rows), rule)
         legend = "FLOPs: convolutions and matrix products for one image, a multiply-add as two"
-        return "\n".join([self._title(), *lines, legend])
+        return "\n".join([self._title(), *lines, legend, f"each block is called {self.name} below its site"])
 
     def _title(self) -> str:
         pairs = "; ".join(f"{label} at {', '.join(at)}" for label, at in self.pairs)
@@ -123,6 +133,11 @@ class Plan:
         pairs = ((self.added_parameters, self.parameters), (self.added_flops, self.flops))
         one, two = (f"{100 * added / plain:.2f} %" if plain else "-" for added, plain in pairs)
         return one, two
+
+
+def insertion_of(child: str) -> str:
+    """The name of the insertion that a block belongs to, by what it is called below its host."""
+    return child.partition("_and_")[0]
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:

@@ -130,7 +130,10 @@ class _Search:
 
     def _positions(self) -> str:
         counts = {position: len(self._of(position)) for position in POSITIONS}
-        return ", ".join(f"{position} ({n} sites)" for position, n in counts.items() if n) or "none"
+        return (
+            ", ".join(f"{position} ({n} sites)" for position, n in counts.items() if n)
+            or "none, as no feature maps (B, C, H, W) of a CNN run through it"
+        )
 
     def _example(self) -> str:
         plain = (name for name in reversed(self.names) if self._plain(name))

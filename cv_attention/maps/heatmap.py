@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cv_attention.maps.recorded import RecordedMap, Windows
+from cv_attention.maps.recorded import RecordedMap, Windows, check_map
 
 
 def to_heatmap(
@@ -33,7 +33,7 @@ def to_heatmap(
     Raises:
         ValueError: for maps without a grid (kind ``channel`` or ``alignment``), and for a query or head it lacks.
     """
-    if map.kind == "pairwise":
+    if check_map(map).kind == "pairwise":
         values = head_heatmaps(map, reduce=reduce)
         if head is not None and not -values.shape[1] <= head < values.shape[1]:
             raise ValueError(f"head must be in 0..{values.shape[1] - 1}, got head={head}")
@@ -106,7 +106,7 @@ def query_heatmaps(map: RecordedMap, size: int | tuple[int, int] | None = None, 
 
 
 def _check_pairwise(map: RecordedMap) -> None:
-    if map.kind != "pairwise":
+    if check_map(map).kind != "pairwise":
         raise ValueError(f"only pairwise maps have heads and queries over positions, got kind {map.kind!r}")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cv_attention.checks import check_module
 from cv_attention.maps.adapters import Adapter, adapters_of
 from cv_attention.maps.recorded import Maps, RecordedMap
 from cv_attention.maps.watch import Watch
@@ -50,6 +51,9 @@ def record(
         ValueError: on entry if the model has no attention map, or `only` matches none; at the end if none of them was
             computed.
     """
+    check_module(model)
+    if dtype is not None and not isinstance(dtype, torch.dtype):
+        raise ValueError(f"dtype must be a torch.dtype such as torch.float16, got {dtype!r}")
     modules = bare_modules(model)
     places, chosen = _find(model, modules, only)
     maps, watch, visits = Maps(), Watch(detach=detach), _Visits()
@@ -117,7 +121,8 @@ def _find(
     if not places:
         raise ValueError(
             f"{type(unwrap(model)).__name__} has no attention map to record: none of its {len(modules)} modules is an "
-            "AttentionMap, is known to cv_attention.maps.adapters, or is called attention; insert a block first, as in "
+            "AttentionMap, is known to cv_attention.maps.adapters, or is of a class called ...Attention. A module of "
+            "yours with a softmax inside is watched under such a name; into a CNN insert a block first, as in "
             "cv_attention.insert(model, 'cbam')"
         )
     names = {}

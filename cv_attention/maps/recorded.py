@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from cv_attention.blocks.base import MapKind
+from cv_attention.suggest import suggest
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,14 @@ class RecordedMap:
         return f"RecordedMap({self.kind}, {tuple(self.values.shape)}, {_span(self.values)}{extra})"
 
 
+def check_map(found: object) -> RecordedMap:
+    """Returns `found` if it is one recorded map; ValueError otherwise."""
+    if isinstance(found, RecordedMap):
+        return found
+    what = "all maps of a record; take one, as in maps['name']" if isinstance(found, Maps) else type(found).__name__
+    raise ValueError(f"a recorded map is needed, one value of what record gives, got {what}")
+
+
 def over_tokens(attention: Tensor, grid: tuple[int, int], prefix: int = 0) -> RecordedMap:
     """Returns attention to the tokens of a grid as a pairwise map.
 
@@ -126,6 +135,9 @@ def over_windows(attention: Tensor, queries: Tensor, keys: Tensor, grid: tuple[i
 
 class Maps(dict[str, RecordedMap]):
     """Name of the map's module -> RecordedMap; prints as a table."""
+
+    def __missing__(self, name: str) -> RecordedMap:
+        raise KeyError(f"no map is called {name!r}{suggest(name, self)}")
 
     def __repr__(self) -> str:
         rows = [("map", "kind", "shape", "range", "")]

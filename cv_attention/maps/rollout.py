@@ -6,10 +6,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cv_attention.maps.recorded import RecordedMap, over_tokens
+from cv_attention.maps.recorded import Maps, RecordedMap, check_map, over_tokens
 
 
-def rollout(maps: Iterable[RecordedMap], *, heads: Literal["mean", "max", "min"] = "mean") -> RecordedMap:
+def rollout(maps: Maps | Iterable[RecordedMap], *, heads: Literal["mean", "max", "min"] = "mean") -> RecordedMap:
     """Follows attention through layers of self-attention: how much each position of the last draws on each input.
 
     Each layer's heads are fused to A (queries, keys); with the residual connection its share of attention is
@@ -18,8 +18,8 @@ def rollout(maps: Iterable[RecordedMap], *, heads: Literal["mean", "max", "min"]
     Class and register tokens take part like any other. Attention within windows is put back in its place first.
 
     Args:
-        maps: Pairwise maps (B, heads, H * W, H, W) of one grid, in the order of computation, as in
-            ``[m for m in maps.values() if m.kind == "pairwise"]``.
+        maps: Pairwise maps (B, heads, H * W, H, W) of one grid, in the order of computation: all that `record` gave, or
+            a choice such as ``[m for m in maps.values() if m.kind == "pairwise"]``.
         heads: How heads are fused.
 
     Returns:
@@ -29,7 +29,7 @@ def rollout(maps: Iterable[RecordedMap], *, heads: Literal["mean", "max", "min"]
     Raises:
         ValueError: if there is no map, one is not pairwise over its own positions, or the grids or prefixes differ.
     """
-    maps = [map.dense() for map in maps]
+    maps = [check_map(map).dense() for map in (maps.values() if isinstance(maps, Maps) else maps)]
     if not maps:
         raise ValueError("rollout needs at least one map, got none")
     product = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cv_attention.maps.recorded import RecordedMap
+from cv_attention.maps.recorded import Maps, RecordedMap, check_map
 
 
 def attention_distance(map: RecordedMap, patch: float | tuple[float, float] = 1.0) -> Tensor:
@@ -56,7 +56,7 @@ def attention_entropy(map: RecordedMap, *, normalised: bool = False) -> Tensor:
     Raises:
         ValueError: if the map is of another kind.
     """
-    if map.kind not in ("pairwise", "alignment"):
+    if check_map(map).kind not in ("pairwise", "alignment"):
         raise ValueError(f"only pairwise and alignment maps have an entropy, got kind {map.kind!r}")
     whole = map.tokens if map.tokens is not None else map.values
     attention = whole.float().flatten(3)
@@ -98,7 +98,7 @@ def gate_statistics(maps: RecordedMap | Iterable[RecordedMap], *, tolerance: flo
     Raises:
         ValueError: if there is no map, one is no gate (``channel``, ``spatial`` or ``joint``), or channels differ.
     """
-    batches = [maps] if isinstance(maps, RecordedMap) else list(maps)
+    batches = [check_map(maps)] if isinstance(maps, RecordedMap | Maps) else [check_map(map) for map in maps]
     if not batches:
         raise ValueError("gate_statistics needs at least one map, got none")
     for map in batches:
@@ -117,7 +117,7 @@ def gate_statistics(maps: RecordedMap | Iterable[RecordedMap], *, tolerance: flo
 
 def _own_grid(map: RecordedMap) -> tuple[int, int]:
     """The grid of a map whose queries are its positions."""
-    if map.kind == "pairwise":
+    if check_map(map).kind == "pairwise":
         grid = map.windows.grid if map.windows else (map.values.shape[3], map.values.shape[4])
         if grid[0] * grid[1] == map.values.shape[2]:
             return grid

@@ -68,7 +68,7 @@ def colourise(heat: ArrayLike, colours: str = "inferno") -> NDArray[np.uint8]:
 
 
 def overlay(
-    image: NDArray[np.uint8],
+    image: NDArray[np.uint8] | Image.Image,
     heat: ArrayLike,
     opacity: float = 0.5,
     *,
@@ -79,8 +79,9 @@ def overlay(
     """Draws a raw heatmap over its image: normalised, resized to the image (bilinear), coloured, blended.
 
     Args:
-        image: (H, W, 3) uint8 RGB.
-        heat: (h, w) raw values of any size and range, see `normalise`.
+        image: (H, W, 3) uint8 RGB, or a picture opened by Pillow.
+        heat: (h, w) raw values of any size and range, see `normalise`; or one image's (1, 1, h, w), such as a tensor
+            that `to_heatmap` or a saliency method gave.
         opacity: Share of the heatmap, in [0, 1].
         colours: ``inferno`` or ``viridis``.
         low: See `normalise`.
@@ -92,10 +93,19 @@ def overlay(
     Raises:
         ValueError: if `image`, `heat`, `opacity` or `colours` is none of that.
     """
+    if isinstance(image, Image.Image):
+        image = np.asarray(image.convert("RGB"))
+    if hasattr(heat, "detach"):  # a tensor; this package does without torch
+        heat = heat.detach().float().cpu()  # pyright: ignore[reportAttributeAccessIssue]
+    heat = np.asarray(heat, np.float32)
+    if heat.ndim > 2 and heat.shape[:-2] == (1,) * (heat.ndim - 2):
+        heat = heat.reshape(heat.shape[-2:])
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"image must be (H, W, 3) uint8 or a picture of Pillow's, got a {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
-    if np.ndim(heat) != 2:
-        raise ValueError(f"heat must be (h, w), got shape {np.shape(heat)}")
+    if heat.ndim != 2:
+        raise ValueError(f"heat must be (h, w), one image's, got shape {heat.shape}")
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity must be in [0, 1], got {opacity}")
     scaled = Image.fromarray(normalise(heat, low, high))

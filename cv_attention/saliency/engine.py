@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.maps.wrappers import unwrap
-from cv_attention.saliency.layers import Layers, find_layers
+from cv_attention.saliency.layers import Layers, bare_logits, find_layers
 from cv_attention.saliency.layouts import to_grid
 from cv_attention.saliency.state import undisturbed
 from cv_attention.saliency.targets import Targets, each_target, target_scores
@@ -127,7 +127,8 @@ def _watch(
 
 
 def check_logits(logits: object, batch: int, model: nn.Module) -> Tensor:
-    """Returns `logits` if they are (batch, classes); ValueError otherwise."""
+    """Returns what a model gave if it is (batch, classes), or has such `logits`; ValueError otherwise."""
+    logits = bare_logits(logits)
     if isinstance(logits, Tensor) and logits.dim() == 2 and len(logits) == batch:
         return logits
     got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(logits).__name__}"

@@ -6,8 +6,9 @@ from functools import wraps
 from typing import Any, ParamSpec
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from cv_attention.checks import check_module
 from cv_attention.saliency.targets import each_target, of_images
 
 P = ParamSpec("P")
@@ -25,10 +26,16 @@ def explains(method: Callable[P, Tensor]) -> Callable[P, Tensor]:
         method: From images (B, C, H, W) and T targets to (B, T, H, W), or (B, 1, H, W) if it knows no targets.
     """
     signature = inspect.signature(method)
+    free = signature.parameters["model"].annotation is not nn.Module  # of the model: bottom-up methods, baselines
 
     @wraps(method)
     def explained(*args: P.args, **kwargs: P.kwargs) -> Tensor:
-        call = signature.bind(*args, **kwargs)
+        try:
+            call = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{method.__name__}: {error}; it takes {', '.join(signature.parameters)}") from None
+        if not free:
+            check_module(call.arguments["model"])
         call.apply_defaults()
         images, targets, most = (call.arguments[name] for name in ("images", "targets", "batch_size"))
         if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):

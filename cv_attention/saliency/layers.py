@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -18,6 +19,11 @@ Layers = str | nn.Module | Sequence[str | nn.Module] | None
 _found: WeakKeyDictionary[nn.Module, tuple[tuple, str]] = WeakKeyDictionary()
 
 
+def bare_logits(output: Any) -> Any:
+    """Returns the logits in what a Hugging Face classifier gives; what others give is returned as it is."""
+    return getattr(output, "logits", output)
+
+
 def find_layers(model: nn.Module, images: Tensor, layers: Layers) -> dict[str, nn.Module]:
     """Returns the modules that `layers` means, by name; see `last_spatial` for None.
 
@@ -29,7 +35,9 @@ def find_layers(model: nn.Module, images: Tensor, layers: Layers) -> dict[str, n
         name = last_spatial(model, images)
         return {name: modules[name]}
     chosen = []
-    for layer in [layers] if isinstance(layers, str | nn.Module) else layers:
+    for layer in layers if isinstance(layers, Sequence) and not isinstance(layers, str) else [layers]:
+        if not isinstance(layer, str | nn.Module):
+            raise ValueError(f"layers must be names, globs or modules, got {layer!r}")
         if isinstance(layer, str):
             chosen += select(list(modules), [layer], f"module of {type(model).__name__}")
         else:
@@ -100,7 +108,7 @@ def _last_tokens(model: nn.Module, modules: dict[str, nn.Module], image: Tensor)
 
     with torch.enable_grad():
         with _watched(modules, keep):
-            logits = model(image.detach().clone().requires_grad_())
+            logits = bare_logits(model(image.detach().clone().requires_grad_()))
         # weights that no normalisation cancels
         score = (logits * torch.linspace(1, 2, logits.shape[-1], device=logits.device)).sum()
         gradients = torch.autograd.grad(score, list(seen.values()), allow_unused=True) if seen else ()

@@ -70,7 +70,7 @@ def lime(
                 of_image = of_images(target, slice(number, number + 1), len(images))
 
                 def probability(some: Tensor, target: Any = of_image) -> Tensor:
-                    rows = scores.model(some).float().softmax(1).split(1)
+                    rows = scores.forward(some).float().softmax(1).split(1)
                     return torch.cat([target_scores(row, target) for row in rows])
 
                 surrogate = captum.Lime(probability, _ridge(alpha), _Kernel(width), _Shown(seed))

@@ -42,7 +42,7 @@ class Scorer:
         """Those of the unchanged images, (B, classes)."""
         if self._logits is None:
             with torch.no_grad():
-                self._logits = torch.cat([self._forward(part) for part in self.images.split(self.chunk)])
+                self._logits = torch.cat([self.forward(part) for part in self.images.split(self.chunk)])
         return self._logits
 
     @property
@@ -57,7 +57,8 @@ class Scorer:
             self._fixed = fix_targets(self.logits if predicted or logits is None else logits, self._given)
         return self._fixed
 
-    def _forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
+        """Runs the model: (B, classes)."""
         return check_logits(self.model(images), len(images), self.model)
 
     def of(self, logits: Tensor, *, probabilities: bool = False) -> Tensor:
@@ -77,7 +78,7 @@ class Scorer:
         for start in range(0, count, at_once):
             numbers = range(start, min(start + at_once, count))
             batch = torch.cat([vary(k) for k in numbers])
-            logits = torch.cat([self._forward(part) for part in batch.split(self.chunk)]).float()
+            logits = torch.cat([self.forward(part) for part in batch.split(self.chunk)]).float()
             for k, part in zip(numbers, logits.split(len(self.images)), strict=True):
                 yield k, self.of(part, probabilities=probabilities)
 
@@ -99,7 +100,7 @@ class Scorer:
         unchanged = images is self.images
         images = images.detach().requires_grad_()
         with torch.enable_grad():
-            logits = self._forward(images)
+            logits = self.forward(images)
             if unchanged and self._logits is None:
                 self._logits = logits.detach()
             columns = torch.cat([self.of(part) for part in logits.split(len(self.images))]).unbind(1)

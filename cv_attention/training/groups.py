@@ -6,7 +6,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from cv_attention import config
-from cv_attention.backbones.parts import PARTS, parts
+from cv_attention.backbones.parts import PARTS, parameter_parts
 
 
 def parameter_groups(network: nn.Module, optimizer: config.Optimizer) -> list[dict[str, Any]]:
@@ -27,7 +27,7 @@ def parameter_groups(network: nn.Module, optimizer: config.Optimizer) -> list[di
         ValueError: if a factor is out of its range, nothing is trainable, or the backbone does not tell its layers.
     """
     _check(optimizer)
-    depth, part = layers_below_the_head(network, optimizer.layer_decay), parts(network)
+    depth, part = layers_below_the_head(network, optimizer.layer_decay), parameter_parts(network)
     scales = vars(optimizer.lr_scale)
     groups: dict[tuple[Any, ...], dict[str, Any]] = {}
     for name, parameter in network.named_parameters():

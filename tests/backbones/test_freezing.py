@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cv_attention.backbones import build, insert, plan, remove
-from cv_attention.backbones.parts import head_names, parts
+from cv_attention.backbones.parts import head_names, parameter_parts
 
 
 def small():
@@ -111,7 +111,7 @@ def test_a_block_behind_the_head_is_no_head():
         torch.nn.Conv2d(3, 8, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(8, 2)
     )
     insert(model, "se", "0", input_size=16)
-    assert parts(model) == {
+    assert parameter_parts(model) == {
         "0.weight": "backbone", "0.bias": "backbone", "3.weight": "head", "3.bias": "head",
         **{name: "blocks" for name, _ in model.named_parameters() if name.startswith("0.attention.")},
     }  # fmt: skip

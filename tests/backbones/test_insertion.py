@@ -220,7 +220,7 @@ def test_two_insertions_compose_in_order_and_go_one_by_one():
     torch.testing.assert_close(model[0](x), plain + 5)
     with pytest.raises(ValueError, match="'attention'; there are: attention_2"):
         remove(model, "attention")
-    assert remove(model, "attention_2") == ["0.attention_2"]
+    assert remove(model, second) == ["0.attention_2"]
     torch.set_rng_state(before["random"])
     assert_same(before, snapshot(model))
     assert remove(model) == []

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cv_attention.backbones import build, insert, plan
+from cv_attention.backbones import build, insert, plan, remove
 
 
 def conv(channels):
@@ -130,6 +130,31 @@ def test_checks_its_options(options, parts):
         insert(build("resnet20"), conv, **options)
     for part in parts:
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "got"), [("resnet50", "'resnet50'"), (nn.ReLU, "class"), (build, "a function"), (None, "a NoneType")]
+)
+@pytest.mark.parametrize("call", [lambda m: plan(m, "se"), lambda m: insert(m, "se"), remove])
+def test_what_is_no_model_is_named(call, model, got):
+    with pytest.raises(ValueError, match=f"model must be a torch.nn.Module, built already, got .*{got}"):
+        call(model)
+
+
+def broken(channels):
+    return channels / 0
+
+
+@pytest.mark.parametrize("block", [nn.Conv2d, broken])
+def test_a_callable_that_fails_is_named_with_its_site(block):
+    with pytest.raises(ValueError, match=rf"block {block.__name__} at site 'layer1.0.bn2': (TypeError|ZeroDivision)"):
+        plan(build("resnet20"), block)
+
+
+def test_no_cnn_is_said_to_be_none():
+    tokens = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 8), nn.ReLU(), nn.Linear(8, 2))
+    with pytest.raises(ValueError, match="it has: none, as no feature maps"):
+        plan(tokens, conv, input_size=8)
 
 
 def test_unknown_size_says_what_was_tried():

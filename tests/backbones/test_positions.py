@@ -178,11 +178,19 @@ def test_blocks_at_one_site_compose_in_their_order():
     model, image = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU()), torch.randn(1, 3, 8, 8)
     plain = model[0](image)
     planned = insert(model, [(Scale, "0"), (TwoScales, "0")], input_size=8)
-    assert [site.block for site in planned.sites] == ["0.attention", "0.attention_2"]
-    assert type(model[0].attention_2) is TwoScales
-    torch.testing.assert_close(model[0](image), model[0].attention_2(model[0].attention(plain)))
+    assert [site.block for site in planned.sites] == ["0.attention", "0.attention_and_2"]
+    assert type(model[0].attention_and_2) is TwoScales
+    composed = model[0].attention_and_2(model[0].attention(plain))
+    torch.testing.assert_close(model[0](image), composed)
+    second = insert(model, Scale, "0", input_size=8)
+    assert second.name == "attention_2"
+    assert "called attention_2 below its site" in str(second)
     remove(model, "attention_2")
-    torch.testing.assert_close(model[0](image), model[0].attention(plain))
+    torch.testing.assert_close(model[0](image), composed)
+    assert remove(model, planned) == ["0.attention", "0.attention_and_2"]  # an insertion is removed as a whole
+    assert torch.equal(model[0](image), plain)
+    with pytest.raises(ValueError, match="no insertion is called 'attention'; there are: none"):
+        remove(model, planned)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from cv_attention.blocks.base import AttentionMap, Gate
-from cv_attention.maps import RecordedMap, record
+from cv_attention.maps import RecordedMap, gate_statistics, record, rollout, to_heatmap
 
 
 class Squeeze(Gate):
@@ -252,6 +252,26 @@ def test_distributed_data_parallel(tmp_path):
     finally:
         torch.distributed.destroy_process_group()
     assert list(maps) == NAMES
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda maps: maps["1.mop"], r"no map is called '1\.mop'; did you mean '1\.map'"),
+        (lambda maps: to_heatmap(maps), r"take one, as in maps\['name'\]"),
+        (lambda maps: to_heatmap(maps["1.map"].values), "a recorded map is needed.*got Tensor"),
+        (lambda maps: gate_statistics(maps), r"take one, as in maps\['name'\]"),
+        (lambda maps: rollout(["1.map"]), "a recorded map is needed.*got str"),
+        (lambda maps: record("vit").__enter__(), "model must be a torch.nn.Module, built already, got 'vit'"),
+        (lambda maps: record(make(), dtype="float16").__enter__(), "torch.float16, got 'float16'"),
+    ],
+)
+def test_what_is_no_map_or_model_is_named(call, message):
+    model = make()
+    with record(model) as maps:
+        model(X)
+    with pytest.raises((ValueError, KeyError), match=message):
+        call(maps)
 
 
 def test_errors_say_what_to_do():

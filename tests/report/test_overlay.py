@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cv_attention.report.overlay import COLOURS, colourise, normalise, overlay
 
@@ -79,12 +80,23 @@ def test_overlay_resizes_bilinearly_as_torch_does():
     assert np.abs(difference).max() <= 6  # one step in the table, which is at most 6 of 255 in a channel
 
 
+def test_overlay_takes_pictures_and_tensors():
+    import torch
+
+    image, heat = RNG.integers(0, 256, (6, 9, 3), np.uint8), RNG.random((2, 3), dtype=np.float32)
+    expected = overlay(image, heat)
+    np.testing.assert_array_equal(overlay(Image.fromarray(image), torch.tensor(heat)[None, None]), expected)
+    grey = image[..., 0]
+    np.testing.assert_array_equal(overlay(Image.fromarray(grey), heat), overlay(np.stack([grey] * 3, 2), heat))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"image": np.zeros((4, 4, 3), np.float32)}, "uint8"),
         ({"image": np.zeros((3, 4, 4), np.uint8)}, r"\(3, 4, 4\)"),
-        ({"heat": np.zeros((1, 2, 2))}, r"\(1, 2, 2\)"),
+        ({"image": [[0]]}, "got a list"),
+        ({"heat": np.zeros((3, 1, 2, 2))}, r"one image's, got shape \(3, 1, 2, 2\)"),
         ({"heat": np.zeros((0, 2))}, r"\(0, 2\)"),
         ({"opacity": 1.5}, "1.5"),
         ({"colours": "jet"}, "inferno, viridis, got 'jet'"),

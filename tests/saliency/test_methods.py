@@ -1,6 +1,9 @@
 """What holds for every method in the table: shape, kind of values, and that nothing else is touched."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -180,6 +183,38 @@ def test_bad_images(name):
         call(name, Plain(), X[0])
     with pytest.raises(ValueError, match=r"images must be a batch \(B, C, H, W\)"):
         call(name, Plain(), X[:0])
+
+
+def test_bad_models_and_options(name):
+    with pytest.raises(TypeError, match=rf"{name}: got an unexpected keyword argument 'stepz'; it takes model, images"):
+        call(name, Plain(), X, stepz=1)
+    if name not in MODEL_FREE:
+        with pytest.raises(ValueError, match=r"model must be a torch\.nn\.Module, built already, got 'resnet50'"):
+            call(name, "resnet50", X)
+
+
+def test_logits_inside_a_hugging_face_output(name):
+    class Output(NamedTuple):
+        logits: torch.Tensor
+
+    class Wrapped(Plain):
+        def forward(self, x):
+            return Output(super().forward(x))
+
+    if name == "cam":  # looks for the head's own output
+        pytest.skip("the head's output is not the model's")
+    torch.testing.assert_close(call(name, Wrapped().eval(), X), call(name, Plain().eval(), X))
+
+
+def test_layers_of_another_type_are_named():
+    with pytest.raises(ValueError, match="layers must be names, globs or modules, got 5"):
+        METHODS["grad_cam"](Plain(), X, layers=5)
+
+
+def test_the_guide_has_every_method():
+    rows = (Path(__file__).parents[2] / "docs/saliency.md").read_text().partition("## Methods")[2].partition("## ")[0]
+    named = re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in rows.splitlines() if row.startswith("| `")))
+    assert sorted(named) == sorted(METHODS)
 
 
 def test_threads_share_a_model(name):
