@@ -37,9 +37,10 @@ def test_the_lines_of_the_readme_run():
 
 
 @pytest.mark.parametrize("document", ["docs/maps.md", "docs/insertion.md"])
-def test_the_lines_of_a_guide_run_one_after_another(document):
-    names: dict = {}
-    for source in code_blocks(document, "python"):
+def test_the_lines_of_a_guide_run_one_after_another(document, tmp_path, monkeypatch):
+    names, sources = {}, code_blocks(document, "python")
+    monkeypatch.chdir(tmp_path)  # what they write stays out of the repository
+    for source in sources:
         exec(source, names)
     assert "cva" in names
 

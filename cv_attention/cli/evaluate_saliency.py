@@ -10,6 +10,7 @@ from jsonargparse import ArgumentParser
 
 from cv_attention.cli.errors import user_errors
 from cv_attention.cli.parsing import parse
+from cv_attention.extras import require_for
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -30,6 +31,8 @@ def run(arguments: Sequence[str]) -> None:
     options = parse(parser, arguments)
     chosen = {name: list(options[name]) for name in ("methods", "measures") if options[name]}
     with user_errors():
+        for method in chosen.get("methods", ()):
+            require_for(method)
         import torch
 
         from cv_attention import training

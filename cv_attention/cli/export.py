@@ -8,6 +8,7 @@ from jsonargparse import ArgumentParser
 
 from cv_attention.cli.errors import user_errors
 from cv_attention.cli.parsing import parse
+from cv_attention.extras import require
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -24,6 +25,8 @@ def run(arguments: Sequence[str]) -> None:
     )
     options = parse(parser, arguments)
     with user_errors():
+        if options.format == "onnx":
+            require("onnx", "format onnx")
         from cv_attention import training
         from cv_attention.training.deployment import export
 

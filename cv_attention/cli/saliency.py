@@ -11,6 +11,7 @@ from jsonargparse import ArgumentParser
 from cv_attention.cli.errors import UserError, user_errors
 from cv_attention.cli.parsing import parse
 from cv_attention.export_config import SaliencyExport
+from cv_attention.extras import require, require_for
 
 if TYPE_CHECKING:
     from cv_attention.training.saliency_export import Exported
@@ -34,6 +35,9 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_class_arguments(SaliencyExport, nested_key=None)
     options = parse(parser, arguments)
     with user_errors():
+        require_for(options.method)
+        if options.manifest == "parquet":
+            require("parquet", "manifest parquet")
         from cv_attention import training
         from cv_attention.training.saliency_export import export_saliency
 
@@ -52,6 +56,12 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _report(result: "Exported") -> None:
+    if result.signal and not result.error:
+        from cv_attention.training.interruption import Terminated
+
+        done = f"{result.explained} of {result.explained + result.failed + result.left}"
+        print(f"stopped: {done} images explained; the same command goes on there", file=sys.stderr)
+        raise Terminated(result.signal)
     print(
         f"{result.explained} images explained, {result.failed} left out: {result.manifest} "
         f"({result.new} now, {result.new / result.seconds:.0f} images/s)"

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cv_attention.extras import require_for
 from cv_attention.saliency.interface import explains
 from cv_attention.saliency.noise import Source
 from cv_attention.saliency.scores import scorer
@@ -50,7 +51,7 @@ def lime(
         (B, T, H, W) float32.
 
     Raises:
-        ModuleNotFoundError: if captum is not installed.
+        MissingPackage: if captum is not installed.
         ValueError: as `grad_cam`, or for bad `segments`.
     """
     if min(cells, samples, width) <= 0 or alpha < 0:
@@ -85,10 +86,9 @@ def lime(
 
 
 def _captum() -> Any:
-    try:
-        import captum.attr
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("lime needs captum: pip install 'cv_attention[captum]'") from error
+    require_for("lime")
+    import captum.attr
+
     return captum.attr
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from cv_attention.extras import require
 from cv_attention.maps import record
 from cv_attention.training import weights
 from cv_attention.training.checkpoints import load
@@ -119,7 +120,7 @@ def export(
             "safetensors holds weights, no graph with inputs and outputs; use onnx or torch-export for that"
         )
     if format == "onnx":
-        _require_onnx()
+        require("onnx", "format onnx")
     classifier = load(checkpoint)
     out = out or checkpoint.with_suffix(SUFFIXES[format])
     deployed = Deployed(classifier, maps=maps, normalised=normalised).eval()
@@ -155,14 +156,6 @@ def _torch_export(program: torch.export.ExportedProgram, about: dict[str, Any]) 
     buffer = io.BytesIO()
     torch.export.save(program, buffer, extra_files={"cv_attention.json": json.dumps(about)})
     return buffer.getbuffer()
-
-
-def _require_onnx() -> None:
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        try:
-            __import__(package)
-        except ImportError as error:
-            raise ValueError(f"format onnx needs {package}; install it: pip install 'cv_attention[onnx]'") from error
 
 
 def _onnx(program: torch.export.ExportedProgram, deployed: Deployed, about: dict[str, Any]) -> bytes:

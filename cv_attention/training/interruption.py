@@ -1,8 +1,9 @@
-"""SIGTERM in a training: a wish to stop that all processes come to know at the same step."""
+"""Signals that end a training or an export: wishes to stop, which are obeyed where nothing is lost."""
 
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import lightning
@@ -15,7 +16,7 @@ _SECONDS = 1.0  # between two agreements of several processes
 
 
 class Terminated(SystemExit):
-    """A training was stopped by a signal, after its checkpoint was written; the exit code is 128 + the signal."""
+    """Work was stopped by a signal, after what was done had been written; the exit code is 128 + the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
@@ -44,10 +45,19 @@ class Interruption:
     A single process asks itself after every step, which is free. Several processes agree by a small reduction on the
     CPU about once a second, whatever a step takes: each agreement also settles after how many steps the next one is.
     Were each process to stop at the step at which it heard the signal, the others would wait for it forever.
+
+    Args:
+        keyboard: Hear Ctrl-C too; the second one raises KeyboardInterrupt, as ever.
+        pass_on: Given SIGTERM for the processes that this one started: they need not have got the signal themselves.
+
+    Attributes:
+        received: The first signal that came, 0 for none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keyboard: bool = False, pass_on: Callable[[int], object] | None = None) -> None:
         self.received = 0
+        self._signals = (*_SIGNALS, signal.SIGINT) if keyboard else _SIGNALS
+        self._pass_on = pass_on
         self._handlers: dict[int, Any] = {}
         self._group: Any = None
         self._calls, self._next, self._asked = 0, 1, time.monotonic()
@@ -56,7 +66,7 @@ class Interruption:
     def listen(self) -> None:
         """Handles the signals from now on; of several processes all must call this."""
         if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
+            for number in self._signals:
                 self._handlers[number] = signal.signal(number, self._hear)
         if self._several() and distributed.get_backend() != "gloo":
             self._group = distributed.new_group(backend="gloo")  # the device need not wait for this
@@ -68,7 +78,11 @@ class Interruption:
         self._handlers = {}
 
     def _hear(self, number: int, _: Any) -> None:
-        self.received = number
+        self.received = self.received or number
+        if number == signal.SIGINT:
+            signal.signal(number, self._handlers[number])
+        if self._pass_on is not None:
+            self._pass_on(signal.SIGTERM)
 
     def agree(self, wish: bool = False) -> tuple[int, bool]:
         """Returns the signal that any process received (0 for none), and whether any process has the `wish`.

@@ -63,6 +63,28 @@ def test_a_mistake_is_one_line(arguments, words, tmp_path, monkeypatch, capsys):
     assert list(tmp_path.iterdir()) == []  # nothing half-made is left behind
 
 
+MISSING = {
+    "captum": (["saliency", "a.png", "--checkpoint=x", "-o=out", "--method=lime"], ["lime needs captum", "[captum]"]),
+    "captum to judge": (["evaluate-saliency", "x", "-o=out", "--methods", "lime"], ["lime needs captum", "[captum]"]),
+    "pyarrow": (
+        ["saliency", "a.png", "--checkpoint=x", "-o=out", "--manifest=parquet"],
+        ["needs pyarrow", "[parquet]"],
+    ),
+    "onnxscript": (["export", "x"], ["format onnx needs onnxscript", "[onnx]"]),
+}
+
+
+@pytest.mark.parametrize(("package", "arguments", "words"), [(name, *case) for name, case in MISSING.items()])
+def test_a_missing_extra_is_one_line(package, arguments, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, package.split()[0], None)  # what importing then does: ModuleNotFoundError
+    assert main(arguments) == 2
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert all(word in printed for word in words)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "content", ["data: [1, 2", "modle: {block: se}", "model: {blok: se}", "data: {digits: {trian: 3}}", "3"]
 )

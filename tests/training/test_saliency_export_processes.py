@@ -1,4 +1,4 @@
-"""Exports as real processes: divided over two, and killed half-way; the files are those of one that ran through."""
+"""Exports as real processes: divided over two, and ended half-way; the files are those of one that ran through."""
 
 import json
 import os
@@ -59,20 +59,42 @@ def test_fewer_shards_than_processes(tiny_checkpoint, tmp_path):
     assert json.loads((tmp_path / "out/export.json").read_text())["explained"] == 30
 
 
-def test_killed_half_way_and_resumed_it_ends_like_one_that_ran_through(whole, tiny_checkpoint, tmp_path):
+TWO, SCRIPTS = ("--devices=2", "--strategy=ddp_fork"), ("--devices=2", "--strategy=ddp")
+# signal, whether the whole group gets it as from a terminal, options
+ENDS = {
+    "killed": (signal.SIGKILL, True, ()),
+    "interrupted": (signal.SIGINT, False, ()),
+    "terminated": pytest.param(signal.SIGTERM, False, (), marks=pytest.mark.long),
+    "two terminated": (signal.SIGTERM, False, TWO),
+    "two interrupted": pytest.param(signal.SIGINT, True, TWO, marks=pytest.mark.long),
+    "two scripts terminated": pytest.param(signal.SIGTERM, False, SCRIPTS, marks=pytest.mark.long),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "group", "options"), ENDS.values(), ids=ENDS)
+def test_ended_half_way_and_resumed_it_ends_like_one_that_ran_through(
+    number, group, options, whole, tiny_checkpoint, tmp_path
+):
     out = tmp_path / "out"
-    process = start(tiny_checkpoint, out)
+    process = start(tiny_checkpoint, out, *options)
     end = time.monotonic() + 200
     while not (out / "shards/000000.jsonl").is_file():
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < end
         time.sleep(0.001)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    (os.killpg if group else os.kill)(process.pid, number)
+    printed, _ = process.communicate(timeout=60)
     kept = {name: (out / name).stat().st_mtime_ns for name in files_of(out) if name.startswith("shards/000000")}
-    assert not json.loads((out / "export.json").read_text())["complete"], "killed too late to show anything"
+    said = json.loads((out / "export.json").read_text())
+    assert not said["complete"], "ended too late to show anything"
+    if number != signal.SIGKILL:
+        assert process.returncode == 128 + number, printed
+        assert said["explained"] == len((out / "manifest.jsonl").read_text().splitlines()) >= 7
+        line = f"stopped: {said['explained']} of 30 images explained; the same command goes on there\n"
+        assert printed.count("stopped") == printed.count(line) == 1
+        assert "Traceback" not in printed
     done = export_saliency(tiny_checkpoint, [], out, CONFIG, split="test")
     assert (done.explained, done.left) == (30, 0)
-    assert done.new in (2, 9, 16, 23)  # of five shards, at least the first was whole
+    assert done.new in ((2, 9, 16, 23) if number == signal.SIGKILL else (30 - said["explained"],))
     assert files_of(out) == whole
     assert all((out / name).stat().st_mtime_ns == then for name, then in kept.items())  # what was done stays

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cv_attention import data
 from cv_attention.data.images import ImageSet
+from cv_attention.extras import require_for
 from cv_attention.saliency import METHODS
 from cv_attention.saliency.metrics import Interval
 from cv_attention.suggest import suggest
@@ -108,6 +109,7 @@ def _check(methods: Sequence[str], measures: Sequence[str], numbers: dict[str, i
     for name in methods:
         if name not in METHODS:
             raise ValueError(f"there is no saliency method {name}{suggest(name, METHODS, shown=len(METHODS))}")
+        require_for(name)
     for name in measures:
         if name not in NAMES:
             raise ValueError(f"there is no measure {name}{suggest(name, NAMES, shown=len(NAMES))}")

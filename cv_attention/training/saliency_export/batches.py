@@ -98,7 +98,7 @@ class Batches:
         transforms: albumentations steps.
         size: (H, W) that the network takes; images of another size after the transforms are resized.
         workers: Threads.
-        stopped: Ends the iteration early once it is set.
+        stopped: Ends the iteration early once it returns True.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Batches:
         transforms: Sequence[Transform],
         size: tuple[int, int],
         workers: int,
-        stopped: threading.Event,
+        stopped: Callable[[], bool],
     ) -> None:
         self.items, self.parts, self.size, self.workers, self.stopped = items, parts, size, workers, stopped
         self.prepare = _preparation(transforms, size)
@@ -121,13 +121,13 @@ class Batches:
         pool = ThreadPoolExecutor(self.workers, "decode")
         try:
             for part in self.parts:
-                if self.stopped.is_set():
+                if self.stopped():
                     return
                 jobs = [pool.submit(self.prepare, number, self.items[number]) for number in part.numbers]
                 waiting.append((part, jobs))
                 if len(waiting) > _AHEAD:
                     yield self._collect(*waiting.popleft())
-            while waiting and not self.stopped.is_set():
+            while waiting and not self.stopped():
                 yield self._collect(*waiting.popleft())
         finally:
             pool.shutdown(cancel_futures=True)

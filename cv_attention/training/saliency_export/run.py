@@ -1,5 +1,6 @@
 """An export from beginning to end, on as many devices as there are, through Lightning's `Trainer.predict`."""
 
+import signal
 import time
 import warnings
 from collections.abc import Sequence
@@ -13,14 +14,15 @@ from lightning.pytorch.callbacks import Callback
 
 from cv_attention import data
 from cv_attention.export_config import SaliencyExport
+from cv_attention.extras import require, require_for
 from cv_attention.training.checkpoints import load
 from cv_attention.training.classifier import Classifier
+from cv_attention.training.interruption import Interruption, Terminated, silence_lightning
 from cv_attention.training.saliency_export import folder
 from cv_attention.training.saliency_export.batches import Batch, Batches, ShardBatches
 from cv_attention.training.saliency_export.maps import Explainer
 from cv_attention.training.saliency_export.progress import ImageProgress
 from cv_attention.training.saliency_export.sources import Item, find_items, split_items
-from cv_attention.training.saliency_export.tables import check_parquet
 from cv_attention.training.saliency_export.writing import ShardWriter
 from cv_attention.training.trainer import quieten
 
@@ -37,6 +39,7 @@ class Exported:
         error: Why it stopped before the end, or an empty text.
         seconds: Time it took, without loading the network.
         new: Images done in this run.
+        signal: The signal that stopped it before the end, or 0.
         is_main: Whether this process is the one that reports.
     """
 
@@ -47,6 +50,7 @@ class Exported:
     error: str
     seconds: float
     new: int
+    signal: int = 0
     is_main: bool = True
 
 
@@ -64,7 +68,8 @@ def export_saliency(
     """Explains images with a trained network and writes maps, pictures and a manifest; see ``docs/saliency_export.md``.
 
     An image passes through the run's evaluation transforms, or is resized to the network's image size where they leave
-    another one. Run again after an interruption, it goes on with the shards that are missing.
+    another one. SIGTERM and Ctrl-C end it after the present batch: whole shards stay, the manifest lists them.
+    Run again after an interruption, it goes on with the shards that are missing.
 
     Args:
         checkpoint: The trained network.
@@ -95,23 +100,33 @@ def export_saliency(
         checkpoint, facts.class_names, facts.image_size, named, items, explainer.columns, config
     )
     writer = ShardWriter(out, config, items, explainer.columns, facts.class_names)
-    work = _Work(explainer, items, writer)
+    interruption = Interruption(keyboard=True, pass_on=lambda number: _tell_children(trainer, number))
+    work = _Work(explainer, items, writer, interruption)
     bar: list[Callback] = [ImageProgress()] if progress else []
     trainer = _trainer(config, [_Merge(), *bar])
     if trainer.global_rank == 0:
         folder.begin(out, described, overwrite)
     before, start = work.images_of(folder.missing(out, work.shards)), time.perf_counter()
-    trainer.predict(work, return_predictions=False)
+    interruption.listen()
+    try:
+        trainer.predict(work, return_predictions=False)
+    except SystemExit:  # what Lightning makes of the second Ctrl-C
+        raise Terminated(interruption.received or signal.SIGINT) from None
+    finally:
+        interruption.stop_listening()
     return _summary(out, config, work, before, time.perf_counter() - start, trainer.global_rank == 0)
 
 
 class _Work(lightning.LightningModule):
     """Explains the batches of this process and hands them to its writer."""
 
-    def __init__(self, explainer: Explainer, items: list[Item], writer: ShardWriter) -> None:
+    def __init__(
+        self, explainer: Explainer, items: list[Item], writer: ShardWriter, interruption: Interruption
+    ) -> None:
         super().__init__()
         self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer shards than devices
         self.classifier, self.explainer, self.items, self.writer = explainer.classifier, explainer, items, writer
+        self.interruption = interruption
         self.shards = -(-len(items) // explainer.config.shard_size)
 
     def images_of(self, shards: Sequence[int]) -> int:
@@ -127,7 +142,10 @@ class _Work(lightning.LightningModule):
         rank = {"rank": trainer.global_rank, "world_size": trainer.world_size}
         parts = ShardBatches(len(self.items), config.shard_size, config.batch_size, left, **rank)
         steps, size = self.classifier.experiment.data.eval_transforms, self.classifier.facts.image_size
-        return Batches(self.items, parts, steps, size, config.workers, self.writer.stopped)
+        return Batches(self.items, parts, steps, size, config.workers, self._stopped)
+
+    def _stopped(self) -> bool:
+        return self.interruption.received > 0 or self.writer.stopped.is_set()
 
     def on_predict_start(self) -> None:
         self.writer.open()
@@ -168,7 +186,8 @@ def _check(config: SaliencyExport, sources: Sequence[Path], split: str | None) -
     if bool(sources) == (split is not None):
         raise ValueError("give images, folders or archives, or else a split of the run's own data set")
     if config.manifest == "parquet":
-        check_parquet()
+        require("parquet", "manifest parquet")
+    require_for(config.method)
 
 
 def _split(classifier: Classifier, split: str, root: str | None) -> list[Item]:
@@ -188,7 +207,7 @@ def _trainer(config: SaliencyExport, callbacks: list[Callback]) -> lightning.Tra
     arguments: dict[str, Any] = {
         name: getattr(config, name) for name in ("accelerator", "devices", "num_nodes", "strategy", "precision")
     }
-    return lightning.Trainer(
+    trainer = lightning.Trainer(
         **arguments,
         callbacks=callbacks,
         logger=False,
@@ -198,18 +217,28 @@ def _trainer(config: SaliencyExport, callbacks: list[Callback]) -> lightning.Tra
         use_distributed_sampler=False,  # `ShardBatches` knows the ranks and pads nothing
         inference_mode=False,  # inference tensors would have to be copied before they can take part in a graph
     )
+    silence_lightning(trainer)
+    return trainer
+
+
+def _tell_children(trainer: lightning.Trainer, number: int) -> None:
+    """Sends a signal to the processes that Lightning started from this one."""
+    launcher: Any = trainer.strategy.launcher
+    if launcher is not None:
+        launcher.kill(number)
 
 
 def _summary(out: Path, config: SaliencyExport, work: _Work, before: int, seconds: float, is_main: bool) -> Exported:
     said, left = folder.read(out), folder.missing(out, work.shards)
-    waiting = work.images_of(left)
+    waiting, stopped = work.images_of(left), work.interruption.received if left else 0
     return Exported(
         out / f"manifest.{config.manifest}",
         said["explained"],
         len(work.items) - waiting - said["explained"],
         waiting,
-        work.writer.error or ("a process stopped early" if left else ""),
+        work.writer.error or ("a process stopped early" if left and not stopped else ""),
         seconds,
         before - waiting,
+        stopped,
         is_main,
     )

@@ -6,14 +6,6 @@ from pathlib import Path
 from typing import Any
 
 
-def check_parquet() -> None:
-    """Raises ValueError if pyarrow is not installed."""
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError:
-        raise ValueError("manifest parquet needs pyarrow: pip install 'cv_attention[parquet]'") from None
-
-
 def write_json_lines(path: Path, parts: Sequence[Path]) -> None:
     """Writes the rows of `parts` one after the other; whole or not at all."""
     partial = path.with_name(path.name + ".partial")
