@@ -51,13 +51,18 @@ function makeGrid(heads) {
     return row;
   }
 
-  // All rows are as high as the first one turns out to be: texts take one line each.
+  // All rows are as high as the first one turns out to be: texts take one line each. Before the page shows the
+  // list its rows have no height, and none is set: the list is measured again once it has a width.
   function measure() {
     space.style.removeProperty("--row");
-    const row = rows.values().next().value ?? take();
-    if (row.index === null) row.bind(listed[0], 0, listed.length);
-    if (!rows.has(row.position)) place(row, row.position);
-    height = Math.max(40, Math.ceil(row.element.getBoundingClientRect().height));
+    if (!rows.size) {
+      const first = take();
+      first.bind(listed[0], 0, listed.length); // shows it: a row out of use is hidden
+      place(first, 0);
+    }
+    const row = rows.values().next().value;
+    height = Math.ceil(row.element.getBoundingClientRect().height);
+    if (!height) return [];
     space.style.setProperty("--row", `${height}px`);
     space.style.height = `${height * listed.length}px`;
     const widths = row.cells.map((cell) => [cell.frame.clientWidth, cell.frame.clientHeight]);
@@ -91,7 +96,7 @@ function makeGrid(heads) {
     for (let position = first; position <= last; position++) {
       const known = rows.get(position);
       const row = known ?? take();
-      const before = row.index;
+      const before = known?.index; // one that was out of use may show the sample as it was long ago
       row.bind(listed[position], position, listed.length);
       if (!known) {
         place(row, position);
