@@ -20,7 +20,7 @@ def require(extra: str, feature: str) -> None:
     """
     for package in EXTRAS[extra]:
         if find_spec(package) is None:
-            raise MissingPackage(f"{feature} needs {package}: pip install 'cv_attention[{extra}]'")
+            raise MissingPackage(f"{feature} needs {package}: pip (or uv pip) install 'cv_attention[{extra}]'")
 
 
 def require_for(method: str) -> None:

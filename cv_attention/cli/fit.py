@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cv_attention import bounds
 from cv_attention.blocks.catalogue import find
-from cv_attention.cli.errors import UserError, one_line, user_errors
+from cv_attention.cli.errors import Interrupted, UserError, one_line, user_errors
 from cv_attention.cli.parsing import experiment_parser, parse, read_experiment, to_experiment
 from cv_attention.config import Experiment
 from cv_attention.differences import differences
@@ -28,8 +29,8 @@ _LOST = re.compile(r"closed by peer|reset by peer|connection refused|broken pipe
 
 def run(arguments: Sequence[str]) -> None:
     """Trains, tests once on the test split, and prints where the report is."""
-    experiment, resume = _parse(arguments)
-    _check_names(experiment)
+    experiment, resume, started = _parse(arguments)
+    _check_early(experiment)
     with user_errors():
         from cv_attention import training
 
@@ -38,6 +39,8 @@ def run(arguments: Sequence[str]) -> None:
     if rank_zero:
         print(prepared.classifier.plan or "no attention block inserted")
         print(*prepared.lines, sep="\n", flush=True)
+        if started:
+            print(f"resume: {started}: {prepared.run}", file=sys.stderr, flush=True)
         for notice in prepared.notices:
             print(f"resume: {notice}", file=sys.stderr, flush=True)
     _train(prepared)
@@ -53,6 +56,13 @@ def _train(prepared: "Prepared") -> None:
     again = f"cv-attention fit --resume {prepared.run}"
     try:
         training.fit(prepared)
+    except SystemExit as end:
+        # Lightning ends with code 1 where Ctrl-C comes before the first step, in the test, or a second time.
+        if not isinstance(end.__context__, KeyboardInterrupt):
+            raise
+        saved = (prepared.run / "checkpoints/last.ckpt").is_file()
+        how = f"; go on with: {again}" if saved else " before the first checkpoint"
+        raise Interrupted(f"stopped by SIGINT{how}") from end
     except ImageError as error:
         # A loader's process wraps the message into its traceback; the last line is what was said.
         reason = str(error).strip().splitlines()[-1].rpartition("ImageError: ")[2]
@@ -79,7 +89,8 @@ def _short(error: RuntimeError) -> str:
     return re.sub(r"^\[\S+\] ", "", one_line(error)).partition(". ")[0]
 
 
-def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None]:
+def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | None]:
+    """The configuration, the run to go on with, and why a new one starts although one should be gone on with."""
     parser = experiment_parser("cv-attention fit")
     parser.add_argument(
         "--resume",
@@ -89,14 +100,15 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None]:
     )
     namespace = parse(parser, arguments)
     if namespace.resume is None:
-        return to_experiment(parser, namespace), None
+        return to_experiment(parser, namespace), None, None
     resume = Path(namespace.resume)
     if namespace.resume == "auto":
         experiment = to_experiment(parser, namespace)
-        found = _newest(experiment)
-        print(f"resume: {found or 'no unfinished run of this name and model, a new one starts'}", file=sys.stderr)
+        found, empty = _newest(experiment)
         if found is None:
-            return experiment, None
+            why = f"{empty} has no checkpoint yet;" if empty else "no unfinished run of this name and model,"
+            return experiment, None, f"{why} a new one starts"
+        print(f"resume: {found}", file=sys.stderr)
         resume = found
     if not (resume / "config.yaml").is_file():
         there = [str(path.parent) for path in sorted(resume.absolute().parent.glob("*/config.yaml"))]
@@ -109,32 +121,41 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None]:
         raise UserError(
             f"{resume} holds another model; resuming cannot change it ({changes}): leave out the --model options"
         )
-    return experiment, resume
+    return experiment, resume, None
 
 
-def _newest(experiment: Experiment) -> Path | None:
-    """The unfinished run of this name and model with the newest checkpoint."""
-    found = []
+def _newest(experiment: Experiment) -> tuple[Path | None, Path | None]:
+    """The unfinished runs of this name and model: that with the newest checkpoint, and the newest that has none."""
+    saved, empty = [], []
     for config in Path(experiment.log.root).glob(f"{glob.escape(experiment.name())}*/config.yaml"):
         run = config.parent
-        saved = [path.stat().st_mtime for path in run.glob("checkpoints/*.ckpt")]
+        number = run.name.removeprefix(experiment.name())
+        if number and not re.fullmatch(r"-\d+", number):
+            continue
         summary = run / "summary.json"
         tested = summary.is_file() and "test" in json.loads(summary.read_text(encoding="utf-8"))
-        number = run.name.removeprefix(experiment.name())
-        if saved and not tested and (not number or re.fullmatch(r"-\d+", number)):
-            found.append((max(saved), run))
-    return next((run for _, run in sorted(found, reverse=True) if _holds(run, experiment)), None)
+        times = [path.stat().st_mtime for path in run.glob("checkpoints/*.ckpt")]
+        if not times:
+            empty.append((config.stat().st_mtime, run))
+        elif not tested:
+            saved.append((max(times), run))
+    first, second = (
+        next((run for _, run in sorted(found, reverse=True) if _holds(run, experiment)), None)
+        for found in (saved, empty)
+    )
+    return first, second
 
 
 def _holds(run: Path, experiment: Experiment) -> bool:
     return read_experiment(run / "config.yaml").model == experiment.model
 
 
-def _check_names(experiment: Experiment) -> None:
+def _check_early(experiment: Experiment) -> None:
     """Answers the commonest mistakes before torch is imported, which takes seconds."""
     block, data = experiment.model.block, experiment.data
     name = block.get("name") if isinstance(block, dict) else block
     try:
+        bounds.check(experiment)
         if isinstance(name, str) and "." not in name:
             find(name)
     except ValueError as error:

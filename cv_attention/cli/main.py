@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from cv_attention import __version__
-from cv_attention.cli.errors import UserError
+from cv_attention.cli.errors import Interrupted, UserError
 from cv_attention.suggest import suggest
 
 # Each command is a module of this package with run(arguments); only the one that is asked for is imported.
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0: done. 1: a training could not go on (a loss that is no number, a full disk). 2: a mistake in the arguments, the
     configuration or a file. Both are told in one line on standard error. A training that is stopped by SIGTERM writes a
-    checkpoint, an export its manifest, and exits with 143; an export does so on Ctrl-C too, and exits with 130.
+    checkpoint, an export its manifest, and exits with 143; Ctrl-C does the same, and the exit code is 130.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = arguments[0] if arguments else "--help"
@@ -46,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"cv-attention: error: {error}", file=sys.stderr)
         return error.code
-    except KeyboardInterrupt:
-        print("cv-attention: interrupted", file=sys.stderr)
+    except (Interrupted, KeyboardInterrupt) as stop:
+        print(str(stop) or "cv-attention: interrupted", file=sys.stderr)
         return 130
     return 0
 

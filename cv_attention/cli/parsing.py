@@ -1,6 +1,7 @@
 """From YAML files and dotted options to an `Experiment`, with mistakes explained."""
 
 import argparse
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import fields
@@ -78,11 +79,20 @@ def _explain(message: str, parser: ArgumentParser) -> str:
             known = {string.removeprefix("--") for action in parser._actions for string in action.option_strings}
             wrong = ".".join(match.groups())
             return f"there is no option {wrong}{suggest(wrong, known)}"
+    if match := re.search(r"\bconfig\W+File does not exist: '(.*)'", message):
+        return _missing(Path(match[1]))
     if match := re.search(r"the following arguments are required: (.*)", message):
         return _needed(match[1].split(", "), parser)
     for pattern, words in _REWORDED:
         message = re.sub(pattern, words, message)
     return message
+
+
+def _missing(file: Path) -> str:
+    """Names the configurations that lie where `file` should, or in ``configs/``."""
+    there = {str(found) for folder in (file.parent, Path("configs").absolute()) for found in folder.glob("*.y*ml")}
+    near = {os.path.relpath(found) for found in there}
+    return f"config: there is no file {os.path.relpath(file)}{suggest(os.path.relpath(file), sorted(near))}"
 
 
 def _needed(names: Sequence[str], parser: ArgumentParser) -> str:

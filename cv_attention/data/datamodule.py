@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from lightning import LightningDataModule
 
+from cv_attention.bounds import check_bounds
 from cv_attention.config import Data
 from cv_attention.data import cifar, digits, folder, folds, subset, webdataset
 from cv_attention.data.images import Images, ImageSet, in_memory
@@ -146,18 +147,9 @@ def _check(config: Data) -> None:
     known = ("cluttered_digits", *STATISTICS)
     if config.name not in known:
         raise ValueError(f"data.name is '{config.name}'; there are {', '.join(known)}")
-    if config.batch_size < 1:
-        raise ValueError(f"data.batch_size must be at least 1, got {config.batch_size}")
-    if config.workers < 0:
-        raise ValueError(f"data.workers must be at least 0, got {config.workers}")
-    if config.cache is not None and config.cache < 1:
-        raise ValueError(f"data.cache is the short side in pixels, at least 1, or null; got {config.cache}")
+    check_bounds(config, "data.")
     if config.cache is not None and config.name == "webdataset":
         raise ValueError("data.cache is for data.name folder; write the shards with smaller images instead")
-    if config.seed < 0:
-        raise ValueError(f"data.seed must be at least 0, got {config.seed}")
-    if not 0 < config.val_fraction < 1:
-        raise ValueError(f"data.val_fraction must be between 0 and 1, got {config.val_fraction}")
     subset.check(config.subset)
     if config.name == "cluttered_digits":
         digits.check(config.digits)

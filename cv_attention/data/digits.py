@@ -11,6 +11,7 @@ platform.
 
 import numpy as np
 
+from cv_attention.bounds import check_bounds
 from cv_attention.config import Digits
 
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}  # of the source digits of each class
@@ -42,9 +43,7 @@ def draw(config: Digits) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 def check(config: Digits) -> None:
     """Raises ValueError if the settings cannot be drawn."""
-    for name, least in {"train": 10, "val": 10, "test": 10, "digit": 8, "clutter": 0, "seed": 0}.items():
-        if getattr(config, name) < least:
-            raise ValueError(f"data.digits.{name} must be at least {least}, got {getattr(config, name)}")
+    check_bounds(config, "data.digits.")
     largest = _sizes(config.digit)[-1]
     if config.canvas < largest:
         raise ValueError(f"data.digits.canvas must be at least {largest} for digit={config.digit}, got {config.canvas}")

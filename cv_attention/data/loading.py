@@ -100,4 +100,5 @@ def _as_it_is(batch: Any) -> Any:
 def _start_worker(_: int) -> None:
     cv2.setNumThreads(0)
     # A signal to all processes of a job is the training process's affair: it still needs batches until it has saved.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):  # Ctrl-C reaches all processes of a terminal
+        signal.signal(number, signal.SIG_IGN)

@@ -8,18 +8,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from cv_attention.bounds import check_bounds
 from cv_attention.config import Subset
 from cv_attention.suggest import suggest
 
 
 def check(subset: Subset) -> None:
     """Raises ValueError if a value is out of range, whatever the data."""
-    for name in ("num_classes", "per_class"):
-        value = getattr(subset, name)
-        if value is not None and value < 1:
-            raise ValueError(f"data.subset.{name} must be at least 1, got {value}")
-    if subset.fraction is not None and not 0 < subset.fraction <= 1:
-        raise ValueError(f"data.subset.fraction must be in (0, 1], got {subset.fraction}")
+    check_bounds(subset, "data.subset.")
     if subset.classes is not None and not subset.classes:
         raise ValueError("data.subset.classes is empty; give class names, or null for all classes")
 

@@ -50,13 +50,16 @@ def read_run(directory: Path) -> Run:
     """Reads a run directory.
 
     Raises:
-        FileNotFoundError: if there is no such directory; the message names near ones.
+        FileNotFoundError: if there is no such directory; the message names near ones, or those that there are.
         ValueError: if it holds nothing that a run leaves behind.
     """
     if not directory.is_dir():
-        siblings = [p.name for p in directory.parent.iterdir()] if directory.parent.is_dir() else []
-        near = difflib.get_close_matches(directory.name, siblings)
-        hint = f"; near names: {', '.join(near)}" if near else ""
+        runs = sorted(
+            p for p in directory.parent.glob("*/") if any((p / mark).exists() for mark in (*_MARKS, "export.json"))
+        )
+        near = difflib.get_close_matches(directory.name, [run.name for run in runs])
+        hint = f"; there are {', '.join(map(str, runs[:8]))}{', ...' if len(runs) > 8 else ''}" if runs else ""
+        hint = f"; near names: {', '.join(near)}" if near else hint
         raise FileNotFoundError(f"no run directory at {directory}{hint}")
     if not any((directory / mark).exists() for mark in _MARKS):
         marks = ", ".join(_MARKS)

@@ -19,14 +19,9 @@ class MovingAverage(Callback):
 
     Args:
         decay: Highest decay, in (0, 1).
-
-    Raises:
-        ValueError: if `decay` is out of its range.
     """
 
     def __init__(self, decay: float) -> None:
-        if not 0 < decay < 1:
-            raise ValueError(f"optimizer.ema must lie between 0 and 1, got {decay}")
         self.decay = decay
         self.average: ModelEmaV3 | None = None
         self.trained: nn.Module | None = None  # while the average takes its place

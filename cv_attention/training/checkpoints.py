@@ -73,7 +73,8 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
 
     Args:
         path: A checkpoint, a file of weights (``.safetensors``), or a run directory.
-        name: Which checkpoint of the run directory: ``best`` by validation accuracy, or ``last``.
+        name: Which checkpoint of the run directory: ``best`` by validation accuracy, or ``last``. Where a copy of the
+            directory has no checkpoints, the ``weights.safetensors`` in it are the best ones.
 
     Raises:
         FileNotFoundError: if there is none; the message lists what is there.
@@ -86,6 +87,8 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
         raise FileNotFoundError(f"{path} does not exist{there}")
     checkpoint = path / "checkpoints" / f"{name}.ckpt"
     if not checkpoint.is_file():
+        if name == "best" and (final := path / "weights.safetensors").is_file():
+            return final
         there = sorted(str(found) for found in path.rglob("*.ckpt"))
         raise FileNotFoundError(f"{checkpoint} does not exist; {path} holds {', '.join(there) or 'no checkpoint'}")
     return checkpoint

@@ -9,10 +9,10 @@ from lightning.fabric.utilities.rank_zero import _get_rank
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import WandbLogger
 
-from cv_attention import backbones, data, report
+from cv_attention import backbones, bounds, data, report
 from cv_attention.config import Experiment
 from cv_attention.differences import differences
-from cv_attention.training import checkpoints, initial, optimization, weights
+from cv_attention.training import checkpoints, hardware, initial, optimization, weights
 from cv_attention.training import run as runs
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.confusion import Confusion
@@ -64,6 +64,8 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
         ValueError: if anything in the configuration is wrong.
         FileNotFoundError: if the data or the checkpoint is missing.
     """
+    bounds.check(experiment)
+    hardware.check(experiment.trainer)
     rank = _get_rank() or 0
     if resume and rank == 0:
         runs.claim(resume)
@@ -83,6 +85,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     if experiment.model.weights and not resume:
         lines.append(initial.load(classifier.network, experiment.model, list(classifier.facts.class_names)))
     lines.append(describe(classifier.network, experiment.optimizer))
+    lines += _limits(experiment.trainer.extra)
     optimization.check(experiment.optimizer, classifier.network, experiment.trainer.max_epochs)
     asked_for = techniques(experiment, len(classifier.facts.class_names))
     run = resume or runs.create(experiment, rank)
@@ -105,6 +108,16 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
             runs.discard(run)
         raise
     return Prepared(run, trainer, classifier, datamodule, checkpoint, throughput, lines, notices)
+
+
+def _limits(extra: dict[str, Any]) -> list[str]:
+    """What to say where figures are of a part of a split: its first batches, which are no sample of it."""
+    return [
+        f"trainer.extra: {key} is {extra[key]}, so the {name} figures are of the split's first images alone; they are "
+        "often ordered by class"
+        for name in ("val", "test")
+        if extra.get(key := f"limit_{name}_batches") is not None and (extra[key] != 1.0 or isinstance(extra[key], int))
+    ]
 
 
 def _changes(content: dict[str, Any], experiment: Experiment) -> list[str]:

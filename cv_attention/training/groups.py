@@ -24,9 +24,8 @@ def parameter_groups(network: nn.Module, optimizer: config.Optimizer) -> list[di
         below the head it lies.
 
     Raises:
-        ValueError: if a factor is out of its range, nothing is trainable, or the backbone does not tell its layers.
+        ValueError: if nothing is trainable, or the backbone does not tell its layers.
     """
-    _check(optimizer)
     depth, part = layers_below_the_head(network, optimizer.layer_decay), parameter_parts(network)
     scales = vars(optimizer.lr_scale)
     groups: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -79,11 +78,3 @@ def describe(network: nn.Module, optimizer: config.Optimizer) -> str:
         counts[key] = counts.get(key, 0) + sum(parameter.numel() for parameter in group["params"])
     shown = ", ".join(f"{name} {rate:.3g} ({count:,} parameters)" for (name, rate), count in counts.items())
     return f"learning rates: {shown}"
-
-
-def _check(optimizer: config.Optimizer) -> None:
-    for name, value in vars(optimizer.lr_scale).items():
-        if value < 0:
-            raise ValueError(f"optimizer.lr_scale.{name} must be at least 0, got {value}")
-    if not 0 < optimizer.layer_decay <= 1:
-        raise ValueError(f"optimizer.layer_decay must be in (0, 1], got {optimizer.layer_decay}")

@@ -1,5 +1,6 @@
 """Signals that end a training or an export: wishes to stop, which are obeyed where nothing is lost."""
 
+import os
 import signal
 import threading
 import time
@@ -10,8 +11,9 @@ import lightning
 import torch
 from torch import distributed
 
-# SLURM sends the one when a job is cancelled or preempted, the other where `--signal=USR1@90` asks for it.
-_SIGNALS = (signal.SIGTERM, signal.SIGUSR1) if hasattr(signal, "SIGUSR1") else (signal.SIGTERM,)
+# Ctrl-C is SIGINT; SLURM sends SIGTERM to a cancelled or preempted job, SIGUSR1 where `--signal=USR1@90` asks for it.
+_NAMES = ("SIGINT", "SIGTERM", "SIGUSR1")
+_SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 _SECONDS = 1.0  # between two agreements of several processes
 
 
@@ -45,18 +47,17 @@ class Interruption:
     A single process asks itself after every step, which is free. Several processes agree by a small reduction on the
     CPU about once a second, whatever a step takes: each agreement also settles after how many steps the next one is.
     Were each process to stop at the step at which it heard the signal, the others would wait for it forever.
+    A second Ctrl-C raises KeyboardInterrupt, as ever.
 
     Args:
-        keyboard: Hear Ctrl-C too; the second one raises KeyboardInterrupt, as ever.
         pass_on: Given SIGTERM for the processes that this one started: they need not have got the signal themselves.
 
     Attributes:
         received: The first signal that came, 0 for none.
     """
 
-    def __init__(self, *, keyboard: bool = False, pass_on: Callable[[int], object] | None = None) -> None:
+    def __init__(self, *, pass_on: Callable[[int], object] | None = None) -> None:
         self.received = 0
-        self._signals = (*_SIGNALS, signal.SIGINT) if keyboard else _SIGNALS
         self._pass_on = pass_on
         self._handlers: dict[int, Any] = {}
         self._group: Any = None
@@ -66,7 +67,7 @@ class Interruption:
     def listen(self) -> None:
         """Handles the signals from now on; of several processes all must call this."""
         if threading.current_thread() is threading.main_thread():
-            for number in self._signals:
+            for number in _SIGNALS:
                 self._handlers[number] = signal.signal(number, self._hear)
         if self._several() and distributed.get_backend() != "gloo":
             self._group = distributed.new_group(backend="gloo")  # the device need not wait for this
@@ -78,9 +79,12 @@ class Interruption:
         self._handlers = {}
 
     def _hear(self, number: int, _: Any) -> None:
-        self.received = self.received or number
         if number == signal.SIGINT:
             signal.signal(number, self._handlers[number])
+            if not self.received and not (self._several() and distributed.get_rank()):
+                # print might be what was interrupted
+                os.write(2, b"\nstopping where nothing is lost; Ctrl-C again ends at once\n")
+        self.received = self.received or number
         if self._pass_on is not None:
             self._pass_on(signal.SIGTERM)
 

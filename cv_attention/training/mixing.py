@@ -20,17 +20,11 @@ class Mixing(Callback):
         data: Has `mixup` and `cutmix`, the alpha of each; where both are above 0, each batch gets one by chance.
         num_classes: Number of classes.
         seed: The experiment's seed.
-
-    Raises:
-        ValueError: if an alpha is negative.
     """
 
     def __init__(self, data: Data, num_classes: int, seed: int) -> None:
         from torchvision.transforms import v2
 
-        for name in ("mixup", "cutmix"):
-            if getattr(data, name) < 0:
-                raise ValueError(f"data.{name} must be at least 0, got {getattr(data, name)}")
         kinds = {v2.MixUp: data.mixup, v2.CutMix: data.cutmix}
         self.transforms = [kind(alpha=alpha, num_classes=num_classes) for kind, alpha in kinds.items() if alpha > 0]
         self.seed = seed

@@ -19,9 +19,19 @@ def build_network(model: Model, num_classes: int, image_size: tuple[int, int]) -
         The network, (B, 3, H, W) -> (B, num_classes), and the plan of the insertion, or None without a block.
 
     Raises:
-        ValueError: if the backbone, the block, one of their options, or the site is unknown.
+        ValueError: if the backbone, the block, one of their options, or the site is unknown, or the pretrained weights
+            cannot be downloaded.
     """
-    network = backbones.build(model.backbone, num_classes=num_classes, pretrained=model.pretrained, **model.options)
+    try:
+        network = backbones.build(model.backbone, num_classes=num_classes, pretrained=model.pretrained, **model.options)
+    except OSError as error:  # what urllib's and Hugging Face's errors have in common
+        if not model.pretrained:
+            raise
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise ValueError(
+            f"weights of {model.backbone} could not be downloaded ({reason}); give a file with --model.weights, or set "
+            "--model.pretrained false"
+        ) from error
     if model.block is None:
         if model.train != "all":
             raise ValueError(f"model.train is {model.train}, but model.block is null: there are no blocks to train")

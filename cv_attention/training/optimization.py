@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules by the names of timm or torch."""
 
 import inspect
+import re
 from typing import Any
 
 import torch
@@ -39,7 +40,7 @@ def create_optimizer(config: Optimizer, network: nn.Module) -> torch.optim.Optim
     Raises:
         ValueError: if the name or one of its options is unknown.
     """
-    from timm.optim import create_optimizer_v2, list_optimizers
+    from timm.optim import create_optimizer_v2, get_optimizer_class, list_optimizers
 
     known = [*torch_names(torch.optim), *list_optimizers()]
     if config.name.removeprefix("lookahead_") not in known:
@@ -48,12 +49,14 @@ def create_optimizer(config: Optimizer, network: nn.Module) -> torch.optim.Optim
     if config.name == "Muon":
         raise ValueError("optimizer.name: torch's Muon takes matrices alone; use muon, timm's, which takes all weights")
     common: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay, **config.options}
+    torch_class = getattr(torch.optim, config.name, None)
     try:
-        if (torch_class := getattr(torch.optim, config.name, None)) is not None:
+        if torch_class is not None:
             return torch_class(groups, **common)
         return create_optimizer_v2(groups, config.name, **common)
     except (TypeError, ValueError, AssertionError) as error:
-        raise ValueError(f"optimizer {config.name} with options {config.options}: {error}") from error
+        optimizer = torch_class or get_optimizer_class(config.name.removeprefix("lookahead_"), bind_defaults=False)
+        raise ValueError(_explain("optimizer", config.name, config.options, error, optimizer)) from error
 
 
 def create_schedule(config: Optimizer, optimizer: torch.optim.Optimizer, epochs: int, steps_per_epoch: int) -> Any:
@@ -80,7 +83,28 @@ def create_schedule(config: Optimizer, optimizer: torch.optim.Optimizer, epochs:
             return _of_timm(config, optimizer, epochs, steps_per_epoch)
         return _of_torch(config, optimizer, epochs, steps_per_epoch)
     except (TypeError, ValueError, AssertionError) as error:
-        raise ValueError(f"schedule {config.schedule} with options {config.schedule_options}: {error}") from error
+        options = config.schedule_options
+        raise ValueError(_explain("schedule", config.schedule, options, error, _maker(config.schedule))) from error
+
+
+def _maker(schedule: str) -> Any:
+    """What takes the options of a schedule."""
+    if schedule in _TIMM_SCHEDULES:
+        from timm.scheduler import create_scheduler_v2
+
+        return create_scheduler_v2
+    return getattr(lr_scheduler, "OneCycleLR" if schedule == "triangular" else schedule)
+
+
+def _explain(part: str, name: str, options: dict[str, Any], error: Exception, maker: Any) -> str:
+    """Says which option there is not, or what the library says."""
+    wrong = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    if wrong is None or wrong[1] not in options:
+        return f"{part} {name} with options {options}: {error}"
+    given = {"params", "optimizer", "lr", "weight_decay", "self", "args", "kwargs"}
+    accepted = sorted(set(inspect.signature(maker).parameters) - given)
+    field = "optimizer.options" if part == "optimizer" else "optimizer.schedule_options"
+    return f"{field}: {name} has no option {wrong[1]}{suggest(wrong[1], accepted)}"
 
 
 def _of_timm(config: Optimizer, optimizer: torch.optim.Optimizer, epochs: int, steps_per_epoch: int) -> Any:

@@ -3,13 +3,14 @@
 import inspect
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning
-from lightning.pytorch.callbacks import Callback, RichProgressBar
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 from cv_attention.config import Experiment, Log
@@ -18,6 +19,7 @@ from cv_attention.training import sharding
 from cv_attention.training.checkpoints import AtomicCheckpointIO
 from cv_attention.training.interruption import silence_lightning
 from cv_attention.training.losses import Losses
+from cv_attention.training.progress import EpochLines, ProgressBar
 from cv_attention.training.randomness import RandomStates
 from cv_attention.training.saving import Checkpoints
 from cv_attention.training.throughput import Throughput
@@ -38,7 +40,7 @@ def create_trainer(
         run: The run directory.
         part: Which stretch of training this is; its metrics go to ``metrics/<part>``.
         steps_per_epoch: Optimizer steps of one epoch; the loss is logged at least once in that many.
-        throughput: Measures images per second; shown in the progress bar.
+        throughput: Measures images per second; shown in the progress bar, or a line an epoch.
         callbacks: Callbacks beside it, the checkpoints and the progress bar.
 
     Raises:
@@ -60,30 +62,14 @@ def create_trainer(
         arguments["strategy"] = _sharded(experiment)
     _check_extra(config.extra)
     quieten()
-    if config.extra.get("enable_progress_bar", True):
-        arguments["callbacks"].append(ProgressBar(losses, throughput))
-    trainer = lightning.Trainer(**{**arguments, **config.extra})
+    arguments |= config.extra
+    if arguments.get("enable_progress_bar", True):
+        arguments["enable_progress_bar"] = terminal = sys.stdout.isatty()
+        shown = ProgressBar if terminal else EpochLines
+        arguments["callbacks"] = [*arguments["callbacks"], shown(losses, throughput)]
+    trainer = lightning.Trainer(**arguments)
     silence_lightning(trainer)
     return trainer
-
-
-class ProgressBar(RichProgressBar):
-    """Lightning's, with the latest loss that was read, images per second, and the share of time waiting for images.
-
-    Args:
-        losses: Who reads the loss.
-        throughput: Who measures the rest.
-    """
-
-    def __init__(self, losses: Losses, throughput: Throughput) -> None:
-        super().__init__()
-        self._losses, self._throughput = losses, throughput
-
-    def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> dict[str, Any]:
-        """Returns what the bar shows behind it."""
-        shown = super().get_metrics(trainer, pl_module)
-        loss = {} if self._losses.latest is None else {"train_loss": self._losses.latest}
-        return {**loss, **self._throughput.now(), **{name: value for name, value in shown.items() if name != "v_num"}}
 
 
 def _sharded(experiment: Experiment) -> sharding.Sharded:
@@ -125,7 +111,9 @@ def _tensorboard(run: Path, part: str) -> Logger:
     try:
         return TensorBoardLogger(run, name="tensorboard", version=part)
     except ModuleNotFoundError as error:
-        raise ValueError("log.tensorboard needs the package tensorboard: pip install tensorboard") from error
+        raise ValueError(
+            "log.tensorboard needs tensorboard: pip (or uv pip) install 'cv_attention[tensorboard]'"
+        ) from error
 
 
 def _check_extra(extra: dict[str, Any]) -> None:

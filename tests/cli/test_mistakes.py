@@ -7,8 +7,12 @@ import time
 
 import pytest
 
+from cv_attention.bounds import BOUNDS, check
 from cv_attention.cli import main
+from cv_attention.config import Experiment, Model, Trainer
 from cv_attention.suggest import suggest
+from cv_attention.training import hardware
+from cv_attention.training.network import build_network
 
 TINY = ["--data.digits.train=20", "--data.digits.val=10", "--data.digits.test=10", "--log.wandb=disabled"]
 
@@ -35,7 +39,7 @@ MISTAKES = {
     "trainer argument": (["fit", *TINY, "--trainer.extra", "{limit_trian_batches: 2}"], ["limit_train_batches"]),
     "wandb without a key": (["fit", *TINY, "--log.wandb", "online"], ["log.wandb", "wandb login", "offline"]),
     "precision": (["fit", *TINY, "--trainer.precision", "12-mixed"], ["12-mixed", "bf16-mixed"]),
-    "strategy": (["fit", *TINY, "--trainer.strategy", "dpp"], ["dpp", "ddp"]),
+    "strategy": (["fit", *TINY, "--trainer.strategy", "dpp"], ["there is no strategy dpp", "did you mean", "'ddp'"]),
     "transform": (["fit", *TINY, "--data.train_transforms", "[HorizontalFlop]"], ["HorizontalFlip"]),
     "transform argument": (["fit", *TINY, "--data.train_transforms", "[{HorizontalFlip: {q: 1}}]"], ["q", "p"]),
     "data root": (["fit", "--data.name", "folder", "--data.root", "nowhere"], ["nowhere"]),
@@ -45,6 +49,20 @@ MISTAKES = {
     "plan": (["plan", "resnet20", "--block", "cbm"], ["cbm", "cbam"]),
     "shape": (["blocks", "--shape", "64x56"], ["64x56", "64x56x56"]),
     "catalogue": (["blocks", "cbm"], ["cbm", "cbam", "lists all"]),
+    "near config file": (["fit", "--config", "configs/digit.yaml"], ["configs/digit.yaml", "there are none"]),
+    "accelerator": (["fit", *TINY, "--trainer.accelerator", "gpus"], ["there is no accelerator gpus", "'gpu'"]),
+    "optimizer option": (
+        ["fit", *TINY, "--optimizer.options", "{momentom: 0.8}"],
+        ["optimizer.options: sgd has no option momentom", "'momentum'"],
+    ),
+    "torch's optimizer option": (
+        ["fit", *TINY, "--optimizer.name", "SGD", "--optimizer.options", "{momentom: 0.8}"],
+        ["SGD has no option momentom", "'momentum'"],
+    ),
+    "schedule option": (
+        ["fit", *TINY, "--optimizer.schedule_options", "{decay_rat: 0.8}"],
+        ["optimizer.schedule_options: cosine has no option decay_rat", "'decay_rate'"],
+    ),
     "explained checkpoint": (["saliency", "a.png", "--checkpoint", "runs/nowhere", "-o", "out"], ["runs/nowhere"]),
 }
 
@@ -85,6 +103,82 @@ def test_a_missing_extra_is_one_line(package, arguments, words, tmp_path, monkey
     assert list(tmp_path.iterdir()) == []
 
 
+# options -> what the line must say, field by field of the table of bounds, and of values that do not go together
+SENSELESS = {
+    "--seed=-1": "seed must be in [0, 4294967295], got -1",
+    "--data.val_fraction=1": "data.val_fraction must be in (0, 1), got 1.0",
+    "--data.mixup=-0.1": "data.mixup must be at least 0, got -0.1",
+    "--data.subset.num_classes=1": "data.subset.num_classes must be at least 2 or null, got 1",
+    "--data.fold=2": "data.fold is 2, but it needs data.split_file; cv-attention folds writes one",
+    "--data.progressive={10: 32}": "data.progressive begins with epoch 10, which never comes: trainer.max_epochs is 10",
+    "--optimizer.lr=0": "optimizer.lr must be above 0, got 0.0",
+    "--optimizer.lr=.nan": "optimizer.lr must be above 0, got nan",
+    "--optimizer.lr_scale.head=-1": "optimizer.lr_scale.head must be at least 0, got -1.0",
+    "--optimizer.layer_decay=0": "optimizer.layer_decay must be in (0, 1], got 0.0",
+    "--optimizer.label_smoothing=3": "optimizer.label_smoothing must be in [0, 1), got 3.0",
+    "--optimizer.ema=1": "optimizer.ema must be in (0, 1) or null, got 1.0",
+    "--trainer.max_epochs=0": "trainer.max_epochs must be at least 1, got 0",
+    "--trainer.max_epochs=-3": "trainer.max_epochs must be at least 1, got -3",
+    "--trainer.devices=0": "trainer.devices must be at least 1, got 0",
+    "--trainer.accumulate_grad_batches=0": "trainer.accumulate_grad_batches must be at least 1, got 0",
+    "--trainer.gradient_clip_val=-1": "trainer.gradient_clip_val must be above 0 or null, got -1.0",
+    "--log.every_n_steps=0": "log.every_n_steps must be at least 1, got 0",
+    "--log.probes=-3": "log.probes must be at least 0, got -3",
+    "--log.name=../outside": "log.name must name a folder inside log.root (runs), got '../outside'",
+    "--log.name=/outside": "log.name must name a folder inside log.root (runs), got '/outside'",
+}
+
+
+@pytest.mark.parametrize(("option", "says"), SENSELESS.items())
+def test_a_senseless_value_is_named_before_anything_is_built(option, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("cv_attention.training.prepare", lambda *_: pytest.fail("something was built"))
+    assert main(["fit", *TINY, option]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"cv-attention: error: {says}")
+    assert printed.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_bound_is_of_a_field_and_holds_its_default():
+    check(Experiment())
+    for name in BOUNDS:
+        value = Experiment().to_dict()
+        for part in name.split("."):
+            value = value[part]
+
+
+def test_an_accelerator_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"trainer.accelerator is gpu, but .* has none .*; it has .*cpu"):
+        hardware.check(Trainer(accelerator="gpu"))
+
+
+def test_weights_that_cannot_be_downloaded_are_one_line(monkeypatch):
+    def refused(*_, **__):
+        raise FileNotFoundError("An error happened while trying to locate the file.") from OSError("no route to host")
+
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", refused)
+    monkeypatch.setattr("timm.models._builder.load_state_dict_from_url", refused)
+    message = (
+        r"^weights of timm/resnet18 could not be downloaded \(no route to host\); give .* --model.pretrained false$"
+    )
+    with pytest.raises(ValueError, match=message):
+        build_network(Model(backbone="timm/resnet18", pretrained=True), 10, (32, 32))
+
+
+def test_a_config_file_near_by_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/digits.yaml").touch()
+    for wrong in ("configs/digit.yaml", "digits.yaml"):
+        assert main(["fit", "--config", wrong]) == 2
+        message = f"cv-attention: error: config: there is no file {wrong}; did you mean 'configs/digits.yaml'?\n"
+        assert capsys.readouterr().err == message
+
+
 @pytest.mark.parametrize(
     "content", ["data: [1, 2", "modle: {block: se}", "model: {blok: se}", "data: {digits: {trian: 3}}", "3"]
 )
@@ -103,7 +197,10 @@ def test_a_wrong_key_in_a_file_names_the_right_one(tmp_path, capsys):
     assert "model.block" in printed
 
 
-@pytest.mark.parametrize("arguments", [["fit", "--help"], ["fit", "--model.blok", "se"], ["--help"], ["blocks", "cbm"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["fit", "--help"], ["fit", "--model.blok", "se"], ["--help"], ["blocks", "cbm"], ["fit", "--optimizer.lr", "0"]],
+)
 def test_help_and_mistakes_answer_without_torch(arguments):
     code = (
         "import sys; from cv_attention.cli import main\n"

@@ -183,7 +183,7 @@ def test_a_run_resumed_from_an_epochs_checkpoint(workers, tmp_path):
         ({"name": "imagenet"}, "data.name is 'imagenet'; there are cluttered_digits, cifar10"),
         ({"batch_size": 0}, "data.batch_size must be at least 1, got 0"),
         ({"workers": -1}, "data.workers"),
-        ({"val_fraction": 1.0}, "data.val_fraction must be between 0 and 1, got 1.0"),
+        ({"val_fraction": 1.0}, r"data.val_fraction must be in \(0, 1\), got 1.0"),
         ({"seed": -1}, "data.seed"),
         ({"subset": Subset(fraction=2.0)}, "data.subset.fraction"),
         ({"digits": Digits(train=1)}, "data.digits.train"),

@@ -17,7 +17,7 @@ LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(4), [5, 10, 40
         (Subset(classes=["dog", "owl"]), ["owl", "dog"]),
         (Subset(num_classes=6), NAMES),
         (Subset(num_classes=3), ["cat", "ant", "fox"]),  # sorted: ant bee cat dog fox owl
-        (Subset(num_classes=1), ["ant"]),
+        (Subset(num_classes=2), ["dog", "ant"]),  # in the order of the names
         (Subset(classes=["owl", "cat", "dog", "fox"], num_classes=2), ["cat", "fox"]),
     ],
 )
@@ -32,9 +32,9 @@ def test_classes(subset, chosen):
         (Subset(classes=["zebra"]), r"no class 'zebra'; there are owl, cat, dog, bee, ant, fox"),
         (Subset(classes=[]), "empty"),
         (Subset(num_classes=7), "num_classes is 7, but there are 6"),
-        (Subset(num_classes=0), "num_classes must be at least 1, got 0"),
-        (Subset(per_class=0), "per_class must be at least 1, got 0"),
-        (Subset(fraction=1.5), r"fraction must be in \(0, 1\], got 1.5"),
+        (Subset(num_classes=1), "num_classes must be at least 2 or null, got 1"),
+        (Subset(per_class=0), "per_class must be at least 1 or null, got 0"),
+        (Subset(fraction=1.5), r"fraction must be in \(0, 1\] or null, got 1.5"),
         (Subset(fraction=0.0), "fraction"),
     ],
 )

@@ -67,5 +67,7 @@ def test_equals_ridge_regression_by_hand():
 
 def test_without_captum(monkeypatch):
     monkeypatch.setitem(sys.modules, "captum", None)
-    with pytest.raises(ModuleNotFoundError, match=r"lime needs captum: pip install 'cv_attention\[captum\]'"):
+    with pytest.raises(
+        ModuleNotFoundError, match=r"lime needs captum: pip \(or uv pip\) install 'cv_attention\[captum\]'"
+    ):
         s.lime(Quarters(), X, 1)

@@ -40,12 +40,14 @@ class End:
         at: Which.
         how: The signal that the process gets, or ``full``: from then on no file can grow beyond a few bytes.
         rank: Which of several processes.
+        times: How often it gets the signal.
     """
 
     place: str
     at: int
     how: int | str = signal.SIGKILL
     rank: int = 0
+    times: int = 1
 
     def arm(self) -> None:
         """Makes this process end so."""
@@ -77,7 +79,8 @@ class End:
         if self.how == "full":
             resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
         else:
-            os.kill(os.getpid(), self.how)
+            for _ in range(self.times):
+                os.kill(os.getpid(), self.how)
 
 
 def _train(arguments: list[str], end: End | None, output: str, environment: dict[str, str]) -> None:
@@ -118,7 +121,7 @@ def train(arguments: Sequence[str], output: Path, end: End | None = None, proces
     first = running[end.rank if end else 0]
     first.join(240)
     for process in running:
-        process.join(20 if first.exitcode in (0, 1, 143) else 0)
+        process.join(20 if first.exitcode in (0, 1, 130, 143) else 0)
         if process.is_alive():
             process.kill()
             process.join(10)

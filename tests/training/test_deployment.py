@@ -124,7 +124,7 @@ def test_mistakes_are_one_line(options, words, tiny_run, tmp_path, capsys):
 def test_a_missing_package_says_what_to_install(tiny_run, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
     assert main(["export", str(tiny_run), "-o", str(tmp_path / "model")]) == 2
-    assert "pip install 'cv_attention[onnx]'" in capsys.readouterr().err
+    assert "pip (or uv pip) install 'cv_attention[onnx]'" in capsys.readouterr().err
 
 
 def test_the_copy_leaves_the_network_alone(classifier):

@@ -90,19 +90,6 @@ def test_one_line_tells_the_rates():
     assert current_rates(create_optimizer(Optimizer(), attended()), Optimizer()) == {"lr": 0.1}
 
 
-@pytest.mark.parametrize(
-    ("config", "words"),
-    [
-        (Optimizer(lr_scale=LrScale(head=-1)), "optimizer.lr_scale.head must be at least 0, got -1"),
-        (Optimizer(layer_decay=1.5), "optimizer.layer_decay must be in .*, got 1.5"),
-        (Optimizer(layer_decay=0.0), "got 0.0"),
-    ],
-)
-def test_says_what_is_wrong(config, words):
-    with pytest.raises(ValueError, match=words):
-        parameter_groups(attended(), config)
-
-
 def test_a_network_that_does_not_tell_its_layers_is_named():
     model = build("torchvision/resnet18", num_classes=3)
     with pytest.raises(ValueError, match=r"layer_decay is 0\.9, but ResNet does not tell its layers"):

@@ -58,6 +58,7 @@ ENDS = {
     "killed in a step": End("step", CUT.randrange(4, EPOCHS * STEPS)),
     "terminated in a step": End("step", CUT.randrange(1, EPOCHS * STEPS), signal.SIGTERM),
     "terminated in the last step of an epoch": End("step", 2 * STEPS - 1, signal.SIGTERM),
+    "Ctrl-C in a step": End("step", 7, signal.SIGINT),
     "terminated in a validation": End("validation", 3, signal.SIGTERM),
     "killed in a validation": End("validation", 4),
     "killed in the test": End("test", 1),
@@ -70,10 +71,10 @@ ENDS = {
 def test_ends_like_a_run_that_was_never_interrupted(end, fit, whole):
     name = f"{end.place}-{end.at}-{end.how}"
     code, run, said = fit(name, end=end)
-    assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, "full": 1}[end.how], said
+    assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130, "full": 1}[end.how], said
     saved = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"]
-    if end.how == signal.SIGTERM:
-        assert f"stopped by SIGTERM after step {saved}; go on with: cv-attention fit --resume {run}" in said
+    if end.how in (signal.SIGTERM, signal.SIGINT):
+        assert f"stopped by {end.how.name} after step {saved}; go on with: cv-attention fit --resume {run}" in said
         assert end.place == "validation" or saved == end.at + 1
     if end.how == "full":
         assert said.strip().splitlines()[-1].startswith(f"cv-attention: error: {run}/checkpoints/")
@@ -82,6 +83,32 @@ def test_ends_like_a_run_that_was_never_interrupted(end, fit, whole):
     assert f"resume: {run}\n" in resume(fit, name)
     assert_same(run, whole)
     assert len(logged(run)) == len({(row["step"], *sorted(row)) for row in logged(run)}), "rows are doubled"
+
+
+def test_a_second_ctrl_c_ends_at_once(fit):
+    code, run, said = fit("twice", end=End("step", 3, signal.SIGINT, times=2))
+    assert code == 130, said
+    assert "Ctrl-C again ends at once" in said
+    assert f"stopped by SIGINT; go on with: cv-attention fit --resume {run}\n" in said
+    assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 2  # that of every second step
+    assert "Traceback" not in said
+
+
+def test_ctrl_c_in_the_test_says_how_to_go_on(fit, whole):
+    code, run, said = fit("tested", end=End("test", 1, signal.SIGINT))
+    assert code == 130, said
+    assert f"stopped by SIGINT; go on with: cv-attention fit --resume {run}\n" in said
+    assert "Traceback" not in said
+    resume(fit, "tested")
+    assert_same(run, whole)
+
+
+def test_auto_names_the_run_that_has_no_checkpoint(fit):
+    code, run, _ = fit("unsaved", end=End("step", 1))
+    assert code == -9
+    code, _, said = fit("unsaved", "--resume=auto", end=End("step", 1))
+    assert code == -9
+    assert f"resume: {run} has no checkpoint yet; a new one starts: {run}-2\n" in said
 
 
 def test_survives_one_interruption_after_the_other(fit, whole):
@@ -130,7 +157,7 @@ def test_the_command_line_wins_over_the_checkpoint(fit, whole):
 def test_auto_starts_a_new_run_where_none_is_unfinished(fit, whole):
     code, _, said = fit("whole", "--resume=auto", "--trainer.max_epochs=1")
     assert code == 0, said
-    assert "resume: no unfinished run of this name and model, a new one starts" in said
+    assert f"resume: no unfinished run of this name and model, a new one starts: {whole}-2\n" in said
     again = whole.with_name("whole-2")
     assert json.loads((again / "summary.json").read_text())["test"]
     shutil.rmtree(again)

@@ -69,6 +69,16 @@ def test_evaluating_again_gives_the_same(tiny_run, tiny_summary, capsys):
     assert f"test accuracy: {tiny_summary['test']['accuracy']:.4f}" in capsys.readouterr().out
 
 
+def test_a_folder_with_the_weights_alone_is_enough(tiny_run, tiny_summary, tmp_path, capsys):
+    for name in ("config.yaml", "weights.safetensors"):
+        (tmp_path / name).write_bytes((tiny_run / name).read_bytes())
+    assert training.find_checkpoint(tmp_path) == tmp_path / "weights.safetensors"
+    with pytest.raises(FileNotFoundError, match=r"last.ckpt does not exist"):
+        training.find_checkpoint(tmp_path, "last")
+    assert main(["test", str(tmp_path)]) == 0
+    assert f"test accuracy: {tiny_summary['test']['accuracy']:.4f}" in capsys.readouterr().out
+
+
 def test_the_curves_cover_every_epoch(tiny_run):
     with (tiny_run / "metrics/0/metrics.csv").open() as file:
         rows = list(csv.DictReader(file))

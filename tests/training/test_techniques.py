@@ -104,12 +104,8 @@ def test_halving_an_image_averages_smoothly():
 @pytest.mark.parametrize(
     ("experiment", "words"),
     [
-        (Experiment(data=Data(mixup=-0.1)), r"data.mixup must be at least 0, got -0\.1"),
-        (Experiment(data=Data(cutmix=-1)), "data.cutmix must be at least 0, got -1"),
         (Experiment(data=Data(progressive={0: 0})), "data.progressive: .*got {0: 0}"),
         (Experiment(data=Data(progressive={-1: 8})), "data.progressive: .*got {-1: 8}"),
-        (Experiment(optimizer=OptimizerConfig(ema=1.0)), r"optimizer.ema must lie between 0 and 1, got 1\.0"),
-        (Experiment(optimizer=OptimizerConfig(ema=0.0)), r"got 0\.0"),
     ],
 )
 def test_says_what_is_wrong(experiment, words):

@@ -100,7 +100,7 @@ def export_saliency(
         checkpoint, facts.class_names, facts.image_size, named, items, explainer.columns, config
     )
     writer = ShardWriter(out, config, items, explainer.columns, facts.class_names)
-    interruption = Interruption(keyboard=True, pass_on=lambda number: _tell_children(trainer, number))
+    interruption = Interruption(pass_on=lambda number: _tell_children(trainer, number))
     work = _Work(explainer, items, writer, interruption)
     bar: list[Callback] = [ImageProgress()] if progress else []
     trainer = _trainer(config, [_Merge(), *bar])

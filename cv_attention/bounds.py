@@ -1,0 +1,107 @@
+"""Which values of a configuration make sense; checked before anything is built, without torch."""
+
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from cv_attention.config import Experiment
+
+# Field -> the interval of its values; a round bracket leaves its end out. Null and texts (auto) pass.
+BOUNDS = {
+    "seed": "[0, 4294967295]",
+    "data.batch_size": "[1, inf)",
+    "data.workers": "[0, inf)",
+    "data.cache": "[1, inf)",
+    "data.val_fraction": "(0, 1)",
+    "data.seed": "[0, inf)",
+    "data.mixup": "[0, inf)",
+    "data.cutmix": "[0, inf)",
+    "data.fold": "[0, inf)",
+    "data.subset.num_classes": "[2, inf)",
+    "data.subset.per_class": "[1, inf)",
+    "data.subset.fraction": "(0, 1]",
+    "data.digits.train": "[10, inf)",
+    "data.digits.val": "[10, inf)",
+    "data.digits.test": "[10, inf)",
+    "data.digits.digit": "[8, inf)",
+    "data.digits.clutter": "[0, inf)",
+    "data.digits.seed": "[0, inf)",
+    "optimizer.lr": "(0, inf)",
+    "optimizer.weight_decay": "[0, inf)",
+    "optimizer.lr_scale.blocks": "[0, inf)",
+    "optimizer.lr_scale.head": "[0, inf)",
+    "optimizer.lr_scale.backbone": "[0, inf)",
+    "optimizer.layer_decay": "(0, 1]",
+    "optimizer.warmup_epochs": "[0, inf)",
+    "optimizer.label_smoothing": "[0, 1)",
+    "optimizer.ema": "(0, 1)",
+    "trainer.max_epochs": "[1, inf)",
+    "trainer.devices": "[1, inf)",
+    "trainer.num_nodes": "[1, inf)",
+    "trainer.accumulate_grad_batches": "[1, inf)",
+    "trainer.gradient_clip_val": "(0, inf)",
+    "log.every_n_steps": "[1, inf)",
+    "log.maps_every": "[0, inf)",
+    "log.probes": "[0, inf)",
+    "log.curve_points": "[0, inf)",
+    "log.checkpoint_every_minutes": "(0, inf)",
+    "log.checkpoint_every_n_steps": "[1, inf)",
+}
+
+
+def check(experiment: Experiment) -> None:
+    """Checks every value for itself, then those that must fit together.
+
+    Raises:
+        ValueError: naming the first option that is wrong, its value, and what would be right.
+    """
+    check_bounds(experiment)
+    data, log = experiment.data, experiment.log
+    if data.fold and not data.split_file:
+        raise ValueError(f"data.fold is {data.fold}, but it needs data.split_file; cv-attention folds writes one")
+    first, last = min(map(int, data.progressive), default=0), experiment.trainer.max_epochs
+    if first >= last:  # later sizes alone may be out of reach: a recipe that is tried for an epoch
+        raise ValueError(
+            f"data.progressive begins with epoch {first}, which never comes: trainer.max_epochs is {last}, and epochs "
+            "count from 0"
+        )
+    if log.name is not None:
+        name = Path(log.name)
+        if name.is_absolute() or ".." in name.parts or not name.parts:
+            raise ValueError(f"log.name must name a folder inside log.root ({log.root}), got {log.name!r}")
+
+
+def check_bounds(part: Any, prefix: str = "") -> None:
+    """Checks the numbers of a part of the configuration against `BOUNDS`.
+
+    Args:
+        part: One of the configuration's dataclasses.
+        prefix: Its place in the tree, such as ``data.``.
+
+    Raises:
+        ValueError: naming the first option that is out of its bounds.
+    """
+    for field in fields(part):
+        name, value = prefix + field.name, getattr(part, field.name)
+        if is_dataclass(value):
+            check_bounds(value, f"{name}.")
+        elif name in BOUNDS and isinstance(value, int | float) and not _inside(value, BOUNDS[name]):
+            null = " or null" if type(None) in get_args(field.type) else ""
+            raise ValueError(f"{name} must be {_words(BOUNDS[name])}{null}, got {value}")
+
+
+def _inside(value: float, interval: str) -> bool:
+    low, high = _ends(interval)
+    above = value >= float(low) if interval[0] == "[" else value > float(low)
+    return above and (value <= float(high) if interval[-1] == "]" else value < float(high))
+
+
+def _words(interval: str) -> str:
+    low, high = _ends(interval)
+    if high == "inf":
+        return f"{'at least' if interval[0] == '[' else 'above'} {low}"
+    return f"in {interval}"
+
+
+def _ends(interval: str) -> list[str]:
+    return interval[1:-1].split(", ")
