@@ -8,6 +8,7 @@ from jsonargparse import ArgumentParser
 
 from cv_attention.cli.errors import UserError, one_line
 from cv_attention.cli.parsing import parse
+from cv_attention.cli.places import check_file
 from cv_attention.cli.table import table
 from cv_attention.comparison import Comparison, Row, compare
 
@@ -23,6 +24,8 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--markdown", action="store_true", help="Print the table in Markdown.")
     parser.add_argument("--json", type=str, metavar="FILE", help="Write everything to this file too.")
     options = parse(parser, arguments)
+    if options.json:
+        check_file(Path(options.json))
     baseline = Path(options.baseline) if options.baseline else None
     try:
         found = compare([Path(run) for run in options.runs], metric=options.metric, baseline=baseline)

@@ -8,8 +8,10 @@ from typing import Literal
 
 from jsonargparse import ArgumentParser
 
+from cv_attention.cli.devices import find_device
 from cv_attention.cli.errors import user_errors
 from cv_attention.cli.parsing import parse
+from cv_attention.cli.places import check_folder
 from cv_attention.extras import require_for
 
 
@@ -29,23 +31,19 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--root", help="Where the data set lies now, if it was moved.")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
     options = parse(parser, arguments)
+    check_folder(Path(options.out))
     chosen = {name: list(options[name]) for name in ("methods", "measures") if options[name]}
     with user_errors():
         for method in chosen.get("methods", ()):
             require_for(method)
-        import torch
-
         from cv_attention import training
         from cv_attention.training import judging
 
-        device = options.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         judged = judging.evaluate_saliency(
             training.find_checkpoint(Path(options.run)),
             **chosen,
             **{name: options[name] for name in ("images", "split", "target", "mosaics", "batch_size", "seed", "root")},
-            device=device,
+            device=find_device(options.device),
             say=lambda what: print(what, file=sys.stderr),
         )
         paths = judging.write(judged, Path(options.out))

@@ -8,6 +8,7 @@ from jsonargparse import ArgumentParser
 
 from cv_attention.cli.errors import user_errors
 from cv_attention.cli.parsing import parse
+from cv_attention.cli.places import check_file
 from cv_attention.extras import require
 
 
@@ -24,6 +25,8 @@ def run(arguments: Sequence[str]) -> None:
         "--normalised", action="store_true", help="Take normalised float32 images; default: uint8, normalised inside."
     )
     options = parse(parser, arguments)
+    if options.out:
+        check_file(Path(options.out))
     with user_errors():
         if options.format == "onnx":
             require("onnx", "format onnx")
@@ -40,5 +43,8 @@ def run(arguments: Sequence[str]) -> None:
     print(done.path)
     if options.format != "safetensors":
         print(f"takes {done.input}")
-    for name, difference in done.differences.items():
-        print(f"gives {name}, within {difference:.1g} of the network's largest")
+    maps = len(done.differences) - 1
+    gives = "logits" + (f" and {maps} attention maps, named after their modules" if maps else "")
+    worst = max(done.differences.values())
+    near = f"within {worst:.1g} of the network's largest values" if worst else "exactly the network's values"
+    print(f"gives {gives}: {near}")

@@ -13,6 +13,7 @@ from cv_attention import bounds
 from cv_attention.blocks.catalogue import find
 from cv_attention.cli.errors import Interrupted, UserError, one_line, user_errors
 from cv_attention.cli.parsing import experiment_parser, parse, read_experiment, to_experiment
+from cv_attention.cli.places import check_folder
 from cv_attention.config import Experiment
 from cv_attention.differences import differences
 from cv_attention.suggest import suggest
@@ -31,6 +32,7 @@ def run(arguments: Sequence[str]) -> None:
     """Trains, tests once on the test split, and prints where the report is."""
     experiment, resume, started = _parse(arguments)
     _check_early(experiment)
+    check_folder(Path(experiment.log.root))
     with user_errors():
         from cv_attention import training
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cv_attention.cli.errors import user_errors
 from cv_attention.cli.parsing import experiment_parser, parse, to_experiment
+from cv_attention.cli.places import check_file
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -13,6 +14,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--folds", type=int, default=5, help="Number of folds.")
     parser.add_argument("-o", "--output", type=str, required=True, metavar="FILE", help="Where they are written.")
     options = parse(parser, arguments)
+    check_file(Path(options.output))
     config = to_experiment(parser, options).data
     with user_errors():
         from cv_attention import data

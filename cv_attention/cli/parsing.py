@@ -54,7 +54,7 @@ def read_experiment(path: Path) -> Experiment:
 
 # jsonargparse's message -> what it means to the person who reads it; the first group is the wrong key, if any.
 _WRONG_KEYS = (
-    r"unrecognized arguments: --([\w.]+)",
+    r"unrecognized arguments: (--[\w.-]+)",
     r"Option '([\w.]+)' is not accepted",
     r"Group '([\w.]+)' does not accept option '([\w.]+)'",
 )
@@ -76,8 +76,10 @@ def _explain(message: str, parser: ArgumentParser) -> str:
     """Words jsonargparse's message for a newcomer and adds the nearest right name."""
     for pattern in _WRONG_KEYS:
         if match := re.search(pattern, message):
-            known = {string.removeprefix("--") for action in parser._actions for string in action.option_strings}
             wrong = ".".join(match.groups())
+            dashes = "--" if wrong.startswith("--") else ""  # a key of a file has none
+            names = (string for action in parser._actions for string in action.option_strings)
+            known = {dashes + name.removeprefix("--") for name in names}
             return f"there is no option {wrong}{suggest(wrong, known)}"
     if match := re.search(r"\bconfig\W+File does not exist: '(.*)'", message):
         return _missing(Path(match[1]))

@@ -7,14 +7,18 @@ from typing import Literal
 
 from jsonargparse import ArgumentParser, Namespace
 
+from cv_attention.cli.devices import find_device
 from cv_attention.cli.errors import user_errors
 from cv_attention.cli.parsing import parse
+from cv_attention.cli.places import check_file
 from cv_attention.config import BlockSpec
 
 
 def run(arguments: Sequence[str]) -> None:
     """Prints the table of sites, and the totals beside the plain model's."""
     options = parse(_parser(), arguments)
+    if options.json:
+        check_file(Path(options.json))
     with user_errors():
         _show(options)
 
@@ -41,7 +45,7 @@ def _show(options: Namespace) -> None:
     from cv_attention.backbones.dry_run import example_input
     from cv_attention.backbones.measuring import compare
 
-    plain = backbones.build(options.model, num_classes=options.classes).to(_device(options.device))
+    plain = backbones.build(options.model, num_classes=options.classes).to(find_device(options.device))
     size = (options.size, options.size) if options.size else None
     attended = copy.deepcopy(plain)
     planned = backbones.insert(
@@ -52,20 +56,3 @@ def _show(options: Namespace) -> None:
     if options.json:
         content = {"backbone": options.model, "plan": planned.to_dict(), "totals": totals.to_dict()}
         Path(options.json).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _device(name: str) -> str:
-    """The device asked for; by default the first GPU, where there is one.
-
-    Raises:
-        ValueError: if there is no such device.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
-        raise ValueError(f"there is no device {name!r}: {str(error).splitlines()[0]}") from error
-    return name

@@ -7,6 +7,7 @@ from jsonargparse import ArgumentParser
 
 from cv_attention.cli.errors import UserError, one_line
 from cv_attention.cli.parsing import parse
+from cv_attention.cli.places import check_folder
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -21,6 +22,8 @@ def run(arguments: Sequence[str]) -> None:
         help="Folder of the report; default: report/ in the run, of several runs comparison/ beside the first.",
     )
     options = parse(parser, arguments)
+    if options.out:
+        check_folder(Path(options.out))
     from cv_attention import report
 
     try:

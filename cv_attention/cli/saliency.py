@@ -10,6 +10,7 @@ from jsonargparse import ArgumentParser
 
 from cv_attention.cli.errors import UserError, user_errors
 from cv_attention.cli.parsing import parse
+from cv_attention.cli.places import check_folder
 from cv_attention.export_config import SaliencyExport
 from cv_attention.extras import require, require_for
 
@@ -34,6 +35,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--overwrite", type=bool, default=False, help="Replace another export in the folder.")
     parser.add_class_arguments(SaliencyExport, nested_key=None)
     options = parse(parser, arguments)
+    check_folder(Path(options.out))
     with user_errors():
         require_for(options.method)
         if options.manifest == "parquet":
@@ -71,3 +73,8 @@ def _report(result: "Exported") -> None:
             f"stopped with {result.left} images left: {result.error}; what was done is whole, "
             "and the same command goes on from there"
         )
+    if result.failed:
+        first = f"{result.first_failure}; the manifest tells all" if result.failed > 1 else result.first_failure
+        if not result.explained:
+            raise UserError(f"no image could be used: {first}", code=1)
+        print(f"left out: {first}", file=sys.stderr)

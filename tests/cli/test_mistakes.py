@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,9 @@ TINY = ["--data.digits.train=20", "--data.digits.val=10", "--data.digits.test=10
 # arguments -> what the line must contain
 MISTAKES = {
     "no such command": (["fitt"], ["fitt", "fit"]),
-    "option": (["fit", "--model.blok", "cbam"], ["model.blok", "model.block"]),
+    "option": (["fit", "--model.blok", "cbam"], ["--model.blok;", "'--model.block'"]),
+    "option of a command": (["plan", "resnet20", "--blok", "se"], ["--blok;", "'--block'"]),
+    "option with hyphens": (["saliency", "--batch-size", "2"], ["--batch-size;", "'--batch_size'"]),
     "section": (["fit", "--modell.block", "cbam"], ["modell.block", "model.block"]),
     "type": (["fit", "--optimizer.lr", "fast"], ["optimizer.lr", "float", "fast"]),
     "union": (["fit", "--data.subset.per_class", "few"], ["data.subset.per_class", "int", "null", "few"]),
@@ -79,6 +82,28 @@ def test_a_mistake_is_one_line(arguments, words, tmp_path, monkeypatch, capsys):
     assert printed.err.count("\n") == 1
     assert all(word in printed.err for word in words)
     assert list(tmp_path.iterdir()) == []  # nothing half-made is left behind
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["saliency", "a.png", "--checkpoint=x", "-o"], "folder"), (["evaluate-saliency", "x", "-o"], "folder"),
+        (["report", "x", "-o"], "folder"), (["fit", "--log.root"], "folder"), (["export", "x", "-o"], "file"),
+        (["plan", "resnet20", "--block=se", "--json"], "file"), (["compare", "x", "--json"], "file"),
+        (["folds", "-o"], "file"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)  # fmt: skip
+def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_done(command, name, tmp_path, capsys):
+    file, inside = tmp_path / "file", tmp_path / "file/inside"
+    file.write_text("kept")
+    wrong = {tmp_path: "it is a folder; name a file"} if name == "file" else {file: "it is a file; name a folder"}
+    wrong |= {inside: f"there is no folder {file}" if name == "file" else f"{file} is a file, no folder"}
+    wrong |= {Path("/proc/x"): "/proc takes no files (No such file or directory)"}
+    for place, why in wrong.items():
+        assert main([*command, str(place)]) == 2
+        assert capsys.readouterr().err == f"cv-attention: error: cannot write to {place}: {why}\n"
+    assert file.read_text() == "kept"
 
 
 MISSING = {

@@ -37,10 +37,10 @@ def test_writes_json(tmp_path, capsys):
     ("arguments", "parts"),
     [
         (["--at", "stage:7"], ["'stage:7'", "3 stages"]),
-        (["--device", "gpu7"], ["'gpu7'"]),
+        (["--device", "gpu"], ["'gpu'", "there are auto, cpu, cuda"]),
         (["--rounds", "1"], ["rounds=1"]),
         (["--init", "zero"], ["zero", "identity"]),
-        (["--rounds", "0", "--json", "no/such/folder/plan.json"], ["no/such/folder/plan.json"]),
+        (["--rounds", "0", "--json", "no/such/folder/plan.json"], ["plan.json: there is no folder no/such/folder"]),
     ],
 )
 def test_mistakes(arguments, parts, capsys):

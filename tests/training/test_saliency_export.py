@@ -174,7 +174,9 @@ def test_the_command_line_says_how_many(photographs, tiny_checkpoint, tmp_path, 
     (photographs / "00.png").write_bytes(b"")
     arguments = ["saliency", str(photographs), f"--checkpoint={tiny_checkpoint}", "-o", str(tmp_path / "out")]
     assert main([*arguments, "--manifest=parquet", "--maps=safetensors", "--panels=webp"]) == 0
-    assert "10 images explained, 1 left out" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "10 images explained, 1 left out" in printed.out
+    assert printed.err == f"left out: '{photographs}/00.png' is no image (0 bytes of unknown kind)\n"
     import pyarrow.parquet
     from safetensors.numpy import load_file
 
@@ -190,6 +192,16 @@ def test_the_command_line_says_how_many(photographs, tiny_checkpoint, tmp_path, 
     assert main([*arguments, "--method=layer_cam", "--overwrite=true"]) == 0
     assert {row["maps"][0]["method"] for row in rows_of(tmp_path / "out")[1:]} == {"layer_cam"}
     assert not (tmp_path / "out/manifest.parquet").exists()
+
+
+def test_nothing_but_unreadable_images_is_a_failure(tiny_checkpoint, tmp_path, capsys):
+    for name in ("a.png", "b.jpg"):
+        (tmp_path / name).write_bytes(b"no image")
+    assert main(["saliency", str(tmp_path), f"--checkpoint={tiny_checkpoint}", "-o", str(tmp_path / "out")]) == 1
+    printed = capsys.readouterr()
+    assert "0 images explained, 2 left out" in printed.out
+    assert "no image could be used" in printed.err.splitlines()[-1]
+    assert "a.png" in printed.err.splitlines()[-1]
 
 
 def test_a_full_disk_keeps_what_was_done_and_says_so(photographs, tiny_checkpoint, tmp_path, monkeypatch, capsys):

@@ -83,6 +83,7 @@ class Judge:
         """Plays the grid pointing game on mosaics of a batch of correctly classified images."""
         mosaics = self._try(GRID, lambda: metrics.mosaics(batch["image"], batch["label"], count, seed=self.seed))
         if mosaics is None:
+            self.left_out[GRID] += " among the correctly classified images"
             return
         pictures = self.classifier.normalise(mosaics.images.to(self.classifier.device))
         mosaics = mosaics._replace(images=pictures, labels=mosaics.labels.to(pictures.device))

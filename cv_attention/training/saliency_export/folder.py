@@ -100,6 +100,17 @@ def missing(out: Path, count: int) -> list[int]:
     return [shard for shard in range(count) if not rows_path(out, shard).is_file()]
 
 
+def first_failure(out: Path, count: int) -> str:
+    """Returns what was wrong with the first image, of `count` shards, that could not be used; else an empty text."""
+    for path in (rows_path(out, shard) for shard in range(count)):
+        for line in path.read_bytes().splitlines() if path.is_file() else ():
+            if b'"error": null' not in line:
+                row = json.loads(line)
+                told = row["image"] in row["error"]
+                return row["error"] if told else f"{row['image']}: {row['error']}"
+    return ""
+
+
 def finish(out: Path, config: SaliencyExport, count: int) -> None:
     """Merges the rows of all whole shards into the manifest, and writes down how far the export came."""
     left = set(missing(out, count))

@@ -35,6 +35,7 @@ class Exported:
         manifest: The manifest.
         explained: Images explained, those of earlier, interrupted runs included.
         failed: Images that could not be used; the manifest says why.
+        first_failure: What was wrong with the first of them, or an empty text.
         left: Images that are still to be done.
         error: Why it stopped before the end, or an empty text.
         seconds: Time it took, without loading the network.
@@ -52,6 +53,7 @@ class Exported:
     new: int
     signal: int = 0
     is_main: bool = True
+    first_failure: str = ""
 
 
 def export_saliency(
@@ -230,6 +232,7 @@ def _tell_children(trainer: lightning.Trainer, number: int) -> None:
 
 def _summary(out: Path, config: SaliencyExport, work: _Work, before: int, seconds: float, is_main: bool) -> Exported:
     said, left = folder.read(out), folder.missing(out, work.shards)
+    failures = is_main and said["failed"] > 0
     waiting, stopped = work.images_of(left), work.interruption.received if left else 0
     return Exported(
         out / f"manifest.{config.manifest}",
@@ -241,4 +244,5 @@ def _summary(out: Path, config: SaliencyExport, work: _Work, before: int, second
         before - waiting,
         stopped,
         is_main,
+        folder.first_failure(out, work.shards) if failures else "",
     )
