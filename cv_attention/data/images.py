@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,10 +73,12 @@ class Images:
         return f"image {index}" if self.paths is None else f"'{os.fsdecode(self.paths[index])}'"
 
     def short_name(self, index: int) -> str:
-        """The file name of one image without its folders, or its row in the data set: the same in every run."""
+        """Folder and file name of one image, or its name in an archive, or its row: the same in every run."""
         if self.shards is not None:
-            return os.path.basename(self.shards.name(int(self.rows[index])))
-        return f"{self.rows[index]:05d}" if self.paths is None else os.path.basename(os.fsdecode(self.paths[index]))
+            return self.shards.name(int(self.rows[index]))
+        if self.paths is None:
+            return f"{self.rows[index]:05d}"
+        return "/".join(Path(os.fsdecode(self.paths[index])).parts[-2:])
 
 
 def in_memory(images: np.ndarray, labels: np.ndarray, boxes: np.ndarray | None = None) -> Images:

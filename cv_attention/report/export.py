@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cv_attention.report.metrics import Metrics
+from cv_attention.report.names import image_names, last_part
 from cv_attention.report.recording import (
     UNREADABLE,
     Column,
@@ -18,7 +19,6 @@ from cv_attention.report.recording import (
     Snapshot,
     file_within,
     finite_box,
-    last_part,
 )
 from cv_attention.report.redaction import redact
 from cv_attention.report.run import Run
@@ -56,7 +56,9 @@ def read_export(directory: Path) -> Run:
     notices += _failures([row for row in rows if row.get("error")])
     if not about.get("complete"):
         notices.append("The export is not complete: the report shows the shards that are whole.")
-    recording = Recording(classes, [_probe(directory, row) for row in used], [snapshot] if used else [])
+    names = image_names([row.get("image") for row in used])
+    probes = [_probe(directory, row, name) for row, name in zip(used, names, strict=True)]
+    recording = Recording(classes, probes, [snapshot] if used else [])
     return Run(
         directory=directory,
         name=directory.resolve().name,
@@ -98,13 +100,13 @@ def _column(entry: Row) -> Column:
     return Column(key, str(entry.get("title") or key), source, str(entry.get("kind") or key))
 
 
-def _probe(directory: Path, row: Row) -> Probe:
+def _probe(directory: Path, row: Row, name: str) -> Probe:
     box = row.get("box")
     return Probe(
         image=file_within(directory, row["input"]) if row.get("input") else None,
         label=_number(row.get("label")),
         box=finite_box(box) if box is not None else None,
-        name=last_part(row.get("image")),
+        name=name,
         flags=tuple(_flags(row)),
     )
 

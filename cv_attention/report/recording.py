@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cv_attention.report.names import image_names
+
 # What a file that was torn by a kill, or written by somebody else, raises when it is read.
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
 
@@ -25,7 +27,8 @@ class Probe:
         image: The image's file; None where it is missing or named outside of the maps folder.
         label: Index of its true class, or None.
         box: True box (x0, y0, x1, y1) in pixels of the image, or None.
-        name: File name, or another name by which the image is known in every run; may be empty.
+        name: The image's path below the folder that all share, or another name by which it is known in every run;
+            may be empty.
         flags: Words that mark the image, such as ``blurred``.
     """
 
@@ -105,7 +108,9 @@ def read_recording(folder: Path) -> Recording:
         return Recording()
     try:
         content = json.loads(index.read_text(encoding="utf-8"))
-        probes = [_probe(folder, entry) for entry in content["probes"]]
+        entries = content["probes"]
+        paths = image_names([entry.get("name") for entry in entries])
+        probes = [_probe(folder, entry, name) for entry, name in zip(entries, paths, strict=True)]
         names = [str(name) for name in content.get("class_names") or []]
     except UNREADABLE:
         return Recording(notices=["maps/probes.json could not be read."])
@@ -143,18 +148,13 @@ def file_within(folder: Path, name: object) -> Path | None:
     return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
 
 
-def last_part(path: object) -> str:
-    """The file name at the end of a path."""
-    return re.split(r"[/\\]", str(path or ""))[-1]
-
-
-def _probe(folder: Path, entry: dict[str, Any]) -> Probe:
+def _probe(folder: Path, entry: dict[str, Any], name: str) -> Probe:
     label, box = entry.get("label"), entry.get("box")
     return Probe(
         image=file_within(folder, entry["image"]),
         label=int(label) if label is not None else None,
         box=finite_box(box) if box is not None else None,
-        name=last_part(entry.get("name")),
+        name=name,
         flags=tuple(str(flag) for flag in entry.get("flags") or []),
     )
 

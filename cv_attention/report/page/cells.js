@@ -11,7 +11,8 @@ function makeCell(run, column, room) {
   } = column.bars ? makeGateFrame(room, first, second) : makeFrame(run, room, first, second);
   const elsewhere = el("span", { class: "elsewhere", hidden: true });
   const target = el("span", { class: "elsewhere target", hidden: true });
-  frame.append(elsewhere, target);
+  const compared = el("span", { class: "compared", hidden: true });
+  frame.append(elsewhere, target, compared);
   const scale = [el("span"), el("span", { class: column.bars ? "channels" : "bar" }), el("span")];
   const name = el("span", { class: "cell-name", title: column.title }, breakable(columnName(column)));
   const caption = el("figcaption", {}, name, el("span", { class: "scale" }, scale));
@@ -53,6 +54,8 @@ function makeCell(run, column, room) {
     const explained = map ? targetWords(snapshot, column, index) : "";
     target.hidden = !explained;
     target.textContent = explained;
+    compared.textContent = shown?.badge ?? "";
+    compared.hidden = !compared.textContent;
     const label = map ? `values ${formatValue(map.lo)} to ${formatValue(map.hi)}` : "not logged";
     const named = `${columnName(column)} ${explained}, image ${index + 1}: ${label}`.replace(" ,", ",");
     first.setAttribute("aria-label", shown?.words ? `${named}; ${shown.words}` : named);

@@ -78,15 +78,19 @@ function asShown(column) {
   return signed ? { ...column, signed: true } : column;
 }
 
-// "for cat", "cat − dog": what a map explains, where that is not the predicted class.
+// "for cat", "cat − dog": what a map explains, while that is not the predicted class everywhere.
 function targetWords(snapshot, column, probe) {
-  if (!snapshot || !followsTarget(snapshot, column)) return "";
+  if (!snapshot || state.target === "predicted" || !anyClassMaps) return "";
   const run = snapshot.run;
-  const name = className(run, targetClass(snapshot, probe));
+  if (column.source !== "saliency") return "any class";
+  if (!followsTarget(snapshot, column)) return `for ${className(run, snapshot.predictions[probe])}`;
+  const explained = targetClass(snapshot, probe);
+  const name = className(run, explained);
   if (state.target !== "difference") return `for ${name}`;
-  return `${name} − ${className(run, run.probes[probe].label)}`;
+  const { label } = run.probes[probe];
+  return label === explained ? "same class" : `${name} − ${className(run, label)}`;
 }
 
 function makeClassSwitch() {
-  return anyClassMaps && select("target", "Class explained", TARGETS);
+  return anyClassMaps && select("target", "Class explained (Grad-CAM)", TARGETS);
 }

@@ -9,17 +9,34 @@ function versus() {
 
 const sameSample = new Map(); // "run>other" -> index in the other run of each sample
 
-// The sample of the same name in another run; of the same place where neither run knows names.
+// Whether two names can be those of one file: runs may tell more or fewer of its folders.
+function sameFile(a, b) {
+  return a === b || a.endsWith(`/${b}`) || b.endsWith(`/${a}`);
+}
+
+// The index in the other run of each sample, null where that cannot be told: the image of the same name and
+// class; of the same place where several are called the same, or the run knows no names.
+function placesIn(run, other) {
+  const fileOf = ({ name, label }) => `${label}\n${name?.split("/").pop()}`;
+  const files = new Map();
+  other.probes.forEach((probe, i) => {
+    if (!files.has(fileOf(probe))) files.set(fileOf(probe), []);
+    if (probe.name) files.get(fileOf(probe)).push(i);
+  });
+  return run.probes.map((probe, i) => {
+    if (!probe.name) return other.probes[i]?.label === probe.label ? i : null;
+    const alike = (files.get(fileOf(probe)) ?? []).filter((there) => sameFile(probe.name, other.probes[there].name));
+    const exact = alike.filter((there) => other.probes[there].name === probe.name);
+    const found = exact.length ? exact : alike;
+    if (found.length === 1) return found[0];
+    return found.includes(i) ? i : null;
+  });
+}
+
 function sampleIn(run, other, index) {
   const key = `${run.folder}>${other.folder}`;
-  if (!sameSample.has(key)) {
-    const named = new Map(other.probes.map((probe, i) => [probe.name, i]));
-    const places = run.probes.map((probe, i) => (probe.name ? named.get(probe.name) : i));
-    sameSample.set(key, places);
-  }
-  const place = sameSample.get(key)[index];
-  const there = place === undefined ? null : other.probes[place];
-  return there && there.label === run.probes[index].label ? place : null;
+  if (!sameSample.has(key)) sameSample.set(key, placesIn(run, other));
+  return sameSample.get(key)[index];
 }
 
 // Where the other map is: {snapshot, column, index}, or null.
@@ -51,7 +68,15 @@ function twinOf(column, columns) {
   return alike.find((one) => one.source === "saliency");
 }
 
-// The layers to paint, and for the readout the maps that they come from.
+// Why a map stands alone while others are compared.
+function aloneWords() {
+  const chosen = versus();
+  if (!chosen) return "";
+  return chosen.kind === "run" ? "not in B" : "not comparable";
+}
+
+// The layers to paint, and for the readout the maps that they come from; `words` tell how the two differ, and
+// `badge` what the eye would not see.
 function comparison(run, snapshot, plainColumn, map, partner, other) {
   const column = asShown(plainColumn);
   const plain = {
@@ -60,9 +85,10 @@ function comparison(run, snapshot, plainColumn, map, partner, other) {
     table: tableOf(column),
     signed: column.signed,
   };
-  if (!partner) return { map, under: plain };
-  if (!other || (column.bars && other.width !== map.width))
-    return { map, under: plain, words: "nothing to compare with" };
+  if (!partner || !other || (column.bars && other.width !== map.width)) {
+    const words = aloneWords();
+    return { map, under: plain, words, badge: words };
+  }
   if (state.compare === "difference") return { map, other, ...differenceLayer(column, partner, map, other) };
   const alike = partner.column.title === column.title && state.scale === "image";
   const both = alike ? unionOf(map, other, column.signed || partner.column.signed) : null;
@@ -84,6 +110,8 @@ function unionOf(a, b, signed) {
   return signed ? symmetric(lo, hi) : [lo, hi];
 }
 
+const NO_DIFFERENCE = "no difference";
+
 // A minus B. Maps of different columns have different units: each is scaled to its own range first.
 function differenceLayer(column, partner, map, other) {
   const scaled = partner.column.title !== column.title;
@@ -96,9 +124,10 @@ function differenceLayer(column, partner, map, other) {
   const difference = { values, height, width, lo: -most, hi: most };
   return {
     difference,
+    badge: most > 0 ? "" : NO_DIFFERENCE,
     scaled,
     under: { map: difference, range: [-most, most], table: state.signed, signed: true },
-    words: `differences up to ${formatValue(most)}`,
+    words: most > 0 ? `differences up to ${formatValue(most)}` : NO_DIFFERENCE,
   };
 }
 

@@ -46,6 +46,16 @@ function listPair(label, predicted) {
   goTo("maps");
 }
 
+// A class, or a pair of classes, as a link to its images; as text where none of them was recorded.
+function linkToImages(run, text, label, predicted = null) {
+  const snapshot = nearestSnapshot(run, state.epoch);
+  const fits = (probe, i) =>
+    probe.label === label && (predicted === null || snapshot.predictions[i] === predicted);
+  if (snapshot && run.probes.some(fits))
+    return pushButton(text, () => listPair(label, predicted), { class: "link" });
+  return el("span", { title: "None of these images was recorded in this epoch." }, text);
+}
+
 function confusedPairs(run, { counts }, sums) {
   const wrong = counts.filter(([truth, guess]) => truth !== guess);
   const worst = wrong.sort((a, b) => b[2] - a[2]).slice(0, MOST_PAIRS);
@@ -54,9 +64,7 @@ function confusedPairs(run, { counts }, sums) {
     el(
       "li",
       {},
-      pushButton(`${className(run, truth)} → ${className(run, guess)}`, () => listPair(truth, guess), {
-        class: "link",
-      }),
+      linkToImages(run, `${className(run, truth)} → ${className(run, guess)}`, truth, guess),
       el("span", { class: "number muted" }, `${count} of ${sums[truth]}`),
     ),
   );
@@ -68,7 +76,7 @@ function classRow(run, index, { sums, guessed, right }) {
   const precision = guessed[index] ? right[index] / guessed[index] : null;
   const bar = el("i");
   bar.style.width = `${100 * (share ?? 0)}%`;
-  const name = pushButton(className(run, index), () => listPair(index, null), { class: "link" });
+  const name = linkToImages(run, className(run, index), index);
   return el(
     "tr",
     { "data-class": index },

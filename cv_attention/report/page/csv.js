@@ -38,7 +38,7 @@ async function selectionAsCsv(listed) {
       run.name,
       snapshot && !run.export ? snapshot.epoch + 1 : null,
       i + 1,
-      run.probes[i].name,
+      fileName(run, i),
       className(run, run.probes[i].label),
       className(run, known(snapshot?.predictions)),
       snapshot ? isRight(run, snapshot, i) : null,

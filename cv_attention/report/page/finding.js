@@ -55,6 +55,11 @@ function makeSearch() {
     placeholder: "Search file names",
     "aria-label": "Search file names",
     oninput: () => change({ search: field.value }),
+    onkeydown: (event) => {
+      if (event.key !== "Escape") return;
+      change({ search: "" });
+      field.blur(); // the keys of the page work again
+    },
   });
   const show = () => {
     if (field.value !== state.search) field.value = state.search;

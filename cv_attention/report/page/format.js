@@ -49,6 +49,16 @@ function kindName(column) {
   return columnName(column).endsWith(name) ? "" : name;
 }
 
+const METRIC_WORDS = {
+  pointing: "Share of the test images on which the highest value of Grad-CAM for the true class lies in the true box",
+  pointing_chance: "Share of the test images on which a random point lies in the true box: what pointing is to be compared with",
+};
+
+// One sentence on a metric of the test whose name does not tell enough, or nothing.
+function metricWords(name) {
+  return METRIC_WORDS[name] ?? null;
+}
+
 function metricName(name) {
   const words = name.replace(/[_/]+/g, " ").trim();
   return words.charAt(0).toUpperCase() + words.slice(1);

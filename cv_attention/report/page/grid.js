@@ -25,9 +25,17 @@ function drawHeads(heads, run, columns, count) {
   );
 }
 
+// Why the list is empty: the numbers under Classes are of whole splits, the list is of a few images.
+function emptyWords(run) {
+  const words = "No image fits the filters at this epoch.";
+  if (state.label === null && state.predicted === null) return words;
+  const count = run.probes.length;
+  return `${words} Only the ${count} image${count === 1 ? "" : "s"} that were recorded can be listed; the counts under Classes are of a whole split.`;
+}
+
 function makeGrid(heads) {
   const space = el("div", { class: "probe-space", role: "list", "aria-label": "Samples" });
-  const none = el("p", { class: "empty", hidden: true }, "No image fits the filters at this epoch.");
+  const none = el("p", { class: "empty", hidden: true });
   const grid = el("div", { class: "probes" }, space, none);
   const rows = new Map(); // position -> row
   let free = [];
@@ -131,6 +139,7 @@ function makeGrid(heads) {
     const same = next.length === listed.length && next.every((index, i) => index === listed[i]);
     listed = next;
     none.hidden = listed.length > 0;
+    none.textContent = emptyWords(currentRun());
     space.hidden = !listed.length;
     if (!same) {
       for (const [position, row] of rows) {

@@ -48,17 +48,18 @@ function paintHeatmap(canvas, map, range, table, { smooth, threshold, contour, s
   const colours = packed(table);
   const [lo, hi] = range ?? [0, 1];
   const scale = hi > lo ? 255 / (hi - lo) : 0;
+  const middle = signed && !scale ? 127.5 : 0; // zero everywhere is neutral, not the lowest value
   const far = signed ? (value) => Math.abs(2 * value - 1) : (value) => value;
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
     if (value - value !== 0) continue; // not a number or infinite: stays transparent
-    const at = Math.min(255, Math.max(0, (value - lo) * scale));
+    const at = Math.min(255, Math.max(0, (value - lo) * scale + middle));
     if (threshold > 0 && far(at / 255) < threshold) continue;
     words[i] = colours[Math.round(at)];
   }
   if (contour) {
     const level = threshold > 0 ? threshold : 0.5;
-    const inside = Uint8Array.from(values, (value) => far(((value - lo) * scale) / 255) >= level);
+    const inside = Uint8Array.from(values, (value) => far(((value - lo) * scale + middle) / 255) >= level);
     drawContour(words, inside, height, width);
   }
   context.putImageData(pixels, 0, 0);

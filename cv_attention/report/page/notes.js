@@ -3,7 +3,7 @@
 const notesKey = `cv_attention.notes.${report.runs.map((run) => run.name).join("|")}`;
 const notes = new Map(); // "run name\nsample" -> {note, tags}
 
-const noteKey = (run, index) => `${run.name}\n${run.probes[index].name ?? index}`;
+const noteKey = (run, index) => `${run.name}\n${sampleKeys(run)[index]}`;
 
 function noteOf(run, index) {
   return notes.get(noteKey(run, index));
@@ -38,6 +38,15 @@ function notesAsText() {
   return JSON.stringify({ cv_attention_notes: 1, notes: rows }, null, 1);
 }
 
+// What the page calls the sample of a note: notes written before names had folders know its file alone.
+function sampleOfNote(name, sample) {
+  const run = report.runs.find((one) => one.name === name);
+  const keys = run ? sampleKeys(run) : [];
+  if (keys.includes(sample)) return sample;
+  const alike = keys.filter((key) => key.endsWith(`/${sample}`));
+  return alike.length === 1 ? alike[0] : sample;
+}
+
 // Takes over the notes of a file; throws where it is none. What it says replaces what was there for a sample.
 function readNotes(text) {
   const content = JSON.parse(text);
@@ -45,7 +54,7 @@ function readNotes(text) {
     throw new Error("this is no file of notes");
   for (const { run, sample, note, tags } of content.notes) {
     if (typeof run !== "string" || !Array.isArray(tags)) throw new Error("a note in the file is broken");
-    notes.set(`${run}\n${sample}`, { note: String(note ?? ""), tags: tags.map(String) });
+    notes.set(`${run}\n${sampleOfNote(run, sample)}`, { note: String(note ?? ""), tags: tags.map(String) });
   }
   return content.notes.length;
 }
@@ -92,7 +101,8 @@ function makeNotes() {
   });
   file.addEventListener("change", async () => {
     try {
-      told.textContent = `${readNotes(await file.files[0].text())} notes taken over.`;
+      const count = readNotes(await file.files[0].text());
+      told.textContent = `${count} note${count === 1 ? "" : "s"} taken over.`;
       keepNotes();
     } catch (error) {
       told.textContent = `Not taken over: ${error.message}.`;
@@ -106,7 +116,8 @@ function makeNotes() {
       const known = noteOf(run, index) ?? { note: "", tags: [] };
       setNote(run, index, known.note, [...new Set([...known.tags, ...splitTags(tag.value)])]);
     }
-    told.textContent = `${state.selected.length} selected samples tagged.`;
+    const count = state.selected.length;
+    told.textContent = `${count} selected sample${count === 1 ? "" : "s"} tagged.`;
     keepNotes();
   };
   const save = () => download("notes.json", new Blob([notesAsText()], { type: "application/json" }));

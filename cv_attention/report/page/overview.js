@@ -56,7 +56,7 @@ function resultTiles(run) {
   return run.test.map(([name, value]) => {
     return el(
       "div",
-      { class: "tile result" },
+      { class: "tile result", title: metricWords(name) },
       el("dt", {}, `Test ${name.replaceAll("_", " ")}`),
       el("dd", {}, isShare(name, value) ? formatPercent(value, 2) : formatValue(value)),
     );

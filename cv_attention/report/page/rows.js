@@ -67,7 +67,7 @@ function makeRow(run, columns, room) {
     head.picture.bind(index);
     for (const cell of cells) cell.bind(index);
     head.number.textContent = String(index + 1);
-    const known = run.probes[index].name;
+    const known = fileName(run, index);
     head.file.textContent = known ?? "";
     head.file.title = known ?? "";
     head.label.textContent = sampleTitle(run, index);

@@ -19,6 +19,7 @@ function testColumns() {
   const names = [...new Set(report.runs.flatMap((run) => run.test.map(([name]) => name)))];
   return names.map((name) => ({
     title: `Test ${name.replaceAll("_", " ")}`,
+    words: metricWords(name),
     value: (run) => run.test.find(([other]) => other === name)?.[1] ?? null,
     format: (value) => (isShare(name, value) ? formatPercent(value, 2) : formatValue(value)),
   }));
@@ -64,7 +65,7 @@ function makeRuns() {
         };
         const mark = way === "none" ? "" : down ? " ↓" : " ↑";
         const kind = column.format ? "number" : null;
-        return el("th", { scope: "col", class: kind, "aria-sort": way }, pushButton(`${column.title}${mark}`, press, { class: "link" }));
+        return el("th", { scope: "col", class: kind, title: column.words, "aria-sort": way }, pushButton(`${column.title}${mark}`, press, { class: "link" }));
       }),
     );
     body.replaceChildren(

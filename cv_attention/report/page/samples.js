@@ -31,8 +31,34 @@ function fitsRun(run, name) {
   return run.epochs.length > 1 || !OF_THE_PAST.includes(name);
 }
 
+function countEach(words) {
+  const counts = new Map();
+  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
+  return counts;
+}
+
+// What tells the samples of a run apart: their names; with the class, and at last the number, where runs
+// recorded before names had folders call several the same.
+function sampleKeys(run) {
+  if (!run.sampleKeys) {
+    const names = run.probes.map((probe, i) => probe.name ?? String(i));
+    const known = countEach(names);
+    const classed = names.map((name, i) =>
+      known.get(name) === 1 ? name : `${className(run, run.probes[i].label)}/${name}`,
+    );
+    const again = countEach(classed);
+    run.sampleKeys = classed.map((name, i) => (again.get(name) === 1 ? name : `${name} (${i + 1})`));
+  }
+  return run.sampleKeys;
+}
+
+// The name of a sample's file, or null.
+function fileName(run, i) {
+  return run.probes[i].name ? sampleKeys(run)[i] : null;
+}
+
 function sampleName(run, i) {
-  return run.probes[i].name ?? `image ${i + 1}`;
+  return fileName(run, i) ?? `image ${i + 1}`;
 }
 
 // What a sample is called where the eye falls first: its true class, or its name where that is unknown.
@@ -52,6 +78,13 @@ function hasFlag(run, snapshot, i, flag) {
   if (flag.startsWith("tag:")) return noteOf(run, i)?.tags.includes(flag.slice(4)) ?? false;
   if (FLAGS[flag]) return Boolean(snapshot) && FLAGS[flag](run, snapshot, i);
   return run.probes[i].flags?.includes(flag) ?? false;
+}
+
+function isFlag(run, flag) {
+  if (["", "selected", "noted"].includes(flag)) return true;
+  if (flag.startsWith("tag:")) return knownTags(run).includes(flag.slice(4));
+  if (FLAGS[flag]) return fitsRun(run, flag);
+  return run.probes.some((probe) => probe.flags?.includes(flag));
 }
 
 // All of these must hold.
@@ -100,6 +133,12 @@ const SORTS = {
   },
   label: { text: "true class", values: (run) => run.probes.map((probe) => probe.label) },
 };
+
+function isSort(run, name) {
+  if (["", "name"].includes(name)) return true;
+  if (name in SORTS) return fitsRun(run, name);
+  return /^\d+:./.test(name) && Boolean(run.columns[Number(name.split(":")[0])]);
+}
 
 const measuresHere = new WeakMap(); // snapshot -> its measures, once they have come
 

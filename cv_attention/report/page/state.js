@@ -137,7 +137,25 @@ function settle() {
   if (!range) return;
   const last = run.epochs.length ? run.epochs[run.epochs.length - 1].epoch : range[1];
   state.epoch = Math.round(clampNumber(state.epoch ?? last, range[0], range[1], last));
-  if (state.sample !== null && !run.probes[state.sample]) state.sample = null;
+  forgetUnknown(run);
+}
+
+// What an address asks for and the run does not have falls back to how the page begins.
+function forgetUnknown(run) {
+  const forget = (...names) => names.forEach((name) => (state[name] = FIELDS[name].start));
+  const [kind, number] = [state.versus.split(":")[0], Number(state.versus.split(":")[1])];
+  const comparable = {
+    epoch: () => run.epochs.some(({ epoch }) => epoch === number),
+    column: () => run.columns[number]?.bars === false,
+    run: () => report.runs[number] && number !== state.run,
+  };
+  if (state.versus && !comparable[kind]?.()) forget("versus");
+  if (state.sample !== null && !run.probes[state.sample]) forget("sample");
+  if (state.columns?.length && !state.columns.some((index) => run.columns[index])) forget("columns");
+  for (const name of ["label", "predicted"])
+    if (run.classes.length && state[name] !== null && !run.classes[state[name]]) forget(name);
+  if (!isSort(run, state.sort)) forget("sort", "down");
+  if (!isFlag(run, state.flag)) forget("flag");
 }
 
 function readAddress() {

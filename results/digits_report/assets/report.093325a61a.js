@@ -81,6 +81,16 @@ function kindName(column) {
   return columnName(column).endsWith(name) ? "" : name;
 }
 
+const METRIC_WORDS = {
+  pointing: "Share of the test images on which the highest value of Grad-CAM for the true class lies in the true box",
+  pointing_chance: "Share of the test images on which a random point lies in the true box: what pointing is to be compared with",
+};
+
+// One sentence on a metric of the test whose name does not tell enough, or nothing.
+function metricWords(name) {
+  return METRIC_WORDS[name] ?? null;
+}
+
 function metricName(name) {
   const words = name.replace(/[_/]+/g, " ").trim();
   return words.charAt(0).toUpperCase() + words.slice(1);
@@ -225,7 +235,25 @@ function settle() {
   if (!range) return;
   const last = run.epochs.length ? run.epochs[run.epochs.length - 1].epoch : range[1];
   state.epoch = Math.round(clampNumber(state.epoch ?? last, range[0], range[1], last));
-  if (state.sample !== null && !run.probes[state.sample]) state.sample = null;
+  forgetUnknown(run);
+}
+
+// What an address asks for and the run does not have falls back to how the page begins.
+function forgetUnknown(run) {
+  const forget = (...names) => names.forEach((name) => (state[name] = FIELDS[name].start));
+  const [kind, number] = [state.versus.split(":")[0], Number(state.versus.split(":")[1])];
+  const comparable = {
+    epoch: () => run.epochs.some(({ epoch }) => epoch === number),
+    column: () => run.columns[number]?.bars === false,
+    run: () => report.runs[number] && number !== state.run,
+  };
+  if (state.versus && !comparable[kind]?.()) forget("versus");
+  if (state.sample !== null && !run.probes[state.sample]) forget("sample");
+  if (state.columns?.length && !state.columns.some((index) => run.columns[index])) forget("columns");
+  for (const name of ["label", "predicted"])
+    if (run.classes.length && state[name] !== null && !run.classes[state[name]]) forget(name);
+  if (!isSort(run, state.sort)) forget("sort", "down");
+  if (!isFlag(run, state.flag)) forget("flag");
 }
 
 function readAddress() {
@@ -659,17 +687,18 @@ function paintHeatmap(canvas, map, range, table, { smooth, threshold, contour, s
   const colours = packed(table);
   const [lo, hi] = range ?? [0, 1];
   const scale = hi > lo ? 255 / (hi - lo) : 0;
+  const middle = signed && !scale ? 127.5 : 0; // zero everywhere is neutral, not the lowest value
   const far = signed ? (value) => Math.abs(2 * value - 1) : (value) => value;
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
     if (value - value !== 0) continue; // not a number or infinite: stays transparent
-    const at = Math.min(255, Math.max(0, (value - lo) * scale));
+    const at = Math.min(255, Math.max(0, (value - lo) * scale + middle));
     if (threshold > 0 && far(at / 255) < threshold) continue;
     words[i] = colours[Math.round(at)];
   }
   if (contour) {
     const level = threshold > 0 ? threshold : 0.5;
-    const inside = Uint8Array.from(values, (value) => far(((value - lo) * scale) / 255) >= level);
+    const inside = Uint8Array.from(values, (value) => far(((value - lo) * scale + middle) / 255) >= level);
     drawContour(words, inside, height, width);
   }
   context.putImageData(pixels, 0, 0);
@@ -1101,7 +1130,7 @@ function resultTiles(run) {
   return run.test.map(([name, value]) => {
     return el(
       "div",
-      { class: "tile result" },
+      { class: "tile result", title: metricWords(name) },
       el("dt", {}, `Test ${name.replaceAll("_", " ")}`),
       el("dd", {}, isShare(name, value) ? formatPercent(value, 2) : formatValue(value)),
     );
@@ -1282,7 +1311,7 @@ function linkPointer(row, picture, cells) {
 const notesKey = `cv_attention.notes.${report.runs.map((run) => run.name).join("|")}`;
 const notes = new Map(); // "run name\nsample" -> {note, tags}
 
-const noteKey = (run, index) => `${run.name}\n${run.probes[index].name ?? index}`;
+const noteKey = (run, index) => `${run.name}\n${sampleKeys(run)[index]}`;
 
 function noteOf(run, index) {
   return notes.get(noteKey(run, index));
@@ -1317,6 +1346,15 @@ function notesAsText() {
   return JSON.stringify({ cv_attention_notes: 1, notes: rows }, null, 1);
 }
 
+// What the page calls the sample of a note: notes written before names had folders know its file alone.
+function sampleOfNote(name, sample) {
+  const run = report.runs.find((one) => one.name === name);
+  const keys = run ? sampleKeys(run) : [];
+  if (keys.includes(sample)) return sample;
+  const alike = keys.filter((key) => key.endsWith(`/${sample}`));
+  return alike.length === 1 ? alike[0] : sample;
+}
+
 // Takes over the notes of a file; throws where it is none. What it says replaces what was there for a sample.
 function readNotes(text) {
   const content = JSON.parse(text);
@@ -1324,7 +1362,7 @@ function readNotes(text) {
     throw new Error("this is no file of notes");
   for (const { run, sample, note, tags } of content.notes) {
     if (typeof run !== "string" || !Array.isArray(tags)) throw new Error("a note in the file is broken");
-    notes.set(`${run}\n${sample}`, { note: String(note ?? ""), tags: tags.map(String) });
+    notes.set(`${run}\n${sampleOfNote(run, sample)}`, { note: String(note ?? ""), tags: tags.map(String) });
   }
   return content.notes.length;
 }
@@ -1371,7 +1409,8 @@ function makeNotes() {
   });
   file.addEventListener("change", async () => {
     try {
-      told.textContent = `${readNotes(await file.files[0].text())} notes taken over.`;
+      const count = readNotes(await file.files[0].text());
+      told.textContent = `${count} note${count === 1 ? "" : "s"} taken over.`;
       keepNotes();
     } catch (error) {
       told.textContent = `Not taken over: ${error.message}.`;
@@ -1385,7 +1424,8 @@ function makeNotes() {
       const known = noteOf(run, index) ?? { note: "", tags: [] };
       setNote(run, index, known.note, [...new Set([...known.tags, ...splitTags(tag.value)])]);
     }
-    told.textContent = `${state.selected.length} selected samples tagged.`;
+    const count = state.selected.length;
+    told.textContent = `${count} selected sample${count === 1 ? "" : "s"} tagged.`;
     keepNotes();
   };
   const save = () => download("notes.json", new Blob([notesAsText()], { type: "application/json" }));
@@ -1438,8 +1478,34 @@ function fitsRun(run, name) {
   return run.epochs.length > 1 || !OF_THE_PAST.includes(name);
 }
 
+function countEach(words) {
+  const counts = new Map();
+  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1);
+  return counts;
+}
+
+// What tells the samples of a run apart: their names; with the class, and at last the number, where runs
+// recorded before names had folders call several the same.
+function sampleKeys(run) {
+  if (!run.sampleKeys) {
+    const names = run.probes.map((probe, i) => probe.name ?? String(i));
+    const known = countEach(names);
+    const classed = names.map((name, i) =>
+      known.get(name) === 1 ? name : `${className(run, run.probes[i].label)}/${name}`,
+    );
+    const again = countEach(classed);
+    run.sampleKeys = classed.map((name, i) => (again.get(name) === 1 ? name : `${name} (${i + 1})`));
+  }
+  return run.sampleKeys;
+}
+
+// The name of a sample's file, or null.
+function fileName(run, i) {
+  return run.probes[i].name ? sampleKeys(run)[i] : null;
+}
+
 function sampleName(run, i) {
-  return run.probes[i].name ?? `image ${i + 1}`;
+  return fileName(run, i) ?? `image ${i + 1}`;
 }
 
 // What a sample is called where the eye falls first: its true class, or its name where that is unknown.
@@ -1459,6 +1525,13 @@ function hasFlag(run, snapshot, i, flag) {
   if (flag.startsWith("tag:")) return noteOf(run, i)?.tags.includes(flag.slice(4)) ?? false;
   if (FLAGS[flag]) return Boolean(snapshot) && FLAGS[flag](run, snapshot, i);
   return run.probes[i].flags?.includes(flag) ?? false;
+}
+
+function isFlag(run, flag) {
+  if (["", "selected", "noted"].includes(flag)) return true;
+  if (flag.startsWith("tag:")) return knownTags(run).includes(flag.slice(4));
+  if (FLAGS[flag]) return fitsRun(run, flag);
+  return run.probes.some((probe) => probe.flags?.includes(flag));
 }
 
 // All of these must hold.
@@ -1507,6 +1580,12 @@ const SORTS = {
   },
   label: { text: "true class", values: (run) => run.probes.map((probe) => probe.label) },
 };
+
+function isSort(run, name) {
+  if (["", "name"].includes(name)) return true;
+  if (name in SORTS) return fitsRun(run, name);
+  return /^\d+:./.test(name) && Boolean(run.columns[Number(name.split(":")[0])]);
+}
 
 const measuresHere = new WeakMap(); // snapshot -> its measures, once they have come
 
@@ -1566,17 +1645,34 @@ function versus() {
 
 const sameSample = new Map(); // "run>other" -> index in the other run of each sample
 
-// The sample of the same name in another run; of the same place where neither run knows names.
+// Whether two names can be those of one file: runs may tell more or fewer of its folders.
+function sameFile(a, b) {
+  return a === b || a.endsWith(`/${b}`) || b.endsWith(`/${a}`);
+}
+
+// The index in the other run of each sample, null where that cannot be told: the image of the same name and
+// class; of the same place where several are called the same, or the run knows no names.
+function placesIn(run, other) {
+  const fileOf = ({ name, label }) => `${label}\n${name?.split("/").pop()}`;
+  const files = new Map();
+  other.probes.forEach((probe, i) => {
+    if (!files.has(fileOf(probe))) files.set(fileOf(probe), []);
+    if (probe.name) files.get(fileOf(probe)).push(i);
+  });
+  return run.probes.map((probe, i) => {
+    if (!probe.name) return other.probes[i]?.label === probe.label ? i : null;
+    const alike = (files.get(fileOf(probe)) ?? []).filter((there) => sameFile(probe.name, other.probes[there].name));
+    const exact = alike.filter((there) => other.probes[there].name === probe.name);
+    const found = exact.length ? exact : alike;
+    if (found.length === 1) return found[0];
+    return found.includes(i) ? i : null;
+  });
+}
+
 function sampleIn(run, other, index) {
   const key = `${run.folder}>${other.folder}`;
-  if (!sameSample.has(key)) {
-    const named = new Map(other.probes.map((probe, i) => [probe.name, i]));
-    const places = run.probes.map((probe, i) => (probe.name ? named.get(probe.name) : i));
-    sameSample.set(key, places);
-  }
-  const place = sameSample.get(key)[index];
-  const there = place === undefined ? null : other.probes[place];
-  return there && there.label === run.probes[index].label ? place : null;
+  if (!sameSample.has(key)) sameSample.set(key, placesIn(run, other));
+  return sameSample.get(key)[index];
 }
 
 // Where the other map is: {snapshot, column, index}, or null.
@@ -1608,7 +1704,15 @@ function twinOf(column, columns) {
   return alike.find((one) => one.source === "saliency");
 }
 
-// The layers to paint, and for the readout the maps that they come from.
+// Why a map stands alone while others are compared.
+function aloneWords() {
+  const chosen = versus();
+  if (!chosen) return "";
+  return chosen.kind === "run" ? "not in B" : "not comparable";
+}
+
+// The layers to paint, and for the readout the maps that they come from; `words` tell how the two differ, and
+// `badge` what the eye would not see.
 function comparison(run, snapshot, plainColumn, map, partner, other) {
   const column = asShown(plainColumn);
   const plain = {
@@ -1617,9 +1721,10 @@ function comparison(run, snapshot, plainColumn, map, partner, other) {
     table: tableOf(column),
     signed: column.signed,
   };
-  if (!partner) return { map, under: plain };
-  if (!other || (column.bars && other.width !== map.width))
-    return { map, under: plain, words: "nothing to compare with" };
+  if (!partner || !other || (column.bars && other.width !== map.width)) {
+    const words = aloneWords();
+    return { map, under: plain, words, badge: words };
+  }
   if (state.compare === "difference") return { map, other, ...differenceLayer(column, partner, map, other) };
   const alike = partner.column.title === column.title && state.scale === "image";
   const both = alike ? unionOf(map, other, column.signed || partner.column.signed) : null;
@@ -1641,6 +1746,8 @@ function unionOf(a, b, signed) {
   return signed ? symmetric(lo, hi) : [lo, hi];
 }
 
+const NO_DIFFERENCE = "no difference";
+
 // A minus B. Maps of different columns have different units: each is scaled to its own range first.
 function differenceLayer(column, partner, map, other) {
   const scaled = partner.column.title !== column.title;
@@ -1653,9 +1760,10 @@ function differenceLayer(column, partner, map, other) {
   const difference = { values, height, width, lo: -most, hi: most };
   return {
     difference,
+    badge: most > 0 ? "" : NO_DIFFERENCE,
     scaled,
     under: { map: difference, range: [-most, most], table: state.signed, signed: true },
-    words: `differences up to ${formatValue(most)}`,
+    words: most > 0 ? `differences up to ${formatValue(most)}` : NO_DIFFERENCE,
   };
 }
 
@@ -1799,17 +1907,21 @@ function asShown(column) {
   return signed ? { ...column, signed: true } : column;
 }
 
-// "for cat", "cat − dog": what a map explains, where that is not the predicted class.
+// "for cat", "cat − dog": what a map explains, while that is not the predicted class everywhere.
 function targetWords(snapshot, column, probe) {
-  if (!snapshot || !followsTarget(snapshot, column)) return "";
+  if (!snapshot || state.target === "predicted" || !anyClassMaps) return "";
   const run = snapshot.run;
-  const name = className(run, targetClass(snapshot, probe));
+  if (column.source !== "saliency") return "any class";
+  if (!followsTarget(snapshot, column)) return `for ${className(run, snapshot.predictions[probe])}`;
+  const explained = targetClass(snapshot, probe);
+  const name = className(run, explained);
   if (state.target !== "difference") return `for ${name}`;
-  return `${name} − ${className(run, run.probes[probe].label)}`;
+  const { label } = run.probes[probe];
+  return label === explained ? "same class" : `${name} − ${className(run, label)}`;
 }
 
 function makeClassSwitch() {
-  return anyClassMaps && select("target", "Class explained", TARGETS);
+  return anyClassMaps && select("target", "Class explained (Grad-CAM)", TARGETS);
 }
 
 // One map of one sample: canvas over the picture, colour bar with the values at its ends. While maps are
@@ -1825,7 +1937,8 @@ function makeCell(run, column, room) {
   } = column.bars ? makeGateFrame(room, first, second) : makeFrame(run, room, first, second);
   const elsewhere = el("span", { class: "elsewhere", hidden: true });
   const target = el("span", { class: "elsewhere target", hidden: true });
-  frame.append(elsewhere, target);
+  const compared = el("span", { class: "compared", hidden: true });
+  frame.append(elsewhere, target, compared);
   const scale = [el("span"), el("span", { class: column.bars ? "channels" : "bar" }), el("span")];
   const name = el("span", { class: "cell-name", title: column.title }, breakable(columnName(column)));
   const caption = el("figcaption", {}, name, el("span", { class: "scale" }, scale));
@@ -1867,6 +1980,8 @@ function makeCell(run, column, room) {
     const explained = map ? targetWords(snapshot, column, index) : "";
     target.hidden = !explained;
     target.textContent = explained;
+    compared.textContent = shown?.badge ?? "";
+    compared.hidden = !compared.textContent;
     const label = map ? `values ${formatValue(map.lo)} to ${formatValue(map.hi)}` : "not logged";
     const named = `${columnName(column)} ${explained}, image ${index + 1}: ${label}`.replace(" ,", ",");
     first.setAttribute("aria-label", shown?.words ? `${named}; ${shown.words}` : named);
@@ -2075,7 +2190,7 @@ function makeRow(run, columns, room) {
     head.picture.bind(index);
     for (const cell of cells) cell.bind(index);
     head.number.textContent = String(index + 1);
-    const known = run.probes[index].name;
+    const known = fileName(run, index);
     head.file.textContent = known ?? "";
     head.file.title = known ?? "";
     head.label.textContent = sampleTitle(run, index);
@@ -2152,9 +2267,17 @@ function drawHeads(heads, run, columns, count) {
   );
 }
 
+// Why the list is empty: the numbers under Classes are of whole splits, the list is of a few images.
+function emptyWords(run) {
+  const words = "No image fits the filters at this epoch.";
+  if (state.label === null && state.predicted === null) return words;
+  const count = run.probes.length;
+  return `${words} Only the ${count} image${count === 1 ? "" : "s"} that were recorded can be listed; the counts under Classes are of a whole split.`;
+}
+
 function makeGrid(heads) {
   const space = el("div", { class: "probe-space", role: "list", "aria-label": "Samples" });
-  const none = el("p", { class: "empty", hidden: true }, "No image fits the filters at this epoch.");
+  const none = el("p", { class: "empty", hidden: true });
   const grid = el("div", { class: "probes" }, space, none);
   const rows = new Map(); // position -> row
   let free = [];
@@ -2178,13 +2301,18 @@ function makeGrid(heads) {
     return row;
   }
 
-  // All rows are as high as the first one turns out to be: texts take one line each.
+  // All rows are as high as the first one turns out to be: texts take one line each. Before the page shows the
+  // list its rows have no height, and none is set: the list is measured again once it has a width.
   function measure() {
     space.style.removeProperty("--row");
-    const row = rows.values().next().value ?? take();
-    if (row.index === null) row.bind(listed[0], 0, listed.length);
-    if (!rows.has(row.position)) place(row, row.position);
-    height = Math.max(40, Math.ceil(row.element.getBoundingClientRect().height));
+    if (!rows.size) {
+      const first = take();
+      first.bind(listed[0], 0, listed.length); // shows it: a row out of use is hidden
+      place(first, 0);
+    }
+    const row = rows.values().next().value;
+    height = Math.ceil(row.element.getBoundingClientRect().height);
+    if (!height) return [];
     space.style.setProperty("--row", `${height}px`);
     space.style.height = `${height * listed.length}px`;
     const widths = row.cells.map((cell) => [cell.frame.clientWidth, cell.frame.clientHeight]);
@@ -2218,7 +2346,7 @@ function makeGrid(heads) {
     for (let position = first; position <= last; position++) {
       const known = rows.get(position);
       const row = known ?? take();
-      const before = row.index;
+      const before = known?.index; // one that was out of use may show the sample as it was long ago
       row.bind(listed[position], position, listed.length);
       if (!known) {
         place(row, position);
@@ -2253,6 +2381,7 @@ function makeGrid(heads) {
     const same = next.length === listed.length && next.every((index, i) => index === listed[i]);
     listed = next;
     none.hidden = listed.length > 0;
+    none.textContent = emptyWords(currentRun());
     space.hidden = !listed.length;
     if (!same) {
       for (const [position, row] of rows) {
@@ -2588,6 +2717,11 @@ function makeSearch() {
     placeholder: "Search file names",
     "aria-label": "Search file names",
     oninput: () => change({ search: field.value }),
+    onkeydown: (event) => {
+      if (event.key !== "Escape") return;
+      change({ search: "" });
+      field.blur(); // the keys of the page work again
+    },
   });
   const show = () => {
     if (field.value !== state.search) field.value = state.search;
@@ -2771,7 +2905,7 @@ async function selectionAsCsv(listed) {
       run.name,
       snapshot && !run.export ? snapshot.epoch + 1 : null,
       i + 1,
-      run.probes[i].name,
+      fileName(run, i),
       className(run, run.probes[i].label),
       className(run, known(snapshot?.predictions)),
       snapshot ? isRight(run, snapshot, i) : null,
@@ -3288,6 +3422,16 @@ function listPair(label, predicted) {
   goTo("maps");
 }
 
+// A class, or a pair of classes, as a link to its images; as text where none of them was recorded.
+function linkToImages(run, text, label, predicted = null) {
+  const snapshot = nearestSnapshot(run, state.epoch);
+  const fits = (probe, i) =>
+    probe.label === label && (predicted === null || snapshot.predictions[i] === predicted);
+  if (snapshot && run.probes.some(fits))
+    return pushButton(text, () => listPair(label, predicted), { class: "link" });
+  return el("span", { title: "None of these images was recorded in this epoch." }, text);
+}
+
 function confusedPairs(run, { counts }, sums) {
   const wrong = counts.filter(([truth, guess]) => truth !== guess);
   const worst = wrong.sort((a, b) => b[2] - a[2]).slice(0, MOST_PAIRS);
@@ -3296,9 +3440,7 @@ function confusedPairs(run, { counts }, sums) {
     el(
       "li",
       {},
-      pushButton(`${className(run, truth)} → ${className(run, guess)}`, () => listPair(truth, guess), {
-        class: "link",
-      }),
+      linkToImages(run, `${className(run, truth)} → ${className(run, guess)}`, truth, guess),
       el("span", { class: "number muted" }, `${count} of ${sums[truth]}`),
     ),
   );
@@ -3310,7 +3452,7 @@ function classRow(run, index, { sums, guessed, right }) {
   const precision = guessed[index] ? right[index] / guessed[index] : null;
   const bar = el("i");
   bar.style.width = `${100 * (share ?? 0)}%`;
-  const name = pushButton(className(run, index), () => listPair(index, null), { class: "link" });
+  const name = linkToImages(run, className(run, index), index);
   return el(
     "tr",
     { "data-class": index },
@@ -3425,6 +3567,7 @@ function testColumns() {
   const names = [...new Set(report.runs.flatMap((run) => run.test.map(([name]) => name)))];
   return names.map((name) => ({
     title: `Test ${name.replaceAll("_", " ")}`,
+    words: metricWords(name),
     value: (run) => run.test.find(([other]) => other === name)?.[1] ?? null,
     format: (value) => (isShare(name, value) ? formatPercent(value, 2) : formatValue(value)),
   }));
@@ -3470,7 +3613,7 @@ function makeRuns() {
         };
         const mark = way === "none" ? "" : down ? " ↓" : " ↑";
         const kind = column.format ? "number" : null;
-        return el("th", { scope: "col", class: kind, "aria-sort": way }, pushButton(`${column.title}${mark}`, press, { class: "link" }));
+        return el("th", { scope: "col", class: kind, title: column.words, "aria-sort": way }, pushButton(`${column.title}${mark}`, press, { class: "link" }));
       }),
     );
     body.replaceChildren(
