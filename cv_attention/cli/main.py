@@ -26,9 +26,10 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs ``cv-attention`` with `arguments` (default: the process's) and returns its exit code.
 
-    0: done. 1: a training could not go on (a loss that is no number, a full disk). 2: a mistake in the arguments, the
-    configuration or a file. Both are told in one line on standard error. A training that is stopped by SIGTERM writes a
-    checkpoint, an export its manifest, and exits with 143; Ctrl-C does the same, and the exit code is 130.
+    0: done. 1: a training could not go on (a loss that is no number, a full disk), or an export had no image that could
+    be used. 2: a mistake in the arguments, the configuration or a file. Both are told in one line on standard error. A
+    training that is stopped by SIGTERM writes a checkpoint, an export its manifest, and exits with 143; Ctrl-C does the
+    same, and the exit code is 130.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = arguments[0] if arguments else "--help"
