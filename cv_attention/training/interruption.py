@@ -68,6 +68,8 @@ class Interruption:
         """Handles the signals from now on; of several processes all must call this."""
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
+                if number == signal.SIGINT and signal.getsignal(number) is signal.SIG_IGN:
+                    continue  # a script's background job: Ctrl-C is meant for others
                 self._handlers[number] = signal.signal(number, self._hear)
         if self._several() and distributed.get_backend() != "gloo":
             self._group = distributed.new_group(backend="gloo")  # the device need not wait for this

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cv_attention.training.interruption import Interruption
 from tests.training.processes import End, assert_same, logged, train
 
 EPOCHS, STEPS = 3, 6  # 60 images in batches of 10
@@ -101,6 +102,18 @@ def test_ctrl_c_in_the_test_says_how_to_go_on(fit, whole):
     assert "Traceback" not in said
     resume(fit, "tested")
     assert_same(run, whole)
+
+
+def test_ctrl_c_stays_ignored_in_a_background_job():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        interruption = Interruption()
+        interruption.listen()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGTERM) == interruption._hear
+        interruption.stop_listening()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_auto_names_the_run_that_has_no_checkpoint(fit):

@@ -25,6 +25,7 @@ def start(checkpoint: Path, out: Path, *options: str) -> subprocess.Popen:
     return subprocess.Popen(
         [*command, "-o", str(out), *OPTIONS, *options],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in the background
     )  # fmt: skip
 
 
