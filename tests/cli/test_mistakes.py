@@ -170,6 +170,7 @@ def test_every_bound_is_of_a_field_and_holds_its_default():
     for name in BOUNDS:
         value = Experiment().to_dict()
         for part in name.split("."):
+            assert part in value, name
             value = value[part]
 
 

@@ -146,3 +146,5 @@ def test_strange_choices_do_no_harm(open_page, address: str) -> None:
     opened = open_page(address)
     opened.page.keyboard.press("ArrowLeft")
     opened.settle()
+    assert opened.listed() == 4
+    assert "epoch=4" in opened.page.url  # the key still works
