@@ -58,11 +58,11 @@ def attention_augmented(block, x):
         for i in range(height * width):
             for j in range(height * width):
                 key = kh[:, j]
-                if block.rows is not None:
-                    last = block.extent - 1
+                if block.position is not None:
+                    last = block.position.rows.reach - 1
                     down = max(-last, min(last, j // width - i // width))
                     right = max(-last, min(last, j % width - i % width))
-                    key = key + block.rows[last + down] + block.columns[last + right]
+                    key = key + block.position.rows.weight[last + down] + block.position.columns.weight[last + right]
                 logits[:, i, j] = (qh[:, i] * key).sum(1)
         a = softmax(logits / qh.shape[2] ** 0.5, 2)
         mixed.append(a @ vh)

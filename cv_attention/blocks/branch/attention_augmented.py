@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, check_odd, check_positive, check_whole
 from cv_attention.blocks.tokens.attend import attend
+from cv_attention.blocks.tokens.relative import RelativeLogits
 
 
 class AttentionAugmentedConv(nn.Module):
@@ -55,16 +56,12 @@ class AttentionAugmentedConv(nn.Module):
         if heads > channels:
             raise ValueError(f"heads must be at most channels, got heads={heads}, channels={channels}")
         value, depth = max(round(upsilon * channels) // heads, 1), max(round(kappa * channels) // heads, minimum)
-        self.heads, self.extent, self.widths = heads, extent, [heads * depth, heads * depth, heads * value]
+        self.heads, self.widths = heads, [heads * depth, heads * depth, heads * value]
         rest = channels - heads * value
         self.conv = nn.Conv2d(channels, rest, kernel_size, padding=kernel_size // 2) if rest else None
         self.qkv = nn.Linear(channels, sum(self.widths))
         self.project = nn.Linear(heads * value, heads * value)
-        if relative:
-            self.rows = nn.Parameter(torch.randn(2 * extent - 1, depth) * depth**-0.5)
-            self.columns = nn.Parameter(torch.randn(2 * extent - 1, depth) * depth**-0.5)
-        else:
-            self.rows = self.columns = None
+        self.position = RelativeLogits((extent, extent), depth) if relative else None
         self.map = AttentionMap("pairwise")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -74,7 +71,9 @@ class AttentionAugmentedConv(nn.Module):
         # (B, N, heads * d) -> (B, heads, N, d)
         query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in parts)
         query = query * query.shape[-1] ** -0.5
-        mixed = attend(query, key, value, self.map, size, bias=self._distances(query, size), scale=1.0)
+        grid = (torch.arange(size[0], device=x.device), torch.arange(size[1], device=x.device))
+        bias = None if self.position is None else self.position(query, grid, grid).to(query.dtype)
+        mixed = attend(query, key, value, self.map, size, bias=bias, scale=1.0)
         mixed = self.project(mixed.transpose(1, 2).flatten(2)).transpose(1, 2).unflatten(2, size)
         if self.conv is None:
             return mixed
@@ -83,18 +82,3 @@ class AttentionAugmentedConv(nn.Module):
         # Where they are laid out differently, the convolution decides.
         last = local.is_contiguous(memory_format=torch.channels_last)
         return y.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
-
-    def _distances(self, query: Tensor, size: tuple[int, int]) -> Tensor | None:
-        """Returns S_H + S_W, (B, heads, H*W, H*W), of scaled queries (B, heads, H*W, d)."""
-        if self.rows is None or self.columns is None:
-            return None
-        grid = query.unflatten(2, size)
-        rows = torch.einsum("bnyxd,yvd->bnyxv", grid, self._between(self.rows, size[0]))
-        columns = torch.einsum("bnyxd,xud->bnyxu", grid, self._between(self.columns, size[1]))
-        return (rows[..., :, None] + columns[..., None, :]).flatten(4, 5).flatten(2, 3)
-
-    def _between(self, table: Tensor, length: int) -> Tensor:
-        """Returns the vectors from every place to every other, (length, length, d)."""
-        place = torch.arange(length, device=table.device)
-        distance = (place[None, :] - place[:, None]).clamp(1 - self.extent, self.extent - 1)
-        return table[distance + self.extent - 1]

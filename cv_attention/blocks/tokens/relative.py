@@ -53,8 +53,12 @@ class RelativeEmbedding(nn.Module):
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Returns the vectors of ``keys - queries``, (Q,) and (K,) positions: (Q, K, d)."""
+        return self.weight[self.index(queries, keys)]
+
+    def index(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Returns the places of these vectors in `weight`: (Q, K)."""
         offset = keys - queries[:, None]
-        return self.weight[offset.clamp(1 - self.reach, self.reach - 1) + self.reach - 1]
+        return offset.clamp(1 - self.reach, self.reach - 1) + self.reach - 1
 
 
 class RelativeLogits(nn.Module):
@@ -83,7 +87,11 @@ class RelativeLogits(nn.Module):
         Returns:
             (..., Q0 * Q1, K0 * K1).
         """
-        grid = query.unflatten(-2, (len(queries[0]), len(queries[1])))
-        by_row = torch.einsum("...rcd,rkd->...rck", grid, self.rows(queries[0], keys[0]))
-        by_column = torch.einsum("...rcd,ckd->...rck", grid, self.columns(queries[1], keys[1]))
+        # Every query meets every vector once; which key has which is looked up among the products.
+        products = query @ torch.cat([self.rows.weight, self.columns.weight]).t()
+        products = products.unflatten(-2, (len(queries[0]), len(queries[1])))
+        by_row, by_column = products.split((len(self.rows.weight), len(self.columns.weight)), -1)
+        row = self.rows.index(queries[0], keys[0])[:, None].expand(*by_row.shape[:-1], -1)
+        column = self.columns.index(queries[1], keys[1]).expand(*by_column.shape[:-1], -1)
+        by_row, by_column = by_row.gather(-1, row), by_column.gather(-1, column)
         return (by_row[..., :, None] + by_column[..., None, :]).flatten(-2).flatten(-3, -2)
