@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole
+from cv_attention.blocks.context.layout import project, to_map
 from cv_attention.blocks.tokens.attend import attend
 from cv_attention.blocks.tokens.relative import RelativeLogits
 
@@ -50,13 +51,13 @@ class BottleneckAttention(nn.Module):
         self.map = AttentionMap("pairwise")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
+        """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
         size = (x.shape[2], x.shape[3])
-        tokens = x.flatten(2).transpose(1, 2)
-        # (B, N, 3C) -> three of (B, heads, N, d)
-        query, key, value = self.qkv(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        # (B, 3C, H, W) -> three of (B, heads, N, d)
+        qkv = project(x, self.qkv).flatten(2).unflatten(1, (3, self.heads, -1)).transpose(0, 1).contiguous()
+        query, key, value = qkv.transpose(-2, -1).unbind(0)
         grid = (torch.arange(size[0], device=x.device), torch.arange(size[1], device=x.device))
         asking = query * query.shape[-1] ** -0.5 if self.scale_position else query
         bias = self.position(asking, grid, grid).to(query.dtype)
         mixed = attend(query, key, value, self.map, size, bias=bias)
-        return mixed.transpose(1, 2).flatten(2).transpose(1, 2).unflatten(2, size)
+        return to_map(mixed.transpose(1, 2).flatten(2), x)
