@@ -52,8 +52,10 @@ class LambdaLayer(nn.Module):
         value = self.norm_value(value)
         attention = self.map(key.flatten(2).softmax(-1)[:, None].unflatten(-1, (height, width)))
         content = attention[:, 0].flatten(-2).to(value.dtype) @ value.flatten(2).transpose(1, 2)
-        # Every value channel is an image of its own: (B v, 1, H, W) -> (B, N, k, v)
-        local = self.position(value.flatten(0, 1)[:, None]).unflatten(0, (-1, depth)).flatten(3).permute(0, 3, 2, 1)
+        # Every value channel is an image of its own, (B v, 1, H, W), laid out channels_last: the k results of a
+        # position then lie together, and move together into (B, N, v, k).
+        local = self.position(value.flatten(0, 1)[..., None].permute(0, 3, 1, 2)).unflatten(0, (-1, depth))
+        local = local.flatten(3).permute(0, 3, 1, 2).contiguous().transpose(2, 3)
         # (B, N h, k) (B, k, v) + (B, N, h, k) (B, N, k, v); the larger λᵖ is written once
         output = (query.flatten(1, 2) @ content).unflatten(1, (-1, self.heads)) + query @ local
         layout = torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
