@@ -18,6 +18,8 @@ _REDUCTIONS = {
     "mean", "sum", "amax", "amin", "max", "min", "var", "std", "var_mean", "prod", "norm", "cumsum",
     "linalg_vector_norm", "avg_pool2d",
 }  # fmt: skip
+# Torch tags these as pointwise too, but they only move elements.
+_COPIES = {"clone", "copy_", "_to_copy"}
 # Softmax and normalisations are one operator each: the passes over their input that the plain composition
 # takes.
 _COMPOSITES = {
@@ -36,7 +38,7 @@ class Cost:
         products: FLOPs of convolutions and matrix products, a multiplication and an addition counting as two
             (as `torch.utils.flop_counter` counts).
         elementwise: Operations of everything else: one per element of an element-wise operation or of a
-            reduction's input, a few for softmax and normalisations.
+            reduction's input, a few for softmax and normalisations, none for copies.
     """
 
     parameters: int
@@ -90,7 +92,7 @@ class _ElementwiseCounter(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
-        if torch.Tag.pointwise in func.tags:
+        if torch.Tag.pointwise in func.tags and name not in _COPIES:
             self.total += _elements(result)
         elif name in _REDUCTIONS:
             self.total += _elements(args)

@@ -1,6 +1,7 @@
 """Costs equal those worked out by hand, multiplications and additions counting separately."""
 
 import pytest
+from torch import nn
 
 from cv_attention import blocks
 
@@ -40,3 +41,11 @@ def test_counts_a_block_that_stays_where_it_was():
     assert blocks.cost(block, C, H, W) == blocks.cost("cbam", C, H, W)
     assert block.training
     assert all((value == state[name]).all() for name, value in block.state_dict().items())
+
+
+def test_moving_elements_costs_nothing():
+    class Turn(nn.Module):
+        def forward(self, x):
+            return x.transpose(2, 3).contiguous().double().clone() + 1
+
+    assert blocks.cost(Turn(), C, H, W).flops == C * N
