@@ -148,9 +148,8 @@ def test_halo_is_timms_inside_the_map():
     ours = blocks.HaloAttention(32, heads=4, block_size=3, halo_size=2, scale_position=False)
     # timm numbers keys from the corner of the halo, so that some of its vectors are never used.
     extra = {
-        "qkv.weight": torch.cat(
-            [theirs.q.weight, theirs.kv.weight.unflatten(0, (4, 2, 8)).transpose(0, 1).flatten(0, 2)]
-        ).flatten(1),
+        "query.weight": theirs.q.weight.flatten(1),
+        "key_value.weight": theirs.kv.weight.unflatten(0, (4, 2, 8)).transpose(0, 1).flatten(0, 2).flatten(1),
         "position.rows.weight": theirs.pos_embed.height_rel[4:],
         "position.columns.weight": theirs.pos_embed.width_rel[4:],
     }

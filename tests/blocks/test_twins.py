@@ -24,7 +24,6 @@ ORDER = {
     "gca": ["conv_attn.weight", *both("mlp_scale.fc1", "mlp_scale.norm", "mlp_scale.fc2")],
     "non_local": [("t.weight", "p.weight", "g.weight"), ("t.bias", "p.bias", "g.bias"), "z.weight", *both("norm")],
     "window": [*both("qkv"), "relative_position_bias_table", *both("proj")],
-    "halo": [("q.weight", "kv.weight"), "pos_embed.height_rel", "pos_embed.width_rel"],
     "lambda_layer": ["qkv.weight", *both("norm_q", "norm_v"), "conv_lambda.weight"],
     "differential": [
         ("lambda_q1", "lambda_k1", "lambda_q2", "lambda_k2"),

@@ -83,7 +83,9 @@ def full(block, x, visible, extra=lambda q, i, j: 0):
     """
     grid = positions(x)
     tokens = x.flatten(2).transpose(1, 2)
-    q, k, v = (split_heads(part, block.heads) for part in linear(block.qkv, tokens).chunk(3, 2))
+    layers = [block.qkv] if hasattr(block, "qkv") else [block.query, block.key_value]
+    projected = torch.cat([linear(layer, tokens) for layer in layers], 2)
+    q, k, v = (split_heads(part, block.heads) for part in projected.chunk(3, 2))
     a = torch.zeros(*q.shape[:3], len(grid), dtype=x.dtype)
     for n, i in enumerate(grid):
         seen = [m for m, j in enumerate(grid) if visible(i, j)]

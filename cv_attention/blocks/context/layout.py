@@ -1,5 +1,6 @@
 """Between feature maps and rows of positions, whatever the memory format."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,6 +20,8 @@ def to_map(tokens: Tensor, like: Tensor) -> Tensor:
 def project(x: Tensor, layer: nn.Linear) -> Tensor:
     """Applies `layer` to the channels of x (B, C, H, W); returns (B, d, H, W) in the memory format of `x`.
 
-    A convolution takes either format as it is; rows of positions would first have to be copied out of a contiguous map.
+    The map is not copied: channels_last, its positions are the rows of a matrix; otherwise a convolution takes it.
     """
+    if x.is_contiguous(memory_format=torch.channels_last):
+        return layer(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     return F.conv2d(x, layer.weight[:, :, None, None], layer.bias)

@@ -49,8 +49,9 @@ def attend_unseen(
         return F.scaled_dot_product_attention(query, key, value, scale=scale)
     factor = query.shape[-1] ** -0.5 if scale is None else scale
     on_processor = query.device.type == "cpu"
-    if on_processor and bias.shape == (*query.shape[:-1], key.shape[-2]):
-        # As large as the logits, which one pass adds to it: faster than the processor's fused kernel.
+    if on_processor and bias.shape == (*query.shape[:-1], query.shape[-2]):
+        # All positions among each other, with a bias for every logit: one pass adds the logits to it, which together
+        # with the softmax is faster than the processor's fused kernel.
         batches = (part.flatten(0, 1) for part in (bias, query, key.transpose(-2, -1)))
         return torch.baddbmm(*batches, alpha=factor).unflatten(0, query.shape[:2]).softmax(-1) @ value
     # The processor's fused kernel has no gradient for a bias; what torch falls back to is slower than these steps.

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole
+from cv_attention.blocks.context.layout import project
 from cv_attention.blocks.tokens.relative import RelativeLogits
 from cv_attention.blocks.tokens.tiles import along, attend_in_tiles, cut, hide, join, over_both
 
@@ -47,18 +48,22 @@ class HaloAttention(nn.Module):
         self.block_size = block_size
         self.halo_size = halo_size
         self.scale_position = scale_position
-        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
-        nn.init.trunc_normal_(self.qkv.weight, std=channels**-0.5)
+        self.query = nn.Linear(channels, channels, bias=qkv_bias)
+        self.key_value = nn.Linear(channels, 2 * channels, bias=qkv_bias)
+        for layer in (self.query, self.key_value):
+            nn.init.trunc_normal_(layer.weight, std=channels**-0.5)
         self.position = RelativeLogits((block_size + halo_size, block_size + halo_size), channels // heads)
         self.map = AttentionMap("pairwise")
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
-        size, channels = (x.shape[2], x.shape[3]), x.shape[1]
+        size = (x.shape[2], x.shape[3])
         tile, halo = (self.block_size, self.block_size), (self.halo_size, self.halo_size)
-        qkv = self.qkv(x.permute(0, 2, 3, 1))
-        query = cut(qkv[..., :channels], self.heads, tile)
-        key, value = cut(qkv[..., channels:], 2 * self.heads, tile, halo).chunk(2, 1)
+        query, key_value = (
+            project(x, layer).permute(0, 2, 3, 1).contiguous() for layer in (self.query, self.key_value)
+        )
+        query = cut(query, self.heads, tile)
+        key, value = cut(key_value, 2 * self.heads, tile, halo).chunk(2, 1)
 
         axes = [along(length, self.block_size, self.halo_size, device=x.device) for length in size]
         queries, keys = zip(*axes, strict=True)

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, check_choice, check_divisible
+from cv_attention.blocks.context.layout import project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 from cv_attention.blocks.tokens.rotary import rotate_2d
 
@@ -45,12 +46,11 @@ class MultiHeadSelfAttention(nn.Module):
         self.map = AttentionMap("pairwise")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
-        tokens = x.flatten(2).transpose(1, 2)
-        # (B, N, 3C) -> three of (B, heads, N, d)
-        query, key, value = self.qkv(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
+        size = (x.shape[2], x.shape[3])
+        parts = (to_tokens(part) for part in project(x, self.qkv).chunk(3, 1))
+        query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in parts)
         if self.position == "rope":
-            query, key = (rotate_2d(part, x.shape[2], x.shape[3]) for part in (query, key))
-        mixed = attend(query, key, value, self.map, (x.shape[2], x.shape[3]))
-        mixed = self.project(mixed.transpose(1, 2).flatten(2))
-        return mixed.transpose(1, 2).unflatten(2, (x.shape[2], x.shape[3]))
+            query, key = (rotate_2d(part, *size) for part in (query, key))
+        mixed = attend(query, key, value, self.map, size)
+        return project(to_map(mixed.transpose(1, 2).flatten(2), x), self.project)
