@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, check_divisible, check_positive
+from cv_attention.blocks.context.layout import project, to_map, to_tokens
 
 
 class DifferentialAttention(nn.Module):
@@ -43,9 +44,9 @@ class DifferentialAttention(nn.Module):
         self.map = AttentionMap("pairwise")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
+        """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
         size = (x.shape[2], x.shape[3])
-        query, key, value = self.qkv(x.flatten(2).transpose(1, 2)).chunk(3, 2)
+        query, key, value = (to_tokens(part) for part in project(x, self.qkv).chunk(3, 1))
         value = value.unflatten(2, (self.heads, -1)).transpose(1, 2)
         # (B, N, C) -> two of (B, heads, N, d)
         queries, keys = (
@@ -62,7 +63,7 @@ class DifferentialAttention(nn.Module):
             mixed = plus - factor * minus
         # Autocast leaves RMSNorm alone, whose fused kernel wants one dtype.
         mixed = self.norm(mixed.to(self.norm.weight.dtype)) * (1 - self.lambda_init)
-        return self.project(mixed.transpose(1, 2).flatten(2)).transpose(1, 2).unflatten(2, size)
+        return project(to_map(mixed.transpose(1, 2).flatten(2), x), self.project)
 
     def _mix_seen(self, queries, keys, value: Tensor, factor: Tensor, size: tuple[int, int]) -> Tensor:
         scale = queries[0].shape[-1] ** -0.5
