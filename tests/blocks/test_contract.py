@@ -4,6 +4,7 @@ import copy
 import inspect
 import pickle
 import re
+from collections import Counter
 from importlib import import_module
 
 import pytest
@@ -192,6 +193,25 @@ def test_keeps_channels_last(case):
     y = block(x.to(memory_format=torch.channels_last))
     assert y.is_contiguous(memory_format=torch.channels_last)
     assert_close(y, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if c.entry.name in ("axial", "halo", "neighbourhood", "vit", "window")], ids=str
+)
+def test_frozen_weights_take_the_same_way(case):
+    """Rows (B, H, W, C) that lie apart become many small products, far slower, if nothing wants a gradient."""
+    block, x = case.build_trained(), feature_map(2, case.channels, 5, 7)
+
+    def operators():
+        with torch.no_grad(), torch.profiler.profile() as profile:
+            block(x)
+        return Counter(
+            event.name for event in profile.events() if event.name in ("aten::mm", "aten::addmm", "aten::bmm")
+        )
+
+    free = operators()
+    block.requires_grad_(False)
+    assert operators() == free
 
 
 @every_case

@@ -37,7 +37,7 @@ class AxialAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
-        return self.rows(self.columns(x.permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+        return self.rows(self.columns(x.permute(0, 2, 3, 1).contiguous())).permute(0, 3, 1, 2)
 
 
 class _Axis(nn.Module):

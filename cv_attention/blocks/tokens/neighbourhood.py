@@ -51,7 +51,7 @@ class NeighbourhoodAttention(nn.Module):
         """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
         size = (x.shape[2], x.shape[3])
         tile, halo = zip(*(self._tile(length) for length in size), strict=True)
-        qkv = self.qkv(x.permute(0, 2, 3, 1))
+        qkv = self.qkv(x.permute(0, 2, 3, 1).contiguous())
         channels = x.shape[1]
         query = cut(qkv[..., :channels], self.heads, tile)
         key, value = cut(qkv[..., channels:], 2 * self.heads, tile, halo).chunk(2, 1)
@@ -63,7 +63,7 @@ class NeighbourhoodAttention(nn.Module):
         if self.position is not None:
             bias = bias + self.position(*(of[:, :, None] - to[:, None, :] for of, to in axes))
         mixed = attend_in_tiles(query, key, value, self.map, size, queries=queries, keys=keys, bias=bias[None])
-        return self.project(join(mixed, tile, size)).permute(0, 3, 1, 2)
+        return self.project(join(mixed, tile, size).contiguous()).permute(0, 3, 1, 2)
 
     def _tile(self, size: int) -> tuple[int, int]:
         """Chooses along one axis the tiles' size and their margin, so that it holds every neighbourhood."""

@@ -57,7 +57,7 @@ class WindowAttention(nn.Module):
         size, tile = (x.shape[2], x.shape[3]), (self.window_size, self.window_size)
         shifts = [self.shift if length > self.window_size else 0 for length in size]
         padding = [-length % self.window_size for length in size]
-        qkv = self.qkv(x.permute(0, 2, 3, 1))
+        qkv = self.qkv(x.permute(0, 2, 3, 1).contiguous())
         if any(padding):
             qkv = nn.functional.pad(qkv, (0, 0, 0, padding[1], 0, padding[0]))
         if any(shifts):
@@ -78,7 +78,7 @@ class WindowAttention(nn.Module):
         mixed = join(mixed, tile, (padded[0], padded[1]))
         if any(shifts):
             mixed = mixed.roll((shifts[0], shifts[1]), (1, 2))
-        return self.project(mixed[:, : size[0], : size[1]]).permute(0, 3, 1, 2)
+        return self.project(mixed[:, : size[0], : size[1]].contiguous()).permute(0, 3, 1, 2)
 
     def _axis(self, size: int, padded: int, shift: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """Returns along one axis the windows' positions and the part of the window that each belongs to."""
