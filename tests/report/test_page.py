@@ -53,6 +53,7 @@ def test_player_goes_through_the_epochs_and_stops(open_page) -> None:
     opened.page.get_by_role("button", name="Play the epochs").click()
     opened.until("document.querySelector('.epoch-text strong').textContent === 'epoch 6'")
     opened.page.get_by_role("button", name="Play the epochs").wait_for()
+    assert opened.epoch() == "epoch 6"
 
 
 def test_columns_are_hidden_and_shown(open_page, titles: dict[str, str]) -> None:

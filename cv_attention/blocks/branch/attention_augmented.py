@@ -71,8 +71,7 @@ class AttentionAugmentedConv(nn.Module):
         # (B, N, heads * d) -> (B, heads, N, d)
         query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in parts)
         query = query * query.shape[-1] ** -0.5
-        grid = (torch.arange(size[0], device=x.device), torch.arange(size[1], device=x.device))
-        bias = None if self.position is None else self.position(query, grid, grid).to(query.dtype)
+        bias = None if self.position is None else self.position.among(query, size)
         mixed = attend(query, key, value, self.map, size, bias=bias, scale=1.0)
         mixed = self.project(mixed.transpose(1, 2).flatten(2)).transpose(1, 2).unflatten(2, size)
         if self.conv is None:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, bottleneck
-from cv_attention.blocks.context.layout import to_map, to_tokens
+from cv_attention.blocks.layout import to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 
 

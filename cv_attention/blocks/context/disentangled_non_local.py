@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, bottleneck, check_positive
-from cv_attention.blocks.context.layout import to_map, to_tokens
+from cv_attention.blocks.layout import to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap, bottleneck, check_choice
-from cv_attention.blocks.context.layout import project, to_map, to_tokens
+from cv_attention.blocks.layout import project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 
 Mode = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]

@@ -1,10 +1,9 @@
 """Self-attention with 2-D relative positions (BoTNet: Srinivas et al., CVPR 2021), https://arxiv.org/abs/2101.11605."""
 
-import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole
-from cv_attention.blocks.context.layout import project, to_map
+from cv_attention.blocks.layout import project, to_map
 from cv_attention.blocks.tokens.attend import attend
 from cv_attention.blocks.tokens.relative import RelativeLogits
 
@@ -56,8 +55,6 @@ class BottleneckAttention(nn.Module):
         # (B, 3C, H, W) -> three of (B, heads, N, d)
         qkv = project(x, self.qkv).flatten(2).unflatten(1, (3, self.heads, -1)).transpose(0, 1).contiguous()
         query, key, value = qkv.transpose(-2, -1).unbind(0)
-        grid = (torch.arange(size[0], device=x.device), torch.arange(size[1], device=x.device))
         asking = query * query.shape[-1] ** -0.5 if self.scale_position else query
-        bias = self.position(asking, grid, grid).to(query.dtype)
-        mixed = attend(query, key, value, self.map, size, bias=bias)
+        mixed = attend(query, key, value, self.map, size, bias=self.position.among(asking, size))
         return to_map(mixed.transpose(1, 2).flatten(2), x)

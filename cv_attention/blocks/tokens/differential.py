@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap, check_divisible, check_positive
-from cv_attention.blocks.context.layout import project, to_map, to_tokens
+from cv_attention.blocks.layout import project, to_map, to_tokens
 
 
 class DifferentialAttention(nn.Module):

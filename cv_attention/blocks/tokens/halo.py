@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole
-from cv_attention.blocks.context.layout import project
+from cv_attention.blocks.layout import project
 from cv_attention.blocks.tokens.relative import RelativeLogits
 from cv_attention.blocks.tokens.tiles import along, attend_in_tiles, cut, hide, join, over_both
 

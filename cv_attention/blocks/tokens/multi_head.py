@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, check_choice, check_divisible
-from cv_attention.blocks.context.layout import project, to_map, to_tokens
+from cv_attention.blocks.layout import project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 from cv_attention.blocks.tokens.rotary import rotate_2d
 

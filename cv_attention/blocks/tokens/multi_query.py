@@ -6,7 +6,7 @@ In a CNN: MobileNetV4 (Qin et al., ECCV 2024), https://arxiv.org/abs/2404.10518.
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, check_divisible
-from cv_attention.blocks.context.layout import project, to_map, to_tokens
+from cv_attention.blocks.layout import project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 
 

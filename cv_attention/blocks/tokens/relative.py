@@ -95,3 +95,16 @@ class RelativeLogits(nn.Module):
         column = self.columns.index(queries[1], keys[1]).expand(*by_column.shape[:-1], -1)
         by_row, by_column = by_row.gather(-1, row), by_column.gather(-1, column)
         return (by_row[..., :, None] + by_column[..., None, :]).flatten(-2).flatten(-3, -2)
+
+    def among(self, query: Tensor, size: tuple[int, int]) -> Tensor:
+        """Computes the same for all positions of a map (H, W) among each other, in the dtype of `query`.
+
+        Args:
+            query: (..., H*W, d).
+            size: (H, W).
+
+        Returns:
+            (..., H*W, H*W).
+        """
+        grid = (torch.arange(size[0], device=query.device), torch.arange(size[1], device=query.device))
+        return self(query, grid, grid).to(query.dtype)
