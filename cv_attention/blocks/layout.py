@@ -12,9 +12,13 @@ def to_tokens(x: Tensor) -> Tensor:
 
 def to_map(tokens: Tensor, like: Tensor) -> Tensor:
     """Returns tokens (B, H*W, C) as (B, C, H, W), with the size and memory format of `like`."""
-    y = tokens.transpose(1, 2).unflatten(2, like.shape[2:])
+    return laid_out_as(tokens.transpose(1, 2).unflatten(2, like.shape[2:]), like)
+
+
+def laid_out_as(y: Tensor, like: Tensor) -> Tensor:
+    """Returns y (B, C, H, W) in the memory format of `like`."""
     # Adding maps of different formats costs more than the copy.
-    return y.contiguous() if like.is_contiguous() else y
+    return y.contiguous(memory_format=torch.contiguous_format if like.is_contiguous() else torch.channels_last)
 
 
 def project(x: Tensor, layer: nn.Linear) -> Tensor:

@@ -195,6 +195,11 @@ def test_keeps_channels_last(case):
     assert_close(y, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("case", [c for c in CASES if "memory format" in c.entry.cls.forward.__doc__], ids=str)
+def test_keeps_contiguous_maps_contiguous_where_it_says_so(case):
+    assert case.build_trained()(feature_map(2, case.channels, 5, 7)).is_contiguous()
+
+
 @pytest.mark.parametrize(
     "case", [c for c in CASES if c.entry.name in ("axial", "halo", "neighbourhood", "vit", "window")], ids=str
 )

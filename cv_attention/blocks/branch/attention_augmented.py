@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, check_odd, check_positive, check_whole
+from cv_attention.blocks.layout import laid_out_as, project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 from cv_attention.blocks.tokens.relative import RelativeLogits
 
@@ -67,17 +68,15 @@ class AttentionAugmentedConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Convolves and mixes `x` (B, C, H, W); keeps shape and memory format."""
         size = (x.shape[2], x.shape[3])
-        parts = self.qkv(x.flatten(2).transpose(1, 2)).split(self.widths, 2)
+        parts = (to_tokens(part) for part in project(x, self.qkv).split(self.widths, 1))
         # (B, N, heads * d) -> (B, heads, N, d)
         query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in parts)
         query = query * query.shape[-1] ** -0.5
         bias = None if self.position is None else self.position.among(query, size)
         mixed = attend(query, key, value, self.map, size, bias=bias, scale=1.0)
-        mixed = self.project(mixed.transpose(1, 2).flatten(2)).transpose(1, 2).unflatten(2, size)
+        mixed = project(to_map(mixed.transpose(1, 2).flatten(2), x), self.project)
         if self.conv is None:
             return mixed
         local = self.conv(x)
-        y = torch.cat([local, mixed], 1)
         # Where they are laid out differently, the convolution decides.
-        last = local.is_contiguous(memory_format=torch.channels_last)
-        return y.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+        return laid_out_as(torch.cat([local, mixed], 1), local)

@@ -15,7 +15,7 @@ class SplitAttention(nn.Module):
     ``U = relu(norm(conv(x)))`` has R * C channels; ``a = softmax_r(W2 relu(norm(W1 mean(sum_r U_r))))`` over the
     splits, a sigmoid where R is 1.
 
-    Maps: `maps.0`, `maps.1`, ..., one `channel` map (B, C, 1, 1) per split; over the splits they sum to 1.
+    Maps: `maps.0`, `maps.1`, ..., one `channel` map (B, C, 1, 1) per split; over two splits and more they sum to 1.
 
     It replaces a convolution and has no residual around it. Training needs two images or more, because the
     pooled features are normalised over the batch.

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import Gate, bottleneck, check_choice
+from cv_attention.blocks.layout import laid_out_as
 
 Frequencies = Literal[
     "top1", "top2", "top4", "top8", "top16", "top32",
@@ -72,7 +73,7 @@ class FrequencyChannelAttention(Gate):
         dtype = torch.promote_types(x.dtype, torch.float32)
         rows = _cosines(self.vertical, x.shape[2], dtype)[:, :, None]
         basis = (rows * _cosines(self.horizontal, x.shape[3], dtype)[:, None, :])[None].to(x.dtype)
-        return basis if x.is_contiguous() else basis.contiguous(memory_format=torch.channels_last)
+        return laid_out_as(basis, x)
 
 
 def _cosines(frequencies: Tensor, length: int, dtype: torch.dtype) -> Tensor:

@@ -20,8 +20,8 @@ class NonLocal(nn.Module):
     - ``dot_product``: ``theta(x_i) . phi(x_j) / N``, N positions j
     - ``concatenation``: ``relu(w_f . [theta(x_i), phi(x_j)]) / N``
 
-    Map: `pairwise`, (B, 1, H*W, H, W), f / C; with `sub_sample`, the last two axes are the pooled ones. It is
-    only written when observed, except for ``concatenation``.
+    Map: `pairwise`, (B, 1, H*W, H, W), f / C; with `sub_sample`, the last two axes are the pooled ones. Where it
+    is not observed, the modes with a softmax do not write it, nor does ``dot_product`` for more positions than d.
 
     A fresh block is an identity: the last norm's scale, or without it W_z, starts at zero. The paper does not
     scale the embedded Gaussian, the official code does.

@@ -17,7 +17,7 @@ def attend(
     bias: Tensor | None = None,
     scale: float | None = None,
 ) -> Tensor:
-    """Computes ``softmax(scale * q kᵀ + bias) v``, by a fused kernel unless `observer` is observed.
+    """Computes ``softmax(scale * q kᵀ + bias) v``, in the fastest way unless `observer` is observed.
 
     Args:
         query: (B, heads, queries, d).

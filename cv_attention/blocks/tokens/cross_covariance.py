@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap, check_divisible
+from cv_attention.blocks.layout import laid_out_as, project
 
 
 class CrossCovarianceAttention(nn.Module):
@@ -34,12 +35,11 @@ class CrossCovarianceAttention(nn.Module):
         self.map = AttentionMap("alignment")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mixes the channels of `x` (B, C, H, W); the result is laid out channels_last."""
-        tokens = x.flatten(2).transpose(1, 2)
-        # (B, N, 3C) -> three of (B, heads, d, N)
-        query, key, value = self.qkv(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 4, 1).unbind(0)
+        """Mixes the channels of `x` (B, C, H, W); keeps shape and memory format."""
+        # (B, 3C, H, W) -> three of (B, heads, d, N)
+        query, key, value = project(x, self.qkv).flatten(2).unflatten(1, (3, self.heads, -1)).unbind(1)
         # Rows of length 1 before the product: the sum over positions would overflow in half precision.
         logits = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).transpose(-2, -1)
         attention = self.map((logits * self.temperature).softmax(-1))
-        mixed = (attention.to(value.dtype) @ value).flatten(1, 2).transpose(1, 2)
-        return self.project(mixed).transpose(1, 2).unflatten(2, (x.shape[2], x.shape[3]))
+        mixed = (attention.to(value.dtype) @ value).flatten(1, 2).unflatten(2, x.shape[2:])
+        return project(laid_out_as(mixed, x), self.project)

@@ -1,9 +1,9 @@
 """Lambda layer (LambdaNetworks: Bello, ICLR 2021), https://arxiv.org/abs/2102.08602."""
 
-import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole
+from cv_attention.blocks.layout import to_map
 
 
 class LambdaLayer(nn.Module):
@@ -58,5 +58,4 @@ class LambdaLayer(nn.Module):
         local = local.flatten(3).permute(0, 3, 1, 2).contiguous().transpose(2, 3)
         # (B, N h, k) (B, k, v) + (B, N, h, k) (B, N, k, v); the larger λᵖ is written once
         output = (query.flatten(1, 2) @ content).unflatten(1, (-1, self.heads)) + query @ local
-        layout = torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
-        return output.flatten(2).transpose(1, 2).unflatten(2, (height, width)).contiguous(memory_format=layout)
+        return to_map(output.flatten(2), x)

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap, check_divisible
+from cv_attention.blocks.layout import project, to_map
 
 
 class LinearAttention(nn.Module):
@@ -31,13 +32,13 @@ class LinearAttention(nn.Module):
         self.map = AttentionMap("pairwise")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
+        """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
         size = (x.shape[2], x.shape[3])
-        tokens = x.flatten(2).transpose(1, 2)
-        # (B, N, 3C) -> three of (B, heads, N, d)
-        query, key, value = self.qkv(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        # (B, 3C, H, W) -> three of (B, heads, N, d)
+        qkv = project(x, self.qkv).flatten(2).unflatten(1, (3, self.heads, -1))
+        query, key, value = qkv.transpose(-2, -1).unbind(1)
         mixed = attend_linearly(F.elu(query) + 1, F.elu(key) + 1, value, self.map, size)
-        return self.project(mixed.transpose(1, 2).flatten(2)).transpose(1, 2).unflatten(2, size)
+        return project(to_map(mixed.transpose(1, 2).flatten(2), x), self.project)
 
 
 def attend_linearly(query: Tensor, key: Tensor, value: Tensor, observer: AttentionMap, size: tuple[int, int]) -> Tensor:
