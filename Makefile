@@ -1,4 +1,4 @@
-# `make demo` trains the embedded default and prints the path of its report; `make test` runs everything that must hold.
+# `make demo` trains the embedded default and prints the path of its report; `make test` all checks and the tests but the long ones.
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
