@@ -45,18 +45,19 @@ def attend_unseen(
     query: Tensor, key: Tensor, value: Tensor, *, bias: Tensor | None = None, scale: float | None = None
 ) -> Tensor:
     """Computes the same as `attend`, which describes the arguments, for whoever needs no map."""
-    if bias is None:
-        return F.scaled_dot_product_attention(query, key, value, scale=scale)
     factor = query.shape[-1] ** -0.5 if scale is None else scale
     on_processor = query.device.type == "cpu"
-    if on_processor and bias.shape == (*query.shape[:-1], query.shape[-2]):
+    if on_processor and bias is not None and bias.shape == (*query.shape[:-1], query.shape[-2]):
         # All positions among each other, with a bias for every logit: one pass adds the logits to it, which together
         # with the softmax is faster than the processor's fused kernel.
         batches = (part.flatten(0, 1) for part in (bias, query, key.transpose(-2, -1)))
         return torch.baddbmm(*batches, alpha=factor).unflatten(0, query.shape[:2]).softmax(-1) @ value
-    # The processor's fused kernel has no gradient for a bias; what torch falls back to is slower than these steps.
+    # The processor's fused kernel wants queries as wide as values, and has no gradient for a bias; what torch falls
+    # back to is slower than the steps below.
+    unfused = on_processor and (query.shape[-1] != value.shape[-1] or (bias is not None and bias.requires_grad))
     # The exporter to ONNX replaces the fused kernel, if it has a bias, by steps whose result is laid out otherwise
     # than the views that were traced behind it expect.
-    if (on_processor and bias.requires_grad) or torch.compiler.is_exporting():
-        return ((query * factor) @ key.transpose(-2, -1)).add_(bias).softmax(-1) @ value
+    if unfused or (bias is not None and torch.compiler.is_exporting()):
+        logits = (query * factor) @ key.transpose(-2, -1)
+        return (logits if bias is None else logits.add_(bias)).softmax(-1) @ value
     return F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)

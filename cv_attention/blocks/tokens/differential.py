@@ -2,10 +2,10 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap, check_divisible, check_positive
 from cv_attention.blocks.layout import project, to_map, to_tokens
+from cv_attention.blocks.tokens.attend import attend_unseen
 
 
 class DifferentialAttention(nn.Module):
@@ -58,7 +58,7 @@ class DifferentialAttention(nn.Module):
         if self.map.observed:
             mixed = self._mix_seen(queries, keys, value, factor, size)
         else:
-            plus, minus = (_mix_unseen(q, k, value) for q, k in zip(queries, keys, strict=True))
+            plus, minus = (attend_unseen(q, k, value) for q, k in zip(queries, keys, strict=True))
             mixed = plus - factor * minus
         # Autocast leaves RMSNorm alone, whose fused kernel wants one dtype.
         mixed = self.norm(mixed.to(self.norm.weight.dtype)) * (1 - self.lambda_init)
@@ -69,12 +69,3 @@ class DifferentialAttention(nn.Module):
         plus, minus = ((scale * q @ k.transpose(-2, -1)).softmax(-1) for q, k in zip(queries, keys, strict=True))
         attention = self.map((plus - factor * minus).unflatten(-1, size))
         return attention.flatten(-2).to(value.dtype) @ value
-
-
-def _mix_unseen(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    scale = query.shape[-1] ** -0.5
-    if query.device.type == "cpu" and not query.requires_grad:
-        # The processor's fused kernel wants queries, keys and values of one width. Where no backward follows, which it
-        # has slower, it is faster even with queries and keys that zeros widen.
-        query, key = (F.pad(part, (0, value.shape[-1] - part.shape[-1])) for part in (query, key))
-    return F.scaled_dot_product_attention(query, key, value, scale=scale)
