@@ -116,8 +116,8 @@ class Row:
         """
         # An upper bound: the gradients of parameters do not grow with the batch.
         needed = [peak * self.options.batch / 2 for peak in self.peaks(self.models, self.images(2))]
-        # Freed memory that the process keeps lies in pieces, which can double what it takes.
-        fit = [peak < 0.4 * available_bytes(self.options.device) for peak in needed]
+        # Freed memory that the process keeps lies in pieces, so that far more is taken than is used.
+        fit = [peak < 0.3 * available_bytes(self.options.device) for peak in needed]
         if not fit[0]:
             raise MemoryError
         self.models = [model for model, fits in zip(self.models, fit, strict=True) if fits]
