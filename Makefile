@@ -1,4 +1,5 @@
-# `make demo` trains the embedded default and prints the path of its report; `make test` all checks and the tests but the long ones.
+# `make demo` trains the embedded default and prints the path of its report; `make test` runs all checks, and the tests
+# but the long ones.
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin

@@ -200,9 +200,8 @@ def test_keeps_contiguous_maps_contiguous_where_it_says_so(case):
     assert case.build_trained()(feature_map(2, case.channels, 5, 7)).is_contiguous()
 
 
-@pytest.mark.parametrize(
-    "case", [c for c in CASES if c.entry.name in ("axial", "halo", "neighbourhood", "vit", "window")], ids=str
-)
+# Left out: blocks that then take one product for each image, instead of one for all.
+@pytest.mark.parametrize("case", [c for c in CASES if c.entry.name not in ("encnet", "focused_linear")], ids=str)
 def test_frozen_weights_take_the_same_way(case):
     """Rows (B, H, W, C) that lie apart become many small products, far slower, if nothing wants a gradient."""
     block, x = case.build_trained(), feature_map(2, case.channels, 5, 7)
