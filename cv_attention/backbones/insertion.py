@@ -11,7 +11,7 @@ from cv_attention.backbones.added import added_flops
 from cv_attention.backbones.attach import attach, attached, detach
 from cv_attention.backbones.dry_run import DryRun, InputSize, dry_run, untouched
 from cv_attention.backbones.freezing import freeze_rest, thaw
-from cv_attention.backbones.identity_init import IdentityInit
+from cv_attention.backbones.identity_init import as_identity
 from cv_attention.backbones.loading import unwatch_loading, watch_loading
 from cv_attention.backbones.making import At, Blocks, Init, Pair, create, pairs_of, place_like
 from cv_attention.backbones.plan import Plan, Site, insertion_of
@@ -212,16 +212,17 @@ def _make(model: nn.Module, seen: Trace, pair: Pair, spot: Spot, child: str, ini
         raise ValueError(f"site {spot.host!r}: a block in place of a convolution cannot start as the identity")
     host, path = model.get_submodule(spot.host), f"{spot.host}.{child}"
     new = create(pair, spot.shape[0], seed, path)
-    trial = rehearse(new, spot.shape, spot.host, pair.label)
     if init == "identity":
-        new = IdentityInit(new, alpha=1.0 if trial.identity else 0.0)
+        new, trial = as_identity(new, spot.shape, spot.host, pair.label)
+    else:
+        trial = rehearse(new, spot.shape, spot.host, pair.label)
     parameters, replaced = sum(p.numel() for p in new.parameters()), None
     if spot.place == "instead":
         assert isinstance(host, nn.Conv2d)
         replaced, parameters = host, parameters - sum(p.numel() for p in host.parameters())
     flops = added_flops(seen, spot.host, spot.place, new, pair.label, replaced, {spot.shape: trial.flops})
     site = Site(spot.host, type(host).__name__, *spot.shape, path, parameters, flops, spot.place, pair.label)
-    return _Ready(spot, site, place_like(new, host, model), trial.fresh and init == "plain")
+    return _Ready(spot, site, place_like(new, host, model), trial.fresh)
 
 
 def _flops_of(seen: Trace, name: str, host: nn.Module, child: str, place: Place) -> int:

@@ -56,10 +56,16 @@ class AttentionMap(nn.Module):
 class Gate(nn.Module):
     """A block that multiplies its input by an attention map: ``x * attention(x)``.
 
-    A subclass sets `kind` and computes the map in `attention`; it overrides nothing else.
+    A subclass sets `kind` and computes the map in `attention`; it overrides nothing else, but it may have a method
+    `start_as_identity`, which lets the map start as a constant and sets `start` to it.
+
+    Attributes:
+        kind: What the map's axes mean.
+        start: What the map is divided by before it multiplies the input. In a block as its paper has it that is 1.
     """
 
     kind: MapKind
+    start: float = 1.0
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +77,20 @@ class Gate(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
-        return x * self.map(self.attention(x))
+        return x * over_start(self.map(self.attention(x)), self.start)
+
+
+def over_start(gate: Tensor, start: float) -> Tensor:
+    """Returns ``gate / start``; 1 to the bit where the gate has the value `start`."""
+    # The gate is divided, not the product with the input: that could round where a number is close to zero.
+    return gate if start == 1 else gate / start
+
+
+def zero(*layers: nn.Module | nn.Parameter) -> None:
+    """Sets parameters, or the weights and biases of layers, to zero."""
+    for layer in layers:
+        for parameter in [layer] if isinstance(layer, nn.Parameter) else layer.parameters():
+            nn.init.zeros_(parameter)
 
 
 def bottleneck(channels: int, reduction: int, *, minimum: int = 1) -> int:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_odd, check_positive, check_whole
+from cv_attention.blocks.base import AttentionMap, check_odd, check_positive, check_whole, zero
 from cv_attention.blocks.layout import laid_out_as, project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 from cv_attention.blocks.tokens.relative import RelativeLogits
@@ -64,6 +64,10 @@ class AttentionAugmentedConv(nn.Module):
         self.project = nn.Linear(heads * value, heads * value)
         self.position = RelativeLogits((extent, extent), depth) if relative else None
         self.map = AttentionMap("pairwise")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layers: the block returns zeros, to be added to its input."""
+        zero(self.project, *([] if self.conv is None else [self.conv]))
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolves and mixes `x` (B, C, H, W); keeps shape and memory format."""

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, bottleneck, check_choice
+from cv_attention.blocks.base import Gate, bottleneck, check_choice, zero
 from cv_attention.blocks.layout import laid_out_as
 
 Frequencies = Literal[
@@ -61,6 +61,11 @@ class FrequencyChannelAttention(Gate):
         self.register_buffer("horizontal", torch.tensor([int(v) for _, v in groups]), persistent=False)
         self.reduce = nn.Linear(channels, hidden, bias=False)
         self.expand = nn.Linear(hidden, channels, bias=False)
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer, so that the gate starts at 0.5, and divides the gate by that."""
+        zero(self.expand)
+        self.start = 0.5
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""

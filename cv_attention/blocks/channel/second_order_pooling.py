@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_whole
+from cv_attention.blocks.base import Gate, check_whole, zero
 from cv_attention.blocks.channel.batch_statistics import check_several_values
 
 
@@ -43,6 +43,11 @@ class GlobalSecondOrderPooling(Gate):
         self.expand = nn.Linear(4 * dim, channels)
         for layer in (self.reduce, self.rows, self.expand):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer, so that the gate starts at 0.5, and divides the gate by that."""
+        zero(self.expand)
+        self.start = 0.5
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_whole
+from cv_attention.blocks.base import Gate, check_whole, zero
 from cv_attention.blocks.channel.batch_statistics import check_several_values
 from cv_attention.blocks.channel.channel_norm import l2_norm
 from cv_attention.blocks.pooling import average
@@ -34,6 +34,13 @@ class StyleRecalibration(Gate):
         self.unbiased = unbiased
         self.weight = nn.Parameter(torch.zeros(channels, 2))
         self.norm = nn.BatchNorm1d(channels)
+
+    def start_as_identity(self) -> None:
+        """Zeroes the norm's scale, so that the gate starts at 0.5, and divides the gate by that."""
+        # Of weights at zero, the norm would make a full deviation after the first step, however small that is.
+        nn.init.ones_(self.weight)
+        zero(self.norm)
+        self.start = 0.5
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_number, check_whole
+from cv_attention.blocks.base import AttentionMap, bottleneck, check_number, check_whole, zero
 
 
 class BilinearAttentionTransform(nn.Module):
@@ -57,6 +57,13 @@ class BilinearAttentionTransform(nn.Module):
         self.q = nn.Linear(groups * block_size, groups * block_size**2)
         self.map = AttentionMap("pairwise")
         self.expand = nn.Sequential(_conv(inner, inner), _conv(inner, channels))
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last norm and leaves out the relu behind it, which would let no gradient through."""
+        last = self.expand[1]
+        assert isinstance(last, nn.Sequential)
+        zero(last[1])
+        last[2] = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_whole
+from cv_attention.blocks.base import AttentionMap, bottleneck, check_whole, zero
 
 
 class CrissCrossAttention(nn.Module):
@@ -34,6 +34,11 @@ class CrissCrossAttention(nn.Module):
         self.value = nn.Conv2d(channels, channels, 1)
         self.gamma = nn.Parameter(torch.zeros(()))
         self.maps = nn.ModuleList(AttentionMap("pairwise") for _ in range(recurrence))
+
+    def start_as_identity(self) -> None:
+        """Zeroes the values instead of gamma, which becomes 1: they learn faster than one factor."""
+        zero(self.value)
+        nn.init.ones_(self.gamma)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_whole
+from cv_attention.blocks.base import AttentionMap, check_whole, zero
 
 
 class DoubleAttention(nn.Module):
@@ -36,6 +36,10 @@ class DoubleAttention(nn.Module):
         self.out = nn.Conv2d(m, channels, 1)
         self.gather = AttentionMap("pairwise")
         self.distribute = AttentionMap("alignment")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer."""
+        zero(self.out)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""

@@ -4,7 +4,7 @@ from math import sqrt
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_whole
+from cv_attention.blocks.base import AttentionMap, check_whole, zero
 
 
 class ExternalAttention(nn.Module):
@@ -39,6 +39,11 @@ class ExternalAttention(nn.Module):
             nn.init.normal_(layer.weight, std=sqrt(2 / channels))
         # As in the official code, both memories start equal, and then learn apart.
         self.values.weight.data.copy_(self.keys.weight.data.transpose(0, 1))
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last norm and leaves out the relu behind it."""
+        zero(self.norm)
+        self.relu = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, bottleneck
+from cv_attention.blocks.base import AttentionMap, bottleneck, over_start, zero
 from cv_attention.blocks.pooling import average, spatial_max
 from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
 
@@ -25,6 +25,8 @@ class CBAM(nn.Module):
         ValueError: if `channels` or `reduction` is no positive whole number, or `kernel_size` is even.
     """
 
+    start: float = 1.0  # as in `Gate`
+
     def __init__(self, channels: int, *, reduction: int = 16, bias: bool = True, kernel_size: int = 7) -> None:
         super().__init__()
         hidden = bottleneck(channels, reduction)
@@ -32,6 +34,12 @@ class CBAM(nn.Module):
         self.expand = nn.Linear(hidden, channels, bias=bias)
         self.channel_map = AttentionMap("channel")
         self.spatial = CBAMSpatial(channels, kernel_size=kernel_size)
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layers, so that both gates start at 0.5, and divides the gates by that."""
+        zero(self.expand)
+        self.start = 0.5
+        self.spatial.start_as_identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
@@ -41,7 +49,7 @@ class CBAM(nn.Module):
         if self.expand.bias is not None:
             logits = logits + self.expand.bias
         channel = self.channel_map(logits.sigmoid()[:, :, None, None])
-        y = x * channel
-        spatial = self.spatial.map(self.spatial.attention(y))
+        y = x * over_start(channel, self.start)
+        spatial = over_start(self.spatial.map(self.spatial.attention(y)), self.spatial.start)
         # Nobody else holds y: without gradients it becomes the result, a third less memory to move.
         return y * spatial if y.requires_grad else y.mul_(spatial)

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_choice, check_whole
+from cv_attention.blocks.base import AttentionMap, check_choice, check_whole, over_start, zero
 
 
 class ContextEncoding(nn.Module):
@@ -29,6 +29,8 @@ class ContextEncoding(nn.Module):
     Raises:
         ValueError: if a number is no positive whole number or `aggregate` is none of these.
     """  # noqa: E501
+
+    start: float = 1.0  # as in `Gate`
 
     def __init__(
         self,
@@ -54,11 +56,18 @@ class ContextEncoding(nn.Module):
         self.gate = nn.Linear(channels, channels)
         self.gate_map = AttentionMap("channel")
 
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer, divides by the start of the gate, and leaves out the last relu."""
+        zero(self.gate)
+        self.start = 1.5 if self.residual else 0.5
+
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
         encoded = self.norm(self.encode(x if self.project is None else self.project(x))).relu()
         context = encoded.mean(1) if self.aggregate == "mean" else encoded.sum(1)
         gate = self.gate_map(self.gate(context).sigmoid()[:, :, None, None])
+        if self.start != 1:
+            return x * over_start(1 + gate if self.residual else gate, self.start)
         return torch.addcmul(x, x, gate).relu() if self.residual else x * gate
 
 

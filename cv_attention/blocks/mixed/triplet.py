@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_odd, check_whole
+from cv_attention.blocks.base import Gate, check_odd, check_whole, zero
 from cv_attention.blocks.pooling import average
 
 
@@ -39,6 +39,13 @@ class TripletAttention(Gate):
         self.cw = gate()
         self.hc = gate()
         self.hw = None if no_spatial else gate()
+
+    def start_as_identity(self) -> None:
+        """Zeroes the norms' scales, so that all gates start at 0.5, and divides their mean by that."""
+        for gate in (self.cw, self.hc, self.hw):
+            if gate is not None:
+                zero(gate[1])  # pyright: ignore[reportIndexIssue]
+        self.start = 0.5
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, H, W) of `x` (B, C, H, W)."""

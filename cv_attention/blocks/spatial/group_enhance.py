@@ -5,7 +5,7 @@ from math import gcd
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole
+from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole, over_start, zero
 
 
 class SpatialGroupEnhance(nn.Module):
@@ -26,6 +26,8 @@ class SpatialGroupEnhance(nn.Module):
         ValueError: if `channels` or `groups` is no positive whole number, or `groups` does not divide `channels`.
     """
 
+    start: float = 1.0  # as in `Gate`
+
     def __init__(self, channels: int, *, groups: int | None = None, unbiased: bool = True) -> None:
         super().__init__()
         check_whole(channels=channels)
@@ -37,14 +39,19 @@ class SpatialGroupEnhance(nn.Module):
         self.bias = nn.Parameter(torch.ones(groups, 1))
         self.map = AttentionMap("joint")
 
+    def start_as_identity(self) -> None:
+        """Zeroes the biases too, so that the gate starts at 0.5, and divides the gate by that."""
+        zero(self.bias)
+        self.start = 0.5
+
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
         grouped = x.unflatten(1, (self.groups, -1))
         gate = self._gate(grouped)[:, :, None]
         if self.map.observed:
-            return x * self.map(gate.expand(grouped.shape).flatten(1, 2))
+            return x * over_start(self.map(gate.expand(grouped.shape).flatten(1, 2)), self.start)
         # The product over five axes leaves the gate at one value per group and position.
-        return (grouped * gate).flatten(1, 2)
+        return (grouped * over_start(gate, self.start)).flatten(1, 2)
 
     def _gate(self, grouped: Tensor) -> Tensor:
         """Computes the gate (B, G, H, W) of `grouped` (B, G, C / G, H, W)."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole
+from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole, zero
 from cv_attention.blocks.tokens.relative import RelativeEmbedding
 
 
@@ -34,6 +34,13 @@ class AxialAttention(nn.Module):
         check_whole(span=span)
         self.columns = _Axis(channels, heads, span, dim=1)
         self.rows = _Axis(channels, heads, span, dim=2)
+
+    def start_as_identity(self) -> None:
+        """Zeroes the rows' values: the block returns zeros, to be added to its input."""
+        rows = self.rows
+        by_head = rows.qkv.weight.detach().unflatten(0, (rows.heads, -1))
+        nn.init.zeros_(by_head[:, 2 * rows.depth :])
+        zero(rows.to_value)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""

@@ -49,6 +49,11 @@ class BottleneckAttention(nn.Module):
         self.position = RelativeLogits((size, size), channels // heads)
         self.map = AttentionMap("pairwise")
 
+    def start_as_identity(self) -> None:
+        """Zeroes the values: the block returns zeros, to be added to its input."""
+        for parameter in self.qkv.parameters():
+            nn.init.zeros_(parameter.detach()[-self.qkv.in_features :])
+
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
         size = (x.shape[2], x.shape[3])

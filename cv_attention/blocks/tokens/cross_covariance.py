@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, check_divisible
+from cv_attention.blocks.base import AttentionMap, check_divisible, zero
 from cv_attention.blocks.layout import laid_out_as, project
 
 
@@ -33,6 +33,10 @@ class CrossCovarianceAttention(nn.Module):
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
         self.project = nn.Linear(channels, channels)
         self.map = AttentionMap("alignment")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer: the block returns zeros, to be added to its input."""
+        zero(self.project)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the channels of `x` (B, C, H, W); keeps shape and memory format."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_positive
+from cv_attention.blocks.base import AttentionMap, check_divisible, check_positive, zero
 from cv_attention.blocks.layout import project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend_unseen
 
@@ -43,6 +43,10 @@ class DifferentialAttention(nn.Module):
         self.norm = nn.RMSNorm(2 * depth, eps=1e-5)
         self.project = nn.Linear(channels, channels)
         self.map = AttentionMap("pairwise")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer: the block returns zeros, to be added to its input."""
+        zero(self.project)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""

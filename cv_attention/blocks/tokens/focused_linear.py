@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole
+from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole, zero
 from cv_attention.blocks.tokens.linear import attend_linearly
 
 
@@ -52,6 +52,10 @@ class FocusedLinearAttention(nn.Module):
         self.local = nn.Conv2d(depth, depth, kernel_size, padding=kernel_size // 2, groups=depth)
         self.project = nn.Linear(channels, channels)
         self.map = AttentionMap("pairwise")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer: the block returns zeros, to be added to its input."""
+        zero(self.project)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""

@@ -55,6 +55,11 @@ class HaloAttention(nn.Module):
         self.position = RelativeLogits((block_size + halo_size, block_size + halo_size), channels // heads)
         self.map = AttentionMap("pairwise")
 
+    def start_as_identity(self) -> None:
+        """Zeroes the values: the block returns zeros, to be added to its input."""
+        for parameter in self.key_value.parameters():
+            nn.init.zeros_(parameter.detach()[self.key_value.in_features :])
+
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
         size = (x.shape[2], x.shape[3])

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole
+from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole, zero
 from cv_attention.blocks.layout import to_map
 
 
@@ -42,6 +42,10 @@ class LambdaLayer(nn.Module):
         nn.init.normal_(self.qkv.weight, std=channels**-0.5)
         nn.init.normal_(self.position.weight, std=0.02)
         self.map = AttentionMap("pairwise")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the values' norm: the block returns zeros, to be added to its input."""
+        zero(self.norm_value)
 
     def forward(self, x: Tensor) -> Tensor:
         """Applies to every position of `x` (B, C, H, W) its lambda; keeps shape and memory format."""

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd
+from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, zero
 from cv_attention.blocks.tokens.relative import RelativeBias
 from cv_attention.blocks.tokens.tiles import along, attend_in_tiles, cut, hide, join, over_both
 
@@ -46,6 +46,10 @@ class NeighbourhoodAttention(nn.Module):
         self.position = RelativeBias((kernel_size, kernel_size), heads) if relative_bias else None
         self.project = nn.Linear(channels, channels)
         self.map = AttentionMap("pairwise")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer: the block returns zeros, to be added to its input."""
+        zero(self.project)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
