@@ -157,7 +157,7 @@ def _once(model: nn.Module, inputs: Inputs, seen: Trace) -> Trace:
         return seen
     args, kwargs = inputs.arguments()
     with suspended(model), untouched(model):
-        part = trace(model, args, kwargs, repeated)
+        part = trace(model, args, kwargs, once=repeated)
     return part if is_complete(part, seen) else seen
 
 

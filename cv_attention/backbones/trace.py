@@ -4,7 +4,7 @@ Operations are seen below autograd (`TorchDispatchMode`), so it does not matter 
 by ``x + y``, ``x += y`` or ``torch.add``; modules are seen through hooks that are gone afterwards.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -130,11 +130,11 @@ class Tracer(CountFlops):
                     self._record(tensor, name, _channel_axis(name, args, tensor, parents), parents)
         return out
 
-    def attach(self, model: nn.Module) -> list[Any]:
-        """Hooks every module; the caller removes the handles returned."""
-        handles = []
+    def attach(self, model: nn.Module, skip: Iterable[nn.Module]) -> list[Any]:
+        """Hooks every module but those in `skip`; the caller removes the handles returned."""
+        skipped, handles = set(skip), []
         for name, module in model.named_modules():
-            if name:
+            if module not in skipped and name:
                 handles.append(module.register_forward_pre_hook(self._enter(name), with_kwargs=True))
                 handles.append(module.register_forward_hook(self._leave()))
         return handles
@@ -199,7 +199,12 @@ class Tracer(CountFlops):
 
 
 def trace(
-    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None, once: Sequence[str] = ()
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None = None,
+    *,
+    skip: Iterable[nn.Module] = (),
+    once: Sequence[str] = (),
 ) -> Trace:
     """Runs ``model(*args, **kwargs)`` once and returns what was seen.
 
@@ -207,11 +212,12 @@ def trace(
         model: The model, already in the state in which it shall run.
         args: Its positional arguments.
         kwargs: Its keyword arguments.
+        skip: Modules whose calls count as part of the module around them.
         once: As in `Tracer`.
     """
     kwargs = kwargs or {}
     tracer = Tracer(tensors_in((args, kwargs)), once)
-    handles = tracer.attach(model)
+    handles = tracer.attach(model, skip)
     try:
         with tracer:
             output = model(*args, **kwargs)

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_odd, check_positive, check_whole, zero
+from cv_attention.blocks.base import AttentionMap, Block, check_odd, check_positive, check_whole, zero
 from cv_attention.blocks.layout import laid_out_as, project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 from cv_attention.blocks.tokens.relative import RelativeLogits
 
 
-class AttentionAugmentedConv(nn.Module):
+class AttentionAugmentedConv(Block):
     """Puts self-attention beside a convolution: ``concat[conv(x), W_o concat_h(O_h)]``.
 
     ``O_h = softmax((Q K' + S_H + S_W) / sqrt(d)) V``; S_H and S_W are ``q_i . r(j - i)`` with vectors r learned for

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_number, check_whole, zero
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_number, check_whole, zero
 
 
-class BilinearAttentionTransform(nn.Module):
+class BilinearAttentionTransform(Block):
     """Mixes rows, then columns: ``x + E(P Z Q)``, ``Z = D x``, with matrices P and Q made from the image.
 
     D, E and the layers before P and Q are ``relu(norm(conv))``, E two of them. P (b x b, rows sum to 1) and Q

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_whole, zero
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_whole, zero
 
 
-class CrissCrossAttention(nn.Module):
+class CrissCrossAttention(Block):
     """Adds what a position's row and column say: ``x_i + gamma sum_j softmax_j(Q x_i . K x_j) V x_j``.
 
     j runs over the H + W - 1 positions of i's row and column (equations 1 and 2). The same weights are applied

@@ -5,12 +5,12 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_choice, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_choice, check_whole
 
 Energy = Literal["inverted", "plain"]
 
 
-class DANetChannel(nn.Module):
+class DANetChannel(Block):
     """Adds other channels' maps: ``x_j + beta sum_i softmax_i(e_ji) x_i`` (equations 3 and 4).
 
     With ``plain`` energy, ``e_ji = x_j . x_i``, as in the paper, a channel attends to those like it, itself first;

@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, zero
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, zero
 from cv_attention.blocks.layout import to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 
 
-class DANetPosition(nn.Module):
+class DANetPosition(Block):
     """Adds similar positions' features: ``x_i + alpha sum_j softmax_j(B x_i . C x_j) D x_j`` (equations 1, 2).
 
     The logits are not scaled. A fresh block is an identity: alpha starts at zero.

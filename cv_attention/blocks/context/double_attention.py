@@ -2,10 +2,10 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_whole, zero
+from cv_attention.blocks.base import AttentionMap, Block, check_whole, zero
 
 
-class DoubleAttention(nn.Module):
+class DoubleAttention(Block):
     """Gathers n descriptors of the image and hands them out: ``x + W [G softmax_n(rho x)]``.
 
     ``G = (phi x) softmax_positions(theta x)'`` holds one descriptor per column, a weighted average over the

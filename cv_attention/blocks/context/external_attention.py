@@ -4,10 +4,10 @@ from math import sqrt
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_whole, zero
+from cv_attention.blocks.base import AttentionMap, Block, check_whole, zero
 
 
-class ExternalAttention(nn.Module):
+class ExternalAttention(Block):
     """Asks S learned memory slots: ``relu(x + norm(W2 A M_v))``, ``A = l1(softmax(F M_k'))``, ``F = W1 x``.
 
     The softmax runs over the positions, the l1 normalisation after it over the slots.

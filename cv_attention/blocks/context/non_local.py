@@ -5,14 +5,14 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_choice
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_choice
 from cv_attention.blocks.layout import project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 
 Mode = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
 
 
-class NonLocal(nn.Module):
+class NonLocal(Block):
     """Adds what all positions say to each: ``x_i + W_z sum_j f(x_i, x_j) g(x_j) / C(x)`` (equations 1 and 6).
 
     - ``gaussian``: ``f / C = softmax_j(x_i . x_j)``

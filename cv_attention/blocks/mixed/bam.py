@@ -5,11 +5,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_choice, check_whole, zero
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_choice, check_whole, zero
 from cv_attention.blocks.pooling import average
 
 
-class BAM(nn.Module):
+class BAM(Block):
     """Enhances the input by a channel and a spatial branch at once: ``x + x * sigmoid(c(x) + s(x))``.
 
     c is a two-layer MLP of the global averages, (B, C); s is a 1 x 1 convolution to C / r channels, two dilated 3 x 3

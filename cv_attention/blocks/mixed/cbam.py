@@ -2,12 +2,12 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, over_start, zero
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, over_start, zero
 from cv_attention.blocks.pooling import average, spatial_max
 from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
 
 
-class CBAM(nn.Module):
+class CBAM(Block):
     """Reweights channels, then positions: ``y = x * c(x)``, then ``y * s(y)``.
 
     The channel gate c is ``sigmoid(mlp(mean x) + mlp(max x))`` with one shared two-layer MLP, the spatial

@@ -5,11 +5,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_choice, over_start, zero
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_choice, over_start, zero
 from cv_attention.blocks.pooling import average
 
 
-class ConcurrentSqueezeExcite(nn.Module):
+class ConcurrentSqueezeExcite(Block):
     """Joins a channel gate and a spatial gate that see the same input: ``x * c(x) + x * s(x)``.
 
     ``c = sigmoid(W2 relu(W1 mean(x)))`` and ``s = sigmoid(conv1(x))``, a 1 x 1 convolution to one channel.

@@ -5,10 +5,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_choice, check_whole, over_start, zero
+from cv_attention.blocks.base import AttentionMap, Block, check_choice, check_whole, over_start, zero
 
 
-class ContextEncoding(nn.Module):
+class ContextEncoding(Block):
     """Reweights channels from how the positions differ from learned codewords: ``x * sigmoid(W mean_k relu(norm(e_k)))``.
 
     e is the output (B, K, C) of an `EncodingLayer` over the projected input. The loss on the classes that are present

@@ -4,12 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import hardswish
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_whole, zero
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_whole, zero
 from cv_attention.blocks.pooling import average
 from cv_attention.blocks.row_column import gate_by_row_and_column
 
 
-class CoordinateAttention(nn.Module):
+class CoordinateAttention(Block):
     """Reweights channels by row and by column: ``x * sigmoid(conv_h(f_h)) * sigmoid(conv_w(f_w))``.
 
     f, (B, hidden, H + W, 1), is ``hswish(norm(conv1([mean_W x, mean_H x])))``, the averages of rows and of columns in

@@ -2,13 +2,13 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, over_start
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, over_start
 
 # Below this, the layer norm has too few numbers to normalise: of a single one it makes 0, of two their order.
 _SMALLEST = 8
 
 
-class GlobalContext(nn.Module):
+class GlobalContext(Block):
     """Adds a transform of the attended average of all positions: ``x + W2 relu(norm(W1 sum_j softmax(k x)_j x_j))``.
 
     Map: `pool.map`, pairwise, (B, 1, 1, H, W): the weights of the positions, which sum to 1. The last layer starts at
@@ -33,7 +33,7 @@ class GlobalContext(nn.Module):
         return x + self.transform(self.pool(x))[:, :, None, None]
 
 
-class GlobalContextGate(nn.Module):
+class GlobalContextGate(Block):
     """Multiplies by a gate made of the attended average: ``x * sigmoid(W2 relu(norm(W1 sum_j softmax(k x)_j x_j)))``.
 
     GCNet's ablations call this fusion ``scale``, timm the block "gca".

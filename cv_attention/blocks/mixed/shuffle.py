@@ -5,10 +5,10 @@ from math import gcd
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole, over_start, zero
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, over_start, zero
 
 
-class ShuffleAttention(nn.Module):
+class ShuffleAttention(Block):
     """Gates half of each channel group by channel, the other half by position, then shuffles the channels.
 
     With K = C / (2 G): the first K channels of a group are ``x * sigmoid(cweight * mean(x) + cbias)``, the other K are

@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_whole, over_start, zero
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_whole, over_start, zero
 from cv_attention.blocks.pooling import average
 
 
-class AttentionGate(nn.Module):
+class AttentionGate(Block):
     """Reweights positions by how they meet a coarser signal: ``x * up(sigmoid(psi(relu(theta(x) + phi(g)))))``.
 
     theta looks at patches of the input (a strided convolution without bias), phi and psi are 1 x 1 convolutions, `up`

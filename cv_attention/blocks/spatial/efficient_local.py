@@ -4,12 +4,12 @@ from math import gcd
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole, zero
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, check_whole, zero
 from cv_attention.blocks.pooling import average
 from cv_attention.blocks.row_column import gate_by_row_and_column
 
 
-class EfficientLocalAttention(nn.Module):
+class EfficientLocalAttention(Block):
     """Reweights rows and columns from their averages: ``x * sigmoid(gn(conv(mean_W x))) * sigmoid(gn(conv(mean_H x)))``.
 
     The paper's variants: ELA-B is the default, ELA-T has `kernel_size` 5 and `norm_groups` 32, ELA-S has `kernel_size`

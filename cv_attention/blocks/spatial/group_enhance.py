@@ -5,10 +5,10 @@ from math import gcd
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole, over_start, zero
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, over_start, zero
 
 
-class SpatialGroupEnhance(nn.Module):
+class SpatialGroupEnhance(Block):
     """Reweights the positions of each channel group by their likeness to the group's average.
 
     For each of G groups, with g the group's mean over positions and t its similarity ``t_i = g . x_i``:

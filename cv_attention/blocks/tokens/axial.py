@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole, zero
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, zero
 from cv_attention.blocks.tokens.relative import RelativeEmbedding
 
 
-class AxialAttention(nn.Module):
+class AxialAttention(Block):
     """Attends along every column, then along every row, so that two cheap steps connect all positions.
 
     Along an axis, with learned vectors r per offset (equation 4):

@@ -2,13 +2,13 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole
 from cv_attention.blocks.layout import project, to_map
 from cv_attention.blocks.tokens.attend import attend
 from cv_attention.blocks.tokens.relative import RelativeLogits
 
 
-class BottleneckAttention(nn.Module):
+class BottleneckAttention(Block):
     """All-to-all attention by content and offset: ``softmax(q · (k + r_row + r_column) / sqrt(d)) v``.
 
     r are learned vectors per relative row and relative column, shared by the heads. There is no output projection:

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, zero
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, zero
 from cv_attention.blocks.layout import laid_out_as, project
 
 
-class CrossCovarianceAttention(nn.Module):
+class CrossCovarianceAttention(Block):
     """Mixes channels by how alike they are over all positions: ``softmax(Q̂ K̂ᵀ τ_h) V``, then W_o.
 
     Q̂ and K̂ are (d, N), each row of length 1; τ_h is a learned temperature per head (the paper divides by it, the

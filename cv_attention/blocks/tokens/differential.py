@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_positive, zero
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_positive, zero
 from cv_attention.blocks.layout import project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend_unseen
 
 
-class DifferentialAttention(nn.Module):
+class DifferentialAttention(Block):
     """The difference of two attention maps: ``(softmax(Q₁K₁ᵀ / sqrt(d)) - λ softmax(Q₂K₂ᵀ / sqrt(d))) V``.
 
     What both maps have in common, noise, cancels. λ = exp(λ_q1 · λ_k1) - exp(λ_q2 · λ_k2) + λ_init is learned and

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole, zero
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, check_whole, zero
 from cv_attention.blocks.tokens.linear import attend_linearly
 
 
-class FocusedLinearAttention(nn.Module):
+class FocusedLinearAttention(Block):
     """Linear attention that is as sharp and as diverse as with a softmax: ``φ(Q) (φ(K)ᵀ V) / Σ + DWC(V)``, then W_o.
 
     φ(x) = |y| / |y^p| * y^p with y = relu(x) / s keeps the length of y and turns it towards its nearest axis; s is

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole
 from cv_attention.blocks.layout import project
 from cv_attention.blocks.tokens.relative import RelativeLogits
 from cv_attention.blocks.tokens.tiles import along, attend_in_tiles, cut, hide, join, over_both
 
 
-class HaloAttention(nn.Module):
+class HaloAttention(Block):
     """Blocks of b x b queries share the keys of their block and h positions around it.
 
     ``softmax(q · (k + r_row + r_column) / sqrt(d)) v`` over (b + 2h)² keys, with learned vectors r per relative row

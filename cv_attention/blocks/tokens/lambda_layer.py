@@ -2,11 +2,11 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole, zero
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, check_whole, zero
 from cv_attention.blocks.layout import to_map
 
 
-class LambdaLayer(nn.Module):
+class LambdaLayer(Block):
     """Turns the context into a linear function of every query: ``y_n = (λᶜ + λᵖ_n)ᵀ q_n``.
 
     λᶜ = softmax(K)ᵀ V summarises the contents, with the softmax over positions; λᵖ_n = E_nᵀ V the positions around n,

@@ -3,11 +3,11 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, zero
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, zero
 from cv_attention.blocks.layout import project, to_map
 
 
-class LinearAttention(nn.Module):
+class LinearAttention(Block):
     """Attention without softmax: ``φ(q_i)ᵀ Σ_j φ(k_j) v_jᵀ / (φ(q_i)ᵀ Σ_j φ(k_j) + ε)``, φ(x) = elu(x) + 1, then W_o.
 
     The sums over positions come first, so cost and memory are linear in their number, unless the map is observed.

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_choice, check_divisible, zero
+from cv_attention.blocks.base import AttentionMap, Block, check_choice, check_divisible, zero
 from cv_attention.blocks.layout import project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 from cv_attention.blocks.tokens.rotary import rotate_2d
@@ -15,7 +15,7 @@ from cv_attention.blocks.tokens.rotary import rotate_2d
 Position = Literal["rope", "none"]
 
 
-class MultiHeadSelfAttention(nn.Module):
+class MultiHeadSelfAttention(Block):
     """Mixes positions by their content: ``concat_h(softmax(Q_h K_hᵀ / sqrt(d)) V_h) W_o``, d = C / heads.
 
     It knows no positions (`ViTBlock` adds them) unless `position` is ``rope``, and has no residual around it.

@@ -5,12 +5,12 @@ In a CNN: MobileNetV4 (Qin et al., ECCV 2024), https://arxiv.org/abs/2404.10518.
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, zero
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, zero
 from cv_attention.blocks.layout import project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 
 
-class MultiQueryAttention(nn.Module):
+class MultiQueryAttention(Block):
     """Self-attention whose heads share one key and one value: ``concat_h(softmax(Q_h Kᵀ / sqrt(d)) V) W_o``.
 
     MobileNetV4's without its optional downsampling of the keys.

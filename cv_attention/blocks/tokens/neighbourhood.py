@@ -2,12 +2,12 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, zero
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, zero
 from cv_attention.blocks.tokens.relative import RelativeBias
 from cv_attention.blocks.tokens.tiles import along, attend_in_tiles, cut, hide, join, over_both
 
 
-class NeighbourhoodAttention(nn.Module):
+class NeighbourhoodAttention(Block):
     """Every position attends to its K x K nearest: ``softmax(q_i · k_j / sqrt(d) + b_(i-j)) v_j``, then W_o.
 
     At the map's border the neighbourhood does not shrink: it is moved inwards, so that it always has K x K positions

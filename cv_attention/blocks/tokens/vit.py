@@ -4,14 +4,14 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import check_choice, check_divisible, check_positive, zero
+from cv_attention.blocks.base import Block, check_choice, check_divisible, check_positive, zero
 from cv_attention.blocks.tokens.multi_head import MultiHeadSelfAttention
 from cv_attention.blocks.tokens.position import sincos_2d
 
 Position = Literal["sincos", "rope", "none"]
 
 
-class ViTBlock(nn.Module):
+class ViTBlock(Block):
     """Pre-norm self-attention and MLP over positions: ``x = x + MSA(LN(x) + P)``, then ``x + MLP(LN(x))``.
 
     Differs from the paper in the position encoding P: there it is learned for one size and added once to the

@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole, zero
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, zero
 from cv_attention.blocks.tokens.relative import RelativeBias
 from cv_attention.blocks.tokens.tiles import along, attend_in_tiles, cut, hide, join, over_both
 
 
-class WindowAttention(nn.Module):
+class WindowAttention(Block):
     """Self-attention inside windows of M x M positions: ``softmax(Q Kᵀ / sqrt(d) + B) V``, then W_o.
 
     B is a learned number per head and relative position. With `shift` the windows lie that much lower and further
