@@ -46,7 +46,7 @@ def dry_run(model: nn.Module, input_size: InputSize | None, example_inputs: Any)
         example_inputs: What the model takes, as `Inputs` describes it; None stands for an image.
 
     Raises:
-        ValueError: if the model fails, or its feature maps are not (B, C, H, W).
+        ValueError: if the model fails.
     """
     failures: list[Exception] = []
     tried = _tried(model, input_size, example_inputs)
@@ -58,7 +58,6 @@ def dry_run(model: nn.Module, input_size: InputSize | None, example_inputs: Any)
         except Exception as failure:  # a model may fail in any way
             failures.append(failure)
             continue
-        _check_maps(model, seen)
         return DryRun(inputs, seen, _once(model, inputs, seen))
     raise ValueError(_failed(model, tried, failures[0], given=example_inputs is not None)) from failures[0]
 
@@ -161,8 +160,8 @@ def _once(model: nn.Module, inputs: Inputs, seen: Trace) -> Trace:
     return part if is_complete(part, seen) else seen
 
 
-def _check_maps(model: nn.Module, seen: Trace) -> None:
-    """Refuses a network whose convolutions all work on other than two spatial axes."""
+def check_maps(model: nn.Module, seen: Trace) -> None:
+    """Raises ValueError if all of a network's convolutions work on other than two spatial axes."""
     shapes = [value.shape for value in seen.values if value.op == "convolution"]
     if not shapes or any(len(shape) == 4 for shape in shapes):
         return

@@ -9,7 +9,7 @@ from torch import nn
 
 from cv_attention.backbones.added import added_flops
 from cv_attention.backbones.attach import attach, attached, detach
-from cv_attention.backbones.dry_run import DryRun, InputSize, dry_run, untouched
+from cv_attention.backbones.dry_run import DryRun, InputSize, check_maps, dry_run, untouched
 from cv_attention.backbones.freezing import freeze_rest, thaw
 from cv_attention.backbones.identity_init import as_identity
 from cv_attention.backbones.loading import unwatch_loading, watch_loading
@@ -186,6 +186,7 @@ def _prepare(
     present = list(attached(model))
     own = {module for _, host, child, _ in present for module in host.get_submodule(child).modules()}
     run = dry_run(model, input_size, example_inputs)
+    check_maps(model, run.trace)
     theirs, seen = {name for name, module in model.named_modules() if module in own}, run.trace
     places = [(pair, spot) for pair in pairs for spot in find_spots(model, run.once, pair.at, theirs)]
     names = _names(model, [spot.host for _, spot in places])

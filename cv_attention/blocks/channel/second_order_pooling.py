@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from cv_attention.blocks.base import Gate, check_whole, zero
 from cv_attention.blocks.channel.batch_statistics import check_several_values
+from cv_attention.blocks.half_precision import run_wide, widened, without_autocast
 
 
 class GlobalSecondOrderPooling(Gate):
@@ -53,8 +54,10 @@ class GlobalSecondOrderPooling(Gate):
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
         features = self.reduce(x.relu() if self.rectify else x)
         check_several_values(self.norm, features)
-        features = self.norm(features).relu().flatten(2)
-        centred = features - features.mean(2, keepdim=True)
-        covariance = centred @ centred.transpose(1, 2) / features.shape[2]
-        rows = self.rows(self.row_norm(covariance)).flatten(1)
-        return self.expand(rows).sigmoid()[:, :, None, None]
+        features = widened(self.norm(features).relu().flatten(2))
+        with without_autocast(x):
+            centred = features - features.mean(2, keepdim=True)
+            covariance = centred @ centred.transpose(1, 2) / features.shape[2]
+            rows = run_wide(self.rows, run_wide(self.row_norm, covariance)).flatten(1)
+            gate = run_wide(self.expand, rows).sigmoid()
+        return gate.to(x.dtype)[:, :, None, None]

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_whole, zero
+from cv_attention.blocks.half_precision import widened, without_autocast
 
 
 class CrissCrossAttention(Block):
@@ -51,8 +52,10 @@ class CrissCrossAttention(Block):
         query, key, value = self.query(x), self.key(x), self.value(x)
         height, width = x.shape[2:]
         # Logits of position (h, w): against (g, w) in its column, and against (h, v) in its row.
-        column = torch.einsum("bchw,bcgw->bhwg", query, key)
-        row = torch.einsum("bchw,bchv->bhwv", query, key)
+        with without_autocast(x):
+            query, key = widened(query), widened(key)
+            column = torch.einsum("bchw,bcgw->bhwg", query, key)
+            row = torch.einsum("bchw,bchv->bhwv", query, key)
         # The position itself counts once, in its row.
         itself = torch.eye(height, dtype=torch.bool, device=x.device)[:, None]
         weights = torch.cat([column.masked_fill(itself, -torch.inf), row], 3).softmax(3).to(value.dtype)

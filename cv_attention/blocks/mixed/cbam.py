@@ -1,5 +1,6 @@
 """CBAM: convolutional block attention module (Woo et al., ECCV 2018), https://arxiv.org/abs/1807.06521."""
 
+import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, bottleneck, over_start, zero
@@ -52,4 +53,4 @@ class CBAM(Block):
         y = x * over_start(channel, self.start)
         spatial = over_start(self.spatial.map(self.spatial.attention(y)), self.spatial.start)
         # Nobody else holds y: without gradients it becomes the result, a third less memory to move.
-        return y * spatial if y.requires_grad else y.mul_(spatial)
+        return y * spatial if y.requires_grad or torch.jit.is_tracing() else y.mul_(spatial)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, over_start, zero
+from cv_attention.blocks.half_precision import widened
 
 
 class ShuffleAttention(Block):
@@ -69,10 +70,12 @@ class ShuffleAttention(Block):
 
         So the whole gate is one pass over `x`: the channel half has slope 0, the spatial half's norm is folded in.
         """
-        variance, mean = (s.unflatten(1, (self.groups, 2, -1)) for s in torch.var_mean(x, (2, 3), correction=0))
+        variance, mean = (
+            s.unflatten(1, (self.groups, 2, -1)) for s in torch.var_mean(widened(x), (2, 3), correction=0)
+        )
         scale = (variance[:, :, 1] + self.eps).rsqrt() * (self.sweight * self.weight)
         shift = self.sweight * self.bias + self.sbias - mean[:, :, 1] * scale
         channel = self.cweight * mean[:, :, 0] + self.cbias
         slope = torch.stack([torch.zeros_like(scale), scale], 2)
         offset = torch.stack([channel, shift], 2)
-        return slope.flatten(1), offset.flatten(1)
+        return slope.flatten(1).to(x.dtype), offset.flatten(1).to(x.dtype)

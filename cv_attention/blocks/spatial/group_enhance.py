@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, over_start, zero
+from cv_attention.blocks.half_precision import widened, without_autocast
 
 
 class SpatialGroupEnhance(Block):
@@ -55,10 +56,12 @@ class SpatialGroupEnhance(Block):
 
     def _gate(self, grouped: Tensor) -> Tensor:
         """Computes the gate (B, G, H, W) of `grouped` (B, G, C / G, H, W)."""
-        positions = grouped.flatten(3)
-        similarity = (positions.mean(3)[:, :, None] @ positions)[:, :, 0]
+        positions = widened(grouped.flatten(3))
+        with without_autocast(grouped):
+            similarity = (positions.mean(3)[:, :, None] @ positions)[:, :, 0]
         # A single position has no unbiased deviation; its gate is the bias alone.
         correction = 1 if self.unbiased and similarity.shape[2] > 1 else 0
         deviation = similarity.std(2, correction=correction, keepdim=True) + 1e-5
         normalised = (similarity - similarity.mean(2, keepdim=True)) / deviation
-        return (normalised * self.weight + self.bias).sigmoid().unflatten(2, grouped.shape[3:])
+        gate = (normalised * self.weight + self.bias).sigmoid()
+        return gate.to(grouped.dtype).unflatten(2, grouped.shape[3:])

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, zero
+from cv_attention.blocks.half_precision import widened, without_autocast
 from cv_attention.blocks.tokens.relative import RelativeEmbedding
 
 
@@ -69,11 +70,12 @@ class _Axis(nn.Module):
         qkv = self.qkv(x).transpose(other, 1).unflatten(3, (self.heads, -1)).permute(0, 3, 1, 2, 4)
         query, key, value = qkv.split((self.depth, self.depth, qkv.shape[-1] - 2 * self.depth), -1)
         place = torch.arange(x.shape[self.dim], device=x.device)
-        query = query * self.depth**-0.5
-        logits = query @ key.transpose(-2, -1)
-        logits = logits + torch.einsum("bhlid,ijd->bhlij", query, self.to_query(place, place))
-        by_key = self.to_key(place, place) * self.depth**-0.5
-        logits = logits + torch.einsum("bhljd,ijd->bhlij", key, by_key)
+        with without_autocast(x):
+            query, key = widened(query) * self.depth**-0.5, widened(key)
+            logits = query @ key.transpose(-2, -1)
+            logits = logits + torch.einsum("bhlid,ijd->bhlij", query, widened(self.to_query(place, place)))
+            by_key = widened(self.to_key(place, place)) * self.depth**-0.5
+            logits = logits + torch.einsum("bhljd,ijd->bhlij", key, by_key)
         weights = logits.softmax(-1)
         if self.map.observed:
             weights = self._seen(weights)

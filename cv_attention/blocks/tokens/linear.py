@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap, Block, check_divisible, zero
+from cv_attention.blocks.half_precision import widened, without_autocast
 from cv_attention.blocks.layout import project, to_map
 
 
@@ -58,10 +59,11 @@ def attend_linearly(query: Tensor, key: Tensor, value: Tensor, observer: Attenti
     Returns:
         (B, heads, queries, v).
     """
-    # Means rather than sums, above and below the line, do not overflow in half precision.
-    key = key / key.shape[2]
-    total = query @ key.sum(-2)[..., None] + 1e-6 / key.shape[2]
-    if not observer.observed:
-        return query @ (key.transpose(-2, -1) @ value) / total
-    attention = observer((query @ key.transpose(-2, -1) / total).unflatten(-1, size))
-    return attention.flatten(-2).to(value.dtype) @ value
+    # Sums over positions overflow in half precision, and 1e-6 vanishes.
+    with without_autocast(value):
+        query, key, wide = widened(query), widened(key), widened(value)
+        total = query @ key.sum(-2)[..., None] + 1e-6
+        if not observer.observed:
+            return (query @ (key.transpose(-2, -1) @ wide) / total).to(value.dtype)
+        attention = observer((query @ key.transpose(-2, -1) / total).unflatten(-1, size))
+        return (attention.flatten(-2) @ wide).to(value.dtype)
