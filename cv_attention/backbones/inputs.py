@@ -77,7 +77,7 @@ class Inputs:
         for name, tensor in self.named:
             if devices and str(tensor.device) not in devices:
                 return f"{name} is on {tensor.device}, and {kind} on {' and '.join(devices)}"
-            if types and tensor.is_floating_point() and str(tensor.dtype) not in types:
+            if types and _has_values(tensor) and str(tensor.dtype) not in types:
                 return f"{name} is {tensor.dtype}, and {kind} {' and '.join(types)}"
         return ""
 
@@ -99,6 +99,11 @@ def _split(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
 
 def _is_tuple(value: Any) -> bool:
     return isinstance(value, tuple) and not hasattr(value, "_fields")
+
+
+def _has_values(tensor: Tensor) -> bool:
+    """Whether it holds an image or the like rather than indices or a mask."""
+    return tensor.is_floating_point() or tensor.dtype == torch.uint8
 
 
 def _copy(tensor: Tensor) -> Tensor:

@@ -92,14 +92,14 @@ def measure(
         plain: The model without blocks.
         attended: The model with blocks, on the same device.
         example_inputs: What both take, of any structure and batch, as in `insert`; by default an image of zeros. The
-            images of a batch are counted along the first axis of the first input (B, C, H, W), else of the first
-            feature map, else of the first input.
+            images of a batch are counted along the first axis of the first input (B, C, H, W), else of what the first
+            convolution takes, else of the first input.
         input_size: Side, (H, W) or (C, H, W) of the default image, as in `insert`.
         rounds: Forwards of each to be timed, in turns; 0 times nothing.
 
     Raises:
-        ValueError: if `rounds` is neither 0 nor at least 2, `plain` fails, or `input_size` and `example_inputs` are both
-            given.
+        ValueError: if `rounds` is neither 0 nor at least 2, `plain` fails, or `input_size` and `example_inputs` are
+            both given.
 
     Example:
         >>> attended = copy.deepcopy(siamese)
@@ -114,10 +114,10 @@ def measure(
     if rounds:
         with untouched(plain), untouched(attended):
             latencies = list(_latencies((plain, attended), inputs, rounds))
-    models = zip((plain, attended), latencies, strict=True)
-    costs = [_costs(model, inputs, batch, latency) for model, latency in models]
+    one = _costs(plain, inputs, batch, latencies[0])
+    two = _costs(attended, inputs, batch, latencies[1])
     device = inputs.tensors[0].device
-    return Comparison(_device_name(device), torch.get_num_threads(), rounds, *costs, batch)
+    return Comparison(_device_name(device), torch.get_num_threads(), rounds, one, two, batch)
 
 
 def _costs(model: nn.Module, inputs: Inputs, batch: int, latency: tuple[float, float, float] | None) -> Costs:

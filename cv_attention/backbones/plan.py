@@ -44,7 +44,8 @@ class Plan:
         model: Type of the model.
         pairs: Each block as it was named, with its positions and globs.
         init: ``plain`` or ``identity``.
-        input_shape: (C, H, W) of the image in the dry run: the first input (B, C, H, W), else the first feature map.
+        input_shape: (C, H, W) of the image in the dry run: the first input (B, C, H, W), else what the first
+            convolution takes.
         sites: The sites in the order of the forward.
         parameters: Parameters of the model as it was.
         flops: Floating-point operations of the model as it was, for one image.

@@ -107,18 +107,24 @@ def _resized(before: Value, after: Value) -> bool:
 
 
 def _trunk(trace: Trace) -> list[Value]:
-    """The values through which every path from the image to the output goes (its dominators), in order."""
+    """The values through which every path from the image to the output goes (its dominators), in order.
+
+    Paths from other inputs are left out.
+    """
     if trace.output is None:
         return []
     above: dict[Value, Value | None] = {}
     depth: dict[Value, int] = {}
     for value in trace.values:
-        node: Value | None = value.parents[0] if value.parents else None
-        for other in value.parents[1:]:
+        parents = [parent for parent in value.parents if parent in depth]
+        if depth and not parents:
+            continue
+        node: Value | None = parents[0] if parents else None
+        for other in parents[1:]:
             node = _meet(node, other, above, depth)
         above[value] = node
         depth[value] = 0 if node is None else depth[node] + 1
-    chain, node = [], trace.output
+    chain, node = [], trace.output if trace.output in depth else None
     while node is not None:
         chain.append(node)
         node = above[node]

@@ -75,8 +75,9 @@ class Value:
 class Trace:
     """All values of one forward in order, and all calls by the module's name.
 
-    `shape` and `batch` are those of the image: the first input (B, C, H, W) of real numbers, else the first feature
-    map, as of a list of images or of a video whose frames become a batch, else the first input.
+    The first value is the image, where an input (B, C, H, W) is one. `shape` and `batch` are those of the image, else
+    of what the first convolution takes, as where a list of images or the frames of a video become a batch, else of the
+    first input.
     """
 
     shape: tuple[int, ...]
@@ -112,7 +113,7 @@ class Tracer(CountFlops):
         self.calls: dict[str, list[Call]] = {"": [self.call]}
         self.values: list[Value] = []
         self._current = WeakTensorKeyDictionary()
-        self._inputs = [tensor for i, tensor in enumerate(inputs) if not any(tensor is one for one in inputs[:i])]
+        self._inputs = sorted({id(tensor): tensor for tensor in inputs}.values(), key=_unlike_an_image)
         for tensor in self._inputs:
             self._record(tensor, "input", 1 if tensor.dim() > 3 else None, [])
         self.call.inputs = list(self.values)
@@ -141,8 +142,8 @@ class Tracer(CountFlops):
 
     def image(self) -> tuple[int, ...]:
         """The shape (B, C, H, W) of the image, as `Trace` describes it; () where there is nothing like it."""
-        maps = [tuple(tensor.shape) for tensor in sorted(self._inputs, key=_is_index) if tensor.dim() == 4]
-        maps += [v.shape for v in self.values if v.parents and len(v.shape) == 4 and v.channel_axis == 1]
+        maps = [tuple(tensor.shape) for tensor in self._inputs if tensor.dim() == 4]
+        maps += [v.parents[0].shape for v in self.values if v.op == "convolution" and len(v.parents[0].shape) == 4]
         rest = [tuple(tensor.shape) for tensor in self._inputs if tensor.dim() > 0]
         return next(iter(maps + rest), ())
 
@@ -229,9 +230,9 @@ def trace(
     return Trace(shape[1:], max(shape[:1], default=1), tracer.values, tracer.calls, last, tracer.flops)
 
 
-def _is_index(tensor: Tensor) -> bool:
-    """Whether it holds masks or indices rather than an image's values."""
-    return not (tensor.is_floating_point() or tensor.dtype == torch.uint8)
+def _unlike_an_image(tensor: Tensor) -> tuple[bool, bool]:
+    """Sorts images (B, C, H, W) first, and those of values before those of indices or masks."""
+    return tensor.dim() != 4, not (tensor.is_floating_point() or tensor.dtype == torch.uint8)
 
 
 def _channel_axis(op: str, args: tuple[Any, ...], out: Tensor, parents: list[Value]) -> int | None:

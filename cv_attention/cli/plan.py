@@ -30,11 +30,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--at", type=str | list[str], default="residual", help="A position, a glob, or a list of them.")
     parser.add_argument("--init", type=Literal["plain", "identity"], default="plain", help="How the blocks start.")
     parser.add_argument("--train", type=Literal["all", "blocks", "blocks+head"], default="all", help="Trained parts.")
-    parser.add_argument(
-        "--size",
-        type=int | list[int],
-        help="Side, [H, W] or [C, H, W] of an image in pixels; default: the model's own.",
-    )
+    parser.add_argument("--size", type=int | list[int], help="Side, [H, W] or [C, H, W] of the images in pixels.")
     parser.add_argument("--classes", type=int, default=1000, help="Number of classes.")
     parser.add_argument("--device", default="auto", help="Where to measure: auto, cpu, cuda, ...")
     parser.add_argument("--rounds", type=int, default=20, help="Forwards to be timed; 0: none.")
