@@ -1,8 +1,10 @@
 """One forward of a model that leaves no trace in it: no buffer, flag, gradient or random state changes."""
 
 import inspect
+import random
+import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,10 +64,19 @@ def dry_run(model: nn.Module, input_size: InputSize | None, example_inputs: Any)
     raise ValueError(_failed(model, tried, failures[0], given=example_inputs is not None)) from failures[0]
 
 
-def random_state_kept(model: nn.Module) -> AbstractContextManager[None]:
-    """Restores the random state of the CPU and of the model's devices on leaving."""
+@contextmanager
+def random_state_kept(model: nn.Module) -> Iterator[None]:
+    """Restores the random state of Python, NumPy, the CPU and the model's devices on leaving."""
     devices = {t.device for t in (*model.parameters(), *model.buffers()) if t.device.type == "cuda"}
-    return torch.random.fork_rng(sorted(d.index or 0 for d in devices))
+    python, numpy = random.getstate(), sys.modules.get("numpy")
+    arrays = None if numpy is None else numpy.random.get_state()
+    try:
+        with torch.random.fork_rng(sorted(d.index or 0 for d in devices)):
+            yield
+    finally:
+        random.setstate(python)
+        if numpy is not None:
+            numpy.random.set_state(arrays)
 
 
 @contextmanager

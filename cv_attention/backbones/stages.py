@@ -50,7 +50,8 @@ def _segments(trace: Trace) -> list[list[Value]]:
     segments: list[list[Value]] = []
     classifier = _convolutional_classifier(trace)
     for value in _trunk(trace):
-        if value.op in _GLOBAL_POOLS or value is classifier:
+        pooled = value.op in _GLOBAL_POOLS and value.parents[0].is_feature_map  # not the depth of a volume
+        if pooled or value is classifier:
             break
         if not value.is_feature_map:
             continue
