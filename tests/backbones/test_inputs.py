@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cv_attention.backbones import build, insert, measure, plan, remove
+from cv_attention.backbones import insert, measure, plan, remove
+from cv_attention.backbones.cifar_resnet import CifarResNet
 from cv_attention.backbones.inputs import Inputs
 
 POSITIONS = ("residual", "identity", "stage", "replace", "residual:-1")
@@ -19,7 +20,7 @@ POSITIONS = ("residual", "identity", "stage", "replace", "residual:-1")
 
 def network(channels=3):
     torch.manual_seed(0)
-    return build("resnet8", num_classes=8, width=8, in_chans=channels).eval()
+    return CifarResNet((1, 1, 1), num_classes=8, width=8, in_chans=channels).eval()
 
 
 def images(batch=2, channels=3):
