@@ -1,10 +1,15 @@
 """Chooses the module that a block can hang on: the host whose output is a given value of the forward."""
 
+from typing import TYPE_CHECKING
+
 from torch import nn
 
 from cv_attention.backbones.replacement import Replacement
 from cv_attention.backbones.spots import Spot, shape_of
 from cv_attention.backbones.trace import Call, Trace, Value
+
+if TYPE_CHECKING:
+    from cv_attention.backbones.stages import Stages
 
 # Multiplications by one learned or constant factor per channel or in all, such as a layer scale.
 _SCALES = {"mul", "mul_"}
@@ -21,6 +26,7 @@ class Hosts:
     def __init__(self, model: nn.Module, trace: Trace) -> None:
         self.modules = dict(model.named_modules())
         self.trace = trace
+        self.stages: Stages | None = None  # once they were found
 
     def of_branch(self, value: Value) -> str | None:
         """The innermost host that made `value`, or that made it up to a scale; None if there is none."""
@@ -31,10 +37,6 @@ class Hosts:
             if value.op not in _SCALES or len(value.parents) != 1 or value.parents[0].shape != value.shape:
                 return None
             value = value.parents[0]
-
-    def of_trunk(self, value: Value) -> str | None:
-        """The outermost host that returned `value`; None if there is none."""
-        return next((name for name in reversed(value.returned_by) if self.problem(name) is None), None)
 
     def taking(self, value: Value, use: Value, unit: Call) -> str | None:
         """The innermost host, called inside `unit`, that takes `value` alone and makes `use` of it; None if none."""

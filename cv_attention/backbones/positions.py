@@ -6,7 +6,7 @@ from torch import nn
 
 from cv_attention.backbones.hosts import Hosts
 from cv_attention.backbones.spots import Place, Spot, shape_of
-from cv_attention.backbones.stages import stage_hosts
+from cv_attention.backbones.stages import find_stages
 from cv_attention.backbones.trace import Trace, Value
 from cv_attention.backbones.units import ResidualUnit, residual_units
 
@@ -66,13 +66,14 @@ def identity(model: nn.Module, trace: Trace, hosts: Hosts) -> list[Spot]:
 
 
 def stage(model: nn.Module, trace: Trace, hosts: Hosts) -> list[Spot]:
-    """At the end of each stage."""
-    return [_spot(name, "after", hosts.value(name)) for name in stage_hosts(model, trace, hosts)]
+    """At the end of each stage, a decoder's too."""
+    stages = find_stages(model, trace, hosts)
+    return [_spot(name, "after", hosts.value(name)) for name in (*stages.down, *stages.up)]
 
 
 def replace(model: nn.Module, trace: Trace, hosts: Hosts) -> list[Spot]:
     """In place of each 3×3 convolution behind the stem that keeps the number of channels, as BoTNet's do."""
-    first = next((value.shape[2] for name in stage_hosts(model, trace, hosts) if (value := hosts.value(name))), None)
+    first = next((value.shape[2] for name in find_stages(model, trace, hosts).down if (value := hosts.value(name))), None)
     return [
         spot
         for name, module in hosts.modules.items()

@@ -3,18 +3,19 @@
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
 
 from torch import nn
 
+from cv_attention.backbones.globs import matches, nearest
+from cv_attention.backbones.heads import Heads
 from cv_attention.backbones.hosts import Hosts
 from cv_attention.backbones.positions import POSITIONS
 from cv_attention.backbones.spots import Spot, shape_of
-from cv_attention.backbones.stages import stage_hosts
+from cv_attention.backbones.stages import find_stages
 from cv_attention.backbones.trace import Trace
 from cv_attention.suggest import suggest
 
+DECODER = "decoder"
 _STAGE = re.compile(r"(-?\d+)|(-?\d*):(-?\d*)")
 
 
@@ -40,31 +41,22 @@ def find_spots(model: nn.Module, trace: Trace, at: Sequence[str], own: set[str])
     return sorted(found.values(), key=lambda spot: spot.index)
 
 
-def matches(pattern: str, name: str) -> bool:
-    """Whether a glob fits a dotted module name: ``*`` within one part, ``**`` over any number of parts."""
-    return _parts_match(pattern.split("."), name.split("."))
-
-
-def _parts_match(pattern: list[str], name: list[str]) -> bool:
-    if not pattern:
-        return not name
-    if pattern[0] == "**":
-        return any(_parts_match(pattern[1:], name[i:]) for i in range(len(name) + 1))
-    return bool(name) and fnmatchcase(name[0], pattern[0]) and _parts_match(pattern[1:], name[1:])
-
-
 class _Search:
     """One model's spots, asked for by one pattern after the other."""
 
     def __init__(self, model: nn.Module, trace: Trace, own: set[str]) -> None:
         self.model, self.trace, self.hosts = model, trace, Hosts(model, trace)
         self.kind = type(model).__name__
+        self.made = Heads(model, trace).values
         self.names = [name for name in self.hosts.modules if name and name not in own]
+
+    def _is_stage(self, text: str) -> bool:
+        return bool(_STAGE.fullmatch(text)) or text.partition(":")[0] == DECODER
 
     def find(self, pattern: str) -> list[Spot]:
         """The spots of one pattern, at least one."""
         position, colon, rest = pattern.partition(":")
-        replaced = position == "replace" and rest and (rest in self.names or not _STAGE.fullmatch(rest))
+        replaced = position == "replace" and rest and (rest in self.names or not self._is_stage(rest))
         if position not in POSITIONS or replaced:
             return self._by_glob(pattern, rest if replaced else pattern)
         spots = self._of(position)
@@ -72,34 +64,40 @@ class _Search:
             raise ValueError(f"{self.kind} has no position {position!r}; it has: {self._positions()}{self._example()}")
         if not colon:
             return spots
-        stage = _STAGE.fullmatch(rest)
-        if not stage:
-            raise ValueError(
-                f"at={pattern!r}: {position} is followed by a stage, such as {position}:-1 or {position}:1:3"
-            )
-        return self._in_stages(pattern, position, spots, stage)
+        return self._in_stages(pattern, position, spots, rest)
 
     def _of(self, position: str) -> list[Spot]:
-        return POSITIONS[position](self.model, self.trace, self.hosts)
+        """The spots of a position, without those at which the output itself is made: logits, masks, boxes."""
+        spots = POSITIONS[position](self.model, self.trace, self.hosts)
+        return [spot for spot in spots if self.trace.values[spot.index] not in self.made]
 
-    def _in_stages(self, pattern: str, position: str, spots: list[Spot], stage: re.Match[str]) -> list[Spot]:
+    def _in_stages(self, pattern: str, position: str, spots: list[Spot], rest: str) -> list[Spot]:
         """Those of `spots` that lie in the stages asked for; a stage reaches up to its end."""
-        ends = [v.index for name in stage_hosts(self.model, self.trace, self.hosts) if (v := self.hosts.value(name))]
+        part, _, numbers = rest.partition(":") if rest.startswith(DECODER) else ("", "", rest)
+        stage = _STAGE.fullmatch(numbers or ":")
+        if part not in ("", DECODER) or not stage:
+            raise ValueError(
+                f"at={pattern!r}: {position} is followed by a stage, such as {position}:-1 or {position}:1:3, or by "
+                f"{DECODER}"
+            )
+        stages = find_stages(self.model, self.trace, self.hosts)
+        names = stages.up if part else stages.down
+        ends = [v.index for name in names if (v := self.hosts.value(name))]
         if not ends:
-            raise ValueError(f"at={pattern!r}: {self.kind} has no stages; it has: {self._positions()}")
+            what = "a decoder with stages" if part else "stages"
+            raise ValueError(f"at={pattern!r}: {self.kind} lacks {what}; it has: {self._positions()}")
         one, start, stop = stage.groups()
         if one is None:
             chosen = range(len(ends))[slice(int(start) if start else None, int(stop) if stop else None)]
         else:
             chosen = [int(one) % len(ends)] if -len(ends) <= int(one) < len(ends) else []
-        last = len(ends) - 1
-        numbers = [min(bisect_left(ends, spot.within), last) for spot in spots]
-        found = [spot for spot, number in zip(spots, numbers, strict=True) if number in chosen]
+        counted = [_number(spot.within, ends, stages.end, decoder=bool(part)) for spot in spots]
+        found = [spot for spot, number in zip(spots, counted, strict=True) if number in chosen]
         if not found:
-            counts = ", ".join(f"stage {n}: {numbers.count(n)}" for n in range(len(ends)))
+            counts = ", ".join(f"stage {n}: {counted.count(n)}" for n in range(len(ends)))
             raise ValueError(
-                f"at={pattern!r} finds nothing: {self.kind} has {len(ends)} stages, 0 to {last}, with these sites of "
-                f"{position!r}: {counts}"
+                f"at={pattern!r} finds nothing: {self.kind}{chr(39) + 's decoder' if part else ''} has {len(ends)} "
+                f"stages, 0 to {len(ends) - 1}, with these sites of {position!r}: {counts}"
             )
         return found
 
@@ -117,9 +115,7 @@ class _Search:
         return found
 
     def _no_module(self, pattern: str, glob: str) -> str:
-        near = get_close_matches(glob, [*POSITIONS, *self.names], n=4, cutoff=0.4)
-        if not near:
-            near = [name for name in self.names if fnmatchcase(name, glob)][:4] or self.names[:4]
+        near = nearest(glob, self.names, list(POSITIONS))
         hint = "; in a glob * stays within one part of a name, ** spans several" if "*" in glob else ""
         if ":" in glob:
             hint = f"; a stage can be named behind {', '.join(POSITIONS)}{suggest(glob.partition(':')[0], POSITIONS)}"
@@ -143,3 +139,12 @@ class _Search:
         """Whether a module would do as an example of a host: a feature map of more than one position."""
         value = self.hosts.value(name)
         return bool(value and self.hosts.problem(name) is None and value.channel_axis == 1 and value.shape[-1] > 1)
+
+
+def _number(within: int, ends: list[int], last: int | None, *, decoder: bool) -> int | None:
+    """The number of the stage in which a value lies; None if it lies in no stage of that part of the network."""
+    number = min(bisect_left(ends, within), len(ends) - 1)
+    if last is None:
+        return number
+    inside = last < within <= ends[-1] if decoder else within <= last
+    return number if inside else None

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from cv_attention.backbones.flops import CountFlops
-from cv_attention.backbones.tensors import tensors_in
+from cv_attention.backbones.tensors import named_tensors, tensors_in
 
 # Operations by what they say about the axis of the channels in their output.
 _CHANNELS_SECOND = {
@@ -37,6 +37,7 @@ class Call:
     inputs: list["Value"]
     first: "Value | None" = None  # what its first positional argument is
     output: "Value | None" = None
+    returned: list[tuple[str, "Value"]] = field(default_factory=list)  # with the expression that reaches each
     problem: str = ""  # why its output cannot be attended, where it is no traced tensor
 
     def within(self, outer: "Call") -> bool:
@@ -57,6 +58,9 @@ class Value:
     channel_axis: int | None
     parents: list["Value"]
     call: Call
+    weights: tuple[str, ...] = ()  # parameters that the operation takes
+    kernel: tuple[int, ...] = ()  # size of a convolution's kernel
+    transposed: bool = False  # whether it is a convolution that raises the resolution
     returned_by: list[str] = field(default_factory=list)  # modules that made it, innermost first
     passed_by: list[str] = field(default_factory=list)  # modules that returned their own input
 
@@ -86,6 +90,7 @@ class Trace:
     calls: dict[str, list[Call]]
     output: Value | None
     flops: int
+    outputs: list[tuple[str, Value]] = field(default_factory=list)
 
     @cached_property
     def consumers(self) -> dict[Value, list[Value]]:
@@ -113,6 +118,9 @@ class Tracer(CountFlops):
         self.calls: dict[str, list[Call]] = {"": [self.call]}
         self.values: list[Value] = []
         self._current = WeakTensorKeyDictionary()
+        self._parameters: dict[int, str] = {}
+        self._derived = WeakTensorKeyDictionary()  # what was made of parameters alone
+        self._filled: dict[int, tuple[Any, Value]] = {}  # storages of constants into which a value was written
         self._inputs = sorted({id(tensor): tensor for tensor in inputs}.values(), key=_unlike_an_image)
         for tensor in self._inputs:
             self._record(tensor, "input", 1 if tensor.dim() > 3 else None, [])
@@ -122,18 +130,28 @@ class Tracer(CountFlops):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Runs the operation and notes where its outputs came from."""
-        parents = [] if self._unseen else self._values_of((args, kwargs))
+        if self._unseen:
+            return super().__torch_dispatch__(func, types, args, kwargs)
+        taken = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        parents = self._values_of(taken)
+        weights = self._weights_of(taken)
         out = super().__torch_dispatch__(func, types, args, kwargs)
-        if parents:
-            name = func.overloadpacket.__name__
-            for tensor in tree_leaves(out):
-                if isinstance(tensor, Tensor):
-                    self._record(tensor, name, _channel_axis(name, args, tensor, parents), parents)
+        name = func.overloadpacket.__name__
+        for tensor in tree_leaves(out) if parents or weights else ():
+            if isinstance(tensor, Tensor) and parents:
+                self._record(tensor, name, _channel_axis(name, args, tensor, parents), parents)
+                self._describe(self.values[-1], args, weights)
+            elif isinstance(tensor, Tensor) and id(tensor) not in self._parameters:
+                self._derived[tensor] = weights
+        if parents and func._schema.is_mutable and taken[0] in self._current:
+            storage = taken[0].untyped_storage()
+            self._filled[storage._cdata] = (storage, self._current[taken[0]])  # held, so that none gets its address
         return out
 
     def attach(self, model: nn.Module, skip: Iterable[nn.Module]) -> list[Any]:
         """Hooks every module but those in `skip`; the caller removes the handles returned."""
         skipped, handles = set(skip), []
+        self._parameters = {id(parameter): name for name, parameter in model.named_parameters()}
         for name, module in model.named_modules():
             if module not in skipped and name:
                 handles.append(module.register_forward_pre_hook(self._enter(name), with_kwargs=True))
@@ -149,7 +167,17 @@ class Tracer(CountFlops):
 
     def value(self, tensor: Any) -> Value | None:
         """The value that a tensor holds now."""
-        return self._current.get(tensor) if isinstance(tensor, Tensor) else None
+        if not isinstance(tensor, Tensor):
+            return None
+        found = self._current.get(tensor)
+        if found is None and self._filled and tensor.layout is torch.strided:
+            found = self._filled.get(tensor.untyped_storage()._cdata, (None, None))[1]
+        return found
+
+    def named_values(self, tree: Any) -> list[tuple[str, Value]]:
+        """The values in any structure of tensors, each with the expression that reaches it."""
+        found = ((name, self.value(tensor)) for name, tensor in named_tensors(tree))
+        return [(name, value) for name, value in found if value is not None]
 
     def _record(self, tensor: Tensor, op: str, axis: int | None, parents: list[Value]) -> None:
         shape = tuple(tensor.shape)
@@ -164,6 +192,21 @@ class Tracer(CountFlops):
     def _repeats(self, name: str, inputs: Any) -> bool:
         """Whether a call is one that `once` leaves out."""
         return name in self.calls and (name in self._once or (bool(self._once) and not self._values_of(inputs)))
+
+    def _weights_of(self, tensors: list[Tensor]) -> tuple[str, ...]:
+        """Names of the parameters among `tensors`, or from which they were made."""
+        found: dict[str, None] = {}
+        for tensor in tensors:
+            if (name := self._parameters.get(id(tensor))) is not None:
+                found[name] = None
+            elif tensor not in self._current:
+                found |= dict.fromkeys(self._derived.get(tensor, ()))
+        return tuple(found)
+
+    def _describe(self, value: Value, args: tuple[Any, ...], weights: tuple[str, ...]) -> None:
+        value.weights = weights
+        if value.op == "convolution":
+            value.kernel, value.transposed = tuple(args[1].shape[2:]), bool(args[6])
 
     def _enter(self, name: str) -> Any:
         def hook(module: nn.Module, args: Any, kwargs: Any) -> None:
@@ -185,6 +228,7 @@ class Tracer(CountFlops):
                 return
             call = self.call
             call.output = value = self.value(output)
+            call.returned = self.named_values(output)
             if value is None:
                 call.problem = (
                     "returns a constant" if isinstance(output, Tensor) else f"returns a {type(output).__name__}"
@@ -225,9 +269,12 @@ def trace(
     finally:
         for handle in handles:
             handle.remove()
-    last = next((v for leaf in tree_leaves(output) if (v := tracer.value(leaf))), None)
+    outputs = tracer.named_values(output)
+    tracer.calls[""][0].returned = outputs
+    last = outputs[0][1] if outputs else None
     shape = tracer.image()
-    return Trace(shape[1:], max(shape[:1], default=1), tracer.values, tracer.calls, last, tracer.flops)
+    batch = max(shape[:1], default=1)
+    return Trace(shape[1:], batch, tracer.values, tracer.calls, last, tracer.flops, outputs)
 
 
 def _unlike_an_image(tensor: Tensor) -> tuple[bool, bool]:

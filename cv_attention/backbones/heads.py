@@ -1,0 +1,194 @@
+"""Finds a network's heads: the modules with parameters that make its outputs, with no other such module behind them."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from cv_attention.backbones.globs import matches, nearest
+from cv_attention.backbones.trace import Trace, Value
+from cv_attention.backbones.trunk import ancestors
+
+_NORMS = {
+    "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm",
+    "miopen_batch_norm", "batch_norm", "native_group_norm", "native_layer_norm", "layer_norm", "_fused_rms_norm",
+}  # fmt: skip
+_RECTIFIERS = {
+    "relu", "gelu", "silu", "hardswish", "leaky_relu", "elu", "mish", "hardtanh", "prelu", "_prelu_kernel", "celu",
+}  # fmt: skip
+# Layers of which torch makes one operation, beside convolutions and matrix products.
+_LAYERS = {
+    "baddbmm", "matmul", "mv", "deform_conv2d", "_native_multi_head_attention", "_transformer_encoder_layer_fwd",
+    "_trilinear", "lstm", "gru",
+}  # fmt: skip
+# What Hugging Face calls outputs that are no predictions.
+_FEATURES = ("hidden_state", "pooler_output", "feature_maps", "attentions", "past_key_values")
+
+
+class Heads:
+    """The heads of a traced model.
+
+    Attributes:
+        names: The heads in the order of the forward. Each is a module's name, or a parameter's where the module holds
+            more than that.
+        values: The values that the heads make, up to the model's outputs.
+    """
+
+    def __init__(self, model: nn.Module, trace: Trace) -> None:
+        self._modules = dict(model.named_modules())
+        self._parameters = dict(model.named_parameters())
+        self._found: dict[Value, dict[str, int]] = {}
+        self._next: dict[Value, list[Value]] = {}
+        self._shape: tuple[int, ...] = ()
+        self.values: set[Value] = set()
+        owners: dict[str, int] = {}
+        pyramid = _pyramid(trace)
+        for name, output in trace.outputs:
+            if not any(word in name for word in _FEATURES) and output not in pyramid:
+                self._shape, self._found, self._next = output.shape, {}, {}
+                owners |= self._walk(output)
+        self.names = sorted(owners, key=lambda owner: owners[owner])
+
+    def _walk(self, output: Value) -> dict[str, int]:
+        """The heads behind an output, each with the time of its last call, found from the output backwards."""
+        todo = [output]
+        while todo:  # each value waits for its parents, so that a long network needs no deep recursion
+            value = todo[-1]
+            waiting = [p for p in self._before(value) if p not in self._found]
+            if waiting:
+                todo += waiting
+                continue
+            todo.pop()
+            found: dict[str, int] = {}
+            for parent in self._before(value):
+                found |= self._found[parent]
+            if self._says(value) or (found and value.weights):
+                found |= {self._owner(name): value.index for name in value.weights}
+            self._found[value] = found
+            if found:
+                self.values.add(value)
+        return self._found[output]
+
+    def _before(self, value: Value) -> list[Value]:
+        """Where the walk goes on: nowhere behind a head, a norm or a residual sum, which end features."""
+        if value not in self._next:
+            ends = value.op in _NORMS or self._says(value) or self._shows_features(value) or _is_residual(value)
+            self._next[value] = [] if ends else value.parents
+        return self._next[value]
+
+    def _says(self, value: Value) -> bool:
+        """Whether learned weights make the value of others, rather than scale or norm it."""
+        layer = value.weights and (value.mixes or value.op in _LAYERS)
+        return bool(layer) and not self._is_expectation(value)
+
+    def _is_expectation(self, value: Value) -> bool:
+        """Whether a convolution by a constant takes the mean of a distribution, as YOLO's does for a box's sides."""
+        weights = [self._parameters[name] for name in value.weights if name in self._parameters]
+        before = value.parents[0]
+        while before.op in ("view", "_unsafe_view", "transpose", "permute", "clone", "reshape") and before.parents:
+            before = before.parents[0]
+        constant = all(weight.shape[0] == 1 and not weight.requires_grad for weight in weights)
+        return bool(weights) and constant and before.op == "_softmax"
+
+    def _shows_features(self, value: Value) -> bool:
+        """Whether it is rectified, as features are and predictions are not."""
+        if value.op.removesuffix("_") not in _RECTIFIERS or not value.parents:
+            return False
+        made = value.parents[0]
+        if made.op != "convolution":
+            return made.shape[-1] == self._shape[-1]
+        if len(self._shape) == 2:  # SqueezeNet rectifies its logits before it pools them
+            return made.shape[1] != self._shape[1] and made.shape[0] == self._shape[0]
+        return made.shape == self._shape
+
+    def _owner(self, parameter: str) -> str:
+        """The module that holds a parameter, or the parameter where the module holds other modules too."""
+        if parameter not in self._parameters:
+            return parameter
+        name = parameter.rpartition(".")[0].partition(".parametrizations")[0]
+        inner = [child for _, child in self._modules[name].named_children()]
+        weighted = any(True for child in inner for _ in child.parameters())
+        parametrized = ".parametrizations." in f".{parameter}"
+        return name if name and (parametrized or not weighted) else parameter
+
+
+def choose_heads(model: nn.Module, trace: Trace, wanted: str | Sequence[str] | None) -> list[str]:
+    """Returns the names of the heads: those asked for by globs, else those found.
+
+    Args:
+        model: The model that was traced.
+        trace: Its trace.
+        wanted: Globs over names of modules with parameters, or None.
+
+    Raises:
+        ValueError: if a glob fits no module with parameters.
+    """
+    if wanted is not None:
+        return named_heads(model, wanted)
+    found = Heads(model, trace).names
+    declared = declared_heads(model)
+    if declared is None:
+        return found
+    inside = all(any(f"{name}.".startswith(f"{one}.") for one in declared) for name in found)
+    called = all(name in trace.calls for name in declared)
+    return declared if inside and called else found
+
+
+def declared_heads(model: nn.Module) -> list[str] | None:
+    """What timm's `get_classifier` says, or None in models that have none."""
+    classifier = getattr(model, "get_classifier", None)
+    if classifier is None:
+        return None
+    found = classifier()
+    wanted = list(found) if isinstance(found, tuple | list) else [found]
+    return [
+        name
+        for name, module in model.named_modules()
+        if any(module is one for one in wanted) and any(True for _ in module.parameters())
+    ]
+
+
+def named_heads(model: nn.Module, wanted: str | Sequence[str]) -> list[str]:
+    """The modules with parameters that globs name, without those inside of others.
+
+    Raises:
+        ValueError: if a glob fits none.
+    """
+    globs = [wanted] if isinstance(wanted, str) else list(wanted)
+    if not globs or not all(isinstance(glob, str) and glob for glob in globs):
+        raise ValueError(f"head must be a glob over module names, or a list of them, got {wanted!r}")
+    names = [name for name, module in model.named_modules() if name and any(True for _ in module.parameters())]
+    found: dict[str, None] = {}
+    for glob in globs:
+        fitting = [name for name in names if matches(glob, name)]
+        if not fitting:
+            raise ValueError(
+                f"head={glob!r} fits no module with parameters of {type(model).__name__}; near: "
+                f"{', '.join(nearest(glob, names))}"
+            )
+        found |= dict.fromkeys(fitting)
+    return [name for name in found if not any(name != one and name.startswith(f"{one}.") for one in found)]
+
+
+def _pyramid(trace: Trace) -> set[Value]:
+    """The outputs that are feature maps made of each other, each coarser than the one before."""
+    maps = [value for _, value in trace.outputs if value.is_feature_map]
+    found: set[Value] = set()
+    for coarse in maps if len(maps) > 1 else ():
+        before = ancestors(coarse)
+        finer = {fine for fine in maps if fine.shape[2] > coarse.shape[2] and fine in before}
+        found |= finer | {coarse} if finer else set()
+    return found
+
+
+def _is_residual(value: Value) -> bool:
+    """Whether it adds what layers made of something to that something, which other layers had made."""
+    if value.op.removesuffix("_") != "add" or len(value.parents) != 2:
+        return False
+    one, two = value.parents
+    if one.shape != two.shape:
+        return False
+    for branch, shortcut in ((one, two), (two, one)):
+        seen = ancestors(branch)
+        if shortcut in seen and any(v.mixes for v in ancestors(shortcut)):
+            return True
+    return False
