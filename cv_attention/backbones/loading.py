@@ -1,20 +1,28 @@
-"""Loads checkpoints from before an insertion into an attended model."""
+"""Loads checkpoints from before an insertion into an attended model, and names what differs between blocks."""
 
+import re
 from typing import Any
 
 from torch import nn
 
 from cv_attention.backbones.attach import attached
+from cv_attention.backbones.lost import report_lost
 from cv_attention.backbones.replacement import Replacement
 
+_BLOCK = re.compile(r"(^|\.)attention(_\d+)?(_and_\d+)?\.")  # in a parameter's name: what insertions are called
 
-def forgive_vanilla(model: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+
+def forgive_vanilla(model: nn.Module, state_dict: dict[str, Any], prefix: str, *more: Any) -> None:
     """The hook before loading: a checkpoint from before an insertion loads strictly, its blocks left alone.
 
     Where a checkpoint holds no key of an insertion's blocks, their present values are filled in; where it
     holds some, the others are missing as usual. Weights of a convolution that a block replaced go to that convolution,
     which `remove` brings back.
+
+    Raises:
+        RuntimeError: if the loading is strict and the checkpoint's blocks are not those of the model.
     """
+    report_lost(model, stacklevel=7)
     insertions: dict[str, dict[str, Any]] = {}
     for name, host, child, _place in attached(model):
         top = f"{prefix}{name}." if name else prefix
@@ -25,9 +33,38 @@ def forgive_vanilla(model: nn.Module, state_dict: dict[str, Any], prefix: str, *
             kept = {key: state_dict.pop(f"{top}{key}") for key in conv.state_dict() if f"{top}{key}" in state_dict}
             if kept:
                 conv.load_state_dict(kept)
+    _, strict, *_ = more
+    if strict:
+        _compare(model, state_dict, prefix, insertions)
     for present in insertions.values():
         if not any(key in state_dict for key in present):
             state_dict.update(present)
+
+
+def _compare(
+    model: nn.Module, state_dict: dict[str, Any], prefix: str, insertions: dict[str, dict[str, Any]]
+) -> None:
+    """Raises RuntimeError where blocks of the checkpoint and of the model have other weights."""
+    own = model.state_dict(prefix=prefix, keep_vars=True)
+    theirs = [key for key in state_dict if key.startswith(prefix) and key not in own and _BLOCK.search(key)]
+    ours: list[str] = []
+    for child, present in insertions.items():
+        inside = f".{child}."
+        if any(key in state_dict for key in present) or any(inside in f".{key}" for key in theirs):
+            ours += [key for key in present if key not in state_dict]
+    if theirs or ours:
+        raise RuntimeError(
+            f"the attention blocks of the checkpoint and of this {type(model).__name__} differ: "
+            f"{_keys('Unexpected key(s), in the checkpoint only', theirs)}; "
+            f"{_keys('Missing key(s), in the model only', ours)}. Insert before loading what the checkpoint was saved "
+            "with: the same blocks, options, positions and init (init='identity' may add weights to a block)"
+        )
+
+
+def _keys(what: str, keys: list[str]) -> str:
+    if not keys:
+        return f"{what}: none"
+    return f"{what}: {', '.join(keys[:3])}" + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
 
 
 def watch_loading(model: nn.Module) -> None:
