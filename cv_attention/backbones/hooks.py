@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from cv_attention.backbones.replacement import Replacement, run
 from cv_attention.backbones.spots import Place
 
+torch.fx.wrap("run")  # here too, under the name that this file calls
+
 # What an attended input remembers for the branch: the tensor that it was. On the tensor, since any number of threads
 # may run the model.
 _ORIGINAL = "_cv_attention_original"

@@ -9,7 +9,7 @@ from cv_attention.backbones.attach import attached
 from cv_attention.backbones.lost import report_lost
 from cv_attention.backbones.replacement import Replacement
 
-_BLOCK = re.compile(r"(^|\.)attention(_\d+)?(_and_\d+)?\.")  # in a parameter's name: what insertions are called
+_CHILD = re.compile(r"attention(_\d+)?(_and_\d+)?")  # what blocks are called below their hosts
 
 
 def forgive_vanilla(model: nn.Module, state_dict: dict[str, Any], prefix: str, *more: Any) -> None:
@@ -41,12 +41,19 @@ def forgive_vanilla(model: nn.Module, state_dict: dict[str, Any], prefix: str, *
             state_dict.update(present)
 
 
-def _compare(
-    model: nn.Module, state_dict: dict[str, Any], prefix: str, insertions: dict[str, dict[str, Any]]
-) -> None:
+def _compare(model: nn.Module, state_dict: dict[str, Any], prefix: str, insertions: dict[str, dict[str, Any]]) -> None:
     """Raises RuntimeError where blocks of the checkpoint and of the model have other weights."""
     own = model.state_dict(prefix=prefix, keep_vars=True)
-    theirs = [key for key in state_dict if key.startswith(prefix) and key not in own and _BLOCK.search(key)]
+    hosts = {f"{name}." if name else "": module for name, module in model.named_modules()}
+    inserted = {f"{name}.{child}" if name else child for name, _, child, _ in attached(model)}
+
+    def of_block(key: str) -> bool:
+        parts = key.split(".")
+        places = [(".".join([*parts[:i], ""]), part) for i, part in enumerate(parts) if _CHILD.fullmatch(part)]
+        return any(top in hosts and (f"{top}{c}" in inserted or not hasattr(hosts[top], c)) for top, c in places)
+
+    theirs = [key for key in state_dict if key.startswith(prefix) and key not in own]
+    theirs = [key for key in theirs if of_block(key.removeprefix(prefix))]
     ours: list[str] = []
     for child, present in insertions.items():
         inside = f".{child}."

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from cv_attention.blocks.base import AttentionMap
+from cv_attention.blocks.pooling import needs_gradient
 
 
 def gate_by_row_and_column(x: Tensor, rows: Tensor, columns: Tensor, observer: AttentionMap) -> Tensor:
@@ -18,4 +19,4 @@ def gate_by_row_and_column(x: Tensor, rows: Tensor, columns: Tensor, observer: A
         return x * observer(rows * columns)
     y = x * rows
     # Nobody else holds y: without gradients it becomes the result.
-    return y * columns if y.requires_grad else y.mul_(columns)
+    return y * columns if needs_gradient(y) else y.mul_(columns)

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, bottleneck
-from cv_attention.blocks.pooling import average, spatial_max
+from cv_attention.blocks.pooling import average, needs_gradient, spatial_max
 from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
 
 
@@ -44,4 +44,4 @@ class CBAM(nn.Module):
         y = x * channel
         spatial = self.spatial.map(self.spatial.attention(y))
         # Nobody else holds y: without gradients it becomes the result, a third less memory to move.
-        return y * spatial if y.requires_grad else y.mul_(spatial)
+        return y * spatial if needs_gradient(y) else y.mul_(spatial)
