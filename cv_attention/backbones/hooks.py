@@ -43,6 +43,8 @@ class Attachment:
 
 def attend(host: nn.Module, args: Any, output: Tensor, *, attachment: Attachment) -> Tensor:
     """The forward hook: applies the host's child to the host's output (B, C, H, W)."""
+    if attachment.removed:  # a module from before a removal
+        return output
     attended = run(getattr(host, attachment.child), output)
     return attended.clone() if attachment.fresh else attended
 

@@ -1,6 +1,7 @@
 """Loads checkpoints from before an insertion into an attended model, and names what differs between blocks."""
 
 import re
+import sys
 from typing import Any
 
 from torch import nn
@@ -12,7 +13,7 @@ from cv_attention.backbones.replacement import Replacement
 _CHILD = re.compile(r"attention(_\d+)?(_and_\d+)?")  # what blocks are called below their hosts
 
 
-def forgive_vanilla(model: nn.Module, state_dict: dict[str, Any], prefix: str, *more: Any) -> None:
+def forgive_vanilla(model: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
     """The hook before loading: a checkpoint from before an insertion loads strictly, its blocks left alone.
 
     Where a checkpoint holds no key of an insertion's blocks, their present values are filled in; where it
@@ -33,12 +34,19 @@ def forgive_vanilla(model: nn.Module, state_dict: dict[str, Any], prefix: str, *
             kept = {key: state_dict.pop(f"{top}{key}") for key in conv.state_dict() if f"{top}{key}" in state_dict}
             if kept:
                 conv.load_state_dict(kept)
-    _, strict, *_ = more
-    if strict:
+    if _is_strict():
         _compare(model, state_dict, prefix, insertions)
     for present in insertions.values():
         if not any(key in state_dict for key in present):
             state_dict.update(present)
+
+
+def _is_strict() -> bool:
+    """Whether `load_state_dict` runs with ``strict=True``, which torch tells no hook."""
+    frame = sys._getframe()
+    while frame is not None and frame.f_code is not nn.Module.load_state_dict.__code__:
+        frame = frame.f_back
+    return frame is not None and bool(frame.f_locals["strict"])
 
 
 def _compare(model: nn.Module, state_dict: dict[str, Any], prefix: str, insertions: dict[str, dict[str, Any]]) -> None:

@@ -54,9 +54,9 @@ def orphans(model: nn.Module) -> list[tuple[str, nn.Module, str]]:
     for name, module in model.named_modules():
         used = {at.child for at in applied(module)}
         for child, block in module._modules.items():
-            if block is not None and child in vars(block).get(_MARK, ()) and child not in used:
-                if f"{name}.{child}".lstrip(".") not in inlined:
-                    found.append((name, module, child))
+            known = block is not None and child in vars(block).get(_MARK, ())
+            if known and child not in used and f"{name}.{child}".lstrip(".") not in inlined:
+                found.append((name, module, child))
     return found
 
 

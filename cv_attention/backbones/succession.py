@@ -7,6 +7,7 @@ once the blocks that leave the model.
 
 import warnings
 from collections import OrderedDict
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from cv_attention.backbones.hooks import (
 )
 from cv_attention.backbones.host_class import put_back, set_apart
 from cv_attention.backbones.lost import LostBlocksWarning, mark, unmark
+from cv_attention.backbones.replacement import Replacement
 
 
 class Children(dict[str, Any]):
@@ -105,7 +107,8 @@ def hand_over(old: nn.Module, new: nn.Module) -> None:
     if not theirs or not able or others:  # a module that serves several places would run the blocks of each at all
         return
     for at in theirs.values():
-        if at.place == "instead" or (at.place == "shortcut" and entrances(new, at) < entrances(old, at)):
+        is_unit = any(at.key == one.key for one in applied(old)) and at.place == "shortcut"
+        if at.place == "instead" or (is_unit and entrances(new, at) < at.entrances):
             continue
         for old_hooks, new_hooks in zip(hooks_of(old), hooks_of(new), strict=True):
             _copy_hooks(old_hooks, new_hooks, at)
@@ -131,13 +134,22 @@ def release(module: nn.Module, attachment: Attachment) -> None:
 
 
 def _copy_hooks(old: dict[int, Any], new: dict[int, Any], attachment: Attachment) -> None:
-    """Gives `new` the hooks of one attachment, in the place of its copies of them where it has any."""
+    """Gives `new` the hooks of one attachment that it has not yet."""
+    there = [h.func for h in new.values() if (at := attachment_of(h)) and at.key == attachment.key]
     for number, hook in old.items():
         at = attachment_of(hook)
-        if at is None or at.key != attachment.key:
-            continue
-        copies = [n for n, h in new.items() if (a := attachment_of(h)) and a.key == at.key and h.func is hook.func]
-        new[copies[0] if copies else number] = hook
+        if at is not None and at.key == attachment.key and hook.func not in there:
+            new[number] = hook
+
+
+def _claim(module: nn.Module, attachments: dict[str, Attachment]) -> None:
+    """Lets copies of hooks share the attachments of the model into which they come."""
+    for hooks in hooks_of(module):
+        for number, hook in hooks.items():
+            if (at := attachment_of(hook)) is not None and at.key in attachments:
+                hooks[number] = partial(hook.func, attachment=attachments[at.key])
+    if isinstance(module, Replacement) and module.attachment is not None:
+        module.attachment = attachments.get(module.attachment.key, module.attachment)
 
 
 def _succeed(children: Children, name: str, old: nn.Module, new: nn.Module | None) -> None:
@@ -150,6 +162,7 @@ def _succeed(children: Children, name: str, old: nn.Module, new: nn.Module | Non
         for module in successor.modules():
             for at in [at for at in carried(module) if at.removed]:  # a module from before a removal comes back
                 release(module, at)
+            _claim(module, before)
         if not any(old is module for module in successor.modules()):
             hand_over(old, successor)
         guard(successor)

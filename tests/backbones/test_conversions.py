@@ -117,7 +117,7 @@ def image(batch=2):
 
 
 def frozen(norm):
-    new = FrozenBatchNorm2d(norm.num_features, norm.eps)
+    new = FrozenBatchNorm2d(norm.num_features, norm.eps).to(norm.running_mean.dtype)
     new.load_state_dict({k: v for k, v in norm.state_dict().items() if k in new.state_dict()})
     return new
 
@@ -265,7 +265,7 @@ def test_converted_networks_still_apply_their_blocks(conversion, position, block
     x = image()
     expected = oracle(x)
     assert not torch.allclose(expected, Explicit(oracle.net, {}, "")(x))
-    converted = nothing_lost(CONVERSIONS[conversion])(model)
+    converted = nothing_lost(CONVERSIONS[conversion])(model).eval()
     output = converted(x)
     torch.testing.assert_close(output, expected, rtol=1e-9, atol=1e-9)
     output.square().sum().backward()

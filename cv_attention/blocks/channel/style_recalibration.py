@@ -42,7 +42,7 @@ class StyleRecalibration(Gate):
         if self.unbiased and positions == 1:
             raise ValueError("unbiased=True needs more than one position, got a feature map of 1 x 1")
         # Not torch.std, which takes several times as long on a CPU.
-        deviation = l2_norm(x - mean[:, :, None, None]) * (positions - self.unbiased) ** -0.5
+        deviation = l2_norm(x - mean[:, :, None, None]) * (positions - int(self.unbiased)) ** -0.5
         deviation = deviation.to(x.dtype)
         style = torch.addcmul(self.weight[:, 0] * mean, self.weight[:, 1], deviation)
         check_several_values(self.norm, style)
