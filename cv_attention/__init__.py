@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from cv_attention import backbones, blocks, data, maps, report, saliency, training
-    from cv_attention.backbones import insert, plan, remove
+    from cv_attention.backbones import LostBlocksWarning, insert, plan, remove
     from cv_attention.maps import record, to_heatmap
     from cv_attention.report.overlay import overlay
 
@@ -28,14 +28,15 @@ _NAMES = {
     "plan": "backbones",
     "insert": "backbones",
     "remove": "backbones",
+    "LostBlocksWarning": "backbones",
     "record": "maps",
     "to_heatmap": "maps",
     "overlay": "report.overlay",
 }
 
 __all__ = [
-    "backbones", "blocks", "data", "insert", "maps", "overlay", "plan", "record", "remove", "report", "saliency",
-    "to_heatmap", "training",
+    "LostBlocksWarning", "backbones", "blocks", "data", "insert", "maps", "overlay", "plan", "record", "remove",
+    "report", "saliency", "to_heatmap", "training",
 ]  # fmt: skip
 
 

@@ -2,9 +2,12 @@
 
 from cv_attention.backbones.build import build
 from cv_attention.backbones.insertion import insert, plan, remove
+from cv_attention.backbones.lost import LostBlocksWarning
 from cv_attention.backbones.measuring import measure
 from cv_attention.backbones.outline import outline
 from cv_attention.backbones.parts import parameter_parts
 from cv_attention.backbones.plan import Plan, Site
 
-__all__ = ["Plan", "Site", "build", "insert", "measure", "outline", "parameter_parts", "plan", "remove"]
+__all__ = [
+    "LostBlocksWarning", "Plan", "Site", "build", "insert", "measure", "outline", "parameter_parts", "plan", "remove",
+]  # fmt: skip

@@ -32,7 +32,7 @@ def added_flops(
         known: Operations of the block on one map, by the map's shape (C, H, W), as far as they are known.
     """
     maps: Counter[tuple[int, int, int]] = Counter()
-    for call in seen.calls[host]:
+    for call in seen.calls.get(host, ()):
         value = call.output if place == "after" else call.first
         if value is not None:
             maps[shape_of(value)] += value.shape[0]

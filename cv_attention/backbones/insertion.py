@@ -13,12 +13,14 @@ from cv_attention.backbones.dry_run import DryRun, InputSize, check_maps, dry_ru
 from cv_attention.backbones.freezing import freeze_rest, thaw
 from cv_attention.backbones.identity_init import as_identity
 from cv_attention.backbones.loading import unwatch_loading, watch_loading
+from cv_attention.backbones.lost import enter, ledger, orphans, report_lost, strike
 from cv_attention.backbones.making import At, Blocks, Init, Pair, create, pairs_of, place_like
 from cv_attention.backbones.plan import Plan, Site, insertion_of
 from cv_attention.backbones.rehearsal import rehearse
 from cv_attention.backbones.replacement import Replacement
 from cv_attention.backbones.sites import find_spots
 from cv_attention.backbones.spots import Place, Spot
+from cv_attention.backbones.succession import guard, unguard
 from cv_attention.backbones.trace import Trace
 from cv_attention.checks import check_module
 
@@ -121,16 +123,19 @@ def insert(
         ValueError: as `plan`; the model is then unchanged.
     """
     planned, ready, check = _prepare(model, block, at, init, input_size, example_inputs, train, seed)
+    attachments = []
     for one in ready:
         one.block.train(model.get_submodule(one.site.name).training)
-        child = _child(one.site)
-        attach(model, one.site.name, one.block, child, one.spot.place, one.fresh, one.spot.entrances)
+        child, spot = _child(one.site), one.spot
+        attachments.append(attach(model, one.site.name, one.block, child, spot.place, one.fresh, spot.entrances))
     try:
         check()
     except Exception:
         for site in planned.sites:
             detach(model, site.name, _child(site))
         raise
+    enter(model, attachments)
+    guard(model)
     watch_loading(model)
     if train != "all":
         freeze_rest(model, {_child(site) for site in planned.sites}, train)
@@ -146,25 +151,33 @@ def remove(model: nn.Module, insertion: str | Plan | None = None) -> list[str]:
             go.
 
     Returns:
-        The names of the blocks removed; an empty list if there were none.
+        The names of the blocks removed, those that nothing applied any more among them; an empty list if there were
+        none.
 
     Raises:
         ValueError: if there is no such insertion.
     """
     check_module(model)
-    found = list(attached(model))
+    report_lost(model)
+    found = [(host, child) for host, _, child, _ in attached(model)]
+    found += [(host, child) for host, _, child in orphans(model)]
+    listed = [attachment for _, attachment in ledger(model)]
+    names = dict.fromkeys(insertion_of(child) for child in [c for _, c in found] + [a.child for a in listed])
     name = insertion.name if isinstance(insertion, Plan) else insertion
-    chosen = [entry for entry in found if name in (None, insertion_of(entry[2]))]
-    if name is not None and not chosen:
-        there = ", ".join(dict.fromkeys(insertion_of(child) for _, _, child, _ in found)) or "none"
-        raise ValueError(f"no insertion is called {name!r}; there are: {there}")
-    for host, _, child, _ in chosen:
+    if name is not None and name not in names:
+        raise ValueError(f"no insertion is called {name!r}; there are: {', '.join(names) or 'none'}")
+    chosen = [(host, child) for host, child in found if name in (None, insertion_of(child))]
+    for host, child in chosen:
         detach(model, host, child)
+    for attachment in listed:
+        attachment.removed |= name in (None, insertion_of(attachment.child))
+    strike(model)
+    unguard(model)
     if len(chosen) == len(found):
         for module in model.modules():
             unwatch_loading(module)
     thaw(model)
-    return [f"{host}.{child}" if host else child for host, _, child, _ in chosen]
+    return [f"{host}.{child}" if host else child for host, child in chosen]
 
 
 def _prepare(
@@ -184,9 +197,11 @@ def _prepare(
     _check_model(model)
     pairs = pairs_of(block, at)
     present = list(attached(model))
-    own = {module for _, host, child, _ in present for module in host.get_submodule(child).modules()}
+    blocks = [(host, child) for _, host, child, _ in present] + [(host, child) for _, host, child in orphans(model)]
+    own = {module for host, child in blocks for module in host.get_submodule(child).modules()}
     run = dry_run(model, input_size, example_inputs)
     check_maps(model, run.trace)
+    report_lost(model, run.trace.calls, stacklevel=4)
     theirs, seen = {name for name, module in model.named_modules() if module in own}, run.trace
     places = [(pair, spot) for pair in pairs for spot in find_spots(model, run.once, pair.at, theirs)]
     names = _names(model, [spot.host for _, spot in places])

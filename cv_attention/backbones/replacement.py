@@ -1,7 +1,16 @@
 """A block in the place of a convolution, which is kept aside."""
 
+from typing import Any
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+@torch.fx.wrap  # a graph of torch.fx calls the block instead of looking inside
+def run(block: nn.Module, x: Tensor) -> Tensor:
+    """Returns ``block(x)``."""
+    return block(x)
 
 
 class Replacement(nn.Module):
@@ -11,12 +20,13 @@ class Replacement(nn.Module):
         block: The block; a child of the name `child`.
         child: That name.
         conv: The convolution. It is no child: its weights are neither trained nor saved.
+        attachment: The insertion's record of the block.
     """
 
-    def __init__(self, block: nn.Module, child: str, conv: nn.Conv2d) -> None:
+    def __init__(self, block: nn.Module, child: str, conv: nn.Conv2d, attachment: Any = None) -> None:
         super().__init__()
         self.training = conv.training
-        self.child, self.stride = child, (conv.stride[0], conv.stride[1])
+        self.child, self.stride, self.attachment = child, (conv.stride[0], conv.stride[1]), attachment
         self.add_module(child, block)
         self._aside = (conv,)  # a tuple hides it from nn.Module
         self.register_buffer("like", conv.weight.detach().new_empty(0), persistent=False)  # goes where the model goes
@@ -33,5 +43,5 @@ class Replacement(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to (B, C, ceil(H / stride), ceil(W / stride))."""
-        y = getattr(self, self.child)(x)
+        y = run(getattr(self, self.child), x)
         return y if self.stride == (1, 1) else F.avg_pool2d(y, self.stride, ceil_mode=True)

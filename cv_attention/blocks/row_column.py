@@ -1,9 +1,9 @@
 """Gates that are the product of one over rows and one over columns."""
 
-import torch
 from torch import Tensor
 
 from cv_attention.blocks.base import AttentionMap, over_start
+from cv_attention.blocks.pooling import needs_gradient
 
 
 def gate_by_row_and_column(
@@ -23,4 +23,4 @@ def gate_by_row_and_column(
     y = x * over_start(rows, start)
     columns = over_start(columns, start)
     # Nobody else holds y: without gradients it becomes the result.
-    return y * columns if y.requires_grad or torch.jit.is_tracing() else y.mul_(columns)
+    return y * columns if needs_gradient(y) else y.mul_(columns)

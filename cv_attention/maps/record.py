@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from cv_attention.backbones.attach import attached
+from cv_attention.backbones.lost import report_lost
 from cv_attention.checks import check_module
 from cv_attention.maps.adapters import Adapter, adapters_of
 from cv_attention.maps.recorded import Maps, RecordedMap
@@ -44,6 +46,9 @@ def record(
         dtype: What maps are converted to at once, such as ``torch.float16``; None leaves them.
         detach: Cut the maps off the graph; False lets gradients flow through them.
 
+    Inserted blocks that are no longer applied, or that a forward of the whole model in eval mode leaves out, are
+    reported by a `cv_attention.LostBlocksWarning`.
+
     Yields:
         Name of the map's module -> RecordedMap.
 
@@ -55,8 +60,9 @@ def record(
     if dtype is not None and not isinstance(dtype, torch.dtype):
         raise ValueError(f"dtype must be a torch.dtype such as torch.float16, got {dtype!r}")
     modules = bare_modules(model)
+    report_lost(modules[""], stacklevel=4)
     places, chosen = _find(model, modules, only)
-    maps, watch, visits = Maps(), Watch(detach=detach), _Visits()
+    maps, watch, visits, runs = Maps(), Watch(detach=detach), _Visits(), _Visits()
 
     def keeper(place: str) -> Any:
         def keep(below: str, found: RecordedMap) -> None:
@@ -72,8 +78,14 @@ def record(
         for name, adapter in places.items():
             adapter.attach(modules[name], keeper(name), watch, hooks)
             hooks.callback(modules[name].register_forward_hook(visits.note(name)).remove)
+        hosts = {name for name, *_ in attached(modules[""])}
+        for name, host, child, _ in attached(modules[""]):
+            hooks.callback(host.get_submodule(child).register_forward_hook(runs.note(name)).remove)
+        hooks.callback(modules[""].register_forward_hook(runs.note("(root)")).remove)
         with watch:
             yield maps
+    if "(root)" in runs.threads and not modules[""].training and not hosts <= runs.threads.keys():
+        report_lost(modules[""], runs.threads, stacklevel=4)
     if not maps:
         raise ValueError(_why_nothing(model, modules, places, visits, watch))
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
+from cv_attention.backbones.lost import require_applied
 from cv_attention.config import Experiment
 from cv_attention.data.normalisation import normalise
 from cv_attention.training.network import build_network
@@ -92,7 +93,8 @@ class Classifier(lightning.LightningModule):
             self._sharded = True
 
     def on_fit_start(self) -> None:
-        """Compiles forward and backward where that is wished; the network and its names stay as they are."""
+        """Checks that the strategy's conversions have left the blocks working, and compiles where that is wished."""
+        require_applied(self.network)
         if self.experiment.trainer.compile:
             network = self.network
 

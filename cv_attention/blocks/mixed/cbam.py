@@ -1,10 +1,9 @@
 """CBAM: convolutional block attention module (Woo et al., ECCV 2018), https://arxiv.org/abs/1807.06521."""
 
-import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, bottleneck, over_start, zero
-from cv_attention.blocks.pooling import average, spatial_max
+from cv_attention.blocks.pooling import average, needs_gradient, spatial_max
 from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
 
 
@@ -53,4 +52,4 @@ class CBAM(Block):
         y = x * over_start(channel, self.start)
         spatial = over_start(self.spatial.map(self.spatial.attention(y)), self.spatial.start)
         # Nobody else holds y: without gradients it becomes the result, a third less memory to move.
-        return y * spatial if y.requires_grad or torch.jit.is_tracing() else y.mul_(spatial)
+        return y * spatial if needs_gradient(y) else y.mul_(spatial)

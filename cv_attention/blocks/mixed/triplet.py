@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import Gate, check_odd, check_whole, zero
-from cv_attention.blocks.pooling import average, learns
+from cv_attention.blocks.pooling import average, needs_gradient
 
 
 class TripletAttention(Gate):
@@ -61,5 +61,5 @@ class TripletAttention(Gate):
 def _z_pool(x: Tensor, axis: int) -> Tensor:
     """Stacks maximum and mean along `axis` of `x` (B, C, H, W): (B, 2, the two other axes)."""
     # The gradient of `max` goes to one element, that of `amax` compares all of them.
-    maximum = x.max(axis).values if learns(x) else x.amax(axis)
+    maximum = x.max(axis).values if needs_gradient(x) else x.amax(axis)
     return torch.stack([maximum, average(x, axis)], 1)

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap
 from cv_attention.blocks.half_precision import widened, without_autocast
-from cv_attention.blocks.pooling import learns
+from cv_attention.blocks.pooling import needs_gradient
 
 
 def attend(
@@ -53,7 +53,7 @@ def attend_unseen(
         return torch.baddbmm(*batches, alpha=factor).unflatten(0, query.shape[:2]).softmax(-1) @ value
     # The processor's fused kernel wants queries as wide as values, and has no gradient for a bias; what torch falls
     # back to is slower than the steps below.
-    unfused = on_processor and (query.shape[-1] != value.shape[-1] or (bias is not None and learns(bias)))
+    unfused = on_processor and (query.shape[-1] != value.shape[-1] or (bias is not None and needs_gradient(bias)))
     # The exporter to ONNX replaces the fused kernel, if it has a bias, by steps whose result is laid out otherwise
     # than the views that were traced behind it expect.
     if unfused or (bias is not None and torch.compiler.is_exporting()):
