@@ -5,6 +5,7 @@ from collections import Counter
 from torch import nn
 
 from cv_attention.backbones.rehearsal import conv_flops, rehearse
+from cv_attention.backbones.replacement import Replacement
 from cv_attention.backbones.spots import Place, shape_of
 from cv_attention.backbones.trace import Trace
 
@@ -41,3 +42,9 @@ def added_flops(
         one = known[shape] if shape in known else rehearse(block, shape, host, label).flops
         total += count * (one - (0 if replaced is None else conv_flops(replaced, shape)))
     return round(total / seen.batch)
+
+
+def attached_flops(seen: Trace, name: str, host: nn.Module, child: str, place: Place) -> int:
+    """Returns the operations of a block that is there already, which the dry run left out."""
+    replaced = host.conv if place == "instead" and isinstance(host, Replacement) else None
+    return added_flops(seen, name, place, host.get_submodule(child), child, replaced, {})

@@ -203,9 +203,10 @@ def _failed(model: nn.Module, tried: list[Inputs], error: Exception, *, given: b
 
 
 def _signature(model: nn.Module) -> str:
-    """The arguments of the model's forward, as ``left, right, scale=1``."""
+    """The arguments of the model's forward, as ``(left, right, *, scale=1)``."""
     try:
-        parameters = inspect.signature(model.forward).parameters.values()
+        signature = inspect.signature(model.forward)
     except (TypeError, ValueError):
         return "what its documentation says"
-    return "(" + ", ".join(str(p.replace(annotation=p.empty)).replace(" = ", "=") for p in parameters) + ")"
+    plain = [parameter.replace(annotation=parameter.empty) for parameter in signature.parameters.values()]
+    return str(signature.replace(parameters=plain, return_annotation=signature.empty))

@@ -4,22 +4,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-import torch
 from torch import nn
 
-from cv_attention.backbones.added import added_flops
+from cv_attention.backbones.added import added_flops, attached_flops
 from cv_attention.backbones.attach import attach, attached, detach
 from cv_attention.backbones.dry_run import DryRun, InputSize, check_maps, dry_run, untouched
 from cv_attention.backbones.freezing import freeze_rest, thaw
 from cv_attention.backbones.identity_init import as_identity
+from cv_attention.backbones.insertable import check_insertable
 from cv_attention.backbones.loading import unwatch_loading, watch_loading
 from cv_attention.backbones.lost import enter, ledger, orphans, report_lost, strike
 from cv_attention.backbones.making import At, Blocks, Init, Pair, create, pairs_of, place_like
 from cv_attention.backbones.plan import Plan, Site, insertion_of
 from cv_attention.backbones.rehearsal import rehearse
-from cv_attention.backbones.replacement import Replacement
 from cv_attention.backbones.sites import find_spots
-from cv_attention.backbones.spots import Place, Spot
+from cv_attention.backbones.spots import Spot
 from cv_attention.backbones.succession import guard, unguard
 from cv_attention.backbones.trace import Trace
 from cv_attention.checks import check_module
@@ -194,7 +193,7 @@ def _prepare(
     for name, value, right in (("init", init, ("plain", "identity")), ("train", train, get_args(Train))):
         if value not in right:
             raise ValueError(f"{name} must be {' or '.join(map(repr, right))}, got {value!r}")
-    _check_model(model)
+    check_insertable(model)
     pairs = pairs_of(block, at)
     present = list(attached(model))
     blocks = [(host, child) for _, host, child, _ in present] + [(host, child) for _, host, child in orphans(model)]
@@ -214,7 +213,7 @@ def _prepare(
         seen.shape,
         tuple(one.site for one in ready),
         sum(p.numel() for p in model.parameters()),
-        round(seen.flops / seen.batch) + sum(_flops_of(seen, *entry) for entry in present),
+        round(seen.flops / seen.batch) + sum(attached_flops(seen, *entry) for entry in present),
         train,
         seen.batch,
         "" if example_inputs is None else run.inputs.described(),
@@ -239,12 +238,6 @@ def _make(model: nn.Module, seen: Trace, pair: Pair, spot: Spot, child: str, ini
     flops = added_flops(seen, spot.host, spot.place, new, pair.label, replaced, {spot.shape: trial.flops})
     site = Site(spot.host, type(host).__name__, *spot.shape, path, parameters, flops, spot.place, pair.label)
     return _Ready(spot, site, place_like(new, host, model), trial.fresh)
-
-
-def _flops_of(seen: Trace, name: str, host: nn.Module, child: str, place: Place) -> int:
-    """Operations of a block that is there already, which the dry run left out."""
-    replaced = host.conv if place == "instead" and isinstance(host, Replacement) else None
-    return added_flops(seen, name, place, host.get_submodule(child), child, replaced, {})
 
 
 def _verify(model: nn.Module, planned: Plan, run: DryRun) -> None:
@@ -292,16 +285,3 @@ def _names(model: nn.Module, hosts: list[str]) -> list[str]:
         number += 1
     counts = [hosts[:i].count(host) + 1 for i, host in enumerate(hosts)]
     return [name if count == 1 else f"{name}_and_{count}" for count in counts]
-
-
-def _check_model(model: nn.Module) -> None:
-    check_module(model)
-    kind = type(model).__name__
-    if isinstance(model, torch.jit.ScriptModule):
-        raise ValueError(f"{kind} is scripted; insert before torch.jit.script")
-    if kind == "OptimizedModule" or any(m._compiled_call_impl is not None for m in model.modules()):
-        raise ValueError(f"{kind} is compiled; insert before torch.compile, or into its `_orig_mod`")
-    if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
-        raise ValueError(f"{kind} does not see new parameters; insert into the model before wrapping it")
-    if any(nn.parameter.is_lazy(p) for p in model.parameters()):
-        raise ValueError(f"{kind} has uninitialised lazy parameters; run it once before inserting")

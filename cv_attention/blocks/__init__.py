@@ -7,8 +7,8 @@
     blocks.CATALOGUE["cbam"].paper                      # name -> Entry: class, family, paper, year, maps
     blocks.cost("cbam", 64, 56, 56).flops               # parameters and operations, nothing computed
 
-Public names: `CATALOGUE`, `Entry`, `create`, `resolve`, `cost`, `Cost`, `AttentionMap`, `Gate`, and every
-block's class.
+Public names: `CATALOGUE`, `Entry`, `create`, `resolve`, `cost`, `Cost`, `AttentionMap`, `Block`, `Gate`, and
+every block's class.
 """
 
 from importlib import import_module
@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, Any
 from cv_attention.blocks.catalogue import CATALOGUE, Entry
 
 if TYPE_CHECKING:
-    from cv_attention.blocks.base import AttentionMap, Gate
+    from cv_attention.blocks.base import AttentionMap, Block, Gate
     from cv_attention.blocks.construction import create, resolve
     from cv_attention.blocks.counting import Cost, cost
 
-__all__ = ["CATALOGUE", "AttentionMap", "Cost", "Entry", "Gate", "cost", "create", "resolve"]
+__all__ = ["CATALOGUE", "AttentionMap", "Block", "Cost", "Entry", "Gate", "cost", "create", "resolve"]
 
 # Where each name lives; torch is imported with the first of them.
 _NAMES = {
     "AttentionMap": "base",
+    "Block": "base",
     "Gate": "base",
     "create": "construction",
     "resolve": "construction",
