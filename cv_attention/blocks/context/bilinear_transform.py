@@ -84,12 +84,12 @@ class BilinearAttentionTransform(Block):
         band = -(-length // blocks)
         # They are not negative: zeros after the end change no band's maximum.
         bands = F.pad(maxima, (0, band * blocks - length)).unflatten(2, (blocks, band)).amax(3)
-        small = layer(bands.flatten(1)).unflatten(1, (self.groups, blocks, blocks))
+        small = F.logsigmoid(layer(bands.flatten(1))).unflatten(1, (self.groups, blocks, blocks))
         line = torch.arange(length, device=maxima.device)
         among = line % band == line[:, None] % band
         full = small[:, :, line // band][:, :, :, line // band].masked_fill(~among, -torch.inf)
         # The sigmoids over their sum; where all of them vanish, their logarithms do not.
-        return F.logsigmoid(full).softmax(2 if transposed else 3).to(maxima.dtype)
+        return full.softmax(2 if transposed else 3).to(maxima.dtype)
 
 
 def _conv(inputs: int, outputs: int) -> nn.Sequential:
