@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from cv_attention.backbones.course import Course
 from cv_attention.backbones.globs import matches, nearest
 from cv_attention.backbones.trace import Trace, Value
 from cv_attention.backbones.trunk import ancestors
@@ -38,14 +39,18 @@ class Heads:
         self._parameters = dict(model.named_parameters())
         self._found: dict[Value, dict[str, int]] = {}
         self._next: dict[Value, list[Value]] = {}
-        self._shape: tuple[int, ...] = ()
+        self._output: Value = trace.values[0]
+        self._up = Course(trace, set()).up
         self.values: set[Value] = set()
         owners: dict[str, int] = {}
-        pyramid = _pyramid(trace)
-        for name, output in trace.outputs:
-            if not any(word in name for word in _FEATURES) and output not in pyramid:
-                self._shape, self._found, self._next = output.shape, {}, {}
-                owners |= self._walk(output)
+        predictions, features = _divided(trace)
+        for output in predictions:
+            self._output, self._found, self._next = output, {}, {}
+            found = self._walk(output)
+            owners |= found
+            features += [] if found else [output]
+        if owners:
+            self.values |= {value for one in features if not trace.consumers[one] for value in _unused(trace, one)}
         self.names = sorted(owners, key=lambda owner: owners[owner])
 
     def _walk(self, output: Value) -> dict[str, int]:
@@ -61,7 +66,7 @@ class Heads:
             found: dict[str, int] = {}
             for parent in self._before(value):
                 found |= self._found[parent]
-            if self._says(value) or (found and value.weights):
+            if self._says(value) or (found and not value.mixes):  # a factor behind a head belongs to it
                 found |= {self._owner(name): value.index for name in value.weights}
             self._found[value] = found
             if found:
@@ -71,7 +76,7 @@ class Heads:
     def _before(self, value: Value) -> list[Value]:
         """Where the walk goes on: nowhere behind a head, a norm or a residual sum, which end features."""
         if value not in self._next:
-            ends = value.op in _NORMS or self._says(value) or self._shows_features(value) or _is_residual(value)
+            ends = value.op in _NORMS or self._says(value) or self._shows_features(value) or self._is_residual(value)
             self._next[value] = [] if ends else value.parents
         return self._next[value]
 
@@ -93,12 +98,24 @@ class Heads:
         """Whether it is rectified, as features are and predictions are not."""
         if value.op.removesuffix("_") not in _RECTIFIERS or not value.parents:
             return False
-        made = value.parents[0]
+        made, shape = value.parents[0], self._output.shape
         if made.op != "convolution":
-            return made.shape[-1] == self._shape[-1]
-        if len(self._shape) == 2:  # SqueezeNet rectifies its logits before it pools them
-            return made.shape[1] != self._shape[1] and made.shape[0] == self._shape[0]
-        return made.shape == self._shape
+            return made.shape[-1] == shape[-1]
+        if len(shape) == 2:  # SqueezeNet rectifies its logits before it pools them
+            return made.shape[1] != shape[1] and made.shape[0] == shape[0]
+        return made.shape == shape and self._output not in self._up
+
+    def _is_residual(self, value: Value) -> bool:
+        """Whether it adds what layers made of features to them; where an image is made, such a sum may make it."""
+        if value.op.removesuffix("_") != "add" or len(value.parents) != 2 or self._output in self._up:
+            return False
+        one, two = value.parents
+        if one.shape != two.shape:
+            return False
+        for branch, shortcut in ((one, two), (two, one)):
+            if shortcut in ancestors(branch) and any(v.mixes for v in ancestors(shortcut)):
+                return True
+        return False
 
     def _owner(self, parameter: str) -> str:
         """The module that holds a parameter, or the parameter where the module holds other modules too."""
@@ -169,26 +186,28 @@ def named_heads(model: nn.Module, wanted: str | Sequence[str]) -> list[str]:
     return [name for name in found if not any(name != one and name.startswith(f"{one}.") for one in found)]
 
 
-def _pyramid(trace: Trace) -> set[Value]:
-    """The outputs that are feature maps made of each other, each coarser than the one before."""
+def _divided(trace: Trace) -> tuple[list[Value], list[Value]]:
+    """The outputs that may be predictions, and those that are features by their name or as levels of a pyramid."""
+    named = {value for name, value in trace.outputs if any(word in name for word in _FEATURES)}
     maps = [value for _, value in trace.outputs if value.is_feature_map]
-    found: set[Value] = set()
+    pyramid: set[Value] = set()
     for coarse in maps if len(maps) > 1 else ():
         before = ancestors(coarse)
         finer = {fine for fine in maps if fine.shape[2] > coarse.shape[2] and fine in before}
-        found |= finer | {coarse} if finer else set()
-    return found
+        finer = {fine for fine in finer if any(value.mixes for value in before - ancestors(fine))}
+        pyramid |= finer | {coarse} if finer else set()
+    outputs = dict.fromkeys(value for _, value in trace.outputs)
+    features = [value for value in outputs if value in named or value in pyramid]
+    return [value for value in outputs if value not in features], features
 
 
-def _is_residual(value: Value) -> bool:
-    """Whether it adds what layers made of something to that something, which other layers had made."""
-    if value.op.removesuffix("_") != "add" or len(value.parents) != 2:
-        return False
-    one, two = value.parents
-    if one.shape != two.shape:
-        return False
-    for branch, shortcut in ((one, two), (two, one)):
-        seen = ancestors(branch)
-        if shortcut in seen and any(v.mixes for v in ancestors(shortcut)):
-            return True
-    return False
+def _unused(trace: Trace, output: Value) -> list[Value]:
+    """An output that nothing else uses, and what leads to it from its last layer."""
+    found, value = [output], output
+    while value.parents and not value.mixes:
+        uses = [use for use in trace.consumers[value.parents[0]] if use is not value]
+        if any(trace.consumers[use] for use in uses):
+            return []
+        value = value.parents[0]
+        found.append(value)
+    return found if value.mixes else []
