@@ -1,12 +1,21 @@
 """One forward of a model that leaves no trace in it: no buffer, flag, gradient or random state changes."""
 
+import inspect
+import random
+import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from cv_attention.backbones.attach import suspended
 from cv_attention.backbones.cifar_resnet import CifarResNet
+from cv_attention.backbones.inputs import Inputs, shape_text
+from cv_attention.backbones.trace import Trace, trace
+from cv_attention.backbones.turns import encoders, is_complete
 from cv_attention.backbones.wide_resnet import WideResNet
 
 # Tried in this order on a model that says nothing about its input: ImageNet, CIFAR, then other usual ones.
@@ -15,10 +24,59 @@ _COMMON_SIZES = (224, 32, 64, 28, 299, 96, 128)
 InputSize = int | tuple[int, ...]
 
 
-def random_state_kept(model: nn.Module) -> AbstractContextManager[None]:
-    """Restores the random state of the CPU and of the model's devices on leaving."""
-    devices = {p.device for p in model.parameters() if p.device.type == "cuda"}
-    return torch.random.fork_rng(sorted(d.index or 0 for d in devices))
+@dataclass(frozen=True)
+class DryRun:
+    """One forward.
+
+    Attributes:
+        inputs: What the model was given.
+        trace: All that was seen.
+        once: The same with encoders that run on several inputs, as those of Siamese networks, run on the first alone.
+    """
+
+    inputs: Inputs
+    trace: Trace
+    once: Trace
+
+
+def dry_run(model: nn.Module, input_size: InputSize | None, example_inputs: Any) -> DryRun:
+    """Traces one forward without the blocks that are there already.
+
+    Args:
+        model: Any model.
+        input_size: As in `input_shapes`.
+        example_inputs: What the model takes, as `Inputs` describes it; None stands for an image.
+
+    Raises:
+        ValueError: if the model fails.
+    """
+    failures: list[Exception] = []
+    tried = _tried(model, input_size, example_inputs)
+    for inputs in tried:
+        args, kwargs = inputs.arguments()
+        try:
+            with suspended(model), untouched(model):
+                seen = trace(model, args, kwargs)
+        except Exception as failure:  # a model may fail in any way
+            failures.append(failure)
+            continue
+        return DryRun(inputs, seen, _once(model, inputs, seen))
+    raise ValueError(_failed(model, tried, failures[0], given=example_inputs is not None)) from failures[0]
+
+
+@contextmanager
+def random_state_kept(model: nn.Module) -> Iterator[None]:
+    """Restores the random state of Python, NumPy, the CPU and the model's devices on leaving."""
+    devices = {t.device for t in (*model.parameters(), *model.buffers()) if t.device.type == "cuda"}
+    python, numpy = random.getstate(), sys.modules.get("numpy")
+    arrays = None if numpy is None else numpy.random.get_state()
+    try:
+        with torch.random.fork_rng(sorted(d.index or 0 for d in devices)):
+            yield
+    finally:
+        random.setstate(python)
+        if numpy is not None:
+            numpy.random.set_state(arrays)
 
 
 @contextmanager
@@ -90,4 +148,64 @@ def _declared_size(model: nn.Module) -> tuple[int, int] | None:
 
 
 def _device(model: nn.Module) -> torch.device:
-    return next((p.device for p in model.parameters()), torch.device("cpu"))
+    return next((t.device for t in (*model.parameters(), *model.buffers())), torch.device("cpu"))
+
+
+def _tried(model: nn.Module, input_size: InputSize | None, example_inputs: Any) -> list[Inputs]:
+    """The inputs to try, the likeliest first."""
+    if example_inputs is None:
+        return [Inputs(example_input(model, shape)) for shape in input_shapes(model, input_size)]
+    if input_size is not None:
+        raise ValueError(f"input_size={input_size!r} and example_inputs both say what the model takes; give one")
+    return [Inputs(example_inputs)]
+
+
+def _once(model: nn.Module, inputs: Inputs, seen: Trace) -> Trace:
+    """Traces again, if an encoder ran several times, with its first run alone; else returns `seen`."""
+    repeated = encoders(seen)
+    if not repeated:
+        return seen
+    args, kwargs = inputs.arguments()
+    with suspended(model), untouched(model):
+        part = trace(model, args, kwargs, once=repeated)
+    return part if is_complete(part, seen) else seen
+
+
+def check_maps(model: nn.Module, seen: Trace) -> None:
+    """Raises ValueError if all of a network's convolutions work on other than two spatial axes."""
+    shapes = [value.shape for value in seen.values if value.op == "convolution"]
+    if not shapes or any(len(shape) == 4 for shape in shapes):
+        return
+    axes = "(B, C, L)" if len(shapes[0]) == 3 else "(B, C, D, H, W)"
+    raise ValueError(
+        f"{type(model).__name__}'s feature maps are {axes}, such as {shape_text(shapes[0])}, and blocks take "
+        "(B, C, H, W)"
+    )
+
+
+def _failed(model: nn.Module, tried: list[Inputs], error: Exception, *, given: bool) -> str:
+    """Says what was tried, what the model answered, and what can be given instead."""
+    kind, lines = type(model).__name__, str(error).strip().splitlines()
+    reason = lines[0] if lines else type(error).__name__
+    if given:
+        (inputs,) = tried
+        cause = inputs.mismatch(model)
+        cause = f"; {cause}" if cause else f"; its forward takes {_signature(model)}"
+        return f"{kind} fails on example_inputs {inputs.described()} ({type(error).__name__}: {reason}){cause}"
+    images = ", ".join(shape_text(tuple(inputs.tensors[0].shape[1:])) for inputs in tried)
+    first = next((m for m in model.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Conv3d)), None)
+    begins = "" if first is None or isinstance(first, nn.Conv2d) else f", and begins with a {type(first).__name__}"
+    return (
+        f"{kind} fails on an image of {images} ({reason}); its forward takes {_signature(model)}{begins}: give its "
+        "input_size=, if it takes one image, or else example_inputs=, such as (image, vector) or {'pixel_values': "
+        "images}"
+    )
+
+
+def _signature(model: nn.Module) -> str:
+    """The arguments of the model's forward, as ``left, right, scale=1``."""
+    try:
+        parameters = inspect.signature(model.forward).parameters.values()
+    except (TypeError, ValueError):
+        return "what its documentation says"
+    return "(" + ", ".join(str(p.replace(annotation=p.empty)).replace(" = ", "=") for p in parameters) + ")"

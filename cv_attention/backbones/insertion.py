@@ -7,18 +7,19 @@ from typing import Any, Literal, get_args
 import torch
 from torch import nn
 
-from cv_attention.backbones.attach import attach, attached, detach, suspended
-from cv_attention.backbones.dry_run import InputSize, example_input, input_shapes, untouched
+from cv_attention.backbones.added import added_flops
+from cv_attention.backbones.attach import attach, attached, detach
+from cv_attention.backbones.dry_run import DryRun, InputSize, check_maps, dry_run, untouched
 from cv_attention.backbones.freezing import freeze_rest, thaw
-from cv_attention.backbones.identity_init import IdentityInit
+from cv_attention.backbones.identity_init import as_identity
 from cv_attention.backbones.loading import unwatch_loading, watch_loading
 from cv_attention.backbones.making import At, Blocks, Init, Pair, create, pairs_of, place_like
 from cv_attention.backbones.plan import Plan, Site, insertion_of
-from cv_attention.backbones.rehearsal import conv_flops, rehearse
+from cv_attention.backbones.rehearsal import rehearse
 from cv_attention.backbones.replacement import Replacement
 from cv_attention.backbones.sites import find_spots
-from cv_attention.backbones.spots import Spot, shape_of
-from cv_attention.backbones.trace import Trace, trace
+from cv_attention.backbones.spots import Place, Spot
+from cv_attention.backbones.trace import Trace
 from cv_attention.checks import check_module
 
 Train = Literal["all", "blocks", "blocks+head"]
@@ -41,12 +42,14 @@ def plan(
     *,
     init: Init = "plain",
     input_size: InputSize | None = None,
+    example_inputs: Any = None,
     train: Train = "all",
 ) -> Plan:
     """Says what `insert` would do, and changes nothing.
 
     Args:
-        model: Any CNN; its forward takes images (B, C, H, W).
+        model: Any network with feature maps (B, C, H, W), built already. Networks all of whose convolutions are 1-D
+            or 3-D are refused.
         block: A catalogue name, ``{name: ..., <options>}``, ``{class_path: ..., init_args: ...}``, a class,
             or any callable from channels to a module. Several blocks are ``{position or glob: block}`` or
             ``[(block, at), ...]``.
@@ -56,14 +59,33 @@ def plan(
             stage (``residual:-1``, ``stage:1:3``); a glob over module names (``layer*.*.bn2``; ``**`` spans dots) for
             their outputs, ``replace:<glob>`` for convolutions to be replaced; or a list.
         init: ``plain``, or ``identity`` to leave the model's output as it is.
-        input_size: Side, (H, W) or (C, H, W) of the dry run's image, in pixels; by default the model's own.
+        input_size: Side, (H, W) or (C, H, W) of the image in the dry run, in pixels, for a model that takes one image
+            (B, C, H, W); by default the model's own.
+        example_inputs: What the model takes in the dry run, for a model that takes anything else, with any batch:
+
+            - a tensor is the one positional argument: ``model(tensor)``;
+            - a tuple holds the positional arguments: ``(left, right)`` is ``model(left, right)``;
+            - a mapping, also Hugging Face's `BatchFeature`, holds the keyword arguments: ``{"pixel_values": images}``
+              is ``model(pixel_values=images)``;
+            - a tuple of a tuple and a mapping holds both: ``((images,), {"mask": mask})``;
+            - anything else, such as a list, a data class or a named tuple, is the one positional argument. A tuple or
+              mapping that is one argument stands in a tuple: ``({"image": images},)``.
+
+            Tensors, found at any depth, must have the device and type that the model takes: nothing is moved or cast.
+            They are copied, so the originals stay as they are.
         train: ``all``, ``blocks`` to freeze everything but inserted blocks, or ``blocks+head`` to train the last
             layer too, as new classes need.
 
     Raises:
-        ValueError: if no site is found, a site cannot take a block, or a block does not keep the shape.
+        ValueError: if the model fails in the dry run, no site is found, a site cannot take a block, or a block does not
+            keep the shape; if `input_size` and `example_inputs` are both given.
+
+    Example:
+        >>> plan(siamese, "se", example_inputs=(torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64)))
+        >>> plan(detector, "se", example_inputs=([torch.zeros(3, 320, 320), torch.zeros(3, 240, 320)],))
+        >>> plan(clip, "se", "vision_model.**.patch_embedding", example_inputs=processor(text, photographs))
     """
-    return _prepare(model, block, at, init, input_size, train, seed=0)[0]
+    return _prepare(model, block, at, init, input_size, example_inputs, train, seed=0)[0]
 
 
 def insert(
@@ -73,6 +95,7 @@ def insert(
     *,
     init: Init = "plain",
     input_size: InputSize | None = None,
+    example_inputs: Any = None,
     train: Train = "all",
     seed: int = 0,
 ) -> Plan:
@@ -89,6 +112,7 @@ def insert(
         at: As in `plan`.
         init: As in `plan`.
         input_size: As in `plan`.
+        example_inputs: As in `plan`.
         train: As in `plan`: all but ``all`` clear `requires_grad` of the other parameters until `remove`; statistics
             of batch norms still follow the training flag.
         seed: Seed of the blocks' weights.
@@ -96,13 +120,13 @@ def insert(
     Raises:
         ValueError: as `plan`; the model is then unchanged.
     """
-    planned, ready = _prepare(model, block, at, init, input_size, train, seed)
+    planned, ready, check = _prepare(model, block, at, init, input_size, example_inputs, train, seed)
     for one in ready:
         one.block.train(model.get_submodule(one.site.name).training)
         child = _child(one.site)
         attach(model, one.site.name, one.block, child, one.spot.place, one.fresh, one.spot.entrances)
     try:
-        _verify(model, planned)
+        check()
     except Exception:
         for site in planned.sites:
             detach(model, site.name, _child(site))
@@ -144,9 +168,16 @@ def remove(model: nn.Module, insertion: str | Plan | None = None) -> list[str]:
 
 
 def _prepare(
-    model: nn.Module, block: Blocks, at: At, init: Init, input_size: InputSize | None, train: Train, seed: int
-) -> tuple[Plan, list[_Ready]]:
-    """Finds the sites and makes their blocks."""
+    model: nn.Module,
+    block: Blocks,
+    at: At,
+    init: Init,
+    input_size: InputSize | None,
+    example_inputs: Any,
+    train: Train,
+    seed: int,
+) -> tuple[Plan, list[_Ready], Callable[[], None]]:
+    """Finds the sites and makes their blocks; the function returned checks them once they are attached."""
     for name, value, right in (("init", init, ("plain", "identity")), ("train", train, get_args(Train))):
         if value not in right:
             raise ValueError(f"{name} must be {' or '.join(map(repr, right))}, got {value!r}")
@@ -154,67 +185,54 @@ def _prepare(
     pairs = pairs_of(block, at)
     present = list(attached(model))
     own = {module for _, host, child, _ in present for module in host.get_submodule(child).modules()}
-    seen = _dry_run(model, input_size)
-    theirs = {name for name, module in model.named_modules() if module in own}
-    places = [(pair, spot) for pair in pairs for spot in find_spots(model, seen, pair.at, theirs)]
+    run = dry_run(model, input_size, example_inputs)
+    check_maps(model, run.trace)
+    theirs, seen = {name for name, module in model.named_modules() if module in own}, run.trace
+    places = [(pair, spot) for pair in pairs for spot in find_spots(model, run.once, pair.at, theirs)]
     names = _names(model, [spot.host for _, spot in places])
-    ready = [_make(model, pair, spot, child, init, seed) for (pair, spot), child in zip(places, names, strict=True)]
+    ready = [_make(model, seen, p, spot, child, init, seed) for (p, spot), child in zip(places, names, strict=True)]
     ready.sort(key=lambda one: one.spot.index)  # stable: blocks at one site stay in their order
-    total = sum(p.numel() for p in model.parameters())
-    flops = seen.flops + sum(_flops_of(seen, *entry) for entry in present)
-    sites = tuple(one.site for one in ready)
-    wanted = tuple((pair.label, pair.at) for pair in pairs)
-    return Plan(type(model).__name__, wanted, init, seen.shape, sites, total, flops, train), ready
+    planned = Plan(
+        type(model).__name__,
+        tuple((pair.label, pair.at) for pair in pairs),
+        init,
+        seen.shape,
+        tuple(one.site for one in ready),
+        sum(p.numel() for p in model.parameters()),
+        round(seen.flops / seen.batch) + sum(_flops_of(seen, *entry) for entry in present),
+        train,
+        seen.batch,
+        "" if example_inputs is None else run.inputs.described(),
+    )
+    return planned, ready, lambda: _verify(model, planned, run)
 
 
-def _make(model: nn.Module, pair: Pair, spot: Spot, child: str, init: Init, seed: int) -> _Ready:
+def _make(model: nn.Module, seen: Trace, pair: Pair, spot: Spot, child: str, init: Init, seed: int) -> _Ready:
     """Makes and tries the block of one site."""
     if spot.place == "instead" and init == "identity":
         raise ValueError(f"site {spot.host!r}: a block in place of a convolution cannot start as the identity")
     host, path = model.get_submodule(spot.host), f"{spot.host}.{child}"
     new = create(pair, spot.shape[0], seed, path)
-    trial = rehearse(new, spot.shape, spot.host, pair.label)
     if init == "identity":
-        new = IdentityInit(new, alpha=1.0 if trial.identity else 0.0)
-    parameters, flops = sum(p.numel() for p in new.parameters()), trial.flops
+        new, trial = as_identity(new, spot.shape, spot.host, pair.label)
+    else:
+        trial = rehearse(new, spot.shape, spot.host, pair.label)
+    parameters, replaced = sum(p.numel() for p in new.parameters()), None
     if spot.place == "instead":
         assert isinstance(host, nn.Conv2d)
-        parameters -= sum(p.numel() for p in host.parameters())
-        flops -= conv_flops(host, spot.shape)
+        replaced, parameters = host, parameters - sum(p.numel() for p in host.parameters())
+    flops = added_flops(seen, spot.host, spot.place, new, pair.label, replaced, {spot.shape: trial.flops})
     site = Site(spot.host, type(host).__name__, *spot.shape, path, parameters, flops, spot.place, pair.label)
-    return _Ready(spot, site, place_like(new, host, model), trial.fresh and init == "plain")
+    return _Ready(spot, site, place_like(new, host, model), trial.fresh)
 
 
-def _dry_run(model: nn.Module, input_size: InputSize | None) -> Trace:
-    """One traced forward without the blocks that are there already."""
-    tried, error = [], None
-    for shape in input_shapes(model, input_size):
-        tried.append("×".join(map(str, shape)))
-        try:
-            with suspended(model), untouched(model):
-                return trace(model, example_input(model, shape))
-        except Exception as failure:  # a model may fail on a size in any way
-            error = error or failure
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    raise ValueError(
-        f"{type(model).__name__} fails on an image of {', '.join(tried)} ({reason}); if it is a CNN, "
-        "give its input_size"
-    ) from error
-
-
-def _flops_of(seen: Trace, name: str, host: nn.Module, child: str, place: str) -> int:
+def _flops_of(seen: Trace, name: str, host: nn.Module, child: str, place: Place) -> int:
     """Operations of a block that is there already, which the dry run left out."""
-    call = seen.calls[name][-1]
-    value = call.output if place == "after" else call.first
-    if value is None:
-        return 0
-    shape = shape_of(value)
-    block = host.get_submodule(child)
-    replaced = conv_flops(host.conv, shape) if place == "instead" and isinstance(host, Replacement) else 0
-    return rehearse(block, shape, name, child).flops - replaced
+    replaced = host.conv if place == "instead" and isinstance(host, Replacement) else None
+    return added_flops(seen, name, place, host.get_submodule(child), child, replaced, {})
 
 
-def _verify(model: nn.Module, planned: Plan) -> None:
+def _verify(model: nn.Module, planned: Plan, run: DryRun) -> None:
     """Makes sure by one more dry run that a host with children does not run its block by itself too."""
     risky = [site for site in planned.sites if len(list(model.get_submodule(site.name).children())) > 1]
     if not risky:
@@ -228,14 +246,15 @@ def _verify(model: nn.Module, planned: Plan) -> None:
         return hook
 
     handles = [model.get_submodule(n).register_forward_hook(count(n)) for n in counts]
+    args, kwargs = run.inputs.arguments()
     try:
         with untouched(model):
-            model(example_input(model, planned.input_shape))
+            model(*args, **kwargs)
     finally:
         for handle in handles:
             handle.remove()
     for site in risky:
-        if counts[site.block] != 1:
+        if counts[site.block] != len(run.trace.calls[site.name]):
             raise ValueError(
                 f"site {site.name!r}: its {site.host} runs its children itself, so a block in it would be "
                 f"called {counts[site.block]} times; name one of its children"

@@ -20,7 +20,8 @@ def levels_of(chain: Sequence[Value], made: set[Value]) -> list[list[Value]]:
     """
     levels: list[list[Value]] = []
     for value in chain:
-        if value.op in _GLOBAL_POOLS or value in made or _pools_all(value):
+        pooled = value.op in _GLOBAL_POOLS and value.parents[0].is_feature_map  # not the depth of a volume
+        if pooled or value in made or _pools_all(value):
             break
         if not value.is_feature_map or value.op in _PADS:
             continue

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cv_attention.backbones.dry_run import untouched
+from cv_attention.backbones.dry_run import InputSize, dry_run, untouched
 from cv_attention.backbones.flops import CountFlops
+from cv_attention.backbones.inputs import Inputs
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,10 @@ class Costs:
 
     Attributes:
         parameters: Its parameters.
-        flops: Floating-point operations of one forward of one image (a multiply-add counts as two).
-        activation_bytes: Bytes that autograd keeps of one forward of one image until the backward pass.
-        latency: Seconds of one forward of one image: first quartile, median and third quartile; None if not timed.
+        flops: Floating-point operations of a forward, for one image (a multiply-add counts as two).
+        activation_bytes: Bytes that autograd keeps of a forward until the backward pass, for one image.
+        latency: Seconds of one forward of the whole batch: first quartile, median and third quartile; None if not
+            timed.
     """
 
     parameters: int
@@ -40,6 +42,7 @@ class Comparison:
         rounds: Forwards of each model that were timed.
         plain: The model without.
         attended: The model with.
+        batch: Images in a forward.
     """
 
     device: str
@@ -47,6 +50,7 @@ class Comparison:
     rounds: int
     plain: Costs
     attended: Costs
+    batch: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain dicts, lists and scalars."""
@@ -70,40 +74,63 @@ class Comparison:
         ]
         where = f"{self.device}, {self.threads} threads" if self.device == "cpu" else self.device
         timed = f"; latency: median (quartiles) of {self.rounds} forwards in turns" if self.plain.latency else ""
-        return "\n".join([*lines, f"one image in eval mode on {where}{timed}"])
+        what = "one image" if self.batch == 1 else f"{self.batch} images, FLOPs and memory divided by that,"
+        return "\n".join([*lines, f"{what} in eval mode on {where}{timed}"])
 
 
-def compare(plain: nn.Module, attended: nn.Module, image: Tensor, *, rounds: int = 20) -> Comparison:
-    """Measures two models on one image, in eval mode, and leaves both as they were.
+def measure(
+    plain: nn.Module,
+    attended: nn.Module,
+    example_inputs: Any = None,
+    *,
+    input_size: InputSize | None = None,
+    rounds: int = 20,
+) -> Comparison:
+    """Measures two models on the same inputs, in eval mode, and leaves models and inputs as they were.
 
     Args:
         plain: The model without blocks.
         attended: The model with blocks, on the same device.
-        image: The input (1, C, H, W) of both.
+        example_inputs: What both take, of any structure and batch, as in `insert`; by default an image of zeros. The
+            images of a batch are counted along the first axis of the first input (B, C, H, W), else of what the first
+            convolution takes, else of the first input.
+        input_size: Side, (H, W) or (C, H, W) of the default image, as in `insert`.
         rounds: Forwards of each to be timed, in turns; 0 times nothing.
 
     Raises:
-        ValueError: if `rounds` is neither 0 nor at least 2.
+        ValueError: if `rounds` is neither 0 nor at least 2, `plain` fails, or `input_size` and `example_inputs` are
+            both given.
+
+    Example:
+        >>> attended = copy.deepcopy(siamese)
+        >>> insert(attended, "se", example_inputs=(left, right))
+        >>> print(measure(siamese, attended, (left, right)))
     """
     if rounds < 0 or rounds == 1:
         raise ValueError(f"rounds must be 0 or at least 2, got rounds={rounds}")
+    run = dry_run(plain, input_size, example_inputs)
+    inputs, batch = run.inputs, run.trace.batch
     latencies: list[tuple[float, float, float] | None] = [None, None]
     if rounds:
         with untouched(plain), untouched(attended):
-            latencies = list(_latencies((plain, attended), image, rounds))
-    costs = [_costs(model, image, latency) for model, latency in zip((plain, attended), latencies, strict=True)]
-    return Comparison(_device_name(image.device), torch.get_num_threads(), rounds, *costs)
+            latencies = list(_latencies((plain, attended), inputs, rounds))
+    one = _costs(plain, inputs, batch, latencies[0])
+    two = _costs(attended, inputs, batch, latencies[1])
+    device = inputs.tensors[0].device
+    return Comparison(_device_name(device), torch.get_num_threads(), rounds, one, two, batch)
 
 
-def _costs(model: nn.Module, image: Tensor, latency: tuple[float, float, float] | None) -> Costs:
+def _costs(model: nn.Module, inputs: Inputs, batch: int, latency: tuple[float, float, float] | None) -> Costs:
+    args, kwargs = inputs.arguments()
     with untouched(model):
         with CountFlops() as counter:
-            model(image)
-        activations = _kept_for_backward(model, image)
-    return Costs(sum(p.numel() for p in model.parameters()), counter.flops, activations, latency)
+            model(*args, **kwargs)
+        activations = _kept_for_backward(model, inputs)
+    parameters = sum(p.numel() for p in model.parameters())
+    return Costs(parameters, round(counter.flops / batch), round(activations / batch), latency)
 
 
-def _kept_for_backward(model: nn.Module, image: Tensor) -> int:
+def _kept_for_backward(model: nn.Module, inputs: Inputs) -> int:
     """Bytes of the tensors that autograd saves, each storage once, the model's own weights not counted."""
     own = {t.untyped_storage()._cdata for t in (*model.parameters(), *model.buffers())}
     kept: dict[int, Any] = {}
@@ -114,21 +141,24 @@ def _kept_for_backward(model: nn.Module, image: Tensor) -> int:
             kept[storage._cdata] = storage  # held, so that no other storage gets its address
         return tensor
 
+    args, kwargs = inputs.arguments()
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        output = model(image)
+        output = model(*args, **kwargs)
     del output
     return sum(storage.nbytes() for storage in kept.values())
 
 
-def _latencies(models: tuple[nn.Module, nn.Module], image: Tensor, rounds: int) -> list[tuple[float, float, float]]:
+def _latencies(models: tuple[nn.Module, nn.Module], inputs: Inputs, rounds: int) -> list[tuple[float, float, float]]:
     """Quartiles of the seconds of one forward of each model; they take turns, so that a busy machine slows both."""
-    wait: Callable[[], None] = torch.cuda.synchronize if image.device.type == "cuda" else lambda: None
+    on_gpu = any(tensor.device.type == "cuda" for tensor in inputs.tensors)
+    wait: Callable[[], None] = torch.cuda.synchronize if on_gpu else lambda: None
     seconds: list[list[float]] = [[], []]
     for turn in range(rounds + 2):
         for number in (0, 1) if turn % 2 else (1, 0):
+            args, kwargs = inputs.arguments()
             wait()
             start = perf_counter()
-            models[number](image)
+            models[number](*args, **kwargs)
             wait()
             if turn >= 2:  # the first two warm up
                 seconds[number].append(perf_counter() - start)

@@ -44,21 +44,27 @@ class Plan:
         model: Type of the model.
         pairs: Each block as it was named, with its positions and globs.
         init: ``plain`` or ``identity``.
-        input_shape: (C, H, W) of the image in the dry run.
+        input_shape: (C, H, W) of the image in the dry run: the first input (B, C, H, W), else what the first
+            convolution takes.
         sites: The sites in the order of the forward.
         parameters: Parameters of the model as it was.
         flops: Floating-point operations of the model as it was, for one image.
         train: ``all``, or ``blocks`` or ``blocks+head`` where everything else is frozen.
+        batch: Images in the dry run: the first axis of what `input_shape` is of. Operations are those of the forward
+            divided by it.
+        inputs: Places, shapes and types of the example inputs, if they were given.
     """
 
     model: str
     pairs: tuple[tuple[str, tuple[str, ...]], ...]
     init: str
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     sites: tuple[Site, ...]
     parameters: int
     flops: int
     train: str = "all"
+    batch: int = 1
+    inputs: str = ""
 
     @property
     def name(self) -> str:
@@ -90,6 +96,7 @@ class Plan:
         plain = {"model": self.model, "block": self.block, "at": list(self.at)}
         plain |= {"pairs": [{"block": label, "at": list(at)} for label, at in self.pairs]}
         plain |= {"init": self.init, "train": self.train, "input_shape": list(self.input_shape)}
+        plain |= {"batch": self.batch, "inputs": self.inputs}
         plain |= {"sites": [asdict(site) for site in self.sites]}
         plain |= {"parameters": self.parameters, "flops": self.flops}
         return plain | {"added_parameters": self.added_parameters, "added_flops": self.added_flops}
@@ -117,12 +124,14 @@ class Plan:
         lines.insert(1, rule)
         lines.insert(2 + len(rows), rule)
         legend = "FLOPs: convolutions and matrix products for one image, a multiply-add as two"
+        legend += f"; the forward's divided by its batch of {self.batch}" if self.batch > 1 else ""
         return "\n".join([self._title(), *lines, legend, f"each block is called {self.name} below its site"])
 
     def _title(self) -> str:
         pairs = "; ".join(f"{label} at {', '.join(at)}" for label, at in self.pairs)
         trained = "" if self.train == "all" else f", only the {self.train.replace('+', ' and the ')} trained"
-        return f"{pairs}, init {self.init}{trained}, image {'×'.join(map(str, self.input_shape))}"
+        given = f"inputs {self.inputs}" if self.inputs else f"image {'×'.join(map(str, self.input_shape))}"
+        return f"{pairs}, init {self.init}{trained}, {given}"
 
     def _extra(self, place: str, label: str) -> tuple[str, ...]:
         """The columns that only some plans have: other places than behind the host, and several blocks."""

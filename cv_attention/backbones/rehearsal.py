@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +18,12 @@ class Rehearsal:
     Attributes:
         flops: Floating-point operations for one image.
         fresh: Whether its gradient needs the block's output unchanged, so that ``y += z`` breaks it.
-        identity: Whether it returns what it is given.
+        returns: Whether it returns its ``input``, ``zeros``, or something ``else``, which is also what is said on meta.
     """
 
     flops: int
     fresh: bool
-    identity: bool
+    returns: Literal["input", "zeros", "else"]
 
 
 def rehearse(block: nn.Module, shape: tuple[int, int, int], site: str, label: str) -> Rehearsal:
@@ -49,7 +50,8 @@ def rehearse(block: nn.Module, shape: tuple[int, int, int], site: str, label: st
         raise ValueError(f"{where} changes its input in place, which other modules may still need")
     with like.device:
         fresh = _forbids_in_place(block, x[:, :, :4, :4])
-    return Rehearsal(counter.flops, fresh, not x.is_meta and torch.equal(y, x))
+    same = "else" if x.is_meta else "input" if torch.equal(y, x) else "else" if y.any() else "zeros"
+    return Rehearsal(counter.flops, fresh, same)
 
 
 def _forbids_in_place(block: nn.Module, corner: Tensor) -> bool:

@@ -55,8 +55,7 @@ def find_stages(model: nn.Module, trace: Trace, hosts: Hosts) -> Stages:
 
 def _is_classifier(trace: Trace) -> bool:
     """Whether all outputs are one vector per image."""
-    batch = trace.values[0].shape[:1]
-    return all(len(value.shape) == 2 and value.shape[:1] == batch for _, value in trace.outputs)
+    return all(len(value.shape) == 2 and value.shape[0] == trace.batch for _, value in trace.outputs)
 
 
 def _plain_stages(model: nn.Module, trace: Trace, hosts: Hosts, made: set[Value]) -> list[str]:

@@ -4,7 +4,7 @@ Operations are seen below autograd (`TorchDispatchMode`), so it does not matter 
 by ``x + y``, ``x += y`` or ``torch.add``; modules are seen through hooks that are gone afterwards.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from cv_attention.backbones.flops import CountFlops
-from cv_attention.backbones.tensors import named_tensors
+from cv_attention.backbones.tensors import named_tensors, tensors_in
 
 # Operations by what they say about the axis of the channels in their output.
 _CHANNELS_SECOND = {
@@ -77,9 +77,15 @@ class Value:
 
 @dataclass
 class Trace:
-    """All values of one forward in order, and all calls by the module's name."""
+    """All values of one forward in order, and all calls by the module's name.
 
-    shape: tuple[int, int, int]
+    The first value is the image, where an input (B, C, H, W) is one. `shape` and `batch` are those of the image, else
+    of what the first convolution takes, as where a list of images or the frames of a video become a batch, else of the
+    first input.
+    """
+
+    shape: tuple[int, ...]
+    batch: int
     values: list[Value]
     calls: dict[str, list[Call]]
     output: Value | None
@@ -100,11 +106,14 @@ class Tracer(CountFlops):
     """Records values while it is entered; `attach` adds the modules' hooks.
 
     Args:
-        image: The model's input.
+        inputs: The model's inputs.
+        once: Names of modules of which only the first call is recorded. What the others return is not followed, and
+            modules that run on it again are left out in the same way.
     """
 
-    def __init__(self, image: Tensor) -> None:
+    def __init__(self, inputs: Sequence[Tensor], once: Sequence[str] = ()) -> None:
         super().__init__()
+        self._once, self._unseen = frozenset(once), 0  # calls entered since recording paused
         self.call = Call("", None, [])
         self.calls: dict[str, list[Call]] = {"": [self.call]}
         self.values: list[Value] = []
@@ -112,13 +121,17 @@ class Tracer(CountFlops):
         self._parameters: dict[int, str] = {}
         self._derived = WeakTensorKeyDictionary()  # what was made of parameters alone
         self._filled: dict[int, tuple[Any, Value]] = {}  # storages of constants into which a value was written
-        self._record(image, "input", 1, [])
+        self._inputs = sorted({id(tensor): tensor for tensor in inputs}.values(), key=_unlike_an_image)
+        for tensor in self._inputs:
+            self._record(tensor, "input", 1 if tensor.dim() > 3 else None, [])
         self.call.inputs = list(self.values)
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Runs the operation and notes where its outputs came from."""
+        if self._unseen:
+            return super().__torch_dispatch__(func, types, args, kwargs)
         taken = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         parents = self._values_of(taken)
         weights = self._weights_of(taken)
@@ -145,6 +158,13 @@ class Tracer(CountFlops):
                 handles.append(module.register_forward_hook(self._leave()))
         return handles
 
+    def image(self) -> tuple[int, ...]:
+        """The shape (B, C, H, W) of the image, as `Trace` describes it; () where there is nothing like it."""
+        maps = [tuple(tensor.shape) for tensor in self._inputs if tensor.dim() == 4]
+        maps += [v.parents[0].shape for v in self.values if v.op == "convolution" and len(v.parents[0].shape) == 4]
+        rest = [tuple(tensor.shape) for tensor in self._inputs if tensor.dim() > 0]
+        return next(iter(maps + rest), ())
+
     def value(self, tensor: Any) -> Value | None:
         """The value that a tensor holds now."""
         if not isinstance(tensor, Tensor):
@@ -166,7 +186,7 @@ class Tracer(CountFlops):
         self._current[tensor] = value
 
     def _values_of(self, tree: Any) -> list[Value]:
-        found = (self.value(leaf) for leaf in tree_leaves(tree))
+        found = (self.value(leaf) for leaf in tensors_in(tree))
         return list(dict.fromkeys(v for v in found if v is not None))
 
     def _weights_of(self, tensors: list[Tensor]) -> tuple[str, ...]:
@@ -184,8 +204,15 @@ class Tracer(CountFlops):
         if value.op == "convolution":
             value.kernel, value.transposed = tuple(args[1].shape[2:]), bool(args[6])
 
+    def _repeats(self, name: str, inputs: Any) -> bool:
+        """Whether a call is one that `once` leaves out."""
+        return name in self.calls and (name in self._once or (bool(self._once) and not self._values_of(inputs)))
+
     def _enter(self, name: str) -> Any:
         def hook(module: nn.Module, args: Any, kwargs: Any) -> None:
+            if self._unseen or self._repeats(name, (args, kwargs)):
+                self._unseen += 1
+                return
             first = self.value(args[0]) if args else None
             if first in self._values_of((args[1:], kwargs)) and not any(one is args[0] for one in args[1:]):
                 first = None  # it comes a second time, hidden or by name, where no hook would see it
@@ -196,6 +223,9 @@ class Tracer(CountFlops):
 
     def _leave(self) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
+            if self._unseen:
+                self._unseen -= 1
+                return
             call = self.call
             call.output = value = self.value(output)
             call.returned = self.named_values(output)
@@ -213,27 +243,43 @@ class Tracer(CountFlops):
         return hook
 
 
-def trace(model: nn.Module, image: Tensor, skip: Iterable[nn.Module] = ()) -> Trace:
-    """Runs the model once on `image` (B, C, H, W) and returns what was seen.
+def trace(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None = None,
+    *,
+    skip: Iterable[nn.Module] = (),
+    once: Sequence[str] = (),
+) -> Trace:
+    """Runs ``model(*args, **kwargs)`` once and returns what was seen.
 
     Args:
         model: The model, already in the state in which it shall run.
-        image: Its input.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments.
         skip: Modules whose calls count as part of the module around them.
+        once: As in `Tracer`.
     """
-    tracer = Tracer(image)
+    kwargs = kwargs or {}
+    tracer = Tracer(tensors_in((args, kwargs)), once)
     handles = tracer.attach(model, skip)
     try:
         with tracer:
-            output = model(image)
+            output = model(*args, **kwargs)
     finally:
         for handle in handles:
             handle.remove()
     outputs = tracer.named_values(output)
     tracer.calls[""][0].returned = outputs
     last = outputs[0][1] if outputs else None
-    _, channels, height, width = image.shape
-    return Trace((channels, height, width), tracer.values, tracer.calls, last, tracer.flops, outputs)
+    shape = tracer.image()
+    batch = max(shape[:1], default=1)
+    return Trace(shape[1:], batch, tracer.values, tracer.calls, last, tracer.flops, outputs)
+
+
+def _unlike_an_image(tensor: Tensor) -> tuple[bool, bool]:
+    """Sorts images (B, C, H, W) first, and those of values before those of indices or masks."""
+    return tensor.dim() != 4, not (tensor.is_floating_point() or tensor.dtype == torch.uint8)
 
 
 def _channel_axis(op: str, args: tuple[Any, ...], out: Tensor, parents: list[Value]) -> int | None:
@@ -246,6 +292,8 @@ def _channel_axis(op: str, args: tuple[Any, ...], out: Tensor, parents: list[Val
     axis, rank = parent.channel_axis, len(parent.shape)
     if axis is None:
         return None
+    if op in ("squeeze", "unsqueeze"):
+        return _axis_of_size_one(op, args, axis, parent.shape)
     if op == "permute":
         return [d % rank for d in args[1]].index(axis)
     if op in ("transpose", "t"):
@@ -257,3 +305,13 @@ def _channel_axis(op: str, args: tuple[Any, ...], out: Tensor, parents: list[Val
         return out.dim() - 1 if axis == rank - 1 and out.shape[-1] == parent.shape[-1] else None
     same_rank = [p.channel_axis for p in parents if len(p.shape) == out.dim()]
     return same_rank[0] if same_rank else None
+
+
+def _axis_of_size_one(op: str, args: tuple[Any, ...], axis: int, shape: tuple[int, ...]) -> int | None:
+    """The axis of the channels after axes of size 1 came or went."""
+    if op == "unsqueeze":
+        return axis + (args[1] % (len(shape) + 1) <= axis)
+    given = args[1] if len(args) > 1 else range(len(shape))
+    gone = {d % len(shape) for d in ((given,) if isinstance(given, int) else given)}
+    gone = {d for d in gone if shape[d] == 1}
+    return None if axis in gone else axis - sum(d < axis for d in gone)

@@ -11,16 +11,17 @@ def trunk(trace: Trace, ends: Sequence[Value], start: Value | None = None) -> li
     Args:
         trace: The forward.
         ends: Where the paths end; one end is the last value of its own trunk.
-        start: Where the paths begin; None stands for the model's inputs. Paths around it, such as the skip connections
-            of an encoder-decoder beside its deepest feature map, are left out.
+        start: Where the paths begin; None stands for the image. Paths from elsewhere are left out: from other inputs,
+            or the skip connections of an encoder-decoder beside its deepest feature map.
     """
-    above: dict[Value, Value | None] = {} if start is None else {start: None}
-    depth: dict[Value, int] = {} if start is None else {start: 0}
+    start = start or trace.values[0]
+    above: dict[Value, Value | None] = {start: None}
+    depth: dict[Value, int] = {start: 0}
     for value in trace.values:
         parents = [parent for parent in value.parents if parent in depth]
-        if value in depth or (start is not None and not parents):
+        if value in depth or not parents:
             continue
-        node: Value | None = parents[0] if parents else None
+        node: Value | None = parents[0]
         for other in parents[1:]:
             node = _meet(node, other, above, depth)
         above[value] = node

@@ -1,7 +1,8 @@
 """What all blocks share: the named place of a map, the gate that multiplies by it, argument checks."""
 
-from collections.abc import Sequence
-from typing import Literal, get_args
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
@@ -53,13 +54,45 @@ class AttentionMap(nn.Module):
         return f"kind={self.kind!r}"
 
 
-class Gate(nn.Module):
+class Block(nn.Module):
+    """A module from (B, C, H, W) to (B, C, H, W), and nothing else: its forward refuses other tensors by name.
+
+    A subclass has a `forward` that takes the feature map first. Statistics over the positions of a video or a volume
+    would be those of its first two axes only, without an error.
+    """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "forward" in vars(cls):
+            cls.forward = _checked(cls.forward)
+
+
+def _checked(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Returns a `forward` that raises ValueError where its input has other than four axes."""
+
+    @wraps(forward)
+    def forward_of_maps(self: Block, *args: Any, **kwargs: Any) -> Tensor:
+        x = args[0] if args else next(iter(kwargs.values()), None)
+        if isinstance(x, Tensor) and x.ndim != 4:  # a proxy of torch.fx is no tensor
+            raise ValueError(f"{type(self).__name__} takes a feature map (B, C, H, W), got shape {tuple(x.shape)}")
+        return forward(self, *args, **kwargs)
+
+    return forward_of_maps
+
+
+class Gate(Block):
     """A block that multiplies its input by an attention map: ``x * attention(x)``.
 
-    A subclass sets `kind` and computes the map in `attention`; it overrides nothing else.
+    A subclass sets `kind` and computes the map in `attention`; it overrides nothing else, but it may have a method
+    `start_as_identity`, which lets the map start as a constant and sets `start` to it.
+
+    Attributes:
+        kind: What the map's axes mean.
+        start: What the map is divided by before it multiplies the input. In a block as its paper has it that is 1.
     """
 
     kind: MapKind
+    start: float = 1.0
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +104,20 @@ class Gate(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
-        return x * self.map(self.attention(x))
+        return x * over_start(self.map(self.attention(x)), self.start)
+
+
+def over_start(gate: Tensor, start: float) -> Tensor:
+    """Returns ``gate / start``; 1 to the bit where the gate has the value `start`."""
+    # The gate is divided, not the product with the input: that could round where a number is close to zero.
+    return gate if start == 1 else gate / start
+
+
+def zero(*layers: nn.Module | nn.Parameter) -> None:
+    """Sets parameters, or the weights and biases of layers, to zero."""
+    for layer in layers:
+        for parameter in [layer] if isinstance(layer, nn.Parameter) else layer.parameters():
+            nn.init.zeros_(parameter)
 
 
 def bottleneck(channels: int, reduction: int, *, minimum: int = 1) -> int:

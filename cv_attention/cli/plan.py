@@ -30,7 +30,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--at", type=str | list[str], default="residual", help="A position, a glob, or a list of them.")
     parser.add_argument("--init", type=Literal["plain", "identity"], default="plain", help="How the blocks start.")
     parser.add_argument("--train", type=Literal["all", "blocks", "blocks+head"], default="all", help="Trained parts.")
-    parser.add_argument("--size", type=int, help="Side of the images in pixels; default: the model's own.")
+    parser.add_argument("--size", type=int | list[int], help="Side, [H, W] or [C, H, W] of the images in pixels.")
     parser.add_argument("--classes", type=int, default=1000, help="Number of classes.")
     parser.add_argument("--device", default="auto", help="Where to measure: auto, cpu, cuda, ...")
     parser.add_argument("--rounds", type=int, default=20, help="Forwards to be timed; 0: none.")
@@ -42,16 +42,14 @@ def _show(options: Namespace) -> None:
     import copy
 
     from cv_attention import backbones
-    from cv_attention.backbones.dry_run import example_input
-    from cv_attention.backbones.measuring import compare
 
     plain = backbones.build(options.model, num_classes=options.classes).to(find_device(options.device))
-    size = (options.size, options.size) if options.size else None
+    size = tuple(options.size) if isinstance(options.size, list) else options.size
     attended = copy.deepcopy(plain)
     planned = backbones.insert(
         attended, options.block, options.at, init=options.init, input_size=size, train=options.train
     )
-    totals = compare(plain, attended, example_input(plain, planned.input_shape), rounds=options.rounds)
+    totals = backbones.measure(plain, attended, input_size=planned.input_shape, rounds=options.rounds)
     print(planned, totals, sep="\n\n")
     if options.json:
         content = {"backbone": options.model, "plan": planned.to_dict(), "totals": totals.to_dict()}

@@ -7,8 +7,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cv_attention.backbones import build, insert
-from cv_attention.backbones.measuring import compare
+from cv_attention.backbones import build, insert, measure
 
 
 class Double(nn.Module):
@@ -24,7 +23,7 @@ def test_counts():
     plain = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, bias=False), nn.Tanh())
     attended, image = copy.deepcopy(plain), torch.zeros(1, 3, 8, 8)
     insert(attended, Double, "0", input_size=8)
-    found = compare(plain, attended, image, rounds=0)
+    found = measure(plain, attended, image, rounds=0)
     assert (found.plain.parameters, found.attended.parameters) == (108, 124)
     assert (found.plain.flops, found.attended.flops) == (2 * 64 * 108, 2 * 64 * 124)
     # The image for the convolution and the tanh's output; then the block's input and the sigmoid's output, copied or
@@ -41,7 +40,7 @@ def test_flops_are_torchs_and_nothing_changes():
     attended, image = copy.deepcopy(model), torch.zeros(1, 3, 32, 32)
     insert(attended, "vit", "stage:-1")
     state = copy.deepcopy(attended.state_dict())
-    found = compare(model, attended, image, rounds=2)
+    found = measure(model, attended, image, rounds=2)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         attended.eval()(image)
     assert found.attended.flops == counter.get_total_flops()
@@ -58,4 +57,4 @@ def test_flops_are_torchs_and_nothing_changes():
 def test_rejects_one_round():
     model = nn.Conv2d(3, 3, 1)
     with pytest.raises(ValueError, match="rounds=1"):
-        compare(model, model, torch.zeros(1, 3, 4, 4), rounds=1)
+        measure(model, model, torch.zeros(1, 3, 4, 4), rounds=1)

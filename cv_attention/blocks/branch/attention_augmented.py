@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_odd, check_positive, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_odd, check_positive, check_whole, zero
 from cv_attention.blocks.layout import laid_out_as, project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 from cv_attention.blocks.tokens.relative import RelativeLogits
 
 
-class AttentionAugmentedConv(nn.Module):
+class AttentionAugmentedConv(Block):
     """Puts self-attention beside a convolution: ``concat[conv(x), W_o concat_h(O_h)]``.
 
     ``O_h = softmax((Q K' + S_H + S_W) / sqrt(d)) V``; S_H and S_W are ``q_i . r(j - i)`` with vectors r learned for
@@ -64,6 +64,10 @@ class AttentionAugmentedConv(nn.Module):
         self.project = nn.Linear(heads * value, heads * value)
         self.position = RelativeLogits((extent, extent), depth) if relative else None
         self.map = AttentionMap("pairwise")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layers: the block returns zeros, to be added to its input."""
+        zero(self.project, *([] if self.conv is None else [self.conv]))
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolves and mixes `x` (B, C, H, W); keeps shape and memory format."""

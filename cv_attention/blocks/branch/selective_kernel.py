@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, check_whole
 from cv_attention.blocks.branch.pooled_norm import check_batch
 from cv_attention.blocks.pooling import average
 
 
-class SelectiveKernel(nn.Module):
+class SelectiveKernel(Block):
     """Chooses the kernel size by channel: ``sum_k a_k * U_k``, ``U_k = relu(norm(conv_k(x)))``.
 
     ``a = softmax_k(A_k z)`` over the branches k, ``z = relu(norm(W mean(sum_k U_k)))``.

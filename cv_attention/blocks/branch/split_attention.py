@@ -4,12 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, check_whole
 from cv_attention.blocks.branch.pooled_norm import check_batch
 from cv_attention.blocks.pooling import average
 
 
-class SplitAttention(nn.Module):
+class SplitAttention(Block):
     """Weighs R splits of a grouped convolution by channel: ``sum_r a_r * U_r``.
 
     ``U = relu(norm(conv(x)))`` has R * C channels; ``a = softmax_r(W2 relu(norm(W1 mean(sum_r U_r))))`` over the

@@ -6,7 +6,7 @@ The circular padding is not the paper's but timm's, where the block is called Ce
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_odd, check_whole
+from cv_attention.blocks.base import Gate, check_odd, check_whole, zero
 from cv_attention.blocks.channel.efficient_channel import adaptive_kernel
 from cv_attention.blocks.pooling import average
 
@@ -43,6 +43,11 @@ class CircularECA(Gate):
                 f"kernel_size must be at most 2 * channels + 1, got kernel_size={kernel_size}, channels={channels}"
             )
         self.conv = nn.Conv1d(1, 1, kernel_size, bias=False)
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer, so that the gate starts at 0.5, and divides the gate by that."""
+        zero(self.conv)
+        self.start = 0.5
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""

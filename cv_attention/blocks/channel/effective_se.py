@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import Gate, check_whole
+from cv_attention.blocks.base import Gate, check_whole, zero
 from cv_attention.blocks.pooling import average
 
 
@@ -28,6 +28,11 @@ class EffectiveSE(Gate):
         super().__init__()
         check_whole(channels=channels)
         self.excite = nn.Linear(channels, channels)
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer, so that the gate starts at 0.5, and divides the gate by that."""
+        zero(self.excite)
+        self.start = 0.5
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""

@@ -4,7 +4,7 @@ from math import log2
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_number, check_odd, check_positive, check_whole
+from cv_attention.blocks.base import Gate, check_number, check_odd, check_positive, check_whole, zero
 from cv_attention.blocks.pooling import average
 
 
@@ -48,6 +48,11 @@ class EfficientChannelAttention(Gate):
             kernel_size = adaptive_kernel(channels, gamma, b)
         check_odd(kernel_size=kernel_size)
         self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer, so that the gate starts at 0.5, and divides the gate by that."""
+        zero(self.conv)
+        self.start = 0.5
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""

@@ -6,7 +6,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, bottleneck, check_choice
+from cv_attention.blocks.base import Gate, bottleneck, check_choice, zero
+from cv_attention.blocks.half_precision import run_wide, without_autocast
 from cv_attention.blocks.layout import laid_out_as
 
 Frequencies = Literal[
@@ -62,11 +63,18 @@ class FrequencyChannelAttention(Gate):
         self.reduce = nn.Linear(channels, hidden, bias=False)
         self.expand = nn.Linear(hidden, channels, bias=False)
 
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer, so that the gate starts at 0.5, and divides the gate by that."""
+        zero(self.expand)
+        self.start = 0.5
+
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
         basis = self._basis(x)
-        hidden = self.reduce((x * basis).sum((2, 3))).relu()
-        return self.expand(hidden).sigmoid()[:, :, None, None]
+        squeezed = (x * basis).sum((2, 3), dtype=torch.promote_types(x.dtype, torch.float32))
+        with without_autocast(x):
+            gate = run_wide(self.expand, run_wide(self.reduce, squeezed).relu()).sigmoid()
+        return gate.to(x.dtype)[:, :, None, None]
 
     def _basis(self, x: Tensor) -> Tensor:
         """Returns every channel's basis function (1, C, H, W), laid out in memory as `x`."""

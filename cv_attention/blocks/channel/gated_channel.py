@@ -48,7 +48,7 @@ class GatedChannelTransform(Gate):
             embedding = self.alpha * (l2_norm(x).square() + self.eps).sqrt()
             size = (embedding.square().mean(1, keepdim=True) + self.eps).sqrt()
         else:
-            embedding = self.alpha * x.abs().sum((2, 3))
+            embedding = self.alpha * x.abs().sum((2, 3), dtype=torch.promote_types(x.dtype, torch.float32))
             size = embedding.abs().mean(1, keepdim=True) + self.eps
         gate = 1 + torch.tanh(self.gamma * embedding / size + self.beta)
         return gate.to(x.dtype)[:, :, None, None]

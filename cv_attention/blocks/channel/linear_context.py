@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import Gate, check_divisible, check_positive, check_whole
+from cv_attention.blocks.base import Gate, check_divisible, check_positive, check_whole, zero
 from cv_attention.blocks.pooling import average
 
 
@@ -41,6 +41,11 @@ class LinearContextTransform(Gate):
         self.groups, self.eps = groups, eps
         self.weight = nn.Parameter(torch.zeros(channels))
         self.bias = nn.Parameter(torch.ones(channels))
+
+    def start_as_identity(self) -> None:
+        """Zeroes the bias too, so that the gate starts at 0.5, and divides the gate by that."""
+        zero(self.bias)
+        self.start = 0.5
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""

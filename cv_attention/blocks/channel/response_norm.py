@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_positive, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_positive, check_whole
 from cv_attention.blocks.channel.channel_norm import l2_norm
 
 
-class GlobalResponseNorm(nn.Module):
+class GlobalResponseNorm(Block):
     """Lets channels compete by their norms: ``x + gamma * (x * n) + beta``, ``n = |x_c| / mean_c |x_c|``.
 
     The norm is over positions (equations 1 to 3 and algorithm 1). Both parameters start at zero, where the

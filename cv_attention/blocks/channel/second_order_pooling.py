@@ -2,8 +2,9 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_whole
+from cv_attention.blocks.base import Gate, check_whole, zero
 from cv_attention.blocks.channel.batch_statistics import check_several_values
+from cv_attention.blocks.half_precision import run_wide, widened, without_autocast
 
 
 class GlobalSecondOrderPooling(Gate):
@@ -44,12 +45,19 @@ class GlobalSecondOrderPooling(Gate):
         for layer in (self.reduce, self.rows, self.expand):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out")
 
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer, so that the gate starts at 0.5, and divides the gate by that."""
+        zero(self.expand)
+        self.start = 0.5
+
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
         features = self.reduce(x.relu() if self.rectify else x)
         check_several_values(self.norm, features)
-        features = self.norm(features).relu().flatten(2)
-        centred = features - features.mean(2, keepdim=True)
-        covariance = centred @ centred.transpose(1, 2) / features.shape[2]
-        rows = self.rows(self.row_norm(covariance)).flatten(1)
-        return self.expand(rows).sigmoid()[:, :, None, None]
+        features = widened(self.norm(features).relu().flatten(2))
+        with without_autocast(x):
+            centred = features - features.mean(2, keepdim=True)
+            covariance = centred @ centred.transpose(1, 2) / features.shape[2]
+            rows = run_wide(self.rows, run_wide(self.row_norm, covariance)).flatten(1)
+            gate = run_wide(self.expand, rows).sigmoid()
+        return gate.to(x.dtype)[:, :, None, None]

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, bottleneck, check_whole
+from cv_attention.blocks.base import Gate, bottleneck, check_whole, zero
 from cv_attention.blocks.pooling import average
 
 
@@ -34,6 +34,11 @@ class SqueezeExcite(Gate):
             hidden = max(int(channels / reduction + divisor / 2) // divisor * divisor, divisor)
         self.reduce = nn.Linear(channels, hidden, bias=bias)
         self.expand = nn.Linear(hidden, channels, bias=bias)
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer, so that the gate starts at 0.5, and divides the gate by that."""
+        zero(self.expand)
+        self.start = 0.5
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""

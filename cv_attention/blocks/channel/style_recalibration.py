@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_whole
+from cv_attention.blocks.base import Gate, check_whole, zero
 from cv_attention.blocks.channel.batch_statistics import check_several_values
 from cv_attention.blocks.channel.channel_norm import l2_norm
 from cv_attention.blocks.pooling import average
@@ -35,6 +35,13 @@ class StyleRecalibration(Gate):
         self.weight = nn.Parameter(torch.zeros(channels, 2))
         self.norm = nn.BatchNorm1d(channels)
 
+    def start_as_identity(self) -> None:
+        """Zeroes the norm's scale, so that the gate starts at 0.5, and divides the gate by that."""
+        # Of weights at zero, the norm would make a full deviation after the first step, however small that is.
+        nn.init.ones_(self.weight)
+        zero(self.norm)
+        self.start = 0.5
+
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
         mean = average(x, (2, 3))
@@ -42,7 +49,7 @@ class StyleRecalibration(Gate):
         if self.unbiased and positions == 1:
             raise ValueError("unbiased=True needs more than one position, got a feature map of 1 x 1")
         # Not torch.std, which takes several times as long on a CPU.
-        deviation = l2_norm(x - mean[:, :, None, None]) * (positions - self.unbiased) ** -0.5
+        deviation = l2_norm(x - mean[:, :, None, None]) * (positions - int(self.unbiased)) ** -0.5
         deviation = deviation.to(x.dtype)
         style = torch.addcmul(self.weight[:, 0] * mean, self.weight[:, 1], deviation)
         check_several_values(self.norm, style)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_number, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_number, check_whole, zero
 
 
-class BilinearAttentionTransform(nn.Module):
+class BilinearAttentionTransform(Block):
     """Mixes rows, then columns: ``x + E(P Z Q)``, ``Z = D x``, with matrices P and Q made from the image.
 
     D, E and the layers before P and Q are ``relu(norm(conv))``, E two of them. P (b x b, rows sum to 1) and Q
@@ -58,6 +58,13 @@ class BilinearAttentionTransform(nn.Module):
         self.map = AttentionMap("pairwise")
         self.expand = nn.Sequential(_conv(inner, inner), _conv(inner, channels))
 
+    def start_as_identity(self) -> None:
+        """Zeroes the last norm and leaves out the relu behind it, which would let no gradient through."""
+        last = self.expand[1]
+        assert isinstance(last, nn.Sequential)
+        zero(last[1])
+        last[2] = nn.Identity()
+
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
         z = self.reduce(x)
@@ -77,11 +84,12 @@ class BilinearAttentionTransform(nn.Module):
         band = -(-length // blocks)
         # They are not negative: zeros after the end change no band's maximum.
         bands = F.pad(maxima, (0, band * blocks - length)).unflatten(2, (blocks, band)).amax(3)
-        small = layer(bands.flatten(1)).sigmoid().unflatten(1, (self.groups, blocks, blocks))
+        small = layer(bands.flatten(1)).unflatten(1, (self.groups, blocks, blocks))
         line = torch.arange(length, device=maxima.device)
         among = line % band == line[:, None] % band
-        full = small[:, :, line // band][:, :, :, line // band] * among.to(small.dtype)
-        return full / full.sum(2 if transposed else 3, keepdim=True)
+        full = small[:, :, line // band][:, :, :, line // band].masked_fill(~among, -torch.inf)
+        # The sigmoids over their sum; where all of them vanish, their logarithms do not.
+        return F.logsigmoid(full).softmax(2 if transposed else 3).to(maxima.dtype)
 
 
 def _conv(inputs: int, outputs: int) -> nn.Sequential:

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_whole, zero
+from cv_attention.blocks.half_precision import widened, without_autocast
 
 
-class CrissCrossAttention(nn.Module):
+class CrissCrossAttention(Block):
     """Adds what a position's row and column say: ``x_i + gamma sum_j softmax_j(Q x_i . K x_j) V x_j``.
 
     j runs over the H + W - 1 positions of i's row and column (equations 1 and 2). The same weights are applied
@@ -35,6 +36,11 @@ class CrissCrossAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(()))
         self.maps = nn.ModuleList(AttentionMap("pairwise") for _ in range(recurrence))
 
+    def start_as_identity(self) -> None:
+        """Zeroes the values instead of gamma, which becomes 1: they learn faster than one factor."""
+        zero(self.value)
+        nn.init.ones_(self.gamma)
+
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
         for observer in self.maps:
@@ -46,8 +52,10 @@ class CrissCrossAttention(nn.Module):
         query, key, value = self.query(x), self.key(x), self.value(x)
         height, width = x.shape[2:]
         # Logits of position (h, w): against (g, w) in its column, and against (h, v) in its row.
-        column = torch.einsum("bchw,bcgw->bhwg", query, key)
-        row = torch.einsum("bchw,bchv->bhwv", query, key)
+        with without_autocast(x):
+            query, key = widened(query), widened(key)
+            column = torch.einsum("bchw,bcgw->bhwg", query, key)
+            row = torch.einsum("bchw,bchv->bhwv", query, key)
         # The position itself counts once, in its row.
         itself = torch.eye(height, dtype=torch.bool, device=x.device)[:, None]
         weights = torch.cat([column.masked_fill(itself, -torch.inf), row], 3).softmax(3).to(value.dtype)

@@ -5,12 +5,13 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_choice, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_choice, check_whole
+from cv_attention.blocks.half_precision import widened, without_autocast
 
 Energy = Literal["inverted", "plain"]
 
 
-class DANetChannel(nn.Module):
+class DANetChannel(Block):
     """Adds other channels' maps: ``x_j + beta sum_i softmax_i(e_ji) x_i`` (equations 3 and 4).
 
     With ``plain`` energy, ``e_ji = x_j . x_i``, as in the paper, a channel attends to those like it, itself first;
@@ -38,7 +39,8 @@ class DANetChannel(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the channels of `x` (B, C, H, W); keeps shape and memory format."""
         maps = x.flatten(2)
-        energy = maps @ maps.transpose(1, 2)
+        with without_autocast(x):
+            energy = widened(maps) @ widened(maps).transpose(1, 2)
         # Softmax itself takes away any constant of a row, such as the maximum.
         weights = self.map((-energy if self.energy == "inverted" else energy).softmax(2)[:, None])
         mixed = weights[:, 0].to(maps.dtype) @ maps

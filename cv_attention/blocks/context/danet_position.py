@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, bottleneck
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, zero
 from cv_attention.blocks.layout import to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 
 
-class DANetPosition(nn.Module):
+class DANetPosition(Block):
     """Adds similar positions' features: ``x_i + alpha sum_j softmax_j(B x_i . C x_j) D x_j`` (equations 1, 2).
 
     The logits are not scaled. A fresh block is an identity: alpha starts at zero.
@@ -32,6 +32,11 @@ class DANetPosition(nn.Module):
         self.value = nn.Linear(channels, channels)
         self.alpha = nn.Parameter(torch.zeros(()))
         self.map = AttentionMap("pairwise")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the values instead of alpha, which becomes 1: they learn faster than one factor."""
+        zero(self.value)
+        nn.init.ones_(self.alpha)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""

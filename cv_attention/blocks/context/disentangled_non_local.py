@@ -2,12 +2,12 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_positive
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_positive
 from cv_attention.blocks.layout import to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 
 
-class DisentangledNonLocal(nn.Module):
+class DisentangledNonLocal(Block):
     """Parts the non-local block's attention: ``x_i + W_z sum_j (p_ij + u_j) g(x_j)``.
 
     The pairwise term is whitened, ``p_ij = softmax_j((q_i - mean q) . (k_j - mean k) / (sqrt(d) temperature))``, the

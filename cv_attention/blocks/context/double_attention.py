@@ -2,10 +2,10 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_whole, zero
 
 
-class DoubleAttention(nn.Module):
+class DoubleAttention(Block):
     """Gathers n descriptors of the image and hands them out: ``x + W [G softmax_n(rho x)]``.
 
     ``G = (phi x) softmax_positions(theta x)'`` holds one descriptor per column, a weighted average over the
@@ -36,6 +36,10 @@ class DoubleAttention(nn.Module):
         self.out = nn.Conv2d(m, channels, 1)
         self.gather = AttentionMap("pairwise")
         self.distribute = AttentionMap("alignment")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer."""
+        zero(self.out)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""

@@ -4,10 +4,10 @@ from math import sqrt
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_whole, zero
 
 
-class ExternalAttention(nn.Module):
+class ExternalAttention(Block):
     """Asks S learned memory slots: ``relu(x + norm(W2 A M_v))``, ``A = l1(softmax(F M_k'))``, ``F = W1 x``.
 
     The softmax runs over the positions, the l1 normalisation after it over the slots.
@@ -39,6 +39,11 @@ class ExternalAttention(nn.Module):
             nn.init.normal_(layer.weight, std=sqrt(2 / channels))
         # As in the official code, both memories start equal, and then learn apart.
         self.values.weight.data.copy_(self.keys.weight.data.transpose(0, 1))
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last norm and leaves out the relu behind it."""
+        zero(self.norm)
+        self.relu = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""

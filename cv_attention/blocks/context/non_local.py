@@ -2,17 +2,19 @@
 
 from typing import Literal, get_args
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_choice
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_choice
+from cv_attention.blocks.half_precision import run_wide, widened, without_autocast
 from cv_attention.blocks.layout import project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 
 Mode = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
 
 
-class NonLocal(nn.Module):
+class NonLocal(Block):
     """Adds what all positions say to each: ``x_i + W_z sum_j f(x_i, x_j) g(x_j) / C(x)`` (equations 1 and 6).
 
     - ``gaussian``: ``f / C = softmax_j(x_i . x_j)``
@@ -79,8 +81,17 @@ class NonLocal(nn.Module):
             key_size = (max(size[0] // 2, 1), max(size[1] // 2, 1))
         else:
             key_size = size
+        if self.mode in ("dot_product", "concatenation") and value.dtype in (torch.float16, torch.bfloat16):
+            return x + self._wide(query, key, value, key_size, x).to(x.dtype)
         y = project(to_map(self._mix(query, key, value, key_size), x), self.out)
         return x + (y if self.norm is None else self.norm(y))
+
+    def _wide(self, query: Tensor, key: Tensor, value: Tensor, size: tuple[int, int], x: Tensor) -> Tensor:
+        """Returns what is added to `x`, in float32: weights that are no softmax may make it too large for half."""
+        with without_autocast(x):
+            y = self._mix(widened(query), widened(key), widened(value), size)
+            y = to_map(run_wide(self.out, y), x)
+            return y if self.norm is None else run_wide(self.norm, y)
 
     def _mix(self, query: Tensor, key: Tensor, value: Tensor, size: tuple[int, int]) -> Tensor:
         """Returns sum_j f_ij value_j / C, (B, queries, d); keys and values are (B, keys, d) on a grid `size`."""
@@ -88,7 +99,7 @@ class NonLocal(nn.Module):
             return attend(query[:, None], key[:, None], value[:, None], self.map, size, scale=self.scale)[:, 0]
         count = key.shape[1]
         if self.concat is not None:
-            first, second = self.concat.weight.chunk(2, dim=1)  # (1, d) each
+            first, second = self.concat.weight.to(query.dtype).chunk(2, dim=1)  # (1, d) each
             weights = F.relu(F.linear(query, first) + F.linear(key, second).transpose(1, 2)) / count
         elif self.map.observed or count < value.shape[2]:
             weights = (query / count) @ key.transpose(1, 2)

@@ -5,11 +5,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_choice, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_choice, check_whole, zero
 from cv_attention.blocks.pooling import average
 
 
-class BAM(nn.Module):
+class BAM(Block):
     """Enhances the input by a channel and a spatial branch at once: ``x + x * sigmoid(c(x) + s(x))``.
 
     c is a two-layer MLP of the global averages, (B, C); s is a 1 x 1 convolution to C / r channels, two dilated 3 x 3
@@ -30,6 +30,8 @@ class BAM(nn.Module):
         ValueError: if a number is no positive whole number, `combine` or `norm` is none of these, or in training on
             a batch of one, of whose averages there are no batch statistics.
     """
+
+    start: float = 1.0  # as in `Gate`
 
     def __init__(
         self,
@@ -67,6 +69,13 @@ class BAM(nn.Module):
         )
         self.map = AttentionMap("joint")
 
+    def start_as_identity(self) -> None:
+        """Zeroes the last layers, so that the block starts as 1.5 x, and divides by that."""
+        zero(self.spatial[-1])
+        if self.combine == "add":  # of a product of two zeros, neither would get a gradient
+            zero(self.channel[-1])
+        self.start = 1.5
+
     def forward(self, x: Tensor) -> Tensor:
         """Enhances `x` (B, C, H, W); keeps shape and memory format."""
         if self.training and x.shape[0] == 1:
@@ -75,4 +84,5 @@ class BAM(nn.Module):
             )
         channel, spatial = self.channel(average(x, (2, 3)))[:, :, None, None], self.spatial(x)
         logits = channel + spatial if self.combine == "add" else channel * spatial
-        return torch.addcmul(x, x, self.map(logits.sigmoid()))
+        gate = self.map(logits.sigmoid())
+        return torch.addcmul(x, x, gate) if self.start == 1 else x * ((1 + gate) / self.start)

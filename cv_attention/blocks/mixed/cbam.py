@@ -1,13 +1,14 @@
 """CBAM: convolutional block attention module (Woo et al., ECCV 2018), https://arxiv.org/abs/1807.06521."""
 
+import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, bottleneck
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, over_start, zero
 from cv_attention.blocks.pooling import average, spatial_max
 from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
 
 
-class CBAM(nn.Module):
+class CBAM(Block):
     """Reweights channels, then positions: ``y = x * c(x)``, then ``y * s(y)``.
 
     The channel gate c is ``sigmoid(mlp(mean x) + mlp(max x))`` with one shared two-layer MLP, the spatial
@@ -25,6 +26,8 @@ class CBAM(nn.Module):
         ValueError: if `channels` or `reduction` is no positive whole number, or `kernel_size` is even.
     """
 
+    start: float = 1.0  # as in `Gate`
+
     def __init__(self, channels: int, *, reduction: int = 16, bias: bool = True, kernel_size: int = 7) -> None:
         super().__init__()
         hidden = bottleneck(channels, reduction)
@@ -32,6 +35,12 @@ class CBAM(nn.Module):
         self.expand = nn.Linear(hidden, channels, bias=bias)
         self.channel_map = AttentionMap("channel")
         self.spatial = CBAMSpatial(channels, kernel_size=kernel_size)
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layers, so that both gates start at 0.5, and divides the gates by that."""
+        zero(self.expand)
+        self.start = 0.5
+        self.spatial.start_as_identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
@@ -41,7 +50,7 @@ class CBAM(nn.Module):
         if self.expand.bias is not None:
             logits = logits + self.expand.bias
         channel = self.channel_map(logits.sigmoid()[:, :, None, None])
-        y = x * channel
-        spatial = self.spatial.map(self.spatial.attention(y))
+        y = x * over_start(channel, self.start)
+        spatial = over_start(self.spatial.map(self.spatial.attention(y)), self.spatial.start)
         # Nobody else holds y: without gradients it becomes the result, a third less memory to move.
-        return y * spatial if y.requires_grad else y.mul_(spatial)
+        return y * spatial if y.requires_grad or torch.jit.is_tracing() else y.mul_(spatial)

@@ -5,11 +5,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_choice
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_choice, over_start, zero
 from cv_attention.blocks.pooling import average
 
 
-class ConcurrentSqueezeExcite(nn.Module):
+class ConcurrentSqueezeExcite(Block):
     """Joins a channel gate and a spatial gate that see the same input: ``x * c(x) + x * s(x)``.
 
     ``c = sigmoid(W2 relu(W1 mean(x)))`` and ``s = sigmoid(conv1(x))``, a 1 x 1 convolution to one channel.
@@ -27,6 +27,8 @@ class ConcurrentSqueezeExcite(nn.Module):
         ValueError: if `channels` or `reduction` is no positive whole number or `combine` is none of these.
     """
 
+    start: float = 1.0  # as in `Gate`
+
     def __init__(
         self, channels: int, *, reduction: int = 2, combine: Literal["add", "max", "multiply"] = "add"
     ) -> None:
@@ -40,13 +42,19 @@ class ConcurrentSqueezeExcite(nn.Module):
         self.channel_map = AttentionMap("channel")
         self.spatial_map = AttentionMap("spatial")
 
+    def start_as_identity(self) -> None:
+        """Zeroes the last layers, so that both gates start at 0.5, and divides by what they join to."""
+        zero(self.expand, self.squeeze)
+        self.start = 0.5
+
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
         hidden = self.reduce(average(x, (2, 3))).relu()
         channel = self.channel_map(self.expand(hidden).sigmoid()[:, :, None, None])
         spatial = self.spatial_map(self.squeeze(x).sigmoid())
-        if self.combine == "add":
-            return torch.addcmul(x * channel, x, spatial)
+        if self.combine == "add":  # 1 at an identity's start: together they round nothing
+            return torch.addcmul(x * channel, x, spatial) if self.start == 1 else x * (channel + spatial)
+        channel, spatial = over_start(channel, self.start), over_start(spatial, self.start)
         if self.combine == "max":
             return torch.maximum(x * channel, x * spatial)
         return x * channel * spatial

@@ -5,10 +5,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_choice, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_choice, check_whole, over_start, zero
+from cv_attention.blocks.half_precision import run_wide, widened, without_autocast
 
 
-class ContextEncoding(nn.Module):
+class ContextEncoding(Block):
     """Reweights channels from how the positions differ from learned codewords: ``x * sigmoid(W mean_k relu(norm(e_k)))``.
 
     e is the output (B, K, C) of an `EncodingLayer` over the projected input. The loss on the classes that are present
@@ -29,6 +30,8 @@ class ContextEncoding(nn.Module):
     Raises:
         ValueError: if a number is no positive whole number or `aggregate` is none of these.
     """  # noqa: E501
+
+    start: float = 1.0  # as in `Gate`
 
     def __init__(
         self,
@@ -54,11 +57,21 @@ class ContextEncoding(nn.Module):
         self.gate = nn.Linear(channels, channels)
         self.gate_map = AttentionMap("channel")
 
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer, divides by the start of the gate, and leaves out the last relu."""
+        zero(self.gate)
+        self.start = 1.5 if self.residual else 0.5
+
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
-        encoded = self.norm(self.encode(x if self.project is None else self.project(x))).relu()
-        context = encoded.mean(1) if self.aggregate == "mean" else encoded.sum(1)
-        gate = self.gate_map(self.gate(context).sigmoid()[:, :, None, None])
+        projected = x if self.project is None else self.project(x)
+        with without_autocast(x):
+            encoded = run_wide(self.norm, self.encode(projected)).relu()
+            context = encoded.mean(1) if self.aggregate == "mean" else encoded.sum(1)
+            gate = run_wide(self.gate, context).sigmoid().to(x.dtype)
+        gate = self.gate_map(gate[:, :, None, None])
+        if self.start != 1:
+            return x * over_start(1 + gate if self.residual else gate, self.start)
         return torch.addcmul(x, x, gate).relu() if self.residual else x * gate
 
 
@@ -77,11 +90,10 @@ class EncodingLayer(nn.Module):
         self.map = AttentionMap("pairwise")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Returns the encoding (B, K, C) of `x` (B, C, H, W)."""
-        size, x = x.shape[2:], x.flatten(2)
-        # In half precision the lengths would be too coarse for the softmax.
-        wide = torch.promote_types(x.dtype, torch.float32)
-        lengths = x.square().sum(1, keepdim=True, dtype=wide) + self.codewords.square().sum(1, keepdim=True, dtype=wide)
-        weights = (self.scale * (lengths - 2 * (self.codewords @ x))).softmax(1)
-        weights = self.map(weights.unflatten(2, size)[:, None])[:, 0].flatten(2).to(x.dtype)
-        return weights @ x.transpose(1, 2) - weights.sum(2, keepdim=True) * self.codewords
+        """Returns the encoding (B, K, C) of `x` (B, C, H, W), in float32 or wider."""
+        # In half precision the lengths would be too coarse for the softmax, and both sums could leave its range.
+        size, x, codewords = x.shape[2:], widened(x.flatten(2)), widened(self.codewords)
+        lengths = x.square().sum(1, keepdim=True) + codewords.square().sum(1, keepdim=True)
+        weights = (self.scale * (lengths - 2 * (codewords @ x))).softmax(1)
+        weights = self.map(weights.unflatten(2, size)[:, None])[:, 0].flatten(2)
+        return weights @ x.transpose(1, 2) - weights.sum(2, keepdim=True) * codewords

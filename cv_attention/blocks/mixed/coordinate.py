@@ -4,12 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import hardswish
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_whole, zero
 from cv_attention.blocks.pooling import average
 from cv_attention.blocks.row_column import gate_by_row_and_column
 
 
-class CoordinateAttention(nn.Module):
+class CoordinateAttention(Block):
     """Reweights channels by row and by column: ``x * sigmoid(conv_h(f_h)) * sigmoid(conv_w(f_w))``.
 
     f, (B, hidden, H + W, 1), is ``hswish(norm(conv1([mean_W x, mean_H x])))``, the averages of rows and of columns in
@@ -29,6 +29,8 @@ class CoordinateAttention(nn.Module):
         ValueError: if a number is no positive whole number.
     """
 
+    start: float = 1.0  # as in `Gate`
+
     def __init__(self, channels: int, *, reduction: int = 32, min_width: int = 8, bias: bool = True) -> None:
         super().__init__()
         check_whole(channels=channels, reduction=reduction, min_width=min_width)
@@ -39,6 +41,11 @@ class CoordinateAttention(nn.Module):
         self.conv_w = nn.Conv2d(hidden, channels, 1, bias=bias)
         self.map = AttentionMap("joint")
 
+    def start_as_identity(self) -> None:
+        """Zeroes the last layers, so that both gates start at 0.5, and divides the gates by that."""
+        zero(self.conv_h, self.conv_w)
+        self.start = 0.5
+
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
         # Four axes all the way: so the gates, and their product, have the memory format of x.
@@ -46,4 +53,4 @@ class CoordinateAttention(nn.Module):
         hidden = hardswish(self.norm(self.reduce(strips)))
         rows, columns = hidden.split([x.shape[2], x.shape[3]], 2)
         rows, columns = self.conv_h(rows).sigmoid(), self.conv_w(columns).sigmoid().transpose(2, 3)
-        return gate_by_row_and_column(x, rows, columns, self.map)
+        return gate_by_row_and_column(x, rows, columns, self.map, start=self.start)

@@ -2,13 +2,13 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, bottleneck
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, over_start
 
 # Below this, the layer norm has too few numbers to normalise: of a single one it makes 0, of two their order.
 _SMALLEST = 8
 
 
-class GlobalContext(nn.Module):
+class GlobalContext(Block):
     """Adds a transform of the attended average of all positions: ``x + W2 relu(norm(W1 sum_j softmax(k x)_j x_j))``.
 
     Map: `pool.map`, pairwise, (B, 1, 1, H, W): the weights of the positions, which sum to 1. The last layer starts at
@@ -33,7 +33,7 @@ class GlobalContext(nn.Module):
         return x + self.transform(self.pool(x))[:, :, None, None]
 
 
-class GlobalContextGate(nn.Module):
+class GlobalContextGate(Block):
     """Multiplies by a gate made of the attended average: ``x * sigmoid(W2 relu(norm(W1 sum_j softmax(k x)_j x_j)))``.
 
     GCNet's ablations call this fusion ``scale``, timm the block "gca".
@@ -50,6 +50,8 @@ class GlobalContextGate(nn.Module):
         ValueError: if `channels` or `reduction` is no positive whole number.
     """
 
+    start: float = 1.0  # as in `Gate`
+
     def __init__(self, channels: int, *, reduction: int = 16, add: bool = False) -> None:
         super().__init__()
         hidden = bottleneck(channels, reduction, minimum=_SMALLEST)
@@ -58,10 +60,15 @@ class GlobalContextGate(nn.Module):
         self.gate_map = AttentionMap("channel")
         self.transform = transform(channels, hidden) if add else None
 
+    def start_as_identity(self) -> None:
+        """Divides the gate by 0.5, at which it starts: the last layers are zero already."""
+        self.start = 0.5
+
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
         context = self.pool(x)
-        y = x * self.gate_map(self.gate(context).sigmoid()[:, :, None, None])
+        gate = self.gate_map(self.gate(context).sigmoid()[:, :, None, None])
+        y = x * over_start(gate, self.start)
         return y if self.transform is None else y + self.transform(context)[:, :, None, None]
 
 

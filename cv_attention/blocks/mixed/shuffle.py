@@ -5,10 +5,11 @@ from math import gcd
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, over_start, zero
+from cv_attention.blocks.half_precision import widened
 
 
-class ShuffleAttention(nn.Module):
+class ShuffleAttention(Block):
     """Gates half of each channel group by channel, the other half by position, then shuffles the channels.
 
     With K = C / (2 G): the first K channels of a group are ``x * sigmoid(cweight * mean(x) + cbias)``, the other K are
@@ -24,6 +25,8 @@ class ShuffleAttention(nn.Module):
     Raises:
         ValueError: if `channels` or `groups` is no positive whole number, or 2 G does not divide `channels`.
     """
+
+    start: float = 1.0  # as in `Gate`
 
     def __init__(self, channels: int, *, groups: int | None = None) -> None:
         super().__init__()
@@ -45,10 +48,18 @@ class ShuffleAttention(nn.Module):
         self.eps = 1e-5
         self.map = AttentionMap("joint")
 
+    def start_as_identity(self) -> None:
+        """Zeroes the biases too, divides by the gate's 0.5, and leaves the channels in their order."""
+        zero(self.cbias, self.sbias)
+        self.start = 0.5
+
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
         slope, offset = self._lines(x)
-        y = x * self.map(torch.addcmul(offset[:, :, None, None], x, slope[:, :, None, None]).sigmoid())
+        gate = self.map(torch.addcmul(offset[:, :, None, None], x, slope[:, :, None, None]).sigmoid())
+        y = x * over_start(gate, self.start)
+        if self.start != 1:  # what follows knows the channels in this order
+            return y
         halves = y.unflatten(1, (2, -1)).transpose(1, 2)
         if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
             return halves.permute(0, 3, 4, 1, 2).flatten(3).permute(0, 3, 1, 2)
@@ -59,10 +70,12 @@ class ShuffleAttention(nn.Module):
 
         So the whole gate is one pass over `x`: the channel half has slope 0, the spatial half's norm is folded in.
         """
-        variance, mean = (s.unflatten(1, (self.groups, 2, -1)) for s in torch.var_mean(x, (2, 3), correction=0))
+        variance, mean = (
+            s.unflatten(1, (self.groups, 2, -1)) for s in torch.var_mean(widened(x), (2, 3), correction=0)
+        )
         scale = (variance[:, :, 1] + self.eps).rsqrt() * (self.sweight * self.weight)
         shift = self.sweight * self.bias + self.sbias - mean[:, :, 1] * scale
         channel = self.cweight * mean[:, :, 0] + self.cbias
         slope = torch.stack([torch.zeros_like(scale), scale], 2)
         offset = torch.stack([channel, shift], 2)
-        return slope.flatten(1), offset.flatten(1)
+        return slope.flatten(1).to(x.dtype), offset.flatten(1).to(x.dtype)

@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from cv_attention.blocks.base import Gate, check_positive, check_whole
+from cv_attention.blocks.half_precision import widened
 from cv_attention.blocks.pooling import average
 
 
@@ -35,9 +36,10 @@ class SimAM(Gate):
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, H, W) of `x` (B, C, H, W)."""
-        squares = (x - average(x, (2, 3), keepdim=True)).square()
+        wide = widened(x)
+        squares = (wide - average(wide, (2, 3), keepdim=True)).square()
         positions = x.shape[2] * x.shape[3]
         # A single position has no unbiased variance, but nothing to tell apart either: its square is 0.
         divisor = max(positions - 1, 1) if self.unbiased else positions
         variance = squares.sum((2, 3), keepdim=True) / divisor
-        return (squares * (0.25 / (variance + self.e_lambda)) + 0.5).sigmoid()
+        return (squares * (0.25 / (variance + self.e_lambda)) + 0.5).sigmoid().to(x.dtype)

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_odd, check_whole
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import Gate, check_odd, check_whole, zero
+from cv_attention.blocks.pooling import average, learns
 
 
 class TripletAttention(Gate):
@@ -40,6 +40,13 @@ class TripletAttention(Gate):
         self.hc = gate()
         self.hw = None if no_spatial else gate()
 
+    def start_as_identity(self) -> None:
+        """Zeroes the norms' scales, so that all gates start at 0.5, and divides their mean by that."""
+        for gate in (self.cw, self.hc, self.hw):
+            if gate is not None:
+                zero(gate[1])  # pyright: ignore[reportIndexIssue]
+        self.start = 0.5
+
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, H, W) of `x` (B, C, H, W)."""
         share = 1 / 2 if self.hw is None else 1 / 3
@@ -54,5 +61,5 @@ class TripletAttention(Gate):
 def _z_pool(x: Tensor, axis: int) -> Tensor:
     """Stacks maximum and mean along `axis` of `x` (B, C, H, W): (B, 2, the two other axes)."""
     # The gradient of `max` goes to one element, that of `amax` compares all of them.
-    maximum = x.max(axis).values if x.requires_grad else x.amax(axis)
+    maximum = x.max(axis).values if learns(x) else x.amax(axis)
     return torch.stack([maximum, average(x, axis)], 1)

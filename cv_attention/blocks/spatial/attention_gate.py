@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, bottleneck, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_whole, over_start, zero
 from cv_attention.blocks.pooling import average
 
 
-class AttentionGate(nn.Module):
+class AttentionGate(Block):
     """Reweights positions by how they meet a coarser signal: ``x * up(sigmoid(psi(relu(theta(x) + phi(g)))))``.
 
     theta looks at patches of the input (a strided convolution without bias), phi and psi are 1 x 1 convolutions, `up`
@@ -28,6 +28,8 @@ class AttentionGate(nn.Module):
     Raises:
         ValueError: if a number is no positive whole number.
     """
+
+    start: float = 1.0  # as in `Gate`
 
     def __init__(
         self,
@@ -54,9 +56,17 @@ class AttentionGate(nn.Module):
             if isinstance(conv, nn.Conv2d):
                 nn.init.kaiming_normal_(conv.weight)
 
+    def start_as_identity(self) -> None:
+        """Zeroes the gate's last layer and divides by the 0.5 of its start; or with `project`, zeroes its norm."""
+        if self.project is not None:
+            zero(self.project[1])
+            return
+        zero(self.psi)
+        self.start = 0.5
+
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
-        y = x * self.map(self._attention(x))
+        y = x * over_start(self.map(self._attention(x)), self.start)
         return y if self.project is None else self.project(y)
 
     def _attention(self, x: Tensor) -> Tensor:
@@ -64,7 +74,10 @@ class AttentionGate(nn.Module):
         local = self.theta(_pad(x, self.factor))
         gate = self.psi((local + self._gating(x, local)).relu()).sigmoid()
         size = [side * self.factor for side in local.shape[2:]]
-        gate = F.interpolate(gate, size=size, mode="bilinear", align_corners=False)
+        if self.start == 1:
+            gate = F.interpolate(gate, size=size, mode="bilinear", align_corners=False)
+        else:  # of a constant, the interpolation rounds all but zeros
+            gate = F.interpolate(gate - self.start, size=size, mode="bilinear", align_corners=False) + self.start
         return gate[:, :, : x.shape[2], : x.shape[3]]
 
     def _gating(self, x: Tensor, local: Tensor) -> Tensor:

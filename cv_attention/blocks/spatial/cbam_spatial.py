@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_odd, check_whole
+from cv_attention.blocks.base import Gate, check_odd, check_whole, zero
 from cv_attention.blocks.pooling import channel_max, channel_mean
 
 
@@ -32,6 +32,11 @@ class CBAMSpatial(Gate):
         self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
         self.norm = nn.BatchNorm2d(1, momentum=0.01)
         nn.init.zeros_(self.norm.weight)
+
+    def start_as_identity(self) -> None:
+        """Divides the gate by 0.5, at which it starts: the norm's scale is zero already."""
+        zero(self.norm)
+        self.start = 0.5
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, 1, H, W) of `x` (B, C, H, W)."""

@@ -4,12 +4,12 @@ from math import gcd
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, check_whole, zero
 from cv_attention.blocks.pooling import average
 from cv_attention.blocks.row_column import gate_by_row_and_column
 
 
-class EfficientLocalAttention(nn.Module):
+class EfficientLocalAttention(Block):
     """Reweights rows and columns from their averages: ``x * sigmoid(gn(conv(mean_W x))) * sigmoid(gn(conv(mean_H x)))``.
 
     The paper's variants: ELA-B is the default, ELA-T has `kernel_size` 5 and `norm_groups` 32, ELA-S has `kernel_size`
@@ -30,6 +30,8 @@ class EfficientLocalAttention(nn.Module):
         ValueError: if `channels` is no positive whole number, `kernel_size` even, or a number of groups does not
             divide `channels`.
     """  # noqa: E501
+
+    start: float = 1.0  # as in `Gate`
 
     def __init__(
         self,
@@ -58,8 +60,14 @@ class EfficientLocalAttention(nn.Module):
         self.strips = nn.ModuleList(strips)
         self.map = AttentionMap("joint")
 
+    def start_as_identity(self) -> None:
+        """Zeroes the norms, so that both gates start at 0.5, and divides the gates by that."""
+        for strip in self.strips:
+            zero(strip[1])  # pyright: ignore[reportIndexIssue]
+        self.start = 0.5
+
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
         rows = self.strips[0](average(x, 3, keepdim=True)).sigmoid()
         columns = self.strips[-1](average(x, 2, keepdim=True).transpose(2, 3)).sigmoid()
-        return gate_by_row_and_column(x, rows, columns.transpose(2, 3), self.map)
+        return gate_by_row_and_column(x, rows, columns.transpose(2, 3), self.map, start=self.start)

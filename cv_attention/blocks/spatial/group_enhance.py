@@ -5,10 +5,11 @@ from math import gcd
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, over_start, zero
+from cv_attention.blocks.half_precision import widened, without_autocast
 
 
-class SpatialGroupEnhance(nn.Module):
+class SpatialGroupEnhance(Block):
     """Reweights the positions of each channel group by their likeness to the group's average.
 
     For each of G groups, with g the group's mean over positions and t its similarity ``t_i = g . x_i``:
@@ -26,6 +27,8 @@ class SpatialGroupEnhance(nn.Module):
         ValueError: if `channels` or `groups` is no positive whole number, or `groups` does not divide `channels`.
     """
 
+    start: float = 1.0  # as in `Gate`
+
     def __init__(self, channels: int, *, groups: int | None = None, unbiased: bool = True) -> None:
         super().__init__()
         check_whole(channels=channels)
@@ -37,21 +40,28 @@ class SpatialGroupEnhance(nn.Module):
         self.bias = nn.Parameter(torch.ones(groups, 1))
         self.map = AttentionMap("joint")
 
+    def start_as_identity(self) -> None:
+        """Zeroes the biases too, so that the gate starts at 0.5, and divides the gate by that."""
+        zero(self.bias)
+        self.start = 0.5
+
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
         grouped = x.unflatten(1, (self.groups, -1))
         gate = self._gate(grouped)[:, :, None]
         if self.map.observed:
-            return x * self.map(gate.expand(grouped.shape).flatten(1, 2))
+            return x * over_start(self.map(gate.expand(grouped.shape).flatten(1, 2)), self.start)
         # The product over five axes leaves the gate at one value per group and position.
-        return (grouped * gate).flatten(1, 2)
+        return (grouped * over_start(gate, self.start)).flatten(1, 2)
 
     def _gate(self, grouped: Tensor) -> Tensor:
         """Computes the gate (B, G, H, W) of `grouped` (B, G, C / G, H, W)."""
-        positions = grouped.flatten(3)
-        similarity = (positions.mean(3)[:, :, None] @ positions)[:, :, 0]
+        positions = widened(grouped.flatten(3))
+        with without_autocast(grouped):
+            similarity = (positions.mean(3)[:, :, None] @ positions)[:, :, 0]
         # A single position has no unbiased deviation; its gate is the bias alone.
         correction = 1 if self.unbiased and similarity.shape[2] > 1 else 0
         deviation = similarity.std(2, correction=correction, keepdim=True) + 1e-5
         normalised = (similarity - similarity.mean(2, keepdim=True)) / deviation
-        return (normalised * self.weight + self.bias).sigmoid().unflatten(2, grouped.shape[3:])
+        gate = (normalised * self.weight + self.bias).sigmoid()
+        return gate.to(grouped.dtype).unflatten(2, grouped.shape[3:])

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_whole
+from cv_attention.blocks.base import Gate, check_whole, zero
 
 
 class LargeKernelAttention(Gate):
@@ -40,6 +40,11 @@ class LargeKernelAttention(Gate):
             fan_out = conv.kernel_size[0] ** 2 * channels // conv.groups
             nn.init.normal_(conv.weight, std=(2 / fan_out) ** 0.5)
             nn.init.zeros_(conv.bias)  # pyright: ignore[reportArgumentType]
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last weights and sets their biases to one, so that the map starts at 1."""
+        zero(self.mix)
+        nn.init.ones_(self.mix.bias)  # pyright: ignore[reportArgumentType]
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the map (B, C, H, W) of `x` (B, C, H, W)."""

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_odd, check_whole
+from cv_attention.blocks.base import Gate, check_odd, check_whole, zero
 from cv_attention.blocks.pooling import average
 
 
@@ -37,6 +37,11 @@ class StripPooling(Gate):
         self.fuse = nn.Conv2d(channels, channels, 1)
         for conv in (self.vertical, self.horizontal, self.fuse):
             nn.init.kaiming_normal_(conv.weight, mode="fan_out")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer, so that the gate starts at 0.5, and divides the gate by that."""
+        zero(self.fuse)
+        self.start = 0.5
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, H, W) of `x` (B, C, H, W)."""

@@ -3,11 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, zero
+from cv_attention.blocks.half_precision import widened, without_autocast
 from cv_attention.blocks.tokens.relative import RelativeEmbedding
 
 
-class AxialAttention(nn.Module):
+class AxialAttention(Block):
     """Attends along every column, then along every row, so that two cheap steps connect all positions.
 
     Along an axis, with learned vectors r per offset (equation 4):
@@ -34,6 +35,13 @@ class AxialAttention(nn.Module):
         check_whole(span=span)
         self.columns = _Axis(channels, heads, span, dim=1)
         self.rows = _Axis(channels, heads, span, dim=2)
+
+    def start_as_identity(self) -> None:
+        """Zeroes the rows' values: the block returns zeros, to be added to its input."""
+        rows = self.rows
+        by_head = rows.qkv.weight.detach().unflatten(0, (rows.heads, -1))
+        nn.init.zeros_(by_head[:, 2 * rows.depth :])
+        zero(rows.to_value)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
@@ -62,11 +70,12 @@ class _Axis(nn.Module):
         qkv = self.qkv(x).transpose(other, 1).unflatten(3, (self.heads, -1)).permute(0, 3, 1, 2, 4)
         query, key, value = qkv.split((self.depth, self.depth, qkv.shape[-1] - 2 * self.depth), -1)
         place = torch.arange(x.shape[self.dim], device=x.device)
-        query = query * self.depth**-0.5
-        logits = query @ key.transpose(-2, -1)
-        logits = logits + torch.einsum("bhlid,ijd->bhlij", query, self.to_query(place, place))
-        by_key = self.to_key(place, place) * self.depth**-0.5
-        logits = logits + torch.einsum("bhljd,ijd->bhlij", key, by_key)
+        with without_autocast(x):
+            query, key = widened(query) * self.depth**-0.5, widened(key)
+            logits = query @ key.transpose(-2, -1)
+            logits = logits + torch.einsum("bhlid,ijd->bhlij", query, widened(self.to_query(place, place)))
+            by_key = widened(self.to_key(place, place)) * self.depth**-0.5
+            logits = logits + torch.einsum("bhljd,ijd->bhlij", key, by_key)
         weights = logits.softmax(-1)
         if self.map.observed:
             weights = self._seen(weights)

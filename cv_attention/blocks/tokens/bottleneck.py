@@ -2,13 +2,13 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole
 from cv_attention.blocks.layout import project, to_map
 from cv_attention.blocks.tokens.attend import attend
 from cv_attention.blocks.tokens.relative import RelativeLogits
 
 
-class BottleneckAttention(nn.Module):
+class BottleneckAttention(Block):
     """All-to-all attention by content and offset: ``softmax(q · (k + r_row + r_column) / sqrt(d)) v``.
 
     r are learned vectors per relative row and relative column, shared by the heads. There is no output projection:
@@ -48,6 +48,11 @@ class BottleneckAttention(nn.Module):
         nn.init.trunc_normal_(self.qkv.weight, std=channels**-0.5)
         self.position = RelativeLogits((size, size), channels // heads)
         self.map = AttentionMap("pairwise")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the values: the block returns zeros, to be added to its input."""
+        for parameter in self.qkv.parameters():
+            nn.init.zeros_(parameter.detach()[-self.qkv.in_features :])
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""

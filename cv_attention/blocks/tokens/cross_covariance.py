@@ -4,11 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, check_divisible
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, zero
+from cv_attention.blocks.half_precision import widened
 from cv_attention.blocks.layout import laid_out_as, project
 
 
-class CrossCovarianceAttention(nn.Module):
+class CrossCovarianceAttention(Block):
     """Mixes channels by how alike they are over all positions: ``softmax(Q̂ K̂ᵀ τ_h) V``, then W_o.
 
     Q̂ and K̂ are (d, N), each row of length 1; τ_h is a learned temperature per head (the paper divides by it, the
@@ -34,12 +35,17 @@ class CrossCovarianceAttention(nn.Module):
         self.project = nn.Linear(channels, channels)
         self.map = AttentionMap("alignment")
 
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer: the block returns zeros, to be added to its input."""
+        zero(self.project)
+
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the channels of `x` (B, C, H, W); keeps shape and memory format."""
         # (B, 3C, H, W) -> three of (B, heads, d, N)
         query, key, value = project(x, self.qkv).flatten(2).unflatten(1, (3, self.heads, -1)).unbind(1)
-        # Rows of length 1 before the product: the sum over positions would overflow in half precision.
-        logits = F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).transpose(-2, -1)
+        # Rows of length 1 before the product: the sum over positions would overflow in half precision, as lengths do.
+        query, key = (F.normalize(widened(part), dim=-1).to(value.dtype) for part in (query, key))
+        logits = query @ key.transpose(-2, -1)
         attention = self.map((logits * self.temperature).softmax(-1))
         mixed = (attention.to(value.dtype) @ value).flatten(1, 2).unflatten(2, x.shape[2:])
         return project(laid_out_as(mixed, x), self.project)

@@ -3,12 +3,13 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_positive
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_positive, zero
+from cv_attention.blocks.half_precision import run_wide, widened
 from cv_attention.blocks.layout import project, to_map, to_tokens
-from cv_attention.blocks.tokens.attend import attend_unseen
+from cv_attention.blocks.tokens.attend import attend_unseen, logits_of
 
 
-class DifferentialAttention(nn.Module):
+class DifferentialAttention(Block):
     """The difference of two attention maps: ``(softmax(Q₁K₁ᵀ / sqrt(d)) - λ softmax(Q₂K₂ᵀ / sqrt(d))) V``.
 
     What both maps have in common, noise, cancels. λ = exp(λ_q1 · λ_k1) - exp(λ_q2 · λ_k2) + λ_init is learned and
@@ -44,6 +45,10 @@ class DifferentialAttention(nn.Module):
         self.project = nn.Linear(channels, channels)
         self.map = AttentionMap("pairwise")
 
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer: the block returns zeros, to be added to its input."""
+        zero(self.project)
+
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
         size = (x.shape[2], x.shape[3])
@@ -60,12 +65,11 @@ class DifferentialAttention(nn.Module):
         else:
             plus, minus = (attend_unseen(q, k, value) for q, k in zip(queries, keys, strict=True))
             mixed = plus - factor * minus
-        # Autocast leaves RMSNorm alone, whose fused kernel wants one dtype.
-        mixed = self.norm(mixed.to(self.norm.weight.dtype)) * (1 - self.lambda_init)
+        mixed = run_wide(self.norm, widened(mixed)).to(value.dtype) * (1 - self.lambda_init)
         return project(to_map(mixed.transpose(1, 2).flatten(2), x), self.project)
 
     def _mix_seen(self, queries, keys, value: Tensor, factor: Tensor, size: tuple[int, int]) -> Tensor:
         scale = queries[0].shape[-1] ** -0.5
-        plus, minus = ((scale * q @ k.transpose(-2, -1)).softmax(-1) for q, k in zip(queries, keys, strict=True))
+        plus, minus = (logits_of(scale * q, k).softmax(-1) for q, k in zip(queries, keys, strict=True))
         attention = self.map((plus - factor * minus).unflatten(-1, size))
         return attention.flatten(-2).to(value.dtype) @ value

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, check_whole, zero
 from cv_attention.blocks.tokens.linear import attend_linearly
 
 
-class FocusedLinearAttention(nn.Module):
+class FocusedLinearAttention(Block):
     """Linear attention that is as sharp and as diverse as with a softmax: ``φ(Q) (φ(K)ᵀ V) / Σ + DWC(V)``, then W_o.
 
     φ(x) = |y| / |y^p| * y^p with y = relu(x) / s keeps the length of y and turns it towards its nearest axis; s is
@@ -52,6 +52,10 @@ class FocusedLinearAttention(nn.Module):
         self.local = nn.Conv2d(depth, depth, kernel_size, padding=kernel_size // 2, groups=depth)
         self.project = nn.Linear(channels, channels)
         self.map = AttentionMap("pairwise")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer: the block returns zeros, to be added to its input."""
+        zero(self.project)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""

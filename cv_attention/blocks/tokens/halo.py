@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole
 from cv_attention.blocks.layout import project
 from cv_attention.blocks.tokens.relative import RelativeLogits
 from cv_attention.blocks.tokens.tiles import along, attend_in_tiles, cut, hide, join, over_both
 
 
-class HaloAttention(nn.Module):
+class HaloAttention(Block):
     """Blocks of b x b queries share the keys of their block and h positions around it.
 
     ``softmax(q · (k + r_row + r_column) / sqrt(d)) v`` over (b + 2h)² keys, with learned vectors r per relative row
@@ -54,6 +54,11 @@ class HaloAttention(nn.Module):
             nn.init.trunc_normal_(layer.weight, std=channels**-0.5)
         self.position = RelativeLogits((block_size + halo_size, block_size + halo_size), channels // heads)
         self.map = AttentionMap("pairwise")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the values: the block returns zeros, to be added to its input."""
+        for parameter in self.key_value.parameters():
+            nn.init.zeros_(parameter.detach()[self.key_value.in_features :])
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""

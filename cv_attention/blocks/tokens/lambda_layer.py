@@ -2,11 +2,11 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, check_whole, zero
 from cv_attention.blocks.layout import to_map
 
 
-class LambdaLayer(nn.Module):
+class LambdaLayer(Block):
     """Turns the context into a linear function of every query: ``y_n = (λᶜ + λᵖ_n)ᵀ q_n``.
 
     λᶜ = softmax(K)ᵀ V summarises the contents, with the softmax over positions; λᵖ_n = E_nᵀ V the positions around n,
@@ -42,6 +42,10 @@ class LambdaLayer(nn.Module):
         nn.init.normal_(self.qkv.weight, std=channels**-0.5)
         nn.init.normal_(self.position.weight, std=0.02)
         self.map = AttentionMap("pairwise")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the values' norm: the block returns zeros, to be added to its input."""
+        zero(self.norm_value)
 
     def forward(self, x: Tensor) -> Tensor:
         """Applies to every position of `x` (B, C, H, W) its lambda; keeps shape and memory format."""

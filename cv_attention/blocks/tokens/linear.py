@@ -3,11 +3,12 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, check_divisible
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, zero
+from cv_attention.blocks.half_precision import widened, without_autocast
 from cv_attention.blocks.layout import project, to_map
 
 
-class LinearAttention(nn.Module):
+class LinearAttention(Block):
     """Attention without softmax: ``φ(q_i)ᵀ Σ_j φ(k_j) v_jᵀ / (φ(q_i)ᵀ Σ_j φ(k_j) + ε)``, φ(x) = elu(x) + 1, then W_o.
 
     The sums over positions come first, so cost and memory are linear in their number, unless the map is observed.
@@ -30,6 +31,10 @@ class LinearAttention(nn.Module):
         self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
         self.project = nn.Linear(channels, channels)
         self.map = AttentionMap("pairwise")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer: the block returns zeros, to be added to its input."""
+        zero(self.project)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
@@ -54,10 +59,11 @@ def attend_linearly(query: Tensor, key: Tensor, value: Tensor, observer: Attenti
     Returns:
         (B, heads, queries, v).
     """
-    # Means rather than sums, above and below the line, do not overflow in half precision.
-    key = key / key.shape[2]
-    total = query @ key.sum(-2)[..., None] + 1e-6 / key.shape[2]
-    if not observer.observed:
-        return query @ (key.transpose(-2, -1) @ value) / total
-    attention = observer((query @ key.transpose(-2, -1) / total).unflatten(-1, size))
-    return attention.flatten(-2).to(value.dtype) @ value
+    # Sums over positions overflow in half precision, and 1e-6 vanishes.
+    with without_autocast(value):
+        query, key, wide = widened(query), widened(key), widened(value)
+        total = query @ key.sum(-2)[..., None] + 1e-6
+        if not observer.observed:
+            return (query @ (key.transpose(-2, -1) @ wide) / total).to(value.dtype)
+        attention = observer((query @ key.transpose(-2, -1) / total).unflatten(-1, size))
+        return (attention.flatten(-2) @ wide).to(value.dtype)

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_choice, check_divisible
+from cv_attention.blocks.base import AttentionMap, Block, check_choice, check_divisible, zero
 from cv_attention.blocks.layout import project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 from cv_attention.blocks.tokens.rotary import rotate_2d
@@ -15,7 +15,7 @@ from cv_attention.blocks.tokens.rotary import rotate_2d
 Position = Literal["rope", "none"]
 
 
-class MultiHeadSelfAttention(nn.Module):
+class MultiHeadSelfAttention(Block):
     """Mixes positions by their content: ``concat_h(softmax(Q_h K_hᵀ / sqrt(d)) V_h) W_o``, d = C / heads.
 
     It knows no positions (`ViTBlock` adds them) unless `position` is ``rope``, and has no residual around it.
@@ -44,6 +44,10 @@ class MultiHeadSelfAttention(nn.Module):
         self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
         self.project = nn.Linear(channels, channels)
         self.map = AttentionMap("pairwise")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer: the block returns zeros, to be added to its input."""
+        zero(self.project)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""

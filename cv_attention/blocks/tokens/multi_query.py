@@ -5,12 +5,12 @@ In a CNN: MobileNetV4 (Qin et al., ECCV 2024), https://arxiv.org/abs/2404.10518.
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, zero
 from cv_attention.blocks.layout import project, to_map, to_tokens
 from cv_attention.blocks.tokens.attend import attend
 
 
-class MultiQueryAttention(nn.Module):
+class MultiQueryAttention(Block):
     """Self-attention whose heads share one key and one value: ``concat_h(softmax(Q_h Kᵀ / sqrt(d)) V) W_o``.
 
     MobileNetV4's without its optional downsampling of the keys.
@@ -37,6 +37,10 @@ class MultiQueryAttention(nn.Module):
         for layer in (self.query, self.key, self.value, self.project):
             nn.init.xavier_uniform_(layer.weight)
         self.map = AttentionMap("pairwise")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer: the block returns zeros, to be added to its input."""
+        zero(self.project)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""

@@ -2,12 +2,12 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_odd
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, zero
 from cv_attention.blocks.tokens.relative import RelativeBias
 from cv_attention.blocks.tokens.tiles import along, attend_in_tiles, cut, hide, join, over_both
 
 
-class NeighbourhoodAttention(nn.Module):
+class NeighbourhoodAttention(Block):
     """Every position attends to its K x K nearest: ``softmax(q_i · k_j / sqrt(d) + b_(i-j)) v_j``, then W_o.
 
     At the map's border the neighbourhood does not shrink: it is moved inwards, so that it always has K x K positions
@@ -46,6 +46,10 @@ class NeighbourhoodAttention(nn.Module):
         self.position = RelativeBias((kernel_size, kernel_size), heads) if relative_bias else None
         self.project = nn.Linear(channels, channels)
         self.map = AttentionMap("pairwise")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer: the block returns zeros, to be added to its input."""
+        zero(self.project)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap
-from cv_attention.blocks.tokens.attend import attend_unseen
+from cv_attention.blocks.tokens.attend import attend_unseen, logits_of
 
 Pair = tuple[int, int]
 
@@ -92,7 +92,7 @@ def attend_in_tiles(
         bias = bias.expand(bias.shape[0], *query.shape[1:4], key.shape[3]).flatten(1, 2)
         flat = [tensor.flatten(1, 2) for tensor in (query, key, value)]
         return attend_unseen(*flat, bias=bias).unflatten(1, query.shape[1:3])
-    weights = ((query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1) + bias).softmax(-1)
+    weights = logits_of(query * query.shape[-1] ** -0.5, key, bias).softmax(-1)
     index = (_flat(*queries, size)[:, :, None], _flat(*keys, size)[:, None, :])
     count = size[0] * size[1]
     # One row and column more than there are positions take what lies off the map.

@@ -4,14 +4,14 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import check_choice, check_divisible, check_positive
+from cv_attention.blocks.base import Block, check_choice, check_divisible, check_positive, zero
 from cv_attention.blocks.tokens.multi_head import MultiHeadSelfAttention
 from cv_attention.blocks.tokens.position import sincos_2d
 
 Position = Literal["sincos", "rope", "none"]
 
 
-class ViTBlock(nn.Module):
+class ViTBlock(Block):
     """Pre-norm self-attention and MLP over positions: ``x = x + MSA(LN(x) + P)``, then ``x + MLP(LN(x))``.
 
     Differs from the paper in the position encoding P: there it is learned for one size and added once to the
@@ -53,6 +53,10 @@ class ViTBlock(nn.Module):
         self.norm2 = nn.LayerNorm(channels, eps=1e-6)
         hidden = max(int(channels * mlp_ratio), 1)
         self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layers of both branches."""
+        zero(self.attention.project, self.mlp[-1])
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""

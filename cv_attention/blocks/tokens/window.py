@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, check_divisible, check_whole
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, zero
 from cv_attention.blocks.tokens.relative import RelativeBias
 from cv_attention.blocks.tokens.tiles import along, attend_in_tiles, cut, hide, join, over_both
 
 
-class WindowAttention(nn.Module):
+class WindowAttention(Block):
     """Self-attention inside windows of M x M positions: ``softmax(Q Kᵀ / sqrt(d) + B) V``, then W_o.
 
     B is a learned number per head and relative position. With `shift` the windows lie that much lower and further
@@ -51,6 +51,10 @@ class WindowAttention(nn.Module):
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
         self.map = AttentionMap("pairwise")
+
+    def start_as_identity(self) -> None:
+        """Zeroes the last layer: the block returns zeros, to be added to its input."""
+        zero(self.project)
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); the result is laid out channels_last."""
