@@ -24,6 +24,9 @@ _LAYERS = {
 # What Hugging Face calls outputs that are no predictions.
 _FEATURES = ("hidden_state", "pooler_output", "feature_maps", "attentions", "past_key_values")
 
+# The model's attribute that says what its maker calls its heads.
+_DECLARED = "_declared_heads"
+
 
 class Heads:
     """The heads of a traced model.
@@ -131,6 +134,8 @@ class Heads:
 def choose_heads(model: nn.Module, trace: Trace, wanted: str | Sequence[str] | None) -> list[str]:
     """Returns the names of the heads: those asked for by globs, else those found.
 
+    What the model's maker says is believed where the forward agrees.
+
     Args:
         model: The model that was traced.
         trace: Its trace.
@@ -150,8 +155,18 @@ def choose_heads(model: nn.Module, trace: Trace, wanted: str | Sequence[str] | N
     return declared if inside and called else found
 
 
+def declare_heads(model: nn.Module, names: Sequence[str]) -> nn.Module:
+    """Notes the heads of a model whose maker knows them, and returns it."""
+    vars(model)[_DECLARED] = tuple(names)
+    return model
+
+
 def declared_heads(model: nn.Module) -> list[str] | None:
-    """What timm's `get_classifier` says, or None in models that have none."""
+    """What the model's maker says of its heads, by `declare_heads` or timm's `get_classifier`; None if nothing."""
+    modules = dict(model.named_modules())
+    declared = vars(model).get(_DECLARED)
+    if declared is not None and all(name in modules for name in declared):
+        return [name for name in declared if any(True for _ in modules[name].parameters())]
     classifier = getattr(model, "get_classifier", None)
     if classifier is None:
         return None
@@ -159,7 +174,7 @@ def declared_heads(model: nn.Module) -> list[str] | None:
     wanted = list(found) if isinstance(found, tuple | list) else [found]
     return [
         name
-        for name, module in model.named_modules()
+        for name, module in modules.items()
         if any(module is one for one in wanted) and any(True for _ in module.parameters())
     ]
 

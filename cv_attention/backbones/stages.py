@@ -163,9 +163,7 @@ def _host_of(hosts: Hosts, value: Value, inside: dict[str, set[Value]]) -> str |
     return next((name for name in reversed(names) if hosts.problem(name) is None), None)
 
 
-def _host_near(
-    trace: Trace, hosts: Hosts, level: list[Value], last: int, inside: dict[str, set[Value]]
-) -> str | None:
+def _host_near(trace: Trace, hosts: Hosts, level: list[Value], last: int, inside: dict[str, set[Value]]) -> str | None:
     """The host at position `last`; else near it: before with no convolution between, after, or before."""
     end = level[last].index
     before = level[last::-1]

@@ -14,16 +14,10 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from cv_attention.backbones.channels import channel_axis
 from cv_attention.backbones.flops import CountFlops
 from cv_attention.backbones.tensors import named_tensors, tensors_in
 
-# Operations by what they say about the axis of the channels in their output.
-_CHANNELS_SECOND = {
-    "convolution", "native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm",
-    "native_group_norm", "max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d",
-}  # fmt: skip
-_CHANNELS_LAST = {"native_layer_norm", "_fused_rms_norm", "mm", "addmm", "bmm", "linear", "_softmax"}
-_VIEWS = {"view", "_unsafe_view", "reshape", "expand", "_reshape_copy", "view_copy"}
 # Operations that mix channels or positions by learned weights.
 _MIXING = {"convolution", "mm", "addmm", "bmm", "linear"}
 
@@ -136,10 +130,10 @@ class Tracer(CountFlops):
         parents = self._values_of(taken)
         weights = self._weights_of(taken)
         out = super().__torch_dispatch__(func, types, args, kwargs)
-        name = func.overloadpacket.__name__
+        name, axes = func.overloadpacket.__name__, [(parent.shape, parent.channel_axis) for parent in parents]
         for tensor in tree_leaves(out) if parents or weights else ():
             if isinstance(tensor, Tensor) and parents:
-                self._record(tensor, name, _channel_axis(name, args, tensor, parents), parents)
+                self._record(tensor, name, channel_axis(name, args, tensor, axes), parents)
                 self._describe(self.values[-1], args, weights)
             elif isinstance(tensor, Tensor) and id(tensor) not in self._parameters:
                 self._derived[tensor] = weights
@@ -280,38 +274,3 @@ def trace(
 def _unlike_an_image(tensor: Tensor) -> tuple[bool, bool]:
     """Sorts images (B, C, H, W) first, and those of values before those of indices or masks."""
     return tensor.dim() != 4, not (tensor.is_floating_point() or tensor.dtype == torch.uint8)
-
-
-def _channel_axis(op: str, args: tuple[Any, ...], out: Tensor, parents: list[Value]) -> int | None:
-    """The axis of the channels in an operation's output; None where it cannot be told."""
-    if op in _CHANNELS_SECOND or op.startswith("upsample"):
-        return 1
-    if op in _CHANNELS_LAST or op.startswith("_scaled_dot_product"):
-        return out.dim() - 1
-    parent = parents[0]
-    axis, rank = parent.channel_axis, len(parent.shape)
-    if axis is None:
-        return None
-    if op in ("squeeze", "unsqueeze"):
-        return _axis_of_size_one(op, args, axis, parent.shape)
-    if op == "permute":
-        return [d % rank for d in args[1]].index(axis)
-    if op in ("transpose", "t"):
-        one, two = (args[1] % rank, args[2] % rank) if op == "transpose" else (0, rank - 1)
-        return {one: two, two: one}.get(axis, axis)
-    if op in _VIEWS:
-        if out.dim() > axis and tuple(out.shape[: axis + 1]) == parent.shape[: axis + 1]:
-            return axis
-        return out.dim() - 1 if axis == rank - 1 and out.shape[-1] == parent.shape[-1] else None
-    same_rank = [p.channel_axis for p in parents if len(p.shape) == out.dim()]
-    return same_rank[0] if same_rank else None
-
-
-def _axis_of_size_one(op: str, args: tuple[Any, ...], axis: int, shape: tuple[int, ...]) -> int | None:
-    """The axis of the channels after axes of size 1 came or went."""
-    if op == "unsqueeze":
-        return axis + (args[1] % (len(shape) + 1) <= axis)
-    given = args[1] if len(args) > 1 else range(len(shape))
-    gone = {d % len(shape) for d in ((given,) if isinstance(given, int) else given)}
-    gone = {d for d in gone if shape[d] == 1}
-    return None if axis in gone else axis - sum(d < axis for d in gone)
