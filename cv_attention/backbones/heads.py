@@ -148,8 +148,8 @@ def choose_heads(model: nn.Module, trace: Trace, wanted: str | Sequence[str] | N
         return named_heads(model, wanted)
     found = Heads(model, trace).names
     declared = declared_heads(model)
-    if declared is None:
-        return found
+    if not declared:
+        return found if declared is None else []
     inside = all(any(f"{name}.".startswith(f"{one}.") for one in declared) for name in found)
     called = all(name in trace.calls for name in declared)
     return declared if inside and called else found
