@@ -125,6 +125,8 @@ class Model:
         init: ``plain``, or ``identity`` to leave the network's output as it was at the start.
         train: ``all``, ``blocks`` to freeze everything but the blocks, or ``blocks+head`` to train the last layer too.
         channels_last: Keep images and weights in channels_last memory order, which most CPUs and GPUs run faster.
+        head: Globs over the names of the modules that are the network's heads, for ``train: blocks+head`` and
+            ``optimizer.lr_scale.head``; null takes the modules that make the outputs.
     """
 
     backbone: str = "resnet20"
@@ -136,6 +138,7 @@ class Model:
     init: Literal["plain", "identity"] = "plain"
     train: Literal["all", "blocks", "blocks+head"] = "all"
     channels_last: bool = True
+    head: str | list[str] | None = None
 
 
 @dataclass

@@ -3,11 +3,13 @@
 import inspect
 import re
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any
 
 from torch import nn
 
 from cv_attention.backbones import cifar_resnet, wide_resnet
+from cv_attention.backbones.heads import declare_heads
 from cv_attention.suggest import suggest
 
 # Our own networks by name: the class, and the arguments that the name stands for.
@@ -55,7 +57,7 @@ def _build_own(name: str, num_classes: int, pretrained: bool, options: dict[str,
     for option in options:
         if option not in accepted:
             raise ValueError(_unknown_option(name, option, accepted))
-    return kind(num_classes=num_classes, **{**shape, **options})
+    return declare_heads(kind(num_classes=num_classes, **{**shape, **options}), ["fc"])
 
 
 def _build_timm(name: str, bare: str, num_classes: int, pretrained: bool, options: dict[str, Any]) -> nn.Module:
@@ -79,10 +81,13 @@ def _build_torchvision(name: str, bare: str, num_classes: int, pretrained: bool,
         # Without it, torchvision warns of a change of default that never came.
         if bare in ("googlenet", "inception_v3"):
             options = {"init_weights": True, **options}
-        return _construct(name, models.get_model, bare, num_classes=num_classes, options=options)
-    model = _construct(name, models.get_model, bare, weights="DEFAULT", options=options)
-    _replace_head(model, num_classes)
-    return model
+        model = _construct(name, models.get_model, bare, num_classes=num_classes, options=options)
+    else:
+        model = _construct(name, models.get_model, bare, weights="DEFAULT", options=options)
+        _replace_head(model, num_classes)
+    # Its classifiers register the head last, behind auxiliary ones.
+    layers = [layer for layer, module in model.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    return declare_heads(model, layers[-1:])
 
 
 def _construct(
@@ -97,7 +102,7 @@ def _construct(
     except TypeError as error:
         found = re.search(r"unexpected keyword argument '(\w+)'", str(error))
         if found and found[1] in options:
-            raise ValueError(_unknown_option(name, found[1], set())) from error
+            raise ValueError(_unknown_option(name, found[1], _accepted(error))) from error
         found = re.search(r"multiple values for (?:keyword )?argument '(\w+)'", str(error))
         if found and found[1] in options:
             raise ValueError(f"backbone {name!r} sets {found[1]} itself, so it cannot be an option") from error
@@ -143,17 +148,35 @@ def _torchvision_names() -> list[str]:
     return models.list_models(module=models)
 
 
+def _accepted(error: TypeError) -> set[str]:
+    """The options of the constructor that refused one, whose class is among the names of the error's own frames."""
+    kind = re.match(r"([\w.]+)\.__init__\(\)", str(error))
+    frame, found = error.__traceback__, set()
+    while kind is not None and frame is not None:
+        inside = frame.tb_frame
+        for one in (*inside.f_locals.values(), *inside.f_globals.values()):
+            if inspect.isclass(one) and one.__qualname__ == kind[1]:
+                parameters = inspect.signature(one).parameters.values()
+                found |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+        frame = frame.tb_next
+    return found - _FIXED
+
+
 def _unknown(library: str, bare: str, name: str) -> str:
-    names: list[str] = [] if library else list(OWN)
+    """Says what may have been meant; a library's names bear its own, as they may be made for larger images."""
+    known = {} if library else {own: own for own in OWN}
     if library != "torchvision":
         import timm
 
-        names += timm.list_models()
+        known |= {one: f"timm/{one}" for one in timm.list_models() if one not in known}
     if library != "timm":
-        names += _torchvision_names()
-    prefix = f"{library}/" if library else ""
-    return f"unknown backbone {name!r}{suggest(name, [prefix + n for n in dict.fromkeys(names)], cutoff=0.5)}"
+        known |= {one: f"torchvision/{one}" for one in _torchvision_names() if one not in known}
+    near = get_close_matches(bare.lower(), known, n=4, cutoff=0.5)
+    near.sort(key=lambda one: "/" in known[one])  # ours first
+    if not near:
+        return f"unknown backbone {name!r}{suggest(name, list(known.values()))}"
+    return f"unknown backbone {name!r}; did you mean {', '.join(repr(known[one]) for one in near)}?"
 
 
 def _unknown_option(name: str, option: str, accepted: set[str]) -> str:
-    return f"backbone {name!r} has no option {option!r}{suggest(option, sorted(accepted))}"
+    return f"backbone {name!r} has no option {option!r}{suggest(option, sorted(accepted)) if accepted else ''}"

@@ -22,6 +22,7 @@ class Course:
 
     Attributes:
         down: Feature maps that were made without raising a resolution, except by a gate that multiplies them.
+        up: Feature maps behind a rise.
         rises: Those at which a resolution first rises, each with the feature map that is raised.
         learned: Values behind a convolution or matrix product.
         made: Values that heads make.
@@ -32,7 +33,7 @@ class Course:
         self.down: set[Value] = set()
         self.rises: dict[Value, Value] = {}
         self.learned: set[Value] = set()
-        self._up: set[Value] = set()
+        self.up: set[Value] = set()
         self.made = made
         behind: set[Value] = set()
         for value in trace.values:
@@ -59,10 +60,10 @@ class Course:
         if value.op in _GLOBAL and _loses_positions(value):
             return
         down = [parent for parent in value.parents if parent in self.down]
-        up = [parent for parent in value.parents if parent in self._up]
+        up = [parent for parent in value.parents if parent in self.up]
         gated = value.op.removesuffix("_") == "mul" and down and same_resolution(down[0], value)
         if up and not gated:
-            self._up.add(value)
+            self.up.add(value)
             source = up[0]
         elif down:
             source = down[0]
@@ -70,8 +71,8 @@ class Course:
             return
         if _raises(value) and source in self.learned and is_map(source) and source.shape[2] * 1.5 <= value.shape[2]:
             self.rises[value] = source
-            self._up.add(value)
-        elif value not in self._up:
+            self.up.add(value)
+        elif value not in self.up:
             self.down.add(value)
 
 

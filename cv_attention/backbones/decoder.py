@@ -26,9 +26,9 @@ def decoder_levels(trace: Trace, course: Course, deepest: Value) -> list[list[Va
 def _next_rise(course: Course, start: Value) -> Value | None:
     """The first rise of a feature map of the same resolution that was made of `start`."""
     for rise, source in course.rises.items():
-        if rise.index > start.index and rise in course.live and same_resolution(source, start):
-            if start is source or start in ancestors(source):
-                return rise
+        follows = rise.index > start.index and rise in course.live and same_resolution(source, start)
+        if follows and start in ancestors(source):
+            return rise
     return None
 
 

@@ -124,7 +124,7 @@ def input_shapes(model: nn.Module, input_size: InputSize | None) -> list[tuple[i
     first = next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)
     channels = list(dict.fromkeys((first, 3)))
     if input_size is None:
-        own = _declared_size(model)
+        own = declared_size(model)
         sizes = [own] if own else [(side, side) for side in _COMMON_SIZES]
         return [(c, *size) for c in channels for size in sizes]
     size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
@@ -139,7 +139,7 @@ def example_input(model: nn.Module, shape: tuple[int, int, int]) -> Tensor:
     return torch.zeros(1, *shape, device=_device(model), dtype=dtype)
 
 
-def _declared_size(model: nn.Module) -> tuple[int, int] | None:
+def declared_size(model: nn.Module) -> tuple[int, int] | None:
     """The (H, W) that a model of ours or of timm says it is made for."""
     if isinstance(model, CifarResNet | WideResNet):
         return model.input_size[1], model.input_size[2]

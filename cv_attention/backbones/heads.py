@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from cv_attention.backbones.course import Course
 from cv_attention.backbones.globs import matches, nearest
 from cv_attention.backbones.trace import Trace, Value
 from cv_attention.backbones.trunk import ancestors
@@ -23,6 +24,9 @@ _LAYERS = {
 # What Hugging Face calls outputs that are no predictions.
 _FEATURES = ("hidden_state", "pooler_output", "feature_maps", "attentions", "past_key_values")
 
+# The model's attribute that says what its maker calls its heads.
+_DECLARED = "_declared_heads"
+
 
 class Heads:
     """The heads of a traced model.
@@ -38,14 +42,18 @@ class Heads:
         self._parameters = dict(model.named_parameters())
         self._found: dict[Value, dict[str, int]] = {}
         self._next: dict[Value, list[Value]] = {}
-        self._shape: tuple[int, ...] = ()
+        self._output: Value = trace.values[0]
+        self._up = Course(trace, set()).up
         self.values: set[Value] = set()
         owners: dict[str, int] = {}
-        pyramid = _pyramid(trace)
-        for name, output in trace.outputs:
-            if not any(word in name for word in _FEATURES) and output not in pyramid:
-                self._shape, self._found, self._next = output.shape, {}, {}
-                owners |= self._walk(output)
+        predictions, features = _divided(trace)
+        for output in predictions:
+            self._output, self._found, self._next = output, {}, {}
+            found = self._walk(output)
+            owners |= found
+            features += [] if found else [output]
+        if owners:
+            self.values |= {value for one in features if not trace.consumers[one] for value in _unused(trace, one)}
         self.names = sorted(owners, key=lambda owner: owners[owner])
 
     def _walk(self, output: Value) -> dict[str, int]:
@@ -61,7 +69,7 @@ class Heads:
             found: dict[str, int] = {}
             for parent in self._before(value):
                 found |= self._found[parent]
-            if self._says(value) or (found and value.weights):
+            if self._says(value) or (found and not value.mixes):  # a factor behind a head belongs to it
                 found |= {self._owner(name): value.index for name in value.weights}
             self._found[value] = found
             if found:
@@ -71,7 +79,7 @@ class Heads:
     def _before(self, value: Value) -> list[Value]:
         """Where the walk goes on: nowhere behind a head, a norm or a residual sum, which end features."""
         if value not in self._next:
-            ends = value.op in _NORMS or self._says(value) or self._shows_features(value) or _is_residual(value)
+            ends = value.op in _NORMS or self._says(value) or self._shows_features(value) or self._is_residual(value)
             self._next[value] = [] if ends else value.parents
         return self._next[value]
 
@@ -93,12 +101,24 @@ class Heads:
         """Whether it is rectified, as features are and predictions are not."""
         if value.op.removesuffix("_") not in _RECTIFIERS or not value.parents:
             return False
-        made = value.parents[0]
+        made, shape = value.parents[0], self._output.shape
         if made.op != "convolution":
-            return made.shape[-1] == self._shape[-1]
-        if len(self._shape) == 2:  # SqueezeNet rectifies its logits before it pools them
-            return made.shape[1] != self._shape[1] and made.shape[0] == self._shape[0]
-        return made.shape == self._shape
+            return made.shape[-1] == shape[-1]
+        if len(shape) == 2:  # SqueezeNet rectifies its logits before it pools them
+            return made.shape[1] != shape[1] and made.shape[0] == shape[0]
+        return made.shape == shape and self._output not in self._up
+
+    def _is_residual(self, value: Value) -> bool:
+        """Whether it adds what layers made of features to them; where an image is made, such a sum may make it."""
+        if value.op.removesuffix("_") != "add" or len(value.parents) != 2 or self._output in self._up:
+            return False
+        one, two = value.parents
+        if one.shape != two.shape:
+            return False
+        for branch, shortcut in ((one, two), (two, one)):
+            if shortcut in ancestors(branch) and any(v.mixes for v in ancestors(shortcut)):
+                return True
+        return False
 
     def _owner(self, parameter: str) -> str:
         """The module that holds a parameter, or the parameter where the module holds other modules too."""
@@ -114,6 +134,8 @@ class Heads:
 def choose_heads(model: nn.Module, trace: Trace, wanted: str | Sequence[str] | None) -> list[str]:
     """Returns the names of the heads: those asked for by globs, else those found.
 
+    What the model's maker says is believed where the forward agrees.
+
     Args:
         model: The model that was traced.
         trace: Its trace.
@@ -126,15 +148,25 @@ def choose_heads(model: nn.Module, trace: Trace, wanted: str | Sequence[str] | N
         return named_heads(model, wanted)
     found = Heads(model, trace).names
     declared = declared_heads(model)
-    if declared is None:
-        return found
+    if not declared:
+        return found if declared is None else []
     inside = all(any(f"{name}.".startswith(f"{one}.") for one in declared) for name in found)
     called = all(name in trace.calls for name in declared)
     return declared if inside and called else found
 
 
+def declare_heads(model: nn.Module, names: Sequence[str]) -> nn.Module:
+    """Notes the heads of a model whose maker knows them, and returns it."""
+    vars(model)[_DECLARED] = tuple(names)
+    return model
+
+
 def declared_heads(model: nn.Module) -> list[str] | None:
-    """What timm's `get_classifier` says, or None in models that have none."""
+    """What the model's maker says of its heads, by `declare_heads` or timm's `get_classifier`; None if nothing."""
+    modules = dict(model.named_modules())
+    declared = vars(model).get(_DECLARED)
+    if declared is not None and all(name in modules for name in declared):
+        return [name for name in declared if any(True for _ in modules[name].parameters())]
     classifier = getattr(model, "get_classifier", None)
     if classifier is None:
         return None
@@ -142,7 +174,7 @@ def declared_heads(model: nn.Module) -> list[str] | None:
     wanted = list(found) if isinstance(found, tuple | list) else [found]
     return [
         name
-        for name, module in model.named_modules()
+        for name, module in modules.items()
         if any(module is one for one in wanted) and any(True for _ in module.parameters())
     ]
 
@@ -169,26 +201,28 @@ def named_heads(model: nn.Module, wanted: str | Sequence[str]) -> list[str]:
     return [name for name in found if not any(name != one and name.startswith(f"{one}.") for one in found)]
 
 
-def _pyramid(trace: Trace) -> set[Value]:
-    """The outputs that are feature maps made of each other, each coarser than the one before."""
+def _divided(trace: Trace) -> tuple[list[Value], list[Value]]:
+    """The outputs that may be predictions, and those that are features by their name or as levels of a pyramid."""
+    named = {value for name, value in trace.outputs if any(word in name for word in _FEATURES)}
     maps = [value for _, value in trace.outputs if value.is_feature_map]
-    found: set[Value] = set()
+    pyramid: set[Value] = set()
     for coarse in maps if len(maps) > 1 else ():
         before = ancestors(coarse)
         finer = {fine for fine in maps if fine.shape[2] > coarse.shape[2] and fine in before}
-        found |= finer | {coarse} if finer else set()
-    return found
+        finer = {fine for fine in finer if any(value.mixes for value in before - ancestors(fine))}
+        pyramid |= finer | {coarse} if finer else set()
+    outputs = dict.fromkeys(value for _, value in trace.outputs)
+    features = [value for value in outputs if value in named or value in pyramid]
+    return [value for value in outputs if value not in features], features
 
 
-def _is_residual(value: Value) -> bool:
-    """Whether it adds what layers made of something to that something, which other layers had made."""
-    if value.op.removesuffix("_") != "add" or len(value.parents) != 2:
-        return False
-    one, two = value.parents
-    if one.shape != two.shape:
-        return False
-    for branch, shortcut in ((one, two), (two, one)):
-        seen = ancestors(branch)
-        if shortcut in seen and any(v.mixes for v in ancestors(shortcut)):
-            return True
-    return False
+def _unused(trace: Trace, output: Value) -> list[Value]:
+    """An output that nothing else uses, and what leads to it from its last layer."""
+    found, value = [output], output
+    while value.parents and not value.mixes:
+        uses = [use for use in trace.consumers[value.parents[0]] if use is not value]
+        if any(trace.consumers[use] for use in uses):
+            return []
+        value = value.parents[0]
+        found.append(value)
+    return found if value.mixes else []

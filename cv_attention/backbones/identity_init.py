@@ -62,9 +62,7 @@ class IdentityInit(nn.Module):
         return f"form={self.form!r}"
 
 
-def as_identity(
-    block: nn.Module, shape: tuple[int, int, int], site: str, label: str
-) -> tuple[IdentityInit, Rehearsal]:
+def as_identity(block: nn.Module, shape: tuple[int, int, int], site: str, label: str) -> tuple[IdentityInit, Rehearsal]:
     """Lets a new block start as the identity, and tries it as `rehearse` does, which describes the arguments.
 
     Raises:

@@ -1,6 +1,6 @@
 """Puts attention blocks into a model: `plan` shows, `insert` does, `remove` undoes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -15,6 +15,7 @@ from cv_attention.backbones.insertable import check_insertable
 from cv_attention.backbones.loading import unwatch_loading, watch_loading
 from cv_attention.backbones.lost import enter, ledger, orphans, report_lost, strike
 from cv_attention.backbones.making import At, Blocks, Init, Pair, create, pairs_of, place_like
+from cv_attention.backbones.parts import forget_heads, plan_heads, remember_heads
 from cv_attention.backbones.plan import Plan, Site, insertion_of
 from cv_attention.backbones.rehearsal import rehearse
 from cv_attention.backbones.sites import find_spots
@@ -45,6 +46,7 @@ def plan(
     input_size: InputSize | None = None,
     example_inputs: Any = None,
     train: Train = "all",
+    head: str | Sequence[str] | None = None,
 ) -> Plan:
     """Says what `insert` would do, and changes nothing.
 
@@ -56,9 +58,10 @@ def plan(
             ``[(block, at), ...]``.
         at: Where blocks go: ``residual`` (end of each residual branch, before the addition), ``pre`` (its start),
             ``post`` (behind the addition and its activation), ``identity`` (on the shortcut), ``stage`` (end of each
-            stage), ``replace`` (in place of each 3×3 convolution that keeps the channels); each may be followed by a
-            stage (``residual:-1``, ``stage:1:3``); a glob over module names (``layer*.*.bn2``; ``**`` spans dots) for
-            their outputs, ``replace:<glob>`` for convolutions to be replaced; or a list.
+            stage, also of a decoder), ``replace`` (in place of each 3×3 convolution that keeps the channels); each may
+            be followed by stages on the way down from the image (``residual:-1``, ``stage:1:3``) or by ``decoder``
+            (``stage:decoder``, ``residual:decoder:-1``); a glob over module names (``layer*.*.bn2``; ``**`` spans dots)
+            for their outputs, ``replace:<glob>`` for convolutions to be replaced; or a list.
         init: ``plain``, or ``identity`` to leave the model's output as it is.
         input_size: Side, (H, W) or (C, H, W) of the image in the dry run, in pixels, for a model that takes one image
             (B, C, H, W); by default the model's own.
@@ -74,8 +77,10 @@ def plan(
 
             Tensors, found at any depth, must have the device and type that the model takes: nothing is moved or cast.
             They are copied, so the originals stay as they are.
-        train: ``all``, ``blocks`` to freeze everything but inserted blocks, or ``blocks+head`` to train the last
-            layer too, as new classes need.
+        train: ``all``, ``blocks`` to freeze everything but inserted blocks, or ``blocks+head`` to train the heads too,
+            as new classes need.
+        head: Globs over the names of the heads' modules. By default the heads are all modules with parameters whose
+            output reaches an output of the model with no other such module between; the plan names them.
 
     Raises:
         ValueError: if the model fails in the dry run, no site is found, a site cannot take a block, or a block does not
@@ -86,7 +91,7 @@ def plan(
         >>> plan(detector, "se", example_inputs=([torch.zeros(3, 320, 320), torch.zeros(3, 240, 320)],))
         >>> plan(clip, "se", "vision_model.**.patch_embedding", example_inputs=processor(text, photographs))
     """
-    return _prepare(model, block, at, init, input_size, example_inputs, train, seed=0)[0]
+    return _prepare(model, block, at, init, input_size, example_inputs, train, head, seed=0)[0]
 
 
 def insert(
@@ -98,6 +103,7 @@ def insert(
     input_size: InputSize | None = None,
     example_inputs: Any = None,
     train: Train = "all",
+    head: str | Sequence[str] | None = None,
     seed: int = 0,
 ) -> Plan:
     """Inserts a block at every site, in place, and returns what was done.
@@ -116,12 +122,13 @@ def insert(
         example_inputs: As in `plan`.
         train: As in `plan`: all but ``all`` clear `requires_grad` of the other parameters until `remove`; statistics
             of batch norms still follow the training flag.
+        head: As in `plan`.
         seed: Seed of the blocks' weights.
 
     Raises:
         ValueError: as `plan`; the model is then unchanged.
     """
-    planned, ready, check = _prepare(model, block, at, init, input_size, example_inputs, train, seed)
+    planned, ready, check = _prepare(model, block, at, init, input_size, example_inputs, train, head, seed)
     attachments = []
     for one in ready:
         one.block.train(model.get_submodule(one.site.name).training)
@@ -136,6 +143,7 @@ def insert(
     enter(model, attachments)
     guard(model)
     watch_loading(model)
+    remember_heads(model, planned.head)
     if train != "all":
         freeze_rest(model, {_child(site) for site in planned.sites}, train)
     return planned
@@ -175,6 +183,7 @@ def remove(model: nn.Module, insertion: str | Plan | None = None) -> list[str]:
     if len(chosen) == len(found):
         for module in model.modules():
             unwatch_loading(module)
+        forget_heads(model)
     thaw(model)
     return [f"{host}.{child}" if host else child for host, child in chosen]
 
@@ -187,6 +196,7 @@ def _prepare(
     input_size: InputSize | None,
     example_inputs: Any,
     train: Train,
+    head: str | Sequence[str] | None,
     seed: int,
 ) -> tuple[Plan, list[_Ready], Callable[[], None]]:
     """Finds the sites and makes their blocks; the function returned checks them once they are attached."""
@@ -203,6 +213,7 @@ def _prepare(
     report_lost(model, run.trace.calls, stacklevel=4)
     theirs, seen = {name for name, module in model.named_modules() if module in own}, run.trace
     places = [(pair, spot) for pair in pairs for spot in find_spots(model, run.once, pair.at, theirs)]
+    heads = plan_heads(model, seen, head, train)
     names = _names(model, [spot.host for _, spot in places])
     ready = [_make(model, seen, p, spot, child, init, seed) for (p, spot), child in zip(places, names, strict=True)]
     ready.sort(key=lambda one: one.spot.index)  # stable: blocks at one site stay in their order
@@ -217,6 +228,7 @@ def _prepare(
         train,
         seen.batch,
         "" if example_inputs is None else run.inputs.described(),
+        tuple(heads),
     )
     return planned, ready, lambda: _verify(model, planned, run)
 

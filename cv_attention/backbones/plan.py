@@ -53,6 +53,7 @@ class Plan:
         batch: Images in the dry run: the first axis of what `input_shape` is of. Operations are those of the forward
             divided by it.
         inputs: Places, shapes and types of the example inputs, if they were given.
+        head: Names of the modules that make the model's outputs; empty where these are features.
     """
 
     model: str
@@ -65,6 +66,7 @@ class Plan:
     train: str = "all"
     batch: int = 1
     inputs: str = ""
+    head: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -96,7 +98,7 @@ class Plan:
         plain = {"model": self.model, "block": self.block, "at": list(self.at)}
         plain |= {"pairs": [{"block": label, "at": list(at)} for label, at in self.pairs]}
         plain |= {"init": self.init, "train": self.train, "input_shape": list(self.input_shape)}
-        plain |= {"batch": self.batch, "inputs": self.inputs}
+        plain |= {"batch": self.batch, "inputs": self.inputs, "head": list(self.head)}
         plain |= {"sites": [asdict(site) for site in self.sites]}
         plain |= {"parameters": self.parameters, "flops": self.flops}
         return plain | {"added_parameters": self.added_parameters, "added_flops": self.added_flops}
@@ -125,7 +127,13 @@ class Plan:
         lines.insert(2 + len(rows), rule)
         legend = "FLOPs: convolutions and matrix products for one image, a multiply-add as two"
         legend += f"; the forward's divided by its batch of {self.batch}" if self.batch > 1 else ""
-        return "\n".join([self._title(), *lines, legend, f"each block is called {self.name} below its site"])
+        called = f"each block is called {self.name} below its site"
+        return "\n".join([self._title(), *lines, legend, called, self._heads()])
+
+    def _heads(self) -> str:
+        heads = ", ".join(self.head) or "none, the outputs are features"
+        trained = {"blocks": "frozen", "blocks+head": "trained"}.get(self.train)
+        return f"head: {heads}" + (f" ({trained})" if trained and self.head else "")
 
     def _title(self) -> str:
         pairs = "; ".join(f"{label} at {', '.join(at)}" for label, at in self.pairs)

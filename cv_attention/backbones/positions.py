@@ -73,7 +73,9 @@ def stage(model: nn.Module, trace: Trace, hosts: Hosts) -> list[Spot]:
 
 def replace(model: nn.Module, trace: Trace, hosts: Hosts) -> list[Spot]:
     """In place of each 3×3 convolution behind the stem that keeps the number of channels, as BoTNet's do."""
-    first = next((value.shape[2] for name in find_stages(model, trace, hosts).down if (value := hosts.value(name))), None)
+    first = next(
+        (value.shape[2] for name in find_stages(model, trace, hosts).down if (value := hosts.value(name))), None
+    )
     return [
         spot
         for name, module in hosts.modules.items()

@@ -41,6 +41,25 @@ def find_spots(model: nn.Module, trace: Trace, at: Sequence[str], own: set[str])
     return sorted(found.values(), key=lambda spot: spot.index)
 
 
+def count_spots(model: nn.Module, trace: Trace, own: set[str]) -> dict[str, tuple[int, list[int], list[int]]]:
+    """For each position that the model has, how many spots it has in all, in each stage, and in each of a decoder's."""
+    search = _Search(model, trace, own)
+    stages = find_stages(model, trace, search.hosts)
+    found = {}
+    for position in POSITIONS:
+        spots = search.spots(position)
+        parts = [
+            [_number(spot.within, ends, stages.end, decoder=decoder) for spot in spots if ends]
+            for ends, decoder in ((search.ends(stages.down), False), (search.ends(stages.up), True))
+        ]
+        counts = [
+            [part.count(i) for i in range(n)] for part, n in zip(parts, (len(stages.down), len(stages.up)), strict=True)
+        ]
+        if spots:
+            found[position] = (len(spots), *counts)
+    return found
+
+
 class _Search:
     """One model's spots, asked for by one pattern after the other."""
 
@@ -59,17 +78,21 @@ class _Search:
         replaced = position == "replace" and rest and (rest in self.names or not self._is_stage(rest))
         if position not in POSITIONS or replaced:
             return self._by_glob(pattern, rest if replaced else pattern)
-        spots = self._of(position)
+        spots = self.spots(position)
         if not spots:
             raise ValueError(f"{self.kind} has no position {position!r}; it has: {self._positions()}{self._example()}")
         if not colon:
             return spots
         return self._in_stages(pattern, position, spots, rest)
 
-    def _of(self, position: str) -> list[Spot]:
+    def spots(self, position: str) -> list[Spot]:
         """The spots of a position, without those at which the output itself is made: logits, masks, boxes."""
         spots = POSITIONS[position](self.model, self.trace, self.hosts)
         return [spot for spot in spots if self.trace.values[spot.index] not in self.made]
+
+    def ends(self, names: Sequence[str]) -> list[int]:
+        """The indices of what hosts returned."""
+        return [value.index for name in names if (value := self.hosts.value(name))]
 
     def _in_stages(self, pattern: str, position: str, spots: list[Spot], rest: str) -> list[Spot]:
         """Those of `spots` that lie in the stages asked for; a stage reaches up to its end."""
@@ -81,8 +104,7 @@ class _Search:
                 f"{DECODER}"
             )
         stages = find_stages(self.model, self.trace, self.hosts)
-        names = stages.up if part else stages.down
-        ends = [v.index for name in names if (v := self.hosts.value(name))]
+        ends = self.ends(stages.up if part else stages.down)
         if not ends:
             what = "a decoder with stages" if part else "stages"
             raise ValueError(f"at={pattern!r}: {self.kind} lacks {what}; it has: {self._positions()}")
@@ -125,7 +147,7 @@ class _Search:
         )
 
     def _positions(self) -> str:
-        counts = {position: len(self._of(position)) for position in POSITIONS}
+        counts = {position: len(self.spots(position)) for position in POSITIONS}
         return (
             ", ".join(f"{position} ({n} sites)" for position, n in counts.items() if n)
             or "none, as no feature maps (B, C, H, W) of a CNN run through it"

@@ -5,18 +5,17 @@ from typing import Any
 
 from torch import nn
 
-from cv_attention.backbones.course import Course, resized, same_resolution
+from cv_attention.backbones.course import Course, same_resolution
 from cv_attention.backbones.decoder import decoder_levels
 from cv_attention.backbones.encoder import Encoder, find_encoder
 from cv_attention.backbones.heads import Heads
 from cv_attention.backbones.hosts import Hosts
+from cv_attention.backbones.levels import end_before, end_before_widening, layers_between, levels_of, stage_numbers
 from cv_attention.backbones.trace import Call, Trace, Value
 from cv_attention.backbones.trunk import trunk
-from cv_attention.backbones.units import residual_units
 
-# The head begins where the feature map is pooled over all positions.
-_GLOBAL_POOLS = {"mean", "_adaptive_avg_pool2d", "adaptive_max_pool2d", "amax"}
-_PADS = ("constant_pad_nd", "reflection_pad2d", "replication_pad2d", "_pad_circular")
+# A level, and the positions in it at which a stage ends; several only in a dilated network.
+_Ends = list[tuple[list[Value], list[int]]]
 
 
 @dataclass(frozen=True)
@@ -37,115 +36,97 @@ class Stages:
 def find_stages(model: nn.Module, trace: Trace, hosts: Hosts) -> Stages:
     """Finds the hosts at the ends of the stages, in order; the stem is no stage.
 
-    A stage ends before the module that lowers the resolution, or where the encoder's module says so. Where timm names
+    A stage ends before the module that changes the resolution, or where the encoder's module says so. Where timm names
     the last stage's end, that is believed, since no trace tells the last stage from a convolution that widens it for
     the head.
     """
     if hosts.stages is None:
-        hosts.stages = _find(model, trace, hosts)
-    return hosts.stages
-
-
-def _find(model: nn.Module, trace: Trace, hosts: Hosts) -> Stages:
-    encoder, made = None, Heads(model, trace).values
-    if not _is_classifier(trace):
+        made = Heads(model, trace).values
         course = Course(trace, made)
-        encoder = find_encoder(trace, course)
-    if encoder is None:
-        target = max((value for _, value in trace.outputs), key=lambda v: len(trunk(trace, [v])), default=None)
-        chain = trunk(trace, [target]) if target else []
-        segments = _segments(trace, chain, made)
-        return Stages(_classifier_stages(model, trace, hosts, segments), [])
-    segments = _segments(trace, trunk(trace, [encoder.end]), made)
-    levels = [level for level in decoder_levels(trace, course, encoder.end) if _has_layer(level)]
-    inside = _calls_around(segments + levels)
-    down = _encoder_stages(trace, hosts, segments, encoder, course, inside)
-    up = [name for level in levels if (name := _decoder_host(trace, hosts, level, made, inside))]
-    return Stages(down, [name for name in dict.fromkeys(up) if name not in down], encoder.end.index)
+        encoder = None if _is_classifier(trace) else find_encoder(trace, course)
+        if encoder is None:
+            hosts.stages = Stages(_plain_stages(model, trace, hosts, made), [])
+        elif encoder.parallel:
+            hosts.stages = Stages(_parallel_stages(hosts, encoder, trace.shape[1]), [], encoder.end.index)
+        else:
+            hosts.stages = _stages_around(trace, hosts, encoder, course)
+    return hosts.stages
 
 
 def _is_classifier(trace: Trace) -> bool:
     """Whether all outputs are one vector per image."""
-    batch = trace.values[0].shape[:1]
-    return all(len(value.shape) == 2 and value.shape[:1] == batch for _, value in trace.outputs)
+    return all(len(value.shape) == 2 and value.shape[0] == trace.batch for _, value in trace.outputs)
 
 
-def _segments(trace: Trace, chain: list[Value], made: set[Value]) -> list[list[Value]]:
-    """The trunk's feature maps before the head, one list per resolution; padding changes none."""
-    segments: list[list[Value]] = []
-    for value in chain:
-        pooled = value.op in _GLOBAL_POOLS and value.parents[0].is_feature_map  # not the depth of a volume
-        if pooled or value in made:
-            break
-        if not value.is_feature_map or value.op in _PADS:
-            continue
-        if not segments or resized(segments[-1][-1], value):
-            segments.append([])
-        segments[-1].append(value)
-    return segments
-
-
-def _classifier_stages(model: nn.Module, trace: Trace, hosts: Hosts, segments: list[list[Value]]) -> list[str]:
-    """The hosts at the ends of a classifier's stages."""
-    found = []
-    for number in _stage_numbers(trace, segments, trace.shape[1]):
-        segment = segments[number]
-        if number + 1 < len(segments):
-            last = _before_downsampling(trace, segment, segments[number + 1])
+def _plain_stages(model: nn.Module, trace: Trace, hosts: Hosts, made: set[Value]) -> list[str]:
+    """The stages of a network whose feature maps lead down to its outputs, as a classifier's do."""
+    chains = [trunk(trace, [value]) for _, value in trace.outputs]
+    levels = levels_of(max(chains, key=len, default=[]), made)
+    found: list[str] = []
+    for number in stage_numbers(trace, levels, trace.shape[1]):
+        level = levels[number]
+        if number + 1 < len(levels):
+            last = end_before(trace, level, levels[number + 1])
         else:
             declared = hosts.value(_declared_end(model))
-            last = segment.index(declared) if declared in segment else _before_widening(trace, segment)
-        host = _host_near(trace, hosts, segment, last, {})
+            last = level.index(declared) if declared in level else end_before_widening(level, found)
+        host = _host_near(trace, hosts, level, last, {})
         if host is not None:
             found.append(host)
     return [name for name in found if not name.startswith("stem.")] or found
 
 
-def _encoder_stages(
-    trace: Trace,
-    hosts: Hosts,
-    segments: list[list[Value]],
-    encoder: Encoder,
-    course: Course,
-    inside: dict[str, set[int]],
-) -> list[str]:
-    """The hosts at the ends of an encoder's stages; a dilated network may have several at one resolution."""
-    height = max((v.shape[2] for v in trace.values if v in course.down and v not in course.learned and
-                  v.is_feature_map), default=trace.shape[1])  # fmt: skip
-    found: dict[str, int] = {}
-    for number in _stage_numbers(trace, segments, height):
-        segment = segments[number]
-        taps = [segment.index(tap) for tap in encoder.taps if tap in segment]
-        if number + 1 < len(segments):
-            taps.append(_before_downsampling(trace, segment, segments[number + 1]))
-        for last in sorted(taps):
-            host = _host_near(trace, hosts, segment, last, inside)
-            if host is not None:
-                found.setdefault(host, last)
-    return list(found)
+def _parallel_stages(hosts: Hosts, encoder: Encoder, height: int) -> list[str]:
+    """The stages of an encoder that keeps several resolutions at once: the feature maps that it returns."""
+    taps = [value for value in encoder.taps if height > 3 * value.shape[2]] or encoder.taps  # without the stem
+    found = [_host_of(hosts, value, {}) for value in taps]
+    return [name for name in found if name is not None]
 
 
-def _stage_numbers(trace: Trace, segments: list[list[Value]], height: int) -> list[int]:
-    """Which segments are stages, and neither the image nor the stem."""
-    units = residual_units(trace)
-    first, start, found = (units[0].total.index if units else 0), 0, []
-    for number, segment in enumerate(segments):
-        end = segment[-1].index
-        convolutions, begun = _convolutions(trace, start, end), start > 0
-        start = end if convolutions else start
-        coarse = height > 3 * segment[-1].shape[2]
-        if convolutions >= (1 if begun else 2) and (end >= first or coarse):
-            found.append(number)
-    return found
+def _stages_around(trace: Trace, hosts: Hosts, encoder: Encoder, course: Course) -> Stages:
+    """The stages of an encoder, and of the decoder behind it."""
+    levels = levels_of(trunk(trace, [encoder.end]), course.made)
+    rising = decoder_levels(trace, course, encoder.end)
+    image = [v.shape[2] for v in course.down - course.learned if v.is_feature_map]
+    down: _Ends = []
+    for number in stage_numbers(trace, levels, max(image, default=trace.shape[1])):
+        level = levels[number]
+        if number + 1 < len(levels):
+            ends = [end_before(trace, level, levels[number + 1])]
+        elif encoder.raised and rising:
+            ends = [end_before(trace, level, rising[0])]
+        else:
+            ends = [level.index(tap) for tap in encoder.taps if tap in level] or [len(level) - 1]
+        down.append((level, ends))
+    up: _Ends = []
+    for number, level in enumerate(rising):
+        if _has_layer(level):
+            up.append((level, [end_before(trace, level, rising[number + 1] if number + 1 < len(rising) else [])]))
+    inside = _calls_around([level[last] for level, ends in (*down, *up) for last in ends])
+    found: list[str] = []
+    for level, ends in down:
+        found += [name for last in ends if (name := _host_near(trace, hosts, level, last, inside))]
+    if encoder.loose:
+        found[-1:] = [_narrower(trace, hosts, down, found, inside) or found[-1]] if found else []
+    above = [name for level, (last,) in up if (name := _decoder_host(trace, hosts, level[: last + 1], course, inside))]
+    found = list(dict.fromkeys(found))
+    return Stages(found, [name for name in dict.fromkeys(above) if name not in found], encoder.end.index)
 
 
-def _calls_around(levels: list[list[Value]]) -> dict[str, set[int]]:
-    """For each module, the numbers of the levels that end inside its call."""
-    found: dict[str, set[int]] = {}
-    for number, level in enumerate(levels):
-        call: Call | None = level[-1].call
+def _narrower(trace: Trace, hosts: Hosts, down: _Ends, found: list[str], inside: dict[str, set[Value]]) -> str | None:
+    """The last stage's host without a convolution that widens it for a head that is not there."""
+    level, ends = down[-1]
+    level = level[: ends[-1] + 1]
+    return _host_near(trace, hosts, level, end_before_widening(level, found[:-1]), inside)
+
+
+def _calls_around(ends: list[Value]) -> dict[str, set[Value]]:
+    """For each module, the stages' ends that are made inside its call."""
+    found: dict[str, set[Value]] = {}
+    for end in ends:
+        call: Call | None = end.call
         while call is not None:
-            found.setdefault(call.name, set()).add(number)
+            found.setdefault(call.name, set()).add(end)
             call = call.parent
     return found
 
@@ -156,26 +137,38 @@ def _has_layer(level: list[Value]) -> bool:
 
 
 def _decoder_host(
-    trace: Trace, hosts: Hosts, level: list[Value], made: set[Value], inside: dict[str, set[int]]
+    trace: Trace, hosts: Hosts, level: list[Value], course: Course, inside: dict[str, set[Value]]
 ) -> str | None:
     """The host at a level's end, or what takes it alone where no module returns it, as in a feature pyramid."""
     end = level[-1]
     for value in reversed(level):
-        if not _convolutions(trace, value.index, end.index) and (host := _of_level(hosts, value, inside)):
+        if not layers_between(trace, value.index, end.index) and (host := _host_of(hosts, value, inside)):
             return host
     for use in trace.consumers[end]:
         call: Call | None = use.call
-        while call is not None and call.inputs == [end] and call.output is not None:
-            if call.output not in made and same_resolution(call.output, end) and hosts.problem(call.name) is None:
-                return call.name
+        found = None
+        while call is not None and call.inputs == [end]:
+            output = call.output
+            if output and output not in course.made and same_resolution(output, end) and not hosts.problem(call.name):
+                found = call.name
             call = call.parent
+        if found is not None:
+            return found
     return None
 
 
-def _of_level(hosts: Hosts, value: Value, inside: dict[str, set[int]]) -> str | None:
-    """The outermost host that returned `value` and in which no second level ends."""
-    names = [name for name in value.returned_by if len(inside.get(name, ())) < 2]
+def _host_of(hosts: Hosts, value: Value, inside: dict[str, set[Value]]) -> str | None:
+    """The outermost host that returned `value` and in which no other stage ends; None if there is none."""
+    names = [name for name in value.returned_by if not inside.get(name, set()) - {value}]
     return next((name for name in reversed(names) if hosts.problem(name) is None), None)
+
+
+def _host_near(trace: Trace, hosts: Hosts, level: list[Value], last: int, inside: dict[str, set[Value]]) -> str | None:
+    """The host at position `last`; else near it: before with no convolution between, after, or before."""
+    end = level[last].index
+    before = level[last::-1]
+    near = [value for value in before if not layers_between(trace, value.index, end)]
+    return next((h for v in (*near, *level[last + 1 :], *before) if (h := _host_of(hosts, v, inside))), None)
 
 
 def _declared_end(model: nn.Module) -> str:
@@ -183,39 +176,3 @@ def _declared_end(model: nn.Module) -> str:
     info: Any = getattr(model, "feature_info", None)
     last = info[-1] if isinstance(info, list) and info else None
     return last.get("module", "") if isinstance(last, dict) else ""
-
-
-def _host_near(trace: Trace, hosts: Hosts, segment: list[Value], last: int, inside: dict[str, set[int]]) -> str | None:
-    """The host at position `last`; else near it: before with no convolution between, after, or before."""
-    end = segment[last].index
-    before = segment[last::-1]
-    near = [value for value in before if not _convolutions(trace, value.index, end)]
-    return next((h for v in (*near, *segment[last + 1 :], *before) if (h := _of_level(hosts, v, inside))), None)
-
-
-def _before_downsampling(trace: Trace, segment: list[Value], following: list[Value]) -> int:
-    """The position in a segment of its last value before the module that lowers the resolution.
-
-    Inverted residual units widen at the old resolution and stride afterwards; the widening is no stage's end.
-    """
-    position = {value: i for i, value in enumerate(segment)}
-    totals = {unit.total for unit in residual_units(trace)}
-    last = len(segment) - 1
-    for call in (call for calls in trace.calls.values() for call in calls if call.output in following):
-        for value in call.inputs:
-            within = segment[position[value] + 1 :] if value in position else []
-            if value in position and sum(v.mixes for v in within) <= 2 and not totals.intersection(within):
-                last = min(last, position[value])
-    return last
-
-
-def _convolutions(trace: Trace, start: int, end: int) -> int:
-    return sum(value.mixes for value in trace.values[start + 1 : end + 1])
-
-
-def _before_widening(trace: Trace, segment: list[Value]) -> int:
-    """The position in the last segment before a convolution outside of the residual units' container.
-
-    It widens the channels for a classifier, and is the head's rather than a stage's.
-    """
-    return len(segment) - 1

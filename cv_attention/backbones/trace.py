@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from cv_attention.backbones.channel_axis import channel_axis
+from cv_attention.backbones.channels import channel_axis
 from cv_attention.backbones.flops import CountFlops
 from cv_attention.backbones.tensors import named_tensors, tensors_in
 
@@ -130,10 +130,10 @@ class Tracer(CountFlops):
         parents = self._values_of(taken)
         weights = self._weights_of(taken)
         out = super().__torch_dispatch__(func, types, args, kwargs)
-        name = func.overloadpacket.__name__
+        name, axes = func.overloadpacket.__name__, [(parent.shape, parent.channel_axis) for parent in parents]
         for tensor in tree_leaves(out) if parents or weights else ():
             if isinstance(tensor, Tensor) and parents:
-                self._record(tensor, name, channel_axis(name, args, tensor, parents), parents)
+                self._record(tensor, name, channel_axis(name, args, tensor, axes), parents)
                 self._describe(self.values[-1], args, weights)
             elif isinstance(tensor, Tensor) and id(tensor) not in self._parameters:
                 self._derived[tensor] = weights
@@ -183,10 +183,6 @@ class Tracer(CountFlops):
         found = (self.value(leaf) for leaf in tensors_in(tree))
         return list(dict.fromkeys(v for v in found if v is not None))
 
-    def _repeats(self, name: str, inputs: Any) -> bool:
-        """Whether a call is one that `once` leaves out."""
-        return name in self.calls and (name in self._once or (bool(self._once) and not self._values_of(inputs)))
-
     def _weights_of(self, tensors: list[Tensor]) -> tuple[str, ...]:
         """Names of the parameters among `tensors`, or from which they were made."""
         found: dict[str, None] = {}
@@ -201,6 +197,10 @@ class Tracer(CountFlops):
         value.weights = weights
         if value.op == "convolution":
             value.kernel, value.transposed = tuple(args[1].shape[2:]), bool(args[6])
+
+    def _repeats(self, name: str, inputs: Any) -> bool:
+        """Whether a call is one that `once` leaves out."""
+        return name in self.calls and (name in self._once or (bool(self._once) and not self._values_of(inputs)))
 
     def _enter(self, name: str) -> Any:
         def hook(module: nn.Module, args: Any, kwargs: Any) -> None:

@@ -11,10 +11,10 @@ def trunk(trace: Trace, ends: Sequence[Value], start: Value | None = None) -> li
     Args:
         trace: The forward.
         ends: Where the paths end; one end is the last value of its own trunk.
-        start: Where the paths begin; None stands for the image. Paths around it, from the model's other inputs or such
-            as the skip connections of an encoder-decoder beside its deepest feature map, are left out.
+        start: Where the paths begin; None stands for the image. Paths from elsewhere are left out: from other inputs,
+            or the skip connections of an encoder-decoder beside its deepest feature map.
     """
-    start = trace.values[0] if start is None else start
+    start = start or trace.values[0]
     above: dict[Value, Value | None] = {start: None}
     depth: dict[Value, int] = {start: 0}
     for value in trace.values:

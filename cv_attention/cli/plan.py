@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -15,7 +15,7 @@ from cv_attention.config import BlockSpec
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Prints the table of sites, and the totals beside the plain model's."""
+    """Prints the table of sites and the totals beside the plain model's, or without a block what sites there are."""
     options = parse(_parser(), arguments)
     if options.json:
         check_file(Path(options.json))
@@ -26,10 +26,14 @@ def run(arguments: Sequence[str]) -> None:
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="cv-attention plan", exit_on_error=False)
     parser.add_argument("model", help="Backbone: resnet20, timm or torchvision names, ...")
-    parser.add_argument("--block", type=BlockSpec, required=True, help="Block, or {position: block, ...}.")
+    parser.add_argument("--options", type=dict[str, Any], default={}, help="Options of the backbone's constructor.")
+    parser.add_argument("--block", type=BlockSpec, help="Block, or {position: block, ...}; without: what there is.")
     parser.add_argument("--at", type=str | list[str], default="residual", help="A position, a glob, or a list of them.")
     parser.add_argument("--init", type=Literal["plain", "identity"], default="plain", help="How the blocks start.")
     parser.add_argument("--train", type=Literal["all", "blocks", "blocks+head"], default="all", help="Trained parts.")
+    parser.add_argument(
+        "--head", type=str | list[str], help="Globs over the heads' names; default: what makes the output."
+    )
     parser.add_argument("--size", type=int | list[int], help="Side, [H, W] or [C, H, W] of the images in pixels.")
     parser.add_argument("--classes", type=int, default=1000, help="Number of classes.")
     parser.add_argument("--device", default="auto", help="Where to measure: auto, cpu, cuda, ...")
@@ -43,14 +47,32 @@ def _show(options: Namespace) -> None:
 
     from cv_attention import backbones
 
-    plain = backbones.build(options.model, num_classes=options.classes).to(find_device(options.device))
+    plain = backbones.build(options.model, num_classes=options.classes, **options.options)
+    plain = plain.to(find_device(options.device))
     size = tuple(options.size) if isinstance(options.size, list) else options.size
+    if options.block is None:
+        found = backbones.overview(plain, input_size=size)
+        print(found)
+        _write(options, {"overview": found.to_dict()})
+        return
     attended = copy.deepcopy(plain)
     planned = backbones.insert(
-        attended, options.block, options.at, init=options.init, input_size=size, train=options.train
+        attended,
+        options.block,
+        options.at,
+        init=options.init,
+        input_size=size,
+        train=options.train,
+        head=options.head,
     )
     totals = backbones.measure(plain, attended, input_size=planned.input_shape, rounds=options.rounds)
     print(planned, totals, sep="\n\n")
+    if note := backbones.too_small(plain, options.model, planned.input_shape[-2:]):
+        print(f"\n{note}")
+    _write(options, {"plan": planned.to_dict(), "totals": totals.to_dict()})
+
+
+def _write(options: Namespace, content: dict[str, Any]) -> None:
     if options.json:
-        content = {"backbone": options.model, "plan": planned.to_dict(), "totals": totals.to_dict()}
-        Path(options.json).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps({"backbone": options.model} | content, indent=2, ensure_ascii=False)
+        Path(options.json).write_text(text + "\n", encoding="utf-8")

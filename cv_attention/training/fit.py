@@ -86,6 +86,8 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
         lines.append(initial.load(classifier.network, experiment.model, list(classifier.facts.class_names)))
     lines.append(describe(classifier.network, experiment.optimizer))
     lines += _limits(experiment.trainer.extra)
+    if note := backbones.too_small(classifier.network, experiment.model.backbone, classifier.facts.image_size):
+        lines.append(note)
     optimization.check(experiment.optimizer, classifier.network, experiment.trainer.max_epochs)
     asked_for = techniques(experiment, len(classifier.facts.class_names))
     run = resume or runs.create(experiment, rank)

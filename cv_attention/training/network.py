@@ -4,6 +4,8 @@ from torch import nn
 
 from cv_attention import backbones
 from cv_attention.backbones import Plan
+from cv_attention.backbones.heads import named_heads
+from cv_attention.backbones.parts import remember_heads
 from cv_attention.config import Model
 
 
@@ -35,6 +37,10 @@ def build_network(model: Model, num_classes: int, image_size: tuple[int, int]) -
     if model.block is None:
         if model.train != "all":
             raise ValueError(f"model.train is {model.train}, but model.block is null: there are no blocks to train")
+        if model.head is not None:
+            remember_heads(network, named_heads(network, model.head))
         return network, None
-    plan = backbones.insert(network, model.block, model.at, init=model.init, train=model.train, input_size=image_size)
+    plan = backbones.insert(
+        network, model.block, model.at, init=model.init, train=model.train, head=model.head, input_size=image_size
+    )
     return network, plan

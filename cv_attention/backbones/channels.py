@@ -1,12 +1,8 @@
-"""Tells from an operation which axis of its output holds the channels."""
+"""Says which axis of a tensor holds the channels, by the operation that made it."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from cv_attention.backbones.trace import Value
 
 # Operations by what they say about the axis of the channels in their output.
 _CHANNELS_SECOND = {
@@ -16,29 +12,39 @@ _CHANNELS_SECOND = {
 _CHANNELS_LAST = {"native_layer_norm", "_fused_rms_norm", "mm", "addmm", "bmm", "linear", "_softmax"}
 _VIEWS = {"view", "_unsafe_view", "reshape", "expand", "_reshape_copy", "view_copy"}
 
+# The shape of a tensor, and the axis of its channels.
+Parent = tuple[tuple[int, ...], int | None]
 
-def channel_axis(op: str, args: tuple[Any, ...], out: Tensor, parents: Sequence["Value"]) -> int | None:
-    """The axis of the channels in an operation's output; None where it cannot be told."""
+
+def channel_axis(op: str, args: tuple[Any, ...], out: Tensor, parents: list[Parent]) -> int | None:
+    """Returns the axis of the channels in an operation's output; None where it cannot be told.
+
+    Args:
+        op: Name of the operation.
+        args: Its arguments.
+        out: What it returned.
+        parents: Shape and axis of the channels of each tensor that it took.
+    """
     if op in _CHANNELS_SECOND or op.startswith("upsample"):
         return 1
     if op in _CHANNELS_LAST or op.startswith("_scaled_dot_product"):
         return out.dim() - 1
-    parent = parents[0]
-    axis, rank = parent.channel_axis, len(parent.shape)
+    shape, axis = parents[0]
+    rank = len(shape)
     if axis is None:
         return None
     if op in ("squeeze", "unsqueeze"):
-        return _axis_of_size_one(op, args, axis, parent.shape)
+        return _axis_of_size_one(op, args, axis, shape)
     if op == "permute":
         return [d % rank for d in args[1]].index(axis)
     if op in ("transpose", "t"):
         one, two = (args[1] % rank, args[2] % rank) if op == "transpose" else (0, rank - 1)
         return {one: two, two: one}.get(axis, axis)
     if op in _VIEWS:
-        if out.dim() > axis and tuple(out.shape[: axis + 1]) == parent.shape[: axis + 1]:
+        if out.dim() > axis and tuple(out.shape[: axis + 1]) == shape[: axis + 1]:
             return axis
-        return out.dim() - 1 if axis == rank - 1 and out.shape[-1] == parent.shape[-1] else None
-    same_rank = [p.channel_axis for p in parents if len(p.shape) == out.dim()]
+        return out.dim() - 1 if axis == rank - 1 and out.shape[-1] == shape[-1] else None
+    same_rank = [axis for shape, axis in parents if len(shape) == out.dim()]
     return same_rank[0] if same_rank else None
 
 
