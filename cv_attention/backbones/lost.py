@@ -17,6 +17,10 @@ class LostBlocksWarning(UserWarning):
     """Warns that inserted blocks are no longer applied: they are in no forward, and do not learn."""
 
 
+class LostBlocksError(ValueError):
+    """Raised where a training run would begin although inserted blocks are no longer applied."""
+
+
 def enter(model: nn.Module, attachments: Iterable[Attachment]) -> None:
     """Lists attachments in the model's ledger."""
     vars(model)[_LEDGER] = [*vars(model).get(_LEDGER, []), *attachments]
@@ -107,11 +111,11 @@ def require_applied(model: nn.Module) -> None:
     """Makes sure that every inserted block is applied.
 
     Raises:
-        ValueError: if one is not.
+        LostBlocksError: if one is not.
     """
     found = lost_blocks(model)
     if found:
-        raise ValueError(_message(model, found))
+        raise LostBlocksError(_message(model, found))
 
 
 def _message(model: nn.Module, found: dict[str, str]) -> str:
