@@ -209,6 +209,15 @@ def saved_whole(model):
     return torch.load(file, weights_only=False)
 
 
+class Cut(Net):
+    """The modules of a network under another."""
+
+    def __init__(self, *modules) -> None:
+        nn.Module.__init__(self)
+        for name, module in zip(("conv", "bn", "layer1", "layer2", "fc"), modules, strict=True):
+            setattr(self, name, module if isinstance(module, nn.BatchNorm2d) or name in ("conv", "fc") else module[:])
+
+
 def nothing_lost(convert):
     def run(model):
         with warnings.catch_warnings():
@@ -248,7 +257,11 @@ CONVERSIONS = {
     "save_fold": then(saved_whole, fold_to_identity),
     "sync_twice_fx_fuse": then(to_sync, to_sync, fx_fuse),
     "sync_freeze": then(to_sync, timm.layers.freeze_batch_norm_2d),
-    "fx_sync": then(fx_trace, copy.deepcopy),
+    "fx_sync": then(fx_trace, copy.deepcopy, to_sync),
+    "fx_freeze": then(fx_trace, timm.layers.freeze_batch_norm_2d),
+    "cut_freeze": then(
+        lambda net: Cut(net.conv, net.bn, net.layer1, net.layer2, net.fc), timm.layers.freeze_batch_norm_2d
+    ),
 }
 IN_PLACE = ("sync", "freeze", "split", "fold")
 

@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 import torch
+from timm.layers import freeze_batch_norm_2d
 from torch import nn
 
 import cv_attention as cva
@@ -278,3 +279,15 @@ def test_checkpoints_of_further_insertions_are_named():
 def test_the_warning_is_public():
     assert cva.LostBlocksWarning is LostBlocksWarning
     assert issubclass(LostBlocksWarning, UserWarning)
+
+
+@pytest.mark.parametrize("convert", [nn.SyncBatchNorm.convert_sync_batchnorm, freeze_batch_norm_2d])
+def test_cut_outs_keep_their_blocks_through_conversions(convert):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))
+    insert(model, "se", "1", input_size=16)
+    cut, x = model.eval()[:3], torch.randn(2, 3, 16, 16)
+    expected = cut(x)
+    assert torch.equal(convert(cut).eval()(x), expected)
+    assert remove(cut) == ["1.attention"]
+    assert not torch.equal(cut(x), expected)
