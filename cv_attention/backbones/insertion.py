@@ -12,7 +12,7 @@ from cv_attention.backbones.dry_run import InputSize, example_input, input_shape
 from cv_attention.backbones.freezing import freeze_rest, thaw
 from cv_attention.backbones.identity_init import IdentityInit
 from cv_attention.backbones.loading import unwatch_loading, watch_loading
-from cv_attention.backbones.lost import enter, ledger, orphans, report_lost, strike
+from cv_attention.backbones.lost import enter, ledger, orphans, refuse_inlined, report_lost, strike
 from cv_attention.backbones.making import At, Blocks, Init, Pair, create, pairs_of, place_like
 from cv_attention.backbones.plan import Plan, Site, insertion_of
 from cv_attention.backbones.rehearsal import conv_flops, rehearse
@@ -131,9 +131,10 @@ def remove(model: nn.Module, insertion: str | Plan | None = None) -> list[str]:
         none.
 
     Raises:
-        ValueError: if there is no such insertion.
+        ValueError: if there is no such insertion, or blocks have become part of a graph of `torch.fx`.
     """
     check_module(model)
+    refuse_inlined(model)
     report_lost(model)
     found = [(host, child) for host, _, child, _ in attached(model)]
     found += [(host, child) for host, _, child in orphans(model)]
