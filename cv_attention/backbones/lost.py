@@ -70,23 +70,6 @@ def refuse_inlined(model: nn.Module) -> None:
     Raises:
         ValueError: if `torch.fx` has traced the module that applied one.
     """
-    graphs = _graphs(model)
-    names = sorted({name for top, graph in graphs for name in _targets(top, graph, "get_attr")})
-    modules = dict(model.named_modules())
-    found = [name for name in names if name in modules and _MARK in vars(modules[name])]
-    if found:
-        raise ValueError(
-            f"{len(found)} inserted blocks are part of the graph of a {type(model).__name__} ({', '.join(found[:4])}"
-            f"{', ...' if len(found) > 4 else ''}), which calls them itself; remove them before torch.fx traces"
-        )
-
-
-def refuse_inlined(model: nn.Module) -> None:
-    """Makes sure that no inserted block has become part of a graph.
-
-    Raises:
-        ValueError: if `torch.fx` has traced the module that applied one.
-    """
     names = sorted({name for top, graph in _graphs(model) for name in _targets(top, graph, "get_attr")})
     modules = dict(model.named_modules())
     found = [name for name in names if name in modules and _MARK in vars(modules[name])]

@@ -86,7 +86,7 @@ def _watch_registrations() -> None:
 
 def _registered(parent: nn.Module, name: str, module: nn.Module | None) -> None:
     """The hook on every module that becomes a child: does what `Children` does where a parent has a plain dict."""
-    children = vars(parent).get("_modules")
+    children: Any = vars(parent).get("_modules")
     if type(children) not in (dict, OrderedDict) or (old := children.get(name)) in (None, module):
         return
     if any(carried(below) for below in old.modules()):
@@ -135,8 +135,7 @@ def hand_over(old: nn.Module, new: nn.Module) -> None:
             _copy_hooks(old_hooks, new_hooks, at)
         block = old._modules.get(at.child)
         if block is not None:
-            new._modules.setdefault(at.child, block)
-            mark(new._modules[at.child], at.child)
+            mark(new._modules.setdefault(at.child, block) or block, at.child)
         set_apart(new)
 
 
