@@ -117,17 +117,15 @@ def applied(module: nn.Module) -> Iterator[Attachment]:
     """The blocks that one module applies: it is hooked, has the block and, on a shortcut, all of its entrances."""
     if isinstance(module, Replacement) and module.attachment is not None:
         yield module.attachment
-    for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values()):
-        at = attachment_of(hook)
-        if at is not None and hook.func in _APPLYING and at.child in module._modules:
-            yield at
+    for hooks in hooks_of(module):
+        for hook in hooks.values():
+            at = attachment_of(hook)
+            if at is not None and hook.func in _APPLYING and at.child in module._modules:
+                yield at
 
 
 def entrances(module: nn.Module, attachment: Attachment) -> int:
     """How many modules below `module` give a branch what it had before the shortcut's block."""
-    hooks = [hook for below in module.modules() for hook in below._forward_pre_hooks.values()]
-    return sum(
-        at is not None and at.key == attachment.key and hook.func is enter_branch
-        for hook in hooks
-        for at in (attachment_of(hook),)
-    )
+    hooks = [hook for below in module.modules() for hook in hooks_of(below)[0].values()]
+    ours = [(hook, at) for hook in hooks if (at := attachment_of(hook))]
+    return sum(at.key == attachment.key and hook.func is enter_branch for hook, at in ours)

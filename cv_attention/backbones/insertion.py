@@ -13,7 +13,7 @@ from cv_attention.backbones.freezing import freeze_rest, thaw
 from cv_attention.backbones.identity_init import as_identity
 from cv_attention.backbones.insertable import check_insertable
 from cv_attention.backbones.loading import unwatch_loading, watch_loading
-from cv_attention.backbones.lost import enter, ledger, orphans, report_lost, strike
+from cv_attention.backbones.lost import enter, ledger, orphans, refuse_inlined, report_lost, strike
 from cv_attention.backbones.making import At, Blocks, Init, Pair, create, pairs_of, place_like
 from cv_attention.backbones.parts import forget_heads, plan_heads, remember_heads
 from cv_attention.backbones.plan import Plan, Site, insertion_of
@@ -162,9 +162,10 @@ def remove(model: nn.Module, insertion: str | Plan | None = None) -> list[str]:
         none.
 
     Raises:
-        ValueError: if there is no such insertion.
+        ValueError: if there is no such insertion, or blocks have become part of a graph of `torch.fx`.
     """
     check_module(model)
+    refuse_inlined(model)
     report_lost(model)
     found = [(host, child) for host, _, child, _ in attached(model)]
     found += [(host, child) for host, _, child in orphans(model)]

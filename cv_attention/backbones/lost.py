@@ -17,6 +17,10 @@ class LostBlocksWarning(UserWarning):
     """Warns that inserted blocks are no longer applied: they are in no forward, and do not learn."""
 
 
+class LostBlocksError(ValueError):
+    """Raised where a training run would begin although inserted blocks are no longer applied."""
+
+
 def enter(model: nn.Module, attachments: Iterable[Attachment]) -> None:
     """Lists attachments in the model's ledger."""
     vars(model)[_LEDGER] = [*vars(model).get(_LEDGER, []), *attachments]
@@ -58,6 +62,22 @@ def orphans(model: nn.Module) -> list[tuple[str, nn.Module, str]]:
             if known and child not in used and f"{name}.{child}".lstrip(".") not in inlined:
                 found.append((name, module, child))
     return found
+
+
+def refuse_inlined(model: nn.Module) -> None:
+    """Makes sure that no inserted block has become part of a graph.
+
+    Raises:
+        ValueError: if `torch.fx` has traced the module that applied one.
+    """
+    names = sorted({name for top, graph in _graphs(model) for name in _targets(top, graph, "get_attr")})
+    modules = dict(model.named_modules())
+    found = [name for name in names if name in modules and _MARK in vars(modules[name])]
+    if found:
+        raise ValueError(
+            f"{len(found)} inserted blocks are part of the graph of a {type(model).__name__} ({', '.join(found[:4])}"
+            f"{', ...' if len(found) > 4 else ''}), which calls them itself; remove them before torch.fx traces"
+        )
 
 
 def ledger(model: nn.Module) -> list[tuple[str, Attachment]]:
@@ -107,11 +127,11 @@ def require_applied(model: nn.Module) -> None:
     """Makes sure that every inserted block is applied.
 
     Raises:
-        ValueError: if one is not.
+        LostBlocksError: if one is not.
     """
     found = lost_blocks(model)
     if found:
-        raise ValueError(_message(model, found))
+        raise LostBlocksError(_message(model, found))
 
 
 def _message(model: nn.Module, found: dict[str, str]) -> str:

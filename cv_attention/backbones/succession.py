@@ -2,12 +2,13 @@
 
 A conversion (SyncBatchNorm, frozen or folded batch norms) puts another module under a host's name and knows nothing of
 hooks. Every module above a host therefore has its children in a dict that hands the blocks over, and that reports at
-once the blocks that leave the model.
+once the blocks that leave the model. Hosts in modules made later, such as a cut-out in a new Sequential or a graph of
+torch.fx, are seen to by torch's hook on the registration of modules.
 """
 
 import warnings
 from collections import OrderedDict
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -32,6 +33,11 @@ class Children(dict[str, Any]):
     """The children of a module below which blocks hang."""
 
     __slots__ = ()
+
+    def __new__(cls, *_: Any) -> "Children":
+        """Starts to watch other modules, too: here, since copies and pickles come this way."""
+        _watch_registrations()
+        return super().__new__(cls)
 
     def __setitem__(self, name: str, module: nn.Module | None) -> None:
         old, served = self.get(name), any(module is other for other in self.values())
@@ -71,6 +77,21 @@ class Children(dict[str, Any]):
         """Deletes every item as ``del`` does."""
         for name in list(self):
             del self[name]
+
+
+@cache
+def _watch_registrations() -> None:
+    nn.modules.module.register_module_module_registration_hook(_registered)
+
+
+def _registered(parent: nn.Module, name: str, module: nn.Module | None) -> None:
+    """The hook on every module that becomes a child: does what `Children` does where a parent has a plain dict."""
+    children: Any = vars(parent).get("_modules")
+    if type(children) not in (dict, OrderedDict) or (old := children.get(name)) in (None, module):
+        return
+    if any(carried(below) for below in old.modules()):
+        served = any(module is other for other in children.values())
+        _succeed({**children, name: module}, name, old, None if served else module)
 
 
 def guard(module: nn.Module) -> bool:
@@ -114,8 +135,7 @@ def hand_over(old: nn.Module, new: nn.Module) -> None:
             _copy_hooks(old_hooks, new_hooks, at)
         block = old._modules.get(at.child)
         if block is not None:
-            new._modules.setdefault(at.child, block)
-            mark(new._modules[at.child], at.child)
+            mark(new._modules.setdefault(at.child, block) or block, at.child)
         set_apart(new)
 
 
@@ -152,7 +172,7 @@ def _claim(module: nn.Module, attachments: dict[str, Attachment]) -> None:
         module.attachment = attachments.get(module.attachment.key, module.attachment)
 
 
-def _succeed(children: Children, name: str, old: nn.Module, new: nn.Module | None) -> None:
+def _succeed(children: dict[str, Any], name: str, old: nn.Module, new: nn.Module | None) -> None:
     """Deals with the blocks on and below `old`, which `new` replaces as the child `name`."""
     if any(old is other for other in children.values()):
         return  # moved, not gone: containers shift their items by assignment
@@ -182,7 +202,7 @@ def _below(module: nn.Module) -> dict[str, Attachment]:
     return {at.key: at for below in module.modules() for at in applied(below) if not at.removed}
 
 
-def _folded_into(children: Children, norm: nn.Module) -> nn.Module | None:
+def _folded_into(children: dict[str, Any], norm: nn.Module) -> nn.Module | None:
     """The convolution among `children` into whose weights a deleted batch norm has been folded, told from its bias."""
     if not isinstance(norm, nn.modules.batchnorm._BatchNorm) or norm.running_mean is None or norm.running_var is None:
         return None

@@ -53,6 +53,7 @@ def run(arguments: Sequence[str]) -> None:
 def _train(prepared: "Prepared") -> None:
     """Trains; what can happen to anybody in the middle of a training is told in one line, by one process."""
     from cv_attention import training
+    from cv_attention.backbones.lost import LostBlocksError
     from cv_attention.data import ImageError
 
     again = f"cv-attention fit --resume {prepared.run}"
@@ -76,6 +77,8 @@ def _train(prepared: "Prepared") -> None:
             raise SystemExit(1) from error
         advice = "" if isinstance(error, training.NonFiniteLoss) else f"; make room, then: {again}"
         raise UserError(f"{one_line(error)}{advice}", code=1) from error
+    except LostBlocksError as error:
+        raise UserError(f"model.block: {one_line(error)}") from error
     except RuntimeError as error:
         if prepared.trainer.world_size == 1 or not _LOST.search(str(error)):
             raise

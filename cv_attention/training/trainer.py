@@ -12,6 +12,7 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.strategies import DDPStrategy
 
 from cv_attention.config import Experiment, Log
 from cv_attention.suggest import suggest
@@ -44,7 +45,8 @@ def create_trainer(
         callbacks: Callbacks beside it, the checkpoints and the progress bar.
 
     Raises:
-        ValueError: if ``trainer.extra`` names an argument that Lightning's Trainer does not have.
+        ValueError: if ``trainer.extra`` names an argument that Lightning's Trainer does not have, or synchronises batch
+            norms on a device that cannot.
     """
     config, losses = experiment.trainer, Losses(run)
     arguments: dict[str, Any] = {
@@ -68,6 +70,7 @@ def create_trainer(
         shown = ProgressBar if terminal else EpochLines
         arguments["callbacks"] = [*arguments["callbacks"], shown(losses, throughput)]
     trainer = lightning.Trainer(**arguments)
+    _check_sync_batchnorm(trainer, config.extra)
     silence_lightning(trainer)
     return trainer
 
@@ -121,6 +124,16 @@ def _check_extra(extra: dict[str, Any]) -> None:
     for name in extra:
         if name not in known:
             raise ValueError(f"trainer.extra: lightning.Trainer has no argument {name}{suggest(name, known)}")
+
+
+def _check_sync_batchnorm(trainer: lightning.Trainer, extra: dict[str, Any]) -> None:
+    if extra.get("sync_batchnorm") and isinstance(trainer.strategy, DDPStrategy):
+        device = trainer.strategy.root_device.type
+        if device in ("cpu", "mps"):
+            raise ValueError(
+                f"trainer.extra: sync_batchnorm is true, but the device is {device}, on which torch cannot synchronise "
+                "batch norms; leave it out, and each process normalises by its own part of a batch"
+            )
 
 
 def _connect(logger: WandbLogger) -> None:

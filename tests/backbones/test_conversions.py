@@ -209,6 +209,15 @@ def saved_whole(model):
     return torch.load(file, weights_only=False)
 
 
+class Cut(Net):
+    """The modules of a network under another."""
+
+    def __init__(self, *modules) -> None:
+        nn.Module.__init__(self)
+        for name, module in zip(("conv", "bn", "layer1", "layer2", "fc"), modules, strict=True):
+            setattr(self, name, module if isinstance(module, nn.BatchNorm2d) or name in ("conv", "fc") else module[:])
+
+
 def nothing_lost(convert):
     def run(model):
         with warnings.catch_warnings():
@@ -239,6 +248,7 @@ CONVERSIONS = {
     "freeze_update": freeze_by(lambda module, name, new: module._modules.update({name: new})),
     "fold": fold_to_identity,
     "fold_items": fold_by_items,
+    "fold_delete": fold_and_delete,
     "fx_trace": fx_trace,
     "fx_fuse": fx_fuse,
     "extractor": feature_extractor,
@@ -248,7 +258,11 @@ CONVERSIONS = {
     "save_fold": then(saved_whole, fold_to_identity),
     "sync_twice_fx_fuse": then(to_sync, to_sync, fx_fuse),
     "sync_freeze": then(to_sync, timm.layers.freeze_batch_norm_2d),
-    "fx_sync": then(fx_trace, copy.deepcopy),
+    "fx_sync": then(fx_trace, copy.deepcopy, to_sync),
+    "fx_freeze": then(fx_trace, timm.layers.freeze_batch_norm_2d),
+    "cut_freeze": then(
+        lambda net: Cut(net.conv, net.bn, net.layer1, net.layer2, net.fc), timm.layers.freeze_batch_norm_2d
+    ),
 }
 IN_PLACE = ("sync", "freeze", "split", "fold")
 
@@ -261,6 +275,8 @@ IN_PLACE = ("sync", "freeze", "split", "fold")
 def test_converted_networks_still_apply_their_blocks(conversion, position, block):
     if position == "conv2" and conversion in ("fold", "fold_items", "save_fold"):
         pytest.skip("folds over the block between the convolution and its norm")
+    if conversion == "fold_delete" and position in ("conv2", "replace"):
+        pytest.skip("has no norm to fold, or folds over the block")
     model, oracle = pair(position, block)
     x = image()
     expected = oracle(x)

@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 import torch
+from timm.layers import freeze_batch_norm_2d
 from torch import nn
 
 import cv_attention as cva
@@ -278,3 +279,36 @@ def test_checkpoints_of_further_insertions_are_named():
 def test_the_warning_is_public():
     assert cva.LostBlocksWarning is LostBlocksWarning
     assert issubclass(LostBlocksWarning, UserWarning)
+
+
+@pytest.mark.parametrize("convert", [nn.SyncBatchNorm.convert_sync_batchnorm, freeze_batch_norm_2d])
+def test_cut_outs_keep_their_blocks_through_conversions(convert):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4))
+    insert(model, "se", "1", input_size=16)
+    cut, x = model.eval()[:3], torch.randn(2, 3, 16, 16)
+    expected = cut(x)
+    assert torch.equal(convert(cut).eval()(x), expected)
+    assert remove(cut) == ["1.attention"]
+    assert not torch.equal(cut(x), expected)
+
+
+def test_blocks_inside_a_graph_cannot_be_removed():
+    model = small()
+    insert(model, "se", "post:-1")
+    graph, x = torch.fx.symbolic_trace(model), image()
+    assert torch.equal(graph(x), model(x))
+    with record(graph) as maps:
+        graph(x)
+    assert len(maps) == 3
+    with pytest.raises(ValueError, match=r"3 inserted blocks are part of the graph .*layer3\.0\.attention"):
+        remove(graph)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_folding_by_exact_classes_is_refused_by_torch():
+    model = attended()
+    with pytest.raises((NotImplementedError, AssertionError), match="fuse"):
+        torch.ao.quantization.fuse_modules(model, ["layer3.2.conv2", "layer3.2.bn2"], inplace=True)
+    torch.ao.quantization.fuse_modules(model, ["layer1.0.conv2", "layer1.0.bn2"], inplace=True)
+    assert lost_blocks(model) == {}
