@@ -59,7 +59,7 @@ class GatherExcite(Gate):
 
     def start_as_identity(self) -> None:
         """Zeroes the last layer, so that the gate starts at 0.5, and divides the gate by that."""
-        zero(self.norms[-1] if isinstance(self.mlp, nn.Identity) else self.mlp[-1])
+        zero(self.mlp[-1] if isinstance(self.mlp, nn.Sequential) else self.norms[-1])
         self.start = 0.5
 
     def attention(self, x: Tensor) -> Tensor:
