@@ -86,17 +86,11 @@ def splits(name: str, options: argparse.Namespace) -> dict[str, Split]:
     kept = options.out / f"{name}.pt"
     if not kept.exists():
         if name == "lite0":
-            found = {
-                "train": pictures(options.photos / "train", 72, slice(None)),
-                "test": pictures(options.photos / "val", 64, slice(None)),
-            }
+            parts = {"train": ("train", 72), "test": ("val", 64)}
+            found = {p: pictures(options.photos / where, side, slice(None)) for p, (where, side) in parts.items()}
         else:
-            parts = {
-                "before": ("train", slice(400)),
-                "train": ("train", slice(800, 900)),
-                "test": ("test", slice(100)),
-            }
-            found = {part: pictures(options.cifar / where, 32, each) for part, (where, each) in parts.items()}
+            parts = {"before": ("train", slice(400)), "train": ("train", slice(800, 900)), "test": ("test", slice(100))}
+            found = {p: pictures(options.cifar / where, 32, each) for p, (where, each) in parts.items()}
         torch.save(found, kept)
     return torch.load(kept)
 
