@@ -4,6 +4,7 @@ import cv_attention as cva
 
 print(cva.plan(model, "cbam", at="residual"))           # a table; nothing changed
 cva.insert(model, "cbam", at="residual", init="identity")
+print(cva.usage(model, images))                         # how far each block is from the identity
 with cva.record(model) as maps:                         # {module name: attention map}
     model(images)
 heat = cva.saliency.grad_cam(model, images)             # (B, 1, H, W)
@@ -19,7 +20,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from cv_attention import backbones, blocks, data, maps, report, saliency, training
     from cv_attention.backbones import LostBlocksWarning, insert, plan, remove
-    from cv_attention.maps import record, to_heatmap
+    from cv_attention.maps import record, to_heatmap, usage
     from cv_attention.report.overlay import overlay
 
 # Where each public name lives. Nothing of it, nor torch, is imported before it is used.
@@ -31,12 +32,13 @@ _NAMES = {
     "LostBlocksWarning": "backbones",
     "record": "maps",
     "to_heatmap": "maps",
+    "usage": "maps",
     "overlay": "report.overlay",
 }
 
 __all__ = [
     "LostBlocksWarning", "backbones", "blocks", "data", "insert", "maps", "overlay", "plan", "record", "remove",
-    "report", "saliency", "to_heatmap", "training",
+    "report", "saliency", "to_heatmap", "training", "usage",
 ]  # fmt: skip
 
 

@@ -38,6 +38,7 @@ class IdentityInit(nn.Module):
         self.form = form
         self.block = block
         self.alpha = nn.Parameter(torch.zeros(channels, device="cpu")) if form == "faded" else None
+        self.register_load_state_dict_pre_hook(_refuse_earlier_form)
 
     def forward(self, x: Tensor) -> Tensor:
         """Keeps shape and type of `x` (B, C, H, W), under autocast too."""
@@ -48,18 +49,19 @@ class IdentityInit(nn.Module):
             return x + y
         return x + (SCALE * self.alpha).to(x.dtype)[:, None, None] * (y - x)
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        alpha = state_dict.get(f"{prefix}alpha")
-        if alpha is not None and (self.alpha is None or alpha.shape != self.alpha.shape):
-            raise ValueError(
-                f"{prefix}alpha of shape {tuple(alpha.shape)}: the checkpoint's block starts as the identity in a form "
-                "of an earlier version, which only that version runs; train again, or load it there"
-            )
-        super()._load_from_state_dict(state_dict, prefix, *args)
-
     def extra_repr(self) -> str:
         """Shows the form in ``print(model)``."""
         return f"form={self.form!r}"
+
+
+def _refuse_earlier_form(module: IdentityInit, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    """The hook before loading: every block once had one alpha of its own."""
+    alpha = state_dict.get(f"{prefix}alpha")
+    if alpha is not None and (module.alpha is None or alpha.shape != module.alpha.shape):
+        raise ValueError(
+            f"{prefix}alpha has the shape {tuple(alpha.shape)}: the checkpoint's block starts as the identity in the "
+            "form of an earlier version, which this one does not have; load it with that version, or train again"
+        )
 
 
 def as_identity(block: nn.Module, shape: tuple[int, int, int], site: str, label: str) -> tuple[IdentityInit, Rehearsal]:

@@ -1,9 +1,11 @@
 """What all blocks share: the named place of a map, the gate that multiplies by it, argument checks."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, Literal, get_args
 
+import torch
 from torch import Tensor, nn
 
 from cv_attention.suggest import suggest
@@ -118,6 +120,25 @@ def zero(*layers: nn.Module | nn.Parameter) -> None:
     for layer in layers:
         for parameter in [layer] if isinstance(layer, nn.Parameter) else layer.parameters():
             nn.init.zeros_(parameter)
+
+
+def balance(reduce: nn.Linear | nn.Conv2d, expand: nn.Linear | nn.Conv2d) -> None:
+    """Lets ``expand(relu(reduce(x)))`` start at zero for any x, with a full gradient to both layers where it can.
+
+    All hidden numbers start at 1, and every row of `expand` has as many +s as -s (its larger and its smaller weights as
+    they were drawn; the middle one of an odd number is 0). s is a power of two near the weights' size: such sums are
+    exact in any order and precision. Without a bias, or with one hidden number, only `expand` becomes zero.
+    """
+    hidden = expand.weight.shape[1]
+    ranks = expand.weight.detach().flatten(1).argsort(1).argsort(1).view_as(expand.weight)
+    zero(expand)
+    if reduce.bias is None or hidden == 1:
+        return
+    zero(reduce)
+    nn.init.ones_(reduce.bias)
+    size = 2.0 ** round(math.log2((3 * hidden) ** -0.5))
+    with torch.no_grad():
+        expand.weight.copy_(size * torch.sign(2 * ranks - (hidden - 1)))
 
 
 def bottleneck(channels: int, reduction: int, *, minimum: int = 1) -> int:

@@ -173,5 +173,11 @@ def _print_result(run: Path) -> None:
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     for name, value in summary["test"].items():
         print(f"test {name.replace('_', ' ')}: {value:.4f}")
+    if used := summary.get("in_use"):
+        changes = [100 * block["change"] for block in used["blocks"]]
+        print(
+            f"blocks in use: they change their inputs by {min(changes):.1f} to {max(changes):.1f} %; without them, "
+            f"{100 * used['predictions_changed']:.1f} % of {used['images']} validation predictions are others"
+        )
     print(f"trained in {summary['training_seconds']} s")
     print(f"report: {run / 'report' / 'index.html'}")

@@ -5,8 +5,9 @@ from cv_attention.maps.record import record
 from cv_attention.maps.recorded import Maps, RecordedMap, Windows
 from cv_attention.maps.rollout import rollout
 from cv_attention.maps.statistics import GateSummary, attention_distance, attention_entropy, gate_statistics
+from cv_attention.maps.usage import BlockUsage, Usage, usage
 
 __all__ = [
-    "GateSummary", "Maps", "RecordedMap", "Windows", "attention_distance", "attention_entropy", "gate_statistics",
-    "head_heatmaps", "query_heatmaps", "record", "rollout", "to_heatmap",
+    "BlockUsage", "GateSummary", "Maps", "RecordedMap", "Usage", "Windows", "attention_distance", "attention_entropy",
+    "gate_statistics", "head_heatmaps", "query_heatmaps", "record", "rollout", "to_heatmap", "usage",
 ]  # fmt: skip

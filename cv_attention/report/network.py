@@ -4,15 +4,21 @@ from typing import Any
 
 _NUMBERS = ("parameters", "flops", "channels", "height", "width")
 
+# How much a block is in use, and all of them; none where the run did not measure it.
+_SHARES = ("change", "over_images", "over_channels", "over_positions", "predictions_changed")
+
 
 def network(summary: dict[str, Any]) -> dict[str, Any] | None:
     """Returns ``parts`` and ``sites`` of a run's summary; None where it tells nothing of them."""
     parts = [_part(part) for part in _list(summary.get("network"))]
-    sites = [_site(site) for site in _list(summary.get("sites"))]
+    in_use = summary.get("in_use")
+    used = in_use if isinstance(in_use, dict) else {}
+    changes = {block.get("block"): block for block in _list(used.get("blocks"))}
+    sites = [_site(site) | _shares(changes.get(site.get("block"), {})) for site in _list(summary.get("sites"))]
     if not parts:
         return None
     totals = {name: summary[name] for name in ("parameters", "flops") if isinstance(summary.get(name), int)}
-    return {"parts": parts, "sites": sites, **totals}
+    return {"parts": parts, "sites": sites, **totals, **_shares(used)}
 
 
 def _list(value: Any) -> list[dict[str, Any]]:
@@ -32,6 +38,11 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
 def _site(site: dict[str, Any]) -> dict[str, Any]:
     texts = {name: str(site.get(name, "")) for name in ("name", "host", "block", "place", "label")}
     return {**texts, **_numbers(site)}
+
+
+def _shares(entry: dict[str, Any]) -> dict[str, float]:
+    known = {name: entry.get(name) for name in _SHARES}
+    return {name: float(n) for name, n in known.items() if isinstance(n, int | float) and abs(n) < float("inf")}
 
 
 def _numbers(entry: dict[str, Any]) -> dict[str, int]:

@@ -7,12 +7,15 @@ import lightning
 import torch
 
 from cv_attention import data
+from cv_attention.maps import Usage, usage
 from cv_attention.saliency import grad_cam
 from cv_attention.saliency.pointing import pointing_game
 from cv_attention.training import checkpoints
 from cv_attention.training.classifier import Classifier, DataFacts
 from cv_attention.training.precision import resolve
 from cv_attention.training.trainer import quieten
+
+_MOST_IMAGES = 128  # on which blocks are measured: two forwards of each
 
 
 def evaluate(checkpoint: Path, root: str | None = None) -> dict[str, float]:
@@ -78,6 +81,21 @@ def point(classifier: Classifier, datamodule: Any) -> dict[str, float]:
         "pointing": torch.cat(hits).double().mean().item(),
         "pointing_chance": torch.cat(chance).mean().item(),
     }
+
+
+def in_use(classifier: Classifier, datamodule: Any) -> Usage | None:
+    """Measures how much the inserted blocks do, on up to 128 images spread evenly over the validation split.
+
+    Returns:
+        What `maps.usage` found, or None without blocks.
+    """
+    if classifier.plan is None:
+        return None
+    split = datamodule.splits["val"]
+    chosen = range(0, len(split), -(-len(split) // _MOST_IMAGES))
+    parts = (chosen[start : start + 32] for start in range(0, len(chosen), 32))
+    batches = (split.batch([(0, index) for index in part])["image"].to(classifier.device) for part in parts)
+    return usage(classifier.network, (classifier.normalise(batch) for batch in batches))
 
 
 def facts_of(datamodule: Any) -> DataFacts:

@@ -16,7 +16,7 @@ from cv_attention.training import checkpoints, hardware, initial, optimization, 
 from cv_attention.training import run as runs
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.confusion import Confusion
-from cv_attention.training.evaluation import facts_of, point
+from cv_attention.training.evaluation import facts_of, in_use, point
 from cv_attention.training.groups import describe
 from cv_attention.training.precision import resolve
 from cv_attention.training.probe_details import ProbeDetails
@@ -152,6 +152,8 @@ def fit(prepared: Prepared) -> Path:
         weights.write(run / "weights.safetensors", trained)
         test = {name.removeprefix("test_"): value for name, value in metrics.items()}
         runs.update_summary(run, test={**test, **point(trained, datamodule)}, training_seconds=seconds)
+        if used := in_use(trained, datamodule):
+            runs.update_summary(run, in_use=used.to_dict())
         measured = prepared.throughput
         runs.update_summary(run, images_per_second=measured.images_per_second, waiting=measured.waiting_share)
         report.build(run)

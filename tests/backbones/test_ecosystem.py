@@ -90,12 +90,12 @@ def test_timm_parameter_groups():
     assert sorted(grouped) == sorted(id(p) for p in model.parameters())
     decays = {id(p): group["weight_decay"] for group in param_groups_weight_decay(model, 0.1) for p in group["params"]}
     block = model.layer2[0].bn2.attention
-    assert decays[id(block.alpha)] == 0  # one axis
+    assert decays[id(block.block.spatial.norm.weight)] == 0  # one axis
     assert decays[id(model.layer2[1].attention_2.reduce.weight)] == 0.1
     assert decays[id(model.layer2[1].attention_2.reduce.bias)] == 0
     model.train()(image(4)).square().sum().backward()
     optimizer.step()
-    assert block.alpha.item() != 0
+    assert block.block.expand.weight.abs().max() > 0
 
 
 def test_timm_layer_decay():
@@ -127,7 +127,7 @@ def test_fully_shard(process_group):
     torch.testing.assert_close(output, expected)
     output.square().sum().backward()
     for name, parameter in model.named_parameters():
-        if "attention.alpha" in name or "attention_2" in name:
+        if "attention.block.expand" in name or "attention_2" in name:
             assert parameter.grad is not None, name
     torch.optim.SGD(model.parameters(), lr=0.1).step()
 

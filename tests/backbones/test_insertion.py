@@ -172,11 +172,11 @@ def test_identity_learns():
         optimizer.zero_grad()
         model(image).square().sum().backward()
         block = model.layer2[1].bn2.attention
-        assert block.alpha.grad.abs().item() > 0
+        assert block.alpha.grad.abs().min() > 0
         # While alpha is 0 the block itself gets no gradient; after one step it does.
         assert (block.block.fc2.bias.grad.abs().sum().item() > 0) == (step == 1)
         optimizer.step()
-    assert block.alpha.item() != 0
+    assert block.alpha.abs().min() > 0
 
 
 def test_identity_keeps_the_type_under_autocast():

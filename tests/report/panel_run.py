@@ -37,7 +37,10 @@ def add_panels(run: Path, seed: int = 0) -> Path:
     ]  # fmt: skip
     parts = [part("conv1"), stage("layer1"), stage("layer2"), stage("layer3"), part("fc")]
     costs = {"flops": 81_900_000 + seed, "images_per_second": 512.5 + seed, "training_seconds": 84.0}
-    write_json(run / "summary.json", {**summary, **costs, "network": parts, "sites": sites})
+    spreads = {"over_images": 0.011, "over_channels": 0.2, "over_positions": float("nan")}
+    used = [{"block": f"{name}.attention", "change": 0.01 * (i + 1), **spreads} for i, name in enumerate(SITES)]
+    in_use = {"blocks": used, "images": 128, "predictions_changed": 0.125}
+    write_json(run / "summary.json", {**summary, **costs, "network": parts, "sites": sites, "in_use": in_use})
     for name in (*(f"epoch-{epoch:04d}" for epoch in range(6)), "test"):
         counts = [[t, p, int(n)] for t in range(10) for p, n in enumerate(rng.integers(0, 9, 10)) if n]
         write_json(run / f"confusion/{name}.json", {"classes": 10, "counts": counts})

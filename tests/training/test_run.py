@@ -61,6 +61,24 @@ def test_metrics_equal_a_count_by_hand(tiny_run, tiny_summary):
     assert 0 < tiny_summary["test"]["pointing_chance"] < 1
 
 
+def test_measures_how_much_the_blocks_are_in_use(tiny_run, tiny_summary):
+    used, sites = tiny_summary["in_use"], tiny_summary["sites"]
+    assert [block["block"] for block in used["blocks"]] == [site["block"] for site in sites]
+    classifier = training.load(training.find_checkpoint(tiny_run)).eval()
+    module = data.create(classifier.experiment.data)
+    module.setup()
+    split = module.splits["val"]
+    assert used["images"] == len(split)
+    x = classifier.normalise(split.batch([(0, i) for i in range(len(split))])["image"])
+    seen = {}
+    block = classifier.network.get_submodule(sites[0]["block"])
+    block.register_forward_hook(lambda _, args, y: seen.update(x=args[0], y=y))
+    with torch.no_grad():
+        classifier.network(x)
+    change = float((seen["y"] - seen["x"]).norm() / seen["x"].norm())
+    assert used["blocks"][0]["change"] == pytest.approx(change, rel=1e-4)
+
+
 def test_evaluating_again_gives_the_same(tiny_run, tiny_summary, capsys):
     again = training.evaluate(training.find_checkpoint(tiny_run))
     assert again == pytest.approx(tiny_summary["test"])

@@ -6,7 +6,7 @@ https://arxiv.org/abs/1810.12348
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, bottleneck, check_whole, zero
+from cv_attention.blocks.base import Gate, balance, bottleneck, check_whole, zero
 from cv_attention.blocks.channel.batch_statistics import check_several_values
 from cv_attention.blocks.channel.spread import spread
 
@@ -58,8 +58,12 @@ class GatherExcite(Gate):
         self.mlp = nn.Identity() if reduction is None else _mlp(channels, bottleneck(channels, reduction))
 
     def start_as_identity(self) -> None:
-        """Zeroes the last layer, so that the gate starts at 0.5, and divides the gate by that."""
-        zero(self.norms[-1] if isinstance(self.mlp, nn.Identity) else self.mlp[-1])
+        """Lets the last layers give zero, so that the gate starts at 0.5, and divides the gate by that."""
+        if isinstance(self.mlp, nn.Sequential):
+            _, reduce, _, expand = self.mlp
+            balance(reduce, expand)  # pyright: ignore[reportArgumentType]
+        else:
+            zero(self.norms[-1])
         self.start = 0.5
 
     def attention(self, x: Tensor) -> Tensor:

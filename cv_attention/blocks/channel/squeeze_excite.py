@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, bottleneck, check_whole, zero
+from cv_attention.blocks.base import Gate, balance, bottleneck, check_whole
 from cv_attention.blocks.pooling import average
 
 
@@ -36,8 +36,8 @@ class SqueezeExcite(Gate):
         self.expand = nn.Linear(hidden, channels, bias=bias)
 
     def start_as_identity(self) -> None:
-        """Zeroes the last layer, so that the gate starts at 0.5, and divides the gate by that."""
-        zero(self.expand)
+        """Balances the two layers, so that the gate starts at 0.5, and divides the gate by that."""
+        balance(self.reduce, self.expand)
         self.start = 0.5
 
     def attention(self, x: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, bottleneck, over_start, zero
+from cv_attention.blocks.base import AttentionMap, Block, balance, bottleneck, over_start
 from cv_attention.blocks.pooling import average, needs_gradient, spatial_max
 from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
 
@@ -36,8 +36,8 @@ class CBAM(Block):
         self.spatial = CBAMSpatial(channels, kernel_size=kernel_size)
 
     def start_as_identity(self) -> None:
-        """Zeroes the last layers, so that both gates start at 0.5, and divides the gates by that."""
-        zero(self.expand)
+        """Balances the two layers, so that both gates start at 0.5, and divides the gates by that."""
+        balance(self.reduce, self.expand)
         self.start = 0.5
         self.spatial.start_as_identity()
 

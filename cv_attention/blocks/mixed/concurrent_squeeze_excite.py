@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_choice, over_start, zero
+from cv_attention.blocks.base import AttentionMap, Block, balance, bottleneck, check_choice, over_start, zero
 from cv_attention.blocks.pooling import average
 
 
@@ -43,8 +43,9 @@ class ConcurrentSqueezeExcite(Block):
         self.spatial_map = AttentionMap("spatial")
 
     def start_as_identity(self) -> None:
-        """Zeroes the last layers, so that both gates start at 0.5, and divides by what they join to."""
-        zero(self.expand, self.squeeze)
+        """Lets the last layers give zero, so that both gates start at 0.5, and divides by what they join to."""
+        balance(self.reduce, self.expand)
+        zero(self.squeeze)
         self.start = 0.5
 
     def forward(self, x: Tensor) -> Tensor:

@@ -53,9 +53,28 @@ function shapeText(shape) {
   return shape ? shape.join(" × ") : "";
 }
 
+// How much a block does; empty where the run did not measure it.
+function usageText(site) {
+  if (site.change === undefined) return "";
+  const spreads = [
+    ["images", site.over_images],
+    ["channels", site.over_channels],
+    ["positions", site.over_positions],
+  ].map(([axis, spread]) => `${formatPercent(spread, 1)} over ${axis}`);
+  return `; changes its input by ${formatPercent(site.change, 1)}, its factor spreads ${spreads.join(", ")}`;
+}
+
+function usageHint({ sites, predictions_changed: changed }) {
+  const changes = sites.map((site) => site.change).filter((change) => change !== undefined);
+  if (!changes.length) return "";
+  const range = `${formatPercent(Math.min(...changes), 1)} to ${formatPercent(Math.max(...changes), 1)}`;
+  const without = changed === undefined ? "" : `; without them ${formatPercent(changed, 1)} of the predictions are others`;
+  return ` The blocks change their inputs by ${range}${without}.`;
+}
+
 function drawSite(run, site, x, y) {
   const [size, cost] = [`${site.channels} × ${site.height} × ${site.width}`, formatCount(site.parameters)];
-  const words = `${site.label} ${site.place} ${site.name}: ${size}, ${cost} parameters, ${formatCount(site.flops)} FLOPs`;
+  const words = `${site.label} ${site.place} ${site.name}: ${size}, ${cost} parameters, ${formatCount(site.flops)} FLOPs${usageText(site)}`;
   const press = (event) => {
     if (event.type === "keydown" && event.key !== "Enter" && event.key !== " ") return;
     event.preventDefault();
@@ -157,9 +176,10 @@ function makeNetwork() {
     section.hidden = !run.panels?.network;
     if (section.hidden) return;
     const focused = document.activeElement?.dataset?.site;
-    const { sites } = run.panels.network;
+    const { network } = run.panels;
+    const { sites } = network;
     const hint = sites.length
-      ? `${sites.length} attention site${sites.length === 1 ? "" : "s"}; choose one to see its maps.`
+      ? `${sites.length} attention site${sites.length === 1 ? "" : "s"}; choose one to see its maps.${usageHint(network)}`
       : "No attention was inserted.";
     content.replaceChildren(drawNetwork(run), el("p", { class: "muted hint" }, hint));
     if (focused) content.querySelector(`[data-site="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });

@@ -1,0 +1,156 @@
+"""How much each inserted block is in use: how far it is from the identity, and what its gate depends on."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, astuple, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.backbones.attach import attached, suspended
+from cv_attention.checks import check_module
+from cv_attention.maps.wrappers import run_eagerly, unwrap
+
+
+@dataclass(frozen=True)
+class BlockUsage:
+    """What one block does to its input x, over all images.
+
+    The spreads are of the factor by which the block scales x, ``<x, y> / <x, x>`` for its output y: standard deviations
+    over the factor's mean, so that a constant factor has none, whatever its size. For a gate that is the gate.
+
+    Attributes:
+        block: Name of the block in the model.
+        change: Size of ``y - x`` over the size of x (root of the sums of squares). An identity has 0.
+        over_images: Spread over the images of each channel's factor, averaged over the channels.
+        over_channels: Spread over the channels of their mean factors.
+        over_positions: Spread over the positions of each image's factor, averaged over the images.
+    """
+
+    block: str
+    change: float
+    over_images: float
+    over_channels: float
+    over_positions: float
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How much the blocks of a model are in use; prints as a table.
+
+    Attributes:
+        blocks: Each block, in the model's order.
+        images: Number of images that it was measured on.
+        predictions_changed: Share of the images whose predicted class is another one when all blocks are switched off;
+            None where the model does not return logits (B, classes), or has no blocks.
+    """
+
+    blocks: tuple[BlockUsage, ...]
+    images: int
+    predictions_changed: float | None
+
+    def __str__(self) -> str:
+        header = ("block", "change", "over images", "over channels", "over positions")
+        rows = [(one.block, *(f"{100 * value:.2f} %" for value in astuple(one)[1:])) for one in self.blocks]
+        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+        lines = [
+            "  ".join(
+                [first.ljust(widths[0]), *(text.rjust(width) for text, width in zip(rest, widths[1:], strict=True))]
+            )
+            for first, *rest in (header, *rows)
+        ]
+        changed = self.predictions_changed
+        if changed is not None:
+            lines.append(f"without the blocks, {100 * changed:.1f} % of {self.images} predictions are others")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass
+class _Sums:
+    """What is gathered of one block, batch by batch."""
+
+    added: float = 0.0
+    given: float = 0.0
+    by_channel: list[Tensor] = field(default_factory=list)  # (B, C) factors
+    over_positions: list[Tensor] = field(default_factory=list)  # (B,) spreads
+
+    def take(self, _: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        """The hook behind the block."""
+        wide = torch.promote_types(output.dtype, torch.float32)
+        x, y = args[0].detach().to(wide), output.detach().to(wide)
+        self.added += float((y - x).square().sum(dtype=torch.float64))
+        self.given += float(x.square().sum(dtype=torch.float64))
+        product, square = x * y, x.square()
+        self.by_channel.append(_factors(product.sum((2, 3)), square.sum((2, 3))).cpu())
+        self.over_positions.append(_spread(_factors(product.sum(1).flatten(1), square.sum(1).flatten(1)), 1).cpu())
+
+    def usage(self, block: str) -> BlockUsage:
+        factors = torch.cat(self.by_channel)
+        return BlockUsage(
+            block,
+            change=(self.added / max(self.given, 1e-300)) ** 0.5,
+            over_images=float(_spread(factors, 0).mean()),
+            over_channels=float(_spread(factors.mean(0), 0)),
+            over_positions=float(torch.cat(self.over_positions).mean()),
+        )
+
+
+def usage(model: nn.Module, images: Tensor | Iterable[Tensor]) -> Usage:
+    """Measures how much each inserted block is in use.
+
+        print(usage(model, images))
+
+    The model runs twice, in eval mode and without gradients, once as it is and once without its blocks; nothing of it
+    changes.
+
+    Args:
+        model: A model with inserted blocks; its forward takes images (B, C, H, W).
+        images: Images as the model takes them, or batches of them; a few hundred are plenty.
+
+    Raises:
+        ValueError: if the model has no inserted block, or there is no image.
+    """
+    check_module(model)
+    bare = unwrap(model)
+    names = [f"{host}.{child}" if host else child for host, _, child, _ in attached(bare)]
+    if not names:
+        raise ValueError(f"{type(bare).__name__} has no inserted block; insert one first, as in insert(model, 'se')")
+    sums = {name: _Sums() for name in names}
+    seen, others, classifies = 0, 0, True
+    training = [module for module in bare.modules() if module.training]
+    hooks = [bare.get_submodule(name).register_forward_hook(one.take) for name, one in sums.items()]
+    try:
+        bare.eval()
+        with torch.no_grad(), run_eagerly():
+            for batch in [images] if isinstance(images, Tensor) else images:
+                attending = model(batch)
+                with suspended(bare):
+                    plain = model(batch)
+                seen += len(batch)
+                classifies &= isinstance(attending, Tensor) and attending.ndim == 2
+                others += int((attending.argmax(1) != plain.argmax(1)).sum()) if classifies else 0
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for module in training:
+            module.training = True
+    if not seen:
+        raise ValueError("usage needs at least one image, got none")
+    found = tuple(one.usage(name) for name, one in sums.items() if one.by_channel)
+    return Usage(found, seen, others / seen if classifies else None)
+
+
+def _factors(product: Tensor, square: Tensor) -> Tensor:
+    """Returns ``product / square``, both (B, n); where there is nothing to be scaled, the factor of the whole image."""
+    least = torch.finfo(square.dtype).tiny
+    whole = product.sum(1, keepdim=True) / square.sum(1, keepdim=True).clamp(min=least)
+    return torch.where(square > least, product / square.clamp(min=least), whole)
+
+
+def _spread(factors: Tensor, dim: int) -> Tensor:
+    """Returns the standard deviation along `dim` over the size of the mean."""
+    return factors.std(dim, correction=0) / factors.mean(dim).abs().clamp(min=1e-6)
