@@ -20,7 +20,7 @@ from cv_attention.backbones.plan import Plan, Site, insertion_of
 from cv_attention.backbones.rehearsal import rehearse
 from cv_attention.backbones.sites import find_spots
 from cv_attention.backbones.spots import Spot
-from cv_attention.backbones.succession import guard, unguard
+from cv_attention.backbones.succession import guard, sweep, unguard
 from cv_attention.backbones.trace import Trace
 from cv_attention.checks import check_module
 
@@ -180,6 +180,7 @@ def remove(model: nn.Module, insertion: str | Plan | None = None) -> list[str]:
     for attachment in listed:
         attachment.removed |= name in (None, insertion_of(attachment.child))
     strike(model)
+    sweep(model)
     unguard(model)
     if len(chosen) == len(found):
         for module in model.modules():

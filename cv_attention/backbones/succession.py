@@ -30,14 +30,12 @@ from cv_attention.backbones.replacement import Replacement
 
 
 class Children(dict[str, Any]):
-    """The children of a module below which blocks hang."""
+    """The children of a module below which blocks hang.
+
+    The compiler takes it for a dict as long as it is made like one, without ``__new__`` or ``__init__`` of its own.
+    """
 
     __slots__ = ()
-
-    def __new__(cls, *_: Any) -> "Children":
-        """Starts to watch other modules, too: here, since copies and pickles come this way."""
-        _watch_registrations()
-        return super().__new__(cls)
 
     def __setitem__(self, name: str, module: nn.Module | None) -> None:
         old, served = self.get(name), any(module is other for other in self.values())
@@ -50,6 +48,9 @@ class Children(dict[str, Any]):
         super().__delitem__(name)
         if old is not None:
             _succeed(self, name, old, None)
+
+    def __reduce__(self) -> Any:
+        return _no_children, (), None, None, iter(self.items())
 
     def update(self, *others: Any, **named: Any) -> None:
         """Sets each item by itself, which dict's own does not."""
@@ -79,6 +80,12 @@ class Children(dict[str, Any]):
             del self[name]
 
 
+def _no_children() -> Children:
+    """Makes the dict that a copy or a pickle fills."""
+    _watch_registrations()
+    return Children()
+
+
 @cache
 def _watch_registrations() -> None:
     nn.modules.module.register_module_module_registration_hook(_registered)
@@ -98,6 +105,7 @@ def guard(module: nn.Module) -> bool:
     """Watches the children of every module below which blocks hang; returns whether any hang on or below `module`."""
     below = [guard(child) for child in module._modules.values() if child is not None]
     if any(below) and type(vars(module).get("_modules")) in (dict, OrderedDict):
+        _watch_registrations()
         vars(module)["_modules"] = Children(module._modules)
     return any(below) or bool(carried(module))
 
@@ -151,6 +159,14 @@ def release(module: nn.Module, attachment: Attachment) -> None:
                     dict.__delitem__(module._modules, at.child)
     if not carried(module):
         put_back(module)
+
+
+def sweep(model: nn.Module) -> None:
+    """Takes off what is left of removed blocks, such as the hook of a block that somebody deleted."""
+    for module in model.modules():
+        for at in carried(module):
+            if at.removed:
+                release(module, at)
 
 
 def _copy_hooks(old: dict[int, Any], new: dict[int, Any], attachment: Attachment) -> None:

@@ -312,3 +312,13 @@ def test_folding_by_exact_classes_is_refused_by_torch():
         torch.ao.quantization.fuse_modules(model, ["layer3.2.conv2", "layer3.2.bn2"], inplace=True)
     torch.ao.quantization.fuse_modules(model, ["layer1.0.conv2", "layer1.0.bn2"], inplace=True)
     assert lost_blocks(model) == {}
+
+
+def test_a_deleted_block_fails_loudly_and_can_be_removed():
+    model, x = attended(), image()
+    del model.get_submodule(HOST).attention
+    with pytest.raises(AttributeError, match="attention"):
+        model(x)
+    with pytest.warns(LostBlocksWarning, match=BLOCK):
+        assert len(remove(model)) == 2
+    assert torch.equal(model(x), small()(x))
