@@ -199,14 +199,15 @@ def measure(model: nn.Module, name: str, split: Split, before: dict[str, nn.Modu
 
         return hook
 
-    handles = [model.get_submodule(block).register_forward_hook(look(block)) for block in found]
-    logits = torch.cat([model(part) for part in images.split(100)])
-    for handle in handles:
-        handle.remove()
-    handles = [model.get_submodule(block).register_forward_hook(lambda _, args, y: args[0]) for block in found]
-    without = torch.cat([model(part) for part in images.split(100)]) if found else logits
-    for handle in handles:
-        handle.remove()
+    def logits_with(hook: Callable[[str], Callable[..., Any]]) -> Tensor:
+        handles = [model.get_submodule(block).register_forward_hook(hook(block)) for block in found]
+        try:
+            return torch.cat([model(part) for part in images.split(100)])
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    logits, without = logits_with(look), logits_with(lambda _: lambda _, args, y: args[0])
     spreads = [float((f.std(0) / f.mean(0).abs().clamp(min=1e-6)).median()) for f in map(torch.cat, factors.values())]
     learnt = [
         float(
@@ -274,8 +275,8 @@ def table(lines: list[dict[str, Any]]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path)
-    parser.add_argument("--cifar", type=Path)
+    for folder in ("--photos", "--cifar"):
+        parser.add_argument(folder, type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--limit", type=int)
     parser.add_argument("--table", action="store_true")

@@ -7,13 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.backbones.rehearsal import Rehearsal, rehearse
-from cv_attention.blocks.base import check_choice
+from cv_attention.blocks.base import STEEP, check_choice
 
 Form = Literal["whole", "added", "faded"]
-
-# How much one of alpha's numbers moves the output, in units of a weight: an optimizer moves all by about its learning
-# rate, and alpha alone stands for a whole layer.
-SCALE = 10.0
 
 
 class IdentityInit(nn.Module):
@@ -47,7 +43,7 @@ class IdentityInit(nn.Module):
             return y
         if self.alpha is None:
             return x + y
-        return x + (SCALE * self.alpha).to(x.dtype)[:, None, None] * (y - x)
+        return x + (STEEP * self.alpha).to(x.dtype)[:, None, None] * (y - x)
 
     def extra_repr(self) -> str:
         """Shows the form in ``print(model)``."""

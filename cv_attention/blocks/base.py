@@ -10,6 +10,10 @@ from torch import Tensor, nn
 
 from cv_attention.suggest import suggest
 
+# What multiplies a norm whose scale starts at zero, and the alpha of a block that is faded in: an optimizer moves each
+# number by about its learning rate, and these few stand for a whole layer.
+STEEP = 10.0
+
 MapKind = Literal["channel", "spatial", "joint", "pairwise", "alignment"]
 
 
@@ -113,6 +117,11 @@ def over_start(gate: Tensor, start: float) -> Tensor:
     """Returns ``gate / start``; 1 to the bit where the gate has the value `start`."""
     # The gate is divided, not the product with the input: that could round where a number is close to zero.
     return gate if start == 1 else gate / start
+
+
+def times(x: Tensor, gain: float) -> Tensor:
+    """Returns ``gain * x``; `x` itself where `gain` is 1."""
+    return x if gain == 1 else gain * x
 
 
 def zero(*layers: nn.Module | nn.Parameter) -> None:

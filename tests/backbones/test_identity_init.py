@@ -68,6 +68,7 @@ def made(case, channels=24, plain=False):
     block, _ = as_identity(case.build(channels), (channels, 8, 8), "site", case.entry.name)
     if plain:
         block.block.load_state_dict(fresh.state_dict())
+        block.block.gain = 1.0
         if block.alpha is not None:
             nn.init.constant_(block.alpha, 0.1)  # with the scale, 1
     return block.train()
@@ -249,7 +250,7 @@ def test_the_start_adds_nothing_to_a_blocks_state():
     for case in DEFAULTS:
         block = case.build(24)
         keys = list(block.state_dict())
-        assert getattr(block, "start", 1.0) == 1.0
+        assert getattr(block, "start", 1.0) == getattr(block, "gain", 1.0) == 1.0
         if hasattr(block, "start_as_identity"):
             block.start_as_identity()
             assert list(block.state_dict()) == keys

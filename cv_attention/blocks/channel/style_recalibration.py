@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_whole, zero
+from cv_attention.blocks.base import STEEP, Gate, check_whole, times, zero
 from cv_attention.blocks.channel.batch_statistics import check_several_values
 from cv_attention.blocks.channel.channel_norm import l2_norm
 from cv_attention.blocks.pooling import average
@@ -27,6 +27,7 @@ class StyleRecalibration(Gate):
     """
 
     kind = "channel"
+    gain: float = 1.0  # what multiplies the last norm; `STEEP` where its scale starts at zero
 
     def __init__(self, channels: int, *, unbiased: bool = False) -> None:
         super().__init__()
@@ -40,7 +41,7 @@ class StyleRecalibration(Gate):
         # Of weights at zero, the norm would make a full deviation after the first step, however small that is.
         nn.init.ones_(self.weight)
         zero(self.norm)
-        self.start = 0.5
+        self.start, self.gain = 0.5, STEEP
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
@@ -53,4 +54,4 @@ class StyleRecalibration(Gate):
         deviation = deviation.to(x.dtype)
         style = torch.addcmul(self.weight[:, 0] * mean, self.weight[:, 1], deviation)
         check_several_values(self.norm, style)
-        return self.norm(style).sigmoid().to(x.dtype)[:, :, None, None]
+        return times(self.norm(style), self.gain).sigmoid().to(x.dtype)[:, :, None, None]

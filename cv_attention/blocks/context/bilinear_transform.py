@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_number, check_whole, zero
+from cv_attention.blocks.base import STEEP, AttentionMap, Block, bottleneck, check_number, check_whole, times, zero
 
 
 class BilinearAttentionTransform(Block):
@@ -33,6 +33,8 @@ class BilinearAttentionTransform(Block):
     Raises:
         ValueError: if an argument is not in its range.
     """
+
+    gain: float = 1.0  # what multiplies the last norm; `STEEP` where its scale starts at zero
 
     def __init__(
         self,
@@ -63,7 +65,7 @@ class BilinearAttentionTransform(Block):
         last = self.expand[1]
         assert isinstance(last, nn.Sequential)
         zero(last[1])
-        last[2] = nn.Identity()
+        last[2], self.gain = nn.Identity(), STEEP
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
@@ -76,7 +78,7 @@ class BilinearAttentionTransform(Block):
         grouped = z.unflatten(1, (self.groups, -1))
         y = p[:, :, None] @ (grouped.flatten(2, 3) @ q).unflatten(2, grouped.shape[2:4])
         y = self.expand(y.flatten(1, 2))
-        return x + F.dropout2d(y, self.drop_rate, self.training)
+        return x + F.dropout2d(times(y, self.gain), self.drop_rate, self.training)
 
     def _matrix(self, layer: nn.Linear, maxima: Tensor, *, transposed: bool = False) -> Tensor:
         """Returns the matrix (B, groups, L, L) that mixes L lines, from their maxima (B, groups, L)."""

@@ -4,7 +4,7 @@ from math import sqrt
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_whole, zero
+from cv_attention.blocks.base import STEEP, AttentionMap, Block, check_whole, times, zero
 
 
 class ExternalAttention(Block):
@@ -25,6 +25,8 @@ class ExternalAttention(Block):
         ValueError: if `channels` or `slots` is no positive whole number.
     """
 
+    gain: float = 1.0  # what multiplies the last norm; `STEEP` where its scale starts at zero
+
     def __init__(self, channels: int, *, slots: int = 64, relu: bool = True) -> None:
         super().__init__()
         check_whole(channels=channels, slots=slots)
@@ -43,7 +45,7 @@ class ExternalAttention(Block):
     def start_as_identity(self) -> None:
         """Zeroes the last norm and leaves out the relu behind it."""
         zero(self.norm)
-        self.relu = False
+        self.relu, self.gain = False, STEEP
 
     def forward(self, x: Tensor) -> Tensor:
         """Mixes the positions of `x` (B, C, H, W); keeps shape and memory format."""
@@ -51,5 +53,5 @@ class ExternalAttention(Block):
         # The softmax of logarithms divides by the sum: no position's sum can vanish.
         weights = self.map(logits.log_softmax(2).softmax(1).transpose(1, 2)[:, None])
         mixed = self.values(weights[:, 0].transpose(1, 2).to(logits.dtype)).unflatten(2, x.shape[2:])
-        y = x + self.norm(self.conv2(mixed))
+        y = x + times(self.norm(self.conv2(mixed)), self.gain)
         return y.relu() if self.relu else y

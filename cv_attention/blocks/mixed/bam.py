@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_choice, check_whole, zero
+from cv_attention.blocks.base import STEEP, AttentionMap, Block, bottleneck, check_choice, check_whole, times, zero
 from cv_attention.blocks.pooling import average
 
 
@@ -32,6 +32,7 @@ class BAM(Block):
     """
 
     start: float = 1.0  # as in `Gate`
+    gain: float = 1.0  # what multiplies the last norm; `STEEP` where its scale starts at zero
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class BAM(Block):
         zero(self.spatial[-1])
         if self.combine == "add":  # of a product of two zeros, neither would get a gradient
             zero(self.channel[-1])
-        self.start = 1.5
+        self.start, self.gain = 1.5, STEEP if isinstance(self.spatial[-1], nn.BatchNorm2d) else 1.0
 
     def forward(self, x: Tensor) -> Tensor:
         """Enhances `x` (B, C, H, W); keeps shape and memory format."""
@@ -84,5 +85,5 @@ class BAM(Block):
             )
         channel, spatial = self.channel(average(x, (2, 3)))[:, :, None, None], self.spatial(x)
         logits = channel + spatial if self.combine == "add" else channel * spatial
-        gate = self.map(logits.sigmoid())
+        gate = self.map(times(logits, self.gain).sigmoid())
         return torch.addcmul(x, x, gate) if self.start == 1 else x * ((1 + gate) / self.start)

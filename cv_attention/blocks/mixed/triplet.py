@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_odd, check_whole, zero
+from cv_attention.blocks.base import STEEP, Gate, check_odd, check_whole, times, zero
 from cv_attention.blocks.pooling import average, needs_gradient
 
 
@@ -26,13 +26,14 @@ class TripletAttention(Gate):
     """
 
     kind = "joint"
+    gain: float = 1.0  # what multiplies the last norm; `STEEP` where its scale starts at zero
 
     def __init__(self, channels: int, *, kernel_size: int = 7, no_spatial: bool = False) -> None:
         super().__init__()
         check_whole(channels=channels)
         check_odd(kernel_size=kernel_size)
 
-        def gate() -> nn.Module:
+        def gate() -> nn.Sequential:
             conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
             return nn.Sequential(conv, nn.BatchNorm2d(1, momentum=0.01), nn.Sigmoid())
 
@@ -44,18 +45,23 @@ class TripletAttention(Gate):
         """Zeroes the norms' scales, so that all gates start at 0.5, and divides their mean by that."""
         for gate in (self.cw, self.hc, self.hw):
             if gate is not None:
-                zero(gate[1])  # pyright: ignore[reportIndexIssue]
-        self.start = 0.5
+                zero(gate[1])
+        self.start, self.gain = 0.5, STEEP
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, H, W) of `x` (B, C, H, W)."""
         share = 1 / 2 if self.hw is None else 1 / 3
         # The small gates are scaled, and only their sum is as large as x.
-        cw = self.cw(_z_pool(x, 2)).transpose(1, 2) * share
-        hc = self.hc(_z_pool(x, 3).transpose(2, 3)).transpose(1, 3) * share
+        cw = self._gate(self.cw, _z_pool(x, 2)).transpose(1, 2) * share
+        hc = self._gate(self.hc, _z_pool(x, 3).transpose(2, 3)).transpose(1, 3) * share
         if self.hw is None:
             return cw + hc
-        return cw + hc + self.hw(_z_pool(x, 1)) * share
+        return cw + hc + self._gate(self.hw, _z_pool(x, 1)) * share
+
+    def _gate(self, gate: nn.Sequential, pooled: Tensor) -> Tensor:
+        """Runs one gate's convolution, norm and sigmoid."""
+        conv, norm, sigmoid = gate
+        return sigmoid(times(norm(conv(pooled)), self.gain))
 
 
 def _z_pool(x: Tensor, axis: int) -> Tensor:

@@ -4,7 +4,7 @@ from math import gcd
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, check_whole, zero
+from cv_attention.blocks.base import STEEP, AttentionMap, Block, check_divisible, check_odd, check_whole, times, zero
 from cv_attention.blocks.pooling import average
 from cv_attention.blocks.row_column import gate_by_row_and_column
 
@@ -32,6 +32,7 @@ class EfficientLocalAttention(Block):
     """  # noqa: E501
 
     start: float = 1.0  # as in `Gate`
+    gain: float = 1.0  # what multiplies the last norm; `STEEP` where its scale starts at zero
 
     def __init__(
         self,
@@ -64,10 +65,10 @@ class EfficientLocalAttention(Block):
         """Zeroes the norms, so that both gates start at 0.5, and divides the gates by that."""
         for strip in self.strips:
             zero(strip[1])  # pyright: ignore[reportIndexIssue]
-        self.start = 0.5
+        self.start, self.gain = 0.5, STEEP
 
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
-        rows = self.strips[0](average(x, 3, keepdim=True)).sigmoid()
-        columns = self.strips[-1](average(x, 2, keepdim=True).transpose(2, 3)).sigmoid()
+        rows = times(self.strips[0](average(x, 3, keepdim=True)), self.gain).sigmoid()
+        columns = times(self.strips[-1](average(x, 2, keepdim=True).transpose(2, 3)), self.gain).sigmoid()
         return gate_by_row_and_column(x, rows, columns.transpose(2, 3), self.map, start=self.start)
