@@ -100,7 +100,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
         callbacks.append(maps := ProbeMaps(run, log.maps_every, log.probes, log.saliency))
         callbacks.append(ProbeDetails(maps, log.curve_points))
     callbacks += asked_for  # after those that look at the validated weights, which EMA takes away again
-    steps = len(datamodule.train_dataloader()) // experiment.trainer.accumulate_grad_batches
+    steps = optimization.steps_per_epoch(len(datamodule.train_dataloader()), experiment.trainer)
     try:
         trainer = create_trainer(experiment, run, runs.next_part(run), steps, throughput, callbacks)
     except Exception:

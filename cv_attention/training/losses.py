@@ -1,4 +1,4 @@
-"""The training loss: logged every few steps, and watched for values that are no numbers."""
+"""The training loss: logged every few steps and as the epoch's mean, and watched for values that are no numbers."""
 
 import json
 from pathlib import Path
@@ -21,17 +21,25 @@ class NonFiniteLoss(RuntimeError):
 class Losses(Callback):
     """Logs loss and learning rate every ``log_every_n_steps``, and stops a training whose loss is NaN or infinite.
 
+    After each epoch it logs the mean loss and accuracy over all images of it, as ``train_loss_epoch`` and
+    ``train_accuracy``, also where the run was resumed within the epoch.
+
     Reading a loss lets the host wait for the device. So the losses since the last reading stay on the device, each
     with its step and the indices of its images, and are read together: at every log step, and before every checkpoint,
     so that no checkpoint holds what came after a bad step.
 
     Args:
         run: The run directory.
+
+    Attributes:
+        latest: The loss that was read last.
+        epoch: The means of the last epoch, by the names that they are logged under.
     """
 
     def __init__(self, run: Path) -> None:
         self.run = run
         self.latest: float | None = None
+        self.epoch: dict[str, float] = {}
         self._rates: dict[str, float] = {}
         self._since: list[tuple[int, Tensor, Tensor | None]] = []  # step, loss, indices
 
@@ -52,9 +60,19 @@ class Losses(Callback):
         if not stepped or trainer.global_step % interval:
             return
         self.latest = self._read(trainer, pl_module) * accumulated  # Lightning divides each by their number
-        values = {"train_loss": self.latest, **self._rates, "epoch": trainer.current_epoch}
+        self._log(trainer, {"train_loss": self.latest, **self._rates})
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Logs the epoch's means."""
+        self.epoch = pl_module.epoch_means.compute(trainer)
+        pl_module.epoch_means.clear()
+        if self.epoch:
+            self._log(trainer, self.epoch)
+
+    @staticmethod
+    def _log(trainer: lightning.Trainer, values: dict[str, float]) -> None:
         for logger in trainer.loggers:
-            logger.log_metrics(values, step=trainer.global_step - 1)
+            logger.log_metrics({**values, "epoch": trainer.current_epoch}, step=trainer.global_step - 1)
             logger.save()
 
     def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
@@ -63,6 +81,12 @@ class Losses(Callback):
         finite = torch.stack([local(value.detach()).isfinite().all() for value in pl_module.parameters()])
         if self._anywhere(trainer, ~finite):
             raise NonFiniteLoss(f"a weight is not finite after step {trainer.global_step}; {self._advice()}")
+        checkpoint["epoch_means"] = pl_module.epoch_means.state(trainer)
+
+    def on_load_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Takes up the sums of an epoch that was not finished."""
+        if "epoch_means" in checkpoint:
+            pl_module.epoch_means.restore(checkpoint["epoch_means"], trainer)
 
     def _read(self, trainer: lightning.Trainer, pl_module: Any) -> float:
         """Returns the last loss; the one place where the host waits for the device."""

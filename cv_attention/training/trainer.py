@@ -40,7 +40,7 @@ def create_trainer(
         run: The run directory.
         part: Which stretch of training this is; its metrics go to ``metrics/<part>``.
         steps_per_epoch: Optimizer steps of one epoch; the loss is logged at least once in that many.
-        throughput: Measures images per second; shown in the progress bar, or a line an epoch.
+        throughput: Measures images per second; shown in the progress bar and in each epoch's line.
         callbacks: Callbacks beside it, the checkpoints and the progress bar.
 
     Raises:
@@ -65,8 +65,8 @@ def create_trainer(
     arguments |= config.extra
     if arguments.get("enable_progress_bar", True):
         arguments["enable_progress_bar"] = terminal = sys.stdout.isatty()
-        shown = ProgressBar if terminal else EpochLines
-        arguments["callbacks"] = [*arguments["callbacks"], shown(losses, throughput)]
+        shown = [EpochLines(losses, throughput), *([ProgressBar(losses, throughput)] if terminal else [])]
+        arguments["callbacks"] = [*arguments["callbacks"], *shown]
     trainer = lightning.Trainer(**arguments)
     silence_lightning(trainer)
     return trainer
