@@ -65,6 +65,12 @@ def check(experiment: Experiment) -> None:
             f"data.progressive begins with epoch {first}, which never comes: trainer.max_epochs is {last}, and epochs "
             "count from 0"
         )
+    every = experiment.trainer.extra.get("check_val_every_n_epoch")
+    if isinstance(every, int) and every > last:
+        raise ValueError(
+            f"trainer.extra: check_val_every_n_epoch is {every}, but trainer.max_epochs is {last}, so that no epoch would "
+            "be validated and none could be chosen"
+        )
     if log.name is not None:
         name = Path(log.name)
         if name.is_absolute() or ".." in name.parts or not name.parts:

@@ -231,6 +231,8 @@ class Log:
         every_n_steps: Steps between two logged training losses.
         wandb: ``offline`` writes files to upload later, ``online`` uploads, ``disabled`` does neither.
         project: Project name in wandb.
+        group: Group of the run in wandb; null groups the seeds of the same data, backbone and block.
+        tags: Tags of the run in wandb.
         maps_every: Epochs between two recordings of the probe images' maps; 0 records none.
         probes: Number of probe images, spread over the classes of the validation split.
         saliency: Saliency methods that are recorded beside the blocks' own maps.
@@ -239,6 +241,9 @@ class Log:
         checkpoint_every_minutes: Minutes between two checkpoints inside an epoch, beside the one at its end; null
             writes none by time.
         checkpoint_every_n_steps: Optimizer steps between two checkpoints inside an epoch; null writes none by count.
+        keep: What stays of the checkpoints once the run has been trained, tested and reported; until then all do.
+            ``all``: best and last, so that the run can be trained longer. ``best``: ``best.ckpt`` alone. ``weights``:
+            none. ``weights.safetensors``, the best weights, stays in any case.
     """
 
     root: str = "runs"
@@ -246,6 +251,8 @@ class Log:
     every_n_steps: int = 50
     wandb: Literal["offline", "online", "disabled"] = "offline"
     project: str = "cv_attention"
+    group: str | None = None
+    tags: list[str] = field(default_factory=list)
     maps_every: int = 1
     probes: int = 16
     saliency: list[str] = field(default_factory=lambda: ["grad_cam"])
@@ -253,6 +260,7 @@ class Log:
     tensorboard: bool = False
     checkpoint_every_minutes: float | None = 10.0
     checkpoint_every_n_steps: int | None = None
+    keep: Literal["all", "best", "weights"] = "all"
 
 
 @dataclass
@@ -281,13 +289,18 @@ class Experiment:
 
     def name(self) -> str:
         """Returns ``log.name``, or a name of what tells a run from others: data, backbone, block and seed."""
-        if self.log.name:
-            return self.log.name
+        return self.log.name or f"{self._recipe()}-seed{self.seed}"
+
+    def group(self) -> str:
+        """Returns ``log.group``, or a name that the runs of several seeds share: data, backbone and block."""
+        return self.log.group or self._recipe()
+
+    def _recipe(self) -> str:
         block = self.model.block
         if isinstance(block, dict):
             block = str(block.get("name") or block.get("class_path", "block")).rsplit(".", 1)[-1]
         backbone = self.model.backbone.replace("/", "-")
-        return f"{self.data.name}-{backbone}-{block or 'plain'}-seed{self.seed}"
+        return f"{self.data.name}-{backbone}-{block or 'plain'}"
 
     def fingerprint(self) -> str:
         """Returns 12 hexadecimal digits that are the same for the same configuration; ``log`` does not count."""

@@ -136,11 +136,13 @@ def _newest(experiment: Experiment) -> tuple[Path | None, Path | None]:
             continue
         summary = run / "summary.json"
         tested = summary.is_file() and "test" in json.loads(summary.read_text(encoding="utf-8"))
+        if tested:
+            continue
         times = [path.stat().st_mtime for path in run.glob("checkpoints/*.ckpt")]
-        if not times:
-            empty.append((config.stat().st_mtime, run))
-        elif not tested:
+        if times:
             saved.append((max(times), run))
+        else:
+            empty.append((config.stat().st_mtime, run))
     first, second = (
         next((run for _, run in sorted(found, reverse=True) if _holds(run, experiment)), None)
         for found in (saved, empty)

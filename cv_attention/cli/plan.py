@@ -53,6 +53,8 @@ def _show(options: Namespace) -> None:
     )
     totals = compare(plain, attended, example_input(plain, planned.input_shape), rounds=options.rounds)
     print(planned, totals, sep="\n\n")
+    if costly := backbones.excess(plain, options.block, planned):
+        print(f"\n{costly}")
     if options.json:
         content = {"backbone": options.model, "plan": planned.to_dict(), "totals": totals.to_dict()}
         Path(options.json).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,5 +1,6 @@
 """The mean training loss and accuracy of an epoch, summed on the device."""
 
+import math
 from typing import Any
 
 import lightning
@@ -39,14 +40,10 @@ class EpochMeans:
         """Forgets everything, for the next epoch."""
         self.images, self._sums = 0, None
 
-    def compute(self, trainer: lightning.Trainer) -> dict[str, float]:
-        """Returns ``train_loss_epoch`` and ``train_accuracy`` over all processes; empty where no image came."""
-        parts = self._parts(trainer)
-        images = sum(part[2] for part in parts)
-        if not images:
-            return {}
-        loss, correct = (sum(part[at] for part in parts) / images for at in (0, 1))
-        return {"train_loss_epoch": loss, "train_accuracy": correct}
+    def compute(self, trainer: lightning.Trainer) -> tuple[float, float, int]:
+        """Returns the mean loss, the accuracy, and the number of images, over all processes; NaN without images."""
+        loss, correct, images = (sum(column) for column in zip(*self._parts(trainer), strict=True))
+        return (loss / images, correct / images, int(images)) if images else (math.nan, math.nan, 0)
 
     def state(self, trainer: lightning.Trainer) -> list[list[float]]:
         """Returns the sums of every process, plain, for a checkpoint."""

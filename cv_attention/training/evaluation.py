@@ -12,15 +12,17 @@ from cv_attention.saliency.pointing import pointing_game
 from cv_attention.training import checkpoints
 from cv_attention.training.classifier import Classifier, DataFacts
 from cv_attention.training.precision import resolve
+from cv_attention.training.predictions import Predictions
 from cv_attention.training.trainer import quieten
 
 
-def evaluate(checkpoint: Path, root: str | None = None) -> dict[str, float]:
+def evaluate(checkpoint: Path, root: str | None = None, predictions: Path | None = None) -> dict[str, float]:
     """Evaluates a checkpoint on the test split of its data set.
 
     Args:
         checkpoint: A checkpoint file.
         root: Where the data set lies now, if not where it lay in training.
+        predictions: File that every image's prediction is written to, see `Predictions`; None writes none.
 
     Returns:
         The metrics, such as ``{"accuracy": 0.97, "loss": 0.11}``; with boxes also where Grad-CAM points.
@@ -44,6 +46,8 @@ def evaluate(checkpoint: Path, root: str | None = None) -> dict[str, float]:
         accelerator=experiment.trainer.accelerator,
         devices=1,
         precision=resolve(experiment.trainer.precision, experiment.trainer.accelerator),  # pyright: ignore[reportArgumentType]
+        deterministic=experiment.trainer.deterministic,
+        callbacks=[Predictions(predictions)] if predictions else [],
         logger=False,
         enable_checkpointing=False,
         use_distributed_sampler=False,
