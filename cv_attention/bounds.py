@@ -68,8 +68,8 @@ def check(experiment: Experiment) -> None:
     every = experiment.trainer.extra.get("check_val_every_n_epoch")
     if isinstance(every, int) and every > last:
         raise ValueError(
-            f"trainer.extra: check_val_every_n_epoch is {every}, but trainer.max_epochs is {last}, so that no epoch would "
-            "be validated and none could be chosen"
+            f"trainer.extra: check_val_every_n_epoch is {every}, but trainer.max_epochs is {last}: no epoch would be "
+            "validated, so none could be chosen and tested"
         )
     if log.name is not None:
         name = Path(log.name)

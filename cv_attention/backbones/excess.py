@@ -29,8 +29,8 @@ def excess(model: nn.Module, block: Any, planned: Plan) -> str | None:
     if max(flops, parameters) <= _TOO_MUCH:
         return None
     said = (
-        f"warning: the blocks add {100 * flops:.0f} % to the network's FLOPs and {100 * parameters:.0f} % to its parameters "
-        f"({planned.block} at {', '.join(planned.at)}, {len(planned.sites)} sites)"
+        f"warning: the blocks add {100 * flops:.0f} % to the network's FLOPs and {100 * parameters:.0f} % to its "
+        f"parameters ({planned.block} at {', '.join(planned.at)}, {len(planned.sites)} sites)"
     )
     by_place = isinstance(block, dict) and not {"name", "class_path"} & block.keys()
     cheaper = [] if by_place or not isinstance(block, str | dict) else _cheaper(model, block, planned)

@@ -38,7 +38,7 @@ _MEANT = {
     "data.val_fraction": "val_split val_size validation_split",
     "data.mixup": "mixup_alpha",
     "data.cutmix": "cutmix_alpha",
-    "data.train_transforms": "transforms augment augmentation aug aa auto_augment hflip random_erase reprob color_jitter",
+    "data.train_transforms": "transforms augment augmentation aug aa auto_augment hflip random_erase reprob",
     "data.eval_transforms": "imgsz img_size image_size input_size size crop_pct val_resize_size",
     "model.backbone": "m model arch net network architecture backbone_name model_name",
     "model.block": "attention attn attn_layer block_name",

@@ -60,7 +60,7 @@ def read_metrics(folder: Path) -> Metrics:
 
 
 def is_per_epoch(name: str) -> bool:
-    """Tells whether a metric is logged once an epoch: a figure of the validation, or a mean over the training images."""
+    """Tells whether a metric is logged once an epoch: a validation figure, or a mean of the training."""
     return name.startswith("val") or name in ("train_loss_epoch", "train_accuracy")
 
 

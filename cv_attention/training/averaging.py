@@ -16,7 +16,7 @@ class MovingAverage(Callback):
 
     The decay d rises with the steps, 1 - (1 + step)^(-2/3), up to `decay`, so that the average leaves the first random
     weights behind also in a short training. It begins as the first step's weights, so a validation is right at any
-    time. Checkpoints hold the average as their weights, and beside it what training goes on with. Only ``fit`` averages:
+    time. Checkpoints hold the average as their weights, and beside it what training goes on with. Only a fit averages:
     a checkpoint that is tested or validated by itself is used as it is.
 
     Args:

@@ -83,7 +83,12 @@ def _wandb(experiment: Experiment, run: Path) -> Logger:
         tags=log.tags,
         config=experiment.to_dict(),
         allow_val_change=True,  # a resumed run may be longer
-        settings=wandb.Settings(silent=log.wandb == "offline", console="off"),
+        settings=wandb.Settings(
+            silent=log.wandb == "offline",
+            console="off",
+            program="cv-attention fit",  # by default paths of this machine
+            x_executable="python",
+        ),
     )
     logger._wandb_init.pop("anonymous", None)  # Lightning 2.6 sets what wandb 0.31 warns of
     if log.wandb == "online":
