@@ -169,8 +169,10 @@ def _check_early(experiment: Experiment) -> None:
 
 
 def _print_result(run: Path) -> None:
+    from cv_attention.training.terminal import duration
+
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     for name, value in summary["test"].items():
         print(f"test {name.replace('_', ' ')}: {value:.4f}")
-    print(f"trained in {summary['training_seconds']} s")
+    print(f"trained in {duration(summary['training_seconds'])}")
     print(f"report: {run / 'report' / 'index.html'}")

@@ -65,7 +65,7 @@ def point(classifier: Classifier, datamodule: Any) -> dict[str, float]:
 
     Returns:
         ``{"pointing": share of hits, "pointing_chance": share of hits of a random point}``, or nothing for a data set
-        without boxes.
+        without boxes, or a network that Grad-CAM cannot explain.
     """
     split, hits, chance = datamodule.splits["test"], [], []
     if split.images.boxes is None:
@@ -74,7 +74,10 @@ def point(classifier: Classifier, datamodule: Any) -> dict[str, float]:
         batch = split.batch([(0, index) for index in range(start, min(start + 128, len(split)))])
         kept = (batch["box"] > 0).any(1)  # a crop may have lost the object
         images, boxes, labels = batch["image"][kept], batch["box"][kept], batch["label"][kept]
-        heat = grad_cam(classifier.network, classifier.normalise(images), targets=labels)
+        try:
+            heat = grad_cam(classifier.network, classifier.normalise(images), targets=labels)
+        except ValueError:  # no feature maps
+            return {}
         hits.append(pointing_game(heat, boxes))
         area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         chance.append(area / (images.shape[-1] * images.shape[-2]))

@@ -28,7 +28,7 @@ from cv_attention.training.probe_details import ProbeDetails
 from cv_attention.training.probes import ProbeMaps
 from cv_attention.training.provenance import provenance
 from cv_attention.training.rewinding import rewind
-from cv_attention.training.saliency_trial import check_methods
+from cv_attention.training.saliency_trial import check_methods, unsuited
 from cv_attention.training.techniques import techniques
 from cv_attention.training.terminal import say
 from cv_attention.training.throughput import Throughput
@@ -131,7 +131,10 @@ def _foreseen(experiment: Experiment, classifier: Classifier, datamodule: Any) -
         said.append(costly)
     if log.maps_every and log.probes:
         image = datamodule.splits["val"].batch([(0, 0)])["image"]
-        check_methods(classifier.network, classifier.normalise(image), log.saliency)
+        inputs = classifier.normalise(image)
+        check_methods(classifier.network, inputs, log.saliency)
+        if reason := unsuited(classifier.network, inputs, "grad_cam"):
+            said.append(f"no class maps are recorded and no pointing is judged, as Grad-CAM does not work: {reason}")
     return said
 
 

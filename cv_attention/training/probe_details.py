@@ -101,7 +101,10 @@ class ProbeDetails(Callback):
     def _class_maps(self, classifier: Classifier, inputs: Tensor) -> dict[str, np.ndarray]:
         labels = self.maps.probes["label"].to(inputs.device)
         classes = top_and_true(self.maps.latest_logits.to(inputs.device), labels)
-        heat = grad_cam(classifier.network, inputs, classes, upsample=False)
+        try:
+            heat = grad_cam(classifier.network, inputs, classes, upsample=False)
+        except ValueError:  # a network without feature maps, as was said before the training
+            return {}
         return {"classes": classes.cpu().numpy(), "Grad-CAM": _half(heat)}
 
     def _heads(self, classifier: Classifier, inputs: Tensor) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
