@@ -17,7 +17,7 @@ from cv_attention.suggest import suggest
 
 def experiment_parser(prog: str) -> ArgumentParser:
     """Returns a parser of ``--config FILE`` and every field of `Experiment` as a dotted option."""
-    parser = ArgumentParser(prog=prog, exit_on_error=False)
+    parser = ArgumentParser(prog=prog, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--config", action="config", help="A YAML file; options after it change its values.")
     parser.add_class_arguments(Experiment, nested_key=None)
     return parser

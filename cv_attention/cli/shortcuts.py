@@ -40,7 +40,7 @@ _MEANT = {
     "data.cutmix": "cutmix_alpha",
     "data.train_transforms": "transforms augment augmentation aug aa auto_augment hflip random_erase reprob",
     "data.eval_transforms": "imgsz img_size image_size input_size size crop_pct val_resize_size",
-    "model.backbone": "m model arch net network architecture backbone_name model_name",
+    "model.backbone": "m arch net network architecture backbone_name model_name",
     "model.block": "attention attn attn_layer block_name",
     "model.at": "position where",
     "model.options": "drop drop_path drop_rate dropout drop_path_rate",

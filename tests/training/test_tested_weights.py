@@ -164,3 +164,15 @@ def test_a_checkpoint_by_itself_is_validated_and_tested_as_it_is(tmp_path):
     fitted.validate(module, loader, ckpt_path=tmp_path / "some.ckpt", verbose=False)
     fitted.test(module, loader, ckpt_path=tmp_path / "some.ckpt", verbose=False)
     assert module.seen == [7.0] * 4
+
+
+@pytest.mark.long
+def test_two_processes_validate_the_average_that_is_saved(tiny_options, tmp_path):
+    """Each process has batch statistics of its own; those of the first are saved."""
+    options = ["fit", *tiny_options, *QUICK, EMA, "--trainer.strategy=ddp", "--trainer.devices=2"]
+    options += [f"--log.root={tmp_path}", "--log.name=run"]
+    said = tmp_path / "said.txt"
+    assert train(options, said, processes=2) == 0, said.read_text()
+    first, *others = figures(tmp_path / "run")
+    assert all(other == pytest.approx(first, rel=1e-5) for other in others)
+    assert validated_again(tmp_path / "run") == pytest.approx(validated(tmp_path / "run"), rel=1e-5)
