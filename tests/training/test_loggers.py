@@ -88,12 +88,13 @@ def test_no_path_of_the_machine_goes_to_wandb_but_those_typed(run):
 def test_tensorboard_has_hyperparameters_with_the_final_figures(run):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    from tensorboard.plugins.hparams import plugin_data_pb2
+    from tensorboard.plugins.hparams import plugin_data_pb2  # protocol buffers, whose classes come at run time
 
     events = EventAccumulator(str(run / "tensorboard/1"))
     events.Reload()
     content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    started = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info.hparams
+    plugin_data: Any = plugin_data_pb2
+    started = plugin_data.HParamsPluginData.FromString(content).session_start_info.hparams
     assert started["optimizer/lr"].number_value == 0.05
     assert started["trainer/max_epochs"].number_value == 2
     assert started["model/backbone"].string_value == "resnet20"

@@ -126,7 +126,7 @@ def test_the_last_faithfulness_is_of_the_averaged_network(tiny_options, tmp_path
 
 
 class Failing(lightning.Callback):
-    def on_validation_batch_end(self, *_):
+    def on_validation_batch_end(self, *_, **__):
         raise RuntimeError("somebody's callback")
 
 
@@ -159,7 +159,7 @@ def test_a_checkpoint_by_itself_is_validated_and_tested_as_it_is(tmp_path):
     content = torch.load(tmp_path / "some.ckpt", weights_only=True)
     content["state_dict"]["network.weight"].fill_(7.0)
     torch.save(content, tmp_path / "some.ckpt")
-    loader = torch.utils.data.DataLoader(torch.zeros(2, 1))
+    loader = torch.utils.data.DataLoader(torch.zeros(2, 1))  # pyright: ignore[reportArgumentType]
     module.seen.clear()
     fitted.validate(module, loader, ckpt_path=tmp_path / "some.ckpt", verbose=False)
     fitted.test(module, loader, ckpt_path=tmp_path / "some.ckpt", verbose=False)
