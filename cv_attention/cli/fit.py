@@ -69,12 +69,12 @@ def _train(prepared: "Prepared") -> None:
         # A loader's process wraps the message into its traceback; the last line is what was said.
         reason = str(error).strip().splitlines()[-1].rpartition("ImageError: ")[2]
         raise UserError(f"{reason}; mend or remove it, then: {again}") from error
-    except (training.NonFiniteLoss, OSError) as error:
+    except (training.NonFiniteLoss, training.NothingTrained, OSError) as error:
         if isinstance(error, OSError) and error.errno not in _FULL and not isinstance(error, training.NotWritten):
             raise
         if not prepared.trainer.is_global_zero:
             raise SystemExit(1) from error
-        advice = "" if isinstance(error, training.NonFiniteLoss) else f"; make room, then: {again}"
+        advice = f"; make room, then: {again}" if isinstance(error, OSError) else ""
         raise UserError(f"{one_line(error)}{advice}", code=1) from error
     except RuntimeError as error:
         if prepared.trainer.world_size == 1 or not _LOST.search(str(error)):

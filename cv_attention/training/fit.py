@@ -35,6 +35,10 @@ from cv_attention.training.throughput import Throughput
 from cv_attention.training.trainer import create_trainer
 
 
+class NothingTrained(RuntimeError):
+    """The training ended without a checkpoint."""
+
+
 @dataclass
 class Prepared:
     """Everything checked and built; nothing trained yet.
@@ -125,8 +129,16 @@ def _recorders(log: Log, run: Path) -> list[Callback]:
 
 
 def _foreseen(experiment: Experiment, classifier: Classifier, datamodule: Any) -> list[str]:
-    """What would otherwise show in the middle of the training; ValueError for a saliency method that does not work."""
+    """What would otherwise show in the middle of the training: costs to be told of, ValueError for what cannot work."""
     model, log, said = experiment.model, experiment.log, []
+    extra = {"check_val_every_n_epoch": 1, **experiment.trainer.extra}
+    every = extra.get("val_check_interval")
+    batches = optimization.trained_batches(len(datamodule.train_dataloader()), experiment.trainer)
+    if isinstance(every, int) and every > batches and extra["check_val_every_n_epoch"] is not None:
+        raise ValueError(
+            f"trainer.extra: val_check_interval is {every}, but an epoch has {batches} batches; give at most that, or "
+            "check_val_every_n_epoch null too, which counts batches over all epochs"
+        )
     if classifier.plan and (costly := backbones.excess(classifier.network, model.block, classifier.plan)):
         said.append(costly)
     if log.maps_every and log.probes:
@@ -195,9 +207,14 @@ def _train(prepared: Prepared) -> None:
 
 def _without_validation(trainer: lightning.Trainer, best: Path) -> None:
     """Takes the last checkpoint as the best one where no epoch was validated, as ``trainer.extra`` can have it."""
+    last = best.with_name(checkpoints.LAST)
+    if not best.is_file() and not last.is_file():
+        raise NothingTrained(
+            "the training ended before its first epoch, so there is nothing to test; see trainer.extra"
+        )
     if trainer.is_global_zero and not best.is_file():
         say(trainer, "no epoch was validated: the last one is tested and saved")
-        write_bytes(best, best.with_name(checkpoints.LAST).read_bytes(), durable=True)
+        write_bytes(best, last.read_bytes(), durable=True)
     trainer.strategy.barrier("best")
 
 

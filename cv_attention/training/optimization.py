@@ -37,12 +37,15 @@ def steps_per_epoch(batches: int, trainer: Trainer) -> int:
         batches: Batches of the training split, for one process.
         trainer: The trainer's part of the configuration.
     """
+    return max(1, -(-trained_batches(batches, trainer) // trainer.accumulate_grad_batches))
+
+
+def trained_batches(batches: int, trainer: Trainer) -> int:
+    """Returns how many of an epoch's batches are trained on, by ``limit_train_batches`` of ``trainer.extra``."""
     limit = trainer.extra.get("limit_train_batches")
-    if isinstance(limit, float):
-        batches = int(batches * limit)
-    elif limit is not None:
-        batches = min(batches, limit)
-    return max(1, -(-batches // trainer.accumulate_grad_batches))
+    if limit is None:
+        return batches
+    return int(batches * limit) if isinstance(limit, float) else min(batches, limit)
 
 
 def create_optimizer(config: Optimizer, network: nn.Module) -> torch.optim.Optimizer:

@@ -58,3 +58,12 @@ def test_without_a_validation_the_last_epoch_is_tested(extra, tiny_options, tmp_
     best, last = (torch.load(tmp_path / f"run/checkpoints/{name}.ckpt", weights_only=True) for name in ("best", "last"))
     assert best["global_step"] == last["global_step"]
     assert json.loads((tmp_path / "run/summary.json").read_text())["test"]["accuracy"] >= 0
+
+
+def test_a_training_without_an_epoch_is_one_line(tiny_options, tmp_path, capsys):
+    options = [option for option in tiny_options if "trainer.extra" not in option]
+    options += [*QUICK, "--trainer.extra={max_time: '00:00:00:00', enable_progress_bar: false}"]
+    assert main(["fit", *options, f"--log.root={tmp_path}", "--log.name=run"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("cv-attention: error: the training ended before its first epoch")
+    assert said.count("\n") == 1
