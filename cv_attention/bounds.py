@@ -65,10 +65,26 @@ def check(experiment: Experiment) -> None:
             f"data.progressive begins with epoch {first}, which never comes: trainer.max_epochs is {last}, and epochs "
             "count from 0"
         )
+    _check_extra(experiment.trainer.extra, last)
     if log.name is not None:
         name = Path(log.name)
         if name.is_absolute() or ".." in name.parts or not name.parts:
             raise ValueError(f"log.name must name a folder inside log.root ({log.root}), got {log.name!r}")
+
+
+def _check_extra(extra: dict[str, Any], epochs: int) -> None:
+    """Refuses what leaves nothing to train, to choose from or to test."""
+    for key, done in (("limit_train_batches", "trained"), ("max_steps", "trained"), ("limit_test_batches", "tested")):
+        if key in extra and extra[key] == 0:
+            raise ValueError(
+                f"trainer.extra: {key} is {extra[key]}, so nothing would be {done}; take it out or raise it"
+            )
+    every = extra.get("check_val_every_n_epoch")
+    if isinstance(every, int) and every > epochs:
+        raise ValueError(
+            f"trainer.extra: check_val_every_n_epoch is {every}, but trainer.max_epochs is {epochs}: no epoch would be "
+            "validated, so none could be chosen and tested"
+        )
 
 
 def check_bounds(part: Any, prefix: str = "") -> None:

@@ -9,6 +9,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from cv_attention.log_config import Log
+
 # One step of an albumentations pipeline: a class name, or a class name with its arguments.
 #   - HorizontalFlip
 #   - RandomCrop: {height: 32, width: 32, pad_if_needed: true}
@@ -225,40 +227,6 @@ class Trainer:
 
 
 @dataclass
-class Log:
-    """What a run leaves behind.
-
-    Attributes:
-        root: Folder that holds the run directories.
-        name: Name of the run directory; null makes one from data, backbone, block and seed.
-        every_n_steps: Steps between two logged training losses.
-        wandb: ``offline`` writes files to upload later, ``online`` uploads, ``disabled`` does neither.
-        project: Project name in wandb.
-        maps_every: Epochs between two recordings of the probe images' maps; 0 records none.
-        probes: Number of probe images, spread over the classes of the validation split.
-        saliency: Saliency methods that are recorded beside the blocks' own maps.
-        curve_points: Steps of the probe images' insertion and deletion curves after the last epoch; 0 computes none.
-        tensorboard: Write the curves and the rendered maps for TensorBoard too, to ``tensorboard/``.
-        checkpoint_every_minutes: Minutes between two checkpoints inside an epoch, beside the one at its end; null
-            writes none by time.
-        checkpoint_every_n_steps: Optimizer steps between two checkpoints inside an epoch; null writes none by count.
-    """
-
-    root: str = "runs"
-    name: str | None = None
-    every_n_steps: int = 50
-    wandb: Literal["offline", "online", "disabled"] = "offline"
-    project: str = "cv_attention"
-    maps_every: int = 1
-    probes: int = 16
-    saliency: list[str] = field(default_factory=lambda: ["grad_cam"])
-    curve_points: int = 20
-    tensorboard: bool = False
-    checkpoint_every_minutes: float | None = 10.0
-    checkpoint_every_n_steps: int | None = None
-
-
-@dataclass
 class Experiment:
     """Everything that decides a run's result.
 
@@ -284,13 +252,18 @@ class Experiment:
 
     def name(self) -> str:
         """Returns ``log.name``, or a name of what tells a run from others: data, backbone, block and seed."""
-        if self.log.name:
-            return self.log.name
+        return self.log.name or f"{self._recipe()}-seed{self.seed}"
+
+    def group(self) -> str:
+        """Returns ``log.group``, or a name that the runs of several seeds share: data, backbone and block."""
+        return self.log.group or self._recipe()
+
+    def _recipe(self) -> str:
         block = self.model.block
         if isinstance(block, dict):
             block = str(block.get("name") or block.get("class_path", "block")).rsplit(".", 1)[-1]
         backbone = self.model.backbone.replace("/", "-")
-        return f"{self.data.name}-{backbone}-{block or 'plain'}-seed{self.seed}"
+        return f"{self.data.name}-{backbone}-{block or 'plain'}"
 
     def fingerprint(self) -> str:
         """Returns 12 hexadecimal digits that are the same for the same configuration; ``log`` does not count."""

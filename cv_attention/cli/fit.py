@@ -70,12 +70,12 @@ def _train(prepared: "Prepared") -> None:
         # A loader's process wraps the message into its traceback; the last line is what was said.
         reason = str(error).strip().splitlines()[-1].rpartition("ImageError: ")[2]
         raise UserError(f"{reason}; mend or remove it, then: {again}") from error
-    except (training.NonFiniteLoss, OSError) as error:
+    except (training.NonFiniteLoss, training.NothingTrained, OSError) as error:
         if isinstance(error, OSError) and error.errno not in _FULL and not isinstance(error, training.NotWritten):
             raise
         if not prepared.trainer.is_global_zero:
             raise SystemExit(1) from error
-        advice = "" if isinstance(error, training.NonFiniteLoss) else f"; make room, then: {again}"
+        advice = f"; make room, then: {again}" if isinstance(error, OSError) else ""
         raise UserError(f"{one_line(error)}{advice}", code=1) from error
     except LostBlocksError as error:
         raise UserError(f"model.block: {one_line(error)}") from error
@@ -139,11 +139,13 @@ def _newest(experiment: Experiment) -> tuple[Path | None, Path | None]:
             continue
         summary = run / "summary.json"
         tested = summary.is_file() and "test" in json.loads(summary.read_text(encoding="utf-8"))
+        if tested:
+            continue
         times = [path.stat().st_mtime for path in run.glob("checkpoints/*.ckpt")]
-        if not times:
-            empty.append((config.stat().st_mtime, run))
-        elif not tested:
+        if times:
             saved.append((max(times), run))
+        else:
+            empty.append((config.stat().st_mtime, run))
     first, second = (
         next((run for _, run in sorted(found, reverse=True) if _holds(run, experiment)), None)
         for found in (saved, empty)
@@ -170,6 +172,8 @@ def _check_early(experiment: Experiment) -> None:
 
 
 def _print_result(run: Path) -> None:
+    from cv_attention.training.terminal import duration
+
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     for name, value in summary["test"].items():
         print(f"test {name.replace('_', ' ')}: {value:.4f}")
@@ -179,5 +183,5 @@ def _print_result(run: Path) -> None:
             f"blocks in use: they change their inputs by {min(changes):.1f} to {max(changes):.1f} %; without them, "
             f"{100 * used['predictions_changed']:.1f} % of {used['images']} validation predictions are others"
         )
-    print(f"trained in {summary['training_seconds']} s")
+    print(f"trained in {duration(summary['training_seconds'])}")
     print(f"report: {run / 'report' / 'index.html'}")

@@ -10,13 +10,14 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from cv_attention.cli.errors import UserError, one_line
+from cv_attention.cli.shortcuts import SECTIONS, meant
 from cv_attention.config import Experiment
 from cv_attention.suggest import suggest
 
 
 def experiment_parser(prog: str) -> ArgumentParser:
     """Returns a parser of ``--config FILE`` and every field of `Experiment` as a dotted option."""
-    parser = ArgumentParser(prog=prog, exit_on_error=False)
+    parser = ArgumentParser(prog=prog, exit_on_error=False, allow_abbrev=False)
     parser.add_argument("--config", action="config", help="A YAML file; options after it change its values.")
     parser.add_class_arguments(Experiment, nested_key=None)
     return parser
@@ -52,11 +53,10 @@ def read_experiment(path: Path) -> Experiment:
     return to_experiment(parser, parse(parser, ["--config", str(path)]))
 
 
-# jsonargparse's message -> what it means to the person who reads it; the first group is the wrong key, if any.
+# jsonargparse's message -> what it means to the person who reads it; the groups are the wrong key of a file.
 _WRONG_KEYS = (
-    r"unrecognized arguments: (--[\w.-]+)",
-    r"Option '([\w.]+)' is not accepted",
-    r"Group '([\w.]+)' does not accept option '([\w.]+)'",
+    r"Option '([\w.-]+)' is not accepted",
+    r"Group '([\w.-]+)' does not accept option '([\w.-]+)'",
 )
 _REWORDED = (
     (r'^Parser key "([\w.]+)":? *', r"\1: "),
@@ -74,13 +74,16 @@ _REWORDED = (
 
 def _explain(message: str, parser: ArgumentParser) -> str:
     """Words jsonargparse's message for a newcomer and adds the nearest right name."""
+    if match := re.search(r"unrecognized arguments: (.*)", message):
+        wrong = re.findall(r"(?:^|\s)(-[a-zA-Z](?=\d)|-{1,2}[a-zA-Z][\w.-]*|[\w.-]+(?==))", match[1])
+        if wrong:
+            return "; ".join(f"there is no option {name}{_right(name, parser)}" for name in wrong)
     for pattern in _WRONG_KEYS:
         if match := re.search(pattern, message):
-            wrong = ".".join(match.groups())
-            dashes = "--" if wrong.startswith("--") else ""  # a key of a file has none
-            names = (string for action in parser._actions for string in action.option_strings)
-            known = {dashes + name.removeprefix("--") for name in names}
-            return f"there is no option {wrong}{suggest(wrong, known)}"
+            wrong_key = ".".join(match.groups())
+            return f"there is no option {wrong_key}{_right(wrong_key, parser, dashes='')}"
+    if (match := re.search(r'^Parser key "(\w+)": Unable to load config \'(.*?)\'', message)) and match[1] in SECTIONS:
+        return f"{match[1]} is a section of options, got {match[2]}; did you mean '{SECTIONS[match[1]]}'?"
     if match := re.search(r"\bconfig\W+File does not exist: '(.*)'", message):
         return _missing(Path(match[1]))
     if match := re.search(r"the following arguments are required: (.*)", message):
@@ -88,6 +91,15 @@ def _explain(message: str, parser: ArgumentParser) -> str:
     for pattern, words in _REWORDED:
         message = re.sub(pattern, words, message)
     return message
+
+
+def _right(wrong: str, parser: ArgumentParser, dashes: str = "--") -> str:
+    """The end of a message about a wrong option: what is meant by it, or the nearest names; a file has no dashes."""
+    names = [string for action in parser._actions for string in action.option_strings if string.startswith("--")]
+    known = {name.removeprefix("--"): None for name in names}
+    if found := meant(wrong, known):
+        return f"; use {' or '.join(dashes + option for option in found)}"
+    return suggest(wrong if wrong.startswith("-") else dashes + wrong, [dashes + name for name in known])
 
 
 def _missing(file: Path) -> str:

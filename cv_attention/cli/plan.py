@@ -69,6 +69,8 @@ def _show(options: Namespace) -> None:
     print(planned, totals, sep="\n\n")
     if note := backbones.too_small(plain, options.model, planned.input_shape[-2:]):
         print(f"\n{note}")
+    if costly := backbones.excess(plain, options.block, planned):
+        print(f"\n{costly}")
     _write(options, {"plan": planned.to_dict(), "totals": totals.to_dict()})
 
 

@@ -51,12 +51,17 @@ def read_metrics(folder: Path) -> Metrics:
     for row in rows:
         epoch = clock.epoch(row)
         for name, value in row.values.items():
-            per_epoch = name.startswith("val")
+            per_epoch = is_per_epoch(name)
             at = float(epoch + 1) if per_epoch else clock.trained(row.step)
             kept.setdefault(name, {})[epoch if per_epoch else row.step] = (round(at, 4), row.step, value)
     series = {name: _thin([points[key] for key in sorted(points)]) for name, points in kept.items()}
     first = {row.part: clock.trained(row.step) for row in reversed(rows)}
     return Metrics(series, [round(first[part], 4) for part in sorted(first)[1:]])
+
+
+def is_per_epoch(name: str) -> bool:
+    """Tells whether a metric is logged once an epoch: a validation figure, or a mean of the training."""
+    return name.startswith("val") or name in ("train_loss_epoch", "train_accuracy")
 
 
 def _read_part(part: int, path: Path) -> list[_Row]:

@@ -3,11 +3,11 @@
 from cv_attention.training.checkpoints import find_checkpoint, load
 from cv_attention.training.classifier import Classifier, DataFacts
 from cv_attention.training.evaluation import evaluate
-from cv_attention.training.fit import Prepared, fit, prepare
+from cv_attention.training.fit import NothingTrained, Prepared, fit, prepare
 from cv_attention.training.losses import NonFiniteLoss
 from cv_attention.training.saving import NotWritten
 
 __all__ = [
-    "Classifier", "DataFacts", "NonFiniteLoss", "NotWritten", "Prepared", "evaluate", "find_checkpoint", "fit", "load",
-    "prepare",
+    "Classifier", "DataFacts", "NonFiniteLoss", "NotWritten", "NothingTrained", "Prepared", "evaluate",
+    "find_checkpoint", "fit", "load", "prepare",
 ]  # fmt: skip

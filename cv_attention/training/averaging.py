@@ -4,8 +4,9 @@ from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.trainer.states import TrainerFn
 from timm.utils import ModelEmaV3
-from torch import nn
+from torch import distributed, nn
 
 _PREFIX = "network."
 
@@ -15,7 +16,8 @@ class MovingAverage(Callback):
 
     The decay d rises with the steps, 1 - (1 + step)^(-2/3), up to `decay`, so that the average leaves the first random
     weights behind also in a short training. It begins as the first step's weights, so a validation is right at any
-    time. Checkpoints hold the average as their weights, and beside it what training goes on with.
+    time. Checkpoints hold the average as their weights, and beside it what training goes on with. Only a fit averages:
+    a checkpoint that is tested or validated by itself is used as it is.
 
     Args:
         decay: Highest decay, in (0, 1).
@@ -49,28 +51,52 @@ class MovingAverage(Callback):
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Puts the average in the network's place, before anything gets ready to look at it."""
-        if self.average is not None:
-            self.trained, pl_module.network = pl_module.network, self.average.module
+        if self.average is None or not _fits(trainer):
+            return
+        if trainer.world_size > 1:  # each process has seen other batch statistics; those of the first are saved
+            for buffer in self.average.module.buffers():
+                distributed.broadcast(buffer, src=0)
+        self.trained, pl_module.network = pl_module.network, self.average.module
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Puts the network back; callbacks that look at the average run before this one."""
-        if self.trained is not None:
-            pl_module.network, self.trained = self.trained, None
+        self._put_back(pl_module)
+
+    def on_exception(self, trainer: lightning.Trainer, pl_module: Any, exception: BaseException) -> None:
+        """Puts the network back where a validation was cut short."""
+        self._put_back(pl_module)
 
     def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Makes the average the checkpoint's weights."""
         if self.average is not None:
-            trained = self.trained or pl_module.network  # the average is in its place within a validation
+            # the average is in the network's place within a validation
+            trained = pl_module.network if self.trained is None else self.trained
             checkpoint["trained_weights"] = trained.state_dict()
             averaged = self.average.module.state_dict()
             checkpoint["state_dict"] |= {f"{_PREFIX}{name}": value for name, value in averaged.items()}
 
     def on_load_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Takes up average and weights; a run that averaged nothing so far begins with its weights."""
-        if self.average is None or "state_dict" not in checkpoint:
+        if self.average is None or "state_dict" not in checkpoint or not _fits(trainer):
             return
         state = checkpoint["state_dict"]
         averaged = {name.removeprefix(_PREFIX): v for name, v in state.items() if name.startswith(_PREFIX)}
         self.average.module.load_state_dict(averaged)
         if "trained_weights" in checkpoint:
             pl_module.network.load_state_dict(checkpoint["trained_weights"])
+
+    def _put_back(self, pl_module: Any) -> None:
+        if self.trained is not None:
+            pl_module.network, self.trained = self.trained, None
+
+
+def validated_network(trainer: lightning.Trainer, pl_module: Any) -> nn.Module:
+    """Returns the network that a fit validates and saves: the moving average where there is one, else the trained."""
+    for callback in trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(callback, MovingAverage) and callback.average is not None:
+            return callback.average.module
+    return pl_module.network
+
+
+def _fits(trainer: lightning.Trainer) -> bool:
+    return trainer.state.fn == TrainerFn.FITTING

@@ -16,7 +16,8 @@ from cv_attention.training import weights
 from cv_attention.training.classifier import Classifier, DataFacts
 from cv_attention.training.files import write_bytes
 
-LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+_DROPPED = {"all": (), "best": (LAST, PREVIOUS), "weights": (LAST, PREVIOUS, BEST)}  # by log.keep
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -66,6 +67,15 @@ def resumable(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
             notices.append(f"{path} is torn, it is now {name}.torn")
     said = "".join(f"; {notice}" for notice in notices)
     raise FileNotFoundError(f"{run / 'checkpoints' / LAST} does not exist, so there is nothing to go on from{said}")
+
+
+def drop(run: Path, keep: str) -> None:
+    """Removes the checkpoints that ``log.keep`` does not want of a run that has been trained and tested."""
+    for name in _DROPPED[keep]:
+        (run / "checkpoints" / name).unlink(missing_ok=True)
+    if keep == "weights":
+        with suppress(OSError):  # somebody keeps something else there
+            (run / "checkpoints").rmdir()
 
 
 def find_checkpoint(path: Path, name: str = "best") -> Path:

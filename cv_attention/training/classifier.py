@@ -14,8 +14,9 @@ from torchmetrics.classification import MulticlassAccuracy
 from cv_attention.backbones.lost import require_applied
 from cv_attention.config import Experiment
 from cv_attention.data.normalisation import normalise
+from cv_attention.training.epoch_means import EpochMeans
 from cv_attention.training.network import build_network
-from cv_attention.training.optimization import create_optimizer, create_schedule
+from cv_attention.training.optimization import create_optimizer, create_schedule, steps_per_epoch
 from cv_attention.training.provenance import described
 from cv_attention.training.sharding import shard
 
@@ -71,6 +72,7 @@ class Classifier(lightning.LightningModule):
         # Sums over a large split lose digits in single precision; Apple's GPUs have no other.
         self.exact = torch.float32 if torch.backends.mps.is_available() else torch.float64
         metrics.set_dtype(self.exact)
+        self.epoch_means = EpochMeans(self.exact)
         self.metrics = nn.ModuleDict({split: metrics.clone(prefix=f"{split}_") for split in ("val", "test")})
 
     def normalise(self, images: Tensor) -> Tensor:
@@ -82,9 +84,11 @@ class Classifier(lightning.LightningModule):
         return self.network(self.normalise(images))
 
     def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
-        """Returns the loss of a batch; `losses.Losses` logs it."""
-        network = self._compiled or self.network
-        return self.loss(network(self.normalise(batch["image"])), batch["label"])
+        """Returns the loss of a batch; `losses.Losses` logs it, and the epoch's means."""
+        logits = (self._compiled or self.network)(self.normalise(batch["image"]))
+        loss = self.loss(logits, batch["label"])
+        self.epoch_means.add(loss, logits, batch["label"])
+        return loss
 
     def configure_model(self) -> None:
         """Divides the network over the devices where the strategy is to do so; Lightning calls this at every start."""
@@ -114,38 +118,38 @@ class Classifier(lightning.LightningModule):
             logits = (logits + self(batch["image"].flip(3)).to(self.exact)) / 2
         metrics: Any = self.metrics[split]
         for name, metric in metrics.items(keep_base=True):
-            if name == "loss":
-                smoothing = self.loss.label_smoothing
-                losses = functional.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
-                metric.update(losses)  # one by one: where NaN is let through, torchmetrics 1.9 ignores weights
+            if name == "loss":  # one by one: where NaN is let through, torchmetrics 1.9 ignores weights
+                metric.update(self.losses(logits, labels))
             else:
                 metric.update(logits, labels)
         for name, metric in metrics.items():
             bar = name.endswith("_accuracy")
             self.log(name, metric, on_step=False, on_epoch=True, prog_bar=bar, batch_size=len(labels))
-        return logits.argmax(1)
+        return logits
+
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Returns the loss (B,) of each image."""
+        smoothing = self.loss.label_smoothing
+        return functional.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
 
     def validation_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
-        """Counts one batch of the validation split; returns the predicted classes (B,)."""
+        """Counts one batch of the validation split; returns the logits (B, classes)."""
         return self._evaluate("val", batch)
 
     def test_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
-        """Counts one batch of the test split; returns the predicted classes (B,)."""
+        """Counts one batch of the test split; returns the logits (B, classes)."""
         return self._evaluate("test", batch)
 
     def configure_optimizers(self) -> Any:
         """Creates optimizer and schedule from the configuration."""
         config, trainer = self.experiment.optimizer, self.experiment.trainer
         optimizer = create_optimizer(config, self.network)
-        schedule = create_schedule(config, optimizer, trainer.max_epochs, self._steps_per_epoch())
+        # `estimated_stepping_batches` would spoil a resumed loader's state.
+        batches = len(self.trainer.datamodule.train_dataloader())  # pyright: ignore[reportAttributeAccessIssue]
+        schedule = create_schedule(config, optimizer, trainer.max_epochs, steps_per_epoch(batches, trainer))
         if schedule is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def _steps_per_epoch(self) -> int:
-        """Counts optimizer steps without `estimated_stepping_batches`, which spoils a resumed loader's state."""
-        batches = len(self.trainer.datamodule.train_dataloader())  # pyright: ignore[reportAttributeAccessIssue]
-        return -(-batches // self.experiment.trainer.accumulate_grad_batches)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """Steps timm's schedules, which count updates, and torch's, which count calls."""

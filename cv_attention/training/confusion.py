@@ -33,9 +33,9 @@ class Confusion(Callback):
         wanted = not trainer.sanity_checking and classes <= _MOST_CLASSES
         self.matrix = MulticlassConfusionMatrix(classes).to(module.device) if wanted else None
 
-    def _count(self, predicted: Any, batch: dict[str, Tensor]) -> None:
+    def _count(self, logits: Any, batch: dict[str, Tensor]) -> None:
         if self.matrix is not None:
-            self.matrix.update(predicted, batch["label"])
+            self.matrix.update(logits.argmax(1), batch["label"])
 
     def _write(self, trainer: lightning.Trainer, name: str) -> None:
         if self.matrix is None:

@@ -13,17 +13,19 @@ from cv_attention.saliency.pointing import pointing_game
 from cv_attention.training import checkpoints
 from cv_attention.training.classifier import Classifier, DataFacts
 from cv_attention.training.precision import resolve
+from cv_attention.training.predictions import Predictions
 from cv_attention.training.trainer import quieten
 
 _MOST_IMAGES = 128  # on which blocks are measured: two forwards of each
 
 
-def evaluate(checkpoint: Path, root: str | None = None) -> dict[str, float]:
+def evaluate(checkpoint: Path, root: str | None = None, predictions: Path | None = None) -> dict[str, float]:
     """Evaluates a checkpoint on the test split of its data set.
 
     Args:
         checkpoint: A checkpoint file.
         root: Where the data set lies now, if not where it lay in training.
+        predictions: File that every image's prediction is written to, see `Predictions`; None writes none.
 
     Returns:
         The metrics, such as ``{"accuracy": 0.97, "loss": 0.11}``; with boxes also where Grad-CAM points.
@@ -47,6 +49,8 @@ def evaluate(checkpoint: Path, root: str | None = None) -> dict[str, float]:
         accelerator=experiment.trainer.accelerator,
         devices=1,
         precision=resolve(experiment.trainer.precision, experiment.trainer.accelerator),  # pyright: ignore[reportArgumentType]
+        deterministic=experiment.trainer.deterministic,
+        callbacks=[Predictions(predictions)] if predictions else [],
         logger=False,
         enable_checkpointing=False,
         use_distributed_sampler=False,
@@ -64,7 +68,7 @@ def point(classifier: Classifier, datamodule: Any) -> dict[str, float]:
 
     Returns:
         ``{"pointing": share of hits, "pointing_chance": share of hits of a random point}``, or nothing for a data set
-        without boxes.
+        without boxes, or a network that Grad-CAM cannot explain.
     """
     split, hits, chance = datamodule.splits["test"], [], []
     if split.images.boxes is None:
@@ -73,7 +77,10 @@ def point(classifier: Classifier, datamodule: Any) -> dict[str, float]:
         batch = split.batch([(0, index) for index in range(start, min(start + 128, len(split)))])
         kept = (batch["box"] > 0).any(1)  # a crop may have lost the object
         images, boxes, labels = batch["image"][kept], batch["box"][kept], batch["label"][kept]
-        heat = grad_cam(classifier.network, classifier.normalise(images), targets=labels)
+        try:
+            heat = grad_cam(classifier.network, classifier.normalise(images), targets=labels)
+        except ValueError:  # no feature maps
+            return {}
         hits.append(pointing_game(heat, boxes))
         area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         chance.append(area / (images.shape[-1] * images.shape[-2]))

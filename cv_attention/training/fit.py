@@ -7,25 +7,36 @@ from typing import Any
 import lightning
 from lightning.fabric.utilities.rank_zero import _get_rank
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.trainer.states import TrainerFn
 
 from cv_attention import backbones, bounds, data, report
-from cv_attention.config import Experiment
+from cv_attention.config import Experiment, Log
 from cv_attention.differences import differences
 from cv_attention.training import checkpoints, hardware, initial, optimization, weights
 from cv_attention.training import run as runs
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.confusion import Confusion
 from cv_attention.training.evaluation import facts_of, in_use, point
+from cv_attention.training.files import write_bytes
 from cv_attention.training.groups import describe
+from cv_attention.training.interruption import ending_at_once
+from cv_attention.training.loggers import finish
 from cv_attention.training.precision import resolve
+from cv_attention.training.predictions import NAME as PREDICTIONS
+from cv_attention.training.predictions import Predictions
 from cv_attention.training.probe_details import ProbeDetails
 from cv_attention.training.probes import ProbeMaps
 from cv_attention.training.provenance import provenance
 from cv_attention.training.rewinding import rewind
+from cv_attention.training.saliency_trial import check_methods, unsuited
 from cv_attention.training.techniques import techniques
+from cv_attention.training.terminal import say
 from cv_attention.training.throughput import Throughput
 from cv_attention.training.trainer import create_trainer
+
+
+class NothingTrained(RuntimeError):
+    """The training ended without a checkpoint."""
 
 
 @dataclass
@@ -69,6 +80,8 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     rank = _get_rank() or 0
     if resume and rank == 0:
         runs.claim(resume)
+    if resume:
+        runs.check_kept(resume)
     checkpoint, content, notices = checkpoints.resumable(resume) if resume else (None, {}, [])
     if resume:
         runs.check_unfinished(resume, content, experiment.trainer.max_epochs)
@@ -90,19 +103,15 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
         lines.append(note)
     optimization.check(experiment.optimizer, classifier.network, experiment.trainer.max_epochs)
     asked_for = techniques(experiment, len(classifier.facts.class_names))
+    lines += _foreseen(experiment, classifier, datamodule)
     run = resume or runs.create(experiment, rank)
     if rank == 0:
         runs.claim(run)
     if resume and rank == 0:
         runs.write_config(run, experiment)
         rewind(run, content)
-    log, throughput = experiment.log, Throughput(experiment.data)
-    callbacks: list[Callback] = [Confusion(run)]
-    if log.maps_every and log.probes:
-        callbacks.append(maps := ProbeMaps(run, log.maps_every, log.probes, log.saliency))
-        callbacks.append(ProbeDetails(maps, log.curve_points))
-    callbacks += asked_for  # after those that look at the validated weights, which EMA takes away again
-    steps = len(datamodule.train_dataloader()) // experiment.trainer.accumulate_grad_batches
+    throughput, callbacks = Throughput(experiment.data), [*_recorders(experiment.log, run), *asked_for]
+    steps = optimization.steps_per_epoch(len(datamodule.train_dataloader()), experiment.trainer)
     try:
         trainer = create_trainer(experiment, run, runs.next_part(run), steps, throughput, callbacks)
     except Exception:
@@ -110,6 +119,37 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
             runs.discard(run)
         raise
     return Prepared(run, trainer, classifier, datamodule, checkpoint, throughput, lines, notices)
+
+
+def _recorders(log: Log, run: Path) -> list[Callback]:
+    """The callbacks that look at the validated weights; they go before EMA, which takes those away again."""
+    callbacks: list[Callback] = [Confusion(run), Predictions(run / PREDICTIONS)]
+    if log.maps_every and log.probes:
+        callbacks.append(maps := ProbeMaps(run, log.maps_every, log.probes, log.saliency))
+        callbacks.append(ProbeDetails(maps, log.curve_points))
+    return callbacks
+
+
+def _foreseen(experiment: Experiment, classifier: Classifier, datamodule: Any) -> list[str]:
+    """What would otherwise show in the middle of the training: costs to be told of, ValueError for what cannot work."""
+    model, log, said = experiment.model, experiment.log, []
+    extra = {"check_val_every_n_epoch": 1, **experiment.trainer.extra}
+    every = extra.get("val_check_interval")
+    batches = optimization.trained_batches(len(datamodule.train_dataloader()), experiment.trainer)
+    if isinstance(every, int) and every > batches and extra["check_val_every_n_epoch"] is not None:
+        raise ValueError(
+            f"trainer.extra: val_check_interval is {every}, but an epoch has {batches} batches; give at most that, or "
+            "check_val_every_n_epoch null too, which counts batches over all epochs"
+        )
+    if classifier.plan and (costly := backbones.excess(classifier.network, model.block, classifier.plan)):
+        said.append(costly)
+    if log.maps_every and log.probes:
+        image = datamodule.splits["val"].batch([(0, 0)])["image"]
+        inputs = classifier.normalise(image)
+        check_methods(classifier.network, inputs, log.saliency)
+        if reason := unsuited(classifier.network, inputs, "grad_cam"):
+            said.append(f"no class maps are recorded and no pointing is judged, as Grad-CAM does not work: {reason}")
+    return said
 
 
 def _limits(extra: dict[str, Any]) -> list[str]:
@@ -135,6 +175,16 @@ def fit(prepared: Prepared) -> Path:
     Returns:
         The run directory.
     """
+    with ending_at_once(lambda: _ended(prepared)):
+        _train(prepared)
+        if prepared.trainer.is_global_zero:
+            report.build(prepared.run)
+            checkpoints.drop(prepared.run, prepared.classifier.experiment.log.keep)
+            finish(prepared.trainer.loggers, prepared.classifier.experiment, runs.read_summary(prepared.run)["test"])
+    return prepared.run
+
+
+def _train(prepared: Prepared) -> None:
     run, trainer, classifier = prepared.run, prepared.trainer, prepared.classifier
     datamodule = prepared.datamodule
     if trainer.is_global_zero:
@@ -145,19 +195,41 @@ def fit(prepared: Prepared) -> Path:
         runs.update_summary(run, network=network["parts"], provenance=provenance(classifier.experiment))
     trainer.fit(classifier, datamodule=datamodule, ckpt_path=prepared.checkpoint, weights_only=True)
     saved: Any = trainer.checkpoint_callback
-    seconds, best = round(saved.seconds, 1), saved.run / "checkpoints" / "best.ckpt"
+    seconds, best = round(saved.seconds, 1), saved.run / "checkpoints" / checkpoints.BEST
+    _without_validation(trainer, best)
     [metrics] = trainer.test(classifier, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
     if trainer.is_global_zero:
         trained = checkpoints.load(best)
         weights.write(run / "weights.safetensors", trained)
         test = {name.removeprefix("test_"): value for name, value in metrics.items()}
-        runs.update_summary(run, test={**test, **point(trained, datamodule)}, training_seconds=seconds)
         if used := in_use(trained, datamodule):
             runs.update_summary(run, in_use=used.to_dict())
         measured = prepared.throughput
         runs.update_summary(run, images_per_second=measured.images_per_second, waiting=measured.waiting_share)
-        report.build(run)
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.experiment.finish()  # another fit of this process begins a run of its own
-    return run
+        runs.update_summary(run, test={**test, **point(trained, datamodule)}, training_seconds=seconds)
+
+
+def _without_validation(trainer: lightning.Trainer, best: Path) -> None:
+    """Takes the last checkpoint as the best one where no epoch was validated, as ``trainer.extra`` can have it."""
+    last = best.with_name(checkpoints.LAST)
+    if not best.is_file() and not last.is_file():
+        raise NothingTrained(
+            "the training ended before its first epoch, so there is nothing to test; see trainer.extra"
+        )
+    if trainer.is_global_zero and not best.is_file():
+        say(trainer, "no epoch was validated: the last one is tested and saved")
+        write_bytes(best, last.read_bytes(), durable=True)
+    trainer.strategy.barrier("best")
+
+
+def _ended(prepared: Prepared) -> str | None:
+    """What is said of a run that a signal ends where `Checkpoints` does not hear it."""
+    run = prepared.run
+    if not prepared.trainer.is_global_zero:
+        return None
+    if runs.read_summary(run).get("test"):
+        return f"before the report was written; write it with: cv-attention report {run}"
+    if not (run / "checkpoints" / checkpoints.LAST).is_file():
+        return "before the first checkpoint"
+    where = "in the test" if prepared.trainer.state.fn == TrainerFn.TESTING else "outside of an epoch"
+    return f"{where}; go on with: cv-attention fit --resume {run}"

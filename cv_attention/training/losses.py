@@ -1,4 +1,4 @@
-"""The training loss: logged every few steps, and watched for values that are no numbers."""
+"""The training loss: logged every few steps and as the epoch's mean, and watched for values that are no numbers."""
 
 import json
 from pathlib import Path
@@ -9,9 +9,11 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, distributed
 
+from cv_attention.training.divergence import Divergence
 from cv_attention.training.files import write_text
 from cv_attention.training.groups import current_rates
 from cv_attention.training.sharding import local
+from cv_attention.training.terminal import say
 
 
 class NonFiniteLoss(RuntimeError):
@@ -21,17 +23,28 @@ class NonFiniteLoss(RuntimeError):
 class Losses(Callback):
     """Logs loss and learning rate every ``log_every_n_steps``, and stops a training whose loss is NaN or infinite.
 
+    A loss that says that the training has diverged is warned about once, see `Divergence`.
+
+    After each epoch it logs the mean loss and accuracy over all images of it, as ``train_loss_epoch`` and
+    ``train_accuracy``, also where the run was resumed within the epoch.
+
     Reading a loss lets the host wait for the device. So the losses since the last reading stay on the device, each
     with its step and the indices of its images, and are read together: at every log step, and before every checkpoint,
     so that no checkpoint holds what came after a bad step.
 
     Args:
         run: The run directory.
+
+    Attributes:
+        latest: The loss that was read last.
+        epoch: The means of the last epoch, by the names that they are logged under.
     """
 
     def __init__(self, run: Path) -> None:
         self.run = run
         self.latest: float | None = None
+        self.epoch: dict[str, float] = {}
+        self._divergence: Divergence | None = None
         self._rates: dict[str, float] = {}
         self._since: list[tuple[int, Tensor, Tensor | None]] = []  # step, loss, indices
 
@@ -51,10 +64,24 @@ class Losses(Callback):
         interval = trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue]
         if not stepped or trainer.global_step % interval:
             return
-        self.latest = self._read(trainer, pl_module) * accumulated  # Lightning divides each by their number
-        values = {"train_loss": self.latest, **self._rates, "epoch": trainer.current_epoch}
+        last, least = self._read(trainer, pl_module)
+        self.latest = last * accumulated  # Lightning divides each by their number
+        self._log(trainer, {"train_loss": self.latest, **self._rates})
+        _warn(trainer, self._watch(pl_module).of_steps(trainer.current_epoch + 1, least * accumulated))
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Logs the epoch's means."""
+        loss, accuracy, images = pl_module.epoch_means.compute(trainer)
+        pl_module.epoch_means.clear()
+        self.epoch = {"train_loss_epoch": loss, "train_accuracy": accuracy} if images else {}
+        if images:
+            self._log(trainer, self.epoch)
+            _warn(trainer, self._watch(pl_module).of_epoch(trainer.current_epoch + 1, loss, accuracy, images))
+
+    @staticmethod
+    def _log(trainer: lightning.Trainer, values: dict[str, float]) -> None:
         for logger in trainer.loggers:
-            logger.log_metrics(values, step=trainer.global_step - 1)
+            logger.log_metrics({**values, "epoch": trainer.current_epoch}, step=trainer.global_step - 1)
             logger.save()
 
     def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
@@ -63,16 +90,27 @@ class Losses(Callback):
         finite = torch.stack([local(value.detach()).isfinite().all() for value in pl_module.parameters()])
         if self._anywhere(trainer, ~finite):
             raise NonFiniteLoss(f"a weight is not finite after step {trainer.global_step}; {self._advice()}")
+        checkpoint["epoch_means"] = pl_module.epoch_means.state(trainer)
 
-    def _read(self, trainer: lightning.Trainer, pl_module: Any) -> float:
-        """Returns the last loss; the one place where the host waits for the device."""
+    def on_load_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Takes up the sums of an epoch that was not finished."""
+        if "epoch_means" in checkpoint:
+            pl_module.epoch_means.restore(checkpoint["epoch_means"], trainer)
+
+    def _watch(self, pl_module: Any) -> Divergence:
+        if self._divergence is None:
+            self._divergence = Divergence(len(pl_module.facts.class_names), pl_module.experiment.optimizer.lr)
+        return self._divergence
+
+    def _read(self, trainer: lightning.Trainer, pl_module: Any) -> list[float]:
+        """Returns the last loss and the least; the one place where the host waits for the device."""
         since, self._since = self._since, []
         losses = torch.stack([loss for _, loss, _ in since]) if since else torch.zeros(1, device=pl_module.device)
         bad = ~torch.isfinite(losses)
         if self._anywhere(trainer, bad):
             first = int(bad.int().argmax()) if bool(bad.any()) else None
             self._stop(trainer, None if first is None else since[first])
-        return float(losses[-1])
+        return torch.stack([losses[-1], losses.min()]).tolist()
 
     @staticmethod
     def _anywhere(trainer: lightning.Trainer, bad: Tensor) -> bool:
@@ -109,3 +147,8 @@ class Losses(Callback):
             f"the last good checkpoint is {last} of step {step}; try a lower rate or clipped gradients: "
             f"cv-attention fit --resume {self.run} --trainer.gradient_clip_val 1"
         )
+
+
+def _warn(trainer: lightning.Trainer, warning: str | None) -> None:
+    if warning and trainer.is_global_zero:
+        say(trainer, warning)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
-from cv_attention.config import Optimizer
+from cv_attention.config import Optimizer, Trainer
 from cv_attention.suggest import suggest
 from cv_attention.training.groups import parameter_groups
 
@@ -28,6 +28,24 @@ def check(config: Optimizer, network: nn.Module, epochs: int) -> None:
         ValueError: if a name or an option is unknown.
     """
     create_schedule(config, create_optimizer(config, network), epochs, steps_per_epoch=10)
+
+
+def steps_per_epoch(batches: int, trainer: Trainer) -> int:
+    """Counts the optimizer steps of an epoch of `batches`: what is left over at its end makes a step, too.
+
+    Args:
+        batches: Batches of the training split, for one process.
+        trainer: The trainer's part of the configuration.
+    """
+    return max(1, -(-trained_batches(batches, trainer) // trainer.accumulate_grad_batches))
+
+
+def trained_batches(batches: int, trainer: Trainer) -> int:
+    """Returns how many of an epoch's batches are trained on, by ``limit_train_batches`` of ``trainer.extra``."""
+    limit = trainer.extra.get("limit_train_batches")
+    if limit is None:
+        return batches
+    return int(batches * limit) if isinstance(limit, float) else min(batches, limit)
 
 
 def create_optimizer(config: Optimizer, network: nn.Module) -> torch.optim.Optimizer:

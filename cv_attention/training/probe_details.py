@@ -13,6 +13,7 @@ from torch import Tensor
 from cv_attention.maps import record
 from cv_attention.maps.adapters import adapter_of
 from cv_attention.saliency import grad_cam
+from cv_attention.training.averaging import validated_network
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.files import write_bytes, write_text
 from cv_attention.training.gates import GateStatistics
@@ -93,13 +94,17 @@ class ProbeDetails(Callback):
         inputs = pl_module.normalise(self.maps.probes["image"].to(pl_module.device))
         heats = {title: torch.from_numpy(values).to(pl_module.device) for title, values in self.maps.latest.items()}
         with trainer.precision_plugin.forward_context():
-            curves = probe_curves(pl_module.network, inputs, heats, self.points, pl_module.facts.mean)
+            network = validated_network(trainer, pl_module)  # whose maps they are
+            curves = probe_curves(network, inputs, heats, self.points, pl_module.facts.mean)
         write_text(self.folder / "faithfulness.json", json.dumps({"epoch": self.maps.latest_epoch, **curves}))
 
     def _class_maps(self, classifier: Classifier, inputs: Tensor) -> dict[str, np.ndarray]:
         labels = self.maps.probes["label"].to(inputs.device)
         classes = top_and_true(self.maps.latest_logits.to(inputs.device), labels)
-        heat = grad_cam(classifier.network, inputs, classes, upsample=False)
+        try:
+            heat = grad_cam(classifier.network, inputs, classes, upsample=False)
+        except ValueError:  # a network without feature maps, as was said before the training
+            return {}
         return {"classes": classes.cpu().numpy(), "Grad-CAM": _half(heat)}
 
     def _heads(self, classifier: Classifier, inputs: Tensor) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

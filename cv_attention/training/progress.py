@@ -1,12 +1,22 @@
-"""What a person sees of a training while it runs: a bar in a terminal, a line for each epoch elsewhere."""
+"""What a person sees of a training while it runs: a line for each epoch, and in a terminal a bar below them."""
 
+import time
 from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 
 from cv_attention.training.losses import Losses
+from cv_attention.training.terminal import duration, say
 from cv_attention.training.throughput import Throughput
+
+# What an epoch's line shows, in this order.
+_SHOWN = {
+    "train_loss_epoch": "train loss",
+    "train_accuracy": "train accuracy",
+    "val_loss": "val loss",
+    "val_accuracy": "val accuracy",
+}
 
 
 class ProgressBar(RichProgressBar):
@@ -34,24 +44,29 @@ class ProgressBar(RichProgressBar):
 
 
 class EpochLines(Callback):
-    """Prints one line at the end of each epoch, for files that standard output goes to.
+    """Prints one line at the end of each epoch; it stays above a progress bar.
 
     Args:
-        losses: Who reads the loss.
+        losses: Who computes the epoch's training loss and accuracy.
         throughput: Who measures images per second.
     """
 
     def __init__(self, losses: Losses, throughput: Throughput) -> None:
         self._losses, self._throughput = losses, throughput
+        self._start = time.monotonic()
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Starts the clock."""
+        self._start = time.monotonic()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Prints the line, in one process."""
-        said = []
-        if self._losses.latest is not None:
-            said.append(f"train loss {self._losses.latest:.4f}")
-        if (accuracy := trainer.callback_metrics.get("val_accuracy")) is not None:
-            said.append(f"val accuracy {float(accuracy):.4f}")
+        values = {**self._losses.epoch, **trainer.callback_metrics}
+        said = [f"{words} {float(values[name]):.4f}" for name, words in _SHOWN.items() if name in values]
         if self._throughput.rates:
             said.append(f"{self._throughput.rates[-1]:,.0f} images/s")
+        now = time.monotonic()
+        said.append(duration(now - self._start))
+        self._start = now
         if trainer.is_global_zero:
-            print(f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}: {', '.join(said)}", flush=True)
+            say(trainer, f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}: {', '.join(said)}")

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from cv_attention.report.metrics import is_per_epoch
 from cv_attention.training.files import write_text
 
 
@@ -48,5 +49,5 @@ def _is_before(row: dict[str, Any], step: int, epochs: int) -> bool:
         at, epoch = int(row["step"]), int(row["epoch"])
     except (KeyError, TypeError, ValueError):
         return False
-    validated = any(value for name, value in row.items() if name and name.startswith("val"))
-    return at < step and not (validated and epoch >= epochs)
+    of_epoch = any(value for name, value in row.items() if name and is_per_epoch(name))
+    return at < step and not (of_epoch and epoch >= epochs)

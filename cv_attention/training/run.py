@@ -90,6 +90,13 @@ def check_unfinished(run: Path, checkpoint: dict[str, Any], max_epochs: int) -> 
         raise ValueError(f"{run} has finished its {epochs} epochs; --trainer.max_epochs {epochs + 10} trains it longer")
 
 
+def check_kept(run: Path) -> None:
+    """Raises ValueError if the run has finished and its ``log.keep`` left no checkpoint to go on from."""
+    there = any((run / "checkpoints" / name).is_file() for name in ("last.ckpt", "previous.ckpt"))
+    if read_summary(run).get("test") and not there:
+        raise ValueError(f"{run} has finished, and log.keep left no last.ckpt to go on from")
+
+
 def next_part(run: Path) -> str:
     """Returns the number of the next stretch of training: 0 at first, one more after every resume."""
     taken = [int(part.name) for part in (run / "metrics").glob("*") if part.name.isdecimal()]

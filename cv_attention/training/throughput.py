@@ -9,6 +9,7 @@ import lightning
 from lightning.pytorch.callbacks import Callback
 
 from cv_attention.config import Data
+from cv_attention.training.terminal import say
 
 _TOO_MUCH = 0.1  # share of waiting above which something should change
 
@@ -86,8 +87,7 @@ class Throughput(Callback):
         if len(self.waiting) == 1 and self.waiting[0] > _TOO_MUCH and trainer.is_global_zero:
             datamodule: Any = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
             said = advice(self.data, self.waiting[0], resident=datamodule.splits["train"].resident)
-            bar = trainer.progress_bar_callback
-            bar.print(said) if bar else print(said, flush=True)
+            say(trainer, said)
 
     def _start_epoch(self) -> None:
         self._images, self._seconds, self._waited = 0, 0.0, 0.0

@@ -2,23 +2,23 @@
 
 import inspect
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.strategies import DDPStrategy
 
-from cv_attention.config import Experiment, Log
+from cv_attention.config import Experiment, Trainer
 from cv_attention.suggest import suggest
 from cv_attention.training import sharding
 from cv_attention.training.checkpoints import AtomicCheckpointIO
 from cv_attention.training.interruption import silence_lightning
+from cv_attention.training.loggers import create_loggers
 from cv_attention.training.losses import Losses
 from cv_attention.training.progress import EpochLines, ProgressBar
 from cv_attention.training.randomness import RandomStates
@@ -41,7 +41,7 @@ def create_trainer(
         run: The run directory.
         part: Which stretch of training this is; its metrics go to ``metrics/<part>``.
         steps_per_epoch: Optimizer steps of one epoch; the loss is logged at least once in that many.
-        throughput: Measures images per second; shown in the progress bar, or a line an epoch.
+        throughput: Measures images per second; shown in the progress bar and in each epoch's line.
         callbacks: Callbacks beside it, the checkpoints and the progress bar.
 
     Raises:
@@ -52,7 +52,7 @@ def create_trainer(
     arguments: dict[str, Any] = {
         **{name: value for name, value in vars(config).items() if name not in ("extra", "compile")},
         "default_root_dir": run,
-        "logger": _loggers(experiment.log, run, part),
+        "logger": create_loggers(experiment, run, part),
         "log_every_n_steps": max(1, min(experiment.log.every_n_steps, steps_per_epoch)),
         "callbacks": [losses, RandomStates(), throughput, *callbacks, Checkpoints(run, experiment.log)],
         "plugins": [AtomicCheckpointIO()],
@@ -67,8 +67,8 @@ def create_trainer(
     arguments |= config.extra
     if arguments.get("enable_progress_bar", True):
         arguments["enable_progress_bar"] = terminal = sys.stdout.isatty()
-        shown = ProgressBar if terminal else EpochLines
-        arguments["callbacks"] = [*arguments["callbacks"], shown(losses, throughput)]
+        shown = [EpochLines(losses, throughput), *([ProgressBar(losses, throughput)] if terminal else [])]
+        arguments["callbacks"] = [*arguments["callbacks"], *shown]
     trainer = lightning.Trainer(**arguments)
     _check_sync_batchnorm(trainer, config.extra)
     silence_lightning(trainer)
@@ -87,43 +87,14 @@ def _sharded(experiment: Experiment) -> sharding.Sharded:
     return sharding.Sharded()
 
 
-def _loggers(log: Log, run: Path, part: str) -> list[Logger]:
-    loggers: list[Logger] = [CSVLogger(run, name="metrics", version=part, flush_logs_every_n_steps=log.every_n_steps)]
-    if log.tensorboard:
-        loggers.append(_tensorboard(run, part))
-    if log.wandb != "disabled":
-        if log.wandb == "offline":  # nothing it could say matters then
-            os.environ.setdefault("WANDB_SILENT", "true")
-        import wandb
-
-        logger = WandbLogger(
-            name=run.name,
-            project=log.project,
-            save_dir=run,
-            mode=log.wandb,  # `offline=True` would set the mode of the whole process
-            settings=wandb.Settings(silent=log.wandb == "offline", console="off"),
-        )
-        logger._wandb_init.pop("anonymous", None)  # Lightning 2.6 sets what wandb 0.31 warns of
-        if log.wandb == "online":
-            _connect(logger)
-        loggers.append(logger)
-    return loggers
-
-
-def _tensorboard(run: Path, part: str) -> Logger:
-    try:
-        return TensorBoardLogger(run, name="tensorboard", version=part)
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            "log.tensorboard needs tensorboard: pip (or uv pip) install 'cv_attention[tensorboard]'"
-        ) from error
-
-
 def _check_extra(extra: dict[str, Any]) -> None:
     known = sorted(set(inspect.signature(lightning.Trainer.__init__).parameters) - {"self"})
+    own = {field.name for field in fields(Trainer)} - {"extra"}
     for name in extra:
         if name not in known:
             raise ValueError(f"trainer.extra: lightning.Trainer has no argument {name}{suggest(name, known)}")
+        if name in own:
+            raise ValueError(f"trainer.extra: {name} has an option of its own, trainer.{name}; take it out of extra")
 
 
 def _check_sync_batchnorm(trainer: lightning.Trainer, extra: dict[str, Any]) -> None:
@@ -134,16 +105,6 @@ def _check_sync_batchnorm(trainer: lightning.Trainer, extra: dict[str, Any]) -> 
                 f"trainer.extra: sync_batchnorm is true, but the device is {device}, on which torch cannot synchronise "
                 "batch norms; leave it out, and each process normalises by its own part of a batch"
             )
-
-
-def _connect(logger: WandbLogger) -> None:
-    """Starts the online run now, so that a missing key shows before anything is trained."""
-    import wandb
-
-    try:
-        _ = logger.experiment
-    except wandb.Error as error:
-        raise ValueError(f"log.wandb is online: {error}; log in with `wandb login`, or use offline") from error
 
 
 def quieten() -> None:

@@ -66,6 +66,18 @@ MISTAKES = {
         ["fit", *TINY, "--optimizer.schedule_options", "{decay_rat: 0.8}"],
         ["optimizer.schedule_options: cosine has no option decay_rat", "'decay_rate'"],
     ),
+    "saliency that the network cannot have": (
+        ["fit", *TINY, "--log.saliency", "[grad_cam, attention_rollout]"],
+        ["log.saliency: attention_rollout does not work with this network", "CifarResNet"],
+    ),
+    "validation that never comes": (
+        ["fit", *TINY, "--trainer.extra", "{val_check_interval: 100}", "--data.batch_size=10"],
+        ["trainer.extra: val_check_interval is 100, but an epoch has 2 batches"],
+    ),
+    "trainer argument with an option": (
+        ["fit", *TINY, "--trainer.extra", "{max_epochs: 2}"],
+        ["trainer.extra: max_epochs has an option of its own, trainer.max_epochs"],
+    ),
     "explained checkpoint": (["saliency", "a.png", "--checkpoint", "runs/nowhere", "-o", "out"], ["runs/nowhere"]),
 }
 
@@ -147,6 +159,12 @@ SENSELESS = {
     "--trainer.devices=0": "trainer.devices must be at least 1, got 0",
     "--trainer.accumulate_grad_batches=0": "trainer.accumulate_grad_batches must be at least 1, got 0",
     "--trainer.gradient_clip_val=-1": "trainer.gradient_clip_val must be above 0 or null, got -1.0",
+    "--trainer.extra={check_val_every_n_epoch: 11}": (
+        "trainer.extra: check_val_every_n_epoch is 11, but trainer.max_epochs is 10"
+    ),
+    "--trainer.extra={limit_test_batches: 0}": "trainer.extra: limit_test_batches is 0, so nothing would be tested",
+    "--trainer.extra={limit_train_batches: 0.0}": "trainer.extra: limit_train_batches is 0.0, so nothing would be",
+    "--trainer.extra={max_steps: 0}": "trainer.extra: max_steps is 0, so nothing would be trained",
     "--log.every_n_steps=0": "log.every_n_steps must be at least 1, got 0",
     "--log.probes=-3": "log.probes must be at least 0, got -3",
     "--log.name=../outside": "log.name must name a folder inside log.root (runs), got '../outside'",

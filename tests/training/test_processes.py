@@ -9,11 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from cv_attention.config import Optimizer
+from cv_attention.training import evaluate
 from cv_attention.training.optimization import create_optimizer, create_schedule
+from tests.training.processes import logged
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -118,6 +121,15 @@ def test_two_processes_train_and_count_like_one(strategy, tmp_path, tiny_options
     first, second = (json.loads((tmp_path / run / "summary.json").read_text()) for run in ("one", "two"))
     assert second["test"] == pytest.approx(first["test"], rel=1e-3)
     assert (second["test"]["accuracy"] * 31) == pytest.approx(round(second["test"]["accuracy"] * 31), abs=1e-4)
+    again = evaluate(tmp_path / "two/checkpoints/best.ckpt")  # what was tested is what was saved
+    assert again == pytest.approx(second["test"], rel=1e-5)
+    means = [[float(row["train_loss_epoch"]) for row in logged(tmp_path / run) if "train_loss_epoch" in row]
+             for run in ("one", "two")]  # fmt: skip
+    assert means[1] == pytest.approx(means[0], rel=1e-3)
+    with np.load(tmp_path / "two/predictions.npz") as file:  # of both processes, each image once, in order
+        assert file["index"].tolist() == list(range(31))
+        assert file["loss"].mean() == pytest.approx(second["test"]["loss"], rel=1e-5)
+        assert (file["predicted"] == file["label"]).mean() == pytest.approx(second["test"]["accuracy"])
     # written once, by one process
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
     assert len(list((tmp_path / "two/maps").glob("epoch-*.npz"))) == (strategy == "ddp")

@@ -1,7 +1,12 @@
 """What is said of a training while it runs."""
 
+import contextlib
 import csv
+import os
+import pty
 import re
+import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +16,9 @@ from lightning.pytorch.callbacks import RichProgressBar
 from cv_attention.cli import main
 from cv_attention.training.losses import Losses
 from cv_attention.training.progress import ProgressBar
+from cv_attention.training.terminal import duration
 from cv_attention.training.throughput import Throughput
+from tests.training.processes import train
 
 
 def test_each_epoch_is_a_line_where_there_is_no_terminal(tiny_options, tmp_path, capsys):
@@ -25,12 +32,61 @@ def test_each_epoch_is_a_line_where_there_is_no_terminal(tiny_options, tmp_path,
     lines = [line for line in said if line.startswith("epoch ")]
     with (tmp_path / "lines/metrics/0/metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    accuracies = [float(row["val_accuracy"]) for row in rows if row["val_accuracy"]]
-    for number, (line, accuracy) in enumerate(zip(lines, accuracies, strict=True), 1):
-        losses = [float(row["train_loss"]) for row in rows if row["train_loss"] and row["epoch"] == str(number - 1)]
-        start = f"epoch {number} of 2: train loss {losses[-1]:.4f}, val accuracy {accuracy:.4f}, "
+    for number, line in enumerate(lines, 1):
+        of_epoch: dict[str, float] = {}
+        for row in rows:
+            of_epoch |= {name: float(value) for name, value in row.items() if value and row["epoch"] == str(number - 1)}
+        start = (
+            f"epoch {number} of 2: train loss {of_epoch['train_loss_epoch']:.4f}, "
+            f"train accuracy {of_epoch['train_accuracy']:.4f}, val loss {of_epoch['val_loss']:.4f}, "
+            f"val accuracy {of_epoch['val_accuracy']:.4f}, "
+        )
         assert line.startswith(start)
-        assert re.fullmatch(r"[\d,]+ images/s", line.removeprefix(start))
+        assert re.fullmatch(r"[\d,]+ images/s, [\d.]+ s", line.removeprefix(start))
+    assert len(lines) == 2
+    assert any(re.fullmatch(r"trained in [\d.]+ s", line) for line in said)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_a_terminal_keeps_a_line_for_each_epoch_above_its_bar(tiny_options, tmp_path):
+    master, slave = pty.openpty()
+    seen: list[bytes] = []
+
+    def read() -> None:
+        with contextlib.suppress(OSError):  # closed
+            while part := os.read(master, 4096):
+                seen.append(part)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    options = [option for option in tiny_options if "enable_progress_bar" not in option]
+    more = ["--log.maps_every=0", "--log.wandb=disabled", f"--log.root={tmp_path}", "--log.name=lines"]
+    code = train(["fit", *options, *more], Path(os.ttyname(slave)))
+    os.close(slave)
+    reader.join(10)
+    os.close(master)
+    said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", b"".join(seen).decode())
+    assert code == 0, said
+    assert "Epoch 2/2" in said
+    assert sorted(set(re.findall(r"epoch [12] of 2: train loss", said))) == [
+        "epoch 1 of 2: train loss", "epoch 2 of 2: train loss",
+    ]  # fmt: skip
+    assert re.search(r"trained in [\d.]+ s", said)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [
+        (0.04, "0.0 s"),
+        (8.25, "8.2 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (7640, "2 h 07 min"),
+    ],
+)
+def test_times_are_written_as_people_read_them(seconds, written):
+    assert duration(seconds) == written
 
 
 @pytest.mark.parametrize(("epoch", "shown"), [(0, "Epoch 1/3 "), (2, "Epoch 3/3 ")])

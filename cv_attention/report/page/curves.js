@@ -25,7 +25,8 @@ function linesOf(group) {
   const line = (run, number, name) => {
     const training = name.startsWith("train");
     const metric = alone ? group.title : metricName(name);
-    const place = group.names.filter((other) => !other.startsWith("train")).indexOf(name) + 1;
+    const first = group.names.find((other) => other.startsWith("train"));
+    const place = name === first ? 0 : group.names.filter((other) => other !== first).indexOf(name) + 1;
     return {
       label: !several ? metric : alone ? run.name : `${run.name} · ${metric}`,
       colour: (several ? number : alone ? 0 : place) % 8,

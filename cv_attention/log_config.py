@@ -1,0 +1,46 @@
+"""The part of an experiment's configuration that says what a run leaves behind; it decides no result."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass
+class Log:
+    """What a run leaves behind.
+
+    Attributes:
+        root: Folder that holds the run directories.
+        name: Name of the run directory; null makes one from data, backbone, block and seed.
+        every_n_steps: Steps between two logged training losses.
+        wandb: ``offline`` writes files to upload later, ``online`` uploads, ``disabled`` does neither.
+        project: Project name in wandb.
+        group: Group of the run in wandb; null groups the seeds of the same data, backbone and block.
+        tags: Tags of the run in wandb.
+        maps_every: Epochs between two recordings of the probe images' maps; 0 records none.
+        probes: Number of probe images, spread over the classes of the validation split.
+        saliency: Saliency methods that are recorded beside the blocks' own maps.
+        curve_points: Steps of the probe images' insertion and deletion curves after the last epoch; 0 computes none.
+        tensorboard: Write the curves and the rendered maps for TensorBoard too, to ``tensorboard/``.
+        checkpoint_every_minutes: Minutes between two checkpoints inside an epoch, beside the one at its end; null
+            writes none by time.
+        checkpoint_every_n_steps: Optimizer steps between two checkpoints inside an epoch; null writes none by count.
+        keep: What stays of the checkpoints once the run has been trained, tested and reported; until then all do.
+            ``all``: best and last, so that the run can be trained longer. ``best``: ``best.ckpt`` alone. ``weights``:
+            none. ``weights.safetensors``, the best weights, stays in any case.
+    """
+
+    root: str = "runs"
+    name: str | None = None
+    every_n_steps: int = 50
+    wandb: Literal["offline", "online", "disabled"] = "offline"
+    project: str = "cv_attention"
+    group: str | None = None
+    tags: list[str] = field(default_factory=list)
+    maps_every: int = 1
+    probes: int = 16
+    saliency: list[str] = field(default_factory=lambda: ["grad_cam"])
+    curve_points: int = 20
+    tensorboard: bool = False
+    checkpoint_every_minutes: float | None = 10.0
+    checkpoint_every_n_steps: int | None = None
+    keep: Literal["all", "best", "weights"] = "all"
