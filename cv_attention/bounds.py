@@ -59,6 +59,7 @@ def check(experiment: Experiment) -> None:
     data, log = experiment.data, experiment.log
     if data.fold and not data.split_file:
         raise ValueError(f"data.fold is {data.fold}, but it needs data.split_file; cv-attention folds writes one")
+    check_statistics(data.mean, data.std)
     first, last = min(map(int, data.progressive), default=0), experiment.trainer.max_epochs
     if first >= last:  # later sizes alone may be out of reach: a recipe that is tried for an epoch
         raise ValueError(
@@ -69,6 +70,15 @@ def check(experiment: Experiment) -> None:
         name = Path(log.name)
         if name.is_absolute() or ".." in name.parts or not name.parts:
             raise ValueError(f"log.name must name a folder inside log.root ({log.root}), got {log.name!r}")
+
+
+def check_statistics(mean: list[float] | None, std: list[float] | None) -> None:
+    """Raises ValueError unless the mean and standard deviation of the images are null or three shares of 1 each."""
+    for name, values, interval in (("mean", mean, "[0, 1]"), ("std", std, "(0, 1]")):
+        if values is not None and (len(values) != 3 or not all(_inside(value, interval) for value in values)):
+            raise ValueError(
+                f"data.{name} must hold three numbers in {interval}, of red, green and blue, or be null, got {values}"
+            )
 
 
 def check_bounds(part: Any, prefix: str = "") -> None:

@@ -15,6 +15,7 @@ from cv_attention.config import Experiment
 from cv_attention.training import weights
 from cv_attention.training.classifier import Classifier, DataFacts
 from cv_attention.training.files import write_bytes
+from cv_attention.training.run import read_summary
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 
@@ -68,13 +69,14 @@ def resumable(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
     raise FileNotFoundError(f"{run / 'checkpoints' / LAST} does not exist, so there is nothing to go on from{said}")
 
 
-def find_checkpoint(path: Path, name: str = "best") -> Path:
+def find_checkpoint(path: Path, name: str = "selected") -> Path:
     """Finds a checkpoint.
 
     Args:
         path: A checkpoint, a file of weights (``.safetensors``), or a run directory.
-        name: Which checkpoint of the run directory: ``best`` by validation accuracy, or ``last``. Where a copy of the
-            directory has no checkpoints, the ``weights.safetensors`` in it are the best ones.
+        name: Which checkpoint of the run directory: ``best`` by validation accuracy, ``last``, or ``selected``: the one of
+            these that was tested (`selection.select`), the best in a run that has not got so far. Where a copy of the
+            directory has no checkpoints, the ``weights.safetensors`` in it are the selected ones.
 
     Raises:
         FileNotFoundError: if there is none; the message lists what is there.
@@ -85,9 +87,12 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
         near = sorted(str(run) for run in path.parent.glob("*/") if (run / "config.yaml").is_file())
         there = f"; there are {', '.join(near)}" if near else ""
         raise FileNotFoundError(f"{path} does not exist{there}")
+    selected = name == "selected"
+    if selected:
+        name = read_summary(path).get("selected", {}).get("checkpoint", "best")
     checkpoint = path / "checkpoints" / f"{name}.ckpt"
     if not checkpoint.is_file():
-        if name == "best" and (final := path / "weights.safetensors").is_file():
+        if selected and (final := path / "weights.safetensors").is_file():
             return final
         there = sorted(str(found) for found in path.rglob("*.ckpt"))
         raise FileNotFoundError(f"{checkpoint} does not exist; {path} holds {', '.join(there) or 'no checkpoint'}")

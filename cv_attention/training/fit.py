@@ -1,8 +1,8 @@
 """Training and testing, from a configuration to a run directory."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning
 from lightning.fabric.utilities.rank_zero import _get_rank
@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import WandbLogger
 from cv_attention import backbones, bounds, data, report
 from cv_attention.config import Experiment
 from cv_attention.differences import differences
-from cv_attention.training import checkpoints, hardware, initial, optimization, weights
+from cv_attention.training import checkpoints, hardware, initial, optimization, preprocessing, weights
 from cv_attention.training import run as runs
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.confusion import Confusion
@@ -23,6 +23,8 @@ from cv_attention.training.probe_details import ProbeDetails
 from cv_attention.training.probes import ProbeMaps
 from cv_attention.training.provenance import provenance
 from cv_attention.training.rewinding import rewind
+from cv_attention.training.saving import Checkpoints
+from cv_attention.training.selection import Selected, select
 from cv_attention.training.techniques import techniques
 from cv_attention.training.throughput import Throughput
 from cv_attention.training.trainer import create_trainer
@@ -76,14 +78,18 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     trainer_config = experiment.trainer
     precision = resolve(trainer_config.precision, trainer_config.accelerator)
     experiment = replace(experiment, trainer=replace(trainer_config, precision=precision))
+    expected = None
+    if not resume:  # a run's configuration has it already
+        experiment, expected = preprocessing.adopt(experiment)
     lightning.seed_everything(experiment.seed, workers=True, verbose=False)
     datamodule = data.create(experiment.data, seed=experiment.seed)
     datamodule.prepare_data()
     datamodule.setup()
     classifier = Classifier(experiment, facts_of(datamodule))
     lines = [datamodule.describe()]
-    if experiment.model.weights and not resume:
-        lines.append(initial.load(classifier.network, experiment.model, list(classifier.facts.class_names)))
+    if not resume:
+        lines += initial.start(classifier.network, experiment.model, list(classifier.facts.class_names))
+    lines += [expected] if expected else []
     lines.append(describe(classifier.network, experiment.optimizer))
     lines += _limits(experiment.trainer.extra)
     optimization.check(experiment.optimizer, classifier.network, experiment.trainer.max_epochs)
@@ -128,7 +134,7 @@ def _changes(content: dict[str, Any], experiment: Experiment) -> list[str]:
 
 
 def fit(prepared: Prepared) -> Path:
-    """Trains, tests the best checkpoint once, and writes the summary and the report.
+    """Trains, tests the selected checkpoint once, and writes the summary and the report.
 
     Returns:
         The run directory.
@@ -143,10 +149,11 @@ def fit(prepared: Prepared) -> Path:
         runs.update_summary(run, network=network["parts"], provenance=provenance(classifier.experiment))
     trainer.fit(classifier, datamodule=datamodule, ckpt_path=prepared.checkpoint, weights_only=True)
     saved: Any = trainer.checkpoint_callback
-    seconds, best = round(saved.seconds, 1), saved.run / "checkpoints" / "best.ckpt"
-    [metrics] = trainer.test(classifier, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
+    seconds, selected = round(saved.seconds, 1), _select(prepared)
+    chosen = saved.run / "checkpoints" / f"{selected.checkpoint}.ckpt"
+    [metrics] = trainer.test(classifier, datamodule=datamodule, ckpt_path=chosen, weights_only=True, verbose=False)
     if trainer.is_global_zero:
-        trained = checkpoints.load(best)
+        trained = checkpoints.load(chosen)
         weights.write(run / "weights.safetensors", trained)
         test = {name.removeprefix("test_"): value for name, value in metrics.items()}
         runs.update_summary(run, test={**test, **point(trained, datamodule)}, training_seconds=seconds)
@@ -157,3 +164,15 @@ def fit(prepared: Prepared) -> Path:
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()  # another fit of this process begins a run of its own
     return run
+
+
+def _select(prepared: Prepared) -> Selected:
+    """Chooses the checkpoint to test, and writes into the summary which one and why."""
+    trainer, saved = prepared.trainer, cast(Checkpoints, prepared.trainer.checkpoint_callback)
+    used = sum(trainer.num_val_batches) * prepared.datamodule.config.batch_size  # trainer.extra may leave some out
+    images = min(len(prepared.datamodule.splits["val"]), int(used) or 1)
+    wish = prepared.classifier.experiment.trainer.select
+    selected = select(wish, saved.best, saved.latest, images)
+    if trainer.is_global_zero:
+        runs.update_summary(prepared.run, selected=asdict(selected))
+    return selected
