@@ -6,6 +6,11 @@ from torch import nn
 
 from cv_attention.backbones.parts import head_names
 
+# What timm calls heads whose logits are added to the head's: of a distillation token, of all positions.
+_BESIDE = ("head_dist", "aux_head")
+# And Hugging Face, whose models do not tell their heads.
+_HUGGING_FACE = ("classifier", "cls_classifier", "distillation_classifier", "classifier_distill")
+
 
 def start_head_at_zero(model: nn.Module) -> list[str]:
     """Sets the last layer of every head of a classifier to zero, in place.
@@ -41,14 +46,17 @@ def has_head_at_zero(model: nn.Module) -> bool:
 
 def logit_layers(model: nn.Module) -> dict[str, nn.Module]:
     """Finds the layers that make the logits, by name: one, or of several heads the last layer of each."""
-    layers = {id(layer) for name in head_names(model) for layer in _last_layers(model.get_submodule(name))}
+    heads = [model.get_submodule(name) for name in head_names(model)]
+    heads += [child for name, child in model.named_children() if name in (*_BESIDE, *_HUGGING_FACE)]
+    layers = {id(layer) for head in heads for layer in _last_layers(head)}
     return {name: module for name, module in model.named_modules() if id(module) in layers}
 
 
 def _last_layers(head: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
     """The layer that ends a head, or of heads side by side that of each."""
-    if isinstance(head, nn.ModuleList):
-        for one in head:
+    children = dict(head.named_children())
+    if isinstance(head, nn.ModuleList) or any(name in children for name in _BESIDE):
+        for one in children.values():
             yield from _last_layers(one)
         return
     layers = [module for module in head.modules() if isinstance(module, nn.Linear | nn.Conv2d)]

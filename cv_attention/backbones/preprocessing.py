@@ -63,12 +63,34 @@ def preprocessing_of(name: str, options: Mapping[str, Any] | None = None) -> Pre
     return _of_timm(bare, options or {}) if library == "timm" else _of_torchvision(bare)
 
 
+def pretrained_classes(name: str, options: Mapping[str, Any] | None = None) -> int:
+    """Counts the classes that a library's pretrained weights of a backbone know.
+
+    Raises:
+        ValueError: for an unknown name, or weights without classes or that do not exist.
+    """
+    library, bare = find_library(name)
+    if library == "torchvision":
+        return 1000
+    if library == "own":
+        raise ValueError(f"there are no pretrained weights of {name!r}; give a file of weights")
+    classes = _stated_by_timm(bare, options or {}).num_classes
+    if not classes:
+        raise ValueError(f"the pretrained weights of {name!r} know no classes: they make features, for a new head")
+    return classes
+
+
+def _stated_by_timm(bare: str, options: Mapping[str, Any]) -> Any:
+    from timm.models import resolve_pretrained_cfg
+
+    return resolve_pretrained_cfg(bare, options.get("pretrained_cfg"), options.get("pretrained_cfg_overlay"))
+
+
 def _of_timm(bare: str, options: Mapping[str, Any]) -> Preprocessing:
     """As ``timm.data.create_transform(**timm.data.resolve_model_data_config(model))``."""
     from timm.data import resolve_data_config
-    from timm.models import resolve_pretrained_cfg
 
-    stated = resolve_pretrained_cfg(bare, options.get("pretrained_cfg"), options.get("pretrained_cfg_overlay"))
+    stated = _stated_by_timm(bare, options)
     size = options.get("img_size")
     given = {"input_size": (3, *((size, size) if isinstance(size, int) else size))} if size else {}
     found: dict[str, Any] = resolve_data_config(given, pretrained_cfg=stated.to_dict())

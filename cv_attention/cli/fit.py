@@ -170,5 +170,6 @@ def _print_result(run: Path) -> None:
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
     for name, value in summary["test"].items():
         print(f"test {name.replace('_', ' ')}: {value:.4f}")
+    print(f"tested: the {summary['selected']['epoch']} epoch's network ({summary['selected']['reason']})")
     print(f"trained in {summary['training_seconds']} s")
     print(f"report: {run / 'report' / 'index.html'}")

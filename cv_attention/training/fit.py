@@ -24,7 +24,7 @@ from cv_attention.training.probes import ProbeMaps
 from cv_attention.training.provenance import provenance
 from cv_attention.training.rewinding import rewind
 from cv_attention.training.saving import Checkpoints
-from cv_attention.training.selection import Selected, select
+from cv_attention.training.selection import select
 from cv_attention.training.techniques import techniques
 from cv_attention.training.throughput import Throughput
 from cv_attention.training.trainer import create_trainer
@@ -149,11 +149,12 @@ def fit(prepared: Prepared) -> Path:
         runs.update_summary(run, network=network["parts"], provenance=provenance(classifier.experiment))
     trainer.fit(classifier, datamodule=datamodule, ckpt_path=prepared.checkpoint, weights_only=True)
     saved: Any = trainer.checkpoint_callback
-    seconds, selected = round(saved.seconds, 1), _select(prepared)
-    chosen = saved.run / "checkpoints" / f"{selected.checkpoint}.ckpt"
-    [metrics] = trainer.test(classifier, datamodule=datamodule, ckpt_path=chosen, weights_only=True, verbose=False)
+    _select(prepared)
+    seconds = round(saved.seconds, 1)
+    best = saved.run / "checkpoints" / "best.ckpt"
+    [metrics] = trainer.test(classifier, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
     if trainer.is_global_zero:
-        trained = checkpoints.load(chosen)
+        trained = checkpoints.load(best)
         weights.write(run / "weights.safetensors", trained)
         test = {name.removeprefix("test_"): value for name, value in metrics.items()}
         runs.update_summary(run, test={**test, **point(trained, datamodule)}, training_seconds=seconds)
@@ -166,13 +167,15 @@ def fit(prepared: Prepared) -> Path:
     return run
 
 
-def _select(prepared: Prepared) -> Selected:
-    """Chooses the checkpoint to test, and writes into the summary which one and why."""
+def _select(prepared: Prepared) -> None:
+    """Makes ``best.ckpt`` the network that counts, and writes into the summary which epoch's it is and why."""
     trainer, saved = prepared.trainer, cast(Checkpoints, prepared.trainer.checkpoint_callback)
     used = sum(trainer.num_val_batches) * prepared.datamodule.config.batch_size  # trainer.extra may leave some out
     images = min(len(prepared.datamodule.splits["val"]), int(used) or 1)
     wish = prepared.classifier.experiment.trainer.select
     selected = select(wish, saved.best, saved.latest, images)
     if trainer.is_global_zero:
+        if selected.epoch == "last":
+            checkpoints.keep_last_as_best(saved.run)
         runs.update_summary(prepared.run, selected=asdict(selected))
-    return selected
+    trainer.strategy.barrier("the checkpoint is selected")

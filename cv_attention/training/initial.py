@@ -39,7 +39,8 @@ def load(network: nn.Module, model: Model, class_names: list[str]) -> str:
         ValueError: if the file is no checkpoint, or its weights are not those of this network.
     """
     path = find_checkpoint(Path(model.weights or "").expanduser())
-    state, known = _read(path)
+    state, known = read(path)
+    as_stored = state
     own = network.state_dict()
     if model.weights_by == "position":
         state = by_position(state, network, path)
@@ -62,7 +63,7 @@ def load(network: nn.Module, model: Model, class_names: list[str]) -> str:
         raise ValueError(f"model.weights: {path} does not fit {model.backbone}: {reason}") from error
     if missing or unexpected:
         says = [_list("lacks", missing), _list("has besides", unexpected)]
-        advice = _advice(state, network, path) if missing and unexpected and model.weights_by == "name" else ""
+        advice = _advice(as_stored, network, path) if missing and unexpected and model.weights_by == "name" else ""
         raise ValueError(
             f"model.weights: {path} does not fit {model.backbone}: it {' and '.join(filter(None, says))}{advice}"
         )
@@ -103,11 +104,15 @@ def _advice(state: dict[str, Tensor], network: nn.Module, path: Path) -> str:
 
 
 def _head_line(class_names: list[str]) -> str:
-    return f"; the head starts at zero for {len(class_names)} classes"
+    return f"; the head starts anew for {len(class_names)} classes, at zero"
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
-    """The weights by the network's own names, and the class names where the file knows them."""
+def read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
+    """Reads weights by the network's own names, and the class names where the file knows them.
+
+    Raises:
+        ValueError: if the file cannot be read or holds no weights.
+    """
     from timm.models import load_state_dict
 
     try:

@@ -7,6 +7,13 @@ from cv_attention.backbones import Plan
 from cv_attention.config import Model
 
 
+class NotDownloaded(ValueError):
+    """Pretrained weights could not be downloaded: what happened, and what to do about it."""
+
+    def __str__(self) -> str:
+        return "; ".join(self.args)
+
+
 def build_network(model: Model, num_classes: int, image_size: tuple[int, int]) -> tuple[nn.Module, Plan | None]:
     """Builds the backbone and inserts the block.
 
@@ -19,18 +26,19 @@ def build_network(model: Model, num_classes: int, image_size: tuple[int, int]) -
         The network, (B, 3, H, W) -> (B, num_classes), and the plan of the insertion, or None without a block.
 
     Raises:
-        ValueError: if the backbone, the block, one of their options, or the site is unknown, or the pretrained weights
-            cannot be downloaded.
+        ValueError: if the backbone, the block, one of their options, or the site is unknown.
+        NotDownloaded: if the pretrained weights cannot be downloaded.
     """
+    pretrained = model.pretrained and not model.weights  # a file's weights take their place
     try:
-        network = backbones.build(model.backbone, num_classes=num_classes, pretrained=model.pretrained, **model.options)
+        network = backbones.build(model.backbone, num_classes=num_classes, pretrained=pretrained, **model.options)
     except OSError as error:  # what urllib's and Hugging Face's errors have in common
-        if not model.pretrained:
+        if not pretrained:
             raise
         reason = " ".join(str(error.__cause__ or error).split())
-        raise ValueError(
-            f"weights of {model.backbone} could not be downloaded ({reason}); give a file with --model.weights, or set "
-            "--model.pretrained false"
+        raise NotDownloaded(
+            f"weights of {model.backbone} could not be downloaded ({reason})",
+            "give a file with --model.weights, or set --model.pretrained false",
         ) from error
     if model.block is None:
         if model.train != "all":

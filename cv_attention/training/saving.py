@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from cv_attention.config import Log
 from cv_attention.training.interruption import Interruption, Terminated
+from cv_attention.training.run import read_summary
 
 # A validation that has not begun, in the words of Lightning's loops. A checkpoint from within a validation says this:
 # the network has not changed since the validation began, so a resumed run does the whole of it.
@@ -22,6 +23,8 @@ class NotWritten(OSError):
 
 class Checkpoints(Checkpoint):
     """Writes ``best.ckpt`` by validation accuracy, and ``last.ckpt`` to go on from.
+
+    Which of the two counts is decided at the end, by `selection.select`.
 
     Only whole optimizer steps are saved. A signal is answered after the step or the validation batch in which it came.
 
@@ -59,6 +62,8 @@ class Checkpoints(Checkpoint):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Starts the clocks."""
+        if read_summary(self.run).get("selected", {}).get("epoch") == "last":
+            self.best = self.latest  # a run that was finished and goes on: its best.ckpt is of that epoch
         self.interruption.listen()
         self._start = self._saved = time.monotonic()
         self._stepped = trainer.global_step

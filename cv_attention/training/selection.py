@@ -12,9 +12,9 @@ TOLERANCE = 2.0
 
 @dataclass(frozen=True)
 class Selected:
-    """The checkpoint that counts, ``best`` or ``last``, and why."""
+    """The epoch that counts, the ``best`` or the ``last``, and why."""
 
-    checkpoint: Literal["best", "last"]
+    epoch: Literal["best", "last"]
     reason: str
 
 
