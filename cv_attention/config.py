@@ -132,7 +132,8 @@ class Model:
         at: Where it goes: a position (``residual``, ``pre``, ``post``, ``identity``, ``stage``, ``replace``;
             ``stage:-1`` takes the last stage alone) or a glob over module names, or a list of these.
         init: ``plain``, or ``identity`` to leave the network's output as it was at the start.
-        train: ``all``, ``blocks`` to freeze everything but the blocks, or ``blocks+head`` to train the last layer too.
+        train: ``all``, ``blocks`` to freeze everything but the blocks, ``blocks+head`` to train the last layer too, or
+            ``head`` for the last layer alone, where the statistics of batch norms stay as well.
         channels_last: Keep images and weights in channels_last memory order, which most CPUs and GPUs run faster.
     """
 
@@ -144,7 +145,7 @@ class Model:
     block: BlockSpec = None
     at: str | list[str] = "residual"
     init: Literal["plain", "identity"] = "plain"
-    train: Literal["all", "blocks", "blocks+head"] = "all"
+    train: Literal["all", "blocks", "blocks+head", "head"] = "all"
     channels_last: bool = True
 
 

@@ -8,6 +8,7 @@ import lightning
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -74,6 +75,15 @@ class Classifier(lightning.LightningModule):
         self.exact = torch.float32 if torch.backends.mps.is_available() else torch.float64
         metrics.set_dtype(self.exact)
         self.metrics = nn.ModuleDict({split: metrics.clone(prefix=f"{split}_") for split in ("val", "test")})
+
+    def train(self, mode: bool = True) -> "Classifier":
+        """Sets the mode; where the head alone is trained, batch norms keep their statistics."""
+        super().train(mode)
+        if mode and self.experiment.model.train == "head":
+            for module in self.network.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
 
     def normalise(self, images: Tensor) -> Tensor:
         """Turns uint8 images (B, 3, H, W) into what the network takes."""

@@ -1,5 +1,8 @@
 """From the configuration's `Model` to a network with its attention inserted."""
 
+from dataclasses import replace
+from typing import Any
+
 from torch import nn
 
 from cv_attention import backbones
@@ -40,9 +43,20 @@ def build_network(model: Model, num_classes: int, image_size: tuple[int, int]) -
             f"weights of {model.backbone} could not be downloaded ({reason})",
             "give a file with --model.weights, or set --model.pretrained false",
         ) from error
+    if model.train == "head":
+        network, plan = _attended(network, replace(model, train="all"), image_size)
+        part = backbones.parameter_parts(network)
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(part[name] == "head")
+        return network, plan
+    return _attended(network, model, image_size)
+
+
+def _attended(network: nn.Module, model: Model, image_size: tuple[int, int]) -> tuple[nn.Module, Plan | None]:
     if model.block is None:
         if model.train != "all":
             raise ValueError(f"model.train is {model.train}, but model.block is null: there are no blocks to train")
         return network, None
-    plan = backbones.insert(network, model.block, model.at, init=model.init, train=model.train, input_size=image_size)
+    train: Any = model.train
+    plan = backbones.insert(network, model.block, model.at, init=model.init, train=train, input_size=image_size)
     return network, plan
