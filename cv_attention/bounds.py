@@ -62,7 +62,9 @@ def check(experiment: Experiment) -> None:
     check_statistics(data.mean, data.std)
     model = experiment.model
     if model.train == "head" and not (model.pretrained or model.weights):
-        raise ValueError("model.train is head, but the rest of the network is random: set model.pretrained or model.weights")
+        raise ValueError(
+            "model.train is head, but the rest of the network is random: set model.pretrained or model.weights"
+        )
     first, last = min(map(int, data.progressive), default=0), experiment.trainer.max_epochs
     if first >= last:  # later sizes alone may be out of reach: a recipe that is tried for an epoch
         raise ValueError(

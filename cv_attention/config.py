@@ -75,8 +75,8 @@ class Data:
         seed: Seed of the held-out split; shuffling and augmentation follow the experiment's seed.
         train_transforms: albumentations steps on training images, in order; where the list is empty and the network
             starts from pretrained weights, `eval_transforms`.
-        eval_transforms: albumentations steps on validation and test images, in order, and `ResizeAndCrop`. Where the list
-            is empty and the network starts from pretrained weights, the resizing and cropping that they expect.
+        eval_transforms: albumentations steps on validation and test images, in order, and `ResizeAndCrop`. Where the
+            list is empty and the network starts from pretrained weights, the resizing and cropping that they expect.
         mean: Mean of red, green and blue in [0, 1] that images are normalised with; null takes what pretrained weights
             expect, else the data set's.
         std: Standard deviation of the same.

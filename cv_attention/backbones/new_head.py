@@ -15,10 +15,10 @@ _HUGGING_FACE = ("classifier", "cls_classifier", "distillation_classifier", "cla
 def start_head_at_zero(model: nn.Module) -> list[str]:
     """Sets the last layer of every head of a classifier to zero, in place.
 
-    All logits are then 0 and the first loss is ln(classes), whatever the features look like. Libraries draw some heads so
-    large (timm's EfficientNets up to ±0.7 for two classes) that the first gradients push a pretrained backbone away from
-    what it knows. A linear layer at zero learns from its first step; hidden layers of the head keep their own values. This
-    is how ViT (Dosovitskiy 2021) and BiT (Kolesnikov 2020) are fine-tuned.
+    All logits are then 0 and the first loss is ln(classes), whatever the features look like. Libraries draw some heads
+    so large (timm's EfficientNets up to ±0.7 for two classes) that the first gradients push a pretrained backbone away
+    from what it knows. A linear layer at zero learns from its first step; hidden layers of the head keep their own
+    values. This is how ViT (Dosovitskiy 2021) and BiT (Kolesnikov 2020) are fine-tuned.
 
     Args:
         model: Any classifier whose head was drawn anew; attention may be inserted.

@@ -12,8 +12,8 @@ def known_classes(count: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         count: Number of logits.
 
     Returns:
-        Names and ids in the order of the logits: ``tench`` and ``n01440764`` for ImageNet's 1,000 classes and its larger
-        sets, ``0``, ``1``, ... for any other number. A name that several classes share has its id behind it.
+        Names and ids in the order of the logits: ``tench`` and ``n01440764`` for ImageNet's 1,000 classes and its
+        larger sets, ``0``, ``1``, ... for any other number. A name that several classes share has its id behind it.
     """
     subset = infer_imagenet_subset({"num_classes": count})
     if subset is None:

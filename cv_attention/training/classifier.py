@@ -115,6 +115,10 @@ class Classifier(lightning.LightningModule):
             # A last batch or images of another size get a program of their own: general ones are slower.
             self._compiled = torch.compile(forward, dynamic=False)
 
+    def on_train_epoch_start(self) -> None:
+        """Sets the mode of this class; Lightning leaves every module in the mode in which it found it."""
+        self.train()
+
     def on_fit_end(self) -> None:
         """Lets the program go, which cannot be copied or pickled."""
         self._compiled = None

@@ -83,13 +83,14 @@ def by_position(state: dict[str, Tensor], network: nn.Module, path: Path) -> dic
     heads = tuple(f"{name}." for name in head_names(network))
     if len(state) != len(own):
         raise ValueError(
-            f"model.weights: {path} holds {len(state)} weights and the network {len(own)}, so they do not fit by position"
+            f"model.weights: {path} holds {len(state)} weights and the network {len(own)}, so they do not fit by "
+            "position"
         )
     for (theirs, value), (name, ours) in zip(state.items(), own.items(), strict=True):
         if value.shape != ours.shape and not name.startswith(heads):
             raise ValueError(
-                f"model.weights: {path} does not fit by position: its {theirs} is {tuple(value.shape)}, and {name} in its "
-                f"place is {tuple(ours.shape)}"
+                f"model.weights: {path} does not fit by position: its {theirs} is {tuple(value.shape)}, and {name} in "
+                f"its place is {tuple(ours.shape)}"
             )
     return dict(zip(own, state.values(), strict=True))
 

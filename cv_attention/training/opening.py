@@ -21,7 +21,7 @@ _TRIED = (480, 640)  # an image on which the transforms are tried
 
 
 def open_pretrained(model: Model, data: Data) -> Classifier:
-    """Builds a pretrained network with its own preprocessing and class names, ready to be tested, explained or exported.
+    """Builds a pretrained network with its own preprocessing and class names, ready to be tested or explained.
 
     Computes in float32. What `data` leaves open (mean, std, transforms) is what the weights expect.
 
@@ -40,7 +40,9 @@ def open_pretrained(model: Model, data: Data) -> Classifier:
     if model.weights:
         path = find_checkpoint(Path(model.weights).expanduser())
         if initial.stated(path) is not None:
-            raise ValueError(f"{path} was trained here and knows its network: give it in place of a model and its weights")
+            raise ValueError(
+                f"{path} was trained here and knows its network: give it in place of --model and --weights"
+            )
         classes = _classes_of(path, model)
     else:
         classes = pretrained_classes(model.backbone, model.options)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
 
-# A validation split is small where one standard error of the best accuracy is above this: below about 900 images at 90 %.
+# A validation split is small where one standard error of the best accuracy is above this: below 900 images at 90 %.
 SMALL = 0.01
 # There the last epoch counts, unless it lies further than this below the best, in standard errors: it broke down.
 TOLERANCE = 2.0

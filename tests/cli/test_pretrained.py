@@ -88,7 +88,7 @@ def test_predictions_are_the_networks(network, file, tmp_path, capsys):
     import timm
 
     transform = timm.data.create_transform(**timm.data.resolve_model_data_config(network), is_training=False)
-    random, (names, ids) = np.random.default_rng(1), known_classes(1000)
+    random, (_, ids) = np.random.default_rng(1), known_classes(1000)
     for number in range(6):
         image = Image.fromarray(random.integers(0, 256, (180, 200, 3), dtype=np.uint8))
         with torch.no_grad():
@@ -150,8 +150,8 @@ def test_a_labelled_split_is_explained_and_judged(file, photographs, tmp_path, c
     assert main(["saliency", *options]) == 0
     rows = [json.loads(line) for line in (tmp_path / "maps/manifest.jsonl").read_text().splitlines()]
     assert sorted(row["label"] for row in rows) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    options = [*source, "-o", str(tmp_path / "judged"), "--methods", "grad_cam", "--measures", "deletion_auc", "--device=cpu"]
-    assert main(["evaluate-saliency", *options, "--images=3"]) == 0
+    options = [*source, "-o", str(tmp_path / "judged"), "--methods", "grad_cam", "--measures", "deletion_auc"]
+    assert main(["evaluate-saliency", *options, "--images=3", "--device=cpu"]) == 0
     assert "grad_cam" in capsys.readouterr().out
 
 
@@ -197,7 +197,7 @@ def test_other_classes_than_imagenets_have_numbers_or_the_folders_order(photogra
         (["--model=timm/test_vit", "--weights={foreign}", "--weights_by=position"], "do not fit by position"),
         (["--model=timm/test_resnet", "--weights={rubbish}"], "cannot be read as a checkpoint"),
         (["--model=timm/test_resnet", "--weights={file}", "--root=/none"], "no such folder"),
-        (["--model=timm/test_resnet", "--weights={file}", "--root={ants}"], "has the class ants, .* did you mean 'ant'"),
+        (["--model=timm/test_resnet", "--weights={file}", "--root={ants}"], "the class ants, .* did you mean 'ant'"),
         (["--model=timm/test_resnet", "--weights={file}", "--root={empty}"], "holds no folders of images"),
         (["--model=timm/test_resnet", "--weights={file}", "--data.name=cifar10"], "data.name is cifar10"),
     ],

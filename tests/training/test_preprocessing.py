@@ -117,7 +117,8 @@ def test_test_saliency_and_export_use_it_too(run, photographs, tmp_path, capsys)
     assert main(["test", str(run)]) == 0
     assert f"test accuracy: {summary['test']['accuracy']:.4f}" in capsys.readouterr().out
     out = tmp_path / "maps"
-    assert main(["saliency", str(photographs / "test"), "--checkpoint", str(run), "-o", str(out), "--accelerator=cpu"]) == 0
+    given = [str(photographs / "test"), "--checkpoint", str(run), "-o", str(out)]
+    assert main(["saliency", *given, "--accelerator=cpu"]) == 0
     rows = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
     classifier = training.load(training.find_checkpoint(run))
     for row in rows:
@@ -166,7 +167,8 @@ def test_training_from_nothing_changes_nothing():
 
 def test_torchvisions_weights_state_theirs():
     found, line = adopt(experiment(backbone="torchvision/resnet50", pretrained=True))
-    assert found.data.eval_transforms == [{"ResizeAndCrop": {"resize": 232, "crop": [224, 224], "interpolation": "bilinear"}}]
+    step = {"resize": 232, "crop": [224, 224], "interpolation": "bilinear"}
+    assert found.data.eval_transforms == [{"ResizeAndCrop": step}]
     assert "ResNet50_Weights.IMAGENET1K_V2" in line
 
 
@@ -179,3 +181,26 @@ def test_statistics_that_make_no_sense_are_named(option, words, capsys):
     import re
 
     assert re.search(words, capsys.readouterr().err)
+
+
+def test_the_head_alone_learns(photographs, pretrained, tmp_path):
+    """Neither weights nor batch norm's statistics of the backbone move."""
+    more = ["--model.pretrained=true", "--model.train=head", "--optimizer.lr=0.5", "--trainer.max_epochs=2"]
+    assert main(["fit", *options(photographs, pretrained, tmp_path, *more)]) == 0
+    after = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    before = torch.load(pretrained[1], weights_only=True)
+    for name, value in before.items():
+        assert name.startswith("fc.") or torch.equal(after[f"network.{name}"], value), name
+    assert after["network.fc.weight"].any()
+
+
+def test_a_head_alone_needs_a_trained_network(capsys):
+    assert main(["fit", "--model.train=head"]) == 2
+    assert "model.train is head, but the rest of the network is random" in capsys.readouterr().err
+
+
+def test_resuming_keeps_what_was_adopted(photographs, pretrained, tmp_path, capsys):
+    assert main(["fit", *options(photographs, pretrained, tmp_path, "--model.pretrained=true")]) == 0
+    before = yaml.safe_load((tmp_path / "run/config.yaml").read_text())["data"]
+    assert main(["fit", f"--resume={tmp_path / 'run'}", "--trainer.max_epochs=2"]) == 0
+    assert yaml.safe_load((tmp_path / "run/config.yaml").read_text())["data"] == before

@@ -3,7 +3,7 @@
 import csv
 import json
 from itertools import pairwise
-from math import comb, sqrt
+from math import sqrt
 
 import pytest
 import torch
@@ -35,8 +35,6 @@ def test_the_epoch_that_counts(wish, best, last, images, epoch):
 def test_a_standard_error_is_the_binomials_of_a_slightly_worse_result():
     for right, images in ((12, 24), (90, 100), (9000, 10_000)):
         p = (right + 2) / (images + 4)
-        mean = sum(k * comb(images, k) * p**k * (1 - p) ** (images - k) for k in range(images + 1)) if images < 200 else 0
-        assert images >= 200 or mean == pytest.approx(images * p)
         assert standard_error(right / images, images) == pytest.approx(sqrt(p * (1 - p) / (images + 4)))
     assert 0.03 < standard_error(1.0, 24) < 0.06
     errors = [standard_error(0.9, images) for images in (24, 100, 1000, 10_000)]
