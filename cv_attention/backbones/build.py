@@ -81,7 +81,8 @@ def _build_timm(name: str, bare: str, num_classes: int, pretrained: bool, option
     if pretrained and not timm.is_model_pretrained(bare):
         raise ValueError(f"timm has no pretrained weights of {name!r}; set pretrained to false")
     model = _construct(name, timm.create_model, bare, pretrained=pretrained, num_classes=num_classes, options=options)
-    if pretrained and num_classes != model.pretrained_cfg["num_classes"]:  # pyright: ignore[reportIndexIssue]
+    stated: Any = model
+    if pretrained and num_classes != stated.pretrained_cfg["num_classes"]:
         start_head_at_zero(model)
     return model
 

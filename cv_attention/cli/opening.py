@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -22,7 +22,7 @@ def add_network(parser: ArgumentParser, run: str) -> None:
         parser: The command's parser.
         run: Name of the argument for a run directory or checkpoint; one with dashes becomes an option.
     """
-    optional = {} if run.startswith("-") else {"nargs": "?"}
+    optional: dict[str, Any] = {} if run.startswith("-") else {"nargs": "?"}
     parser.add_argument(run, **optional, help="A run directory (its best checkpoint counts) or a checkpoint file.")
     parser.add_argument("--model", help="In place of a run: a pretrained network, timm/NAME or torchvision/NAME.")
     parser.add_argument("--weights", help="The model's weights: pretrained (the library's, the default) or a file.")
