@@ -59,6 +59,12 @@ def check(experiment: Experiment) -> None:
     data, log = experiment.data, experiment.log
     if data.fold and not data.split_file:
         raise ValueError(f"data.fold is {data.fold}, but it needs data.split_file; cv-attention folds writes one")
+    check_statistics(data.mean, data.std)
+    model = experiment.model
+    if model.train == "head" and not (model.pretrained or model.weights):
+        raise ValueError(
+            "model.train is head, but the rest of the network is random: set model.pretrained or model.weights"
+        )
     first, last = min(map(int, data.progressive), default=0), experiment.trainer.max_epochs
     if first >= last:  # later sizes alone may be out of reach: a recipe that is tried for an epoch
         raise ValueError(
@@ -85,6 +91,15 @@ def _check_extra(extra: dict[str, Any], epochs: int) -> None:
             f"trainer.extra: check_val_every_n_epoch is {every}, but trainer.max_epochs is {epochs}: no epoch would be "
             "validated, so none could be chosen and tested"
         )
+
+
+def check_statistics(mean: list[float] | None, std: list[float] | None) -> None:
+    """Raises ValueError unless the mean and standard deviation of the images are null or three shares of 1 each."""
+    for name, values, interval in (("mean", mean, "[0, 1]"), ("std", std, "(0, 1]")):
+        if values is not None and (len(values) != 3 or not all(_inside(value, interval) for value in values)):
+            raise ValueError(
+                f"data.{name} must hold three numbers in {interval}, of red, green and blue, or be null, got {values}"
+            )
 
 
 def check_bounds(part: Any, prefix: str = "") -> None:

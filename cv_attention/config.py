@@ -75,8 +75,13 @@ class Data:
             ``root/.cv_attention``; null decodes a file whenever it is used. Small images are in memory anyway.
         val_fraction: Share of the training split held out for validation where the data set brings no split of its own.
         seed: Seed of the held-out split; shuffling and augmentation follow the experiment's seed.
-        train_transforms: albumentations steps on training images, in order.
-        eval_transforms: albumentations steps on validation and test images, in order.
+        train_transforms: albumentations steps on training images, in order; where the list is empty and the network
+            starts from pretrained weights, `eval_transforms`.
+        eval_transforms: albumentations steps on validation and test images, in order, and `ResizeAndCrop`. Where the
+            list is empty and the network starts from pretrained weights, the resizing and cropping that they expect.
+        mean: Mean of red, green and blue in [0, 1] that images are normalised with; null takes what pretrained weights
+            expect, else the data set's.
+        std: Standard deviation of the same.
         mixup: Alpha of mixup, which blends pairs of images and labels; 0 blends none, 0.2 is usual.
         cutmix: Alpha of CutMix, which pastes a part of one image into another; 0 pastes none, 1 is usual.
         progressive: Shorter side in pixels of the training images from an epoch on: ``{0: 128, 10: 160}``; empty keeps
@@ -98,6 +103,8 @@ class Data:
     seed: int = 0
     train_transforms: list[Transform] = field(default_factory=list)
     eval_transforms: list[Transform] = field(default_factory=list)
+    mean: list[float] | None = None
+    std: list[float] | None = None
     mixup: float = 0.0
     cutmix: float = 0.0
     progressive: dict[int, int] = field(default_factory=dict)
@@ -118,14 +125,17 @@ class Model:
         options: Further arguments of the backbone's constructor.
         pretrained: Load the library's pretrained weights.
         weights: Checkpoint to start from: a run directory (its best), or a file of ours, of timm or a plain state
-            dict, also as safetensors. The head is drawn anew where the classes differ; weights of blocks that the
+            dict, also as safetensors. The head starts at zero where the classes differ; weights of blocks that the
             checkpoint lacks stay new.
+        weights_by: How the weights of a file find their places: by ``name``, or by ``position``, which is for files of
+            another library whose weights have other names and the same shapes in the same order.
         block: Attention block: a name, ``{name: ..., <options>}``, ``{class_path: ..., init_args: ...}`` or null.
             Different blocks at different places: ``{"residual:0": se, "stage:-1": vit}``.
         at: Where it goes: a position (``residual``, ``pre``, ``post``, ``identity``, ``stage``, ``replace``;
             ``stage:-1`` takes the last stage alone) or a glob over module names, or a list of these.
         init: ``plain``, or ``identity`` to leave the network's output as it was at the start.
-        train: ``all``, ``blocks`` to freeze everything but the blocks, or ``blocks+head`` to train the last layer too.
+        train: ``all``, ``blocks`` to freeze everything but the blocks, ``blocks+head`` to train the last layer too, or
+            ``head`` for the last layer alone, where the statistics of batch norms stay as well.
         channels_last: Keep images and weights in channels_last memory order, which most CPUs and GPUs run faster.
         head: Globs over the names of the modules that are the network's heads, for ``train: blocks+head`` and
             ``optimizer.lr_scale.head``; null takes the modules that make the outputs.
@@ -135,10 +145,11 @@ class Model:
     options: dict[str, Any] = field(default_factory=dict)
     pretrained: bool = False
     weights: str | None = None
+    weights_by: Literal["name", "position"] = "name"
     block: BlockSpec = None
     at: str | list[str] = "residual"
     init: Literal["plain", "identity"] = "plain"
-    train: Literal["all", "blocks", "blocks+head"] = "all"
+    train: Literal["all", "blocks", "blocks+head", "head"] = "all"
     channels_last: bool = True
     head: str | list[str] | None = None
 
@@ -209,6 +220,8 @@ class Trainer:
             are of the network itself.
         accumulate_grad_batches: Batches of one optimizer step.
         gradient_clip_val: Largest norm of the gradient; null does not clip.
+        select: Which epoch's network is tested and kept as the result: ``best`` by validation accuracy, ``last``, or
+            ``auto``: the best, but the last where so few images validate that they cannot tell epochs apart.
         deterministic: Refuse operations that are not deterministic.
         extra: Any further argument of ``lightning.Trainer``, by its name.
     """
@@ -222,6 +235,7 @@ class Trainer:
     compile: bool = False
     accumulate_grad_batches: int = 1
     gradient_clip_val: float | None = None
+    select: Literal["auto", "best", "last"] = "auto"
     deterministic: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
 

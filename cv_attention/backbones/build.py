@@ -4,12 +4,13 @@ import inspect
 import re
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
 from cv_attention.backbones import cifar_resnet, wide_resnet
 from cv_attention.backbones.heads import declare_heads
+from cv_attention.backbones.new_head import start_head_at_zero
 from cv_attention.suggest import suggest
 
 # Our own networks by name: the class, and the arguments that the name stands for.
@@ -17,6 +18,7 @@ OWN: dict[str, tuple[Callable[..., nn.Module], dict[str, Any]]] = {
     **{name: (cifar_resnet.CifarResNet, shape) for name, shape in cifar_resnet.SHAPES.items()},
     **{name: (wide_resnet.WideResNet, shape) for name, shape in wide_resnet.SHAPES.items()},
 }
+Library = Literal["own", "timm", "torchvision"]
 _FIXED = {"blocks", "depth", "widening", "num_classes"}  # no options: the name says them
 
 
@@ -28,7 +30,7 @@ def build(name: str, *, num_classes: int = 1000, pretrained: bool = False, **opt
 
     Args:
         name: Name of the model; timm's names may carry a tag of pretrained weights (``resnet50.a1_in1k``).
-        num_classes: Number of logits; pretrained weights of another number get a new, randomly drawn head.
+        num_classes: Number of logits; pretrained weights of another number get a new head that starts at zero.
         pretrained: Load the library's default pretrained weights.
         **options: Further arguments of the model's constructor.
 
@@ -37,22 +39,33 @@ def build(name: str, *, num_classes: int = 1000, pretrained: bool = False, **opt
     """
     if not (isinstance(num_classes, int) and num_classes >= 1):
         raise ValueError(f"num_classes must be a whole number of at least 1, got num_classes={num_classes!r}")
+    library, bare = find_library(name)
+    makers = {"own": _build_own, "timm": _build_timm, "torchvision": _build_torchvision}
+    return makers[library](name, bare, num_classes, pretrained, options)
+
+
+def find_library(name: str) -> tuple[Library, str]:
+    """Finds which library has a backbone, and its name there.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
     library, _, bare = name.rpartition("/")
     if library not in ("", "timm", "torchvision"):
         raise ValueError(f"unknown library {library!r} in backbone {name!r}; use timm/ or torchvision/")
     if library == "" and bare in OWN:
-        return _build_own(name, num_classes, pretrained, options)
+        return "own", bare
     if library != "torchvision" and _is_timm(bare):
-        return _build_timm(name, bare, num_classes, pretrained, options)
+        return "timm", bare
     if library != "timm" and bare in _torchvision_names():
-        return _build_torchvision(name, bare, num_classes, pretrained, options)
+        return "torchvision", bare
     raise ValueError(_unknown(library, bare, name))
 
 
-def _build_own(name: str, num_classes: int, pretrained: bool, options: dict[str, Any]) -> nn.Module:
+def _build_own(name: str, bare: str, num_classes: int, pretrained: bool, options: dict[str, Any]) -> nn.Module:
     if pretrained:
         raise ValueError(f"there are no pretrained weights of {name!r}; set pretrained to false")
-    kind, shape = OWN[name]
+    kind, shape = OWN[bare]
     accepted = set(inspect.signature(kind).parameters) - _FIXED
     for option in options:
         if option not in accepted:
@@ -69,7 +82,11 @@ def _build_timm(name: str, bare: str, num_classes: int, pretrained: bool, option
         raise ValueError(f"timm has no weights {bare!r}; it has {tags}")
     if pretrained and not timm.is_model_pretrained(bare):
         raise ValueError(f"timm has no pretrained weights of {name!r}; set pretrained to false")
-    return _construct(name, timm.create_model, bare, pretrained=pretrained, num_classes=num_classes, options=options)
+    model = _construct(name, timm.create_model, bare, pretrained=pretrained, num_classes=num_classes, options=options)
+    stated: Any = model
+    if pretrained and num_classes != stated.pretrained_cfg["num_classes"]:
+        start_head_at_zero(model)
+    return model
 
 
 def _build_torchvision(name: str, bare: str, num_classes: int, pretrained: bool, options: dict[str, Any]) -> nn.Module:
@@ -116,7 +133,7 @@ def _construct(
 
 
 def _replace_head(model: nn.Module, num_classes: int) -> None:
-    """Gives a torchvision model with 1000 logits new last layers, unless 1000 are wanted."""
+    """Gives a torchvision model with 1000 logits new last layers, at zero, unless 1000 are wanted."""
     if num_classes == 1000:
         return
     heads = [
@@ -133,6 +150,8 @@ def _replace_head(model: nn.Module, num_classes: int) -> None:
             head = nn.Linear(module.in_features, num_classes, module.bias is not None)
         else:
             head = nn.Conv2d(module.in_channels, num_classes, 1, bias=module.bias is not None)
+        for parameter in head.parameters():  # see `start_head_at_zero`; auxiliary heads too
+            nn.init.zeros_(parameter)
         setattr(model.get_submodule(parent), child, head)
 
 

@@ -10,6 +10,7 @@ from jsonargparse import ArgumentParser
 
 from cv_attention.cli.devices import find_device
 from cv_attention.cli.errors import user_errors
+from cv_attention.cli.opening import add_network, open_network
 from cv_attention.cli.parsing import parse
 from cv_attention.cli.places import check_folder
 from cv_attention.extras import require_for
@@ -18,17 +19,16 @@ from cv_attention.extras import require_for
 def run(arguments: Sequence[str]) -> None:
     """Prints the table of methods and measures, and writes it as Markdown, CSV and JSON."""
     parser = ArgumentParser(prog="cv-attention evaluate-saliency", exit_on_error=False)
-    parser.add_argument("run", help="A run directory (its best checkpoint counts) or a checkpoint file.")
+    add_network(parser, "run")
     parser.add_argument("-o", "--out", required=True, help="Folder to write to.")
     parser.add_argument("--methods", nargs="+", help="Saliency methods; default: those of a few forwards.")
     parser.add_argument("--measures", nargs="+", help="Columns of the table; default: all, see docs/evaluation.md.")
     parser.add_argument("--images", type=int, default=256, help="Images of the split, spread over its classes.")
-    parser.add_argument("--split", type=Literal["train", "val", "test"], default="test", help="Of the run's data set.")
+    parser.add_argument("--split", type=Literal["train", "val", "test"], default="test", help="Of the data set.")
     parser.add_argument("--target", type=Literal["predicted", "true"], default="predicted", help="Class explained.")
     parser.add_argument("--mosaics", type=int, default=64, help="Mosaics of the grid pointing game.")
     parser.add_argument("--batch_size", type=int, default=32, help="Images explained at once.")
     parser.add_argument("--seed", type=int, default=0, help="Of the mosaics and the bootstrap.")
-    parser.add_argument("--root", help="Where the data set lies now, if it was moved.")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
     options = parse(parser, arguments)
     check_folder(Path(options.out))
@@ -36,13 +36,14 @@ def run(arguments: Sequence[str]) -> None:
     with user_errors():
         for method in chosen.get("methods", ()):
             require_for(method)
-        from cv_attention import training
         from cv_attention.training import judging
 
+        network, root = open_network(parser, options, "run")
         judged = judging.evaluate_saliency(
-            training.find_checkpoint(Path(options.run)),
+            network,
             **chosen,
-            **{name: options[name] for name in ("images", "split", "target", "mosaics", "batch_size", "seed", "root")},
+            **{name: options[name] for name in ("images", "split", "target", "mosaics", "batch_size", "seed")},
+            root=root,
             device=find_device(options.device),
             say=lambda what: print(what, file=sys.stderr),
         )

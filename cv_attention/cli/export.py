@@ -7,6 +7,7 @@ from typing import Literal
 from jsonargparse import ArgumentParser
 
 from cv_attention.cli.errors import user_errors
+from cv_attention.cli.opening import add_network, open_network
 from cv_attention.cli.parsing import parse
 from cv_attention.cli.places import check_file
 from cv_attention.extras import require
@@ -15,7 +16,7 @@ from cv_attention.extras import require
 def run(arguments: Sequence[str]) -> None:
     """Writes the file, and prints what it takes and gives and how near it is to the network."""
     parser = ArgumentParser(prog="cv-attention export", exit_on_error=False)
-    parser.add_argument("run", help="A run directory (its best checkpoint counts), a checkpoint or .safetensors.")
+    add_network(parser, "run")
     parser.add_argument(
         "--format", type=Literal["onnx", "torch-export", "safetensors"], default="onnx", help="What to write."
     )
@@ -30,11 +31,11 @@ def run(arguments: Sequence[str]) -> None:
     with user_errors():
         if options.format == "onnx":
             require("onnx", "format onnx")
-        from cv_attention import training
         from cv_attention.training.deployment import export
 
+        network, _ = open_network(parser, options, "run")
         done = export(
-            training.find_checkpoint(Path(options.run)),
+            network,
             options.format,
             Path(options.out) if options.out else None,
             maps=options.maps,

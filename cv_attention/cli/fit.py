@@ -183,5 +183,6 @@ def _print_result(run: Path) -> None:
             f"blocks in use: they change their inputs by {min(changes):.1f} to {max(changes):.1f} %; without them, "
             f"{100 * used['predictions_changed']:.1f} % of {used['images']} validation predictions are others"
         )
+    print(f"tested: the {summary['selected']['epoch']} epoch's network ({summary['selected']['reason']})")
     print(f"trained in {duration(summary['training_seconds'])}")
     print(f"report: {run / 'report' / 'index.html'}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from jsonargparse import ArgumentParser
 
 from cv_attention.cli.errors import UserError, user_errors
+from cv_attention.cli.opening import add_network, open_network
 from cv_attention.cli.parsing import parse
 from cv_attention.cli.places import check_folder
 from cv_attention.export_config import SaliencyExport
@@ -24,14 +25,11 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "images", nargs="*", metavar="IMAGE", help="Image files, folders of images, tar archives as of WebDataset."
     )
-    parser.add_argument(
-        "--checkpoint", required=True, help="A run directory (its best checkpoint counts) or a checkpoint file."
-    )
+    add_network(parser, "--checkpoint")
     parser.add_argument("-o", "--out", required=True, help="Folder to write to; an interrupted export goes on there.")
     parser.add_argument(
-        "--split", type=Literal["train", "val", "test"], help="A split of the run's own data set, in place of IMAGE."
+        "--split", type=Literal["train", "val", "test"], help="A split of the data set, in place of IMAGE."
     )
-    parser.add_argument("--root", help="Where that data set lies now, if it was moved.")
     parser.add_argument("--overwrite", type=bool, default=False, help="Replace another export in the folder.")
     parser.add_class_arguments(SaliencyExport, nested_key=None)
     options = parse(parser, arguments)
@@ -40,16 +38,16 @@ def run(arguments: Sequence[str]) -> None:
         require_for(options.method)
         if options.manifest == "parquet":
             require("parquet", "manifest parquet")
-        from cv_attention import training
         from cv_attention.training.saliency_export import export_saliency
 
+        network, root = open_network(parser, options, "--checkpoint")
         result = export_saliency(
-            training.find_checkpoint(Path(options.checkpoint)),
+            network,
             [Path(image) for image in options.images],
             Path(options.out),
             SaliencyExport(**{field.name: options[field.name] for field in fields(SaliencyExport)}),
             split=options.split,
-            root=options.root,
+            root=root,
             overwrite=options.overwrite,
             progress=sys.stderr.isatty(),
         )

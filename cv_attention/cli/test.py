@@ -1,4 +1,4 @@
-"""``cv-attention test``: evaluate a run again."""
+"""``cv-attention test``: evaluate a run again, or a pretrained network."""
 
 import os
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from cv_attention.cli.errors import user_errors
+from cv_attention.cli.opening import add_network, open_network
 from cv_attention.cli.parsing import parse
 from cv_attention.cli.places import check_file
 
@@ -14,8 +15,7 @@ from cv_attention.cli.places import check_file
 def run(arguments: Sequence[str]) -> None:
     """Prints the metrics of a checkpoint on the test split, and writes every image's prediction."""
     parser = ArgumentParser(prog="cv-attention test", exit_on_error=False)
-    parser.add_argument("run", help="A run directory (its best checkpoint counts) or a checkpoint file.")
-    parser.add_argument("--root", help="Where the data set lies now, if it was moved.")
+    add_network(parser, "run")
     parser.add_argument(
         "--predictions",
         metavar="FILE",
@@ -23,16 +23,17 @@ def run(arguments: Sequence[str]) -> None:
         "given.",
     )
     options = parse(parser, arguments)
-    path = Path(options.run)
+    path = Path(options.run) if options.run else None
     predictions = Path(options.predictions) if options.predictions else None
     if predictions:
         check_file(predictions)
-    elif options.root is None and (path / "config.yaml").is_file() and os.access(path, os.W_OK):
+    elif path and options.root is None and (path / "config.yaml").is_file() and os.access(path, os.W_OK):
         predictions = path / "predictions.npz"
     with user_errors():
         from cv_attention import training
 
-        metrics = training.evaluate(training.find_checkpoint(path), options.root, predictions)
+        network, root = open_network(parser, options, "run")
+        metrics = training.evaluate(network, root, predictions)
     for name, value in metrics.items():
         print(f"test {name.replace('_', ' ')}: {value:.4f}")
     if predictions:

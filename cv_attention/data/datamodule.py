@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from lightning import LightningDataModule
 
-from cv_attention.bounds import check_bounds
+from cv_attention.bounds import check_bounds, check_statistics
 from cv_attention.config import Data
 from cv_attention.data import cifar, digits, folder, folds, subset, webdataset
 from cv_attention.data.images import Images, ImageSet, in_memory
@@ -48,8 +48,8 @@ class ImageData(LightningDataModule):
         class_names: Names of the classes, in the order of the labels. This and all below exist after
             `setup()`.
         num_classes: Number of classes.
-        mean: Mean of the pixels in [0, 1] for red, green, blue: CIFAR's, the drawn digits', for a folder
-            ImageNet's.
+        mean: Mean of the pixels in [0, 1] for red, green, blue: that of the configuration, else CIFAR's, the drawn
+            digits', for a folder ImageNet's.
         std: Standard deviation of the same.
         image_size: (H, W) of evaluation images after their transforms.
         splits: `train`, `val` and `test` as data sets; `splits["val"][i]` is one sample.
@@ -99,6 +99,7 @@ class ImageData(LightningDataModule):
             self.mean, self.std = _measure(images["train"])
         else:
             self.mean, self.std = STATISTICS[self.config.name]
+        self.mean, self.std = _triple(self.config.mean) or self.mean, _triple(self.config.std) or self.std
         images["train"] = images["train"].select(subset.thin(images["train"].labels, self.config.subset))
         splits = {name: self._image_set(name, images[name]) for name in ("train", "val", "test")}
         sizes = {name: _try(split) for name, split in splits.items()}
@@ -148,6 +149,7 @@ def _check(config: Data) -> None:
     if config.name not in known:
         raise ValueError(f"data.name is '{config.name}'; there are {', '.join(known)}")
     check_bounds(config, "data.")
+    check_statistics(config.mean, config.std)
     if config.cache is not None and config.name == "webdataset":
         raise ValueError("data.cache is for data.name folder; write the shards with smaller images instead")
     subset.check(config.subset)
@@ -193,6 +195,10 @@ def _hold_out(images: Images, config: Data) -> tuple[Images, Images]:
     if not len(held):
         raise ValueError(f"no validation images can be held out of {len(images)} training images of as many classes")
     return images.select(kept), images.select(held)
+
+
+def _triple(values: list[float] | None) -> Statistics | None:
+    return None if values is None else (values[0], values[1], values[2])
 
 
 def _measure(images: Images) -> tuple[Statistics, Statistics]:

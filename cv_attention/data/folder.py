@@ -16,7 +16,7 @@ EXTENSIONS = (
     *(".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".jpe", ".jfif", ".dib", ".ppm"),
     *(".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".tga", ".ico"),
 )
-_ALIASES = {
+ALIASES = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
@@ -61,14 +61,14 @@ def _split_folders(root: str) -> dict[str, Path]:
     if not base.is_dir():
         raise FileNotFoundError(f"data.root: no such folder: '{root}'")
     found: dict[str, Path] = {}
-    for split, aliases in _ALIASES.items():
+    for split, aliases in ALIASES.items():
         present = [base / alias for alias in aliases if (base / alias).is_dir()]
         if len(present) > 1:
             raise ValueError(f"'{root}' has several {split} folders: {', '.join(p.name for p in present)}; keep one")
         if present:
             found[split] = present[0]
     if "train" not in found or len(found) < 2:
-        folders = ", ".join(_folders(base)[:8]) or "none"
+        folders = ", ".join(subfolders(base)[:8]) or "none"
         raise ValueError(
             f"'{root}' must hold the folders train and test, or train, val and test, "
             f"with a folder per class in each; it holds {folders}"
@@ -79,13 +79,14 @@ def _split_folders(root: str) -> dict[str, Path]:
 
 
 def _class_names(folder: Path) -> list[str]:
-    names = _folders(folder)
+    names = subfolders(folder)
     if not names:
         raise ValueError(f"'{folder}' has no class folders; expected {folder.name}/<class>/<image>")
     return names
 
 
-def _folders(folder: Path) -> list[str]:
+def subfolders(folder: Path) -> list[str]:
+    """Returns the names of the folders in a folder, sorted; hidden ones are passed over."""
     return sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith("."))
 
 

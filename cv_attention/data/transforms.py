@@ -75,7 +75,7 @@ class Pipeline:
         """Transforms that bring images of all sizes to one."""
         if "train" in self.place:
             return "RandomResizedCrop: {size: [224, 224]} or Resize: {height: 224, width: 224}"
-        return "Resize: {height: 224, width: 224}, or SmallestMaxSize and CenterCrop"
+        return "ResizeAndCrop: {resize: 256, crop: [224, 224]}"
 
     def __call__(
         self, image: np.ndarray, key: tuple[int, int, int], box: np.ndarray | None = None
@@ -150,6 +150,9 @@ def _build(step: Any, place: str, albumentations: Any) -> Any:
         and issubclass(c, bases)
         and c.__module__.startswith(("albumentations.augm", "albumentations.core"))
     }
+    from cv_attention.data.resize_and_crop import ResizeAndCrop
+
+    known["ResizeAndCrop"] = ResizeAndCrop
     if name not in known:
         raise ValueError(f"{place}: albumentations has no transform '{name}'{suggest(name, sorted(known))}")
     accepted = [p for p in inspect.signature(known[name].__init__).parameters if p != "self"]

@@ -5,9 +5,10 @@ from cv_attention.training.classifier import Classifier, DataFacts
 from cv_attention.training.evaluation import evaluate
 from cv_attention.training.fit import NothingTrained, Prepared, fit, prepare
 from cv_attention.training.losses import NonFiniteLoss
+from cv_attention.training.opening import open_pretrained
 from cv_attention.training.saving import NotWritten
 
 __all__ = [
     "Classifier", "DataFacts", "NonFiniteLoss", "NotWritten", "NothingTrained", "Prepared", "evaluate",
-    "find_checkpoint", "fit", "load", "prepare",
+    "find_checkpoint", "fit", "load", "open_pretrained", "prepare",
 ]  # fmt: skip

@@ -1,6 +1,8 @@
 """Checkpoint files: written whole or not at all, verified before a training goes on from them, made networks again."""
 
+import hashlib
 import io
+import shutil
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -43,6 +45,18 @@ def is_intact(checkpoint: Path) -> bool:
         return False
 
 
+def keep_last_as_best(run: Path) -> None:
+    """Makes ``best.ckpt`` the network of the last epoch too, without a copy where the file system can do that."""
+    last, best = run / "checkpoints" / LAST, run / "checkpoints" / BEST
+    partial = best.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    try:
+        partial.hardlink_to(last)
+    except OSError:
+        shutil.copyfile(last, partial)
+    partial.replace(best)
+
+
 def resumable(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
     """Finds the newest intact checkpoint to go on from.
 
@@ -83,8 +97,9 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
 
     Args:
         path: A checkpoint, a file of weights (``.safetensors``), or a run directory.
-        name: Which checkpoint of the run directory: ``best`` by validation accuracy, or ``last``. Where a copy of the
-            directory has no checkpoints, the ``weights.safetensors`` in it are the best ones.
+        name: Which checkpoint of the run directory: ``best``, the one that counts and was tested (see
+            `selection.select`), or ``last``. Where a copy of the directory has no checkpoints, the
+            ``weights.safetensors`` in it are the best ones.
 
     Raises:
         FileNotFoundError: if there is none; the message lists what is there.
@@ -104,12 +119,16 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
     return checkpoint
 
 
-def load(checkpoint: Path) -> Classifier:
+def load(checkpoint: Path | Classifier) -> Classifier:
     """Rebuilds the network of a checkpoint or of a ``.safetensors`` file, with its weights, on the CPU, in eval mode.
+
+    A network that is open already (`opening.open_pretrained`) is returned as it is.
 
     Raises:
         ValueError: if the file is none of cv_attention's, or its weights do not fit its configuration.
     """
+    if isinstance(checkpoint, Classifier):
+        return checkpoint
     try:
         if checkpoint.suffix == ".safetensors":
             content = weights.read(checkpoint)
@@ -129,6 +148,24 @@ def load(checkpoint: Path) -> Classifier:
     except RuntimeError as error:
         raise ValueError(f"{checkpoint} does not fit {experiment.model.backbone}: {error}") from error
     return classifier.eval()
+
+
+def name_of(checkpoint: Path | Classifier) -> str:
+    """Names what `load` takes: a file by its path, an open network by its backbone and the file of its weights."""
+    if isinstance(checkpoint, Path):
+        return str(checkpoint)
+    model = checkpoint.experiment.model
+    return f"{model.backbone} with {model.weights or 'pretrained weights'}"
+
+
+def digest_of(checkpoint: Path | Classifier) -> str:
+    """Returns the SHA-256 of a file, or of an open network's weights."""
+    if isinstance(checkpoint, Path):
+        return hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    for name, value in checkpoint.network.state_dict().items():
+        digest.update(name.encode() + value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def from_plain(tree: Any, values: Mapping[str, Any]) -> Any:

@@ -8,6 +8,7 @@ import lightning
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -30,12 +31,15 @@ class DataFacts:
         mean: Mean of each colour channel, for pixels in [0, 1].
         std: Standard deviation of each colour channel.
         image_size: Height and width of the images in pixels.
+        class_ids: Other names of the same classes, such as WordNet's, by which a pretrained network's data are found;
+            empty for a network trained here, whose data must have `class_names`.
     """
 
     class_names: tuple[str, ...]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     image_size: tuple[int, int]
+    class_ids: tuple[str, ...] = ()
 
 
 class Classifier(lightning.LightningModule):
@@ -75,6 +79,15 @@ class Classifier(lightning.LightningModule):
         self.epoch_means = EpochMeans(self.exact)
         self.metrics = nn.ModuleDict({split: metrics.clone(prefix=f"{split}_") for split in ("val", "test")})
 
+    def train(self, mode: bool = True) -> "Classifier":
+        """Sets the mode; where the head alone is trained, batch norms keep their statistics."""
+        super().train(mode)
+        if mode and self.experiment.model.train == "head":
+            for module in self.network.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+        return self
+
     def normalise(self, images: Tensor) -> Tensor:
         """Turns uint8 images (B, 3, H, W) into what the network takes."""
         return normalise(images, self.mean, self.std).contiguous(memory_format=self.memory_format)
@@ -107,6 +120,10 @@ class Classifier(lightning.LightningModule):
 
             # A last batch or images of another size get a program of their own: general ones are slower.
             self._compiled = torch.compile(forward, dynamic=False)
+
+    def on_train_epoch_start(self) -> None:
+        """Sets the mode of this class; Lightning leaves every module in the mode in which it found it."""
+        self.train()
 
     def on_fit_end(self) -> None:
         """Lets the program go, which cannot be copied or pickled."""

@@ -90,7 +90,7 @@ class Deployed(nn.Module):
 
 
 def export(
-    checkpoint: Path,
+    checkpoint: Path | Classifier,
     format: Format = "onnx",
     out: Path | None = None,
     *,
@@ -103,9 +103,9 @@ def export(
     safetensors in their metadata, torch.export in the extra file ``cv_attention.json``.
 
     Args:
-        checkpoint: A checkpoint or a ``.safetensors`` file.
+        checkpoint: A checkpoint or a ``.safetensors`` file, or what `open_pretrained` returned.
         format: ``onnx``, ``torch-export`` or ``safetensors``.
-        out: The file to write; None puts it beside the checkpoint, under its name.
+        out: The file to write; None puts it beside the checkpoint, under its name, or here under the backbone's.
         maps: Attention maps as further outputs of the graph, each with the name of its module.
         normalised: Leave normalisation to the caller; by default the graph takes uint8 images.
 
@@ -122,7 +122,7 @@ def export(
     if format == "onnx":
         require("onnx", "format onnx")
     classifier = load(checkpoint)
-    out = out or checkpoint.with_suffix(SUFFIXES[format])
+    out = out or _beside(checkpoint).with_suffix(SUFFIXES[format])
     deployed = Deployed(classifier, maps=maps, normalised=normalised).eval()
     if format == "safetensors":
         weights.write(out, classifier)
@@ -132,6 +132,13 @@ def export(
         content = _onnx(program, deployed, about) if format == "onnx" else _torch_export(program, about)
         write_bytes(out, content, durable=True)
     return Exported(out, _input(deployed), _compare(deployed, out, format))
+
+
+def _beside(checkpoint: Path | Classifier) -> Path:
+    if isinstance(checkpoint, Path):
+        return checkpoint
+    name = checkpoint.experiment.model.backbone.replace("/", "-")
+    return Path(f"{name}.weights")  # a suffix to be replaced: names of timm have a dot
 
 
 def _input(deployed: Deployed) -> str:

@@ -6,7 +6,6 @@ from typing import Any
 import lightning
 import torch
 
-from cv_attention import data
 from cv_attention.maps import Usage, usage
 from cv_attention.saliency import grad_cam
 from cv_attention.saliency.pointing import pointing_game
@@ -14,16 +13,19 @@ from cv_attention.training import checkpoints
 from cv_attention.training.classifier import Classifier, DataFacts
 from cv_attention.training.precision import resolve
 from cv_attention.training.predictions import Predictions
+from cv_attention.training.splits import open_data
 from cv_attention.training.trainer import quieten
 
 _MOST_IMAGES = 128  # on which blocks are measured: two forwards of each
 
 
-def evaluate(checkpoint: Path, root: str | None = None, predictions: Path | None = None) -> dict[str, float]:
-    """Evaluates a checkpoint on the test split of its data set.
+def evaluate(
+    checkpoint: Path | Classifier, root: str | None = None, predictions: Path | None = None
+) -> dict[str, float]:
+    """Evaluates a checkpoint, or a pretrained network, on the test split of its data set.
 
     Args:
-        checkpoint: A checkpoint file.
+        checkpoint: A checkpoint file, or what `open_pretrained` returned.
         root: Where the data set lies now, if not where it lay in training.
         predictions: File that every image's prediction is written to, see `Predictions`; None writes none.
 
@@ -36,14 +38,7 @@ def evaluate(checkpoint: Path, root: str | None = None, predictions: Path | None
     """
     classifier = checkpoints.load(checkpoint)
     experiment = classifier.experiment
-    experiment.data.root = root or experiment.data.root
-    datamodule = data.create(experiment.data, seed=experiment.seed)
-    datamodule.prepare_data()
-    datamodule.setup()
-    names = tuple(datamodule.class_names)
-    if names != classifier.facts.class_names:
-        known = ", ".join(classifier.facts.class_names)
-        raise ValueError(f"{experiment.data.root} has the classes {', '.join(names)}; {checkpoint} knows {known}")
+    datamodule = open_data(classifier, root, "test")
     quieten()
     trainer = lightning.Trainer(
         accelerator=experiment.trainer.accelerator,

@@ -1,8 +1,8 @@
 """Training and testing, from a configuration to a run directory."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning
 from lightning.fabric.utilities.rank_zero import _get_rank
@@ -12,7 +12,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from cv_attention import backbones, bounds, data, report
 from cv_attention.config import Experiment, Log
 from cv_attention.differences import differences
-from cv_attention.training import checkpoints, hardware, initial, optimization, weights
+from cv_attention.training import checkpoints, hardware, initial, optimization, preprocessing, weights
 from cv_attention.training import run as runs
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.confusion import Confusion
@@ -29,6 +29,8 @@ from cv_attention.training.probes import ProbeMaps
 from cv_attention.training.provenance import provenance
 from cv_attention.training.rewinding import rewind
 from cv_attention.training.saliency_trial import check_methods, unsuited
+from cv_attention.training.saving import Checkpoints
+from cv_attention.training.selection import select
 from cv_attention.training.techniques import techniques
 from cv_attention.training.terminal import say
 from cv_attention.training.throughput import Throughput
@@ -89,14 +91,18 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     trainer_config = experiment.trainer
     precision = resolve(trainer_config.precision, trainer_config.accelerator)
     experiment = replace(experiment, trainer=replace(trainer_config, precision=precision))
+    expected = None
+    if not resume:  # a run's configuration has it already
+        experiment, expected = preprocessing.adopt(experiment)
     lightning.seed_everything(experiment.seed, workers=True, verbose=False)
     datamodule = data.create(experiment.data, seed=experiment.seed)
     datamodule.prepare_data()
     datamodule.setup()
     classifier = Classifier(experiment, facts_of(datamodule))
     lines = [datamodule.describe()]
-    if experiment.model.weights and not resume:
-        lines.append(initial.load(classifier.network, experiment.model, list(classifier.facts.class_names)))
+    if not resume:
+        lines += initial.start(classifier.network, experiment.model, list(classifier.facts.class_names))
+    lines += [expected] if expected else []
     lines.append(describe(classifier.network, experiment.optimizer))
     lines += _limits(experiment.trainer.extra)
     if note := backbones.too_small(classifier.network, experiment.model.backbone, classifier.facts.image_size):
@@ -170,7 +176,7 @@ def _changes(content: dict[str, Any], experiment: Experiment) -> list[str]:
 
 
 def fit(prepared: Prepared) -> Path:
-    """Trains, tests the best checkpoint once, and writes the summary and the report.
+    """Trains, tests the selected checkpoint once, and writes the summary and the report.
 
     Returns:
         The run directory.
@@ -197,6 +203,7 @@ def _train(prepared: Prepared) -> None:
     saved: Any = trainer.checkpoint_callback
     seconds, best = round(saved.seconds, 1), saved.run / "checkpoints" / checkpoints.BEST
     _without_validation(trainer, best)
+    _select(prepared)
     [metrics] = trainer.test(classifier, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
     if trainer.is_global_zero:
         trained = checkpoints.load(best)
@@ -233,3 +240,17 @@ def _ended(prepared: Prepared) -> str | None:
         return "before the first checkpoint"
     where = "in the test" if prepared.trainer.state.fn == TrainerFn.TESTING else "outside of an epoch"
     return f"{where}; go on with: cv-attention fit --resume {run}"
+
+
+def _select(prepared: Prepared) -> None:
+    """Makes ``best.ckpt`` the network that counts, and writes into the summary which epoch's it is and why."""
+    trainer, saved = prepared.trainer, cast(Checkpoints, prepared.trainer.checkpoint_callback)
+    used = sum(trainer.num_val_batches) * prepared.datamodule.config.batch_size  # trainer.extra may leave some out
+    images = min(len(prepared.datamodule.splits["val"]), int(used) or 1)
+    wish = prepared.classifier.experiment.trainer.select
+    selected = select(wish, saved.best, saved.latest, images)
+    if trainer.is_global_zero:
+        if selected.epoch == "last":
+            checkpoints.keep_last_as_best(saved.run)
+        runs.update_summary(prepared.run, selected=asdict(selected))
+    trainer.strategy.barrier("the checkpoint is selected")

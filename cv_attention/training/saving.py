@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from cv_attention.config import Log
 from cv_attention.training.interruption import Interruption, Terminated
+from cv_attention.training.run import read_summary
 
 # A validation that has not begun, in the words of Lightning's loops. A checkpoint from within a validation says this:
 # the network has not changed since the validation began, so a resumed run does the whole of it.
@@ -23,6 +24,8 @@ class NotWritten(OSError):
 class Checkpoints(Checkpoint):
     """Writes ``best.ckpt`` by validation accuracy, and ``last.ckpt`` to go on from.
 
+    Which of the two counts is decided at the end, by `selection.select`.
+
     Only whole optimizer steps are saved. A signal is answered after the step or the validation batch in which it came.
 
     Args:
@@ -34,6 +37,7 @@ class Checkpoints(Checkpoint):
         self.run = run
         self.every_minutes, self.every_n_steps = log.checkpoint_every_minutes, log.checkpoint_every_n_steps
         self.best: float | None = None
+        self.latest: float | None = None
         self.interruption = Interruption()
         self._before, self._start = 0.0, time.monotonic()
         self._saved, self._stepped = time.monotonic(), 0
@@ -44,12 +48,13 @@ class Checkpoints(Checkpoint):
         return self._before + time.monotonic() - self._start
 
     def state_dict(self) -> dict[str, Any]:
-        """The best accuracy so far, and the seconds trained."""
-        return {"best": self.best, "seconds": self.seconds}
+        """The best and the latest accuracy, and the seconds trained."""
+        return {"best": self.best, "latest": self.latest, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes up what `state_dict` returned."""
         self.best, self._before = state_dict["best"], state_dict["seconds"]
+        self.latest = state_dict.get("latest", self.best)  # not in checkpoints of the first versions
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Tells all processes the run directory of the first."""
@@ -57,6 +62,8 @@ class Checkpoints(Checkpoint):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Starts the clocks."""
+        if read_summary(self.run).get("selected", {}).get("epoch") == "last":
+            self.best = self.latest  # a run that was finished and goes on: its best.ckpt is of that epoch
         self.interruption.listen()
         self._start = self._saved = time.monotonic()
         self._stepped = trainer.global_step
@@ -93,9 +100,11 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Saves the epoch, and as the best one if it is."""
         accuracy = trainer.callback_metrics.get("val_accuracy")
-        if accuracy is not None and (self.best is None or float(accuracy) > self.best):
-            self.best = float(accuracy)
-            self._save(trainer, "best")
+        if accuracy is not None:
+            self.latest = float(accuracy)
+            if self.best is None or self.latest > self.best:
+                self.best = self.latest
+                self._save(trainer, "best")
         self._save_last(trainer)
         self._obey(trainer, self.interruption.agree()[0])
 

@@ -50,7 +50,7 @@ def create_trainer(
     """
     config, losses = experiment.trainer, Losses(run)
     arguments: dict[str, Any] = {
-        **{name: value for name, value in vars(config).items() if name not in ("extra", "compile")},
+        **{name: value for name, value in vars(config).items() if name not in ("extra", "compile", "select")},
         "default_root_dir": run,
         "logger": create_loggers(experiment, run, part),
         "log_every_n_steps": max(1, min(experiment.log.every_n_steps, steps_per_epoch)),

@@ -7,17 +7,17 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from cv_attention import data
 from cv_attention.data.images import ImageSet
 from cv_attention.extras import require_for
 from cv_attention.saliency import METHODS
 from cv_attention.saliency.metrics import Interval
 from cv_attention.suggest import suggest
-from cv_attention.training.checkpoints import load
+from cv_attention.training.checkpoints import load, name_of
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.judging.judge import BASELINES, Judge
 from cv_attention.training.judging.measures import GRID, MEASURES, NAMES
 from cv_attention.training.probes import spread_over_classes
+from cv_attention.training.splits import open_data
 
 # What takes a few forwards an image; the others are named on demand.
 USUAL = (
@@ -46,7 +46,7 @@ class Judged:
 
 
 def evaluate_saliency(
-    checkpoint: Path,
+    checkpoint: Path | Classifier,
     *,
     methods: Sequence[str] = USUAL,
     measures: Sequence[str] = NAMES,
@@ -63,7 +63,7 @@ def evaluate_saliency(
     """Judges saliency methods on a trained network, the random map and the centre bias beside them.
 
     Args:
-        checkpoint: The network.
+        checkpoint: The network: a checkpoint, or what `open_pretrained` returned.
         methods: Names of `METHODS`; one that does not work on this network is left out, and the reason told.
         measures: Names of `NAMES`; those that need boxes are left out where there are none.
         images: Images of the split, spread over its classes.
@@ -82,7 +82,7 @@ def evaluate_saliency(
     """
     _check(methods, measures, {"images": images, "batch_size": batch_size, "mosaics": mosaics})
     classifier = load(checkpoint).to(device)
-    pictures = _split(classifier, split, root)
+    pictures = open_data(classifier, root, split).splits[split]
     chosen = spread_over_classes(pictures.images.labels, images)
     left_out: dict[str, str] = {}
     if pictures.images.boxes is None:
@@ -99,7 +99,7 @@ def evaluate_saliency(
         right = [index for index, right in zip(chosen, judge.right.tolist(), strict=True) if right]
         few = spread_over_classes(pictures.images.labels[right], 4 * mosaics)
         judge.play_grid(_batch(pictures, [right[place] for place in few], "cpu"), mosaics)
-    facts = {"checkpoint": str(checkpoint), "split": split, "images": len(chosen), "target": target, "seed": seed}
+    facts = {"checkpoint": name_of(checkpoint), "split": split, "images": len(chosen), "target": target, "seed": seed}
     judged = Judged(facts | {"accuracy": judge.right.float().mean().item()}, left_out=left_out)
     judged.table, judged.agreement, judged.attention = judge.table(), judge.agreement(), judge.attention()
     return judged
@@ -116,15 +116,6 @@ def _check(methods: Sequence[str], measures: Sequence[str], numbers: dict[str, i
     for name, number in numbers.items():
         if number < 1:
             raise ValueError(f"{name} must be positive, got {number}")
-
-
-def _split(classifier: Classifier, split: str, root: str | None) -> ImageSet:
-    experiment = classifier.experiment
-    experiment.data.root = root or experiment.data.root
-    datamodule = data.create(experiment.data, seed=experiment.seed)
-    datamodule.prepare_data()
-    datamodule.setup()
-    return datamodule.splits[split]
 
 
 def _batch(pictures: ImageSet, indices: Sequence[int], device: str) -> dict[str, Tensor]:

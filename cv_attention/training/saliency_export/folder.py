@@ -1,6 +1,5 @@
 """The folder of an export: what was asked for, which shards are left, and the manifest of those that are whole."""
 
-import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cv_attention.export_config import SaliencyExport
+from cv_attention.training.checkpoints import digest_of, name_of
+from cv_attention.training.classifier import Classifier
 from cv_attention.training.files import write_text
 from cv_attention.training.saliency_export.maps import Column
 from cv_attention.training.saliency_export.sources import Item, digest
@@ -19,7 +20,7 @@ _TITLES = {"grad_cam": "Grad-CAM"}
 
 
 def describe(
-    checkpoint: Path,
+    checkpoint: Path | Classifier,
     class_names: tuple[str, ...],
     image_size: tuple[int, int],
     sources: Sequence[str],
@@ -30,8 +31,8 @@ def describe(
     """Returns what ``export.json`` says before anything is done; equal descriptions give equal exports."""
     return {
         "format": 1,
-        "checkpoint": str(checkpoint),
-        "checkpoint_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
+        "checkpoint": name_of(checkpoint),
+        "checkpoint_sha256": digest_of(checkpoint),
         "class_names": list(class_names),
         "image_size": list(image_size),
         "sources": list(sources),

@@ -12,7 +12,6 @@ import lightning
 import numpy as np
 from lightning.pytorch.callbacks import Callback
 
-from cv_attention import data
 from cv_attention.export_config import SaliencyExport
 from cv_attention.extras import require, require_for
 from cv_attention.training.checkpoints import load
@@ -24,6 +23,7 @@ from cv_attention.training.saliency_export.maps import Explainer
 from cv_attention.training.saliency_export.progress import ImageProgress
 from cv_attention.training.saliency_export.sources import Item, find_items, split_items
 from cv_attention.training.saliency_export.writing import ShardWriter
+from cv_attention.training.splits import open_data
 from cv_attention.training.trainer import quieten
 
 
@@ -57,7 +57,7 @@ class Exported:
 
 
 def export_saliency(
-    checkpoint: Path,
+    checkpoint: Path | Classifier,
     sources: Sequence[Path],
     out: Path,
     config: SaliencyExport,
@@ -74,7 +74,7 @@ def export_saliency(
     Run again after an interruption, it goes on with the shards that are missing.
 
     Args:
-        checkpoint: The trained network.
+        checkpoint: The trained network: a checkpoint, or what `open_pretrained` returned.
         sources: Image files, folders, tar archives.
         out: Folder to write to.
         config: What is computed, and how it is written.
@@ -193,14 +193,9 @@ def _check(config: SaliencyExport, sources: Sequence[Path], split: str | None) -
 
 
 def _split(classifier: Classifier, split: str, root: str | None) -> list[Item]:
-    experiment = classifier.experiment
-    experiment.data.root = root or experiment.data.root
-    datamodule = data.create(experiment.data, seed=experiment.seed)
-    datamodule.prepare_data()
-    datamodule.setup()
-    if split not in datamodule.splits:
-        raise ValueError(f"there is no split {split}; there are {', '.join(datamodule.splits)}")
-    return split_items(datamodule.splits[split])
+    if split not in ("train", "val", "test"):
+        raise ValueError(f"there is no split {split}; there are train, val, test")
+    return split_items(open_data(classifier, root, split).splits[split])
 
 
 def _trainer(config: SaliencyExport, callbacks: list[Callback]) -> lightning.Trainer:

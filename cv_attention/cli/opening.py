@@ -1,0 +1,71 @@
+"""Which network a command works on: that of a run or a checkpoint, or a pretrained one without a training run."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from jsonargparse import ArgumentParser, Namespace
+
+from cv_attention.cli.errors import UserError
+from cv_attention.config import Data, Model
+
+if TYPE_CHECKING:
+    from cv_attention.training import Classifier
+
+_DATA = Data(name="folder")  # where a pretrained network's images are unless something else is said
+
+
+def add_network(parser: ArgumentParser, run: str) -> None:
+    """Adds the arguments that say which network is meant.
+
+    Args:
+        parser: The command's parser.
+        run: Name of the argument for a run directory or checkpoint; one with dashes becomes an option.
+    """
+    optional: dict[str, Any] = {} if run.startswith("-") else {"nargs": "?"}
+    parser.add_argument(run, **optional, help="A run directory (its best checkpoint counts) or a checkpoint file.")
+    parser.add_argument("--model", help="In place of a run: a pretrained network, timm/NAME or torchvision/NAME.")
+    parser.add_argument("--weights", help="The model's weights: pretrained (the library's, the default) or a file.")
+    parser.add_argument(
+        "--weights_by",
+        type=Literal["name", "position"],
+        default="name",
+        help="How the file's weights find their places; position is for files with another library's names.",
+    )
+    parser.add_argument("--root", help="Where the data set lies now, if it was moved; the same as --data.root.")
+    parser.add_class_arguments(Data, nested_key="data")
+    parser.set_defaults({"data.name": _DATA.name})
+
+
+def open_network(parser: ArgumentParser, options: Namespace, run: str) -> "tuple[Path | Classifier, str | None]":
+    """Finds the checkpoint or opens the pretrained network that the arguments of `add_network` name.
+
+    Args:
+        parser: The command's parser.
+        options: What it parsed.
+        run: As for `add_network`.
+
+    Returns:
+        What the library's functions take as a checkpoint, and where the data set lies, where that is said.
+
+    Raises:
+        UserError: if both or neither are named, or an option does not belong to what is named.
+    """
+    name = run.lstrip("-")
+    given, what = options[name], run if run.startswith("-") else name.upper()
+    if (given is None) == (options.model is None):
+        both = "not both" if given else "one of them"
+        raise UserError(f"give {what} (a run directory or a checkpoint) or --model (a pretrained network), {both}")
+    data: Data = parser.instantiate(options).data
+    changed = [field.name for field in fields(Data) if getattr(data, field.name) != getattr(_DATA, field.name)]
+    root = options.root or (data.root if "root" in changed else None)
+    from cv_attention import training
+
+    if given is not None:
+        foreign = ["--weights"] if options.weights else [f"--data.{field}" for field in changed if field != "root"]
+        if foreign:
+            raise UserError(f"{foreign[0]} belongs to --model; {given} says for itself how it was trained")
+        return training.find_checkpoint(Path(given)), root
+    weights = None if options.weights in (None, "pretrained") else options.weights
+    model = Model(options.model, pretrained=weights is None, weights=weights, weights_by=options.weights_by)
+    return training.open_pretrained(model, data), root

@@ -1,0 +1,90 @@
+"""Images for a network that knows its classes already: their folders are matched with its class names."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cv_attention.config import Data
+from cv_attention.data.folder import ALIASES, image_files, subfolders
+from cv_attention.data.images import Images, ImageSet
+from cv_attention.data.transforms import Pipeline
+from cv_attention.suggest import suggest
+
+
+def named_split(config: Data, split: str, names: Sequence[str], ids: Sequence[str]) -> ImageSet:
+    """Reads the labelled images of one split for a network that nobody trained here.
+
+    The folder ``root/<split>``, or `root` itself where there is none, holds a folder for each class, of which some may be
+    missing; or the images themselves, named ``<class>_<anything>``. A class goes by its id (``n01440764``) or its name.
+    The only split beside ``train`` is the test split, as everywhere.
+
+    Args:
+        config: Where the images are, and their evaluation transforms.
+        split: ``train``, ``val`` or ``test``.
+        names: The network's classes, in the order of its logits.
+        ids: Other names of the same classes, such as WordNet's.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if it holds no images, or a class that the network does not know.
+    """
+    if config.name != "folder":
+        raise ValueError(f"data.name is {config.name}; a network without a training run is tested on data.name folder")
+    folder = _split_folder(Path(config.root).expanduser(), split)
+    found = {name: image_files(folder / name) for name in subfolders(folder)}
+    if not any(found.values()):
+        found = _by_file_names(folder)
+    found = {name: files for name, files in found.items() if files}
+    if not found:
+        raise ValueError(f"'{folder}' holds no folders of images, one for each class, and no images <class>_<name>")
+    places = _places(list(found), names, ids, folder)
+    labels = np.concatenate([np.full(len(files), places[name], np.int64) for name, files in found.items()])
+    files = np.array([file for files in found.values() for file in files])
+    images = Images(labels, np.arange(len(files)), paths=files)
+    return ImageSet(split, images, Pipeline(config.eval_transforms, "data.eval_transforms"), config.seed)
+
+
+def _split_folder(base: Path, split: str) -> Path:
+    if not base.is_dir():
+        raise FileNotFoundError(f"data.root: no such folder: '{base}'")
+    there = {name: base / alias for name, aliases in ALIASES.items() for alias in aliases if (base / alias).is_dir()}
+    if split == "test" and "test" not in there and "val" in there:
+        return there["val"]
+    if there and split not in there:
+        raise ValueError(f"'{base}' has no folder {split}; it has {', '.join(path.name for path in there.values())}")
+    return there.get(split, base)
+
+
+def _by_file_names(folder: Path) -> dict[str, list[bytes]]:
+    found: dict[str, list[bytes]] = {}
+    for file in image_files(folder):
+        name, parted, _ = os.path.basename(os.fsdecode(file)).partition("_")
+        if parted:
+            found.setdefault(name, []).append(file)
+    return found
+
+
+def _places(found: Sequence[str], names: Sequence[str], ids: Sequence[str], folder: Path) -> dict[str, int]:
+    """The position of each class found among the network's; of classes that have only numbers, their order."""
+    known: dict[str, list[int]] = {}
+    for place, (name, other) in enumerate(zip(names, ids, strict=True)):
+        for one in {_fold(name), _fold(name.removesuffix(f" ({other})")), _fold(other)}:
+            known.setdefault(one, []).append(place)
+    unknown = [name for name in found if len(known.get(_fold(name), [])) != 1]
+    if not unknown:
+        return {name: known[_fold(name)][0] for name in found}
+    if list(names) == [str(number) for number in range(len(found))]:
+        return {name: place for place, name in enumerate(found)}
+    several = known.get(_fold(unknown[0]))
+    if several:
+        raise ValueError(
+            f"'{folder}': {unknown[0]} is the name of several classes; use {' or '.join(ids[place] for place in several)}"
+        )
+    near = suggest(unknown[0], dict.fromkeys([*names, *ids]), shown=3)
+    raise ValueError(f"'{folder}' has the class {unknown[0]}, which the network does not know{near}")
+
+
+def _fold(name: str) -> str:
+    return name.strip().lower().replace("_", " ").replace("-", " ")

@@ -1,0 +1,26 @@
+"""The classes of networks that were trained elsewhere: ImageNet's names where the number of logits tells them."""
+
+from collections import Counter
+
+from timm.data import ImageNetInfo, infer_imagenet_subset
+
+
+def known_classes(count: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names the classes of a pretrained classifier, as timm lists them.
+
+    Args:
+        count: Number of logits.
+
+    Returns:
+        Names and ids in the order of the logits: ``tench`` and ``n01440764`` for ImageNet's 1,000 classes and its
+        larger sets, ``0``, ``1``, ... for any other number. A name that several classes share has its id behind it.
+    """
+    subset = infer_imagenet_subset({"num_classes": count})
+    if subset is None:
+        numbers = tuple(str(number) for number in range(count))
+        return numbers, numbers
+    info = ImageNetInfo(subset)
+    ids = tuple(info.label_names())
+    first = [name.partition(",")[0] for name in info.label_descriptions()]  # its synonyms follow
+    shared = Counter(first)
+    return tuple(f"{name} ({i})" if shared[name] > 1 else name for name, i in zip(first, ids, strict=True)), ids

@@ -1,0 +1,60 @@
+"""The images that a trained network is tested or explained on: those of its run, or any that have its classes."""
+
+from typing import Any
+
+from lightning import LightningDataModule
+
+from cv_attention import data
+from cv_attention.data.images import ImageSet
+from cv_attention.data.loading import Loader
+from cv_attention.data.named_classes import named_split
+from cv_attention.data.sampling import EvaluationBatches
+from cv_attention.training.classifier import Classifier
+
+
+class NamedData(LightningDataModule):
+    """One split of a folder whose classes a pretrained network knows by name; see `named_split`.
+
+    Args:
+        classifier: The network.
+        split: ``train``, ``val`` or ``test``.
+    """
+
+    def __init__(self, classifier: Classifier, split: str) -> None:
+        super().__init__()
+        config, facts = classifier.experiment.data, classifier.facts
+        self.config, self.class_names, self.split = config, list(facts.class_names), split
+        self.splits: dict[str, ImageSet] = {split: named_split(config, split, facts.class_names, facts.class_ids)}
+
+    def test_dataloader(self) -> Loader:
+        """Every image once."""
+        images = self.splits[self.split]
+        batches = EvaluationBatches(len(images), self.config.batch_size, name="test")
+        device = self.trainer.strategy.root_device if self.trainer else "cpu"
+        return Loader(images, batches, workers=self.config.workers, device=device)
+
+
+def open_data(classifier: Classifier, root: str | None, split: str) -> Any:
+    """Opens the images that a network is tested or explained on, as a datamodule with `splits`.
+
+    Args:
+        classifier: The network.
+        root: Where the data set lies now; None where it lay in training.
+        split: The split that is wanted: ``train``, ``val`` or ``test``.
+
+    Raises:
+        FileNotFoundError: if the data set is missing.
+        ValueError: if it has other classes than the network knows.
+    """
+    config, facts = classifier.experiment.data, classifier.facts
+    config.root = root or config.root
+    if facts.class_ids:
+        return NamedData(classifier, split)
+    datamodule = data.create(config, seed=classifier.experiment.seed)
+    datamodule.prepare_data()
+    datamodule.setup()
+    names = tuple(datamodule.class_names)
+    if names != facts.class_names:
+        known = ", ".join(facts.class_names)
+        raise ValueError(f"{config.root} has the classes {', '.join(names)}; the network knows {known}")
+    return datamodule

@@ -1,0 +1,86 @@
+"""Which epoch's network counts: the best by validation, or the last where validation cannot tell."""
+
+import csv
+import json
+from itertools import pairwise
+from math import sqrt
+
+import pytest
+import torch
+
+from cv_attention.cli import main
+from cv_attention.training.selection import SMALL, select, standard_error
+
+
+@pytest.mark.parametrize(
+    ("wish", "best", "last", "images", "epoch"),
+    [
+        ("auto", 23 / 24, 21 / 24, 24, "last"),  # the case that cost five points of test accuracy
+        ("auto", 1.0, 22 / 24, 24, "last"),  # all right is no certainty
+        ("auto", 23 / 24, 12 / 24, 24, "best"),  # broke down
+        ("auto", 0.9, 0.88, 5000, "best"),
+        ("auto", 0.9, 0.9, 5000, "best"),
+        ("best", 23 / 24, 21 / 24, 24, "best"),
+        ("last", 0.9, 0.5, 5000, "last"),
+        ("auto", None, None, 24, "last"),
+        ("best", None, None, 24, "last"),
+    ],
+)
+def test_the_epoch_that_counts(wish, best, last, images, epoch):
+    found = select(wish, best, last, images)
+    assert found.epoch == epoch
+    assert found.reason
+
+
+def test_a_standard_error_is_the_binomials_of_a_slightly_worse_result():
+    for right, images in ((12, 24), (90, 100), (9000, 10_000)):
+        p = (right + 2) / (images + 4)
+        assert standard_error(right / images, images) == pytest.approx(sqrt(p * (1 - p) / (images + 4)))
+    assert 0.03 < standard_error(1.0, 24) < 0.06
+    errors = [standard_error(0.9, images) for images in (24, 100, 1000, 10_000)]
+    assert all(before > after for before, after in pairwise(errors))
+    assert errors[2] < SMALL < errors[1]
+
+
+def test_a_small_split_takes_the_last_epoch_and_says_so(tiny_run, tiny_summary, capsys):
+    """20 validation images: best.ckpt is the last epoch's, the summary says why, and `test` finds the same."""
+    assert tiny_summary["selected"]["epoch"] == "last"
+    assert "20 validation images" in tiny_summary["selected"]["reason"]
+    best, last = (torch.load(tiny_run / f"checkpoints/{name}.ckpt", weights_only=True) for name in ("best", "last"))
+    assert best["epoch"] == last["epoch"] == 1
+    assert main(["test", str(tiny_run)]) == 0
+    assert f"test accuracy: {tiny_summary['test']['accuracy']:.4f}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("wish", ["best", "last"])
+def test_the_wish_counts(wish, tiny_options, tmp_path):
+    """At rate 0 every epoch is as good as the first: the best is the first of them, the last is the last."""
+    options = [
+        *tiny_options, f"--trainer.select={wish}", "--optimizer.lr=1e-9", "--log.wandb=disabled", "--log.maps_every=0",
+        f"--log.root={tmp_path}", "--log.name=run", "--trainer.max_epochs=2",
+    ]  # fmt: skip
+    assert main(["fit", *options]) == 0
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["selected"] == {"epoch": wish, "reason": f"trainer.select is {wish}"}
+    epoch = torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)["epoch"]
+    validated = [row["epoch"] for row in _validations(tmp_path / "run")]
+    assert epoch == (validated[-1] if wish == "last" else _first_best(tmp_path / "run"))
+
+
+def _validations(run):
+    with (run / "metrics/0/metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    return [{"epoch": int(row["epoch"]), "accuracy": float(row["val_accuracy"])} for row in rows if row["val_accuracy"]]
+
+
+def _first_best(run):
+    return max(_validations(run), key=lambda row: (row["accuracy"], -row["epoch"]))["epoch"]
+
+
+def test_a_training_without_a_validation_is_tested_on_its_last_epoch(tiny_options, tmp_path):
+    options = [*tiny_options, "--log.wandb=disabled", "--log.maps_every=0", f"--log.root={tmp_path}", "--log.name=run"]
+    extra = "--trainer.extra={enable_progress_bar: false, check_val_every_n_epoch: 5}"
+    assert main(["fit", *options, extra]) == 0
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["selected"] == {"epoch": "last", "reason": "no epoch was validated"}
+    assert 0 <= summary["test"]["accuracy"] <= 1
