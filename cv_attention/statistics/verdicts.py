@@ -1,0 +1,153 @@
+"""Verdicts on arms against a reference: better, worse, equivalent within a margin, or unresolved."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from cv_attention.statistics.additive import AdditiveFit, fit_additive
+from cv_attention.statistics.planning import seeds_needed
+from cv_attention.statistics.simultaneous import dunnett, sign_flips
+
+Verdict = Literal["better", "worse", "equivalent", "unresolved", "none"]
+FLIPS_FROM = 6  # blocks; fewer have too few patterns of signs
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the runs say about one arm.
+
+    Attributes:
+        difference: Arm minus reference, over the blocks; None where it cannot be estimated.
+        low: Lower end of the simultaneous interval; None without a verdict.
+        high: Its upper end.
+        verdict: ``better`` or ``worse`` where the interval excludes zero; ``equivalent`` where two one-sided tests
+            place the difference within the margin; ``unresolved`` else; ``none`` where nothing can be judged.
+        within_margin: Whether the two one-sided tests place it within the margin; a difference can be both shown and
+            that small.
+        more: About how many more blocks would give an unresolved arm a verdict, were the estimates true; None where
+            it is not unresolved, where blocks cannot be added, or where more than 1,000 would be needed.
+        reason: Why there is no verdict; empty where there is one.
+    """
+
+    difference: float | None
+    low: float | None
+    high: float | None
+    verdict: Verdict
+    within_margin: bool = False
+    more: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Verdicts on all arms of a table.
+
+    Attributes:
+        arms: One for each arm; that of the reference says nothing.
+        deviation: Pooled residual standard deviation of one run; None without degrees of freedom.
+        df: Its degrees of freedom.
+        method: How the intervals were made.
+    """
+
+    arms: tuple[Judged, ...]
+    deviation: float | None
+    df: int
+    method: str
+
+
+def judge(
+    values: np.ndarray,
+    reference: int = 0,
+    *,
+    alpha: float = 0.05,
+    margin: float | None = None,
+    overlap: float | None = None,
+    higher_is_better: bool = True,
+) -> Study:
+    """Compares every arm with the reference.
+
+    Intervals are simultaneous: the probability that any of them misses its true difference is `alpha`. Fewer than
+    six blocks take Dunnett's critical value on the pooled residual, six or more the larger of it and the one of max-t
+    by sign flips, which holds where variances are unequal. Folds share training images; their variance is corrected
+    as Nadeau and Bengio (2003) do.
+
+    Args:
+        values: (arms, blocks), NaN where there is no run.
+        reference: The arm that the others are compared with.
+        alpha: Probability of any wrong verdict.
+        margin: Differences within ± this count as equivalent; None asks for no equivalence.
+        overlap: For folds of one data set: held-out images for each training image, 1/4 for five folds. None for
+            seeds.
+        higher_is_better: Whether a larger value is better.
+    """
+    values = np.asarray(values, dtype=float)
+    fit = fit_additive(values, reference)
+    runs = np.isfinite(values).sum(axis=1)
+    usable = bool(fit.design.df > 0 and fit.variance > 0)
+    compared = (
+        fit.design.estimable & (runs > 1) & (np.arange(len(values)) != reference) & usable & (runs[reference] > 1)
+    )
+    reasons = [_reason(fit, runs, arm, reference) for arm in range(len(values))]
+    critical, method = (np.nan, np.nan), ""
+    if compared.any():
+        critical, method = _critical(fit, np.isfinite(values), compared, alpha, overlap)
+    errors = fit.errors * (1 + values.shape[1] * overlap) ** 0.5 if overlap is not None else fit.errors
+    arms = []
+    for arm, difference in enumerate(fit.differences.tolist()):
+        known = None if arm == reference or not np.isfinite(difference) else difference
+        if not compared[arm] or known is None:
+            arms.append(Judged(known, None, None, "none", reason=reasons[arm]))
+            continue
+        judged = _judged(known, errors[arm], critical, margin, higher_is_better)
+        if judged.verdict == "unresolved" and overlap is None:
+            wanted = seeds_needed(known, fit.variance**0.5, int(compared.sum()) + 1, margin=margin, alpha=alpha)
+            judged = _with_more(judged, wanted, int(fit.design.shared[arm]))
+        arms.append(judged)
+    deviation = fit.variance**0.5 if fit.design.df > 0 else None
+    return Study(tuple(arms), deviation, fit.design.df, method)
+
+
+def _reason(fit: AdditiveFit, runs: np.ndarray, arm: int, reference: int) -> str:
+    if arm == reference:
+        return "the reference"
+    if not runs[arm] or not runs[reference]:
+        return "no finished run"
+    if not fit.design.estimable[arm]:
+        return "no seed in common with the reference"
+    if min(runs[arm], runs[reference]) < 2:
+        return "one seed shows nothing"
+    return "every seed gave the same: no spread to judge by" if fit.variance == 0 else "too few runs"
+
+
+def _critical(
+    fit: AdditiveFit, present: np.ndarray, compared: np.ndarray, alpha: float, overlap: float | None
+) -> tuple[tuple[float, float], str]:
+    """Critical values of the interval and of the two one-sided tests, and how they came about."""
+    covariance = fit.covariance[np.ix_(compared, compared)]
+    levels = (1 - alpha, 1 - 2 * alpha)
+    values = [dunnett(covariance, fit.design.df, level) for level in levels]
+    name = "Dunnett, pooled residual" if len(covariance) > 1 else "Student's t, pooled residual"
+    if overlap is not None:
+        return (values[0], values[1]), f"{name}, variance corrected for folds"
+    if fit.design.shared[compared].min() < FLIPS_FROM:
+        return (values[0], values[1]), name
+    flips = sign_flips(fit, compared, np.nonzero(present)[1])
+    flipped = [float(np.quantile(flips, level, method="higher")) for level in levels]
+    return (max(values[0], flipped[0]), max(values[1], flipped[1])), f"max-t by sign flips, at least {name}"
+
+
+def _judged(
+    difference: float, error: float, critical: tuple[float, float], margin: float | None, higher_is_better: bool
+) -> Judged:
+    low, high = difference - critical[0] * error, difference + critical[0] * error
+    within = bool(margin is not None and abs(difference) + critical[1] * error < margin)
+    verdict: Verdict = "equivalent" if within else "unresolved"
+    if low > 0 or high < 0:
+        verdict = "better" if (low > 0) == higher_is_better else "worse"
+    return Judged(float(difference), float(low), float(high), verdict, within)
+
+
+def _with_more(judged: Judged, wanted: int | None, have: int) -> Judged:
+    more = None if wanted is None else max(1, wanted - have)
+    return Judged(judged.difference, judged.low, judged.high, judged.verdict, judged.within_margin, more)
