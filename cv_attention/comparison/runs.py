@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from cv_attention.comparison import fields
+from cv_attention.comparison.validation import best_validation
 from cv_attention.config import Experiment
-from cv_attention.report.metrics import read_metrics
 from cv_attention.suggest import suggest
 
 SPLITS = {"test": "test", "val": "validation"}  # the split -> its figures in summary.json
@@ -68,29 +68,6 @@ def read(path: Path) -> Run:
     groups |= {group.rsplit(".", 1)[0] for group in groups if "." in group}
     config = dict(_flat(Experiment().to_dict(), groups)) | dict(_flat(_load(path / "config.yaml"), groups))
     return Run(path, config, _load(path / "summary.json"))
-
-
-def best_validation(run: Path) -> dict[str, float]:
-    """Returns the validation metrics of the epoch with the best accuracy, the first of several; empty without any."""
-    series = read_metrics(run / "metrics").series
-    accuracies = series.get("val_accuracy", [])
-    if not accuracies:
-        return {}
-    best = max(accuracies, key=lambda point: point[2])[0]
-    return at_epoch(run, int(best))
-
-
-def at_epoch(run: Path, epoch: int) -> dict[str, float]:
-    """Returns the validation metrics after `epoch` epochs, and ``epoch`` itself."""
-    series = read_metrics(run / "metrics").series
-    found = {
-        name.removeprefix("val_"): value
-        for name, points in series.items()
-        if name.startswith("val_")
-        for trained, _, value in points
-        if trained == epoch
-    }
-    return {**found, "epoch": epoch} if found else {}
 
 
 def _load(path: Path) -> dict[str, Any]:

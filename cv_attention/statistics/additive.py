@@ -81,7 +81,7 @@ def _design(cells: bytes, shape: tuple[int, int], reference: int) -> Design:
     wanted[:, :arms] = np.eye(arms)
     wanted[:, reference] -= 1
     contrasts = wanted @ inverse
-    estimable = np.isclose(contrasts @ matrix, wanted, atol=1e-8).all(axis=1)
+    estimable = np.asarray(np.isclose(contrasts @ matrix, wanted, atol=1e-8).all(axis=1))
     contrasts[~estimable] = 0
     return Design(
         contrasts=contrasts,

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import WandbLogger
 
 from cv_attention import backbones, bounds, data, report
+from cv_attention.comparison.validation import at_epoch
 from cv_attention.config import Experiment
 from cv_attention.differences import differences
 from cv_attention.training import checkpoints, hardware, initial, optimization, weights
@@ -18,6 +19,7 @@ from cv_attention.training.classifier import Classifier
 from cv_attention.training.confusion import Confusion
 from cv_attention.training.evaluation import facts_of, point
 from cv_attention.training.groups import describe
+from cv_attention.training.machine import machine
 from cv_attention.training.precision import resolve
 from cv_attention.training.probe_details import ProbeDetails
 from cv_attention.training.probes import ProbeMaps
@@ -141,6 +143,7 @@ def fit(prepared: Prepared) -> Path:
         runs.update_summary(run, parameters=network["parameters"], flops=network["flops"], class_names=names)
         runs.update_summary(run, plan=plan and str(plan), sites=plan.to_dict()["sites"] if plan else [])
         runs.update_summary(run, network=network["parts"], provenance=provenance(classifier.experiment))
+        runs.update_summary(run, hardware=machine(trainer), data=data.fingerprint(datamodule))
     trainer.fit(classifier, datamodule=datamodule, ckpt_path=prepared.checkpoint, weights_only=True)
     saved: Any = trainer.checkpoint_callback
     seconds, best = round(saved.seconds, 1), saved.run / "checkpoints" / "best.ckpt"
@@ -149,6 +152,7 @@ def fit(prepared: Prepared) -> Path:
         trained = checkpoints.load(best)
         weights.write(run / "weights.safetensors", trained)
         test = {name.removeprefix("test_"): value for name, value in metrics.items()}
+        runs.update_summary(run, validation=at_epoch(run, checkpoints.epochs_trained(best)))
         runs.update_summary(run, test={**test, **point(trained, datamodule)}, training_seconds=seconds)
         measured = prepared.throughput
         runs.update_summary(run, images_per_second=measured.images_per_second, waiting=measured.waiting_share)
