@@ -72,7 +72,7 @@ def _hardware(run: Run) -> str:
     if not found:
         return ""
     devices = found.get("devices", 1)
-    cores = f", {found['threads']} threads" if found.get("accelerator") == "cpu" and "threads" in found else ""
+    cores = f", {found["threads"]} thread{"s" * (found["threads"] != 1)}" if found.get("accelerator") == "cpu" and "threads" in found else ""
     times = f"{devices} × " if devices != 1 else ""
     return f"{times}{found.get('device', 'unknown')}{cores}, {found.get('precision', 'unknown precision')}"
 

@@ -62,10 +62,11 @@ def sign_flips(fit: AdditiveFit, compared: np.ndarray, block: np.ndarray) -> np.
     """
     design = fit.design
     contrasts = design.contrasts[compared] * np.sqrt(1 / np.diag(fit.covariance)[compared])[:, None]
-    signs = _signs(int(block.max()) + 1)[:, block] * fit.residuals
-    left = signs @ design.residual.T
-    spread = np.sqrt((left**2).sum(axis=1) / design.df)
-    largest = np.abs(signs @ contrasts.T).max(axis=1)
+    blocks = int(block.max()) + 1
+    parts = (np.arange(blocks)[:, None] == block) * fit.residuals  # (blocks, observations)
+    signs = _signs(blocks)
+    spread = np.sqrt(((signs @ (parts @ design.residual.T)) ** 2).sum(axis=1) / design.df)
+    largest = np.abs(signs @ (parts @ contrasts.T)).max(axis=1)
     tiny = 1e-9 * np.sqrt(fit.variance)
     with np.errstate(divide="ignore"):
         statistics = np.where(spread > tiny, largest / np.maximum(spread, tiny), np.where(largest > tiny, np.inf, 0.0))
