@@ -72,7 +72,8 @@ def _hardware(run: Run) -> str:
     if not found:
         return ""
     devices = found.get("devices", 1)
-    cores = f", {found["threads"]} thread{"s" * (found["threads"] != 1)}" if found.get("accelerator") == "cpu" and "threads" in found else ""
+    threads = found.get("threads") if found.get("accelerator") == "cpu" else None
+    cores = f", {threads} thread{'' if threads == 1 else 's'}" if threads else ""
     times = f"{devices} × " if devices != 1 else ""
     return f"{times}{found.get('device', 'unknown')}{cores}, {found.get('precision', 'unknown precision')}"
 
