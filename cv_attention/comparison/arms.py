@@ -53,7 +53,7 @@ class Arm:
 def block_of(run: Run) -> Block:
     """Returns the fold and the seed of a run."""
     fold = int(run.config["data.fold"]) if run.config["data.split_file"] is not None else -1
-    return fold, int(run.config["seed"] or 0)
+    return fold, int(run.config["seed"])
 
 
 def name(block: Block) -> str:

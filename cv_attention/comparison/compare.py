@@ -86,12 +86,14 @@ def compare(
     question = Question(split, metric, margin, alpha)
     found = [read(path) for path in _distinct(runs)]
     if not any(run.figure(split, metric) is not None for run in found):
-        raise ValueError(f"nothing to compare: none of {len(found)} runs has a {split} {metric} yet")
+        count = f"{len(found)} run{'s' * (len(found) > 1)}"
+        raise ValueError(f"nothing to compare: none of {count} has a {split} {metric} yet")
     groups = _groups(found, question)
     if across_recipes or len({name for group in groups for name in group.arms}) == 1:
         groups = _merged(groups)
     names = _labels(groups)
     chosen = _reference(reference, groups, names)
+    groups.sort(key=lambda group: chosen not in group.arms)  # stable: tables with the reference come first
     tables = [_table(group, groups, names, chosen, question) for group in groups]
     notes = [_separated(groups)] if len(groups) > 1 else []
     return Comparison(
@@ -100,7 +102,8 @@ def compare(
 
 
 def _distinct(paths: Sequence[Path]) -> list[Path]:
-    return list({path.resolve(): path for path in reversed(paths)}.values())[::-1]
+    """Leaves out what is named twice, and sorts: the order of the arguments decides nothing."""
+    return sorted({path.resolve(): path for path in reversed(paths)}.values())
 
 
 def _groups(runs: Sequence[Run], question: Question) -> list[_Group]:

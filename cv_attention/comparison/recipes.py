@@ -70,7 +70,7 @@ def data_of(runs: Sequence[Run]) -> list[Part]:
         images = _fingerprint(run) or (next(iter(known)) if len(known) == 1 else None)
         fields = part(run, Kind.DATA)
         if run.config["data.name"] != "cluttered_digits":
-            fields |= {"images": images} if images else {"data.root": str(run.config["data.root"])}
+            fields |= {"images": images} if images else {"data.root": _place(run)[1]}
         if "data.split_file" in fields and (folds := _recorded(run).get("folds")):
             fields["data.split_file"] = f"folds {folds['digest']}"
         parts.append(fields)

@@ -67,6 +67,9 @@ def read(path: Path) -> Run:
     groups = {name.rsplit(".", 1)[0] for name in known if "." in name}
     groups |= {group.rsplit(".", 1)[0] for group in groups if "." in group}
     config = dict(_flat(Experiment().to_dict(), groups)) | dict(_flat(_load(path / "config.yaml"), groups))
+    for name in ("seed", "data.fold"):
+        if not isinstance(config[name], int):
+            raise ValueError(f"{path / 'config.yaml'}: {name} must be a whole number, got {config[name]!r}")
     return Run(path, config, _load(path / "summary.json"))
 
 

@@ -149,7 +149,7 @@ def _row(label: str, arm: Arm, judged: Judged, figures: np.ndarray, units: Seque
     finished = [run.summary for run in arm.finished.values()]
     return Row(
         label=label,
-        runs=tuple(str(run.path) for run in arm.finished.values()),
+        runs=tuple(str(arm.finished[block].path) for block in sorted(arm.finished)),
         units=tuple(unit for unit, kept in zip(units, there, strict=True) if kept),
         values=tuple(known),
         unfinished=tuple(str(run.path) for run in arm.unfinished),
