@@ -52,7 +52,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--split", choices=["test", "val"], default="test", help="Figures of this split; choose recipes by val."
     )
-    parser.add_argument("--metric", default="accuracy", help="Metric of the split, as in summary.json.")
+    parser.add_argument("--metric", default="accuracy", help="Metric of the split, as in summary.json, or probability.")
     parser.add_argument(
         "--reference",
         metavar="NAME",

@@ -38,7 +38,7 @@ def _table(found: Comparison, one: Table, markdown: bool) -> str:
     split = "validation" if found.split == "val" else found.split
     minus = f"minus {one.reference or 'reference'} [{100 * (1 - found.alpha):g} %]"
     header = ["network", "runs", f"{split} {found.metric}{unit.name}", minus, "verdict"]
-    header += ["parameters", "MFLOPs", "training (s)", "images/s", "hardware"]
+    header += ["sd / test-set sd", "parameters", "MFLOPs", "training (s)", "images/s", "hardware"]
     rows = [_cells(row, one, found, unit) for row in one.rows]
     known = [column for column in range(len(header)) if any(row[column] is not None for row in rows)]
     return table([header[i] for i in known], [[row[i] for i in known] for row in rows], markdown=markdown)
@@ -57,12 +57,20 @@ def _cells(row: Row, one: Table, found: Comparison, unit: _Unit) -> list[object]
         value,
         difference,
         verdict(row, one, found),
+        _share_of_images(row),
         row.parameters,
         None if row.flops is None else round(row.flops / 1e6, 1),
         None if row.training_seconds is None else round(row.training_seconds),
         None if row.images_per_second is None else round(row.images_per_second),
         " / ".join(row.hardware) or None,
     ]
+
+
+def _share_of_images(row: Row) -> float | None:
+    """The spread of the runs, in units of what the finite test set alone makes of it."""
+    if not row.deviation or not row.image_deviation:
+        return None
+    return round(row.deviation / row.image_deviation, 1)
 
 
 def verdict(row: Row, one: Table, found: Comparison) -> str:
@@ -99,6 +107,8 @@ def _below(found: Comparison, one: Table) -> Iterator[str]:
         )
     if any(row.verdict == "unresolved" for row in one.rows):
         yield "unresolved means that these runs cannot tell, not that there is no difference"
+    if any(_share_of_images(row) for row in one.rows):
+        yield "sd / test-set sd: near 1, runs differ by the choice of test images alone; far above 1, train longer"
     if found.split == "val":
         yield "validation figures are of the epoch chosen by them, so they are too high for every row alike"
 

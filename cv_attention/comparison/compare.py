@@ -14,7 +14,7 @@ from cv_attention.comparison.tables import Question, Table, table
 from cv_attention.statistics import interaction
 from cv_attention.suggest import suggest
 
-SHARES = ("accuracy", "accuracy_top5", "pointing")  # shown in percent
+SHARES = ("accuracy", "accuracy_top5", "pointing", "probability")  # shown in percent
 MARGIN = 0.003  # of a share: 0.3 points
 
 
@@ -69,7 +69,8 @@ def compare(
     Args:
         runs: Run directories, finished or not.
         split: ``test`` or ``val``.
-        metric: A metric of that split, as in ``summary.json``.
+        metric: A metric of that split, as in ``summary.json``; or ``probability``, the mean probability of the true
+            class of the test images, which spreads less than the accuracy.
         reference: The network that the others are compared with: the label of its row, or a run of it. By default
             the one network without a block.
         margin: Differences within ± this count as equivalent; default: 0.003 for shares such as the accuracy, and no

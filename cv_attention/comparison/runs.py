@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from cv_attention.comparison import fields
+from cv_attention.comparison import fields, predictions
+from cv_attention.comparison.predictions import Predictions
 from cv_attention.comparison.validation import best_validation
 from cv_attention.config import Experiment
 from cv_attention.suggest import suggest
@@ -39,6 +40,10 @@ class Run:
             found = best_validation(self.path)  # of an older run
         return {name: value for name, value in (found or {}).items() if isinstance(value, (int, float))}
 
+    def predictions(self) -> Predictions | None:
+        """Returns what the run says of each test image; None where it was not kept."""
+        return predictions.read(self.path, self.figures("test").get("accuracy"))
+
     def figure(self, split: str, metric: str) -> float | None:
         """Returns one metric; None where the run has not finished, or ended in a number that is not finite.
 
@@ -48,6 +53,8 @@ class Run:
         found = self.figures(split)
         if not found:
             return None
+        if metric == "probability" and split == "test" and (images := self.predictions()):
+            return float(images.probability.mean(dtype=float))
         if metric not in found:
             known = [name for name in found if name != "epoch"]
             raise ValueError(f"{self.path} has no {split} metric {metric!r}{suggest(metric, known)}")

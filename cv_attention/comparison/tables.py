@@ -1,15 +1,16 @@
 """One table of a comparison: the networks trained by one recipe on the same data, with verdicts and costs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median, stdev
 from typing import Any
 
 import numpy as np
 
-from cv_attention.comparison.arms import Arm, values
+from cv_attention.comparison.arms import Arm, Block, Values, values
 from cv_attention.comparison.cautions import cautions, hardware
-from cv_attention.statistics import Judged, judge
+from cv_attention.comparison.predictions import Predictions, changed, image_deviation
+from cv_attention.statistics import Judged, Study, judge
 from cv_attention.statistics.verdicts import Verdict
 
 LOWER_IS_BETTER = ("loss",)
@@ -39,6 +40,10 @@ class Row:
         training_seconds: Median over the runs.
         images_per_second: Median over the runs, in training.
         hardware: What the runs were trained on, a line for each kind of machine; empty where it was not recorded.
+        image_deviation: How much accuracies spread because of the choice of the test images alone; None where the
+            predictions were not kept, or for another metric.
+        gained: For each seed shared with the reference, the test images that this network alone has right.
+        lost: Those that the reference alone has right.
     """
 
     label: str
@@ -60,6 +65,9 @@ class Row:
     training_seconds: float | None
     images_per_second: float | None
     hardware: tuple[str, ...]
+    image_deviation: float | None
+    gained: tuple[int, ...]
+    lost: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -117,56 +125,74 @@ def table(title: str, arms: Sequence[Arm], labels: Sequence[str], reference: int
     order = sorted(range(len(arms)), key=lambda arm: arm != reference)  # stable
     arms, labels = [arms[arm] for arm in order], [labels[arm] for arm in order]
     found = values(arms, question.split, question.metric)
-    if reference is None or len(arms) < 2:
-        reason = "the reference" if reference is not None else "no reference under this recipe"
-        judged, deviation, df, method = [Judged(None, None, None, "none", reason=reason)] * len(arms), None, 0, ""
-    else:
-        better = question.metric not in LOWER_IS_BETTER
-        study = judge(
-            found.table, alpha=question.alpha, margin=question.margin, overlap=found.overlap, higher_is_better=better
-        )
-        judged, deviation, df, method = list(study.arms), study.deviation, study.df, study.method
-    rows = [
-        _row(label, arm, one, found.table[i], found.units)
-        for i, (label, arm, one) in enumerate(zip(labels, arms, judged, strict=True))
-    ]
+    study = _study(found, reference is not None, question)
+    images = [_images(arm, question) for arm in arms]
+    first = images[0] if reference is not None else {}
     return Table(
         title=title,
         reference=labels[0] if reference is not None else None,
-        rows=tuple(rows),
-        residual=deviation,
-        df=df,
-        method=method,
+        rows=tuple(
+            _row(label, arm, found, number, study.arms[number], _per_image(first, images[number], question))
+            for number, (label, arm) in enumerate(zip(labels, arms, strict=True))
+        ),
+        residual=study.deviation,
+        df=study.df,
+        method=study.method,
         folds=found.overlap is not None,
         notes=tuple(cautions(arms, labels, found)),
     )
 
 
-def _row(label: str, arm: Arm, judged: Judged, figures: np.ndarray, units: Sequence[str]) -> Row:
-    there = np.isfinite(figures)
-    known = figures[there].tolist()
+def _study(found: Values, compared: bool, question: Question) -> Study:
+    if not compared or len(found.table) < 2:
+        reason = "the reference" if compared else "no reference under this recipe"
+        return Study((Judged(None, None, None, "none", reason=reason),) * len(found.table), None, 0, "")
+    return judge(
+        found.table,
+        alpha=question.alpha,
+        margin=question.margin,
+        overlap=found.overlap,
+        higher_is_better=question.metric not in LOWER_IS_BETTER,
+    )
+
+
+def _images(arm: Arm, question: Question) -> dict[Block, Predictions]:
+    if question.split != "test":
+        return {}
+    return {block: it for block, run in sorted(arm.finished.items()) if (it := run.predictions()) is not None}
+
+
+def _per_image(
+    reference: Mapping[Block, Predictions], own: Mapping[Block, Predictions], question: Question
+) -> dict[str, Any]:
+    """What the predictions of single images say of a row."""
+    pairs = [changed(reference[block], own[block]) for block in own if block in reference and own is not reference]
+    known = [pair for pair in pairs if pair is not None]
+    deviation = image_deviation(list(own.values())) if question.metric == "accuracy" else None
+    gained, lost = tuple(pair[0] for pair in known), tuple(pair[1] for pair in known)
+    return {"image_deviation": deviation, "gained": gained, "lost": lost}
+
+
+def _row(label: str, arm: Arm, found: Values, number: int, judged: Judged, per_image: Mapping[str, Any]) -> Row:
+    figures = found.table[number]
+    known = figures[np.isfinite(figures)].tolist()
     summaries = [run.summary for run in arm.runs]
     finished = [run.summary for run in arm.finished.values()]
     return Row(
         label=label,
         runs=tuple(str(arm.finished[block].path) for block in sorted(arm.finished)),
-        units=tuple(unit for unit, kept in zip(units, there, strict=True) if kept),
+        units=tuple(unit for unit, value in zip(found.units, figures, strict=True) if np.isfinite(value)),
         values=tuple(known),
         unfinished=tuple(str(run.path) for run in arm.unfinished),
         mean=mean(known) if known else None,
         deviation=stdev(known) if len(known) > 1 else None,
-        difference=judged.difference,
-        low=judged.low,
-        high=judged.high,
-        verdict=judged.verdict,
-        within_margin=judged.within_margin,
-        more=judged.more,
-        reason=judged.reason,
+        **vars(judged),
         parameters=next((it for one in summaries if (it := one.get("parameters")) is not None), None),
         flops=next((it for one in summaries if (it := one.get("flops")) is not None), None),
         training_seconds=_median(one.get("training_seconds") for one in finished),
         images_per_second=_median(one.get("images_per_second") for one in finished),
         hardware=tuple(hardware(arm)),
+        **per_image,
     )
 
 
