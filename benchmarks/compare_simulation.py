@@ -237,10 +237,17 @@ def rows_of_rest(studies: int) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=2000)
-    studies = parser.parse_args().studies
-    parts = ((rows_of_seeds, 1), (rows_of_folds, 1), (rows_of_power, 4), (rows_of_rest, 4))
-    for rows, fewer in parts:
-        for row in rows(max(1, studies // fewer)):
+    parts = {
+        "seeds": (rows_of_seeds, 1),
+        "folds": (rows_of_folds, 1),
+        "power": (rows_of_power, 4),
+        "rest": (rows_of_rest, 4),
+    }
+    parser.add_argument("--part", choices=parts, nargs="*", default=list(parts))
+    options = parser.parse_args()
+    for part in options.part:
+        rows, fewer = parts[part]
+        for row in rows(max(1, options.studies // fewer)):
             print(row, flush=True)
         print(flush=True)
 

@@ -88,7 +88,18 @@ def test_a_missing_seed_leaves_the_others_in():
     values[1, 3] = values[2, 0] = np.nan
     study = judge(values, margin=0.3)
     assert all(one.low is not None for one in study.arms[1:])
-    assert study.method.startswith("max-t")
+    assert study.method == "Dunnett, pooled residual; max-t by sign flips agrees"
+
+
+def test_sign_flips_take_over_where_spreads_are_unequal():
+    values = np.random.default_rng(0).standard_normal((6, 8)) * np.array([5.0, 1, 1, 1, 1, 1])[:, None]
+    study = judge(values)
+    assert study.method == "max-t by sign flips"
+    width = study.arms[1].high - study.arms[1].low
+    alone = judge(values[:, :5])
+    assert alone.method == "Dunnett, pooled residual"
+    residual = judge(values).deviation
+    assert width > 1.1 * 2 * 2.65 * residual * (2 / 8) ** 0.5  # 2.65: Dunnett's, five treatments and 35 degrees
 
 
 @pytest.mark.parametrize(
