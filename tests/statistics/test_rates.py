@@ -11,7 +11,7 @@ STUDIES = 600
 
 def studies(blocks, overlap=None, arms=6):
     """Shares of studies with a wrong verdict, of those by paired t tests, and of those whose intervals all hold."""
-    generator = np.random.default_rng(11)
+    generator = np.random.default_rng(1)
     truth = np.array([0.0] * arms)
     wrong = paired = covered = 0
     for _ in range(STUDIES):
