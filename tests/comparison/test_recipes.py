@@ -39,6 +39,22 @@ def test_what_can_change_no_result_splits_no_row(tmp_path, name):
     assert shape(tmp_path, {name: other(name)}) == ([2], [2])
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"data.workers": 4}, {"data.cache": 256}, {"trainer.devices": 2}, {"trainer.accelerator": "gpu"},
+        {"trainer.precision": "bf16-mixed"}, {"log.root": "/elsewhere", "log.maps_every": 0},
+    ],
+)  # fmt: skip
+def test_another_machine_is_no_other_recipe(tmp_path, fields):
+    assert shape(tmp_path, fields) == ([2], [2])
+
+
+@pytest.mark.parametrize("fields", [{"data.batch_size": 64}, {"trainer.max_epochs": 3}, {"optimizer.ema": 0.9}])
+def test_what_changes_results_is(tmp_path, fields):
+    assert shape(tmp_path, fields) == ([2, 2], [1, 1])
+
+
 @pytest.mark.parametrize("name", listed(Kind.RECIPE))
 def test_another_recipe_is_another_table(tmp_path, name):
     value = {"other": 1} if name == "trainer.extra" else other(name)

@@ -41,6 +41,25 @@ def test_equivalence_is_two_one_sided_tests(shift, spread):
     assert judge(values, margin=0.3).arms[1].within_margin == (p < 0.05)
 
 
+@pytest.mark.parametrize(("p", "equivalent"), [(0.04, True), (0.06, False)])
+def test_the_level_of_equivalence_is_that_of_one_sided_tests(p, equivalent):
+    values = np.random.default_rng(7).normal(80, 0.2, (2, 5))
+    differences = values[1] - values[0]
+    margin = abs(differences.mean()) + stats.t.ppf(1 - p, 4) * differences.std(ddof=1) / 5**0.5
+    assert ttost_paired(values[1], values[0], -margin, margin)[0] == pytest.approx(p)
+    assert judge(values, margin=margin).arms[1].within_margin == equivalent
+
+
+def test_arms_that_differ_by_the_margin_are_seldom_called_equivalent():
+    generator = np.random.default_rng(0)
+    shifts = np.array([0, 1, -1, 1, -1, 1.0])[:, None]
+    found = 0
+    for _ in range(500):
+        arms = judge(generator.standard_normal((6, 20)) * 0.5 + shifts, margin=1.0).arms[1:]
+        found += any(one.within_margin for one in arms)
+    assert 0.02 < found / 500 <= 0.06
+
+
 def test_folds_have_nadeau_and_bengios_variance():
     values = np.random.default_rng(3).normal(80, 1, (2, 5))
     differences = values[1] - values[0]
