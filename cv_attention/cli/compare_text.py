@@ -110,7 +110,7 @@ def _below(found: Comparison, one: Table) -> Iterator[str]:
     if any(_share_of_images(row) for row in one.rows):
         yield "sd / test-set sd: near 1, runs differ by the choice of test images alone; far above 1, train longer"
     if found.split == "val":
-        yield "validation figures are of the epoch chosen by them, so they are too high for every row alike"
+        yield "validation figures of an epoch that was chosen by them are too high, for every row alike"
 
 
 def _interaction(p: float, alpha: float) -> str:

@@ -85,26 +85,24 @@ def compare(
     if margin is None and metric in SHARES:
         margin = MARGIN
     question = Question(split, metric, margin, alpha)
-    found = [read(path) for path in _distinct(runs)]
-    if not any(run.figure(split, metric) is not None for run in found):
-        count = f"{len(found)} run{'s' * (len(found) > 1)}"
-        raise ValueError(f"nothing to compare: none of {count} has a {split} {metric} yet")
-    groups = _groups(found, question)
+    groups = _groups(_read(runs, question), question)
     if across_recipes or len({name for group in groups for name in group.arms}) == 1:
         groups = _merged(groups)
     names = _labels(groups)
     chosen = _reference(reference, groups, names)
     groups.sort(key=lambda group: chosen not in group.arms)  # stable: tables with the reference come first
-    tables = [_table(group, groups, names, chosen, question) for group in groups]
-    notes = [_separated(groups)] if len(groups) > 1 else []
-    return Comparison(
-        split, metric, margin, alpha, tuple(tables), _interaction(groups, chosen, question), tuple(filter(None, notes))
-    )
+    tables = tuple(_table(group, groups, names, chosen, question) for group in groups)
+    notes = (_separated(groups),) if len(groups) > 1 else ()
+    return Comparison(split, metric, margin, alpha, tables, _interaction(groups, chosen, question), notes)
 
 
-def _distinct(paths: Sequence[Path]) -> list[Path]:
-    """Leaves out what is named twice, and sorts: the order of the arguments decides nothing."""
-    return sorted({path.resolve(): path for path in reversed(paths)}.values())
+def _read(paths: Sequence[Path], question: Question) -> list[Run]:
+    """Reads the runs, each once and sorted: the order of the arguments decides nothing."""
+    found = [read(path) for path in sorted({path.resolve(): path for path in reversed(paths)}.values())]
+    if not any(run.figure(question.split, question.metric) is not None for run in found):
+        count = f"{len(found)} run{'s' * (len(found) > 1)}"
+        raise ValueError(f"nothing to compare: none of {count} has a {question.split} {question.metric} yet")
+    return found
 
 
 def _groups(runs: Sequence[Run], question: Question) -> list[_Group]:

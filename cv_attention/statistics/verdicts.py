@@ -1,6 +1,6 @@
 """Verdicts on arms against a reference: better, worse, equivalent within a margin, or unresolved."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -86,28 +86,32 @@ def judge(
     values = np.asarray(values, dtype=float)
     fit = fit_additive(values, reference)
     runs = np.isfinite(values).sum(axis=1)
-    usable = bool(fit.design.df > 0 and fit.variance > 0)
-    compared = (
-        fit.design.estimable & (runs > 1) & (np.arange(len(values)) != reference) & usable & (runs[reference] > 1)
-    )
-    reasons = [_reason(fit, runs, arm, reference) for arm in range(len(values))]
+    compared = _compared(fit, runs, reference)
     critical, method = (np.nan, np.nan), ""
     if compared.any():
         critical, method = _critical(fit, np.isfinite(values), compared, alpha, overlap)
-    errors = fit.errors * (1 + values.shape[1] * overlap) ** 0.5 if overlap is not None else fit.errors
+    errors = fit.errors * (1 if overlap is None else (1 + values.shape[1] * overlap) ** 0.5)
     arms = []
     for arm, difference in enumerate(fit.differences.tolist()):
-        known = None if arm == reference or not np.isfinite(difference) else difference
-        if not compared[arm] or known is None:
-            arms.append(Judged(known, None, None, "none", reason=reasons[arm]))
+        if not compared[arm]:
+            known = None if arm == reference or not np.isfinite(difference) else difference
+            arms.append(Judged(known, None, None, "none", reason=_reason(fit, runs, arm, reference)))
             continue
-        judged = _judged(known, errors[arm], critical, margin, higher_is_better)
+        judged = _judged(difference, errors[arm], critical, margin, higher_is_better)
         if judged.verdict == "unresolved" and overlap is None:
-            wanted = seeds_needed(known, fit.variance**0.5, int(compared.sum()) + 1, margin=margin, alpha=alpha)
-            judged = _with_more(judged, wanted, int(fit.design.shared[arm]))
+            count = int(compared.sum()) + 1
+            wanted = seeds_needed(difference, fit.variance**0.5, count, margin=margin, alpha=alpha)
+            have = int(fit.design.shared[arm])
+            judged = replace(judged, more=None if wanted is None else max(1, wanted - have))
         arms.append(judged)
-    deviation = fit.variance**0.5 if fit.design.df > 0 else None
-    return Study(tuple(arms), deviation, fit.design.df, method)
+    return Study(tuple(arms), fit.variance**0.5 if fit.design.df > 0 else None, fit.design.df, method)
+
+
+def _compared(fit: AdditiveFit, runs: np.ndarray, reference: int) -> np.ndarray:
+    """Which arms get an interval."""
+    others = np.arange(len(runs)) != reference
+    usable = bool(fit.design.df > 0 and fit.variance > 0 and runs[reference] > 1)
+    return fit.design.estimable & others & (runs > 1) & usable
 
 
 def _reason(fit: AdditiveFit, runs: np.ndarray, arm: int, reference: int) -> str:
@@ -151,8 +155,3 @@ def _judged(
     if low > 0 or high < 0:
         verdict = "better" if (low > 0) == higher_is_better else "worse"
     return Judged(float(difference), float(low), float(high), verdict, within)
-
-
-def _with_more(judged: Judged, wanted: int | None, have: int) -> Judged:
-    more = None if wanted is None else max(1, wanted - have)
-    return Judged(judged.difference, judged.low, judged.high, judged.verdict, judged.within_margin, more)
