@@ -71,8 +71,7 @@ def judge(
 
     Intervals are simultaneous: the probability that any of them misses its true difference is `alpha`. They take
     Dunnett's critical value on the pooled residual; with six or more blocks the one of max-t by sign flips where it is
-    clearly larger, as it is where variances are unequal. Folds share training images; their variance is corrected
-    as Nadeau and Bengio (2003) do.
+    clearly larger, as it is where variances are unequal. The variance of folds is corrected as Nadeau and Bengio do.
 
     Args:
         values: (arms, blocks), NaN where there is no run.
@@ -87,9 +86,7 @@ def judge(
     fit = fit_additive(values, reference)
     runs = np.isfinite(values).sum(axis=1)
     compared = _compared(fit, runs, reference)
-    critical, method = (np.nan, np.nan), ""
-    if compared.any():
-        critical, method = _critical(fit, np.isfinite(values), compared, alpha, overlap)
+    critical, method = _critical(fit, np.isfinite(values), compared, alpha, overlap)
     errors = fit.errors * (1 if overlap is None else (1 + values.shape[1] * overlap) ** 0.5)
     arms = []
     for arm, difference in enumerate(fit.differences.tolist()):
@@ -99,10 +96,7 @@ def judge(
             continue
         judged = _judged(difference, errors[arm], critical, margin, higher_is_better)
         if judged.verdict == "unresolved" and overlap is None:
-            count = int(compared.sum()) + 1
-            wanted = seeds_needed(difference, fit.variance**0.5, count, margin=margin, alpha=alpha)
-            have = int(fit.design.shared[arm])
-            judged = replace(judged, more=None if wanted is None else max(1, wanted - have))
+            judged = replace(judged, more=_more(fit, arm, int(compared.sum()) + 1, margin, alpha))
         arms.append(judged)
     return Study(tuple(arms), fit.variance**0.5 if fit.design.df > 0 else None, fit.design.df, method)
 
@@ -130,6 +124,8 @@ def _critical(
     fit: AdditiveFit, present: np.ndarray, compared: np.ndarray, alpha: float, overlap: float | None
 ) -> tuple[tuple[float, float], str]:
     """Critical values of the interval and of the two one-sided tests, and how they came about."""
+    if not compared.any():
+        return (np.nan, np.nan), ""
     covariance = fit.covariance[np.ix_(compared, compared)]
     both = dunnett(covariance, fit.design.df, 1 - alpha)
     # Arms can differ to either side, so Bonferroni's is the value for one-sided tests that always holds.
@@ -144,6 +140,12 @@ def _critical(
     if flipped <= CLEARLY * both:
         return (both, one), f"{name}; max-t by sign flips agrees"
     return (flipped, flipped), "max-t by sign flips"
+
+
+def _more(fit: AdditiveFit, arm: int, arms: int, margin: float | None, alpha: float) -> int | None:
+    """How many more blocks an unresolved arm needs, were the estimates true."""
+    wanted = seeds_needed(float(fit.differences[arm]), fit.variance**0.5, arms, margin=margin, alpha=alpha)
+    return None if wanted is None else max(1, wanted - int(fit.design.shared[arm]))
 
 
 def _judged(
