@@ -94,11 +94,6 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
     return checkpoint
 
 
-def epochs_trained(checkpoint: Path) -> int:
-    """Returns how many epochs the network of a checkpoint had been trained when it was written after one."""
-    return torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"] + 1
-
-
 def load(checkpoint: Path) -> Classifier:
     """Rebuilds the network of a checkpoint or of a ``.safetensors`` file, with its weights, on the CPU, in eval mode.
 
@@ -124,6 +119,11 @@ def load(checkpoint: Path) -> Classifier:
     except RuntimeError as error:
         raise ValueError(f"{checkpoint} does not fit {experiment.model.backbone}: {error}") from error
     return classifier.eval()
+
+
+def epochs_trained(checkpoint: Path) -> int:
+    """Returns how many epochs the network of a checkpoint had been trained when it was written after one."""
+    return torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"] + 1
 
 
 def from_plain(tree: Any, values: Mapping[str, Any]) -> Any:

@@ -151,8 +151,8 @@ def fit(prepared: Prepared) -> Path:
     if trainer.is_global_zero:
         trained = checkpoints.load(best)
         weights.write(run / "weights.safetensors", trained)
-        test = {name.removeprefix("test_"): value for name, value in metrics.items()}
         runs.update_summary(run, validation=at_epoch(run, checkpoints.epochs_trained(best)))
+        test = {name.removeprefix("test_"): value for name, value in metrics.items()}
         runs.update_summary(run, test={**test, **point(trained, datamodule)}, training_seconds=seconds)
         measured = prepared.throughput
         runs.update_summary(run, images_per_second=measured.images_per_second, waiting=measured.waiting_share)
