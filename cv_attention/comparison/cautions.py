@@ -11,7 +11,7 @@ from cv_attention.comparison.recipes import part, varying
 from cv_attention.comparison.runs import Run
 
 # Fields that change no result but by rounding or chance, and of which one should still know that they differ.
-_TOLD = ("data.cache", "trainer.precision", "trainer.devices", "trainer.num_nodes", "trainer.compile")
+_REPORTED = ("data.cache", "trainer.precision", "trainer.devices", "trainer.num_nodes", "trainer.compile")
 _UNEQUAL = 3.0  # times the standard deviation of another arm
 
 
@@ -52,7 +52,7 @@ def _machines(arms: Sequence[Arm], labels: Sequence[str]) -> Iterator[str]:
         yield f"trained on different hardware or with different precision, so times cannot be compared: {said}"
     fields = [[part(run, Kind.EXECUTION) for run in arm.finished.values()] for arm in arms]
     for name in varying(one for arm in fields for one in arm):
-        if name not in _TOLD or (recorded and name in ("trainer.precision", "trainer.devices", "trainer.num_nodes")):
+        if name not in _REPORTED or (recorded and name in ("trainer.precision", "trainer.devices", "trainer.num_nodes")):
             continue
         said = "; ".join(
             f"{label}: {', '.join(sorted({one[name] for one in arm}))}"

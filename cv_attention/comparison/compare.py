@@ -85,20 +85,29 @@ def compare(
     if margin is None and metric in SHARES:
         margin = MARGIN
     question = Question(split, metric, margin, alpha)
-    groups = _groups(_read(runs, question), question)
+    paths, others = _run_directories(runs)
+    groups = _groups(_read(paths, question), question)
     if across_recipes or len({name for group in groups for name in group.arms}) == 1:
         groups = _merged(groups)
     names = _labels(groups)
     chosen = _reference(reference, groups, names)
     groups.sort(key=lambda group: chosen not in group.arms)  # stable: tables with the reference come first
     tables = tuple(_table(group, groups, names, chosen, question) for group in groups)
-    notes = (_separated(groups),) if len(groups) > 1 else ()
+    notes = (*others, *([_separated(groups)] if len(groups) > 1 else []))
     return Comparison(split, metric, margin, alpha, tables, _interaction(groups, chosen, question), notes)
 
 
+def _run_directories(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Names each run once, sorted: the order of the arguments decides nothing. ``runs/*`` can hold other files too."""
+    found = sorted({path.resolve(): path for path in reversed(paths)}.values())
+    runs = [path for path in found if not path.exists() or (path / "config.yaml").is_file()]
+    if not runs:
+        return found, []
+    return runs, [f"{path} is left out: it is not a run directory" for path in found if path not in runs]
+
+
 def _read(paths: Sequence[Path], question: Question) -> list[Run]:
-    """Reads the runs, each once and sorted: the order of the arguments decides nothing."""
-    found = [read(path) for path in sorted({path.resolve(): path for path in reversed(paths)}.values())]
+    found = [read(path) for path in paths]
     if not any(run.figure(question.split, question.metric) is not None for run in found):
         count = f"{len(found)} run{'s' * (len(found) > 1)}"
         raise ValueError(f"nothing to compare: none of {count} has a {question.split} {question.metric} yet")
@@ -170,7 +179,7 @@ def _named(wanted: str | Path, groups: Sequence[_Group], names: dict[str, str]) 
     if not by_label:
         known = list(dict.fromkeys(names.values()))
         if Path(wanted).exists():
-            raise ValueError(f"reference {wanted} is none of the runs that are compared")
+            raise ValueError(f"reference {wanted} is not among the runs that are compared")
         raise ValueError(
             f"reference {str(wanted)!r} is neither a row nor a run that is compared{suggest(wanted, known)}"
         )

@@ -69,7 +69,7 @@ def read(path: Path) -> Run:
     """
     if not (path / "config.yaml").is_file():
         near = sorted(one.parent.name for one in path.parent.glob("*/config.yaml"))
-        raise ValueError(f"{path} is no run directory{suggest(path.name, near)}")
+        raise ValueError(f"{path} is not a run directory{suggest(path.name, near)}")
     known = set(fields.names())
     groups = {name.rsplit(".", 1)[0] for name in known if "." in name}
     groups |= {group.rsplit(".", 1)[0] for group in groups if "." in group}
@@ -88,7 +88,7 @@ def _load(path: Path) -> dict[str, Any]:
     except (ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} is no mapping of names to values")
+        raise ValueError(f"{path} is not a mapping of names to values")
     return content
 
 

@@ -76,6 +76,17 @@ def test_one_network_and_one_seed(runs, capsys):
     assert "one seed shows nothing" in printed(capsys, runs[0], runs[4])
 
 
+def test_other_files_among_the_runs_are_left_out_and_said_so(runs, tmp_path, capsys):
+    (tmp_path / "comparison").mkdir()
+    (tmp_path / "folds.json").write_text("{}")
+    out = printed(capsys, *map(str, tmp_path.iterdir())).splitlines()
+    assert out[:2] == [
+        f"{tmp_path / name} is left out: it is not a run directory" for name in ("comparison", "folds.json")
+    ]
+    assert main(["compare", str(tmp_path / "comparison")]) == 2
+    assert "comparison is not a run directory" in capsys.readouterr().err
+
+
 def test_recipes_and_their_interaction(runs, tmp_path, capsys):
     other = write_all(tmp_path, prefix="m", fields={"data.mixup": 0.2})
     out = printed(capsys, *runs, *map(str, other))
@@ -86,9 +97,9 @@ def test_recipes_and_their_interaction(runs, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["{root}/nul-0"], "nul-0 is no run directory; did you mean 'null-0'"),
+        (["{root}/nul-0"], "nul-0 is not a run directory; did you mean 'null-0'"),
         (["{root}/null-0", "--metric", "acuracy"], "no test metric 'acuracy'; did you mean 'accuracy'"),
-        (["{root}/null-0", "--reference", "{root}/se-0"], "se-0 is none of the runs that are compared"),
+        (["{root}/null-0", "--reference", "{root}/se-0"], "se-0 is not among the runs that are compared"),
         (["{root}/null-0", "{root}/se-0", "--reference", "see"], "'see' is neither a row nor a run.*did you mean 'se'"),
         (["{root}/se-0", "{root}/cbam-0"], "every network has a block.*--reference with one of 'cbam', 'se'"),
         (["{root}/waiting"], "nothing to compare: none of 1 run has a test accuracy yet"),
@@ -98,7 +109,7 @@ def test_recipes_and_their_interaction(runs, tmp_path, capsys):
         (["{root}/null-0", "--margin", "0"], "--margin must be above 0, got 0"),
         (["{root}/torn"], r"summary\.json cannot be read"),
         (["{root}/seedless"], r"seedless/config\.yaml: seed must be a whole number, got 'x'"),
-        (["{root}/listed"], r"listed/config\.yaml is no mapping"),
+        (["{root}/listed"], r"listed/config\.yaml is not a mapping"),
     ],
 )
 def test_mistakes_are_answered_in_one_line(arguments, message, runs, tmp_path, capsys):
