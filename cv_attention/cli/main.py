@@ -18,7 +18,7 @@ COMMANDS = {
     "saliency": "explain images with a trained network",
     "evaluate-saliency": "judge saliency methods on a trained network",
     "export": "write a trained network for other programs",
-    "compare": "tell which attention helped, over seeds and in pairs",
+    "compare": "tell which networks are better than a reference, and how many seeds are still needed",
     "report": "build the HTML report of runs",
 }
 

@@ -4,7 +4,7 @@ module = cv_attention.data.create(config)       # a LightningDataModule; config 
 image = cv_attention.data.read_image("cat.jpg")  # uint8 (H, W, 3) RGB, whatever kind of image it is
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cv_attention.config import Data
 from cv_attention.data.decode import ImageError, read_image
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from cv_attention.data.datamodule import ImageData
 
-__all__ = ["ImageError", "create", "read_image", "training_labels"]
+__all__ = ["ImageError", "create", "fingerprint", "read_image", "training_labels"]
 
 
 def create(config: Data, *, seed: int | None = None) -> "ImageData":
@@ -31,6 +31,13 @@ def create(config: Data, *, seed: int | None = None) -> "ImageData":
     from cv_attention.data.datamodule import ImageData
 
     return ImageData(config, seed=seed)
+
+
+def fingerprint(module: "ImageData") -> dict[str, Any]:
+    """Returns what tells the images of a data module from others, wherever they lie; `module` must be set up."""
+    from cv_attention.data.identity import identity
+
+    return identity(module)
 
 
 def training_labels(config: Data) -> "np.ndarray":

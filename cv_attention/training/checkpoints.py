@@ -168,6 +168,11 @@ def digest_of(checkpoint: Path | Classifier) -> str:
     return digest.hexdigest()
 
 
+def epochs_trained(checkpoint: Path) -> int:
+    """Returns how many epochs the network of a checkpoint had been trained when it was written after one."""
+    return torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"] + 1
+
+
 def from_plain(tree: Any, values: Mapping[str, Any]) -> Any:
     """Rebuilds the typed configuration from the plain values that `Experiment.to_dict` wrote."""
     kinds: dict[str, Any] = {field.name: field.type for field in fields(tree)}

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 
 from cv_attention import backbones, bounds, data, report
+from cv_attention.comparison.validation import at_epoch
 from cv_attention.config import Experiment, Log
 from cv_attention.differences import differences
 from cv_attention.training import checkpoints, hardware, initial, optimization, preprocessing, weights
@@ -21,6 +22,7 @@ from cv_attention.training.files import write_bytes
 from cv_attention.training.groups import describe
 from cv_attention.training.interruption import ending_at_once
 from cv_attention.training.loggers import finish
+from cv_attention.training.machine import machine
 from cv_attention.training.precision import resolve
 from cv_attention.training.predictions import NAME as PREDICTIONS
 from cv_attention.training.predictions import Predictions
@@ -199,6 +201,7 @@ def _train(prepared: Prepared) -> None:
         runs.update_summary(run, parameters=network["parameters"], flops=network["flops"], class_names=names)
         runs.update_summary(run, plan=plan and str(plan), sites=plan.to_dict()["sites"] if plan else [])
         runs.update_summary(run, network=network["parts"], provenance=provenance(classifier.experiment))
+        runs.update_summary(run, hardware=machine(trainer), data=data.fingerprint(datamodule))
     trainer.fit(classifier, datamodule=datamodule, ckpt_path=prepared.checkpoint, weights_only=True)
     saved: Any = trainer.checkpoint_callback
     seconds, best = round(saved.seconds, 1), saved.run / "checkpoints" / checkpoints.BEST
@@ -208,6 +211,7 @@ def _train(prepared: Prepared) -> None:
     if trainer.is_global_zero:
         trained = checkpoints.load(best)
         weights.write(run / "weights.safetensors", trained)
+        runs.update_summary(run, validation=at_epoch(run, checkpoints.epochs_trained(best)))
         test = {name.removeprefix("test_"): value for name, value in metrics.items()}
         if used := in_use(trained, datamodule):
             runs.update_summary(run, in_use=used.to_dict())

@@ -71,3 +71,22 @@ def _experiment(checkpoint):
     from cv_attention.training.checkpoints import from_plain
 
     return from_plain(Experiment, checkpoint["experiment"])
+
+
+def test_a_summary_says_on_what_the_run_was_trained(tiny_run, tiny_summary):
+    import csv
+    import platform
+
+    machine = tiny_summary["hardware"]
+    assert (machine["accelerator"], machine["devices"], machine["precision"]) == ("cpu", 1, "32-true")
+    assert machine["threads"] == torch.get_num_threads()
+    assert machine["device"] not in ("", platform.node())
+    assert tiny_summary["data"]["images"] == {"train": 60, "val": 20, "test": 30}
+    [path] = (tiny_run / "metrics").glob("*/metrics.csv")
+    with path.open() as file:
+        rows = [row for row in csv.DictReader(file) if row.get("val_accuracy")]
+    best = max(rows, key=lambda row: float(row["val_accuracy"]))  # the first of several
+    validation = tiny_summary["validation"]
+    assert validation["epoch"] == int(best["epoch"]) + 1
+    assert validation["accuracy"] == pytest.approx(float(best["val_accuracy"]))
+    assert validation["loss"] == pytest.approx(float(best["val_loss"]))

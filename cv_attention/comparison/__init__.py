@@ -1,0 +1,9 @@
+"""Compares finished runs: which network is better than the reference, by how much, and what is still open.
+
+found = cv_attention.comparison.compare([Path("runs/plain-0"), Path("runs/se-0"), ...], split="val")
+"""
+
+from cv_attention.comparison.compare import Comparison, compare
+from cv_attention.comparison.tables import Row, Table
+
+__all__ = ["Comparison", "Row", "Table", "compare"]

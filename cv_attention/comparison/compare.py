@@ -1,0 +1,220 @@
+"""From run directories to tables: one for each recipe and data set, with a reference that has a name."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cv_attention.comparison import recipes
+from cv_attention.comparison.arms import Arm, values
+from cv_attention.comparison.fields import Kind
+from cv_attention.comparison.recipes import Part
+from cv_attention.comparison.runs import Run, read
+from cv_attention.comparison.tables import Question, Table, table
+from cv_attention.statistics import interaction
+from cv_attention.suggest import suggest
+
+SHARES = ("accuracy", "accuracy_top5", "pointing", "probability")  # shown in percent
+MARGIN = 0.003  # of a share: 0.3 points
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All tables, and what one should know about them.
+
+    Attributes:
+        split: The split that the figures are of, ``test`` or ``val``.
+        metric: Name of the metric.
+        margin: Differences within ± this count as equivalent; None where equivalence was not asked for.
+        alpha: Probability of any wrong verdict in a table.
+        tables: One for each recipe and data set.
+        interaction: p value of the network × recipe interaction where there are two recipes, else None.
+        notes: What concerns all tables, a line each.
+    """
+
+    split: str
+    metric: str
+    margin: float | None
+    alpha: float
+    tables: tuple[Table, ...]
+    interaction: float | None
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain dicts, lists and scalars."""
+        return asdict(self)
+
+
+@dataclass
+class _Group:
+    """The arms of one table, by their networks' canonical text."""
+
+    data: Part
+    recipe: Part
+    arms: dict[str, Arm]
+
+
+def compare(
+    runs: Sequence[Path],
+    *,
+    split: str = "test",
+    metric: str = "accuracy",
+    reference: str | Path | None = None,
+    margin: float | None = None,
+    alpha: float = 0.05,
+    across_recipes: bool = False,
+) -> Comparison:
+    """Compares networks over the seeds that their runs share.
+
+    Args:
+        runs: Run directories, finished or not.
+        split: ``test`` or ``val``.
+        metric: A metric of that split, as in ``summary.json``; or ``probability``, the mean probability of the true
+            class of the test images, which spreads less than the accuracy.
+        reference: The network that the others are compared with: the label of its row, or a run of it. By default
+            the one network without a block.
+        margin: Differences within ± this count as equivalent; default: 0.003 for shares such as the accuracy, and no
+            equivalence for other metrics.
+        alpha: Probability of any wrong verdict in a table.
+        across_recipes: Compare networks of different recipes with each other, in one table for each data set.
+
+    Raises:
+        ValueError: if a directory is not a run, nothing has finished, the metric is unknown, or the reference is
+            unknown or ambiguous.
+    """
+    if margin is None and metric in SHARES:
+        margin = MARGIN
+    question = Question(split, metric, margin, alpha)
+    paths, others = _run_directories(runs)
+    groups = _groups(_read(paths, question), question)
+    if across_recipes or len({name for group in groups for name in group.arms}) == 1:
+        groups = _merged(groups)
+    names = _labels(groups)
+    chosen = _reference(reference, groups, names)
+    groups.sort(key=lambda group: chosen not in group.arms)  # stable: tables with the reference come first
+    tables = tuple(_table(group, groups, names, chosen, question) for group in groups)
+    notes = (*others, *([_separated(groups)] if len(groups) > 1 else []))
+    return Comparison(split, metric, margin, alpha, tables, _interaction(groups, chosen, question), notes)
+
+
+def _run_directories(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Names each run once, sorted: the order of the arguments decides nothing. ``runs/*`` can hold other files too."""
+    found = sorted({path.resolve(): path for path in reversed(paths)}.values())
+    runs = [path for path in found if not path.exists() or (path / "config.yaml").is_file()]
+    if not runs:
+        return found, []
+    return runs, [f"{path} is left out: it is not a run directory" for path in found if path not in runs]
+
+
+def _read(paths: Sequence[Path], question: Question) -> list[Run]:
+    found = [read(path) for path in paths]
+    if not any(run.figure(question.split, question.metric) is not None for run in found):
+        count = f"{len(found)} run{'s' * (len(found) > 1)}"
+        raise ValueError(f"nothing to compare: none of {count} has a {question.split} {question.metric} yet")
+    return found
+
+
+def _groups(runs: Sequence[Run], question: Question) -> list[_Group]:
+    """Divides the runs by data and recipe, and these by network."""
+    groups: dict[str, _Group] = {}
+    for run, data in zip(runs, recipes.data_of(runs), strict=True):
+        recipe, network = recipes.part(run, Kind.RECIPE), recipes.part(run, Kind.NETWORK)
+        group = groups.setdefault(str((data, recipe)), _Group(data, recipe, {}))
+        arm = group.arms.setdefault(str(network), Arm(network, recipe))
+        arm.add(run, finished=run.figure(question.split, question.metric) is not None)
+    for group in groups.values():
+        for arm in group.arms.values():
+            arm.settle()
+    return list(groups.values())
+
+
+def _merged(groups: Sequence[_Group]) -> list[_Group]:
+    """Puts all recipes of one data set into one table; each network with each recipe is an arm of its own."""
+    merged: dict[str, _Group] = {}
+    for group in groups:
+        one = merged.setdefault(str(group.data), _Group(group.data, {}, {}))
+        one.arms |= {str((name, group.recipe)): arm for name, arm in group.arms.items()}
+    return list(merged.values())
+
+
+def _labels(groups: Sequence[_Group]) -> dict[str, str]:
+    """Names every arm, the same network alike in all tables."""
+    arms = {name: arm for group in groups for name, arm in group.arms.items()}
+    networks = recipes.network_labels([arm.network for arm in _each_network(arms)])
+    known = {str(arm.network): text for arm, text in zip(_each_network(arms), networks, strict=True)}
+    merged = any(name != str(arm.network) for name, arm in arms.items())
+    differing = recipes.varying(arm.recipe for arm in arms.values()) if merged else []
+    return {
+        name: ", ".join(filter(None, [known[str(arm.network)], recipes.label(arm.recipe, differing)]))
+        for name, arm in arms.items()
+    }
+
+
+def _each_network(arms: dict[str, Arm]) -> list[Arm]:
+    return list({str(arm.network): arm for arm in arms.values()}.values())
+
+
+def _reference(wanted: str | Path | None, groups: Sequence[_Group], names: dict[str, str]) -> str | None:
+    """Finds the arm that the others are compared with."""
+    if wanted is not None:
+        return _named(wanted, groups, names)
+    arms = {name: arm for group in groups for name, arm in group.arms.items()}
+    plain = [name for name, arm in arms.items() if arm.network["model.block"] == "null"]
+    if len(plain) == 1:
+        return plain[0]
+    if len(arms) == 1:
+        return next(iter(arms))
+    listed = ", ".join(repr(names[name]) for name in (plain or arms))
+    why = f"{len(plain)} networks have no block" if plain else "every network has a block"
+    raise ValueError(f"{why}, so the reference must be named: --reference with one of {listed}")
+
+
+def _named(wanted: str | Path, groups: Sequence[_Group], names: dict[str, str]) -> str:
+    place = Path(wanted).resolve()
+    for group in groups:
+        for name, arm in group.arms.items():
+            if any(run.path.resolve() == place for run in arm.runs):
+                return name
+    by_label = [name for name, text in names.items() if text == str(wanted)]
+    if not by_label:
+        known = list(dict.fromkeys(names.values()))
+        if Path(wanted).exists():
+            raise ValueError(f"reference {wanted} is not among the runs that are compared")
+        raise ValueError(
+            f"reference {str(wanted)!r} is neither a row nor a run that is compared{suggest(wanted, known)}"
+        )
+    return by_label[0]
+
+
+def _table(
+    group: _Group, groups: Sequence[_Group], names: dict[str, str], chosen: str | None, question: Question
+) -> Table:
+    arms = list(group.arms)
+    title = recipes.label(group.data | group.recipe, _differing(groups)) if len(groups) > 1 else ""
+    labels = [names[arm] for arm in arms]
+    reference = arms.index(chosen) if chosen in arms else None
+    return table(title, list(group.arms.values()), labels, reference, question)
+
+
+def _differing(groups: Sequence[_Group]) -> list[str]:
+    parts = [group.data | group.recipe for group in groups]
+    known = dict.fromkeys(name for one in parts for name in one)
+    return [name for name in known if len({one.get(name) for one in parts}) > 1]
+
+
+def _separated(groups: Sequence[_Group]) -> str:
+    fields = ", ".join(_differing(groups))
+    return f"{len(groups)} tables, because not the network alone differs, but {fields} too"
+
+
+def _interaction(groups: Sequence[_Group], chosen: str | None, question: Question) -> float | None:
+    """Tests whether differences depend on the recipe, where two recipes were trained on the same data."""
+    if len(groups) != 2 or groups[0].data != groups[1].data or chosen is None:
+        return None
+    shared = [name for name in groups[0].arms if name in groups[1].arms]
+    if chosen not in shared:
+        return None
+    tables = [values([group.arms[name] for name in shared], question.split, question.metric) for group in groups]
+    if any(one.overlap is not None for one in tables):
+        return None
+    return interaction(tables[0].table, tables[1].table, shared.index(chosen))

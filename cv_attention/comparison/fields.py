@@ -1,0 +1,99 @@
+"""Which fields of a configuration tell networks, recipes and data sets apart, and which can change no result."""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+from cv_attention.config import Experiment
+
+
+class Kind(Enum):
+    """What a field decides."""
+
+    BLOCK = "what a run shares with its counterpart in every other row: seed and fold"
+    DATA = "the images, and how they are divided"
+    NETWORK = "the network: what a row of a table stands for"
+    RECIPE = "how it is trained and tested: one table for each recipe"
+    EXECUTION = "how the same computation is carried out: the results differ by chance alone, or by rounding"
+    RECORD = "what is written down about the run"
+
+
+# Every field of the configuration; a name that ends in a dot stands for all fields below it.
+KINDS = {
+    "seed": Kind.BLOCK,
+    "data.fold": Kind.BLOCK,
+    "data.name": Kind.DATA,
+    "data.root": Kind.DATA,  # the same images at another place are the same data
+    "data.val_fraction": Kind.DATA,
+    "data.seed": Kind.DATA,
+    "data.split_file": Kind.DATA,
+    "data.subset.": Kind.DATA,
+    "data.digits.": Kind.DATA,
+    "model.backbone": Kind.NETWORK,
+    "model.options": Kind.NETWORK,
+    "model.pretrained": Kind.NETWORK,
+    "model.weights": Kind.NETWORK,
+    "model.weights_by": Kind.NETWORK,
+    "model.block": Kind.NETWORK,
+    "model.at": Kind.NETWORK,
+    "model.init": Kind.NETWORK,
+    "model.train": Kind.NETWORK,
+    "optimizer.lr_scale.blocks": Kind.NETWORK,  # a network without blocks has no use for it
+    "data.batch_size": Kind.RECIPE,
+    "data.train_transforms": Kind.RECIPE,
+    "data.eval_transforms": Kind.RECIPE,
+    "data.mean": Kind.RECIPE,
+    "data.std": Kind.RECIPE,
+    "data.mixup": Kind.RECIPE,
+    "data.cutmix": Kind.RECIPE,
+    "data.progressive": Kind.RECIPE,
+    "data.balanced": Kind.RECIPE,
+    "data.flip_test": Kind.RECIPE,
+    "optimizer.name": Kind.RECIPE,
+    "optimizer.lr": Kind.RECIPE,
+    "optimizer.weight_decay": Kind.RECIPE,
+    "optimizer.lr_scale.head": Kind.RECIPE,
+    "optimizer.lr_scale.backbone": Kind.RECIPE,
+    "optimizer.layer_decay": Kind.RECIPE,
+    "optimizer.options": Kind.RECIPE,
+    "optimizer.schedule": Kind.RECIPE,
+    "optimizer.warmup_epochs": Kind.RECIPE,
+    "optimizer.schedule_options": Kind.RECIPE,
+    "optimizer.label_smoothing": Kind.RECIPE,
+    "optimizer.ema": Kind.RECIPE,
+    "trainer.max_epochs": Kind.RECIPE,
+    "trainer.accumulate_grad_batches": Kind.RECIPE,
+    "trainer.gradient_clip_val": Kind.RECIPE,
+    "trainer.select": Kind.RECIPE,
+    "trainer.extra": Kind.RECIPE,
+    "data.workers": Kind.EXECUTION,
+    "data.cache": Kind.EXECUTION,
+    "model.channels_last": Kind.EXECUTION,
+    "trainer.accelerator": Kind.EXECUTION,
+    "trainer.devices": Kind.EXECUTION,  # data.batch_size counts the images on all devices together
+    "trainer.num_nodes": Kind.EXECUTION,
+    "trainer.strategy": Kind.EXECUTION,
+    "trainer.precision": Kind.EXECUTION,
+    "trainer.compile": Kind.EXECUTION,
+    "trainer.deterministic": Kind.EXECUTION,
+    "log.": Kind.RECORD,
+}
+
+# Of `trainer.extra`, Lightning's arguments that only show or write something.
+SILENT_EXTRA = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "num_sanity_val_steps", "profiler")
+
+
+def kind(name: str) -> Kind:
+    """Returns what the field `name` decides; a field that is not listed may change results, so it is of the recipe."""
+    groups = (it for group, it in KINDS.items() if group.endswith(".") and name.startswith(group))
+    return KINDS.get(name) or next(groups, Kind.RECIPE)
+
+
+def names(tree: Any = Experiment, prefix: str = "") -> Iterator[str]:
+    """Lists all fields of the configuration by their dotted names."""
+    for field in fields(tree):
+        if is_dataclass(field.type):
+            yield from names(field.type, f"{prefix}{field.name}.")
+        else:
+            yield f"{prefix}{field.name}"

@@ -1,0 +1,67 @@
+"""What the runs say of each test image: how much of their spread is the finite test set, and who is right where."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+NAME = "predictions.npz"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The test images of one run.
+
+    Attributes:
+        names: Name of each image.
+        correct: Whether the predicted class is the true one.
+        probability: Of the true class.
+    """
+
+    names: np.ndarray
+    correct: np.ndarray
+    probability: np.ndarray
+
+
+def read(run: Path, accuracy: float | None) -> Predictions | None:
+    """Reads a run's predictions; None where there are none, or they are not those of the summary's test.
+
+    Args:
+        run: The run directory.
+        accuracy: Test accuracy in the summary: evaluated again on other images, a run has other predictions.
+
+    Raises:
+        ValueError: if the file cannot be read.
+    """
+    path = run / NAME
+    if accuracy is None or not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            correct = stored["label"] == stored["predicted"]
+            found = Predictions(stored["name"], correct, stored["probability"])
+    except Exception as error:  # whatever a torn file provokes
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    same = len(correct) > 0 and abs(float(correct.mean()) - accuracy) < 1e-5
+    return found if same else None
+
+
+def image_deviation(runs: Sequence[Predictions]) -> float | None:
+    """Returns how much accuracies would spread because of the choice of the test images alone.
+
+    Two runs of one network differ on single images; the variance of that difference over images is what other images
+    would add to the spread. None for fewer than two runs, or for runs of different images.
+    """
+    if len(runs) < 2 or not all(np.array_equal(one.names, runs[0].names) for one in runs):
+        return None
+    spread = [np.var(first.correct.astype(float) - second.correct) for first, second in combinations(runs, 2)]
+    return float((np.mean(spread) / 2 / len(runs[0].names)) ** 0.5)
+
+
+def changed(reference: Predictions, other: Predictions) -> tuple[int, int] | None:
+    """Counts the images that only `other` has right, and those that only `reference` has; None for other images."""
+    if not np.array_equal(reference.names, other.names):
+        return None
+    return int((other.correct & ~reference.correct).sum()), int((reference.correct & ~other.correct).sum())

@@ -1,0 +1,100 @@
+"""A run directory as a comparison sees it: its configuration field by field, and its figures."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cv_attention.comparison import fields, predictions
+from cv_attention.comparison.predictions import Predictions
+from cv_attention.comparison.validation import best_validation
+from cv_attention.config import Experiment
+from cv_attention.suggest import suggest
+
+SPLITS = {"test": "test", "val": "validation"}  # the split -> its figures in summary.json
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run directory says.
+
+    Attributes:
+        path: The directory.
+        config: Its configuration by dotted names; a field that it lacks, because an older version wrote it, has its
+            default.
+        summary: Its ``summary.json``; empty where there is none.
+    """
+
+    path: Path
+    config: dict[str, Any]
+    summary: dict[str, Any]
+
+    def figures(self, split: str) -> dict[str, float]:
+        """Returns the metrics of the split ``test`` or ``val``; nothing where the run has not come that far."""
+        found = self.summary.get(SPLITS[split])
+        if not found and split == "val" and self.summary.get("test"):
+            found = best_validation(self.path)  # of an older run
+        return {name: value for name, value in (found or {}).items() if isinstance(value, (int, float))}
+
+    def predictions(self) -> Predictions | None:
+        """Returns what the run says of each test image; None where it was not kept."""
+        return predictions.read(self.path, self.figures("test").get("accuracy"))
+
+    def figure(self, split: str, metric: str) -> float | None:
+        """Returns one metric; None where the run has not finished, or ended in a number that is not finite.
+
+        Raises:
+            ValueError: if the run has finished and has no such metric.
+        """
+        found = self.figures(split)
+        if not found:
+            return None
+        if metric == "probability" and split == "test" and (images := self.predictions()):
+            return float(images.probability.mean(dtype=float))
+        if metric not in found:
+            known = [name for name in found if name != "epoch"]
+            raise ValueError(f"{self.path} has no {split} metric {metric!r}{suggest(metric, known)}")
+        return float(found[metric]) if math.isfinite(found[metric]) else None
+
+
+def read(path: Path) -> Run:
+    """Reads a run directory; it may be unfinished.
+
+    Raises:
+        ValueError: if it is not a run directory, or a file in it cannot be read.
+    """
+    if not (path / "config.yaml").is_file():
+        near = sorted(one.parent.name for one in path.parent.glob("*/config.yaml"))
+        raise ValueError(f"{path} is not a run directory{suggest(path.name, near)}")
+    known = set(fields.names())
+    groups = {name.rsplit(".", 1)[0] for name in known if "." in name}
+    groups |= {group.rsplit(".", 1)[0] for group in groups if "." in group}
+    config = dict(_flat(Experiment().to_dict(), groups)) | dict(_flat(_load(path / "config.yaml"), groups))
+    for name in ("seed", "data.fold"):
+        if not isinstance(config[name], int):
+            raise ValueError(f"{path / 'config.yaml'}: {name} must be a whole number, got {config[name]!r}")
+    return Run(path, config, _load(path / "summary.json"))
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """Reads a file of YAML or JSON, which is YAML too; empty where there is none."""
+    try:
+        text = path.read_text(encoding="utf-8") if path.is_file() else "{}"
+        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is not a mapping of names to values")
+    return content
+
+
+def _flat(config: Mapping[str, Any], groups: set[str], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping) and f"{prefix}{name}" in groups:
+            yield from _flat(value, groups, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

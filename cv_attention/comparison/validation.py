@@ -1,0 +1,28 @@
+"""Validation metrics of one epoch, from the curves that a run leaves behind."""
+
+from pathlib import Path
+
+from cv_attention.report.metrics import read_metrics
+
+
+def best_validation(run: Path) -> dict[str, float]:
+    """Returns the validation metrics of the epoch with the best accuracy, the first of several; empty without any."""
+    series = read_metrics(run / "metrics").series
+    accuracies = series.get("val_accuracy", [])
+    if not accuracies:
+        return {}
+    best = max(accuracies, key=lambda point: point[2])[0]
+    return at_epoch(run, int(best))
+
+
+def at_epoch(run: Path, epoch: int) -> dict[str, float]:
+    """Returns the validation metrics after `epoch` epochs, and ``epoch`` itself."""
+    series = read_metrics(run / "metrics").series
+    found = {
+        name.removeprefix("val_"): value
+        for name, points in series.items()
+        if name.startswith("val_")
+        for trained, _, value in points
+        if trained == epoch
+    }
+    return {**found, "epoch": epoch} if found else {}

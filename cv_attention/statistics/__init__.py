@@ -1,0 +1,14 @@
+"""Statistics of networks trained with several seeds: simultaneous intervals, verdicts and seeds to plan.
+
+judged = cv_attention.statistics.judge(values, reference=0, margin=0.3)   # values: (arms, blocks)
+
+An arm is a network; a block is what its runs share with those of the other arms, such as a seed. Nothing here needs
+torch or knows what a run is.
+"""
+
+from cv_attention.statistics.additive import AdditiveFit, fit_additive
+from cv_attention.statistics.interaction import interaction
+from cv_attention.statistics.planning import seeds_needed
+from cv_attention.statistics.verdicts import Judged, Study, judge
+
+__all__ = ["AdditiveFit", "Judged", "Study", "fit_additive", "interaction", "judge", "seeds_needed"]

@@ -1,0 +1,92 @@
+"""The additive model, arm + block, with one residual variance for all arms; cells may be missing."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Design:
+    """What depends only on which cells of a table are there.
+
+    Attributes:
+        contrasts: (arms, observations); times the observations, it gives every arm minus the reference.
+        residual: (observations, observations); times the observations, it gives the residuals.
+        estimable: (arms,) bool; False where no chain of shared blocks leads from an arm to the reference.
+        shared: (arms,) int, the blocks that each arm has in common with the reference.
+        df: Degrees of freedom of the residual.
+    """
+
+    contrasts: np.ndarray
+    residual: np.ndarray
+    estimable: np.ndarray
+    shared: np.ndarray
+    df: int
+
+
+@dataclass(frozen=True)
+class AdditiveFit:
+    """A table of values fitted by least squares.
+
+    Attributes:
+        design: The design of its cells.
+        differences: (arms,) each arm minus the reference; NaN where that cannot be estimated.
+        residuals: Residual of each observation, in the order of ``values[present]``.
+        variance: Pooled residual variance; NaN without degrees of freedom.
+        covariance: (arms, arms) of the differences, in units of the variance.
+    """
+
+    design: Design
+    differences: np.ndarray
+    residuals: np.ndarray
+    variance: float
+    covariance: np.ndarray
+
+    @property
+    def errors(self) -> np.ndarray:
+        """Standard error of each difference."""
+        return np.sqrt(self.variance * np.diag(self.covariance))
+
+
+def fit_additive(values: np.ndarray, reference: int = 0) -> AdditiveFit:
+    """Fits ``arm + block`` by least squares.
+
+    Args:
+        values: (arms, blocks), NaN where there is no run.
+        reference: The arm that the others are compared with.
+    """
+    values = np.asarray(values, dtype=float)
+    present = np.isfinite(values)
+    design = _design(present.tobytes(), present.shape, reference)
+    observed = values[present]
+    observed = observed - observed.mean() if len(observed) else observed  # rounding errors stay small
+    residuals = design.residual @ observed
+    differences = np.where(design.estimable, design.contrasts @ observed, np.nan)
+    variance = float(residuals @ residuals) / design.df if design.df > 0 else float("nan")
+    scale = float(np.abs(observed).max(initial=0.0))
+    if variance < (1e-12 * scale) ** 2:  # what is left of equal values in floating point
+        variance = 0.0
+    return AdditiveFit(design, differences, residuals, variance, design.contrasts @ design.contrasts.T)
+
+
+@lru_cache(maxsize=64)
+def _design(cells: bytes, shape: tuple[int, int], reference: int) -> Design:
+    present = np.frombuffer(cells, dtype=bool).reshape(shape)
+    arms, blocks = shape
+    arm, block = np.nonzero(present)
+    matrix = np.concatenate([np.eye(arms)[arm], np.eye(blocks)[block]], axis=1)
+    inverse = np.linalg.pinv(matrix)
+    wanted = np.zeros((arms, arms + blocks))
+    wanted[:, :arms] = np.eye(arms)
+    wanted[:, reference] -= 1
+    contrasts = wanted @ inverse
+    estimable = np.asarray(np.isclose(contrasts @ matrix, wanted, atol=1e-8).all(axis=1))
+    contrasts[~estimable] = 0
+    return Design(
+        contrasts=contrasts,
+        residual=np.eye(len(arm)) - matrix @ inverse,
+        estimable=estimable,
+        shared=(present & present[reference]).sum(axis=1),
+        df=len(arm) - int(np.linalg.matrix_rank(matrix)) if len(arm) else 0,
+    )

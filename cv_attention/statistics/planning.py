@@ -1,0 +1,46 @@
+"""How many seeds a study needs, by the residual standard deviation of its runs."""
+
+from bisect import bisect_left
+
+from scipy.special import ndtr, stdtrit
+
+MOST = 1000  # what would need more seeds than this is not worth a figure
+
+
+def seeds_needed(
+    difference: float,
+    deviation: float,
+    arms: int,
+    *,
+    margin: float | None = None,
+    alpha: float = 0.05,
+    power: float = 0.8,
+) -> int | None:
+    """Returns the seeds of each arm with which a verdict is to be expected; None where `MOST` are not enough.
+
+    The smaller of two numbers: the seeds that show a true difference of this size with probability `power`, and
+    those that show with the same probability that it lies within the margin. Levels are corrected for the number of
+    arms by Bonferroni, which asks for a few more seeds than the verdicts themselves do.
+
+    Args:
+        difference: The true difference to plan for.
+        deviation: Residual standard deviation of one run.
+        arms: Number of networks, the reference included.
+        margin: Differences within ± this count as equivalent; None asks for a difference alone.
+        alpha: Probability that any of the arms gets a wrong verdict.
+        power: Probability of a verdict.
+    """
+    size = abs(difference)
+
+    def enough(seeds: int) -> bool:
+        df, error = (arms - 1) * (seeds - 1), deviation * (2 / seeds) ** 0.5
+        if ndtr(size / error - stdtrit(df, 1 - alpha / (arms - 1) / 2)) >= power:
+            return True
+        if margin is None:
+            return False
+        critical = stdtrit(df, 1 - alpha / (arms - 1))
+        return ndtr((margin - size) / error - critical) + ndtr((margin + size) / error - critical) - 1 >= power
+
+    if not enough(MOST):
+        return None
+    return bisect_left(range(2, MOST), True, key=enough) + 2

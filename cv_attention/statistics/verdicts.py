@@ -1,0 +1,159 @@
+"""Verdicts on arms against a reference: better, worse, equivalent within a margin, or unresolved."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from scipy.special import stdtrit
+
+from cv_attention.statistics.additive import AdditiveFit, fit_additive
+from cv_attention.statistics.planning import seeds_needed
+from cv_attention.statistics.simultaneous import dunnett, sign_flips
+
+Verdict = Literal["better", "worse", "equivalent", "unresolved", "none"]
+FLIPS_FROM = 6  # blocks; fewer have too few patterns of signs
+CLEARLY = 1.1  # a critical value by sign flips varies by some percent where variances are equal
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the runs say about one arm.
+
+    Attributes:
+        difference: Arm minus reference, over the blocks; None where it cannot be estimated.
+        low: Lower end of the simultaneous interval; None without a verdict.
+        high: Its upper end.
+        verdict: ``better`` or ``worse`` where the interval excludes zero; ``equivalent`` where two one-sided tests
+            place the difference within the margin; ``unresolved`` else; ``none`` where nothing can be judged.
+        within_margin: Whether the two one-sided tests place it within the margin; a difference can be both shown and
+            that small.
+        more: About how many more blocks would give an unresolved arm a verdict, were the estimates true; None where
+            it is not unresolved, where blocks cannot be added, or where more than 1,000 would be needed.
+        reason: Why there is no verdict; empty where there is one.
+    """
+
+    difference: float | None
+    low: float | None
+    high: float | None
+    verdict: Verdict
+    within_margin: bool = False
+    more: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Verdicts on all arms of a table.
+
+    Attributes:
+        arms: One for each arm; that of the reference says nothing.
+        deviation: Pooled residual standard deviation of one run; None without degrees of freedom.
+        df: Its degrees of freedom.
+        method: How the intervals were made.
+    """
+
+    arms: tuple[Judged, ...]
+    deviation: float | None
+    df: int
+    method: str
+
+
+def judge(
+    values: np.ndarray,
+    reference: int = 0,
+    *,
+    alpha: float = 0.05,
+    margin: float | None = None,
+    overlap: float | None = None,
+    higher_is_better: bool = True,
+) -> Study:
+    """Compares every arm with the reference.
+
+    Intervals are simultaneous: the probability that any of them misses its true difference is `alpha`. They take
+    Dunnett's critical value on the pooled residual; with six or more blocks the one of max-t by sign flips where it is
+    clearly larger, as it is where variances are unequal. The variance of folds is corrected as Nadeau and Bengio do.
+
+    Args:
+        values: (arms, blocks), NaN where there is no run.
+        reference: The arm that the others are compared with.
+        alpha: Probability of any wrong verdict.
+        margin: Differences within ± this count as equivalent; None asks for no equivalence.
+        overlap: For folds of one data set: held-out images for each training image, 1/4 for five folds. None for
+            seeds.
+        higher_is_better: Whether a larger value is better.
+    """
+    values = np.asarray(values, dtype=float)
+    fit = fit_additive(values, reference)
+    runs = np.isfinite(values).sum(axis=1)
+    compared = _compared(fit, runs, reference)
+    critical, method = _critical(fit, np.isfinite(values), compared, alpha, overlap)
+    errors = fit.errors * (1 if overlap is None else (1 + values.shape[1] * overlap) ** 0.5)
+    arms = []
+    for arm, difference in enumerate(fit.differences.tolist()):
+        if not compared[arm]:
+            known = None if arm == reference or not np.isfinite(difference) else difference
+            arms.append(Judged(known, None, None, "none", reason=_reason(fit, runs, arm, reference)))
+            continue
+        judged = _judged(difference, errors[arm], critical, margin, higher_is_better)
+        if judged.verdict == "unresolved" and overlap is None:
+            judged = replace(judged, more=_more(fit, arm, int(compared.sum()) + 1, margin, alpha))
+        arms.append(judged)
+    return Study(tuple(arms), fit.variance**0.5 if fit.design.df > 0 else None, fit.design.df, method)
+
+
+def _compared(fit: AdditiveFit, runs: np.ndarray, reference: int) -> np.ndarray:
+    """Which arms get an interval."""
+    others = np.arange(len(runs)) != reference
+    usable = bool(fit.design.df > 0 and fit.variance > 0 and runs[reference] > 1)
+    return fit.design.estimable & others & (runs > 1) & usable
+
+
+def _reason(fit: AdditiveFit, runs: np.ndarray, arm: int, reference: int) -> str:
+    if arm == reference:
+        return "the reference"
+    if not runs[arm] or not runs[reference]:
+        return "no finished run"
+    if not fit.design.estimable[arm]:
+        return "no seed in common with the reference"
+    if min(runs[arm], runs[reference]) < 2:
+        return "one seed shows nothing"
+    return "every seed gave the same: no spread to judge by" if fit.variance == 0 else "too few runs"
+
+
+def _critical(
+    fit: AdditiveFit, present: np.ndarray, compared: np.ndarray, alpha: float, overlap: float | None
+) -> tuple[tuple[float, float], str]:
+    """Critical values of the interval and of the two one-sided tests, and how they came about."""
+    if not compared.any():
+        return (np.nan, np.nan), ""
+    covariance = fit.covariance[np.ix_(compared, compared)]
+    both = dunnett(covariance, fit.design.df, 1 - alpha)
+    # Arms can differ to either side, so Bonferroni's is the value for one-sided tests that always holds.
+    one = min(both, float(stdtrit(fit.design.df, 1 - alpha / len(covariance))))
+    name = "Dunnett, pooled residual" if len(covariance) > 1 else "Student's t, pooled residual"
+    if overlap is not None:
+        return (both, one), f"{name}, variance corrected for folds"
+    if fit.design.shared[compared].min() < FLIPS_FROM:
+        return (both, one), name
+    flips = sign_flips(fit, compared, np.nonzero(present)[1])
+    flipped = float(np.quantile(flips, 1 - alpha, method="higher"))
+    if flipped <= CLEARLY * both:
+        return (both, one), f"{name}; max-t by sign flips agrees"
+    return (flipped, flipped), "max-t by sign flips"
+
+
+def _more(fit: AdditiveFit, arm: int, arms: int, margin: float | None, alpha: float) -> int | None:
+    """How many more blocks an unresolved arm needs, were the estimates true."""
+    wanted = seeds_needed(float(fit.differences[arm]), fit.variance**0.5, arms, margin=margin, alpha=alpha)
+    return None if wanted is None else max(1, wanted - int(fit.design.shared[arm]))
+
+
+def _judged(
+    difference: float, error: float, critical: tuple[float, float], margin: float | None, higher_is_better: bool
+) -> Judged:
+    low, high = difference - critical[0] * error, difference + critical[0] * error
+    within = bool(margin is not None and abs(difference) + critical[1] * error < margin)
+    verdict: Verdict = "equivalent" if within else "unresolved"
+    if low > 0 or high < 0:
+        verdict = "better" if (low > 0) == higher_is_better else "worse"
+    return Judged(float(difference), float(low), float(high), verdict, within)
