@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from cv_attention.backbones.flops import CountFlops
+from cv_attention.blocks.flops import CountFlops
 
 # Operations by what they say about the axis of the channels in their output.
 _CHANNELS_SECOND = {
@@ -112,7 +112,7 @@ class Tracer(CountFlops):
         parents = self._values_of((args, kwargs))
         out = super().__torch_dispatch__(func, types, args, kwargs)
         if parents:
-            name = func.overloadpacket.__name__
+            name = getattr(func, "overloadpacket", func).__name__
             for tensor in tree_leaves(out):
                 if isinstance(tensor, Tensor):
                     self._record(tensor, name, _channel_axis(name, args, tensor, parents), parents)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 
 from cv_attention.blocks.construction import Spec, resolve
+from cv_attention.blocks.flops import CountFlops
 
 # Reductions read every element once, and are not among the operations that torch tags as pointwise.
 _REDUCTIONS = {
@@ -71,19 +71,21 @@ def cost(block: Spec | nn.Module, channels: int, height: int, width: int) -> Cos
         with torch.device("meta"):
             module = resolve(block)(channels)
     x = torch.empty(1, channels, height, width, device="meta")
-    products, elementwise = FlopCounterMode(display=False), _ElementwiseCounter()
+    products, elementwise = CountFlops(), _ElementwiseCounter()
     # The plain kernel shows its softmax, the fused ones do not.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), products, elementwise:
         module.eval()(x)
     return Cost(
         parameters=sum(parameter.numel() for parameter in module.parameters()),
-        products=products.get_total_flops(),
+        products=products.flops,
         elementwise=elementwise.total,
     )
 
 
 class _ElementwiseCounter(TorchDispatchMode):
-    """Counts the operations that `FlopCounterMode` leaves out."""
+    """Counts the operations that `CountFlops` leaves out."""
+
+    supports_higher_order_operators = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +93,10 @@ class _ElementwiseCounter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        name = func.overloadpacket.__name__
+        packet = getattr(func, "overloadpacket", None)
+        if packet is None:  # an operator of higher order
+            return result
+        name = packet.__name__
         if torch.Tag.pointwise in func.tags and name not in _COPIES:
             self.total += _elements(result)
         elif name in _REDUCTIONS:
