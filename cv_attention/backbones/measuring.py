@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.backbones.dry_run import untouched
-from cv_attention.blocks.flops import CountFlops
+from cv_attention.backbones.flops import CountFlops
 
 
 @dataclass(frozen=True)

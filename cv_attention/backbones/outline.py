@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from cv_attention.backbones.attach import attached
 from cv_attention.backbones.dry_run import InputSize, example_input, input_shapes, untouched
-from cv_attention.blocks.flops import CountFlops
+from cv_attention.backbones.flops import CountFlops
 
 _FEWEST = 2  # children that make a container worth opening: the units of a stage
 

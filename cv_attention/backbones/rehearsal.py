@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.flops import CountFlops
+from cv_attention.backbones.flops import CountFlops
 
 
 @dataclass(frozen=True)

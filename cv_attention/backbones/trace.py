@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from cv_attention.blocks.flops import CountFlops
+from cv_attention.backbones.flops import CountFlops
 
 # Operations by what they say about the axis of the channels in their output.
 _CHANNELS_SECOND = {

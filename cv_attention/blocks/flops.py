@@ -1,4 +1,4 @@
-"""Counts floating-point operations of convolutions and matrix products, alike on every version of torch.
+"""Formulas for the FLOPs of convolutions and matrix products, with the same results on every version of torch.
 
 An operation without a formula costs nothing, and torch's registry of formulas differs between versions: before 2.15 it
 lacks attention on a CPU, in 2.11 it refuses grouped queries, and no version has `nn.MultiheadAttention`'s fast path,
@@ -9,45 +9,26 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 Formula = Callable[[tuple[Any, ...], Any], int]  # of the arguments and the output
 
 
-class CountFlops(TorchDispatchMode):
-    """Adds up the operations of everything that runs while it is entered; a multiply-add counts as two.
+def flops_of(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int:
+    """Returns the floating-point operations of one call; a multiply-add counts as two.
 
-    `torch.utils.flop_counter.FlopCounterMode` does much the same, but its first use imports torch's compiler for
-    several seconds.
-
-    Attributes:
-        flops: Operations so far.
+    Args:
+        func: An operator, as `TorchDispatchMode` sees it.
+        args: Its positional arguments.
+        kwargs: Its other arguments.
+        out: What it returned.
     """
-
-    supports_higher_order_operators = True  # flex_attention is one
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.flops = 0
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # skipping is what would import the compiler
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Runs one operation and adds its cost."""
-        kwargs = kwargs or {}
-        out = func(*args, **kwargs)
-        operator = getattr(func, "overloadpacket", func)  # an operator of higher order has no overloads
-        formula = _formula(str(operator))
-        if formula is not None:
-            self.flops += formula(args, out)
-        elif operator in flop_registry:
-            self.flops += flop_registry[operator](*args, **kwargs, out_val=out)
-        return out
+    operator = getattr(func, "overloadpacket", func)  # an operator of higher order has no overloads
+    formula = _formula(str(operator))
+    if formula is not None:
+        return formula(args, out)
+    known = flop_registry.get(operator)
+    return known(*args, **kwargs, out_val=out) if known else 0
 
 
 def _formula(name: str) -> Formula | None:

@@ -13,8 +13,8 @@ from torch.autograd import gradcheck
 from torch.func import functional_call
 from torch.testing import assert_close
 
+from cv_attention.backbones.flops import CountFlops
 from cv_attention.blocks import CATALOGUE, Gate, cost, create
-from cv_attention.blocks.flops import CountFlops
 from tests.blocks.cases import CASES, DEFAULTS, feature_map, hooked
 from tests.references.flops import plain_flops
 
