@@ -2,17 +2,27 @@
 # but the long ones.
 VENV ?= .venv
 PYTHON ?= python3
+# Installs where it is found, unless it is set to nothing: `make UV= test` takes venv and pip.
+UV ?= uv
 BIN := $(VENV)/bin
 TESTS ?= tests
+QUICK := -n 2 --dist worksteal -m "not long and not shared"
+# Every package's warnings are errors, but for two: the compiler of torch 2.11; Lightning 2.6 with torch 2.15.
+STRICT := -W error -W "ignore:The .grad attribute of a Tensor that is not a leaf Tensor is being accessed:UserWarning" \
+	-W "ignore:\`isinstance(treespec, LeafSpec)\` is deprecated:FutureWarning"
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: demo test test-shared test-long check format clean
+.PHONY: demo test test-strict test-shared test-long test-versions check format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python train.py --config configs/digits.yaml
 
 test: check
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long and not shared" $(TESTS)
+	$(BIN)/python -m pytest $(QUICK) $(TESTS)
+
+# For those who work on this package: other packages' warnings say what their next versions will break.
+test-strict: check
+	$(BIN)/python -m pytest $(QUICK) $(STRICT) $(TESTS)
 
 # On real photographs, where they lie beside the repository.
 test-shared: $(VENV)/.installed-test
@@ -21,6 +31,10 @@ test-shared: $(VENV)/.installed-test
 # Minutes rather than seconds: every family of networks, every block through the compilers.
 test-long: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 --dist worksteal --timeout 900 -m long $(TESTS)
+
+# The lowest, the pip-resolved and the newest versions that pyproject.toml allows, each in an environment of its own.
+test-versions:
+	UV="$(UV)" $(PYTHON) tests/versions.py $(VERSIONS)
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -35,7 +49,6 @@ format: $(VENV)/.installed-test
 clean:
 	rm -rf $(VENV)
 
-# uv where it is present, venv and pip where it is not.
 $(VENV)/.installed: pyproject.toml
 	$(call install,-e .)
 
@@ -43,9 +56,12 @@ $(VENV)/.installed-test: pyproject.toml
 	$(call install,-e '.[test]')
 	@touch $(VENV)/.installed
 
+# uv chooses an interpreter by itself, unless PYTHON names one.
 define install
-	@if command -v uv >/dev/null; then \
-		set -ex; uv venv --quiet --allow-existing $(VENV); uv pip install --quiet --python $(BIN)/python $(1); \
+	@if [ -n "$(UV)" ] && command -v "$(UV)" >/dev/null; then \
+		set -ex; \
+		"$(UV)" venv --quiet --allow-existing $(if $(filter file,$(origin PYTHON)),,--python "$(PYTHON)") $(VENV); \
+		"$(UV)" pip install --quiet --python $(BIN)/python $(1); \
 	else \
 		set -ex; $(PYTHON) -m venv $(VENV); $(BIN)/python -m pip install --quiet --disable-pip-version-check $(1); \
 	fi

@@ -1,20 +1,23 @@
-"""Counts floating-point operations with torch's own formulas."""
+"""Counts the floating-point operations of all that runs."""
 
 from typing import Any
 
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+
+from cv_attention.blocks.flops import flops_of
 
 
 class CountFlops(TorchDispatchMode):
     """Adds up the operations of everything that runs while it is entered; a multiply-add counts as two.
 
-    The same number as `torch.utils.flop_counter.FlopCounterMode`'s, whose first use imports torch's compiler
-    for several seconds.
+    `torch.utils.flop_counter.FlopCounterMode` does much the same, but counts fused attention and other kernels in some
+    versions only, and its first use imports torch's compiler for several seconds.
 
     Attributes:
         flops: Operations so far.
     """
+
+    supports_higher_order_operators = True  # flex_attention is one
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +33,5 @@ class CountFlops(TorchDispatchMode):
         """Runs one operation and adds its cost."""
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
-        formula = flop_registry.get(func.overloadpacket)
-        if formula is not None:
-            self.flops += formula(*args, **kwargs, out_val=out)
+        self.flops += flops_of(func, args, kwargs, out)
         return out

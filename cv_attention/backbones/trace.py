@@ -130,7 +130,8 @@ class Tracer(CountFlops):
         parents = self._values_of(taken)
         weights = self._weights_of(taken)
         out = super().__torch_dispatch__(func, types, args, kwargs)
-        name, axes = func.overloadpacket.__name__, [(parent.shape, parent.channel_axis) for parent in parents]
+        name = getattr(func, "overloadpacket", func).__name__
+        axes = [(parent.shape, parent.channel_axis) for parent in parents]
         for tensor in tree_leaves(out) if parents or weights else ():
             if isinstance(tensor, Tensor) and parents:
                 self._record(tensor, name, channel_axis(name, args, tensor, axes), parents)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 
 from cv_attention.blocks.construction import Spec, resolve
+from cv_attention.blocks.flops import flops_of
 
 # Reductions read every element once, and are not among the operations that torch tags as pointwise.
 _REDUCTIONS = {
@@ -71,33 +71,35 @@ def cost(block: Spec | nn.Module, channels: int, height: int, width: int) -> Cos
         with torch.device("meta"):
             module = resolve(block)(channels)
     x = torch.empty(1, channels, height, width, device="meta")
-    products, elementwise = FlopCounterMode(display=False), _ElementwiseCounter()
     # The plain kernel shows its softmax, the fused ones do not.
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), products, elementwise:
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), _Counter() as counter:
         module.eval()(x)
     return Cost(
         parameters=sum(parameter.numel() for parameter in module.parameters()),
-        products=products.get_total_flops(),
-        elementwise=elementwise.total,
+        products=counter.products,
+        elementwise=counter.elementwise,
     )
 
 
-class _ElementwiseCounter(TorchDispatchMode):
-    """Counts the operations that `FlopCounterMode` leaves out."""
+class _Counter(TorchDispatchMode):
+    """Counts products and element-wise operations of everything that runs while it is entered."""
+
+    supports_higher_order_operators = True
 
     def __init__(self) -> None:
         super().__init__()
-        self.total = 0
+        self.products = self.elementwise = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        name = func.overloadpacket.__name__
-        if torch.Tag.pointwise in func.tags and name not in _COPIES:
-            self.total += _elements(result)
+        self.products += flops_of(func, args, kwargs or {}, result)
+        name = getattr(func, "overloadpacket", func).__name__
+        if torch.Tag.pointwise in getattr(func, "tags", ()) and name not in _COPIES:
+            self.elementwise += _elements(result)
         elif name in _REDUCTIONS:
-            self.total += _elements(args)
+            self.elementwise += _elements(args)
         elif name in _COMPOSITES:
-            self.total += _COMPOSITES[name] * _elements(args[0])
+            self.elementwise += _COMPOSITES[name] * _elements(args[0])
         return result
 
 

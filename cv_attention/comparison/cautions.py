@@ -52,7 +52,8 @@ def _machines(arms: Sequence[Arm], labels: Sequence[str]) -> Iterator[str]:
         yield f"trained on different hardware or with different precision, so times cannot be compared: {said}"
     fields = [[part(run, Kind.EXECUTION) for run in arm.finished.values()] for arm in arms]
     for name in varying(one for arm in fields for one in arm):
-        if name not in _REPORTED or (recorded and name in ("trainer.precision", "trainer.devices", "trainer.num_nodes")):
+        machine = ("trainer.precision", "trainer.devices", "trainer.num_nodes")
+        if name not in _REPORTED or (recorded and name in machine):
             continue
         said = "; ".join(
             f"{label}: {', '.join(sorted({one[name] for one in arm}))}"

@@ -179,8 +179,8 @@ def _parse(step: Any, place: str) -> tuple[str, dict[str, Any]]:
 
 def _call(transform: type, arguments: dict[str, Any], place: str) -> Any:
     with warnings.catch_warnings():
-        # albumentations falls back to its defaults with a mere warning.
-        warnings.simplefilter("error", UserWarning)
+        # albumentations falls back to its defaults with a mere warning, which it may attribute to its caller.
+        warnings.filterwarnings("error", category=UserWarning, module=r"(albumentations|cv_attention)(\.|$)")
         try:
             return transform(**arguments)
         except Exception as error:

@@ -63,14 +63,14 @@ def patch_flows(shares: np.ndarray, extra: int) -> np.ndarray:
     """
     layers, tokens, _ = shares.shape
     sink = (layers + 1) * tokens
-    read = np.arange(1 if extra else tokens)
+    read = np.arange(1 if extra else tokens, dtype=np.int32)  # older scipy takes no other indices
     unit = (1 << 30) // len(read)  # scipy's flows are whole 32-bit numbers
-    targets, sources = np.divmod(np.arange(tokens * tokens), tokens)
+    targets, sources = np.divmod(np.arange(tokens * tokens, dtype=np.int32), tokens)
     start = [level * tokens + sources for level in range(layers)]
     end = [(level + 1) * tokens + targets for level in range(layers)]
     capacity = [np.rint(share.ravel() * unit).astype(np.int32) for share in shares]
     start.append(layers * tokens + read)
-    end.append(np.full(len(read), sink))
+    end.append(np.full(len(read), sink, dtype=np.int32))
     capacity.append(np.full(len(read), unit, dtype=np.int32))
     edges = (np.concatenate(capacity), (np.concatenate(start), np.concatenate(end)))
     graph = csr_array(edges, shape=(sink + 1, sink + 1), dtype=np.int32)

@@ -5,9 +5,9 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from cv_attention.backbones import build, insert, measure
+from tests.references.flops import plain_flops
 
 
 class Double(nn.Module):
@@ -35,15 +35,13 @@ def test_counts():
     assert "latency" not in str(found)
 
 
-def test_flops_are_torchs_and_nothing_changes():
+def test_flops_are_those_of_plain_steps_and_nothing_changes():
     model = build("resnet20", num_classes=4, width=8).train()
     attended, image = copy.deepcopy(model), torch.zeros(1, 3, 32, 32)
     insert(attended, "vit", "stage:-1")
     state = copy.deepcopy(attended.state_dict())
     found = measure(model, attended, image, rounds=2)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        attended.eval()(image)
-    assert found.attended.flops == counter.get_total_flops()
+    assert found.attended.flops == plain_flops(attended.eval(), image)
     assert all(torch.equal(value, state[key]) for key, value in attended.state_dict().items())
     assert all(p.grad is None for p in attended.parameters())
     assert model.training

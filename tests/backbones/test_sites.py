@@ -3,10 +3,10 @@
 import pytest
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from cv_attention.backbones import build, insert, plan
 from cv_attention.backbones.sites import matches
+from tests.references.flops import plain_flops
 
 
 class Squeeze(nn.Module):
@@ -106,13 +106,10 @@ def test_se_resnet50_has_the_papers_parameters():
 @pytest.mark.parametrize("block", [Squeeze, Attend, lambda channels: nn.Conv2d(channels, channels, 3, padding=1)])
 def test_costs_are_torchs_own_count(block):
     model, image = build("resnet20").eval(), torch.zeros(1, 3, 32, 32)
-    with torch.no_grad(), FlopCounterMode(display=False) as plain:
-        model(image)
+    plain = plain_flops(model, image)
     planned = insert(model, block)
-    with torch.no_grad(), FlopCounterMode(display=False) as attended:
-        model(image)
-    assert planned.flops == plain.get_total_flops()
-    assert planned.flops + planned.added_flops == attended.get_total_flops()
+    assert planned.flops == plain
+    assert planned.flops + planned.added_flops == plain_flops(model, image)
     assert planned.added_flops > 0
     total = sum(p.numel() for p in model.parameters())
     assert planned.parameters + planned.added_parameters == total

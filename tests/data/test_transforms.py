@@ -154,3 +154,24 @@ def test_random_erasing_fills_one_rectangle_and_nothing_else():
         shares.append(height * width / 32**2)
     assert all(0.03 < share < 0.23 for share in shares)
     assert len(set(shares)) > 2
+
+
+@pytest.mark.filterwarnings("default:of another version")
+@pytest.mark.parametrize(("module", "accepted"), [("pydantic.main", True), ("albumentations.core.validation", False)])
+def test_only_albumentations_warnings_are_mistakes(monkeypatch, module, accepted):
+    import albumentations
+
+    library = {"__name__": module}
+    exec("import warnings\ndef warn(): warnings.warn('of another version', UserWarning)", library)
+    plain = albumentations.VerticalFlip.__init__
+
+    def init(self, p=0.5):
+        library["warn"]()
+        plain(self, p=p)
+
+    monkeypatch.setattr(albumentations.VerticalFlip, "__init__", init)
+    if accepted:
+        Pipeline(["VerticalFlip"], PLACE)
+    else:
+        with pytest.raises(ValueError, match="VerticalFlip: of another version"):
+            Pipeline(["VerticalFlip"], PLACE)
