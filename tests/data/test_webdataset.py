@@ -98,6 +98,17 @@ def test_every_image_once_an_epoch_with_any_workers(workers, root):
     assert sorted(int(i) for batch in module.val_dataloader() for i in batch["index"]) == list(range(9))
 
 
+def test_a_key_ends_at_the_first_dot_of_the_file_name(root):
+    with tarfile.open(root / "train-000000.tar", "w") as tar:
+        add(tar, "a.folder/1.left.png", encoded(1))
+        add(tar, "a.folder/1.right.png", encoded(2))
+        add(tar, "a.folder/1.cls", b"2")
+        add(tar, "b.folder/1.png", encoded(3))
+        add(tar, "b.folder/1.cls", b"0")
+    images = load(str(root), Subset())[1]["train"]
+    assert images.labels[:3].tolist() == [2, 2, 0]
+
+
 def test_the_index_is_kept_and_renewed(root):
     load(str(root), Subset())
     before = sorted((root / ".cv_attention").glob("*.npz"))
