@@ -4,15 +4,18 @@ import argparse
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
 from cv_attention.cli.errors import UserError, one_line
 from cv_attention.cli.shortcuts import SECTIONS, meant
+from cv_attention.cli.yaml_text import check_yaml_file, check_yaml_text
 from cv_attention.config import Experiment
 from cv_attention.suggest import suggest
+
+_SECTIONS = [field.name for field in fields(Experiment) if is_dataclass(field.type)]
 
 
 def experiment_parser(prog: str) -> ArgumentParser:
@@ -29,6 +32,7 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
     Raises:
         UserError: with the mistake and what would be right, in one line.
     """
+    _check_yaml(arguments)
     try:
         return parser.parse_args(list(arguments))
     except argparse.ArgumentError as error:
@@ -51,6 +55,20 @@ def read_experiment(path: Path) -> Experiment:
         raise UserError(f"{path} does not exist; a run directory holds a config.yaml")
     parser = experiment_parser("config")
     return to_experiment(parser, parse(parser, ["--config", str(path)]))
+
+
+def _check_yaml(arguments: Sequence[str]) -> None:
+    """Checks the configurations named in `arguments`, and the values that could hold YAML aliases."""
+    try:
+        for name, value in zip(["", *arguments], [*arguments, ""], strict=True):
+            option, equals, text = (name if name.startswith("--") else "").partition("=")
+            text = text if equals else value
+            if option == "--config" and Path(text).is_file():
+                check_yaml_file(Path(text), _SECTIONS)
+            elif option and "&" in text and "*" in text:
+                check_yaml_text(text, option)
+    except ValueError as error:
+        raise UserError(one_line(error)) from error
 
 
 # jsonargparse's message -> what it means to the person who reads it; the groups are the wrong key of a file.

@@ -41,17 +41,23 @@ def members(archive: Path, suffixes: Sequence[str]) -> Iterator[Member]:
     What cannot be read of a damaged archive counts as one more image, which then fails like any that is damaged.
 
     Raises:
-        ValueError: if it is compressed, which forbids random access.
+        ValueError: if it is compressed, which forbids random access, or holds an image or a class twice.
     """
-    images, labels = [], {}
+    images: list[Member] = []
+    labels: dict[str, int | None] = {}
+    names: set[str] = set()
     try:
         with tarfile.open(archive, "r:") as tar:
             for info in tar:
                 if not info.isreg():
                     continue  # links could lead anywhere
+                if info.name in names:
+                    raise ValueError(f"{archive} holds {info.name} twice; the names in an archive must differ")
                 if info.name.lower().endswith(tuple(suffixes)):
+                    names.add(info.name)
                     images.append(Member(archive, info.name, info.offset_data, info.size))
                 elif info.name.endswith(".cls") and info.size < 32:
+                    names.add(info.name)
                     labels[_key(info.name)] = _number(tar, info)
     except tarfile.TarError as error:
         if not images:

@@ -23,15 +23,17 @@ class PixelCache:
 
     Attributes:
         shapes: int32 (N, 2), height and width of each image.
+        size: Bytes of all pixels.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        with np.load(path.with_suffix(".npz")) as index:
+        with open(path.with_suffix(".npz"), "rb") as file, np.load(file) as index:  # numpy leaves damaged files open
             self.shapes = index["shapes"]
         ends = np.cumsum(3 * self.shapes.prod(1, dtype=np.int64))
         self._begins = np.concatenate([[0], ends])
-        self._pixels = np.memmap(path, np.uint8, mode="r", shape=(int(ends[-1]),))
+        self.size = int(ends[-1])
+        self._pixels = np.memmap(path, np.uint8, mode="r", shape=(self.size,))
 
     def __reduce__(self) -> tuple[type, tuple[Path]]:
         return PixelCache, (self.path,)  # a worker maps the file itself
@@ -43,7 +45,7 @@ class PixelCache:
 
 
 def open_cache(folder: Path, paths: Sequence[bytes], side: int) -> PixelCache:
-    """Opens the cache of these files, and makes it first if it is not there or a file has changed.
+    """Opens the cache of these files; makes it first if it is missing or damaged, or a file has changed.
 
     Args:
         folder: Where the cache lies; made if need be.
@@ -56,16 +58,28 @@ def open_cache(folder: Path, paths: Sequence[bytes], side: int) -> PixelCache:
     from filelock import FileLock
 
     target = folder / f"{_key(paths, side)}.pixels"
-    index = target.with_suffix(".npz")
-    if not index.is_file():
+    cache = _read(target)
+    if cache is None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(target.with_suffix(".lock")):  # the processes of one machine make it once
-                if not index.is_file():
+                if _read(target) is None:
                     _make(target, paths, side)
         except OSError as error:
             raise ValueError(f"data.cache: '{folder}' cannot be written: {error.strerror or error}") from error
-    return PixelCache(target)
+        cache = PixelCache(target)
+    return cache
+
+
+def _read(target: Path) -> PixelCache | None:
+    """Opens the cache if it is there, its index is whole, and its pixels are as many as the index says."""
+    if not target.with_suffix(".npz").is_file():
+        return None
+    try:
+        cache = PixelCache(target)
+    except Exception:  # whatever a damaged zip archive provokes: numpy, zipfile and zlib raise different errors
+        return None
+    return cache if target.stat().st_size == cache.size else None
 
 
 def _key(paths: Sequence[bytes], side: int) -> str:

@@ -8,9 +8,13 @@ goes to Pillow, which knows them all. What has no obvious RGB value is decided h
 - 16-bit images keep their high byte;
 - EXIF rotation is applied, so that the image stands as it was meant to be seen;
 - of animations and multi-page files the first frame counts.
+
+A file is refused before it is decoded if it isn't a regular file, or if its header promises more pixels than
+`max_pixels`: a few kilobytes can unpack to many gigabytes.
 """
 
 import os
+import stat
 from io import BytesIO
 
 import cv2
@@ -22,6 +26,8 @@ cv2.setNumThreads(0)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_GREY, _PNG_RGB = 0, 2
+# No photograph comes near this; reading a sparse or endless file would fill the memory.
+_MAX_BYTES = 1 << 30
 
 
 class ImageError(ValueError):
@@ -36,22 +42,57 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ImageError: if the file is no image, or is truncated or damaged; names the path.
+        ImageError: if the file isn't a regular file, isn't an image, has more than `max_pixels` pixels, or is truncated
+            or damaged; names the path.
     """
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageError(f"'{os.fspath(path)}' is {kind_of(status.st_mode)}, not a regular file")
+    if status.st_size > _MAX_BYTES:
+        raise ImageError(f"'{os.fspath(path)}' has {status.st_size:,} bytes; at most {_MAX_BYTES:,} are read")
     with open(path, "rb") as file:
         return decode_image(file.read(), os.fspath(path))
+
+
+def kind_of(mode: int) -> str:
+    """Names the kind of a file that is no regular file, by its `stat` mode."""
+    kinds = {
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a named pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "a special file")
+
+
+def max_pixels() -> float:
+    """Returns the number of pixels above which an image is refused.
+
+    Twice `PIL.Image.MAX_IMAGE_PIXELS`, where Pillow draws the line too; infinity if that is set to None.
+    """
+    limit = Image.MAX_IMAGE_PIXELS
+    return float("inf") if limit is None else 2 * limit
 
 
 def decode_image(data: bytes, name: str) -> np.ndarray:
     """Decodes the content of an image file; `name` is for messages. Returns and raises as `read_image`."""
     if _is_plain(data):
+        _check_size(*_plain_size(data), name)
         pixels = _decode_plain(data)
         if pixels is not None:
             return pixels
     # What OpenCV refused is tried again: Pillow then says what is wrong with it.
     try:
         with Image.open(BytesIO(data)) as image:
+            _check_size(*image.size, name)
             return np.array(_to_rgb(ImageOps.exif_transpose(image)))
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(f"'{name}' is refused: {error}") from error
+    except MemoryError as error:
+        raise ImageError(f"'{name}' does not fit into memory") from error
     except Image.UnidentifiedImageError:
         raise ImageError(f"'{name}' is no image ({len(data)} bytes of unknown kind)") from None
     except (
@@ -84,15 +125,37 @@ def _is_plain(data: bytes) -> bool:
     return False
 
 
+def _check_size(width: int, height: int, name: str) -> None:
+    if width * height > max_pixels():
+        raise ImageError(
+            f"'{name}' has {width}x{height} pixels; at most {max_pixels():,.0f} are decoded "
+            "(twice PIL.Image.MAX_IMAGE_PIXELS)"
+        )
+
+
+def _plain_size(data: bytes) -> tuple[int, int]:
+    """Width and height that the header of a plain JPEG or PNG gives."""
+    if data.startswith(_PNG):
+        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    frame = _jpeg_frame(data)
+    return int.from_bytes(data[frame + 7 : frame + 9], "big"), int.from_bytes(data[frame + 5 : frame + 7], "big")
+
+
 def _jpeg_channels(data: bytes) -> int:
-    """Number of colour components in a JPEG's frame header (4 is CMYK); 0 where there is none."""
+    """Number of colour components in a JPEG's 8-bit frame header (4 is CMYK); 0 where there is none."""
+    frame = _jpeg_frame(data)
+    return data[frame + 9] if frame and data[frame + 4] == 8 else 0
+
+
+def _jpeg_frame(data: bytes) -> int:
+    """Where a JPEG's frame header begins; 0 where there is none."""
     at = 2
     while at + 9 < len(data) and data[at] == 0xFF:
         marker = data[at + 1]
         if marker == 0xFF:  # padding
             at += 1
         elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return data[at + 9] if data[at + 4] == 8 else 0
+            return at
         else:
             at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return 0

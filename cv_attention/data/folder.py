@@ -1,6 +1,7 @@
 """Any folder of images: root/{train,val,test}/<class>/<image>."""
 
 import os
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 
 from cv_attention.config import Subset
 from cv_attention.data.cache import open_cache
+from cv_attention.data.decode import kind_of
 from cv_attention.data.images import Images
 from cv_attention.data.memory import decode_all
 from cv_attention.data.subset import choose_classes
@@ -110,10 +112,33 @@ def _images(folder: Path, names: list[str], cache: int | None) -> Images:
 
 
 def image_files(folder: Path) -> list[bytes]:
-    """Returns the encoded paths of the image files in a folder and in the folders below it, sorted."""
-    return sorted(
-        os.fsencode(os.path.join(where, name))
-        for where, _, names in os.walk(folder, followlinks=True)
-        for name in names
-        if not name.startswith(".") and os.path.splitext(name)[1].lower() in EXTENSIONS
-    )
+    """Returns the encoded paths of the image files in a folder and in the folders below it, sorted.
+
+    Links are followed, but each folder is read once, whatever links lead to it. Named pipes, sockets and devices are
+    left out. A warning counts and names what was left out.
+    """
+    found: list[bytes] = []
+    skipped: list[str] = []
+    seen: set[tuple[int, int]] = set()
+    todo = [os.fspath(folder)]
+    while todo:
+        where = todo.pop()
+        status = os.stat(where)
+        if (status.st_dev, status.st_ino) in seen:
+            skipped.append(f"'{where}' leads to a folder that has been read already")
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        for entry in os.scandir(where):
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                todo.append(entry.path)
+            elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
+                if entry.is_file() or not os.path.exists(entry.path):  # a broken link fails where it is read
+                    found.append(os.fsencode(entry.path))
+                else:
+                    skipped.append(f"'{entry.path}' is {kind_of(os.stat(entry.path).st_mode)}")
+    if skipped:
+        more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
+        warnings.warn(f"left out: {skipped[0]}{more}", stacklevel=2)
+    return sorted(found)

@@ -20,6 +20,10 @@ from cv_attention.data.images import Images
 from cv_attention.data.subset import choose_classes
 
 _FORMAT = 1
+# Larger numbers are damaged or something else than classes; a head for them would not fit into memory.
+_MAX_LABEL = 1_000_000
+# Without a list of names, the labels of a small data set must look like classes counted from 0.
+_UNNAMED = 10_000
 _SPLITS = ("train", "val", "test")
 
 
@@ -36,10 +40,10 @@ class Shards:
 
     def __init__(self, archives: Sequence[Path], index: Path):
         self.archives, self.path = list(archives), index
-        with np.load(index) as stored:
+        self._open: dict[tuple[int, int], int] = {}  # files are opened once in each process
+        with open(index, "rb") as file, np.load(file) as stored:  # numpy leaves damaged files open
             self._archive, self._offset, self._size = (stored[name] for name in ("archive", "offset", "size"))
             self.labels, self._name = stored["label"], stored["name"]
-        self._open: dict[tuple[int, int], int] = {}  # files are opened once in each process
 
     def __reduce__(self) -> tuple[type, tuple[list[Path], Path]]:
         return Shards, (self.archives, self.path)  # a worker opens the files itself
@@ -116,7 +120,7 @@ def load(root: str, subset: Subset) -> tuple[list[str], dict[str, Images]]:
 
 
 def open_shards(folder: Path, archives: Sequence[Path]) -> Shards:
-    """Opens the index of these archives, and makes it first if it is not there or an archive has changed.
+    """Opens the index of these archives; makes it first if it is missing or damaged, or an archive has changed.
 
     Args:
         folder: Where the index lies; made if need be.
@@ -132,15 +136,27 @@ def open_shards(folder: Path, archives: Sequence[Path]) -> Shards:
         status = path.stat()
         digest.update(b"\0".join([os.fsencode(path.name), b"%d %d" % (status.st_size, status.st_mtime_ns)]))
     index = folder / f"shards-{digest.hexdigest()[:16]}.npz"
-    if not index.is_file():
+    shards = _read(archives, index)
+    if shards is None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(index.with_suffix(".lock")):  # the processes of one machine make it once
-                if not index.is_file():
+                if _read(archives, index) is None:
                     _make(index, archives)
         except OSError as error:
             raise ValueError(f"data.root: '{folder}' cannot be written: {error.strerror or error}") from error
-    return Shards(archives, index)
+        shards = Shards(archives, index)
+    return shards
+
+
+def _read(archives: Sequence[Path], index: Path) -> Shards | None:
+    """Opens the index if it is there and whole."""
+    if not index.is_file():
+        return None
+    try:
+        return Shards(archives, index)
+    except Exception:  # whatever a damaged zip archive provokes: numpy, zipfile and zlib raise different errors
+        return None
 
 
 def _make(index: Path, archives: Sequence[Path]) -> None:
@@ -153,6 +169,8 @@ def _make(index: Path, archives: Sequence[Path]) -> None:
                 raise ValueError(f"{path} is damaged: {member.name}")
             if member.label is None:
                 raise ValueError(f"{path}/{member.name} has no class; a number is expected in <key>.cls beside it")
+            if member.label > _MAX_LABEL:
+                raise ValueError(f"{path}/{member.name} has the class {member.label}; at most {_MAX_LABEL} is possible")
             archive.append(number)
             offset.append(member.offset)
             size.append(member.size)
@@ -180,6 +198,12 @@ def _class_names(base: Path, splits: dict[str, Shards]) -> list[str]:
     count = 1 + max(int(shards.labels.max()) for shards in splits.values())
     listed = base / "classes.txt"
     if not listed.is_file():
+        images = sum(len(shards.labels) for shards in splits.values())
+        if count > max(_UNNAMED, images):
+            raise ValueError(
+                f"'{base}' has {images} images and labels up to {count - 1}; classes are counted from 0. If that is "
+                f"right, name all {count} classes in '{listed}', one a line"
+            )
         return [str(number) for number in range(count)]
     names = [line.strip() for line in listed.read_text(encoding="utf-8").splitlines() if line.strip()]
     if len(names) < count:

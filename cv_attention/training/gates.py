@@ -44,7 +44,7 @@ class GateStatistics:
     def take(self, labels: Tensor) -> None:
         """Keeps what the forward of these images (labels (B,)) gave."""
         self.close()
-        kept = torch.arange(-self._seen % self.stride, len(labels), self.stride)
+        kept = torch.arange(len(labels))[-self._seen % self.stride :: self.stride]  # none of a short batch, at times
         self._seen += len(labels)
         self._labels.append(labels[kept.to(labels.device)].cpu())
         for name, found in self._maps.items():

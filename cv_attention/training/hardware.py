@@ -1,4 +1,6 @@
-"""Whether Lightning knows the accelerator and the strategy, and this machine has the accelerator."""
+"""Whether Lightning knows the accelerator and the strategy, and this machine has the accelerator and the devices."""
+
+import os
 
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import StrategyRegistry
@@ -12,7 +14,8 @@ def check(config: Trainer) -> None:
     """Answers before any data is loaded what Lightning would answer afterwards, in words of its own.
 
     Raises:
-        ValueError: if the accelerator or the strategy is unknown, or this machine has no such accelerator.
+        ValueError: if the accelerator or the strategy is unknown, or this machine has no such accelerator or fewer
+            devices than asked for.
     """
     available = {name: AcceleratorRegistry[name]["accelerator"].is_available() for name in AcceleratorRegistry}
     available["gpu"] = available["cuda"] or available["mps"]
@@ -23,8 +26,25 @@ def check(config: Trainer) -> None:
     if name != "auto" and not available[name]:
         found = ", ".join(name for name, there in sorted(available.items()) if there)
         raise ValueError(f"trainer.accelerator is {name}, but this machine has none that torch can use; it has {found}")
+    _check_devices(config, [name for name in ("cuda", "mps") if available[name]])
     strategies = ["auto", sharding.NAME, *StrategyRegistry.available_strategies()]
     if config.strategy not in strategies:
         raise ValueError(
             f"trainer.strategy: there is no strategy {config.strategy}{suggest(config.strategy, strategies)}"
+        )
+
+
+def _check_devices(config: Trainer, accelerators: list[str]) -> None:
+    """Compares an explicit number of devices with what there is; the CPU counts as many as it has cores."""
+    name = config.accelerator
+    if name in ("auto", "gpu"):
+        name = next(iter(accelerators), "cpu")
+    if not isinstance(config.devices, int) or name not in ("cpu", "cuda", "mps"):
+        return
+    count = (os.cpu_count() or 1) if name == "cpu" else AcceleratorRegistry[name]["accelerator"].auto_device_count()
+    if config.devices > count:
+        what = {"cpu": "CPU core", "cuda": "CUDA device", "mps": "MPS device"}[name]
+        raise ValueError(
+            f"trainer.devices is {config.devices}, but this machine has {count} {what}{'s' * (count != 1)}; "
+            f"set it to at most {count}, or auto"
         )

@@ -15,6 +15,7 @@ from cv_attention.training.files import write_text
 # The process that creates the run directory tells the processes it starts.
 _SHARED_RUN = "CV_ATTENTION_RUN"
 _CLAIMED: dict[Path, int] = {}  # the lock of a file ends when it is closed
+_MADE: dict[Path, list[Path]] = {}  # folders above a run directory that were made for it, innermost first
 
 
 def create(experiment: Experiment, rank: int) -> Path:
@@ -30,8 +31,10 @@ def create(experiment: Experiment, rank: int) -> Path:
     number = 1
     while True:
         run = root / (name if number == 1 else f"{name}-{number}")
+        missing = [folder for folder in run.parents if not folder.exists()]
         try:
             run.mkdir(parents=True)
+            _MADE[run] = missing
             break
         except FileExistsError:
             number += 1
@@ -61,10 +64,12 @@ def claim(run: Path) -> None:
 
 
 def discard(run: Path) -> None:
-    """Removes a run directory in which nothing has happened, and the folder of runs if it is empty then."""
+    """Removes a run directory in which nothing has happened, and the folders that `create` made for it."""
     shutil.rmtree(run)
-    if not any(run.parent.iterdir()):
-        run.parent.rmdir()
+    for folder in _MADE.pop(run, []):
+        if any(folder.iterdir()):
+            break
+        folder.rmdir()
 
 
 def write_config(run: Path, experiment: Experiment) -> None:

@@ -65,6 +65,18 @@ def test_resolve_finds_a_file_in_the_current_directory():
     assert torch.equal(block(torch.ones(1, 8, 1, 1)), torch.full((1, 8, 1, 1), 2.0))
 
 
+def test_a_file_in_the_current_directory_hides_no_installed_module(tmp_path, monkeypatch):
+    (tmp_path / "wave.py").write_text("raise RuntimeError('not the one of the standard library')")
+    (tmp_path / "beside.py").write_text(
+        "import wave\nfrom torch import nn\nclass Beside(nn.Identity):\n    sound = wave\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    monkeypatch.delitem(sys.modules, "wave", raising=False)
+    found = blocks.resolve("beside.Beside").func
+    assert found.sound.open
+
+
 @pytest.mark.usefixtures("my_block")
 @pytest.mark.parametrize(
     ("spec", "message"),

@@ -200,6 +200,19 @@ def test_an_accelerator_that_is_not_there_is_named(monkeypatch):
         hardware.check(Trainer(accelerator="gpu"))
 
 
+def test_more_devices_than_there_are_start_nothing(monkeypatch):
+    cores = os.cpu_count() or 1
+    hardware.check(Trainer(accelerator="cpu", devices=cores))
+    with pytest.raises(ValueError, match=rf"trainer.devices is 99, but this machine has {cores} CPU core"):
+        hardware.check(Trainer(accelerator="cpu", devices=99))
+    monkeypatch.setattr("lightning.pytorch.accelerators.CUDAAccelerator.is_available", lambda: True)
+    monkeypatch.setattr("lightning.pytorch.accelerators.CUDAAccelerator.auto_device_count", lambda: 1)
+    for accelerator in ("auto", "gpu", "cuda"):
+        hardware.check(Trainer(accelerator=accelerator, devices=1))
+        with pytest.raises(ValueError, match=r"trainer.devices is 2, but this machine has 1 CUDA device;"):
+            hardware.check(Trainer(accelerator=accelerator, devices=2))
+
+
 def test_weights_that_cannot_be_downloaded_are_one_line(monkeypatch):
     def refused(*_, **__):
         raise FileNotFoundError("An error happened while trying to locate the file.") from OSError("no route to host")

@@ -102,3 +102,13 @@ def test_is_one_flag(tmp_path):
     np.testing.assert_array_equal(batch["image"][0].permute(1, 2, 0), image)
     with pytest.raises(ValueError, match=r"data\.cache .* got 0"):
         create(Data(cache=0))
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".pixels"])
+def test_a_damaged_cache_is_made_once_more(suffix, tmp_path):
+    paths = write(tmp_path / "images")
+    target = open_cache(tmp_path / "cache", paths, 20).path.with_suffix(suffix)
+    target.write_bytes(target.read_bytes()[:-10])
+    cache = open_cache(tmp_path / "cache", paths, 20)
+    for row, path in enumerate(paths):
+        np.testing.assert_array_equal(cache.read(row), expected(path, 20))

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from cv_attention.data import read_image
+from cv_attention.data import ImageError, read_image
 
 
 def photograph(height: int = 24, width: int = 40, channels: int = 3) -> np.ndarray:
@@ -198,3 +199,54 @@ def test_photographs_decode_as_pillow_does(tmp_path):
         difference = np.abs(read_image(path).astype(int) - pillow(path).astype(int))
         assert difference.max() <= 8, path  # the two libraries' own rounding
         assert difference.mean() < 0.5, path
+
+
+def bomb_png(width: int, height: int) -> bytes:
+    """A PNG of one colour with so many pixels, compressed to a thousandth of them."""
+    import struct
+    import zlib
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    packer = zlib.compressobj(9)
+    rows = b"".join(packer.compress(bytes(1 + 3 * width)) for _ in range(height)) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # Pillow's own, from half the limit on
+@pytest.mark.parametrize("kind", ["png", "jpg", "bmp", "deep.png", "gif"])
+def test_too_many_pixels_are_refused_by_every_decoder(kind, tmp_path, monkeypatch):
+    path = tmp_path / f"large.{kind}"
+    pixels = np.zeros((40, 60), np.uint16) if kind.startswith("deep") else np.zeros((40, 60, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40 * 60 // 2)
+    assert read_image(path).shape == (40, 60, 3)  # the limit itself is allowed
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40 * 60 // 2 - 1)
+    with pytest.raises(ImageError, match=r"large\..*2[,]?400|large\..*60x40"):
+        read_image(path)
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(bomb_png(30_000, 300))
+    assert read_image(path).shape == (300, 30_000, 3)
+    header = bytearray(path.read_bytes())
+    header[20:24] = (30_000).to_bytes(4, "big")  # promises 900 million pixels
+    path.write_bytes(header)
+    with pytest.raises(ImageError, match=r"bomb\.png' has 30000x30000 pixels; at most 178,956,970"):
+        read_image(path)
+
+
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "zero.jpg").symlink_to("/dev/zero")
+    (tmp_path / "folder.jpg").mkdir()
+    for name, kind in (("pipe", "a named pipe"), ("zero", "a device"), ("folder", "a folder")):
+        with pytest.raises(ImageError, match=rf"{name}\.jpg' is {kind}, not a regular file"):
+            read_image(tmp_path / f"{name}.jpg")
+    with open(tmp_path / "sparse.jpg", "wb") as file:
+        file.truncate(5 << 30)
+    with pytest.raises(ImageError, match=r"sparse\.jpg' has 5,368,709,120 bytes"):
+        read_image(tmp_path / "sparse.jpg")

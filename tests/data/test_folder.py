@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import cv2
@@ -7,7 +8,7 @@ import torch
 
 from cv_attention.config import Data, Subset
 from cv_attention.data import create, memory, read_image
-from cv_attention.data.folder import load
+from cv_attention.data.folder import image_files, load
 
 
 def picture(number: int, height: int = 12, width: int = 16) -> np.ndarray:
@@ -209,3 +210,24 @@ def test_photographs(tmp_path):
     assert sum(len(b["label"]) for b in module.test_dataloader()) == 153
     assert module.image_size == (64, 64)
     assert {b["image"].shape[1:] for b in module.train_dataloader()} == {(3, 64, 64)}
+
+
+def test_links_are_followed_once_and_special_files_left_out(tmp_path):
+    make(tmp_path, FULL)
+    folder = tmp_path / "train/ant"
+    (folder / "itself").symlink_to(folder)
+    (folder / "deeper").mkdir()
+    (folder / "deeper/up").symlink_to("..")
+    make(tmp_path / "elsewhere", {"more": 2})
+    (folder / "linked").symlink_to(tmp_path / "elsewhere/more")
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "endless.png").symlink_to("/dev/zero")
+    with pytest.warns(UserWarning, match=r"left out: .*\(and 3 more\)"):
+        found = image_files(folder)
+    names = [os.path.relpath(os.fsdecode(path), folder) for path in found]
+    assert names == ["0.png", "1.png", "2.png", "3.png", "linked/0.png", "linked/1.png"]
+
+
+def test_a_broken_link_is_not_left_out_silently(tmp_path):
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    assert image_files(tmp_path) == [os.fsencode(tmp_path / "gone.png")]

@@ -4,6 +4,7 @@ import gc
 import io
 import pickle
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,17 @@ def test_every_image_once_an_epoch_with_any_workers(workers, root):
     assert sorted(int(i) for batch in module.val_dataloader() for i in batch["index"]) == list(range(9))
 
 
+def test_a_key_ends_at_the_first_dot_of_the_file_name(root):
+    with tarfile.open(root / "train-000000.tar", "w") as tar:
+        add(tar, "a.folder/1.left.png", encoded(1))
+        add(tar, "a.folder/1.right.png", encoded(2))
+        add(tar, "a.folder/1.cls", b"2")
+        add(tar, "b.folder/1.png", encoded(3))
+        add(tar, "b.folder/1.cls", b"0")
+    images = load(str(root), Subset())[1]["train"]
+    assert images.labels[:3].tolist() == [2, 2, 0]
+
+
 def test_the_index_is_kept_and_renewed(root):
     load(str(root), Subset())
     before = sorted((root / ".cv_attention").glob("*.npz"))
@@ -140,7 +152,33 @@ def cut(root: Path) -> None:
     path.write_bytes(path.read_bytes()[:5000])
 
 
+def labelled(label: bytes, *more: str) -> Callable[[Path], None]:
+    """Writes an archive of one image with this class, and of further members."""
+
+    def write(root: Path) -> None:
+        with tarfile.open(root / "train-000000.tar", "w") as tar:
+            add(tar, "1.png", encoded(1))
+            add(tar, "1.cls", label)
+            for name in more:
+                add(tar, name, encoded(2) if name.endswith(".png") else b"2")
+
+    return write
+
+
+def unnamed(label: bytes) -> Callable[[Path], None]:
+    def write(root: Path) -> None:
+        (root / "classes.txt").unlink()
+        labelled(label)(root)
+
+    return write
+
+
 MISTAKES = {
+    "absurd class": (labelled(b"999999999"), ["train-000000.tar/1.png", "999999999", "at most 1000000"]),
+    "class of 25 digits": (labelled(b"9" * 25), ["train-000000.tar/1.png", "9" * 25]),
+    "class out of reach": (unnamed(b"20000"), ["labels up to 20000", "classes.txt"]),
+    "an image twice": (labelled(b"1", "1.png"), ["train-000000.tar", "1.png twice"]),
+    "a class twice": (labelled(b"1", "1.cls"), ["train-000000.tar", "1.cls twice"]),
     "no split": (lambda root: [path.unlink() for path in root.glob("train*")], ["train-*.tar", "val-000000.tar"]),
     "only train": (lambda root: [path.unlink() for path in root.glob("[vt][ae][ls]*.tar")], ["it holds", "train-0"]),
     "no class": (unlabelled, ["train-000000.tar/1.png", ".cls"]),
@@ -163,3 +201,12 @@ def test_mistakes_are_named(spoil, words, root):
 def test_a_picture_of_an_archive_is_the_picture_of_a_file(root, tmp_path):
     (tmp_path / "one.png").write_bytes(encoded(3))
     np.testing.assert_array_equal(load(str(root), Subset())[1]["train"].read(3), read_image(tmp_path / "one.png"))
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: data[::-1]])
+def test_a_damaged_index_is_made_once_more(damage, root):
+    images = load(str(root), Subset())[1]["train"]
+    before = images.read(7)
+    (index,) = {images.shards.path}
+    index.write_bytes(damage(index.read_bytes()))
+    np.testing.assert_array_equal(load(str(root), Subset())[1]["train"].read(7), before)

@@ -43,6 +43,12 @@ def test_box_measures_by_hand() -> None:
     assert "energy in box" not in measure(heat[:, 0], None, boxes)
 
 
+def test_half_a_cell_is_enough_to_hold_the_peak() -> None:
+    heat = np.array([[[0.0, 0.0, 0.0, 1.0]] * 4])  # the first of the largest values: row 0, column 3
+    for width, hit in ((0.5, 1), (0.49, 0), (1.0, 1)):
+        assert measure(heat, None, [(1 - width / 4, 0, 1, 0.25)])["peak in box"] == [hit], width
+
+
 def test_not_finite_values_count_as_nothing() -> None:
     heat = np.array([[[np.nan, 2.0], [np.inf, 2.0]]])
     assert measure(heat, None, [(0, 0, 1, 0.5)])["energy in box"] == [0.5]

@@ -22,6 +22,14 @@ def peak(row: int, column: int, size: int = 10) -> torch.Tensor:
         (5, 8, 0, False),  # one to the right
         (6, 8, 1, True),  # within the tolerance
         (3, 1, 1, False),
+        (3, 1, 1.5, True),  # the middle of column 1 is 1.5 left of the box
+        (3, 1, 1.49, False),
+        (0, 4, 1.5, True),  # and as much above it
+        (0, 4, 1.49, False),
+        (3, 9, 1.5, True),
+        (3, 9, 1.49, False),
+        (7, 4, 1.5, True),
+        (7, 4, 1.49, False),
     ],
 )
 def test_the_maximum_in_the_box_is_a_hit(row, column, tolerance, hit):

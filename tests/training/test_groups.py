@@ -40,6 +40,19 @@ def test_without_factors_the_groups_are_those_of_timm():
     assert by_name(model, parameter_groups(model, Optimizer())) == by_name(model, expected)
 
 
+def test_biases_do_not_decay_whatever_their_shape():
+    class Shifted(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight, self.bias = torch.nn.Parameter(torch.ones(1, 4)), torch.nn.Parameter(torch.ones(1, 4))
+
+    model = torch.nn.Sequential(Shifted(), torch.nn.Linear(4, 2))
+    found = by_name(model, parameter_groups(model, Optimizer(lr=0.1, weight_decay=0.01)))
+    assert {name: decay for name, (_, decay) in found.items()} == {
+        "0.weight": 0.01, "0.bias": 0, "1.weight": 0.01, "1.bias": 0,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["resnet20", "timm/resnet10t", "timm/convnext_atto"])
 def test_layer_decay_is_that_of_timm(name):
     model = attended(name)

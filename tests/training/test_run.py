@@ -12,7 +12,8 @@ from PIL import Image
 
 from cv_attention import data, training
 from cv_attention.cli import main
-from cv_attention.config import Experiment
+from cv_attention.config import Experiment, Log
+from cv_attention.training import run as runs
 from cv_attention.training.checkpoints import from_plain
 
 
@@ -200,3 +201,16 @@ def test_a_broken_photograph_found_in_training_is_one_line(workers, tmp_path, ca
     assert printed.count("\n") == 1
     assert "train/dog/11.png" in printed
     assert "cannot be decoded" in printed
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_discarded_run_takes_only_the_folders_made_for_it(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("CV_ATTENTION_RUN", "")  # which `create` sets
+    root = tmp_path / "mine/runs"
+    if made:
+        root.mkdir(parents=True)
+    run = runs.create(Experiment(log=Log(root=str(root))), rank=0)
+    assert run.parent == root
+    runs.discard(run)
+    assert root.is_dir() == made
+    assert tmp_path.is_dir()

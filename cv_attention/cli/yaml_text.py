@@ -1,0 +1,103 @@
+"""Checks YAML text before it is loaded: its encoding, repeated keys, and aliases that never end."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import yaml
+
+# Values in the largest sensible configuration, aliases written out: a hundred times what ours have.
+_MAX_NODES = 100_000
+_NULL = "tag:yaml.org,2002:null"
+
+
+def check_yaml_file(path: Path, sections: Collection[str] = ()) -> None:
+    """Checks the encoding and, with `check_yaml_text`, the structure of a file of options.
+
+    Args:
+        path: The file, in UTF-8 with or without a byte order mark.
+        sections: Keys that must not be empty.
+
+    Raises:
+        ValueError: if it cannot be read, is not UTF-8 or holds no options, or as `check_yaml_text`; one line that names
+            the file.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise ValueError(f"{path} is UTF-16; save it as UTF-8") from error
+        line = data[: error.start].count(b"\n") + 1
+        raise ValueError(
+            f"{path} is not UTF-8: byte 0x{data[error.start]:02x} in line {line}; save it as UTF-8"
+        ) from error
+    root = check_yaml_text(text, str(path))
+    if not isinstance(root, yaml.MappingNode):
+        kind = "nothing" if root is None else "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
+        raise ValueError(f"{path} holds {kind}; expected options, such as model.backbone: resnet20")
+    for key, value in root.value:
+        if isinstance(value, yaml.ScalarNode) and value.tag == _NULL and key.value in sections:
+            raise ValueError(f"{path}, line {key.start_mark.line + 1}: {key.value} is empty; fill it in or remove it")
+
+
+def check_yaml_text(text: str, place: str) -> yaml.Node | None:
+    """Checks the structure of YAML text without building its values.
+
+    Args:
+        text: The text.
+        place: Where it comes from, for messages.
+
+    Returns:
+        The root of the node graph; None for empty text.
+
+    Raises:
+        ValueError: if it is not valid YAML, gives a key twice, contains itself, or holds more than 100,000 values once
+            its aliases are written out.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{place} is not valid YAML: {reason}") from error
+    if root is not None:
+        _count(root, place, {}, set())
+    return root
+
+
+def _count(node: yaml.Node, place: str, known: dict[int, int], above: set[int]) -> int:
+    """Counts the values below a node, each alias as often as it is used."""
+    if id(node) in known:
+        return known[id(node)]
+    if id(node) in above:
+        raise ValueError(f"{place}, line {node.start_mark.line + 1}: the value contains itself")
+    above.add(id(node))
+    total = 1
+    for child in _children(node, place):
+        total += _count(child, place, known, above)
+        if total > _MAX_NODES:
+            raise ValueError(
+                f"{place}, line {node.start_mark.line + 1}: more than {_MAX_NODES:,} values once aliases are written "
+                "out"
+            )
+    above.remove(id(node))
+    known[id(node)] = total
+    return total
+
+
+def _children(node: yaml.Node, place: str) -> list[yaml.Node]:
+    if isinstance(node, yaml.SequenceNode):
+        return node.value
+    if not isinstance(node, yaml.MappingNode):
+        return []
+    lines: dict[str, int] = {}
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise ValueError(f"{place}, line {key.start_mark.line + 1}: a key must be a single word or number")
+        line = key.start_mark.line + 1
+        if key.value in lines and key.value != "<<":
+            raise ValueError(f"{place}: {key.value} is given twice, in lines {lines[key.value]} and {line}; keep one")
+        lines[key.value] = line
+    return [value for _, value in node.value]
