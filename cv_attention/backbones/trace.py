@@ -191,7 +191,7 @@ class Tracer(CountFlops):
             if (name := self._parameters.get(id(tensor))) is not None:
                 found[name] = None
             elif tensor not in self._current:
-                found |= dict.fromkeys(self._derived.get(tensor, ()))
+                found |= dict.fromkeys(self._derived.get(tensor) or ())
         return tuple(found)
 
     def _describe(self, value: Value, args: tuple[Any, ...], weights: tuple[str, ...]) -> None:

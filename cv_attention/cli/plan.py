@@ -67,7 +67,7 @@ def _show(options: Namespace) -> None:
     )
     totals = backbones.measure(plain, attended, input_size=planned.input_shape, rounds=options.rounds)
     print(planned, totals, sep="\n\n")
-    if note := backbones.too_small(plain, options.model, planned.input_shape[-2:]):
+    if note := backbones.too_small(plain, options.model, (planned.input_shape[-2], planned.input_shape[-1])):
         print(f"\n{note}")
     if costly := backbones.excess(plain, options.block, planned):
         print(f"\n{costly}")

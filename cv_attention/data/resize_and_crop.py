@@ -30,7 +30,7 @@ class ResizeAndCrop(DualTransform):
         p: Probability of applying the transform.
     """
 
-    class InitSchema(BaseTransformInitSchema):
+    class InitSchema(BaseTransformInitSchema):  # pyright: ignore[reportIncompatibleVariableOverride]
         """The types of the arguments, which albumentations checks."""
 
         resize: PositiveInt | tuple[PositiveInt, PositiveInt]
@@ -49,18 +49,21 @@ class ResizeAndCrop(DualTransform):
         p: float = 1,
     ) -> None:
         super().__init__(p=p)
-        self.resize, self.crop, self.interpolation, self.fit, self.fill = resize, crop, interpolation, fit, fill
+        self.resize, self.crop, self.fit, self.fill = resize, crop, fit, fill
+        self.interpolation: Any = interpolation  # a number in albumentations' own transforms
 
     def apply(self, img: np.ndarray, **_: Any) -> np.ndarray:
         """Transforms uint8 (H, W, 3)."""
-        size = self._resized(img.shape[:2])
+        height, width = self._resized((img.shape[0], img.shape[1]))
+        size = height, width
         if size != img.shape[:2]:
             resample = Image.Resampling[self.interpolation.upper()]
-            img = np.asarray(Image.fromarray(img).resize(size[::-1], resample))
+            img = np.asarray(Image.fromarray(img).resize((width, height), resample))
         top, left = (_start(have, want) for have, want in zip(size, self.crop, strict=True))
         missing = [max(-top, 0), max(top + self.crop[0] - size[0], 0), max(-left, 0), max(left + self.crop[1] - size[1], 0)]
         if any(missing):
-            img = cv2.copyMakeBorder(img, *missing, cv2.BORDER_CONSTANT, value=self.fill)
+            above, below, before, behind = missing
+            img = cv2.copyMakeBorder(img, above, below, before, behind, cv2.BORDER_CONSTANT, value=self.fill)
         top, left = max(top, 0), max(left, 0)
         return np.ascontiguousarray(img[top : top + self.crop[0], left : left + self.crop[1]])
 

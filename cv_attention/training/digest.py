@@ -30,7 +30,7 @@ def _add(found: Any, tree: Any) -> None:
         tensor = tree.detach().cpu().contiguous()
         found.update(f"tensor {tensor.dtype} {tuple(tensor.shape)}:".encode())
         if tensor.numel():
-            found.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+            found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     elif isinstance(tree, Mapping):
         found.update(f"dict {len(tree)}:".encode())
         for key in sorted(tree, key=lambda key: (type(key).__name__, str(key))):
