@@ -67,7 +67,8 @@ def _show(options: Namespace) -> None:
     )
     totals = backbones.measure(plain, attended, input_size=planned.input_shape, rounds=options.rounds)
     print(planned, totals, sep="\n\n")
-    if note := backbones.too_small(plain, options.model, (planned.input_shape[-2], planned.input_shape[-1])):
+    height, width = planned.input_shape[-2:]
+    if note := backbones.too_small(plain, options.model, (height, width)):
         print(f"\n{note}")
     if costly := backbones.excess(plain, options.block, planned):
         print(f"\n{costly}")

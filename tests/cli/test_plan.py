@@ -49,3 +49,11 @@ def test_mistakes(arguments, parts, capsys):
     assert message.count("\n") == 1
     for part in parts:
         assert part in message
+
+
+@pytest.mark.parametrize(("size", "shown"), [("48", "3×48×48"), ("[40,56]", "3×40×56"), ("[3,40,56]", "3×40×56")])
+def test_sizes_are_a_side_or_two_or_channels_too(size, shown, capsys):
+    assert main(["plan", "resnet20", "--block", "se", "--size", size, "--rounds", "0", "--device", "cpu"]) == 0
+    assert f"image {shown}" in capsys.readouterr().out
+    assert main(["plan", "resnet20", "--block", "se", "--size", "[1,2,3,4]", "--device", "cpu"]) == 2
+    assert "(1, 2, 3, 4)" in capsys.readouterr().err
