@@ -253,6 +253,7 @@ def table(lines: list[dict[str, Any]]) -> Iterator[str]:
 
     columns = {"accuracy": 100, "loss": 1, "switched": 100, "change": 100, "spread": 100, "learnt": 100}
     yield "| network | trained | optimizer | block | start | seeds | " + " | ".join(columns) + " |"
+    yield "| " + " | ".join(["---"] * 5 + ["---:"] * (1 + len(columns))) + " |"
     keys = ("network", "part", "optimizer", "block", "start")
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for line in lines:
@@ -260,11 +261,9 @@ def table(lines: list[dict[str, Any]]) -> Iterator[str]:
     for group, runs in sorted(groups.items()):
         cells = []
         for column, factor in columns.items():
-            values = np.array([run[column] for run in runs]) * factor
-            half = (
-                t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
-            )
-            cells.append(f"{values.mean():.3g} ± {half:.2g}")
+            values, n = np.array([run[column] for run in runs]) * factor, len(runs)
+            half = f" ± {t.ppf(0.975, n - 1) * values.std(ddof=1) / n**0.5:.2g}" if n > 1 else ""
+            cells.append(f"{values.mean():.3g}{half}")
         yield f"| {' | '.join(group)} | {len(runs)} | {' | '.join(cells)} |"
 
 
