@@ -49,7 +49,7 @@ SIDE, EPOCHS, BATCH = {"lite0": 64, "resnet20": 32}, {"lite0": 4, "resnet20": 2}
 RATES = {
     ("adamw", "blocks"): {"lite0": 3e-3, "resnet20": 3e-3},
     ("adamw", "all"): {"lite0": 3e-4, "resnet20": 1e-3},
-    ("sgd", "blocks"): {"lite0": 5e-2, "resnet20": 5e-2},
+    ("sgd", "blocks"): {"lite0": 1e-2, "resnet20": 5e-2},
     ("sgd", "all"): {"lite0": 1e-2, "resnet20": 1e-2},
 }
 
@@ -201,20 +201,15 @@ def measure(model: nn.Module, name: str, split: Split, before: dict[str, nn.Modu
 
     def logits_with(hook: Callable[[str], Callable[..., Any]]) -> Tensor:
         handles = [model.get_submodule(block).register_forward_hook(hook(block)) for block in found]
-        try:
-            return torch.cat([model(part) for part in images.split(100)])
-        finally:
-            for handle in handles:
-                handle.remove()
+        logits = torch.cat([model(part) for part in images.split(100)])
+        for handle in handles:
+            handle.remove()
+        return logits
 
     logits, without = logits_with(look), logits_with(lambda _: lambda _, args, y: args[0])
     spreads = [float((f.std(0) / f.mean(0).abs().clamp(min=1e-6)).median()) for f in map(torch.cat, factors.values())]
-    learnt = [
-        float(
-            (torch.cat(factors[block]) - (start := torch.cat(first[block]))).square().mean().sqrt() / start.abs().mean()
-        )
-        for block in found
-    ]
+    pairs = [(torch.cat(factors[block]), torch.cat(first[block])) for block in found]
+    learnt = [float((now - start).square().mean().sqrt() / start.abs().mean()) for now, start in pairs]
     return {
         "accuracy": float((logits.argmax(1) == labels).double().mean()),
         "loss": float(F.cross_entropy(logits, labels)),
@@ -258,6 +253,7 @@ def table(lines: list[dict[str, Any]]) -> Iterator[str]:
 
     columns = {"accuracy": 100, "loss": 1, "switched": 100, "change": 100, "spread": 100, "learnt": 100}
     yield "| network | trained | optimizer | block | start | seeds | " + " | ".join(columns) + " |"
+    yield "| " + " | ".join(["---"] * 5 + ["---:"] * (1 + len(columns))) + " |"
     keys = ("network", "part", "optimizer", "block", "start")
     groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for line in lines:
@@ -265,11 +261,9 @@ def table(lines: list[dict[str, Any]]) -> Iterator[str]:
     for group, runs in sorted(groups.items()):
         cells = []
         for column, factor in columns.items():
-            values = np.array([run[column] for run in runs]) * factor
-            half = (
-                t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
-            )
-            cells.append(f"{values.mean():.3g} ± {half:.2g}")
+            values, n = np.array([run[column] for run in runs]) * factor, len(runs)
+            half = f" ± {t.ppf(0.975, n - 1) * values.std(ddof=1) / n**0.5:.2g}" if n > 1 else ""
+            cells.append(f"{values.mean():.3g}{half}")
         yield f"| {' | '.join(group)} | {len(runs)} | {' | '.join(cells)} |"
 
 
