@@ -19,7 +19,7 @@ test-shared: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m shared $(TESTS)
 
 # Minutes rather than seconds: every family of networks, every block through the compilers.
-test-long: $(VENV)/.installed-test
+test-long: $(VENV)/.installed-zoo
 	$(BIN)/python -m pytest -n 2 --dist worksteal --timeout 900 -m long $(TESTS)
 
 check: $(VENV)/.installed-test
@@ -42,6 +42,10 @@ $(VENV)/.installed: pyproject.toml
 $(VENV)/.installed-test: pyproject.toml
 	$(call install,-e '.[test]')
 	@touch $(VENV)/.installed
+
+# And the libraries whose networks only the long tests look at.
+$(VENV)/.installed-zoo: $(VENV)/.installed-test
+	$(call install,-e '.[test,zoo]')
 
 define install
 	@if command -v uv >/dev/null; then \
