@@ -195,7 +195,7 @@ class Tracer(CountFlops):
                 if value is not None:
                     values[value] = None
                 elif self._derived:
-                    weights |= dict.fromkeys(self._derived.get(tensor, ()))
+                    weights |= dict.fromkeys(self._derived.get(tensor) or ())
             elif own:
                 weights[own] = None
         return list(values), tuple(weights)
