@@ -29,7 +29,7 @@ test-shared: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m shared $(TESTS)
 
 # Minutes rather than seconds: every family of networks, every block through the compilers.
-test-long: $(VENV)/.installed-test
+test-long: $(VENV)/.installed-zoo
 	$(BIN)/python -m pytest -n 2 --dist worksteal --timeout 900 -m long $(TESTS)
 
 # The lowest, the pip-resolved and the newest versions that pyproject.toml allows, each in an environment of its own.
@@ -55,6 +55,10 @@ $(VENV)/.installed: pyproject.toml
 $(VENV)/.installed-test: pyproject.toml
 	$(call install,-e '.[test]')
 	@touch $(VENV)/.installed
+
+# And the libraries whose networks only the long tests look at.
+$(VENV)/.installed-zoo: $(VENV)/.installed-test
+	$(call install,-e '.[test,zoo]')
 
 # uv chooses an interpreter by itself, unless PYTHON names one.
 define install

@@ -51,7 +51,10 @@ def _pyramid(call: Call, course: Course) -> Encoder | None:
     returned = _maps_of(call, course)
     if not returned <= course.down:
         return None
-    returned = _without_side_norms({value for value in returned if not _is_pooled(value, returned)})
+    pooled = {value for value in returned if _is_pooled(value, returned)}
+    if len({value.shape[2] for value in returned - pooled}) < 2:
+        return None
+    returned = _without_side_norms(returned)
     end = min(returned, key=lambda value: (value.shape[2], -value.index), default=None)
     taps = [] if end is None else sorted(returned & ancestors(end), key=lambda value: value.index)
     counts = Counter(value.shape[2] for value in taps)
@@ -109,13 +112,14 @@ def _parallel(calls: list[Call], course: Course) -> Encoder | None:
 
 
 def _named(calls: list[Call], course: Course) -> Encoder | None:
-    """The outermost module that returns the deepest feature map under a name, or beside others of its resolution."""
+    """The module that is the first to return the deepest feature map under a name, or beside others."""
+    found = []
     for call in calls:
         maps = _maps_of(call, course)
         named = len(maps) > 1 or any(value in maps and name[:2] != "[0" for name, value in call.returned)
         if call.output is None and maps and named and maps <= course.down:
-            return _loose(maps)
-    return None
+            found.append(_loose({value for value in maps if not _is_pooled(value, maps)}))
+    return min(found, key=lambda one: (one.end.shape[2], one.end.index), default=None)
 
 
 def _single(trace: Trace, calls: list[Call], course: Course) -> Encoder | None:

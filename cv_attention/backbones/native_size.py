@@ -1,11 +1,13 @@
 """Says when images are much smaller than those for which a network was designed."""
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from cv_attention.backbones.dry_run import declared_size
 
 
-def too_small(model: nn.Module, name: str, size: tuple[int, int]) -> str | None:
+def too_small(model: nn.Module, name: str, size: Sequence[int]) -> str | None:
     """Returns one line where the images have less than half of the side that the network is made for, else None.
 
     Args:

@@ -45,7 +45,7 @@ class Overview:
         for part, ends in enumerate((self.stages, self.decoder)):
             for number, (name, (channels, height, width)) in enumerate(ends):
                 label = f"decoder:{number}" if part else str(number)
-                counts = [str(counts[1:][part][number]) for counts in self.positions.values()]
+                counts = [str((up if part else down)[number]) for _, down, up in self.positions.values()]
                 rows.append((label, name, str(channels), f"{height}×{width}", *counts))
         rows.append(("all", "", "", "", *(str(counts[0]) for counts in self.positions.values())))
         widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]

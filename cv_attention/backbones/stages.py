@@ -24,7 +24,7 @@ class Stages:
 
     Attributes:
         down: Those on the way down from the image, by which stages are counted.
-        up: Those of a decoder, from the deepest to the finest.
+        up: Those of a decoder, from the deepest to the finest, in the order of the forward.
         end: Index of the encoder's end, behind which nothing belongs to a stage; None where a classifier follows.
     """
 
@@ -110,7 +110,8 @@ def _stages_around(trace: Trace, hosts: Hosts, encoder: Encoder, course: Course)
         found[-1:] = [_narrower(trace, hosts, down, found, inside) or found[-1]] if found else []
     above = [name for level, (last,) in up if (name := _decoder_host(trace, hosts, level[: last + 1], course, inside))]
     found = list(dict.fromkeys(found))
-    return Stages(found, [name for name in dict.fromkeys(above) if name not in found], encoder.end.index)
+    above = sorted(set(above) - set(found), key=lambda name: value.index if (value := hosts.value(name)) else 0)
+    return Stages(found, above, encoder.end.index)
 
 
 def _narrower(trace: Trace, hosts: Hosts, down: _Ends, found: list[str], inside: dict[str, set[Value]]) -> str | None:

@@ -112,7 +112,7 @@ class Tracer(CountFlops):
         self.calls: dict[str, list[Call]] = {"": [self.call]}
         self.values: list[Value] = []
         self._current = WeakTensorKeyDictionary()
-        self._parameters: dict[int, str] = {}
+        self._own: dict[int, str] = {}  # names of the model's parameters; buffers have none
         self._derived = WeakTensorKeyDictionary()  # what was made of parameters alone
         self._filled: dict[int, tuple[Any, Value]] = {}  # storages of constants into which a value was written
         self._inputs = sorted({id(tensor): tensor for tensor in inputs}.values(), key=_unlike_an_image)
@@ -127,8 +127,7 @@ class Tracer(CountFlops):
         if self._unseen:
             return super().__torch_dispatch__(func, types, args, kwargs)
         taken = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        parents = self._values_of(taken)
-        weights = self._weights_of(taken)
+        parents, weights = self._origins(taken)
         out = super().__torch_dispatch__(func, types, args, kwargs)
         name = getattr(func, "overloadpacket", func).__name__
         axes = [(parent.shape, parent.channel_axis) for parent in parents]
@@ -136,7 +135,7 @@ class Tracer(CountFlops):
             if isinstance(tensor, Tensor) and parents:
                 self._record(tensor, name, channel_axis(name, args, tensor, axes), parents)
                 self._describe(self.values[-1], args, weights)
-            elif isinstance(tensor, Tensor) and id(tensor) not in self._parameters:
+            elif isinstance(tensor, Tensor) and id(tensor) not in self._own:
                 self._derived[tensor] = weights
         if parents and func._schema.is_mutable and taken[0] in self._current:
             storage = taken[0].untyped_storage()
@@ -146,7 +145,8 @@ class Tracer(CountFlops):
     def attach(self, model: nn.Module, skip: Iterable[nn.Module]) -> list[Any]:
         """Hooks every module but those in `skip`; the caller removes the handles returned."""
         skipped, handles = set(skip), []
-        self._parameters = {id(parameter): name for name, parameter in model.named_parameters()}
+        self._own = {id(buffer): "" for buffer in model.buffers()}
+        self._own |= {id(parameter): name for name, parameter in model.named_parameters()}
         for name, module in model.named_modules():
             if module not in skipped and name:
                 handles.append(module.register_forward_pre_hook(self._enter(name), with_kwargs=True))
@@ -171,7 +171,8 @@ class Tracer(CountFlops):
 
     def named_values(self, tree: Any) -> list[tuple[str, Value]]:
         """The values in any structure of tensors, each with the expression that reaches it."""
-        found = ((name, self.value(tensor)) for name, tensor in named_tensors(tree))
+        named = [("", tree)] if isinstance(tree, Tensor) else named_tensors(tree)
+        found = ((name, self.value(tensor)) for name, tensor in named)
         return [(name, value) for name, value in found if value is not None]
 
     def _record(self, tensor: Tensor, op: str, axis: int | None, parents: list[Value]) -> None:
@@ -184,15 +185,21 @@ class Tracer(CountFlops):
         found = (self.value(leaf) for leaf in tensors_in(tree))
         return list(dict.fromkeys(v for v in found if v is not None))
 
-    def _weights_of(self, tensors: list[Tensor]) -> tuple[str, ...]:
-        """Names of the parameters among `tensors`, or from which they were made."""
-        found: dict[str, None] = {}
+    def _origins(self, tensors: list[Tensor]) -> tuple[list[Value], tuple[str, ...]]:
+        """The values that tensors hold, and the names of the parameters among them or from which they were made."""
+        values: dict[Value, None] = {}
+        weights: dict[str, None] = {}
         for tensor in tensors:
-            if (name := self._parameters.get(id(tensor))) is not None:
-                found[name] = None
-            elif tensor not in self._current:
-                found |= dict.fromkeys(self._derived.get(tensor) or ())
-        return tuple(found)
+            own = self._own.get(id(tensor))
+            if own is None:
+                value = self.value(tensor)
+                if value is not None:
+                    values[value] = None
+                elif self._derived:
+                    weights |= dict.fromkeys(self._derived.get(tensor) or ())
+            elif own:
+                weights[own] = None
+        return list(values), tuple(weights)
 
     def _describe(self, value: Value, args: tuple[Any, ...], weights: tuple[str, ...]) -> None:
         value.weights = weights

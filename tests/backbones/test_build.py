@@ -217,3 +217,24 @@ def test_stochastic_depth_rises_from_unit_to_unit_and_ends_with_training():
 def test_own_options_out_of_range(name, option, words):
     with pytest.raises(ValueError, match=words):
         build(name, num_classes=4, **option)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "right"),
+    [
+        ("timm/resnet18", "output_strid", "did you mean 'output_stride'?"),
+        ("timm/resnet18", "widht", "there are aa_layer, act_layer, "),
+        ("timm/efficientnet_b0", "drop_rat", "did you mean 'drop_rate'"),
+        ("torchvision/resnet18", "norm_layr", "did you mean 'norm_layer'?"),
+        ("torchvision/mobilenet_v2", "widht_mult", "did you mean 'width_mult'?"),
+    ],
+)
+def test_a_wrong_option_names_the_right_ones(name, option, right):
+    with pytest.raises(ValueError) as caught:
+        build(name, **{option: 1})
+    assert str(caught.value).startswith(f"backbone {name!r} has no option {option!r}; {right}")
+
+
+def test_near_names_say_whose_they_are():
+    with pytest.raises(ValueError, match="unknown backbone 'resnet23'; did you mean 'resnet32', 'resnet20', 'timm/"):
+        build("resnet23")

@@ -57,3 +57,31 @@ def test_sizes_are_a_side_or_two_or_channels_too(size, shown, capsys):
     assert f"image {shown}" in capsys.readouterr().out
     assert main(["plan", "resnet20", "--block", "se", "--size", "[1,2,3,4]", "--device", "cpu"]) == 2
     assert "(1, 2, 3, 4)" in capsys.readouterr().err
+
+
+def test_without_a_block_it_shows_what_there_is(tmp_path, capsys):
+    file = tmp_path / "overview.json"
+    assert main(["plan", "resnet20", "--options", '{"width": 8}', "--device", "cpu", "--json", str(file)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[:4] == ["stage", "ends", "at", "channels"]
+    assert [line.split()[:3] for line in lines[2:5]] == [
+        ["0", "layer1.2", "8"],
+        ["1", "layer2.2", "16"],
+        ["2", "layer3.2", "32"],
+    ]
+    assert lines[-1] == "head: fc"
+    assert json.loads(file.read_text(encoding="utf-8"))["overview"]["positions"]["residual"] == [9, [3, 3, 3], []]
+
+
+def test_says_when_the_images_are_small(capsys):
+    assert main(["plan", "timm/resnet10t", "--block", "se", "--size", "32", "--rounds", "0", "--device", "cpu"]) == 0
+    note = capsys.readouterr().out.splitlines()[-1]
+    assert note.startswith("note: timm/resnet10t is made for images of 176×176 pixels and has")
+    assert main(["plan", "resnet20", "--block", "se", "--size", "32", "--rounds", "0", "--device", "cpu"]) == 0
+    assert "note:" not in capsys.readouterr().out
+
+
+def test_the_head_can_be_named(capsys):
+    arguments = ["plan", "resnet20", "--block", "se", "--rounds", "0", "--device", "cpu", "--train", "blocks+head"]
+    assert main([*arguments, "--head", "layer3.2.*"]) == 0
+    assert "head: layer3.2.conv1, layer3.2.bn1, layer3.2.conv2, layer3.2.bn2 (trained)" in capsys.readouterr().out
