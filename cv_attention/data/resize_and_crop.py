@@ -60,9 +60,9 @@ class ResizeAndCrop(DualTransform):
             resample = Image.Resampling[self.interpolation.upper()]
             img = np.asarray(Image.fromarray(img).resize((width, height), resample))
         top, left = (_start(have, want) for have, want in zip(size, self.crop, strict=True))
-        missing = [max(-top, 0), max(top + self.crop[0] - size[0], 0), max(-left, 0), max(left + self.crop[1] - size[1], 0)]
-        if any(missing):
-            above, below, before, behind = missing
+        above, below = max(-top, 0), max(top + self.crop[0] - size[0], 0)
+        before, behind = max(-left, 0), max(left + self.crop[1] - size[1], 0)
+        if above or below or before or behind:
             img = cv2.copyMakeBorder(img, above, below, before, behind, cv2.BORDER_CONSTANT, value=self.fill)
         top, left = max(top, 0), max(left, 0)
         return np.ascontiguousarray(img[top : top + self.crop[0], left : left + self.crop[1]])
