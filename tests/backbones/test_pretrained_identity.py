@@ -80,6 +80,5 @@ def test_a_few_steps_teach_blocks_as_much_as_fresh_ones(weights):
         model.load_state_dict(dict(zip(model.state_dict(), weights, strict=True)))
         planned = insert(model, block, init=init, input_size=64)
         found[start] = learnt(model, [site.block for site in planned.sites], images)
-    print(found)
     assert found["identity"] > 0.5 * found["fresh"]
     assert found["identity"] > 3 * found["scalar"]
