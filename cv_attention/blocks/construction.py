@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from cv_attention.blocks.catalogue import find
+from cv_attention.blocks.trust import check_trusted
 from cv_attention.suggest import suggest
 
 # What `resolve` takes: what config.BlockSpec says, or any class or function of the channels.
@@ -72,6 +73,7 @@ def _from_class_path(path: object, options: dict[str, Any]) -> Callable[[int], n
     parts = path.split(".") if isinstance(path, str) else []
     if len(parts) < 2 or not all(part.isidentifier() for part in parts):
         raise ValueError(f"block's class_path must look like my_block.MyBlock, got {path!r}")
+    check_trusted(".".join(parts))
     module_name, class_name = ".".join(parts[:-1]), parts[-1]
     here = str(Path.cwd())
     # Last, so that a file of the user hides no installed package; it stays, for worker processes and pickles.
@@ -84,7 +86,7 @@ def _from_class_path(path: object, options: dict[str, Any]) -> Callable[[int], n
         reason = f"neither installed nor a file in {here}" if missing else f"{type(error).__name__}: {error}"
         raise ValueError(f"block's class_path {path!r}: cannot import {module_name}: {reason}") from error
     block = getattr(module, class_name, None)
-    if not (inspect.isclass(block) and issubclass(block, nn.Module)) and not inspect.isfunction(block):
+    if not (inspect.isclass(block) and issubclass(block, nn.Module)):
         names = [name for name, value in vars(module).items() if inspect.isclass(value)]
         hint = suggest(class_name, names, shown=0)
         raise ValueError(f"block's class_path {path!r}: {module_name} has no block {class_name!r}{hint}")

@@ -46,6 +46,7 @@ def run(arguments: Sequence[str]) -> None:
             root=root,
             device=find_device(options.device),
             say=lambda what: print(what, file=sys.stderr),
+            trust=options.trust,
         )
         paths = judging.write(judged, Path(options.out))
     print(judging.printed(judged, shutil.get_terminal_size((200, 24)).columns))

@@ -40,6 +40,7 @@ def run(arguments: Sequence[str]) -> None:
             Path(options.out) if options.out else None,
             maps=options.maps,
             normalised=options.normalised,
+            trust=options.trust,
         )
     print(done.path)
     if options.format != "safetensors":

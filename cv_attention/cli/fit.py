@@ -6,12 +6,15 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cv_attention import bounds
 from cv_attention.blocks.catalogue import find
+from cv_attention.blocks.trust import class_paths_of
 from cv_attention.cli.errors import Interrupted, UserError, one_line, user_errors
+from cv_attention.cli.opening import add_trust
 from cv_attention.cli.parsing import experiment_parser, parse, read_experiment, to_experiment
 from cv_attention.cli.places import check_folder
 from cv_attention.config import Experiment
@@ -30,13 +33,14 @@ _LOST = re.compile(r"closed by peer|reset by peer|connection refused|broken pipe
 
 def run(arguments: Sequence[str]) -> None:
     """Trains, tests once on the test split, and prints where the report is."""
-    experiment, resume, started = _parse(arguments)
+    experiment, resume, started, named = _parse(arguments)
     _check_early(experiment)
     check_folder(Path(experiment.log.root))
     with user_errors():
         from cv_attention import training
 
-        prepared = training.prepare(experiment, resume)
+        with named:
+            prepared = training.prepare(experiment, resume)
     rank_zero = prepared.trainer.is_global_zero
     if rank_zero:
         print(prepared.classifier.plan or "no attention block inserted")
@@ -94,8 +98,11 @@ def _short(error: RuntimeError) -> str:
     return re.sub(r"^\[\S+\] ", "", one_line(error)).partition(". ")[0]
 
 
-def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | None]:
-    """The configuration, the run to go on with, and why a new one starts although one should be gone on with."""
+def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | None, AbstractContextManager[None]]:
+    """The configuration, the run to go on with, and why a new one starts although one should be gone on with.
+
+    And a context in which classes that only the run's own configuration names are imported where they are trusted.
+    """
     parser = experiment_parser("cv-attention fit")
     parser.add_argument(
         "--resume",
@@ -103,16 +110,17 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | Non
         help="A run directory to go on with; its configuration counts unless overridden. "
         "auto: the newest unfinished run of this name and model, or else a new one.",
     )
+    add_trust(parser)
     namespace = parse(parser, arguments)
     if namespace.resume is None:
-        return to_experiment(parser, namespace), None, None
+        return to_experiment(parser, namespace), None, None, nullcontext()
     resume = Path(namespace.resume)
     if namespace.resume == "auto":
         experiment = to_experiment(parser, namespace)
         found, empty = _newest(experiment)
         if found is None:
             why = f"{empty} has no checkpoint yet;" if empty else "no unfinished run of this name and model,"
-            return experiment, None, f"{why} a new one starts"
+            return experiment, None, f"{why} a new one starts", nullcontext()
         print(f"resume: {found}", file=sys.stderr)
         resume = found
     if not (resume / "config.yaml").is_file():
@@ -126,7 +134,9 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | Non
         raise UserError(
             f"{resume} holds another model; resuming cannot change it ({changes}): leave out the --model options"
         )
-    return experiment, resume, None
+    typed = to_experiment(parser, namespace).model.block == experiment.model.block
+    named = nullcontext() if typed else class_paths_of(resume / "config.yaml", namespace.trust)
+    return experiment, resume, None, named
 
 
 def _newest(experiment: Experiment) -> tuple[Path | None, Path | None]:

@@ -32,9 +32,21 @@ def add_network(parser: ArgumentParser, run: str) -> None:
         default="name",
         help="How the file's weights find their places; position is for files with another library's names.",
     )
+    add_trust(parser)
     parser.add_argument("--root", help="Where the data set lies now, if it was moved; the same as --data.root.")
     parser.add_class_arguments(Data, nested_key="data")
     parser.set_defaults({"data.name": _DATA.name})
+
+
+def add_trust(parser: ArgumentParser) -> None:
+    """Adds ``--trust``, the modules and classes that a file may name."""
+    parser.add_argument(
+        "--trust",
+        nargs="+",
+        default=[],
+        metavar="MODULE[.CLASS]",
+        help="Modules or classes of your own that the run or checkpoint names and that may be imported.",
+    )
 
 
 def open_network(parser: ArgumentParser, options: Namespace, run: str) -> "tuple[Path | Classifier, str | None]":

@@ -50,6 +50,7 @@ def run(arguments: Sequence[str]) -> None:
             root=root,
             overwrite=options.overwrite,
             progress=sys.stderr.isatty(),
+            trust=options.trust,
         )
     if result.is_main:
         _report(result)

@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> None:
         from cv_attention import training
 
         network, root = open_network(parser, options, "run")
-        metrics = training.evaluate(network, root, predictions)
+        metrics = training.evaluate(network, root, predictions, trust=options.trust)
     for name, value in metrics.items():
         print(f"test {name.replace('_', ' ')}: {value:.4f}")
     if predictions:

@@ -3,9 +3,8 @@
 import hashlib
 import io
 import shutil
-import zipfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Collection, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,12 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from cv_attention.blocks.trust import class_paths_of
 from cv_attention.config import Experiment
 from cv_attention.training import weights
 from cv_attention.training.classifier import Classifier, DataFacts
 from cv_attention.training.files import write_bytes
+from cv_attention.training.sealing import NewerFormat, sealed, verify
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 _DROPPED = {"all": (), "best": (LAST, PREVIOUS), "weights": (LAST, PREVIOUS, BEST)}  # by log.keep
@@ -32,17 +33,32 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             OSError: if it cannot be written; what was there before is unharmed.
         """
         buffer, path = io.BytesIO(), Path(path)
-        torch.save(checkpoint, buffer)
+        torch.save(sealed(checkpoint), buffer)
         write_bytes(path, buffer.getbuffer(), durable=True, keep=PREVIOUS if path.name == LAST else None)
 
 
-def is_intact(checkpoint: Path) -> bool:
-    """Tells whether a checkpoint file is complete and its checksums are right."""
+def read(checkpoint: Path) -> dict[str, Any]:
+    """Reads the content of a checkpoint or of a ``.safetensors`` file, and verifies it; runs no code.
+
+    Raises:
+        ValueError: if the file is damaged, of another kind, or of a newer format; one line that names it.
+    """
     try:
-        with zipfile.ZipFile(checkpoint) as archive:
-            return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile):
-        return False
+        if checkpoint.suffix == ".safetensors":
+            content = weights.read(checkpoint)
+        else:
+            content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+            verify(content if isinstance(content, dict) else {}, checkpoint)
+    except NewerFormat:
+        raise
+    except Exception as error:  # whatever a damaged or foreign file provokes
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        if reason.startswith(str(checkpoint)):
+            raise ValueError(reason) from error
+        raise ValueError(f"{checkpoint} cannot be read as a checkpoint: {reason}") from error
+    if not isinstance(content, dict) or not {"experiment", "facts", "state_dict"} <= content.keys():
+        raise ValueError(f"{checkpoint} is no checkpoint of cv_attention: it does not say which network it belongs to")
+    return content
 
 
 def keep_last_as_best(run: Path) -> None:
@@ -71,14 +87,20 @@ def resumable(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
     notices = []
     for name in (LAST, PREVIOUS):
         path = run / "checkpoints" / name
-        if is_intact(path):
-            if notices:
-                notices[-1] += f"; {path} counts"
-            return path, torch.load(path, map_location="cpu", weights_only=True), notices
-        if path.is_file():
+        if not path.is_file():
+            continue
+        try:
+            content = read(path)
+        except NewerFormat:
+            raise
+        except ValueError:
             with suppress(FileNotFoundError):  # another process of this training has moved it
                 path.replace(path.with_name(f"{name}.torn"))
             notices.append(f"{path} is torn, it is now {name}.torn")
+            continue
+        if notices:
+            notices[-1] += f"; {path} counts"
+        return path, content, notices
     said = "".join(f"; {notice}" for notice in notices)
     raise FileNotFoundError(f"{run / 'checkpoints' / LAST} does not exist, so there is nothing to go on from{said}")
 
@@ -119,35 +141,42 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
     return checkpoint
 
 
-def load(checkpoint: Path | Classifier) -> Classifier:
+def load(checkpoint: Path | Classifier, trust: Collection[str] | None = ()) -> Classifier:
     """Rebuilds the network of a checkpoint or of a ``.safetensors`` file, with its weights, on the CPU, in eval mode.
 
-    A network that is open already (`opening.open_pretrained`) is returned as it is.
+    A network that is open already (`opening.open_pretrained`) is returned as it is. A file can name a block by its
+    class path; that is imported only where the user says so.
+
+    Args:
+        checkpoint: The file.
+        trust: Modules and classes that the file may name, such as ``my_block`` or ``my_block.MyBlock``; None allows
+            all, for a file that this process has written.
 
     Raises:
-        ValueError: if the file is none of cv_attention's, or its weights do not fit its configuration.
+        ValueError: if the file is none of cv_attention's, its weights do not fit its configuration, or it names a class
+            that is not in `trust`.
     """
     if isinstance(checkpoint, Classifier):
         return checkpoint
-    try:
-        if checkpoint.suffix == ".safetensors":
-            content = weights.read(checkpoint)
-        else:
-            content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged or foreign file provokes
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{checkpoint} cannot be read as a checkpoint: {reason}") from error
-    if not isinstance(content, dict) or not {"experiment", "facts", "state_dict"} <= content.keys():
-        raise ValueError(f"{checkpoint} is no checkpoint of cv_attention: it does not say which network it belongs to")
+    content = read(checkpoint)
     experiment = from_plain(Experiment, content["experiment"])
     experiment.model.pretrained = False  # the weights come from the checkpoint
     facts = DataFacts(**{name: _tuple(value) for name, value in content["facts"].items()})
-    classifier = Classifier(experiment, facts)
+    _refuse_files(checkpoint, experiment.model.options)
+    with nullcontext() if trust is None else class_paths_of(checkpoint, trust):
+        classifier = Classifier(experiment, facts)
     try:
         classifier.load_state_dict(content["state_dict"])
     except RuntimeError as error:
         raise ValueError(f"{checkpoint} does not fit {experiment.model.backbone}: {error}") from error
     return classifier.eval()
+
+
+def _refuse_files(checkpoint: Path, options: Mapping[str, Any]) -> None:
+    """Refuses options with which timm reads further files or addresses, whose content it would unpickle."""
+    for name in options:
+        if any(word in name for word in ("checkpoint", "pretrained", "cache_dir")):
+            raise ValueError(f"{checkpoint} sets model.options.{name}, which names another file; it is not opened")
 
 
 def name_of(checkpoint: Path | Classifier) -> str:

@@ -3,7 +3,7 @@
 import copy
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -96,6 +96,7 @@ def export(
     *,
     maps: bool = False,
     normalised: bool = False,
+    trust: Collection[str] = (),
 ) -> Exported:
     """Writes a trained network in another format, and compares what comes back with the network.
 
@@ -108,6 +109,7 @@ def export(
         out: The file to write; None puts it beside the checkpoint, under its name, or here under the backbone's.
         maps: Attention maps as further outputs of the graph, each with the name of its module.
         normalised: Leave normalisation to the caller; by default the graph takes uint8 images.
+        trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
 
     Raises:
         ValueError: if the format is unknown or cannot hold what is asked for, a package is missing, the network cannot
@@ -121,7 +123,7 @@ def export(
         )
     if format == "onnx":
         require("onnx", "format onnx")
-    classifier = load(checkpoint)
+    classifier = load(checkpoint, trust)
     out = out or _beside(checkpoint).with_suffix(SUFFIXES[format])
     deployed = Deployed(classifier, maps=maps, normalised=normalised).eval()
     if format == "safetensors":
@@ -199,7 +201,7 @@ def _compare(deployed: Deployed, path: Path, format: Format) -> dict[str, float]
 
 def _run(path: Path, format: Format, images: Tensor, deployed: Deployed) -> Sequence[Tensor]:
     if format == "safetensors":
-        return Deployed(load(path)).eval()(images)
+        return Deployed(load(path, trust=None)).eval()(images)
     if format == "torch-export":
         return torch.export.load(path).module()(images)
     import onnxruntime

@@ -1,5 +1,6 @@
 """Judging a trained network on the test split: its classes, and where its saliency points."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ _MOST_IMAGES = 128  # on which blocks are measured: two forwards of each
 
 
 def evaluate(
-    checkpoint: Path | Classifier, root: str | None = None, predictions: Path | None = None
+    checkpoint: Path | Classifier,
+    root: str | None = None,
+    predictions: Path | None = None,
+    trust: Collection[str] = (),
 ) -> dict[str, float]:
     """Evaluates a checkpoint, or a pretrained network, on the test split of its data set.
 
@@ -28,6 +32,7 @@ def evaluate(
         checkpoint: A checkpoint file, or what `open_pretrained` returned.
         root: Where the data set lies now, if not where it lay in training.
         predictions: File that every image's prediction is written to, see `Predictions`; None writes none.
+        trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
 
     Returns:
         The metrics, such as ``{"accuracy": 0.97, "loss": 0.11}``; with boxes also where Grad-CAM points.
@@ -36,7 +41,7 @@ def evaluate(
         ValueError: if the data set's classes are not those that the network knows.
         FileNotFoundError: if the data set is missing.
     """
-    classifier = checkpoints.load(checkpoint)
+    classifier = checkpoints.load(checkpoint, trust)
     experiment = classifier.experiment
     datamodule = open_data(classifier, root, "test")
     quieten()

@@ -209,7 +209,7 @@ def _train(prepared: Prepared) -> None:
     _select(prepared)
     [metrics] = trainer.test(classifier, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
     if trainer.is_global_zero:
-        trained = checkpoints.load(best)
+        trained = checkpoints.load(best, trust=None)
         weights.write(run / "weights.safetensors", trained)
         runs.update_summary(run, validation=at_epoch(run, checkpoints.epochs_trained(best)))
         test = {name.removeprefix("test_"): value for name, value in metrics.items()}

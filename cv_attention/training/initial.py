@@ -12,6 +12,7 @@ from cv_attention.backbones.parts import head_names
 from cv_attention.config import Model
 from cv_attention.training import weights
 from cv_attention.training.checkpoints import find_checkpoint
+from cv_attention.training.sealing import verify
 
 
 def start(network: nn.Module, model: Model, class_names: list[str]) -> list[str]:
@@ -143,7 +144,11 @@ def stated(path: Path) -> dict[str, Any] | None:
 
 
 def _content(path: Path) -> Any:
-    return weights.read(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    if path.suffix == ".safetensors":
+        return weights.read(path)
+    content = torch.load(path, "cpu", weights_only=True)
+    verify(content if isinstance(content, dict) else {}, path)
+    return content
 
 
 def _unreadable(path: Path, error: Exception) -> ValueError:

@@ -7,29 +7,41 @@ from typing import Any
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.files import write_bytes
 from cv_attention.training.provenance import described
+from cv_attention.training.sealing import sealed, verify
 
 
 def write(path: Path, classifier: Classifier) -> None:
     """Writes the network's weights, by the names that it has without a training around it.
 
-    The metadata hold, as JSON: ``experiment`` (the configuration), ``facts`` (class names, normalisation, image size)
-    and ``provenance`` (the configuration's fingerprint, the code's version).
+    The metadata hold, as JSON: ``experiment`` (the configuration), ``facts`` (class names, normalisation, image size),
+    ``provenance`` (the configuration's fingerprint, the code's version), ``cv_attention_format`` and ``sha256``, the
+    checksum of the tensors and of all these.
     """
     from safetensors.torch import save
 
     tensors = {
         name: value.detach().cpu().contiguous().clone() for name, value in classifier.network.state_dict().items()
     }
-    metadata = {name: json.dumps(value) for name, value in described(classifier.experiment, classifier.facts).items()}
+    content = sealed({"state_dict": tensors, **described(classifier.experiment, classifier.facts)})
+    metadata = {name: json.dumps(value) for name, value in content.items() if name not in ("state_dict", "format")}
+    metadata["cv_attention_format"] = json.dumps(content["format"])
     write_bytes(path, save(tensors, {"format": "pt", **metadata}), durable=True)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Reads what `write` wrote, arranged as in a checkpoint."""
+    """Reads and verifies what `write` wrote, arranged as in a checkpoint.
+
+    Raises:
+        ValueError: if the file is damaged, or written in a newer format.
+    """
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        tensors = {f"network.{name}": file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
         metadata = file.metadata() or {}
-    plain = {name: json.loads(metadata[name]) for name in ("experiment", "facts", "provenance") if name in metadata}
-    return {"state_dict": tensors, **plain}
+    names = {"experiment", "facts", "provenance", "sha256"} & metadata.keys()
+    plain = {name: json.loads(metadata[name]) for name in names}
+    if "cv_attention_format" in metadata:
+        plain["format"] = json.loads(metadata["cv_attention_format"])
+    verify({"state_dict": tensors, **plain}, path)
+    return {**plain, "state_dict": {f"network.{name}": value for name, value in tensors.items()}}

@@ -1,6 +1,6 @@
 """Explains a part of a split by every method, measures the maps, and compares them with each other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -59,6 +59,7 @@ def evaluate_saliency(
     root: str | None = None,
     device: str = "cpu",
     say: Callable[[str], None] = lambda _: None,
+    trust: Collection[str] = (),
 ) -> Judged:
     """Judges saliency methods on a trained network, the random map and the centre bias beside them.
 
@@ -75,13 +76,14 @@ def evaluate_saliency(
         root: Where the data set lies now, if not where it lay in training.
         device: Where to compute.
         say: Told what is being done.
+        trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
 
     Raises:
         ValueError: if a method or measure does not exist, or a number is not positive.
         FileNotFoundError: if the data set is missing.
     """
     _check(methods, measures, {"images": images, "batch_size": batch_size, "mosaics": mosaics})
-    classifier = load(checkpoint).to(device)
+    classifier = load(checkpoint, trust).to(device)
     pictures = open_data(classifier, root, split).splits[split]
     chosen = spread_over_classes(pictures.images.labels, images)
     left_out: dict[str, str] = {}

@@ -3,7 +3,7 @@
 import signal
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,7 @@ def export_saliency(
     root: str | None = None,
     overwrite: bool = False,
     progress: bool = False,
+    trust: Collection[str] = (),
 ) -> Exported:
     """Explains images with a trained network and writes maps, pictures and a manifest; see ``docs/saliency_export.md``.
 
@@ -82,13 +83,14 @@ def export_saliency(
         root: Where that data set lies now, if not where it lay in training.
         overwrite: Whether another export in `out` may be replaced.
         progress: Whether a bar is shown.
+        trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
 
     Raises:
         FileNotFoundError: if a source does not exist.
         ValueError: if there is no image, an option is wrong, or `out` holds another export.
     """
     _check(config, sources, split)
-    classifier = load(checkpoint)
+    classifier = load(checkpoint, trust)
     explainer = Explainer(classifier, config)
     items = _split(classifier, split, root) if split else find_items(sources, out, len(classifier.facts.class_names))
     if config.target == "true" and any(item.label is None for item in items):

@@ -1,0 +1,46 @@
+"""Decides which class paths may be imported: those that the user writes, and of those in a file the trusted ones."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple
+
+_OURS = "cv_attention.blocks"
+
+
+class _Source(NamedTuple):
+    file: str
+    trust: tuple[str, ...]
+
+
+_source: ContextVar[_Source | None] = ContextVar("source of class paths", default=None)
+
+
+@contextmanager
+def class_paths_of(file: object, trust: Collection[str] = ()) -> Iterator[None]:
+    """Treats every class path that is met while it is entered as one that `file` contains.
+
+    Args:
+        file: The file, for messages.
+        trust: Modules (``my_block``, with everything in it) and classes (``my_block.MyBlock``) that may be imported.
+    """
+    token = _source.set(_Source(str(file), tuple(trust)))
+    try:
+        yield
+    finally:
+        _source.reset(token)
+
+
+def check_trusted(path: str) -> None:
+    """Makes sure that a class path may be imported.
+
+    Raises:
+        ValueError: if it comes from a file and is not among what the user trusts.
+    """
+    source = _source.get()
+    if source is None or any(f"{path}.".startswith(f"{trusted}.") for trusted in (_OURS, *source.trust)):
+        return
+    raise ValueError(
+        f"{source.file} names the class {path}, and importing it would run code that is not part of cv_attention; if "
+        f"you trust it, add --trust {path} (in Python: trust=[{path!r}])"
+    )
