@@ -16,9 +16,9 @@ from cv_attention.suggest import suggest
 def named_split(config: Data, split: str, names: Sequence[str], ids: Sequence[str]) -> ImageSet:
     """Reads the labelled images of one split for a network that nobody trained here.
 
-    The folder ``root/<split>``, or `root` itself where there is none, holds a folder for each class, of which some may be
-    missing; or the images themselves, named ``<class>_<anything>``. A class goes by its id (``n01440764``) or its name.
-    The only split beside ``train`` is the test split, as everywhere.
+    The folder ``root/<split>``, or `root` itself where there is none, holds a folder for each class, of which some may
+    be missing; or the images themselves, named ``<class>_<anything>``. A class goes by its id (``n01440764``) or its
+    name. The only split beside ``train`` is the test split, as everywhere.
 
     Args:
         config: Where the images are, and their evaluation transforms.
@@ -80,7 +80,8 @@ def _places(found: Sequence[str], names: Sequence[str], ids: Sequence[str], fold
     several = known.get(_fold(unknown[0]))
     if several:
         raise ValueError(
-            f"'{folder}': {unknown[0]} is the name of several classes; use {' or '.join(ids[place] for place in several)}"
+            f"'{folder}': {unknown[0]} is the name of several classes; use "
+            f"{' or '.join(ids[place] for place in several)}"
         )
     near = suggest(unknown[0], dict.fromkeys([*names, *ids]), shown=3)
     raise ValueError(f"'{folder}' has the class {unknown[0]}, which the network does not know{near}")

@@ -58,7 +58,12 @@ class ResizeAndCrop(DualTransform):
             resample = Image.Resampling[self.interpolation.upper()]
             img = np.asarray(Image.fromarray(img).resize(size[::-1], resample))
         top, left = (_start(have, want) for have, want in zip(size, self.crop, strict=True))
-        missing = [max(-top, 0), max(top + self.crop[0] - size[0], 0), max(-left, 0), max(left + self.crop[1] - size[1], 0)]
+        missing = [
+            max(-top, 0),
+            max(top + self.crop[0] - size[0], 0),
+            max(-left, 0),
+            max(left + self.crop[1] - size[1], 0),
+        ]
         if any(missing):
             img = cv2.copyMakeBorder(img, *missing, cv2.BORDER_CONSTANT, value=self.fill)
         top, left = max(top, 0), max(left, 0)
