@@ -182,9 +182,8 @@ def remove(model: nn.Module, insertion: str | Plan | None = None) -> list[str]:
     strike(model)
     sweep(model)
     unguard(model)
+    unwatch_loading(model)
     if len(chosen) == len(found):
-        for module in model.modules():
-            unwatch_loading(module)
         forget_heads(model)
     thaw(model)
     return [f"{host}.{child}" if host else child for host, child in chosen]

@@ -118,10 +118,11 @@ def unguard(module: nn.Module) -> bool:
     return any(below) or bool(carried(module))
 
 
-def put(model: nn.Module, name: str, module: nn.Module) -> None:
-    """Puts a module under a dotted name; blocks are not handed over."""
-    parent, _, child = name.rpartition(".")
-    dict.__setitem__(model.get_submodule(parent)._modules, child, module)
+def put(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
+    """Puts `new` under every name that `old` has in the model; blocks are not handed over."""
+    for parent in list(model.modules()):
+        for child in [child for child, module in parent._modules.items() if module is old]:
+            dict.__setitem__(parent._modules, child, new)
 
 
 def hand_over(old: nn.Module, new: nn.Module) -> None:
