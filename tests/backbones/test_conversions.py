@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 from cv_attention.backbones import LostBlocksWarning, insert
@@ -307,6 +308,24 @@ def test_one_identity_in_place_of_all_norms(at):
     torch.testing.assert_close(model(image), expected)
     assert not identity._forward_hooks
     assert not identity._modules
+
+
+@pytest.mark.parametrize("position", POSITIONS)
+def test_features_of_units_with_blocks(position):
+    model, oracle = pair(position, "cbam")
+    image, units = torch.randn(2, 3, 16, 16, dtype=torch.float64), ["layer1.0", "layer1", "layer2"]
+    extractor = create_feature_extractor(model, units)
+    seen = {}
+    hooks = [
+        model.get_submodule(name).register_forward_hook(lambda _, args, y, name=name: seen.update({name: y}))
+        for name in units
+    ]
+    torch.testing.assert_close(model(image), oracle(image))
+    for hook in hooks:
+        hook.remove()
+    found = extractor(image)
+    for name in units:
+        torch.testing.assert_close(found[name], seen[name])
 
 
 def test_a_layer_that_moves_stays_the_same_object():
