@@ -68,9 +68,7 @@ def create(pair: Pair, channels: int, seed: int, path: str) -> nn.Module:
         return new
 
 
-def place_like(
-    block: nn.Module, call: Call, place: Place, host: nn.Module, model: nn.Module
-) -> nn.Module:
+def place_like(block: nn.Module, call: Call, place: Place, host: nn.Module, model: nn.Module) -> nn.Module:
     """Moves a block to the device and floating type of what it takes, where autocast changes no types; else of weights.
 
     Args:

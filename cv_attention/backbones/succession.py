@@ -94,7 +94,9 @@ def _own(children: dict[str, Any], name: str, old: nn.Module, new: nn.Module | N
     if stays or new._modules or new._parameters or new._buffers:
         return new
     own = copy.copy(new)
-    vars(own).update({key: vars(new)[key].copy() for key, value in vars(nn.Module()).items() if isinstance(value, dict)})
+    vars(own).update(
+        {key: vars(new)[key].copy() for key, value in vars(nn.Module()).items() if isinstance(value, dict)}
+    )
     return own
 
 
@@ -106,7 +108,7 @@ def _no_children() -> Children:
 
 @cache
 def _watch_registrations() -> None:
-    nn.modules.module.register_module_module_registration_hook(_registered)
+    nn.modules.module.register_module_module_registration_hook(_registered)  # pyright: ignore[reportArgumentType]
 
 
 def _registered(parent: nn.Module, name: str, module: nn.Module | None) -> nn.Module | None:
