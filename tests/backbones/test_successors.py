@@ -1,12 +1,16 @@
 """What takes the place of hosts, against the explicit networks of `test_conversions`: shared layers, features."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.parametrizations import weight_norm
+from torch.nn.utils.parametrize import remove_parametrizations
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from cv_attention.backbones import insert
+from cv_attention.backbones import insert, remove
 from tests.backbones.test_conversions import POSITIONS, Net, pair, vivid
 
 
@@ -48,3 +52,17 @@ def test_a_layer_that_moves_stays_the_same_object():
     layers = list(model)
     model.insert(0, nn.Identity())
     assert list(model)[1:] == layers
+
+
+def test_the_class_of_a_parametrized_host_is_what_it_was():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()).eval()
+    insert(model, "se", "0", input_size=16)
+    weight_norm(model[0])
+    copied = copy.deepcopy(model)
+    remove(model)
+    image = torch.randn(2, 3, 16, 16)
+    plain, attended = model(image), copied(image)
+    assert not torch.equal(plain, attended)
+    remove_parametrizations(model[0], "weight")
+    assert type(model[0]) is nn.Conv2d
+    torch.testing.assert_close(model(image), plain)
