@@ -42,7 +42,7 @@ class Replacement(nn.Module):
         return conv
 
     def load_conv(self, state: dict[str, Tensor], *, strict: bool, assign: bool) -> None:
-        """Loads weights into the convolution as `load_state_dict` does; if they are assigned, it stays where they are."""
+        """Loads the convolution's weights as `load_state_dict` does; if they are assigned, it goes where they are."""
         conv = self.conv
         conv.load_state_dict(state, strict=strict, assign=assign)
         if assign:

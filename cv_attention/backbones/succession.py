@@ -108,7 +108,7 @@ def _no_children() -> Children:
 
 @cache
 def _watch_registrations() -> None:
-    nn.modules.module.register_module_module_registration_hook(_registered)
+    nn.modules.module.register_module_module_registration_hook(_registered)  # pyright: ignore[reportArgumentType]
 
 
 def _registered(parent: nn.Module, name: str, module: nn.Module | None) -> nn.Module | None:

@@ -46,7 +46,7 @@ def image():
     return torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("at", ["residual", "norm", "replace:conv"])
+@pytest.mark.parametrize("at", ["residual", "norm", "layers.1", "replace:conv", "replace:layers.0"])
 def test_modules_with_several_names(at):
     model, image = listed(), torch.randn(2, 3, 16, 16)
     plain, other, keys = model(image), drawn_again(model), list(model.state_dict())
