@@ -118,6 +118,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     if resume and rank == 0:
         runs.write_config(run, experiment)
         rewind(run, content)
+        runs.forget_results(run)
     throughput, callbacks = Throughput(experiment.data), [*_recorders(experiment.log, run), *asked_for]
     steps = optimization.steps_per_epoch(len(datamodule.train_dataloader()), experiment.trainer)
     try:
