@@ -85,7 +85,7 @@ def _first_best(run):
 
 def test_a_training_without_a_validation_is_tested_on_its_last_epoch(tiny_options, tmp_path):
     options = [*tiny_options, "--log.wandb=disabled", "--log.maps_every=0", f"--log.root={tmp_path}", "--log.name=run"]
-    extra = "--trainer.extra={enable_progress_bar: false, check_val_every_n_epoch: 5}"
+    extra = "--trainer.extra={enable_progress_bar: false, limit_val_batches: 0}"
     assert main(["fit", *options, extra]) == 0
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     assert summary["selected"] == {"epoch": "last", "reason": "no epoch was validated"}
@@ -123,4 +123,6 @@ def test_a_finished_run_that_goes_on_has_no_result_until_it_is_tested_again(tiny
     best = torch.load(run / "checkpoints/best.ckpt", weights_only=True)["epoch"]
     found = json.loads(summary.read_text())
     assert found["validation"]["epoch"] == best + 1 == 2
+    assert found["selected"]["reason"].startswith("20 validation images")
+    assert found["images_per_second"] > 0  # of epochs before the stop
     assert found["test"] == training.evaluate(training.find_checkpoint(run))
