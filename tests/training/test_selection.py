@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 from math import sqrt
 from types import SimpleNamespace
+from typing import Any
 
 import lightning
 import pytest
@@ -94,7 +95,7 @@ def test_a_training_without_a_validation_is_tested_on_its_last_epoch(tiny_option
 
 @pytest.mark.parametrize(("in_file", "best"), [(0.5, 0.5), (0.9, 0.9), (None, 0.9)])
 def test_the_best_accuracy_is_that_of_the_file_whatever_was_selected_before(in_file, best, tmp_path):
-    saved = Checkpoints(tmp_path, Log())
+    saved: Any = Checkpoints(tmp_path, Log())
     saved.load_state_dict({"best": 0.9, "latest": 0.6, "seconds": 1.0})
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "summary.json").write_text('{"selected": {"epoch": "last"}}')
