@@ -36,8 +36,8 @@ class Run:
     def figures(self, split: str) -> dict[str, float]:
         """Returns the metrics of the split ``test`` or ``val``; nothing where the run has not come that far."""
         found = self.summary.get(SPLITS[split])
-        if not found and split == "val" and self.summary.get("test"):
-            found = best_validation(self.path)  # of an older run
+        if split == "val" and "validation" not in self.summary and self.summary.get("test"):
+            found = best_validation(self.path)  # of an older run; a newer one says {} where its epoch was not validated
         return {name: value for name, value in (found or {}).items() if isinstance(value, (int, float))}
 
     def predictions(self) -> Predictions | None:

@@ -6,7 +6,7 @@ import shutil
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -140,9 +140,10 @@ def load(checkpoint: Path | Classifier) -> Classifier:
     if not isinstance(content, dict) or not {"experiment", "facts", "state_dict"} <= content.keys():
         raise ValueError(f"{checkpoint} is no checkpoint of cv_attention: it does not say which network it belongs to")
     experiment = from_plain(Experiment, content["experiment"])
-    experiment.model.pretrained = False  # the weights come from the checkpoint
     facts = DataFacts(**{name: _tuple(value) for name, value in content["facts"].items()})
-    classifier = Classifier(experiment, facts)
+    unloaded = replace(experiment, model=replace(experiment.model, pretrained=False))  # the checkpoint has the weights
+    classifier = Classifier(unloaded, facts)
+    classifier.experiment = experiment  # as it was trained: what is written from here on has the run's fingerprint
     try:
         classifier.load_state_dict(content["state_dict"])
     except RuntimeError as error:

@@ -47,7 +47,7 @@ MISTAKES = {
     "transform argument": (["fit", *TINY, "--data.train_transforms", "[{HorizontalFlip: {q: 1}}]"], ["q", "p"]),
     "data root": (["fit", "--data.name", "folder", "--data.root", "nowhere"], ["nowhere"]),
     "root without effect": (["fit", "--data.root", "photos"], ["photos", "folder"]),
-    "plan of nothing": (["plan"], ["missing", "MODEL (", "plan --help"]),
+    "plan of nothing": (["plan"], ["missing", "MODEL (Backbone", "NAME)", "plan --help"]),
     "plan": (["plan", "resnet20", "--block", "cbm"], ["cbm", "cbam"]),
     "shape": (["blocks", "--shape", "64x56"], ["64x56", "64x56x56"]),
     "catalogue": (["blocks", "cbm"], ["cbm", "cbam", "lists all"]),

@@ -226,6 +226,14 @@ def test_older_runs_have_validation_figures_in_their_curves(tmp_path):
     assert rows([run, unfinished], split="val")["plain"].unfinished == (str(unfinished),)
 
 
+def test_a_tested_epoch_that_was_not_validated_has_no_validation_figures_of_another(tmp_path):
+    validated = write(tmp_path, "validated", test={"accuracy": 0.5}, validation={"accuracy": 0.6, "epoch": 4})
+    run = write(tmp_path, "skipped", seed=1, test={"accuracy": 0.5}, validation={})
+    (run / "metrics/0").mkdir(parents=True)
+    (run / "metrics/0/metrics.csv").write_text("epoch,step,val_accuracy\n1,19,0.9\n")
+    assert rows([validated, run], split="val")["plain"].values == (0.6,)
+
+
 def test_everything_is_plain_values(runs):
     assert json.loads(json.dumps(compare(runs).to_dict()))["tables"][0]["reference"] == "plain"
 
