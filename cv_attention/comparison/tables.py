@@ -146,15 +146,10 @@ def table(title: str, arms: Sequence[Arm], labels: Sequence[str], reference: int
 
 
 def _study(found: Values, compared: bool, question: Question) -> Study:
-    if not compared or len(found.table) < 2:
+    count = len(found.table)
+    if not compared or count < 2:
         reason = "the reference" if compared else "no reference under this recipe"
-        return Study(
-            (Judged(None, None, None, "none", reason=reason),) * len(found.table),
-            None,
-            0,
-            "",
-            (None,) * len(found.table),
-        )
+        return Study((Judged(None, None, None, "none", reason=reason),) * count, None, 0, "", (None,) * count)
     return judge(
         found.table,
         alpha=question.alpha,

@@ -104,7 +104,8 @@ def judge(
             known = None if arm == reference or not np.isfinite(difference) else difference
             arms.append(Judged(known, None, None, "none", reason=_reason(fit, runs, arm, reference, unit)))
             continue
-        judged = _judged(difference, *halves[:, arm].tolist(), margin, higher_is_better)
+        half, one_sided = halves[:, arm].tolist()
+        judged = _judged(difference, half, one_sided, margin, higher_is_better)
         if judged.verdict == "unresolved" and overlap is None:
             deviation = _deviation(fit, unequal, arm)
             judged = replace(judged, more=_more(fit, arm, deviation, int(compared.sum()) + 1, margin, alpha))
