@@ -37,10 +37,16 @@ class _Unit:
         self.name, self.points = (" (%)", " points") if self.share else ("", "")
 
     def plain(self, value: float) -> str:
-        return f"{self.scale * value:.{self.digits}f}"
+        return f"{self.scale * value:{self._format(value)}}"
 
     def signed(self, value: float) -> str:
-        return f"{round(self.scale * value, self.digits) + 0.0:+.{self.digits}f}"  # never -0.00
+        shown = f"{self.scale * value:+{self._format(value)}}"
+        return shown if float(shown) else shown.replace("-", "+")  # never -0.00
+
+    def _format(self, value: float) -> str:
+        """A metric in a unit of its own can be of any size."""
+        odd = not self.share and value != 0 and not 5e-4 <= abs(value) < 1e6
+        return ".3g" if odd else f".{self.digits}f"
 
 
 def _table(found: Comparison, one: Table, markdown: bool) -> str:

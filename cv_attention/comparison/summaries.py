@@ -10,6 +10,7 @@ _MAPPINGS = ("test", "validation", "data", "data.folds", "provenance", "hardware
 _TEXTS = ("data.fingerprint", "data.folds.digest", "provenance.cv_attention", "provenance.torch")
 _TEXTS += ("hardware.accelerator", "hardware.device", "hardware.precision")
 _COUNTS = ("data.folds.count", "hardware.devices", "hardware.threads")
+_HUGE = 1e100  # as good as infinite: what a training run leaves that has diverged
 _NUMBERS = ("parameters", "flops", "training_seconds", "images_per_second")
 
 
@@ -51,10 +52,11 @@ def number(summary: Mapping[str, Any], name: str) -> float | int | None:
 
 
 def _float(value: float | int | None) -> float:
-    try:
-        return math.nan if value is None else float(value)
-    except OverflowError:
-        return math.inf
+    if value is None:
+        return math.nan
+    if abs(value) >= _HUGE:
+        return math.inf if value > 0 else -math.inf
+    return float(value)
 
 
 def _value(summary: Mapping[str, Any], name: str) -> Any:

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,8 @@ def predictions(run, **fields):
     accuracy = json.loads((run / "summary.json").read_text())["test"]["accuracy"]
     arrays = {"name": np.arange(200).astype(str), "label": np.zeros(200, int), "probability": np.full(200, 0.5)}
     arrays["predicted"] = (np.arange(200) >= round(200 * accuracy)).astype(int)
-    np.savez(run / "predictions.npz", **arrays | fields)
+    content: Any = arrays | fields
+    np.savez(run / "predictions.npz", **content)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def test_costs_that_are_not_finite_are_unknown(runs, capsys, value):
     assert "training (s)" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, None, 10**400])
+@pytest.mark.parametrize("value", [math.nan, math.inf, None, 10**400, -1e300])
 def test_a_figure_that_is_not_finite_is_no_result(runs, value):
     change(runs[3], test={"accuracy": value, "loss": 1.0})
     assert compare(runs).tables[0].rows[1].unfinished == (str(runs[3]),)
@@ -142,3 +144,15 @@ def test_an_epoch_is_no_metric(tmp_path):
     run = write(tmp_path, "one", test={"accuracy": 0.5}, validation={"accuracy": 0.6, "epoch": 3})
     with pytest.raises(ValueError, match="no val metric 'epoch'"):
         compare([run], split="val", metric="epoch")
+
+
+@pytest.mark.parametrize("unit", [1e-7, 1e9])
+def test_metrics_of_any_size_are_readable(tmp_path, capsys, unit):
+    runs = [
+        write(tmp_path, f"{block}-{seed}", seed=seed, block=block,
+              test={"loss": unit * (1 + seed + (block is not None) * seed**2 / 7)})
+        for block in (None, "se") for seed in range(3)
+    ]  # fmt: skip
+    assert main(["compare", *map(str, runs), "--metric", "loss"]) == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("plain")]
+    assert " ".join(line.split()).startswith(f"plain 3 {2 * unit:.3g} ± {unit:.3g} ")
