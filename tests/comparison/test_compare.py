@@ -156,7 +156,7 @@ def test_recipes_have_tables_of_their_own_and_the_interaction_is_told(tmp_path):
     assert [table.title for table in found.tables] == ["data.mixup 0", "data.mixup 0.2"]
     assert [table.rows[1].verdict for table in found.tables] == ["better", "unresolved"]
     assert found.interaction < 0.01
-    assert found.notes == ("2 tables, because not the network alone differs, but data.mixup too",)
+    assert found.notes == ("2 tables, because the runs differ not only in the network but also in data.mixup",)
     together = compare(runs, across_recipes=True, reference="plain, data.mixup 0").tables
     assert [row.label for row in together[0].rows] == [
         "plain, data.mixup 0", "se, data.mixup 0", "plain, data.mixup 0.2", "se, data.mixup 0.2"
@@ -198,8 +198,8 @@ def test_older_runs_tell_precision_by_their_configuration(tmp_path):
 
 
 def test_unequal_spreads_are_told(tmp_path):
-    runs = write_all(tmp_path, {"null": [0.7, 0.701, 0.7, 0.701], "se": [0.6, 0.8, 0.7, 0.75]})
-    assert any(note.startswith("the runs of se spread") for note in compare(runs).tables[0].notes)
+    runs = write_all(tmp_path, {"null": [0.7, 0.701, 0.7, 0.701], "se": [0.6, 0.8, 0.7, 0.75], "eca": FIGURES["null"]})
+    assert any(note.startswith("the runs of se seem to spread") for note in compare(runs).tables[0].notes)
 
 
 def test_validation_figures_are_those_of_the_summary(tmp_path):
