@@ -89,7 +89,7 @@ def _check_extra(extra: dict[str, Any], epochs: int) -> None:
     if isinstance(every, int) and every > epochs:
         raise ValueError(
             f"trainer.extra: check_val_every_n_epoch is {every}, but trainer.max_epochs is {epochs}: no epoch would be "
-            "validated, so none could be chosen and tested"
+            f"validated; give at most {epochs}, or limit_val_batches 0 to train without a validation"
         )
 
 

@@ -40,7 +40,7 @@ def attach(
     mark(block, child)
     if place == "instead":
         assert isinstance(host, nn.Conv2d)
-        _exchange(model, name, host, Replacement(block, child, host, attachment))
+        _exchange(model, host, Replacement(block, child, host, attachment))
         return attachment
     host.add_module(child, block)
     if place == "after":
@@ -70,7 +70,7 @@ def detach(model: nn.Module, name: str, child: str) -> None:
     if isinstance(host, Replacement) and host.attachment is attachment:
         unmark(host.get_submodule(child), child)
         host.attachment = None
-        _exchange(model, name, host, host.conv.train(host.training))
+        _exchange(model, host, host.conv.train(host.training))
         return
     for module in list(host.modules()):
         if any(at.key == attachment.key for at in carried(module)):
@@ -92,24 +92,24 @@ def suspended(model: nn.Module) -> Iterator[None]:
         for hooks in hooks_of(module):
             if any(attachment_of(hook) for hook in hooks.values()):
                 taken.append((hooks, dict(hooks)))
-    replaced = [(name, m) for name, m in model.named_modules() if isinstance(m, Replacement)]
+    replaced = [(m, m.conv) for m in model.modules() if isinstance(m, Replacement)]
     try:
         for hooks, all_of_them in taken:
             for key, hook in all_of_them.items():
                 if attachment_of(hook):
                     del hooks[key]
-        for name, replacement in replaced:
-            put(model, name, replacement.conv)
+        for replacement, conv in replaced:
+            put(model, replacement, conv)
         yield
     finally:
         for hooks, all_of_them in taken:
             hooks.clear()
             hooks.update(all_of_them)
-        for name, replacement in replaced:
-            put(model, name, replacement)
+        for replacement, conv in replaced:
+            put(model, conv, replacement)
 
 
-def _exchange(model: nn.Module, name: str, old: nn.Module, new: nn.Module) -> None:
+def _exchange(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
     """Puts `new` in the place of `old`, and lets the blocks that hang on `old` hang on it instead."""
     moving = [at for at in carried(old) if at.place != "instead"]
     hand_over(old, new)
@@ -118,4 +118,4 @@ def _exchange(model: nn.Module, name: str, old: nn.Module, new: nn.Module) -> No
         release(old, attachment)
         if block is not None:
             mark(block, attachment.child)
-    put(model, name, new)
+    put(model, old, new)

@@ -3,7 +3,7 @@
 import inspect
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -127,8 +127,9 @@ def input_shapes(model: nn.Module, input_size: InputSize | None) -> list[tuple[i
         own = declared_size(model)
         sizes = [own] if own else [(side, side) for side in _COMMON_SIZES]
         return [(c, *size) for c in channels for size in sizes]
-    size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
-    if len(size) not in (2, 3) or not all(isinstance(n, int) and n > 0 for n in size):
+    size = tuple(input_size) if isinstance(input_size, Sequence) else (input_size, input_size)
+    whole = all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in size)
+    if len(size) not in (2, 3) or not whole:
         raise ValueError(f"input_size must be a side, (H, W) or (C, H, W) in pixels, got {input_size!r}")
     return [(size[0], size[1], size[2])] if len(size) == 3 else [(c, size[0], size[1]) for c in channels]
 

@@ -7,7 +7,8 @@ from torch import nn
 from cv_attention.backbones.attach import attached
 from cv_attention.backbones.parts import parameter_parts
 
-_RECORD = "_frozen_by_attention"
+_RECORD = "_frozen_by_attention"  # on a model: what has been frozen, and for which blocks
+_HERE = "_frozen_here_by_attention"  # on each module: its own frozen parameters, wherever the module goes
 
 
 def freeze_rest(model: nn.Module, children: set[str], train: str) -> None:
@@ -19,6 +20,8 @@ def freeze_rest(model: nn.Module, children: set[str], train: str) -> None:
         if parameter.requires_grad and part[name] not in train.split("+"):
             parameter.requires_grad_(False)
             record["names"].append(name)
+            owner, _, own = name.rpartition(".")
+            vars(model.get_submodule(owner)).setdefault(_HERE, []).append(own)
 
 
 def thaw(model: nn.Module) -> None:
@@ -33,4 +36,8 @@ def thaw(model: nn.Module) -> None:
             for name in record["names"]:
                 if name in parameters:
                     parameters[name].requires_grad_(True)
+            for below in module.modules():
+                for own in vars(below).pop(_HERE, ()):
+                    if (parameter := below._parameters.get(own)) is not None:
+                        parameter.requires_grad_(True)
             delattr(module, _RECORD)

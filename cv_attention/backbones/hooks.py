@@ -66,9 +66,9 @@ def enter_branch(module: nn.Module, args: Any, *, attachment: Attachment) -> Any
     return (_recall(args[0]), *args[1:])
 
 
-def leave_unit(host: nn.Module, args: Any, output: Any, *, attachment: Attachment) -> None:
+def leave_unit(host: nn.Module, args: Any, output: Any, *, attachment: Attachment) -> Any:
     """The hook after a residual unit: the shortcut may live on as the unit's output, the original shall not."""
-    _forget(args[0])
+    return _forget(args[0], output)
 
 
 @torch.fx.wrap  # a graph of torch.fx calls it instead of looking inside
@@ -86,9 +86,10 @@ def _recall(x: Tensor) -> Tensor:
 
 
 @torch.fx.wrap
-def _forget(x: Tensor) -> None:
+def _forget(x: Tensor, output: Any) -> Any:
     if getattr(x, _ORIGINAL, None) is not None:
         setattr(x, _ORIGINAL, None)
+    return output  # so that in a graph this is what the unit returns, and no dead code
 
 
 _APPLYING = (attend, attend_input, attend_shortcut)

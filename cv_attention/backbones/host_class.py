@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 
 class _Attended:
@@ -41,7 +42,13 @@ def set_apart(module: nn.Module) -> None:
 
 
 def put_back(module: nn.Module) -> None:
-    """Undoes `set_apart`, unless another tool has changed the class since."""
-    bases = type(module).__bases__
-    if len(bases) == 2 and bases[1] is _Attended:
-        module.__class__ = bases[0]
+    """Undoes `set_apart`, also below a parametrization; not where another tool has changed the class since."""
+    kind = type(module)
+    if _made(kind):
+        module.__class__ = kind.__bases__[0]
+    elif is_parametrized(module) and _made(kind.__bases__[0]):  # a class of this module alone
+        kind.__bases__ = kind.__bases__[0].__bases__[:1]
+
+
+def _made(kind: type) -> bool:
+    return len(kind.__bases__) == 2 and kind.__bases__[1] is _Attended

@@ -19,22 +19,22 @@ class Inputs:
         example: A tensor, or any object but a tuple or a mapping, is the one positional argument. A tuple holds the
             positional arguments. A mapping with strings as keys holds the keyword arguments. A tuple of a tuple and a
             mapping holds both. A named tuple is an object, not a tuple.
+        called: What messages call it.
 
     Raises:
         ValueError: if there is no tensor in it, or a mapping's keys are no names of arguments.
     """
 
-    def __init__(self, example: Any) -> None:
-        self.example = example
-        self.named = named_tensors(example, "example_inputs")
+    def __init__(self, example: Any, called: str = "example_inputs") -> None:
+        self.example, self.called = example, called
+        self.named = named_tensors(example, called)
         if not self.named:
-            raise ValueError(
-                f"example_inputs must hold a tensor, got {_brief(example)}; the size of an image is given by input_size"
-            )
+            size = "; the size of an image is given by input_size" if called == "example_inputs" else ""
+            raise ValueError(f"{called} must hold a tensor, got {_brief(example)}{size}")
         keywords = _split(example)[1]
         if not all(isinstance(key, str) for key in keywords):
             raise ValueError(
-                f"example_inputs is a mapping and holds keyword arguments, so its keys must be strings, got "
+                f"{called} is a mapping and holds keyword arguments, so its keys must be strings, got "
                 f"{list(keywords)!r}; a mapping that is one argument is given as (mapping,)"
             )
 
@@ -55,7 +55,7 @@ class Inputs:
             example = copy.deepcopy(self.example, copies)
         except Exception as error:
             raise ValueError(
-                f"example_inputs cannot be copied ({error}), and a forward may change what it is given"
+                f"{self.called} cannot be copied ({error}), and a forward may change what it is given"
             ) from error
         return _split(example)
 
@@ -64,7 +64,7 @@ class Inputs:
         listed = []
         for name, tensor in self.named[:_SHOWN]:
             kind = str(tensor.dtype).removeprefix("torch.")
-            listed.append(f"{name.removeprefix('example_inputs')} {shape_text(tuple(tensor.shape))} {kind}".strip())
+            listed.append(f"{name.removeprefix(self.called)} {shape_text(tuple(tensor.shape))} {kind}".strip())
         more = len(self.named) - _SHOWN
         return ", ".join(listed) + (f" and {more} more" if more > 0 else "")
 

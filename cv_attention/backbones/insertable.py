@@ -18,3 +18,5 @@ def check_insertable(model: nn.Module) -> None:
         raise ValueError(f"{kind} does not see new parameters; insert into the model before wrapping it")
     if any(nn.parameter.is_lazy(p) for p in model.parameters()):
         raise ValueError(f"{kind} has uninitialised lazy parameters; run it once before inserting")
+    if any(tensor.is_inference() for tensor in (*model.parameters(), *model.buffers())):
+        raise ValueError(f"{kind} was made under torch.inference_mode, which forbids changes; make it outside")

@@ -109,9 +109,9 @@ def insert(
     """Inserts a block at every site, in place, and returns what was done.
 
     Each block's weights are drawn from a random state of its own, made of `seed` and the site's name; the
-    global random state is left alone. Blocks take their host's device, floating type and training flag.
-    Inserting again adds a further block behind the first. Checkpoints from before the insertion still load
-    strictly.
+    global random state is left alone. Blocks take the device and floating type of their feature map, and their host's
+    training flag. Inserting again adds a further block behind the first. Checkpoints from before the insertion still
+    load strictly.
 
     Args:
         model: As in `plan`.
@@ -182,9 +182,8 @@ def remove(model: nn.Module, insertion: str | Plan | None = None) -> list[str]:
     strike(model)
     sweep(model)
     unguard(model)
+    unwatch_loading(model)
     if len(chosen) == len(found):
-        for module in model.modules():
-            unwatch_loading(module)
         forget_heads(model)
     thaw(model)
     return [f"{host}.{child}" if host else child for host, child in chosen]
@@ -251,7 +250,7 @@ def _make(model: nn.Module, seen: Trace, pair: Pair, spot: Spot, child: str, ini
         replaced, parameters = host, parameters - sum(p.numel() for p in host.parameters())
     flops = added_flops(seen, spot.host, spot.place, new, pair.label, replaced, {spot.shape: trial.flops})
     site = Site(spot.host, type(host).__name__, *spot.shape, path, parameters, flops, spot.place, pair.label)
-    return _Ready(spot, site, place_like(new, host, model), trial.fresh)
+    return _Ready(spot, site, place_like(new, seen.calls[spot.host][0], spot.place, host, model), trial.fresh)
 
 
 def _verify(model: nn.Module, planned: Plan, run: DryRun) -> None:

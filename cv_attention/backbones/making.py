@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from cv_attention import blocks
+from cv_attention.backbones.spots import Place
+from cv_attention.backbones.trace import Call
 
 Init = Literal["plain", "identity"]
 # A catalogue name, {name: ..., <options>}, {class_path: ..., init_args: ...}, or a callable of the channels.
@@ -66,8 +68,19 @@ def create(pair: Pair, channels: int, seed: int, path: str) -> nn.Module:
         return new
 
 
-def place_like(block: nn.Module, host: nn.Module, model: nn.Module) -> nn.Module:
-    """Moves a block to the device and floating type of the host, else of the model."""
+def place_like(block: nn.Module, call: Call, place: Place, host: nn.Module, model: nn.Module) -> nn.Module:
+    """Moves a block to the device and floating type of what it takes, where autocast changes no types; else of weights.
+
+    Args:
+        block: The block.
+        call: A call of its host.
+        place: Where it is, seen from the host.
+        host: The host, whose weights come first.
+        model: The model, whose weights come next.
+    """
+    kind = call.gives if place == "after" else call.takes
+    if kind is not None:
+        return block.to(*kind)
     for module in (host, model):
         for parameter in module.parameters():
             if parameter.is_floating_point():

@@ -41,6 +41,13 @@ class Replacement(nn.Module):
             conv.to(like.device, like.dtype)
         return conv
 
+    def load_conv(self, state: dict[str, Tensor], *, strict: bool, assign: bool) -> None:
+        """Loads the convolution's weights as `load_state_dict` does; if they are assigned, it goes where they are."""
+        conv = self.conv
+        conv.load_state_dict(state, strict=strict, assign=assign)
+        if assign:
+            self.like = conv.weight.detach().new_empty(0)
+
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to (B, C, ceil(H / stride), ceil(W / stride))."""
         y = run(getattr(self, self.child), x)

@@ -68,6 +68,9 @@ class _Search:
         self.kind = type(model).__name__
         self.made = Heads(model, trace).values
         self.names = [name for name in self.hosts.modules if name and name not in own]
+        self.aliases: dict[nn.Module, list[str]] = {}  # a module may stand in two places, under two names
+        for name, module in model.named_modules(remove_duplicate=False):
+            self.aliases.setdefault(module, []).append(name)
 
     def _is_stage(self, text: str) -> bool:
         return bool(_STAGE.fullmatch(text)) or text.partition(":")[0] == DECODER
@@ -124,7 +127,9 @@ class _Search:
         return found
 
     def _by_glob(self, pattern: str, glob: str) -> list[Spot]:
-        names = [name for name in self.names if matches(glob, name)]
+        names = [
+            name for name in self.names if any(matches(glob, one) for one in self.aliases[self.hosts.modules[name]])
+        ]
         if not names:
             raise ValueError(self._no_module(pattern, glob))
         if glob != pattern:

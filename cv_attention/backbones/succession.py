@@ -6,6 +6,7 @@ once the blocks that leave the model. Hosts in modules made later, such as a cut
 torch.fx, are seen to by torch's hook on the registration of modules.
 """
 
+import copy
 import warnings
 from collections import OrderedDict
 from functools import cache, partial
@@ -39,6 +40,8 @@ class Children(dict[str, Any]):
 
     def __setitem__(self, name: str, module: nn.Module | None) -> None:
         old, served = self.get(name), any(module is other for other in self.values())
+        if old is not None and not served:
+            module = _own(self, name, old, module)
         super().__setitem__(name, module)
         if old is not None and old is not module:
             _succeed(self, name, old, None if served else module)
@@ -80,6 +83,23 @@ class Children(dict[str, Any]):
             del self[name]
 
 
+def _own(children: dict[str, Any], name: str, old: nn.Module, new: nn.Module | None) -> nn.Module | None:
+    """Returns a copy of `new` where it takes over blocks and has no weights, such as one Identity for many norms.
+
+    The blocks of one place would run at all of them.
+    """
+    if new is None or new is old or carried(new) or not carried(old):
+        return new
+    stays = any(old is other for key, other in children.items() if key != name)  # moved, so it keeps its blocks
+    if stays or new._modules or new._parameters or new._buffers:
+        return new
+    own = copy.copy(new)
+    vars(own).update(
+        {key: vars(new)[key].copy() for key, value in vars(nn.Module()).items() if isinstance(value, dict)}
+    )
+    return own
+
+
 def _no_children() -> Children:
     """Makes the dict that a copy or a pickle fills."""
     _watch_registrations()
@@ -88,17 +108,24 @@ def _no_children() -> Children:
 
 @cache
 def _watch_registrations() -> None:
-    nn.modules.module.register_module_module_registration_hook(_registered)
+    nn.modules.module.register_module_module_registration_hook(_registered)  # pyright: ignore[reportArgumentType]
 
 
-def _registered(parent: nn.Module, name: str, module: nn.Module | None) -> None:
-    """The hook on every module that becomes a child: does what `Children` does where a parent has a plain dict."""
+def _registered(parent: nn.Module, name: str, module: nn.Module | None) -> nn.Module | None:
+    """The hook on every module that becomes a child: does what `Children` does where a parent has a plain dict.
+
+    Returns:
+        What becomes the child.
+    """
     children: Any = vars(parent).get("_modules")
     if type(children) not in (dict, OrderedDict) or (old := children.get(name)) in (None, module):
-        return
+        return module
     if any(carried(below) for below in old.modules()):
         served = any(module is other for other in children.values())
+        if not served:
+            module = _own(children, name, old, module)
         _succeed({**children, name: module}, name, old, None if served else module)
+    return module
 
 
 def guard(module: nn.Module) -> bool:
@@ -118,10 +145,11 @@ def unguard(module: nn.Module) -> bool:
     return any(below) or bool(carried(module))
 
 
-def put(model: nn.Module, name: str, module: nn.Module) -> None:
-    """Puts a module under a dotted name; blocks are not handed over."""
-    parent, _, child = name.rpartition(".")
-    dict.__setitem__(model.get_submodule(parent)._modules, child, module)
+def put(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
+    """Puts `new` under every name that `old` has in the model; blocks are not handed over."""
+    for parent in list(model.modules()):
+        for child in [child for child, module in parent._modules.items() if module is old]:
+            dict.__setitem__(parent._modules, child, new)
 
 
 def hand_over(old: nn.Module, new: nn.Module) -> None:

@@ -21,6 +21,9 @@ from cv_attention.backbones.tensors import named_tensors, tensors_in
 # Operations that mix channels or positions by learned weights.
 _MIXING = {"convolution", "mm", "addmm", "bmm", "linear"}
 
+# A feature map's device and floating type.
+Kind = tuple[torch.device, torch.dtype]
+
 
 @dataclass(eq=False)
 class Call:
@@ -32,6 +35,8 @@ class Call:
     first: "Value | None" = None  # what its first positional argument is
     output: "Value | None" = None
     returned: list[tuple[str, "Value"]] = field(default_factory=list)  # with the expression that reaches each
+    takes: Kind | None = None  # of its first argument; None under autocast, which casts it
+    gives: Kind | None = None  # of its output
     problem: str = ""  # why its output cannot be attended, where it is no traced tensor
 
     def within(self, outer: "Call") -> bool:
@@ -219,6 +224,7 @@ class Tracer(CountFlops):
             if first in self._values_of((args[1:], kwargs)) and not any(one is args[0] for one in args[1:]):
                 first = None  # it comes a second time, hidden or by name, where no hook would see it
             self.call = Call(name, self.call, self._values_of((args, kwargs)), first)
+            self.call.takes = _kind(args[0]) if args else None
             self.calls.setdefault(name, []).append(self.call)
 
         return hook
@@ -229,7 +235,8 @@ class Tracer(CountFlops):
                 self._unseen -= 1
                 return
             call = self.call
-            call.output = value = self.value(output)
+            call.output, call.gives = self.value(output), _kind(output)
+            value = call.output
             call.returned = self.named_values(output)
             if value is None:
                 call.problem = (
@@ -277,6 +284,14 @@ def trace(
     shape = tracer.image()
     batch = max(shape[:1], default=1)
     return Trace(shape[1:], batch, tracer.values, tracer.calls, last, tracer.flops, outputs)
+
+
+def _kind(value: Any) -> Kind | None:
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        return None
+    device = value.device.type
+    casts = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return None if casts else (value.device, value.dtype)
 
 
 def _unlike_an_image(tensor: Tensor) -> tuple[bool, bool]:

@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import ArgumentParser
 
@@ -12,7 +13,7 @@ from cv_attention.cli.errors import UserError, one_line
 from cv_attention.cli.parsing import parse
 from cv_attention.cli.places import check_file
 from cv_attention.comparison import Comparison, compare
-from cv_attention.comparison.compare import SHARES
+from cv_attention.comparison.runs import SHARES
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -85,4 +86,12 @@ def _write_csv(path: Path, found: Comparison) -> None:
         writer = csv.DictWriter(file, fieldnames=list(lines[0]))
         writer.writeheader()
         for line in lines:
-            writer.writerow({key: ";".join(map(str, it)) if isinstance(it, tuple) else it for key, it in line.items()})
+            writer.writerow({key: _cell(it) for key, it in line.items()})
+
+
+def _cell(value: Any) -> Any:
+    """Writes a value so that a spreadsheet takes no text for a formula."""
+    parts = value if isinstance(value, tuple) else (value,)
+    text = ";".join(map(str, parts)) if isinstance(value, tuple) else value
+    formula = any(isinstance(one, str) for one in parts) and text.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{text}" if formula else text

@@ -4,18 +4,28 @@ from collections.abc import Iterator
 
 from cv_attention.cli.table import table
 from cv_attention.comparison import Comparison, Row, Table
-from cv_attention.comparison.compare import SHARES
+from cv_attention.comparison.runs import SHARES
 from cv_attention.statistics.planning import MOST
 
 
 def text(found: Comparison, *, markdown: bool = False) -> str:
     """Returns everything that the command prints."""
-    parts = [*found.notes]
+    parts = [*map(_line, found.notes)]
     for one in found.tables:
-        parts += ["", *([one.title, ""] if one.title else []), _table(found, one, markdown), "", *_below(found, one)]
+        title = [_line(one.title), ""] if one.title else []
+        parts += ["", *title, _table(found, one, markdown), "", *map(_line, _below(found, one))]
     if found.interaction is not None:
         parts += ["", _interaction(found.interaction, found.alpha)]
     return "\n".join(parts).strip("\n")
+
+
+def _line(text: str) -> str:
+    """Keeps names with odd characters in one line."""
+    return "".join(one if one.isprintable() else " " for one in text)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 class _Unit:
@@ -27,16 +37,22 @@ class _Unit:
         self.name, self.points = (" (%)", " points") if self.share else ("", "")
 
     def plain(self, value: float) -> str:
-        return f"{self.scale * value:.{self.digits}f}"
+        return f"{self.scale * value:{self._format(value)}}"
 
     def signed(self, value: float) -> str:
-        return f"{self.scale * value:+.{self.digits}f}"
+        shown = f"{self.scale * value:+{self._format(value)}}"
+        return shown if float(shown) else shown.replace("-", "+")  # never -0.00
+
+    def _format(self, value: float) -> str:
+        """A metric in a unit of its own can be of any size."""
+        odd = not self.share and value != 0 and not 5e-4 <= abs(value) < 1e6
+        return ".3g" if odd else f".{self.digits}f"
 
 
 def _table(found: Comparison, one: Table, markdown: bool) -> str:
     unit = _Unit(found.metric)
     split = "validation" if found.split == "val" else found.split
-    minus = f"minus {one.reference or 'reference'} [{100 * (1 - found.alpha):g} %]"
+    minus = f"minus {one.reference or 'reference'} [{100 * (1 - found.alpha):.10g} %]"
     header = ["network", "runs", f"{split} {found.metric}{unit.name}", minus, "verdict"]
     header += ["sd / test-set sd", "parameters", "MFLOPs", "training (s)", "images/s", "hardware"]
     rows = [_cells(row, one, found, unit) for row in one.rows]
@@ -84,11 +100,14 @@ def verdict(row: Row, one: Table, found: Comparison) -> str:
     if row.verdict == "unresolved":
         if one.folds:
             return "unresolved by these folds"
-        return f"unresolved: about {row.more} more seeds" if row.more else f"unresolved: more than {MOST:,} seeds"
+        wanted = f"about {_count(row.more, 'more seed')}" if row.more else f"over {MOST:,} more seeds"
+        return f"unresolved: {wanted}"
     assert row.low is not None
     assert row.high is not None
     least = min(abs(row.low), abs(row.high))
     small = f", yet within {margin}" if row.within_margin else ""
+    if not float(unit.plain(least)):
+        return f"{row.verdict}, perhaps by less than {10**-unit.digits:g}{unit.points}{small}"
     return f"{row.verdict} by at least {unit.plain(least)}{unit.points}{small}"
 
 
@@ -103,17 +122,20 @@ def _below(found: Comparison, one: Table) -> Iterator[str]:
     elif one.method and one.residual is not None:
         yield (
             f"intervals hold for all rows at once ({one.method}); standard deviation of one run "
-            f"{unit.plain(one.residual)}, {one.df} degrees of freedom"
+            f"{unit.plain(one.residual)}, {one.df} degree{'' if one.df == 1 else 's'} of freedom"
         )
     if any(row.verdict == "unresolved" for row in one.rows):
         yield "unresolved means that these runs cannot tell, not that there is no difference"
     if any(_share_of_images(row) for row in one.rows):
-        yield "sd / test-set sd: near 1, runs differ by the choice of test images alone; far above 1, train longer"
+        yield "sd / test-set sd: near 1, the finite test set explains the spread of the runs; far above 1, train longer"
     if found.split == "val":
         yield "validation figures of an epoch that was chosen by them are too high, for every row alike"
 
 
 def _interaction(p: float, alpha: float) -> str:
     if p < alpha:
-        return f"the differences depend on the recipe (interaction, p = {p:.2g}): a verdict holds for its recipe alone"
-    return f"no sign that the differences depend on the recipe (interaction, p = {p:.2g})"
+        return f"the differences depend on the recipe (interaction, p = {p:.2g}): a verdict holds for its recipe only"
+    return (
+        f"no sign that the differences depend on the recipe (interaction, p = {p:.2g}), which does not show that they "
+        "do not"
+    )

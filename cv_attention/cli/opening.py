@@ -74,7 +74,8 @@ def open_network(parser: ArgumentParser, options: Namespace, run: str) -> "tuple
     from cv_attention import training
 
     if given is not None:
-        foreign = ["--weights"] if options.weights else [f"--data.{field}" for field in changed if field != "root"]
+        foreign = ["--weights"] if options.weights else ["--weights_by"] if options.weights_by != "name" else []
+        foreign += [f"--data.{field}" for field in changed if field != "root"]
         if foreign:
             raise UserError(f"{foreign[0]} belongs to --model; {given} says for itself how it was trained")
         return training.find_checkpoint(Path(given)), root

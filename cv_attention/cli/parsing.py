@@ -93,7 +93,7 @@ _REWORDED = (
 def _explain(message: str, parser: ArgumentParser) -> str:
     """Words jsonargparse's message for a newcomer and adds the nearest right name."""
     if match := re.search(r"unrecognized arguments: (.*)", message):
-        wrong = re.findall(r"(?:^|\s)(-[a-zA-Z](?=\d)|-{1,2}[a-zA-Z][\w.-]*|[\w.-]+(?==))", match[1])
+        wrong = re.findall(r"(?:^|\s)(-[a-zA-Z](?=\d)|-+[a-zA-Z][\w.-]*|[\w.-]+(?==))", match[1])
         if wrong:
             return "; ".join(f"there is no option {name}{_right(name, parser)}" for name in wrong)
     for pattern in _WRONG_KEYS:
@@ -115,6 +115,8 @@ def _right(wrong: str, parser: ArgumentParser, dashes: str = "--") -> str:
     """The end of a message about a wrong option: what is meant by it, or the nearest names; a file has no dashes."""
     names = [string for action in parser._actions for string in action.option_strings if string.startswith("--")]
     known = {name.removeprefix("--"): None for name in names}
+    if (exact := wrong.lstrip("-").replace("-", "_")) in known:  # --batch-size, or ---out
+        return suggest(wrong, [dashes + exact], cutoff=0.0)
     if found := meant(wrong, known):
         return f"; use {' or '.join(dashes + option for option in found)}"
     return suggest(wrong if wrong.startswith("-") else dashes + wrong, [dashes + name for name in known])

@@ -25,7 +25,7 @@ def run(arguments: Sequence[str]) -> None:
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="cv-attention plan", exit_on_error=False)
-    parser.add_argument("model", help="Backbone: resnet20, timm or torchvision names, ...")
+    parser.add_argument("model", help="Backbone: one of ours, such as resnet20, timm/NAME or torchvision/NAME.")
     parser.add_argument("--options", type=dict[str, Any], default={}, help="Options of the backbone's constructor.")
     parser.add_argument("--block", type=BlockSpec, help="Block, or {position: block, ...}; without: what there is.")
     parser.add_argument("--at", type=str | list[str], default="residual", help="A position, a glob, or a list of them.")

@@ -80,6 +80,8 @@ def meant(wrong: str, known: Iterable[str]) -> list[str]:
     """
     options = set(known)
     name = wrong.lstrip("-").rpartition(".")[2].replace("-", "_").lower()
+    if name in options:
+        return []  # the command's own option of this name, but for hyphens; it is the nearest
     found = _OPTIONS.get(name)
     if found is not None and found.split()[0] in options:
         return [found]

@@ -6,7 +6,7 @@ from typing import Any
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, markdown: bool = False) -> str:
     """Lays out `rows` below `header`; numbers, or None for one that is missing, stand to the right."""
-    texts = [list(header), *([_text(value) for value in row] for row in rows)]
+    texts = [[_text(value, markdown) for value in row] for row in (header, *rows)]
     widths = [max(len(row[i]) for row in texts) for i in range(len(header))]
     right = [all(isinstance(row[i], (int, float)) or row[i] is None for row in rows) for i in range(len(header))]
     lines = [
@@ -19,9 +19,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, markdown: boo
     return "\n".join("  ".join(line).rstrip() for line in lines)
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, markdown: bool) -> str:
     if value is None:
         return "-"
     if isinstance(value, int) and value >= 10_000:
         return f"{value:,}"
-    return str(value)
+    text = "".join(one if one.isprintable() else " " for one in str(value))
+    return text.replace("|", "\\|") if markdown else text

@@ -19,20 +19,20 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--predictions",
         metavar="FILE",
-        help="Where every image's prediction is written, as .npz; by default into the run directory, unless --root is "
-        "given.",
+        help="Where every image's prediction is written, as .npz; by default into the run directory, unless --root or "
+        "--data.root is given.",
     )
     options = parse(parser, arguments)
     path = Path(options.run) if options.run else None
     predictions = Path(options.predictions) if options.predictions else None
     if predictions:
         check_file(predictions)
-    elif path and options.root is None and (path / "config.yaml").is_file() and os.access(path, os.W_OK):
-        predictions = path / "predictions.npz"
     with user_errors():
         from cv_attention import training
 
         network, root = open_network(parser, options, "run")
+        if path and not predictions and root is None and (path / "config.yaml").is_file() and os.access(path, os.W_OK):
+            predictions = path / "predictions.npz"
         metrics = training.evaluate(network, root, predictions, trust=options.trust)
     for name, value in metrics.items():
         print(f"test {name.replace('_', ' ')}: {value:.4f}")

@@ -46,7 +46,14 @@ class Arm:
             self.finished[block] = run
 
     def settle(self) -> None:
-        """Forgets unfinished runs of blocks that another run has finished: somebody has trained them again."""
+        """Forgets unfinished runs of blocks that another run has finished: somebody has trained them again.
+
+        One that came to its test, without a finite figure, is named: it did not just stop.
+        """
+        for run in self.unfinished:
+            if block_of(run) in self.finished and run.summary.get("test"):
+                other = self.finished[block_of(run)].path
+                self.notes.append(f"{run.path} ended without a finite figure; {other} of {name(block_of(run))} counts")
         self.unfinished = [run for run in self.unfinished if block_of(run) not in self.finished]
 
 

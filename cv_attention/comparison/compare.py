@@ -9,12 +9,11 @@ from cv_attention.comparison import recipes
 from cv_attention.comparison.arms import Arm, values
 from cv_attention.comparison.fields import Kind
 from cv_attention.comparison.recipes import Part
-from cv_attention.comparison.runs import Run, read
+from cv_attention.comparison.runs import SHARES, Run, read
 from cv_attention.comparison.tables import Question, Table, table
 from cv_attention.statistics import interaction
 from cv_attention.suggest import suggest
 
-SHARES = ("accuracy", "accuracy_top5", "pointing", "probability")  # shown in percent
 MARGIN = 0.003  # of a share: 0.3 points
 
 
@@ -204,7 +203,7 @@ def _differing(groups: Sequence[_Group]) -> list[str]:
 
 def _separated(groups: Sequence[_Group]) -> str:
     fields = ", ".join(_differing(groups))
-    return f"{len(groups)} tables, because not the network alone differs, but {fields} too"
+    return f"{len(groups)} tables, because the runs differ not only in the network but also in {fields}"
 
 
 def _interaction(groups: Sequence[_Group], chosen: str | None, question: Question) -> float | None:

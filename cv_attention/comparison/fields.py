@@ -39,6 +39,7 @@ KINDS = {
     "model.at": Kind.NETWORK,
     "model.init": Kind.NETWORK,
     "model.train": Kind.NETWORK,
+    "model.head": Kind.NETWORK,
     "optimizer.lr_scale.blocks": Kind.NETWORK,  # a network without blocks has no use for it
     "data.batch_size": Kind.RECIPE,
     "data.train_transforms": Kind.RECIPE,

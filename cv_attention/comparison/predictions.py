@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from zipfile import is_zipfile
 
 import numpy as np
 
@@ -39,7 +40,12 @@ def read(run: Path, accuracy: float | None) -> Predictions | None:
     if accuracy is None or not path.is_file():
         return None
     try:
+        if not is_zipfile(path):
+            raise ValueError("it is not a complete .npz file")
         with np.load(path, allow_pickle=False) as stored:
+            lengths = {name: stored[name].shape for name in ("name", "label", "predicted", "probability")}
+            if len(set(lengths.values())) > 1 or len(lengths["name"]) != 1:
+                raise ValueError(f"its arrays must have one value for each image, got shapes {lengths}")
             correct = stored["label"] == stored["predicted"]
             found = Predictions(stored["name"], correct, stored["probability"])
     except Exception as error:  # whatever a torn file provokes

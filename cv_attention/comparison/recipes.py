@@ -1,13 +1,15 @@
 """Which runs belong together: the same network, recipe and data, whatever else their configurations say."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cv_attention.comparison.fields import SILENT_EXTRA, Kind, kind
 from cv_attention.comparison.runs import Run
 
 Part = dict[str, str]  # field -> its value in one canonical writing
+# What goes with a block; without one, all but the first do nothing.
+OF_BLOCKS = ("model.block", "model.at", "model.init", "optimizer.lr_scale.blocks")
 
 
 def part(run: Run, wanted: Kind) -> Part:
@@ -30,7 +32,7 @@ def _unused(config: Mapping[str, Any]) -> tuple[str, ...]:
     if drawn or folds:
         unused += ["data.val_fraction", "data.seed"]
     if config["model.block"] is None:
-        unused += ["model.at", "model.init", "optimizer.lr_scale.blocks"]
+        unused += OF_BLOCKS[1:]
     return tuple(unused)
 
 
@@ -42,7 +44,9 @@ def canonical(name: str, value: Any) -> str:
         value = value["name"]
     if name == "trainer.extra" and isinstance(value, Mapping):
         value = {key: one for key, one in value.items() if key not in SILENT_EXTRA}
-    return value if isinstance(value, str) else json.dumps(_plain(value), sort_keys=True, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, default=str)
 
 
 def _plain(value: Any) -> Any:
@@ -57,24 +61,33 @@ def _plain(value: Any) -> Any:
 def data_of(runs: Sequence[Run]) -> list[Part]:
     """Returns what tells the data of each run from the others'.
 
-    Images are the same where the fingerprints in the summaries are, wherever they lie. A run of an older version has
-    no fingerprint; it had the images of those with the same ``data.root``.
+    Images are the same where the fingerprints in the summaries are, wherever they lie, and folds where their digests
+    are. A run of an older version has neither; it had the images of those with the same ``data.root``, and the folds of
+    those with the same ``data.split_file``.
     """
-    places: dict[tuple[str, str], set[str]] = {}
-    for run in runs:
-        if found := _fingerprint(run):
-            places.setdefault(_place(run), set()).add(found)
+    images = _recorded_or_alike(runs, _fingerprint, _place)
+    folds = _recorded_or_alike(runs, _digest, lambda run: str(run.config["data.split_file"]))
     parts = []
-    for run in runs:
-        known = places.get(_place(run), set())
-        images = _fingerprint(run) or (next(iter(known)) if len(known) == 1 else None)
+    for run, fingerprint, digest in zip(runs, images, folds, strict=True):
         fields = part(run, Kind.DATA)
         if run.config["data.name"] != "cluttered_digits":
-            fields |= {"images": images} if images else {"data.root": _place(run)[1]}
-        if "data.split_file" in fields and (folds := _recorded(run).get("folds")):
-            fields["data.split_file"] = f"folds {folds['digest']}"
+            fields |= {"images": fingerprint} if fingerprint else {"data.root": _place(run)[1]}
+        if run.config["data.split_file"] is not None and digest:
+            fields["data.split_file"] = f"folds {digest}"
         parts.append(fields)
     return parts
+
+
+def _recorded_or_alike(
+    runs: Sequence[Run], recorded: Callable[[Run], str | None], place: Callable[[Run], Any]
+) -> list[str | None]:
+    """What each run has recorded; for one that has not, what those of the same place have, if they agree."""
+    known: dict[Any, set[str]] = {}
+    for run in runs:
+        if found := recorded(run):
+            known.setdefault(place(run), set()).add(found)
+    alike = {where: next(iter(found)) for where, found in known.items() if len(found) == 1}
+    return [recorded(run) or alike.get(place(run)) for run in runs]
 
 
 def _recorded(run: Run) -> Mapping[str, Any]:
@@ -83,6 +96,10 @@ def _recorded(run: Run) -> Mapping[str, Any]:
 
 def _fingerprint(run: Run) -> str | None:
     return _recorded(run).get("fingerprint")
+
+
+def _digest(run: Run) -> str | None:
+    return (_recorded(run).get("folds") or {}).get("digest")
 
 
 def _place(run: Run) -> tuple[str, str]:
@@ -121,9 +138,13 @@ def _block(text: str) -> str:
         return "plain"
     if not text.startswith("{"):
         return text
-    spec = json.loads(text)
+    try:
+        spec = json.loads(text)
+    except ValueError:  # a name that begins like a mapping
+        return text
     name = spec.get("name") or str(spec.get("class_path", "")).rsplit(".", 1)[-1]
     if not name:  # several blocks at several places
         return " + ".join(f"{_block(canonical('model.block', one))} at {place}" for place, one in spec.items())
-    options = spec.get("init_args") or {key: value for key, value in spec.items() if key not in ("name", "class_path")}
+    rest = {key: value for key, value in spec.items() if key not in ("name", "class_path", "init_args")}
+    options = rest | init if isinstance(init := spec.get("init_args") or {}, dict) else rest | {"init_args": init}
     return f"{name} ({', '.join(f'{key} {value}' for key, value in options.items())})" if options else name

@@ -9,12 +9,13 @@ from typing import Any
 
 import yaml
 
-from cv_attention.comparison import fields, predictions
+from cv_attention.comparison import fields, predictions, summaries
 from cv_attention.comparison.predictions import Predictions
 from cv_attention.comparison.validation import best_validation
 from cv_attention.config import Experiment
 from cv_attention.suggest import suggest
 
+SHARES = ("accuracy", "accuracy_top5", "pointing", "probability")  # between 0 and 1, shown in percent
 SPLITS = {"test": "test", "val": "validation"}  # the split -> its figures in summary.json
 
 
@@ -36,13 +37,17 @@ class Run:
     def figures(self, split: str) -> dict[str, float]:
         """Returns the metrics of the split ``test`` or ``val``; nothing where the run has not come that far."""
         found = self.summary.get(SPLITS[split])
-        if not found and split == "val" and self.summary.get("test"):
-            found = best_validation(self.path)  # of an older run
-        return {name: value for name, value in (found or {}).items() if isinstance(value, (int, float))}
+        if split == "val" and "validation" not in self.summary and self.summary.get("test"):
+            found = best_validation(self.path)  # of an older run; a newer one says {} where its epoch was not validated
+        return summaries.figures(found or {})
 
     def predictions(self) -> Predictions | None:
         """Returns what the run says of each test image; None where it was not kept."""
         return predictions.read(self.path, self.figures("test").get("accuracy"))
+
+    def contradicts(self) -> bool:
+        """Whether there are predictions, but not those of the test in the summary."""
+        return (self.path / predictions.NAME).is_file() and self.predictions() is None
 
     def figure(self, split: str, metric: str) -> float | None:
         """Returns one metric; None where the run has not finished, or ended in a number that is not finite.
@@ -54,11 +59,19 @@ class Run:
         if not found:
             return None
         if metric == "probability" and split == "test" and (images := self.predictions()):
-            return float(images.probability.mean(dtype=float))
+            found |= {"probability": float(images.probability.mean(dtype=float))}
         if metric not in found:
-            known = [name for name in found if name != "epoch"]
-            raise ValueError(f"{self.path} has no {split} metric {metric!r}{suggest(metric, known)}")
-        return float(found[metric]) if math.isfinite(found[metric]) else None
+            raise ValueError(f"{self.path} has no {split} metric {metric!r}{self._why(split, metric, found)}")
+        value = found[metric]
+        if metric in SHARES and not (0 <= value <= 1 or not math.isfinite(value)):
+            raise ValueError(f"{self.path}: {split} {metric} must lie between 0 and 1, got {value:g}")
+        return value if math.isfinite(value) else None
+
+    def _why(self, split: str, metric: str, found: Mapping[str, float]) -> str:
+        if metric == "probability" and split == "test":
+            said = "is not of the test in summary.json" if self.contradicts() else "is missing"
+            return f": it is computed from {predictions.NAME}, which {said}"
+        return suggest(metric, list(found))
 
 
 def read(path: Path) -> Run:
@@ -75,9 +88,11 @@ def read(path: Path) -> Run:
     groups |= {group.rsplit(".", 1)[0] for group in groups if "." in group}
     config = dict(_flat(Experiment().to_dict(), groups)) | dict(_flat(_load(path / "config.yaml"), groups))
     for name in ("seed", "data.fold"):
-        if not isinstance(config[name], int):
+        if not isinstance(config[name], int) or isinstance(config[name], bool):
             raise ValueError(f"{path / 'config.yaml'}: {name} must be a whole number, got {config[name]!r}")
-    return Run(path, config, _load(path / "summary.json"))
+    summary = _load(path / "summary.json")
+    summaries.check(path / "summary.json", summary)
+    return Run(path, config, summary)
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -85,7 +100,7 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8") if path.is_file() else "{}"
         content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} is not a mapping of names to values")

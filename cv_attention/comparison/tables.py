@@ -1,6 +1,6 @@
 """One table of a comparison: the networks trained by one recipe on the same data, with verdicts and costs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, median, stdev
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 from cv_attention.comparison.arms import Arm, Block, Values, values
 from cv_attention.comparison.cautions import cautions, hardware
 from cv_attention.comparison.predictions import Predictions, changed, image_deviation
+from cv_attention.comparison.summaries import number
 from cv_attention.statistics import Judged, Study, judge
 from cv_attention.statistics.verdicts import Verdict
 
@@ -41,7 +42,7 @@ class Row:
         images_per_second: Median over the runs, in training.
         hardware: What the runs were trained on, a line for each kind of machine; empty where it was not recorded.
         image_deviation: How much accuracies spread because of the choice of the test images alone; None where the
-            predictions were not kept, or for another metric.
+            predictions were not kept, for another metric, and for folds.
         gained: For each seed shared with the reference, the test images that this network alone has right.
         lost: Those that the reference alone has right.
     """
@@ -127,26 +128,28 @@ def table(title: str, arms: Sequence[Arm], labels: Sequence[str], reference: int
     found = values(arms, question.split, question.metric)
     study = _study(found, reference is not None, question)
     images = [_images(arm, question) for arm in arms]
+    alone = found.overlap is None  # each value is of one run
     first = images[0] if reference is not None else {}
     return Table(
         title=title,
         reference=labels[0] if reference is not None else None,
         rows=tuple(
-            _row(label, arm, found, number, study.arms[number], _per_image(first, images[number], question))
+            _row(label, arm, found, number, study.arms[number], _per_image(first, images[number], question, alone))
             for number, (label, arm) in enumerate(zip(labels, arms, strict=True))
         ),
         residual=study.deviation,
         df=study.df,
         method=study.method,
         folds=found.overlap is not None,
-        notes=tuple(cautions(arms, labels, found)),
+        notes=tuple(cautions(arms, labels, found, study.spreads, compared=reference is not None)),
     )
 
 
 def _study(found: Values, compared: bool, question: Question) -> Study:
-    if not compared or len(found.table) < 2:
+    count = len(found.table)
+    if not compared or count < 2:
         reason = "the reference" if compared else "no reference under this recipe"
-        return Study((Judged(None, None, None, "none", reason=reason),) * len(found.table), None, 0, "")
+        return Study((Judged(None, None, None, "none", reason=reason),) * count, None, 0, "", (None,) * count)
     return judge(
         found.table,
         alpha=question.alpha,
@@ -163,12 +166,12 @@ def _images(arm: Arm, question: Question) -> dict[Block, Predictions]:
 
 
 def _per_image(
-    reference: Mapping[Block, Predictions], own: Mapping[Block, Predictions], question: Question
+    reference: Mapping[Block, Predictions], own: Mapping[Block, Predictions], question: Question, alone: bool
 ) -> dict[str, Any]:
-    """What the predictions of single images say of a row."""
+    """What the predictions of single images say of a row; `alone`: its values are of single runs, not means."""
     pairs = [changed(reference[block], own[block]) for block in own if block in reference and own is not reference]
     known = [pair for pair in pairs if pair is not None]
-    deviation = image_deviation(list(own.values())) if question.metric == "accuracy" else None
+    deviation = image_deviation(list(own.values())) if alone and question.metric == "accuracy" else None
     gained, lost = tuple(pair[0] for pair in known), tuple(pair[1] for pair in known)
     return {"image_deviation": deviation, "gained": gained, "lost": lost}
 
@@ -187,15 +190,19 @@ def _row(label: str, arm: Arm, found: Values, number: int, judged: Judged, per_i
         mean=mean(known) if known else None,
         deviation=stdev(known) if len(known) > 1 else None,
         **vars(judged),
-        parameters=next((it for one in summaries if (it := one.get("parameters")) is not None), None),
-        flops=next((it for one in summaries if (it := one.get("flops")) is not None), None),
-        training_seconds=_median(one.get("training_seconds") for one in finished),
-        images_per_second=_median(one.get("images_per_second") for one in finished),
+        parameters=next(_numbers(summaries, "parameters"), None),
+        flops=next(_numbers(summaries, "flops"), None),
+        training_seconds=_median(_numbers(finished, "training_seconds")),
+        images_per_second=_median(_numbers(finished, "images_per_second")),
         hardware=tuple(hardware(arm)),
         **per_image,
     )
 
 
-def _median(figures: Any) -> float | None:
-    known = [figure for figure in figures if figure is not None]
+def _numbers(summaries: Sequence[Mapping[str, Any]], name: str) -> Iterator[Any]:
+    return (it for one in summaries if (it := number(one, name)) is not None)
+
+
+def _median(figures: Iterator[float]) -> float | None:
+    known = list(figures)
     return median(known) if known else None

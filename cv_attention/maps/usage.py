@@ -1,6 +1,6 @@
 """How much each inserted block is in use: how far it is from the identity, and what its gate depends on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.backbones.attach import attached, suspended
+from cv_attention.backbones.inputs import Inputs
 from cv_attention.checks import check_module
 from cv_attention.maps.wrappers import run_eagerly, unwrap
 
@@ -99,7 +100,7 @@ class _Sums:
         )
 
 
-def usage(model: nn.Module, images: Tensor | Iterable[Tensor]) -> Usage:
+def usage(model: nn.Module, images: Tensor | Mapping[str, Any] | Iterable[Any]) -> Usage:
     """Measures how much each inserted block is in use.
 
         print(usage(model, images))
@@ -108,8 +109,10 @@ def usage(model: nn.Module, images: Tensor | Iterable[Tensor]) -> Usage:
     changes.
 
     Args:
-        model: A model with inserted blocks; its forward takes images (B, C, H, W).
-        images: Images as the model takes them, or batches of them; a few hundred are plenty.
+        model: A model with inserted blocks.
+        images: Images (B, C, H, W), or batches of them; a few hundred are plenty. A batch may be whatever the model
+            takes, as `insert` describes it for its `example_inputs`: ``[(left, right)]`` is one batch for
+            ``model(left, right)``, and a mapping holds keyword arguments. The model gets copies.
 
     Raises:
         ValueError: if the model has no inserted block, or there is no image.
@@ -126,11 +129,12 @@ def usage(model: nn.Module, images: Tensor | Iterable[Tensor]) -> Usage:
     try:
         bare.eval()
         with torch.no_grad(), run_eagerly():
-            for batch in [images] if isinstance(images, Tensor) else images:
-                attending = model(batch)
+            for batch in [images] if isinstance(images, Tensor | Mapping) else images:
+                inputs = Inputs(batch, "images")
+                attending = _run(model, inputs)
                 with suspended(bare):
-                    plain = model(batch)
-                seen += len(batch)
+                    plain = _run(model, inputs)
+                seen += max(inputs.tensors[0].shape[:1], default=1)
                 classifies &= isinstance(attending, Tensor) and attending.ndim == 2
                 others += int((attending.argmax(1) != plain.argmax(1)).sum()) if classifies else 0
     finally:
@@ -142,6 +146,11 @@ def usage(model: nn.Module, images: Tensor | Iterable[Tensor]) -> Usage:
         raise ValueError("usage needs at least one image, got none")
     found = tuple(one.usage(name) for name, one in sums.items() if one.by_channel)
     return Usage(found, seen, others / seen if classifies else None)
+
+
+def _run(model: nn.Module, inputs: Inputs) -> Any:
+    args, kwargs = inputs.arguments()  # a copy, since a forward may change what it is given
+    return model(*args, **kwargs)
 
 
 def _factors(product: Tensor, square: Tensor) -> Tensor:

@@ -11,10 +11,11 @@ from scipy.special import gammaincc, ndtri, stdtrit
 from cv_attention.statistics.additive import AdditiveFit
 
 _POINTS = 1 << 15  # of the multivariate normal distribution
+_TOGETHER = 1 << 3  # sorted points, of which the mean stands for all
 _ALL_FLIPS = 12  # up to this many blocks every pattern of signs is tried, above it 4,096 drawn ones
 
 
-def dunnett(covariance: np.ndarray, df: int, level: float) -> float:
+def dunnett(covariance: np.ndarray, df: float, level: float) -> float:
     """Returns the two-sided critical value of the largest of several correlated t statistics.
 
     Args:
@@ -28,25 +29,35 @@ def dunnett(covariance: np.ndarray, df: int, level: float) -> float:
 
 
 @lru_cache(maxsize=256)
-def _critical(correlation: bytes, size: int, df: int, level: float) -> float:
+def _critical(correlation: bytes, size: int, df: float, level: float) -> float:
     """Solves for the critical value: the variance is integrated exactly, the normal numbers by a lattice."""
     single = float(stdtrit(df, (1 + level) / 2))
     if size == 1:
         return single
     squares = _largest(correlation, size) ** 2 * df / 2
     most = float(stdtrit(df, 1 - (1 - level) / size / 2)) * 1.01  # Bonferroni's is larger
-    found: Any = brentq(lambda value: gammaincc(df / 2, squares / value**2).mean() - level, single * 0.99, most)
+
+    def excess(value: float) -> float:
+        return float(gammaincc(df / 2, squares / value**2).mean()) - level
+
+    found: Any = brentq(excess, single * 0.99, most, xtol=1e-7)
     return float(found)
 
 
 @lru_cache(maxsize=16)
 def _largest(correlation: bytes, size: int) -> np.ndarray:
-    """Largest absolute value of correlated normal numbers, at the points of a lattice."""
+    """Largest absolute value of correlated normal numbers, at equally likely points."""
+    values, vectors = np.linalg.eigh(np.frombuffer(correlation).reshape(size, size))
+    largest = np.abs(_lattice(size) @ (vectors * np.sqrt(values.clip(0))).T).max(axis=1)
+    return np.sort(largest).reshape(-1, _TOGETHER).mean(axis=1)
+
+
+@lru_cache(maxsize=4)
+def _lattice(size: int) -> np.ndarray:
+    """Points of the standard normal distribution in `size` dimensions."""
     root: Any = brentq(lambda x: x ** (size + 1) - x - 1, 1.0, 2.0)
     steps = root ** -np.arange(1.0, size + 1)
-    points = ndtri((0.5 + np.outer(np.arange(1, _POINTS + 1), steps)) % 1)
-    values, vectors = np.linalg.eigh(np.frombuffer(correlation).reshape(size, size))
-    return np.abs(points @ (vectors * np.sqrt(values.clip(0))).T).max(axis=1)
+    return ndtri((0.5 + np.outer(np.arange(1, _POINTS + 1), steps)) % 1)
 
 
 def sign_flips(fit: AdditiveFit, compared: np.ndarray, block: np.ndarray) -> np.ndarray:

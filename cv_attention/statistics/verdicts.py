@@ -9,6 +9,7 @@ from scipy.special import stdtrit
 from cv_attention.statistics.additive import AdditiveFit, fit_additive
 from cv_attention.statistics.planning import seeds_needed
 from cv_attention.statistics.simultaneous import dunnett, sign_flips
+from cv_attention.statistics.spreads import Spreads, spreads
 
 Verdict = Literal["better", "worse", "equivalent", "unresolved", "none"]
 FLIPS_FROM = 6  # blocks; fewer have too few patterns of signs
@@ -50,12 +51,15 @@ class Study:
         deviation: Pooled residual standard deviation of one run; None without degrees of freedom.
         df: Its degrees of freedom.
         method: How the intervals were made.
+        spreads: For each arm, the standard deviation of its runs in units of the other arms' where it is larger by an F
+            test, so that intervals with this arm allow for it; else None.
     """
 
     arms: tuple[Judged, ...]
     deviation: float | None
     df: int
     method: str
+    spreads: tuple[float | None, ...]
 
 
 def judge(
@@ -71,7 +75,9 @@ def judge(
 
     Intervals are simultaneous: the probability that any of them misses its true difference is `alpha`. They take
     Dunnett's critical value on the pooled residual; with six or more blocks the one of max-t by sign flips where it is
-    clearly larger, as it is where variances are unequal. The variance of folds is corrected as Nadeau and Bengio do.
+    clearly larger, as it is where variances are unequal. The intervals of an arm that spreads more than the others by
+    an F test, or of all arms where that is the reference, are widened to its own variance. The variance of folds is
+    corrected as Nadeau and Bengio do.
 
     Args:
         values: (arms, blocks), NaN where there is no run.
@@ -87,18 +93,29 @@ def judge(
     runs = np.isfinite(values).sum(axis=1)
     compared = _compared(fit, runs, reference)
     critical, method = _critical(fit, np.isfinite(values), compared, alpha, overlap)
-    errors = fit.errors * (1 if overlap is None else (1 + values.shape[1] * overlap) ** 0.5)
+    unequal = spreads(values, fit, reference) if compared.any() else None
+    halves = _halves(fit, critical, unequal, compared, alpha)
+    if overlap is not None:
+        halves *= np.sqrt(1 + overlap * np.where(fit.design.shared > 0, fit.design.shared, values.shape[1]))
+    unit = "seed" if overlap is None else "fold"
     arms = []
     for arm, difference in enumerate(fit.differences.tolist()):
         if not compared[arm]:
             known = None if arm == reference or not np.isfinite(difference) else difference
-            arms.append(Judged(known, None, None, "none", reason=_reason(fit, runs, arm, reference)))
+            arms.append(Judged(known, None, None, "none", reason=_reason(fit, runs, arm, reference, unit)))
             continue
-        judged = _judged(difference, errors[arm], critical, margin, higher_is_better)
+        half, one_sided = halves[:, arm].tolist()
+        judged = _judged(difference, half, one_sided, margin, higher_is_better)
         if judged.verdict == "unresolved" and overlap is None:
-            judged = replace(judged, more=_more(fit, arm, int(compared.sum()) + 1, margin, alpha))
+            deviation = _deviation(fit, unequal, arm)
+            judged = replace(judged, more=_more(fit, arm, deviation, int(compared.sum()) + 1, margin, alpha))
         arms.append(judged)
-    return Study(tuple(arms), fit.variance**0.5 if fit.design.df > 0 else None, fit.design.df, method)
+    ratios = (None,) * len(values) if unequal is None else tuple(_number(ratio) for ratio in unequal.ratios)
+    return Study(tuple(arms), fit.variance**0.5 if fit.design.df > 0 else None, fit.design.df, method, ratios)
+
+
+def _number(ratio: float) -> float | None:
+    return float(ratio) if np.isfinite(ratio) else None
 
 
 def _compared(fit: AdditiveFit, runs: np.ndarray, reference: int) -> np.ndarray:
@@ -108,16 +125,20 @@ def _compared(fit: AdditiveFit, runs: np.ndarray, reference: int) -> np.ndarray:
     return fit.design.estimable & others & (runs > 1) & usable
 
 
-def _reason(fit: AdditiveFit, runs: np.ndarray, arm: int, reference: int) -> str:
+def _reason(fit: AdditiveFit, runs: np.ndarray, arm: int, reference: int, unit: str) -> str:
     if arm == reference:
         return "the reference"
-    if not runs[arm] or not runs[reference]:
-        return "no finished run"
+    for one, who in ((arm, ""), (reference, " of the reference")):
+        if not runs[one]:
+            return f"no finished run{who}"
     if not fit.design.estimable[arm]:
-        return "no seed in common with the reference"
-    if min(runs[arm], runs[reference]) < 2:
-        return "one seed shows nothing"
-    return "every seed gave the same: no spread to judge by" if fit.variance == 0 else "too few runs"
+        return f"no {unit} in common with the reference"
+    for one, who in ((arm, ""), (reference, " of the reference")):
+        if runs[one] < 2:
+            return f"one {unit}{who} shows nothing"
+    if fit.variance == 0:
+        return f"the difference is the same for every {unit}: no spread to judge by"
+    return "too few runs"
 
 
 def _critical(
@@ -142,17 +163,38 @@ def _critical(
     return (flipped, flipped), "max-t by sign flips"
 
 
-def _more(fit: AdditiveFit, arm: int, arms: int, margin: float | None, alpha: float) -> int | None:
+def _halves(
+    fit: AdditiveFit, critical: tuple[float, float], unequal: Spreads | None, compared: np.ndarray, alpha: float
+) -> np.ndarray:
+    """Half widths (2, arms) of the intervals and of the one-sided tests; unequal spreads can only make them wider."""
+    halves = np.outer(critical, fit.errors)
+    if unequal is None:
+        return halves
+    covariance = unequal.covariance[np.ix_(compared, compared)]
+    for arm in np.flatnonzero(compared & unequal.concerned):
+        df, error = round(float(unequal.df[arm]), 6), unequal.covariance[arm, arm] ** 0.5
+        both = dunnett(covariance, df, 1 - alpha)
+        one = min(both, float(stdtrit(df, 1 - alpha / len(covariance))))
+        halves[:, arm] = np.maximum(halves[:, arm], [both * error, one * error])
+    return halves
+
+
+def _deviation(fit: AdditiveFit, unequal: Spreads | None, arm: int) -> float:
+    """Standard deviation of one run that the interval of an arm stands for."""
+    if unequal is None or not unequal.concerned[arm]:
+        return fit.variance**0.5
+    return max(fit.variance, unequal.covariance[arm, arm] / fit.covariance[arm, arm]) ** 0.5
+
+
+def _more(fit: AdditiveFit, arm: int, deviation: float, arms: int, margin: float | None, alpha: float) -> int | None:
     """How many more blocks an unresolved arm needs, were the estimates true."""
-    wanted = seeds_needed(float(fit.differences[arm]), fit.variance**0.5, arms, margin=margin, alpha=alpha)
+    wanted = seeds_needed(float(fit.differences[arm]), deviation, arms, margin=margin, alpha=alpha)
     return None if wanted is None else max(1, wanted - int(fit.design.shared[arm]))
 
 
-def _judged(
-    difference: float, error: float, critical: tuple[float, float], margin: float | None, higher_is_better: bool
-) -> Judged:
-    low, high = difference - critical[0] * error, difference + critical[0] * error
-    within = bool(margin is not None and abs(difference) + critical[1] * error < margin)
+def _judged(difference: float, half: float, one_sided: float, margin: float | None, higher_is_better: bool) -> Judged:
+    low, high = difference - half, difference + half
+    within = bool(margin is not None and abs(difference) + one_sided < margin)
     verdict: Verdict = "equivalent" if within else "unresolved"
     if low > 0 or high < 0:
         verdict = "better" if (low > 0) == higher_is_better else "worse"

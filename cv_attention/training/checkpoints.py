@@ -5,7 +5,7 @@ import io
 import shutil
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -160,11 +160,12 @@ def load(checkpoint: Path | Classifier, trust: Collection[str] | None = ()) -> C
         return checkpoint
     content = read(checkpoint)
     experiment = from_plain(Experiment, content["experiment"])
-    experiment.model.pretrained = False  # the weights come from the checkpoint
     facts = DataFacts(**{name: _tuple(value) for name, value in content["facts"].items()})
     _refuse_files(checkpoint, experiment.model.options)
+    unloaded = replace(experiment, model=replace(experiment.model, pretrained=False))  # the checkpoint has the weights
     with nullcontext() if trust is None else class_paths_of(checkpoint, trust):
-        classifier = Classifier(experiment, facts)
+        classifier = Classifier(unloaded, facts)
+    classifier.experiment = experiment  # as it was trained: what is written from here on has the run's fingerprint
     try:
         classifier.load_state_dict(content["state_dict"])
     except RuntimeError as error:

@@ -42,7 +42,11 @@ def steps_per_epoch(batches: int, trainer: Trainer) -> int:
 
 def trained_batches(batches: int, trainer: Trainer) -> int:
     """Returns how many of an epoch's batches are trained on, by ``limit_train_batches`` of ``trainer.extra``."""
-    limit = trainer.extra.get("limit_train_batches")
+    return limited(batches, trainer.extra.get("limit_train_batches"))
+
+
+def limited(batches: int, limit: float | None) -> int:
+    """Returns how many of `batches` a limit of Lightning's leaves: a share of them, their number, or None for all."""
     if limit is None:
         return batches
     return int(batches * limit) if isinstance(limit, float) else min(batches, limit)

@@ -53,15 +53,23 @@ class EpochLines(Callback):
 
     def __init__(self, losses: Losses, throughput: Throughput) -> None:
         self._losses, self._throughput = losses, throughput
-        self._start = time.monotonic()
+        self._start, self._validated = time.monotonic(), False
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Starts the clock."""
         self._start = time.monotonic()
 
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Forgets the last validation, whose figures Lightning keeps."""
+        self._validated = False
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Notes that this epoch was validated."""
+        self._validated = True
+
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Prints the line, in one process."""
-        values = {**self._losses.epoch, **trainer.callback_metrics}
+        values = {**self._losses.epoch, **(trainer.callback_metrics if self._validated else {})}
         said = [f"{words} {float(values[name]):.4f}" for name, words in _SHOWN.items() if name in values]
         if self._throughput.rates:
             said.append(f"{self._throughput.rates[-1]:,.0f} images/s")

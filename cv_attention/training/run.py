@@ -14,6 +14,7 @@ from cv_attention.training.files import write_text
 
 # The process that creates the run directory tells the processes it starts.
 _SHARED_RUN = "CV_ATTENTION_RUN"
+_RESULTS = ("selected", "validation", "in_use", "test", "training_seconds")  # in a summary, of a finished training
 _CLAIMED: dict[Path, int] = {}  # the lock of a file ends when it is closed
 _MADE: dict[Path, list[Path]] = {}  # folders above a run directory that were made for it, innermost first
 
@@ -80,6 +81,12 @@ def write_config(run: Path, experiment: Experiment) -> None:
 def update_summary(run: Path, **values: Any) -> None:
     """Adds `values` to the run's ``summary.json``."""
     write_text(run / "summary.json", json.dumps({**read_summary(run), **values}, indent=2) + "\n")
+
+
+def forget_results(run: Path) -> None:
+    """Removes from ``summary.json`` what the training had come to: it goes on, and will be tested again at its end."""
+    kept = {name: value for name, value in read_summary(run).items() if name not in _RESULTS}
+    write_text(run / "summary.json", json.dumps(kept, indent=2) + "\n")
 
 
 def read_summary(run: Path) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from cv_attention.config import Log
 from cv_attention.training.interruption import Interruption, Terminated
-from cv_attention.training.run import read_summary
 
 # A validation that has not begun, in the words of Lightning's loops. A checkpoint from within a validation says this:
 # the network has not changed since the validation began, so a resumed run does the whole of it.
@@ -62,8 +62,7 @@ class Checkpoints(Checkpoint):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Starts the clocks."""
-        if read_summary(self.run).get("selected", {}).get("epoch") == "last":
-            self.best = self.latest  # a run that was finished and goes on: its best.ckpt is of that epoch
+        self._compare_with_file()
         self.interruption.listen()
         self._start = self._saved = time.monotonic()
         self._stepped = trainer.global_step
@@ -111,6 +110,15 @@ class Checkpoints(Checkpoint):
     def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Gives the signals back."""
         self.interruption.stop_listening()
+
+    def _compare_with_file(self) -> None:
+        """Lowers the best accuracy to that of ``best.ckpt``, which is the last epoch's where a finished run goes on."""
+        path = self.run / "checkpoints" / "best.ckpt"
+        if self.best is None or not path.is_file():
+            return
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        there = content["callbacks"].get(self.state_key, {}).get("latest")
+        self.best = self.best if there is None else min(self.best, there)
 
     def _save_last(self, trainer: lightning.Trainer) -> None:
         self._save(trainer, "last")

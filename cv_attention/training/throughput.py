@@ -43,6 +43,14 @@ class Throughput(Callback):
         """The median over the epochs; None before the first has ended."""
         return round(median(self.waiting), 4) if self.waiting else None
 
+    def state_dict(self) -> dict[str, list[float]]:
+        """The rates and shares of the epochs so far, for a run that goes on."""
+        return {"rates": self.rates, "waiting": self.waiting}
+
+    def load_state_dict(self, state_dict: dict[str, list[float]]) -> None:
+        """Takes up what `state_dict` returned."""
+        self.rates, self.waiting = list(state_dict["rates"]), list(state_dict["waiting"])
+
     def now(self) -> dict[str, str]:
         """Returns what a progress bar shows of the present epoch: images per second, share of waiting."""
         seconds = self._seconds + perf_counter() - self._since

@@ -115,3 +115,15 @@ def test_a_block_behind_the_head_is_no_head():
         "0.weight": "backbone", "0.bias": "backbone", "3.weight": "head", "3.bias": "head",
         **{name: "blocks" for name, _ in model.named_parameters() if name.startswith("0.attention.")},
     }  # fmt: skip
+
+
+def test_modules_that_moved_get_their_gradients_back():
+    model = small()
+    before = {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
+    insert(model, "se", train="blocks")
+    unit = model.layer1[0]
+    unit.conv1 = torch.nn.Sequential(unit.conv1)
+    model.layer3 = torch.nn.Sequential(torch.nn.Identity(), *model.layer3)
+    remove(model)
+    assert {id(parameter) for parameter in model.parameters() if parameter.requires_grad} == before
+    assert not any(name.startswith("_frozen") for module in model.modules() for name in vars(module))

@@ -122,6 +122,9 @@ def test_says_what_is_wrong(block, at, parts):
         ({"init": "zero"}, ["'zero'", "'plain' or 'identity'"]),
         ({"input_size": (1, 2, 3, 4)}, ["(1, 2, 3, 4)", "(H, W)"]),
         ({"input_size": 0}, ["0", "side"]),
+        ({"input_size": True}, ["True", "side"]),
+        ({"input_size": 32.0}, ["32.0", "side"]),
+        ({"input_size": (32, 32.0)}, ["(32, 32.0)", "(H, W)"]),
         ({"input_size": (1, 32, 32)}, ["CifarResNet fails", "1×32×32", "channels"]),
     ],
 )
@@ -181,3 +184,10 @@ def test_compiled_and_scripted_models_are_refused():
 def test_lazy_models_are_refused():
     with pytest.raises(ValueError, match="run it once"):
         insert(nn.Sequential(nn.LazyConv2d(4, 3)), conv, "0")
+
+
+def test_models_made_under_inference_mode_are_refused():
+    with torch.inference_mode():
+        model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    with pytest.raises(ValueError, match=r"Sequential was made under torch\.inference_mode"):
+        insert(model, conv, "0")

@@ -149,7 +149,7 @@ def test_the_loss_of_a_whole_stage_is_reported_at_once_and_later():
 
 
 def test_the_second_of_two_hosts_replaced_by_one_module_is_reported():
-    model, shared = attended(), nn.Identity()
+    model, shared = attended(), nn.BatchNorm2d(32)  # one without weights would be copied
     model.layer3[1].bn2 = shared
     with pytest.warns(LostBlocksWarning, match=r"layer3\.2\.bn2\.attention"):
         model.layer3[2].bn2 = shared

@@ -110,7 +110,8 @@ def test_identity_init_at_each_position(name, position):
         assert torch.equal(model(image), plain)
     state = copy.deepcopy(model.state_dict())
     model.train()(image).square().sum().backward()
-    assert all(model.get_submodule(site.block).alpha.grad is not None for site in planned.sites)
+    for site in planned.sites:
+        assert all(parameter.grad is not None for parameter in model.get_submodule(site.block).parameters())
     model.load_state_dict(state)
     remove(model)
     with torch.no_grad():

@@ -24,7 +24,7 @@ HOSTILE = {
     "a nul": ("seed: \0\n", ["not valid YAML"]),
     "deep": ("[" * 5000, ["not valid YAML"]),
     "two documents": ("seed: 1\n---\nseed: 2\n", ["not valid YAML", "another document"]),
-    "unknown key": ("{num_classes: 3}\n", ["num_classes", "'data.subset.num_classes'"]),
+    "unknown key": ("{num_classes: 3}\n", ["num_classes", "data.subset.num_classes"]),
     "list as key": ("? [a, b]\n: 3\n", ["line 1", "key"]),
     "list": ("- seed\n", ["holds a list"]),
     "text": ("hello\n", ["holds a single value"]),

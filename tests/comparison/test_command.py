@@ -90,7 +90,9 @@ def test_other_files_among_the_runs_are_left_out_and_said_so(runs, tmp_path, cap
 def test_recipes_and_their_interaction(runs, tmp_path, capsys):
     other = write_all(tmp_path, prefix="m", fields={"data.mixup": 0.2})
     out = printed(capsys, *runs, *map(str, other))
-    assert out.startswith("2 tables, because not the network alone differs, but data.mixup too\n\ndata.mixup 0\n\n")
+    assert out.startswith(
+        "2 tables, because the runs differ not only in the network but also in data.mixup\n\ndata.mixup 0\n\n"
+    )
     assert "no sign that the differences depend on the recipe (interaction, p = 1)" in out
 
 

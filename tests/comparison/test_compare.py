@@ -156,7 +156,7 @@ def test_recipes_have_tables_of_their_own_and_the_interaction_is_told(tmp_path):
     assert [table.title for table in found.tables] == ["data.mixup 0", "data.mixup 0.2"]
     assert [table.rows[1].verdict for table in found.tables] == ["better", "unresolved"]
     assert found.interaction < 0.01
-    assert found.notes == ("2 tables, because not the network alone differs, but data.mixup too",)
+    assert found.notes == ("2 tables, because the runs differ not only in the network but also in data.mixup",)
     together = compare(runs, across_recipes=True, reference="plain, data.mixup 0").tables
     assert [row.label for row in together[0].rows] == [
         "plain, data.mixup 0", "se, data.mixup 0", "plain, data.mixup 0.2", "se, data.mixup 0.2"
@@ -198,8 +198,8 @@ def test_older_runs_tell_precision_by_their_configuration(tmp_path):
 
 
 def test_unequal_spreads_are_told(tmp_path):
-    runs = write_all(tmp_path, {"null": [0.7, 0.701, 0.7, 0.701], "se": [0.6, 0.8, 0.7, 0.75]})
-    assert any(note.startswith("the runs of se spread") for note in compare(runs).tables[0].notes)
+    runs = write_all(tmp_path, {"null": [0.7, 0.701, 0.7, 0.701], "se": [0.6, 0.8, 0.7, 0.75], "eca": FIGURES["null"]})
+    assert any(note.startswith("the runs of se seem to spread") for note in compare(runs).tables[0].notes)
 
 
 def test_validation_figures_are_those_of_the_summary(tmp_path):
@@ -224,6 +224,14 @@ def test_older_runs_have_validation_figures_in_their_curves(tmp_path):
     unfinished = write(tmp_path, "unfinished", seed=1)
     (unfinished / "metrics").mkdir()
     assert rows([run, unfinished], split="val")["plain"].unfinished == (str(unfinished),)
+
+
+def test_a_tested_epoch_that_was_not_validated_has_no_validation_figures_of_another(tmp_path):
+    validated = write(tmp_path, "validated", test={"accuracy": 0.5}, validation={"accuracy": 0.6, "epoch": 4})
+    run = write(tmp_path, "skipped", seed=1, test={"accuracy": 0.5}, validation={})
+    (run / "metrics/0").mkdir(parents=True)
+    (run / "metrics/0/metrics.csv").write_text("epoch,step,val_accuracy\n1,19,0.9\n")
+    assert rows([validated, run], split="val")["plain"].values == (0.6,)
 
 
 def test_everything_is_plain_values(runs):

@@ -93,8 +93,33 @@ def test_counts_predictions_that_change_without_the_blocks():
     assert not any(module._forward_hooks for module in model[0].attention.modules())
 
 
+class Difference(nn.Module):
+    """Takes two images, and writes into the first."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+
+    def forward(self, left, right):
+        return self.encoder(left.sub_(1)) - self.encoder(right)
+
+
+def test_models_that_take_anything_else_than_images():
+    model, pair = Difference(), (torch.randn(5, 3, 6, 6), torch.randn(5, 3, 6, 6))
+    cva.insert(model, Known, "encoder.0", example_inputs=pair)
+    nn.init.constant_(model.encoder[0].attention.gate, 3.0)
+    kept = [one.clone() for one in pair]
+    found = usage(model, [pair, ((pair[0],), {"right": pair[1]})])
+    assert (found.images, found.blocks[0].change) == (10, pytest.approx(2.0))
+    named = usage(model, {"left": pair[0], "right": pair[1]})
+    assert (named.images, named.predictions_changed) == (5, found.predictions_changed)
+    assert all(torch.equal(one, two) for one, two in zip(pair, kept, strict=True))
+
+
 def test_messages():
     with pytest.raises(ValueError, match="has no inserted block"):
         usage(nn.Sequential(nn.Conv2d(3, 4, 1)), torch.zeros(1, 3, 4, 4))
     with pytest.raises(ValueError, match="at least one image"):
         usage(model_with(Known), [])
+    with pytest.raises(ValueError, match="images must hold a tensor, got 3"):
+        usage(model_with(Known), [3])

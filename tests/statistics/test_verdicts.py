@@ -70,8 +70,27 @@ def test_folds_have_nadeau_and_bengios_variance():
     assert one.more is None  # other folds of the same images would add little
 
 
+def test_a_missing_fold_counts_with_the_folds_that_are_there():
+    values = np.random.default_rng(3).normal(80, 1, (2, 5))
+    values[1, 4] = np.nan
+    differences = (values[1] - values[0])[:4]
+    half = stats.t.ppf(0.975, 3) * ((1 / 4 + 1 / 4) * differences.var(ddof=1)) ** 0.5
+    one = judge(values, overlap=1 / 4).arms[1]
+    np.testing.assert_allclose([one.low, one.high], [differences.mean() - half, differences.mean() + half])
+
+
+def test_seeds_are_asked_for_by_the_spread_of_the_arm():
+    values = np.random.default_rng(1).standard_normal((5, 5)) * np.array([1, 1, 6, 1, 1])[:, None]
+    values += np.array([0, 0.8, 0.8, 0.8, 0.8])[:, None] - values.mean(axis=1, keepdims=True)
+    study = judge(values)
+    assert [ratio is not None for ratio in study.spreads] == [False, False, True, False, False]
+    pooled = seeds_needed(0.8, study.deviation, 5) - 5
+    assert study.arms[1].more == study.arms[3].more == pooled
+    assert study.arms[2].more > 1.5 * pooled
+
+
 def test_verdicts_say_which_way():
-    noise = np.random.default_rng(0).normal(0, 0.05, (5, 4))
+    noise = np.random.default_rng(2).normal(0, 0.05, (5, 4))
     values = 80 + noise + np.array([0, 1, -1, 0.15, 0])[:, None]
     verdicts = [one.verdict for one in judge(values, margin=0.5).arms[1:]]
     assert verdicts == ["better", "worse", "better", "equivalent"]
@@ -92,7 +111,10 @@ def test_without_a_margin_nothing_is_equivalent():
         ([[80.0, 81.0], [81.0, np.nan]], "one seed shows nothing"),
         ([[80.0, 81.0, np.nan, np.nan], [np.nan, np.nan, 81.0, 82.0]], "no seed in common with the reference"),
         ([[80.0, 81.0], [np.nan, np.nan]], "no finished run"),
-        ([[80.0, 80.0], [81.0, 81.0]], "every seed gave the same: no spread to judge by"),
+        ([[80.0, 80.0], [81.0, 81.0]], "the difference is the same for every seed: no spread to judge by"),
+        ([[80.0, 81.0], [81.0, 82.0]], "the difference is the same for every seed: no spread to judge by"),
+        ([[80.0, np.nan], [81.0, 82.0]], "one seed of the reference shows nothing"),
+        ([[np.nan, np.nan], [81.0, 82.0]], "no finished run of the reference"),
         (np.empty((2, 0)), "no finished run"),
     ],
 )

@@ -8,7 +8,9 @@ import torch
 
 from cv_attention import record, training
 from cv_attention.cli import main
+from cv_attention.config import Experiment
 from cv_attention.training import weights
+from cv_attention.training.checkpoints import from_plain, load
 from cv_attention.training.deployment import Deployed
 
 
@@ -135,3 +137,14 @@ def test_the_copy_leaves_the_network_alone(classifier):
     for value in deployed.network.state_dict().values():
         value.zero_()
     assert all(torch.equal(value, before[name]) for name, value in classifier.network.state_dict().items())
+
+
+def test_what_is_written_from_a_pretrained_runs_checkpoint_has_the_runs_configuration(tiny_checkpoint, tmp_path):
+    content = torch.load(tiny_checkpoint, weights_only=True)
+    content["experiment"]["model"]["pretrained"] = True  # our own networks have no such weights: none are looked for
+    torch.save(content, tmp_path / "pretrained.ckpt")
+    classifier = load(tmp_path / "pretrained.ckpt")
+    weights.write(tmp_path / "weights.safetensors", classifier)
+    found = weights.read(tmp_path / "weights.safetensors")
+    assert found["experiment"] == content["experiment"]
+    assert found["provenance"]["config"] == from_plain(Experiment, content["experiment"]).fingerprint()

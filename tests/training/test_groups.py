@@ -44,9 +44,12 @@ def test_biases_do_not_decay_whatever_their_shape():
     class Shifted(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.weight, self.bias = torch.nn.Parameter(torch.ones(1, 4)), torch.nn.Parameter(torch.ones(1, 4))
+            self.weight, self.bias = torch.nn.Parameter(torch.ones(1, 3)), torch.nn.Parameter(torch.ones(1, 3))
 
-    model = torch.nn.Sequential(Shifted(), torch.nn.Linear(4, 2))
+        def forward(self, x):
+            return x.mean((2, 3)) * self.weight + self.bias
+
+    model = torch.nn.Sequential(Shifted(), torch.nn.Linear(3, 2))
     found = by_name(model, parameter_groups(model, Optimizer(lr=0.1, weight_decay=0.01)))
     assert {name: decay for name, (_, decay) in found.items()} == {
         "0.weight": 0.01, "0.bias": 0, "1.weight": 0.01, "1.bias": 0,

@@ -97,3 +97,20 @@ def test_photographs_are_named_by_folder_and_file(tmp_path):
         ]
         assert file["label"].tolist() == [0] * 4 + [1] * 4 + [2] * 4
         assert file["top_classes"].shape == (12, 3)  # there are no five
+
+
+@pytest.mark.parametrize("option", ["--root", "--data.root"])
+def test_predictions_of_other_images_stay_out_of_the_run_directory(option, tmp_path, capsys):
+    for split, name, number in [(s, c, n) for s in ("train", "val") for c in "ab" for n in range(4)]:
+        for root in ("photos", "others"):
+            image = Image.effect_noise((32, 32), 40 + number).convert("RGB")
+            (tmp_path / root / split / name).mkdir(parents=True, exist_ok=True)
+            image.save(tmp_path / root / split / name / f"{root}-{number}.png")
+    options = ["--data.name=folder", f"--data.root={tmp_path}/photos", "--data.val_fraction=0.5", "--data.batch_size=4"]
+    options += ["--model.options={width: 2}", "--trainer.accelerator=cpu", "--trainer.precision=32-true"]
+    assert main(["fit", *QUICK, *options, f"--log.root={tmp_path}", "--log.name=run"]) == 0
+    before = (tmp_path / "run/predictions.npz").read_bytes()
+    capsys.readouterr()
+    assert main(["test", str(tmp_path / "run"), option, str(tmp_path / "others")]) == 0
+    assert "predictions" not in capsys.readouterr().out
+    assert (tmp_path / "run/predictions.npz").read_bytes() == before

@@ -95,7 +95,8 @@ def test_a_finished_run_goes_on_only_when_it_is_made_longer(schedule, tmp_path, 
     with (tmp_path / "run/metrics/1/metrics.csv").open() as file:
         rates = [float(row["lr"]) for row in csv.DictReader(file) if row.get("lr")]
     whole = Optimizer(lr=0.05, schedule=schedule)  # of three epochs of three steps, from the fourth step on
-    optimizer = create_optimizer(whole, torch.nn.Linear(1, 1))
+    network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 1))
+    optimizer = create_optimizer(whole, network)
     expected, planned = [], create_schedule(whole, optimizer, 3, 3)
     for step in range(9):
         expected.append(optimizer.param_groups[0]["lr"])

@@ -47,6 +47,15 @@ def test_each_epoch_is_a_line_where_there_is_no_terminal(tiny_options, tmp_path,
     assert any(re.fullmatch(r"trained in [\d.]+ s", line) for line in said)
 
 
+def test_an_epoch_without_a_validation_does_not_show_the_last_ones_figures(tiny_options, tmp_path, capsys):
+    options = [option for option in tiny_options if "enable_progress_bar" not in option]
+    more = ["--trainer.extra={check_val_every_n_epoch: 2}", "--trainer.max_epochs=3", "--log.maps_every=0"]
+    more += ["--log.wandb=disabled", f"--log.root={tmp_path}"]
+    assert main(["fit", *options, *more]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
+    assert ["val loss" in line for line in lines] == [False, True, False]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
 def test_a_terminal_keeps_a_line_for_each_epoch_above_its_bar(tiny_options, tmp_path):
     master, slave = pty.openpty()

@@ -1,14 +1,21 @@
 """Which epoch's network counts: the best by validation, or the last where validation cannot tell."""
 
 import csv
+import errno
 import json
 from itertools import pairwise
 from math import sqrt
+from types import SimpleNamespace
+from typing import Any
 
+import lightning
 import pytest
 import torch
 
+from cv_attention import training
 from cv_attention.cli import main
+from cv_attention.config import Log
+from cv_attention.training.saving import Checkpoints
 from cv_attention.training.selection import SMALL, select, standard_error
 
 
@@ -79,8 +86,44 @@ def _first_best(run):
 
 def test_a_training_without_a_validation_is_tested_on_its_last_epoch(tiny_options, tmp_path):
     options = [*tiny_options, "--log.wandb=disabled", "--log.maps_every=0", f"--log.root={tmp_path}", "--log.name=run"]
-    extra = "--trainer.extra={enable_progress_bar: false, check_val_every_n_epoch: 5}"
+    extra = "--trainer.extra={enable_progress_bar: false, limit_val_batches: 0}"
     assert main(["fit", *options, extra]) == 0
     summary = json.loads((tmp_path / "run/summary.json").read_text())
     assert summary["selected"] == {"epoch": "last", "reason": "no epoch was validated"}
     assert 0 <= summary["test"]["accuracy"] <= 1
+
+
+@pytest.mark.parametrize(("in_file", "best"), [(0.5, 0.5), (0.9, 0.9), (None, 0.9)])
+def test_the_best_accuracy_is_that_of_the_file_whatever_was_selected_before(in_file, best, tmp_path):
+    saved: Any = Checkpoints(tmp_path, Log())
+    saved.load_state_dict({"best": 0.9, "latest": 0.6, "seconds": 1.0})
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "summary.json").write_text('{"selected": {"epoch": "last"}}')
+    if in_file is not None:  # the last epoch's network, or one that was better since the run goes on
+        content = {"callbacks": {saved.state_key: {"best": 0.9, "latest": in_file, "seconds": 1.0}}}
+        torch.save(content, tmp_path / "checkpoints/best.ckpt")
+    saved.on_train_start(SimpleNamespace(global_step=0), None)
+    saved.teardown(None, None, "fit")
+    assert saved.best == best
+
+
+def test_a_finished_run_that_goes_on_has_no_result_until_it_is_tested_again(tiny_options, tmp_path, monkeypatch):
+    options = [*tiny_options, "--log.wandb=disabled", "--log.maps_every=0", f"--log.root={tmp_path}", "--log.name=run"]
+    run, summary = tmp_path / "run", tmp_path / "run/summary.json"
+    assert main(["fit", *options, "--trainer.max_epochs=1"]) == 0
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lightning.Trainer, "test", full)
+        assert main(["fit", "--resume", str(run), "--trainer.max_epochs=2"]) == 1
+    assert "test" not in json.loads(summary.read_text())
+    assert main(["fit", *options, "--resume=auto", "--trainer.max_epochs=2"]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    best = torch.load(run / "checkpoints/best.ckpt", weights_only=True)["epoch"]
+    found = json.loads(summary.read_text())
+    assert found["validation"]["epoch"] == best + 1 == 2
+    assert found["selected"]["reason"].startswith("20 validation images")
+    assert found["images_per_second"] > 0  # of epochs before the stop
+    assert found["test"] == training.evaluate(training.find_checkpoint(run))

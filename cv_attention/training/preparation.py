@@ -1,0 +1,182 @@
+"""Everything that is checked and built before the first step: a configuration becomes a training run to be started."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.fabric.utilities.rank_zero import _get_rank
+from lightning.pytorch.callbacks import Callback
+
+from cv_attention import backbones, bounds, data
+from cv_attention.config import Experiment, Log
+from cv_attention.differences import differences
+from cv_attention.training import checkpoints, hardware, initial, optimization, preprocessing
+from cv_attention.training import run as runs
+from cv_attention.training.classifier import Classifier
+from cv_attention.training.confusion import Confusion
+from cv_attention.training.evaluation import facts_of
+from cv_attention.training.groups import describe
+from cv_attention.training.precision import resolve
+from cv_attention.training.predictions import NAME as PREDICTIONS
+from cv_attention.training.predictions import Predictions
+from cv_attention.training.probe_details import ProbeDetails
+from cv_attention.training.probes import ProbeMaps
+from cv_attention.training.provenance import provenance
+from cv_attention.training.rewinding import rewind
+from cv_attention.training.saliency_trial import check_methods, unsuited
+from cv_attention.training.techniques import techniques
+from cv_attention.training.throughput import Throughput
+from cv_attention.training.trainer import create_trainer
+
+
+@dataclass
+class Prepared:
+    """Everything checked and built; nothing trained yet.
+
+    Attributes:
+        run: The run directory.
+        trainer: Lightning's Trainer.
+        classifier: The network with its loss and metrics.
+        datamodule: The data.
+        checkpoint: Where the training goes on from, or None.
+        throughput: Counts images per second.
+        lines: What a person should see at the start: the data, the weights, the learning rates.
+        notices: What a person should know who resumes: torn files, and every value that the checkpoint has otherwise.
+    """
+
+    run: Path
+    trainer: lightning.Trainer
+    classifier: Classifier
+    datamodule: Any
+    checkpoint: Path | None
+    throughput: Throughput
+    lines: list[str]
+    notices: list[str] = field(default_factory=list)
+
+
+def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
+    """Builds data, network and trainer, and only then the run directory.
+
+    Args:
+        experiment: The configuration.
+        resume: A run directory to go on with from its last checkpoint, or None to start anew.
+
+    Raises:
+        ValueError: if anything in the configuration is wrong.
+        FileNotFoundError: if the data or the checkpoint is missing.
+    """
+    bounds.check(experiment)
+    hardware.check(experiment.trainer)
+    rank = _get_rank() or 0
+    checkpoint, content, notices = _to_go_on_from(resume, experiment, rank) if resume else (None, {}, [])
+    precision = resolve(experiment.trainer.precision, experiment.trainer.accelerator)
+    experiment = replace(experiment, trainer=replace(experiment.trainer, precision=precision))
+    expected = None
+    if not resume:  # a run's configuration has it already
+        experiment, expected = preprocessing.adopt(experiment)
+    lightning.seed_everything(experiment.seed, workers=True, verbose=False)
+    datamodule = _opened(experiment)
+    classifier = Classifier(experiment, facts_of(datamodule))
+    lines = [datamodule.describe()]
+    if not resume:
+        lines += initial.start(classifier.network, experiment.model, list(classifier.facts.class_names))
+    lines += [*([expected] if expected else []), *_described(experiment, classifier)]
+    optimization.check(experiment.optimizer, classifier.network, experiment.trainer.max_epochs)
+    asked_for = techniques(experiment, len(classifier.facts.class_names))
+    lines += _foreseen(experiment, classifier, datamodule)
+    run = _directory(experiment, resume, content, rank)
+    throughput, callbacks = Throughput(experiment.data), [*_recorders(experiment.log, run), *asked_for]
+    steps = optimization.steps_per_epoch(len(datamodule.train_dataloader()), experiment.trainer)
+    try:
+        trainer = create_trainer(experiment, run, runs.next_part(run), steps, throughput, callbacks)
+    except Exception:
+        if not resume and rank == 0:
+            runs.discard(run)
+        raise
+    return Prepared(run, trainer, classifier, datamodule, checkpoint, throughput, lines, notices)
+
+
+def _to_go_on_from(run: Path, experiment: Experiment, rank: int) -> tuple[Path, dict[str, Any], list[str]]:
+    """Finds the checkpoint of a run that goes on: the file, its content, and what is to be said of both."""
+    if rank == 0:
+        runs.claim(run)
+    runs.check_kept(run)
+    checkpoint, content, notices = checkpoints.resumable(run)
+    runs.check_unfinished(run, content, experiment.trainer.max_epochs)
+    return checkpoint, content, notices + _changes(content, experiment)
+
+
+def _opened(experiment: Experiment) -> Any:
+    """The data module, its splits open."""
+    datamodule = data.create(experiment.data, seed=experiment.seed)
+    datamodule.prepare_data()
+    datamodule.setup()
+    return datamodule
+
+
+def _described(experiment: Experiment, classifier: Classifier) -> list[str]:
+    """What is trained how fast, what is evaluated in part alone, and whether the images suit the network."""
+    lines = [describe(classifier.network, experiment.optimizer), *_limits(experiment.trainer.extra)]
+    note = backbones.too_small(classifier.network, experiment.model.backbone, classifier.facts.image_size)
+    return [*lines, note] if note else lines
+
+
+def _directory(experiment: Experiment, resume: Path | None, content: dict[str, Any], rank: int) -> Path:
+    """Creates the run directory, or takes that of a run back to the checkpoint with this `content`."""
+    run = resume or runs.create(experiment, rank)
+    if rank == 0:
+        runs.claim(run)
+    if resume and rank == 0:
+        runs.write_config(run, experiment)
+        rewind(run, content)
+        runs.forget_results(run)
+    return run
+
+
+def _recorders(log: Log, run: Path) -> list[Callback]:
+    """The callbacks that look at the validated weights; they go before EMA, which takes those away again."""
+    callbacks: list[Callback] = [Confusion(run), Predictions(run / PREDICTIONS)]
+    if log.maps_every and log.probes:
+        callbacks.append(maps := ProbeMaps(run, log.maps_every, log.probes, log.saliency))
+        callbacks.append(ProbeDetails(maps, log.curve_points))
+    return callbacks
+
+
+def _foreseen(experiment: Experiment, classifier: Classifier, datamodule: Any) -> list[str]:
+    """What would otherwise show in the middle of the training: costs to be told of, ValueError for what cannot work."""
+    model, log, said = experiment.model, experiment.log, []
+    extra = {"check_val_every_n_epoch": 1, **experiment.trainer.extra}
+    every = extra.get("val_check_interval")
+    batches = optimization.trained_batches(len(datamodule.train_dataloader()), experiment.trainer)
+    if isinstance(every, int) and every > batches and extra["check_val_every_n_epoch"] is not None:
+        raise ValueError(
+            f"trainer.extra: val_check_interval is {every}, but an epoch has {batches} batches; give at most that, or "
+            "check_val_every_n_epoch null too, which counts batches over all epochs"
+        )
+    if classifier.plan and (costly := backbones.excess(classifier.network, model.block, classifier.plan)):
+        said.append(costly)
+    if log.maps_every and log.probes:
+        image = datamodule.splits["val"].batch([(0, 0)])["image"]
+        inputs = classifier.normalise(image)
+        check_methods(classifier.network, inputs, log.saliency)
+        if reason := unsuited(classifier.network, inputs, "grad_cam"):
+            said.append(f"no class maps are recorded and no pointing is judged, as Grad-CAM does not work: {reason}")
+    return said
+
+
+def _limits(extra: dict[str, Any]) -> list[str]:
+    """What to say where figures are of a part of a split: its first batches, which are no sample of it."""
+    return [
+        f"trainer.extra: {key} is {extra[key]}, so the {name} figures are of the split's first images alone; they are "
+        "often ordered by class"
+        for name in ("val", "test")
+        if extra.get(key := f"limit_{name}_batches") is not None and (extra[key] != 1.0 or isinstance(extra[key], int))
+    ]
+
+
+def _changes(content: dict[str, Any], experiment: Experiment) -> list[str]:
+    """What is otherwise than in the checkpoint: what is said now counts."""
+    before, now = content.get("provenance", {}), provenance(experiment)
+    code = {name: before[name] for name in ("cv_attention", "torch") if name in before}
+    return differences(content["experiment"], experiment.to_dict()) + differences(code, {n: now[n] for n in code})
