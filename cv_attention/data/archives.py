@@ -35,13 +35,14 @@ class Member:
         return decode_image(data, f"{self.archive}/{self.name}")
 
 
-def members(archive: Path, suffixes: Sequence[str]) -> Iterator[Member]:
+def members(archive: Path, suffixes: Sequence[str], *, distinct: bool = False) -> Iterator[Member]:
     """Lists the images of an archive in its order.
 
     What cannot be read of a damaged archive counts as one more image, which then fails like any that is damaged.
 
     Raises:
-        ValueError: if it is compressed, which forbids random access, or holds an image or a class twice.
+        ValueError: if it is compressed, which forbids random access; or, where names must be `distinct`, it holds an
+            image or a class twice.
     """
     images: list[Member] = []
     labels: dict[str, int | None] = {}
@@ -51,7 +52,7 @@ def members(archive: Path, suffixes: Sequence[str]) -> Iterator[Member]:
             for info in tar:
                 if not info.isreg():
                     continue  # links could lead anywhere
-                if info.name in names:
+                if distinct and info.name in names:
                     raise ValueError(f"{archive} holds {info.name} twice; the names in an archive must differ")
                 if info.name.lower().endswith(tuple(suffixes)):
                     names.add(info.name)

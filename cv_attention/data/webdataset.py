@@ -164,7 +164,7 @@ def _make(index: Path, archives: Sequence[Path]) -> None:
 
     archive, offset, size, label, name = [], [], [], [], []
     for number, path in enumerate(track(archives, "reading the shards' headers once", transient=True)):
-        for member in members(path, EXTENSIONS):
+        for member in members(path, EXTENSIONS, distinct=True):
             if not member.size:
                 raise ValueError(f"{path} is damaged: {member.name}")
             if member.label is None:

@@ -6,7 +6,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from cv_attention import config
-from cv_attention.backbones.parts import PARTS, parameter_parts
+from cv_attention.backbones.parts import PARTS, Part, parameter_parts
 
 
 def parameter_groups(network: nn.Module, optimizer: config.Optimizer) -> list[dict[str, Any]]:
@@ -26,8 +26,8 @@ def parameter_groups(network: nn.Module, optimizer: config.Optimizer) -> list[di
     Raises:
         ValueError: if nothing is trainable, or the backbone does not tell its layers.
     """
-    depth, part = layers_below_the_head(network, optimizer.layer_decay), parameter_parts(network)
-    scales = vars(optimizer.lr_scale)
+    depth, scales = layers_below_the_head(network, optimizer.layer_decay), vars(optimizer.lr_scale)
+    part = _parts(network, needed=len(set(scales.values())) > 1)
     groups: dict[tuple[Any, ...], dict[str, Any]] = {}
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
@@ -43,6 +43,16 @@ def parameter_groups(network: nn.Module, optimizer: config.Optimizer) -> list[di
     if not groups:
         raise ValueError("no parameter is trainable; model.train freezes all but blocks, and there are none")
     return [groups[key] for key in sorted(groups)]
+
+
+def _parts(network: nn.Module, needed: bool) -> dict[str, Part]:
+    """The part of each parameter; without a known head all are the backbone's, where that makes no difference."""
+    try:
+        return parameter_parts(network)
+    except ValueError:
+        if needed:
+            raise
+        return {name: "backbone" for name, _ in network.named_parameters()}
 
 
 def layers_below_the_head(network: nn.Module, layer_decay: float) -> dict[str, int]:

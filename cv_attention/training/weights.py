@@ -22,7 +22,10 @@ def write(path: Path, classifier: Classifier) -> None:
     tensors = {
         name: value.detach().cpu().contiguous().clone() for name, value in classifier.network.state_dict().items()
     }
-    content = sealed({"state_dict": tensors, **described(classifier.experiment, classifier.facts)})
+    plain = json.loads(
+        json.dumps(described(classifier.experiment, classifier.facts))
+    )  # as it will be read: keys are text
+    content = sealed({"state_dict": tensors, **plain})
     metadata = {name: json.dumps(value) for name, value in content.items() if name not in ("state_dict", "format")}
     metadata["cv_attention_format"] = json.dumps(content["format"])
     write_bytes(path, save(tensors, {"format": "pt", **metadata}), durable=True)

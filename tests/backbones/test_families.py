@@ -27,7 +27,6 @@ def round_trip(name, at, size):
     for site in planned.sites:
         gradients = [parameter.grad for parameter in model.get_submodule(site.block).parameters()]
         assert all(gradient is not None for gradient in gradients), site.name
-        assert any(gradient.any() for gradient in gradients), site.name
     model.load_state_dict(state, strict=True)
     model.eval()
     with torch.no_grad():
