@@ -27,7 +27,13 @@ def photographs(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize("config", sorted(ROOT.glob("configs/*.yaml")), ids=lambda path: path.stem)
+CONFIGS = [
+    pytest.param(path, id=path.stem, marks=pytest.mark.long if path.stem == "imagenet100_resnet50" else ())
+    for path in sorted(ROOT.glob("configs/*.yaml"))
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
 def test_a_shipped_configuration_runs(config, photographs, tmp_path):
     text = config.read_text()
     assert text.startswith("# ")
