@@ -56,9 +56,9 @@ $(VENV)/.installed-test: pyproject.toml
 	$(call install,-e '.[test]')
 	@touch $(VENV)/.installed
 
-# And the libraries whose networks only the long tests look at.
+# And the libraries whose networks only the long tests look at. A comma would end the argument of `call`.
 $(VENV)/.installed-zoo: $(VENV)/.installed-test
-	$(call install,-e '.[test,zoo]')
+	$(call install,-e '.[zoo]')
 
 # uv chooses an interpreter by itself, unless PYTHON names one.
 define install
