@@ -57,6 +57,16 @@ def test_pip_installs_where_uv_is_hidden_or_missing(machine, variable):
     assert made(machine, variable) == ["python3 -m venv ENV", install]
 
 
+@pytest.mark.parametrize(("variable", "pip"), [("UV=", "python -m pip install"), ("UV=uv", "uv pip install")])
+def test_long_tests_install_the_networks_of_other_libraries(machine, variable, pip):
+    target = machine / "env"
+    command = ["make", "-C", str(ROOT), f"VENV={target}", f"{target}/.installed-zoo", variable]
+    subprocess.run(command, check=True, capture_output=True)
+    last = (machine / "calls").read_text().splitlines()[-1]
+    assert last.startswith(pip)
+    assert last.endswith("-e .[zoo]")
+
+
 def test_uv_is_hidden_by_the_environment_too(machine, monkeypatch):
     monkeypatch.setenv("UV", "")
     assert made(machine)[0] == "python3 -m venv ENV"
