@@ -1,11 +1,11 @@
 """Checkpoint files: written whole or not at all, verified before a training goes on from them, made networks again."""
 
-import hashlib
 import io
+import math
 import shutil
 from collections.abc import Collection, Mapping
 from contextlib import nullcontext, suppress
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,18 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from cv_attention.blocks.trust import class_paths_of
 from cv_attention.config import Experiment
+from cv_attention.plain import from_plain
+from cv_attention.rundir import Damaged, NewerFormat
+from cv_attention.rundir.summary import checksum
 from cv_attention.training import weights
 from cv_attention.training.classifier import Classifier, DataFacts
+from cv_attention.training.digest import sha256
 from cv_attention.training.files import write_bytes
-from cv_attention.training.sealing import NewerFormat, sealed, verify
+from cv_attention.training.sealing import sealed, verify
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+_PARTS = {"experiment": Mapping, "facts": Mapping, "state_dict": Mapping}
+_LARGEST = 16_384  # pixels on a side of the images that a network takes
 _DROPPED = {"all": (), "best": (LAST, PREVIOUS), "weights": (LAST, PREVIOUS, BEST)}  # by log.keep
 
 
@@ -33,6 +39,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             OSError: if it cannot be written; what was there before is unharmed.
         """
         buffer, path = io.BytesIO(), Path(path)
+        if path.is_dir():  # which somebody has put there
+            set_aside(path)
         torch.save(sealed(checkpoint), buffer)
         write_bytes(path, buffer.getbuffer(), durable=True, keep=PREVIOUS if path.name == LAST else None)
 
@@ -41,9 +49,23 @@ def read(checkpoint: Path) -> dict[str, Any]:
     """Reads the content of a checkpoint or of a ``.safetensors`` file, and verifies it; runs no code.
 
     Raises:
-        ValueError: if the file is damaged, of another kind, or of a newer format; one line that names it.
+        ValueError: if the file is damaged, of another kind, or of a newer format; one line that names it and the file
+            beside it that can be used in its place.
     """
+    content = verified(checkpoint)
+    if not isinstance(content, dict) or not _PARTS.keys() <= content.keys():
+        raise ValueError(f"{checkpoint} is no checkpoint of cv_attention: it does not say which network it belongs to")
+    for name, kind in _PARTS.items():
+        if not isinstance(content[name], kind):
+            raise Damaged(f"{checkpoint} is damaged: its {name} must be a mapping, got {type(content[name]).__name__}")
+    return content
+
+
+def verified(checkpoint: Path) -> Any:
+    """Reads whatever a file of weights holds, verified where it can be, without asking for its parts; see `read`."""
     try:
+        if checkpoint.is_dir():
+            raise ValueError("it is a folder")
         if checkpoint.suffix == ".safetensors":
             content = weights.read(checkpoint)
         else:
@@ -52,13 +74,32 @@ def read(checkpoint: Path) -> dict[str, Any]:
     except NewerFormat:
         raise
     except Exception as error:  # whatever a damaged or foreign file provokes
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        if reason.startswith(str(checkpoint)):
-            raise ValueError(reason) from error
-        raise ValueError(f"{checkpoint} cannot be read as a checkpoint: {reason}") from error
-    if not isinstance(content, dict) or not {"experiment", "facts", "state_dict"} <= content.keys():
-        raise ValueError(f"{checkpoint} is no checkpoint of cv_attention: it does not say which network it belongs to")
+        reason = " ".join((str(error) or type(error).__name__).splitlines()[0].split())
+        if not reason.startswith(str(checkpoint)):
+            reason = f"{checkpoint} cannot be read as a checkpoint: {reason}"
+        raise Damaged(f"{reason}{_instead(checkpoint)}") from error
     return content
+
+
+def _instead(checkpoint: Path) -> str:
+    """Names the file of the same run that has a network, too."""
+    run = checkpoint.parent if checkpoint.suffix == ".safetensors" else checkpoint.parent.parent
+    near = {
+        BEST: (run / "weights.safetensors", "the network that was tested last"),
+        "weights.safetensors": (run / "checkpoints" / BEST, "the best network"),
+        LAST: (run / "checkpoints" / PREVIOUS, "the checkpoint before it"),
+    }
+    file, what = near.get(checkpoint.name, (None, ""))
+    return f"; {file} is {what}" if file is not None and file.is_file() else ""
+
+
+def set_aside(path: Path) -> None:
+    """Renames a checkpoint that cannot be read, so that nobody takes it for one: ``last.ckpt.torn``."""
+    with suppress(FileNotFoundError):  # another process of this training has moved it
+        torn = path.with_name(f"{path.name}.torn")
+        if torn.is_dir() and not torn.is_symlink():
+            shutil.rmtree(torn)
+        path.replace(torn)
 
 
 def keep_last_as_best(run: Path) -> None:
@@ -87,15 +128,15 @@ def resumable(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
     notices = []
     for name in (LAST, PREVIOUS):
         path = run / "checkpoints" / name
-        if not path.is_file():
+        if not path.exists():
             continue
         try:
             content = read(path)
+            _check_resumable(content, path)
         except NewerFormat:
             raise
         except ValueError:
-            with suppress(FileNotFoundError):  # another process of this training has moved it
-                path.replace(path.with_name(f"{name}.torn"))
+            set_aside(path)
             notices.append(f"{path} is torn, it is now {name}.torn")
             continue
         if notices:
@@ -103,6 +144,13 @@ def resumable(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
         return path, content, notices
     said = "".join(f"; {notice}" for notice in notices)
     raise FileNotFoundError(f"{run / 'checkpoints' / LAST} does not exist, so there is nothing to go on from{said}")
+
+
+def _check_resumable(content: Mapping[str, Any], path: Path) -> None:
+    """Raises ValueError unless a checkpoint holds the state of a training run, not a network alone."""
+    for name, kind in (("epoch", int), ("global_step", int), ("loops", Mapping), ("optimizer_states", list)):
+        if not isinstance(content.get(name), kind):
+            raise Damaged(f"{path} is damaged: it holds no {name} to go on from")
 
 
 def drop(run: Path, keep: str) -> None:
@@ -133,6 +181,8 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
         there = f"; there are {', '.join(near)}" if near else ""
         raise FileNotFoundError(f"{path} does not exist{there}")
     checkpoint = path / "checkpoints" / f"{name}.ckpt"
+    if checkpoint.is_dir():
+        raise ValueError(f"{checkpoint} is a folder, where a checkpoint is expected")
     if not checkpoint.is_file():
         if name == "best" and (final := path / "weights.safetensors").is_file():
             return final
@@ -159,19 +209,45 @@ def load(checkpoint: Path | Classifier, trust: Collection[str] | None = ()) -> C
     if isinstance(checkpoint, Classifier):
         return checkpoint
     content = read(checkpoint)
-    experiment = from_plain(Experiment, content["experiment"])
-    facts = DataFacts(**{name: _tuple(value) for name, value in content["facts"].items()})
-    # The checkpoint has the weights; timm would unpickle whatever file checkpoint_path names.
-    options = {name: value for name, value in experiment.model.options.items() if name != "checkpoint_path"}
-    unloaded = replace(experiment, model=replace(experiment.model, pretrained=False, options=options))
-    with nullcontext() if trust is None else class_paths_of(checkpoint, trust):
-        classifier = Classifier(unloaded, facts)
+    try:
+        experiment = from_plain(Experiment, content["experiment"], "experiment")
+        facts = _facts(content["facts"])
+        with nullcontext() if trust is None else class_paths_of(checkpoint, trust):
+            classifier = Classifier(_unloaded(experiment), facts)
+    except Exception as error:  # whatever a foreign configuration provokes
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if not isinstance(error, ValueError | OSError):
+            reason = f"its network cannot be built ({type(error).__name__}: {reason[:300]})"
+        raise ValueError(reason if reason.startswith(str(checkpoint)) else f"{checkpoint}: {reason}") from error
     classifier.experiment = experiment  # as it was trained: what is written from here on has the run's fingerprint
     try:
         classifier.load_state_dict(content["state_dict"])
-    except RuntimeError as error:
-        raise ValueError(f"{checkpoint} does not fit {experiment.model.backbone}: {error}") from error
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(f"{checkpoint} does not fit {experiment.model.backbone}: {reason}") from error
     return classifier.eval()
+
+
+def _unloaded(experiment: Experiment) -> Experiment:
+    """Returns the configuration of the same network without weights: the checkpoint has them.
+
+    timm would read whatever file ``checkpoint_path`` names.
+    """
+    options = {name: value for name, value in experiment.model.options.items() if name != "checkpoint_path"}
+    return replace(experiment, model=replace(experiment.model, pretrained=False, options=options))
+
+
+def _facts(values: Any) -> DataFacts:
+    facts = from_plain(DataFacts, values, "facts")
+    height, width = facts.image_size
+    if not facts.class_names or not all(isinstance(side, int) and 0 < side <= _LARGEST for side in (height, width)):
+        raise ValueError(
+            f"facts must name classes and an image size of at most {_LARGEST} pixels a side, got "
+            f"{len(facts.class_names)} classes and {height} x {width}"
+        )
+    if not all(math.isfinite(value) for value in (*facts.mean, *facts.std)) or 0 in facts.std:
+        raise ValueError(f"facts.mean and facts.std must be finite and std not 0, got {facts.mean} and {facts.std}")
+    return DataFacts(**{field.name: tuple(getattr(facts, field.name)) for field in fields(DataFacts)})
 
 
 def name_of(checkpoint: Path | Classifier) -> str:
@@ -185,28 +261,10 @@ def name_of(checkpoint: Path | Classifier) -> str:
 def digest_of(checkpoint: Path | Classifier) -> str:
     """Returns the SHA-256 of a file, or of an open network's weights."""
     if isinstance(checkpoint, Path):
-        return hashlib.sha256(checkpoint.read_bytes()).hexdigest()
-    digest = hashlib.sha256()
-    for name, value in checkpoint.network.state_dict().items():
-        digest.update(name.encode() + value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+        return checksum(checkpoint)
+    return sha256(checkpoint.network.state_dict())
 
 
 def epochs_trained(checkpoint: Path) -> int:
     """Returns how many epochs the network of a checkpoint had been trained when it was written after one."""
     return torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"] + 1
-
-
-def from_plain(tree: Any, values: Mapping[str, Any]) -> Any:
-    """Rebuilds the typed configuration from the plain values that `Experiment.to_dict` wrote."""
-    kinds: dict[str, Any] = {field.name: field.type for field in fields(tree)}
-    return tree(
-        **{
-            name: from_plain(kinds[name], value) if is_dataclass(kinds[name]) else value
-            for name, value in values.items()
-        }
-    )
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value

@@ -17,6 +17,7 @@ from cv_attention.training import weights
 from cv_attention.training.checkpoints import load
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.files import write_bytes
+from cv_attention.training.finite import require_finite
 from cv_attention.training.provenance import described
 
 Format = Literal["onnx", "torch-export", "safetensors"]
@@ -124,6 +125,7 @@ def export(
     if format == "onnx":
         require("onnx", "format onnx")
     classifier = load(checkpoint, trust)
+    require_finite(classifier, checkpoint)
     out = out or _beside(checkpoint).with_suffix(SUFFIXES[format])
     deployed = Deployed(classifier, maps=maps, normalised=normalised).eval()
     if format == "safetensors":

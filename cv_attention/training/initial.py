@@ -10,9 +10,8 @@ from cv_attention.backbones.attach import attached
 from cv_attention.backbones.new_head import has_head_at_zero, start_head_at_zero
 from cv_attention.backbones.parts import head_names
 from cv_attention.config import Model
-from cv_attention.training import weights
+from cv_attention.training import checkpoints
 from cv_attention.training.checkpoints import find_checkpoint
-from cv_attention.training.sealing import verify
 
 
 def start(network: nn.Module, model: Model, class_names: list[str]) -> list[str]:
@@ -119,15 +118,19 @@ def read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
 
     try:
         state: dict[str, Any] = load_state_dict(str(path), device="cpu", weights_only=True)  # pyright: ignore
-        content = _content(path)
+        content = checkpoints.verified(path)
     except Exception as error:  # whatever a damaged or foreign file provokes
         raise _unreadable(path, error) from error
     facts = content.get("facts") if isinstance(content, dict) else None
-    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+    classes = facts.get("class_names") if isinstance(facts, dict) else None
+    if not isinstance(classes, list | tuple):
+        classes = None
+    named = all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items())
+    if not state or not named:
         raise ValueError(f"model.weights: {path} is no checkpoint: it holds no weights by name")
     if all(key.startswith("network.") for key in state):  # ours
         state = {key.removeprefix("network."): value for key, value in state.items()}
-    return state, list(facts["class_names"]) if facts else None
+    return state, None if classes is None else [str(name) for name in classes]
 
 
 def stated(path: Path) -> dict[str, Any] | None:
@@ -137,22 +140,16 @@ def stated(path: Path) -> dict[str, Any] | None:
         ValueError: if the file cannot be read.
     """
     try:
-        content = _content(path)
+        content = checkpoints.verified(path)
     except Exception as error:  # whatever a damaged or foreign file provokes
         raise _unreadable(path, error) from error
     return content if isinstance(content, dict) and {"experiment", "facts"} <= content.keys() else None
 
 
-def _content(path: Path) -> Any:
-    if path.suffix == ".safetensors":
-        return weights.read(path)
-    content = torch.load(path, "cpu", weights_only=True)
-    verify(content if isinstance(content, dict) else {}, path)
-    return content
-
-
 def _unreadable(path: Path, error: Exception) -> ValueError:
     reason = (str(error) or type(error).__name__).splitlines()[0]
+    if reason.startswith(str(path)):
+        return ValueError(f"model.weights: {reason}")
     return ValueError(f"model.weights: {path} cannot be read as a checkpoint: {reason}")
 
 

@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, distributed
 
+from cv_attention.training import checkpoints
 from cv_attention.training.divergence import Divergence
 from cv_attention.training.files import write_text
 from cv_attention.training.groups import current_rates
@@ -142,7 +143,10 @@ class Losses(Callback):
         last = self.run / "checkpoints" / "last.ckpt"
         if not last.is_file():
             return "there is no checkpoint yet; try a lower --optimizer.lr or --trainer.gradient_clip_val 1"
-        step = torch.load(last, map_location="cpu", weights_only=True)["global_step"]
+        try:
+            step = checkpoints.read(last)["global_step"]
+        except (ValueError, KeyError):
+            return f"{last} cannot be read; try a lower --optimizer.lr or --trainer.gradient_clip_val 1"
         return (
             f"the last good checkpoint is {last} of step {step}; try a lower rate or clipped gradients: "
             f"cv-attention fit --resume {self.run} --trainer.gradient_clip_val 1"

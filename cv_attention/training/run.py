@@ -1,7 +1,6 @@
 """A run directory: where it is, and what is written into it beside checkpoints."""
 
 import errno
-import json
 import os
 import shutil
 from pathlib import Path
@@ -10,11 +9,13 @@ from typing import Any
 import yaml
 
 from cv_attention.config import Experiment
+from cv_attention.rundir import summary
 from cv_attention.training.files import write_text
 
 # The process that creates the run directory tells the processes it starts.
 _SHARED_RUN = "CV_ATTENTION_RUN"
-_RESULTS = ("selected", "validation", "in_use", "test", "training_seconds")  # in a summary, of a finished training
+# In a summary, of a finished training.
+_RESULTS = ("selected", "validation", "in_use", "test", "training_seconds", summary.FILES)
 _CLAIMED: dict[Path, int] = {}  # the lock of a file ends when it is closed
 _MADE: dict[Path, list[Path]] = {}  # folders above a run directory that were made for it, innermost first
 
@@ -80,19 +81,29 @@ def write_config(run: Path, experiment: Experiment) -> None:
 
 def update_summary(run: Path, **values: Any) -> None:
     """Adds `values` to the run's ``summary.json``."""
-    write_text(run / "summary.json", json.dumps({**read_summary(run), **values}, indent=2) + "\n")
+    write_text(run / summary.NAME, summary.text({**read_summary(run), **values}))
 
 
 def forget_results(run: Path) -> None:
     """Removes from ``summary.json`` what the training had come to: it goes on, and will be tested again at its end."""
     kept = {name: value for name, value in read_summary(run).items() if name not in _RESULTS}
-    write_text(run / "summary.json", json.dumps(kept, indent=2) + "\n")
+    write_text(run / summary.NAME, summary.text(kept))
 
 
 def read_summary(run: Path) -> dict[str, Any]:
-    """Reads what `update_summary` has written so far."""
-    path = run / "summary.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """Reads what `update_summary` has written so far.
+
+    Raises:
+        ValueError: if the file is damaged, or of a newer format; one line that names it.
+    """
+    return summary.read(run)
+
+
+def renew_checksum(run: Path, name: str) -> None:
+    """Writes into the summary of a finished run that the file called `name` is another one now."""
+    before = read_summary(run)
+    if isinstance(listed := before.get(summary.FILES), dict):
+        update_summary(run, **{summary.FILES: {**listed, name: summary.checksum(run / name)}})
 
 
 def check_unfinished(run: Path, checkpoint: dict[str, Any], max_epochs: int) -> None:

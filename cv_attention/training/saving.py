@@ -1,15 +1,16 @@
 """When checkpoints are written: after every epoch, inside long ones, and when the process is told to stop."""
 
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from cv_attention.config import Log
+from cv_attention.training import checkpoints
 from cv_attention.training.interruption import Interruption, Terminated
 
 # A validation that has not begun, in the words of Lightning's loops. A checkpoint from within a validation says this:
@@ -62,7 +63,7 @@ class Checkpoints(Checkpoint):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Starts the clocks."""
-        self._compare_with_file()
+        self._compare_with_file(trainer)
         self.interruption.listen()
         self._start = self._saved = time.monotonic()
         self._stepped = trainer.global_step
@@ -111,14 +112,23 @@ class Checkpoints(Checkpoint):
         """Gives the signals back."""
         self.interruption.stop_listening()
 
-    def _compare_with_file(self) -> None:
-        """Lowers the best accuracy to that of ``best.ckpt``, which is the last epoch's where a finished run goes on."""
-        path = self.run / "checkpoints" / "best.ckpt"
-        if self.best is None or not path.is_file():
+    def _compare_with_file(self, trainer: lightning.Trainer) -> None:
+        """Lowers the best accuracy to that of ``best.ckpt``, which is the last epoch's where a finished run goes on.
+
+        Where it is damaged, the best of the coming epochs takes its place; every process finds that for itself.
+        """
+        path = self.run / "checkpoints" / checkpoints.BEST
+        if self.best is None or not os.path.lexists(path):
             return
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        there = content["callbacks"].get(self.state_key, {}).get("latest")
-        self.best = self.best if there is None else min(self.best, there)
+        try:
+            content = checkpoints.verified(path)
+            there = content["callbacks"].get(self.state_key, {}).get("latest")
+            self.best = self.best if there is None else min(self.best, there)
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            self.best = None
+            if trainer.is_global_zero:
+                reason = error if isinstance(error, ValueError) else f"{path} is no checkpoint of this run"
+                print(f"resume: {reason}; the best of the coming epochs counts", file=sys.stderr, flush=True)
 
     def _save_last(self, trainer: lightning.Trainer) -> None:
         self._save(trainer, "last")

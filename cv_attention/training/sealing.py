@@ -4,14 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cv_attention.rundir import Damaged, check_format
 from cv_attention.training.digest import sha256
-from cv_attention.training.provenance import code_version
 
 FORMAT = 1  # of checkpoints and weight files; files from before the number counts as 1
-
-
-class NewerFormat(ValueError):
-    """A file was written by a later version of cv_attention."""
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,14 +21,11 @@ def verify(content: Mapping[str, Any], file: Path) -> None:
 
     Raises:
         NewerFormat: if the format is newer than this version's.
-        ValueError: if the content is not what was written.
+        Damaged: if the content is not what was written.
     """
-    number = content.get("format", FORMAT)
-    if isinstance(number, int) and number > FORMAT:
-        writer = content.get("provenance", {}).get("cv_attention", "a later version")
-        raise NewerFormat(
-            f"{file} has format {number}, written by cv_attention {writer}; this is {code_version()}, which reads "
-            f"up to format {FORMAT}: update cv_attention"
-        )
+    provenance = content.get("provenance")
+    check_format(
+        file, content.get("format"), FORMAT, provenance.get("cv_attention") if isinstance(provenance, Mapping) else None
+    )
     if "sha256" in content and content["sha256"] != sha256({k: v for k, v in content.items() if k != "sha256"}):
-        raise ValueError(f"{file} is damaged: its content does not have the SHA-256 that was written with it")
+        raise Damaged(f"{file} is damaged: its content does not have the SHA-256 that was written with it")

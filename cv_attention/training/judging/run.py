@@ -14,6 +14,7 @@ from cv_attention.saliency.metrics import Interval
 from cv_attention.suggest import suggest
 from cv_attention.training.checkpoints import load, name_of
 from cv_attention.training.classifier import Classifier
+from cv_attention.training.finite import require_finite
 from cv_attention.training.judging.judge import BASELINES, Judge
 from cv_attention.training.judging.measures import GRID, MEASURES, NAMES
 from cv_attention.training.probes import spread_over_classes
@@ -84,6 +85,7 @@ def evaluate_saliency(
     """
     _check(methods, measures, {"images": images, "batch_size": batch_size, "mosaics": mosaics})
     classifier = load(checkpoint, trust).to(device)
+    require_finite(classifier, checkpoint)
     pictures = open_data(classifier, root, split).splits[split]
     chosen = spread_over_classes(pictures.images.labels, images)
     left_out: dict[str, str] = {}

@@ -16,6 +16,7 @@ from cv_attention.export_config import SaliencyExport
 from cv_attention.extras import require, require_for
 from cv_attention.training.checkpoints import load
 from cv_attention.training.classifier import Classifier
+from cv_attention.training.finite import require_finite
 from cv_attention.training.interruption import Interruption, Terminated, silence_lightning
 from cv_attention.training.saliency_export import folder
 from cv_attention.training.saliency_export.batches import Batch, Batches, ShardBatches
@@ -91,6 +92,7 @@ def export_saliency(
     """
     _check(config, sources, split)
     classifier = load(checkpoint, trust)
+    require_finite(classifier, checkpoint)
     explainer = Explainer(classifier, config)
     items = _split(classifier, split, root) if split else find_items(sources, out, len(classifier.facts.class_names))
     if config.target == "true" and any(item.label is None for item in items):

@@ -1,0 +1,39 @@
+"""Format numbers of files: older ones are read, newer ones refused with both versions."""
+
+from pathlib import Path
+from typing import Any
+
+from cv_attention import __version__
+
+
+class Damaged(ValueError):
+    """A file does not hold what was written into it."""
+
+
+class NewerFormat(ValueError):
+    """A file was written by a later version of cv_attention."""
+
+
+def check_format(file: Path, number: Any, known: int, writer: Any = None) -> None:
+    """Makes sure that this version can read a file.
+
+    Args:
+        file: The file, for messages.
+        number: The format that it states; None in files from before there was a number, which counts as 1.
+        known: The newest format that this version reads.
+        writer: The version of cv_attention that wrote it, where it says so.
+
+    Raises:
+        NewerFormat: if the format is newer; one line with both versions.
+        Damaged: if it is no number of a format.
+    """
+    if number is None:
+        return
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise Damaged(f"{file} is damaged: its format must be a whole number from 1 on, got {str(number)[:40]!r}")
+    if number > known:
+        by = writer if isinstance(writer, str) else "a later version"
+        raise NewerFormat(
+            f"{file} has format {number}, written by cv_attention {by}; this is {__version__}, which reads up to "
+            f"format {known}: update cv_attention"
+        )

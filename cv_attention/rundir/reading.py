@@ -1,0 +1,55 @@
+"""Reads JSON and YAML files that hold a mapping; whatever is wrong with one is said in a line that names it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cv_attention.rundir.formats import Damaged
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON file that holds a mapping.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        Damaged: if it holds something else.
+    """
+    return _mapping(path, json.loads, "JSON")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Reads a YAML file that holds a mapping, without executing any tag.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        Damaged: if it holds something else.
+    """
+    return _mapping(path, yaml.safe_load, "YAML")
+
+
+def _mapping(path: Path, parse: Callable[[str], Any], kind: str) -> dict[str, Any]:
+    text = _text(path)
+    if not text.strip():
+        raise Damaged(f"{path} is damaged: it is empty")
+    try:
+        content = parse(text)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        raise Damaged(f"{path} is damaged: it is no {kind} ({reason[:200]})") from error
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        shown = repr(content)
+        shown = shown if len(shown) <= 60 else shown[:57] + "..."
+        raise Damaged(f"{path} is damaged: it must hold a mapping of names to values, got {shown}")
+    return content
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise Damaged(f"{path} is damaged: it is not UTF-8 (byte {error.start})") from error
+    except IsADirectoryError as error:
+        raise Damaged(f"{path} is a folder, where a file is expected") from error

@@ -1,0 +1,79 @@
+"""``summary.json``: what a run has come to, and the checksums of the files beside it."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cv_attention.rundir.formats import Damaged, NewerFormat
+from cv_attention.rundir.sealed import RUN_FORMAT, read_sealed, sealed
+
+NAME = "summary.json"
+FILES = "files"  # in the summary of a finished run: name -> SHA-256
+_LISTED = ("config.yaml", "predictions.npz", "metrics/*/metrics.csv", "confusion/*", "maps/*.*", "maps/images/*")
+
+
+def read(run: Path) -> dict[str, Any]:
+    """Reads a run's summary; an empty one where there is none.
+
+    Raises:
+        NewerFormat: if a later version wrote it.
+        Damaged: if it does not hold what was written.
+    """
+    if not (run / NAME).exists():
+        return {}
+    try:
+        return read_sealed(run / NAME, RUN_FORMAT)
+    except Damaged as error:
+        if "line sha256" in str(error):
+            raise
+        raise Damaged(f"{error}; remove it to go on without what it says of the run") from error
+
+
+def text(values: Mapping[str, Any]) -> str:
+    """Returns a summary as it is written."""
+    return json.dumps(sealed(values, RUN_FORMAT), indent=2) + "\n"
+
+
+def checksums(run: Path) -> dict[str, str]:
+    """Returns the SHA-256 of every file of a run that reports and comparisons read, by its name below the run."""
+    found = sorted(path for pattern in _LISTED for path in run.glob(pattern) if path.is_file())
+    return {path.relative_to(run).as_posix(): checksum(path) for path in found}
+
+
+def check_format(run: Path) -> None:
+    """Raises NewerFormat if a later version wrote the run; a summary that is damaged otherwise says nothing of that."""
+    try:
+        read(run)
+    except NewerFormat:
+        raise
+    except ValueError:
+        pass
+
+
+def changes(run: Path, summary: Mapping[str, Any], names: tuple[str, ...] = ()) -> Iterator[str]:
+    """Compares the files beside a summary with their checksums, and says what is otherwise, file by file.
+
+    Args:
+        run: The run directory.
+        summary: Its summary; one that lists no files has nothing to compare.
+        names: The files that matter; none for all.
+    """
+    listed = summary.get(FILES)
+    if not isinstance(listed, Mapping):
+        return
+    for name, expected in listed.items():
+        path = run / name
+        if (names and name not in names) or ".." in Path(name).parts or Path(name).is_absolute():
+            continue
+        if not path.is_file():
+            yield f"{name} is missing"
+        elif checksum(path) != expected:
+            yield f"{name} has changed since it was written"
+
+
+def checksum(path: Path) -> str:
+    """Returns the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

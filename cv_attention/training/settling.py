@@ -1,0 +1,88 @@
+"""Makes ``best.ckpt`` the network that counts at the end of a training run, whatever has happened to the files."""
+
+import os
+from pathlib import Path
+from typing import Any, cast
+
+from cv_attention.training import checkpoints, optimization
+from cv_attention.training.preparation import Prepared
+from cv_attention.training.saving import Checkpoints
+from cv_attention.training.selection import Selected, select
+from cv_attention.training.terminal import say
+
+
+class NothingTrained(RuntimeError):
+    """The training ended without a checkpoint."""
+
+
+def settle(prepared: Prepared) -> Selected:
+    """Makes ``best.ckpt`` the network that is tested and saved, verified, and says where it is not the one expected.
+
+    Returns:
+        Which epoch's network it is, and why; the same in all processes.
+
+    Raises:
+        NothingTrained: if there is no checkpoint that can be read.
+    """
+    trainer, saved = prepared.trainer, cast(Checkpoints, prepared.trainer.checkpoint_callback)
+    found: Any = None
+    if trainer.is_global_zero:
+        wish = prepared.classifier.experiment.trainer.select
+        selected = select(wish, saved.best, saved.latest, _validation_images(prepared))
+        try:
+            found = _choose(saved.run, selected)
+        except NothingTrained as error:  # the other processes wait for what is found
+            found = str(error)
+    found = trainer.strategy.broadcast(found)
+    if isinstance(found, str):
+        raise NothingTrained(found)
+    selected, lines = found
+    for line in lines if trainer.is_global_zero else ():
+        say(trainer, line)
+    return selected
+
+
+def _choose(run: Path, selected: Selected) -> tuple[Selected, list[str]]:
+    """Takes the other checkpoint where the selected one is missing or damaged; says so in lines."""
+    best, last = run / "checkpoints" / checkpoints.BEST, run / "checkpoints" / checkpoints.LAST
+    if not os.path.lexists(best) and not os.path.lexists(last):
+        raise NothingTrained(
+            "the training ended before its first epoch, so there is nothing to test; see trainer.extra"
+        )
+    paths: dict[str, Path] = {"best": best, "last": last}
+    lines = []
+    if selected.reason == "no epoch was validated":
+        lines.append("no epoch was validated: the last one is tested and saved")
+    wrong = _wrong(paths[selected.epoch])
+    if wrong:
+        other = "last" if selected.epoch == "best" else "best"
+        if also := _wrong(paths[other]):
+            raise NothingTrained(f"{wrong}; {also}; so there is nothing to test")
+        lines.append(f"{wrong}; the {other} epoch's network is tested and saved")
+        selected = Selected(other, f"{paths[selected.epoch].name} could not be read")
+    if selected.epoch == "last":
+        if best.is_dir():
+            checkpoints.set_aside(best)
+        checkpoints.keep_last_as_best(run)
+    return selected, lines
+
+
+def _wrong(path: Path) -> str | None:
+    """Says what is wrong with a checkpoint; None where it is whole."""
+    if not os.path.lexists(path):
+        return f"{path} is missing"
+    try:
+        checkpoints.read(path)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _validation_images(prepared: Prepared) -> int:
+    """How many images an epoch validates: not all of them where ``trainer.extra`` leaves some out.
+
+    Lightning's own count is 0 where a run goes on that was stopped in its test.
+    """
+    images, size = len(prepared.datamodule.splits["val"]), prepared.datamodule.config.batch_size
+    batches = optimization.limited(-(-images // size), prepared.trainer.limit_val_batches)
+    return min(images, size * batches)
