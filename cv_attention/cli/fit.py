@@ -2,7 +2,6 @@
 
 import errno
 import glob
-import json
 import re
 import sys
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from cv_attention.cli.parsing import experiment_parser, parse, read_experiment, 
 from cv_attention.cli.places import check_folder
 from cv_attention.config import Experiment
 from cv_attention.differences import differences
+from cv_attention.rundir import summary
 from cv_attention.suggest import suggest
 
 if TYPE_CHECKING:
@@ -75,11 +75,12 @@ def _train(prepared: "Prepared") -> None:
         reason = str(error).strip().splitlines()[-1].rpartition("ImageError: ")[2]
         raise UserError(f"{reason}; mend or remove it, then: {again}") from error
     except (training.NonFiniteLoss, training.NothingTrained, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in _FULL and not isinstance(error, training.NotWritten):
+        if isinstance(error, OSError) and not _is_of_files(error, prepared.run):
             raise
         if not prepared.trainer.is_global_zero:
             raise SystemExit(1) from error
-        advice = f"; make room, then: {again}" if isinstance(error, OSError) else ""
+        full = isinstance(error, OSError) and (error.errno in _FULL or isinstance(error, training.NotWritten))
+        advice = f"; make room, then: {again}" if full else f"; then: {again}" if isinstance(error, OSError) else ""
         raise UserError(f"{one_line(error)}{advice}", code=1) from error
     except LostBlocksError as error:
         raise UserError(f"model.block: {one_line(error)}") from error
@@ -91,6 +92,15 @@ def _train(prepared: "Prepared") -> None:
             f"cannot be reached ({_short(error)}); start all of them again with: {again}",
             code=1,
         ) from error
+
+
+def _is_of_files(error: OSError, run: Path) -> bool:
+    """Whether an error is of the disk, or of a file of the run that something else lies in the place of."""
+    from cv_attention.training import NotWritten
+
+    if error.errno in _FULL or isinstance(error, NotWritten):
+        return True
+    return isinstance(error.filename, str | Path) and Path(error.filename).is_relative_to(run)
 
 
 def _short(error: RuntimeError) -> str:
@@ -125,7 +135,10 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | Non
         resume = found
     if not (resume / "config.yaml").is_file():
         there = [str(path.parent) for path in sorted(resume.absolute().parent.glob("*/config.yaml"))]
-        raise UserError(f"{resume} is no run directory{suggest(resume, there) if there else ''}")
+        near = suggest(resume, there) if there and not resume.is_dir() else ": it has no config.yaml"
+        raise UserError(f"{resume} is no run directory{near}")
+    with user_errors():
+        summary.check_format(resume)
     before = read_experiment(resume / "config.yaml")
     overridden = parse(parser, ["--config", str(resume / "config.yaml"), *arguments])
     experiment = to_experiment(parser, overridden)
@@ -147,10 +160,9 @@ def _newest(experiment: Experiment) -> tuple[Path | None, Path | None]:
         number = run.name.removeprefix(experiment.name())
         if number and not re.fullmatch(r"-\d+", number):
             continue
-        summary = run / "summary.json"
-        tested = summary.is_file() and "test" in json.loads(summary.read_text(encoding="utf-8"))
-        if tested:
-            continue
+        with user_errors():
+            if "test" in summary.read(run):
+                continue
         times = [path.stat().st_mtime for path in run.glob("checkpoints/*.ckpt")]
         if times:
             saved.append((max(times), run))
@@ -184,15 +196,15 @@ def _check_early(experiment: Experiment) -> None:
 def _print_result(run: Path) -> None:
     from cv_attention.training.terminal import duration
 
-    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
-    for name, value in summary["test"].items():
+    found = summary.read(run)
+    for name, value in found["test"].items():
         print(f"test {name.replace('_', ' ')}: {value:.4f}")
-    if used := summary.get("in_use"):
+    if used := found.get("in_use"):
         changes = [100 * block["change"] for block in used["blocks"]]
         print(
             f"blocks in use: they change their inputs by {min(changes):.1f} to {max(changes):.1f} %; without them, "
             f"{100 * used['predictions_changed']:.1f} % of {used['images']} validation predictions are others"
         )
-    print(f"tested: the {summary['selected']['epoch']} epoch's network ({summary['selected']['reason']})")
-    print(f"trained in {duration(summary['training_seconds'])}")
+    print(f"tested: the {found['selected']['epoch']} epoch's network ({found['selected']['reason']})")
+    print(f"trained in {duration(found['training_seconds'])}")
     print(f"report: {run / 'report' / 'index.html'}")

@@ -67,6 +67,14 @@ def _report(result: "Exported") -> None:
         f"{result.explained} images explained, {result.failed} left out: {result.manifest} "
         f"({result.new} now, {result.new / result.seconds:.0f} images/s)"
     )
+    if result.not_finite:
+        words = (
+            f"{result.not_finite} of {result.explained} images have maps or logits with values that are not finite "
+            "(NaN or infinite); see not_finite in the manifest"
+        )
+        if result.not_finite == result.explained and not result.error:
+            raise UserError(words, code=1)
+        print(f"not finite: {words}", file=sys.stderr)
     if result.error:
         raise UserError(
             f"stopped with {result.left} images left: {result.error}; what was done is whole, "

@@ -29,11 +29,15 @@ def run(arguments: Sequence[str]) -> None:
         check_file(predictions)
     with user_errors():
         from cv_attention import training
+        from cv_attention.training.predictions import NAME as PREDICTIONS
+        from cv_attention.training.run import renew_checksum
 
         network, root = open_network(parser, options, "run")
         if path and not predictions and root is None and (path / "config.yaml").is_file() and os.access(path, os.W_OK):
-            predictions = path / "predictions.npz"
+            predictions = path / PREDICTIONS
         metrics = training.evaluate(network, root, predictions, trust=options.trust)
+        if predictions and path and predictions == path / PREDICTIONS:
+            renew_checksum(path, PREDICTIONS)
     for name, value in metrics.items():
         print(f"test {name.replace('_', ' ')}: {value:.4f}")
     if predictions:

@@ -11,6 +11,7 @@ from cv_attention.comparison.fields import Kind
 from cv_attention.comparison.recipes import Part
 from cv_attention.comparison.runs import SHARES, Run, read
 from cv_attention.comparison.tables import Question, Table, table
+from cv_attention.rundir import NewerFormat, summary
 from cv_attention.statistics import interaction
 from cv_attention.suggest import suggest
 
@@ -85,7 +86,9 @@ def compare(
         margin = MARGIN
     question = Question(split, metric, margin, alpha)
     paths, others = _run_directories(runs)
-    groups = _groups(_read(paths, question), question)
+    opened = _read(paths, question)
+    others += [f"{run.path}: {what}" for run in opened for what in run.altered]
+    groups = _groups(opened, question)
     if across_recipes or len({name for group in groups for name in group.arms}) == 1:
         groups = _merged(groups)
     names = _labels(groups)
@@ -102,11 +105,21 @@ def _run_directories(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
     runs = [path for path in found if not path.exists() or (path / "config.yaml").is_file()]
     if not runs:
         return found, []
-    return runs, [f"{path} is left out: it is not a run directory" for path in found if path not in runs]
+    return runs, [f"{path} is left out: {_why_left_out(path)}" for path in found if path not in runs]
+
+
+def _why_left_out(path: Path) -> str:
+    return "it has no config.yaml" if (path / summary.NAME).exists() else "it is not a run directory"
 
 
 def _read(paths: Sequence[Path], question: Question) -> list[Run]:
-    found = [read(path) for path in paths]
+    found = []
+    for path in paths:
+        try:
+            found.append(read(path))
+        except NewerFormat as error:
+            others = "; leave it out to compare the others" if len(paths) > 1 else ""
+            raise NewerFormat(f"{error}{others}") from error
     if not any(run.figure(question.split, question.metric) is not None for run in found):
         count = f"{len(found)} run{'s' * (len(found) > 1)}"
         raise ValueError(f"nothing to compare: none of {count} has a {question.split} {question.metric} yet")

@@ -1,18 +1,16 @@
 """A run directory as a comparison sees it: its configuration field by field, and its figures."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cv_attention.comparison import fields, predictions, summaries
 from cv_attention.comparison.predictions import Predictions
 from cv_attention.comparison.validation import best_validation
 from cv_attention.config import Experiment
+from cv_attention.rundir import read_yaml, summary
 from cv_attention.suggest import suggest
 
 SHARES = ("accuracy", "accuracy_top5", "pointing", "probability")  # between 0 and 1, shown in percent
@@ -28,11 +26,13 @@ class Run:
         config: Its configuration by dotted names; a field that it lacks, because an older version wrote it, has its
             default.
         summary: Its ``summary.json``; empty where there is none.
+        altered: What is to be said of files that have changed since the run wrote them.
     """
 
     path: Path
     config: dict[str, Any]
     summary: dict[str, Any]
+    altered: tuple[str, ...] = ()
 
     def figures(self, split: str) -> dict[str, float]:
         """Returns the metrics of the split ``test`` or ``val``; nothing where the run has not come that far."""
@@ -80,31 +80,19 @@ def read(path: Path) -> Run:
     Raises:
         ValueError: if it is not a run directory, or a file in it cannot be read.
     """
+    said = summary.read(path)
+    summaries.check(path / summary.NAME, said)
     if not (path / "config.yaml").is_file():
         near = sorted(one.parent.name for one in path.parent.glob("*/config.yaml"))
-        raise ValueError(f"{path} is not a run directory{suggest(path.name, near)}")
+        raise ValueError(f"{path} is not a run directory{suggest(path.name, near) or ': it has no config.yaml'}")
     known = set(fields.names())
     groups = {name.rsplit(".", 1)[0] for name in known if "." in name}
     groups |= {group.rsplit(".", 1)[0] for group in groups if "." in group}
-    config = dict(_flat(Experiment().to_dict(), groups)) | dict(_flat(_load(path / "config.yaml"), groups))
+    config = dict(_flat(Experiment().to_dict(), groups)) | dict(_flat(read_yaml(path / "config.yaml"), groups))
     for name in ("seed", "data.fold"):
         if not isinstance(config[name], int) or isinstance(config[name], bool):
             raise ValueError(f"{path / 'config.yaml'}: {name} must be a whole number, got {config[name]!r}")
-    summary = _load(path / "summary.json")
-    summaries.check(path / "summary.json", summary)
-    return Run(path, config, summary)
-
-
-def _load(path: Path) -> dict[str, Any]:
-    """Reads a file of YAML or JSON, which is YAML too; empty where there is none."""
-    try:
-        text = path.read_text(encoding="utf-8") if path.is_file() else "{}"
-        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} is not a mapping of names to values")
-    return content
+    return Run(path, config, said, tuple(summary.changes(path, said, ("config.yaml", predictions.NAME))))
 
 
 def _flat(config: Mapping[str, Any], groups: set[str], prefix: str = "") -> Iterator[tuple[str, Any]]:

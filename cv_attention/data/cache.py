@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,9 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cv_attention.data.decode import read_image
+from cv_attention.data.decode import ImageError, read_image
 
-_FORMAT = 1
+_FORMAT = 2  # 2 has a checksum of each image
 _CHUNK = 256  # files that are decoded at once
 
 
@@ -24,12 +25,18 @@ class PixelCache:
     Attributes:
         shapes: int32 (N, 2), height and width of each image.
         size: Bytes of all pixels.
+
+    Raises:
+        ValueError: if the index is not that of a cache.
     """
 
     def __init__(self, path: Path):
         self.path = path
         with open(path.with_suffix(".npz"), "rb") as file, np.load(file) as index:  # numpy leaves damaged files open
-            self.shapes = index["shapes"]
+            self.shapes, self._sums = index["shapes"], index["sums"]
+        kinds = self.shapes.dtype.kind, self._sums.dtype.kind
+        if self.shapes.shape != (len(self._sums), 2) or kinds != ("i", "u") or self.shapes.min(initial=1) < 1:
+            raise ValueError(f"{path.with_suffix('.npz')} is damaged")
         ends = np.cumsum(3 * self.shapes.prod(1, dtype=np.int64))
         self._begins = np.concatenate([[0], ends])
         self.size = int(ends[-1])
@@ -39,9 +46,16 @@ class PixelCache:
         return PixelCache, (self.path,)  # a worker maps the file itself
 
     def read(self, row: int) -> np.ndarray:
-        """Returns one image, uint8 (H, W, 3) RGB; not to be written to."""
+        """Returns one image, uint8 (H, W, 3) RGB; not to be written to.
+
+        Raises:
+            ImageError: if its pixels are not those that were written.
+        """
         begin, end = self._begins[row : row + 2]
-        return np.asarray(self._pixels[begin:end]).reshape(*self.shapes[row], 3)
+        pixels = np.asarray(self._pixels[begin:end])
+        if zlib.crc32(pixels) != self._sums[row]:
+            raise ImageError(f"data.cache: '{self.path}' is damaged at image {row}; remove it, and it is made again")
+        return pixels.reshape(*self.shapes[row], 3)
 
 
 def open_cache(folder: Path, paths: Sequence[bytes], side: int) -> PixelCache:
@@ -95,7 +109,7 @@ def _make(target: Path, paths: Sequence[bytes], side: int) -> None:
     from rich.progress import track
 
     partial = target.with_suffix(".partial")
-    shapes = np.empty((len(paths), 2), np.int32)
+    shapes, sums = np.empty((len(paths), 2), np.int32), np.empty(len(paths), np.uint32)
     try:
         with open(partial, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
             images = (
@@ -104,13 +118,13 @@ def _make(target: Path, paths: Sequence[bytes], side: int) -> None:
                 for image in pool.map(lambda path: _decode(path, side), paths[start : start + _CHUNK])
             )
             for number, image in enumerate(track(images, "decoding once", total=len(paths), transient=True)):
-                shapes[number] = image.shape[:2]
+                shapes[number], sums[number] = image.shape[:2], zlib.crc32(image.data)
                 file.write(image.data)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(target)
         with open(partial, "wb") as file:  # what is read first is written last
-            np.savez(file, shapes=shapes)
+            np.savez(file, shapes=shapes, sums=sums)
         partial.replace(target.with_suffix(".npz"))
     finally:
         partial.unlink(missing_ok=True)

@@ -33,6 +33,7 @@ class Shards:
     Args:
         archives: The tar files.
         index: The file that `open_shards` wrote: `archive`, `offset`, `size`, `label` and `name` of each image.
+            ValueError if it holds anything else.
 
     Attributes:
         labels: int64 (N,), class of each image, by its ``.cls``.
@@ -44,6 +45,12 @@ class Shards:
         with open(index, "rb") as file, np.load(file) as stored:  # numpy leaves damaged files open
             self._archive, self._offset, self._size = (stored[name] for name in ("archive", "offset", "size"))
             self.labels, self._name = stored["label"], stored["name"]
+        numbers = (self._archive, self._offset, self._size, self.labels)
+        if not all(values.dtype.kind == "i" and values.shape == self._name.shape == (len(self._name),) for values in numbers):
+            raise ValueError(f"{index} is damaged")
+        least = min(int(values.min(initial=0)) for values in numbers)
+        if least < 0 or self._archive.max(initial=0) >= len(self.archives) or self.labels.max(initial=0) > _MAX_LABEL:
+            raise ValueError(f"{index} is damaged")
 
     def __reduce__(self) -> tuple[type, tuple[list[Path], Path]]:
         return Shards, (self.archives, self.path)  # a worker opens the files itself

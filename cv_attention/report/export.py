@@ -13,6 +13,7 @@ from cv_attention.report.metrics import Metrics
 from cv_attention.report.names import image_names, last_part
 from cv_attention.report.recording import (
     UNREADABLE,
+    Unreadable,
     Column,
     Probe,
     Recording,
@@ -25,7 +26,6 @@ from cv_attention.report.run import Run
 from cv_attention.report.shrinking import shrink
 
 MARK = "export.json"
-_FORMAT = 1
 _ERRORS_SHOWN = 3
 _HOW_WRITTEN = ("columns", "class_names", "images_sha256", "shard_size", "manifest")  # of no use to a reader
 Row = dict[str, Any]
@@ -39,10 +39,13 @@ def read_export(directory: Path) -> Run:
     """
     about = _description(directory / MARK)
     notices: list[str] = []
-    rows = list(_rows(directory, notices))
+    rows = list(_rows(directory, about, notices))
     used = [row for row in rows if not row.get("error")]
     classes = [str(name) for name in about.get("class_names") or []]
-    columns = [_column(entry) for entry in about.get("columns") or []]
+    try:
+        columns = [_column(entry) for entry in about.get("columns") or []]
+    except UNREADABLE as error:
+        raise ValueError(f"{directory / MARK} is damaged: its columns are not those of an export") from error
     snapshot = Snapshot(
         epoch=0,
         step=None,
@@ -72,27 +75,71 @@ def read_export(directory: Path) -> Run:
 
 
 def _description(path: Path) -> dict[str, Any]:
+    from cv_attention.rundir import Damaged, read_sealed  # here, so that the report is imported alone
+    from cv_attention.rundir.sealed import EXPORT_FORMAT
+
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON: {error}") from error
-    if not isinstance(about, dict) or about.get("format") != _FORMAT:
-        found = about.get("format") if isinstance(about, dict) else None
-        raise ValueError(f"{path} has format {found}; this version reads format {_FORMAT}")
+        about = read_sealed(path, EXPORT_FORMAT)
+    except Damaged as error:
+        raise Damaged(f"{error}. None of its images can be shown; the same saliency command makes the file again") from error
+    if not isinstance(about.get("columns", []), list) or not isinstance(about.get("class_names", []), list):
+        raise Damaged(f"{path} is damaged: columns and class_names must be lists")
+    if "format" not in about:
+        raise Damaged(f"{path} is damaged: it has format None, so it is no description of an export")
     return about
 
 
-def _rows(directory: Path, notices: list[str]) -> Iterator[Row]:
+def _rows(directory: Path, about: dict[str, Any], notices: list[str]) -> Iterator[Row]:
     """The rows of all whole shards, in the order of the images."""
+    from cv_attention.rundir.checksums import changed
+
+    counts = _expected(about)
+    seen = 0
     for path in sorted((directory / "shards").glob("*.jsonl")):
+        seen += 1
+        altered = [one.relative_to(directory).as_posix() for one in changed(path.with_suffix(".sha256"), directory)]
+        rest = [name for name in altered if not name.startswith("shards/")]
+        if rest:
+            more = f" and {len(rest) - 1} more files" if len(rest) > 1 else ""
+            notices.append(f"{rest[0]}{more} changed since the export wrote them.")
+        if len(rest) < len(altered):
+            name = next(name for name in altered if name.startswith("shards/"))
+            notices.append(f"{name} has changed since it was written; the images of this shard are left out.")
+            continue
         try:
             rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
             for row in rows:
-                if not row.get("error"):
-                    row["row"], row["shard"] = int(row["row"]), str(row["shard"])
+                _check(directory, row)
+            expected = counts.get(path.stem)
+            if expected is not None and len(rows) != expected:
+                raise ValueError(f"it has {len(rows)} rows where {expected} belong")
             yield from rows
-        except (*UNREADABLE, AttributeError):
-            notices.append(f"shards/{path.name} could not be read; its images are left out.")
+        except UNREADABLE as error:
+            reason = f" ({error})" if "rows where" in str(error) else ""
+            notices.append(f"shards/{path.name} could not be read{reason}; its images are left out.")
+    if about.get("complete") and seen < len(counts):
+        notices.append(f"{len(counts) - seen} of {len(counts)} shards are missing.")
+
+
+def _expected(about: dict[str, Any]) -> dict[str, int]:
+    """The number of images by the name of their shard; empty where the export does not say how it is divided."""
+    images, size = about.get("images"), about.get("shard_size")
+    if not isinstance(images, int) or not isinstance(size, int) or not 0 < size or not 0 <= images // size < 10**7:
+        return {}
+    return {f"{start // size:06d}": min(size, images - start) for start in range(0, images, size)}
+
+
+def _check(directory: Path, row: Row) -> None:
+    """Takes a row's values to what they must be; raises whatever that provokes where they are of another kind."""
+    if row.get("error"):
+        str(row["error"])
+        return
+    row["row"], row["shard"] = int(row["row"]), str(row["shard"])
+    row["logits"] = [None if value is None else float(value) for value in row.get("logits") or []]
+    _probe(directory, row, "")
+    _number(row.get("predicted"))
+    for entry in row.get("maps") or []:
+        float(entry["scale"])
 
 
 def _column(entry: Row) -> Column:
@@ -108,6 +155,7 @@ def _probe(directory: Path, row: Row, name: str) -> Probe:
         box=finite_box(box) if box is not None else None,
         name=name,
         flags=tuple(_flags(row)),
+        file=str(row.get("input") or ""),
     )
 
 
@@ -157,11 +205,17 @@ def _load(directory: Path, columns: Sequence[Column], rows: Sequence[Row]) -> di
         shards.setdefault(row["shard"], []).append(row)
     parts: dict[str, list[NDArray]] = {column.key: [] for column in columns}
     for name, members in shards.items():
-        stored = _read_shard(directory, name)
-        for key, found in parts.items():
-            values = stored[key][[row["row"] for row in members]].astype(np.float32)
-            scales = np.array([_scale(row, key) for row in members], np.float32)
-            found.append(shrink(values * scales.reshape(-1, *[1] * (values.ndim - 1))))
+        try:
+            stored = _read_shard(directory, name)
+            for key, found in parts.items():
+                values = stored[key][[row["row"] for row in members]].astype(np.float32)
+                scales = np.array([_scale(row, key) for row in members], np.float32)
+                found.append(shrink(values * scales.reshape(-1, *[1] * (values.ndim - 1))))
+        except UNREADABLE as error:
+            raise Unreadable(
+                f"{redact(name)} could not be read; remove it and its .jsonl, and the same saliency command "
+                "makes them again."
+            ) from error
     return {key: np.concatenate(found) for key, found in parts.items() if found}
 
 

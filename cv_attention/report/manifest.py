@@ -9,7 +9,8 @@ import yaml
 from cv_attention.report.epochs import EpochWriter
 from cv_attention.report.facts import costs, facts, results
 from cv_attention.report.panels import PanelWriter
-from cv_attention.report.recording import UNREADABLE, Probe
+from cv_attention.report.recording import UNREADABLE, Probe, Unreadable
+from cv_attention.report.redaction import redact
 from cv_attention.report.run import Run
 from cv_attention.report.shards import write_shard
 from cv_attention.report.thumbnails import Thumbnail, thumbnail
@@ -29,15 +30,17 @@ def write_run(root: Path, number: int, run: Run) -> dict[str, Any]:
         What the page has to know from the start, as plain values. Columns go by their index in ``columns``.
     """
     folder = f"run{number}"
+    notices = list(run.notices)
     probes, pictures = _write_probes(root, folder, run.recording.probes)
+    notices += _without_pictures(run.recording.probes, probes)
     labels = [probe.label for probe in run.recording.probes]
     writer = EpochWriter(root, folder, labels, [probe.get("box") for probe in probes])
-    notices = list(run.notices)
     epochs = []
     for snapshot in run.recording.snapshots:
         try:
             epochs.append(writer.write(snapshot))
-        except UNREADABLE:
+        except UNREADABLE as error:
+            notices += [str(error)] if isinstance(error, Unreadable) else []
             notices.append(f"{snapshot.source} could not be read; this epoch is left out.")
     titles = {column["title"]: column["index"] for column in writer.columns.values()}
     panels = PanelWriter(root, folder, run, titles)
@@ -73,6 +76,15 @@ def _write_probes(root: Path, folder: str, probes: Sequence[Probe]) -> tuple[lis
         hashes.append(write_shard(root, f"{folder}/images-{block}", urls))
         about += [_about(probe, picture) for probe, picture in zip(part, pictures, strict=True)]
     return about, hashes
+
+
+def _without_pictures(probes: Sequence[Probe], known: Sequence[dict[str, Any]]) -> list[str]:
+    """Says which images have a file that could not be read."""
+    names = [redact(probe.file) for probe, about in zip(probes, known, strict=True) if probe.file and "size" not in about]
+    if not names:
+        return []
+    more = f" and {len(names) - 1} more images" if len(names) > 1 else ""
+    return [f"{names[0]}{more} could not be read; the maps are shown without."]
 
 
 def _about(probe: Probe, picture: Thumbnail | None) -> dict[str, Any]:

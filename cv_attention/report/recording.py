@@ -3,8 +3,6 @@
 import functools
 import json
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +13,12 @@ from numpy.typing import NDArray
 
 from cv_attention.report.names import image_names
 
-# What a file that was torn by a kill, or written by somebody else, raises when it is read.
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error)
+# A file that was torn by a kill, or written by somebody else, raises whatever it can when it is read.
+UNREADABLE = (Exception,)
+
+
+class Unreadable(ValueError):
+    """A file could not be read; the message is a sentence for the reader of the page."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Probe:
         name: The image's path below the folder that all share, or another name by which it is known in every run;
             may be empty.
         flags: Words that mark the image, such as ``blurred``.
+        file: What the image's file is called where one is named.
     """
 
     image: Path | None
@@ -37,6 +40,7 @@ class Probe:
     box: tuple[float, float, float, float] | None
     name: str = ""
     flags: tuple[str, ...] = ()
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,7 @@ def _probe(folder: Path, entry: dict[str, Any], name: str) -> Probe:
         box=finite_box(box) if box is not None else None,
         name=name,
         flags=tuple(str(flag) for flag in entry.get("flags") or []),
+        file=f"maps/{entry['image']}",
     )
 
 

@@ -1,12 +1,10 @@
 """A run directory, read without asking that it be complete."""
 
 import difflib
-import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from cv_attention.report.metrics import Metrics, read_metrics
 from cv_attention.report.recording import Recording, read_recording
@@ -66,29 +64,37 @@ def read_run(directory: Path) -> Run:
         raise ValueError(
             f"{directory} is neither a run directory nor a saliency export: it holds no {marks}, export.json"
         )
+    from cv_attention.rundir import read_yaml, summary  # here, so that the report is imported alone
+
     notices: list[str] = []
-    config = _mapping(directory / "config.yaml", yaml.safe_load, notices)
-    summary = _mapping(directory / "summary.json", json.loads, notices)
+    config = _noted(read_yaml, directory / "config.yaml", notices)
+    said = _noted(lambda path: summary.read(path.parent), directory / summary.NAME, notices)
     recording = read_recording(directory / "maps")
+    notices += recording.notices
+    changes = [f"{what}." for what in summary.changes(directory, said)]
+    notices += [what for what in changes if not any(what.partition(" ")[0] in notice for notice in notices)]
     return Run(
         directory=directory,
         name=directory.resolve().name,
         config=redact(config),
-        summary=redact(summary),
+        summary=redact(said),
         metrics=read_metrics(directory / "metrics"),
         recording=recording,
-        notices=notices + recording.notices,
+        notices=notices,
     )
 
 
-def _mapping(path: Path, parse: Any, notices: list[str]) -> dict[str, Any]:
-    if not path.is_file():
+def _noted(read: Callable[[Path], dict[str, Any]], path: Path, notices: list[str]) -> dict[str, Any]:
+    """Reads a file that may be missing; what is wrong with it is noted."""
+    from cv_attention.rundir import Damaged
+
+    if not path.exists():
         return {}
     try:
-        content = parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        content = None
-    if isinstance(content, dict):
-        return content
-    notices.append(f"{path.name} could not be read.")
+        return read(path)
+    except Damaged as error:
+        reason = str(error).removeprefix(f"{path} ").removeprefix("cannot be read: ")
+        notices.append(f"{path.name} could not be read: {redact(reason)}.")
+    except OSError as error:
+        notices.append(f"{path.name} could not be read: {error.strerror}.")
     return {}

@@ -33,16 +33,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def _mapping(path: Path, parse: Callable[[str], Any], kind: str) -> dict[str, Any]:
     text = _text(path)
     if not text.strip():
-        raise Damaged(f"{path} is damaged: it is empty")
+        raise Damaged(f"{path} cannot be read: it is empty")
     try:
         content = parse(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
-        raise Damaged(f"{path} is damaged: it is no {kind} ({reason[:200]})") from error
+        raise Damaged(f"{path} cannot be read: it is no {kind}: {reason[:200]}") from error
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         shown = repr(content)
         shown = shown if len(shown) <= 60 else shown[:57] + "..."
-        raise Damaged(f"{path} is damaged: it must hold a mapping of names to values, got {shown}")
+        raise Damaged(f"{path} is not a mapping of names to values, it holds {shown}")
     return content
 
 
@@ -50,6 +50,6 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise Damaged(f"{path} is damaged: it is not UTF-8 (byte {error.start})") from error
+        raise Damaged(f"{path} cannot be read: byte {error.start} is not UTF-8") from error
     except IsADirectoryError as error:
-        raise Damaged(f"{path} is a folder, where a file is expected") from error
+        raise Damaged(f"{path} cannot be read: it is a folder") from error

@@ -1,11 +1,11 @@
 """``summary.json``: what a run has come to, and the checksums of the files beside it."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cv_attention.rundir.checksums import checksum
 from cv_attention.rundir.formats import Damaged, NewerFormat
 from cv_attention.rundir.sealed import RUN_FORMAT, read_sealed, sealed
 
@@ -71,9 +71,3 @@ def changes(run: Path, summary: Mapping[str, Any], names: tuple[str, ...] = ()) 
             yield f"{name} is missing"
         elif checksum(path) != expected:
             yield f"{name} has changed since it was written"
-
-
-def checksum(path: Path) -> str:
-    """Returns the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

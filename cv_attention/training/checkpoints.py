@@ -16,7 +16,7 @@ from cv_attention.blocks.trust import class_paths_of
 from cv_attention.config import Experiment
 from cv_attention.plain import from_plain
 from cv_attention.rundir import Damaged, NewerFormat
-from cv_attention.rundir.summary import checksum
+from cv_attention.rundir.checksums import checksum
 from cv_attention.training import weights
 from cv_attention.training.classifier import Classifier, DataFacts
 from cv_attention.training.digest import sha256

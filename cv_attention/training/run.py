@@ -10,6 +10,7 @@ import yaml
 
 from cv_attention.config import Experiment
 from cv_attention.rundir import summary
+from cv_attention.rundir.checksums import checksum
 from cv_attention.training.files import write_text
 
 # The process that creates the run directory tells the processes it starts.
@@ -103,7 +104,7 @@ def renew_checksum(run: Path, name: str) -> None:
     """Writes into the summary of a finished run that the file called `name` is another one now."""
     before = read_summary(run)
     if isinstance(listed := before.get(summary.FILES), dict):
-        update_summary(run, **{summary.FILES: {**listed, name: summary.checksum(run / name)}})
+        update_summary(run, **{summary.FILES: {**listed, name: checksum(run / name)}})
 
 
 def check_unfinished(run: Path, checkpoint: dict[str, Any], max_epochs: int) -> None:

@@ -109,16 +109,27 @@ def test_a_split_has_true_classes_and_boxes(tiny_checkpoint, tmp_path):
     assert all(0 <= row["box"][0] < row["box"][2] <= 32 for row in rows)
 
 
-def test_a_network_of_no_numbers_is_exported_as_such(photographs, tiny_checkpoint, tmp_path):
+def test_a_network_of_no_numbers_ends_with_its_first_tensor(photographs, tiny_checkpoint, tmp_path):
     content = torch.load(tiny_checkpoint, weights_only=True)
-    content["state_dict"] = {k: v * torch.nan if v.is_floating_point() else v for k, v in content["state_dict"].items()}
+    content["state_dict"]["network.fc.weight"][1, 2] = torch.nan
+    content["state_dict"]["network.fc.bias"][0] = torch.inf
     torch.save(content, tmp_path / "diverged.ckpt")
-    done = export_saliency(tmp_path / "diverged.ckpt", [photographs], tmp_path / "out", SaliencyExport(**SMALL))
-    assert (done.explained, done.error) == (11, "")
-    for row in rows_of(tmp_path / "out"):
-        assert row["logits"] == [None] * 10
-        assert row["probability"] is None
-        assert row["maps"][0]["flags"] == ["not_finite"]
+    with pytest.raises(ValueError, match=r"diverged.ckpt: fc.weight holds 1 of 160 values .* and in 1 more tensors"):
+        export_saliency(tmp_path / "diverged.ckpt", [photographs], tmp_path / "out", SaliencyExport(**SMALL))
+    assert not (tmp_path / "out").exists()
+
+
+def test_maps_that_are_not_finite_are_counted(photographs, tiny_checkpoint, tmp_path, capsys):
+    content = torch.load(tiny_checkpoint, weights_only=True)
+    content["state_dict"]["network.fc.weight"].fill_(1e38)  # finite, and its sums are not
+    torch.save(content, tmp_path / "huge.ckpt")
+    out = tmp_path / "out"
+    done = export_saliency(tmp_path / "huge.ckpt", [photographs], out, SaliencyExport(**SMALL))
+    assert (done.explained, done.error, done.not_finite) == (11, "", 11)
+    assert all(row["maps"][0]["flags"] == ["not_finite"] for row in rows_of(out))
+    arguments = ["--checkpoint", tmp_path / "huge.ckpt", "-o", tmp_path / "again", "--accelerator", "cpu"]
+    assert main(["saliency", str(photographs), *map(str, arguments)]) == 1
+    assert "11 of 11 images have maps or logits with values that are not finite" in capsys.readouterr().err
 
 
 def test_the_bar_shows_images_per_second(photographs, tiny_checkpoint, tmp_path, capsys, monkeypatch):

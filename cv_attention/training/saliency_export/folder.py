@@ -1,21 +1,28 @@
 """The folder of an export: what was asked for, which shards are left, and the manifest of those that are whole."""
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cv_attention.export_config import SaliencyExport
+from cv_attention.rundir import Damaged, read_sealed, sealed
+from cv_attention.rundir.checksums import changed
+from cv_attention.rundir.sealed import EXPORT_FORMAT
 from cv_attention.training.checkpoints import digest_of, name_of
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.files import write_text
+from cv_attention.training.provenance import code_version
 from cv_attention.training.saliency_export.maps import Column
 from cv_attention.training.saliency_export.sources import Item, digest
 from cv_attention.training.saliency_export.tables import write_json_lines, write_parquet
 from cv_attention.training.saliency_export.writing import rows_path
 
 _SPELLING = ("checkpoint", "sources")  # digests tell whether they are the same
+_USED = b'"error": null'  # in a row: quotes within a JSON string are escaped, so that this is the field
+_NOT_FINITE = (b'"flags": ["not_finite"]', b'"probability": null')  # a map of the image, or a logit
 _TITLES = {"grad_cam": "Grad-CAM"}
 
 
@@ -30,7 +37,7 @@ def describe(
 ) -> dict[str, Any]:
     """Returns what ``export.json`` says before anything is done; equal descriptions give equal exports."""
     return {
-        "format": 1,
+        "format": EXPORT_FORMAT,
         "checkpoint": name_of(checkpoint),
         "checkpoint_sha256": digest_of(checkpoint),
         "class_names": list(class_names),
@@ -56,19 +63,22 @@ def describe(
     }
 
 
-def begin(out: Path, description: dict[str, Any], overwrite: bool) -> None:
+def begin(out: Path, description: dict[str, Any], config: SaliencyExport, overwrite: bool) -> list[str]:
     """Prepares the folder: a new one, or one where the same export was interrupted.
+
+    Returns:
+        What is to be said of shards that are damaged.
 
     Raises:
         ValueError: if it holds another export, and that may not be overwritten.
     """
     path = out / "export.json"
-    if path.is_file():
+    if path.exists():
         known = read(out)
         wanted = {name: value for name, value in description.items() if name not in _SPELLING}
         differing = [name for name, value in wanted.items() if known.get(name) != json.loads(json.dumps(value))]
         if not differing:
-            return
+            return remove_damaged(out, description["images"], config)
         if not overwrite:
             name = differing[0]
             before, now = _brief(known.get(name)), _brief(description[name])
@@ -80,7 +90,8 @@ def begin(out: Path, description: dict[str, Any], overwrite: bool) -> None:
             shutil.rmtree(out / folder, ignore_errors=True)
         for file in out.glob("manifest.*"):
             file.unlink()
-    _write(out, {**description, "explained": 0, "failed": 0, "complete": False})
+    _write(out, {**description, "explained": 0, "failed": 0, "not_finite": 0, "complete": False})
+    return remove_damaged(out, description["images"], config)
 
 
 def read(out: Path) -> dict[str, Any]:
@@ -91,9 +102,9 @@ def read(out: Path) -> dict[str, Any]:
     """
     path = out / "export.json"
     try:
-        return json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON: {error}; choose another folder, or remove it") from error
+        return read_sealed(path, EXPORT_FORMAT)
+    except Damaged as error:
+        raise Damaged(f"{error}; choose another folder, or remove it: whole shards are kept then") from error
 
 
 def missing(out: Path, count: int) -> list[int]:
@@ -101,11 +112,55 @@ def missing(out: Path, count: int) -> list[int]:
     return [shard for shard in range(count) if not rows_path(out, shard).is_file()]
 
 
+def remove_damaged(out: Path, images: int, config: SaliencyExport) -> list[str]:
+    """Removes the rows of shards that are not as they were written, so that these are made again.
+
+    Args:
+        out: Folder of the export.
+        images: Number of images of the whole export.
+        config: Says how many of them make a shard, and whether it has maps.
+
+    Returns:
+        What is to be said, a line for each shard.
+    """
+    said = []
+    for shard, start in enumerate(range(0, images, config.shard_size)):
+        path = rows_path(out, shard)
+        if not os.path.lexists(path):
+            continue
+        wrong = _damage(path, out, min(config.shard_size, images - start), config)
+        if wrong:
+            said.append(f"{wrong}; the images of this shard are explained again")
+            for file in (path, path.with_suffix(f".{config.maps}"), path.with_suffix(".sha256")):
+                if file.is_dir():
+                    shutil.rmtree(file)
+                file.unlink(missing_ok=True)
+    return said
+
+
+def _damage(path: Path, out: Path, images: int, config: SaliencyExport) -> str:
+    """Says what is wrong with a shard, or an empty text."""
+    listed = path.with_suffix(".sha256")
+    for altered in changed(listed, out):
+        return f"{altered} {'has changed since it was written' if altered.exists() else 'is missing'}"
+    try:
+        rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+        failed = sum(row["error"] is not None for row in rows)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return f"{path} is damaged"
+    maps = path.with_suffix(f".{config.maps}")
+    if len(rows) != images:
+        return f"{path} is damaged: it has {len(rows)} rows where {images} belong"
+    if config.maps != "none" and failed < images and not maps.is_file():
+        return f"{maps} is missing"
+    return ""
+
+
 def first_failure(out: Path, count: int) -> str:
     """Returns what was wrong with the first image, of `count` shards, that could not be used; else an empty text."""
     for path in (rows_path(out, shard) for shard in range(count)):
         for line in path.read_bytes().splitlines() if path.is_file() else ():
-            if b'"error": null' not in line:
+            if _USED not in line:
                 row = json.loads(line)
                 told = row["image"] in row["error"]
                 return row["error"] if told else f"{row['image']}: {row['error']}"
@@ -120,17 +175,19 @@ def finish(out: Path, config: SaliencyExport, count: int) -> None:
         write_parquet(out / "manifest.parquet", whole)
     else:
         write_json_lines(out / "manifest.jsonl", whole)
-    explained = failed = 0
+    explained = failed = unfinite = 0
     for path in whole:
         rows = path.read_bytes()
-        # quotes within a JSON string are escaped, so that this is the field and nothing else
-        explained += (found := rows.count(b'"error": null'))
+        unfinite += sum(any(sign in line for sign in _NOT_FINITE) for line in rows.splitlines() if _USED in line)
+        explained += (found := rows.count(_USED))
         failed += rows.count(b"\n") - found
-    _write(out, {**read(out), "explained": explained, "failed": failed, "complete": not left})
+    counts = {"explained": explained, "failed": failed, "not_finite": unfinite}
+    _write(out, {**read(out), **counts, "complete": not left})
 
 
 def _write(out: Path, content: dict[str, Any]) -> None:
-    write_text(out / "export.json", json.dumps(content, indent=1) + "\n")
+    content = {**content, "cv_attention": code_version()}
+    write_text(out / "export.json", json.dumps(sealed(content, EXPORT_FORMAT), indent=1) + "\n")
 
 
 def _brief(value: object) -> str:

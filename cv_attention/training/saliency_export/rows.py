@@ -22,7 +22,8 @@ def failed_row(index: int, item: Item, error: str) -> dict[str, Any]:
 def class_fields(logits: np.ndarray, target: int, class_names: tuple[str, ...]) -> dict[str, Any]:
     """What the network said of one image, from its logits (classes,)."""
     predicted = int(logits.argmax())
-    weights = np.exp(logits.astype(np.float64) - logits[predicted])
+    with np.errstate(invalid="ignore"):  # infinite logits, which the export counts
+        weights = np.exp(logits.astype(np.float64) - logits[predicted])
     return {
         "predicted": predicted,
         "predicted_class": class_names[predicted],

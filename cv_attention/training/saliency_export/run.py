@@ -1,6 +1,7 @@
 """An export from beginning to end, on as many devices as there are, through Lightning's `Trainer.predict`."""
 
 import signal
+import sys
 import time
 import warnings
 from collections.abc import Collection, Sequence
@@ -43,6 +44,7 @@ class Exported:
         new: Images done in this run.
         signal: The signal that stopped it before the end, or 0.
         is_main: Whether this process is the one that reports.
+        not_finite: Images with a map or logits that hold NaN or infinite values; the manifest shows which.
     """
 
     manifest: Path
@@ -55,6 +57,7 @@ class Exported:
     signal: int = 0
     is_main: bool = True
     first_failure: str = ""
+    not_finite: int = 0
 
 
 def export_saliency(
@@ -111,7 +114,8 @@ def export_saliency(
     bar: list[Callback] = [ImageProgress()] if progress else []
     trainer = _trainer(config, [_Merge(), *bar])
     if trainer.global_rank == 0:
-        folder.begin(out, described, overwrite)
+        for line in folder.begin(out, described, config, overwrite):
+            print(f"saliency: {line}", file=sys.stderr, flush=True)
     before, start = work.images_of(folder.missing(out, work.shards)), time.perf_counter()
     interruption.listen()
     try:
@@ -244,4 +248,5 @@ def _summary(out: Path, config: SaliencyExport, work: _Work, before: int, second
         stopped,
         is_main,
         folder.first_failure(out, work.shards) if failures else "",
+        said.get("not_finite", 0),
     )

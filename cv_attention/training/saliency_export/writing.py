@@ -1,5 +1,6 @@
 """Writes shard after shard while the network works on: pictures by threads, then the maps, then the shard's rows."""
 
+import hashlib
 import json
 import threading
 from collections import deque
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from cv_attention.export_config import SaliencyExport
-from cv_attention.training.files import write_bytes
+from cv_attention.rundir.checksums import listing
+from cv_attention.training.files import write_bytes, write_text
 from cv_attention.training.saliency_export.batches import Batch, Sample
 from cv_attention.training.saliency_export.maps import Column
 from cv_attention.training.saliency_export.names import file_stem
@@ -140,6 +142,7 @@ class ShardWriter:
         rows, arrays, pictures = self._rows, self._arrays, list(self._pictures)
         self._rows, self._arrays = [], {column.key: [] for column in self.columns}
         self._pictures.clear()
+        inputs = [self.out / row["input"] for row in rows if row["input"]]
 
         def write() -> None:
             if self.stopped.is_set():
@@ -147,12 +150,16 @@ class ShardWriter:
             try:
                 for picture in pictures:
                     picture.result()
+                files, last = inputs, rows_path(self.out, shard)
                 if self.config.maps != "none" and arrays[self.columns[0].key]:
                     whole = {key: np.concatenate(parts) for key, parts in arrays.items()}
-                    path = rows_path(self.out, shard).with_suffix(f".{self.config.maps}")
+                    path = last.with_suffix(f".{self.config.maps}")
                     write_bytes(path, encode_maps(whole, self.config.maps))
-                lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
-                write_bytes(rows_path(self.out, shard), lines.encode())
+                    files = [path, *inputs]
+                lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode()
+                sums = f"{hashlib.sha256(lines).hexdigest()}  {last.name}\n{listing(last.parent, files)}"
+                write_text(last.with_suffix(".sha256"), sums)
+                write_bytes(last, lines)
             except OSError as error:
                 self._stop(error)
 
