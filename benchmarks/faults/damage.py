@@ -1,6 +1,7 @@
 """Damages every file that a training run, a saliency export, a shard index or a pixel cache leaves, one at a time.
 
-    python -m benchmarks.faults.damage [--out rows.jsonl] [--only NAME ...] [--commands NAME ...] [--most N] [--seed 0]
+    python -m benchmarks.faults.damage [--out rows.jsonl] [--only NAME ...] [--commands NAME ...]
+        [--most 60] [--most_slow 12] [--seed 0]
 
 The files are those that are there after a real run; which command reads which file is found by watching what it opens.
 Every damage of `damages` is done to every file, and every command that reads it is run. An attempt counts as
@@ -18,6 +19,7 @@ Every damage of `damages` is done to every file, and every command that reads it
 import argparse
 import hashlib
 import json
+import random
 import shutil
 import sys
 import tempfile
@@ -30,7 +32,9 @@ from benchmarks.faults.small_run import Outcome, Rows, call, train, working_in, 
 _OPENED: list[str] = []
 _LISTENING = [False]
 _BAD = ("silent", "traceback", "unclear", "executed")
-_UNREAD = ("report", "wandb", ".lock")  # what a run directory holds for people and other programs
+_RESIZED = [f"--data.{part}_transforms=[{{Resize: {{height: 24, width: 24}}}}]" for part in ("train", "eval")]
+_SLOW = ("resume", "resume auto", "finetune", "fit", "reports", "evaluate-saliency", "saliency")
+_UNREAD = ("report", "wandb")  # what a run directory holds for people and other programs
 
 
 class Command:
@@ -50,7 +54,9 @@ class Command:
         """Runs it; returns what it came to and a digest of its result."""
         for left in ("out", "comparison"):
             shutil.rmtree(left, ignore_errors=True)
+        _LISTENING[0] = True
         done = call(*self.arguments)
+        _LISTENING[0] = False
         lines = [line for line in done.out.splitlines() if self.name == "compare" or line.startswith("test ")]
         found = hashlib.sha256("\n".join(lines).encode())
         if not done.code:
@@ -72,6 +78,7 @@ def commands() -> list[Command]:
     judged = ["--methods", "grad_cam", "--measures", "deletion_auc", "--images", "3", "--mosaics", "1", "--device", "cpu"]
     explain = ["--accelerator", "cpu", "--shard_size", "5", "--batch_size", "5", "--workers", "1"]
     weights = "out/runs/new/weights.safetensors"
+    cached = ["--data.root=photos", "--data.cache=20", *_RESIZED]
     fresh = ["--log.root=out/runs", "--log.name=new", "--trainer.max_epochs=1", "--model.weights=run"]
     from benchmarks.faults.small_run import SMALL
 
@@ -98,10 +105,10 @@ def commands() -> list[Command]:
         Command("saliency again", "explained",
                 ["saliency", "--checkpoint", "other", "--split", "test", "-o", "explained", *explain],
                 there("explained/shards/*", "explained/manifest.jsonl")),
-        Command("fit with a cache", "data", ["fit", *SMALL, "--data.root=data", "--log.root=out/runs", "--log.name=new",
+        Command("fit with a cache", "photos", ["fit", *SMALL, *cached, "--log.root=out/runs", "--log.name=new",
                 "--trainer.max_epochs=1"], there(weights)),
         Command("fit on shards", "shards", ["fit", *SMALL, "--data.root=shards", "--data.name=webdataset",
-                "--data.cache=null", "--log.root=out/runs", "--log.name=new", "--trainer.max_epochs=1"],
+                "--log.root=out/runs", "--log.name=new", "--trainer.max_epochs=1"],
                 there(weights)),
         Command("fit on folds", "folds", ["fit", *SMALL, "--data.root=data", "--data.split_file=folds/folds.json",
                 "--data.fold=0", "--log.root=out/runs", "--log.name=new", "--trainer.max_epochs=1"], there(weights)),
@@ -119,9 +126,15 @@ def prepare(place: Path, seed: int) -> None:
         Path("folds").mkdir()
         _checked("folds", "--data.name=folder", "--data.root=data", "--folds=3", "-o", "folds/folds.json")
         _write_shards(Path("data"), Path("shards"))
+        write_images(Path("photos"), seed, other_sizes=True)
+        train(Path(), "cached", Path("photos"), "--data.cache=20", *_RESIZED)
+        train(Path(), "sharded", Path("shards"), "--data.name=webdataset")
+        for folder in ("cached", "sharded"):
+            shutil.rmtree(folder)
         for folder in ("run", "other"):
             for unread in _UNREAD:
                 shutil.rmtree(Path(folder) / unread, ignore_errors=True)
+            (Path(folder) / ".lock").unlink(missing_ok=True)
 
 
 def _checked(*arguments: object) -> None:
@@ -152,17 +165,15 @@ def _listen(event: str, arguments: tuple[object, ...]) -> None:
 
 def opened_by(command: Command, intact: Path, folder: Path) -> tuple[list[Path], str]:
     """Runs `command` on the intact files; returns those below its folder that it opens, and its result's digest."""
-    _copy(intact, folder)
+    _copy(intact, folder, command.of)
     _OPENED.clear()
     with working_in(folder):
         before = {path.resolve() for path in Path(command.of).rglob("*") if path.is_file()}
-        _LISTENING[0] = True
         done, digest = command()
-        _LISTENING[0] = False
         if done.code:
             raise RuntimeError(f"{command.name} fails on intact files: {done.exception or done.error}")
         opened = {Path(name) for name in _OPENED} & before
-        if command.of == "data":
+        if command.of == "photos":
             opened = {path for path in opened if path.suffix in (".pixels", ".npz")}
         if command.of == "shards":
             opened = {path for path in opened if path.suffix == ".npz"}
@@ -171,14 +182,20 @@ def opened_by(command: Command, intact: Path, folder: Path) -> tuple[list[Path],
         return sorted(path.relative_to(folder.resolve()) for path in opened), digest
 
 
-def _copy(intact: Path, folder: Path) -> None:
+def _copy(intact: Path, folder: Path, changed: str) -> None:
+    """Copies the folder that is damaged, and links the others."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(intact, folder)
+    folder.mkdir()
+    for one in intact.iterdir():
+        if one.name == changed:
+            shutil.copytree(one, folder / one.name)
+        else:
+            (folder / one.name).symlink_to(one, target_is_directory=True)
 
 
 def attempt(command: Command, intact: Path, folder: Path, file: Path, spoil: Callable[[Path], None], digest: str):
     """Damages one file in a fresh copy and runs the command; returns what it counts as, and what was said."""
-    _copy(intact, folder)
+    _copy(intact, folder, command.of)
     with working_in(folder):
         spoil(file)
         missing = not file.exists()
@@ -218,7 +235,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", help="Files whose path contains one of these.")
     parser.add_argument("--commands", nargs="+", help="Names of commands.")
-    parser.add_argument("--most", type=int, default=1000, help="Damages of each file.")
+    parser.add_argument("--most", type=int, default=60, help="Damages of each file, drawn at random.")
+    parser.add_argument("--most_slow", type=int, default=12, help="The same for commands that train or explain.")
     options = parser.parse_args()
     rows = Rows(options.out)
     sys.addaudithook(_listen)
@@ -234,9 +252,11 @@ def main() -> int:
                 if options.only and not any(part in str(file) for part in options.only):
                     continue
                 foreign = [other for other in others if other != intact / file]
-                for number, (damage, spoil) in enumerate(damages(intact / file, foreign, options.seed)):
-                    if number >= options.most:
-                        break
+                chosen = list(damages(intact / file, foreign, options.seed))
+                most = options.most_slow if command.name.startswith(_SLOW) else options.most
+                if len(chosen) > most:
+                    chosen = random.Random(f"{options.seed} {command.name} {file}").sample(chosen, most)
+                for damage, spoil in chosen:
                     outcome, said = attempt(command, intact, folder, file, spoil, digest)
                     rows.add(command=command.name, file=str(file), damage=damage, outcome=outcome, said=said)
                     if outcome in _BAD:

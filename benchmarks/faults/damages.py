@@ -64,8 +64,8 @@ def _bytes(data: bytes, draw: random.Random) -> Iterator[tuple[str, bytes]]:
     yield "invalid UTF-8", data[: len(data) // 2] + b"\xff\xfe\xfa" + data[len(data) // 2 :]
     yield "UTF-16", data.decode("latin-1").encode("utf-16")
     yield "a pickle", pickle.dumps(Bomb())
-    for number in range(8):
-        place = draw.randrange(8 * len(data))
+    for number in range(8 if data else 0):
+        place = draw.randrange(8 * max(len(data), 1))
         flipped = bytearray(data)
         flipped[place // 8] ^= 1 << place % 8
         yield f"bit {number}", bytes(flipped)

@@ -18,7 +18,7 @@ from cv_attention.cli import main
 
 CLASSES = ("ant", "bee", "cat")
 SMALL = (
-    *("--data.name=folder", "--data.batch_size=8", "--data.workers=0", "--data.cache=24"),
+    *("--data.name=folder", "--data.batch_size=8", "--data.workers=0"),
     *("--model.backbone=resnet20", "--model.options={width: 4}", "--model.block=cbam", "--optimizer.lr=0.05"),
     *("--trainer.accelerator=cpu", "--trainer.precision=32-true", "--trainer.extra={enable_progress_bar: false}"),
     *("--log.wandb=disabled", "--log.probes=4", "--log.every_n_steps=1", "--log.curve_points=2"),
@@ -62,14 +62,20 @@ def call(*arguments: object) -> Outcome:
     return Outcome(code, out.getvalue(), error.getvalue())
 
 
-def write_images(folder: Path, seed: int = 0, classes: tuple[str, ...] = CLASSES, size: int = 24) -> Path:
-    """Writes a data set of random pictures: 8, 4 and 4 of each class for training, validation and test."""
+def write_images(
+    folder: Path, seed: int = 0, classes: tuple[str, ...] = CLASSES, size: int = 24, *, other_sizes: bool = False
+) -> Path:
+    """Writes a data set of random pictures: 8, 4 and 4 of each class for training, validation and test.
+
+    They are squares of `size` pixels, or each is as wide as its number asks where there are `other_sizes`.
+    """
     generator = np.random.default_rng(seed)
     for split, count in (("train", 8), ("val", 4), ("test", 4)):
         for name in classes:
             (folder / split / name).mkdir(parents=True, exist_ok=True)
             for number in range(count):
-                pixels = generator.integers(0, 256, (size, size, 3), dtype=np.uint8)
+                width = size + number if other_sizes else size
+                pixels = generator.integers(0, 256, (size, width, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / split / name / f"{number}.png")
     return folder
 

@@ -89,6 +89,8 @@ def read(path: Path) -> Run:
     groups = {name.rsplit(".", 1)[0] for name in known if "." in name}
     groups |= {group.rsplit(".", 1)[0] for group in groups if "." in group}
     config = dict(_flat(Experiment().to_dict(), groups)) | dict(_flat(read_yaml(path / "config.yaml"), groups))
+    for group in groups & config.keys():
+        raise ValueError(f"{path / 'config.yaml'}: {group} must hold options, got {config[group]!r}")
     for name in ("seed", "data.fold"):
         if not isinstance(config[name], int) or isinstance(config[name], bool):
             raise ValueError(f"{path / 'config.yaml'}: {name} must be a whole number, got {config[name]!r}")

@@ -8,6 +8,7 @@ from statistics import median
 
 import numpy as np
 
+LONGEST_LINE = 100_000  # characters of a line; a longer one is damaged, and the csv module refuses it
 _MOST_POINTS = 2000  # of one curve in the page; more than a screen has pixels
 
 
@@ -67,7 +68,7 @@ def is_per_epoch(name: str) -> bool:
 def _read_part(part: int, path: Path) -> list[_Row]:
     rows = []
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        for cells in csv.DictReader(line.replace("\0", "") for line in file):
+        for cells in csv.DictReader(line.replace("\0", "") for line in file if len(line) <= LONGEST_LINE):
             values = {
                 name: value
                 for name, text in cells.items()

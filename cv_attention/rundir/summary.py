@@ -11,6 +11,7 @@ from cv_attention.rundir.sealed import RUN_FORMAT, read_sealed, sealed
 
 NAME = "summary.json"
 FILES = "files"  # in the summary of a finished run: name -> SHA-256
+_KNOWN = {"parameters", "class_names", "network", "provenance", "data", "selected", "validation", "test", "flops"}
 _LISTED = ("config.yaml", "predictions.npz", "metrics/*/metrics.csv", "confusion/*", "maps/*.*", "maps/images/*")
 
 
@@ -24,7 +25,10 @@ def read(run: Path) -> dict[str, Any]:
     if not (run / NAME).exists():
         return {}
     try:
-        return read_sealed(run / NAME, RUN_FORMAT)
+        found = read_sealed(run / NAME, RUN_FORMAT)
+        if found and not found.keys() & _KNOWN:
+            raise Damaged(f"{run / NAME} is damaged: it holds nothing of a run")
+        return found
     except Damaged as error:
         if "line sha256" in str(error):
             raise

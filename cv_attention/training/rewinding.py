@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from cv_attention.report.metrics import is_per_epoch
+from cv_attention.report.metrics import LONGEST_LINE, is_per_epoch
 from cv_attention.training.files import write_text
 
 
@@ -31,7 +31,7 @@ def rewind(run: Path, checkpoint: dict[str, Any]) -> None:
 
 def _rewind_metrics(path: Path, step: int, epochs: int) -> None:
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        reader = csv.DictReader(line.replace("\0", "") for line in file)
+        reader = csv.DictReader(line.replace("\0", "") for line in file if len(line) <= LONGEST_LINE)
         names, rows = list(reader.fieldnames or []), list(reader)
     kept = [row for row in rows if _is_before(row, step, epochs)]
     if len(kept) == len(rows):
