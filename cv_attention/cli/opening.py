@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
 
+from cv_attention.cli.class_paths import restored
 from cv_attention.cli.errors import UserError
 from cv_attention.config import Data, Model
 
@@ -68,7 +69,7 @@ def open_network(parser: ArgumentParser, options: Namespace, run: str) -> "tuple
     if (given is None) == (options.model is None):
         both = "not both" if given else "one of them"
         raise UserError(f"give {what} (a run directory or a checkpoint) or --model (a pretrained network), {both}")
-    data: Data = parser.instantiate(options).data
+    data: Data = restored(parser.instantiate(options).data)
     changed = [field.name for field in fields(Data) if getattr(data, field.name) != getattr(_DATA, field.name)]
     root = options.root or (data.root if "root" in changed else None)
     from cv_attention import training

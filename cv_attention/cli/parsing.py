@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
+from cv_attention.cli import class_paths
 from cv_attention.cli.errors import UserError, one_line
 from cv_attention.cli.shortcuts import SECTIONS, meant
 from cv_attention.cli.yaml_text import check_yaml_file, check_yaml_text
@@ -33,6 +34,7 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
         UserError: with the mistake and what would be right, in one line.
     """
     _check_yaml(arguments)
+    parser.parser_mode = class_paths.MODE
     try:
         return parser.parse_args(list(arguments))
     except argparse.ArgumentError as error:
@@ -42,7 +44,7 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
 def to_experiment(parser: ArgumentParser, namespace: Namespace) -> Experiment:
     """Builds the typed tree from what `parser` returned."""
     values = parser.instantiate(namespace)
-    return Experiment(**{field.name: values[field.name] for field in fields(Experiment)})
+    return class_paths.restored(Experiment(**{field.name: values[field.name] for field in fields(Experiment)}))
 
 
 def read_experiment(path: Path) -> Experiment:
