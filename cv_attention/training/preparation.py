@@ -7,6 +7,7 @@ from typing import Any
 import lightning
 from lightning.fabric.utilities.rank_zero import _get_rank
 from lightning.pytorch.callbacks import Callback
+from torch import Tensor
 
 from cv_attention import backbones, bounds, data
 from cv_attention.config import Experiment, Log
@@ -78,6 +79,8 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     lightning.seed_everything(experiment.seed, workers=True, verbose=False)
     datamodule = _opened(experiment)
     classifier = Classifier(experiment, facts_of(datamodule))
+    if checkpoint:
+        _check_fits(checkpoint, content, classifier)
     lines = [datamodule.describe()]
     if not resume:
         lines += initial.start(classifier.network, experiment.model, list(classifier.facts.class_names))
@@ -105,6 +108,27 @@ def _to_go_on_from(run: Path, experiment: Experiment, rank: int) -> tuple[Path, 
     checkpoint, content, notices = checkpoints.resumable(run)
     runs.check_unfinished(run, content, experiment.trainer.max_epochs)
     return checkpoint, content, notices + _changes(content, experiment)
+
+
+def _check_fits(checkpoint: Path, content: dict[str, Any], classifier: Classifier) -> None:
+    """Raises ValueError unless the classes and the weights of a checkpoint are those of the network that goes on."""
+    known, now = [list(names) for names in (content["facts"].get("class_names") or (), classifier.facts.class_names)]
+    if known != now:
+        raise ValueError(
+            f"{classifier.experiment.data.root} has the classes {', '.join(now)}; {checkpoint} was trained on "
+            f"{', '.join(map(str, known))}"
+        )
+    own, stored = classifier.state_dict(), content["state_dict"]
+    wrong = [name for name in {**own, **stored} if _shape(own.get(name)) != _shape(stored.get(name))]
+    if wrong:
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        raise ValueError(
+            f"{checkpoint} does not fit the network of the run's config.yaml: {wrong[0]}{more} differ in name or shape"
+        )
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    return tuple(value.shape) if isinstance(value, Tensor) else None
 
 
 def _opened(experiment: Experiment) -> Any:
