@@ -3,7 +3,7 @@
 import io
 import math
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from cv_attention.training import weights
 from cv_attention.training.classifier import Classifier, DataFacts
 from cv_attention.training.digest import sha256
 from cv_attention.training.files import write_bytes
-from cv_attention.training.sealing import sealed, verify
+from cv_attention.training.sealing import sealed, verifying
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 _PARTS = {"experiment": Mapping, "facts": Mapping, "state_dict": Mapping}
@@ -52,33 +52,57 @@ def read(checkpoint: Path) -> dict[str, Any]:
         ValueError: if the file is damaged, of another kind, or of a newer format; one line that names it and the file
             beside it that can be used in its place.
     """
-    content = verified(checkpoint)
-    if not isinstance(content, dict) or not _PARTS.keys() <= content.keys():
-        raise ValueError(f"{checkpoint} is no checkpoint of cv_attention: it does not say which network it belongs to")
-    for name, kind in _PARTS.items():
-        if not isinstance(content[name], kind):
-            raise Damaged(f"{checkpoint} is damaged: its {name} must be a mapping, got {type(content[name]).__name__}")
+    content, end_verification = _begin(checkpoint)
+    end_verification()
+    _check_parts(content, checkpoint)
     return content
 
 
 def verified(checkpoint: Path) -> Any:
     """Reads whatever a file of weights holds, verified where it can be, without asking for its parts; see `read`."""
+    content, end_verification = _begin(checkpoint)
+    end_verification()
+    return content
+
+
+def _begin(checkpoint: Path) -> tuple[Any, Callable[[], None]]:
+    """Reads a file and begins to verify it; returns its content and a function that waits for the verdict."""
+
+    def finish() -> None:
+        try:
+            verdict()
+        except Exception as error:  # values that cannot be hashed
+            raise _damaged(checkpoint, error) from error
+
     try:
         if checkpoint.is_dir():
             raise ValueError("it is a folder")
         if checkpoint.suffix == ".safetensors":
-            content = weights.read(checkpoint)
+            content, verdict = weights.read(checkpoint)
         else:
             content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-            verify(content if isinstance(content, dict) else {}, checkpoint)
+            verdict = verifying(content if isinstance(content, dict) else {}, checkpoint)
     except NewerFormat:
         raise
     except Exception as error:  # whatever a damaged or foreign file provokes
-        reason = " ".join((str(error) or type(error).__name__).splitlines()[0].split())
-        if not reason.startswith(str(checkpoint)):
-            reason = f"{checkpoint} cannot be read as a checkpoint: {reason}"
-        raise Damaged(f"{reason}{_instead(checkpoint)}") from error
-    return content
+        raise _damaged(checkpoint, error) from error
+    return content, finish
+
+
+def _damaged(checkpoint: Path, error: Exception) -> Damaged:
+    reason = " ".join((str(error) or type(error).__name__).splitlines()[0].split())
+    if not reason.startswith(str(checkpoint)):
+        reason = f"{checkpoint} cannot be read as a checkpoint: {reason}"
+    return Damaged(f"{reason}{_instead(checkpoint)}")
+
+
+def _check_parts(content: Any, checkpoint: Path) -> None:
+    """Raises ValueError unless a file says which network it belongs to."""
+    if not isinstance(content, dict) or not _PARTS.keys() <= content.keys():
+        raise ValueError(f"{checkpoint} is no checkpoint of cv_attention: it does not say which network it belongs to")
+    for name, kind in _PARTS.items():
+        if not isinstance(content[name], kind):
+            raise Damaged(f"{checkpoint} is damaged: its {name} must be a mapping, got {type(content[name]).__name__}")
 
 
 def _instead(checkpoint: Path) -> str:
@@ -208,17 +232,20 @@ def load(checkpoint: Path | Classifier, trust: Collection[str] | None = ()) -> C
     """
     if isinstance(checkpoint, Classifier):
         return checkpoint
-    content = read(checkpoint)
+    content, end_verification = _begin(checkpoint)
     try:
+        _check_parts(content, checkpoint)
         experiment = from_plain(Experiment, content["experiment"], "experiment")
         facts = _facts(content["facts"])
         with nullcontext() if trust is None else class_paths_of(checkpoint, trust):
             classifier = Classifier(_unloaded(experiment), facts)
     except Exception as error:  # whatever a foreign configuration provokes
+        end_verification()
         reason = " ".join(str(error).split()) or type(error).__name__
         if not isinstance(error, ValueError | OSError):
             reason = f"its network cannot be built ({type(error).__name__}: {reason[:300]})"
         raise ValueError(reason if reason.startswith(str(checkpoint)) else f"{checkpoint}: {reason}") from error
+    end_verification()
     classifier.experiment = experiment  # as it was trained: what is written from here on has the run's fingerprint
     try:
         classifier.load_state_dict(content["state_dict"])

@@ -1,13 +1,14 @@
 """Final weights as safetensors: a file that runs no code, and says which network and which data it belongs to."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.files import write_bytes
 from cv_attention.training.provenance import described
-from cv_attention.training.sealing import sealed, verify
+from cv_attention.training.sealing import sealed, verifying
 
 
 def write(path: Path, classifier: Classifier) -> None:
@@ -31,11 +32,14 @@ def write(path: Path, classifier: Classifier) -> None:
     write_bytes(path, save(tensors, {"format": "pt", **metadata}), durable=True)
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Reads and verifies what `write` wrote, arranged as in a checkpoint.
+def read(path: Path) -> tuple[dict[str, Any], Callable[[], None]]:
+    """Reads what `write` wrote, arranged as in a checkpoint, and begins to verify it.
+
+    Returns:
+        The content, and a function that ends the verification; see `sealing.verifying`.
 
     Raises:
-        ValueError: if the file is damaged, or written in a newer format.
+        ValueError: if the file cannot be read, or was written in a newer format.
     """
     from safetensors import safe_open
 
@@ -46,5 +50,5 @@ def read(path: Path) -> dict[str, Any]:
     plain = {name: json.loads(metadata[name]) for name in names}
     if "cv_attention_format" in metadata:
         plain["format"] = json.loads(metadata["cv_attention_format"])
-    verify({"state_dict": tensors, **plain}, path)
-    return {**plain, "state_dict": {f"network.{name}": value for name, value in tensors.items()}}
+    verified = verifying({"state_dict": tensors, **plain}, path)
+    return {**plain, "state_dict": {f"network.{name}": value for name, value in tensors.items()}}, verified
