@@ -75,7 +75,18 @@ def _content(path: Path) -> bytes:
 
 def commands() -> list[Command]:
     """Every command that reads one of the folders."""
-    judged = ["--methods", "grad_cam", "--measures", "deletion_auc", "--images", "3", "--mosaics", "1", "--device", "cpu"]
+    judged = [
+        "--methods",
+        "grad_cam",
+        "--measures",
+        "deletion_auc",
+        "--images",
+        "3",
+        "--mosaics",
+        "1",
+        "--device",
+        "cpu",
+    ]
     explain = ["--accelerator", "cpu", "--shard_size", "5", "--batch_size", "5", "--workers", "1"]
     weights = "out/runs/new/weights.safetensors"
     cached = ["--data.root=photos", "--data.cache=20", *_RESIZED]
@@ -245,7 +256,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         intact, folder = Path(temporary) / "intact", Path(temporary) / "copy"
         prepare(intact, options.seed)
-        others = [intact / "run/weights.safetensors", intact / "run/predictions.npz", intact / "run/confusion/test.json"]
+        others = [
+            intact / "run/weights.safetensors",
+            intact / "run/predictions.npz",
+            intact / "run/confusion/test.json",
+        ]
         for command in commands():
             if options.commands and command.name not in options.commands:
                 continue

@@ -2,7 +2,7 @@
 
     python -m benchmarks.faults.flips [--out rows.jsonl] [--flips 480] [--seed 0]
 
-A third of the flips each goes to ``checkpoints/last.ckpt``, ``checkpoints/best.ckpt`` and ``weights.safetensors``; half of
+A third of the flips each goes to ``checkpoints/last.ckpt``, ``checkpoints/best.ckpt``, ``weights.safetensors``; half of
 them fall anywhere, half into what describes the tensors (the zip directory, the pickle, the header). ``last.ckpt`` is
 opened as ``fit --resume`` does, the others as ``test``, ``export`` and the like do. An attempt counts as
 
@@ -99,7 +99,9 @@ def main() -> int:
                     print(f"{outcome}: {name}: bit {place}: {said[:300]}", flush=True)
     for name in FILES:
         counts = [row["outcome"] for row in rows.rows if row["file"] == name]
-        print(json.dumps({"file": name, "flips": len(counts), **{one: counts.count(one) for one in sorted(set(counts))}}))
+        print(
+            json.dumps({"file": name, "flips": len(counts), **{one: counts.count(one) for one in sorted(set(counts))}})
+        )
     counts = rows.counts()
     print(json.dumps({"flips": len(rows.rows), **counts}))
     return int(bool(counts.get("unnoticed") or counts.get("traceback")))

@@ -29,8 +29,8 @@ import yaml
 from benchmarks.faults.damages import Bomb
 from benchmarks.faults.small_run import Rows, call, train, working_in, write_images
 
-_WATCHED = ("os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "socket.connect", "urllib.Request", "pty.spawn",
-            "webbrowser.open")  # fmt: skip
+_WATCHED = ("os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "socket.connect", "urllib.Request",
+            "pty.spawn", "webbrowser.open")  # fmt: skip
 _SEEN: list[str] = []
 _LISTENING = [False]
 _EVIL = "evil"  # the module that lies beside the file
@@ -97,8 +97,10 @@ FIELDS: dict[str, tuple[str, Any]] = {
     "torch hub as backbone": ("model.backbone", "torchhub/evil/repo"),
     "a file of weights": ("model.options", {"checkpoint_path": "evil.pth"}),
     "pretrained by option": ("model.options", {"pretrained": True}),
-    "torchvision, pretrained by option": ("model", {"backbone": "torchvision/resnet18", "options": {"pretrained": True}}),
-    "torchvision, weights by option": ("model", {"backbone": "torchvision/resnet18", "options": {"weights": "DEFAULT"}}),
+    "torchvision, pretrained by option": ("model", {"backbone": "torchvision/resnet18",
+                                                   "options": {"pretrained": True}}),
+    "torchvision, weights by option": ("model", {"backbone": "torchvision/resnet18",
+                                                 "options": {"weights": "DEFAULT"}}),
     "torchvision, weights of a backbone": ("model", {"backbone": "torchvision/resnet18",
                                                      "options": {"weights_backbone": "DEFAULT"}}),
     "timm, pretrained_cfg with a file": ("model", {"backbone": "timm/test_resnet", "options": {
@@ -113,7 +115,7 @@ FIELDS: dict[str, tuple[str, Any]] = {
     "an optimizer's dunder": ("optimizer.name", "__builtins__"),
     "a schedule": ("optimizer.schedule", "warnings"),
     "a schedule of evil": ("optimizer.schedule", "evil.Evil"),
-    "a schedule with a function": ("optimizer", {"schedule": "LambdaLR", "schedule_options": {"lr_lambda": "evil.Evil"}}),
+    "a schedule with a function": ("optimizer.schedule_options", {"lr_lambda": "evil.Evil"}),
     "a transform": ("data.eval_transforms", ["evil.Evil"]),
     "a transform with a function": ("data.eval_transforms", [{"Lambda": {"image": "os.system"}}]),
     "a transform with a file": ("data.eval_transforms", [{"FDA": {"reference_images": ["evil.pth"]}}]),
@@ -147,13 +149,23 @@ def strangers(run: Path, folder: Path) -> Iterator[tuple[str, list[Path], list[l
 _JUDGE = ["--methods", "grad_cam", "--measures", "deletion_auc", "--images", "2", "--mosaics", "1", "--device", "cpu"]
 _RESUME = ["fit", "--resume", "FILE", "--trainer.max_epochs=3"]
 _COMPARE, _REPORT = ["compare", "FILE", "run"], ["report", "FILE", "-o", "out"]
-_OPENING = [["test", "FILE", "--predictions", "p.npz"], ["export", "FILE", "--format", "safetensors", "-o", "e.safetensors"]]
+_OPENING = [
+    ["test", "FILE", "--predictions", "p.npz"],
+    ["export", "FILE", "--format", "safetensors", "-o", "e.safetensors"],
+]
 _WEIGHTS = [
     *_OPENING,
     ["saliency", "--checkpoint", "FILE", "--split", "test", "-o", "out", "--accelerator", "cpu"],
     ["evaluate-saliency", "FILE", "-o", "out", *_JUDGE],
     ["test", "--model", "timm/test_resnet", "--weights", "FILE", "--data.root=data"],
-    ["fit", "--data.name=folder", "--data.root=data", "--model.weights=FILE", "--log.root=out", "--trainer.max_epochs=1"],
+    [
+        "fit",
+        "--data.name=folder",
+        "--data.root=data",
+        "--model.weights=FILE",
+        "--log.root=out",
+        "--trainer.max_epochs=1",
+    ],
 ]
 
 
@@ -198,11 +210,15 @@ def _pickles(run: Path, folder: Path) -> Iterator[tuple[str, list[Path], list[li
         "a legacy file": lambda path: torch.save({"state_dict": Bomb()}, path, _use_new_zipfile_serialization=False),
         "a whole module": lambda path: torch.save(torch.nn.Linear(2, 2), path),
         "a TorchScript archive": lambda path: torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), str(path)),
-        "a numpy archive of objects": lambda path: np.savez(_open(path), allow_pickle=True, a=np.array([Bomb()], object)),
+        "a numpy archive of objects": lambda path: np.savez(
+            _open(path), allow_pickle=True, a=np.array([Bomb()], object)
+        ),
         "a graph of torch.export": _save_graph,
     }
     for name, make in made.items():
-        paths = [folder / f"evil{suffix}" for suffix in (".ckpt", ".pth", ".pt", ".pt2", ".bin", ".safetensors", ".npz")]
+        paths = [
+            folder / f"evil{suffix}" for suffix in (".ckpt", ".pth", ".pt", ".pt2", ".bin", ".safetensors", ".npz")
+        ]
         for path in paths:
             make(path)
         yield name, paths, _WEIGHTS

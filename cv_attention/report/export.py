@@ -13,11 +13,11 @@ from cv_attention.report.metrics import Metrics
 from cv_attention.report.names import image_names, last_part
 from cv_attention.report.recording import (
     UNREADABLE,
-    Unreadable,
     Column,
     Probe,
     Recording,
     Snapshot,
+    Unreadable,
     file_within,
     finite_box,
 )
@@ -81,7 +81,9 @@ def _description(path: Path) -> dict[str, Any]:
     try:
         about = read_sealed(path, EXPORT_FORMAT)
     except Damaged as error:
-        raise Damaged(f"{error}. None of its images can be shown; the same saliency command makes the file again") from error
+        raise Damaged(
+            f"{error}. None of its images can be shown; the same saliency command makes the file again"
+        ) from error
     if not isinstance(about.get("columns", []), list) or not isinstance(about.get("class_names", []), list):
         raise Damaged(f"{path} is damaged: columns and class_names must be lists")
     if "format" not in about:
@@ -124,7 +126,7 @@ def _rows(directory: Path, about: dict[str, Any], notices: list[str]) -> Iterato
 def _expected(about: dict[str, Any]) -> dict[str, int]:
     """The number of images by the name of their shard; empty where the export does not say how it is divided."""
     images, size = about.get("images"), about.get("shard_size")
-    if not isinstance(images, int) or not isinstance(size, int) or not 0 < size or not 0 <= images // size < 10**7:
+    if not isinstance(images, int) or not isinstance(size, int) or not size > 0 or not 0 <= images // size < 10**7:
         return {}
     return {f"{start // size:06d}": min(size, images - start) for start in range(0, images, size)}
 

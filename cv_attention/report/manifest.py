@@ -80,7 +80,9 @@ def _write_probes(root: Path, folder: str, probes: Sequence[Probe]) -> tuple[lis
 
 def _without_pictures(probes: Sequence[Probe], known: Sequence[dict[str, Any]]) -> list[str]:
     """Says which images have a file that could not be read."""
-    names = [redact(probe.file) for probe, about in zip(probes, known, strict=True) if probe.file and "size" not in about]
+    names = [
+        redact(probe.file) for probe, about in zip(probes, known, strict=True) if probe.file and "size" not in about
+    ]
     if not names:
         return []
     more = f" and {len(names) - 1} more images" if len(names) > 1 else ""

@@ -1,4 +1,4 @@
-"""The files that training runs and saliency exports leave behind: format numbers, checksums, and one way to read them."""
+"""The files that training runs and saliency exports leave behind: format numbers, checksums, one way to read them."""
 
 from cv_attention.rundir.formats import Damaged, NewerFormat, check_format
 from cv_attention.rundir.reading import read_json, read_yaml

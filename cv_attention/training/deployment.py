@@ -19,6 +19,7 @@ from cv_attention.training.classifier import Classifier
 from cv_attention.training.files import write_bytes
 from cv_attention.training.finite import require_finite
 from cv_attention.training.provenance import described
+from cv_attention.training.sealing import FORMAT
 
 Format = Literal["onnx", "torch-export", "safetensors"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
@@ -101,8 +102,8 @@ def export(
 ) -> Exported:
     """Writes a trained network in another format, and compares what comes back with the network.
 
-    The file holds the configuration, the class names, the normalisation and the code's version too: ONNX and
-    safetensors in their metadata, torch.export in the extra file ``cv_attention.json``.
+    The file holds the configuration, the class names, the normalisation, the format's number and the code's version
+    too: ONNX and safetensors in their metadata, torch.export in the extra file ``cv_attention.json``.
 
     Args:
         checkpoint: A checkpoint or a ``.safetensors`` file, or what `open_pretrained` returned.
@@ -132,6 +133,7 @@ def export(
         weights.write(out, classifier)
     else:
         about = {**described(classifier.experiment, classifier.facts), "input": _input(deployed)}
+        about["cv_attention_format"] = FORMAT
         program = _trace(deployed)
         content = _onnx(program, deployed, about) if format == "onnx" else _torch_export(program, about)
         write_bytes(out, content, durable=True)

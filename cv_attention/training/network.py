@@ -37,7 +37,9 @@ def build_network(model: Model, num_classes: int, image_size: tuple[int, int]) -
     pretrained = model.pretrained and not model.weights  # a file's weights take their place
     for option in ("name", "num_classes", "pretrained"):
         if option in model.options:
-            raise ValueError(f"model.options: {option} cannot be among them; it follows from the rest of the configuration")
+            raise ValueError(
+                f"model.options: {option} cannot be among them; it follows from the rest of the configuration"
+            )
     try:
         network = backbones.build(model.backbone, num_classes=num_classes, pretrained=pretrained, **model.options)
     except OSError as error:  # what urllib's and Hugging Face's errors have in common
