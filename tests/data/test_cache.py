@@ -112,3 +112,32 @@ def test_a_damaged_cache_is_made_once_more(suffix, tmp_path):
     cache = open_cache(tmp_path / "cache", paths, 20)
     for row, path in enumerate(paths):
         np.testing.assert_array_equal(cache.read(row), expected(path, 20))
+
+
+def test_a_flipped_bit_of_the_pixels_is_an_image_error(tmp_path):
+    paths = write(tmp_path / "images")
+    cache = open_cache(tmp_path / "cache", paths, 32)
+    pixels = bytearray(cache.path.read_bytes())
+    pixels[len(pixels) // 2] ^= 1
+    cache.path.write_bytes(pixels)
+    cache = open_cache(tmp_path / "cache", paths, 32)
+    wrong = []
+    for row in range(len(paths)):
+        try:
+            cache.read(row)
+        except ImageError as error:
+            wrong.append(str(error))
+    assert len(wrong) == 1
+    assert f"'{cache.path}' is damaged at image" in wrong[0]
+    assert "remove it, and it is made again" in wrong[0]
+
+
+@pytest.mark.parametrize(
+    "arrays", [{"shapes": np.zeros((10, 2), int)}, {"shapes": 3, "sums": 3}, {"sums": []}], ids=str
+)
+def test_an_index_of_another_kind_is_made_again(arrays, tmp_path):
+    paths = write(tmp_path / "images")
+    cache = open_cache(tmp_path / "cache", paths, 32)
+    np.savez(cache.path.with_suffix(".npz"), **arrays)
+    again = open_cache(tmp_path / "cache", paths, 32)
+    assert np.array_equal(again.read(3), expected(paths[3], 32))

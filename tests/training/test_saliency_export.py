@@ -1,6 +1,7 @@
 """Exports in one process: what is written, whatever the images, their names and the disk."""
 
 import errno
+import hashlib
 import io
 import json
 import os
@@ -341,3 +342,58 @@ def test_sources_that_cannot_be_used_are_one_line(make, tiny_checkpoint, tmp_pat
     assert printed.count("\n") == 1
     assert {"folder": "notes", "compressed": "unpack", "both": "or else a split"}[make] in printed
     assert not (tmp_path / "out").exists()
+
+
+def spoilt_shards():
+    return {
+        "rows cut": (".jsonl", lambda path: path.write_bytes(path.read_bytes()[:-30])),
+        "rows empty": (".jsonl", lambda path: path.write_bytes(b"")),
+        "rows a folder": (".jsonl", lambda path: (path.unlink(), path.mkdir())),
+        "maps flipped": (
+            ".npz",
+            lambda path: path.write_bytes(path.read_bytes()[:300] + b"!" + path.read_bytes()[301:]),
+        ),
+        "maps missing": (".npz", lambda path: path.unlink()),
+        "checksums cut": (".sha256", lambda path: path.write_bytes(path.read_bytes()[:40])),
+    }
+
+
+@pytest.mark.parametrize(("suffix", "spoil"), spoilt_shards().values(), ids=spoilt_shards())
+def test_a_damaged_shard_is_made_again(suffix, spoil, photographs, tiny_checkpoint, tmp_path, capsys):
+    out = tmp_path / "out"
+    export_saliency(tiny_checkpoint, [photographs], out, SaliencyExport(**SMALL))
+    whole = files_of(out)
+    spoil((out / "shards/000000.jsonl").with_suffix(suffix))
+    capsys.readouterr()
+    done = export_saliency(tiny_checkpoint, [photographs], out, SaliencyExport(**SMALL))
+    error = capsys.readouterr().err
+    assert "shards/000000." in error
+    assert "explained again" in error
+    assert done.explained == 11
+    assert files_of(out) == whole
+
+
+def test_checksums_are_those_of_sha256sum(photographs, tiny_checkpoint, tmp_path):
+    out = tmp_path / "out"
+    export_saliency(tiny_checkpoint, [photographs], out, SaliencyExport(**SMALL))
+    for path in (out / "shards").glob("*.sha256"):
+        lines = [line.split("  ") for line in path.read_text().splitlines()]
+        assert [name for _, name in lines][:2] == [f"{path.stem}.jsonl", f"{path.stem}.npz"]
+        for digest, name in lines:
+            assert hashlib.sha256((path.parent / name).read_bytes()).hexdigest() == digest
+
+
+def test_an_export_of_a_newer_version_is_not_gone_on_with(photographs, tiny_checkpoint, tmp_path):
+    out = tmp_path / "out"
+    export_saliency(tiny_checkpoint, [photographs], out, SaliencyExport(**SMALL))
+    path = out / "export.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2, "cv_attention": "9.9"}))
+    with pytest.raises(ValueError, match=r"export.json has format 2, written by cv_attention 9.9; .* up to format 1"):
+        export_saliency(tiny_checkpoint, [photographs], out, SaliencyExport(**SMALL))
+    path.write_text("{")
+    with pytest.raises(
+        ValueError, match=r"export.json cannot be read: it is no JSON.*choose another folder, or remove"
+    ):
+        export_saliency(tiny_checkpoint, [photographs], out, SaliencyExport(**SMALL))
+    path.unlink()
+    assert export_saliency(tiny_checkpoint, [photographs], out, SaliencyExport(**SMALL)).new == 0  # whole shards stay

@@ -128,3 +128,54 @@ def test_a_file_names_no_further_file(folder):
     torch.save(content, folder / "foreign.ckpt")
     training.load(folder / "foreign.ckpt")
     assert not (folder / "PWNED").exists()
+
+
+NESTED = {"class_path": "evil.Evil", "init_args": {"x": {"class_path": "evil.Evil"}}}
+PROCESS = {"class_path": "subprocess.Popen", "init_args": {"args": "touch PWNED", "shell": True}}
+
+
+@pytest.mark.parametrize("value", [NESTED, PROCESS], ids=["import", "call"])
+@pytest.mark.parametrize(
+    "place",
+    ["model.options", "optimizer.options", "optimizer.schedule_options", "trainer.extra", "data.eval_transforms",
+     "model.block"],
+)  # fmt: skip
+def test_reading_a_configuration_imports_and_makes_nothing(place, value, folder):
+    """jsonargparse would make an object of every class path in a value of any type."""
+    from cv_attention.cli.parsing import read_experiment
+
+    section, name = place.split(".")
+    inner = [{"Resize": {"height": value}}] if name.endswith("transforms") else {"name": "cbam", "x": value}
+    (folder / "config.yaml").write_text(yaml.safe_dump({section: {name: inner}}))
+    experiment = read_experiment(folder / "config.yaml")
+    assert getattr(getattr(experiment, section), name) == inner
+    assert not (folder / "PWNED").exists()
+    assert "evil" not in sys.modules
+
+
+def test_class_paths_on_the_command_line_are_what_was_typed(folder):
+    from cv_attention.cli.parsing import experiment_parser, parse, to_experiment
+
+    parser = experiment_parser("fit")
+    typed = "{residual:0: {class_path: evil.Evil, init_args: {a: {class_path: b.C}}}, residual:1: se}"
+    block = to_experiment(parser, parse(parser, ["--model.block", typed])).model.block
+    evil = {"class_path": "evil.Evil", "init_args": {"a": {"class_path": "b.C"}}}
+    assert block == {"residual:0": evil, "residual:1": "se"}
+    assert not (folder / "PWNED").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pretrained": True}, "pretrained cannot be among them"),
+        ({"checkpoint_path": "evil.pth"}, "give the file as model.weights"),
+        ({"weights": "DEFAULT"}, "use pretrained=True"),
+    ],
+)
+def test_options_of_a_backbone_download_and_read_nothing(options, message, folder):
+    from cv_attention.config import Model
+    from cv_attention.training.network import build_network
+
+    name = "timm/test_resnet" if "checkpoint_path" in options else "torchvision/resnet18"
+    with pytest.raises(ValueError, match=message):
+        build_network(Model(backbone=name, options=options), 2, (32, 32))
