@@ -29,7 +29,8 @@ def from_plain(tree: Any, values: Any, place: str = "the configuration") -> Any:
             raise ValueError(f"{place} has no field {name!r}{suggest(str(name), list(kinds), shown=0)}")
         if is_dataclass(kinds[name]):
             found[name] = from_plain(kinds[name], value, f"{place}.{name}")
-        elif kinds[name] is BlockSpec or fits(value, kinds[name]):  # `insert` takes more forms, and says which
+        elif value is None or kinds[name] is BlockSpec or fits(value, kinds[name]):
+            # null counts as whatever the command line takes it for; `insert` takes more forms of blocks
             found[name] = value
         else:
             raise ValueError(f"{place}.{name} must be {_words(kinds[name])}, got {_short(value)}")

@@ -56,7 +56,10 @@ def read_experiment(path: Path) -> Experiment:
     if not path.is_file():
         raise UserError(f"{path} does not exist; a run directory holds a config.yaml")
     parser = experiment_parser("config")
-    return to_experiment(parser, parse(parser, ["--config", str(path)]))
+    try:
+        return to_experiment(parser, parse(parser, ["--config", str(path)]))
+    except UserError as error:
+        raise UserError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
 
 
 def _check_yaml(arguments: Sequence[str]) -> None:

@@ -53,7 +53,7 @@ class PixelCache:
         """
         begin, end = self._begins[row : row + 2]
         pixels = np.asarray(self._pixels[begin:end])
-        if zlib.crc32(pixels) != self._sums[row]:
+        if zlib.crc32(pixels.data) != self._sums[row]:
             raise ImageError(f"data.cache: '{self.path}' is damaged at image {row}; remove it, and it is made again")
         return pixels.reshape(*self.shapes[row], 3)
 

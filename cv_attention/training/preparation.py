@@ -116,7 +116,7 @@ def _check_fits(checkpoint: Path, content: dict[str, Any], classifier: Classifie
     if known != now:
         raise ValueError(
             f"{classifier.experiment.data.root} has the classes {', '.join(now)}; {checkpoint} was trained on "
-            f"{', '.join(map(str, known))}"
+            f"{', '.join(map(str, known))}; data.root in the run's config.yaml says where its data are"
         )
     own, stored = classifier.state_dict(), content["state_dict"]
     wrong = [name for name in {**own, **stored} if _shape(own.get(name)) != _shape(stored.get(name))]
