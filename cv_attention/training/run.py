@@ -14,7 +14,8 @@ from cv_attention.training.files import write_text
 
 # The process that creates the run directory tells the processes it starts.
 _SHARED_RUN = "CV_ATTENTION_RUN"
-_RESULTS = ("selected", "validation", "in_use", "test", "training_seconds")  # in a summary, of a finished training
+# In a summary, of a training that has come to its end.
+_RESULTS = ("selected", "validation", "in_use", "test", "training_seconds", "finished")
 _CLAIMED: dict[Path, int] = {}  # the lock of a file ends when it is closed
 _MADE: dict[Path, list[Path]] = {}  # folders above a run directory that were made for it, innermost first
 
@@ -93,6 +94,16 @@ def read_summary(run: Path) -> dict[str, Any]:
     """Reads what `update_summary` has written so far."""
     path = run / "summary.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def is_left_unreported(run: Path, max_epochs: int) -> bool:
+    """Whether a run of `max_epochs` has been trained and tested, but was ended before all the rest was written."""
+    summary, config = read_summary(run), run / "config.yaml"
+    # a run of an earlier version does not say that it has finished; its report says so
+    finished = summary.get("finished", (run / "report" / "index.html").is_file())
+    if not summary.get("test") or finished or not config.is_file():
+        return False
+    return max_epochs <= yaml.safe_load(config.read_text(encoding="utf-8"))["trainer"]["max_epochs"]
 
 
 def check_unfinished(run: Path, checkpoint: dict[str, Any], max_epochs: int) -> None:

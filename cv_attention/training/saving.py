@@ -138,12 +138,8 @@ class Checkpoints(Checkpoint):
 
     def _obey(self, trainer: lightning.Trainer, signal: int) -> None:
         if signal:
-            stop = Terminated(signal)
-            if trainer.is_global_zero:
-                print(
-                    f"stopped by {stop.signal} after step {trainer.global_step}; "
-                    f"go on with: cv-attention fit --resume {self.run}",
-                    file=sys.stderr,
-                    flush=True,
-                )
+            words = f" after step {trainer.global_step}; go on with: cv-attention fit --resume {self.run}"
+            stop = Terminated(signal, words if trainer.is_global_zero else "")
+            if stop.words and stop.signal != "SIGINT":  # of Ctrl-C the KeyboardInterrupt tells
+                print(f"stopped by {stop.signal}{words}", file=sys.stderr, flush=True)
             raise stop
