@@ -67,7 +67,7 @@ def raising_keyboard_interrupt(words: Callable[[], str | None]) -> Iterator[None
         if not by_hand and getattr(end, "signal", None) != "SIGINT":
             raise
         said = getattr(end, "words", None) or words()
-        raise KeyboardInterrupt("" if said is None else f"stopped by SIGINT{said}") from end
+        raise KeyboardInterrupt("" if said is None else f"stopped by SIGINT{said}") from None
     finally:
         if before is not None:
             signal.signal(signal.SIGINT, before)

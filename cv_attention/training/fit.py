@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import lightning
 from lightning.pytorch.trainer.states import TrainerFn
@@ -16,7 +16,7 @@ from cv_attention.training.ending import ending_at_once, raising_keyboard_interr
 from cv_attention.training.evaluation import in_use, point
 from cv_attention.training.files import write_bytes
 from cv_attention.training.interruption import Terminated
-from cv_attention.training.loggers import finish
+from cv_attention.training.loggers import continue_csv, finish
 from cv_attention.training.losses import NonFiniteLoss
 from cv_attention.training.machine import machine
 from cv_attention.training.preparation import Prepared
@@ -82,7 +82,10 @@ def _train(prepared: Prepared) -> None:
         runs.update_summary(run, network=network["parts"], provenance=provenance(classifier.experiment))
         runs.update_summary(run, hardware=machine(trainer), data=data.fingerprint(datamodule))
     trainer.fit(classifier, datamodule=datamodule, ckpt_path=prepared.checkpoint, weights_only=True)
-    saved: Any = trainer.checkpoint_callback
+    saved = cast(Checkpoints, trainer.checkpoint_callback)
+    if launched.all_work(trainer):
+        saved.take_over()
+        continue_csv(trainer.loggers, runs.next_part(run))
     seconds, best = round(saved.seconds, 1), saved.run / "checkpoints" / checkpoints.BEST
     _without_validation(trainer, best)
     _select(prepared)

@@ -9,6 +9,7 @@ from threading import enumerate as threads
 from typing import Any
 
 import lightning
+from lightning.pytorch.strategies.launchers.multiprocessing import _MultiProcessingLauncher
 from torch.multiprocessing.spawn import ProcessException, ProcessExitedException
 
 from cv_attention.training.interruption import Terminated, heard
@@ -35,7 +36,12 @@ def pass_on(trainer: lightning.Trainer) -> bool:
         return False
     with suppress(ProcessLookupError):
         launcher.kill(signal.SIGTERM)
-    return any(getattr(process, "is_alive", bool)() for process in launcher.procs)
+    return all_work(trainer) and any(process.is_alive() for process in launcher.procs)
+
+
+def all_work(trainer: lightning.Trainer) -> bool:
+    """Whether processes that are started from this one do all its work, and it waits: ``ddp_fork``, ``ddp_spawn``."""
+    return isinstance(trainer.strategy.launcher, _MultiProcessingLauncher)
 
 
 def spare(trainer: lightning.Trainer) -> None:

@@ -50,6 +50,13 @@ def finish(loggers: Iterable[Logger], experiment: Experiment, test: Mapping[str,
             logger.experiment.finish()  # another fit of this process begins a run of its own
 
 
+def continue_csv(loggers: Iterable[Logger], part: str) -> None:
+    """Has the CSV logger write to another part: other processes wrote the present one, which it would overwrite."""
+    for logger in loggers:
+        if isinstance(logger, CSVLogger):
+            logger._version, logger._experiment = part, None
+
+
 def _deciding(experiment: Experiment) -> dict[str, object]:
     """The part of the configuration that decides the result."""
     return {name: part for name, part in experiment.to_dict().items() if name != "log"}

@@ -56,6 +56,14 @@ class Checkpoints(Checkpoint):
         self.best, self._before = state_dict["best"], state_dict["seconds"]
         self.latest = state_dict.get("latest", self.best)  # not in checkpoints of the first versions
 
+    def take_over(self) -> None:
+        """Takes up from ``last.ckpt`` what the processes knew that this one started, and that have trained for it."""
+        path = self.run / "checkpoints" / "last.ckpt"
+        if path.is_file():
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            self.load_state_dict(content["callbacks"][self.state_key])
+            self._start = time.monotonic()
+
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Tells all processes the run directory of the first."""
         self.run = Path(trainer.strategy.broadcast(str(self.run)))
