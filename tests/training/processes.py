@@ -35,8 +35,8 @@ class End:
 
     Attributes:
         place: ``step``: in that training step; ``validation``: in that validation batch, counted over all epochs;
-            ``test``: in that batch of the test; ``write``: while that checkpoint is written, counted from 0, before it
-            has its name.
+            ``test``: in that batch of the test; ``report``: while the report is built; ``write``: while that checkpoint
+            is written, counted from 0, before it has its name.
         at: Which.
         how: The signal that the process gets, or ``full``: from then on no file can grow beyond a few bytes.
         rank: Which of several processes.
@@ -64,6 +64,17 @@ class End:
                 sync(file)
 
             files.os.fsync = fsync
+            return
+        if self.place == "report":
+            from cv_attention.report import writer
+
+            write = writer._write
+
+            def write_and_strike(*arguments):
+                write(*arguments)
+                self.strike()
+
+            writer._write = write_and_strike
             return
         name = f"{self.place.replace('step', 'training')}_step"
         original = getattr(Classifier, name)
