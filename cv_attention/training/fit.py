@@ -49,17 +49,23 @@ def fit(prepared: Prepared) -> Path:
             ending_at_once(words, lambda: launched.pass_on(trainer)),
             launched.meaning_of_ends(trainer, words, (NonFiniteLoss, NotWritten, LostBlocksError, data.ImageError)),
         ):
-            if not prepared.tested:
-                _train(prepared)
-            if trainer.is_global_zero:
-                _complete(prepared)
+            _do_what_is_left(prepared)
     except (KeyboardInterrupt, Terminated):
         launched.spare(trainer)
         raise
     finally:
-        cast(Checkpoints, trainer.checkpoint_callback).interruption.stop_listening()
         prepared.datamodule.close()
     return prepared.run
+
+
+def _do_what_is_left(prepared: Prepared) -> None:
+    try:
+        if not prepared.tested:
+            _train(prepared)
+        if prepared.trainer.is_global_zero:
+            _complete(prepared)
+    finally:
+        cast(Checkpoints, prepared.trainer.checkpoint_callback).interruption.stop_listening()
 
 
 def _complete(prepared: Prepared) -> None:
