@@ -225,10 +225,10 @@ def promised(number: int, code: int | None, said: str, work: str) -> list[str]:
 def attempt(kind: str, phase: str, number: int, chance: random.Random, place: Path, made: dict[str, Any]) -> dict:
     """Strikes once, repeats the command, and compares; returns the row of the attempt."""
     calls, length = made["lengths"][phase]
+    arguments, call, share, code = made["commands"][kind](place), 0, 0.0, None
     for _ in range(10):
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
-        arguments = made["commands"][kind](place)
         call, share = chance.randint(1, calls), chance.random()
         struck = Attempt(arguments, place / "struck.txt", phase)
         if struck.strike(number, call, share, length):
@@ -253,7 +253,7 @@ def attempt(kind: str, phase: str, number: int, chance: random.Random, place: Pa
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kills", type=int, default=72)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("kills.jsonl"))

@@ -113,5 +113,5 @@ def _other(before: Experiment, now: Experiment) -> list[str]:
 def _value(experiment: Experiment, name: str) -> Any:
     from cv_attention.comparison.fields import SILENT_EXTRA
 
-    value = reduce(getattr, name.split("."), experiment)
+    value: Any = reduce(getattr, name.split("."), experiment)
     return {key: value[key] for key in value if key not in SILENT_EXTRA} if name == "trainer.extra" else value

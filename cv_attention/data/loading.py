@@ -13,6 +13,7 @@ from weakref import WeakSet
 import cv2
 import torch
 from torch.utils.data import DataLoader
+from torch.utils.data._utils import signal_handling
 
 from cv_attention.data.images import ImageSet
 from cv_attention.data.sampling import EvaluationBatches, TrainBatches
@@ -97,13 +98,14 @@ class Loader(DataLoader):
 
     def close(self) -> None:
         """Ends the worker processes; the next batches start new ones."""
-        loaded, self._iterator = self._iterator, None
+        loaded: Any = self._iterator
+        self._iterator = None
         if loaded is None or loaded not in _STARTED[os.getpid()]:
             return
         workers = loaded._workers
         loaded._shutdown_workers()
         if loaded._worker_pids_set:  # a signal had ended an earlier call half-way
-            torch.utils.data._utils.signal_handling._remove_worker_pids(id(loaded))
+            signal_handling._remove_worker_pids(id(loaded))
             loaded._worker_pids_set = False
         for worker in workers:
             if worker.is_alive():  # in the middle of a large image

@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,7 +124,7 @@ def experiment(root: Path, **trainer) -> Experiment:
     return made
 
 
-def handlers() -> dict[int, object]:
+def handlers() -> dict[int, Any]:
     return {number: signal.getsignal(number) for number in (*HEARD, signal.SIGCHLD)}
 
 
