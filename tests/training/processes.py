@@ -87,6 +87,8 @@ class End:
         setattr(Classifier, name, method)
 
     def strike(self) -> None:
+        if int(os.environ.get("LOCAL_RANK", "0")) != self.rank:
+            return
         if self.how == "full":
             resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
         else:
@@ -102,7 +104,7 @@ def _train(arguments: list[str], end: End | None, output: str, environment: dict
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests themselves run in the background
     from cv_attention.cli import main
 
-    if end and end.rank == int(environment.get("RANK", 0)):
+    if end:
         end.arm()
     torch.set_num_threads(1)
     sys.exit(main(arguments))
@@ -130,7 +132,7 @@ def train(arguments: Sequence[str], output: Path, end: End | None = None, proces
     ]
     for process in running:
         process.start()
-    first = running[end.rank if end else 0]
+    first = running[end.rank if end and processes > 1 else 0]
     first.join(240)
     for process in running:
         process.join(20 if first.exitcode in (0, 1, 130, 143) else 0)

@@ -265,3 +265,19 @@ def test_two_processes(fit):
         assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, "full": 1}[end.how], said
         resume(fit, name, *parallel, processes=2)
         assert_same(run, expected)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("how", "expected", "words"), [
+    (signal.SIGTERM, 143, "stopped by SIGTERM after step "),
+    (signal.SIGKILL, 1, "error: process 1 of this training was ended by SIGKILL; start all of them again with: cv-att"),
+])  # fmt: skip
+def test_one_of_two_started_processes_ends(how, expected, words, fit):
+    options = ["--trainer.strategy=ddp_fork", "--trainer.devices=2"]
+    code, run, said = fit(f"forked-{int(how)}", *options, end=End("step", 8, how, rank=1))
+    assert code == expected, said
+    assert said.count(words) == 1
+    assert "Traceback" not in said
+    resume(fit, f"forked-{int(how)}", *options)
+    steps = [int(row["step"]) for row in logged(run) if "train_loss" in row]
+    assert steps == list(range(1, EPOCHS * STEPS, 2))  # the rows of the processes that trained are kept
