@@ -17,10 +17,6 @@ class UserError(Exception):
         self.code = code
 
 
-class Interrupted(Exception):
-    """Ctrl-C where nothing more is saved; the message says how to go on."""
-
-
 @contextmanager
 def user_errors() -> Iterator[None]:
     """Turns the errors that the library raises for bad input into `UserError`; wraps preparation, never training."""

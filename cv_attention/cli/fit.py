@@ -1,8 +1,6 @@
 """``cv-attention fit``: train a classifier and test it."""
 
 import errno
-import glob
-import re
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -12,10 +10,11 @@ from typing import TYPE_CHECKING
 from cv_attention import bounds
 from cv_attention.blocks.catalogue import find
 from cv_attention.blocks.trust import class_paths_of
-from cv_attention.cli.errors import Interrupted, UserError, one_line, user_errors
+from cv_attention.cli.errors import UserError, one_line, user_errors
 from cv_attention.cli.opening import add_trust
 from cv_attention.cli.parsing import experiment_parser, parse, read_experiment, to_experiment
 from cv_attention.cli.places import check_folder
+from cv_attention.cli.resuming import choose
 from cv_attention.config import Experiment
 from cv_attention.differences import differences
 from cv_attention.rundir import summary
@@ -27,13 +26,13 @@ if TYPE_CHECKING:
 # What a full disk, a used-up quota and a limit on a file's size are called.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-# What gloo, NCCL and torch's store say when another process is gone.
-_LOST = re.compile(r"closed by peer|reset by peer|connection refused|broken pipe|timed? ?out|nccl.*remote", re.I)
-
 
 def run(arguments: Sequence[str]) -> None:
     """Trains, tests once on the test split, and prints where the report is."""
     experiment, resume, started, named = _parse(arguments)
+    if resume and started:  # nothing is left to do
+        print(f"resume: {started}", file=sys.stderr, flush=True)
+        return
     _check_early(experiment)
     check_folder(Path(experiment.log.root))
     with user_errors():
@@ -63,13 +62,6 @@ def _train(prepared: "Prepared") -> None:
     again = f"cv-attention fit --resume {prepared.run}"
     try:
         training.fit(prepared)
-    except SystemExit as end:
-        # Lightning ends with code 1 where Ctrl-C comes before the first step, in the test, or a second time.
-        if not isinstance(end.__context__, KeyboardInterrupt):
-            raise
-        saved = (prepared.run / "checkpoints/last.ckpt").is_file()
-        how = f"; go on with: {again}" if saved else " before the first checkpoint"
-        raise Interrupted(f"stopped by SIGINT{how}") from end
     except ImageError as error:
         # A loader's process wraps the message into its traceback; the last line is what was said.
         reason = str(error).strip().splitlines()[-1].rpartition("ImageError: ")[2]
@@ -84,14 +76,8 @@ def _train(prepared: "Prepared") -> None:
         raise UserError(f"{one_line(error)}{advice}", code=1) from error
     except LostBlocksError as error:
         raise UserError(f"model.block: {one_line(error)}") from error
-    except RuntimeError as error:
-        if prepared.trainer.world_size == 1 or not _LOST.search(str(error)):
-            raise
-        raise UserError(
-            f"process {prepared.trainer.global_rank} has lost another process of this training, which has ended or "
-            f"cannot be reached ({_short(error)}); start all of them again with: {again}",
-            code=1,
-        ) from error
+    except training.LostProcess as error:
+        raise UserError(f"{one_line(error)}; start all of them again with: {again}", code=1) from error
 
 
 def _is_of_files(error: OSError, run: Path) -> bool:
@@ -103,13 +89,8 @@ def _is_of_files(error: OSError, run: Path) -> bool:
     return isinstance(error.filename, str | Path) and Path(error.filename).is_relative_to(run)
 
 
-def _short(error: RuntimeError) -> str:
-    """The first sentence of what gloo or NCCL says, without the place in their sources."""
-    return re.sub(r"^\[\S+\] ", "", one_line(error)).partition(". ")[0]
-
-
 def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | None, AbstractContextManager[None]]:
-    """The configuration, the run to go on with, and why a new one starts although one should be gone on with.
+    """The configuration, the run to go on with, and what is to be said: why a new one starts, or that it has finished.
 
     And a context in which classes that only the run's own configuration names are imported where they are trusted.
     """
@@ -118,7 +99,7 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | Non
         "--resume",
         metavar="RUN",
         help="A run directory to go on with; its configuration counts unless overridden. "
-        "auto: the newest unfinished run of this name and model, or else a new one.",
+        "auto: the newest unfinished run of this name, model and seed; nothing where it has finished; else a new one.",
     )
     add_trust(parser)
     namespace = parse(parser, arguments)
@@ -127,12 +108,11 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | Non
     resume = Path(namespace.resume)
     if namespace.resume == "auto":
         experiment = to_experiment(parser, namespace)
-        found, empty = _newest(experiment)
-        if found is None:
-            why = f"{empty} has no checkpoint yet;" if empty else "no unfinished run of this name and model,"
-            return experiment, None, f"{why} a new one starts", nullcontext()
-        print(f"resume: {found}", file=sys.stderr)
-        resume = found
+        choice = choose(experiment)
+        if choice.run is None or choice.finished:
+            return experiment, choice.run, choice.said, nullcontext()
+        print(f"resume: {choice.said}", file=sys.stderr)
+        resume = choice.run
     if not (resume / "config.yaml").is_file():
         there = [str(path.parent) for path in sorted(resume.absolute().parent.glob("*/config.yaml"))]
         near = suggest(resume, there) if there and not resume.is_dir() else ": it has no config.yaml"
@@ -150,33 +130,6 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | Non
     typed = to_experiment(parser, namespace).model.block == experiment.model.block
     named = nullcontext() if typed else class_paths_of(resume / "config.yaml", namespace.trust)
     return experiment, resume, None, named
-
-
-def _newest(experiment: Experiment) -> tuple[Path | None, Path | None]:
-    """The unfinished runs of this name and model: that with the newest checkpoint, and the newest that has none."""
-    saved, empty = [], []
-    for config in Path(experiment.log.root).glob(f"{glob.escape(experiment.name())}*/config.yaml"):
-        run = config.parent
-        number = run.name.removeprefix(experiment.name())
-        if number and not re.fullmatch(r"-\d+", number):
-            continue
-        with user_errors():
-            if "test" in summary.read(run):
-                continue
-        times = [path.stat().st_mtime for path in run.glob("checkpoints/*.ckpt")]
-        if times:
-            saved.append((max(times), run))
-        else:
-            empty.append((config.stat().st_mtime, run))
-    first, second = (
-        next((run for _, run in sorted(found, reverse=True) if _holds(run, experiment)), None)
-        for found in (saved, empty)
-    )
-    return first, second
-
-
-def _holds(run: Path, experiment: Experiment) -> bool:
-    return read_experiment(run / "config.yaml").model == experiment.model
 
 
 def _check_early(experiment: Experiment) -> None:

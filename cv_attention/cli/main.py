@@ -1,11 +1,14 @@
 """The table of commands."""
 
+import atexit
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from cv_attention import __version__
-from cv_attention.cli.errors import Interrupted, UserError
+from cv_attention.cli.errors import UserError
 from cv_attention.suggest import suggest
 
 # Each command is a module of this package with run(arguments); only the one that is asked for is imported.
@@ -29,9 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done. 1: a training could not go on (a loss that is no number, a full disk), or an export had no image that could
     be used. 2: a mistake in the arguments, the configuration or a file. Both are told in one line on standard error. A
     training that is stopped by SIGTERM writes a checkpoint, an export its manifest, and exits with 143; Ctrl-C does the
-    same, and the exit code is 130.
+    same, and the exit code is 130. Without `arguments` the process dies of SIGINT itself after Ctrl-C: a shell ends a
+    loop only then.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        return run_process(sys.argv[1:])
+    arguments = list(arguments)
     command = arguments[0] if arguments else "--help"
     if command in ("-h", "--help"):
         print(_usage())
@@ -47,10 +53,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"cv-attention: error: {error}", file=sys.stderr)
         return error.code
-    except (Interrupted, KeyboardInterrupt) as stop:
-        print(str(stop) or "cv-attention: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        said = str(stop) if stop.args else "cv-attention: interrupted"  # empty: another process has said it
+        if said:
+            print(said, file=sys.stderr)
         return 130
     return 0
+
+
+def run_process(arguments: Sequence[str]) -> int:
+    """Runs ``cv-attention`` as the whole of this process, and returns its exit code.
+
+    After Ctrl-C, Python's end is that of any program, but for its last act: the process dies of SIGINT.
+    """
+    ended: list[int] = []
+    atexit.register(_die_of_interrupt, ended)  # before any other is registered, so it is the last one called
+    code = main(list(arguments))
+    if code == 130:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C need not wait
+        ended.append(code)
+    return code
+
+
+def _die_of_interrupt(ended: list[int]) -> None:
+    if ended and os.name == "posix":
+        sys.stdout.flush()
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def _usage() -> str:

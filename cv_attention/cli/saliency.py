@@ -1,5 +1,6 @@
 """``cv-attention saliency``: explain images with a trained network."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -62,6 +63,8 @@ def _report(result: "Exported") -> None:
 
         done = f"{result.explained} of {result.explained + result.failed + result.left}"
         print(f"stopped: {done} images explained; the same command goes on there", file=sys.stderr)
+        if result.signal == signal.SIGINT:
+            raise KeyboardInterrupt("")
         raise Terminated(result.signal)
     print(
         f"{result.explained} images explained, {result.failed} left out: {result.manifest} "

@@ -2,6 +2,7 @@
 
 import warnings
 from typing import Any, Literal
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ STATISTICS: dict[str, tuple[Statistics, Statistics]] = {
     "webdataset": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 _TRIED = 8  # images of each split that `setup` transforms to see that they have one size
+
+_LOADERS: WeakKeyDictionary[Any, WeakSet[Loader]] = WeakKeyDictionary()  # not in the modules, which are pickled
 
 
 class ImageData(LightningDataModule):
@@ -141,7 +144,14 @@ class ImageData(LightningDataModule):
 
     def _loader(self, split: ImageSet, batches: TrainBatches | EvaluationBatches) -> Loader:
         device = self.trainer.strategy.root_device if self.trainer else "cpu"
-        return Loader(split, batches, workers=self.config.workers, device=device)
+        loader = Loader(split, batches, workers=self.config.workers, device=device)
+        _LOADERS.setdefault(self, WeakSet()).add(loader)
+        return loader
+
+    def close(self) -> None:
+        """Ends the worker processes of all loaders that this module has made; loaders start new ones where needed."""
+        for loader in list(_LOADERS.get(self, ())):
+            loader.close()
 
 
 def _check(config: Data) -> None:

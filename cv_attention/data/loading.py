@@ -1,15 +1,24 @@
 """A torch DataLoader that loads nothing before its first batch, and can go on in the middle of an epoch."""
 
+import os
 import signal
+import threading
+from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
+from multiprocessing.util import Finalize
 from typing import Any
+from weakref import WeakSet
 
 import cv2
 import torch
 from torch.utils.data import DataLoader
+from torch.utils.data._utils import signal_handling
 
 from cv_attention.data.images import ImageSet
 from cv_attention.data.sampling import EvaluationBatches, TrainBatches
+
+_STARTED: dict[int, WeakSet[Any]] = defaultdict(WeakSet)  # torch's iterators with worker processes, by process
 
 
 class Loader(DataLoader):
@@ -75,13 +84,33 @@ class Loader(DataLoader):
             yield from (images.batch(draws, self._device) for draws in self._batches)
             return
         try:
-            yield from super().__iter__()
+            loaded = super().__iter__()
+            if self.num_workers:
+                _STARTED[os.getpid()].add(loaded)
+                _kill_workers_at_exit(os.getpid())
+            yield from loaded
         except (ValueError, FileNotFoundError) as error:
             lines = str(error).splitlines()
             if not lines or "in DataLoader worker" not in lines[0]:
                 raise
             # The worker's traceback is kept as the cause; the message is its last line, as without workers.
             raise type(error)(lines[-1].partition(": ")[2]) from error
+
+    def close(self) -> None:
+        """Ends the worker processes; the next batches start new ones."""
+        loaded: Any = self._iterator
+        self._iterator = None
+        if loaded is None or loaded not in _STARTED[os.getpid()]:
+            return
+        workers = loaded._workers
+        loaded._shutdown_workers()
+        if loaded._worker_pids_set:  # a signal had ended an earlier call half-way
+            signal_handling._remove_worker_pids(id(loaded))
+            loaded._worker_pids_set = False
+        for worker in workers:
+            if worker.is_alive():  # in the middle of a large image
+                worker.kill()
+                worker.join()
 
     def state_dict(self) -> dict[str, int]:
         """Epoch and number of batches handed out, plain numbers."""
@@ -102,3 +131,18 @@ def _start_worker(_: int) -> None:
     # A signal to all processes of a job is the training process's affair: it still needs batches until it has saved.
     for number in (signal.SIGTERM, signal.SIGINT):  # Ctrl-C reaches all processes of a terminal
         signal.signal(number, signal.SIG_IGN)
+
+
+@cache
+def _kill_workers_at_exit(process: int) -> None:
+    """Has this process kill its workers before Python waits for them: it asks them by SIGTERM, which they ignore."""
+    Finalize(None, _kill_workers, args=(process,), exitpriority=100)
+
+
+def _kill_workers(process: int) -> None:
+    if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch takes a killed worker for an error
+    for loaded in list(_STARTED[process]):
+        for worker in loaded._workers:
+            if worker.is_alive():
+                worker.kill()

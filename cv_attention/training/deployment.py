@@ -20,6 +20,7 @@ from cv_attention.training.files import write_bytes
 from cv_attention.training.finite import require_finite
 from cv_attention.training.provenance import described
 from cv_attention.training.sealing import FORMAT
+from cv_attention.training.traces import strip_model, strip_program
 
 Format = Literal["onnx", "torch-export", "safetensors"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
@@ -103,7 +104,8 @@ def export(
     """Writes a trained network in another format, and compares what comes back with the network.
 
     The file holds the configuration, the class names, the normalisation, the format's number and the code's version
-    too: ONNX and safetensors in their metadata, torch.export in the extra file ``cv_attention.json``.
+    too: ONNX and safetensors in their metadata, torch.export in the extra file ``cv_attention.json``. Paths of this
+    machine are in it only where the configuration names some.
 
     Args:
         checkpoint: A checkpoint or a ``.safetensors`` file, or what `open_pretrained` returned.
@@ -157,12 +159,14 @@ def _trace(deployed: Deployed) -> torch.export.ExportedProgram:
     batch = torch.export.Dim("batch", min=1)
     try:
         with torch.no_grad():  # a region without gradients inside the graph would not survive being saved
-            return torch.export.export(
+            program = torch.export.export(
                 deployed, (deployed.example(2),), dynamic_shapes={"images": {0: batch}}, strict=False
             )
     except Exception as error:  # whatever a module provokes that torch.export cannot follow
         reason = (str(error) or type(error).__name__).strip().splitlines()[0]
         raise ValueError(f"torch.export cannot follow the network: {reason}") from error
+    strip_program(program)
+    return program
 
 
 def _torch_export(program: torch.export.ExportedProgram, about: dict[str, Any]) -> memoryview:
@@ -181,6 +185,7 @@ def _onnx(program: torch.export.ExportedProgram, deployed: Deployed, about: dict
         )
     assert converted is not None
     model = converted.model_proto
+    strip_model(model)
     for name, value in about.items():
         model.metadata_props.add(key=name, value=json.dumps(value))
     return model.SerializeToString()

@@ -12,6 +12,7 @@ from cv_attention.saliency import grad_cam
 from cv_attention.saliency.pointing import pointing_game
 from cv_attention.training import checkpoints
 from cv_attention.training.classifier import Classifier, DataFacts
+from cv_attention.training.ending import raising_keyboard_interrupt
 from cv_attention.training.precision import resolve
 from cv_attention.training.predictions import Predictions
 from cv_attention.training.splits import open_data
@@ -56,7 +57,8 @@ def evaluate(
         use_distributed_sampler=False,
         enable_model_summary=False,
     )
-    [metrics] = trainer.test(classifier, datamodule=datamodule, verbose=False)
+    with raising_keyboard_interrupt(lambda: " in the test"):
+        [metrics] = trainer.test(classifier, datamodule=datamodule, verbose=False)
     return {
         **{name.removeprefix("test_"): value for name, value in metrics.items()},
         **point(classifier, datamodule),

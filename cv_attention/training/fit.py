@@ -2,37 +2,73 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from lightning.pytorch.trainer.states import TrainerFn
 
 from cv_attention import backbones, data, report
+from cv_attention.backbones.lost import LostBlocksError
 from cv_attention.comparison.validation import at_epoch
 from cv_attention.rundir import summary
-from cv_attention.training import checkpoints, weights
+from cv_attention.training import checkpoints, launched, weights
 from cv_attention.training import run as runs
+from cv_attention.training.ending import ending_at_once, raising_keyboard_interrupt
 from cv_attention.training.evaluation import in_use, point
-from cv_attention.training.interruption import ending_at_once
-from cv_attention.training.loggers import finish
+from cv_attention.training.interruption import Terminated
+from cv_attention.training.loggers import continue_csv, finish
+from cv_attention.training.losses import NonFiniteLoss
 from cv_attention.training.machine import machine
 from cv_attention.training.preparation import Prepared
 from cv_attention.training.provenance import provenance
+from cv_attention.training.saving import Checkpoints, NotWritten
 from cv_attention.training.settling import settle
 
 
 def fit(prepared: Prepared) -> Path:
     """Trains, tests the selected checkpoint once, and writes the summary and the report.
 
+    Whatever ends it, the signals' handlers are those of before, and no process that loads images is left.
+
     Returns:
         The run directory.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C; its message says how to go on.
+        Terminated: a SystemExit, after SIGTERM and its like.
     """
-    with ending_at_once(lambda: _ended(prepared)):
-        _train(prepared)
-        if prepared.trainer.is_global_zero:
-            report.build(prepared.run)
-            checkpoints.drop(prepared.run, prepared.classifier.experiment.log.keep)
-            finish(prepared.trainer.loggers, prepared.classifier.experiment, runs.read_summary(prepared.run)["test"])
+    trainer, words = prepared.trainer, lambda: _ended(prepared)
+    try:
+        with (
+            raising_keyboard_interrupt(lambda: _ended(prepared, by_hand=True)),
+            ending_at_once(words, lambda: launched.pass_on(trainer)),
+            launched.meaning_of_ends(trainer, words, (NonFiniteLoss, NotWritten, LostBlocksError, data.ImageError)),
+        ):
+            _do_what_is_left(prepared)
+    except (KeyboardInterrupt, Terminated):
+        launched.spare(trainer)
+        raise
+    finally:
+        prepared.datamodule.close()
     return prepared.run
+
+
+def _do_what_is_left(prepared: Prepared) -> None:
+    try:
+        if not prepared.tested:
+            _train(prepared)
+        if prepared.trainer.is_global_zero:
+            _complete(prepared)
+    finally:
+        cast(Checkpoints, prepared.trainer.checkpoint_callback).interruption.stop_listening()
+
+
+def _complete(prepared: Prepared) -> None:
+    """Does what is left once a run has been tested; only then it counts as finished."""
+    run, experiment = prepared.run, prepared.classifier.experiment
+    report.build(run)
+    checkpoints.drop(run, experiment.log.keep)
+    finish(prepared.trainer.loggers, experiment, runs.read_summary(run)["test"])
+    runs.update_summary(run, finished=True)
 
 
 def _train(prepared: Prepared) -> None:
@@ -46,7 +82,10 @@ def _train(prepared: Prepared) -> None:
         runs.update_summary(run, network=network["parts"], provenance=provenance(classifier.experiment))
         runs.update_summary(run, hardware=machine(trainer), data=data.fingerprint(datamodule))
     trainer.fit(classifier, datamodule=datamodule, ckpt_path=prepared.checkpoint, weights_only=True)
-    saved: Any = trainer.checkpoint_callback
+    saved = cast(Checkpoints, trainer.checkpoint_callback)
+    if launched.all_work(trainer):
+        saved.take_over()
+        continue_csv(trainer.loggers, runs.next_part(run))
     seconds, best = round(saved.seconds, 1), saved.run / "checkpoints" / checkpoints.BEST
     selected = settle(prepared)
     if trainer.is_global_zero:
@@ -61,18 +100,21 @@ def _train(prepared: Prepared) -> None:
             runs.update_summary(run, in_use=used.to_dict())
         measured = prepared.throughput
         runs.update_summary(run, images_per_second=measured.images_per_second, waiting=measured.waiting_share)
-        results = {"test": {**test, **point(trained, datamodule)}, "training_seconds": seconds}
+        test |= point(trained, datamodule)
+        results = {"test": test, "training_seconds": seconds, "finished": False}
         runs.update_summary(run, **results, **{summary.FILES: summary.checksums(run)})
 
 
-def _ended(prepared: Prepared) -> str | None:
+def _ended(prepared: Prepared, *, by_hand: bool = False) -> str | None:
     """What is said of a run that a signal ends where `Checkpoints` does not hear it."""
     run = prepared.run
     if not prepared.trainer.is_global_zero:
         return None
+    again = f"; go on with: cv-attention fit --resume {run}"
     if runs.read_summary(run).get("test"):
-        return f"before the report was written; write it with: cv-attention report {run}"
+        return f" before the report was written{again}"
     if not (run / "checkpoints" / checkpoints.LAST).is_file():
-        return "before the first checkpoint"
-    where = "in the test" if prepared.trainer.state.fn == TrainerFn.TESTING else "outside of an epoch"
-    return f"{where}; go on with: cv-attention fit --resume {run}"
+        return " before the first checkpoint"
+    if by_hand:
+        return again
+    return f" in the test{again}" if prepared.trainer.state.fn == TrainerFn.TESTING else f" outside of an epoch{again}"

@@ -4,54 +4,44 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import lightning
 import torch
 from torch import distributed
 
-# Ctrl-C is SIGINT; SLURM sends SIGTERM to a cancelled or preempted job, SIGUSR1 where `--signal=USR1@90` asks for it.
-_NAMES = ("SIGINT", "SIGTERM", "SIGUSR1")
+# Ctrl-C is SIGINT; SLURM sends SIGTERM to a cancelled or preempted job, SIGUSR1 where `--signal=USR1@90` asks for it;
+# other queues send SIGUSR2 and SIGXCPU; SIGHUP comes from a terminal that is closed. SIGQUIT ends at once, as ever.
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
 _SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 _SECONDS = 1.0  # between two agreements of several processes
 
 
 class Terminated(SystemExit):
-    """Work was stopped by a signal, after what was done had been written; the exit code is 128 + the signal."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(128 + number)
-        self.signal = signal.Signals(number).name
-
-
-@contextmanager
-def ending_at_once(words: Callable[[], str | None]) -> Iterator[None]:
-    """Lets SIGTERM and SIGUSR1 end the process with one line and the code 128 + signal, where nothing is to be saved.
+    """Work was stopped by a signal, after what was done had been written; the exit code is 128 + the signal.
 
     Args:
-        words: What stands behind ``stopped by SIGTERM``; None prints nothing, for all processes but the first.
+        number: The signal.
+        words: What is to be said behind ``stopped by SIGINT`` where nobody has said it yet.
+
+    Attributes:
+        signal: The signal's name.
     """
-    process, handlers = os.getpid(), {}
 
-    def end(number: int, _: Any) -> None:
-        signal.signal(number, signal.SIG_DFL if os.getpid() != process else signal.SIG_IGN)
-        if os.getpid() != process:  # one that was forked, such as a loader's
-            os.kill(os.getpid(), number)
-            return
-        stop, said = Terminated(number), words()
-        if said is not None:
-            os.write(2, f"stopped by {stop.signal} {said}\n".encode())
-        raise stop
+    def __init__(self, number: int, words: str = "") -> None:
+        super().__init__(128 + number)
+        self.signal, self.words = signal.Signals(number).name, words
 
-    if threading.current_thread() is threading.main_thread():
-        handlers = {number: signal.signal(number, end) for number in _SIGNALS if number != signal.SIGINT}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+
+def heard() -> list[int]:
+    """Returns the signals that end work in this thread: none outside the main thread, and none that is ignored.
+
+    SIGINT is ignored in a script's background job, where Ctrl-C is meant for others, and SIGHUP under nohup.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    return [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def silence_lightning(trainer: lightning.Trainer) -> None:
@@ -89,16 +79,16 @@ class Interruption:
         self.received = 0
         self._pass_on = pass_on
         self._handlers: dict[int, Any] = {}
+        self._process = os.getpid()
         self._group: Any = None
         self._calls, self._next, self._asked = 0, 1, time.monotonic()
         self._last = 0
 
     def listen(self) -> None:
         """Handles the signals from now on; of several processes all must call this."""
-        if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
-                if number == signal.SIGINT and signal.getsignal(number) is signal.SIG_IGN:
-                    continue  # a script's background job: Ctrl-C is meant for others
+        self._process = os.getpid()
+        for number in heard():
+            if number not in self._handlers:
                 self._handlers[number] = signal.signal(number, self._hear)
         if self._several() and distributed.get_backend() != "gloo":
             self._group = distributed.new_group(backend="gloo")  # the device need not wait for this
@@ -110,6 +100,8 @@ class Interruption:
         self._handlers = {}
 
     def _hear(self, number: int, _: Any) -> None:
+        if os.getpid() != self._process:  # a loader's, which is about to ignore signals
+            return
         if number == signal.SIGINT:
             signal.signal(number, self._handlers[number])
             if not self.received and not (self._several() and distributed.get_rank()):

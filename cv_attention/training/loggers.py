@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 
 from lightning.fabric.utilities.rank_zero import _get_rank
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
@@ -47,7 +48,17 @@ def finish(loggers: Iterable[Logger], experiment: Experiment, test: Mapping[str,
             logger.finalize("success")
         elif isinstance(logger, WandbLogger):
             logger.experiment.summary.update({f"test_{name}": value for name, value in test.items()})
+            folder = Path(logger.experiment.dir).parent
             logger.experiment.finish()  # another fit of this process begins a run of its own
+            for log in folder.glob("logs/*.log"):  # they name temporary folders, which can lie in the user's home
+                log.unlink()
+
+
+def continue_csv(loggers: Iterable[Logger], part: str) -> None:
+    """Has the CSV logger write to another part: other processes wrote the present one, which it would overwrite."""
+    for logger in loggers:
+        if isinstance(logger, CSVLogger):
+            logger._version, logger._experiment = part, None
 
 
 def _deciding(experiment: Experiment) -> dict[str, object]:
@@ -62,8 +73,16 @@ def _tensorboard(experiment: Experiment, run: Path, part: str) -> Logger:
         raise ValueError(
             "log.tensorboard needs tensorboard: pip (or uv pip) install 'cv_attention[tensorboard]'"
         ) from error
+    _name_no_machine()
     logger.hparams = _deciding(experiment)  # written to hparams.yaml beside the curves
     return logger
+
+
+def _name_no_machine() -> None:
+    """Keeps the name of this machine out of the names of TensorBoard's files."""
+    from tensorboard.summary.writer import event_file_writer
+
+    event_file_writer.socket = SimpleNamespace(gethostname=lambda: "cv-attention")  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _wandb(experiment: Experiment, run: Path) -> Logger:

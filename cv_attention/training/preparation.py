@@ -43,7 +43,9 @@ class Prepared:
         checkpoint: Where the training goes on from, or None.
         throughput: Counts images per second.
         lines: What a person should see at the start: the data, the weights, the learning rates.
-        notices: What a person should know who resumes: torn files, and every value that the checkpoint has otherwise.
+        notices: What a person should know who resumes: from where it goes on, torn files, and every value that the
+            checkpoint has otherwise.
+        tested: Whether the run has been trained and tested before; only what follows the test is left.
     """
 
     run: Path
@@ -54,6 +56,7 @@ class Prepared:
     throughput: Throughput
     lines: list[str]
     notices: list[str] = field(default_factory=list)
+    tested: bool = False
 
 
 def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
@@ -70,7 +73,8 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     bounds.check(experiment)
     hardware.check(experiment.trainer)
     rank = _get_rank() or 0
-    checkpoint, content, notices = _to_go_on_from(resume, experiment, rank) if resume else (None, {}, [])
+    tested = resume is not None and runs.is_left_unreported(resume, experiment.trainer.max_epochs)
+    checkpoint, content, notices = _to_go_on_from(resume, experiment, rank, tested) if resume else (None, {}, [])
     precision = resolve(experiment.trainer.precision, experiment.trainer.accelerator)
     experiment = replace(experiment, trainer=replace(experiment.trainer, precision=precision))
     expected = None
@@ -97,17 +101,30 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
         if not resume and rank == 0:
             runs.discard(run)
         raise
-    return Prepared(run, trainer, classifier, datamodule, checkpoint, throughput, lines, notices)
+    return Prepared(run, trainer, classifier, datamodule, checkpoint, throughput, lines, notices, tested)
 
 
-def _to_go_on_from(run: Path, experiment: Experiment, rank: int) -> tuple[Path, dict[str, Any], list[str]]:
+def _to_go_on_from(
+    run: Path, experiment: Experiment, rank: int, tested: bool
+) -> tuple[Path | None, dict[str, Any], list[str]]:
     """Finds the checkpoint of a run that goes on: the file, its content, and what is to be said of both."""
     if rank == 0:
         runs.claim(run)
+    if tested:
+        return None, {}, ["trained and tested; the report is written"]
     runs.check_kept(run)
     checkpoint, content, notices = checkpoints.resumable(run)
     runs.check_unfinished(run, content, experiment.trainer.max_epochs)
-    return checkpoint, content, notices + _changes(content, experiment)
+    where = _where(checkpoint, content, experiment.trainer.max_epochs)
+    return checkpoint, content, [where, *notices, *_changes(content, experiment)]
+
+
+def _where(checkpoint: Path, content: dict[str, Any], max_epochs: int) -> str:
+    """Says at which step of which epoch a run goes on."""
+    epochs = content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    done = f"all {epochs} epochs are trained, the test is left"
+    rest = f"in epoch {epochs + 1} of {max_epochs}" if epochs < max_epochs else done
+    return f"goes on from {checkpoint}, after step {content['global_step']}: {rest}"
 
 
 def _check_fits(checkpoint: Path, content: dict[str, Any], classifier: Classifier) -> None:
@@ -151,7 +168,7 @@ def _directory(experiment: Experiment, resume: Path | None, content: dict[str, A
     run = resume or runs.create(experiment, rank)
     if rank == 0:
         runs.claim(run)
-    if resume and rank == 0:
+    if content and rank == 0:
         runs.write_config(run, experiment)
         rewind(run, content)
         runs.forget_results(run)

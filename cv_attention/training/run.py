@@ -15,8 +15,8 @@ from cv_attention.training.files import write_text
 
 # The process that creates the run directory tells the processes it starts.
 _SHARED_RUN = "CV_ATTENTION_RUN"
-# In a summary, of a finished training.
-_RESULTS = ("selected", "validation", "in_use", "test", "training_seconds", summary.FILES)
+# In a summary, of a training that has come to its end.
+_RESULTS = ("selected", "validation", "in_use", "test", "training_seconds", "finished", summary.FILES)
 _CLAIMED: dict[Path, int] = {}  # the lock of a file ends when it is closed
 _MADE: dict[Path, list[Path]] = {}  # folders above a run directory that were made for it, innermost first
 
@@ -105,6 +105,16 @@ def renew_checksum(run: Path, name: str) -> None:
     before = read_summary(run)
     if isinstance(listed := before.get(summary.FILES), dict):
         update_summary(run, **{summary.FILES: {**listed, name: checksum(run / name)}})
+
+
+def is_left_unreported(run: Path, max_epochs: int) -> bool:
+    """Whether a run of `max_epochs` has been trained and tested, but was ended before all the rest was written."""
+    known, config = read_summary(run), run / "config.yaml"
+    # a run of an earlier version does not say that it has finished; its report says so
+    finished = known.get("finished", (run / "report" / "index.html").is_file())
+    if not known.get("test") or finished or not config.is_file():
+        return False
+    return max_epochs <= yaml.safe_load(config.read_text(encoding="utf-8"))["trainer"]["max_epochs"]
 
 
 def check_unfinished(run: Path, checkpoint: dict[str, Any], max_epochs: int) -> None:

@@ -57,6 +57,14 @@ class Checkpoints(Checkpoint):
         self.best, self._before = state_dict["best"], state_dict["seconds"]
         self.latest = state_dict.get("latest", self.best)  # not in checkpoints of the first versions
 
+    def take_over(self) -> None:
+        """Takes up from ``last.ckpt`` what the processes knew that this one started, and that have trained for it."""
+        path = self.run / "checkpoints" / checkpoints.LAST
+        if path.is_file():
+            content = checkpoints.verified(path)
+            self.load_state_dict(content["callbacks"][self.state_key])
+            self._start = time.monotonic()
+
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Tells all processes the run directory of the first."""
         self.run = Path(trainer.strategy.broadcast(str(self.run)))
@@ -148,12 +156,8 @@ class Checkpoints(Checkpoint):
 
     def _obey(self, trainer: lightning.Trainer, signal: int) -> None:
         if signal:
-            stop = Terminated(signal)
-            if trainer.is_global_zero:
-                print(
-                    f"stopped by {stop.signal} after step {trainer.global_step}; "
-                    f"go on with: cv-attention fit --resume {self.run}",
-                    file=sys.stderr,
-                    flush=True,
-                )
+            words = f" after step {trainer.global_step}; go on with: cv-attention fit --resume {self.run}"
+            stop = Terminated(signal, words if trainer.is_global_zero else "")
+            if stop.words and stop.signal != "SIGINT":  # of Ctrl-C the KeyboardInterrupt tells
+                print(f"stopped by {stop.signal}{words}", file=sys.stderr, flush=True)
             raise stop

@@ -110,5 +110,6 @@ def _check_sync_batchnorm(trainer: lightning.Trainer, extra: dict[str, Any]) -> 
 def quieten() -> None:
     """Silences what nobody can act on: hardware not found, advertisements, Lightning 2.6 against torch 2.15."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)  # that it ends processes, as it should
     warnings.filterwarnings("ignore", r"Checkpoint directory .* exists and is not empty")
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")

@@ -35,8 +35,8 @@ class End:
 
     Attributes:
         place: ``step``: in that training step; ``validation``: in that validation batch, counted over all epochs;
-            ``test``: in that batch of the test; ``write``: while that checkpoint is written, counted from 0, before it
-            has its name.
+            ``test``: in that batch of the test; ``report``: while the report is built; ``write``: while that checkpoint
+            is written, counted from 0, before it has its name.
         at: Which.
         how: The signal that the process gets, or ``full``: from then on no file can grow beyond a few bytes.
         rank: Which of several processes.
@@ -65,6 +65,17 @@ class End:
 
             files.os.fsync = fsync
             return
+        if self.place == "report":
+            from cv_attention.report import writer
+
+            write = writer._write
+
+            def write_and_strike(*arguments):
+                write(*arguments)
+                self.strike()
+
+            writer._write = write_and_strike
+            return
         name = f"{self.place.replace('step', 'training')}_step"
         original = getattr(Classifier, name)
 
@@ -76,6 +87,8 @@ class End:
         setattr(Classifier, name, method)
 
     def strike(self) -> None:
+        if int(os.environ.get("LOCAL_RANK", "0")) != self.rank:
+            return
         if self.how == "full":
             resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
         else:
@@ -91,7 +104,7 @@ def _train(arguments: list[str], end: End | None, output: str, environment: dict
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests themselves run in the background
     from cv_attention.cli import main
 
-    if end and end.rank == int(environment.get("RANK", 0)):
+    if end:
         end.arm()
     torch.set_num_threads(1)
     sys.exit(main(arguments))
@@ -119,7 +132,7 @@ def train(arguments: Sequence[str], output: Path, end: End | None = None, proces
     ]
     for process in running:
         process.start()
-    first = running[end.rank if end else 0]
+    first = running[end.rank if end and processes > 1 else 0]
     first.join(240)
     for process in running:
         process.join(20 if first.exitcode in (0, 1, 130, 143) else 0)

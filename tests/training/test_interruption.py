@@ -167,13 +167,62 @@ def test_the_command_line_wins_over_the_checkpoint(fit, whole):
     assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["experiment"]["optimizer"]["lr"] == 0.02
 
 
-def test_auto_starts_a_new_run_where_none_is_unfinished(fit, whole):
-    code, _, said = fit("whole", "--resume=auto", "--trainer.max_epochs=1")
+def test_auto_skips_a_run_that_has_finished(fit, whole):
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
+    code, _, said = fit("whole", "--resume=auto")
+    assert (code, said) == (0, f"resume: {whole} has finished its {EPOCHS} epochs, nothing is left to do\n")
+    assert not whole.with_name("whole-2").exists()
+    assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
+
+
+def test_auto_starts_a_new_run_where_the_finished_one_is_another(fit, whole):
+    code, _, said = fit("whole", "--resume=auto", "--trainer.max_epochs=1", "--optimizer.lr=0.01")
     assert code == 0, said
-    assert f"resume: no unfinished run of this name and model, a new one starts: {whole}-2\n" in said
+    assert f"{whole} has finished with other values (optimizer.lr: 0.05 -> 0.01); a new one starts: {whole}-2\n" in said
     again = whole.with_name("whole-2")
     assert json.loads((again / "summary.json").read_text())["test"]
     shutil.rmtree(again)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_ended_while_the_report_is_built_it_gets_its_report(how, fit, whole):
+    name = f"report-{int(how)}"
+    code, run, said = fit(name, end=End("report", 0, how))
+    assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[how], said
+    assert json.loads((run / "summary.json").read_text())["test"]
+    assert not (run / "report").exists()
+    if how != signal.SIGKILL:
+        again = f"before the report was written; go on with: cv-attention fit --resume {run}\n"
+        assert f"stopped by {how.name} {again}" in said
+        assert "Traceback" not in said
+    code, _, said = fit(name, "--resume", str(run)) if how == signal.SIGTERM else fit(name, "--resume=auto")
+    assert code == 0, said
+    assert "resume: trained and tested; the report is written\n" in said
+    assert (run / "report/index.html").is_file()
+    assert_same(run, whole)
+    assert f"{run} has finished" in fit(name, "--resume=auto")[2]
+
+
+def test_it_says_from_where_it_goes_on(fit):
+    _, run, _ = fit("where", end=End("step", 9, signal.SIGTERM))
+    _, _, said = fit("where", "--resume", str(run), end=End("test", 0))
+    assert f"resume: goes on from {run}/checkpoints/last.ckpt, after step 10: in epoch 2 of {EPOCHS}\n" in said
+    said = resume(fit, "where")
+    assert f"last.ckpt, after step 18: all {EPOCHS} epochs are trained, the test is left\n" in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2, signal.SIGXCPU])
+def test_other_signals_that_end_work_save_first(number, fit):
+    code, run, said = fit(f"other-{int(number)}", end=End("step", 8, number))
+    assert code == 128 + number, said
+    assert f"stopped by {number.name} after step 9; go on with: cv-attention fit --resume {run}\n" in said
+
+
+def test_a_signal_in_the_test_ends_with_one_line(fit):
+    code, run, said = fit("in-test", end=End("test", 1, signal.SIGTERM))
+    assert code == 143, said
+    assert said.endswith(f"stopped by SIGTERM in the test; go on with: cv-attention fit --resume {run}\n")
+    assert "Traceback" not in said
 
 
 def test_auto_does_not_continue_another_model(fit):
@@ -216,3 +265,19 @@ def test_two_processes(fit):
         assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, "full": 1}[end.how], said
         resume(fit, name, *parallel, processes=2)
         assert_same(run, expected)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("how", "expected", "words"), [
+    (signal.SIGTERM, 143, "stopped by SIGTERM after step "),
+    (signal.SIGKILL, 1, "error: process 1 of this training was ended by SIGKILL; start all of them again with: cv-att"),
+])  # fmt: skip
+def test_one_of_two_started_processes_ends(how, expected, words, fit):
+    options = ["--trainer.strategy=ddp_fork", "--trainer.devices=2"]
+    code, run, said = fit(f"forked-{int(how)}", *options, end=End("step", 8, how, rank=1))
+    assert code == expected, said
+    assert said.count(words) == 1
+    assert "Traceback" not in said
+    resume(fit, f"forked-{int(how)}", *options)
+    steps = [int(row["step"]) for row in logged(run) if "train_loss" in row]
+    assert steps == list(range(1, EPOCHS * STEPS, 2))  # the rows of the processes that trained are kept

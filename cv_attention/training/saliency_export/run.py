@@ -1,6 +1,5 @@
 """An export from beginning to end, on as many devices as there are, through Lightning's `Trainer.predict`."""
 
-import signal
 import sys
 import time
 import warnings
@@ -17,8 +16,9 @@ from cv_attention.export_config import SaliencyExport
 from cv_attention.extras import require, require_for
 from cv_attention.training.checkpoints import load
 from cv_attention.training.classifier import Classifier
+from cv_attention.training.ending import raising_keyboard_interrupt
 from cv_attention.training.finite import require_finite
-from cv_attention.training.interruption import Interruption, Terminated, silence_lightning
+from cv_attention.training.interruption import Interruption, silence_lightning
 from cv_attention.training.saliency_export import folder
 from cv_attention.training.saliency_export.batches import Batch, Batches, ShardBatches
 from cv_attention.training.saliency_export.maps import Explainer
@@ -117,13 +117,12 @@ def export_saliency(
         for line in folder.begin(out, described, config, overwrite):
             print(f"saliency: {line}", file=sys.stderr, flush=True)
     before, start = work.images_of(folder.missing(out, work.shards)), time.perf_counter()
-    interruption.listen()
-    try:
-        trainer.predict(work, return_predictions=False)
-    except SystemExit:  # what Lightning makes of the second Ctrl-C
-        raise Terminated(interruption.received or signal.SIGINT) from None
-    finally:
-        interruption.stop_listening()
+    with raising_keyboard_interrupt(lambda: "; the same command goes on there" if trainer.is_global_zero else None):
+        interruption.listen()
+        try:
+            trainer.predict(work, return_predictions=False)
+        finally:
+            interruption.stop_listening()
     return _summary(out, config, work, before, time.perf_counter() - start, trainer.global_rank == 0)
 
 
