@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run: Callable[[Sequence[str]], None] = import_module(f"cv_attention.cli.{command.replace('-', '_')}").run
         run(arguments[1:])
     except UserError as error:
-        print(f"cv-attention: error: {error}", file=sys.stderr)
+        shown = "".join(letter if letter.isprintable() else "?" for letter in str(error))  # files name things, too
+        print(f"cv-attention: error: {shown}", file=sys.stderr)
         return error.code
     except KeyboardInterrupt as stop:
         said = str(stop) if stop.args else "cv-attention: interrupted"  # empty: another process has said it

@@ -80,7 +80,8 @@ def open_cache(folder: Path, paths: Sequence[bytes], side: int) -> PixelCache:
                 if _read(target) is None:
                     _make(target, paths, side)
         except OSError as error:
-            raise ValueError(f"data.cache: '{folder}' cannot be written: {error.strerror or error}") from error
+            place = target if target.is_dir() else folder
+            raise ValueError(f"data.cache: '{place}' cannot be written: {error.strerror or error}") from error
         cache = PixelCache(target)
     return cache
 

@@ -91,6 +91,8 @@ def _begin(checkpoint: Path) -> tuple[Any, Callable[[], None]]:
 
 def _damaged(checkpoint: Path, error: Exception) -> Damaged:
     reason = " ".join((str(error) or type(error).__name__).splitlines()[0].split())
+    if "Weights only load failed" in reason:  # torch goes on to say how its code could be run after all
+        reason = "it is damaged, or holds Python objects beside weights, which are never loaded: that would run code"
     if not reason.startswith(str(checkpoint)):
         reason = f"{checkpoint} cannot be read as a checkpoint: {reason}"
     return Damaged(f"{reason}{_instead(checkpoint)}")

@@ -127,8 +127,7 @@ def export(
         )
     if format == "onnx":
         require("onnx", "format onnx")
-    classifier = load(checkpoint, trust)
-    require_finite(classifier, checkpoint)
+    classifier = require_finite(load(checkpoint, trust), checkpoint)
     out = out or _beside(checkpoint).with_suffix(SUFFIXES[format])
     deployed = Deployed(classifier, maps=maps, normalised=normalised).eval()
     if format == "safetensors":

@@ -8,12 +8,15 @@ from cv_attention.training.checkpoints import name_of
 from cv_attention.training.classifier import Classifier
 
 
-def require_finite(classifier: Classifier, source: Path | Classifier) -> None:
+def require_finite(classifier: Classifier, source: Path | Classifier) -> Classifier:
     """Makes sure that all weights and buffers of a network are finite.
 
     Args:
         classifier: The network.
         source: What it was loaded from, for the message.
+
+    Returns:
+        The network, as it is.
 
     Raises:
         ValueError: naming the first tensor that is not, and how many of its values are not.
@@ -30,3 +33,4 @@ def require_finite(classifier: Classifier, source: Path | Classifier) -> None:
             f"{name_of(source)}: {name} holds {bad} of {count} values that are not finite (NaN or infinite){more}, so "
             "nothing can be computed with this network; train it again, such as with a lower rate"
         )
+    return classifier

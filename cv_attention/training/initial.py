@@ -116,8 +116,8 @@ def read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
     from timm.models import load_state_dict
 
     try:
+        content = checkpoints.verified(path)  # first: it words what is wrong
         state: dict[str, Any] = load_state_dict(str(path), device="cpu", weights_only=True)  # pyright: ignore
-        content = checkpoints.verified(path)
     except Exception as error:  # whatever a damaged or foreign file provokes
         raise _unreadable(path, error) from error
     facts = content.get("facts") if isinstance(content, dict) else None

@@ -179,3 +179,18 @@ def test_options_of_a_backbone_download_and_read_nothing(options, message, folde
     name = "timm/test_resnet" if "checkpoint_path" in options else "torchvision/resnet18"
     with pytest.raises(ValueError, match=message):
         build_network(Model(backbone=name, options=options), 2, (32, 32))
+
+
+def test_a_pickle_is_refused_without_advice_to_run_it(folder, tiny_checkpoint, capsys):
+    class Evil:
+        def __reduce__(self):
+            return open, ("PWNED", "w")
+
+    content = torch.load(tiny_checkpoint, weights_only=True)
+    torch.save({**content, "evil": Evil()}, "foreign.ckpt")
+    for command in (["test", "foreign.ckpt"], ["test", "--model", "timm/test_resnet", "--weights", "foreign.ckpt"]):
+        assert main(command) == 2
+        message = capsys.readouterr().err
+        assert "foreign.ckpt cannot be read as a checkpoint: it is damaged, or holds Python objects" in message
+        assert message.strip().isprintable()
+        assert not (folder / "PWNED").exists()

@@ -84,8 +84,7 @@ def evaluate_saliency(
         FileNotFoundError: if the data set is missing.
     """
     _check(methods, measures, {"images": images, "batch_size": batch_size, "mosaics": mosaics})
-    classifier = load(checkpoint, trust).to(device)
-    require_finite(classifier, checkpoint)
+    classifier = require_finite(load(checkpoint, trust), checkpoint).to(device)
     pictures = open_data(classifier, root, split).splits[split]
     chosen = spread_over_classes(pictures.images.labels, images)
     left_out: dict[str, str] = {}

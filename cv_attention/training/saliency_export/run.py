@@ -94,8 +94,7 @@ def export_saliency(
         ValueError: if there is no image, an option is wrong, or `out` holds another export.
     """
     _check(config, sources, split)
-    classifier = load(checkpoint, trust)
-    require_finite(classifier, checkpoint)
+    classifier = require_finite(load(checkpoint, trust), checkpoint)
     explainer = Explainer(classifier, config)
     items = _split(classifier, split, root) if split else find_items(sources, out, len(classifier.facts.class_names))
     if config.target == "true" and any(item.label is None for item in items):
