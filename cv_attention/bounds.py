@@ -12,6 +12,7 @@ BOUNDS = {
     "data.batch_size": "[1, inf)",
     "data.workers": "[0, inf)",
     "data.cache": "[1, inf)",
+    "data.bits": "[8, 16]",
     "data.val_fraction": "(0, 1)",
     "data.seed": "[0, inf)",
     "data.mixup": "[0, inf)",

@@ -73,7 +73,9 @@ def _train(prepared: "Prepared") -> None:
     except ImageError as error:
         # A loader's process wraps the message into its traceback; the last line is what was said.
         reason = str(error).strip().splitlines()[-1].rpartition("ImageError: ")[2]
-        raise UserError(f"{reason}; mend or remove it, then: {again}") from error
+        raise UserError(
+            f"{reason}; mend or remove it, then: {again} (data.on_error skip leaves broken images out)"
+        ) from error
     except (training.NonFiniteLoss, training.NothingTrained, OSError) as error:
         if isinstance(error, OSError) and error.errno not in _FULL and not isinstance(error, training.NotWritten):
             raise
@@ -193,6 +195,8 @@ def _print_result(run: Path) -> None:
             f"blocks in use: they change their inputs by {min(changes):.1f} to {max(changes):.1f} %; without them, "
             f"{100 * used['predictions_changed']:.1f} % of {used['images']} validation predictions are others"
         )
+    for split, reasons in summary.get("left_out", {}).items():
+        print(f"left out as broken: {len(reasons)} {split} images, such as {reasons[0]} (all are in summary.json)")
     print(f"tested: the {summary['selected']['epoch']} epoch's network ({summary['selected']['reason']})")
     print(f"trained in {duration(summary['training_seconds'])}")
     print(f"report: {run / 'report' / 'index.html'}")

@@ -52,6 +52,7 @@ def _train(prepared: Prepared) -> None:
         runs.update_summary(run, plan=plan and str(plan), sites=plan.to_dict()["sites"] if plan else [])
         runs.update_summary(run, network=network["parts"], provenance=provenance(classifier.experiment))
         runs.update_summary(run, hardware=machine(trainer), data=data.fingerprint(datamodule))
+        runs.update_summary(run, left_out=datamodule.left_out)
     trainer.fit(classifier, datamodule=datamodule, ckpt_path=prepared.checkpoint, weights_only=True)
     saved: Any = trainer.checkpoint_callback
     seconds, best = round(saved.seconds, 1), saved.run / "checkpoints" / checkpoints.BEST

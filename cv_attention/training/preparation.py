@@ -77,6 +77,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
         experiment, expected = preprocessing.adopt(experiment)
     lightning.seed_everything(experiment.seed, workers=True, verbose=False)
     datamodule = _opened(experiment)
+    experiment = replace(experiment, data=replace(experiment.data, bits=datamodule.bits))
     classifier = Classifier(experiment, facts_of(datamodule))
     lines = [datamodule.describe()]
     if not resume:
