@@ -73,9 +73,8 @@ def _train(prepared: "Prepared") -> None:
     except ImageError as error:
         # A loader's process wraps the message into its traceback; the last line is what was said.
         reason = str(error).strip().splitlines()[-1].rpartition("ImageError: ")[2]
-        raise UserError(
-            f"{reason}; mend or remove it, then: {again} (data.on_error skip leaves broken images out)"
-        ) from error
+        advice = f"mend or remove it, then: {again} (--data.on_error skip leaves broken images out)"
+        raise UserError(f"{reason}; {advice}") from error
     except (training.NonFiniteLoss, training.NothingTrained, OSError) as error:
         if isinstance(error, OSError) and error.errno not in _FULL and not isinstance(error, training.NotWritten):
             raise

@@ -112,7 +112,7 @@ def _headers(archive: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]
             if info.size < 0 or info.offset <= behind:  # such headers would be read for ever
                 raise tarfile.ReadError(f"damaged header of {info.name}")
             behind = info.offset
-            tar.members.clear()  # an archive's millions of headers are not kept
+            tar.members.clear()  # pyright: ignore[reportAttributeAccessIssue]  # an archive's millions of headers are not kept
             yield tar, info
 
 

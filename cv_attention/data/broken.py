@@ -59,10 +59,10 @@ def identity(names: Sequence[bytes], bits: int | None) -> str:
 def warn(split: str, broken: dict[int, str], count: int) -> tuple[str, ...]:
     """Warns of the images of a split that are left out, and returns what is wrong with each."""
     reasons = tuple(broken[index] for index in sorted(broken))
-    if reasons:
+    for first in reasons[:1]:
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
         warnings.warn(
-            f"data.on_error skip: {len(reasons)} of {count:,} {split} images are left out: {reasons[0]}{more}",
+            f"data.on_error skip: {len(reasons)} of {count:,} {split} images are left out: {first}{more}",
             stacklevel=2,
         )
     return reasons

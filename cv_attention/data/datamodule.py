@@ -115,7 +115,7 @@ class ImageData(LightningDataModule):
         self.splits = splits
 
     def describe(self) -> str:
-        """The number of images of each split, of classes, and the images' size; a second line has the range of deep ones."""
+        """The number of images of each split, of classes, and the images' size; in a second line, what `bits` means."""
         train, val, test = (f"{len(self.splits[name]):,} {name}" for name in ("train", "val", "test"))
         height, width = self.image_size
         line = f"{self.config.name}: {train}, {val}, {test} images of {self.num_classes} classes, {height}×{width}"

@@ -5,8 +5,8 @@ goes to Pillow, which knows them all. What has no obvious RGB value is decided h
 
 - transparency (RGBA, grey with alpha, palette with a transparent colour) is laid over white, as browsers show
   it;
-- images of more than 8 bits are scaled to 8 by the range that is declared for all of them (`bits`), else by that of their
-  own header, see `deep.py`;
+- images of more than 8 bits are scaled to 8 by the range that is declared for all of them (`bits`), else by that of
+  their own header, see `deep.py`;
 - EXIF rotation is applied, so that the image stands as it was meant to be seen;
 - of animations and multi-page files the first frame counts.
 

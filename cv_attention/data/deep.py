@@ -86,7 +86,7 @@ def white_of(image: Image.Image, data: bytes) -> int | None:
     elif image.format == "TIFF":
         bits = _tiff_bits(image)
     elif image.format == "PPM":
-        arguments: Any = image.tile[0].args
+        arguments: Any = image.tile[0].args  # pyright: ignore[reportAttributeAccessIssue]
         arguments = (arguments,) if isinstance(arguments, str) else arguments
         numbers = [value for value in arguments if isinstance(value, int)]
         white = max(numbers, default=0xFFFF if image.mode.startswith("I") else 0xFF)

@@ -15,7 +15,9 @@ _CHUNK = 256
 
 
 def decode_all(paths: Sequence[bytes], limit: int | None = None, bits: int | None = None) -> Tensor | None:
-    """Decodes files on all cores, if all have one size and fit into `limit` bytes (None: `LIMIT`); `bits` as everywhere.
+    """Decodes files on all cores, if all have one size and fit into `limit` bytes (None: `LIMIT`).
+
+    `bits` is the range of files of more than 8 bits, as for `read_image`.
 
     Returns:
         uint8 (N, H, W, 3) RGB; None if the files are to be decoded when they are needed.
