@@ -10,7 +10,7 @@ from cv_attention.config import Experiment
 BOUNDS = {
     "seed": "[0, 4294967295]",
     "data.batch_size": "[1, inf)",
-    "data.workers": "[0, inf)",
+    "data.workers": "[0, 1024]",
     "data.cache": "[1, inf)",
     "data.bits": "[8, 16]",
     "data.val_fraction": "(0, 1)",
@@ -36,7 +36,7 @@ BOUNDS = {
     "optimizer.warmup_epochs": "[0, inf)",
     "optimizer.label_smoothing": "[0, 1)",
     "optimizer.ema": "(0, 1)",
-    "trainer.max_epochs": "[1, inf)",
+    "trainer.max_epochs": "[1, 1000000]",
     "trainer.devices": "[1, inf)",
     "trainer.num_nodes": "[1, inf)",
     "trainer.accumulate_grad_batches": "[1, inf)",
@@ -117,6 +117,8 @@ def check_bounds(part: Any, prefix: str = "") -> None:
         name, value = prefix + field.name, getattr(part, field.name)
         if is_dataclass(value):
             check_bounds(value, f"{name}.")
+        elif value is None and type(None) not in get_args(field.type):
+            raise ValueError(f"{name} must not be null")
         elif name in BOUNDS and isinstance(value, int | float) and not _inside(value, BOUNDS[name]):
             null = " or null" if type(None) in get_args(field.type) else ""
             raise ValueError(f"{name} must be {_words(BOUNDS[name])}{null}, got {value}")

@@ -6,8 +6,8 @@ The targets are decoders, shards, configurations and checkpoints. Whole files ar
 checksums repaired, and read in a process of its own. Counted are: files read whole, refused with a documented error,
 any other exception, crashes of the process, more than 10 seconds for a file, and more than 2 GB of memory. The file
 that did it is kept in `--keep`. With `--engine atheris`, which must be installed, libFuzzer keeps the files that reach
-new branches of our code, of Pillow, tarfile or PyYAML, and damages those further. The same `--seed` tries the same files
-in the same order. Exit code 1 means that something was found.
+new branches of our code, of Pillow, tarfile or PyYAML, and damages those further. The same `--seed` tries the same
+files in the same order. Exit code 1 means that something was found.
 """
 
 import argparse
@@ -156,7 +156,7 @@ def _atheris(trial: Trial, folder: Path, seconds: float, seed: int) -> None:
         f"-max_total_time={int(seconds)}",
         f"-seed={seed + 1}",
         "-rss_limit_mb=0",
-        "-timeout=60",
+        "-timeout=0",
         "-max_len=4194304",
     ]
     atheris.Setup([sys.argv[0], *options, "-verbosity=0", str(seeds)], trial, custom_mutator=mutator)

@@ -197,7 +197,7 @@ def _configurations() -> list[bytes]:
 
     whole = yaml.safe_dump(Experiment().to_dict(), sort_keys=False)
     aliases = "data: &d {name: folder, root: .}\nmodel: {block: {name: cbam, reduction: 8}}\nseed: 3\n"
-    steps = "data:\n  train_transforms:\n  - HorizontalFlip\n  - RandomCrop: {height: 32, width: 32}\n  mean: [0.1, 0.2, 0.3]\n"
+    steps = "data:\n  train_transforms:\n  - HorizontalFlip\n  - RandomCrop: {height: 32, width: 32}\n"
     parts = (
         "optimizer: {lr: 1e-3, options: {momentum: 0.9}}\ntrainer:\n  devices: 1\n  extra: {max_time: 00:01:00:00}\n"
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
+import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from cv_attention.cli.errors import UserError, one_line
@@ -16,6 +17,7 @@ from cv_attention.config import Experiment
 from cv_attention.suggest import suggest
 
 _SECTIONS = [field.name for field in fields(Experiment) if is_dataclass(field.type)]
+_FROM_FILES = ["--config", *(f"--{name}" for name in (*_SECTIONS, "data.subset", "data.digits", "optimizer.lr_scale"))]
 
 
 def experiment_parser(prog: str) -> ArgumentParser:
@@ -37,6 +39,8 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
         return parser.parse_args(list(arguments))
     except argparse.ArgumentError as error:
         raise UserError(_explain(one_line(error), parser)) from error
+    except (ValueError, TypeError, OSError, RecursionError) as error:  # a number of 5,000 digits, a name with a nul
+        raise UserError(f"the options cannot be read: {one_line(error)}") from error
 
 
 def to_experiment(parser: ArgumentParser, namespace: Namespace) -> Experiment:
@@ -63,12 +67,23 @@ def _check_yaml(arguments: Sequence[str]) -> None:
         for name, value in zip(["", *arguments], [*arguments, ""], strict=True):
             option, equals, text = (name if name.startswith("--") else "").partition("=")
             text = text if equals else value
-            if option == "--config" and Path(text).is_file():
-                check_yaml_file(Path(text), _SECTIONS)
-            elif option and "&" in text and "*" in text:
+            if option in _FROM_FILES and text and os.path.exists(text):
+                check_yaml_file(Path(text), _SECTIONS if option == "--config" else ())
+            elif option and any(sign in text for sign in "{[&") and _is_yaml(text):
                 check_yaml_text(text, option)
     except ValueError as error:
         raise UserError(one_line(error)) from error
+
+
+def _is_yaml(text: str) -> bool:
+    """Whether text is YAML, or so deep that nobody can say; a glob such as [ab]*.conv is not."""
+    try:
+        yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        return False
+    except (ValueError, RecursionError):  # said in one line by the check
+        return True
+    return True
 
 
 # jsonargparse's message -> what it means to the person who reads it; the groups are the wrong key of a file.

@@ -1,5 +1,6 @@
 """Checks YAML text before it is loaded: its encoding, repeated keys, and aliases that never end."""
 
+import stat
 from collections.abc import Collection
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import yaml
 
 # Values in the largest sensible configuration, aliases written out: a hundred times what ours have.
 _MAX_NODES = 100_000
+_MAX_DEPTH = 50  # levels inside one another
+_MAX_KEYS = 1_000  # of a file's outermost level
+_MAX_BYTES = 1 << 18  # the names of 20,000 classes fit
 _NULL = "tag:yaml.org,2002:null"
 
 
@@ -21,10 +25,7 @@ def check_yaml_file(path: Path, sections: Collection[str] = ()) -> None:
         ValueError: if it cannot be read, is not UTF-8 or holds no options, or as `check_yaml_text`; one line that names
             the file.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
+    data = _read(path)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -38,9 +39,31 @@ def check_yaml_file(path: Path, sections: Collection[str] = ()) -> None:
     if not isinstance(root, yaml.MappingNode):
         kind = "nothing" if root is None else "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
         raise ValueError(f"{path} holds {kind}; expected options, such as model.backbone: resnet20")
+    if len(root.value) > _MAX_KEYS:
+        raise ValueError(f"{path} holds {len(root.value):,} options; expected at most {_MAX_KEYS:,}")
     for key, value in root.value:
-        if isinstance(value, yaml.ScalarNode) and value.tag == _NULL and key.value in sections:
-            raise ValueError(f"{path}, line {key.start_mark.line + 1}: {key.value} is empty; fill it in or remove it")
+        if key.value not in sections or isinstance(value, yaml.MappingNode):
+            continue
+        place = f"{path}, line {key.start_mark.line + 1}: {key.value}"
+        if isinstance(value, yaml.ScalarNode) and value.tag == _NULL:
+            raise ValueError(f"{place} is empty; fill it in or remove it")
+        raise ValueError(f"{place} is a section of options, such as {key.value}: {{...}}; it holds something else")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        kind = path.stat().st_mode
+        if not stat.S_ISREG(kind):
+            what = "a folder" if stat.S_ISDIR(kind) else "no regular file"
+            raise ValueError(f"{path} is {what}; name a YAML file")
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a name with a nul
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ValueError(reason if str(path) in str(reason) else f"{path} cannot be read: {reason or error}") from error
+    if len(data) > _MAX_BYTES:
+        raise ValueError(f"{path} has more than {_MAX_BYTES:,} bytes, which is no configuration")
+    return data
 
 
 def check_yaml_text(text: str, place: str) -> yaml.Node | None:
@@ -55,7 +78,7 @@ def check_yaml_text(text: str, place: str) -> yaml.Node | None:
 
     Raises:
         ValueError: if it is not valid YAML, gives a key twice, contains itself, or holds more than 100,000 values once
-            its aliases are written out.
+            its aliases are written out, or more than 50 levels.
     """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -73,6 +96,8 @@ def _count(node: yaml.Node, place: str, known: dict[int, int], above: set[int]) 
         return known[id(node)]
     if id(node) in above:
         raise ValueError(f"{place}, line {node.start_mark.line + 1}: the value contains itself")
+    if len(above) > _MAX_DEPTH:
+        raise ValueError(f"{place}, line {node.start_mark.line + 1}: more than {_MAX_DEPTH} levels inside one another")
     above.add(id(node))
     total = 1
     for child in _children(node, place):

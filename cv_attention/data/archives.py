@@ -9,14 +9,16 @@ import os
 import stat
 import tarfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from cv_attention.data.decode import MAX_BYTES, ImageError, decode_image, kind_of, shown
 
+_T = TypeVar("_T")
 _LABEL = 32  # bytes of the longest class number that is read
 
 
@@ -99,21 +101,22 @@ def members(archive: Path, suffixes: Sequence[str], *, distinct: bool = False) -
 def _headers(archive: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """Goes through an archive's headers; whatever is wrong with one is a `tarfile.TarError`."""
     behind = -1
-    with tarfile.open(archive, "r:") as tar:
-        while True:
-            try:
-                info = tar.next()
-            except tarfile.TarError:
-                raise
-            except Exception as error:  # numbers, texts and nested headers of a damaged or hostile archive
-                raise tarfile.ReadError(f"damaged header: {error or type(error).__name__}") from error
-            if info is None:
-                return
+    with _readable(lambda: tarfile.open(archive, "r:")) as tar:
+        while (info := _readable(tar.next)) is not None:
             if info.size < 0 or info.offset <= behind:  # such headers would be read for ever
                 raise tarfile.ReadError(f"damaged header of {info.name}")
             behind = info.offset
             tar.members.clear()  # pyright: ignore[reportAttributeAccessIssue]  # an archive's millions of headers are not kept
             yield tar, info
+
+
+def _readable(read: Callable[[], _T]) -> _T:
+    try:
+        return read()
+    except (tarfile.TarError, OSError):
+        raise
+    except Exception as error:  # numbers, texts and nested headers of a damaged or hostile archive
+        raise tarfile.ReadError(f"damaged header: {str(error) or type(error).__name__}") from error
 
 
 def _refuse_compressed(archive: Path) -> None:
