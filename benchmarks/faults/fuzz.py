@@ -103,7 +103,8 @@ class Trial:
 def work(name: str, folder: Path, seconds: float, seed: int, engine: str) -> None:
     """Fuzzes in this process until the time is over."""
     warnings.simplefilter("ignore")
-    resource.setrlimit(resource.RLIMIT_AS, (_memory("VmSize") + (24 << 30),) * 2)
+    most = _memory("VmSize") + (24 << 30)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     if engine == "atheris":
         _instrument(name)
     trial = Trial(name, folder)
@@ -176,10 +177,11 @@ def watch(arguments: argparse.Namespace) -> dict[str, Any]:
             folder = Path(name)
             code = _part(arguments, folder, left, part)
             written = folder / "counts.json"
-            counted = json.loads(written.read_text()) if written.is_file() else {"counts": {}, "found": {}}
+            counted: dict[str, Any] = {"counts": {}, "found": {}, "slowest": 0, "largest": 0}
+            counted |= json.loads(written.read_text()) if written.is_file() else {}
             total.update(counted["counts"])
             found += counted["found"].values()
-            slowest, largest = max(slowest, counted.get("slowest", 0)), max(largest, counted.get("largest", 0))
+            slowest, largest = max(slowest, counted["slowest"]), max(largest, counted["largest"])
             if code:
                 stalled = (folder / "stalled.txt").read_text() if (folder / "stalled.txt").is_file() else ""
                 total["hangs" if stalled else "crashes"] += 1

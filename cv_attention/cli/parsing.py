@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
-import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from cv_attention.cli.errors import UserError, one_line
@@ -69,21 +68,10 @@ def _check_yaml(arguments: Sequence[str]) -> None:
             text = text if equals else value
             if option in _FROM_FILES and text and os.path.exists(text):
                 check_yaml_file(Path(text), _SECTIONS if option == "--config" else ())
-            elif option and any(sign in text for sign in "{[&") and _is_yaml(text):
-                check_yaml_text(text, option)
+            elif option and any(sign in text for sign in "{[&"):
+                check_yaml_text(text, option, strict=False)
     except ValueError as error:
         raise UserError(one_line(error)) from error
-
-
-def _is_yaml(text: str) -> bool:
-    """Whether text is YAML, or so deep that nobody can say; a glob such as [ab]*.conv is not."""
-    try:
-        yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError:
-        return False
-    except (ValueError, RecursionError):  # said in one line by the check
-        return True
-    return True
 
 
 # jsonargparse's message -> what it means to the person who reads it; the groups are the wrong key of a file.

@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Collection
+from itertools import accumulate
 from pathlib import Path
 
 import yaml
@@ -9,6 +10,7 @@ import yaml
 # Values in the largest sensible configuration, aliases written out: a hundred times what ours have.
 _MAX_NODES = 100_000
 _MAX_DEPTH = 50  # levels inside one another
+_MAX_BRACKETS = 200
 _MAX_KEYS = 1_000  # of a file's outermost level
 _MAX_BYTES = 1 << 18  # the names of 20,000 classes fit
 _NULL = "tag:yaml.org,2002:null"
@@ -66,12 +68,13 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def check_yaml_text(text: str, place: str) -> yaml.Node | None:
+def check_yaml_text(text: str, place: str, *, strict: bool = True) -> yaml.Node | None:
     """Checks the structure of YAML text without building its values.
 
     Args:
         text: The text.
         place: Where it comes from, for messages.
+        strict: Whether text must be YAML; a glob of the command line, such as ``[ab]*.conv``, need not be.
 
     Returns:
         The root of the node graph; None for empty text.
@@ -80,14 +83,25 @@ def check_yaml_text(text: str, place: str) -> yaml.Node | None:
         ValueError: if it is not valid YAML, gives a key twice, contains itself, or holds more than 100,000 values once
             its aliases are written out, or more than 50 levels.
     """
+    if len(text) > _MAX_BYTES:
+        raise ValueError(f"{place} has {len(text):,} characters; at most {_MAX_BYTES:,} are read")
+    if _open_brackets(text) > _MAX_BRACKETS:  # the parser's time grows with their square
+        raise ValueError(f"{place} is not valid YAML: more than {_MAX_BRACKETS} brackets are open at once")
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if isinstance(error, yaml.YAMLError) and not strict:
+            return None
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{place} is not valid YAML: {reason}") from error
     if root is not None:
         _count(root, place, {}, set())
     return root
+
+
+def _open_brackets(text: str) -> int:
+    steps = (1 if sign in "[{" else -1 for sign in text if sign in "[{]}")
+    return max(accumulate(steps), default=0)
 
 
 def _count(node: yaml.Node, place: str, known: dict[int, int], above: set[int]) -> int:
