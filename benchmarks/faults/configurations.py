@@ -16,6 +16,7 @@ import faulthandler
 import io
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -288,6 +289,10 @@ def attempts(folder: Path) -> Iterator[tuple[str, list[str], bool]]:
         yield f"value: {name}: {value}", ["--config", path.name], False
 
 
+def _status() -> list[str]:
+    return Path("/proc/self/status").read_text().splitlines()
+
+
 def main() -> int:
     """Parses the command line, tries everything, prints the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -298,6 +303,8 @@ def main() -> int:
     warnings.simplefilter("ignore")
     import cv_attention.training  # noqa: F401  # takes seconds, which no attempt shall pay for
 
+    most = sum(int(line.split()[1]) << 10 for line in _status() if line.startswith("VmSize")) + (8 << 30)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     rows = []
     out = arguments.out and arguments.out.absolute()
     with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):

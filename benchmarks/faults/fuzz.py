@@ -18,6 +18,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -161,6 +162,7 @@ def _atheris(trial: Trial, folder: Path, seconds: float, seed: int) -> None:
         "-max_len=4194304",
     ]
     atheris.Setup([sys.argv[0], *options, "-verbosity=0", str(seeds)], trial, custom_mutator=mutator)
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)  # libFuzzer's own clock, which would end the process
     with contextlib.suppress(SystemExit):
         atheris.Fuzz()
     trial.write()

@@ -45,14 +45,16 @@ def mutate(data: bytes, others: list[bytes], rng: np.random.Generator, words: li
 
 
 def _once(found: bytearray, others: list[bytes], rng: np.random.Generator, words: list[bytes]) -> None:
+    if not found:
+        found += others[int(rng.integers(0, len(others)))]
     kind = int(rng.integers(0, 9 if words else 8))
     size = max(len(found), 1)
     # Headers decide most: half of all places lie in the first 512 bytes.
     at = int(rng.integers(0, min(size, 512))) if rng.random() < 0.5 else int(rng.integers(0, size))
     length = int(min(2 ** rng.integers(0, 10), size - at))
-    if kind == 0 and found:
+    if kind == 0:
         found[at] ^= 1 << int(rng.integers(0, 8))
-    elif kind == 1 and found:
+    elif kind == 1:
         found[at] = int(rng.integers(0, 256))
     elif kind == 2:
         number = _NUMBERS[int(rng.integers(0, len(_NUMBERS)))]
