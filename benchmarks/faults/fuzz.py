@@ -152,7 +152,7 @@ def _atheris(trial: Trial, folder: Path, seconds: float, seed: int) -> None:
     def mutator(data: bytes, most: int, number: int) -> bytes:
         if number % 2:
             return atheris.Mutate(data, most)
-        return mutate(data, corpus, np.random.default_rng(number), words)[:most]
+        return mutate(bytes(data), corpus, np.random.default_rng(abs(number)), words)[:most]
 
     options = [
         f"-max_total_time={int(seconds)}",
@@ -187,7 +187,8 @@ def watch(arguments: argparse.Namespace) -> dict[str, Any]:
             if code:
                 stalled = (folder / "stalled.txt").read_text() if (folder / "stalled.txt").is_file() else ""
                 total["hangs" if stalled else "crashes"] += 1
-                found.append(stalled or f"the process ended with {code}")
+                said = (folder / "said.txt").read_text(errors="replace").strip().splitlines()[-8:]
+                found.append(stalled or "\n".join([f"the process ended with {code}", *said]))
             _collect(folder, Path(arguments.keep) / arguments.target, part, code)
         part += 1
     row = {"target": arguments.target, "engine": arguments.engine, "minutes": arguments.minutes, "seed": arguments.seed}
@@ -198,8 +199,9 @@ def _part(arguments: argparse.Namespace, folder: Path, seconds: float, part: int
     command = [sys.executable, "-m", "benchmarks.faults.fuzz", arguments.target, "--work", str(folder)]
     command += ["--minutes", str(seconds / 60), "--seed", str(arguments.seed + part), "--engine", arguments.engine]
     environment = {**os.environ, "OPENCV_LOG_LEVEL": "SILENT"}
-    quiet = None if arguments.show else subprocess.DEVNULL
-    return subprocess.run(command, env=environment, stdout=quiet, stderr=quiet, check=False).returncode
+    with open(folder / "said.txt", "wb") as said:
+        output = None if arguments.show else said
+        return subprocess.run(command, env=environment, stdout=output, stderr=output, check=False).returncode
 
 
 def _collect(folder: Path, keep: Path, part: int, code: int) -> None:

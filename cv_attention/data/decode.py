@@ -48,6 +48,7 @@ _KINDS = {
     b"%PDF": "PDF",
     b"8BPS": "Photoshop file",
 }
+_HEAVY = ("WEBP", "AVIF", "JPEG2000")  # whose decoders hold an image several times
 _DEEP = (b"II", b"MM", b"P2", b"P3", b"P5", b"P6", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # and PNG
 _ORIENTATION = 0x0112
 _ROWS = 256  # that are converted at once: a large image is held once, not three times
@@ -125,7 +126,8 @@ def kind_of(mode: int) -> str:
 def max_pixels() -> float:
     """Returns the number of pixels above which an image is refused.
 
-    Twice `PIL.Image.MAX_IMAGE_PIXELS`, where Pillow draws the line too; infinity if that is set to None.
+    Twice `PIL.Image.MAX_IMAGE_PIXELS`, where Pillow draws the line too; infinity if that is set to None. Half of it for
+    colour of more than 8 bits, WebP, AVIF and JPEG 2000, so that no image takes more than 2 GB.
     """
     limit = Image.MAX_IMAGE_PIXELS
     return float("inf") if limit is None else 2 * limit
@@ -140,7 +142,7 @@ def decode_image(data: bytes, name: str, bits: int | None = None) -> np.ndarray:
             return pixels
     # What OpenCV refused is tried again: Pillow then says what is wrong with it.
     with opened(data, name) as image:
-        white = deep.white_of(image, data)
+        white = _white(image, data, name)
         image.load()
         turn = _turn(image)
         pixels = _to_rgb(image) if white is None else deep.read(image, data, white).to_rgb(bits)
@@ -157,8 +159,16 @@ def read_deep(data: bytes, name: str) -> deep.Deep | None:
     if not may_be_deep(data):
         return None
     with opened(data, name) as image:
-        white = deep.white_of(image, data)
+        white = _white(image, data, name)
         return None if white is None else deep.read(image, data, white)
+
+
+def _white(image: Image.Image, data: bytes, name: str) -> int | None:
+    """As `deep.white_of`; refuses images of half the pixels where decoding holds them several times."""
+    white = deep.white_of(image, data)
+    if image.format in _HEAVY or (white is not None and not image.mode.startswith("I")):
+        _check_size(*image.size, name, share=2)
+    return white
 
 
 @contextmanager
@@ -207,12 +217,11 @@ def _is_plain(data: bytes) -> bool:
     return False
 
 
-def _check_size(width: int, height: int, name: str) -> None:
-    if width * height > max_pixels():
-        raise ImageError(
-            f"'{name}' has {width}x{height} pixels; at most {max_pixels():,.0f} are decoded "
-            "(twice PIL.Image.MAX_IMAGE_PIXELS)"
-        )
+def _check_size(width: int, height: int, name: str, share: int = 1) -> None:
+    most = max_pixels() / share
+    if width * height > most:
+        of = "twice PIL.Image.MAX_IMAGE_PIXELS" if share == 1 else "PIL.Image.MAX_IMAGE_PIXELS for this kind of file"
+        raise ImageError(f"'{name}' has {width}x{height} pixels; at most {most:,.0f} are decoded ({of})")
 
 
 def _plain_size(data: bytes) -> tuple[int, int]:
