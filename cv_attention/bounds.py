@@ -10,7 +10,7 @@ from cv_attention.config import Experiment
 BOUNDS = {
     "seed": "[0, 4294967295]",
     "data.batch_size": "[1, inf)",
-    "data.workers": "[0, 1024]",
+    "data.workers": "[0, inf)",
     "data.cache": "[1, inf)",
     "data.bits": "[8, 16]",
     "data.val_fraction": "(0, 1)",
@@ -36,7 +36,7 @@ BOUNDS = {
     "optimizer.warmup_epochs": "[0, inf)",
     "optimizer.label_smoothing": "[0, 1)",
     "optimizer.ema": "(0, 1)",
-    "trainer.max_epochs": "[1, 1000000]",
+    "trainer.max_epochs": "[1, inf)",
     "trainer.devices": "[1, inf)",
     "trainer.num_nodes": "[1, inf)",
     "trainer.accumulate_grad_batches": "[1, inf)",
@@ -48,6 +48,9 @@ BOUNDS = {
     "log.checkpoint_every_minutes": "(0, inf)",
     "log.checkpoint_every_n_steps": "[1, inf)",
 }
+
+# Numbers that nobody means, and that would start as many processes or fill the memory.
+MOST = {"data.workers": 1024, "trainer.max_epochs": 1_000_000}
 
 
 def check(experiment: Experiment) -> None:
@@ -122,6 +125,8 @@ def check_bounds(part: Any, prefix: str = "") -> None:
         elif name in BOUNDS and isinstance(value, int | float) and not _inside(value, BOUNDS[name]):
             null = " or null" if type(None) in get_args(field.type) else ""
             raise ValueError(f"{name} must be {_words(BOUNDS[name])}{null}, got {value}")
+        elif name in MOST and value > MOST[name]:
+            raise ValueError(f"{name} must be at most {MOST[name]:,}, got {value}")
 
 
 def _inside(value: float, interval: str) -> bool:

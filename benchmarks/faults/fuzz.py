@@ -131,8 +131,9 @@ def _instrument(name: str) -> None:
     """Imports what reads the files with counters of its branches."""
     import atheris  # pyright: ignore[reportMissingImports]
 
+    instrument: Any = vars(atheris)["instrument_imports"]
     sys.modules.pop("tarfile", None)
-    with atheris.instrument_imports(include=["cv_attention", "PIL", "tarfile", "yaml", "torch.serialization"]):
+    with instrument(include=["cv_attention", "PIL", "tarfile", "yaml", "torch.serialization"]):
         from benchmarks.faults.fuzz_targets import TARGETS
 
         TARGETS[name]()

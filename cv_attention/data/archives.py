@@ -57,7 +57,9 @@ def read_member(file: int, offset: int, size: int, place: str, most: int = MAX_B
 
 
 def members(archive: Path, suffixes: Sequence[str], *, distinct: bool = False) -> Iterator[Member]:
-    """Lists the images of an archive in its order. Links and sparse files are left out with a warning.
+    """Lists the images of an archive in its order, without links and sparse files.
+
+    A warning says so where the archive is of a data set (`distinct`).
 
     What cannot be read of a damaged archive counts as one more image, which then fails like any that is damaged.
 
@@ -90,7 +92,7 @@ def members(archive: Path, suffixes: Sequence[str], *, distinct: bool = False) -
         if not images:
             _refuse_compressed(archive)
         images.append(Member(archive, f"({shown(str(error))})", status.st_size, 0))
-    if skipped:
+    if skipped and distinct:
         more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
         warnings.warn(f"left out: {shown(f'{archive}/{skipped[0]}')} is a link or sparse{more}", stacklevel=2)
     for image in images:
