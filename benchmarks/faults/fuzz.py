@@ -160,6 +160,7 @@ def _atheris(trial: Trial, folder: Path, seconds: float, seed: int) -> None:
         f"-seed={seed + 1}",
         "-rss_limit_mb=0",
         "-timeout=0",
+        f"-artifact_prefix={folder}/",
         "-max_len=4194304",
     ]
     atheris.Setup([sys.argv[0], *options, "-verbosity=0", str(seeds)], trial, custom_mutator=mutator)
