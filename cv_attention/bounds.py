@@ -12,6 +12,7 @@ BOUNDS = {
     "data.batch_size": "[1, inf)",
     "data.workers": "[0, inf)",
     "data.cache": "[1, inf)",
+    "data.bits": "[8, 16]",
     "data.val_fraction": "(0, 1)",
     "data.seed": "[0, inf)",
     "data.mixup": "[0, inf)",
@@ -47,6 +48,9 @@ BOUNDS = {
     "log.checkpoint_every_minutes": "(0, inf)",
     "log.checkpoint_every_n_steps": "[1, inf)",
 }
+
+# Numbers that nobody means, and that would start as many processes or fill the memory.
+MOST = {"data.workers": 1024, "trainer.max_epochs": 1_000_000}
 
 
 def check(experiment: Experiment) -> None:
@@ -116,9 +120,13 @@ def check_bounds(part: Any, prefix: str = "") -> None:
         name, value = prefix + field.name, getattr(part, field.name)
         if is_dataclass(value):
             check_bounds(value, f"{name}.")
+        elif value is None and type(None) not in get_args(field.type):
+            raise ValueError(f"{name} must not be null")
         elif name in BOUNDS and isinstance(value, int | float) and not _inside(value, BOUNDS[name]):
             null = " or null" if type(None) in get_args(field.type) else ""
             raise ValueError(f"{name} must be {_words(BOUNDS[name])}{null}, got {value}")
+        elif name in MOST and value > MOST[name]:
+            raise ValueError(f"{name} must be at most {MOST[name]:,}, got {value}")
 
 
 def _inside(value: float, interval: str) -> bool:

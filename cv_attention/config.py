@@ -73,6 +73,10 @@ class Data:
         workers: Processes that load images; 0 loads in the main process, which is fastest for small images.
         cache: Decode a folder's files once, short side at most this many pixels, into a memory-mapped file in
             ``root/.cv_attention``; null decodes a file whenever it is used. Small images are in memory anyway.
+        bits: Range of images of more than 8 bits: 12 means that 4095 is white in 16-bit files. Null finds it once for
+            the whole data set, by a sample of its training images, and keeps it in the run.
+        on_error: What a broken image does: ``raise`` ends the run with its name; ``skip`` decodes all images once
+            before training, leaves the broken ones out, and names them.
         val_fraction: Share of the training split held out for validation where the data set brings no split of its own.
         seed: Seed of the held-out split; shuffling and augmentation follow the experiment's seed.
         train_transforms: albumentations steps on training images, in order; where the list is empty and the network
@@ -99,6 +103,8 @@ class Data:
     batch_size: int = 128
     workers: int = 0
     cache: int | None = None
+    bits: int | None = None
+    on_error: Literal["raise", "skip"] = "raise"
     val_fraction: float = 0.1
     seed: int = 0
     train_transforms: list[Transform] = field(default_factory=list)

@@ -21,6 +21,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "resnet18_cifar": {"blocks": (2, 2, 2, 2), "width": 64, "shortcut": "B"},
 }
 
+_LARGEST = 65_536  # width, stride and channels: larger ones fill the memory before anything is said
+
 
 class PadShortcut(nn.Module):
     """Option A: every `stride`-th pixel, and zeros for the channels that the input lacks.
@@ -117,6 +119,8 @@ class CifarResNet(nn.Module):
         for name, value in {"width": width, "stem_stride": stem_stride, "in_chans": in_chans}.items():
             if not (isinstance(value, int) and value >= 1):
                 raise ValueError(f"{name} must be a whole number of at least 1, got {name}={value!r}")
+            if value > _LARGEST:
+                raise ValueError(f"{name} must be at most {_LARGEST}, got {name}={value!r}")
         if shortcut not in ("A", "B"):
             raise ValueError(f"shortcut must be 'A' or 'B', got shortcut={shortcut!r}")
         if not 0 <= drop_path_rate < 1:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_LONGEST = 1_600  # characters of a message
+
 
 class UserError(Exception):
     """Something to be printed in one line, without a traceback.
@@ -13,7 +15,7 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str, code: int = 2) -> None:
-        super().__init__(message)
+        super().__init__(_shown(message))
         self.code = code
 
 
@@ -24,9 +26,11 @@ def user_errors() -> Iterator[None]:
         yield
     except (ValueError, OSError) as error:
         raise UserError(one_line(error)) from error
+    except MemoryError as error:
+        raise UserError(f"this does not fit into memory: {one_line(error)}") from error
     except Exception as error:
         # by name: Lightning takes seconds to import, and need not have been
-        if type(error).__name__ != "MisconfigurationException":
+        if "allocate memory" not in str(error) and type(error).__name__ != "MisconfigurationException":
             raise
         raise UserError(one_line(error)) from error
 
@@ -34,3 +38,9 @@ def user_errors() -> Iterator[None]:
 def one_line(error: BaseException) -> str:
     """Returns the message of `error` in one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _shown(message: str) -> str:
+    """Makes a message fit for a terminal: no control characters of a file's, and the middle of a long one left out."""
+    text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in message)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"

@@ -65,7 +65,8 @@ def _train(prepared: "Prepared") -> None:
     except ImageError as error:
         # A loader's process wraps the message into its traceback; the last line is what was said.
         reason = str(error).strip().splitlines()[-1].rpartition("ImageError: ")[2]
-        raise UserError(f"{reason}; mend or remove it, then: {again}") from error
+        advice = f"mend or remove it, then: {again} (--data.on_error skip leaves broken images out)"
+        raise UserError(f"{reason}; {advice}") from error
     except (training.NonFiniteLoss, training.NothingTrained, OSError) as error:
         if isinstance(error, OSError) and not _is_of_files(error, prepared.run):
             raise
@@ -158,6 +159,8 @@ def _print_result(run: Path) -> None:
             f"blocks in use: they change their inputs by {min(changes):.1f} to {max(changes):.1f} %; without them, "
             f"{100 * used['predictions_changed']:.1f} % of {used['images']} validation predictions are others"
         )
+    for split, reasons in found.get("left_out", {}).items():
+        print(f"left out as broken: {len(reasons)} {split} images, such as {reasons[0]} (all are in summary.json)")
     print(f"tested: the {found['selected']['epoch']} epoch's network ({found['selected']['reason']})")
     print(f"trained in {duration(found['training_seconds'])}")
     print(f"report: {run / 'report' / 'index.html'}")

@@ -17,6 +17,7 @@ from cv_attention.config import Experiment
 from cv_attention.suggest import suggest
 
 _SECTIONS = [field.name for field in fields(Experiment) if is_dataclass(field.type)]
+_FROM_FILES = ["--config", *(f"--{name}" for name in (*_SECTIONS, "data.subset", "data.digits", "optimizer.lr_scale"))]
 
 
 def experiment_parser(prog: str) -> ArgumentParser:
@@ -39,6 +40,8 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
         return parser.parse_args(list(arguments))
     except argparse.ArgumentError as error:
         raise UserError(_explain(one_line(error), parser)) from error
+    except (ValueError, TypeError, OSError, RecursionError) as error:  # a number of 5,000 digits, a name with a nul
+        raise UserError(f"the options cannot be read: {one_line(error)}") from error
 
 
 def to_experiment(parser: ArgumentParser, namespace: Namespace) -> Experiment:
@@ -68,10 +71,10 @@ def _check_yaml(arguments: Sequence[str]) -> None:
         for name, value in zip(["", *arguments], [*arguments, ""], strict=True):
             option, equals, text = (name if name.startswith("--") else "").partition("=")
             text = text if equals else value
-            if option == "--config" and Path(text).is_file():
-                check_yaml_file(Path(text), _SECTIONS)
-            elif option and "&" in text and "*" in text:
-                check_yaml_text(text, option)
+            if option in _FROM_FILES and text and os.path.exists(text):
+                check_yaml_file(Path(text), _SECTIONS if option == "--config" else ())
+            elif option and any(sign in text for sign in "{[&"):
+                check_yaml_text(text, option, strict=False)
     except ValueError as error:
         raise UserError(one_line(error)) from error
 

@@ -1,12 +1,18 @@
 """Checks YAML text before it is loaded: its encoding, repeated keys, and aliases that never end."""
 
+import stat
 from collections.abc import Collection
+from itertools import accumulate
 from pathlib import Path
 
 import yaml
 
 # Values in the largest sensible configuration, aliases written out: a hundred times what ours have.
 _MAX_NODES = 100_000
+_MAX_DEPTH = 50  # levels inside one another
+_MAX_BRACKETS = 200
+_MAX_KEYS = 1_000  # of a file's outermost level
+_MAX_BYTES = 1 << 18  # the names of 20,000 classes fit
 _NULL = "tag:yaml.org,2002:null"
 
 
@@ -21,10 +27,7 @@ def check_yaml_file(path: Path, sections: Collection[str] = ()) -> None:
         ValueError: if it cannot be read, is not UTF-8 or holds no options, or as `check_yaml_text`; one line that names
             the file.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
+    data = _read(path)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -38,33 +41,67 @@ def check_yaml_file(path: Path, sections: Collection[str] = ()) -> None:
     if not isinstance(root, yaml.MappingNode):
         kind = "nothing" if root is None else "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
         raise ValueError(f"{path} holds {kind}; expected options, such as model.backbone: resnet20")
+    if len(root.value) > _MAX_KEYS:
+        raise ValueError(f"{path} holds {len(root.value):,} options; expected at most {_MAX_KEYS:,}")
     for key, value in root.value:
-        if isinstance(value, yaml.ScalarNode) and value.tag == _NULL and key.value in sections:
-            raise ValueError(f"{path}, line {key.start_mark.line + 1}: {key.value} is empty; fill it in or remove it")
+        if key.value not in sections or isinstance(value, yaml.MappingNode):
+            continue
+        place = f"{path}, line {key.start_mark.line + 1}: {key.value}"
+        if isinstance(value, yaml.ScalarNode) and value.tag == _NULL:
+            raise ValueError(f"{place} is empty; fill it in or remove it")
+        raise ValueError(f"{place} is a section of options, such as {key.value}: {{...}}; it holds something else")
 
 
-def check_yaml_text(text: str, place: str) -> yaml.Node | None:
+def _read(path: Path) -> bytes:
+    try:
+        kind = path.stat().st_mode
+        if not stat.S_ISREG(kind):
+            what = "a folder" if stat.S_ISDIR(kind) else "no regular file"
+            raise ValueError(f"{path} is {what}; name a YAML file")
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a name with a nul
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ValueError(reason if str(path) in str(reason) else f"{path} cannot be read: {reason or error}") from error
+    if len(data) > _MAX_BYTES:
+        raise ValueError(f"{path} has more than {_MAX_BYTES:,} bytes, which is no configuration")
+    return data
+
+
+def check_yaml_text(text: str, place: str, *, strict: bool = True) -> yaml.Node | None:
     """Checks the structure of YAML text without building its values.
 
     Args:
         text: The text.
         place: Where it comes from, for messages.
+        strict: Whether text must be YAML; a glob of the command line, such as ``[ab]*.conv``, need not be.
 
     Returns:
         The root of the node graph; None for empty text.
 
     Raises:
         ValueError: if it is not valid YAML, gives a key twice, contains itself, or holds more than 100,000 values once
-            its aliases are written out.
+            its aliases are written out, or more than 50 levels.
     """
+    if len(text) > _MAX_BYTES:
+        raise ValueError(f"{place} has {len(text):,} characters; at most {_MAX_BYTES:,} are read")
+    if _open_brackets(text) > _MAX_BRACKETS:  # the parser's time grows with their square
+        raise ValueError(f"{place} is not valid YAML: more than {_MAX_BRACKETS} brackets are open at once")
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if isinstance(error, yaml.YAMLError) and not strict:
+            return None
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{place} is not valid YAML: {reason}") from error
     if root is not None:
         _count(root, place, {}, set())
     return root
+
+
+def _open_brackets(text: str) -> int:
+    steps = (1 if sign in "[{" else -1 for sign in text if sign in "[{]}")
+    return max(accumulate(steps), default=0)
 
 
 def _count(node: yaml.Node, place: str, known: dict[int, int], above: set[int]) -> int:
@@ -73,6 +110,8 @@ def _count(node: yaml.Node, place: str, known: dict[int, int], above: set[int]) 
         return known[id(node)]
     if id(node) in above:
         raise ValueError(f"{place}, line {node.start_mark.line + 1}: the value contains itself")
+    if len(above) > _MAX_DEPTH:
+        raise ValueError(f"{place}, line {node.start_mark.line + 1}: more than {_MAX_DEPTH} levels inside one another")
     above.add(id(node))
     total = 1
     for child in _children(node, place):

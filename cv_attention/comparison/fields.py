@@ -25,6 +25,7 @@ KINDS = {
     "data.fold": Kind.BLOCK,
     "data.name": Kind.DATA,
     "data.root": Kind.DATA,  # the same images at another place are the same data
+    "data.on_error": Kind.DATA,
     "data.val_fraction": Kind.DATA,
     "data.seed": Kind.DATA,
     "data.split_file": Kind.DATA,
@@ -46,6 +47,7 @@ KINDS = {
     "data.eval_transforms": Kind.RECIPE,
     "data.mean": Kind.RECIPE,
     "data.std": Kind.RECIPE,
+    "data.bits": Kind.RECIPE,
     "data.mixup": Kind.RECIPE,
     "data.cutmix": Kind.RECIPE,
     "data.progressive": Kind.RECIPE,

@@ -5,14 +5,21 @@ shard's images can be shared by processes and skipped on resuming needs this ran
 streams do not have.
 """
 
+import os
+import stat
 import tarfile
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from cv_attention.data.decode import ImageError, decode_image
+from cv_attention.data.decode import MAX_BYTES, ImageError, decode_image, kind_of, shown
+
+_T = TypeVar("_T")
+_LABEL = 32  # bytes of the longest class number that is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,52 +31,101 @@ class Member:
     offset: int
     size: int
     label: int | None = None
+    stated: str = ""  # what the archive says in place of a class, where that is no number
 
-    def read(self) -> np.ndarray:
+    def read(self, bits: int | None = None) -> np.ndarray:
         """Decodes it; see `cv_attention.data.read_image`."""
+        place = shown(f"{self.archive}/{self.name}")
         with self.archive.open("rb") as file:
-            file.seek(self.offset)
-            data = file.read(self.size)
-        if len(data) < self.size or not data:
-            raise ImageError(f"'{self.archive}' is cut short or damaged at {self.name}")
-        return decode_image(data, f"{self.archive}/{self.name}")
+            data = read_member(file.fileno(), self.offset, self.size, place)
+        return decode_image(data, place, bits)
+
+
+def read_member(file: int, offset: int, size: int, place: str, most: int = MAX_BYTES) -> bytes:
+    """Reads the content of an image in an open archive, or its first `most` bytes.
+
+    Raises:
+        ImageError: if the archive is shorter than it says, or the image has no bytes or more than a GiB.
+    """
+    if size > MAX_BYTES:
+        raise ImageError(f"'{place}' has {size:,} bytes; at most {MAX_BYTES:,} are read")
+    wanted = min(size, most)
+    data = os.pread(file, wanted, offset) if wanted > 0 and offset >= 0 else b""
+    if not data or len(data) < wanted:
+        raise ImageError(f"'{place}' is empty, cut short or damaged")
+    return data
 
 
 def members(archive: Path, suffixes: Sequence[str], *, distinct: bool = False) -> Iterator[Member]:
-    """Lists the images of an archive in its order.
+    """Lists the images of an archive in its order, without links and sparse files.
+
+    A warning says so where the archive is of a data set (`distinct`).
 
     What cannot be read of a damaged archive counts as one more image, which then fails like any that is damaged.
 
     Raises:
-        ValueError: if it is compressed, which forbids random access; or, where names must be `distinct`, it holds an
-            image or a class twice.
+        ValueError: if it is no regular file, or compressed, which forbids random access; or, where names must be
+            `distinct`, it holds an image or a class twice.
     """
+    status = os.stat(archive)
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{shown(archive)} is {kind_of(status.st_mode)}, not a regular file")
     images: list[Member] = []
-    labels: dict[str, int | None] = {}
+    labels: dict[str, int | str] = {}
     names: set[str] = set()
+    skipped: list[str] = []
     try:
-        with tarfile.open(archive, "r:") as tar:
-            for info in tar:
-                if not info.isreg():
-                    continue  # links could lead anywhere
-                if distinct and info.name in names:
-                    raise ValueError(f"{archive} holds {info.name} twice; the names in an archive must differ")
-                if info.name.lower().endswith(tuple(suffixes)):
-                    names.add(info.name)
-                    images.append(Member(archive, info.name, info.offset_data, info.size))
-                elif info.name.endswith(".cls") and info.size < 32:
-                    names.add(info.name)
-                    labels[_key(info.name)] = _number(tar, info)
+        for tar, info in _headers(archive):
+            wanted = info.name.lower().endswith(tuple(suffixes))
+            if not info.isreg() or info.issparse():  # links could lead anywhere
+                skipped += [info.name] if wanted and not info.isdir() else []
+                continue
+            if distinct and info.name in names:
+                raise ValueError(f"{archive} holds {shown(info.name)} twice; the names in an archive must differ")
+            if wanted:
+                names.add(info.name)
+                images.append(Member(archive, info.name, info.offset_data, info.size))
+            elif info.name.endswith(".cls"):
+                names.add(info.name)
+                labels[_key(info.name)] = _label(tar, info)
     except tarfile.TarError as error:
         if not images:
-            with archive.open("rb") as file:
-                if file.read(2) == b"\x1f\x8b":
-                    raise ValueError(
-                        f"{archive} is compressed; unpack it to .tar, of which any image can be read"
-                    ) from None
-        images.append(Member(archive, f"({error})", archive.stat().st_size, 0))
+            _refuse_compressed(archive)
+        images.append(Member(archive, f"({shown(str(error))})", status.st_size, 0))
+    if skipped and distinct:
+        more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
+        warnings.warn(f"left out: {shown(f'{archive}/{skipped[0]}')} is a link or sparse{more}", stacklevel=2)
     for image in images:
-        yield replace(image, label=labels.get(_key(image.name)))
+        label = labels.get(_key(image.name))
+        yield replace(image, stated=label) if isinstance(label, str) else replace(image, label=label)
+
+
+def _headers(archive: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """Goes through an archive's headers; whatever is wrong with one is a `tarfile.TarError`."""
+    behind = -1
+    with _readable(lambda: tarfile.open(archive, "r:")) as tar:
+        while (info := _readable(tar.next)) is not None:
+            if info.size < 0 or info.offset <= behind:  # such headers would be read for ever
+                raise tarfile.ReadError(f"damaged header of {info.name}")
+            behind = info.offset
+            tar.members.clear()  # pyright: ignore[reportAttributeAccessIssue]  # an archive's millions of headers are not kept
+            yield tar, info
+
+
+def _readable(read: Callable[[], _T]) -> _T:
+    try:
+        return read()
+    except (tarfile.TarError, OSError):
+        raise
+    except Exception as error:  # numbers, texts and nested headers of a damaged or hostile archive
+        raise tarfile.ReadError(f"damaged header: {str(error) or type(error).__name__}") from error
+
+
+def _refuse_compressed(archive: Path) -> None:
+    with archive.open("rb") as file:
+        start = file.read(6)
+    if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
+        raise ValueError(f"{archive} is compressed; unpack it to .tar, of which any image can be read") from None
 
 
 def _key(name: str) -> str:
@@ -78,7 +134,10 @@ def _key(name: str) -> str:
     return f"{folder}/{file.partition('.')[0]}"
 
 
-def _number(tar: tarfile.TarFile, info: tarfile.TarInfo) -> int | None:
+def _label(tar: tarfile.TarFile, info: tarfile.TarInfo) -> int | str:
+    """The number in a ``.cls``, or the start of what it holds instead."""
     file = tar.extractfile(info)
-    text = file.read().strip() if file else b""
-    return int(text) if text.isdigit() else None
+    text = file.read(_LABEL).strip() if file else b""
+    if info.size <= _LABEL and text.isdigit():
+        return int(text)
+    return shown(text[:20].decode("utf-8", "backslashreplace")) or "nothing"

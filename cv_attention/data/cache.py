@@ -58,27 +58,28 @@ class PixelCache:
         return pixels.reshape(*self.shapes[row], 3)
 
 
-def open_cache(folder: Path, paths: Sequence[bytes], side: int) -> PixelCache:
+def open_cache(folder: Path, paths: Sequence[bytes], side: int, bits: int | None = None) -> PixelCache:
     """Opens the cache of these files; makes it first if it is missing or damaged, or a file has changed.
 
     Args:
         folder: Where the cache lies; made if need be.
         paths: The image files.
         side: Largest length of an image's short side in pixels; larger images are scaled down to it.
+        bits: Range of files of more than 8 bits.
 
     Raises:
         ValueError: if a file is broken, or the cache cannot be written; names the path. Nothing half-written is left.
     """
     from filelock import FileLock
 
-    target = folder / f"{_key(paths, side)}.pixels"
+    target = folder / f"{_key(paths, side, bits)}.pixels"
     cache = _read(target)
     if cache is None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(target.with_suffix(".lock")):  # the processes of one machine make it once
                 if _read(target) is None:
-                    _make(target, paths, side)
+                    _make(target, paths, side, bits)
         except OSError as error:
             place = target if target.is_dir() else folder
             raise ValueError(f"data.cache: '{place}' cannot be written: {error.strerror or error}") from error
@@ -97,16 +98,16 @@ def _read(target: Path) -> PixelCache | None:
     return cache if target.stat().st_size == cache.size else None
 
 
-def _key(paths: Sequence[bytes], side: int) -> str:
+def _key(paths: Sequence[bytes], side: int, bits: int | None) -> str:
     """Changes with every name, size and time of the files, and with what is done to them."""
-    digest = hashlib.sha256(f"{_FORMAT} {side}".encode())
+    digest = hashlib.sha256(f"{_FORMAT} {side} {bits}".encode())
     for path in paths:
         status = os.stat(path)
         digest.update(b"\0".join([path, b"%d %d" % (status.st_size, status.st_mtime_ns)]))
     return f"{side}px-{digest.hexdigest()[:16]}"
 
 
-def _make(target: Path, paths: Sequence[bytes], side: int) -> None:
+def _make(target: Path, paths: Sequence[bytes], side: int, bits: int | None) -> None:
     from rich.progress import track
 
     partial = target.with_suffix(".partial")
@@ -116,7 +117,7 @@ def _make(target: Path, paths: Sequence[bytes], side: int) -> None:
             images = (
                 image
                 for start in range(0, len(paths), _CHUNK)
-                for image in pool.map(lambda path: _decode(path, side), paths[start : start + _CHUNK])
+                for image in pool.map(lambda path: _decode(path, side, bits), paths[start : start + _CHUNK])
             )
             for number, image in enumerate(track(images, "decoding once", total=len(paths), transient=True)):
                 shapes[number], sums[number] = image.shape[:2], zlib.crc32(image.data)
@@ -131,8 +132,8 @@ def _make(target: Path, paths: Sequence[bytes], side: int) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _decode(path: bytes, side: int) -> np.ndarray:
-    image = read_image(os.fsdecode(path))
+def _decode(path: bytes, side: int, bits: int | None) -> np.ndarray:
+    image = read_image(os.fsdecode(path), bits)
     scale = side / min(image.shape[:2])
     if scale < 1:
         height, width = (max(round(length * scale), 1) for length in image.shape[:2])

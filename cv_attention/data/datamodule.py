@@ -10,7 +10,7 @@ from lightning import LightningDataModule
 
 from cv_attention.bounds import check_bounds, check_statistics
 from cv_attention.config import Data
-from cv_attention.data import cifar, digits, folder, folds, subset, webdataset
+from cv_attention.data import bit_depth, cifar, digits, folder, folds, subset, webdataset
 from cv_attention.data.images import Images, ImageSet, in_memory
 from cv_attention.data.loading import Loader
 from cv_attention.data.sampling import EvaluationBatches, TrainBatches
@@ -55,6 +55,9 @@ class ImageData(LightningDataModule):
             digits', for a folder ImageNet's.
         std: Standard deviation of the same.
         image_size: (H, W) of evaluation images after their transforms.
+        bits: Range of images of more than 8 bits: that of the configuration, else what a sample has; None without such
+            images.
+        left_out: What is wrong with each broken image that ``data.on_error`` left out, by split.
         splits: `train`, `val` and `test` as data sets; `splits["val"][i]` is one sample.
 
     Raises:
@@ -66,6 +69,8 @@ class ImageData(LightningDataModule):
     mean: Statistics
     std: Statistics
     image_size: tuple[int, int]
+    bits: int | None
+    left_out: dict[str, tuple[str, ...]]
 
     def __init__(self, config: Data, *, seed: int | None = None):
         super().__init__()
@@ -107,14 +112,17 @@ class ImageData(LightningDataModule):
         splits = {name: self._image_set(name, images[name]) for name in ("train", "val", "test")}
         sizes = {name: _try(split) for name, split in splits.items()}
         self.class_names, self.num_classes = names, len(names)
+        self.bits = self.config.bits or images["train"].bits
+        self.left_out = {name: part.left_out for name, part in images.items() if part.left_out}
         self.image_size = sizes["test"]
         self.splits = splits
 
     def describe(self) -> str:
-        """One line: the number of images of each split, of classes, and the images' size."""
+        """The number of images of each split, of classes, and the images' size; in a second line, what `bits` means."""
         train, val, test = (f"{len(self.splits[name]):,} {name}" for name in ("train", "val", "test"))
         height, width = self.image_size
-        return f"{self.config.name}: {train}, {val}, {test} images of {self.num_classes} classes, {height}×{width}"
+        line = f"{self.config.name}: {train}, {val}, {test} images of {self.num_classes} classes, {height}×{width}"
+        return line if self.bits is None else f"{line}\n{bit_depth.describe(self.bits)}"
 
     def train_dataloader(self) -> Loader:
         """Shuffled batches with the training transforms."""
@@ -174,9 +182,10 @@ def _check(config: Data) -> None:
 def load(config: Data) -> tuple[list[str], dict[str, Images]]:
     """Returns the chosen classes and their images in every split that the data set itself has."""
     if config.name == "folder":
-        return folder.load(config.root, config.subset, config.cache)
+        skip = config.on_error == "skip"
+        return folder.load(config.root, config.subset, config.cache, config.bits, skip=skip)
     if config.name == "webdataset":
-        return webdataset.load(config.root, config.subset)
+        return webdataset.load(config.root, config.subset, config.bits, skip=config.on_error == "skip")
     if config.name == "cluttered_digits":
         names = [str(digit) for digit in range(10)]
         images = {name: in_memory(*drawn) for name, drawn in digits.draw(config.digits).items()}

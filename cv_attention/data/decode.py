@@ -5,53 +5,110 @@ goes to Pillow, which knows them all. What has no obvious RGB value is decided h
 
 - transparency (RGBA, grey with alpha, palette with a transparent colour) is laid over white, as browsers show
   it;
-- 16-bit images keep their high byte;
+- images of more than 8 bits are scaled to 8 by the range that is declared for all of them (`bits`), else by that of
+  their own header, see `deep.py`;
 - EXIF rotation is applied, so that the image stands as it was meant to be seen;
 - of animations and multi-page files the first frame counts.
 
 A file is refused before it is decoded if it isn't a regular file, or if its header promises more pixels than
-`max_pixels`: a few kilobytes can unpack to many gigabytes.
+`max_pixels`: a few kilobytes can unpack to many gigabytes. Formats that are not listed here are never opened, as Pillow
+would start other programs for some of them.
 """
 
 import os
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
+
+from cv_attention.data import deep
 
 # OpenCV's own threads fight with the loader's processes and with torch (330 k -> 4 k images/s measured).
 cv2.setNumThreads(0)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_GREY, _PNG_RGB = 0, 2
+# The last ones recognise nothing for certain.
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "AVIF", "PPM", "ICO", "DIB", "TGA")
+# How files begin, for messages.
+_KINDS = {
+    b"\x89PNG": "PNG",
+    b"\xff\xd8": "JPEG",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "BigTIFF",
+    b"MM\0+": "BigTIFF",
+    b"GIF8": "GIF",
+    b"RIFF": "WebP",
+    b"%!PS": "PostScript file",
+    b"%PDF": "PDF",
+    b"8BPS": "Photoshop file",
+}
+_HEAVY = ("WEBP", "AVIF", "JPEG2000")  # whose decoders hold an image several times
+_DEEP = (b"II", b"MM", b"P2", b"P3", b"P5", b"P6", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # and PNG
+_ORIENTATION = 0x0112
+_ROWS = 256  # that are converted at once: a large image is held once, not three times
+# EXIF's orientation -> the array as it is meant to be seen.
+_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
+    8: lambda pixels: np.rot90(pixels),
+}
 # No photograph comes near this; reading a sparse or endless file would fill the memory.
-_MAX_BYTES = 1 << 30
+MAX_BYTES = 1 << 30
 
 
 class ImageError(ValueError):
     """A file that cannot be used as an image; the message is one line that names it."""
 
 
-def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+def read_image(path: str | os.PathLike[str], bits: int | None = None) -> np.ndarray:
     """Decodes an image file of any kind; the content decides, not the extension.
+
+    Args:
+        path: The file.
+        bits: The range of images with more than 8 bits, 0 to 2 ** bits - 1: 12 for a camera's or a scanner's 12 bits in
+            16-bit files. None takes the whole range that a file's header allows.
 
     Returns:
         uint8 array (H, W, 3), RGB, upright.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ImageError: if the file isn't a regular file, isn't an image, has more than `max_pixels` pixels, or is truncated
-            or damaged; names the path.
+        ImageError: if the file isn't a regular file, cannot be read, isn't an image, has more than `max_pixels` pixels
+            or values beyond its range, or is truncated or damaged; names the path.
     """
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise ImageError(f"'{os.fspath(path)}' is {kind_of(status.st_mode)}, not a regular file")
-    if status.st_size > _MAX_BYTES:
-        raise ImageError(f"'{os.fspath(path)}' has {status.st_size:,} bytes; at most {_MAX_BYTES:,} are read")
-    with open(path, "rb") as file:
-        return decode_image(file.read(), os.fspath(path))
+    return decode_image(read_bytes(path), shown(path), bits)
+
+
+def read_bytes(path: str | os.PathLike[str], most: int = MAX_BYTES) -> bytes:
+    """Reads at most so many bytes of a regular file, which has at most a GiB. Raises as `read_image`."""
+    name = shown(path)
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(f"'{name}' is {kind_of(status.st_mode)}, not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise ImageError(f"'{name}' has {status.st_size:,} bytes; at most {MAX_BYTES:,} are read")
+        with open(path, "rb") as file:
+            return file.read(most)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ImageError(f"'{name}' cannot be read: {error.strerror or error}") from error
+
+
+def shown(name: str | os.PathLike[str]) -> str:
+    """Returns a name as one line that a terminal can show: no line breaks, control characters or broken UTF-8."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in os.fspath(name))
 
 
 def kind_of(mode: int) -> str:
@@ -69,13 +126,14 @@ def kind_of(mode: int) -> str:
 def max_pixels() -> float:
     """Returns the number of pixels above which an image is refused.
 
-    Twice `PIL.Image.MAX_IMAGE_PIXELS`, where Pillow draws the line too; infinity if that is set to None.
+    Twice `PIL.Image.MAX_IMAGE_PIXELS`, where Pillow draws the line too; infinity if that is set to None. Half of it for
+    colour of more than 8 bits, WebP, AVIF and JPEG 2000, so that no image takes more than 2 GB.
     """
     limit = Image.MAX_IMAGE_PIXELS
     return float("inf") if limit is None else 2 * limit
 
 
-def decode_image(data: bytes, name: str) -> np.ndarray:
+def decode_image(data: bytes, name: str, bits: int | None = None) -> np.ndarray:
     """Decodes the content of an image file; `name` is for messages. Returns and raises as `read_image`."""
     if _is_plain(data):
         _check_size(*_plain_size(data), name)
@@ -83,10 +141,48 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
         if pixels is not None:
             return pixels
     # What OpenCV refused is tried again: Pillow then says what is wrong with it.
+    with opened(data, name) as image:
+        white = _white(image, data, name)
+        image.load()
+        turn = _turn(image)
+        pixels = _to_rgb(image) if white is None else deep.read(image, data, white).to_rgb(bits)
+    return pixels if turn is None else np.ascontiguousarray(turn(pixels))
+
+
+def may_be_deep(head: bytes) -> bool:
+    """Whether a file that begins like this can have more than 8 bits; AVIF scales its own, the others have none."""
+    return head[24:25] == b"\x10" if head.startswith(_PNG) else head.startswith(_DEEP)
+
+
+def read_deep(data: bytes, name: str) -> deep.Deep | None:
+    """Reads the stored values of an image of more than 8 bits; None for any other. Raises as `read_image`."""
+    if not may_be_deep(data):
+        return None
+    with opened(data, name) as image:
+        white = _white(image, data, name)
+        return None if white is None else deep.read(image, data, white)
+
+
+def _white(image: Image.Image, data: bytes, name: str) -> int | None:
+    """As `deep.white_of`; refuses images of half the pixels where decoding holds them several times."""
+    white = deep.white_of(image, data)
+    if image.format in _HEAVY or (white is not None and not image.mode.startswith("I")):
+        _check_size(*image.size, name, share=2)
+    return white
+
+
+@contextmanager
+def opened(data: bytes, name: str) -> Iterator[Image.Image]:
+    """Opens an image by its header; whatever Pillow raises in the context is an `ImageError` of one line.
+
+    Raises:
+        ImageError: if it has more than `max_pixels` pixels, or is no image.
+    """
+    Image.init()  # all plugins, at the first call alone
     try:
-        with Image.open(BytesIO(data)) as image:
+        with Image.open(BytesIO(data), formats=[name for name in _FORMATS if name in Image.OPEN]) as image:
             _check_size(*image.size, name)
-            return np.array(_to_rgb(ImageOps.exif_transpose(image)))
+            yield image
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -94,16 +190,12 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
     except MemoryError as error:
         raise ImageError(f"'{name}' does not fit into memory") from error
     except Image.UnidentifiedImageError:
-        raise ImageError(f"'{name}' is no image ({len(data)} bytes of unknown kind)") from None
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        IndexError,
-        TypeError,
-    ) as error:  # all raised by Pillow
-        raise ImageError(f"'{name}' cannot be decoded: {error}") from error
+        kind = next((kind for start, kind in _KINDS.items() if data.startswith(start)), "")
+        said = f"a {kind} that is damaged or of a kind that cannot be read" if kind else "no image"
+        raise ImageError(f"'{name}' is {said} ({len(data)} bytes{'' if kind else ' of unknown kind'})") from None
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"'{name}' cannot be decoded: {reason}") from error
 
 
 def _decode_plain(data: bytes) -> np.ndarray | None:
@@ -125,12 +217,11 @@ def _is_plain(data: bytes) -> bool:
     return False
 
 
-def _check_size(width: int, height: int, name: str) -> None:
-    if width * height > max_pixels():
-        raise ImageError(
-            f"'{name}' has {width}x{height} pixels; at most {max_pixels():,.0f} are decoded "
-            "(twice PIL.Image.MAX_IMAGE_PIXELS)"
-        )
+def _check_size(width: int, height: int, name: str, share: int = 1) -> None:
+    most = max_pixels() / share
+    if width * height > most:
+        of = "twice PIL.Image.MAX_IMAGE_PIXELS" if share == 1 else "PIL.Image.MAX_IMAGE_PIXELS for this kind of file"
+        raise ImageError(f"'{name}' has {width}x{height} pixels; at most {most:,.0f} are decoded ({of})")
 
 
 def _plain_size(data: bytes) -> tuple[int, int]:
@@ -161,20 +252,22 @@ def _jpeg_frame(data: bytes) -> int:
     return 0
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):
-        return _from_integers(np.asarray(image).astype(np.int64))
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no fixed range; convert the file to 8 bits")
-    if image.mode in ("LA", "PA", "La", "RGBa", "RGBA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    """Converts a loaded image of 8 bits, some rows at a time."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        raise ValueError(f"pixels of Pillow's mode {image.mode} have no fixed range; convert the file to 8 bits")
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    clear = image.mode in ("LA", "PA", "La", "RGBa", "RGBA") or "transparency" in image.info
+    for top in range(0, height, _ROWS):
+        part = image.crop((0, top, width, min(top + _ROWS, height)))
+        if clear:
+            rgba = part.convert("RGBA")
+            part = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+        pixels[top : top + _ROWS] = np.asarray(part.convert("RGB"))
+    return pixels
 
 
-def _from_integers(values: np.ndarray) -> Image.Image:
-    low, high = values.min(), values.max()
-    if low < 0 or high > 0xFFFF:
-        raise ValueError(f"integer pixels from {low} to {high} do not fit 16 bits; convert the file to 8 bits")
-    return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+def _turn(image: Image.Image) -> Callable[[np.ndarray], np.ndarray] | None:
+    """How the pixels of a loaded image get upright; None where Pillow and OpenCV do that themselves, as for TIFF."""
+    return None if image.format == "TIFF" else _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))

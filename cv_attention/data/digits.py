@@ -43,12 +43,20 @@ def draw(config: Digits) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
     return drawn
 
 
+_MOST_PIXELS = 1 << 33
+
+
 def check(config: Digits) -> None:
     """Raises ValueError if the settings cannot be drawn."""
     check_bounds(config, "data.digits.")
     largest = _sizes(config.digit)[-1]
     if config.canvas < largest:
         raise ValueError(f"data.digits.canvas must be at least {largest} for digit={config.digit}, got {config.canvas}")
+    size = (config.train + config.val + config.test) * config.canvas**2
+    if size > _MOST_PIXELS:
+        raise ValueError(
+            f"data.digits: {size:,} pixels on all canvases are too many; at most {_MOST_PIXELS:,} are drawn into memory"
+        )
 
 
 def split_sources(labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:

@@ -2,14 +2,17 @@
 
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from cv_attention.config import Subset
+from cv_attention.data.bit_depth import found_bits
+from cv_attention.data.broken import find_broken, identity, warn
 from cv_attention.data.cache import open_cache
-from cv_attention.data.decode import kind_of
+from cv_attention.data.decode import kind_of, read_bytes, read_image, shown
 from cv_attention.data.images import Images
 from cv_attention.data.memory import decode_all
 from cv_attention.data.subset import choose_classes
@@ -25,7 +28,9 @@ ALIASES = {
 }
 
 
-def load(root: str, subset: Subset, cache: int | None = None) -> tuple[list[str], dict[str, Images]]:
+def load(
+    root: str, subset: Subset, cache: int | None = None, bits: int | None = None, *, skip: bool = False
+) -> tuple[list[str], dict[str, Images]]:
     """Reads the folders: class names, and the images of `train`, `test` and, where there is one, `val`.
 
     With only two splits (`train` and `val` as in ImageNet, or `train` and `test`) the other one is the test
@@ -40,6 +45,8 @@ def load(root: str, subset: Subset, cache: int | None = None) -> tuple[list[str]
         subset: Which classes are used.
         cache: Decode larger images once, short side at most this many pixels (see `cache.py`); None decodes a file
             whenever it is used.
+        bits: Range of images of more than 8 bits; None finds it in a sample of the training images.
+        skip: Decode all images once and leave out those that are broken.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -55,7 +62,17 @@ def load(root: str, subset: Subset, cache: int | None = None) -> tuple[list[str]
                     f"'{folder / name}' is a class without training images: '{folders['train'] / name}' is missing"
                 )
     chosen = choose_classes(names, subset)
-    return chosen, {split: _images(folder, chosen, cache) for split, folder in folders.items()}
+    files = {split: _files(folder, chosen) for split, folder in folders.items()}
+    if bits is None:
+        bits = bits_of(files["train"][0])
+    if skip:
+        files = {split: _whole(folders[split], *found, bits) for split, found in files.items()}
+    return chosen, {split: _images(folders[split], *found, cache=cache, bits=bits) for split, found in files.items()}
+
+
+def bits_of(files: Sequence[bytes]) -> int | None:
+    """Finds the range of the files of more than 8 bits; see `found_bits`."""
+    return found_bits(len(files), lambda index, most: read_bytes(os.fsdecode(files[index]), most))
 
 
 def _split_folders(root: str) -> dict[str, Path]:
@@ -89,10 +106,11 @@ def _class_names(folder: Path) -> list[str]:
 
 def subfolders(folder: Path) -> list[str]:
     """Returns the names of the folders in a folder, sorted; hidden ones are passed over."""
-    return sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith("."))
+    return sorted(name for name in os.listdir(folder) if not name.startswith(".") and os.path.isdir(folder / name))
 
 
-def _images(folder: Path, names: list[str], cache: int | None) -> Images:
+def _files(folder: Path, names: list[str]) -> tuple[list[bytes], np.ndarray]:
+    """The image files of the chosen classes, and their labels."""
     files: list[bytes] = []
     labels: list[np.ndarray] = []
     for label, name in enumerate(names):
@@ -105,9 +123,34 @@ def _images(folder: Path, names: list[str], cache: int | None) -> Images:
         labels.append(np.full(len(found), label, np.int64))
     if not files:
         raise ValueError(f"'{folder}' has images of none of the chosen classes {', '.join(names[:8])}")
-    images = Images(np.concatenate(labels), np.arange(len(files)), decode_all(files), np.array(files))
+    return files, np.concatenate(labels)
+
+
+def _whole(
+    folder: Path, files: list[bytes], labels: np.ndarray, bits: int | None
+) -> tuple[list[bytes], np.ndarray, tuple[str, ...]]:
+    """The files that are not broken, their labels, and what is wrong with the others."""
+    store = folder.parent / ".cv_attention" / f"broken-{identity(files, bits)}.json"
+    broken = find_broken(store, len(files), lambda index: read_image(os.fsdecode(files[index]), bits))
+    kept = [index for index in range(len(files)) if index not in broken]
+    if len(np.unique(labels[kept])) < len(np.unique(labels)):
+        raise ValueError(f"'{folder}' has a class of which all images are broken: {next(iter(broken.values()))}")
+    return [files[index] for index in kept], labels[kept], warn(folder.name, broken, len(files))
+
+
+def _images(
+    folder: Path,
+    files: list[bytes],
+    labels: np.ndarray,
+    left_out: tuple[str, ...] = (),
+    *,
+    cache: int | None,
+    bits: int | None,
+) -> Images:
+    pixels, paths = decode_all(files, bits=bits), np.array(files)
+    images = Images(labels, np.arange(len(files)), pixels, paths, bits=bits, left_out=left_out)
     if images.pixels is None and cache is not None:
-        return replace(images, cache=open_cache(folder.parent / ".cv_attention", files, cache))
+        return replace(images, cache=open_cache(folder.parent / ".cv_attention", files, cache, bits))
     return images
 
 
@@ -120,25 +163,38 @@ def image_files(folder: Path) -> list[bytes]:
     found: list[bytes] = []
     skipped: list[str] = []
     seen: set[tuple[int, int]] = set()
+    above = _above(folder)
     todo = [os.fspath(folder)]
     while todo:
         where = todo.pop()
-        status = os.stat(where)
-        if (status.st_dev, status.st_ino) in seen:
-            skipped.append(f"'{where}' leads to a folder that has been read already")
+        try:
+            status = os.stat(where)
+            key = status.st_dev, status.st_ino
+            if key in seen or key in above:
+                skipped.append(f"'{where}' leads to a folder that has been read already")
+                continue
+            seen.add(key)
+            entries = sorted(os.scandir(where), key=lambda entry: entry.name)
+        except OSError as error:
+            skipped.append(f"'{where}' cannot be read: {error.strerror or error}")
             continue
-        seen.add((status.st_dev, status.st_ino))
-        for entry in os.scandir(where):
+        for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            if os.path.isdir(entry.path):
                 todo.append(entry.path)
             elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
-                if entry.is_file() or not os.path.exists(entry.path):  # a broken link fails where it is read
+                if os.path.isfile(entry.path) or not os.path.exists(entry.path):  # a broken link fails where it is read
                     found.append(os.fsencode(entry.path))
                 else:
                     skipped.append(f"'{entry.path}' is {kind_of(os.stat(entry.path).st_mode)}")
     if skipped:
         more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
-        warnings.warn(f"left out: {skipped[0]}{more}", stacklevel=2)
+        warnings.warn(f"left out: {shown(skipped[0])}{more}", stacklevel=2)
     return sorted(found)
+
+
+def _above(folder: Path) -> set[tuple[int, int]]:
+    """Identities of the folders above one: a link to them would bring in the other classes."""
+    above = (os.stat(parent) for parent in Path(os.path.realpath(folder)).parents)
+    return {(status.st_dev, status.st_ino) for status in above}

@@ -63,7 +63,9 @@ def read(path: str, fold: int, labels: np.ndarray) -> tuple[np.ndarray, np.ndarr
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         images, digest, folds = content["images"], content["labels"], content["folds"]
-    except (ValueError, KeyError, TypeError) as error:
+        if not all(isinstance(place, int) and 0 <= place < images for part in folds for place in part):
+            raise ValueError("positions that are none of the images'")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"data.split_file: {path} holds no folds; cv-attention folds writes such a file") from error
     if images != len(labels) or digest != _digest(labels):
         raise ValueError(

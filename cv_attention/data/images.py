@@ -32,6 +32,8 @@ class Images:
         boxes: float32 (N, 4), x0, y0, x1, y1 in pixels of the true object; None where it is unknown.
         cache: Pixels of images of different sizes in a memory-mapped file; None without one.
         shards: Tar archives that hold the images; None without them.
+        bits: Range of files of more than 8 bits; see `read_image`.
+        left_out: What was said of each broken image that is not among these; see `broken.py`.
     """
 
     labels: np.ndarray
@@ -41,6 +43,8 @@ class Images:
     boxes: np.ndarray | None = None
     cache: PixelCache | None = None
     shards: "Shards | None" = None
+    bits: int | None = None
+    left_out: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -62,9 +66,9 @@ class Images:
         if self.cache is not None:
             return self.cache.read(self.rows[index])
         if self.shards is not None:
-            return self.shards.read(int(self.rows[index]))
+            return self.shards.read(int(self.rows[index]), self.bits)
         assert self.paths is not None
-        return read_image(os.fsdecode(self.paths[index]))
+        return read_image(os.fsdecode(self.paths[index]), self.bits)
 
     def describe(self, index: int) -> str:
         """Names one image in an error message."""

@@ -14,8 +14,10 @@ LIMIT = 3 << 29  # 1.5 GiB of pixels per split and process: all of Tiny ImageNet
 _CHUNK = 256
 
 
-def decode_all(paths: Sequence[bytes], limit: int | None = None) -> Tensor | None:
+def decode_all(paths: Sequence[bytes], limit: int | None = None, bits: int | None = None) -> Tensor | None:
     """Decodes files on all cores, if all have one size and fit into `limit` bytes (None: `LIMIT`).
+
+    `bits` is the range of files of more than 8 bits, as for `read_image`.
 
     Returns:
         uint8 (N, H, W, 3) RGB; None if the files are to be decoded when they are needed.
@@ -23,17 +25,17 @@ def decode_all(paths: Sequence[bytes], limit: int | None = None) -> Tensor | Non
     Raises:
         ValueError: if a file is broken; names the path.
     """
-    shape = read_image(os.fsdecode(paths[0])).shape
+    shape = read_image(os.fsdecode(paths[0]), bits).shape
     if len(paths) * int(np.prod(shape)) > (LIMIT if limit is None else limit):
         return None
     # Photographs rarely share a size: a few tell before much is decoded in vain.
-    if any(read_image(os.fsdecode(path)).shape != shape for path in paths[:: max(len(paths) // 16, 1)]):
+    if any(read_image(os.fsdecode(path), bits).shape != shape for path in paths[:: max(len(paths) // 16, 1)]):
         return None
     pixels = np.empty((len(paths), *shape), np.uint8)
 
     def decode(start: int) -> bool:
         for i in range(start, min(start + _CHUNK, len(paths))):
-            image = read_image(os.fsdecode(paths[i]))
+            image = read_image(os.fsdecode(paths[i]), bits)
             if image.shape != shape:
                 return False
             pixels[i] = image

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cv_attention.config import Data
-from cv_attention.data.folder import ALIASES, image_files, subfolders
+from cv_attention.data.folder import ALIASES, bits_of, image_files, subfolders
 from cv_attention.data.images import Images, ImageSet
 from cv_attention.data.transforms import Pipeline
 from cv_attention.suggest import suggest
@@ -42,7 +42,8 @@ def named_split(config: Data, split: str, names: Sequence[str], ids: Sequence[st
     places = _places(list(found), names, ids, folder)
     labels = np.concatenate([np.full(len(files), places[name], np.int64) for name, files in found.items()])
     files = np.array([file for files in found.values() for file in files])
-    images = Images(labels, np.arange(len(files)), paths=files)
+    bits = config.bits or bits_of(files.tolist())
+    images = Images(labels, np.arange(len(files)), paths=files, bits=bits)
     return ImageSet(split, images, Pipeline(config.eval_transforms, "data.eval_transforms"), config.seed)
 
 

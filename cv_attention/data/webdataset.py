@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from cv_attention.config import Subset
-from cv_attention.data.archives import members
-from cv_attention.data.decode import ImageError, decode_image
+from cv_attention.data.archives import members, read_member
+from cv_attention.data.bit_depth import found_bits
+from cv_attention.data.broken import find_broken, warn
+from cv_attention.data.decode import MAX_BYTES, decode_image, read_bytes, shown
 from cv_attention.data.folder import EXTENSIONS
 from cv_attention.data.images import Images
 from cv_attention.data.subset import choose_classes
@@ -62,20 +64,22 @@ class Shards:
             if process == os.getpid():
                 os.close(file)
 
-    def read(self, row: int) -> np.ndarray:
-        """Returns one image, uint8 (H, W, 3) RGB.
+    def read(self, row: int, bits: int | None = None) -> np.ndarray:
+        """Returns one image, uint8 (H, W, 3) RGB; `bits` as for `read_image`.
 
         Raises:
             ImageError: if it is damaged, or its archive has changed.
         """
+        return decode_image(self.content(row), shown(self.describe(row)), bits)
+
+    def content(self, row: int, most: int = MAX_BYTES) -> bytes:
+        """Returns at most so many bytes of one image's file. Raises as `read`."""
         key = (os.getpid(), int(self._archive[row]))
         if key not in self._open:
             self._open[key] = os.open(self.archives[key[1]], os.O_RDONLY)
-        size = int(self._size[row])
-        data = os.pread(self._open[key], size, int(self._offset[row]))
-        if len(data) < size:
-            raise ImageError(f"'{self.archives[key[1]]}' is cut short at {self.name(row)}")
-        return decode_image(data, self.describe(row))
+        return read_member(
+            self._open[key], int(self._offset[row]), int(self._size[row]), shown(self.describe(row)), most
+        )
 
     def name(self, row: int) -> str:
         """The image's name in its archive."""
@@ -86,7 +90,9 @@ class Shards:
         return f"{self.archives[int(self._archive[row])]}/{self.name(row)}"
 
 
-def load(root: str, subset: Subset) -> tuple[list[str], dict[str, Images]]:
+def load(
+    root: str, subset: Subset, bits: int | None = None, *, skip: bool = False
+) -> tuple[list[str], dict[str, Images]]:
     """Reads the shards' index: class names, and the images of `train`, `test` and, where there is one, `val`.
 
     Each image is ``<key>.jpg`` (or another image's extension) with its class, a number from 0 on, in ``<key>.cls``.
@@ -96,6 +102,8 @@ def load(root: str, subset: Subset) -> tuple[list[str], dict[str, Images]]:
     Args:
         root: The folder.
         subset: Which classes are used.
+        bits: Range of images of more than 8 bits; None finds it in a sample of the training images.
+        skip: Decode all images once and leave out those that are broken.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -118,14 +126,32 @@ def load(root: str, subset: Subset) -> tuple[list[str], dict[str, Images]]:
     names = _class_names(base, splits)
     chosen = choose_classes(names, subset)
     position = np.array([chosen.index(name) if name in chosen else -1 for name in names])
+    rows = {split: np.flatnonzero(position[shards.labels] >= 0) for split, shards in splits.items()}
+    for split, chosen_rows in rows.items():
+        if not len(chosen_rows):
+            raise ValueError(f"'{found[split][0].parent}' has {split} images of none of the chosen classes")
+    if bits is None:
+        train, used = splits["train"], rows["train"]
+        bits = found_bits(len(used), lambda index, most: train.content(int(used[index]), most))
     images = {}
     for split, shards in splits.items():
-        labels = position[shards.labels]
-        rows = np.flatnonzero(labels >= 0)
-        if not len(rows):
-            raise ValueError(f"'{found[split][0].parent}' has {split} images of none of the chosen classes")
-        images[split] = Images(labels[rows], rows, shards=shards)
+        kept, left_out = _whole(split, shards, rows[split], bits) if skip else (rows[split], ())
+        images[split] = Images(position[shards.labels[kept]], kept, shards=shards, bits=bits, left_out=left_out)
     return chosen, images
+
+
+def _whole(split: str, shards: Shards, rows: np.ndarray, bits: int | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The rows that are not broken, and what is wrong with the others."""
+    digest = hashlib.sha256(rows.tobytes()).hexdigest()[:8]
+    store = shards.path.with_name(f"{shards.path.stem}-{digest}-{bits}-broken.json")
+    broken = find_broken(store, len(rows), lambda index: shards.read(int(rows[index]), bits))
+    kept = np.array([row for index, row in enumerate(rows) if index not in broken], np.int64)
+    if len(np.unique(shards.labels[kept])) < len(np.unique(shards.labels[rows])):
+        raise ValueError(
+            f"'{shards.archives[0].parent}' has a class of which all {split} images are broken: "
+            f"{next(iter(broken.values()))}"
+        )
+    return kept, warn(split, broken, len(rows))
 
 
 def open_shards(folder: Path, archives: Sequence[Path]) -> Shards:
@@ -174,12 +200,14 @@ def _make(index: Path, archives: Sequence[Path]) -> None:
     archive, offset, size, label, name = [], [], [], [], []
     for number, path in enumerate(track(archives, "reading the shards' headers once", transient=True)):
         for member in members(path, EXTENSIONS, distinct=True):
+            place = shown(f"{path}/{member.name}")
             if not member.size:
-                raise ValueError(f"{path} is damaged: {member.name}")
+                raise ValueError(f"{path} is damaged: {shown(member.name)}")
             if member.label is None:
-                raise ValueError(f"{path}/{member.name} has no class; a number is expected in <key>.cls beside it")
+                said = f"the class '{member.stated}'" if member.stated else "no class"
+                raise ValueError(f"{place} has {said}; a number is expected in <key>.cls beside it")
             if member.label > _MAX_LABEL:
-                raise ValueError(f"{path}/{member.name} has the class {member.label}; at most {_MAX_LABEL} is possible")
+                raise ValueError(f"{place} has the class {member.label}; at most {_MAX_LABEL} is possible")
             archive.append(number)
             offset.append(member.offset)
             size.append(member.size)
@@ -214,10 +242,17 @@ def _class_names(base: Path, splits: dict[str, Shards]) -> list[str]:
                 f"right, name all {count} classes in '{listed}', one a line"
             )
         return [str(number) for number in range(count)]
-    names = [line.strip() for line in listed.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = [line.strip() for line in _text(listed).splitlines() if line.strip()]
     if len(names) < count:
         raise ValueError(f"'{listed}' names {len(names)} classes, but the shards have labels up to {count - 1}")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"'{listed}' names a class twice: {twice}")
     return names
+
+
+def _text(file: Path) -> str:
+    try:
+        return read_bytes(file).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"'{file}' is not UTF-8: byte {error.start}; save it as UTF-8") from error

@@ -1,6 +1,7 @@
 """Whether Lightning knows the accelerator and the strategy, and this machine has the accelerator and the devices."""
 
 import os
+import re
 
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import StrategyRegistry
@@ -39,6 +40,10 @@ def _check_devices(config: Trainer, accelerators: list[str]) -> None:
     name = config.accelerator
     if name in ("auto", "gpu"):
         name = next(iter(accelerators), "cpu")
+    accepted = r"auto|\d+" if name == "cpu" else r"auto|-1|\d+(, *\d+)*,?"
+    if isinstance(config.devices, str) and not re.fullmatch(accepted, config.devices):
+        several = "" if name == "cpu" else ", or numbers of devices such as '0,2'"
+        raise ValueError(f"trainer.devices must be a number or auto{several}, got {config.devices!r}")
     if not isinstance(config.devices, int) or name not in ("cpu", "cuda", "mps"):
         return
     count = (os.cpu_count() or 1) if name == "cpu" else AcceleratorRegistry[name]["accelerator"].auto_device_count()

@@ -26,6 +26,7 @@ from cv_attention.training.probes import ProbeMaps
 from cv_attention.training.provenance import provenance
 from cv_attention.training.rewinding import rewind
 from cv_attention.training.saliency_trial import check_methods, unsuited
+from cv_attention.training.splits import check_classes
 from cv_attention.training.techniques import techniques
 from cv_attention.training.throughput import Throughput
 from cv_attention.training.trainer import create_trainer
@@ -82,6 +83,9 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
         experiment, expected = preprocessing.adopt(experiment)
     lightning.seed_everything(experiment.seed, workers=True, verbose=False)
     datamodule = _opened(experiment)
+    experiment = replace(experiment, data=replace(experiment.data, bits=datamodule.bits))
+    if resume:
+        check_classes(datamodule.class_names, content["facts"]["class_names"], experiment.data.root)
     classifier = Classifier(experiment, facts_of(datamodule))
     if checkpoint:
         _check_fits(checkpoint, content, classifier)

@@ -1,5 +1,6 @@
 """The images that a trained network is tested or explained on: those of its run, or any that have its classes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from lightning import LightningDataModule
@@ -10,6 +11,8 @@ from cv_attention.data.loading import Loader
 from cv_attention.data.named_classes import named_split
 from cv_attention.data.sampling import EvaluationBatches
 from cv_attention.training.classifier import Classifier
+
+_SHOWN = 20  # class names in a message
 
 
 class NamedData(LightningDataModule):
@@ -53,8 +56,16 @@ def open_data(classifier: Classifier, root: str | None, split: str) -> Any:
     datamodule = data.create(config, seed=classifier.experiment.seed)
     datamodule.prepare_data()
     datamodule.setup()
-    names = tuple(datamodule.class_names)
-    if names != facts.class_names:
-        known = ", ".join(facts.class_names)
-        raise ValueError(f"{config.root} has the classes {', '.join(names)}; the network knows {known}")
+    check_classes(datamodule.class_names, facts.class_names, config.root)
     return datamodule
+
+
+def check_classes(names: Sequence[str], known: Sequence[str], root: str) -> None:
+    """Raises ValueError unless a data set has exactly the classes that a network knows, in their order."""
+    if list(names) != list(known):
+        raise ValueError(f"{root} has the classes {_listed(names)}; the network knows {_listed(known)}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

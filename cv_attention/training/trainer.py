@@ -69,7 +69,12 @@ def create_trainer(
         arguments["enable_progress_bar"] = terminal = sys.stdout.isatty()
         shown = [EpochLines(losses, throughput), *([ProgressBar(losses, throughput)] if terminal else [])]
         arguments["callbacks"] = [*arguments["callbacks"], *shown]
-    trainer = lightning.Trainer(**arguments)
+    try:
+        trainer = lightning.Trainer(**arguments)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        if not config.extra:
+            raise
+        raise ValueError(f"trainer.extra: {config.extra} is not accepted by lightning.Trainer: {error}") from error
     _check_sync_batchnorm(trainer, config.extra)
     silence_lightning(trainer)
     return trainer
@@ -90,11 +95,13 @@ def _sharded(experiment: Experiment) -> sharding.Sharded:
 def _check_extra(extra: dict[str, Any]) -> None:
     known = sorted(set(inspect.signature(lightning.Trainer.__init__).parameters) - {"self"})
     own = {field.name for field in fields(Trainer)} - {"extra"}
-    for name in extra:
+    for name, value in extra.items():
         if name not in known:
             raise ValueError(f"trainer.extra: lightning.Trainer has no argument {name}{suggest(name, known)}")
         if name in own:
             raise ValueError(f"trainer.extra: {name} has an option of its own, trainer.{name}; take it out of extra")
+        if name in ("callbacks", "plugins") and not isinstance(value, list):
+            raise ValueError(f"trainer.extra: {name} must be a list of objects, got {value}")
 
 
 def _check_sync_batchnorm(trainer: lightning.Trainer, extra: dict[str, Any]) -> None:

@@ -228,6 +228,18 @@ def test_too_many_pixels_are_refused_by_every_decoder(kind, tmp_path, monkeypatc
         read_image(path)
 
 
+@pytest.mark.parametrize("kind", ["webp", "jp2", "deep.png"])
+def test_half_as_many_pixels_where_decoding_takes_more_memory(kind, tmp_path, monkeypatch):
+    path = tmp_path / f"large.{kind}"
+    pixels = np.zeros((40, 60, 3), np.uint16 if kind.startswith("deep") else np.uint8)
+    cv2.imwrite(str(path), pixels) if kind.startswith("deep") else Image.fromarray(pixels).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40 * 60)
+    assert read_image(path).shape == (40, 60, 3)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40 * 60 - 1)
+    with pytest.raises(ImageError, match=r"large\..*60x40 pixels; at most 2,399 are decoded"):
+        read_image(path)
+
+
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked(tmp_path):
     path = tmp_path / "bomb.png"
     path.write_bytes(bomb_png(30_000, 300))

@@ -96,7 +96,8 @@ def export_saliency(
     _check(config, sources, split)
     classifier = require_finite(load(checkpoint, trust), checkpoint)
     explainer = Explainer(classifier, config)
-    items = _split(classifier, split, root) if split else find_items(sources, out, len(classifier.facts.class_names))
+    classes, bits = len(classifier.facts.class_names), classifier.experiment.data.bits
+    items = _split(classifier, split, root) if split else find_items(sources, out, classes, bits)
     if config.target == "true" and any(item.label is None for item in items):
         unknown = next(item.title for item in items if item.label is None)
         raise ValueError(

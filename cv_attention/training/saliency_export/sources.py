@@ -35,19 +35,20 @@ class Item:
     box: np.ndarray | None = None
 
 
-def find_items(sources: Sequence[Path], out: Path, classes: int) -> list[Item]:
+def find_items(sources: Sequence[Path], out: Path, classes: int, bits: int | None = None) -> list[Item]:
     """Lists the images of `sources`, in their order and sorted within a folder.
 
     Args:
         sources: Image files, tar archives as WebDataset writes them, and folders that are searched for both.
         out: Where the export goes; nothing in there counts as a source.
         classes: Number of classes; labels in archives beyond it are unknown.
+        bits: Range of images of more than 8 bits; see `read_image`.
 
     Raises:
         FileNotFoundError: if a source does not exist.
         ValueError: if there is no image in them.
     """
-    items = [item for source in sources for item in _of_source(source, out.resolve(), classes)]
+    items = [item for source in sources for item in _of_source(source, out.resolve(), classes, bits)]
     if not items:
         searched = ", ".join(str(source) for source in sources)
         raise ValueError(f"no image in {searched}; images end in {', '.join(EXTENSIONS)}, archives in .tar")
@@ -74,23 +75,25 @@ def digest(items: Sequence[Item]) -> str:
     return found.hexdigest()
 
 
-def _of_source(source: Path, out: Path, classes: int) -> Iterator[Item]:
+def _of_source(source: Path, out: Path, classes: int, bits: int | None) -> Iterator[Item]:
     if not source.exists():
         raise FileNotFoundError(f"{source} does not exist; give image files, folders of images or tar archives")
     if not source.is_dir():
-        yield from _of_file(source, source.name, classes)
+        yield from _of_file(source, source.name, classes, bits)
         return
     archives = [os.fsencode(path) for path in source.rglob("*.tar")]
     for encoded in sorted([*image_files(source), *archives]):
         path = Path(os.fsdecode(encoded))
         if out not in path.parent.resolve().parents and out != path.parent.resolve():
-            yield from _of_file(path, str(path.relative_to(source)), classes)
+            yield from _of_file(path, str(path.relative_to(source)), classes, bits)
 
 
-def _of_file(path: Path, relative: str, classes: int) -> Iterator[Item]:
+def _of_file(path: Path, relative: str, classes: int, bits: int | None) -> Iterator[Item]:
     if path.name.lower().endswith((".tar", ".tar.gz", ".tgz")):
         for member in members(path, EXTENSIONS):
             label = member.label if member.label is not None and 0 <= member.label < classes else None
-            yield Item(printable(f"{path}/{member.name}"), os.path.splitext(member.name)[0], member.read, label)
+            yield Item(
+                printable(f"{path}/{member.name}"), os.path.splitext(member.name)[0], partial(member.read, bits), label
+            )
     else:
-        yield Item(printable(str(path)), os.path.splitext(relative)[0], partial(read_image, path))
+        yield Item(printable(str(path)), os.path.splitext(relative)[0], partial(read_image, path, bits))

@@ -1,0 +1,94 @@
+"""Broken images found before a training run, for ``data.on_error: skip``."""
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from cv_attention.data.decode import ImageError
+
+_FORMAT = 1
+
+
+def find_broken(store: Path, count: int, read: Callable[[int], np.ndarray]) -> dict[int, str]:
+    """Decodes every image once; what was found is kept for the next start.
+
+    Args:
+        store: The file that keeps it; its name must change with the images. Where it cannot be written, all images are
+            decoded at each start.
+        count: Number of images.
+        read: Decodes one of them.
+
+    Returns:
+        What is wrong with each broken image, by its position.
+    """
+    from filelock import FileLock
+
+    try:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(store.with_suffix(".lock")):  # the processes of one machine look once
+            broken = _stored(store)
+            if broken is None:
+                broken = _decoded(count, read)
+                partial = store.with_suffix(".partial")
+                partial.write_text(json.dumps({"format": _FORMAT, "broken": broken}), encoding="utf-8")
+                partial.replace(store)
+            return broken
+    except OSError:
+        return _decoded(count, read)
+
+
+def identity(names: Sequence[bytes], bits: int | None) -> str:
+    """Returns what changes with the name, size or time of a file, or with the range of deep images."""
+    digest = hashlib.sha256(f"{_FORMAT} {bits}".encode())
+    for name in names:
+        digest.update(name)
+        try:
+            status = os.stat(name)
+            digest.update(b"\0%d %d" % (status.st_size, status.st_mtime_ns))
+        except OSError:  # a broken link
+            digest.update(b"\0gone")
+    return digest.hexdigest()[:16]
+
+
+def warn(split: str, broken: dict[int, str], count: int) -> tuple[str, ...]:
+    """Warns of the images of a split that are left out, and returns what is wrong with each."""
+    reasons = tuple(broken[index] for index in sorted(broken))
+    for first in reasons[:1]:
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        warnings.warn(
+            f"data.on_error skip: {len(reasons)} of {count:,} {split} images are left out: {first}{more}",
+            stacklevel=2,
+        )
+    return reasons
+
+
+def _stored(store: Path) -> dict[int, str] | None:
+    """What was kept; None if there is nothing, or it is damaged."""
+    try:
+        content = json.loads(store.read_text(encoding="utf-8"))
+        if content["format"] == _FORMAT:
+            return {int(index): str(reason) for index, reason in content["broken"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        pass
+    return None
+
+
+def _decoded(count: int, read: Callable[[int], np.ndarray]) -> dict[int, str]:
+    from rich.progress import track
+
+    def reason(index: int) -> str | None:
+        try:
+            read(index)
+        except (ImageError, OSError) as error:
+            return " ".join(str(error).split())
+        return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        reasons = track(pool.map(reason, range(count)), "looking for broken images", total=count, transient=True)
+        return {index: text for index, text in enumerate(reasons) if text}
