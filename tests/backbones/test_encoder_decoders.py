@@ -11,7 +11,7 @@ from torch import nn
 from torchvision.models import detection, segmentation
 
 from cv_attention.backbones import insert, parameter_parts, plan, remove
-from cv_attention.backbones.parts import head_names
+from cv_attention.backbones.positions.parts import head_names
 
 
 def double(inputs, outputs):

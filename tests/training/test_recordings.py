@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from cv_attention import data, training
-from cv_attention.backbones.flops import CountFlops
+from cv_attention.backbones.tracing.flops import CountFlops
 from cv_attention.cli import main
 from cv_attention.saliency import grad_cam
 

@@ -1,0 +1,7 @@
+"""Names the place of a block, seen from the module that carries it."""
+
+from typing import Literal
+
+# after: what the host returns. before: what it takes. shortcut: the way around a residual unit's branch.
+# instead: the block runs and the host does not.
+Place = Literal["after", "before", "shortcut", "instead"]
