@@ -1,0 +1,1 @@
+"""The saliency methods, by what they look at."""

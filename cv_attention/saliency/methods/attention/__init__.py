@@ -1,0 +1,1 @@
+"""The model's own attention as a saliency map."""

@@ -1,0 +1,1 @@
+"""Class activation maps: channels of a layer, weighted."""

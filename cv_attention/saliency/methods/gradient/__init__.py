@@ -1,0 +1,1 @@
+"""Gradients down to the pixels."""

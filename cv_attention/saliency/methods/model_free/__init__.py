@@ -1,0 +1,1 @@
+"""Maps that look at no model: baselines, and saliency before any training."""

@@ -1,0 +1,1 @@
+"""Changed images, and what the model says of them."""
