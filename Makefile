@@ -50,7 +50,7 @@ clean:
 	rm -rf $(VENV)
 
 $(VENV)/.installed: pyproject.toml
-	$(call install,-e .)
+	$(call install,-e '.[train]')
 
 $(VENV)/.installed-test: pyproject.toml
 	$(call install,-e '.[test]')

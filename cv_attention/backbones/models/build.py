@@ -11,6 +11,7 @@ from torch import nn
 from cv_attention.backbones.models import cifar_resnet, wide_resnet
 from cv_attention.backbones.models.new_head import start_head_at_zero
 from cv_attention.backbones.positions.heads import declare_heads
+from cv_attention.extras import require
 from cv_attention.suggest import suggest
 
 # Our own networks by name: the class, and the arguments that the name stands for.
@@ -55,6 +56,7 @@ def find_library(name: str) -> tuple[Library, str]:
         raise ValueError(f"unknown library {library!r} in backbone {name!r}; use timm/ or torchvision/")
     if library == "" and bare in OWN:
         return "own", bare
+    require("train", f"backbone {name!r}")
     if library != "torchvision" and _is_timm(bare):
         return "timm", bare
     if library != "timm" and bare in _torchvision_names():

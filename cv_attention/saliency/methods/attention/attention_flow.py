@@ -2,10 +2,9 @@
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import maximum_flow
 from torch import Tensor, nn
 
+from cv_attention.extras import require_for
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.targets import Targets
@@ -39,7 +38,11 @@ def attention_flow(
 
     Returns:
         (B, 1, H, W) float32 in [0, 1].
+
+    Raises:
+        MissingPackage: if scipy is not installed.
     """
+    require_for("attention_flow")
     shares = torch.stack(residual_attention(model, images, targets, heads), 1).double().cpu()
     tokens = shares.shape[-1]
     extra = tokens - _grid_tokens(tokens, images)
@@ -61,6 +64,9 @@ def patch_flows(shares: np.ndarray, extra: int) -> np.ndarray:
         shares: Capacities (layers, tokens, tokens) of the edges from a token (column) to one of the next layer (row).
         extra: Tokens before the patches; the first of them is the class token, 0 means that there is none.
     """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import maximum_flow
+
     layers, tokens, _ = shares.shape
     sink = (layers + 1) * tokens
     read = np.arange(1 if extra else tokens, dtype=np.int32)  # older scipy takes no other indices
