@@ -12,7 +12,19 @@ STRICT := -W error -W "ignore:The .grad attribute of a Tensor that is not a leaf
 	-W "ignore:\`isinstance(treespec, LeafSpec)\` is deprecated:FutureWarning"
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: demo test test-strict test-shared test-long test-versions check format clean
+.PHONY: help demo test test-strict test-shared test-long test-versions check format clean
+
+help:
+	@echo "make demo           trains a small network for two minutes and prints the path of its report"
+	@echo "make test           style, types, layers, and all tests but the long ones"
+	@echo "make test-long      the tests that take minutes"
+	@echo "make test-strict    make test, with every package's warnings as errors"
+	@echo "make test-versions  the tests that other packages can break, on their lowest and newest versions"
+	@echo "make test-shared    the tests on real photographs, where they lie beside the repository"
+	@echo "make check          style, types and layers"
+	@echo "make format         mends the style"
+	@echo "make clean          removes the environment"
+	@echo "UV= takes pip and venv; PYTHON=python3.12 another interpreter; VENV=folder another environment"
 
 demo: $(VENV)/.installed
 	$(BIN)/python train.py --config configs/digits.yaml
