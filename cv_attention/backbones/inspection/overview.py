@@ -62,9 +62,18 @@ def overview(model: nn.Module, *, input_size: InputSize | None = None, example_i
     """Returns the positions, stages and heads of a network, and changes nothing.
 
     Args:
-        model: As in `plan`.
-        input_size: As in `plan`.
-        example_inputs: As in `plan`.
+        model: Any network with feature maps (B, C, H, W), built already. Networks all of whose convolutions are 1-D or
+            3-D are refused.
+        input_size: Side, (H, W) or (C, H, W) of the image in the dry run, in pixels, for a model that takes one image
+            (B, C, H, W); by default the model's own.
+        example_inputs: What the model takes in the dry run, for a model that takes anything else, with any batch: - a
+            tensor is the one positional argument: ``model(tensor)``; - a tuple holds the positional arguments: ``(left,
+            right)`` is ``model(left, right)``; - a mapping, also Hugging Face's `BatchFeature`, holds the keyword
+            arguments: ``{"pixel_values": images}`` is ``model(pixel_values=images)``; - a tuple of a tuple and a
+            mapping holds both: ``((images,), {"mask": mask})``; - anything else, such as a list, a data class or a
+            named tuple, is the one positional argument. A tuple or mapping that is one argument stands in a tuple:
+            ``({"image": images},)``. Tensors, found at any depth, must have the device and type that the model takes:
+            nothing is moved or cast. They are copied, so the originals stay as they are.
 
     Raises:
         ValueError: if the model fails in the dry run.

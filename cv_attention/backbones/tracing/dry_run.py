@@ -42,7 +42,7 @@ def dry_run(model: nn.Module, input_size: InputSize | None, example_inputs: Any)
 
     Args:
         model: Any model.
-        input_size: As in `input_shapes`.
+        input_size: Side of a square, (H, W) or (C, H, W); by default the model's own, or else the usual ones.
         example_inputs: What the model takes, as `Inputs` describes it; None stands for an image.
 
     Raises:

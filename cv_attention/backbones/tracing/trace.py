@@ -267,7 +267,8 @@ def trace(
         args: Its positional arguments.
         kwargs: Its keyword arguments.
         skip: Modules whose calls count as part of the module around them.
-        once: As in `Tracer`.
+        once: Names of modules of which only the first call is recorded. What the others return is not followed, and
+            modules that run on it again are left out in the same way.
     """
     kwargs = kwargs or {}
     tracer = Tracer(tensors_in((args, kwargs)), once)

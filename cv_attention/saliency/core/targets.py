@@ -43,7 +43,7 @@ class Difference:
 
     Attributes:
         first: Any single target.
-        second: Likewise.
+        second: The one that it is compared with, given in the same ways.
     """
 
     first: Target

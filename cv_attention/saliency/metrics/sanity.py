@@ -47,7 +47,10 @@ def cascading_randomisation(
         method: A saliency method (model, images, targets, ...) -> (B, 1, H, W).
         model: What is explained.
         images: (B, C, H, W).
-        targets: As in `grad_cam`; None explains throughout what the untouched model predicts.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward. None explains throughout
+            what the untouched model predicts.
         seed: Of the random weights; the process's own random state is not touched.
         options: For the method.
 

@@ -31,7 +31,9 @@ def infidelity(
         model: Maps images to logits (B, classes).
         images: (B, C, H, W) as the model takes them.
         heat: The maps to judge, (B, 1, H, W).
-        targets: As in `grad_cam`.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
         samples: Perturbations, the same for all images.
         noise: Their standard deviation.
         normalise: Scale each map by the factor that suits it best, since most maps have no unit; the infidelity is
@@ -81,7 +83,10 @@ def max_sensitivity(
         method: A saliency method (model, images, targets, ...) -> (B, 1, H, W).
         model: What is explained.
         images: (B, C, H, W).
-        targets: As in `grad_cam`; None explains throughout what is predicted for the unchanged images.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward. None explains throughout
+            what is predicted for the unchanged images.
         radius: Noise lies in [-radius, radius].
         samples: Perturbations, the same for all images.
         seed: Of the perturbations.

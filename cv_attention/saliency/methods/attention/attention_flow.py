@@ -29,12 +29,13 @@ def attention_flow(
     target. A maximum flow for each patch of each image, on the CPU: slow, and meant for few images.
 
     Args:
-        model: As in `gradient_attention`; so are `images`, `upsample` and `batch_size`.
-        images: Likewise.
+        model: A transformer with global self-attention over patches of the image, all blocks on one grid.
+        images: (B, C, H, W) as the model takes them.
         targets: Makes no difference.
         heads: How heads are fused: ``mean``, ``max`` or ``min``.
-        upsample: Likewise.
-        batch_size: Likewise.
+        upsample: Resize to the images' size (bilinear); False keeps the grid of patches.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
 
     Returns:
         (B, 1, H, W) float32 in [0, 1].

@@ -40,7 +40,8 @@ def block_maps(
         only: Names or globs of the maps; None takes all.
         combine: ``mean`` or ``product``.
         upsample: Resize to the images' size (bilinear); False takes the largest map's.
-        batch_size: As in `grad_cam`.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
 
     Returns:
         (B, 1, H, W) float32.

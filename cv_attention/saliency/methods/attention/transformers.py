@@ -33,9 +33,12 @@ def gradient_attention(
     Args:
         model: A transformer with global self-attention over patches of the image, all blocks on one grid.
         images: (B, C, H, W) as the model takes them.
-        targets: As in `grad_cam`.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
         upsample: Resize to the images' size (bilinear); False keeps the grid of patches.
-        batch_size: As in `grad_cam`.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
 
     Returns:
         (B, T, H, W) float32, at least 0.
@@ -88,12 +91,13 @@ def attention_rollout(
     The product over blocks of (A + I) / 2 with rows normalised, A fused over heads. Costs one forward.
 
     Args:
-        model: As in `gradient_attention`; so are `images`, `upsample` and `batch_size`.
-        images: Likewise.
+        model: A transformer with global self-attention over patches of the image, all blocks on one grid.
+        images: (B, C, H, W) as the model takes them.
         targets: Makes no difference.
         heads: How heads are fused: ``mean``, ``max`` or ``min``.
-        upsample: Likewise.
-        batch_size: Likewise.
+        upsample: Resize to the images' size (bilinear); False keeps the grid of patches.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
     """
     product = None
     for share in residual_attention(model, images, targets, heads):
@@ -106,8 +110,8 @@ def residual_attention(model: nn.Module, images: Tensor, targets: Targets, heads
     """Runs the model once and returns (A + I) / 2 of each block, (B, tokens, tokens) float32, rows summing to 1.
 
     Args:
-        model: As in `gradient_attention`; so are `images`.
-        images: Likewise.
+        model: A transformer with global self-attention over patches of the image, all blocks on one grid.
+        images: (B, C, H, W) as the model takes them.
         targets: Wrong ones are told, though they make no difference.
         heads: How heads are fused: ``mean``, ``max`` or ``min``.
     """

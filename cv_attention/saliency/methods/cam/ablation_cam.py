@@ -32,11 +32,15 @@ def ablation_cam(
     a larger batch than the model began with. Costs a pass from the layer on for each channel and image.
 
     Args:
-        model: As in `grad_cam`; so are `images`, `layers` and `upsample`.
-        images: Likewise.
-        targets: Likewise; a callable gets single images' logits (1, classes), over and over.
-        layers: Likewise.
-        upsample: Likewise.
+        model: Maps images to logits (B, classes).
+        images: (B, 3, H, W) as the model takes them, on its device.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward; a callable gets single
+            images' logits (1, classes), over and over.
+        layers: Name, glob (``*`` matches dots) or module, or several of these; None takes the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
+            several layers the largest.
         batch_size: Images of one forward at most.
 
     Returns:

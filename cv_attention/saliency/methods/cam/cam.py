@@ -28,12 +28,13 @@ def cam(
     (up to the number of positions) and defined for all others.
 
     Args:
-        model: As in `grad_cam`; so are `images`, `upsample` and `batch_size`.
-        images: Likewise.
+        model: Maps images to logits (B, classes).
+        images: (B, 3, H, W) as the model takes them, on its device.
         targets: Classes, no callable.
         layers: One layer; None takes the last spatial stage.
         upsample: Resize to the images' size.
-        batch_size: Likewise.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
 
     Returns:
         (B, T, H, W) float32; without resizing the mean over positions plus the head's bias is the logit.

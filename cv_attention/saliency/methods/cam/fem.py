@@ -27,13 +27,15 @@ def fem(
     mean.
 
     Args:
-        model: As in `grad_cam`; so are `images`, `layers`, `upsample` and `batch_size`.
-        images: Likewise.
+        model: Maps images to logits (B, classes).
+        images: (B, 3, H, W) as the model takes them, on its device.
         targets: Makes no difference.
-        layers: Likewise.
-        upsample: Likewise.
+        layers: Name, glob (``*`` matches dots) or module, or several of these; None takes the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
+            several layers the largest.
         deviations: The paper's K.
-        batch_size: Likewise.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
     """
     seen = trace(model, images, None, layers, gradients=False)
     score_columns(seen.logits, targets)  # wrong ones are told, though they make no difference

@@ -143,14 +143,16 @@ def finer_cam(
     p their probabilities.
 
     Args:
-        model: As in `grad_cam`; so are `images`, `layers`, `upsample` and `batch_size`.
-        images: Likewise.
+        model: Maps images to logits (B, classes).
+        images: (B, 3, H, W) as the model takes them, on its device.
         targets: Classes c, no callable.
-        layers: Likewise.
-        upsample: Likewise.
+        layers: Name, glob (``*`` matches dots) or module, or several of these; None takes the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
+            several layers the largest.
         alpha: Weight of the other classes; 0 gives Grad-CAM.
         others: How many of them, at most all.
-        batch_size: Likewise.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
     """
     return by_rule(channel_means, model, images, finer(targets, alpha, others), layers, upsample)
 
@@ -161,11 +163,14 @@ def by_rule(rule: Rule, model: nn.Module, images: Tensor, targets: Targets, laye
 
     Args:
         rule: (activations, gradients), each (B, C, h, w) float32, -> (B, 1, h, w).
-        model: As in `grad_cam`; so are the others.
-        images: Likewise.
-        targets: Likewise.
-        layers: Likewise.
-        upsample: Likewise.
+        model: Maps images to logits (B, classes).
+        images: (B, 3, H, W) as the model takes them, on its device.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
+        layers: Name, glob (``*`` matches dots) or module, or several of these; None takes the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
+            several layers the largest.
     """
     seen = trace(model, images, targets, layers)
     activations = {name: a.float() for name, a in seen.activations.items()}

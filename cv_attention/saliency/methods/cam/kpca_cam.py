@@ -30,14 +30,17 @@ def kpca_cam(
     """The first kernel principal component of the positions' centred features; signed, the same for every target.
 
     Args:
-        model: As in `grad_cam`; so are `images`, `layers`, `upsample` and `batch_size`.
-        images: Likewise.
+        model: Maps images to logits (B, classes).
+        images: (B, 3, H, W) as the model takes them, on its device.
         targets: Makes no difference.
-        layers: Likewise; positions must be few, as every pair of them is compared.
-        upsample: Likewise.
+        layers: Name, glob (``*`` matches dots) or module, or several of these; None takes the last spatial stage;
+            positions must be few, as every pair of them is compared.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
+            several layers the largest.
         kernel: ``sigmoid``: tanh(gamma u.v + 1); ``rbf``: exp(-gamma |u - v|^2); ``linear``, which is EigenCAM.
         gamma: Scale of the kernel; None takes 1 / channels.
-        batch_size: Likewise.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
     """
     if kernel not in ("sigmoid", "rbf", "linear"):
         raise ValueError(f"kernel must be 'sigmoid', 'rbf' or 'linear', got {kernel!r}")

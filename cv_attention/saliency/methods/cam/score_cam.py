@@ -28,11 +28,14 @@ def score_cam(
     paper subtracts, cancels in the softmax. Costs a forward for each channel: 512 for a ResNet-18's last stage.
 
     Args:
-        model: As in `grad_cam`; so are `images`, `targets`, `layers` and `upsample`.
-        images: Likewise.
-        targets: Likewise.
-        layers: Likewise.
-        upsample: Likewise.
+        model: Maps images to logits (B, classes).
+        images: (B, 3, H, W) as the model takes them, on its device.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
+        layers: Name, glob (``*`` matches dots) or module, or several of these; None takes the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
+            several layers the largest.
         batch_size: Images of one forward at most.
 
     Returns:

@@ -30,15 +30,19 @@ def smooth_grad_cam_plus_plus(
     Costs `samples` times `grad_cam` and one forward, which says what is predicted without noise.
 
     Args:
-        model: As in `grad_cam`; so are `images`, `targets`, `layers`, `upsample` and `batch_size`.
-        images: Likewise.
-        targets: Likewise.
-        layers: Likewise.
-        upsample: Likewise.
+        model: Maps images to logits (B, classes).
+        images: (B, 3, H, W) as the model takes them, on its device.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
+        layers: Name, glob (``*`` matches dots) or module, or several of these; None takes the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
+            several layers the largest.
         samples: Noisy copies of each image.
         noise: Standard deviation of the noise, as a share of the image's range (maximum - minimum).
         seed: Of the noise, which is the same for all images.
-        batch_size: Likewise.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
     """
     if samples < 1 or noise < 0:
         raise ValueError(f"samples must be positive and noise not negative, got samples={samples}, noise={noise}")

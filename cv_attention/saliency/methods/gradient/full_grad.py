@@ -30,12 +30,15 @@ def full_grad(
     does not count. Costs a forward and a full backward, and holds every such layer's output.
 
     Args:
-        model: As in `grad_cam`; so are `images`, `targets` and `batch_size`.
-        images: Likewise.
-        targets: Likewise.
+        model: Maps images to logits (B, classes).
+        images: (B, 3, H, W) as the model takes them, on its device.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
         rescale: psi scales over a layer's channels together, as the authors' code does, or ``"channel"`` each by
             itself, as pytorch-grad-cam does.
-        batch_size: Likewise.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
 
     Returns:
         (B, T, H, W) float32, at least 0.

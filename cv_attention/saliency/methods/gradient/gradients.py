@@ -32,9 +32,12 @@ def gradient(
     Args:
         model: Maps images to logits (B, classes).
         images: (B, C, H, W) as the model takes them.
-        targets: As in `grad_cam`.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
-        batch_size: As in `grad_cam`.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
 
     Returns:
         (B, T, H, W) float32.
@@ -75,14 +78,17 @@ def smooth_grad(
     """SmoothGrad (Smilkov et al., 2017), https://arxiv.org/abs/1706.03825: the mean gradient over noisy copies.
 
     Args:
-        model: As in `gradient`; so are `images`, `targets`, `channels` and `batch_size`.
-        images: Likewise.
-        targets: Likewise.
+        model: Maps images to logits (B, classes).
+        images: (B, C, H, W) as the model takes them.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
         samples: Noisy copies.
         noise: Standard deviation of the noise, as a share of each image's range (maximum - minimum).
         seed: Of the noise, which is the same for all images of the batch.
         channels: Joined after averaging.
-        batch_size: Likewise.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
     """
     mean, _ = _moments(model, images, targets, samples, noise, seed, batch_size)
     return join(mean, channels)

@@ -28,14 +28,17 @@ def integrated_gradients(
     score(x) - score(x') as far as `steps` suffice. Costs `steps` forwards and backwards.
 
     Args:
-        model: As in `gradient`; so are `images`, `targets`, `channels` and `batch_size`.
-        images: Likewise.
-        targets: Likewise.
+        model: Maps images to logits (B, classes).
+        images: (B, C, H, W) as the model takes them.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
         baseline: A value, or an image or batch of them that broadcasts to `images`; 0 is the mean colour of
             normalised images.
         steps: Nodes of the integration.
-        channels: Likewise.
-        batch_size: Likewise.
+        channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
     """
     if steps < 1:
         raise ValueError(f"steps must be positive, got {steps}")
@@ -67,15 +70,18 @@ def expected_gradients(
     The mean of (x - x') times the gradient at x' + a (x - x'), x' drawn from `baselines` and a uniformly from [0, 1].
 
     Args:
-        model: As in `gradient`; so are `images`, `targets`, `channels` and `batch_size`.
-        images: Likewise.
-        targets: Likewise.
+        model: Maps images to logits (B, classes).
+        images: (B, C, H, W) as the model takes them.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
         baselines: Images (N, C, H, W) to draw from, such as training images; None draws one normally distributed
             colour for the whole image, for want of better.
         samples: Draws, the same for all images of the batch.
         seed: Of the draws.
-        channels: Likewise.
-        batch_size: Likewise.
+        channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
     """
     if samples < 1:
         raise ValueError(f"samples must be positive, got {samples}")

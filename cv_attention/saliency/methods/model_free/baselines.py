@@ -42,7 +42,8 @@ def centre_bias(
         images: (B, C, H, W).
         targets: Not used.
         width: Standard deviation as a share of each side.
-        batch_size: As in `grad_cam`.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
     """
     images = check_images(images)
     if width <= 0:

@@ -34,7 +34,8 @@ def itti_koch_niebur(
             normalised images both do.
         targets: Not used.
         enlarge: The shorter side is enlarged to this: scale 8 is a 256th.
-        batch_size: As in `grad_cam`.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
 
     Returns:
         (B, 1, H, W) float32, at least 0.

@@ -32,7 +32,8 @@ def spectral_residual(
         targets: Not used.
         side: The scale of what is seen as an object; smaller images are not enlarged.
         blur: Standard deviation of the last smoothing, in pixels of the shrunk image.
-        batch_size: As in `grad_cam`.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
 
     Returns:
         (B, 1, H, W) float32, at least 0.

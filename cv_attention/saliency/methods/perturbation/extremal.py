@@ -38,7 +38,9 @@ def extremal_perturbation(
     Args:
         model: Maps images to logits (B, classes).
         images: (B, C, H, W) as the model takes them.
-        targets: As in `grad_cam`.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
         areas: Shares of the image in (0, 1).
         steps: Steps of the optimisation.
         spacing: Pixels between the cells of the coarse mask; None takes 7 at 224 pixels.
@@ -48,7 +50,8 @@ def extremal_perturbation(
         rate: Step size.
         constraint: Weight of the area against the score at first.
         jitter: Mirror the image in every other step.
-        batch_size: As in `grad_cam`.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
 
     Returns:
         (B, T, H, W) float32 in [0, 1].

@@ -26,7 +26,9 @@ def occlusion(
     Args:
         model: Maps images to logits (B, classes).
         images: (B, C, H, W) as the model takes them.
-        targets: As in `grad_cam`.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
         window: Height and width of the window in pixels; None takes an eighth of the image.
         stride: Steps between windows; None takes half a window. The last window is cut off at the edge.
         value: What covers; 0 is the mean colour of normalised images.
