@@ -1,4 +1,4 @@
-"""A heatmap over its image: scale to [0, 1], colour, blend. Callback, command line and report all draw with these."""
+"""Draws heatmaps over images: scaling to [0, 1], colour and blending."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

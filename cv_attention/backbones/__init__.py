@@ -1,4 +1,4 @@
-"""Backbones, and the insertion of attention blocks into any CNN."""
+"""Builds backbones, and inserts attention blocks into any vision model."""
 
 from cv_attention.backbones.attachment.lost import LostBlocksWarning
 from cv_attention.backbones.insertion.excess import excess

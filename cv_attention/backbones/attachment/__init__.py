@@ -1,1 +1,1 @@
-"""Hangs blocks on modules of a model, keeps them there through what people do to it next, and detaches them."""
+"""Attaches blocks to modules of a model, keeps them attached while the model is changed, and detaches them."""

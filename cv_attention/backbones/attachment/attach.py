@@ -1,4 +1,4 @@
-"""Hangs a block on its host and takes it off again, leaving the host's own modules and keys as they are.
+"""Attaches a block to a module without renaming any parameter, and detaches it.
 
 The block becomes a child of its host, and a hook applies it to the host's output or input. No module is wrapped, so
 that checkpoints, names and references to modules stay valid; one is replaced only where a block shall run instead

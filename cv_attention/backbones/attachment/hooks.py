@@ -1,4 +1,4 @@
-"""The hooks that apply inserted blocks, and how each knows the block that it applies."""
+"""Defines the hooks that apply attached blocks, and finds the blocks of a module."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Keeps tools that pick modules by their exact class, such as torch.fx's fusion, away from modules with blocks."""
+"""Gives modules with blocks a class of their own, so that fusion by exact class (torch.fx) leaves them alone."""
 
 from functools import cache
 from typing import Any

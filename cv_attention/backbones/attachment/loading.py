@@ -1,4 +1,4 @@
-"""Loads checkpoints from before an insertion into an attended model, and names what differs between blocks."""
+"""Loads checkpoints saved before an insertion, and reports blocks whose options differ."""
 
 import re
 import sys

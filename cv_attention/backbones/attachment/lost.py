@@ -1,4 +1,4 @@
-"""Finds inserted blocks that are no longer applied, and says so."""
+"""Detects inserted blocks that are no longer applied, and warns of them."""
 
 import warnings
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Names the place of a block, seen from the module that carries it."""
+"""Names where a block is attached, relative to its module."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""A block in the place of a convolution, which is kept aside."""
+"""Runs a block in place of a convolution, which is kept for `remove`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Keeps blocks working where people replace the modules on which they hang.
+"""Moves blocks to the modules that replace their hosts.
 
 A conversion (SyncBatchNorm, frozen or folded batch norms) puts another module under a host's name and knows nothing of
 hooks. Every module above a host therefore has its children in a dict that hands the blocks over, and that reports at

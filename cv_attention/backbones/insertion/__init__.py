@@ -1,1 +1,1 @@
-"""Plans insertions of blocks, makes the blocks, and inserts and removes them."""
+"""Plans, inserts and removes blocks."""

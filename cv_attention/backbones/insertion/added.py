@@ -1,4 +1,4 @@
-"""Counts the operations that a block adds for one image, however often and on whatever maps its host runs."""
+"""Counts the FLOPs that a block adds per image, for hosts that run several times or at several sizes."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Warns of insertions that cost more than the network itself, and names places where the block costs less."""
+"""Warns of insertions that cost more than the network itself, and suggests cheaper positions."""
 
 import copy
 from typing import Any

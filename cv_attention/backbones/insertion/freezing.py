@@ -1,4 +1,4 @@
-"""Trains the inserted blocks alone, or with the head: freezes everything else, and remembers what that was."""
+"""Freezes everything but blocks (and heads), and restores `requires_grad` on removal."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Starts any block as the identity, so that pretrained weights around it are not hurt."""
+"""Initializes any block as the identity, so that a pretrained network's output is unchanged."""
 
 from dataclasses import replace
 from typing import Any, Literal, get_args

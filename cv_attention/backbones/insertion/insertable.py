@@ -1,4 +1,4 @@
-"""Refuses models that have gone too far for blocks to be inserted: scripted, compiled, wrapped or not built yet."""
+"""Rejects models that cannot take blocks: scripted, compiled, wrapped or not yet built."""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""Puts attention blocks into a model: `plan` shows, `insert` does, `remove` undoes."""
+"""Inserts attention blocks into a model: `plan`, `insert` and `remove`."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Makes the blocks of an insertion: what was asked for, each from a random state of its own."""
+"""Creates the blocks of an insertion, each from its own random state."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

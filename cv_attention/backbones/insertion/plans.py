@@ -1,4 +1,4 @@
-"""What an insertion does, as data and as a table."""
+"""Describes an insertion, as data and as a table."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

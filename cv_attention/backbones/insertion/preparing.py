@@ -1,4 +1,4 @@
-"""Prepares an insertion: finds its sites, makes its blocks, and plans what they cost; nothing in the model changes."""
+"""Prepares an insertion: finds its sites, creates its blocks and plans their cost, without changing the model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Runs one block alone on its site's shape: its shape, its cost, and what it forbids."""
+"""Runs a block alone on its site's shape, to check the output shape and to count FLOPs."""
 
 import copy
 import math

@@ -1,1 +1,1 @@
-"""Shows and measures models with and without blocks."""
+"""Shows and measures models, with and without blocks."""

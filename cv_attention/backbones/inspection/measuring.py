@@ -1,4 +1,4 @@
-"""Measures a model with its blocks beside the same model without: parameters, operations, memory, time."""
+"""Measures parameters, FLOPs, memory and time of a model with and without its blocks."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass

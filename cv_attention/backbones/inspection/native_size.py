@@ -1,4 +1,4 @@
-"""Says when images are much smaller than those for which a network was designed."""
+"""Warns of images much smaller than those a network was designed for."""
 
 from collections.abc import Sequence
 

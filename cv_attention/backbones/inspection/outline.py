@@ -1,4 +1,4 @@
-"""The parts of a network in the order of a forward, as plain values for a drawing."""
+"""Lists the parts of a network in forward order, as plain values for a drawing."""
 
 from typing import Any
 

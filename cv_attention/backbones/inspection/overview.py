@@ -1,4 +1,4 @@
-"""Shows where blocks could go in a network: its positions, stages and heads."""
+"""Shows where blocks can go in a network: its positions, stages and heads."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""ResNets for small images: CIFAR ResNet-20 to -110 and a ResNet-18 with a 3×3 stem.
+"""Implements ResNets for small images: CIFAR ResNet-20 to -110, and a ResNet-18 with a 3×3 stem.
 
 He et al., CVPR 2016, https://arxiv.org/abs/1512.03385, section 4.2. As there, a shortcut that changes
 shape skips every other pixel and pads channels with zeros (option A, no parameters); ResNet-18 uses 1×1

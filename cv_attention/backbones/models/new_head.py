@@ -1,4 +1,4 @@
-"""Starts a new head at zero, so that the first steps of fine-tuning do not damage the pretrained backbone."""
+"""Initializes a new head to zero, so that the first steps of fine-tuning do not damage the pretrained backbone."""
 
 from collections.abc import Iterator
 

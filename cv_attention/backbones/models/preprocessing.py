@@ -1,4 +1,4 @@
-"""What pretrained weights expect of images, as timm and torchvision state it: normalisation, size, resizing, crop."""
+"""Reads the preprocessing of pretrained weights from timm and torchvision: normalization, size, resizing, crop."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Finds a decoder's blocks: the last feature map of each resolution on the way up from the deepest one."""
+"""Finds a decoder's blocks: the last feature map of each resolution on the way up."""
 
 from cv_attention.backbones.tracing.course import Course, is_map, same_resolution
 from cv_attention.backbones.tracing.trace import Trace, Value

@@ -1,4 +1,4 @@
-"""Globs over dotted module names: ``*`` stays within one part, ``**`` spans any number of parts."""
+"""Matches globs over module names: ``*`` stays within one part, ``**`` spans any number of parts."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches

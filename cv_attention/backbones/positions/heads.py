@@ -1,4 +1,4 @@
-"""Finds a network's heads: the modules with parameters that make its outputs, with no other such module behind them."""
+"""Finds a network's heads: the last modules with parameters before each output."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Chooses the module that a block can hang on: the host whose output is a given value of the forward."""
+"""Chooses the module to attach a block to, given the value that the block should take."""
 
 from typing import TYPE_CHECKING
 

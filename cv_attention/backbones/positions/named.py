@@ -1,4 +1,4 @@
-"""The positions that have names, each a function from a traced model to its spots."""
+"""Defines the named positions, each a function from a traced model to its spots."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The three parts of an attended network: inserted blocks, heads (the layers that make its outputs) and backbone."""
+"""Divides a network's parameters into inserted blocks, heads and backbone."""
 
 from collections.abc import Sequence
 from typing import Literal

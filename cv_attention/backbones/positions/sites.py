@@ -1,4 +1,4 @@
-"""Turns `at` into spots: positions by name, the same in one stage, and globs over module names."""
+"""Resolves the argument `at` to spots: named positions, single stages, and globs over module names."""
 
 import re
 from bisect import bisect_left

@@ -1,4 +1,4 @@
-"""Where a block can go: a host, and whether the block takes its output, its input, its shortcut or its place."""
+"""Defines a spot: a module, and whether the block takes its output, input, shortcut or place."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Finds a network's stages: the levels of resolution on the way down from the image, and a decoder's on the way up."""
+"""Finds a network's stages: the resolution levels of the encoder, and those of a decoder."""
 
 from dataclasses import dataclass
 from typing import Any

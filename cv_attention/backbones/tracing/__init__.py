@@ -1,1 +1,1 @@
-"""Traces one forward of any model: its values, the modules that made them, and what can be learnt from both."""
+"""Traces one forward of any model: its values, and the modules that computed them."""

@@ -1,4 +1,4 @@
-"""Says which axis of a tensor holds the channels, by the operation that made it."""
+"""Tells which axis of a tensor holds the channels, from the operation that computed it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Says of every feature map of a forward whether it lies on the way down from the image, or behind a rise."""
+"""Tells for every feature map whether it lies on the way down from the image or after an upsampling."""
 
 from functools import cached_property
 

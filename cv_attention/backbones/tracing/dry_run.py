@@ -1,4 +1,4 @@
-"""One forward of a model that leaves no trace in it: no buffer, flag, gradient or random state changes."""
+"""Runs one forward that leaves buffers, training flags, gradients and random state unchanged."""
 
 import inspect
 import random

@@ -1,4 +1,4 @@
-"""Counts the floating-point operations of all that runs."""
+"""Counts the floating-point operations of everything that runs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The inputs of one forward, in any structure: how they are passed, copied and described."""
+"""Passes, copies and describes the inputs of one forward, in any structure."""
 
 import copy
 from collections.abc import Mapping

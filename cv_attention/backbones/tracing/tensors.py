@@ -1,4 +1,4 @@
-"""Finds the tensors in what a module is given or returns, whatever its structure."""
+"""Finds the tensors in a module's arguments or output, in any structure."""
 
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import fields, is_dataclass

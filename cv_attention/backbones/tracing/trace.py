@@ -1,4 +1,4 @@
-"""Traces one forward: which tensor came from which, and which module returned it.
+"""Traces one forward: the tensor each tensor came from, and the module that returned it.
 
 Operations are seen below autograd (`TorchDispatchMode`), so it does not matter whether a model adds
 by ``x + y``, ``x += y`` or ``torch.add``; modules are seen through hooks that are gone afterwards.

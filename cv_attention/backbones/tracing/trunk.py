@@ -1,4 +1,4 @@
-"""Finds the values of a forward through which every path from one point to another goes: its dominators."""
+"""Finds the dominators of a forward: the values through which every path between two points goes."""
 
 from collections.abc import Sequence
 

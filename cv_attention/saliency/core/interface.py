@@ -1,4 +1,4 @@
-"""What every method shares beyond its map: batches that do not fit into memory, and several targets."""
+"""Implements what every method shares: splitting batches that exceed memory, and several targets."""
 
 import inspect
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Which modules a saliency method looks at."""
+"""Selects the modules that a saliency method looks at."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence

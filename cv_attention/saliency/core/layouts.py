@@ -1,4 +1,4 @@
-"""Feature maps in the layouts that networks give them: channels first, channels last, or tokens of a grid."""
+"""Converts feature maps between layouts: channels first, channels last, or tokens of a grid."""
 
 from torch import Tensor
 

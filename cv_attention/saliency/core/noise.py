@@ -1,4 +1,4 @@
-"""Noise and masks that depend on a seed alone."""
+"""Draws noise and masks that depend on a seed alone."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Forwards without and with gradients on images that a method changes, in pieces that fit into memory."""
+"""Runs forwards, with or without gradients, on perturbed images, in chunks that fit into memory."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The state of model and process that saliency methods work in, restored to what it was."""
+"""Saves and restores the state of model and process around a saliency method."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What is explained: one or several scores for each image, from its logits."""
+"""Defines what is explained: one or several scores per image, computed from its logits."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Attention that fused kernels hide.
+"""Replaces fused attention kernels, to expose their attention weights.
 
 They keep no probabilities and cannot be differentiated twice. In this mode every scaled dot-product attention runs as
 the matrix products that it stands for, whoever calls it: timm, torchvision, transformers, `nn.MultiheadAttention` or

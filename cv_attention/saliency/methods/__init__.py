@@ -1,1 +1,1 @@
-"""The saliency methods, by what they look at."""
+"""Implements the saliency methods, grouped by what they look at."""

@@ -1,4 +1,4 @@
-"""Every measure of a saliency map in one place: does it tell what the model uses, and where the object is?"""
+"""Measures saliency maps: faithfulness, localization, agreement and sanity checks."""
 
 from cv_attention.saliency.metrics._mosaics import Mosaics, grid_pointing_game, mosaics
 from cv_attention.saliency.metrics._road import Road, road

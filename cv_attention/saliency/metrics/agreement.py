@@ -1,4 +1,4 @@
-"""How alike two maps are: rank correlation (Spearman) and structural similarity."""
+"""Measures how similar two maps are: Spearman's rank correlation and structural similarity."""
 
 from collections.abc import Sequence
 

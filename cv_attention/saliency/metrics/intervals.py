@@ -1,4 +1,4 @@
-"""How sure a mean over images is: the bootstrap (Efron, 1979)."""
+"""Computes bootstrap intervals for a mean over images (Efron, 1979)."""
 
 from typing import NamedTuple
 

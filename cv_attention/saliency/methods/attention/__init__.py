@@ -1,1 +1,1 @@
-"""The model's own attention as a saliency map."""
+"""Implements saliency maps from the model's own attention."""

@@ -1,4 +1,4 @@
-"""The model's own attention as a saliency map, the gates of several stages combined."""
+"""Combines the gates of several stages into one saliency map."""
 
 from collections.abc import Sequence
 from typing import Literal

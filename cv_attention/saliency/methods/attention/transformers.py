@@ -1,4 +1,4 @@
-"""Maps from the attention of transformers: Chefer's gradient-weighted attention, and rollout."""
+"""Implements gradient-weighted attention (Chefer) and attention rollout for transformers."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,1 +1,1 @@
-"""Class activation maps: channels of a layer, weighted."""
+"""Implements class activation maps: weighted channels of a layer."""

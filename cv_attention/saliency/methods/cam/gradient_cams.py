@@ -1,4 +1,4 @@
-"""The relatives of Grad-CAM that differ only in how activations and gradients of a layer become one map.
+"""Implements the relatives of Grad-CAM that differ in how activations and gradients become one map.
 
 A are the layer's activations (B, C, h, w), g the derivative of the target score by them. All take the arguments of
 `grad_cam`, cost the same (one forward, and the backward down to the first of the layers) and fuse layers as it does.

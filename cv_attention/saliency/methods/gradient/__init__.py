@@ -1,1 +1,1 @@
-"""Gradients down to the pixels."""
+"""Implements methods that follow gradients down to the pixels."""

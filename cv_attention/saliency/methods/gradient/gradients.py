@@ -1,4 +1,4 @@
-"""The derivative of the score by the pixels, plain and smoothed over noise.
+"""Implements the gradient of the score by the pixels, plain and averaged over noise.
 
 Each costs one forward and backward, or one for each sample. The caller chooses
 how colour channels become one value: their largest absolute value, as Simonyan et al. did, their sum, or the sum of

@@ -1,4 +1,4 @@
-"""Gradients along the way from a baseline to the image: integrated and expected gradients."""
+"""Implements integrated and expected gradients: gradients between a baseline and the image."""
 
 import numpy as np
 import torch

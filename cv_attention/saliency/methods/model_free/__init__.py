@@ -1,1 +1,1 @@
-"""Maps that look at no model: baselines, and saliency before any training."""
+"""Implements maps that ignore the model: baselines, and saliency from before deep learning."""

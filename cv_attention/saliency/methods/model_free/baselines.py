@@ -1,4 +1,4 @@
-"""Maps that know nothing: what every method has to beat."""
+"""Implements uninformative baselines that every method has to beat."""
 
 import torch
 from torch import Tensor, nn

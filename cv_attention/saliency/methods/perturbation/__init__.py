@@ -1,1 +1,1 @@
-"""Changed images, and what the model says of them."""
+"""Implements methods that perturb the image and watch the score."""
