@@ -12,7 +12,20 @@ STRICT := -W error -W "ignore:The .grad attribute of a Tensor that is not a leaf
 	-W "ignore:\`isinstance(treespec, LeafSpec)\` is deprecated:FutureWarning"
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: demo test test-strict test-shared test-long test-versions check format clean
+.PHONY: help demo docs test test-strict test-shared test-long test-versions check format clean
+
+help:
+	@echo "make demo           trains a small network for two minutes and prints the path of its report"
+	@echo "make test           style, types, layers, and all tests but the long ones"
+	@echo "make test-long      the tests that take minutes"
+	@echo "make test-strict    make test, with every package's warnings as errors"
+	@echo "make test-versions  the tests that other packages can break, on their lowest and newest versions"
+	@echo "make test-shared    the tests on real photographs, where they lie beside the repository"
+	@echo "make docs           builds the site of guides and API reference, and prints the path of its first page"
+	@echo "make check          style, types and layers"
+	@echo "make format         mends the style"
+	@echo "make clean          removes the environment"
+	@echo "UV= takes pip and venv; PYTHON=python3.12 another interpreter; VENV=folder another environment"
 
 demo: $(VENV)/.installed
 	$(BIN)/python train.py --config configs/digits.yaml
@@ -36,6 +49,10 @@ test-long: $(VENV)/.installed-zoo
 test-versions:
 	UV="$(UV)" $(PYTHON) tests/versions.py $(VERSIONS)
 
+# Links are checked; the pages open from file:// and load nothing from the network.
+docs: $(VENV)/.installed-docs
+	$(BIN)/python docs/site/build.py
+
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,7 +67,7 @@ clean:
 	rm -rf $(VENV)
 
 $(VENV)/.installed: pyproject.toml
-	$(call install,-e .)
+	$(call install,-e '.[train]')
 
 $(VENV)/.installed-test: pyproject.toml
 	$(call install,-e '.[test]')
@@ -59,6 +76,9 @@ $(VENV)/.installed-test: pyproject.toml
 # And the libraries whose networks only the long tests look at. A comma would end the argument of `call`.
 $(VENV)/.installed-zoo: $(VENV)/.installed-test
 	$(call install,-e '.[zoo]')
+
+$(VENV)/.installed-docs: pyproject.toml
+	$(call install,-e '.[docs]')
 
 # uv chooses an interpreter by itself, unless PYTHON names one.
 define install

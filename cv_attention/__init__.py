@@ -20,11 +20,12 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from cv_attention import backbones, blocks, data, maps, report, saliency, training
     from cv_attention.backbones import LostBlocksWarning, insert, plan, remove
+    from cv_attention.drawing import overlay
     from cv_attention.maps import record, to_heatmap, usage
-    from cv_attention.report.overlay import overlay
 
 # Where each public name lives. Nothing of it, nor torch, is imported before it is used.
 _MODULES = ("backbones", "blocks", "data", "maps", "report", "saliency", "training")
+_APPLICATION = ("data", "report", "training")  # which need the packages of the extra `train`
 _NAMES = {
     "plan": "backbones",
     "insert": "backbones",
@@ -33,7 +34,7 @@ _NAMES = {
     "record": "maps",
     "to_heatmap": "maps",
     "usage": "maps",
-    "overlay": "report.overlay",
+    "overlay": "drawing",
 }
 
 __all__ = [
@@ -43,6 +44,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _APPLICATION:
+        from cv_attention.extras import require
+
+        require("train", f"{__name__}.{name}")
     if name in _MODULES:
         return import_module(f"{__name__}.{name}")
     if name in _NAMES:

@@ -125,7 +125,7 @@ def check_bounds(part: Any, prefix: str = "") -> None:
         elif name in BOUNDS and isinstance(value, int | float) and not _inside(value, BOUNDS[name]):
             null = " or null" if type(None) in get_args(field.type) else ""
             raise ValueError(f"{name} must be {_words(BOUNDS[name])}{null}, got {value}")
-        elif name in MOST and value > MOST[name]:
+        elif name in MOST and value is not None and value > MOST[name]:
             raise ValueError(f"{name} must be at most {MOST[name]:,}, got {value}")
 
 

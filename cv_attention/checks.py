@@ -1,4 +1,4 @@
-"""What every public function asks of its arguments before it looks inside them."""
+"""Checks arguments of public functions."""
 
 from torch import nn
 

@@ -1,10 +1,19 @@
-"""Packages that only some features need: what is missing, told before anything is done. Imports none of them."""
+"""Optional dependencies: fails early and names the extra to install. Imports none of them."""
 
 from importlib.util import find_spec
 
-# Extras of pyproject.toml -> the packages that they install.
-EXTRAS = {"captum": ("captum",), "onnx": ("onnx", "onnxscript", "onnxruntime"), "parquet": ("pyarrow",)}
-_OF_METHODS = {"lime": "captum"}  # saliency methods
+# Extras of pyproject.toml -> the packages that they install, by the name under which they are imported.
+EXTRAS = {
+    "train": (
+        "torchvision", "timm", "lightning", "torchmetrics", "albumentations", "cv2", "scipy", "sklearn", "jsonargparse",
+        "yaml", "rich", "filelock", "wandb", "safetensors",
+    ),
+    "flow": ("scipy",),
+    "captum": ("captum",),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "parquet": ("pyarrow",),
+}  # fmt: skip
+_OF_METHODS = {"lime": "captum", "attention_flow": "flow"}  # saliency methods
 
 
 class MissingPackage(ModuleNotFoundError, ValueError):
@@ -12,11 +21,14 @@ class MissingPackage(ModuleNotFoundError, ValueError):
 
 
 def require(extra: str, feature: str) -> None:
-    """Raises MissingPackage unless the packages of an extra are installed.
+    """Checks that the packages of an extra are installed.
 
     Args:
         extra: Name in `EXTRAS`.
         feature: What needs it, for the message.
+
+    Raises:
+        MissingPackage: if one is not installed.
     """
     for package in EXTRAS[extra]:
         if find_spec(package) is None:
@@ -24,6 +36,10 @@ def require(extra: str, feature: str) -> None:
 
 
 def require_for(method: str) -> None:
-    """Raises MissingPackage unless a saliency method has what it needs."""
+    """Checks that a saliency method has the packages that it needs.
+
+    Raises:
+        MissingPackage: if one is not installed.
+    """
     if method in _OF_METHODS:
         require(_OF_METHODS[method], method)

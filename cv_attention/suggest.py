@@ -1,4 +1,4 @@
-"""The end of an error message about an unknown name: what would be right."""
+"""Suggests close matches for unknown names ("did you mean …?")."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

@@ -1,4 +1,4 @@
-"""Writes the tree of the package into the README: every file with the first line of its docstring.
+"""Writes the tree of the package into CONTRIBUTING.md: every file with the first line of its docstring.
 
     python docs/tree.py
 
@@ -33,15 +33,15 @@ def rows() -> list[str]:
     return [*found, f"| `cv_attention/report/page/` | {page} |"]
 
 
-def with_tree(readme: str) -> str:
-    """Returns the README's text with the tree as it is now."""
+def with_tree(document: str) -> str:
+    """Returns the document's text with the tree as it is now."""
     begin, end = "<!-- tree -->\n", "<!-- end of tree -->"
-    head, rest = readme.split(begin)
+    head, rest = document.split(begin)
     tail = rest.split(end)[1]
     table = "\n".join(["| file | role |", "| --- | --- |", *rows()])
     return f"{head}{begin}{table}\n{end}{tail}"
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    readme.write_text(with_tree(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    contributing = ROOT / "CONTRIBUTING.md"
+    contributing.write_text(with_tree(contributing.read_text(encoding="utf-8")), encoding="utf-8")

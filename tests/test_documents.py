@@ -51,10 +51,10 @@ def test_the_version_is_said_once():
     assert project["version"] == cva.__version__
 
 
-def test_the_tree_in_the_readme_is_that_of_the_package():
+def test_the_tree_in_contributing_is_that_of_the_package():
     specification = importlib.util.spec_from_file_location("tree", ROOT / "docs/tree.py")
     tree = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(tree)
-    readme = (ROOT / "README.md").read_text()
-    assert readme == tree.with_tree(readme), "stale: run python docs/tree.py"
+    document = (ROOT / "CONTRIBUTING.md").read_text()
+    assert document == tree.with_tree(document), "stale: run python docs/tree.py"
     assert all(re.fullmatch(r"\| `.+` \| .{8,} \|", row) for row in tree.rows())  # every file says what it is for

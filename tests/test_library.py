@@ -1,5 +1,9 @@
 """The library in five lines, on the models that people bring."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -31,3 +35,19 @@ def test_insert_look_explain_remove(name, block):
     assert after.keys() == before.keys()
     assert all(torch.equal(after[key], value) for key, value in before.items())
     assert {name: id(module) for name, module in model.named_modules()} == {n: id(m) for n, m in modules.items()}
+
+
+def test_type_checkers_see_every_block(tmp_path):
+    names = sorted({entry.path.rpartition(".")[2] for entry in cva.blocks.CATALOGUE.values()})
+    assert set(names) <= set(cva.blocks.__all__)
+    lines = [f"reveal_type(blocks.{name})" for name in names]
+    lines += ["reveal_type(cva.plan)", "reveal_type(cva.overlay)", "blocks.CBAM(64, reductoin=8)"]
+    outside = tmp_path / "outside.py"
+    outside.write_text("\n".join(["import cv_attention as cva", "from cv_attention import blocks", *lines]))
+    command = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable, str(outside)]
+    said = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+    revealed = [each["message"] for each in said["generalDiagnostics"] if each["severity"] == "information"]
+    assert [f'"type[{name}]"' in message for name, message in zip(names, revealed, strict=False)] == [True] * len(names)
+    assert ["model: Module" in revealed[-2], "image: " in revealed[-1]] == [True, True]
+    errors = [each["message"] for each in said["generalDiagnostics"] if each["severity"] == "error"]
+    assert errors == ['No parameter named "reductoin"']

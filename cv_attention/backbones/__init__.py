@@ -1,15 +1,15 @@
-"""Backbones, and the insertion of attention blocks into any CNN."""
+"""Builds backbones, and inserts attention blocks into any vision model."""
 
-from cv_attention.backbones.build import build
-from cv_attention.backbones.excess import excess
-from cv_attention.backbones.insertion import insert, plan, remove
-from cv_attention.backbones.lost import LostBlocksWarning
-from cv_attention.backbones.measuring import measure
-from cv_attention.backbones.native_size import too_small
-from cv_attention.backbones.outline import outline
-from cv_attention.backbones.overview import Overview, overview
-from cv_attention.backbones.parts import parameter_parts
-from cv_attention.backbones.plan import Plan, Site
+from cv_attention.backbones.attachment.lost import LostBlocksWarning
+from cv_attention.backbones.insertion.excess import excess
+from cv_attention.backbones.insertion.insertion import insert, plan, remove
+from cv_attention.backbones.insertion.plans import Plan, Site
+from cv_attention.backbones.inspection.measuring import measure
+from cv_attention.backbones.inspection.native_size import too_small
+from cv_attention.backbones.inspection.outline import outline
+from cv_attention.backbones.inspection.overview import Overview, overview
+from cv_attention.backbones.models.build import build
+from cv_attention.backbones.positions.parts import parameter_parts
 
 __all__ = [
     "LostBlocksWarning", "Overview", "Plan", "Site", "build", "excess", "insert", "measure", "outline", "overview",

@@ -16,12 +16,127 @@ from typing import TYPE_CHECKING, Any
 
 from cv_attention.blocks.catalogue import CATALOGUE, Entry
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # every block by name, for type checkers and editors
     from cv_attention.blocks.base import AttentionMap, Block, Gate
+    from cv_attention.blocks.branch.attention_augmented import AttentionAugmentedConv
+    from cv_attention.blocks.branch.selective_kernel import SelectiveKernel
+    from cv_attention.blocks.branch.split_attention import SplitAttention
+    from cv_attention.blocks.channel.circular_eca import CircularECA
+    from cv_attention.blocks.channel.effective_se import EffectiveSE
+    from cv_attention.blocks.channel.efficient_channel import EfficientChannelAttention
+    from cv_attention.blocks.channel.frequency_channel import FrequencyChannelAttention
+    from cv_attention.blocks.channel.gated_channel import GatedChannelTransform
+    from cv_attention.blocks.channel.gather_excite import GatherExcite
+    from cv_attention.blocks.channel.gather_excite_free import GatherExciteFree
+    from cv_attention.blocks.channel.gaussian_context import GaussianContextTransformer
+    from cv_attention.blocks.channel.linear_context import LinearContextTransform
+    from cv_attention.blocks.channel.response_norm import GlobalResponseNorm
+    from cv_attention.blocks.channel.second_order_pooling import GlobalSecondOrderPooling
+    from cv_attention.blocks.channel.squeeze_excite import SqueezeExcite
+    from cv_attention.blocks.channel.style_recalibration import StyleRecalibration
     from cv_attention.blocks.construction import create, resolve
+    from cv_attention.blocks.context.bilinear_transform import BilinearAttentionTransform
+    from cv_attention.blocks.context.criss_cross import CrissCrossAttention
+    from cv_attention.blocks.context.danet_channel import DANetChannel
+    from cv_attention.blocks.context.danet_position import DANetPosition
+    from cv_attention.blocks.context.disentangled_non_local import DisentangledNonLocal
+    from cv_attention.blocks.context.double_attention import DoubleAttention
+    from cv_attention.blocks.context.external_attention import ExternalAttention
+    from cv_attention.blocks.context.non_local import NonLocal
     from cv_attention.blocks.counting import Cost, cost
+    from cv_attention.blocks.mixed.bam import BAM
+    from cv_attention.blocks.mixed.cbam import CBAM
+    from cv_attention.blocks.mixed.concurrent_squeeze_excite import ConcurrentSqueezeExcite
+    from cv_attention.blocks.mixed.context_encoding import ContextEncoding
+    from cv_attention.blocks.mixed.coordinate import CoordinateAttention
+    from cv_attention.blocks.mixed.global_context import GlobalContext, GlobalContextGate
+    from cv_attention.blocks.mixed.shuffle import ShuffleAttention
+    from cv_attention.blocks.mixed.simam import SimAM
+    from cv_attention.blocks.mixed.triplet import TripletAttention
+    from cv_attention.blocks.spatial.attention_gate import AttentionGate
+    from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
+    from cv_attention.blocks.spatial.efficient_local import EfficientLocalAttention
+    from cv_attention.blocks.spatial.group_enhance import SpatialGroupEnhance
+    from cv_attention.blocks.spatial.large_kernel import LargeKernelAttention
+    from cv_attention.blocks.spatial.strip_pooling import StripPooling
+    from cv_attention.blocks.tokens.axial import AxialAttention
+    from cv_attention.blocks.tokens.bottleneck import BottleneckAttention
+    from cv_attention.blocks.tokens.cross_covariance import CrossCovarianceAttention
+    from cv_attention.blocks.tokens.differential import DifferentialAttention
+    from cv_attention.blocks.tokens.focused_linear import FocusedLinearAttention
+    from cv_attention.blocks.tokens.halo import HaloAttention
+    from cv_attention.blocks.tokens.lambda_layer import LambdaLayer
+    from cv_attention.blocks.tokens.linear import LinearAttention
+    from cv_attention.blocks.tokens.multi_head import MultiHeadSelfAttention
+    from cv_attention.blocks.tokens.multi_query import MultiQueryAttention
+    from cv_attention.blocks.tokens.neighbourhood import NeighbourhoodAttention
+    from cv_attention.blocks.tokens.vit import ViTBlock
+    from cv_attention.blocks.tokens.window import WindowAttention
 
-__all__ = ["CATALOGUE", "AttentionMap", "Block", "Cost", "Entry", "Gate", "cost", "create", "resolve"]
+__all__ = [
+    "BAM",
+    "CATALOGUE",
+    "CBAM",
+    "AttentionAugmentedConv",
+    "AttentionGate",
+    "AttentionMap",
+    "AxialAttention",
+    "BilinearAttentionTransform",
+    "Block",
+    "BottleneckAttention",
+    "CBAMSpatial",
+    "CircularECA",
+    "ConcurrentSqueezeExcite",
+    "ContextEncoding",
+    "CoordinateAttention",
+    "Cost",
+    "CrissCrossAttention",
+    "CrossCovarianceAttention",
+    "DANetChannel",
+    "DANetPosition",
+    "DifferentialAttention",
+    "DisentangledNonLocal",
+    "DoubleAttention",
+    "EffectiveSE",
+    "EfficientChannelAttention",
+    "EfficientLocalAttention",
+    "Entry",
+    "ExternalAttention",
+    "FocusedLinearAttention",
+    "FrequencyChannelAttention",
+    "Gate",
+    "GatedChannelTransform",
+    "GatherExcite",
+    "GatherExciteFree",
+    "GaussianContextTransformer",
+    "GlobalContext",
+    "GlobalContextGate",
+    "GlobalResponseNorm",
+    "GlobalSecondOrderPooling",
+    "HaloAttention",
+    "LambdaLayer",
+    "LargeKernelAttention",
+    "LinearAttention",
+    "LinearContextTransform",
+    "MultiHeadSelfAttention",
+    "MultiQueryAttention",
+    "NeighbourhoodAttention",
+    "NonLocal",
+    "SelectiveKernel",
+    "ShuffleAttention",
+    "SimAM",
+    "SpatialGroupEnhance",
+    "SplitAttention",
+    "SqueezeExcite",
+    "StripPooling",
+    "StyleRecalibration",
+    "TripletAttention",
+    "ViTBlock",
+    "WindowAttention",
+    "cost",
+    "create",
+    "resolve",
+]  # fmt: skip
 
 # Where each name lives; torch is imported with the first of them.
 _NAMES = {

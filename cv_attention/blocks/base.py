@@ -1,4 +1,4 @@
-"""What all blocks share: the named place of a map, the gate that multiplies by it, argument checks."""
+"""Defines the base classes of blocks: `Block`, `Gate` and `AttentionMap`, and argument checks."""
 
 import math
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The one explicit table of blocks: name -> where it lives, its family, paper and year, and its maps.
+"""Lists every block: name, class path, family, paper, year and attention maps.
 
 Nothing here imports torch, so that a mistyped name answers at once. To add a block: write its file in the
 folder of its family, one entry in that family's table below, and the paper's equation as the function of the

@@ -1,4 +1,4 @@
-"""From what a user writes (a name, options, a class path, a class) to a block."""
+"""Creates blocks from names, options, class paths and classes."""
 
 import inspect
 import sys

@@ -1,4 +1,4 @@
-"""What a block costs: its parameters, and the operations of one forward on one image."""
+"""Counts a block's parameters, and its operations in one forward on one image."""
 
 import copy
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Formulas for the FLOPs of convolutions and matrix products, with the same results on every version of torch.
+"""Computes the FLOPs of convolutions and matrix products, the same on every version of torch.
 
 An operation without a formula costs nothing, and torch's registry of formulas differs between versions: before 2.15 it
 lacks attention on a CPU, in 2.11 it refuses grouped queries, and no version has `nn.MultiheadAttention`'s fast path,

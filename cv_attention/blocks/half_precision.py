@@ -1,4 +1,4 @@
-"""Steps that leave the range of half precision, sums of squares above all, taken in float32."""
+"""Computes steps that leave the range of half precision, such as sums of squares, in float32."""
 
 from contextlib import AbstractContextManager, nullcontext
 

@@ -1,4 +1,4 @@
-"""Between feature maps and rows of positions, whatever the memory format."""
+"""Converts between feature maps and rows of positions, in either memory format."""
 
 import torch
 from torch import Tensor, nn

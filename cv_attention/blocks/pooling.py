@@ -1,4 +1,4 @@
-"""Means and maxima that are fast both ways; their values are those of `mean` and `amax`.
+"""Computes means and maxima fast in forward and backward; the values are those of `mean` and `amax`.
 
 Where a gradient must come back: that of `mean` is written out as large as the input, that of a sum is a view of the
 small gradient; that of `amax` compares every element with the maximum, that of `max` by index writes one element.

@@ -1,4 +1,4 @@
-"""Gates that are the product of one over rows and one over columns."""
+"""Multiplies a gate over rows by a gate over columns."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""Decides which class paths may be imported: those that the user writes, and of those in a file the trusted ones."""
+"""Decides which class paths may be imported: those the user writes, and trusted ones from files."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager

@@ -56,7 +56,7 @@ def run(arguments: Sequence[str]) -> None:
 def _train(prepared: "Prepared") -> None:
     """Trains; what can happen to anybody in the middle of a training is told in one line, by one process."""
     from cv_attention import training
-    from cv_attention.backbones.lost import LostBlocksError
+    from cv_attention.backbones.attachment.lost import LostBlocksError
     from cv_attention.data import ImageError
 
     again = f"cv-attention fit --resume {prepared.run}"

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from cv_attention import __version__
-from cv_attention.cli.errors import UserError
+from cv_attention.cli.errors import UserError, user_errors
+from cv_attention.extras import require
 from cv_attention.suggest import suggest
 
 # Each command is a module of this package with run(arguments); only the one that is asked for is imported.
@@ -37,7 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     if arguments is None:
         return run_process(sys.argv[1:])
-    arguments = list(arguments)
+    try:
+        code = _run(list(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # as by `| head`; Python would complain again when it closes the stream
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Runs the command that the arguments begin with; returns the exit code."""
     command = arguments[0] if arguments else "--help"
     if command in ("-h", "--help"):
         print(_usage())
@@ -48,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if command not in COMMANDS:
             raise UserError(f"there is no command {command}{suggest(command, COMMANDS)}")
+        with user_errors():
+            require("train", "the command line")
         run: Callable[[Sequence[str]], None] = import_module(f"cv_attention.cli.{command.replace('-', '_')}").run
         run(arguments[1:])
     except UserError as error:

@@ -57,7 +57,7 @@ def head_heatmaps(
 
     Args:
         map: A map of kind ``pairwise``.
-        size: As in `to_heatmap`.
+        size: Height and width to resize to (bilinear, ``align_corners=False``); None keeps the map's own.
         reduce: Which queries, as in `to_heatmap`.
 
     Returns:
@@ -88,7 +88,7 @@ def query_heatmaps(map: RecordedMap, size: int | tuple[int, int] | None = None, 
 
     Args:
         map: A map of kind ``pairwise``.
-        size: As in `to_heatmap`.
+        size: Height and width to resize to (bilinear, ``align_corners=False``); None keeps the map's own.
         head: Take this head and do not average over heads.
 
     Returns:

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from cv_attention.backbones.attach import attached
-from cv_attention.backbones.lost import report_lost
+from cv_attention.backbones.attachment.attach import attached
+from cv_attention.backbones.attachment.lost import report_lost
 from cv_attention.checks import check_module
 from cv_attention.maps.adapters import Adapter, adapters_of
 from cv_attention.maps.recorded import Maps, RecordedMap

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cv_attention.backbones.attach import attached, suspended
-from cv_attention.backbones.inputs import Inputs
+from cv_attention.backbones.attachment.attach import attached, suspended
+from cv_attention.backbones.tracing.inputs import Inputs
 from cv_attention.checks import check_module
 from cv_attention.maps.wrappers import run_eagerly, unwrap
 

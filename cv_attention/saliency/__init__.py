@@ -4,17 +4,17 @@
 """
 
 from cv_attention.saliency import metrics
-from cv_attention.saliency.ablation_cam import ablation_cam
-from cv_attention.saliency.attention_flow import attention_flow
-from cv_attention.saliency.baselines import centre_bias, random_map
-from cv_attention.saliency.block_maps import block_maps
-from cv_attention.saliency.cam import cam
-from cv_attention.saliency.eigen_cam import eigen_cam, eigen_grad_cam, seg_eigen_cam
-from cv_attention.saliency.extremal import extremal_perturbation
-from cv_attention.saliency.fem import fem
-from cv_attention.saliency.full_grad import full_grad
-from cv_attention.saliency.grad_cam import grad_cam, grad_cam_layers
-from cv_attention.saliency.gradient_cams import (
+from cv_attention.saliency.catalogue import METHODS
+from cv_attention.saliency.core.targets import Difference, Several
+from cv_attention.saliency.methods.attention.attention_flow import attention_flow
+from cv_attention.saliency.methods.attention.block_maps import block_maps
+from cv_attention.saliency.methods.attention.transformers import attention_rollout, gradient_attention
+from cv_attention.saliency.methods.cam.ablation_cam import ablation_cam
+from cv_attention.saliency.methods.cam.cam import cam
+from cv_attention.saliency.methods.cam.eigen_cam import eigen_cam, eigen_grad_cam, seg_eigen_cam
+from cv_attention.saliency.methods.cam.fem import fem
+from cv_attention.saliency.methods.cam.grad_cam import grad_cam, grad_cam_layers
+from cv_attention.saliency.methods.cam.gradient_cams import (
     finer_cam,
     grad_cam_elementwise,
     grad_cam_plus_plus,
@@ -23,20 +23,20 @@ from cv_attention.saliency.gradient_cams import (
     shapley_cam,
     xgrad_cam,
 )
-from cv_attention.saliency.gradients import gradient, input_x_gradient, smooth_grad, var_grad
-from cv_attention.saliency.guided_backprop import guided_backprop
-from cv_attention.saliency.integrated_gradients import expected_gradients, integrated_gradients
-from cv_attention.saliency.itti import itti_koch_niebur
-from cv_attention.saliency.kpca_cam import kpca_cam
-from cv_attention.saliency.lime import lime
-from cv_attention.saliency.methods import METHODS
-from cv_attention.saliency.occlusion import occlusion
-from cv_attention.saliency.rise import rise
-from cv_attention.saliency.score_cam import score_cam
-from cv_attention.saliency.smooth_grad_cam import smooth_grad_cam_plus_plus
-from cv_attention.saliency.spectral_residual import spectral_residual
-from cv_attention.saliency.targets import Difference, Several
-from cv_attention.saliency.transformers import attention_rollout, gradient_attention
+from cv_attention.saliency.methods.cam.kpca_cam import kpca_cam
+from cv_attention.saliency.methods.cam.score_cam import score_cam
+from cv_attention.saliency.methods.cam.smooth_grad_cam import smooth_grad_cam_plus_plus
+from cv_attention.saliency.methods.gradient.full_grad import full_grad
+from cv_attention.saliency.methods.gradient.gradients import gradient, input_x_gradient, smooth_grad, var_grad
+from cv_attention.saliency.methods.gradient.guided_backprop import guided_backprop
+from cv_attention.saliency.methods.gradient.integrated_gradients import expected_gradients, integrated_gradients
+from cv_attention.saliency.methods.model_free.baselines import centre_bias, random_map
+from cv_attention.saliency.methods.model_free.itti import itti_koch_niebur
+from cv_attention.saliency.methods.model_free.spectral_residual import spectral_residual
+from cv_attention.saliency.methods.perturbation.extremal import extremal_perturbation
+from cv_attention.saliency.methods.perturbation.lime import lime
+from cv_attention.saliency.methods.perturbation.occlusion import occlusion
+from cv_attention.saliency.methods.perturbation.rise import rise
 
 __all__ = [
     "METHODS", "Difference", "Several", "ablation_cam", "attention_flow", "attention_rollout", "block_maps", "cam",

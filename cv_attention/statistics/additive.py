@@ -1,4 +1,4 @@
-"""The additive model, arm + block, with one residual variance for all arms; cells may be missing."""
+"""Fits the additive model, arm + block, with one residual variance; cells may be missing."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Whether differences to the reference depend on the recipe."""
+"""Tests whether differences to the reference depend on the recipe."""
 
 import numpy as np
 from scipy.special import fdtrc

@@ -1,4 +1,4 @@
-"""How many seeds a study needs, by the residual standard deviation of its runs."""
+"""Plans how many seeds a study needs, from the residual standard deviation."""
 
 from bisect import bisect_left
 

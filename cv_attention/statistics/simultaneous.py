@@ -1,4 +1,4 @@
-"""Critical values that hold for all differences to the reference at once: Dunnett's, and max-t by sign flips."""
+"""Computes simultaneous critical values: Dunnett's, and max-t by sign flips."""
 
 from functools import lru_cache
 from itertools import product

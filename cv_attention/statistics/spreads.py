@@ -1,4 +1,4 @@
-"""Arms whose runs spread more than those of the other arms, and errors that allow for it."""
+"""Detects arms whose runs spread more than others, and computes errors that allow for it."""
 
 from dataclasses import dataclass
 

@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
-from cv_attention.backbones.lost import require_applied
+from cv_attention.backbones.attachment.lost import require_applied
 from cv_attention.config import Experiment
 from cv_attention.data.normalisation import normalise
 from cv_attention.training.epoch_means import EpochMeans

@@ -9,7 +9,7 @@ import torch
 
 from cv_attention.maps import Usage, usage
 from cv_attention.saliency import grad_cam
-from cv_attention.saliency.pointing import pointing_game
+from cv_attention.saliency.metrics.pointing import pointing_game
 from cv_attention.training import checkpoints
 from cv_attention.training.classifier import Classifier, DataFacts
 from cv_attention.training.ending import raising_keyboard_interrupt

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 
-from cv_attention.report.overlay import overlay
+from cv_attention.drawing import overlay
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from torch import nn
 
 from cv_attention import backbones
 from cv_attention.backbones import Plan
-from cv_attention.backbones.heads import named_heads
-from cv_attention.backbones.parts import remember_heads
+from cv_attention.backbones.positions.heads import named_heads
+from cv_attention.backbones.positions.parts import remember_heads
 from cv_attention.config import Model
 
 

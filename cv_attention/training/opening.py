@@ -7,8 +7,8 @@ import numpy as np
 from torch import Tensor
 
 from cv_attention import backbones
-from cv_attention.backbones.new_head import logit_layers
-from cv_attention.backbones.preprocessing import pretrained_classes
+from cv_attention.backbones.models.new_head import logit_layers
+from cv_attention.backbones.models.preprocessing import pretrained_classes
 from cv_attention.config import Data, Experiment, Model, Trainer
 from cv_attention.data.transforms import Pipeline
 from cv_attention.training import initial, preprocessing

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cv_attention.backbones.preprocessing import Triple, preprocessing_of
+from cv_attention.backbones.models.preprocessing import Triple, preprocessing_of
 from cv_attention.config import Experiment, Model, Transform
 from cv_attention.training.checkpoints import find_checkpoint
 from cv_attention.training.initial import stated

@@ -6,10 +6,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cv_attention.saliency.baselines import centre_bias, random_map
-from cv_attention.saliency.faithfulness import Curve, deletion_auc, insertion_auc, reflected_gaussian
-from cv_attention.saliency.scores import scorer
-from cv_attention.saliency.targets import classes_of
+from cv_attention.saliency.core.scores import scorer
+from cv_attention.saliency.core.targets import classes_of
+from cv_attention.saliency.methods.model_free.baselines import centre_bias, random_map
+from cv_attention.saliency.metrics.faithfulness import Curve, deletion_auc, insertion_auc, reflected_gaussian
 
 _BASELINES = {"random": random_map, "centre": centre_bias}
 

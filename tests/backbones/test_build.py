@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from cv_attention.backbones import build, plan
-from cv_attention.backbones.build import _replace_head
+from cv_attention.backbones.models.build import _replace_head
 
 
 def parameters(model: nn.Module) -> int:
@@ -37,7 +37,7 @@ def test_resnet18_cifar_is_torchvisions_with_another_stem():
 
 
 def test_option_a_shortcut_against_loops():
-    from cv_attention.backbones.cifar_resnet import PadShortcut
+    from cv_attention.backbones.models.cifar_resnet import PadShortcut
 
     x = torch.randn(2, 4, 5, 6)
     expected = torch.zeros(2, 8, 3, 3)
@@ -187,7 +187,7 @@ def test_attention_goes_to_the_end_of_a_wide_residual_branch():
 def test_stochastic_depth_is_timms():
     from timm.layers import drop_path
 
-    from cv_attention.backbones.cifar_resnet import stochastic_depth
+    from cv_attention.backbones.models.cifar_resnet import stochastic_depth
 
     branch = torch.randn(64, 2, 3, 3)
     torch.manual_seed(0)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from cv_attention.backbones import build, insert, plan, remove
-from cv_attention.backbones.cifar_resnet import CifarResNet
+from cv_attention.backbones.models.cifar_resnet import CifarResNet
 
 
 def small():

@@ -9,9 +9,10 @@ import torch
 import transformers
 from torch import nn
 from torchvision.models import detection, segmentation
+from transformers.models.segformer import modeling_segformer
 
 from cv_attention.backbones import insert, parameter_parts, plan, remove
-from cv_attention.backbones.parts import head_names
+from cv_attention.backbones.positions.parts import head_names
 
 
 def double(inputs, outputs):
@@ -215,6 +216,10 @@ def hf_resnet(**options):
 
 # Stages, decoder, residual units of each stage, and heads, by hand from the libraries' sources.
 BODY = [f"backbone.body.layer{i}.1" for i in (1, 2, 3, 4)]
+# Before its stages were modules, only a patch embedding returned their feature maps (B, C, H, W).
+STAGES_ARE_MODULES = hasattr(modeling_segformer, "SegformerStage")
+SEGFORMER_STAGE = "segformer.stages.{}" if STAGES_ARE_MODULES else "segformer.encoder.patch_embeddings.{}.proj"
+
 MODELS = {
     "deeplabv3 with aux": (
         lambda: segmentation.deeplabv3_mobilenet_v3_large(weights=None, weights_backbone=None, aux_loss=True),
@@ -291,7 +296,7 @@ MODELS = {
                 num_labels=3,
             )
         ),
-        [f"segformer.stages.{i}" for i in range(4)],
+        [SEGFORMER_STAGE.format(i) for i in range(4)],
         ["decode_head.activation"],
         None,
         ["decode_head.classifier"],

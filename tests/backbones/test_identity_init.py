@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from cv_attention.backbones import insert
-from cv_attention.backbones.identity_init import IdentityInit, as_identity
+from cv_attention.backbones.insertion.identity_init import IdentityInit, as_identity
 from cv_attention.blocks import CATALOGUE
 from tests.blocks.cases import CASES, DEFAULTS
 

@@ -6,7 +6,7 @@ import torchvision
 from torch import nn
 
 from cv_attention.backbones import insert, plan
-from cv_attention.backbones.cifar_resnet import CifarResNet
+from cv_attention.backbones.models.cifar_resnet import CifarResNet
 
 
 def network():

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.backbones import insert, measure, plan, remove
-from cv_attention.backbones.cifar_resnet import CifarResNet
-from cv_attention.backbones.inputs import Inputs
+from cv_attention.backbones.models.cifar_resnet import CifarResNet
+from cv_attention.backbones.tracing.inputs import Inputs
 from tests.references.flops import plain_flops
 
 POSITIONS = ("residual", "identity", "stage", "replace", "residual:-1")

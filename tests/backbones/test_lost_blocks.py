@@ -11,7 +11,7 @@ from torch import nn
 
 import cv_attention as cva
 from cv_attention.backbones import LostBlocksWarning, build, insert, plan, remove
-from cv_attention.backbones.lost import lost_blocks, require_applied
+from cv_attention.backbones.attachment.lost import lost_blocks, require_applied
 from cv_attention.maps import record
 
 

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from cv_attention import backbones
-from cv_attention.backbones.new_head import has_head_at_zero, start_head_at_zero
+from cv_attention.backbones.models.new_head import has_head_at_zero, start_head_at_zero
 
 # One of each kind of head in timm: a linear layer, a convolution, hidden layers before it, norms in it, two heads.
 HEADS = """

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from cv_attention.backbones import build, insert, plan
-from cv_attention.backbones.sites import matches
+from cv_attention.backbones.positions.sites import matches
 from tests.references.flops import plain_flops
 
 

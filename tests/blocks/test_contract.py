@@ -13,7 +13,7 @@ from torch.autograd import gradcheck
 from torch.func import functional_call
 from torch.testing import assert_close
 
-from cv_attention.backbones.flops import CountFlops
+from cv_attention.backbones.tracing.flops import CountFlops
 from cv_attention.blocks import CATALOGUE, Gate, cost, create
 from tests.blocks.cases import CASES, DEFAULTS, feature_map, hooked
 from tests.references.flops import plain_flops

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils import flop_counter
 
 from cv_attention import blocks, plan
-from cv_attention.backbones.flops import CountFlops
+from cv_attention.backbones.tracing.flops import CountFlops
 from tests.references.flops import plain_flops
 
 B, HEADS, L, S, E, V = 2, 4, 6, 5, 8, 3

@@ -283,3 +283,12 @@ def test_help_and_mistakes_answer_without_torch(arguments):
 )
 def test_a_hint_names_what_is_near_or_what_there_is(wrong, known, hint):
     assert suggest(wrong, known) == hint
+
+
+def test_a_closed_pipe_ends_the_command_without_a_traceback():
+    read, write = os.pipe()
+    os.close(read)  # as `| head` does once it has its lines
+    command = [sys.executable, "-m", "cv_attention.cli", "blocks"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")

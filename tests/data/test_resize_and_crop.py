@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cv_attention.backbones.preprocessing import preprocessing_of
+from cv_attention.backbones.models.preprocessing import preprocessing_of
 from cv_attention.data.transforms import Pipeline
 
 CONFIGS = [

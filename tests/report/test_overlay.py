@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cv_attention.report.overlay import COLOURS, colourise, normalise, overlay
+from cv_attention.drawing import COLOURS, colourise, normalise, overlay
 
 RNG = np.random.default_rng(0)
 NAN, INF = np.nan, np.inf

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from cv_attention import report
-from cv_attention.saliency.faithfulness import ranks
+from cv_attention.saliency.metrics.faithfulness import ranks
 
 pytestmark = pytest.mark.browser
 

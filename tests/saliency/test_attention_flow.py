@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from cv_attention import saliency as s
-from cv_attention.saliency.attention_flow import patch_flows
+from cv_attention.saliency.methods.attention.attention_flow import patch_flows
 
 X = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
 

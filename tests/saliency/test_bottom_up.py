@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from cv_attention.saliency.itti import itti_koch_niebur, normalise, pyramid
-from cv_attention.saliency.spectral_residual import gaussian, spectral_residual
+from cv_attention.saliency.methods.model_free.itti import itti_koch_niebur, normalise, pyramid
+from cv_attention.saliency.methods.model_free.spectral_residual import gaussian, spectral_residual
 
 
 def test_spectral_residual_by_hand():

@@ -6,7 +6,7 @@ import torch
 import torchvision
 
 from cv_attention import saliency as s
-from cv_attention.saliency.layouts import grid_of, to_grid
+from cv_attention.saliency.core.layouts import grid_of, to_grid
 
 X = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 

@@ -9,8 +9,8 @@ from torch import nn
 
 from cv_attention import saliency as s
 from cv_attention.saliency import metrics as m
-from cv_attention.saliency.faithfulness import blur, ranks, reflected_gaussian
-from cv_attention.saliency.road import impute
+from cv_attention.saliency.metrics._road import impute
+from cv_attention.saliency.metrics.faithfulness import blur, ranks, reflected_gaussian
 
 X = torch.randn(3, 3, 14, 12, generator=torch.Generator().manual_seed(1))
 HEAT = torch.randn(3, 1, 14, 12, generator=torch.Generator().manual_seed(2))

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from cv_attention import saliency as s
-from cv_attention.saliency.smooth_mask import SmoothMask
-from cv_attention.saliency.spectral_residual import gaussian
+from cv_attention.saliency.methods.model_free.spectral_residual import gaussian
+from cv_attention.saliency.methods.perturbation.smooth_mask import SmoothMask
 
 X = torch.randn(2, 3, 24, 21, generator=torch.Generator().manual_seed(1))
 CLASSES = torch.tensor([1, 4])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cv_attention.saliency.pointing import pointing_game
+from cv_attention.saliency.metrics.pointing import pointing_game
 
 
 def peak(row: int, column: int, size: int = 10) -> torch.Tensor:

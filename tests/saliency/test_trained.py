@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from cv_attention import saliency as s
-from cv_attention.saliency.noise import Source
+from cv_attention.saliency.core.noise import Source
 
 ARCHIVE = Path(__file__).parents[3] / "shared/data/hymenoptera.tar"
 CLASSES = [0, 0, 1, 1]

@@ -136,7 +136,7 @@ def test_gates_of_several_stages_are_combined():
 
 
 def heatmaps(model):
-    from cv_attention.saliency.block_maps import block_heatmaps
+    from cv_attention.saliency.methods.attention.block_maps import block_heatmaps
 
     return block_heatmaps(model, X).values()
 

@@ -9,7 +9,7 @@ import torch
 from cv_attention import record, saliency, training
 from cv_attention.cli import main
 from cv_attention.saliency import metrics
-from cv_attention.saliency.agreement import rank_correlations
+from cv_attention.saliency.metrics.agreement import rank_correlations
 from cv_attention.training import judging
 from cv_attention.training.judging.measures import MEASURES, NAMES, Measure
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from cv_attention import data, training
-from cv_attention.backbones.flops import CountFlops
+from cv_attention.backbones.tracing.flops import CountFlops
 from cv_attention.cli import main
 from cv_attention.saliency import grad_cam
 
@@ -153,7 +153,7 @@ def test_curves_equal_masking_by_hand(run, classifier, probes) -> None:
 
 def rendered(run: Path) -> tuple[list[str], np.ndarray]:
     """Titles of the heatmap columns, and the picture of the first probe under Grad-CAM in the last epoch."""
-    from cv_attention.report.overlay import overlay
+    from cv_attention.drawing import overlay
 
     about, arrays = json.loads((run / "maps/epoch-0002.json").read_text()), np.load(run / "maps/epoch-0002.npz")
     titles = [column["title"] for key, column in about["columns"].items() if arrays[key].ndim == 3]

@@ -67,7 +67,8 @@ class RelativeLogits(nn.Module):
     Source: https://arxiv.org/abs/1904.09925, equation 4, which BoTNet and HaloNet use.
 
     Args:
-        reach: As in `RelativeEmbedding`, for rows and columns.
+        reach: Offsets run from -(reach - 1) to reach - 1; those beyond are clipped, as in the paper. , for rows and
+            columns.
         depth: Length d of the queries.
     """
 

@@ -1,4 +1,4 @@
-"""How the map of one class of modules is seen."""
+"""Defines an adapter: how the attention maps of one class of modules are read."""
 
 import inspect
 import threading

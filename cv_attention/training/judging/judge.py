@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.saliency import METHODS, metrics
-from cv_attention.saliency.agreement import rank_correlations
-from cv_attention.saliency.baselines import random_map
-from cv_attention.saliency.block_maps import block_heatmaps
-from cv_attention.saliency.fusion import fuse
+from cv_attention.saliency.core.fusion import fuse
+from cv_attention.saliency.methods.attention.block_maps import block_heatmaps
+from cv_attention.saliency.methods.model_free.baselines import random_map
 from cv_attention.saliency.metrics import Interval
+from cv_attention.saliency.metrics.agreement import rank_correlations
 from cv_attention.training.classifier import Classifier
 from cv_attention.training.judging.measures import AGREEMENT, ATTENTION, GRID, MEASURES, Case
 

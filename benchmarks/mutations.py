@@ -1,0 +1,118 @@
+"""Breaks one line of the package after the other, and counts how many of these bugs a test of `make test` notices.
+
+    python -m pytest -n 2 -m "not long and not shared" --cov cv_attention --cov-context test   # writes .coverage
+    python benchmarks/mutations.py --out out/mutations [--coverage .coverage] [--only 3 17]
+
+The bugs are in `mutations.json`, each as a text that occurs once in a file and the text in its place; they were chosen
+from the sources alone, before anybody looked at the tests. Each is put into a copy of the repository, where those tests
+run that execute its lines, by the record of `pytest-cov`; without one, and for the page's JavaScript, the tests of the
+folder named like the file's. Each ends in one line of OUT/mutations.jsonl; a call resumes where the last one stopped.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+MUTATIONS = Path(__file__).with_name("mutations.json")
+COPIED = ("cv_attention", "tests", "configs", "examples", "docs", "results", "benchmarks")
+AT_ONCE = 300  # tests of one call of pytest
+SECONDS = 420  # for one mutation
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--coverage", type=Path)
+    parser.add_argument("--only", type=int, nargs="*")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    rows = options.out / "mutations.jsonl"
+    done = {json.loads(line)["id"] for line in rows.read_text().splitlines()} if rows.exists() else set()
+    for mutation in json.loads(MUTATIONS.read_text(encoding="utf-8")):
+        if mutation["id"] in done or (options.only and mutation["id"] not in options.only):
+            continue
+        row = tried(mutation, options.out / "copy", options.coverage)
+        with rows.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        print(json.dumps(row), flush=True)
+    return 0
+
+
+def tried(mutation: dict, copy: Path, coverage: Path | None) -> dict:
+    """Runs the tests on a copy with the bug; the first that fails has noticed it."""
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir(parents=True)
+    for name in COPIED:
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("*.toml"), ROOT / "Makefile", ROOT / "train.py"):
+        shutil.copy2(path, copy)
+    broken = copy / mutation["file"]
+    text = broken.read_text(encoding="utf-8")
+    if text.count(mutation["before"]) != 1:
+        raise SystemExit(f"mutation {mutation['id']}: its text does not occur once in {mutation['file']}")
+    at = text[: text.index(mutation["before"])].count("\n") + 1
+    lines = range(at, at + mutation["before"].count("\n") + 1)
+    tests = covering(mutation["file"], lines, coverage) if coverage else []
+    tests = tests or [beside(mutation["file"])]
+    broken.write_text(text.replace(mutation["before"], mutation["after"]), encoding="utf-8")
+    start, noticed = time.monotonic(), None
+    for first in range(0, len(tests), AT_ONCE):
+        left = SECONDS - (time.monotonic() - start)
+        if left < 5:
+            break
+        noticed = run(copy, tests[first : first + AT_ONCE], left)
+        if noticed:
+            break
+    seconds = round(time.monotonic() - start)
+    return {"id": mutation["id"], "file": mutation["file"], "tests": len(tests), "noticed": noticed, "seconds": seconds}
+
+
+def covering(file: str, lines: range, coverage: Path) -> list[str]:
+    """Returns the tests that execute one of the lines, those of the file's own folder first."""
+    from coverage import CoverageData
+
+    data = CoverageData(str(coverage))
+    data.read()
+    measured = next((name for name in data.measured_files() if name.endswith(file)), None)
+    if measured is None:
+        return []
+    contexts = data.contexts_by_lineno(measured)
+    found = {c.rpartition("|")[0] for line in lines for c in contexts.get(line, []) if c}
+    folder = beside(file)
+    stem = Path(file).stem.strip("_")
+    return sorted(found, key=lambda test: (stem not in test, not test.startswith(folder), test))
+
+
+def beside(file: str) -> str:
+    """Returns the folder of tests that is named like the file's."""
+    for part in Path(file).parts[1:-1]:
+        if (ROOT / "tests" / part).is_dir():
+            return f"tests/{part}"
+    return "tests"
+
+
+def run(copy: Path, tests: list[str], seconds: float) -> str | None:
+    """Returns the first test that fails, or None."""
+    environment = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1", "NO_ALBUMENTATIONS_UPDATE": "1"}
+    listed = copy / "tests.txt"
+    listed.write_text("\n".join(tests), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", "-n", "2"]
+    command += ["-m", "not long and not shared", f"@{listed}"]
+    try:
+        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return None
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    if done.returncode not in (0, 1, 5) and not failed:
+        raise SystemExit(f"pytest ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return failed[0].split(" - ")[0] if failed else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

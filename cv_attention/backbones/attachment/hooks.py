@@ -1,0 +1,132 @@
+"""Defines the hooks that apply attached blocks, and finds the blocks of a module."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.backbones.attachment.place import Place
+from cv_attention.backbones.attachment.replacement import Replacement, run
+
+torch.fx.wrap("run")  # here too, under the name that this file calls
+
+# What an attended input remembers for the branch: the tensor that it was. On the tensor, since any number of threads
+# may run the model.
+_ORIGINAL = "_cv_attention_original"
+
+
+@dataclass(eq=False)
+class Attachment:
+    """One block at one place; its hooks share it, and the model's ledger lists it.
+
+    Attributes:
+        key: Unique, and the same in copies of the model.
+        name: Name of the block in the model into which it was inserted.
+        child: Name of the block among its host's children.
+        place: Where it is, seen from the host.
+        fresh: Copy the block's output: an in-place operation may follow, which the block's gradient forbids.
+        entrances: How many modules begin the branch, where the block is on the shortcut.
+        removed: Whether `remove` has taken the block out.
+    """
+
+    key: str
+    name: str
+    child: str
+    place: Place
+    fresh: bool
+    entrances: int = 0
+    removed: bool = False
+
+
+def attend(host: nn.Module, args: Any, output: Tensor, *, attachment: Attachment) -> Tensor:
+    """The forward hook: applies the host's child to the host's output (B, C, H, W)."""
+    if attachment.removed:  # a module from before a removal
+        return output
+    attended = run(getattr(host, attachment.child), output)
+    return attended.clone() if attachment.fresh else attended
+
+
+def attend_input(host: nn.Module, args: Any, *, attachment: Attachment) -> Any:
+    """The hook before the forward: applies the host's child to the host's first argument."""
+    return (attend(host, (), args[0], attachment=attachment), *args[1:])
+
+
+def attend_shortcut(host: nn.Module, args: Any, *, attachment: Attachment) -> Any:
+    """As `attend_input`, and leaves the original to be found by `enter_branch`."""
+    before = args[0]
+    attended = _remember(attend(host, (), before, attachment=attachment), before)
+    return tuple(attended if one is before else one for one in args)  # DLA gives its units the shortcut once more
+
+
+def enter_branch(module: nn.Module, args: Any, *, attachment: Attachment) -> Any:
+    """The hook before the modules that begin a branch: gives them what the shortcut's block was given."""
+    return (_recall(args[0]), *args[1:])
+
+
+def leave_unit(host: nn.Module, args: Any, output: Any, *, attachment: Attachment) -> Any:
+    """The hook after a residual unit: the shortcut may live on as the unit's output, the original shall not."""
+    return _forget(args[0], output)
+
+
+@torch.fx.wrap  # a graph of torch.fx calls it instead of looking inside
+def _remember(attended: Tensor, before: Tensor) -> Tensor:
+    if attended is not before:
+        original = getattr(before, _ORIGINAL, None)
+        setattr(attended, _ORIGINAL, before if original is None else original)
+    return attended
+
+
+@torch.fx.wrap
+def _recall(x: Tensor) -> Tensor:
+    original = getattr(x, _ORIGINAL, None)
+    return x if original is None else original
+
+
+@torch.fx.wrap
+def _forget(x: Tensor, output: Any) -> Any:
+    if getattr(x, _ORIGINAL, None) is not None:
+        setattr(x, _ORIGINAL, None)
+    return output  # so that in a graph this is what the unit returns, and no dead code
+
+
+_APPLYING = (attend, attend_input, attend_shortcut)
+_OURS = (*_APPLYING, enter_branch, leave_unit)
+
+
+def attachment_of(hook: Any) -> Attachment | None:
+    """What a hook of a module applies; None for hooks of others."""
+    return hook.keywords["attachment"] if isinstance(hook, partial) and hook.func in _OURS else None
+
+
+def hooks_of(module: nn.Module) -> tuple[dict[int, Any], dict[int, Any]]:
+    """The module's hooks before and behind its forward."""
+    return module._forward_pre_hooks, module._forward_hooks
+
+
+def carried(module: nn.Module) -> list[Attachment]:
+    """What hangs on one module, in the order of insertion: the blocks that it applies, and its part in others."""
+    found = {at.key: at for hooks in hooks_of(module) for hook in hooks.values() if (at := attachment_of(hook))}
+    if isinstance(module, Replacement) and module.attachment is not None:
+        found = {module.attachment.key: module.attachment, **found}
+    return list(found.values())
+
+
+def applied(module: nn.Module) -> Iterator[Attachment]:
+    """The blocks that one module applies: it is hooked, has the block and, on a shortcut, all of its entrances."""
+    if isinstance(module, Replacement) and module.attachment is not None:
+        yield module.attachment
+    for hooks in hooks_of(module):
+        for hook in hooks.values():
+            at = attachment_of(hook)
+            if at is not None and hook.func in _APPLYING and at.child in module._modules:
+                yield at
+
+
+def entrances(module: nn.Module, attachment: Attachment) -> int:
+    """How many modules below `module` give a branch what it had before the shortcut's block."""
+    hooks = [hook for below in module.modules() for hook in hooks_of(below)[0].values()]
+    ours = [(hook, at) for hook in hooks if (at := attachment_of(hook))]
+    return sum(at.key == attachment.key and hook.func is enter_branch for hook, at in ours)

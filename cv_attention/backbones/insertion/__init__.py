@@ -1,0 +1,1 @@
+"""Plans, inserts and removes blocks."""

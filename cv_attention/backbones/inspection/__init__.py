@@ -1,0 +1,1 @@
+"""Shows and measures models, with and without blocks."""

@@ -1,0 +1,93 @@
+"""Divides a network's parameters into inserted blocks, heads and backbone."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import nn
+
+from cv_attention.backbones.attachment.attach import attached
+from cv_attention.backbones.positions.heads import choose_heads, declared_heads, named_heads
+from cv_attention.backbones.tracing.trace import Trace
+
+Part = Literal["blocks", "head", "backbone"]
+PARTS: tuple[Part, ...] = ("blocks", "head", "backbone")
+
+# The model's attribute that says what the last insertion's plan called its heads.
+_HEADS = "_heads_beside_attention"
+
+
+def parameter_parts(model: nn.Module, head: str | Sequence[str] | None = None) -> dict[str, Part]:
+    """Returns the part of every parameter.
+
+    Args:
+        model: Any network, with or without inserted blocks.
+        head: Globs over the names of the heads' modules; by default the heads are those of `head_names`.
+
+    Returns:
+        `blocks`, `head` or `backbone` for each name of `model.named_parameters()`, in their order.
+
+    Raises:
+        ValueError: if a glob fits no module, or the heads cannot be found.
+    """
+    blocks = block_parameters(model)
+    heads = head_names(model) if head is None else named_heads(model, head)
+    found: dict[str, Part] = {}
+    for name, parameter in model.named_parameters():
+        in_head = any(f"{name}.".startswith(f"{head}.") for head in heads)
+        found[name] = "blocks" if id(parameter) in blocks else "head" if in_head else "backbone"
+    return found
+
+
+def block_parameters(model: nn.Module) -> set[int]:
+    """The identities of the parameters of inserted blocks."""
+    return {id(p) for _, host, child, _ in attached(model) for p in host.get_submodule(child).parameters()}
+
+
+def plan_heads(model: nn.Module, trace: Trace, head: str | Sequence[str] | None, train: str) -> list[str]:
+    """Chooses the heads of an insertion: those that globs name, else those that the trace shows.
+
+    Raises:
+        ValueError: if a glob fits no module, or there is no head and `train` is ``blocks+head``.
+    """
+    heads = choose_heads(model, trace, head)
+    if not heads and "head" in train:
+        raise ValueError(
+            f"train={train!r}, but {type(model).__name__} has no head, as its outputs are features; use "
+            "train='blocks', or name modules to be trained by head=, a glob such as 'layer4.**'"
+        )
+    return heads
+
+
+def remember_heads(model: nn.Module, names: Sequence[str]) -> None:
+    """Notes the heads of an insertion's plan, for `head_names` to return until `forget_heads`."""
+    vars(model)[_HEADS] = tuple(names)
+
+
+def forget_heads(model: nn.Module) -> None:
+    """Undoes `remember_heads` in the model and all its modules."""
+    for module in model.modules():
+        vars(module).pop(_HEADS, None)
+
+
+def head_names(model: nn.Module) -> list[str]:
+    """Returns the names of the heads: the modules, or parameters, that make the outputs.
+
+    They are those of the last insertion's plan; without an insertion what the library says, as timm's `get_classifier`;
+    else those that one forward on an image shows.
+
+    Raises:
+        ValueError: if the model does not run on an image of any usual size.
+    """
+    known = vars(model).get(_HEADS)
+    names = {name for name, _ in (*model.named_modules(), *model.named_parameters())}
+    if known is not None and names.issuperset(known):
+        return list(known)
+    declared = declared_heads(model)
+    if declared is not None:
+        return declared
+    from cv_attention.backbones.tracing.dry_run import dry_run  # which needs much that most callers do not
+
+    try:
+        return choose_heads(model, dry_run(model, None, None).trace, None)
+    except ValueError as error:
+        raise ValueError(f"the head of {type(model).__name__} is not known: {error}") from error

@@ -1,0 +1,177 @@
+"""Resolves the argument `at` to spots: named positions, single stages, and globs over module names."""
+
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from torch import nn
+
+from cv_attention.backbones.positions.globs import matches, nearest
+from cv_attention.backbones.positions.heads import Heads
+from cv_attention.backbones.positions.hosts import Hosts
+from cv_attention.backbones.positions.named import POSITIONS
+from cv_attention.backbones.positions.spots import Spot, shape_of
+from cv_attention.backbones.positions.stages import find_stages
+from cv_attention.backbones.tracing.trace import Trace
+from cv_attention.suggest import suggest
+
+DECODER = "decoder"
+_STAGE = re.compile(r"(-?\d+)|(-?\d*):(-?\d*)")
+
+
+def find_spots(model: nn.Module, trace: Trace, at: Sequence[str], own: set[str]) -> list[Spot]:
+    """The spots in the order in which the forward reaches them.
+
+    Args:
+        model: The model that was traced.
+        trace: Its trace.
+        at: Each a position, a position in some stages (``residual:-1``, ``stage:1:3``), a glob, or
+            ``replace:<glob>``. In a glob, ``*`` stays within one part of a dotted name and ``**`` stands for any
+            number of parts.
+        own: Names of modules that belong to inserted blocks, which are no hosts.
+
+    Raises:
+        ValueError: if a position or glob finds nothing, or a glob's module cannot be a host.
+    """
+    search = _Search(model, trace, own)
+    found: dict[tuple[str, str], Spot] = {}
+    for pattern in at:
+        for spot in search.find(pattern):
+            found.setdefault((spot.host, spot.place), spot)
+    return sorted(found.values(), key=lambda spot: spot.index)
+
+
+def count_spots(model: nn.Module, trace: Trace, own: set[str]) -> dict[str, tuple[int, list[int], list[int]]]:
+    """For each position that the model has, how many spots it has in all, in each stage, and in each of a decoder's."""
+    search = _Search(model, trace, own)
+    stages = find_stages(model, trace, search.hosts)
+    found = {}
+    for position in POSITIONS:
+        spots = search.spots(position)
+        parts = [
+            [_number(spot.within, ends, stages.end, decoder=decoder) for spot in spots if ends]
+            for ends, decoder in ((search.ends(stages.down), False), (search.ends(stages.up), True))
+        ]
+        counts = [
+            [part.count(i) for i in range(n)] for part, n in zip(parts, (len(stages.down), len(stages.up)), strict=True)
+        ]
+        if spots:
+            found[position] = (len(spots), *counts)
+    return found
+
+
+class _Search:
+    """One model's spots, asked for by one pattern after the other."""
+
+    def __init__(self, model: nn.Module, trace: Trace, own: set[str]) -> None:
+        self.model, self.trace, self.hosts = model, trace, Hosts(model, trace)
+        self.kind = type(model).__name__
+        self.made = Heads(model, trace).values
+        self.names = [name for name in self.hosts.modules if name and name not in own]
+        self.aliases: dict[nn.Module, list[str]] = {}  # a module may stand in two places, under two names
+        for name, module in model.named_modules(remove_duplicate=False):
+            self.aliases.setdefault(module, []).append(name)
+
+    def _is_stage(self, text: str) -> bool:
+        return bool(_STAGE.fullmatch(text)) or text.partition(":")[0] == DECODER
+
+    def find(self, pattern: str) -> list[Spot]:
+        """The spots of one pattern, at least one."""
+        position, colon, rest = pattern.partition(":")
+        replaced = position == "replace" and rest and (rest in self.names or not self._is_stage(rest))
+        if position not in POSITIONS or replaced:
+            return self._by_glob(pattern, rest if replaced else pattern)
+        spots = self.spots(position)
+        if not spots:
+            raise ValueError(f"{self.kind} has no position {position!r}; it has: {self._positions()}{self._example()}")
+        if not colon:
+            return spots
+        return self._in_stages(pattern, position, spots, rest)
+
+    def spots(self, position: str) -> list[Spot]:
+        """The spots of a position, without those at which the output itself is made: logits, masks, boxes."""
+        spots = POSITIONS[position](self.model, self.trace, self.hosts)
+        return [spot for spot in spots if self.trace.values[spot.index] not in self.made]
+
+    def ends(self, names: Sequence[str]) -> list[int]:
+        """The indices of what hosts returned."""
+        return [value.index for name in names if (value := self.hosts.value(name))]
+
+    def _in_stages(self, pattern: str, position: str, spots: list[Spot], rest: str) -> list[Spot]:
+        """Those of `spots` that lie in the stages asked for; a stage reaches up to its end."""
+        part, _, numbers = rest.partition(":") if rest.startswith(DECODER) else ("", "", rest)
+        stage = _STAGE.fullmatch(numbers or ":")
+        if part not in ("", DECODER) or not stage:
+            raise ValueError(
+                f"at={pattern!r}: {position} is followed by a stage, such as {position}:-1 or {position}:1:3, or by "
+                f"{DECODER}"
+            )
+        stages = find_stages(self.model, self.trace, self.hosts)
+        ends = self.ends(stages.up if part else stages.down)
+        if not ends:
+            what = "a decoder with stages" if part else "stages"
+            raise ValueError(f"at={pattern!r}: {self.kind} lacks {what}; it has: {self._positions()}")
+        one, start, stop = stage.groups()
+        if one is None:
+            chosen = range(len(ends))[slice(int(start) if start else None, int(stop) if stop else None)]
+        else:
+            chosen = [int(one) % len(ends)] if -len(ends) <= int(one) < len(ends) else []
+        counted = [_number(spot.within, ends, stages.end, decoder=bool(part)) for spot in spots]
+        found = [spot for spot, number in zip(spots, counted, strict=True) if number in chosen]
+        if not found:
+            counts = ", ".join(f"stage {n}: {counted.count(n)}" for n in range(len(ends)))
+            raise ValueError(
+                f"at={pattern!r} finds nothing: {self.kind}{chr(39) + 's decoder' if part else ''} has {len(ends)} "
+                f"stages, 0 to {len(ends) - 1}, with these sites of {position!r}: {counts}"
+            )
+        return found
+
+    def _by_glob(self, pattern: str, glob: str) -> list[Spot]:
+        names = [
+            name for name in self.names if any(matches(glob, one) for one in self.aliases[self.hosts.modules[name]])
+        ]
+        if not names:
+            raise ValueError(self._no_module(pattern, glob))
+        if glob != pattern:
+            return [self.hosts.in_place_of(name) for name in names]
+        found = []
+        for name in dict.fromkeys(self.hosts.at(name) for name in names):
+            value = self.hosts.value(name)
+            assert value is not None
+            found.append(Spot(name, "after", shape_of(value), value.index, value.index))
+        return found
+
+    def _no_module(self, pattern: str, glob: str) -> str:
+        near = nearest(glob, self.names, list(POSITIONS))
+        hint = "; in a glob * stays within one part of a name, ** spans several" if "*" in glob else ""
+        if ":" in glob:
+            hint = f"; a stage can be named behind {', '.join(POSITIONS)}{suggest(glob.partition(':')[0], POSITIONS)}"
+        return (
+            f"at={pattern!r} fits no module of {self.kind}; near: {', '.join(near)}; "
+            f"positions: {self._positions()}{hint}"
+        )
+
+    def _positions(self) -> str:
+        counts = {position: len(self.spots(position)) for position in POSITIONS}
+        return (
+            ", ".join(f"{position} ({n} sites)" for position, n in counts.items() if n)
+            or "none, as no feature maps (B, C, H, W) of a CNN run through it"
+        )
+
+    def _example(self) -> str:
+        plain = (name for name in reversed(self.names) if self._plain(name))
+        return next((f"; or name modules by a glob, such as {name!r}" for name in plain), "")
+
+    def _plain(self, name: str) -> bool:
+        """Whether a module would do as an example of a host: a feature map of more than one position."""
+        value = self.hosts.value(name)
+        return bool(value and self.hosts.problem(name) is None and value.channel_axis == 1 and value.shape[-1] > 1)
+
+
+def _number(within: int, ends: list[int], last: int | None, *, decoder: bool) -> int | None:
+    """The number of the stage in which a value lies; None if it lies in no stage of that part of the network."""
+    number = min(bisect_left(ends, within), len(ends) - 1)
+    if last is None:
+        return number
+    inside = last < within <= ends[-1] if decoder else within <= last
+    return number if inside else None

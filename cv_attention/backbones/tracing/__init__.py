@@ -1,0 +1,1 @@
+"""Traces one forward of any model: its values, and the modules that computed them."""

@@ -1,0 +1,1 @@
+"""What every saliency method is made of: targets, layers, activations and gradients, and how layers become one map."""

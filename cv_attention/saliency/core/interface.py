@@ -1,0 +1,60 @@
+"""Implements what every method shares: splitting batches that exceed memory, and several targets."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.checks import check_module
+from cv_attention.saliency.core.targets import each_target, of_images
+
+P = ParamSpec("P")
+
+_PER_IMAGE = {"images", "baseline", "segments"}
+
+
+def explains(method: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """Completes a method ``(model, images, targets, *, ..., batch_size)``.
+
+    Batches of more than `batch_size` images are explained piece by piece, each with its own targets, and options that
+    have one entry for each image are cut alike. A method that knows no targets gives its one map to each.
+
+    Args:
+        method: From images (B, C, H, W) and T targets to (B, T, H, W), or (B, 1, H, W) if it knows no targets.
+    """
+    signature = inspect.signature(method)
+    free = signature.parameters["model"].annotation is not nn.Module  # of the model: bottom-up methods, baselines
+
+    @wraps(method)
+    def explained(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        try:
+            call = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{method.__name__}: {error}; it takes {', '.join(signature.parameters)}") from None
+        if not free:
+            check_module(call.arguments["model"])
+        call.apply_defaults()
+        images, targets, most = (call.arguments[name] for name in ("images", "targets", "batch_size"))
+        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
+            raise ValueError(f"batch_size must be a whole number of images, at least 1, got {most!r}")
+        batch = len(images) if isinstance(images, Tensor) and images.dim() == 4 else 0
+        if most is None or batch <= most:
+            heat = method(*args, **kwargs)
+        else:
+            cuts = [slice(start, start + most) for start in range(0, batch, most)]
+            heat = torch.cat([_explain_part(method, call.arguments, cut, batch) for cut in cuts])
+        wanted = len(each_target(targets))
+        return heat if heat.shape[1] == wanted else heat.repeat(1, wanted, 1, 1)
+
+    return explained
+
+
+def _explain_part(method: Callable[..., Tensor], arguments: dict[str, Any], cut: slice, batch: int) -> Tensor:
+    part = dict(arguments, targets=of_images(arguments["targets"], cut, batch))
+    for name in _PER_IMAGE & part.keys():
+        if isinstance(part[name], Tensor) and part[name].dim() == 4 and len(part[name]) == batch:
+            part[name] = part[name][cut]
+    return method(**part)

@@ -1,0 +1,188 @@
+"""Defines what is explained: one or several scores per image, computed from its logits."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import index
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Score = Callable[[Tensor], Tensor]  # logits (B, classes) -> scores (B,)
+# None and "predicted": the class with the largest logit; a number: this class for every image; (B,): a class for each
+# image, such as its true one; a callable. Several of these for each image: `Several`, or classes (B, T).
+Target = int | Sequence[int] | Tensor | str | Score | None
+
+
+@dataclass(frozen=True, init=False)
+class Several:
+    """Several targets for each image, explained from one forward: maps (B, T, H, W).
+
+    Args:
+        targets: Each one as if it stood alone.
+
+    Raises:
+        ValueError: if there is none, or one is `Several` itself.
+    """
+
+    targets: tuple[Target, ...]
+
+    def __init__(self, *targets: Target) -> None:
+        if not targets or any(isinstance(target, Several) for target in targets):
+            raise ValueError(f"Several takes at least one target, and none that is several itself, got {targets}")
+        object.__setattr__(self, "targets", targets)
+
+
+Targets = Target | Sequence[Sequence[int]] | Several
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The target "rather `first` than `second`": the difference of their scores.
+
+    Attributes:
+        first: Any single target.
+        second: The one that it is compared with, given in the same ways.
+    """
+
+    first: Target
+    second: Target
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        """Returns the scores (B,)."""
+        return target_scores(logits, self.first) - target_scores(logits, self.second)
+
+
+def each_target(targets: Targets) -> list[Target]:
+    """Returns the targets of an image one by one: those of `Several`, the columns of (B, T), or the single one."""
+    if isinstance(targets, Several):
+        return list(targets.targets)
+    if targets is None or isinstance(targets, str) or callable(targets):
+        return [targets]
+    try:
+        classes = torch.as_tensor(targets)
+    except (TypeError, ValueError, RuntimeError):
+        return [targets]  # pyright: ignore[reportReturnType]  # `classes_of` words the mistake
+    return list(classes.unbind(1)) if classes.dim() == 2 and classes.shape[1] else [targets]  # pyright: ignore[reportReturnType]
+
+
+def target_scores(logits: Tensor, targets: Targets) -> Tensor:
+    """Returns the scores (B,) of a single target in `logits` (B, classes), in the logits' graph.
+
+    Raises:
+        ValueError: if `targets` is none of the forms of `Target`, has another length than the batch, or names a class
+            that the model does not have.
+    """
+    if callable(targets):
+        scores = targets(logits)
+        if not isinstance(scores, Tensor) or scores.shape != logits.shape[:1]:
+            got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+            raise ValueError(f"targets must return scores of shape ({len(logits)},), one for each image, got {got}")
+        return scores
+    return logits.gather(1, classes_of(logits, targets)[:, None])[:, 0]
+
+
+def score_columns(logits: Tensor, targets: Targets) -> Tensor:
+    """Returns the scores (B, T) of `targets` in `logits` (B, classes), T = 1 unless there are several.
+
+    Raises:
+        ValueError: as `target_scores`.
+    """
+    return torch.stack([target_scores(logits, target) for target in each_target(targets)], 1)
+
+
+def classes_of(logits: Tensor, targets: Any) -> Tensor:
+    """Returns the classes (B,) that `targets` names; ValueError where they name none."""
+    batch, count = logits.shape
+    if targets is None or (isinstance(targets, str) and targets == "predicted"):
+        return logits.detach().argmax(dim=1)
+    if isinstance(targets, str | bool):
+        raise ValueError(f"targets must be None, 'predicted', classes or a callable on logits, got {targets!r}")
+    try:
+        classes = torch.full((batch,), index(targets))
+    except (TypeError, ValueError):  # a tensor of several raises ValueError
+        try:
+            classes = torch.as_tensor(targets).detach()
+        except (TypeError, ValueError, RuntimeError):
+            raise ValueError(f"targets must be classes or a callable on logits, got {targets!r}") from None
+    if classes.dtype.is_floating_point or classes.dtype.is_complex or classes.dtype == torch.bool:
+        raise ValueError(f"targets must be whole class numbers, got {classes.dtype}")
+    if classes.shape != (batch,):
+        raise ValueError(
+            f"targets must name one class for each of the {batch} images, got shape {tuple(classes.shape)}"
+        )
+    wrong = classes[(classes < 0) | (classes >= count)].tolist()
+    if wrong:
+        raise ValueError(f"targets must be classes in 0..{count - 1}, got {', '.join(map(str, wrong[:5]))}")
+    classes = classes.to(device=logits.device, dtype=torch.int64)
+    return classes.clone() if classes.is_inference() else classes  # the others cannot take part in a graph
+
+
+def fix_targets(logits: Tensor, targets: Targets) -> list[Tensor | Score]:
+    """Returns each target such that changed images do not change what is explained: classes (B,), or the callable.
+
+    Raises:
+        ValueError: as `target_scores`.
+    """
+    return [_fix(logits, target) for target in each_target(targets)]
+
+
+def _fix(logits: Tensor, target: Target) -> Tensor | Score:
+    if isinstance(target, Difference):
+        return Difference(_fix(logits, target.first), _fix(logits, target.second))
+    return target if callable(target) else classes_of(logits, target)
+
+
+def asks_prediction(target: Target) -> bool:
+    """Returns whether the predicted class must be known to say what a single target is."""
+    if isinstance(target, Difference):
+        return asks_prediction(target.first) or asks_prediction(target.second)
+    return target is None or isinstance(target, str)
+
+
+def of_images(targets: Targets, part: slice, batch: int) -> Targets:
+    """Returns the targets of the images in `part` of a batch.
+
+    Raises:
+        ValueError: if `targets` has another length than the batch.
+    """
+    if isinstance(targets, Several):
+        return Several(*(of_images(target, part, batch) for target in targets.targets))  # pyright: ignore[reportArgumentType]
+    if isinstance(targets, Difference):
+        first, second = (of_images(target, part, batch) for target in (targets.first, targets.second))
+        return Difference(first, second)  # pyright: ignore[reportArgumentType]
+    if targets is None or isinstance(targets, str | int) or callable(targets) or getattr(targets, "ndim", 1) == 0:
+        return targets
+    if len(targets) != batch:
+        raise ValueError(f"targets must name one class for each of the {batch} images, got {len(targets)}")
+    return targets[part]
+
+
+def difference(first: Target, second: Target) -> Difference:
+    """Returns the target "rather `first` than `second`": the difference of the two classes' logits."""
+    return Difference(first, second)
+
+
+def finer(targets: Targets, alpha: float, others: int) -> Several:
+    """Returns the targets of Finer-CAM: each class against those with the nearest logits, see `finer_cam`.
+
+    Raises:
+        ValueError: if `targets` is a callable, or `others` is below 1.
+    """
+    if any(callable(target) for target in each_target(targets)):
+        raise ValueError("Finer-CAM compares classes; give targets as classes, not as a callable")
+    if others < 1:
+        raise ValueError(f"others must be at least 1, got {others}")
+
+    def score(target: Target, logits: Tensor) -> Tensor:
+        classes = classes_of(logits, target)[:, None]
+        if logits.shape[1] < 2:
+            raise ValueError(f"Finer-CAM needs at least two classes, got {logits.shape[1]}")
+        own = logits.gather(1, classes)
+        distance = (logits.detach() - own.detach()).abs().scatter(1, classes, -1.0)
+        near = distance.argsort(dim=1, stable=True)[:, 1 : others + 1]
+        weights = logits.softmax(1).gather(1, near)
+        return (weights * (own - alpha * logits.gather(1, near))).sum(1) / (weights.sum(1) + 1e-9)
+
+    return Several(*(partial(score, target) for target in each_target(targets)))

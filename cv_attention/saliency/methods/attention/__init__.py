@@ -1,0 +1,1 @@
+"""Implements saliency maps from the model's own attention."""

@@ -1,0 +1,86 @@
+"""Attention flow (Abnar and Zuidema, ACL 2020), https://arxiv.org/abs/2005.00928."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cv_attention.extras import require_for
+from cv_attention.saliency.core.fusion import fuse
+from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.targets import Targets
+from cv_attention.saliency.methods.attention.transformers import over_patches, residual_attention
+
+
+@explains
+def attention_flow(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    heads: str = "mean",
+    upsample: bool = True,
+    batch_size: int | None = None,
+) -> Tensor:
+    """How much each patch can send through the blocks to the class token, if attention is the width of the pipes.
+
+    For each patch the maximum flow through the layered graph whose edges have the capacities (A + I) / 2, to the last
+    block's class token; without a class token, to all of its tokens together, divided by their number. Where rollout
+    multiplies along paths and adds over them, a flow is bounded by each path's narrowest place. The same for every
+    target. A maximum flow for each patch of each image, on the CPU: slow, and meant for few images.
+
+    Args:
+        model: A transformer with global self-attention over patches of the image, all blocks on one grid.
+        images: (B, C, H, W) as the model takes them.
+        targets: Makes no difference.
+        heads: How heads are fused: ``mean``, ``max`` or ``min``.
+        upsample: Resize to the images' size (bilinear); False keeps the grid of patches.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
+
+    Returns:
+        (B, 1, H, W) float32 in [0, 1].
+
+    Raises:
+        MissingPackage: if scipy is not installed.
+    """
+    require_for("attention_flow")
+    shares = torch.stack(residual_attention(model, images, targets, heads), 1).double().cpu()
+    tokens = shares.shape[-1]
+    extra = tokens - _grid_tokens(tokens, images)
+    flows = [patch_flows(of_image.numpy(), extra) for of_image in shares]
+    rows = torch.zeros(len(images), tokens, tokens)
+    rows[:, :, extra:] = torch.tensor(np.stack(flows), dtype=torch.float32)[:, None]
+    return fuse([over_patches(rows.to(images.device), images)], images, upsample)
+
+
+def _grid_tokens(tokens: int, images: Tensor) -> int:
+    grid = over_patches(torch.zeros(len(images), tokens, tokens), images)
+    return grid.shape[2] * grid.shape[3]
+
+
+def patch_flows(shares: np.ndarray, extra: int) -> np.ndarray:
+    """Returns each patch's maximum flow to the last layer's class token, or to all of its tokens / their number.
+
+    Args:
+        shares: Capacities (layers, tokens, tokens) of the edges from a token (column) to one of the next layer (row).
+        extra: Tokens before the patches; the first of them is the class token, 0 means that there is none.
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import maximum_flow
+
+    layers, tokens, _ = shares.shape
+    sink = (layers + 1) * tokens
+    read = np.arange(1 if extra else tokens, dtype=np.int32)  # older scipy takes no other indices
+    unit = (1 << 30) // len(read)  # scipy's flows are whole 32-bit numbers
+    targets, sources = np.divmod(np.arange(tokens * tokens, dtype=np.int32), tokens)
+    start = [level * tokens + sources for level in range(layers)]
+    end = [(level + 1) * tokens + targets for level in range(layers)]
+    capacity = [np.rint(share.ravel() * unit).astype(np.int32) for share in shares]
+    start.append(layers * tokens + read)
+    end.append(np.full(len(read), sink, dtype=np.int32))
+    capacity.append(np.full(len(read), unit, dtype=np.int32))
+    edges = (np.concatenate(capacity), (np.concatenate(start), np.concatenate(end)))
+    graph = csr_array(edges, shape=(sink + 1, sink + 1), dtype=np.int32)
+    graph.eliminate_zeros()
+    flows = [maximum_flow(graph, patch, sink).flow_value for patch in range(extra, tokens)]
+    return np.array(flows) / (unit * len(read))

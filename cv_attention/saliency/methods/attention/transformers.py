@@ -1,0 +1,177 @@
+"""Implements gradient-weighted attention (Chefer) and attention rollout for transformers."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.maps.grids import grid_of
+from cv_attention.maps.wrappers import unwrap
+from cv_attention.saliency.core.engine import check_images, check_logits, plain
+from cv_attention.saliency.core.fusion import fuse
+from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.state import undisturbed
+from cv_attention.saliency.core.targets import Targets, score_columns
+from cv_attention.saliency.core.unfused import Unfused
+
+
+@explains
+def gradient_attention(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    upsample: bool = True,
+    batch_size: int | None = None,
+) -> Tensor:
+    """Gradient-weighted attention (Chefer et al., ICCV 2021), https://arxiv.org/abs/2103.15679, for self-attention.
+
+    R = product over blocks, last times ... times first, of I + mean_heads(relu(dy / dA * A)). The map is the class
+    token's row of R - I; without a class token, the mean over rows. Costs one forward and, for each target, a backward;
+    holds every attention.
+
+    Args:
+        model: A transformer with global self-attention over patches of the image, all blocks on one grid.
+        images: (B, C, H, W) as the model takes them.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
+        upsample: Resize to the images' size (bilinear); False keeps the grid of patches.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, at least 0.
+
+    Raises:
+        ValueError: for bad images or targets, or if the model has no such attention.
+    """
+    images = check_images(images)
+    bare = unwrap(model)
+    mode = Unfused()
+    with undisturbed(bare, images.device.type):
+        with torch.enable_grad(), mode:
+            logits = check_logits(bare(plain(images).requires_grad_()), len(images), bare)
+            attention = square_attention(mode.seen, bare)
+            columns = score_columns(logits, targets).unbind(1)
+        heats = []
+        for scores in columns:
+            with torch.enable_grad():
+                gradients = torch.autograd.grad(scores.sum(), attention, allow_unused=True, retain_graph=True)
+            heats.append(over_patches(_relevance(attention, gradients, bare), images))
+        return fuse([torch.cat(heats, 1)], images, upsample)
+
+
+def _relevance(attention: list[Tensor], gradients: Sequence[Tensor | None], model: nn.Module) -> Tensor:
+    """R - I, (B, tokens, tokens)."""
+    product = None
+    for values, gradient in zip(attention, gradients, strict=True):
+        if gradient is None:  # what comes after the last use of the class token
+            continue
+        share = (gradient.float() * values.detach().float()).relu().mean(1)
+        share = share + torch.eye(share.shape[-1], device=share.device)
+        product = share if product is None else share @ product
+    if product is None:
+        raise ValueError(f"the target scores of {type(model).__name__} do not depend on its attention")
+    return product - torch.eye(product.shape[-1], device=product.device)
+
+
+@explains
+def attention_rollout(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    heads: str = "mean",
+    upsample: bool = True,
+    batch_size: int | None = None,
+) -> Tensor:
+    """Attention rollout (Abnar and Zuidema, ACL 2020), https://arxiv.org/abs/2005.00928: the same for every target.
+
+    The product over blocks of (A + I) / 2 with rows normalised, A fused over heads. Costs one forward.
+
+    Args:
+        model: A transformer with global self-attention over patches of the image, all blocks on one grid.
+        images: (B, C, H, W) as the model takes them.
+        targets: Makes no difference.
+        heads: How heads are fused: ``mean``, ``max`` or ``min``.
+        upsample: Resize to the images' size (bilinear); False keeps the grid of patches.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
+    """
+    product = None
+    for share in residual_attention(model, images, targets, heads):
+        product = share if product is None else share @ product
+    assert product is not None
+    return fuse([over_patches(product, images)], images, upsample)
+
+
+def residual_attention(model: nn.Module, images: Tensor, targets: Targets, heads: str) -> list[Tensor]:
+    """Runs the model once and returns (A + I) / 2 of each block, (B, tokens, tokens) float32, rows summing to 1.
+
+    Args:
+        model: A transformer with global self-attention over patches of the image, all blocks on one grid.
+        images: (B, C, H, W) as the model takes them.
+        targets: Wrong ones are told, though they make no difference.
+        heads: How heads are fused: ``mean``, ``max`` or ``min``.
+    """
+    fuse_heads: dict[str, Callable[[Tensor], Tensor]] = {
+        "mean": lambda a: a.mean(1), "max": lambda a: a.amax(1), "min": lambda a: a.amin(1)
+    }  # fmt: skip
+    if heads not in fuse_heads:
+        raise ValueError(f"heads must be one of {', '.join(fuse_heads)}, got {heads!r}")
+    images = check_images(images)
+    bare = unwrap(model)
+    mode = Unfused()
+    with undisturbed(bare, images.device.type):
+        # asking for gradients keeps torch's fast path of whole encoder layers away, which has no attention to see
+        with torch.enable_grad(), mode:
+            logits = check_logits(bare(plain(images).requires_grad_()), len(images), bare)
+        score_columns(logits, targets)
+        shares = []
+        for values in square_attention(mode.seen, bare):
+            share = fuse_heads[heads](values.detach().float())
+            share = (share + torch.eye(share.shape[-1], device=share.device)) / 2
+            shares.append(share / share.sum(-1, keepdim=True))
+        return shares
+
+
+def square_attention(seen: list[Tensor], model: nn.Module) -> list[Tensor]:
+    """Returns the self-attentions over one grid, (B, heads, tokens, tokens), among what was seen.
+
+    Raises:
+        ValueError: if there are none, or they are over several grids.
+    """
+    square = [a for a in seen if a.dim() == 4 and a.shape[-1] == a.shape[-2] and a.shape[-1] > 1]
+    if not square:
+        raise ValueError(
+            f"{type(model).__name__} runs no scaled dot-product self-attention over positions; for gates and other "
+            "blocks' own maps take block_maps"
+        )
+    sizes = sorted({a.shape[-1] for a in square} | {a.shape[0] for a in square if a.shape[0] != seen[0].shape[0]})
+    if len({(a.shape[0], a.shape[-1]) for a in square}) > 1:
+        raise ValueError(
+            f"{type(model).__name__} attends over grids of several sizes ({', '.join(map(str, sizes))} tokens), whose "
+            "attention cannot be multiplied; take block_maps or a CAM"
+        )
+    return square
+
+
+def over_patches(relevance: Tensor, images: Tensor) -> Tensor:
+    """Returns the class token's row of (B, tokens, tokens), or the mean row, over the patches' grid: (B, 1, h, w).
+
+    Raises:
+        ValueError: if the tokens are no grid of the images.
+    """
+    tokens = relevance.shape[-1]
+    if len(relevance) != len(images):
+        raise ValueError(
+            f"attention within windows ({len(relevance)} of them for {len(images)} images) has no row for the whole "
+            "image; take block_maps or a CAM"
+        )
+    grid = grid_of(tokens, images.shape[-2] / images.shape[-1])
+    if grid is None:
+        raise ValueError(f"{tokens} tokens are no grid of images of {images.shape[-2]}x{images.shape[-1]}")
+    extra = tokens - grid[0] * grid[1]
+    row = relevance[:, 0] if extra else relevance.mean(1)
+    return row[:, extra:].unflatten(1, grid).unsqueeze(1)

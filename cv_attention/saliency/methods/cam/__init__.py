@@ -1,0 +1,1 @@
+"""Implements class activation maps: weighted channels of a layer."""

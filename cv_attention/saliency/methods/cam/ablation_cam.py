@@ -1,0 +1,103 @@
+"""Ablation-CAM (Desai and Ramaswamy, WACV 2020), https://ieeexplore.ieee.org/document/9093360."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.saliency.core.engine import check_logits, trace
+from cv_attention.saliency.core.fusion import fuse
+from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.layers import Layers, find_layers
+from cv_attention.saliency.core.layouts import channel_axis
+from cv_attention.saliency.core.scores import Scorer, scorer
+from cv_attention.saliency.core.targets import Several, Targets, of_images, score_columns
+
+
+@explains
+def ablation_cam(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    layers: Layers = None,
+    upsample: bool = True,
+    batch_size: int = 64,
+) -> Tensor:
+    """Weighs each channel by how much the score falls without it: relu(sum_c (y - y_c) / y A_c), y_c with A_c zero.
+
+    What comes before the layer runs with one image for a whole chunk of channels, wherever what comes after can take
+    a larger batch than the model began with. Costs a pass from the layer on for each channel and image.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: (B, 3, H, W) as the model takes them, on its device.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward; a callable gets single
+            images' logits (1, classes), over and over.
+        layers: Name, glob (``*`` matches dots) or module, or several of these; None takes the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
+            several layers the largest.
+        batch_size: Images of one forward at most.
+
+    Returns:
+        (B, T, H, W) float32, at least 0.
+    """
+    seen = trace(model, images, targets, layers, gradients=False)
+    heats = []
+    with scorer(model, images, targets, chunk=batch_size, several=True) as scores:
+        modules = find_layers(scores.model, scores.images, list(seen.activations))
+        clean = scores.clean()
+        for name, activations in seen.activations.items():
+            without = torch.stack([_ablate(scores, modules[name], len(a), i) for i, a in enumerate(activations)])
+            safe = torch.where(clean == 0, 1e-7, clean)[:, None]
+            weights = (safe - without) / safe
+            heats.append(torch.einsum("bct,bchw->bthw", weights, activations.float()).relu())
+        return fuse(heats, images, upsample)
+
+
+def _ablate(scores: Scorer, module: nn.Module, channels: int, number: int) -> Tensor:
+    """The scores (C, T) of image `number` without each of the module's channels."""
+    image = scores.images[number : number + 1]
+    result = []
+    for start in range(0, channels, scores.chunk):
+        some = list(range(start, min(start + scores.chunk, channels)))
+        logits = _run(scores.model, module, image, some).float()
+        result += [_score(scores, row, number) for row in logits.split(1)]
+    return torch.cat(result)
+
+
+def _score(scores: Scorer, logits: Tensor, number: int) -> Tensor:
+    """The scores (1, T) of image `number` in its `logits` (1, classes)."""
+    columns = [of_images(target, slice(number, number + 1), len(scores.images)) for target in scores.targets]
+    return score_columns(logits, Several(*columns))  # pyright: ignore[reportArgumentType]
+
+
+def _run(model: nn.Module, module: nn.Module, image: Tensor, channels: list[int]) -> Tensor:
+    """The logits (n, classes) for one `image`, each without another of `channels` of what `module` gives."""
+    with _ablated(module, image, channels):
+        try:
+            return check_logits(model(image), len(channels), model)
+        except (RuntimeError, ValueError):  # joins or reshapes with the batch that it began with
+            return check_logits(model(image.expand(len(channels), -1, -1, -1)), len(channels), model)
+
+
+@contextmanager
+def _ablated(module: nn.Module, image: Tensor, channels: list[int]) -> Iterator[None]:
+    thread = threading.get_ident()
+
+    def ablate(_: nn.Module, args: object, given: Tensor) -> Tensor:
+        if threading.get_ident() != thread:
+            return given
+        result = given[:1].repeat(len(channels), *[1] * (given.dim() - 1))
+        result.movedim(channel_axis(given[:1], image), 1)[range(len(channels)), channels] = 0
+        return result
+
+    handle = module.register_forward_hook(ablate)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,0 +1,49 @@
+"""FEM, feature explanation method (Fuad et al., IPTA 2020), https://hal.science/hal-02963298."""
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.saliency.core.engine import trace
+from cv_attention.saliency.core.fusion import fuse
+from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.layers import Layers
+from cv_attention.saliency.core.targets import Targets, score_columns
+
+
+@explains
+def fem(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    layers: Layers = None,
+    upsample: bool = True,
+    deviations: float = 2.0,
+    batch_size: int | None = None,
+) -> Tensor:
+    """Weighs each channel by how many of its positions stand out: sum_c w_c A_c, the same for every target.
+
+    w_c is the share of positions whose activation lies more than `deviations` standard deviations above the channel's
+    mean.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: (B, 3, H, W) as the model takes them, on its device.
+        targets: Makes no difference.
+        layers: Name, glob (``*`` matches dots) or module, or several of these; None takes the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
+            several layers the largest.
+        deviations: The paper's K.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
+    """
+    seen = trace(model, images, None, layers, gradients=False)
+    score_columns(seen.logits, targets)  # wrong ones are told, though they make no difference
+    return fuse([_stand_out(a.float(), deviations) for a in seen.activations.values()], images, upsample)
+
+
+@torch.no_grad()
+def _stand_out(a: Tensor, deviations: float) -> Tensor:
+    limit = a.mean((2, 3), keepdim=True) + deviations * a.std((2, 3), correction=0, keepdim=True)
+    weights = (a > limit).float().mean((2, 3), keepdim=True)
+    return (weights * a).sum(1, keepdim=True)

@@ -1,0 +1,72 @@
+"""Grad-CAM (Selvaraju et al., ICCV 2017), https://arxiv.org/abs/1610.02391."""
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.saliency.core.engine import trace
+from cv_attention.saliency.core.fusion import fuse
+from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.layers import Layers
+from cv_attention.saliency.core.targets import Targets
+
+
+@explains
+def grad_cam(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    layers: Layers = None,
+    upsample: bool = True,
+    batch_size: int | None = None,
+) -> Tensor:
+    """Explains each image's target by where its channels' average gradients find evidence: relu(sum_c mean(g_c) A_c).
+
+    The model is explained as it predicts, in eval mode. Mode, gradients, hooks, buffers and ``requires_grad`` are left
+    as found. Frozen parameters, ``no_grad``, ``inference_mode``, autocast, half precision and threads that share the
+    model are all fine.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: (B, 3, H, W) as the model takes them, on its device.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
+        layers: Name, glob (``*`` matches dots) or module, or several of these; None takes the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
+            several layers the largest.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, at least 0, T = 1 unless there are several targets. Of one layer these are raw values.
+        Several layers differ in scale: each one's map is scaled per image from its minimum and maximum to [0, 1], then
+        resized, and the mean over layers taken.
+
+    Raises:
+        ValueError: for bad images, targets or layers, or if the model does not return logits.
+    """
+    seen = trace(model, images, targets, layers)
+    heats = [[channel_means(a, g[name]) for name, a in seen.activations.items()] for g in seen.gradients]
+    return torch.cat([fuse(of_layers, images, upsample) for of_layers in heats], 1)
+
+
+def grad_cam_layers(
+    model: nn.Module, images: Tensor, targets: Targets = None, *, layers: Layers = None
+) -> dict[str, Tensor]:
+    """Computes Grad-CAM of several layers in one pass, each by itself; the arguments are those of `grad_cam`.
+
+    Returns:
+        Layer name -> (B, T, h, w) float32, raw values at the layer's own size.
+    """
+    seen = trace(model, images, targets, layers)
+    return {
+        name: torch.cat([channel_means(a, g[name]) for g in seen.gradients], 1) for name, a in seen.activations.items()
+    }
+
+
+@torch.no_grad()
+def channel_means(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Returns relu(sum_c mean(g_c) A_c), (B, 1, h, w) float32, of activations and gradients (B, C, h, w)."""
+    weights = gradients.float().mean(dim=(2, 3), keepdim=True)
+    return (weights * activations.float()).sum(dim=1, keepdim=True).relu()

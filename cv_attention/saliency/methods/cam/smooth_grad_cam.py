@@ -1,0 +1,65 @@
+"""Smooth Grad-CAM++ (Omeiza et al., 2019), https://arxiv.org/abs/1908.01224."""
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.saliency.core.engine import trace
+from cv_attention.saliency.core.fusion import fuse
+from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.layers import Layers
+from cv_attention.saliency.core.noise import Source
+from cv_attention.saliency.core.targets import Several, Targets, fix_targets
+from cv_attention.saliency.methods.cam.gradient_cams import weigh_plus_plus
+
+
+@explains
+def smooth_grad_cam_plus_plus(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    layers: Layers = None,
+    upsample: bool = True,
+    samples: int = 5,
+    noise: float = 0.1,
+    seed: int = 0,
+    batch_size: int | None = None,
+) -> Tensor:
+    """Grad-CAM++ with activations and each of the three derivatives averaged over noisy copies of the image.
+
+    Costs `samples` times `grad_cam` and one forward, which says what is predicted without noise.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: (B, 3, H, W) as the model takes them, on its device.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
+        layers: Name, glob (``*`` matches dots) or module, or several of these; None takes the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
+            several layers the largest.
+        samples: Noisy copies of each image.
+        noise: Standard deviation of the noise, as a share of the image's range (maximum - minimum).
+        seed: Of the noise, which is the same for all images.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
+    """
+    if samples < 1 or noise < 0:
+        raise ValueError(f"samples must be positive and noise not negative, got samples={samples}, noise={noise}")
+    clean = trace(model, images, targets, layers, gradients=False)
+    fixed = Several(*fix_targets(clean.logits, targets))
+    source = Source(seed)
+    sums: list[dict[str, list[Tensor]]] = [{} for _ in fixed.targets]
+    with torch.no_grad():
+        spread = noise * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
+        for _ in range(samples):
+            noisy = images + spread * source.normal((1, *images.shape[1:]), images)
+            seen = trace(model, noisy, fixed, list(clean.activations))
+            for of_target, gradients in zip(sums, seen.gradients, strict=True):
+                for name, a in seen.activations.items():
+                    g = gradients[name].float()
+                    terms = [a.float(), g, g**2, g**3]
+                    old = of_target.get(name)
+                    of_target[name] = terms if old is None else [x + y for x, y in zip(old, terms, strict=True)]
+        heats = [[weigh_plus_plus(*(x / samples for x in terms)) for terms in of_target.values()] for of_target in sums]
+        return torch.cat([fuse(of_layers, images, upsample) for of_layers in heats], 1)

@@ -1,0 +1,1 @@
+"""Implements methods that follow gradients down to the pixels."""

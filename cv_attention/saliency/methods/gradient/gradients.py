@@ -1,0 +1,146 @@
+"""Implements the gradient of the score by the pixels, plain and averaged over noise.
+
+Each costs one forward and backward, or one for each sample. The caller chooses
+how colour channels become one value: their largest absolute value, as Simonyan et al. did, their sum, or the sum of
+absolute values.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.noise import Source
+from cv_attention.saliency.core.scores import AT_ONCE, scorer
+from cv_attention.saliency.core.targets import Targets
+
+Channels = Literal["max_abs", "sum", "sum_abs"]
+
+
+@explains
+def gradient(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    channels: Channels = "max_abs",
+    batch_size: int | None = None,
+) -> Tensor:
+    """Gradient (Simonyan et al., 2013), https://arxiv.org/abs/1312.6034: max_c |dy / dx|.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: (B, C, H, W) as the model takes them.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
+        channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
+
+    Returns:
+        (B, T, H, W) float32.
+    """
+    with scorer(model, images, targets, chunk=None, several=True) as scores:
+        return join(scores.gradient(scores.images), channels)
+
+
+@explains
+def input_x_gradient(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    channels: Channels = "sum",
+    batch_size: int | None = None,
+) -> Tensor:
+    """Input x gradient (Shrikumar et al., 2016), https://arxiv.org/abs/1605.01713: sum_c x dy / dx, signed.
+
+    Arguments as in `gradient`.
+    """
+    with scorer(model, images, targets, chunk=None, several=True) as scores:
+        return join(scores.gradient(scores.images) * scores.images.float().unsqueeze(1), channels)
+
+
+@explains
+def smooth_grad(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    samples: int = 25,
+    noise: float = 0.15,
+    seed: int = 0,
+    channels: Channels = "max_abs",
+    batch_size: int | None = None,
+) -> Tensor:
+    """SmoothGrad (Smilkov et al., 2017), https://arxiv.org/abs/1706.03825: the mean gradient over noisy copies.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: (B, C, H, W) as the model takes them.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
+        samples: Noisy copies.
+        noise: Standard deviation of the noise, as a share of each image's range (maximum - minimum).
+        seed: Of the noise, which is the same for all images of the batch.
+        channels: Joined after averaging.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
+    """
+    mean, _ = _moments(model, images, targets, samples, noise, seed, batch_size)
+    return join(mean, channels)
+
+
+@explains
+def var_grad(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    samples: int = 25,
+    noise: float = 0.15,
+    seed: int = 0,
+    channels: Channels = "sum",
+    batch_size: int | None = None,
+) -> Tensor:
+    """VarGrad (Adebayo et al., ICLR workshop 2018), https://arxiv.org/abs/1810.03307: the gradient's variance.
+
+    The variance over noisy copies (divided by `samples`), summed over channels; arguments as in `smooth_grad`.
+    """
+    mean, square = _moments(model, images, targets, samples, noise, seed, batch_size)
+    return join((square - mean**2).clamp(min=0), channels)
+
+
+def join(attribution: Tensor, channels: Channels) -> Tensor:
+    """Joins the channels of (B, T, C, H, W) to (B, T, H, W) float32.
+
+    Raises:
+        ValueError: if `channels` is none of the three ways.
+    """
+    if channels == "max_abs":
+        return attribution.float().abs().amax(2)
+    if channels == "sum":
+        return attribution.float().sum(2)
+    if channels == "sum_abs":
+        return attribution.float().abs().sum(2)
+    raise ValueError(f"channels must be 'max_abs', 'sum' or 'sum_abs', got {channels!r}")
+
+
+def _moments(
+    model: nn.Module, images: Tensor, targets: Targets, samples: int, noise: float, seed: int, batch_size: int | None
+) -> tuple[Tensor, Tensor]:
+    """Mean gradient and mean squared gradient over noisy copies, each (B, T, C, H, W)."""
+    if samples < 1 or noise < 0:
+        raise ValueError(f"samples must be positive and noise not negative, got samples={samples}, noise={noise}")
+    source = Source(seed)
+    with scorer(model, images, targets, chunk=batch_size or AT_ONCE, several=True) as scores:
+        x = scores.images
+        spread = noise * (x.amax((1, 2, 3), keepdim=True) - x.amin((1, 2, 3), keepdim=True))
+        mean = square = torch.zeros((), device=x.device)
+        for g in scores.gradients(lambda _: x + spread * source.normal((1, *x.shape[1:]), x), samples):
+            mean = mean + g / samples
+            square = square + g**2 / samples
+        return mean, square

@@ -1,0 +1,117 @@
+"""Implements integrated and expected gradients: gradients between a baseline and the image."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.noise import Source
+from cv_attention.saliency.core.scores import AT_ONCE, scorer
+from cv_attention.saliency.core.targets import Targets
+from cv_attention.saliency.methods.gradient.gradients import Channels, join
+
+
+@explains
+def integrated_gradients(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    baseline: Tensor | float = 0.0,
+    steps: int = 32,
+    channels: Channels = "sum",
+    batch_size: int | None = None,
+) -> Tensor:
+    """Integrated gradients (Sundararajan et al., ICML 2017), https://arxiv.org/abs/1703.01365.
+
+    (x - x') times the mean gradient between the baseline x' and x, integrated by Gauss and Legendre. The map sums to
+    score(x) - score(x') as far as `steps` suffice. Costs `steps` forwards and backwards.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: (B, C, H, W) as the model takes them.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
+        baseline: A value, or an image or batch of them that broadcasts to `images`; 0 is the mean colour of
+            normalised images.
+        steps: Nodes of the integration.
+        channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
+    """
+    if steps < 1:
+        raise ValueError(f"steps must be positive, got {steps}")
+    nodes, weights = np.polynomial.legendre.leggauss(steps)
+    with scorer(model, images, targets, chunk=batch_size or AT_ONCE, several=True) as scores:
+        start = _broadcast(baseline, scores.images)
+        way = scores.images - start
+        total = torch.zeros((), device=way.device)
+        gradients = scores.gradients(lambda k: start + float(nodes[k] + 1) / 2 * way, steps)
+        for weight, g in zip(weights.tolist(), gradients, strict=True):
+            total = total + weight / 2 * g
+        return join(total * way.float().unsqueeze(1), channels)
+
+
+@explains
+def expected_gradients(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    baselines: Tensor | None = None,
+    samples: int = 32,
+    seed: int = 0,
+    channels: Channels = "sum",
+    batch_size: int | None = None,
+) -> Tensor:
+    """Expected gradients (Erion et al., 2021), https://arxiv.org/abs/1906.10670: no single baseline is right.
+
+    The mean of (x - x') times the gradient at x' + a (x - x'), x' drawn from `baselines` and a uniformly from [0, 1].
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: (B, C, H, W) as the model takes them.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
+        baselines: Images (N, C, H, W) to draw from, such as training images; None draws one normally distributed
+            colour for the whole image, for want of better.
+        samples: Draws, the same for all images of the batch.
+        seed: Of the draws.
+        channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
+    """
+    if samples < 1:
+        raise ValueError(f"samples must be positive, got {samples}")
+    if baselines is not None and (baselines.ndim != 4 or baselines.shape[1:] != images.shape[1:] or not len(baselines)):
+        raise ValueError(f"baselines must be (N, {', '.join(map(str, images.shape[1:]))}), got {(*baselines.shape,)}")
+    source = Source(seed)
+    with scorer(model, images, targets, chunk=batch_size or AT_ONCE, several=True) as scores:
+        x = scores.images
+        total = torch.zeros((), device=x.device)
+        ways = []
+
+        def draw(_: int) -> Tensor:
+            if baselines is None:
+                start = source.normal((1, x.shape[1], 1, 1), x)
+            else:
+                start = baselines[source.index(len(baselines))].to(x)[None]
+            ways.append(x - start)
+            return start + source.uniform((1, 1, 1, 1), x) * ways[-1]
+
+        for g in scores.gradients(draw, samples):
+            total = total + ways.pop(0).float().unsqueeze(1) * g / samples
+        return join(total, channels)
+
+
+def _broadcast(baseline: Tensor | float, images: Tensor) -> Tensor:
+    if not isinstance(baseline, Tensor):
+        return torch.full_like(images, baseline)
+    try:
+        return baseline.detach().to(images).expand_as(images)
+    except RuntimeError:
+        raise ValueError(
+            f"baseline must broadcast to the images {tuple(images.shape)}, got {tuple(baseline.shape)}"
+        ) from None

@@ -1,0 +1,1 @@
+"""Implements maps that ignore the model: baselines, and saliency from before deep learning."""

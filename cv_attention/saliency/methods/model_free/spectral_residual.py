@@ -1,0 +1,52 @@
+"""Spectral residual (Hou and Zhang, CVPR 2007), https://ieeexplore.ieee.org/document/4270292: no model, no training."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cv_attention.saliency.core.engine import check_images
+from cv_attention.saliency.core.fusion import scale
+from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.smoothing import gaussian
+from cv_attention.saliency.core.targets import Targets
+
+
+@explains
+@torch.no_grad()
+def spectral_residual(
+    model: nn.Module | None,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    side: int = 64,
+    blur: float = 2.5,
+    batch_size: int | None = None,
+) -> Tensor:
+    """What the image's spectrum has beyond a smooth one: blur(|IFFT(exp(L - mean3x3(L) + i P))|^2).
+
+    L and P are log amplitude and phase of the brightness, shrunk to `side` pixels along the shorter side.
+
+    Args:
+        model: Not used; None is fine.
+        images: (B, C, H, W) in any scale: each one's brightness is scaled from its minimum and maximum to [0, 1].
+        targets: Not used.
+        side: The scale of what is seen as an object; smaller images are not enlarged.
+        blur: Standard deviation of the last smoothing, in pixels of the shrunk image.
+        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
+            sees one at a time. None takes all images at once.
+
+    Returns:
+        (B, 1, H, W) float32, at least 0.
+    """
+    images = check_images(images).float()
+    height, width = images.shape[-2:]
+    factor = min(side / min(height, width), 1.0)
+    size = (max(round(height * factor), 1), max(round(width * factor), 1))
+    gray = F.interpolate(images.mean(1, keepdim=True), size, mode="bilinear", antialias=True, align_corners=False)
+    span = gray.amax((2, 3), keepdim=True) - gray.amin((2, 3), keepdim=True)
+    spectrum = torch.fft.fft2(scale(gray))
+    logs = spectrum.abs().clamp(min=1e-6).log()
+    smooth = F.avg_pool2d(F.pad(logs, (1, 1, 1, 1), mode="circular"), 3, stride=1)
+    heat = torch.fft.ifft2(torch.polar((logs - smooth).exp(), spectrum.angle())).abs() ** 2
+    heat = torch.where(span > 0, heat, 0)  # nothing stands out of one colour
+    return F.interpolate(gaussian(heat, blur), (height, width), mode="bilinear", align_corners=False)

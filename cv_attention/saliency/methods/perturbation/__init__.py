@@ -1,0 +1,1 @@
+"""Implements methods that perturb the image and watch the score."""

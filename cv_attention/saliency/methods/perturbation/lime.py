@@ -1,0 +1,136 @@
+"""LIME (Ribeiro et al., KDD 2016), https://arxiv.org/abs/1602.04938, through captum."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.extras import require_for
+from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.noise import Source
+from cv_attention.saliency.core.scores import scorer
+from cv_attention.saliency.core.targets import Targets, of_images, target_scores
+
+
+@explains
+def lime(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    cells: int = 8,
+    segments: Tensor | None = None,
+    samples: int = 500,
+    value: float = 0.0,
+    width: float = 0.25,
+    alpha: float = 1.0,
+    seed: int = 0,
+    batch_size: int = 64,
+) -> Tensor:
+    """The coefficients of a ridge regression from which segments are shown to the target's probability, signed.
+
+    Half of the segments are covered at random in each sample. A sample weighs sqrt(exp(-d^2 / width^2)), d the cosine
+    distance between what is shown and everything, as in the authors' code for images. Segments are the cells of a grid
+    unless others, such as superpixels, are given. Costs `samples` forwards.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: (B, C, H, W) as the model takes them.
+        targets: Classes, whose softmax probability counts, or a callable, which gets probabilities.
+        cells: Cells of the grid along each side.
+        segments: Whole numbers from 0, (1, 1, H, W) for all images or (B, 1, H, W).
+        samples: Samples of each image.
+        value: What covers; 0 is the mean colour of normalised images.
+        width: Of the kernel.
+        alpha: Strength of the ridge.
+        seed: Of the samples.
+        batch_size: Images of one forward at most.
+
+    Returns:
+        (B, T, H, W) float32.
+
+    Raises:
+        MissingPackage: if captum is not installed.
+        ValueError: as `grad_cam`, or for bad `segments`.
+    """
+    if min(cells, samples, width) <= 0 or alpha < 0:
+        raise ValueError(
+            f"cells, samples, width must be positive and alpha not negative, got {cells}, {samples}, {width}, {alpha}"
+        )
+    captum = _captum()
+    with (
+        torch.random.fork_rng(devices=[]),  # captum's loader of samples draws a seed
+        scorer(model, images, targets, chunk=batch_size, several=True) as scores,
+    ):
+        parts = _segments(segments, cells, scores.images)
+        heat = torch.zeros(len(images), len(scores.targets), *images.shape[2:], device=images.device)
+        for number, image in enumerate(scores.images.split(1)):
+            part = parts[number % len(parts)][None]
+            for column, target in enumerate(scores.targets):
+                of_image = of_images(target, slice(number, number + 1), len(images))
+
+                def probability(some: Tensor, target: Any = of_image) -> Tensor:
+                    rows = scores.forward(some).float().softmax(1).split(1)
+                    return torch.cat([target_scores(row, target) for row in rows])
+
+                surrogate = captum.Lime(probability, _ridge(alpha), _Kernel(width), _Shown(seed))
+                heat[number, column] = surrogate.attribute(
+                    image,
+                    baselines=value,
+                    feature_mask=part.expand_as(image),
+                    n_samples=samples,
+                    perturbations_per_eval=batch_size,
+                )[0, 0].float()
+        return heat
+
+
+def _captum() -> Any:
+    require_for("lime")
+    import captum.attr
+
+    return captum.attr
+
+
+def _ridge(alpha: float) -> Any:
+    from captum._utils.models.linear_model import SkLearnRidge
+
+    return SkLearnRidge(alpha=alpha)
+
+
+def _segments(given: Tensor | None, cells: int, images: Tensor) -> Tensor:
+    """(1 or B, 1, H, W) whole numbers, every one from 0 on taken."""
+    batch, _, height, width = images.shape
+    if given is None:
+        rows = torch.arange(height, device=images.device) * min(cells, height) // height
+        columns = torch.arange(width, device=images.device) * min(cells, width) // width
+        return (rows[:, None] * min(cells, width) + columns)[None, None]
+    if given.shape[1:] != (1, height, width) or len(given) not in (1, batch) or given.dtype.is_floating_point:
+        raise ValueError(
+            f"segments must be whole numbers (1 or {batch}, 1, {height}, {width}), got {given.dtype} {(*given.shape,)}"
+        )
+    return torch.stack([part.unique(return_inverse=True)[1] for part in given.to(images.device)])
+
+
+class _Shown:
+    """Which segments a sample shows: each one with probability 1/2."""
+
+    def __init__(self, seed: int) -> None:
+        self.source = Source(seed)
+
+    def __call__(self, image: Tensor, **found: Any) -> Tensor:
+        """Returns zeros and ones (1, segments)."""
+        shape = (1, found["num_interp_features"])
+        return (self.source.uniform(shape, torch.empty(0)) < 0.5).long().to(image.device)
+
+
+class _Kernel:
+    """The weight of a sample by how much of the image it shows."""
+
+    def __init__(self, width: float) -> None:
+        self.width = width
+
+    def __call__(self, image: Tensor, changed: Tensor, shown: Tensor, **found: Any) -> float:
+        """Returns the weight; the cosine between a vector of zeros and ones, and ones, is sqrt of their mean."""
+        distance = 1 - math.sqrt(float(shown.float().mean()))
+        return math.exp(-(distance**2) / (2 * self.width**2))

@@ -1,0 +1,74 @@
+"""Occlusion (Zeiler and Fergus, ECCV 2014), https://arxiv.org/abs/1311.2901."""
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.scores import scorer
+from cv_attention.saliency.core.targets import Targets
+
+
+@explains
+def occlusion(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    window: int | tuple[int, int] | None = None,
+    stride: int | tuple[int, int] | None = None,
+    value: float = 0.0,
+    batch_size: int = 64,
+) -> Tensor:
+    """How much the score falls when a window is covered: each pixel's mean over the windows that cover it, signed.
+
+    Costs one forward for each position of the window.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: (B, C, H, W) as the model takes them.
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
+        window: Height and width of the window in pixels; None takes an eighth of the image.
+        stride: Steps between windows; None takes half a window. The last window is cut off at the edge.
+        value: What covers; 0 is the mean colour of normalised images.
+        batch_size: Images of one forward at most.
+
+    Returns:
+        (B, T, H, W) float32.
+    """
+    size = (images.shape[-2], images.shape[-1])
+    window = _pair(window, (max(size[0] // 8, 1), max(size[1] // 8, 1)), "window")
+    stride = _pair(stride, (max(window[0] // 2, 1), max(window[1] // 2, 1)), "stride")
+    if stride[0] > window[0] or stride[1] > window[1]:
+        raise ValueError(f"stride must not exceed the window, or pixels stay uncovered, got {stride} and {window}")
+    rows, columns = (_starts(*sizes) for sizes in zip(size, window, stride, strict=True))
+    corners = [(y, x) for y in rows for x in columns]
+    with scorer(model, images, targets, chunk=batch_size, several=True) as scores:
+
+        def cover(k: int) -> Tensor:
+            y, x = corners[k]
+            covered = scores.images.clone()
+            covered[:, :, y : y + window[0], x : x + window[1]] = value
+            return covered
+
+        clean = scores.clean()
+        heat = torch.zeros(*clean.shape, *size, device=images.device)
+        count = torch.zeros(size, device=images.device)
+        for k, score in scores.variants(cover, len(corners)):
+            y, x = corners[k]
+            heat[:, :, y : y + window[0], x : x + window[1]] += (clean - score)[:, :, None, None]
+            count[y : y + window[0], x : x + window[1]] += 1
+        return heat / count
+
+
+def _pair(given: int | tuple[int, int] | None, default: tuple[int, int], name: str) -> tuple[int, int]:
+    pair = default if given is None else (given, given) if isinstance(given, int) else tuple(given)
+    if len(pair) != 2 or min(pair) < 1:
+        raise ValueError(f"{name} must be positive pixels or (height, width), got {given!r}")
+    return pair[0], pair[1]
+
+
+def _starts(size: int, window: int, stride: int) -> range:
+    """Where windows begin: as many as are needed to reach the edge."""
+    return range(0, max(size - window, 0) + stride, stride) if size > window else range(1)

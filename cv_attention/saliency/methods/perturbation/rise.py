@@ -1,0 +1,66 @@
+"""RISE (Petsiuk et al., BMVC 2018), https://arxiv.org/abs/1806.07421."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.noise import Source
+from cv_attention.saliency.core.scores import scorer
+from cv_attention.saliency.core.targets import Targets
+
+
+@explains
+def rise(
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    masks: int = 1000,
+    cells: int = 7,
+    keep: float = 0.5,
+    seed: int = 0,
+    batch_size: int = 64,
+) -> Tensor:
+    """The mean of random masks, weighted by the target's probability on the masked image: sum(p m) / (masks keep).
+
+    A mask is a grid of cells, each kept with probability `keep`, resized bilinearly and shifted by part of a cell.
+    Costs `masks` forwards; the paper takes 4000 to 8000.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: (B, C, H, W), normalised: what is masked becomes 0.
+        targets: Classes, whose softmax probability counts, or a callable, which gets probabilities.
+        masks: Number of masks, the same for all images of the batch.
+        cells: Cells along each side.
+        keep: Probability of a cell.
+        seed: Of the masks.
+        batch_size: Images of one forward at most.
+
+    Returns:
+        (B, T, H, W) float32, at least 0.
+    """
+    if masks < 1 or cells < 1 or not 0 < keep < 1:
+        raise ValueError(f"masks, cells >= 1 and keep in (0, 1) are needed, got {masks}, {cells} and {keep}")
+    source = Source(seed)
+    drawn: dict[int, Tensor] = {}  # those that are under way
+    with scorer(model, images, targets, chunk=batch_size, several=True) as scores:
+
+        def masked(k: int) -> Tensor:
+            drawn[k] = random_mask(source, scores.images, cells, keep)
+            return scores.images * drawn[k].to(scores.images.dtype)
+
+        heat = torch.zeros((), device=images.device)
+        for k, score in scores.variants(masked, masks, probabilities=True):
+            heat = heat + score[:, :, None, None] * drawn.pop(k)
+        return heat / (masks * keep)
+
+
+def random_mask(source: Source, images: Tensor, cells: int, keep: float) -> Tensor:
+    """Returns one mask (1, 1, H, W) float32 in [0, 1]."""
+    height, width = images.shape[-2:]
+    cell = [-(-side // cells) for side in (height, width)]
+    grid = (source.uniform((1, 1, cells, cells), torch.empty(0)) < keep).float()
+    large = F.interpolate(grid, [(cells + 1) * side for side in cell], mode="bilinear", align_corners=False)
+    y, x = source.index(cell[0]), source.index(cell[1])
+    return large[:, :, y : y + height, x : x + width].to(images.device)

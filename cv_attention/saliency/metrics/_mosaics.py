@@ -1,0 +1,92 @@
+"""The grid pointing game (Bohle et al., CVPR 2021), https://arxiv.org/abs/2104.00032: localisation without boxes."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.saliency.metrics.pointing import energy_pointing_game
+
+
+class Mosaics(NamedTuple):
+    """Images of different classes side by side.
+
+    Attributes:
+        images: (M, C, grid H, grid W).
+        labels: int64 (M, grid * grid), the class in each cell, row by row; all of a mosaic are different.
+        sources: int64 (M, grid * grid), which image each cell shows.
+    """
+
+    images: Tensor
+    labels: Tensor
+    sources: Tensor
+
+
+def mosaics(images: Tensor, labels: Tensor | Sequence[int], count: int, *, grid: int = 2, seed: int = 0) -> Mosaics:
+    """Draws `count` mosaics; none shows two images of one class.
+
+    Args:
+        images: (N, C, H, W), best those that the model is surest of.
+        labels: Their classes (N,).
+        count: Mosaics to draw.
+        grid: Cells along each side.
+        seed: Of the draws.
+
+    Raises:
+        ValueError: if there are fewer classes than cells.
+    """
+    labels = torch.as_tensor(labels)
+    if labels.shape != (len(images),):
+        raise ValueError(f"labels must be one for each of the {len(images)} images, got {tuple(labels.shape)}")
+    if count < 1 or grid < 1:
+        raise ValueError(f"count and grid must be positive, got {count} and {grid}")
+    members = {int(k): (labels == k).nonzero()[:, 0].tolist() for k in labels.unique()}
+    if len(members) < grid**2:
+        raise ValueError(f"a mosaic of {grid}x{grid} needs {grid**2} classes, got {len(members)}")
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(below: int) -> int:
+        return int(torch.randint(below, (), generator=generator))
+
+    sources = []
+    for _ in range(count):
+        classes = [list(members)[i] for i in torch.randperm(len(members), generator=generator)[: grid**2]]
+        sources.append([members[k][draw(len(members[k]))] for k in classes])
+    chosen = torch.tensor(sources)
+    cells = images[chosen.to(images.device)].unflatten(1, (grid, grid))  # (M, row, column, C, H, W)
+    pictures = cells.permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
+    return Mosaics(pictures, labels.to(chosen.device)[chosen], chosen)
+
+
+def grid_pointing_game(
+    method: Callable[..., Tensor], model: nn.Module, drawn: Mosaics, *, batch_size: int = 16, **options: object
+) -> Tensor:
+    """Explains each class of each mosaic, and returns the share of positive values in its own cell.
+
+    A map that says nothing gets 1 / cells. The model must take images of any size; one that ends in a mean over
+    positions does.
+
+    Args:
+        method: A saliency method (model, images, targets, ...) -> (B, 1, H, W).
+        model: What is explained.
+        drawn: From `mosaics`.
+        batch_size: Mosaics at once.
+        options: For the method.
+
+    Returns:
+        (M, grid * grid) in [0, 1].
+    """
+    cells = drawn.labels.shape[1]
+    grid = round(cells**0.5)
+    height, width = (side // grid for side in drawn.images.shape[2:])
+    columns = []
+    for cell in range(cells):
+        shares = []
+        for images, labels in zip(drawn.images.split(batch_size), drawn.labels[:, cell].split(batch_size), strict=True):
+            heat = method(model, images, labels, **options)
+            x, y = cell % grid * width, cell // grid * height
+            box = torch.tensor([x, y, x + width, y + height]).expand(len(images), 4)
+            shares.append(energy_pointing_game(heat, box))
+        columns.append(torch.cat(shares))
+    return torch.stack(columns, dim=1)

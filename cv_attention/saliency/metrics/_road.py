@@ -1,0 +1,128 @@
+"""ROAD, remove and debias (Rong et al., ICML 2022), https://arxiv.org/abs/2202.00449."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cv_attention.saliency.core.noise import Source
+from cv_attention.saliency.core.scores import scorer
+from cv_attention.saliency.core.targets import Targets
+from cv_attention.saliency.metrics.faithfulness import check_heat, ranks
+
+
+class Road(NamedTuple):
+    """How the score changes when pixels are replaced by what their surroundings suggest.
+
+    Attributes:
+        most: (B,), the mean change with the most salient removed; a good map makes it low.
+        least: (B,), with the least salient removed; a good map makes it high.
+        combined: (least - most) / 2; the higher, the better.
+    """
+
+    most: Tensor
+    least: Tensor
+    combined: Tensor
+
+
+def road(
+    model: nn.Module,
+    images: Tensor,
+    heat: Tensor,
+    targets: Targets = None,
+    *,
+    percentiles: Sequence[float] = (10, 20, 30, 40, 50, 60, 70, 80, 90),
+    noise: float = 0.01,
+    probabilities: bool = False,
+    seed: int = 0,
+    chunk: int = 64,
+) -> Road:
+    """Removes the most and the least salient pixels by noisy linear imputation, at several shares.
+
+    As in the library pytorch-grad-cam: at percentile p the pixels below it stay, so (100 - p) % are removed.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: (B, C, H, W) as the model takes them.
+        heat: The maps to judge, (B, 1, H, W).
+        targets: Classes, None for those predicted for the whole images, or a callable.
+        percentiles: In (0, 100), averaged over.
+        noise: Standard deviation of what is added to imputed pixels.
+        probabilities: Whether softmax probabilities are scored, in place of logits.
+        seed: Of the noise.
+        chunk: Images of one forward at most.
+
+    Raises:
+        ValueError: for bad arguments, or if `heat` does not fit the images.
+    """
+    if not percentiles or not all(0 < p < 100 for p in percentiles) or noise < 0:
+        raise ValueError(f"percentiles in (0, 100) and noise >= 0 are needed, got {percentiles} and {noise}")
+    heat = check_heat(heat, images)
+    source = Source(seed)
+    changes = []
+    with scorer(model, images, targets, chunk=chunk) as scores:
+        clean = scores.clean(probabilities=probabilities)
+        for order in (heat, -heat):
+            ascending = ranks(-order)
+            masks = [ascending < math.ceil((ascending[0].numel() - 1) * p / 100) for p in percentiles]
+
+            def imputed(k: int, masks: list[Tensor] = masks) -> Tensor:
+                filled = impute(scores.images, masks[k])
+                speck = noise * source.normal((1, *filled.shape[1:]), filled)
+                return torch.where(masks[k], filled, filled + speck)
+
+            found = scores.variants(imputed, len(masks), probabilities=probabilities)
+            changes.append(torch.stack([(score - clean)[:, 0] for _, score in found]).mean(0))
+    most, least = changes
+    return Road(most, least, (least - most) / 2)
+
+
+@torch.no_grad()
+def impute(images: Tensor, keep: Tensor, *, tolerance: float = 1e-5, most_steps: int = 2000) -> Tensor:
+    """Fills what is not kept so that each pixel is the weighted mean of its eight neighbours, as far as there are any.
+
+    Direct neighbours weigh 1/6, diagonal ones 1/12. The equations of all images and channels are solved together by
+    conjugate gradients, on their device.
+
+    Args:
+        images: (B, C, H, W).
+        keep: bool (B, 1, H, W).
+        tolerance: Residual against the right-hand side.
+        most_steps: Steps at most.
+
+    Returns:
+        (B, C, H, W), kept pixels unchanged; an image of which nothing is kept becomes zero.
+    """
+    known = torch.where(keep, images, 0).float()
+    hole = (~keep).float()
+    kernel = torch.tensor([[1, 2, 1], [2, 0, 2], [1, 2, 1]], device=images.device)[None, None].float() / 12
+    channels = images.shape[1]
+
+    def around(x: Tensor) -> Tensor:
+        return F.conv2d(x, kernel.expand(x.shape[1], 1, 3, 3), padding=1, groups=x.shape[1])
+
+    weight = around(torch.ones_like(hole))  # less than 1 at the edges
+    target = hole * around(known)
+    target = target * (keep.flatten(1).any(1)[:, None, None, None])
+
+    def inner(a: Tensor, b: Tensor) -> Tensor:
+        return (a * b).sum((2, 3), keepdim=True)
+
+    mean = known.sum((2, 3), keepdim=True) / keep.sum((2, 3), keepdim=True).clamp(min=1)
+    x = mean.expand(-1, channels, -1, -1) * hole
+    residual = target - hole * (weight * x - around(x))
+    direction, norm = residual, inner(residual, residual)
+    goal = tolerance**2 * inner(target, target).clamp(min=1e-20)
+    for _ in range(most_steps):
+        if bool((norm <= goal).all()):
+            break
+        product = hole * (weight * direction - around(direction))
+        size = norm / inner(direction, product).clamp(min=1e-30)
+        x = x + size * direction
+        residual = residual - size * product
+        last, norm = norm, inner(residual, residual)
+        direction = residual + norm / last.clamp(min=1e-30) * direction
+    return torch.where(keep, images, x.to(images.dtype))

@@ -1,0 +1,47 @@
+"""Average drop and increase in confidence (Chattopadhay et al., WACV 2018), https://arxiv.org/abs/1710.11063."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.saliency.core.fusion import scale
+from cv_attention.saliency.core.scores import scorer
+from cv_attention.saliency.core.targets import Targets
+from cv_attention.saliency.metrics.faithfulness import check_heat
+
+
+class Confidence(NamedTuple):
+    """What remains of a prediction when only the salient is shown.
+
+    Attributes:
+        drop: (B,), the share of the probability that is lost, in [0, 1]; its mean is the average drop.
+        increase: bool (B,), whether the probability rises; its mean is the rate of increase.
+    """
+
+    drop: Tensor
+    increase: Tensor
+
+
+def confidence_change(
+    model: nn.Module, images: Tensor, heat: Tensor, targets: Targets = None, *, chunk: int = 64
+) -> Confidence:
+    """Shows the model each image times its map, the positive part of which is scaled to [0, 1].
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: (B, C, H, W), normalised: what is not salient becomes 0.
+        heat: The maps to judge, (B, 1, H, W).
+        targets: Classes, None for those predicted for the whole images; a callable gets probabilities.
+        chunk: Images of one forward at most.
+
+    Raises:
+        ValueError: for bad images or targets, or if `heat` does not fit them.
+    """
+    shown = scale(check_heat(heat, images).relu())
+    with scorer(model, images, targets, chunk=chunk) as scores:
+        before = scores.clean(probabilities=True)[:, 0]
+        images = scores.images
+        ((_, after),) = scores.variants(lambda _: images * shown.to(images.dtype), 1, probabilities=True)
+        after = after[:, 0]
+        return Confidence((before - after).relu() / before.clamp(min=torch.finfo(before.dtype).tiny), after > before)

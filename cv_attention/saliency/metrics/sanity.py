@@ -1,0 +1,98 @@
+"""Sanity checks (Adebayo et al., NeurIPS 2018), https://arxiv.org/abs/1810.03292: does a map depend on the weights?"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.maps.wrappers import unwrap
+from cv_attention.saliency.core.scores import scorer
+from cv_attention.saliency.core.targets import Targets
+from cv_attention.saliency.metrics.agreement import rank_correlation, structural_similarity
+
+
+class Randomised(NamedTuple):
+    """How alike maps are before and after part of the weights was randomised.
+
+    Attributes:
+        part: The last part that was randomised; all after it were, too.
+        correlation: Spearman's correlation (B,).
+        absolute_correlation: That of absolute values (B,).
+        similarity: SSIM (B,), nan for maps below 11x11.
+    """
+
+    part: str
+    correlation: Tensor
+    absolute_correlation: Tensor
+    similarity: Tensor
+
+
+def cascading_randomisation(
+    method: Callable[..., Tensor],
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    seed: int = 0,
+    **options: object,
+) -> list[Randomised]:
+    """Randomises the model's parts one after the other, from the logits down, and compares the maps with the first.
+
+    A method that explains the model loses its maps at once; one whose maps stay alike draws edges of the image. Parts
+    are the model's children with parameters, in reverse order. All of it happens in a copy.
+
+    Args:
+        method: A saliency method (model, images, targets, ...) -> (B, 1, H, W).
+        model: What is explained.
+        images: (B, C, H, W).
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward. None explains throughout
+            what the untouched model predicts.
+        seed: Of the random weights; the process's own random state is not touched.
+        options: For the method.
+
+    Raises:
+        ValueError: for bad images or targets, or if the model has no parts with parameters.
+    """
+    with scorer(model, images, targets) as scores:
+        [fixed] = scores.targets
+    first = method(model, images, fixed, **options)
+    copy = deepcopy(unwrap(model))
+    parts = [(name, part) for name, part in copy.named_children() if any(True for _ in part.parameters())]
+    while len(parts) == 1 and any(True for _ in parts[0][1].children()):  # a model inside a model
+        prefix, only = parts[0]
+        parts = [(f"{prefix}.{n}", p) for n, p in only.named_children() if any(True for _ in p.parameters())]
+    if not parts:
+        raise ValueError(f"{type(model).__name__} has no parts with parameters to randomise")
+    results = []
+    for number, (name, part) in enumerate(reversed(parts)):
+        randomise(part, seed + number)
+        heat = method(copy, images, fixed, **options)
+        same_size = min(heat.shape[2:]) >= 11
+        results.append(
+            Randomised(
+                name,
+                rank_correlation(first, heat),
+                rank_correlation(first, heat, absolute=True),
+                structural_similarity(first, heat) if same_size else torch.full((len(images),), torch.nan),
+            )
+        )
+    return results
+
+
+@torch.no_grad()
+def randomise(part: nn.Module, seed: int) -> None:
+    """Draws all parameters of `part` anew, as its modules do themselves, or from a normal distribution."""
+    devices = {p.device for p in part.parameters() if p.device.type == "cuda"}
+    with torch.random.fork_rng(list(devices)):
+        torch.manual_seed(seed)
+        for module in part.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                reset()
+            else:
+                for parameter in module.parameters(recurse=False):
+                    parameter.normal_(std=0.02)

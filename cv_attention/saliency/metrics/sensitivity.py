@@ -1,0 +1,107 @@
+"""Infidelity and max-sensitivity (Yeh et al., NeurIPS 2019), https://arxiv.org/abs/1901.09392."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.saliency.core.noise import Source
+from cv_attention.saliency.core.scores import scorer
+from cv_attention.saliency.core.targets import Targets
+from cv_attention.saliency.metrics.faithfulness import check_heat
+
+
+def infidelity(
+    model: nn.Module,
+    images: Tensor,
+    heat: Tensor,
+    targets: Targets = None,
+    *,
+    samples: int = 50,
+    noise: float = 0.2,
+    normalise: bool = True,
+    seed: int = 0,
+    chunk: int = 64,
+) -> Tensor:
+    """Returns the mean of (sum(I heat) - (y(x) - y(x - I)))^2 over Gaussian perturbations I, (B,).
+
+    The less, the better. I changes the colour channels of a pixel alike, since a map has one value for a pixel.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: (B, C, H, W) as the model takes them.
+        heat: The maps to judge, (B, 1, H, W).
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
+        samples: Perturbations, the same for all images.
+        noise: Their standard deviation.
+        normalise: Scale each map by the factor that suits it best, since most maps have no unit; the infidelity is
+            then at most the mean of the squared changes.
+        seed: Of the perturbations.
+        chunk: Images of one forward at most.
+
+    Raises:
+        ValueError: for bad arguments, or if `heat` does not fit the images.
+    """
+    if samples < 1 or noise <= 0:
+        raise ValueError(f"samples and noise must be positive, got {samples} and {noise}")
+    heat = check_heat(heat, images)
+    source = Source(seed)
+    drawn: dict[int, Tensor] = {}
+    predicted, changes = [], []
+    with scorer(model, images, targets, chunk=chunk) as scores:
+
+        def perturbed(k: int) -> Tensor:
+            drawn[k] = noise * source.normal((1, 1, *images.shape[2:]), heat)
+            return scores.images - drawn[k].to(scores.images.dtype)
+
+        clean = scores.clean()
+        for k, score in scores.variants(perturbed, samples):
+            predicted.append((drawn.pop(k) * heat).sum((1, 2, 3)))
+            changes.append((clean - score)[:, 0])
+    a, b = torch.stack(predicted), torch.stack(changes)
+    if normalise:
+        a = a * (a * b).mean(0) / (a * a).mean(0).clamp(min=1e-30)
+    return (a - b).square().mean(0)
+
+
+def max_sensitivity(
+    method: Callable[..., Tensor],
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    radius: float = 0.02,
+    samples: int = 10,
+    seed: int = 0,
+    **options: object,
+) -> Tensor:
+    """Returns the largest relative change of the map under small uniform noise, (B,); the less, the better.
+
+    Args:
+        method: A saliency method (model, images, targets, ...) -> (B, 1, H, W).
+        model: What is explained.
+        images: (B, C, H, W).
+        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
+            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
+            each image: classes (B, T), or ``Several(...)`` of any; they share one forward. None explains throughout
+            what is predicted for the unchanged images.
+        radius: Noise lies in [-radius, radius].
+        samples: Perturbations, the same for all images.
+        seed: Of the perturbations.
+        options: For the method.
+    """
+    if samples < 1 or radius <= 0:
+        raise ValueError(f"samples and radius must be positive, got {samples} and {radius}")
+    with scorer(model, images, targets) as scores:
+        [fixed] = scores.targets
+    source = Source(seed)
+    first = method(model, images, fixed, **options)
+    worst = torch.zeros(len(images), device=first.device)
+    size = first.flatten(1).norm(dim=1).clamp(min=1e-12)
+    for _ in range(samples):
+        noise = radius * (2 * source.uniform((1, *images.shape[1:]), images) - 1)
+        change = method(model, images.detach() + noise, fixed, **options) - first
+        worst = torch.maximum(worst, change.flatten(1).norm(dim=1) / size)
+    return worst
