@@ -7,7 +7,7 @@ from typing import cast
 from lightning.pytorch.trainer.states import TrainerFn
 
 from cv_attention import backbones, data, report
-from cv_attention.backbones.lost import LostBlocksError
+from cv_attention.backbones.attachment.lost import LostBlocksError
 from cv_attention.comparison.validation import at_epoch
 from cv_attention.rundir import summary
 from cv_attention.training import checkpoints, launched, weights
