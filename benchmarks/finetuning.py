@@ -78,7 +78,7 @@ def loop(seed: int, root: Path) -> dict[str, Any]:
 
     from cv_attention.config import Data
     from cv_attention.data import create
-    from cv_attention.training.precision import resolve
+    from cv_attention.training.devices.precision import resolve
 
     torch.set_num_threads(1)
     recipe = yaml.safe_load(CONFIG.read_text())

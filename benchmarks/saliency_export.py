@@ -19,8 +19,8 @@ import torch
 
 from cv_attention.config import Experiment, Model
 from cv_attention.export_config import SaliencyExport
+from cv_attention.saliency_export import export_saliency
 from cv_attention.training import Classifier, DataFacts
-from cv_attention.training.saliency_export import export_saliency
 
 
 def draw_photographs(folder: Path, count: int) -> None:

@@ -15,7 +15,7 @@ cva.remove(model)
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from cv_attention.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from cv_attention import backbones, blocks, data, maps, report, saliency, training

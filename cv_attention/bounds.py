@@ -1,4 +1,4 @@
-"""Which values of a configuration make sense; checked before anything is built, without torch."""
+"""Checks the values of a configuration before anything is built. Imports no torch."""
 
 from dataclasses import fields, is_dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The configuration of an experiment: one tree of typed dataclasses.
+"""Defines the configuration of an experiment, as one tree of typed dataclasses.
 
 A YAML file, dotted options on the command line, a run's ``config.yaml`` and a checkpoint all hold this same tree.
 Nothing here imports torch, so that ``--help`` and a mistyped key answer at once.

@@ -1,4 +1,4 @@
-"""What is otherwise in one configuration than in another, a line each."""
+"""Lists the differences between two configurations, one line each."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a saliency export computes and writes, as a typed dataclass. Imports no torch."""
+"""Defines the configuration of a saliency export, as a typed dataclass. Imports no torch."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal

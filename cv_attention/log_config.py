@@ -1,4 +1,4 @@
-"""The part of an experiment's configuration that says what a run leaves behind; it decides no result."""
+"""Defines what a run stores and logs; nothing here changes results."""
 
 from dataclasses import dataclass, field
 from typing import Literal

@@ -23,8 +23,8 @@ from pathlib import Path
 
 from benchmarks.faults.small_run import Rows, train, write_images
 from cv_attention import training
-from cv_attention.training import checkpoints
-from cv_attention.training.digest import sha256
+from cv_attention.training.checkpoint import checkpoints
+from cv_attention.training.checkpoint.digest import sha256
 
 FILES = ("checkpoints/last.ckpt", "checkpoints/best.ckpt", "weights.safetensors")
 

@@ -111,8 +111,8 @@ def checkpoints() -> Target:
     """Opens checkpoints and weights of strangers as networks."""
     import torch
 
-    from cv_attention.training import checkpoints as reader
-    from cv_attention.training.sealing import sealed
+    from cv_attention.training.checkpoint import checkpoints as reader
+    from cv_attention.training.checkpoint.sealing import sealed
 
     corpus, state = _checkpoints()
 
@@ -212,8 +212,9 @@ def _checkpoints() -> tuple[list[bytes], dict[str, Any]]:
     import torch
 
     from cv_attention.config import Data, Experiment, Model
-    from cv_attention.training import Classifier, DataFacts, weights
-    from cv_attention.training.sealing import sealed
+    from cv_attention.training import Classifier, DataFacts
+    from cv_attention.training.checkpoint import weights
+    from cv_attention.training.checkpoint.sealing import sealed
 
     experiment = Experiment(data=Data(), model=Model(options={"width": 2}, block="se"))
     facts = DataFacts(tuple("0123456789"), (0.1, 0.1, 0.1), (0.3, 0.3, 0.3), (32, 32))

@@ -34,7 +34,7 @@ from cv_attention.data.archives import members
 from cv_attention.data.cache import open_cache
 from cv_attention.data.decode import ImageError
 from cv_attention.data.images import Images
-from cv_attention.training.saliency_export.sources import find_items
+from cv_attention.saliency_export.sources import find_items
 
 _SLOW, _MEMORY = 10, 2 << 30
 PLAIN = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3)

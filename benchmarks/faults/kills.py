@@ -43,23 +43,23 @@ SALIENCY = ["saliency", "--split=test", "--batch_size=3", "--shard_size=7", "--w
             "--attention=true", "--panels=png"]  # fmt: skip
 # Phase -> function whose calls are it; the class, the method. Each is struck in one of its calls.
 PHASES = {
-    "step": ("cv_attention.training.classifier", "Classifier.training_step"),
-    "validation": ("cv_attention.training.classifier", "Classifier.validation_step"),
-    "maps": ("cv_attention.training.probes", "ProbeMaps.on_validation_epoch_end"),
-    "checkpoint": ("cv_attention.training.checkpoints", "AtomicCheckpointIO.save_checkpoint"),
-    "test": ("cv_attention.training.classifier", "Classifier.test_step"),
-    "results": ("cv_attention.training.weights", "write"),
+    "step": ("cv_attention.training.tasks.classifier", "Classifier.training_step"),
+    "validation": ("cv_attention.training.tasks.classifier", "Classifier.validation_step"),
+    "maps": ("cv_attention.training.recording.probes", "ProbeMaps.on_validation_epoch_end"),
+    "checkpoint": ("cv_attention.training.checkpoint.checkpoints", "AtomicCheckpointIO.save_checkpoint"),
+    "test": ("cv_attention.training.tasks.classifier", "Classifier.test_step"),
+    "results": ("cv_attention.training.checkpoint.weights", "write"),
     "report": ("cv_attention.report.writer", "_write"),
-    "saliency": ("cv_attention.training.saliency_export.run", "_Work.predict_step"),
-    "shard": ("cv_attention.training.saliency_export.writing", "write_bytes"),
-    "manifest": ("cv_attention.training.saliency_export.folder", "finish"),
-    "trace": ("cv_attention.training.deployment", "_trace"),
-    "file": ("cv_attention.training.deployment", "write_bytes"),
+    "saliency": ("cv_attention.saliency_export.run", "_Work.predict_step"),
+    "shard": ("cv_attention.saliency_export.writing", "write_bytes"),
+    "manifest": ("cv_attention.saliency_export.folder", "finish"),
+    "trace": ("cv_attention.training.export.deployment", "_trace"),
+    "file": ("cv_attention.training.export.deployment", "write_bytes"),
 }
 OF = {"fit": ("step", "validation", "maps", "checkpoint", "test", "results", "report"),
       "saliency": ("saliency", "shard", "manifest"), "export": ("trace", "file")}  # fmt: skip
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-IMPORTED = ["cv_attention.training.saliency_export", "cv_attention.training.deployment", "cv_attention.cli.fit",
+IMPORTED = ["cv_attention.saliency_export", "cv_attention.training.export.deployment", "cv_attention.cli.fit",
             "cv_attention.cli.saliency", "cv_attention.cli.export", "cv_attention.data.datamodule", "tensorboard",
             "cv_attention.report.writer", "albumentations", "timm.optim", "sklearn.datasets", "onnxruntime",
             "torch.utils.tensorboard", "torch._dynamo", "onnxscript"]  # fmt: skip

@@ -26,7 +26,7 @@ import torch
 from benchmarks.faults.small_run import Rows
 from cv_attention import training
 from cv_attention.config import Data, Experiment, Model
-from cv_attention.training import checkpoints, digest, sealing, weights
+from cv_attention.training.checkpoint import checkpoints, digest, sealing, weights
 
 # Width of our ResNet-20 by megabytes of float32 weights: its first stage has this many channels.
 _MODELS = {5: ("resnet20", {"width": 35}), 50: ("resnet20", {"width": 112}), 350: ("resnet20", {"width": 296})}

@@ -1,4 +1,4 @@
-"""``python -m cv_attention.cli``, for places where the console script is not on the path."""
+"""Runs ``python -m cv_attention.cli``, for environments without the console script."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""``cv-attention compare``: which networks are better than the reference, and what is still open."""
+"""``cv-attention compare``: compare finished runs with a reference."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What ``cv-attention compare`` prints: tables, verdicts in words, and what to beware of."""
+"""Formats the output of ``cv-attention compare``: tables, verdicts and cautions."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The ``--device`` of a command."""
+"""Resolves the option ``--device``."""
 
 _KINDS = ("auto", "cpu", "cuda", "cuda:1", "mps", "xpu")
 

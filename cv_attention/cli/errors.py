@@ -1,4 +1,4 @@
-"""How mistakes of the person at the keyboard reach them: one line that says what would be right."""
+"""Turns errors into one line on standard error."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

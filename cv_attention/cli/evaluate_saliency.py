@@ -36,7 +36,7 @@ def run(arguments: Sequence[str]) -> None:
     with user_errors():
         for method in chosen.get("methods", ()):
             require_for(method)
-        from cv_attention.training import judging
+        from cv_attention import judging
 
         network, root = open_network(parser, options, "run")
         judged = judging.evaluate_saliency(

@@ -31,7 +31,7 @@ def run(arguments: Sequence[str]) -> None:
     with user_errors():
         if options.format == "onnx":
             require("onnx", "format onnx")
-        from cv_attention.training.deployment import export
+        from cv_attention.training.export.deployment import export
 
         network, _ = open_network(parser, options, "run")
         done = export(

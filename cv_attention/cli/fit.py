@@ -148,7 +148,7 @@ def _check_early(experiment: Experiment) -> None:
 
 
 def _print_result(run: Path) -> None:
-    from cv_attention.training.terminal import duration
+    from cv_attention.training.callbacks.terminal import duration
 
     found = summary.read(run)
     for name, value in found["test"].items():

@@ -1,4 +1,4 @@
-"""The table of commands."""
+"""Dispatches to the commands."""
 
 import atexit
 import os

@@ -1,4 +1,4 @@
-"""Which network a command works on: that of a run or a checkpoint, or a pretrained one without a training run."""
+"""Opens the network of a command: of a run, a checkpoint, or a pretrained one."""
 
 from dataclasses import fields
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From YAML files and dotted options to an `Experiment`, with mistakes explained."""
+"""Parses YAML files and dotted options into an `Experiment`, and explains mistakes."""
 
 import argparse
 import os

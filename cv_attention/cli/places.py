@@ -1,4 +1,4 @@
-"""Where a command is to write, looked at before it begins to work. Nothing is made."""
+"""Checks that a command can write its output, before it starts to work. Creates nothing."""
 
 import os
 import tempfile

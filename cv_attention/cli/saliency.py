@@ -17,7 +17,7 @@ from cv_attention.export_config import SaliencyExport
 from cv_attention.extras import require, require_for
 
 if TYPE_CHECKING:
-    from cv_attention.training.saliency_export import Exported
+    from cv_attention.saliency_export import Exported
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -39,7 +39,7 @@ def run(arguments: Sequence[str]) -> None:
         require_for(options.method)
         if options.manifest == "parquet":
             require("parquet", "manifest parquet")
-        from cv_attention.training.saliency_export import export_saliency
+        from cv_attention.saliency_export import export_saliency
 
         network, root = open_network(parser, options, "--checkpoint")
         result = export_saliency(
@@ -59,7 +59,7 @@ def run(arguments: Sequence[str]) -> None:
 
 def _report(result: "Exported") -> None:
     if result.signal and not result.error:
-        from cv_attention.training.interruption import Terminated
+        from cv_attention.training.stopping.interruption import Terminated
 
         done = f"{result.explained} of {result.explained + result.failed + result.left}"
         print(f"stopped: {done} images explained; the same command goes on there", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What people type who come from other programs, and the options that mean the same here."""
+"""Suggests our options for options of other programs."""
 
 from collections.abc import Iterable
 

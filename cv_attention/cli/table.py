@@ -1,4 +1,4 @@
-"""Rows of values as an aligned table, for the terminal or in Markdown."""
+"""Formats rows as an aligned table, for the terminal or in Markdown."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> None:
         check_file(predictions)
     with user_errors():
         from cv_attention import training
-        from cv_attention.training.predictions import NAME as PREDICTIONS
+        from cv_attention.training.recording.predictions import NAME as PREDICTIONS
         from cv_attention.training.run import renew_checksum
 
         network, root = open_network(parser, options, "run")

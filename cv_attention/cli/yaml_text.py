@@ -1,4 +1,4 @@
-"""Checks YAML text before it is loaded: its encoding, repeated keys, and aliases that never end."""
+"""Checks YAML text before it is loaded: its encoding, repeated keys, and alias bombs."""
 
 import stat
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""Compares finished runs: which network is better than the reference, by how much, and what is still open.
+"""Compares finished runs with a reference: differences, intervals and verdicts.
 
 found = cv_attention.comparison.compare([Path("runs/plain-0"), Path("runs/se-0"), ...], split="val")
 """

@@ -1,4 +1,4 @@
-"""The arms of a table: the runs of one network, one for each block."""
+"""Groups the runs of a table by network, one arm per block."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What makes a table less than fair or complete: missing and failed runs, other machines, other versions."""
+"""Lists what makes a table less than fair or complete: missing and failed runs, other machines or versions."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""From run directories to tables: one for each recipe and data set, with a reference that has a name."""
+"""Builds comparison tables from run directories, one per recipe and data set."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

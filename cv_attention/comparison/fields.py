@@ -1,4 +1,4 @@
-"""Which fields of a configuration tell networks, recipes and data sets apart, and which can change no result."""
+"""Classifies configuration fields: network, recipe, data set, or without effect on results."""
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass

@@ -1,4 +1,4 @@
-"""What the runs say of each test image: how much of their spread is the finite test set, and who is right where."""
+"""Compares per-image predictions: how much of the spread is due to the finite test set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

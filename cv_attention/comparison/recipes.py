@@ -1,4 +1,4 @@
-"""Which runs belong together: the same network, recipe and data, whatever else their configurations say."""
+"""Groups runs that share network, recipe and data."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A run directory as a comparison sees it: its configuration field by field, and its figures."""
+"""Reads a run directory for a comparison: its configuration and its figures."""
 
 import math
 from collections.abc import Iterator, Mapping

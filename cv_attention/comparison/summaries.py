@@ -1,4 +1,4 @@
-"""What a comparison reads of ``summary.json``, and whether it is of the kind it must be."""
+"""Reads and validates ``summary.json`` for a comparison."""
 
 import math
 from collections.abc import Mapping

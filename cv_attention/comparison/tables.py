@@ -1,4 +1,4 @@
-"""One table of a comparison: the networks trained by one recipe on the same data, with verdicts and costs."""
+"""Builds one table of a comparison, with verdicts and costs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Validation metrics of one epoch, from the curves that a run leaves behind."""
+"""Reads the validation metrics of one epoch from a run's curves."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Images in tar archives, laid out as WebDataset does: ``<key>.jpg`` with its class in ``<key>.cls``.
+"""Reads images from tar archives in WebDataset's layout: ``<key>.jpg`` with its class in ``<key>.cls``.
 
 Read with the standard library: the headers are gone through once, and each image is then read where it lies. That a
 shard's images can be shared by processes and skipped on resuming needs this random access, which WebDataset's own

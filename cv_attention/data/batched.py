@@ -1,4 +1,4 @@
-"""Augmentation of whole batches where the images live, on a GPU or in memory: many times faster than one by one.
+"""Augments whole batches on the device that holds the images, many times faster than one by one.
 
 Each step does to a batch what the albumentations transform of the same name does to an image, its random numbers in the
 same distribution. A pipeline whose steps are all among `STEPS` is computed this way wherever the images are held in

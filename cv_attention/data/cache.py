@@ -1,4 +1,4 @@
-"""Photographs decoded once, at the resolution of the training, in one memory-mapped file beside the data."""
+"""Caches decoded photographs at training resolution in one memory-mapped file."""
 
 import hashlib
 import os

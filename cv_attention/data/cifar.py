@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100 through torchvision, which downloads them and checks the files' md5 sums."""
+"""Loads CIFAR-10 and CIFAR-100 through torchvision, which downloads them and verifies their checksums."""
 
 from pathlib import Path
 from typing import Any

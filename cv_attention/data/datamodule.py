@@ -1,4 +1,4 @@
-"""The Lightning datamodule of every data set: splits, transforms, batches."""
+"""Builds the LightningDataModule of every data set: splits, transforms and batches."""
 
 import warnings
 from typing import Any, Literal

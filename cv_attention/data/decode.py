@@ -1,4 +1,4 @@
-"""Any image in the wild -> uint8 (H, W, 3) RGB.
+"""Decodes any image file to uint8 (H, W, 3) RGB.
 
 Plain 8-bit JPEG and PNG, nearly all images there are, go to OpenCV, which is a third faster; every other kind
 goes to Pillow, which knows them all. What has no obvious RGB value is decided here:

@@ -1,4 +1,4 @@
-"""Cluttered digits: real handwritten digits at a random place among fragments of other digits.
+"""Generates cluttered digits: real handwritten digits at random places among fragments of others.
 
 As in the cluttered MNIST of the recurrent-attention literature (Mnih et al., NeurIPS 2014,
 https://arxiv.org/abs/1406.6247), but from scikit-learn's bundled 8×8 digits (UCI, 1,797 images), so that

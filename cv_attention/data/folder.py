@@ -1,4 +1,4 @@
-"""Any folder of images: root/{train,val,test}/<class>/<image>."""
+"""Reads image folders: root/{train,val,test}/<class>/<image>."""
 
 import os
 import warnings

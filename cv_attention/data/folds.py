@@ -1,4 +1,4 @@
-"""k-fold cross-validation: the folds of a training split as a file of indices, written once and read by every run."""
+"""Divides a training split into folds for cross-validation, stored as a file of indices."""
 
 import hashlib
 import json

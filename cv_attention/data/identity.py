@@ -1,4 +1,4 @@
-"""What tells the images of one data set from those of another, wherever they lie and however they are loaded."""
+"""Fingerprints the images of a data set, independent of where they lie and how they are loaded."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""One split of a data set: its images, in memory or as files, and the batches made of them."""
+"""Defines one split of a data set: its images, in memory or as files, and their batches."""
 
 import os
 from dataclasses import dataclass, replace

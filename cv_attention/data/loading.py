@@ -1,4 +1,4 @@
-"""A torch DataLoader that loads nothing before its first batch, and can go on in the middle of an epoch."""
+"""Provides a DataLoader that starts lazily and can resume in the middle of an epoch."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Small images are decoded once and kept in memory, so that later epochs run at memory speed."""
+"""Decodes small images once and keeps them in memory."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Images for a network that knows its classes already: their folders are matched with its class names."""
+"""Matches image folders with the class names of a trained network."""
 
 import os
 from collections.abc import Sequence

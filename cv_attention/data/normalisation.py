@@ -1,4 +1,4 @@
-"""From uint8 pixels to what a network takes."""
+"""Normalizes uint8 pixels to what a network takes."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Random numbers of a whole batch on any device, keyed by what they are for."""
+"""Draws random numbers for a whole batch on any device, keyed by their purpose."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""The evaluation transform of timm and torchvision as an albumentations step, with Pillow's antialiased resizing.
+"""Implements the evaluation transform of timm and torchvision, with Pillow's antialiased resizing.
 
 OpenCV's bilinear and bicubic filters do not average when they shrink an image, so the pixels differ from those that the
 libraries' networks were trained and measured with. Imports albumentations (4 s); `transforms` imports it on demand.

@@ -1,4 +1,4 @@
-"""Which images a process loads, batch by batch; each process computes the whole order and takes its part."""
+"""Samples the images that each process loads, batch by batch."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Which classes and which images are used, and which are held out for validation; everything deterministic.
+"""Selects classes and images, and holds out a validation split, deterministically.
 
 The choice depends on the values and on the (sorted) data alone, and a smaller choice lies inside a larger
 one: the images of `per_class=5` are among those of `per_class=10`.

@@ -1,4 +1,4 @@
-"""albumentations pipelines from YAML, checked before anything is trained, and reproducible image by image."""
+"""Builds albumentations pipelines from YAML, reproducible image by image."""
 
 import inspect
 import os

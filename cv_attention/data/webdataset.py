@@ -1,4 +1,4 @@
-"""Tar shards as WebDataset writes them: root/{train,val,test}-*.tar or root/{train,val,test}/*.tar.
+"""Reads tar shards as WebDataset writes them: root/{train,val,test}-*.tar or root/{train,val,test}/*.tar.
 
 The headers are gone through once and kept as an index; after that any image can be read where it lies. So shards are
 sampled exactly like a folder: every process sees its part of one permutation, each image counts once in an evaluation,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from cv_attention import __version__
+from cv_attention.version import __version__
 
 
 class Damaged(ValueError):

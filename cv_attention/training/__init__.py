@@ -1,16 +1,17 @@
 """Training, testing and the run directory that both leave behind."""
 
-from cv_attention.training.checkpoints import find_checkpoint, load
-from cv_attention.training.classifier import Classifier, DataFacts
+from cv_attention.rundir.facts import DataFacts
+from cv_attention.training.callbacks.losses import NonFiniteLoss
+from cv_attention.training.checkpoint.checkpoints import find_checkpoint, load
+from cv_attention.training.checkpoint.saving import NotWritten
 from cv_attention.training.evaluation import evaluate
 from cv_attention.training.fit import fit
-from cv_attention.training.interruption import Terminated
-from cv_attention.training.launched import LostProcess
-from cv_attention.training.losses import NonFiniteLoss
 from cv_attention.training.opening import open_pretrained
 from cv_attention.training.preparation import Prepared, prepare
-from cv_attention.training.saving import NotWritten
 from cv_attention.training.settling import NothingTrained
+from cv_attention.training.stopping.interruption import Terminated
+from cv_attention.training.stopping.launched import LostProcess
+from cv_attention.training.tasks.classifier import Classifier
 
 __all__ = [
     "Classifier", "DataFacts", "LostProcess", "NonFiniteLoss", "NotWritten", "NothingTrained", "Prepared", "Terminated",

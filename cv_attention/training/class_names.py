@@ -1,4 +1,4 @@
-"""The classes of networks that were trained elsewhere: ImageNet's names where the number of logits tells them."""
+"""Names the classes of pretrained networks, such as ImageNet's by the number of logits."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Judging a trained network on the test split: its classes, and where its saliency points."""
+"""Evaluates a trained network on the test split: accuracy, and where its saliency points."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -8,14 +8,15 @@ import lightning
 import torch
 
 from cv_attention.maps import Usage, usage
+from cv_attention.rundir.facts import DataFacts
 from cv_attention.saliency import grad_cam
 from cv_attention.saliency.metrics.pointing import pointing_game
-from cv_attention.training import checkpoints
-from cv_attention.training.classifier import Classifier, DataFacts
-from cv_attention.training.ending import raising_keyboard_interrupt
-from cv_attention.training.precision import resolve
-from cv_attention.training.predictions import Predictions
+from cv_attention.training.checkpoint import checkpoints
+from cv_attention.training.devices.precision import resolve
+from cv_attention.training.recording.predictions import Predictions
 from cv_attention.training.splits import open_data
+from cv_attention.training.stopping.ending import raising_keyboard_interrupt
+from cv_attention.training.tasks.classifier import Classifier
 from cv_attention.training.trainer import quieten
 
 _MOST_IMAGES = 128  # on which blocks are measured: two forwards of each

@@ -1,4 +1,4 @@
-"""Training and testing, from what was prepared to a run directory with its results."""
+"""Trains and tests, from a prepared run to a run directory with its results."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -10,18 +10,19 @@ from cv_attention import backbones, data, report
 from cv_attention.backbones.attachment.lost import LostBlocksError
 from cv_attention.comparison.validation import at_epoch
 from cv_attention.rundir import summary
-from cv_attention.training import checkpoints, launched, weights
 from cv_attention.training import run as runs
-from cv_attention.training.ending import ending_at_once, raising_keyboard_interrupt
+from cv_attention.training.callbacks.losses import NonFiniteLoss
+from cv_attention.training.checkpoint import checkpoints, weights
+from cv_attention.training.checkpoint.saving import Checkpoints, NotWritten
+from cv_attention.training.devices.machine import machine
 from cv_attention.training.evaluation import in_use, point
-from cv_attention.training.interruption import Terminated
-from cv_attention.training.loggers import continue_csv, finish
-from cv_attention.training.losses import NonFiniteLoss
-from cv_attention.training.machine import machine
 from cv_attention.training.preparation import Prepared
 from cv_attention.training.provenance import provenance
-from cv_attention.training.saving import Checkpoints, NotWritten
+from cv_attention.training.recording.loggers import continue_csv, finish
 from cv_attention.training.settling import settle
+from cv_attention.training.stopping import launched
+from cv_attention.training.stopping.ending import ending_at_once, raising_keyboard_interrupt
+from cv_attention.training.stopping.interruption import Terminated
 
 
 def fit(prepared: Prepared) -> Path:

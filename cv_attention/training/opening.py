@@ -1,4 +1,4 @@
-"""Opens a pretrained network that nobody trained here, as if it came out of a training run."""
+"""Opens a pretrained network as if it came from a training run."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +11,13 @@ from cv_attention.backbones.models.new_head import logit_layers
 from cv_attention.backbones.models.preprocessing import pretrained_classes
 from cv_attention.config import Data, Experiment, Model, Trainer
 from cv_attention.data.transforms import Pipeline
-from cv_attention.training import initial, preprocessing
-from cv_attention.training.checkpoints import find_checkpoint
+from cv_attention.rundir.facts import DataFacts
+from cv_attention.training import preprocessing
+from cv_attention.training.checkpoint import initial
+from cv_attention.training.checkpoint.checkpoints import find_checkpoint
 from cv_attention.training.class_names import known_classes
-from cv_attention.training.classifier import Classifier, DataFacts
-from cv_attention.training.network import NotDownloaded
+from cv_attention.training.tasks.classifier import Classifier
+from cv_attention.training.tasks.network import NotDownloaded
 
 _TRIED = (480, 640)  # an image on which the transforms are tried
 

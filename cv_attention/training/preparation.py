@@ -1,4 +1,4 @@
-"""Everything that is checked and built before the first step: a configuration becomes a training run to be started."""
+"""Prepares a training run: checks and builds everything before the first step."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,23 +12,26 @@ from torch import Tensor
 from cv_attention import backbones, bounds, data
 from cv_attention.config import Experiment, Log
 from cv_attention.differences import differences
-from cv_attention.training import checkpoints, hardware, initial, optimization, preprocessing
+from cv_attention.training import preprocessing
 from cv_attention.training import run as runs
-from cv_attention.training.classifier import Classifier
-from cv_attention.training.confusion import Confusion
+from cv_attention.training.callbacks.techniques import techniques
+from cv_attention.training.callbacks.throughput import Throughput
+from cv_attention.training.checkpoint import checkpoints, initial
+from cv_attention.training.checkpoint.rewinding import rewind
+from cv_attention.training.devices import hardware
+from cv_attention.training.devices.precision import resolve
 from cv_attention.training.evaluation import facts_of
-from cv_attention.training.groups import describe
-from cv_attention.training.precision import resolve
-from cv_attention.training.predictions import NAME as PREDICTIONS
-from cv_attention.training.predictions import Predictions
-from cv_attention.training.probe_details import ProbeDetails
-from cv_attention.training.probes import ProbeMaps
+from cv_attention.training.optim import optimization
+from cv_attention.training.optim.groups import describe
 from cv_attention.training.provenance import provenance
-from cv_attention.training.rewinding import rewind
-from cv_attention.training.saliency_trial import check_methods, unsuited
+from cv_attention.training.recording.confusion import Confusion
+from cv_attention.training.recording.predictions import NAME as PREDICTIONS
+from cv_attention.training.recording.predictions import Predictions
+from cv_attention.training.recording.probe_details import ProbeDetails
+from cv_attention.training.recording.probes import ProbeMaps
+from cv_attention.training.recording.saliency_trial import check_methods, unsuited
 from cv_attention.training.splits import check_classes
-from cv_attention.training.techniques import techniques
-from cv_attention.training.throughput import Throughput
+from cv_attention.training.tasks.classifier import Classifier
 from cv_attention.training.trainer import create_trainer
 
 

@@ -1,12 +1,12 @@
-"""Takes over what pretrained weights expect of images into the configuration, so that whatever reads it does alike."""
+"""Adopts the preprocessing of pretrained weights into the configuration."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cv_attention.backbones.models.preprocessing import Triple, preprocessing_of
 from cv_attention.config import Experiment, Model, Transform
-from cv_attention.training.checkpoints import find_checkpoint
-from cv_attention.training.initial import stated
+from cv_attention.training.checkpoint.checkpoints import find_checkpoint
+from cv_attention.training.checkpoint.initial import stated
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,17 @@
-"""What a result came from: its configuration, its data set's facts, and the code that made it."""
+"""Describes where a result came from: configuration, data set and code version."""
 
 import subprocess
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import cv_attention
 from cv_attention.config import Experiment
+from cv_attention.rundir.facts import DataFacts
+from cv_attention.version import __version__
 
-if TYPE_CHECKING:
-    from cv_attention.training.classifier import DataFacts
 
-
-def described(experiment: Experiment, facts: "DataFacts") -> dict[str, Any]:
+def described(experiment: Experiment, facts: DataFacts) -> dict[str, Any]:
     """Returns all that belongs beside weights, as plain values: ``experiment``, ``facts`` and ``provenance``."""
     return {"experiment": experiment.to_dict(), "facts": asdict(facts), "provenance": provenance(experiment)}
 
@@ -30,10 +28,10 @@ def code_version() -> str:
     """Returns the package's version; from a checkout also the commit, and ``dirty`` where files differ from it."""
     package = Path(__file__).parents[1]
     if not (package.parent / ".git").exists():
-        return cv_attention.__version__
+        return __version__
     try:
         git = ["git", "-C", str(package.parent), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"]
         commit = subprocess.run(git, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):  # no git here, or not our checkout
-        return cv_attention.__version__
-    return f"{cv_attention.__version__}+{commit}"
+        return __version__
+    return f"{__version__}+{commit}"

@@ -1,4 +1,4 @@
-"""A run directory: where it is, and what is written into it beside checkpoints."""
+"""Defines the run directory: where it is, and what is written into it."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ import yaml
 from cv_attention.config import Experiment
 from cv_attention.rundir import summary
 from cv_attention.rundir.checksums import checksum
-from cv_attention.training.files import write_text
+from cv_attention.rundir.files import write_text
 
 # The process that creates the run directory tells the processes it starts.
 _SHARED_RUN = "CV_ATTENTION_RUN"

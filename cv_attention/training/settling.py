@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 from typing import Any, cast
 
-from cv_attention.training import checkpoints, optimization
+from cv_attention.training.callbacks.terminal import say
+from cv_attention.training.checkpoint import checkpoints
+from cv_attention.training.checkpoint.saving import Checkpoints
+from cv_attention.training.checkpoint.selection import Selected, select
+from cv_attention.training.optim import optimization
 from cv_attention.training.preparation import Prepared
-from cv_attention.training.saving import Checkpoints
-from cv_attention.training.selection import Selected, select
-from cv_attention.training.terminal import say
 
 
 class NothingTrained(RuntimeError):

@@ -1,4 +1,4 @@
-"""The images that a trained network is tested or explained on: those of its run, or any that have its classes."""
+"""Opens the images that a trained network is tested or explained on."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from cv_attention.data.images import ImageSet
 from cv_attention.data.loading import Loader
 from cv_attention.data.named_classes import named_split
 from cv_attention.data.sampling import EvaluationBatches
-from cv_attention.training.classifier import Classifier
+from cv_attention.training.tasks.classifier import Classifier
 
 _SHOWN = 20  # class names in a message
 

@@ -1,4 +1,4 @@
-"""Lightning's Trainer from the configuration."""
+"""Creates Lightning's Trainer from the configuration."""
 
 import inspect
 import logging
@@ -15,15 +15,15 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from cv_attention.config import Experiment, Trainer
 from cv_attention.suggest import suggest
-from cv_attention.training import sharding
-from cv_attention.training.checkpoints import AtomicCheckpointIO
-from cv_attention.training.interruption import silence_lightning
-from cv_attention.training.loggers import create_loggers
-from cv_attention.training.losses import Losses
-from cv_attention.training.progress import EpochLines, ProgressBar
-from cv_attention.training.randomness import RandomStates
-from cv_attention.training.saving import Checkpoints
-from cv_attention.training.throughput import Throughput
+from cv_attention.training.callbacks.losses import Losses
+from cv_attention.training.callbacks.progress import EpochLines, ProgressBar
+from cv_attention.training.callbacks.throughput import Throughput
+from cv_attention.training.checkpoint.checkpoints import AtomicCheckpointIO
+from cv_attention.training.checkpoint.randomness import RandomStates
+from cv_attention.training.checkpoint.saving import Checkpoints
+from cv_attention.training.devices import sharding
+from cv_attention.training.recording.loggers import create_loggers
+from cv_attention.training.stopping.interruption import silence_lightning
 
 
 def create_trainer(

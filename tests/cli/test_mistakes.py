@@ -12,8 +12,8 @@ from cv_attention.bounds import BOUNDS, check
 from cv_attention.cli import main
 from cv_attention.config import Experiment, Model, Trainer
 from cv_attention.suggest import suggest
-from cv_attention.training import hardware
-from cv_attention.training.network import build_network
+from cv_attention.training.devices import hardware
+from cv_attention.training.tasks.network import build_network
 
 TINY = ["--data.digits.train=20", "--data.digits.val=10", "--data.digits.test=10", "--log.wandb=disabled"]
 

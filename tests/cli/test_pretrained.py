@@ -159,7 +159,7 @@ def test_a_pretrained_network_is_exported_with_what_it_expects(network, file, tm
     out = tmp_path / "network.safetensors"
     source = ["--model=timm/test_resnet", f"--weights={file}"]
     assert main(["export", *source, "--format=safetensors", "-o", str(out), "--data.mean=[0.5,0.5,0.5]"]) == 0
-    from cv_attention.training import weights
+    from cv_attention.training.checkpoint import weights
 
     facts = weights.read(out)["facts"]
     assert facts["mean"] == [0.5, 0.5, 0.5]

@@ -52,8 +52,8 @@ class End:
 
     def arm(self) -> None:
         """Makes this process end so."""
-        from cv_attention.training import files
-        from cv_attention.training.classifier import Classifier
+        from cv_attention.rundir import files
+        from cv_attention.training.tasks.classifier import Classifier
 
         count = iter(range(10**9))
         if self.place == "write":

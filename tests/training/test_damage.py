@@ -11,9 +11,10 @@ import yaml
 from cv_attention import training
 from cv_attention.cli import main
 from cv_attention.rundir import NewerFormat, summary
-from cv_attention.training import checkpoints, settling
-from cv_attention.training.selection import Selected
-from cv_attention.training.weights import write as write_weights
+from cv_attention.training import settling
+from cv_attention.training.checkpoint import checkpoints
+from cv_attention.training.checkpoint.selection import Selected
+from cv_attention.training.checkpoint.weights import write as write_weights
 
 
 @pytest.fixture

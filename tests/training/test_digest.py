@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from cv_attention.training.digest import sha256
+from cv_attention.training.checkpoint.digest import sha256
 
 
 def content() -> dict:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from cv_attention.cli import main
-from cv_attention.training.divergence import Divergence
+from cv_attention.training.callbacks.divergence import Divergence
 
 LN10 = math.log(10)
 

@@ -12,9 +12,9 @@ import torch
 from cv_attention.cli import main
 from cv_attention.config import Trainer
 from cv_attention.report.metrics import read_metrics
-from cv_attention.training.classifier import Classifier
-from cv_attention.training.epoch_means import EpochMeans
-from cv_attention.training.optimization import steps_per_epoch
+from cv_attention.training.optim.optimization import steps_per_epoch
+from cv_attention.training.tasks.classifier import Classifier
+from cv_attention.training.tasks.epoch_means import EpochMeans
 from tests.training.processes import End, logged, train
 
 QUICK = ["--log.wandb=disabled", "--log.maps_every=0"]  # three batches of 20 images

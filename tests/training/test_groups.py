@@ -6,8 +6,8 @@ from timm.optim import param_groups_layer_decay, param_groups_weight_decay
 
 from cv_attention.backbones import build, insert
 from cv_attention.config import LrScale, Optimizer
-from cv_attention.training.groups import current_rates, describe, parameter_groups
-from cv_attention.training.optimization import create_optimizer, create_schedule
+from cv_attention.training.optim.groups import current_rates, describe, parameter_groups
+from cv_attention.training.optim.optimization import create_optimizer, create_schedule
 
 
 def attended(name="resnet20", train="all"):

@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 
 from cv_attention.cli import main
 from cv_attention.config import Model
-from cv_attention.training.initial import load
-from cv_attention.training.network import build_network
+from cv_attention.training.checkpoint.initial import load
+from cv_attention.training.tasks.network import build_network
 
 CLASSES = ["ant", "bee", "cat"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cv_attention.training.interruption import Interruption
+from cv_attention.training.stopping.interruption import Interruption
 from tests.training.processes import End, assert_same, logged, train
 
 EPOCHS, STEPS = 3, 6  # 60 images in batches of 10

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cv_attention.cli import main
-from cv_attention.training.classifier import Classifier
+from cv_attention.training.tasks.classifier import Classifier
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -64,7 +64,7 @@ def test_the_device_is_read_at_log_steps_and_checkpoints_only(tiny_options, tmp_
         monkeypatch.setattr(torch.Tensor, name, read)
     inside: list[int] = []
     per_step = {}
-    from cv_attention.training.losses import Losses
+    from cv_attention.training.callbacks.losses import Losses
 
     original_end = Losses.on_train_batch_end
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from cv_attention.config import Optimizer
-from cv_attention.training.optimization import create_optimizer, create_schedule
+from cv_attention.training.optim.optimization import create_optimizer, create_schedule
 
 
 def network():

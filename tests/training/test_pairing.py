@@ -8,7 +8,8 @@ import torch
 
 from cv_attention import data
 from cv_attention.config import Data, Digits, Experiment, Model, Optimizer
-from cv_attention.training.classifier import Classifier, DataFacts
+from cv_attention.rundir.facts import DataFacts
+from cv_attention.training.tasks.classifier import Classifier
 
 BLOCKS = [
     "se", "cbam", "eca", "simam", "coordinate", "bam", "non_local", {"name": "cbam", "reduction": 2},
@@ -57,7 +58,7 @@ def test_the_fingerprint_is_the_configurations():
 
 def test_every_result_says_what_made_it(tiny_run, tiny_summary):
     import cv_attention
-    from cv_attention.training import weights
+    from cv_attention.training.checkpoint import weights
 
     checkpoint = torch.load(tiny_run / "checkpoints/best.ckpt", weights_only=True)
     stored = weights.read(tiny_run / "weights.safetensors")
@@ -68,7 +69,7 @@ def test_every_result_says_what_made_it(tiny_run, tiny_summary):
 
 
 def _experiment(checkpoint):
-    from cv_attention.training.checkpoints import from_plain
+    from cv_attention.training.checkpoint.checkpoints import from_plain
 
     return from_plain(Experiment, checkpoint["experiment"])
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from cv_attention.cli import main
-from cv_attention.training.precision import resolve
+from cv_attention.training.devices.precision import resolve
 
 
 @pytest.mark.parametrize(

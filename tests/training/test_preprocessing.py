@@ -13,7 +13,7 @@ from PIL import Image
 from cv_attention import data, training
 from cv_attention.cli import main
 from cv_attention.config import Data, Experiment, Model
-from cv_attention.training import weights
+from cv_attention.training.checkpoint import weights
 from cv_attention.training.preprocessing import adopt
 
 MEAN, STD = [0.1, 0.2, 0.3], [0.4, 0.5, 0.6]

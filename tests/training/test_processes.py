@@ -15,7 +15,7 @@ import torch
 
 from cv_attention.config import Optimizer
 from cv_attention.training import evaluate
-from cv_attention.training.optimization import create_optimizer, create_schedule
+from cv_attention.training.optim.optimization import create_optimizer, create_schedule
 from tests.training.processes import logged
 
 REPOSITORY = Path(__file__).parents[2]

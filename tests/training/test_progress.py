@@ -14,10 +14,10 @@ import pytest
 from lightning.pytorch.callbacks import RichProgressBar
 
 from cv_attention.cli import main
-from cv_attention.training.losses import Losses
-from cv_attention.training.progress import ProgressBar
-from cv_attention.training.terminal import duration
-from cv_attention.training.throughput import Throughput
+from cv_attention.training.callbacks.losses import Losses
+from cv_attention.training.callbacks.progress import ProgressBar
+from cv_attention.training.callbacks.terminal import duration
+from cv_attention.training.callbacks.throughput import Throughput
 from tests.training.processes import train
 
 

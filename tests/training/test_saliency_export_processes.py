@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cv_attention.export_config import SaliencyExport
-from cv_attention.training.saliency_export import export_saliency
+from cv_attention.saliency_export import export_saliency
 
 REPOSITORY = Path(__file__).parents[2]
 # 30 images in five shards, of which two processes take three and two

@@ -9,8 +9,8 @@ import torch
 from safetensors import safe_open
 
 from cv_attention import training
-from cv_attention.training import checkpoints
-from cv_attention.training.sealing import FORMAT, sealed, verify
+from cv_attention.training.checkpoint import checkpoints
+from cv_attention.training.checkpoint.sealing import FORMAT, sealed, verify
 
 
 @pytest.mark.parametrize("name", ["checkpoints/best.ckpt", "weights.safetensors"])

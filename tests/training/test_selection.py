@@ -15,8 +15,8 @@ import torch
 from cv_attention import training
 from cv_attention.cli import main
 from cv_attention.config import Log
-from cv_attention.training.saving import Checkpoints
-from cv_attention.training.selection import SMALL, select, standard_error
+from cv_attention.training.checkpoint.saving import Checkpoints
+from cv_attention.training.checkpoint.selection import SMALL, select, standard_error
 
 
 @pytest.mark.parametrize(

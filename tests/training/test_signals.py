@@ -16,8 +16,8 @@ from PIL import Image
 
 from cv_attention import training
 from cv_attention.config import Data, Experiment, Log, Model, Optimizer, Trainer
-from cv_attention.training.ending import ending_at_once, raising_keyboard_interrupt
-from cv_attention.training.interruption import Interruption, Terminated
+from cv_attention.training.stopping.ending import ending_at_once, raising_keyboard_interrupt
+from cv_attention.training.stopping.interruption import Interruption, Terminated
 
 REPOSITORY = Path(__file__).parents[2]
 HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)

@@ -11,7 +11,7 @@ import torch
 from cv_attention.cli import main
 from cv_attention.config import Data, Experiment, Log, Model, Trainer
 from cv_attention.training import Classifier, DataFacts, fit, prepare
-from cv_attention.training.sealing import sealed
+from cv_attention.training.checkpoint.sealing import sealed
 
 
 def photographs(root: Path, classes: str) -> Path:

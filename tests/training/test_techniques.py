@@ -11,11 +11,12 @@ from torch.utils.data import DataLoader
 
 from cv_attention.config import Data, Experiment
 from cv_attention.config import Optimizer as OptimizerConfig
-from cv_attention.training.averaging import MovingAverage
-from cv_attention.training.classifier import Classifier, DataFacts
-from cv_attention.training.mixing import Mixing
-from cv_attention.training.resizing import ProgressiveSize
-from cv_attention.training.techniques import techniques
+from cv_attention.rundir.facts import DataFacts
+from cv_attention.training.callbacks.averaging import MovingAverage
+from cv_attention.training.callbacks.mixing import Mixing
+from cv_attention.training.callbacks.resizing import ProgressiveSize
+from cv_attention.training.callbacks.techniques import techniques
+from cv_attention.training.tasks.classifier import Classifier
 
 MODULE = lightning.LightningModule()
 

@@ -11,8 +11,8 @@ import torch
 
 from cv_attention import data, training
 from cv_attention.cli import main
-from cv_attention.training.averaging import MovingAverage
-from cv_attention.training.probe_curves import probe_curves
+from cv_attention.training.callbacks.averaging import MovingAverage
+from cv_attention.training.recording.probe_curves import probe_curves
 from tests.training.processes import End, logged, train
 from tests.training.test_techniques import Linear
 from tests.training.test_techniques import train as train_linear
@@ -111,7 +111,7 @@ def test_the_last_faithfulness_is_of_the_averaged_network(tiny_options, tmp_path
     classifier = training.load(last)
     split = data.create(classifier.experiment.data, seed=0)
     split.setup()
-    from cv_attention.training.probes import spread_over_classes
+    from cv_attention.training.recording.probes import spread_over_classes
 
     chosen = spread_over_classes(split.splits["val"].images.labels, 4)
     inputs = classifier.normalise(split.splits["val"].batch([(0, index) for index in chosen])["image"])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cv_attention.config import Data
-from cv_attention.training.throughput import Throughput, advice
+from cv_attention.training.callbacks.throughput import Throughput, advice
 
 BATCH = {"image": torch.zeros(8, 3, 4, 4)}
 MODULE: Any = None
@@ -29,7 +29,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("cv_attention.training.throughput.perf_counter", clock)
+    monkeypatch.setattr("cv_attention.training.callbacks.throughput.perf_counter", clock)
     return clock
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from cv_attention import blocks, training
 from cv_attention.blocks.trust import class_paths_of
 from cv_attention.cli import main
-from cv_attention.training import deployment
+from cv_attention.training.export import deployment
 
 PIPE = {"class_path": "pydoc.pipepager", "init_args": {"cmd": "touch PWNED; cat >/dev/null"}}
 EVIL = {"class_path": "evil.Evil"}
@@ -174,7 +174,7 @@ def test_class_paths_on_the_command_line_are_what_was_typed(folder):
 )
 def test_options_of_a_backbone_download_and_read_nothing(options, message, folder):
     from cv_attention.config import Model
-    from cv_attention.training.network import build_network
+    from cv_attention.training.tasks.network import build_network
 
     name = "timm/test_resnet" if "checkpoint_path" in options else "torchvision/resnet18"
     with pytest.raises(ValueError, match=message):

@@ -1,0 +1,185 @@
+"""Collects one value for each image, method and measure, batch by batch, so that no map has to be kept."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.judging.measures import AGREEMENT, ATTENTION, GRID, MEASURES, Case
+from cv_attention.saliency import METHODS, metrics
+from cv_attention.saliency.core.fusion import fuse
+from cv_attention.saliency.methods.attention.block_maps import block_heatmaps
+from cv_attention.saliency.methods.model_free.baselines import random_map
+from cv_attention.saliency.metrics import Interval
+from cv_attention.saliency.metrics.agreement import rank_correlations
+from cv_attention.training.tasks.classifier import Classifier
+
+BASELINES = ("random_map", "centre_bias")
+# The same whatever the class: no attribution, which is what the blocks' maps are compared with.
+_CLASSLESS = (
+    *("eigen_cam", "kpca_cam", "fem", "block_maps", "attention_rollout", "attention_flow"),
+    *("itti_koch_niebur", "spectral_residual", *BASELINES),
+)
+
+Method = Callable[..., Tensor]
+T = TypeVar("T")
+
+
+class Judge:
+    """Explains and measures batch after batch.
+
+    Args:
+        classifier: The network, on its device.
+        methods: Names of `METHODS`, the baselines among them.
+        measures: Names to compute.
+        left_out: Told what does not work, and why.
+        target: ``predicted`` or ``true``.
+        seed: Of random maps, mosaics and the bootstrap.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        methods: Sequence[str],
+        measures: Sequence[str],
+        left_out: dict[str, str],
+        *,
+        target: str,
+        seed: int,
+    ) -> None:
+        self.classifier, self.network = classifier, classifier.network
+        self.methods, self.measures, self.left_out = methods, measures, left_out
+        self.target, self.seed = target, seed
+        self.right = torch.empty(0, dtype=torch.bool)
+        self._values: dict[str, dict[str, list[Tensor]]] = {name: defaultdict(list) for name in methods}
+        self._alike: dict[str, dict[str, list[Tensor]]] = defaultdict(lambda: defaultdict(list))
+        self._blocks: dict[str, dict[str, list[Tensor]]] = defaultdict(lambda: defaultdict(list))
+
+    @torch.no_grad()
+    def add(self, batch: Mapping[str, Tensor]) -> None:
+        """Explains and measures a batch by every method; as of `ImageSet.batch`, on the network's device."""
+        images, labels = self.classifier.normalise(batch["image"]), batch["label"]
+        predicted = self.network(images).argmax(1)
+        targets = labels if self.target == "true" else predicted
+        heats: dict[str, Tensor] = {}
+        for name in self._working():
+            method = self._method(name, len(self.right))
+            heat = self._try(name, lambda method=method: _finite(method(self.network, images, targets)))
+            if heat is None:
+                continue
+            heats[name] = heat
+            case = Case(self.network, method, images, targets, heat, batch.get("box"))
+            for measure in (measure for measure in self.measures if measure in MEASURES):
+                self._measure(name, measure, lambda measure=measure, case=case: MEASURES[measure].compute(case))
+        if AGREEMENT in self.measures:
+            self._compare(heats)
+        if ATTENTION in self.measures:
+            self._compare_blocks(heats, images)
+        self.right = torch.cat([self.right, (predicted == labels).cpu()])
+
+    def play_grid(self, batch: Mapping[str, Tensor], count: int) -> None:
+        """Plays the grid pointing game on mosaics of a batch of correctly classified images."""
+        mosaics = self._try(GRID, lambda: metrics.mosaics(batch["image"], batch["label"], count, seed=self.seed))
+        if mosaics is None:
+            self.left_out[GRID] += " among the correctly classified images"
+            return
+        pictures = self.classifier.normalise(mosaics.images.to(self.classifier.device))
+        mosaics = mosaics._replace(images=pictures, labels=mosaics.labels.to(pictures.device))
+        for name in self._working():
+            method = self._method(name, 0)
+            self._measure(
+                name, GRID, lambda method=method: metrics.grid_pointing_game(method, self.network, mosaics).mean(1)
+            )
+
+    def table(self) -> dict[str, dict[str, Interval]]:
+        """Method -> measure -> mean over images with its interval."""
+        return {
+            name: {
+                measure: self._interval(values)
+                for measure in self.measures
+                if (values := self._values[name].get(measure)) and f"{measure} of {name}" not in self.left_out
+            }
+            for name in self._working()
+        }
+
+    def agreement(self) -> dict[str, dict[str, float]]:
+        """Method -> method -> mean rank correlation."""
+        working = self._working()
+        return {
+            first: {second: self._interval(self._alike[first][second]).mean for second in working}
+            for first in working
+            if first in self._alike
+        }
+
+    def attention(self) -> dict[str, dict[str, Interval]]:
+        """Block's map -> method -> mean rank correlation with its interval."""
+        return {
+            block: {name: self._interval(values) for name, values in row.items() if name not in self.left_out}
+            for block, row in self._blocks.items()
+        }
+
+    def _working(self) -> list[str]:
+        return [name for name in self.methods if name not in self.left_out]
+
+    def _method(self, name: str, first: int) -> Method:
+        """The method; random maps differ from image to image, or one pixel would be the whole pointing game."""
+        return _random_maps(self.seed + first) if name == "random_map" else METHODS[name]
+
+    def _measure(self, name: str, measure: str, compute: Callable[[], Tensor]) -> None:
+        what = f"{measure} of {name}"
+        found = None if what in self.left_out else self._try(what, compute)
+        if found is not None and len(found):
+            self._values[name][measure].append(found.detach().float().cpu())
+
+    def _try(self, what: str, compute: Callable[[], T]) -> T | None:
+        """What `compute` returns; what this network or its image size forbids is noted instead."""
+        try:
+            return compute()
+        except (ValueError, RuntimeError) as error:
+            self.left_out[what] = " ".join(str(error).split())[:200]
+            return None
+
+    def _compare(self, heats: Mapping[str, Tensor]) -> None:
+        """Rank correlations of every two methods, and of each with all the others, baselines aside."""
+        found, names = rank_correlations(list(heats.values())).cpu(), list(heats)
+        for i, first in enumerate(names):
+            for j, second in enumerate(names):
+                self._alike[first][second].append(found[:, i, j])
+            others = [j for j, second in enumerate(names) if second not in (first, *BASELINES)]
+            if others:
+                self._values[first][AGREEMENT].append(found[:, i, others].mean(1))
+
+    def _compare_blocks(self, heats: Mapping[str, Tensor], images: Tensor) -> None:
+        """Rank correlations of the methods with all blocks' maps together, and of those of a class with each one."""
+        blocks = None
+        if ATTENTION not in self.left_out:
+            blocks = self._try(ATTENTION, lambda: block_heatmaps(self.network, images))
+        if blocks is None:
+            return
+        compared = [name for name in heats if name != "block_maps"]
+        maps = [fuse(list(blocks.values()), images), *(fuse([heat], images) for heat in blocks.values())]
+        found = rank_correlations([*maps, *(heats[name] for name in compared)]).cpu()
+        for column, name in enumerate(compared, len(maps)):
+            self._values[name][ATTENTION].append(found[:, 0, column])
+            if name not in _CLASSLESS:
+                for row, block in enumerate(blocks, 1):
+                    self._blocks[block][name].append(found[:, row, column])
+
+    def _interval(self, values: Sequence[Tensor]) -> Interval:
+        return metrics.bootstrap(torch.cat(list(values)), seed=self.seed)
+
+
+def _random_maps(first: int) -> Method:
+    def method(model: nn.Module | None, images: Tensor, targets: Tensor | None = None) -> Tensor:
+        return torch.cat([random_map(model, images[i : i + 1], seed=first + i) for i in range(len(images))])
+
+    return method
+
+
+def _finite(heat: Tensor) -> Tensor:
+    heat = heat.detach()
+    if not bool(heat.isfinite().all()):
+        raise ValueError("its maps are not finite")
+    return heat

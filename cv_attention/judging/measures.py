@@ -1,0 +1,89 @@
+"""Computes the measures of one method's maps for a batch, one value per image.
+
+What each says, and the constants that were chosen, stand in ``docs/evaluation.md``.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.saliency import metrics
+
+
+@dataclass(frozen=True)
+class Case:
+    """One batch explained by one method.
+
+    Attributes:
+        network: What is explained.
+        method: (model, images, targets) -> (B, 1, H, W).
+        images: (B, 3, H, W), normalised, on the network's device.
+        targets: The classes explained, (B,).
+        heat: The method's maps, (B, 1, H, W).
+        boxes: Of the objects, (B, 4), all 0 where there is none; None where the data set has no boxes.
+    """
+
+    network: nn.Module
+    method: Callable[..., Tensor]
+    images: Tensor
+    targets: Tensor
+    heat: Tensor
+    boxes: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of maps.
+
+    Attributes:
+        good: Whether good maps make it ``high`` or ``low``.
+        compute: Its values, at most one for each image; those without a box have none where it needs boxes.
+        boxes: Whether it needs boxes.
+    """
+
+    good: Literal["high", "low"]
+    compute: Callable[[Case], Tensor]
+    boxes: bool = False
+
+
+def _boxed(case: Case, game: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    assert case.boxes is not None
+    kept = (case.boxes > 0).any(1)
+    return game(case.heat[kept], case.boxes[kept]).float() if bool(kept.any()) else torch.empty(0)
+
+
+def _randomised(case: Case) -> Tensor:
+    cascade = metrics.cascading_randomisation(case.method, case.network, case.images, case.targets)
+    return torch.stack([stage.correlation for stage in cascade]).mean(0)
+
+
+MEASURES: Mapping[str, Measure] = MappingProxyType(
+    {
+        "insertion_auc": Measure("high", lambda c: metrics.insertion_auc(c.network, c.images, c.heat, c.targets).auc),
+        "deletion_auc": Measure("low", lambda c: metrics.deletion_auc(c.network, c.images, c.heat, c.targets).auc),
+        "road": Measure(
+            "high", lambda c: metrics.road(c.network, c.images, c.heat, c.targets, probabilities=True).combined
+        ),
+        "average_drop": Measure(
+            "low", lambda c: metrics.confidence_change(c.network, c.images, c.heat, c.targets).drop
+        ),
+        "average_increase": Measure(
+            "high", lambda c: metrics.confidence_change(c.network, c.images, c.heat, c.targets).increase.float()
+        ),
+        "infidelity": Measure("low", lambda c: metrics.infidelity(c.network, c.images, c.heat, c.targets)),
+        "max_sensitivity": Measure(
+            "low", lambda c: metrics.max_sensitivity(c.method, c.network, c.images, c.targets, samples=5)
+        ),
+        "randomisation": Measure("low", _randomised),
+        "pointing": Measure("high", lambda c: _boxed(c, metrics.pointing_game), boxes=True),
+        "energy_pointing": Measure("high", lambda c: _boxed(c, metrics.energy_pointing_game), boxes=True),
+    }
+)
+GRID = "grid_pointing"  # on mosaics, not on the images themselves
+AGREEMENT, ATTENTION = "agreement", "attention"  # with other maps of the same image: neither good nor bad
+NAMES = (*MEASURES, GRID, AGREEMENT, ATTENTION)
+GOOD = MappingProxyType({**{name: measure.good for name, measure in MEASURES.items()}, GRID: "high"})

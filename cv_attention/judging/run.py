@@ -1,0 +1,125 @@
+"""Runs a judgement: explains images by every method, measures the maps and compares them."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor
+
+from cv_attention.data.images import ImageSet
+from cv_attention.extras import require_for
+from cv_attention.judging.judge import BASELINES, Judge
+from cv_attention.judging.measures import GRID, MEASURES, NAMES
+from cv_attention.saliency import METHODS
+from cv_attention.saliency.metrics import Interval
+from cv_attention.suggest import suggest
+from cv_attention.training.checkpoint.checkpoints import load, name_of
+from cv_attention.training.checkpoint.finite import require_finite
+from cv_attention.training.recording.probes import spread_over_classes
+from cv_attention.training.splits import open_data
+from cv_attention.training.tasks.classifier import Classifier
+
+# What takes a few forwards an image; the others are named on demand.
+USUAL = (
+    *("grad_cam", "grad_cam_plus_plus", "layer_cam", "hires_cam", "eigen_cam", "gradient", "input_x_gradient"),
+    *("smooth_grad", "integrated_gradients", "guided_backprop", "block_maps", "spectral_residual"),
+)
+
+
+@dataclass
+class Judged:
+    """What `judge` found.
+
+    Attributes:
+        facts: What was judged: checkpoint, split, number of images, target, seed, accuracy on these images.
+        table: Method -> measure -> mean with its interval; the baselines come last.
+        agreement: Method -> method -> mean rank correlation of their maps.
+        attention: Block's map -> method that explains a class -> mean rank correlation with its interval.
+        left_out: What could not be computed -> why.
+    """
+
+    facts: dict[str, Any]
+    table: dict[str, dict[str, Interval]] = field(default_factory=dict)
+    agreement: dict[str, dict[str, float]] = field(default_factory=dict)
+    attention: dict[str, dict[str, Interval]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def evaluate_saliency(
+    checkpoint: Path | Classifier,
+    *,
+    methods: Sequence[str] = USUAL,
+    measures: Sequence[str] = NAMES,
+    images: int = 256,
+    split: Literal["train", "val", "test"] = "test",
+    target: Literal["predicted", "true"] = "predicted",
+    mosaics: int = 64,
+    batch_size: int = 32,
+    seed: int = 0,
+    root: str | None = None,
+    device: str = "cpu",
+    say: Callable[[str], None] = lambda _: None,
+    trust: Collection[str] = (),
+) -> Judged:
+    """Judges saliency methods on a trained network, the random map and the centre bias beside them.
+
+    Args:
+        checkpoint: The network: a checkpoint, or what `open_pretrained` returned.
+        methods: Names of `METHODS`; one that does not work on this network is left out, and the reason told.
+        measures: Names of `NAMES`; those that need boxes are left out where there are none.
+        images: Images of the split, spread over its classes.
+        split: Of the run's own data set.
+        target: The class explained.
+        mosaics: Mosaics of the grid pointing game, of correctly classified ones among the images.
+        batch_size: Images explained at once.
+        seed: Of the random maps, the mosaics and the bootstrap.
+        root: Where the data set lies now, if not where it lay in training.
+        device: Where to compute.
+        say: Told what is being done.
+        trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
+
+    Raises:
+        ValueError: if a method or measure does not exist, or a number is not positive.
+        FileNotFoundError: if the data set is missing.
+    """
+    _check(methods, measures, {"images": images, "batch_size": batch_size, "mosaics": mosaics})
+    classifier = require_finite(load(checkpoint, trust), checkpoint).to(device)
+    pictures = open_data(classifier, root, split).splits[split]
+    chosen = spread_over_classes(pictures.images.labels, images)
+    left_out: dict[str, str] = {}
+    if pictures.images.boxes is None:
+        boxed = [name for name in measures if name in MEASURES and MEASURES[name].boxes]
+        left_out |= dict.fromkeys(boxed, "the data set has no boxes")
+    names = [*(name for name in dict.fromkeys(methods) if name not in BASELINES), *BASELINES]
+    wanted = [name for name in NAMES if name in measures and name not in left_out]
+    judge = Judge(classifier, names, wanted, left_out, target=target, seed=seed)
+    for start in range(0, len(chosen), batch_size):
+        say(f"images {start} to {min(start + batch_size, len(chosen)) - 1} of {len(chosen)}")
+        judge.add(_batch(pictures, chosen[start : start + batch_size], device))
+    if GRID in wanted:
+        say("mosaics")
+        right = [index for index, right in zip(chosen, judge.right.tolist(), strict=True) if right]
+        few = spread_over_classes(pictures.images.labels[right], 4 * mosaics)
+        judge.play_grid(_batch(pictures, [right[place] for place in few], "cpu"), mosaics)
+    facts = {"checkpoint": name_of(checkpoint), "split": split, "images": len(chosen), "target": target, "seed": seed}
+    judged = Judged(facts | {"accuracy": judge.right.float().mean().item()}, left_out=left_out)
+    judged.table, judged.agreement, judged.attention = judge.table(), judge.agreement(), judge.attention()
+    return judged
+
+
+def _check(methods: Sequence[str], measures: Sequence[str], numbers: dict[str, int]) -> None:
+    for name in methods:
+        if name not in METHODS:
+            raise ValueError(f"there is no saliency method {name}{suggest(name, METHODS, shown=len(METHODS))}")
+        require_for(name)
+    for name in measures:
+        if name not in NAMES:
+            raise ValueError(f"there is no measure {name}{suggest(name, NAMES, shown=len(NAMES))}")
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"{name} must be positive, got {number}")
+
+
+def _batch(pictures: ImageSet, indices: Sequence[int], device: str) -> dict[str, Tensor]:
+    return {key: values.to(device) for key, values in pictures.batch([(0, index) for index in indices]).items()}

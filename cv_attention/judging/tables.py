@@ -1,0 +1,104 @@
+"""Formats judgements for the terminal, Markdown, CSV and JSON."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cv_attention.judging.measures import GOOD, NAMES
+from cv_attention.judging.run import Judged
+from cv_attention.rundir.files import write_text
+from cv_attention.saliency.metrics import Interval
+
+_ARROWS = {"high": " ↑", "low": " ↓"}
+_GAP = "  "
+
+Table = tuple[str, list[str], list[list[str]]]
+
+
+def tables(judged: Judged) -> Iterator[Table]:
+    """Titles, headers and rows: methods × measures; methods × methods; blocks × methods that explain a class."""
+    facts = judged.facts
+    shown = [name for name in NAMES if any(name in row for row in judged.table.values())]
+    header = ["method", *(f"{name.replace('_', ' ')}{_ARROWS.get(GOOD.get(name, ''), '')}" for name in shown)]
+    rows = [[name, *(_cell(row.get(measure)) for measure in shown)] for name, row in judged.table.items()]
+    title = (
+        f"{facts['images']} images of the {facts['split']} split, accuracy on them {100 * facts['accuracy']:.1f} %; "
+        f"target: {facts['target']}. Means with 95 % bootstrap intervals over images. ↑: good maps are high, ↓: low."
+    )
+    yield title, header, rows
+    if judged.agreement:
+        names = list(judged.agreement)
+        rows = [[name, *(f"{judged.agreement[name][other]:.2f}" for other in names)] for name in names]
+        yield "Agreement between methods: mean rank correlation of their maps.", ["method", *names], rows
+    if judged.attention:
+        names = list(next(iter(judged.attention.values())))
+        rows = [[block, *(_cell(row[name], 2) for name in names)] for block, row in judged.attention.items()]
+        title = (
+            "Attention against attribution: rank correlation of each block's own map with methods that explain a class."
+        )
+        yield title, ["block's map", *names], rows
+
+
+def printed(judged: Judged, width: int) -> str:
+    """Lays all tables out for a terminal of `width` columns; what does not fit beside stands below."""
+    parts = []
+    for title, header, rows in tables(judged):
+        parts += [title, *("\n".join(lines) for lines in _fitting(header, rows, width))]
+    return "\n\n".join(parts)
+
+
+def write(judged: Judged, out: Path) -> list[Path]:
+    """Writes ``saliency.md``, ``saliency.csv`` and ``saliency.json`` into `out`; returns their paths."""
+    texts = {"md": _markdown(judged), "csv": _csv(judged), "json": _json(judged)}
+    for suffix, text in texts.items():
+        write_text(out / f"saliency.{suffix}", text)
+    return [out / f"saliency.{suffix}" for suffix in texts]
+
+
+def _fitting(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[list[str]]:
+    """Lines of one table, then of another with the columns that did not fit, and so on, each with the first column."""
+    columns = [
+        [text.ljust(max(map(len, column))) for text in column] for column in map(list, zip(header, *rows, strict=True))
+    ]
+    name, left = columns[0], columns[1:]
+    while left:
+        taken, used = 1, len(name[0]) + len(_GAP + left[0][0])
+        while taken < len(left) and used + len(_GAP + left[taken][0]) <= width:
+            used += len(_GAP + left[taken][0])
+            taken += 1
+        yield [_GAP.join(cells).rstrip() for cells in zip(name, *left[:taken], strict=True)]
+        left = left[taken:]
+
+
+def _markdown(judged: Judged) -> str:
+    parts = []
+    for title, header, rows in tables(judged):
+        rule = ["---", *["---:"] * (len(header) - 1)]
+        parts += [title, "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])]
+    if judged.left_out:
+        parts.append("\n".join(f"- left out: {what}: {why}" for what, why in judged.left_out.items()))
+    return "\n\n".join(parts) + "\n"
+
+
+def _csv(judged: Judged) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["method", "measure", "good", "mean", "low", "high"])
+    for method, row in judged.table.items():
+        writer.writerows([method, measure, GOOD.get(measure, ""), *found] for measure, found in row.items())
+    return buffer.getvalue()
+
+
+def _json(judged: Judged) -> str:
+    table = {name: {m: found._asdict() for m, found in row.items()} for name, row in judged.table.items()}
+    attention = {name: {m: found._asdict() for m, found in row.items()} for name, row in judged.attention.items()}
+    content = {"facts": judged.facts, "table": table, "agreement": judged.agreement, "attention": attention}
+    return json.dumps({**content, "left_out": judged.left_out}, indent=1) + "\n"
+
+
+def _cell(found: Interval | None, digits: int = 3) -> str:
+    if found is None:
+        return "-"
+    return f"{found.mean:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"

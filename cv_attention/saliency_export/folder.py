@@ -1,0 +1,195 @@
+"""Defines the folder of an export: its request, its finished shards and its manifest."""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cv_attention.export_config import SaliencyExport
+from cv_attention.rundir import Damaged, read_sealed, sealed
+from cv_attention.rundir.checksums import changed
+from cv_attention.rundir.files import write_text
+from cv_attention.rundir.sealed import EXPORT_FORMAT
+from cv_attention.saliency_export.maps import Column
+from cv_attention.saliency_export.sources import Item, digest
+from cv_attention.saliency_export.tables import write_json_lines, write_parquet
+from cv_attention.saliency_export.writing import rows_path
+from cv_attention.training.checkpoint.checkpoints import digest_of, name_of
+from cv_attention.training.provenance import code_version
+from cv_attention.training.tasks.classifier import Classifier
+
+_SPELLING = ("checkpoint", "sources")  # digests tell whether they are the same
+_USED = b'"error": null'  # in a row: quotes within a JSON string are escaped, so that this is the field
+_NOT_FINITE = (b'"flags": ["not_finite"]', b'"probability": null')  # a map of the image, or a logit
+_TITLES = {"grad_cam": "Grad-CAM"}
+
+
+def describe(
+    checkpoint: Path | Classifier,
+    class_names: tuple[str, ...],
+    image_size: tuple[int, int],
+    sources: Sequence[str],
+    items: Sequence[Item],
+    columns: Sequence[Column],
+    config: SaliencyExport,
+) -> dict[str, Any]:
+    """Returns what ``export.json`` says before anything is done; equal descriptions give equal exports."""
+    return {
+        "format": EXPORT_FORMAT,
+        "checkpoint": name_of(checkpoint),
+        "checkpoint_sha256": digest_of(checkpoint),
+        "class_names": list(class_names),
+        "image_size": list(image_size),
+        "sources": list(sources),
+        "images": len(items),
+        "images_sha256": digest(items),
+        "method": config.method,
+        "options": config.options,
+        "layer": columns[0].layer,
+        "target": config.target,
+        "columns": [
+            {"key": c.key, "title": _TITLES.get(c.key, c.key), "source": c.source, "kind": c.kind} for c in columns
+        ],
+        "precision": config.precision,
+        "shard_size": config.shard_size,
+        "batch_size": config.batch_size,
+        "maps": config.maps,
+        "inputs": config.inputs,
+        "overlays": config.overlays,
+        "panels": config.panels,
+        "manifest": config.manifest,
+    }
+
+
+def begin(out: Path, description: dict[str, Any], config: SaliencyExport, overwrite: bool) -> list[str]:
+    """Prepares the folder: a new one, or one where the same export was interrupted.
+
+    Returns:
+        What is to be said of shards that are damaged.
+
+    Raises:
+        ValueError: if it holds another export, and that may not be overwritten.
+    """
+    path = out / "export.json"
+    if path.exists():
+        known = read(out)
+        wanted = {name: value for name, value in description.items() if name not in _SPELLING}
+        differing = [name for name, value in wanted.items() if known.get(name) != json.loads(json.dumps(value))]
+        if not differing:
+            return remove_damaged(out, description["images"], config)
+        if not overwrite:
+            name = differing[0]
+            before, now = _brief(known.get(name)), _brief(description[name])
+            raise ValueError(
+                f"{out} holds another export: its {name} is {before}, not {now}; "
+                "choose another folder, or --overwrite true"
+            )
+        for folder in ("shards", "inputs", "overlays", "panels"):
+            shutil.rmtree(out / folder, ignore_errors=True)
+        for file in out.glob("manifest.*"):
+            file.unlink()
+    _write(out, {**description, "explained": 0, "failed": 0, "not_finite": 0, "complete": False})
+    return remove_damaged(out, description["images"], config)
+
+
+def read(out: Path) -> dict[str, Any]:
+    """Reads ``export.json``.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    path = out / "export.json"
+    try:
+        return read_sealed(path, EXPORT_FORMAT)
+    except Damaged as error:
+        raise Damaged(f"{error}; choose another folder, or remove it: whole shards are kept then") from error
+
+
+def missing(out: Path, count: int) -> list[int]:
+    """Returns the numbers of the shards, of `count`, that are not whole."""
+    return [shard for shard in range(count) if not rows_path(out, shard).is_file()]
+
+
+def remove_damaged(out: Path, images: int, config: SaliencyExport) -> list[str]:
+    """Removes the rows of shards that are not as they were written, so that these are made again.
+
+    Args:
+        out: Folder of the export.
+        images: Number of images of the whole export.
+        config: Says how many of them make a shard, and whether it has maps.
+
+    Returns:
+        What is to be said, a line for each shard.
+    """
+    said = []
+    for shard, start in enumerate(range(0, images, config.shard_size)):
+        path = rows_path(out, shard)
+        if not os.path.lexists(path):
+            continue
+        wrong = _damage(path, out, min(config.shard_size, images - start), config)
+        if wrong:
+            said.append(f"{wrong}; the images of this shard are explained again")
+            for file in (path, path.with_suffix(f".{config.maps}"), path.with_suffix(".sha256")):
+                if file.is_dir():
+                    shutil.rmtree(file)
+                file.unlink(missing_ok=True)
+    return said
+
+
+def _damage(path: Path, out: Path, images: int, config: SaliencyExport) -> str:
+    """Says what is wrong with a shard, or an empty text."""
+    listed = path.with_suffix(".sha256")
+    for altered in changed(listed, out):
+        return f"{altered} {'has changed since it was written' if altered.exists() else 'is missing'}"
+    try:
+        rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+        failed = sum(row["error"] is not None for row in rows)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return f"{path} is damaged"
+    maps = path.with_suffix(f".{config.maps}")
+    if len(rows) != images:
+        return f"{path} is damaged: it has {len(rows)} rows where {images} belong"
+    if config.maps != "none" and failed < images and not maps.is_file():
+        return f"{maps} is missing"
+    return ""
+
+
+def first_failure(out: Path, count: int) -> str:
+    """Returns what was wrong with the first image, of `count` shards, that could not be used; else an empty text."""
+    for path in (rows_path(out, shard) for shard in range(count)):
+        for line in path.read_bytes().splitlines() if path.is_file() else ():
+            if _USED not in line:
+                row = json.loads(line)
+                told = row["image"] in row["error"]
+                return row["error"] if told else f"{row['image']}: {row['error']}"
+    return ""
+
+
+def finish(out: Path, config: SaliencyExport, count: int) -> None:
+    """Merges the rows of all whole shards into the manifest, and writes down how far the export came."""
+    left = set(missing(out, count))
+    whole = [rows_path(out, shard) for shard in range(count) if shard not in left]
+    if config.manifest == "parquet":
+        write_parquet(out / "manifest.parquet", whole)
+    else:
+        write_json_lines(out / "manifest.jsonl", whole)
+    explained = failed = unfinite = 0
+    for path in whole:
+        rows = path.read_bytes()
+        unfinite += sum(any(sign in line for sign in _NOT_FINITE) for line in rows.splitlines() if _USED in line)
+        explained += (found := rows.count(_USED))
+        failed += rows.count(b"\n") - found
+    counts = {"explained": explained, "failed": failed, "not_finite": unfinite}
+    _write(out, {**read(out), **counts, "complete": not left})
+
+
+def _write(out: Path, content: dict[str, Any]) -> None:
+    content = {**content, "cv_attention": code_version()}
+    write_text(out / "export.json", json.dumps(sealed(content, EXPORT_FORMAT), indent=1) + "\n")
+
+
+def _brief(value: object) -> str:
+    text = str(value)
+    return text if len(text) < 60 else text[:57] + "..."

@@ -1,0 +1,157 @@
+"""Computes the maps of one batch: the method's, the attention blocks' own, and the logits."""
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cv_attention.export_config import SaliencyExport
+from cv_attention.maps import record
+from cv_attention.maps.adapters import adapter_of
+from cv_attention.saliency import METHODS
+from cv_attention.saliency.core.layers import find_layers
+from cv_attention.saliency.core.state import undisturbed
+from cv_attention.suggest import suggest
+from cv_attention.training.recording.probes import drawable
+from cv_attention.training.tasks.classifier import Classifier
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One kind of map.
+
+    Attributes:
+        key: Its name in the shards: the method's, or that of the block's map.
+        source: ``saliency`` or ``attention``.
+        method: Name of the method, or ``attention``.
+        layer: What the method looks at, or the block's map; None for a method that takes no layers.
+        kind: Of a block's map: ``channel``, ``spatial``, ...
+    """
+
+    key: str
+    source: str
+    method: str
+    layer: str | None = None
+    kind: str | None = None
+
+    @property
+    def drawn(self) -> bool:
+        """Whether it is a picture, and no bars."""
+        return self.kind not in ("channel", "alignment")
+
+
+class Explainer:
+    """Explains batches as a `SaliencyExport` asks.
+
+    Args:
+        classifier: The network.
+        config: Method, its options and the target.
+
+    Attributes:
+        columns: What it computes, the method's first.
+
+    Raises:
+        ValueError: if the method, an option, a layer or the target does not exist, or there is no attention to show.
+    """
+
+    def __init__(self, classifier: Classifier, config: SaliencyExport) -> None:
+        self.classifier, self.config = classifier, config
+        name = config.method
+        if name not in METHODS:
+            raise ValueError(f"there is no saliency method {name}{suggest(name, METHODS, shown=len(METHODS))}")
+        self.method, self.options = METHODS[name], _options(config)
+        self.target = _target(config.target, classifier.facts.class_names)
+        self.columns = self._columns()
+
+    def __call__(self, images: Tensor, labels: list[int | None]) -> tuple[dict[str, np.ndarray], np.ndarray, list[int]]:
+        """Explains uint8 images (B, 3, H, W) on the network's device.
+
+        Returns:
+            Maps by their column's key, float32 (B, h, w) or (B, bars); logits (B, classes); the classes explained.
+        """
+        network, inputs = self.classifier.network, self.classifier.normalise(images)
+        maps, logits = {}, None
+        if self.config.attention:
+            with torch.no_grad(), record(network) as maps:
+                logits = network(inputs)
+        targets = self._targets(labels, logits)
+        with _CleanLogits(network, inputs) as seen:
+            heat = self.method(network, inputs, targets, **self.options)
+            if logits is None:
+                logits = seen.logits if seen.logits is not None else network(inputs)
+        found = {self.config.method: heat[:, 0], **{name: drawable(map) for name, map in maps.items()}}
+        classes = logits.argmax(1) if targets is None else targets
+        return (
+            {key: values.detach().float().cpu().numpy() for key, values in found.items()},
+            logits.detach().float().cpu().numpy(),
+            classes.tolist(),
+        )
+
+    def _targets(self, labels: list[int | None], logits: Tensor | None) -> Tensor | None:
+        if self.target == "true":
+            return torch.tensor(labels, device=self.classifier.device)
+        if isinstance(self.target, int):
+            return torch.full((len(labels),), self.target, device=self.classifier.device)
+        return None if logits is None else logits.argmax(1)
+
+    def _columns(self) -> list[Column]:
+        """What there will be, from one forward of an empty image."""
+        network, size = self.classifier.network, self.classifier.facts.image_size
+        image = torch.zeros(1, 3, *size, dtype=torch.uint8, device=self.classifier.device)
+        inputs, layer, columns = self.classifier.normalise(image), None, []
+        if "layers" in inspect.signature(self.method).parameters:
+            with undisturbed(network, image.device.type):
+                layer = ", ".join(find_layers(network, inputs, self.config.layers))
+        if self.config.attention:
+            if not any(adapter_of(module) for module in network.modules()):
+                raise ValueError(f"{self.classifier.experiment.model.backbone} has no attention blocks to show")
+            with undisturbed(network, image.device.type), record(network) as maps:
+                network(inputs)
+            columns = [Column(name, "attention", "attention", name, map.kind) for name, map in maps.items()]
+        return [Column(self.config.method, "saliency", self.config.method, layer), *columns]
+
+
+class _CleanLogits:
+    """Keeps the logits of the unchanged images, should the method run them: that saves a forward."""
+
+    def __init__(self, network: nn.Module, inputs: Tensor) -> None:
+        self.network, self.inputs = network, inputs
+        self.logits: Tensor | None = None
+
+    def __enter__(self) -> "_CleanLogits":
+        self._hook = self.network.register_forward_hook(self._look)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hook.remove()
+
+    def _look(self, module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+        same = inputs[0].data_ptr() == self.inputs.data_ptr() and inputs[0].shape == self.inputs.shape
+        if same and self.logits is None:
+            self.logits = output.detach()
+
+
+def _options(config: SaliencyExport) -> dict[str, Any]:
+    """The method's arguments: the options, the layers, and the maps' own resolution where it can be had."""
+    parameters = inspect.signature(METHODS[config.method]).parameters
+    known = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
+    given = dict(config.options) if config.layers is None else {**config.options, "layers": config.layers}
+    for name in given:
+        if name not in known:
+            raise ValueError(f"{config.method} has no option {name}{suggest(name, known)}")
+    return {**({"upsample": False} if "upsample" in known else {}), **given}
+
+
+def _target(target: str | int, class_names: tuple[str, ...]) -> int | str:
+    """A class number, ``predicted`` or ``true``."""
+    if target in ("predicted", "true"):
+        return target
+    if str(target) in class_names:
+        return class_names.index(str(target))
+    if str(target).isdecimal() and int(target) < len(class_names):
+        return int(target)
+    known = ["predicted", "true", *class_names]
+    raise ValueError(f"target {target} is no class of the network, predicted or true{suggest(str(target), known)}")

@@ -1,0 +1,63 @@
+"""Renders the pictures of one image: the network's input and each map over it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cv_attention.drawing import overlay
+from cv_attention.export_config import SaliencyExport
+
+# JPEG and WebP at a quality that shows no blocks at twice the size; PNG with the compression that costs least.
+_ENCODING = {
+    "jpg": [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444],
+    "png": [cv2.IMWRITE_PNG_COMPRESSION, 1],
+    "webp": [cv2.IMWRITE_WEBP_QUALITY, 92],
+}
+_GAP = 4  # pixels between the pictures of a panel
+
+
+def picture_paths(config: SaliencyExport, shard: int, stem: str, keys: list[str]) -> dict[str, str]:
+    """Names the pictures of one image: ``input``, ``panel``, and ``overlay <key>`` for each of `keys`."""
+    places = {"input": ("inputs", config.inputs), "panel": ("panels", config.panels)}
+    places |= {f"overlay {key}": ("overlays", config.overlays) for key in keys}
+    return {
+        what: f"{folder}/{shard:06d}/{stem}{_suffix(what, config)}.{kind}"
+        for what, (folder, kind) in places.items()
+        if kind != "none"
+    }
+
+
+def write_pictures(out: Path, paths: Mapping[str, str], pixels: np.ndarray, heats: Mapping[str, np.ndarray]) -> None:
+    """Draws and writes the pictures that have a path, into folders that exist.
+
+    Args:
+        out: Folder of the export.
+        paths: From `picture_paths`.
+        pixels: The image as the network sees it, uint8 (H, W, 3).
+        heats: Raw maps (h, w) by key.
+    """
+    drawn = {"input": pixels}
+    if "panel" in paths or any(f"overlay {key}" in paths for key in heats):
+        drawn |= {f"overlay {key}": overlay(pixels, heat) for key, heat in heats.items()}
+    if "panel" in paths:
+        drawn["panel"] = _side_by_side(list(drawn.values()))
+    for what, path in paths.items():
+        (out / path).write_bytes(encode(drawn[what], path.rpartition(".")[2]))
+
+
+def encode(pixels: np.ndarray, kind: str) -> bytes:
+    """Encodes RGB pixels as ``jpg``, ``png`` or ``webp``."""
+    _, data = cv2.imencode(f".{kind}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), _ENCODING[kind])
+    return data.tobytes()
+
+
+def _side_by_side(pictures: list[np.ndarray]) -> np.ndarray:
+    gap = np.full((pictures[0].shape[0], _GAP, 3), 255, np.uint8)
+    return np.concatenate([part for picture in pictures for part in (picture, gap)][:-1], axis=1)
+
+
+def _suffix(what: str, config: SaliencyExport) -> str:
+    key = what.removeprefix("overlay ")
+    return "" if key in ("input", "panel", config.method) else f"--{key}"

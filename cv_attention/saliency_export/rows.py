@@ -1,0 +1,55 @@
+"""Defines the manifest's rows, one per image."""
+
+from typing import Any
+
+import numpy as np
+
+from cv_attention.saliency_export.maps import Column
+from cv_attention.saliency_export.shards import flags_of
+from cv_attention.saliency_export.sources import Item
+
+FIELDS = (
+    *("index", "image", "error", "name", "width", "height", "label", "box", "predicted", "predicted_class"),
+    *("probability", "target", "target_class", "logits", "shard", "row", "input", "panel", "maps"),
+)
+
+
+def failed_row(index: int, item: Item, error: str) -> dict[str, Any]:
+    """The row of an image that could not be used."""
+    return {**dict.fromkeys(FIELDS), "index": index, "image": item.title, "error": error}
+
+
+def class_fields(logits: np.ndarray, target: int, class_names: tuple[str, ...]) -> dict[str, Any]:
+    """What the network said of one image, from its logits (classes,)."""
+    predicted = int(logits.argmax())
+    with np.errstate(invalid="ignore"):  # infinite logits, which the export counts
+        weights = np.exp(logits.astype(np.float64) - logits[predicted])
+    return {
+        "predicted": predicted,
+        "predicted_class": class_names[predicted],
+        "probability": _short(weights[predicted] / weights.sum()),
+        "target": target,
+        "target_class": class_names[target],
+        "logits": [_short(value) for value in logits],
+    }
+
+
+def map_fields(column: Column, values: np.ndarray, scale: float, overlay: str | None) -> dict[str, Any]:
+    """The entry of one raw map in its image's row."""
+    finite = values[np.isfinite(values)]
+    return {
+        "key": column.key,
+        "method": column.method,
+        "layer": column.layer,
+        "kind": column.kind,
+        "low": _short(finite.min()) if finite.size else None,
+        "high": _short(finite.max()) if finite.size else None,
+        "scale": scale,
+        "flags": flags_of(values),
+        "overlay": overlay,
+    }
+
+
+def _short(value: Any) -> float | None:
+    """Seven significant digits, what float32 holds; None for what is no number, which JSON does not know."""
+    return float(f"{float(value):.7g}") if np.isfinite(value) else None

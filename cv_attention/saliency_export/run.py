@@ -1,0 +1,251 @@
+"""Runs an export on all devices, through Lightning's `Trainer.predict`."""
+
+import sys
+import time
+import warnings
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+from lightning.pytorch.callbacks import Callback
+
+from cv_attention.export_config import SaliencyExport
+from cv_attention.extras import require, require_for
+from cv_attention.saliency_export import folder
+from cv_attention.saliency_export.batches import Batch, Batches, ShardBatches
+from cv_attention.saliency_export.maps import Explainer
+from cv_attention.saliency_export.progress import ImageProgress
+from cv_attention.saliency_export.sources import Item, find_items, split_items
+from cv_attention.saliency_export.writing import ShardWriter
+from cv_attention.training.checkpoint.checkpoints import load
+from cv_attention.training.checkpoint.finite import require_finite
+from cv_attention.training.splits import open_data
+from cv_attention.training.stopping.ending import raising_keyboard_interrupt
+from cv_attention.training.stopping.interruption import Interruption, silence_lightning
+from cv_attention.training.tasks.classifier import Classifier
+from cv_attention.training.trainer import quieten
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export came to.
+
+    Attributes:
+        manifest: The manifest.
+        explained: Images explained, those of earlier, interrupted runs included.
+        failed: Images that could not be used; the manifest says why.
+        first_failure: What was wrong with the first of them, or an empty text.
+        left: Images that are still to be done.
+        error: Why it stopped before the end, or an empty text.
+        seconds: Time it took, without loading the network.
+        new: Images done in this run.
+        signal: The signal that stopped it before the end, or 0.
+        is_main: Whether this process is the one that reports.
+        not_finite: Images with a map or logits that hold NaN or infinite values; the manifest shows which.
+    """
+
+    manifest: Path
+    explained: int
+    failed: int
+    left: int
+    error: str
+    seconds: float
+    new: int
+    signal: int = 0
+    is_main: bool = True
+    first_failure: str = ""
+    not_finite: int = 0
+
+
+def export_saliency(
+    checkpoint: Path | Classifier,
+    sources: Sequence[Path],
+    out: Path,
+    config: SaliencyExport,
+    *,
+    split: str | None = None,
+    root: str | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+    trust: Collection[str] = (),
+) -> Exported:
+    """Explains images with a trained network and writes maps, pictures and a manifest; see ``docs/saliency_export.md``.
+
+    An image passes through the run's evaluation transforms, or is resized to the network's image size where they leave
+    another one. SIGTERM and Ctrl-C end it after the present batch: whole shards stay, the manifest lists them.
+    Run again after an interruption, it goes on with the shards that are missing.
+
+    Args:
+        checkpoint: The trained network: a checkpoint, or what `open_pretrained` returned.
+        sources: Image files, folders, tar archives.
+        out: Folder to write to.
+        config: What is computed, and how it is written.
+        split: ``train``, ``val`` or ``test`` of the run's own data set, in place of `sources`.
+        root: Where that data set lies now, if not where it lay in training.
+        overwrite: Whether another export in `out` may be replaced.
+        progress: Whether a bar is shown.
+        trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
+
+    Raises:
+        FileNotFoundError: if a source does not exist.
+        ValueError: if there is no image, an option is wrong, or `out` holds another export.
+    """
+    _check(config, sources, split)
+    classifier = require_finite(load(checkpoint, trust), checkpoint)
+    explainer = Explainer(classifier, config)
+    classes, bits = len(classifier.facts.class_names), classifier.experiment.data.bits
+    items = _split(classifier, split, root) if split else find_items(sources, out, classes, bits)
+    if config.target == "true" and any(item.label is None for item in items):
+        unknown = next(item.title for item in items if item.label is None)
+        raise ValueError(
+            f"target is true, but the class of {unknown} is not known; a split or labelled archives have it"
+        )
+    named = [f"split {split}"] if split else [str(source) for source in sources]
+    facts = classifier.facts
+    described = folder.describe(
+        checkpoint, facts.class_names, facts.image_size, named, items, explainer.columns, config
+    )
+    writer = ShardWriter(out, config, items, explainer.columns, facts.class_names)
+    interruption = Interruption(pass_on=lambda number: _tell_children(trainer, number))
+    work = _Work(explainer, items, writer, interruption)
+    bar: list[Callback] = [ImageProgress()] if progress else []
+    trainer = _trainer(config, [_Merge(), *bar])
+    if trainer.global_rank == 0:
+        for line in folder.begin(out, described, config, overwrite):
+            print(f"saliency: {line}", file=sys.stderr, flush=True)
+    before, start = work.images_of(folder.missing(out, work.shards)), time.perf_counter()
+    with raising_keyboard_interrupt(lambda: "; the same command goes on there" if trainer.is_global_zero else None):
+        interruption.listen()
+        try:
+            trainer.predict(work, return_predictions=False)
+        finally:
+            interruption.stop_listening()
+    return _summary(out, config, work, before, time.perf_counter() - start, trainer.global_rank == 0)
+
+
+class _Work(lightning.LightningModule):
+    """Explains the batches of this process and hands them to its writer."""
+
+    def __init__(
+        self, explainer: Explainer, items: list[Item], writer: ShardWriter, interruption: Interruption
+    ) -> None:
+        super().__init__()
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer shards than devices
+        self.classifier, self.explainer, self.items, self.writer = explainer.classifier, explainer, items, writer
+        self.interruption = interruption
+        self.shards = -(-len(items) // explainer.config.shard_size)
+
+    def images_of(self, shards: Sequence[int]) -> int:
+        """Counts the images of these shards, of which the last one may be smaller."""
+        size = self.explainer.config.shard_size
+        return sum(min(size, len(self.items) - shard * size) for shard in shards)
+
+    def predict_dataloader(self) -> Batches:
+        """Divides the shards that process 0 finds missing; the others would see what is being written meanwhile."""
+        config, trainer, out = self.explainer.config, self.trainer, self.writer.out
+        left = folder.missing(out, self.shards) if trainer.is_global_zero else []
+        left = trainer.strategy.broadcast(left)
+        rank = {"rank": trainer.global_rank, "world_size": trainer.world_size}
+        parts = ShardBatches(len(self.items), config.shard_size, config.batch_size, left, **rank)
+        steps, size = self.classifier.experiment.data.eval_transforms, self.classifier.facts.image_size
+        return Batches(self.items, parts, steps, size, config.workers, self._stopped)
+
+    def _stopped(self) -> bool:
+        return self.interruption.received > 0 or self.writer.stopped.is_set()
+
+    def on_predict_start(self) -> None:
+        self.writer.open()
+
+    def on_predict_end(self) -> None:
+        self.writer.close()
+
+    def predict_step(self, batch: Batch, step: int) -> int:
+        """Explains one batch; returns its number of images."""
+        maps: dict[str, np.ndarray] = {}
+        logits, targets = np.empty((0, 0), np.float32), []
+        if batch.images is not None:
+            labels = [self.items[sample.number].label for sample in batch.samples]
+            maps, logits, targets = self.explainer(batch.images.to(self.device, non_blocking=True), labels)
+        self.writer.add(batch, maps, logits, targets)
+        return len(batch)
+
+
+class _Merge(Callback):
+    """When every process has written its shards, the first one writes the manifest."""
+
+    def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        assert isinstance(pl_module, _Work)
+        trainer.strategy.barrier("shards are written")
+        writer = pl_module.writer
+        if trainer.is_global_zero:
+            try:
+                folder.finish(writer.out, writer.config, pl_module.shards)
+            except OSError as error:  # the disk is still full
+                writer.error = writer.error or " ".join(str(error).split())
+        trainer.strategy.barrier("the manifest is written")
+
+
+def _check(config: SaliencyExport, sources: Sequence[Path], split: str | None) -> None:
+    for name in ("batch_size", "shard_size", "workers"):
+        if getattr(config, name) < 1:
+            raise ValueError(f"{name} must be positive, got {getattr(config, name)}")
+    if bool(sources) == (split is not None):
+        raise ValueError("give images, folders or archives, or else a split of the run's own data set")
+    if config.manifest == "parquet":
+        require("parquet", "manifest parquet")
+    require_for(config.method)
+
+
+def _split(classifier: Classifier, split: str, root: str | None) -> list[Item]:
+    if split not in ("train", "val", "test"):
+        raise ValueError(f"there is no split {split}; there are train, val, test")
+    return split_items(open_data(classifier, root, split).splits[split])
+
+
+def _trainer(config: SaliencyExport, callbacks: list[Callback]) -> lightning.Trainer:
+    quieten()
+    warnings.filterwarnings("ignore", r"Total length of `\w+` across ranks is zero")  # a finished export run again
+    arguments: dict[str, Any] = {
+        name: getattr(config, name) for name in ("accelerator", "devices", "num_nodes", "strategy", "precision")
+    }
+    trainer = lightning.Trainer(
+        **arguments,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,  # `ShardBatches` knows the ranks and pads nothing
+        inference_mode=False,  # inference tensors would have to be copied before they can take part in a graph
+    )
+    silence_lightning(trainer)
+    return trainer
+
+
+def _tell_children(trainer: lightning.Trainer, number: int) -> None:
+    """Sends a signal to the processes that Lightning started from this one."""
+    launcher: Any = trainer.strategy.launcher
+    if launcher is not None:
+        launcher.kill(number)
+
+
+def _summary(out: Path, config: SaliencyExport, work: _Work, before: int, seconds: float, is_main: bool) -> Exported:
+    said, left = folder.read(out), folder.missing(out, work.shards)
+    failures = is_main and said["failed"] > 0
+    waiting, stopped = work.images_of(left), work.interruption.received if left else 0
+    return Exported(
+        out / f"manifest.{config.manifest}",
+        said["explained"],
+        len(work.items) - waiting - said["explained"],
+        waiting,
+        work.writer.error or ("a process stopped early" if left and not stopped else ""),
+        seconds,
+        before - waiting,
+        stopped,
+        is_main,
+        folder.first_failure(out, work.shards) if failures else "",
+        said.get("not_finite", 0),
+    )

@@ -1,0 +1,99 @@
+"""Lists the images to explain: files, folders, tar archives, or a split of the run's data set."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from cv_attention.data import read_image
+from cv_attention.data.archives import members
+from cv_attention.data.folder import EXTENSIONS, image_files
+from cv_attention.data.images import ImageSet
+from cv_attention.saliency_export.names import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One image.
+
+    Attributes:
+        title: What the manifest calls it.
+        path: Its path below its source, without suffix; output files are named after it.
+        read: Decodes it: uint8 (H, W, 3) RGB; ValueError or OSError if that fails.
+        label: Its class, where known.
+        box: x0, y0, x1, y1 of its object in pixels, where known.
+    """
+
+    title: str
+    path: str
+    read: Callable[[], np.ndarray]
+    label: int | None = None
+    box: np.ndarray | None = None
+
+
+def find_items(sources: Sequence[Path], out: Path, classes: int, bits: int | None = None) -> list[Item]:
+    """Lists the images of `sources`, in their order and sorted within a folder.
+
+    Args:
+        sources: Image files, tar archives as WebDataset writes them, and folders that are searched for both.
+        out: Where the export goes; nothing in there counts as a source.
+        classes: Number of classes; labels in archives beyond it are unknown.
+        bits: Range of images of more than 8 bits; see `read_image`.
+
+    Raises:
+        FileNotFoundError: if a source does not exist.
+        ValueError: if there is no image in them.
+    """
+    items = [item for source in sources for item in _of_source(source, out.resolve(), classes, bits)]
+    if not items:
+        searched = ", ".join(str(source) for source in sources)
+        raise ValueError(f"no image in {searched}; images end in {', '.join(EXTENSIONS)}, archives in .tar")
+    return items
+
+
+def split_items(split: ImageSet) -> list[Item]:
+    """Lists the images of a data module's split, with labels and boxes."""
+    images, items = split.images, []
+    for index, label in enumerate(images.labels.tolist()):
+        path = None if images.paths is None else os.fsdecode(images.paths[index])
+        title = f"{split.name}/{index}" if path is None else printable(path)
+        stem = split.name if path is None else os.path.join(*Path(path).with_suffix("").parts[-2:])
+        box = None if images.boxes is None else images.boxes[index]
+        items.append(Item(title, stem, partial(images.read, index), label, box))
+    return items
+
+
+def digest(items: Sequence[Item]) -> str:
+    """Returns a digest of all titles in their order: the same images as before, or others."""
+    found = hashlib.sha256()
+    for item in items:
+        found.update(item.title.encode() + b"\n")
+    return found.hexdigest()
+
+
+def _of_source(source: Path, out: Path, classes: int, bits: int | None) -> Iterator[Item]:
+    if not source.exists():
+        raise FileNotFoundError(f"{source} does not exist; give image files, folders of images or tar archives")
+    if not source.is_dir():
+        yield from _of_file(source, source.name, classes, bits)
+        return
+    archives = [os.fsencode(path) for path in source.rglob("*.tar")]
+    for encoded in sorted([*image_files(source), *archives]):
+        path = Path(os.fsdecode(encoded))
+        if out not in path.parent.resolve().parents and out != path.parent.resolve():
+            yield from _of_file(path, str(path.relative_to(source)), classes, bits)
+
+
+def _of_file(path: Path, relative: str, classes: int, bits: int | None) -> Iterator[Item]:
+    if path.name.lower().endswith((".tar", ".tar.gz", ".tgz")):
+        for member in members(path, EXTENSIONS):
+            label = member.label if member.label is not None and 0 <= member.label < classes else None
+            yield Item(
+                printable(f"{path}/{member.name}"), os.path.splitext(member.name)[0], partial(member.read, bits), label
+            )
+    else:
+        yield Item(printable(str(path)), os.path.splitext(relative)[0], partial(read_image, path, bits))

@@ -1,0 +1,52 @@
+"""Writes the manifest as JSON Lines or Parquet, one shard in memory at a time."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def write_json_lines(path: Path, parts: Sequence[Path]) -> None:
+    """Writes the rows of `parts` one after the other; whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            for part in parts:
+                file.write(part.read_bytes())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_parquet(path: Path, parts: Sequence[Path]) -> None:
+    """Writes the rows of `parts` (JSON Lines) as one Parquet file, a row group for each; whole or not at all."""
+    from pyarrow import Table
+    from pyarrow.parquet import ParquetWriter
+
+    partial, schema = path.with_name(path.name + ".partial"), _schema()
+    try:
+        with ParquetWriter(partial, schema) as writer:
+            for part in parts:
+                rows = [json.loads(line) for line in part.read_bytes().splitlines()]
+                writer.write_table(Table.from_pylist(rows, schema=schema))
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _schema() -> Any:
+    import pyarrow as pa
+
+    text, whole, number = pa.string(), pa.int64(), pa.float64()
+    entry = {"key": text, "method": text, "layer": text, "kind": text, "low": number, "high": number, "scale": number}
+    return pa.schema(
+        {
+            **{"index": whole, "image": text, "error": text, "name": text, "width": whole, "height": whole},
+            **{"label": whole, "box": pa.list_(number), "predicted": whole, "predicted_class": text},
+            **{"probability": number, "target": whole, "target_class": text, "logits": pa.list_(number)},
+            **{"shard": text, "row": whole, "input": text, "panel": text},
+            "maps": pa.list_(pa.struct({**entry, "flags": pa.list_(text), "overlay": text})),
+        }
+    )

@@ -1,0 +1,172 @@
+"""Writes shards in the background: pictures, then maps, then the manifest's rows."""
+
+import hashlib
+import json
+import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cv_attention.export_config import SaliencyExport
+from cv_attention.rundir.checksums import listing
+from cv_attention.rundir.files import write_bytes, write_text
+from cv_attention.saliency_export.batches import Batch, Sample
+from cv_attention.saliency_export.maps import Column
+from cv_attention.saliency_export.names import file_stem
+from cv_attention.saliency_export.pictures import picture_paths, write_pictures
+from cv_attention.saliency_export.rows import class_fields, failed_row, map_fields
+from cv_attention.saliency_export.shards import encode_maps, to_half
+from cv_attention.saliency_export.sources import Item
+
+_MOST_WAITING = 64  # images that wait for a thread: no more memory than that where the disk is slower than the network
+
+
+def rows_path(out: Path, shard: int) -> Path:
+    """Where the rows of a shard are; the file exists when the shard is whole."""
+    return out / f"shards/{shard:06d}.jsonl"
+
+
+class ShardWriter:
+    """Writes what it is given, in order, and stops at the first error of the disk.
+
+    Args:
+        out: Folder of the export.
+        config: Formats.
+        items: All images.
+        columns: Kinds of maps.
+        class_names: The network's.
+
+    Attributes:
+        stopped: Set when nothing more can be written.
+        error: Why.
+    """
+
+    def __init__(
+        self, out: Path, config: SaliencyExport, items: list[Item], columns: list[Column], class_names: tuple[str, ...]
+    ) -> None:
+        self.out, self.config, self.items, self.columns, self.class_names = out, config, items, columns, class_names
+        self.stopped, self.error = threading.Event(), ""
+        self._rows: list[dict[str, Any]] = []
+        self._arrays: dict[str, list[np.ndarray]] = {column.key: [] for column in columns}
+        self._pictures: deque[Future[None]] = deque()
+        self._end: Future[None] | None = None
+
+    def open(self) -> None:
+        """Starts the threads; to be called in the process that writes."""
+        self._draw = ThreadPoolExecutor(self.config.workers, "draw")
+        self._finish = ThreadPoolExecutor(1, "shard")
+
+    def close(self) -> None:
+        """Waits until everything is written."""
+        try:
+            if self._end is not None:
+                self._end.result()
+        finally:
+            self._finish.shutdown()
+            self._draw.shutdown(cancel_futures=True)
+
+    def add(self, batch: Batch, maps: dict[str, np.ndarray], logits: np.ndarray, targets: list[int]) -> None:
+        """Takes a batch and what was found in it; ends the shard where the batch does."""
+        if self.stopped.is_set():
+            return
+        shard = batch.part.shard
+        try:
+            if batch.part.numbers.start == shard * self.config.shard_size:
+                self._make_folders(shard)
+        except OSError as error:
+            self._stop(error)
+            return
+        rows = {number: failed_row(number, self.items[number], error) for number, error in batch.errors.items()}
+        half = {key: to_half(values) for key, values in maps.items()}
+        for place, sample in enumerate(batch.samples):
+            own = {key: values[place] for key, values in maps.items()}
+            scales = {key: found[1][place] for key, found in half.items()}
+            said = class_fields(logits[place], targets[place], self.class_names)
+            rows[sample.number] = self._add_image(shard, self._filled() + place, sample, said, own, scales)
+        for key, (values, _) in half.items():
+            self._arrays[key].append(values)
+        self._rows += [rows[number] for number in batch.part.numbers]
+        self._wait(_MOST_WAITING)
+        if batch.part.last:
+            self._end_shard(shard)
+
+    def _add_image(
+        self,
+        shard: int,
+        row: int,
+        sample: Sample,
+        said: dict[str, Any],
+        maps: dict[str, np.ndarray],
+        scales: dict[str, float],
+    ) -> dict[str, Any]:
+        """Hands one image's pictures to a thread; returns its row of the manifest."""
+        item = self.items[sample.number]
+        stem, stored = file_stem(sample.number, item.path), self.config.maps != "none"
+        drawn = {c.key: maps[c.key] for c in self.columns if c.drawn}
+        paths = picture_paths(self.config, shard, stem, list(drawn))
+        if paths:
+            self._pictures.append(self._draw.submit(write_pictures, self.out, paths, sample.pixels, drawn))
+        return {
+            **{"index": sample.number, "image": item.title, "error": None, "name": stem},
+            **{"width": sample.width, "height": sample.height, "label": item.label, "box": sample.box},
+            **said,
+            "shard": f"shards/{shard:06d}.{self.config.maps}" if stored else None,
+            "row": row if stored else None,
+            "input": paths.get("input"),
+            "panel": paths.get("panel"),
+            "maps": [map_fields(c, maps[c.key], scales[c.key], paths.get(f"overlay {c.key}")) for c in self.columns],
+        }
+
+    def _filled(self) -> int:
+        return sum(map(len, self._arrays[self.columns[0].key]))
+
+    def _make_folders(self, shard: int) -> None:
+        kinds = {"inputs": self.config.inputs, "overlays": self.config.overlays, "panels": self.config.panels}
+        for folder in [f"{name}/{shard:06d}" for name, kind in kinds.items() if kind != "none"]:
+            (self.out / folder).mkdir(parents=True, exist_ok=True)
+
+    def _wait(self, most: int) -> None:
+        try:
+            while len(self._pictures) > most:
+                self._pictures.popleft().result()
+            if self._end is not None and self._end.done():
+                self._end.result()
+        except OSError as error:
+            self._stop(error)
+
+    def _end_shard(self, shard: int) -> None:
+        """Hands the shard to a thread of its own, which waits for the pictures: its rows tell that all is there."""
+        rows, arrays, pictures = self._rows, self._arrays, list(self._pictures)
+        self._rows, self._arrays = [], {column.key: [] for column in self.columns}
+        self._pictures.clear()
+        inputs = [self.out / row["input"] for row in rows if row["input"]]
+
+        def write() -> None:
+            if self.stopped.is_set():
+                return
+            try:
+                for picture in pictures:
+                    picture.result()
+                files, last = inputs, rows_path(self.out, shard)
+                if self.config.maps != "none" and arrays[self.columns[0].key]:
+                    whole = {key: np.concatenate(parts) for key, parts in arrays.items()}
+                    path = last.with_suffix(f".{self.config.maps}")
+                    write_bytes(path, encode_maps(whole, self.config.maps))
+                    files = [path, *inputs]
+                lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode()
+                sums = f"{hashlib.sha256(lines).hexdigest()}  {last.name}\n{listing(last.parent, files)}"
+                write_text(last.with_suffix(".sha256"), sums)
+                write_bytes(last, lines)
+            except OSError as error:
+                self._stop(error)
+
+        if self._end is not None:
+            self._end.result()  # one shard is written while the next is made, and no more
+        self._end = self._finish.submit(write)
+
+    def _stop(self, error: OSError) -> None:
+        self.error = self.error or " ".join(str(error).split())
+        self.stopped.set()

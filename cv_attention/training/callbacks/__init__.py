@@ -1,0 +1,1 @@
+"""Defines the callbacks of a training run: techniques, losses, progress and throughput."""

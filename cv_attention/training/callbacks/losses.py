@@ -1,0 +1,158 @@
+"""Logs the training loss, and ends the run where it is not finite."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, distributed
+
+from cv_attention.rundir.files import write_text
+from cv_attention.training.callbacks.divergence import Divergence
+from cv_attention.training.callbacks.terminal import say
+from cv_attention.training.checkpoint import checkpoints
+from cv_attention.training.devices.sharding import local
+from cv_attention.training.optim.groups import current_rates
+
+
+class NonFiniteLoss(RuntimeError):
+    """The loss, or a weight, is NaN or infinite."""
+
+
+class Losses(Callback):
+    """Logs loss and learning rate every ``log_every_n_steps``, and stops a training whose loss is NaN or infinite.
+
+    A loss that says that the training has diverged is warned about once, see `Divergence`.
+
+    After each epoch it logs the mean loss and accuracy over all images of it, as ``train_loss_epoch`` and
+    ``train_accuracy``, also where the run was resumed within the epoch.
+
+    Reading a loss lets the host wait for the device. So the losses since the last reading stay on the device, each
+    with its step and the indices of its images, and are read together: at every log step, and before every checkpoint,
+    so that no checkpoint holds what came after a bad step.
+
+    Args:
+        run: The run directory.
+
+    Attributes:
+        latest: The loss that was read last.
+        epoch: The means of the last epoch, by the names that they are logged under.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self.latest: float | None = None
+        self.epoch: dict[str, float] = {}
+        self._divergence: Divergence | None = None
+        self._rates: dict[str, float] = {}
+        self._since: list[tuple[int, Tensor, Tensor | None]] = []  # step, loss, indices
+
+    def on_before_optimizer_step(self, trainer: lightning.Trainer, pl_module: Any, optimizer: Any) -> None:
+        """Notes the rates of a step that will be logged; the schedule has moved on when the batch ends."""
+        if (trainer.global_step + 1) % trainer.log_every_n_steps == 0:  # pyright: ignore[reportAttributeAccessIssue]
+            self._rates = current_rates(optimizer, pl_module.experiment.optimizer)
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Keeps the loss; logs it where that is due."""
+        accumulated = trainer.accumulate_grad_batches
+        indices = batch.get("index") if isinstance(batch, dict) else None
+        stepped = (batch_idx + 1) % accumulated == 0 or trainer.is_last_batch
+        self._since.append((trainer.global_step - stepped, outputs["loss"], indices))
+        interval = trainer.log_every_n_steps  # pyright: ignore[reportAttributeAccessIssue]
+        if not stepped or trainer.global_step % interval:
+            return
+        last, least = self._read(trainer, pl_module)
+        self.latest = last * accumulated  # Lightning divides each by their number
+        self._log(trainer, {"train_loss": self.latest, **self._rates})
+        _warn(trainer, self._watch(pl_module).of_steps(trainer.current_epoch + 1, least * accumulated))
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Logs the epoch's means."""
+        loss, accuracy, images = pl_module.epoch_means.compute(trainer)
+        pl_module.epoch_means.clear()
+        self.epoch = {"train_loss_epoch": loss, "train_accuracy": accuracy} if images else {}
+        if images:
+            self._log(trainer, self.epoch)
+            _warn(trainer, self._watch(pl_module).of_epoch(trainer.current_epoch + 1, loss, accuracy, images))
+
+    @staticmethod
+    def _log(trainer: lightning.Trainer, values: dict[str, float]) -> None:
+        for logger in trainer.loggers:
+            logger.log_metrics({**values, "epoch": trainer.current_epoch}, step=trainer.global_step - 1)
+            logger.save()
+
+    def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Lets nothing be saved that is no number."""
+        self._read(trainer, pl_module)
+        finite = torch.stack([local(value.detach()).isfinite().all() for value in pl_module.parameters()])
+        if self._anywhere(trainer, ~finite):
+            raise NonFiniteLoss(f"a weight is not finite after step {trainer.global_step}; {self._advice()}")
+        checkpoint["epoch_means"] = pl_module.epoch_means.state(trainer)
+
+    def on_load_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Takes up the sums of an epoch that was not finished."""
+        if "epoch_means" in checkpoint:
+            pl_module.epoch_means.restore(checkpoint["epoch_means"], trainer)
+
+    def _watch(self, pl_module: Any) -> Divergence:
+        if self._divergence is None:
+            self._divergence = Divergence(len(pl_module.facts.class_names), pl_module.experiment.optimizer.lr)
+        return self._divergence
+
+    def _read(self, trainer: lightning.Trainer, pl_module: Any) -> list[float]:
+        """Returns the last loss and the least; the one place where the host waits for the device."""
+        since, self._since = self._since, []
+        losses = torch.stack([loss for _, loss, _ in since]) if since else torch.zeros(1, device=pl_module.device)
+        bad = ~torch.isfinite(losses)
+        if self._anywhere(trainer, bad):
+            first = int(bad.int().argmax()) if bool(bad.any()) else None
+            self._stop(trainer, None if first is None else since[first])
+        return torch.stack([losses[-1], losses.min()]).tolist()
+
+    @staticmethod
+    def _anywhere(trainer: lightning.Trainer, bad: Tensor) -> bool:
+        """Whether any of `bad` is true in any process; all of them must ask."""
+        found: Any = bad.any().int()
+        return bool(trainer.strategy.reduce(found, reduce_op="max") if trainer.world_size > 1 else found)
+
+    def _stop(self, trainer: lightning.Trainer, mine: tuple[int, Tensor, Tensor | None] | None) -> None:
+        found: list[Any] = [None] * trainer.world_size
+        if mine is not None:
+            step, loss, indices = mine
+            found[trainer.global_rank] = (step, float(loss), [] if indices is None else indices.tolist())
+        if trainer.world_size > 1:
+            distributed.all_gather_object(found, found[trainer.global_rank])
+        bad = [entry for entry in found if entry is not None]
+        step = min(entry[0] for entry in bad)
+        value = next(entry[1] for entry in bad if entry[0] == step)
+        images = sorted(index for entry in bad if entry[0] == step for index in entry[2])
+        about = {"step": step, "epoch": trainer.current_epoch, "loss": str(value), "images": images}
+        if trainer.is_global_zero:
+            write_text(self.run / "nonfinite.json", json.dumps(about) + "\n")
+        shown = ", ".join(map(str, images[:16])) + (", ..." if len(images) > 16 else "")
+        raise NonFiniteLoss(
+            f"the loss is {value} at step {step} of epoch {trainer.current_epoch}, on the training images {shown} "
+            f"(all of them in {self.run / 'nonfinite.json'}); {self._advice()}"
+        )
+
+    def _advice(self) -> str:
+        last = self.run / "checkpoints" / "last.ckpt"
+        if not last.is_file():
+            return "there is no checkpoint yet; try a lower --optimizer.lr or --trainer.gradient_clip_val 1"
+        try:
+            step = checkpoints.read(last)["global_step"]
+        except (ValueError, KeyError):
+            return f"{last} cannot be read; try a lower --optimizer.lr or --trainer.gradient_clip_val 1"
+        return (
+            f"the last good checkpoint is {last} of step {step}; try a lower rate or clipped gradients: "
+            f"cv-attention fit --resume {self.run} --trainer.gradient_clip_val 1"
+        )
+
+
+def _warn(trainer: lightning.Trainer, warning: str | None) -> None:
+    if warning and trainer.is_global_zero:
+        say(trainer, warning)

@@ -1,0 +1,1 @@
+"""Writes, reads, verifies and selects checkpoints and weights."""

@@ -1,0 +1,300 @@
+"""Reads and writes checkpoint files atomically, verified before a run resumes from them."""
+
+import io
+import math
+import shutil
+from collections.abc import Callable, Collection, Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from cv_attention.blocks.trust import class_paths_of
+from cv_attention.config import Experiment
+from cv_attention.plain import from_plain
+from cv_attention.rundir import Damaged, NewerFormat
+from cv_attention.rundir.checksums import checksum
+from cv_attention.rundir.facts import DataFacts
+from cv_attention.rundir.files import write_bytes
+from cv_attention.training.checkpoint import weights
+from cv_attention.training.checkpoint.digest import sha256
+from cv_attention.training.checkpoint.sealing import sealed, verifying
+from cv_attention.training.tasks.classifier import Classifier
+
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+_PARTS = {"experiment": Mapping, "facts": Mapping, "state_dict": Mapping}
+_LARGEST = 16_384  # pixels on a side of the images that a network takes
+_DROPPED = {"all": (), "best": (LAST, PREVIOUS), "weights": (LAST, PREVIOUS, BEST)}  # by log.keep
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and moves it there once it lies on the disk; keeps the last one but one."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Writes `checkpoint` to `path`, whole or not at all.
+
+        Raises:
+            OSError: if it cannot be written; what was there before is unharmed.
+        """
+        buffer, path = io.BytesIO(), Path(path)
+        if path.is_dir():  # which somebody has put there
+            set_aside(path)
+        torch.save(sealed(checkpoint), buffer)
+        write_bytes(path, buffer.getbuffer(), durable=True, keep=PREVIOUS if path.name == LAST else None)
+
+
+def read(checkpoint: Path) -> dict[str, Any]:
+    """Reads the content of a checkpoint or of a ``.safetensors`` file, and verifies it; runs no code.
+
+    Raises:
+        ValueError: if the file is damaged, of another kind, or of a newer format; one line that names it and the file
+            beside it that can be used in its place.
+    """
+    content, end_verification = _begin(checkpoint)
+    end_verification()
+    _check_parts(content, checkpoint)
+    return content
+
+
+def verified(checkpoint: Path) -> Any:
+    """Reads whatever a file of weights holds, verified where it can be, without asking for its parts; see `read`."""
+    content, end_verification = _begin(checkpoint)
+    end_verification()
+    return content
+
+
+def _begin(checkpoint: Path) -> tuple[Any, Callable[[], None]]:
+    """Reads a file and begins to verify it; returns its content and a function that waits for the verdict."""
+
+    def finish() -> None:
+        try:
+            verdict()
+        except Exception as error:  # values that cannot be hashed
+            raise _damaged(checkpoint, error) from error
+
+    try:
+        if checkpoint.is_dir():
+            raise ValueError("it is a folder")
+        if checkpoint.suffix == ".safetensors":
+            content, verdict = weights.read(checkpoint)
+        else:
+            content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+            verdict = verifying(content if isinstance(content, dict) else {}, checkpoint)
+    except NewerFormat:
+        raise
+    except Exception as error:  # whatever a damaged or foreign file provokes
+        raise _damaged(checkpoint, error) from error
+    return content, finish
+
+
+def _damaged(checkpoint: Path, error: Exception) -> Damaged:
+    reason = " ".join((str(error) or type(error).__name__).splitlines()[0].split())
+    if "Weights only load failed" in reason:  # torch goes on to say how its code could be run after all
+        reason = "it is damaged, or holds Python objects beside weights, which are never loaded: that would run code"
+    if not reason.startswith(str(checkpoint)):
+        reason = f"{checkpoint} cannot be read as a checkpoint: {reason}"
+    return Damaged(f"{reason}{_instead(checkpoint)}")
+
+
+def _check_parts(content: Any, checkpoint: Path) -> None:
+    """Raises ValueError unless a file says which network it belongs to."""
+    if not isinstance(content, dict) or not _PARTS.keys() <= content.keys():
+        raise ValueError(f"{checkpoint} is no checkpoint of cv_attention: it does not say which network it belongs to")
+    for name, kind in _PARTS.items():
+        if not isinstance(content[name], kind):
+            raise Damaged(f"{checkpoint} is damaged: its {name} must be a mapping, got {type(content[name]).__name__}")
+
+
+def _instead(checkpoint: Path) -> str:
+    """Names the file of the same run that has a network, too."""
+    run = checkpoint.parent if checkpoint.suffix == ".safetensors" else checkpoint.parent.parent
+    near = {
+        BEST: (run / "weights.safetensors", "the network that was tested last"),
+        "weights.safetensors": (run / "checkpoints" / BEST, "the best network"),
+        LAST: (run / "checkpoints" / PREVIOUS, "the checkpoint before it"),
+    }
+    file, what = near.get(checkpoint.name, (None, ""))
+    return f"; {file} is {what}" if file is not None and file.is_file() else ""
+
+
+def set_aside(path: Path) -> None:
+    """Renames a checkpoint that cannot be read, so that nobody takes it for one: ``last.ckpt.torn``."""
+    with suppress(FileNotFoundError):  # another process of this training has moved it
+        torn = path.with_name(f"{path.name}.torn")
+        if torn.is_dir() and not torn.is_symlink():
+            shutil.rmtree(torn)
+        path.replace(torn)
+
+
+def keep_last_as_best(run: Path) -> None:
+    """Makes ``best.ckpt`` the network of the last epoch too, without a copy where the file system can do that."""
+    last, best = run / "checkpoints" / LAST, run / "checkpoints" / BEST
+    partial = best.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    try:
+        partial.hardlink_to(last)
+    except OSError:
+        shutil.copyfile(last, partial)
+    partial.replace(best)
+
+
+def resumable(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
+    """Finds the newest intact checkpoint to go on from.
+
+    A torn file is moved out of the way, and the checkpoint before it counts.
+
+    Returns:
+        The file, its content, and what is to be said about files that were not used.
+
+    Raises:
+        FileNotFoundError: if there is no intact checkpoint.
+    """
+    notices = []
+    for name in (LAST, PREVIOUS):
+        path = run / "checkpoints" / name
+        if not path.exists():
+            continue
+        try:
+            content = read(path)
+            _check_resumable(content, path)
+        except NewerFormat:
+            raise
+        except ValueError:
+            set_aside(path)
+            notices.append(f"{path} is torn, it is now {name}.torn")
+            continue
+        if notices:
+            notices[-1] += f"; {path} counts"
+        return path, content, notices
+    said = "".join(f"; {notice}" for notice in notices)
+    raise FileNotFoundError(f"{run / 'checkpoints' / LAST} does not exist, so there is nothing to go on from{said}")
+
+
+def _check_resumable(content: Mapping[str, Any], path: Path) -> None:
+    """Raises ValueError unless a checkpoint holds the state of a training run, not a network alone."""
+    for name, kind in (("epoch", int), ("global_step", int), ("loops", Mapping), ("optimizer_states", list)):
+        if not isinstance(content.get(name), kind):
+            raise Damaged(f"{path} is damaged: it holds no {name} to go on from")
+
+
+def drop(run: Path, keep: str) -> None:
+    """Removes the checkpoints that ``log.keep`` does not want of a run that has been trained and tested."""
+    for name in _DROPPED[keep]:
+        (run / "checkpoints" / name).unlink(missing_ok=True)
+    if keep == "weights":
+        with suppress(OSError):  # somebody keeps something else there
+            (run / "checkpoints").rmdir()
+
+
+def find_checkpoint(path: Path, name: str = "best") -> Path:
+    """Finds a checkpoint.
+
+    Args:
+        path: A checkpoint, a file of weights (``.safetensors``), or a run directory.
+        name: Which checkpoint of the run directory: ``best``, the one that counts and was tested (see
+            `selection.select`), or ``last``. Where a copy of the directory has no checkpoints, the
+            ``weights.safetensors`` in it are the best ones.
+
+    Raises:
+        FileNotFoundError: if there is none; the message lists what is there.
+    """
+    if path.is_file():
+        return path
+    if not path.exists():
+        near = sorted(str(run) for run in path.parent.glob("*/") if (run / "config.yaml").is_file())
+        there = f"; there are {', '.join(near)}" if near else ""
+        raise FileNotFoundError(f"{path} does not exist{there}")
+    checkpoint = path / "checkpoints" / f"{name}.ckpt"
+    if checkpoint.is_dir():
+        raise ValueError(f"{checkpoint} is a folder, where a checkpoint is expected")
+    if not checkpoint.is_file():
+        if name == "best" and (final := path / "weights.safetensors").is_file():
+            return final
+        there = sorted(str(found) for found in path.rglob("*.ckpt"))
+        raise FileNotFoundError(f"{checkpoint} does not exist; {path} holds {', '.join(there) or 'no checkpoint'}")
+    return checkpoint
+
+
+def load(checkpoint: Path | Classifier, trust: Collection[str] | None = ()) -> Classifier:
+    """Rebuilds the network of a checkpoint or of a ``.safetensors`` file, with its weights, on the CPU, in eval mode.
+
+    A network that is open already (`opening.open_pretrained`) is returned as it is. A file can name a block by its
+    class path; that is imported only where the user says so.
+
+    Args:
+        checkpoint: The file.
+        trust: Modules and classes that the file may name, such as ``my_block`` or ``my_block.MyBlock``; None allows
+            all, for a file that this process has written.
+
+    Raises:
+        ValueError: if the file is none of cv_attention's, its weights do not fit its configuration, or it names a class
+            that is not in `trust`.
+    """
+    if isinstance(checkpoint, Classifier):
+        return checkpoint
+    content, end_verification = _begin(checkpoint)
+    try:
+        _check_parts(content, checkpoint)
+        experiment = from_plain(Experiment, content["experiment"], "experiment")
+        facts = _facts(content["facts"])
+        with nullcontext() if trust is None else class_paths_of(checkpoint, trust):
+            classifier = Classifier(_unloaded(experiment), facts)
+    except Exception as error:  # whatever a foreign configuration provokes
+        end_verification()
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if not isinstance(error, ValueError | OSError):
+            reason = f"its network cannot be built ({type(error).__name__}: {reason[:300]})"
+        raise ValueError(reason if reason.startswith(str(checkpoint)) else f"{checkpoint}: {reason}") from error
+    end_verification()
+    classifier.experiment = experiment  # as it was trained: what is written from here on has the run's fingerprint
+    try:
+        classifier.load_state_dict(content["state_dict"])
+    except (RuntimeError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(f"{checkpoint} does not fit {experiment.model.backbone}: {reason}") from error
+    return classifier.eval()
+
+
+def _unloaded(experiment: Experiment) -> Experiment:
+    """Returns the configuration of the same network without weights: the checkpoint has them.
+
+    timm would read whatever file ``checkpoint_path`` names.
+    """
+    options = {name: value for name, value in experiment.model.options.items() if name != "checkpoint_path"}
+    return replace(experiment, model=replace(experiment.model, pretrained=False, options=options))
+
+
+def _facts(values: Any) -> DataFacts:
+    facts = from_plain(DataFacts, values, "facts")
+    height, width = facts.image_size
+    if not facts.class_names or not all(isinstance(side, int) and 0 < side <= _LARGEST for side in (height, width)):
+        raise ValueError(
+            f"facts must name classes and an image size of at most {_LARGEST} pixels a side, got "
+            f"{len(facts.class_names)} classes and {height} x {width}"
+        )
+    if not all(math.isfinite(value) for value in (*facts.mean, *facts.std)) or 0 in facts.std:
+        raise ValueError(f"facts.mean and facts.std must be finite and std not 0, got {facts.mean} and {facts.std}")
+    return DataFacts(**{field.name: tuple(getattr(facts, field.name)) for field in fields(DataFacts)})
+
+
+def name_of(checkpoint: Path | Classifier) -> str:
+    """Names what `load` takes: a file by its path, an open network by its backbone and the file of its weights."""
+    if isinstance(checkpoint, Path):
+        return str(checkpoint)
+    model = checkpoint.experiment.model
+    return f"{model.backbone} with {model.weights or 'pretrained weights'}"
+
+
+def digest_of(checkpoint: Path | Classifier) -> str:
+    """Returns the SHA-256 of a file, or of an open network's weights."""
+    if isinstance(checkpoint, Path):
+        return checksum(checkpoint)
+    return sha256(checkpoint.network.state_dict())
+
+
+def epochs_trained(checkpoint: Path) -> int:
+    """Returns how many epochs the network of a checkpoint had been trained when it was written after one."""
+    return torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["epoch"] + 1

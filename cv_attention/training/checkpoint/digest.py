@@ -1,0 +1,44 @@
+"""Computes a SHA-256 over the tensors and plain values of a checkpoint, with their names."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def sha256(tree: Any) -> str:
+    """Hashes a tree of dicts, lists, tuples, tensors and plain values.
+
+    The order of a dict's keys does not count; names, types, shapes and every bit of every tensor do. The device that a
+    tensor lives on does not.
+
+    Args:
+        tree: Such as the content of a checkpoint.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    found = hashlib.sha256()
+    _add(found, tree)
+    return found.hexdigest()
+
+
+def _add(found: Any, tree: Any) -> None:
+    if isinstance(tree, Tensor):
+        tensor = tree.detach().cpu().contiguous()
+        found.update(f"tensor {tensor.dtype} {tuple(tensor.shape)}:".encode())
+        if tensor.numel():
+            found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    elif isinstance(tree, Mapping):
+        found.update(f"dict {len(tree)}:".encode())
+        for key in sorted(tree, key=lambda key: (type(key).__name__, str(key))):
+            found.update(f"{type(key).__name__} {key!r}=".encode())
+            _add(found, tree[key])
+    elif isinstance(tree, list | tuple):
+        found.update(f"list {len(tree)}:".encode())
+        for value in tree:
+            _add(found, value)
+    else:
+        found.update(f"{type(tree).__name__} {tree!r};".encode())

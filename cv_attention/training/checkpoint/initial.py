@@ -1,0 +1,157 @@
+"""Loads the weights that a training run starts from, without the head where classes differ."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from cv_attention.backbones.attachment.attach import attached
+from cv_attention.backbones.models.new_head import has_head_at_zero, start_head_at_zero
+from cv_attention.backbones.positions.parts import head_names
+from cv_attention.config import Model
+from cv_attention.training.checkpoint import checkpoints
+from cv_attention.training.checkpoint.checkpoints import find_checkpoint
+
+
+def start(network: nn.Module, model: Model, class_names: list[str]) -> list[str]:
+    """Loads ``model.weights`` into the network, and says what it starts from: a line, or none for random weights."""
+    if model.weights:
+        return [load(network, model, class_names)]
+    if not model.pretrained:
+        return []
+    return [f"weights: pretrained {model.backbone}{_head_line(class_names) if has_head_at_zero(network) else ''}"]
+
+
+def load(network: nn.Module, model: Model, class_names: list[str]) -> str:
+    """Loads ``model.weights`` into the network.
+
+    Args:
+        network: The network, its blocks inserted.
+        model: The network's part of the configuration.
+        class_names: The classes of the data set.
+
+    Returns:
+        One line that says what was loaded and what is new.
+
+    Raises:
+        FileNotFoundError: if there is no such checkpoint.
+        ValueError: if the file is no checkpoint, or its weights are not those of this network.
+    """
+    path = find_checkpoint(Path(model.weights or "").expanduser())
+    state, known = read(path)
+    as_stored = state
+    own = network.state_dict()
+    if model.weights_by == "position":
+        state = by_position(state, network, path)
+    head = [f"{name}." for name in head_names(network)]
+    heads = [key for key in own if key.startswith(tuple(head))]
+    fits = all(key in state and state[key].shape == own[key].shape for key in heads)
+    if reset := not fits or (known is not None and known != class_names):
+        if model.train == "blocks":
+            raise ValueError(
+                f"model.weights: {path} knows other classes than the data, so the head has to learn; "
+                "model.train is blocks, use blocks+head"
+            )
+        state = {key: value for key, value in state.items() if not key.startswith(tuple(head))}
+        start_head_at_zero(network)
+        state |= {key: own[key] for key in heads}  # the network's own tensors
+    try:
+        missing, unexpected = network.load_state_dict(state, strict=False)
+    except RuntimeError as error:  # shapes
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise ValueError(f"model.weights: {path} does not fit {model.backbone}: {reason}") from error
+    if missing or unexpected:
+        says = [_list("lacks", missing), _list("has besides", unexpected)]
+        advice = _advice(as_stored, network, path) if missing and unexpected and model.weights_by == "name" else ""
+        raise ValueError(
+            f"model.weights: {path} does not fit {model.backbone}: it {' and '.join(filter(None, says))}{advice}"
+        )
+    return f"weights: {path}{_head_line(class_names) if reset else ''}"
+
+
+def by_position(state: dict[str, Tensor], network: nn.Module, path: Path) -> dict[str, Tensor]:
+    """Gives the weights of another library the network's names: the first to the first, and so on.
+
+    Inserted blocks are left out. The head's weights may be of other classes; all others must have the same shapes.
+
+    Raises:
+        ValueError: if the numbers of weights or their shapes differ.
+    """
+    blocks = tuple(f"{name}.{child}." if name else f"{child}." for name, _, child, _ in attached(network))
+    own = {name: value for name, value in network.state_dict().items() if not name.startswith(blocks)}
+    heads = tuple(f"{name}." for name in head_names(network))
+    if len(state) != len(own):
+        raise ValueError(
+            f"model.weights: {path} holds {len(state)} weights and the network {len(own)}, so they do not fit by "
+            "position"
+        )
+    for (theirs, value), (name, ours) in zip(state.items(), own.items(), strict=True):
+        if value.shape != ours.shape and not name.startswith(heads):
+            raise ValueError(
+                f"model.weights: {path} does not fit by position: its {theirs} is {tuple(value.shape)}, and {name} in "
+                f"its place is {tuple(ours.shape)}"
+            )
+    return dict(zip(own, state.values(), strict=True))
+
+
+def _advice(state: dict[str, Tensor], network: nn.Module, path: Path) -> str:
+    """Points to `by_position` where that would work."""
+    try:
+        by_position(state, network, path)
+    except ValueError:
+        return ""
+    return "; the shapes are the same in the same order: load them with model.weights_by position"
+
+
+def _head_line(class_names: list[str]) -> str:
+    return f"; the head starts anew for {len(class_names)} classes, at zero"
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
+    """Reads weights by the network's own names, and the class names where the file knows them.
+
+    Raises:
+        ValueError: if the file cannot be read or holds no weights.
+    """
+    from timm.models import load_state_dict
+
+    try:
+        content = checkpoints.verified(path)  # first: it words what is wrong
+        state: dict[str, Any] = load_state_dict(str(path), device="cpu", weights_only=True)  # pyright: ignore
+    except Exception as error:  # whatever a damaged or foreign file provokes
+        raise _unreadable(path, error) from error
+    facts = content.get("facts") if isinstance(content, dict) else None
+    classes = facts.get("class_names") if isinstance(facts, dict) else None
+    if not isinstance(classes, list | tuple):
+        classes = None
+    named = all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items())
+    if not state or not named:
+        raise ValueError(f"model.weights: {path} is no checkpoint: it holds no weights by name")
+    if all(key.startswith("network.") for key in state):  # ours
+        state = {key.removeprefix("network."): value for key, value in state.items()}
+    return state, None if classes is None else [str(name) for name in classes]
+
+
+def stated(path: Path) -> dict[str, Any] | None:
+    """Reads what a file of ours says beside its weights: ``experiment`` and ``facts``; None in files of others.
+
+    Raises:
+        ValueError: if the file cannot be read.
+    """
+    try:
+        content = checkpoints.verified(path)
+    except Exception as error:  # whatever a damaged or foreign file provokes
+        raise _unreadable(path, error) from error
+    return content if isinstance(content, dict) and {"experiment", "facts"} <= content.keys() else None
+
+
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    if reason.startswith(str(path)):
+        return ValueError(f"model.weights: {reason}")
+    return ValueError(f"model.weights: {path} cannot be read as a checkpoint: {reason}")
+
+
+def _list(what: str, names: list[str]) -> str:
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"{what} {shown}" if names else ""

@@ -1,0 +1,53 @@
+"""Rolls a run directory back to the checkpoint being resumed."""
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+from cv_attention.report.metrics import LONGEST_LINE, is_per_epoch
+from cv_attention.rundir.files import write_text
+
+
+def rewind(run: Path, checkpoint: dict[str, Any]) -> None:
+    """Drops metrics, maps and confusions that were logged after the checkpoint: the resumed run logs them again.
+
+    Without this, a killed run's curves would hold the steps between checkpoint and kill twice.
+
+    Args:
+        run: The run directory.
+        checkpoint: What the checkpoint holds.
+    """
+    step = checkpoint["global_step"]
+    epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    for path in (run / "metrics").glob("*/metrics.csv"):
+        _rewind_metrics(path, step, epochs)
+    for path in [*(run / "maps").glob("*-*.*"), *(run / "confusion").glob("*-*.*")]:
+        named = re.search(r"-(\d{4,})\.\w+$", path.name)
+        if named and int(named[1]) >= epochs:
+            path.unlink()
+
+
+def _rewind_metrics(path: Path, step: int, epochs: int) -> None:
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        reader = csv.DictReader(line.replace("\0", "") for line in file if len(line) <= LONGEST_LINE)
+        names, rows = list(reader.fieldnames or []), list(reader)
+    kept = [row for row in rows if _is_before(row, step, epochs)]
+    if len(kept) == len(rows):
+        return
+    buffer = io.StringIO(newline="")
+    writer = csv.DictWriter(buffer, names, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(kept)
+    write_text(path, buffer.getvalue())
+
+
+def _is_before(row: dict[str, Any], step: int, epochs: int) -> bool:
+    """Whether a row was logged before the checkpoint; a row torn by a kill was not."""
+    try:
+        at, epoch = int(row["step"]), int(row["epoch"])
+    except (KeyError, TypeError, ValueError):
+        return False
+    of_epoch = any(value for name, value in row.items() if name and is_per_epoch(name))
+    return at < step and not (of_epoch and epoch >= epochs)

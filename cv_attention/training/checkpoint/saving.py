@@ -1,0 +1,163 @@
+"""Decides when checkpoints are written: after every epoch, inside long ones, and on interruption."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Checkpoint
+
+from cv_attention.config import Log
+from cv_attention.training.checkpoint import checkpoints
+from cv_attention.training.stopping.interruption import Interruption, Terminated
+
+# A validation that has not begun, in the words of Lightning's loops. A checkpoint from within a validation says this:
+# the network has not changed since the validation began, so a resumed run does the whole of it.
+_UNTOUCHED = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
+
+
+class NotWritten(OSError):
+    """A checkpoint could not be written."""
+
+
+class Checkpoints(Checkpoint):
+    """Writes ``best.ckpt`` by validation accuracy, and ``last.ckpt`` to go on from.
+
+    Which of the two counts is decided at the end, by `selection.select`.
+
+    Only whole optimizer steps are saved. A signal is answered after the step or the validation batch in which it came.
+
+    Args:
+        run: The run directory.
+        log: How often checkpoints are written inside an epoch.
+    """
+
+    def __init__(self, run: Path, log: Log) -> None:
+        self.run = run
+        self.every_minutes, self.every_n_steps = log.checkpoint_every_minutes, log.checkpoint_every_n_steps
+        self.best: float | None = None
+        self.latest: float | None = None
+        self.interruption = Interruption()
+        self._before, self._start = 0.0, time.monotonic()
+        self._saved, self._stepped = time.monotonic(), 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds trained so far, in all parts of the run up to their last checkpoints."""
+        return self._before + time.monotonic() - self._start
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best and the latest accuracy, and the seconds trained."""
+        return {"best": self.best, "latest": self.latest, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes up what `state_dict` returned."""
+        self.best, self._before = state_dict["best"], state_dict["seconds"]
+        self.latest = state_dict.get("latest", self.best)  # not in checkpoints of the first versions
+
+    def take_over(self) -> None:
+        """Takes up from ``last.ckpt`` what the processes knew that this one started, and that have trained for it."""
+        path = self.run / "checkpoints" / checkpoints.LAST
+        if path.is_file():
+            content = checkpoints.verified(path)
+            self.load_state_dict(content["callbacks"][self.state_key])
+            self._start = time.monotonic()
+
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Tells all processes the run directory of the first."""
+        self.run = Path(trainer.strategy.broadcast(str(self.run)))
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Starts the clocks."""
+        self._compare_with_file(trainer)
+        self.interruption.listen()
+        self._start = self._saved = time.monotonic()
+        self._stepped = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Saves where that is due or wished."""
+        stepped, self._stepped = trainer.global_step > self._stepped, trainer.global_step
+        if not stepped or trainer.is_last_batch:  # gradients are being accumulated, or the end of the epoch follows
+            return
+        minutes, steps = self.every_minutes, self.every_n_steps
+        late = minutes is not None and time.monotonic() - self._saved >= 60 * minutes
+        signal, due = self.interruption.agree(late)
+        if signal or due or (steps and trainer.global_step % steps == 0):
+            self._save_last(trainer)
+        self._obey(trainer, signal)
+
+    def on_validation_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Saves and stops where that is wished."""
+        signal, _ = self.interruption.agree()
+        if signal and not trainer.sanity_checking:
+            self._save_last(trainer)
+            self._obey(trainer, signal)
+
+    def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Makes a validation that was not finished one that was not begun."""
+        if trainer.validating:
+            progress = {"total": dict(_UNTOUCHED), "current": dict(_UNTOUCHED), "is_last_batch": False}
+            checkpoint["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"] = progress
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Saves the epoch, and as the best one if it is."""
+        accuracy = trainer.callback_metrics.get("val_accuracy")
+        if accuracy is not None:
+            self.latest = float(accuracy)
+            if self.best is None or self.latest > self.best:
+                self.best = self.latest
+                self._save(trainer, "best")
+        self._save_last(trainer)
+        self._obey(trainer, self.interruption.agree()[0])
+
+    def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Gives the signals back."""
+        self.interruption.stop_listening()
+
+    def _compare_with_file(self, trainer: lightning.Trainer) -> None:
+        """Lowers the best accuracy to that of ``best.ckpt``, which is the last epoch's where a finished run goes on.
+
+        Where it is damaged, the best of the coming epochs takes its place; every process finds that for itself.
+        """
+        path = self.run / "checkpoints" / checkpoints.BEST
+        if self.best is None or not os.path.lexists(path):
+            return
+        try:
+            content = checkpoints.verified(path)
+            there = content["callbacks"].get(self.state_key, {}).get("latest")
+            self.best = self.best if there is None else min(self.best, there)
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            self.best = None
+            if trainer.is_global_zero:
+                reason = error if isinstance(error, ValueError) else f"{path} is no checkpoint of this run"
+                print(f"resume: {reason}; the best of the coming epochs counts", file=sys.stderr, flush=True)
+
+    def _save_last(self, trainer: lightning.Trainer) -> None:
+        self._save(trainer, "last")
+        self._saved = time.monotonic()
+
+    def _save(self, trainer: lightning.Trainer, name: str) -> None:
+        """Saves in all processes or in none: one that waited for the writer would never learn of its failure."""
+        path, failure = self.run / "checkpoints" / f"{name}.ckpt", None
+        try:
+            trainer.save_checkpoint(path)
+        except OSError as error:  # in the one process that writes
+            failure = f"{path} could not be written: {error.strerror or error}"
+            trainer.strategy.barrier("Trainer.save_checkpoint")
+        failure = trainer.strategy.broadcast(failure)
+        if failure is not None:
+            raise NotWritten(failure)
+
+    def _obey(self, trainer: lightning.Trainer, signal: int) -> None:
+        if signal:
+            words = f" after step {trainer.global_step}; go on with: cv-attention fit --resume {self.run}"
+            stop = Terminated(signal, words if trainer.is_global_zero else "")
+            if stop.words and stop.signal != "SIGINT":  # of Ctrl-C the KeyboardInterrupt tells
+                print(f"stopped by {stop.signal}{words}", file=sys.stderr, flush=True)
+            raise stop

@@ -1,0 +1,57 @@
+"""Seals the content of a checkpoint with the format's number and a SHA-256, and verifies both when it is read."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from cv_attention.rundir import Damaged, check_format
+from cv_attention.training.checkpoint.digest import sha256
+
+FORMAT = 1  # of checkpoints and weight files; files from before the number counts as 1
+
+
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the content with ``format`` and ``sha256``, the checksum of all the rest."""
+    content = {**content, "format": FORMAT}
+    return {**content, "sha256": sha256({name: value for name, value in content.items() if name != "sha256"})}
+
+
+def verify(content: Mapping[str, Any], file: Path) -> None:
+    """Verifies what `sealed` added. Content of other programs and of earlier versions has nothing to verify.
+
+    Raises:
+        NewerFormat: if the format is newer than this version's.
+        Damaged: if the content is not what was written.
+    """
+    verifying(content, file)()
+
+
+def verifying(content: Mapping[str, Any], file: Path) -> Callable[[], None]:
+    """Begins to verify in a thread, so that a network can be built meanwhile: hashing does not hold Python's lock.
+
+    Args:
+        content: As for `verify`; not to be changed before the end.
+        file: The file, for messages.
+
+    Returns:
+        A function that waits for the end, and raises Damaged if the content is not what was written.
+
+    Raises:
+        NewerFormat: at once, if the format is newer than this version's.
+    """
+    provenance = content.get("provenance")
+    writer = provenance.get("cv_attention") if isinstance(provenance, Mapping) else None
+    check_format(file, content.get("format"), FORMAT, writer)
+    if "sha256" not in content:
+        return lambda: None
+    rest = {name: value for name, value in content.items() if name != "sha256"}
+    thread = ThreadPoolExecutor(1, "sha256")
+    found = thread.submit(sha256, rest)
+    thread.shutdown(wait=False)
+
+    def finish() -> None:
+        if content["sha256"] != found.result():
+            raise Damaged(f"{file} is damaged: its content does not have the SHA-256 that was written with it")
+
+    return finish

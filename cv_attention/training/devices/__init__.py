@@ -1,0 +1,1 @@
+"""Describes and uses the hardware: devices, precision and sharding."""

@@ -1,0 +1,218 @@
+"""Exports a trained network: ONNX, torch.export, or weights."""
+
+import copy
+import io
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from cv_attention.extras import require
+from cv_attention.maps import record
+from cv_attention.rundir.files import write_bytes
+from cv_attention.training.checkpoint import weights
+from cv_attention.training.checkpoint.checkpoints import load
+from cv_attention.training.checkpoint.finite import require_finite
+from cv_attention.training.checkpoint.sealing import FORMAT
+from cv_attention.training.export.traces import strip_model, strip_program
+from cv_attention.training.provenance import described
+from cv_attention.training.tasks.classifier import Classifier
+
+Format = Literal["onnx", "torch-export", "safetensors"]
+SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
+# Largest difference from the network, in units of its largest output: other orders of summation, not other results.
+_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What `export` wrote.
+
+    Attributes:
+        path: The file.
+        input: What the file takes, in words.
+        differences: Of each output: the largest difference from the network's, in units of its largest value.
+    """
+
+    path: Path
+    input: str
+    differences: dict[str, float]
+
+
+class Deployed(nn.Module):
+    """A network as a function of images alone, in eval mode.
+
+    Takes ``images`` (B, 3, H, W), any B: uint8 RGB, or what normalisation makes of it. Returns the logits (B, classes)
+    and the attention maps that were asked for, each as `record` gives it.
+
+    Args:
+        classifier: The trained network; it is copied.
+        maps: Return the attention maps too.
+        normalised: Leave normalisation to the caller.
+
+    Attributes:
+        outputs: Name of each output: ``logits``, and the names of the maps' modules.
+
+    Raises:
+        ValueError: if maps are asked for and the network has none.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, classifier: Classifier, *, maps: bool = False, normalised: bool = False) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(classifier.network).cpu().eval().to(memory_format=torch.contiguous_format)
+        self.maps, self.normalised, self.size = maps, normalised, tuple(classifier.facts.image_size)
+        for name in ("mean", "std"):
+            values = torch.tensor(getattr(classifier.facts, name))
+            self.register_buffer(name, 255 * values.view(3, 1, 1), persistent=False)
+        self.outputs = ["logits"]
+        if maps:
+            with torch.no_grad(), record(self.network) as found:
+                self.network(torch.zeros(2, 3, *self.size))
+            self.outputs += list(found)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Returns the logits, and the maps in the order of `outputs`."""
+        inputs = images if self.normalised else (images.float() - self.mean) / self.std
+        if not self.maps:
+            return (self.network(inputs),)
+        with record(self.network) as found:
+            logits = self.network(inputs)
+        return logits, *(found[name].values for name in self.outputs[1:])
+
+    def example(self, batch: int, seed: int = 0) -> Tensor:
+        """Returns a batch of random images as the network takes them."""
+        images = torch.randint(0, 256, (batch, 3, *self.size), generator=torch.Generator().manual_seed(seed))
+        return (images - self.mean) / self.std if self.normalised else images.to(torch.uint8)
+
+
+def export(
+    checkpoint: Path | Classifier,
+    format: Format = "onnx",
+    out: Path | None = None,
+    *,
+    maps: bool = False,
+    normalised: bool = False,
+    trust: Collection[str] = (),
+) -> Exported:
+    """Writes a trained network in another format, and compares what comes back with the network.
+
+    The file holds the configuration, the class names, the normalisation, the format's number and the code's version
+    too: ONNX and safetensors in their metadata, torch.export in the extra file ``cv_attention.json``. Paths of this
+    machine are in it only where the configuration names some.
+
+    Args:
+        checkpoint: A checkpoint or a ``.safetensors`` file, or what `open_pretrained` returned.
+        format: ``onnx``, ``torch-export`` or ``safetensors``.
+        out: The file to write; None puts it beside the checkpoint, under its name, or here under the backbone's.
+        maps: Attention maps as further outputs of the graph, each with the name of its module.
+        normalised: Leave normalisation to the caller; by default the graph takes uint8 images.
+        trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
+
+    Raises:
+        ValueError: if the format is unknown or cannot hold what is asked for, a package is missing, the network cannot
+            be exported, or the file's outputs are not the network's.
+    """
+    if format not in get_args(Format):
+        raise ValueError(f"there is no format {format}; there are {', '.join(get_args(Format))}")
+    if format == "safetensors" and (maps or normalised):
+        raise ValueError(
+            "safetensors holds weights, no graph with inputs and outputs; use onnx or torch-export for that"
+        )
+    if format == "onnx":
+        require("onnx", "format onnx")
+    classifier = require_finite(load(checkpoint, trust), checkpoint)
+    out = out or _beside(checkpoint).with_suffix(SUFFIXES[format])
+    deployed = Deployed(classifier, maps=maps, normalised=normalised).eval()
+    if format == "safetensors":
+        weights.write(out, classifier)
+    else:
+        about = {**described(classifier.experiment, classifier.facts), "input": _input(deployed)}
+        about["cv_attention_format"] = FORMAT
+        program = _trace(deployed)
+        content = _onnx(program, deployed, about) if format == "onnx" else _torch_export(program, about)
+        write_bytes(out, content, durable=True)
+    return Exported(out, _input(deployed), _compare(deployed, out, format))
+
+
+def _beside(checkpoint: Path | Classifier) -> Path:
+    if isinstance(checkpoint, Path):
+        return checkpoint
+    name = checkpoint.experiment.model.backbone.replace("/", "-")
+    return Path(f"{name}.weights")  # a suffix to be replaced: names of timm have a dot
+
+
+def _input(deployed: Deployed) -> str:
+    height, width = deployed.size
+    kind = "float32, normalised by the mean and std given" if deployed.normalised else "uint8 RGB, normalised inside"
+    return f"images (batch, 3, {height}, {width}), {kind}"
+
+
+def _trace(deployed: Deployed) -> torch.export.ExportedProgram:
+    batch = torch.export.Dim("batch", min=1)
+    try:
+        with torch.no_grad():  # a region without gradients inside the graph would not survive being saved
+            program = torch.export.export(
+                deployed, (deployed.example(2),), dynamic_shapes={"images": {0: batch}}, strict=False
+            )
+    except Exception as error:  # whatever a module provokes that torch.export cannot follow
+        reason = (str(error) or type(error).__name__).strip().splitlines()[0]
+        raise ValueError(f"torch.export cannot follow the network: {reason}") from error
+    strip_program(program)
+    return program
+
+
+def _torch_export(program: torch.export.ExportedProgram, about: dict[str, Any]) -> memoryview:
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer, extra_files={"cv_attention.json": json.dumps(about)})
+    return buffer.getbuffer()
+
+
+def _onnx(program: torch.export.ExportedProgram, deployed: Deployed, about: dict[str, Any]) -> bytes:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's exporter calls what torch deprecates
+        converted = torch.onnx.export(
+            program, input_names=["images"], output_names=deployed.outputs, dynamo=True, verbose=False
+        )
+    assert converted is not None
+    model = converted.model_proto
+    strip_model(model)
+    for name, value in about.items():
+        model.metadata_props.add(key=name, value=json.dumps(value))
+    return model.SerializeToString()
+
+
+def _compare(deployed: Deployed, path: Path, format: Format) -> dict[str, float]:
+    """Runs the file on a batch of another size than it was traced with; raises ValueError if the results differ."""
+    images = deployed.example(3, seed=1)
+    with torch.no_grad():
+        expected = deployed(images)
+        found = _run(path, format, images, deployed)
+    differences = {}
+    for name, ours, theirs in zip(deployed.outputs, expected, found, strict=True):
+        scale = float(ours.abs().max()) or 1.0
+        differences[name] = float((ours - theirs).abs().max()) / scale if ours.shape == theirs.shape else float("inf")
+        if not differences[name] <= _TOLERANCE:
+            raise ValueError(
+                f"{path} gives another {name} than the network: off by {differences[name]:.2g} of its largest"
+            )
+    return differences
+
+
+def _run(path: Path, format: Format, images: Tensor, deployed: Deployed) -> Sequence[Tensor]:
+    if format == "safetensors":
+        return Deployed(load(path, trust=None)).eval()(images)
+    if format == "torch-export":
+        return torch.export.load(path).module()(images)
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return [torch.from_numpy(values) for values in session.run(deployed.outputs, {"images": images.numpy()})]

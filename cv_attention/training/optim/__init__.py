@@ -1,0 +1,1 @@
+"""Creates optimizers, parameter groups and learning-rate schedules."""

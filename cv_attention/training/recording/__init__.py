@@ -1,0 +1,1 @@
+"""Records what a run shows: maps of probe images, predictions, confusion, logs."""

@@ -1,0 +1,75 @@
+"""Records self-attention: what each head attends to, and where every position looks."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cv_attention.maps import RecordedMap, head_heatmaps, rollout
+
+# Numbers of one image's pairwise map that are kept: all heads of 8x8 positions, the mean over heads of 16x16. Above
+# that neighbouring positions are averaged.
+MOST_VALUES = 65_536
+
+
+class Heads(NamedTuple):
+    """One self-attention of all images.
+
+    Attributes:
+        heads: (N, heads, h, w): what each position receives, or what the class token looks at where there is one.
+        pairwise: (N, heads or 1, queries, h, w): where each position looks.
+    """
+
+    heads: Tensor
+    pairwise: Tensor
+
+
+def head_maps(maps: Mapping[str, RecordedMap]) -> dict[str, Heads]:
+    """Reduces every self-attention over positions among `maps`, and adds their rollout where several share a grid.
+
+    Args:
+        maps: As `record` gives them.
+
+    Returns:
+        Name -> reduced maps; the rollout is called ``rollout``.
+    """
+    pairwise = {name: one for name, one in maps.items() if one.kind == "pairwise"}
+    found = {name: _reduced(one) for name, one in pairwise.items()}
+    square = [
+        one
+        for one in pairwise.values()
+        if one.windows is None and one.values.shape[2] == one.values.shape[3] * one.values.shape[4]
+    ]
+    if len(square) > 1 and len({(one.values.shape[-2:], one.prefix) for one in square}) == 1:
+        found["rollout"] = _reduced(rollout(square))
+    return found
+
+
+def _reduced(one: RecordedMap) -> Heads:
+    by_class = one.tokens is not None and one.tokens.shape[2] == one.tokens.shape[3]
+    heads = head_heatmaps(one, reduce="class" if by_class else "received")
+    # the whole grid for every query of a window is as large as queries times positions
+    values = one.values.float() if one.windows is None else torch.empty(0)
+    return Heads(heads, _limited(values) if values.numel() else values)
+
+
+def _limited(values: Tensor) -> Tensor:
+    """Averages heads, then neighbouring positions, until one image's map holds at most `MOST_VALUES` numbers."""
+    if values[0].numel() > MOST_VALUES:
+        values = values.mean(1, keepdim=True)
+    while values[0].numel() > MOST_VALUES and min(values.shape[-2:]) > 1:
+        n, heads, queries, height, width = values.shape
+        if queries == height * width:  # the queries lie on the same grid
+            grid = values.reshape(n, heads * queries, height, width)
+            grid = F.avg_pool2d(grid, 2, ceil_mode=True) * 4  # shares of attention add up
+            small = grid.shape[-2:]
+            grid = grid.reshape(n * heads, height, width, -1).permute(0, 3, 1, 2)
+            grid = F.avg_pool2d(grid, 2, ceil_mode=True)
+            values = grid.flatten(2).mT.reshape(n, heads, -1, *small)
+        else:
+            values = (F.avg_pool2d(values.flatten(0, 2)[:, None], 2, ceil_mode=True) * 4)[:, 0].unflatten(
+                0, (n, heads, queries)
+            )
+    return values if values[0].numel() <= MOST_VALUES else torch.empty(0)

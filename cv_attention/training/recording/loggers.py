@@ -1,0 +1,133 @@
+"""Creates the loggers: CSV always, wandb and TensorBoard on request."""
+
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+
+from lightning.fabric.utilities.rank_zero import _get_rank
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+
+from cv_attention.config import Experiment
+from cv_attention.rundir.files import write_text
+
+
+def create_loggers(experiment: Experiment, run: Path, part: str) -> list[Logger]:
+    """Creates the loggers of a run.
+
+    Args:
+        experiment: The configuration.
+        run: The run directory.
+        part: Which stretch of training this is. CSV files and TensorBoard's have a folder for each; wandb goes on with
+            the run that it has, whose id is in ``wandb/id`` of the run directory.
+
+    Raises:
+        ValueError: if wandb or TensorBoard cannot be used.
+    """
+    log = experiment.log
+    loggers: list[Logger] = [CSVLogger(run, name="metrics", version=part, flush_logs_every_n_steps=log.every_n_steps)]
+    if log.tensorboard:
+        loggers.append(_tensorboard(experiment, run, part))
+    if log.wandb != "disabled":
+        loggers.append(_wandb(experiment, run))
+    return loggers
+
+
+def finish(loggers: Iterable[Logger], experiment: Experiment, test: Mapping[str, float]) -> None:
+    """Gives the test's figures to the loggers that show a table of runs, and ends the run in wandb.
+
+    Args:
+        loggers: What `create_loggers` made.
+        experiment: The configuration.
+        test: Figures of the test split, by name.
+    """
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.log_hyperparams(_deciding(experiment), {f"hp/test_{name}": value for name, value in test.items()})
+            logger.finalize("success")
+        elif isinstance(logger, WandbLogger):
+            logger.experiment.summary.update({f"test_{name}": value for name, value in test.items()})
+            folder = Path(logger.experiment.dir).parent
+            logger.experiment.finish()  # another fit of this process begins a run of its own
+            for log in folder.glob("logs/*.log"):  # they name temporary folders, which can lie in the user's home
+                log.unlink()
+
+
+def continue_csv(loggers: Iterable[Logger], part: str) -> None:
+    """Has the CSV logger write to another part: other processes wrote the present one, which it would overwrite."""
+    for logger in loggers:
+        if isinstance(logger, CSVLogger):
+            logger._version, logger._experiment = part, None
+
+
+def _deciding(experiment: Experiment) -> dict[str, object]:
+    """The part of the configuration that decides the result."""
+    return {name: part for name, part in experiment.to_dict().items() if name != "log"}
+
+
+def _tensorboard(experiment: Experiment, run: Path, part: str) -> Logger:
+    try:
+        logger = TensorBoardLogger(run, name="tensorboard", version=part, default_hp_metric=False)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            "log.tensorboard needs tensorboard: pip (or uv pip) install 'cv_attention[tensorboard]'"
+        ) from error
+    _name_no_machine()
+    logger.hparams = _deciding(experiment)  # written to hparams.yaml beside the curves
+    return logger
+
+
+def _name_no_machine() -> None:
+    """Keeps the name of this machine out of the names of TensorBoard's files."""
+    from tensorboard.summary.writer import event_file_writer
+
+    event_file_writer.socket = SimpleNamespace(gethostname=lambda: "cv-attention")  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _wandb(experiment: Experiment, run: Path) -> Logger:
+    log = experiment.log
+    if log.wandb == "offline":  # nothing it could say matters then
+        os.environ.setdefault("WANDB_SILENT", "true")
+    import wandb
+
+    logger = WandbLogger(
+        name=run.name,
+        project=log.project,
+        save_dir=run,
+        id=None if _get_rank() else _wandb_id(run),  # only the first process logs
+        mode=log.wandb,  # `offline=True` would set the mode of the whole process
+        resume="allow" if log.wandb == "online" else None,  # an offline run goes on where it is uploaded
+        group=experiment.group(),
+        tags=log.tags,
+        config=experiment.to_dict(),
+        allow_val_change=True,  # a resumed run may be longer
+        settings=wandb.Settings(
+            silent=log.wandb == "offline",
+            console="off",
+            program="cv-attention fit",  # by default paths of this machine
+            x_executable="python",
+        ),
+    )
+    logger._wandb_init.pop("anonymous", None)  # Lightning 2.6 sets what wandb 0.31 warns of
+    if log.wandb == "online":
+        _connect(logger)
+    return logger
+
+
+def _wandb_id(run: Path) -> str:
+    """The id that wandb knows this run by, the same in every stretch of its training."""
+    file = run / "wandb" / "id"
+    if not file.is_file():
+        write_text(file, secrets.token_hex(4) + "\n")
+    return file.read_text(encoding="utf-8").strip()
+
+
+def _connect(logger: WandbLogger) -> None:
+    """Starts the online run now, so that a missing key shows before anything is trained."""
+    import wandb
+
+    try:
+        _ = logger.experiment
+    except wandb.Error as error:
+        raise ValueError(f"log.wandb is online: {error}; log in with `wandb login`, or use offline") from error

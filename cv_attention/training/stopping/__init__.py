@@ -1,0 +1,1 @@
+"""Ends training runs gracefully: signals, and the processes that a run starts."""

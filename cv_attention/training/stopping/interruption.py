@@ -1,0 +1,133 @@
+"""Graceful shutdown: SIGINT and SIGTERM take effect at the next safe point."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lightning
+import torch
+from torch import distributed
+
+# Ctrl-C is SIGINT; SLURM sends SIGTERM to a cancelled or preempted job, SIGUSR1 where `--signal=USR1@90` asks for it;
+# other queues send SIGUSR2 and SIGXCPU; SIGHUP comes from a terminal that is closed. SIGQUIT ends at once, as ever.
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+_SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
+_SECONDS = 1.0  # between two agreements of several processes
+
+
+class Terminated(SystemExit):
+    """Work was stopped by a signal, after what was done had been written; the exit code is 128 + the signal.
+
+    Args:
+        number: The signal.
+        words: What is to be said behind ``stopped by SIGINT`` where nobody has said it yet.
+
+    Attributes:
+        signal: The signal's name.
+    """
+
+    def __init__(self, number: int, words: str = "") -> None:
+        super().__init__(128 + number)
+        self.signal, self.words = signal.Signals(number).name, words
+
+
+def heard() -> list[int]:
+    """Returns the signals that end work in this thread: none outside the main thread, and none that is ignored.
+
+    SIGINT is ignored in a script's background job, where Ctrl-C is meant for others, and SIGHUP under nohup.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    return [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+
+
+def silence_lightning(trainer: lightning.Trainer) -> None:
+    """Takes the signals away from Lightning 2.6.
+
+    Its handler lets the process exit with code 0 and without a checkpoint, and with several processes it broadcasts in
+    every step (pytorch-lightning #20806, #21487).
+    """
+    connector: Any = trainer._signal_connector
+    connector.register_signal_handlers = _nothing
+    epoch_loop: Any = trainer.fit_loop.epoch_loop
+    epoch_loop._broadcast_sigterm_tensor = _nothing
+
+
+def _nothing() -> None:
+    pass
+
+
+class Interruption:
+    """Hears signals, and agrees with the other processes on what they heard.
+
+    A single process asks itself after every step, which is free. Several processes agree by a small reduction on the
+    CPU about once a second, whatever a step takes: each agreement also settles after how many steps the next one is.
+    Were each process to stop at the step at which it heard the signal, the others would wait for it forever.
+    A second Ctrl-C raises KeyboardInterrupt, as ever.
+
+    Args:
+        pass_on: Given SIGTERM for the processes that this one started: they need not have got the signal themselves.
+
+    Attributes:
+        received: The first signal that came, 0 for none.
+    """
+
+    def __init__(self, *, pass_on: Callable[[int], object] | None = None) -> None:
+        self.received = 0
+        self._pass_on = pass_on
+        self._handlers: dict[int, Any] = {}
+        self._process = os.getpid()
+        self._group: Any = None
+        self._calls, self._next, self._asked = 0, 1, time.monotonic()
+        self._last = 0
+
+    def listen(self) -> None:
+        """Handles the signals from now on; of several processes all must call this."""
+        self._process = os.getpid()
+        for number in heard():
+            if number not in self._handlers:
+                self._handlers[number] = signal.signal(number, self._hear)
+        if self._several() and distributed.get_backend() != "gloo":
+            self._group = distributed.new_group(backend="gloo")  # the device need not wait for this
+
+    def stop_listening(self) -> None:
+        """Gives the signals back."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+
+    def _hear(self, number: int, _: Any) -> None:
+        if os.getpid() != self._process:  # a loader's, which is about to ignore signals
+            return
+        if number == signal.SIGINT:
+            signal.signal(number, self._handlers[number])
+            if not self.received and not (self._several() and distributed.get_rank()):
+                # print might be what was interrupted
+                os.write(2, b"\nstopping where nothing is lost; Ctrl-C again ends at once\n")
+        self.received = self.received or number
+        if self._pass_on is not None:
+            self._pass_on(signal.SIGTERM)
+
+    def agree(self, wish: bool = False) -> tuple[int, bool]:
+        """Returns the signal that any process received (0 for none), and whether any process has the `wish`.
+
+        All processes must call this equally often; the answer is the same in each, and late by about a second.
+        """
+        if not self._several():
+            return self.received, wish
+        self._calls += 1
+        if self._calls < self._next:
+            return 0, False
+        steps, seconds = self._calls - self._last, max(time.monotonic() - self._asked, 1e-6)
+        wait = max(1, min(int(steps * _SECONDS / seconds), 2 * steps))
+        said = torch.tensor([self.received, int(wish), wait])
+        distributed.all_reduce(said, distributed.ReduceOp.MAX, group=self._group)
+        self._last, self._next, self._asked = self._calls, self._calls + int(said[2]), time.monotonic()
+        return int(said[0]), bool(said[1])
+
+    @staticmethod
+    def _several() -> bool:
+        return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

@@ -1,0 +1,1 @@
+"""Defines what is trained: the network with its loss and metrics."""

@@ -1,0 +1,73 @@
+"""Builds the network of a configuration, with its attention inserted."""
+
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from cv_attention import backbones
+from cv_attention.backbones import Plan
+from cv_attention.backbones.positions.heads import named_heads
+from cv_attention.backbones.positions.parts import remember_heads
+from cv_attention.config import Model
+
+
+class NotDownloaded(ValueError):
+    """Pretrained weights could not be downloaded: what happened, and what to do about it."""
+
+    def __str__(self) -> str:
+        return "; ".join(self.args)
+
+
+def build_network(model: Model, num_classes: int, image_size: tuple[int, int]) -> tuple[nn.Module, Plan | None]:
+    """Builds the backbone and inserts the block.
+
+    Args:
+        model: The network's part of the configuration.
+        num_classes: Width of the output.
+        image_size: Height and width of the images in pixels.
+
+    Returns:
+        The network, (B, 3, H, W) -> (B, num_classes), and the plan of the insertion, or None without a block.
+
+    Raises:
+        ValueError: if the backbone, the block, one of their options, or the site is unknown.
+        NotDownloaded: if the pretrained weights cannot be downloaded.
+    """
+    pretrained = model.pretrained and not model.weights  # a file's weights take their place
+    for option in ("name", "num_classes", "pretrained"):
+        if option in model.options:
+            raise ValueError(
+                f"model.options: {option} cannot be among them; it follows from the rest of the configuration"
+            )
+    try:
+        network = backbones.build(model.backbone, num_classes=num_classes, pretrained=pretrained, **model.options)
+    except OSError as error:  # what urllib's and Hugging Face's errors have in common
+        if not pretrained:
+            raise
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise NotDownloaded(
+            f"weights of {model.backbone} could not be downloaded ({reason})",
+            "give a file with --model.weights, or set --model.pretrained false",
+        ) from error
+    if model.train == "head":
+        network, plan = _attended(network, replace(model, train="all"), image_size)
+        part = backbones.parameter_parts(network)
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_(part[name] == "head")
+        return network, plan
+    return _attended(network, model, image_size)
+
+
+def _attended(network: nn.Module, model: Model, image_size: tuple[int, int]) -> tuple[nn.Module, Plan | None]:
+    if model.block is None:
+        if model.train != "all":
+            raise ValueError(f"model.train is {model.train}, but model.block is null: there are no blocks to train")
+        if model.head is not None:
+            remember_heads(network, named_heads(network, model.head))
+        return network, None
+    train: Any = model.train
+    plan = backbones.insert(
+        network, model.block, model.at, init=model.init, train=train, head=model.head, input_size=image_size
+    )
+    return network, plan
