@@ -28,8 +28,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from cv_attention.config import Data
-from cv_attention.data import create, memory
-from cv_attention.data.normalisation import normalise
+from cv_attention.data import create
+from cv_attention.data.augmentation.normalisation import normalise
+from cv_attention.data.sources import memory
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Side = Callable[[], Iterator[Tensor]]

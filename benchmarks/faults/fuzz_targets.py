@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cv_attention.data.decode import ImageError, decode_image
+from cv_attention.data.decoding.decode import ImageError, decode_image
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ def decoders() -> Target:
 
 def shards() -> Target:
     """Makes the index of a tar archive, and reads its images."""
-    from cv_attention.data.archives import members
-    from cv_attention.data.folder import EXTENSIONS
-    from cv_attention.data.webdataset import open_shards
+    from cv_attention.data.sources.archives import members
+    from cv_attention.data.sources.folder import EXTENSIONS
+    from cv_attention.data.sources.webdataset import open_shards
 
     def read(data: bytes, folder: Path) -> None:
         path = folder / "fuzzed.tar"
@@ -68,8 +68,8 @@ def shards() -> Target:
 
 def configurations() -> Target:
     """Parses a file of options as ``cv-attention fit`` does, up to the check of its values."""
+    from cv_attention.cli.commands.fit import _check_early, _parse
     from cv_attention.cli.errors import UserError
-    from cv_attention.cli.fit import _check_early, _parse
 
     def read(data: bytes, folder: Path) -> None:
         path = folder / "fuzzed.yaml"

@@ -28,12 +28,12 @@ import numpy as np
 
 from benchmarks.faults.hostile_images import Item, chunk, items, png
 from cv_attention.config import Subset
-from cv_attention.data import folder as folders
-from cv_attention.data import webdataset
-from cv_attention.data.archives import members
-from cv_attention.data.cache import open_cache
-from cv_attention.data.decode import ImageError
-from cv_attention.data.images import Images
+from cv_attention.data.decoding.decode import ImageError
+from cv_attention.data.sources import folder as folders
+from cv_attention.data.sources import webdataset
+from cv_attention.data.sources.archives import members
+from cv_attention.data.sources.cache import open_cache
+from cv_attention.data.sources.images import Images
 from cv_attention.saliency_export.sources import find_items
 
 _SLOW, _MEMORY = 10, 2 << 30

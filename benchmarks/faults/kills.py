@@ -59,9 +59,9 @@ PHASES = {
 OF = {"fit": ("step", "validation", "maps", "checkpoint", "test", "results", "report"),
       "saliency": ("saliency", "shard", "manifest"), "export": ("trace", "file")}  # fmt: skip
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-IMPORTED = ["cv_attention.saliency_export", "cv_attention.training.export.deployment", "cv_attention.cli.fit",
-            "cv_attention.cli.saliency", "cv_attention.cli.export", "cv_attention.data.datamodule", "tensorboard",
-            "cv_attention.report.writer", "albumentations", "timm.optim", "sklearn.datasets", "onnxruntime",
+IMPORTED = ["cv_attention.saliency_export", "cv_attention.training.export.deployment", "cv_attention.cli.commands.fit",
+            "cv_attention.cli.commands.saliency", "cv_attention.cli.commands.export", "cv_attention.data.datamodule",
+            "tensorboard", "cv_attention.report.writer", "albumentations", "timm.optim", "sklearn.datasets", "onnxruntime",
             "torch.utils.tensorboard", "torch._dynamo", "onnxscript"]  # fmt: skip
 
 

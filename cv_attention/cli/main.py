@@ -12,7 +12,7 @@ from cv_attention.cli.errors import UserError, user_errors
 from cv_attention.extras import require
 from cv_attention.suggest import suggest
 
-# Each command is a module of this package with run(arguments); only the one that is asked for is imported.
+# Each command is a module of `cli.commands` with run(arguments); only the one that is asked for is imported.
 COMMANDS = {
     "fit": "train a classifier and test it",
     "test": "evaluate a run again",
@@ -61,7 +61,9 @@ def _run(arguments: Sequence[str]) -> int:
             raise UserError(f"there is no command {command}{suggest(command, COMMANDS)}")
         with user_errors():
             require("train", "the command line")
-        run: Callable[[Sequence[str]], None] = import_module(f"cv_attention.cli.{command.replace('-', '_')}").run
+        run: Callable[[Sequence[str]], None] = import_module(
+            f"cv_attention.cli.commands.{command.replace('-', '_')}"
+        ).run
         run(arguments[1:])
     except UserError as error:
         shown = "".join(letter if letter.isprintable() else "?" for letter in str(error))  # files name things, too

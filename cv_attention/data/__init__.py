@@ -7,7 +7,7 @@ image = cv_attention.data.read_image("cat.jpg")  # uint8 (H, W, 3) RGB, whatever
 from typing import TYPE_CHECKING, Any
 
 from cv_attention.config import Data
-from cv_attention.data.decode import ImageError, read_image
+from cv_attention.data.decoding.decode import ImageError, read_image
 
 if TYPE_CHECKING:
     import numpy as np

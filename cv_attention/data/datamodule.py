@@ -10,11 +10,13 @@ from lightning import LightningDataModule
 
 from cv_attention.bounds import check_bounds, check_statistics
 from cv_attention.config import Data
-from cv_attention.data import bit_depth, cifar, digits, folder, folds, subset, webdataset
-from cv_attention.data.images import Images, ImageSet, in_memory
+from cv_attention.data.augmentation.transforms import Pipeline
+from cv_attention.data.decoding import bit_depth
 from cv_attention.data.loading import Loader
-from cv_attention.data.sampling import EvaluationBatches, TrainBatches
-from cv_attention.data.transforms import Pipeline
+from cv_attention.data.selection import folds
+from cv_attention.data.selection.sampling import EvaluationBatches, TrainBatches
+from cv_attention.data.sources import cifar, digits, folder, subset, webdataset
+from cv_attention.data.sources.images import Images, ImageSet, in_memory
 
 Statistics = tuple[float, float, float]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cv_attention.data.images import Images
+from cv_attention.data.sources.images import Images
 
 if TYPE_CHECKING:
     from cv_attention.data.datamodule import ImageData

@@ -15,8 +15,8 @@ import torch
 from torch.utils.data import DataLoader
 from torch.utils.data._utils import signal_handling
 
-from cv_attention.data.images import ImageSet
-from cv_attention.data.sampling import EvaluationBatches, TrainBatches
+from cv_attention.data.selection.sampling import EvaluationBatches, TrainBatches
+from cv_attention.data.sources.images import ImageSet
 
 _STARTED: dict[int, WeakSet[Any]] = defaultdict(WeakSet)  # torch's iterators with worker processes, by process
 

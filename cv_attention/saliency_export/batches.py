@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Sampler
 
 from cv_attention.config import Transform
-from cv_attention.data.transforms import Pipeline
+from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.saliency_export.sources import Item
 
 _AHEAD = 2  # batches that are decoded while the network works

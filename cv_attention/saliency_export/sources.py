@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from cv_attention.data import read_image
-from cv_attention.data.archives import members
-from cv_attention.data.folder import EXTENSIONS, image_files
-from cv_attention.data.images import ImageSet
+from cv_attention.data.sources.archives import members
+from cv_attention.data.sources.folder import EXTENSIONS, image_files
+from cv_attention.data.sources.images import ImageSet
 from cv_attention.saliency_export.names import printable
 
 

@@ -10,7 +10,7 @@ from cv_attention import backbones
 from cv_attention.backbones.models.new_head import logit_layers
 from cv_attention.backbones.models.preprocessing import pretrained_classes
 from cv_attention.config import Data, Experiment, Model, Trainer
-from cv_attention.data.transforms import Pipeline
+from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.rundir.facts import DataFacts
 from cv_attention.training import preprocessing
 from cv_attention.training.checkpoint import initial

@@ -6,10 +6,10 @@ from typing import Any
 from lightning import LightningDataModule
 
 from cv_attention import data
-from cv_attention.data.images import ImageSet
 from cv_attention.data.loading import Loader
-from cv_attention.data.named_classes import named_split
-from cv_attention.data.sampling import EvaluationBatches
+from cv_attention.data.selection.named_classes import named_split
+from cv_attention.data.selection.sampling import EvaluationBatches
+from cv_attention.data.sources.images import ImageSet
 from cv_attention.training.tasks.classifier import Classifier
 
 _SHOWN = 20  # class names in a message

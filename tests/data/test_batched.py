@@ -7,9 +7,9 @@ from scipy import stats
 
 from cv_attention.config import Data
 from cv_attention.data import create
-from cv_attention.data.normalisation import normalise
-from cv_attention.data.random_bits import random_bits
-from cv_attention.data.transforms import Pipeline
+from cv_attention.data.augmentation.normalisation import normalise
+from cv_attention.data.augmentation.random_bits import random_bits
+from cv_attention.data.augmentation.transforms import Pipeline
 
 PLACE = "data.train_transforms"
 IMAGE = np.random.default_rng(0).integers(1, 256, (6, 8, 3), np.uint8)

@@ -12,9 +12,10 @@ from PIL import Image
 from benchmarks.faults.hostile_images import chunk, items, png, tiff
 from cv_attention.cli import main
 from cv_attention.config import Data, Subset
-from cv_attention.data import ImageError, create, folder, memory, read_image, webdataset
-from cv_attention.data.bit_depth import found_bits
-from cv_attention.data.decode import decode_image
+from cv_attention.data import ImageError, create, read_image
+from cv_attention.data.decoding.bit_depth import found_bits
+from cv_attention.data.decoding.decode import decode_image
+from cv_attention.data.sources import folder, memory, webdataset
 
 ITEMS = items()
 

@@ -10,7 +10,8 @@ import pytest
 from benchmarks.faults.hostile_images import png
 from cv_attention.cli import main
 from cv_attention.config import Data, Subset
-from cv_attention.data import create, folder, memory, webdataset
+from cv_attention.data import create
+from cv_attention.data.sources import folder, memory, webdataset
 
 SPLITS = ("train", "val", "test")
 
@@ -50,7 +51,7 @@ def test_they_are_looked_for_once(tmp_path, monkeypatch):
     root = written(tmp_path)
     with pytest.warns(UserWarning, match="left out"):
         first = folder.load(str(root), Subset(), skip=True)[1]["train"]
-    monkeypatch.setattr("cv_attention.data.broken._decoded", None)
+    monkeypatch.setattr("cv_attention.data.decoding.broken._decoded", None)
     with pytest.warns(UserWarning, match="left out"):
         again = folder.load(str(root), Subset(), skip=True)[1]["train"]
     assert again.left_out == first.left_out

@@ -11,7 +11,7 @@ import pytest
 
 from cv_attention.config import Data
 from cv_attention.data import ImageError, create, read_image
-from cv_attention.data.cache import open_cache
+from cv_attention.data.sources.cache import open_cache
 
 SIZES = [(40, 60), (33, 20), (10, 12), (64, 64), (25, 90)]
 
@@ -49,7 +49,7 @@ def test_is_made_once_and_again_when_a_file_changes(tmp_path, monkeypatch):
     paths = write(tmp_path / "images")
     first = open_cache(tmp_path / "cache", paths, 20)
     with monkeypatch.context() as patch:
-        patch.setattr("cv_attention.data.cache.read_image", None)
+        patch.setattr("cv_attention.data.sources.cache.read_image", None)
         assert open_cache(tmp_path / "cache", paths, 20).path == first.path
     other = np.zeros((30, 30, 3), np.uint8)
     cv2.imwrite(os.fsdecode(paths[3]), other)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from cv_attention.config import Digits
-from cv_attention.data import digits
-from cv_attention.data.digits import draw, split_sources
+from cv_attention.data.sources import digits
+from cv_attention.data.sources.digits import draw, split_sources
 
 SMALL = Digits(train=40, val=20, test=30)
 

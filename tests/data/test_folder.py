@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from cv_attention.config import Data, Subset
-from cv_attention.data import create, memory, read_image
-from cv_attention.data.folder import image_files, load
+from cv_attention.data import create, read_image
+from cv_attention.data.sources import memory
+from cv_attention.data.sources.folder import image_files, load
 
 
 def picture(number: int, height: int = 12, width: int = 16) -> np.ndarray:
@@ -152,7 +153,7 @@ def test_small_images_are_decoded_once(tmp_path, monkeypatch):
     images = load(str(make(tmp_path, FULL)), Subset())[1]["train"]
     assert images.pixels is not None
     assert images.pixels.shape == (12, 12, 16, 3)
-    monkeypatch.setattr("cv_attention.data.images.read_image", None)  # nobody asks for a file again
+    monkeypatch.setattr("cv_attention.data.sources.images.read_image", None)  # nobody asks for a file again
     images.select(np.array([3, 8])).read(1)
 
 

@@ -9,7 +9,7 @@ from sklearn.model_selection import StratifiedKFold
 from cv_attention import data
 from cv_attention.cli import main
 from cv_attention.config import Data, Digits
-from cv_attention.data import folds
+from cv_attention.data.selection import folds
 
 LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [25, 10, 5]))
 

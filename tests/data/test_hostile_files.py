@@ -6,8 +6,9 @@ import tarfile
 import pytest
 
 from benchmarks.faults import images
-from cv_attention.data import ImageError, folder, read_image, webdataset
-from cv_attention.data.archives import members
+from cv_attention.data import ImageError, read_image
+from cv_attention.data.sources import folder, webdataset
+from cv_attention.data.sources.archives import members
 
 FILES, ARCHIVES, SPECIAL = dict(images.files()), images.archives(), dict(images.special_archives())
 pytestmark = pytest.mark.filterwarnings("ignore:left out")

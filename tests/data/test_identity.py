@@ -70,7 +70,7 @@ def test_a_subset_is_other_data(folder):
 
 
 def test_folds_are_counted(folder, tmp_path):
-    from cv_attention.data import folds
+    from cv_attention.data.selection import folds
 
     labels = data.training_labels(Data(name="folder", root=str(folder)))
     folds.write(tmp_path / "a.json", labels, 5, 0)

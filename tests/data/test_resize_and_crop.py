@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cv_attention.backbones.models.preprocessing import preprocessing_of
-from cv_attention.data.transforms import Pipeline
+from cv_attention.data.augmentation.transforms import Pipeline
 
 CONFIGS = [
     {"input_size": (3, 224, 224), "crop_pct": 0.875, "crop_mode": "center", "interpolation": "bicubic"},

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from cv_attention.data.sampling import EvaluationBatches, TrainBatches
+from cv_attention.data.selection.sampling import EvaluationBatches, TrainBatches
 
 CASES = [
     (size, batch, world)

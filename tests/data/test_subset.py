@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cv_attention.config import Subset
-from cv_attention.data.subset import choose_classes, hold_out, thin
+from cv_attention.data.sources.subset import choose_classes, hold_out, thin
 
 NAMES = ["owl", "cat", "dog", "bee", "ant", "fox"]
 LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(4), [5, 10, 40, 1]))

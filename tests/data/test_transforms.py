@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from cv_attention.data.transforms import Pipeline
+from cv_attention.data.augmentation.transforms import Pipeline
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
 PLACE = "data.train_transforms"
@@ -136,7 +136,7 @@ def test_the_result_must_be_an_image_of_bytes(step):
 
 def test_nothing_is_imported_for_nothing():
     code = (
-        "import sys; from cv_attention.data.transforms import Pipeline; p = Pipeline([], 'x'); "
+        "import sys; from cv_attention.data.augmentation.transforms import Pipeline; p = Pipeline([], 'x'); "
         "assert not p; assert 'albumentations' not in sys.modules; "
         "import cv_attention.data; assert 'lightning' not in sys.modules and 'torch' not in sys.modules"
     )

@@ -14,7 +14,7 @@ import pytest
 
 from cv_attention.config import Data, Subset
 from cv_attention.data import ImageError, create, read_image
-from cv_attention.data.webdataset import load
+from cv_attention.data.sources.webdataset import load
 
 NAMES = ["ant", "bee", "cat"]
 

@@ -13,7 +13,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from cv_attention.backbones.attachment.lost import require_applied
 from cv_attention.config import Experiment
-from cv_attention.data.normalisation import normalise
+from cv_attention.data.augmentation.normalisation import normalise
 from cv_attention.rundir.facts import DataFacts
 from cv_attention.training.devices.sharding import shard
 from cv_attention.training.optim.optimization import create_optimizer, create_schedule, steps_per_epoch

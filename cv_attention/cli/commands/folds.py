@@ -18,7 +18,7 @@ def run(arguments: Sequence[str]) -> None:
     config = to_experiment(parser, options).data
     with user_errors():
         from cv_attention import data
-        from cv_attention.data import folds
+        from cv_attention.data.selection import folds
 
         labels = data.training_labels(config)
         folds.write(Path(options.output), labels, options.folds, config.seed)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cv_attention.data.decode import read_image
+from cv_attention.data.decoding.decode import read_image
 
 LIMIT = 3 << 29  # 1.5 GiB of pixels per split and process: all of Tiny ImageNet (64×64) fits
 _CHUNK = 256

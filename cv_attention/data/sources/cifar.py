@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from cv_attention.data.images import Images, in_memory
+from cv_attention.data.sources.images import Images, in_memory
 
 
 def download(name: str, root: str) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from cv_attention.config import Data
-from cv_attention.data.folder import ALIASES, bits_of, image_files, subfolders
-from cv_attention.data.images import Images, ImageSet
-from cv_attention.data.transforms import Pipeline
+from cv_attention.data.augmentation.transforms import Pipeline
+from cv_attention.data.sources.folder import ALIASES, bits_of, image_files, subfolders
+from cv_attention.data.sources.images import Images, ImageSet
 from cv_attention.suggest import suggest
 
 

@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from cv_attention.data import deep
+from cv_attention.data.decoding import deep
 
 # OpenCV's own threads fight with the loader's processes and with torch (330 k -> 4 k images/s measured).
 cv2.setNumThreads(0)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cv_attention.data.decode import ImageError
+from cv_attention.data.decoding.decode import ImageError
 
 _FORMAT = 1
 

@@ -14,7 +14,7 @@ from cv_attention.config import Transform
 from cv_attention.suggest import suggest
 
 if TYPE_CHECKING:
-    from cv_attention.data.batched import BatchedPipeline
+    from cv_attention.data.augmentation.batched import BatchedPipeline
 
 _REFUSED = {
     "Normalize": "the device normalises, with the data set's statistics; images stay uint8 until then",
@@ -64,7 +64,7 @@ class Pipeline:
     @cached_property
     def batched(self) -> "BatchedPipeline | None":
         """The same for whole batches, or None where one of the steps has no batched version, or boxes move along."""
-        from cv_attention.data.batched import BatchedPipeline
+        from cv_attention.data.augmentation.batched import BatchedPipeline
 
         if self and self.boxes:
             return None
@@ -150,7 +150,7 @@ def _build(step: Any, place: str, albumentations: Any) -> Any:
         and issubclass(c, bases)
         and c.__module__.startswith(("albumentations.augm", "albumentations.core"))
     }
-    from cv_attention.data.resize_and_crop import ResizeAndCrop
+    from cv_attention.data.augmentation.resize_and_crop import ResizeAndCrop
 
     known["ResizeAndCrop"] = ResizeAndCrop
     if name not in known:

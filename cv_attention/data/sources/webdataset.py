@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from cv_attention.config import Subset
-from cv_attention.data.archives import members, read_member
-from cv_attention.data.bit_depth import found_bits
-from cv_attention.data.broken import find_broken, warn
-from cv_attention.data.decode import MAX_BYTES, decode_image, read_bytes, shown
-from cv_attention.data.folder import EXTENSIONS
-from cv_attention.data.images import Images
-from cv_attention.data.subset import choose_classes
+from cv_attention.data.decoding.bit_depth import found_bits
+from cv_attention.data.decoding.broken import find_broken, warn
+from cv_attention.data.decoding.decode import MAX_BYTES, decode_image, read_bytes, shown
+from cv_attention.data.sources.archives import members, read_member
+from cv_attention.data.sources.folder import EXTENSIONS
+from cv_attention.data.sources.images import Images
+from cv_attention.data.sources.subset import choose_classes
 
 _FORMAT = 1
 # Larger numbers are damaged or something else than classes; a head for them would not fit into memory.

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from cv_attention.config import Subset
-from cv_attention.data.bit_depth import found_bits
-from cv_attention.data.broken import find_broken, identity, warn
-from cv_attention.data.cache import open_cache
-from cv_attention.data.decode import kind_of, read_bytes, read_image, shown
-from cv_attention.data.images import Images
-from cv_attention.data.memory import decode_all
-from cv_attention.data.subset import choose_classes
+from cv_attention.data.decoding.bit_depth import found_bits
+from cv_attention.data.decoding.broken import find_broken, identity, warn
+from cv_attention.data.decoding.decode import kind_of, read_bytes, read_image, shown
+from cv_attention.data.sources.cache import open_cache
+from cv_attention.data.sources.images import Images
+from cv_attention.data.sources.memory import decode_all
+from cv_attention.data.sources.subset import choose_classes
 
 EXTENSIONS = (
     *(".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".jpe", ".jfif", ".dib", ".ppm"),

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from cv_attention.data.decode import MAX_BYTES, ImageError, may_be_deep, read_deep
+from cv_attention.data.decoding.decode import MAX_BYTES, ImageError, may_be_deep, read_deep
 
 _LOOKED_AT = 1024  # images whose first bytes are read
 _MEASURED = 128  # of those that may have more than 8 bits, whose values are looked at

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from cv_attention.data.decode import MAX_BYTES, ImageError, decode_image, kind_of, shown
+from cv_attention.data.decoding.decode import MAX_BYTES, ImageError, decode_image, kind_of, shown
 
 _T = TypeVar("_T")
 _LABEL = 32  # bytes of the longest class number that is read

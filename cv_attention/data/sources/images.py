@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from cv_attention.data.cache import PixelCache
-from cv_attention.data.decode import read_image
-from cv_attention.data.transforms import Pipeline
+from cv_attention.data.augmentation.transforms import Pipeline
+from cv_attention.data.decoding.decode import read_image
+from cv_attention.data.sources.cache import PixelCache
 
 if TYPE_CHECKING:
-    from cv_attention.data.webdataset import Shards
+    from cv_attention.data.sources.webdataset import Shards
 
 
 @dataclass(frozen=True)

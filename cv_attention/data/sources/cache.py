@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from cv_attention.data.decode import ImageError, read_image
+from cv_attention.data.decoding.decode import ImageError, read_image
 
 _FORMAT = 2  # 2 has a checksum of each image
 _CHUNK = 256  # files that are decoded at once

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cv_attention.data.random_bits import BITS, below, random_bits
+from cv_attention.data.augmentation.random_bits import BITS, below, random_bits
 
 # Images (B, H, W, 3) and 32 random bits for each of the step's draws, int64 (B, draws) -> images (B, H', W', 3).
 Step = Callable[[Tensor, Tensor], Tensor]

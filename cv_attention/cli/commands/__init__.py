@@ -1,0 +1,1 @@
+"""Implements the commands, one per file, each with ``run(arguments)``."""

@@ -1,0 +1,1 @@
+"""Augments and normalizes images, one by one or in whole batches."""

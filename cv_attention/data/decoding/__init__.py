@@ -1,0 +1,1 @@
+"""Decodes images of any kind and bit depth, and finds broken ones."""

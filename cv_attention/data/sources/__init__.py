@@ -1,0 +1,1 @@
+"""Reads data sets: folders, tar shards, CIFAR and generated digits, from files or from memory."""
