@@ -61,8 +61,8 @@ OF = {"fit": ("step", "validation", "maps", "checkpoint", "test", "results", "re
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 IMPORTED = ["cv_attention.saliency_export", "cv_attention.training.export.deployment", "cv_attention.cli.commands.fit",
             "cv_attention.cli.commands.saliency", "cv_attention.cli.commands.export", "cv_attention.data.datamodule",
-            "tensorboard", "cv_attention.report.writer", "albumentations", "timm.optim", "sklearn.datasets", "onnxruntime",
-            "torch.utils.tensorboard", "torch._dynamo", "onnxscript"]  # fmt: skip
+            "tensorboard", "cv_attention.report.writer", "albumentations", "timm.optim", "sklearn.datasets",
+            "onnxruntime", "torch.utils.tensorboard", "torch._dynamo", "onnxscript"]  # fmt: skip
 
 
 def watch(phase: str, calls: Any) -> None:
