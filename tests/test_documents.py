@@ -47,8 +47,8 @@ def test_the_lines_of_a_guide_run_one_after_another(document, tmp_path, monkeypa
 
 
 def test_the_version_is_said_once():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["version"] == cva.__version__
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert f'__version__ = "{cva.__version__}"' in (ROOT / tools["hatch"]["version"]["path"]).read_text()
 
 
 def test_the_tree_in_contributing_is_that_of_the_package():

@@ -157,6 +157,7 @@ class _Work(lightning.LightningModule):
         return self.interruption.received > 0 or self.writer.stopped.is_set()
 
     def on_predict_start(self) -> None:
+        self.interruption.follow_fork()
         self.writer.open()
 
     def on_predict_end(self) -> None:

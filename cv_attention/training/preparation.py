@@ -87,7 +87,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     lightning.seed_everything(experiment.seed, workers=True, verbose=False)
     datamodule = _opened(experiment)
     experiment = replace(experiment, data=replace(experiment.data, bits=datamodule.bits))
-    if resume:
+    if content:
         check_classes(datamodule.class_names, content["facts"]["class_names"], experiment.data.root)
     classifier = Classifier(experiment, facts_of(datamodule))
     if checkpoint:
@@ -135,13 +135,7 @@ def _where(checkpoint: Path, content: dict[str, Any], max_epochs: int) -> str:
 
 
 def _check_fits(checkpoint: Path, content: dict[str, Any], classifier: Classifier) -> None:
-    """Raises ValueError unless the classes and the weights of a checkpoint are those of the network that goes on."""
-    known, now = [list(names) for names in (content["facts"].get("class_names") or (), classifier.facts.class_names)]
-    if known != now:
-        raise ValueError(
-            f"{classifier.experiment.data.root} has the classes {', '.join(now)}; {checkpoint} was trained on "
-            f"{', '.join(map(str, known))}; data.root in the run's config.yaml says where its data are"
-        )
+    """Raises ValueError unless the weights of a checkpoint are those of the network that goes on."""
     own, stored = classifier.state_dict(), content["state_dict"]
     wrong = [name for name in {**own, **stored} if _shape(own.get(name)) != _shape(stored.get(name))]
     if wrong:

@@ -103,6 +103,7 @@ def _train(arguments: list[str], end: End | None, output: str, environment: dict
     os.dup2(file, 2)
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests themselves run in the background
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and this one under nohup
     from cv_attention.cli import main
 
     if end:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from jsonargparse import ArgumentParser, Namespace
 
+from cv_attention.cli.class_paths import restored
 from cv_attention.cli.devices import find_device
 from cv_attention.cli.errors import user_errors
 from cv_attention.cli.parsing import parse
@@ -17,6 +18,7 @@ from cv_attention.config import BlockSpec
 def run(arguments: Sequence[str]) -> None:
     """Prints the table of sites and the totals beside the plain model's, or without a block what sites there are."""
     options = parse(_parser(), arguments)
+    options.block, options.options = restored(options.block), restored(options.options)
     if options.json:
         check_file(Path(options.json))
     with user_errors():

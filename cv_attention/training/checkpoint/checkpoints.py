@@ -79,7 +79,7 @@ def _begin(checkpoint: Path) -> tuple[Any, Callable[[], None]]:
         if checkpoint.is_dir():
             raise ValueError("it is a folder")
         if checkpoint.suffix == ".safetensors":
-            content, verdict = weights.read(checkpoint)
+            content, verdict = weights.begin(checkpoint)
         else:
             content = torch.load(checkpoint, map_location="cpu", weights_only=True)
             verdict = verifying(content if isinstance(content, dict) else {}, checkpoint)

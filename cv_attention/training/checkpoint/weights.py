@@ -32,8 +32,19 @@ def write(path: Path, classifier: Classifier) -> None:
     write_bytes(path, save(tensors, {"format": "pt", **metadata}), durable=True)
 
 
-def read(path: Path) -> tuple[dict[str, Any], Callable[[], None]]:
-    """Reads what `write` wrote, arranged as in a checkpoint, and begins to verify it.
+def read(path: Path) -> dict[str, Any]:
+    """Reads and verifies what `write` wrote, arranged as in a checkpoint.
+
+    Raises:
+        ValueError: if the file cannot be read, is damaged, or was written in a newer format.
+    """
+    content, finish = begin(path)
+    finish()
+    return content
+
+
+def begin(path: Path) -> tuple[dict[str, Any], Callable[[], None]]:
+    """Reads what `write` wrote, arranged as in a checkpoint, and begins to verify it in the background.
 
     Returns:
         The content, and a function that ends the verification; see `sealing.verifying`.

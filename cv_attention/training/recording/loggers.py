@@ -50,7 +50,8 @@ def finish(loggers: Iterable[Logger], experiment: Experiment, test: Mapping[str,
             logger.experiment.summary.update({f"test_{name}": value for name, value in test.items()})
             folder = Path(logger.experiment.dir).parent
             logger.experiment.finish()  # another fit of this process begins a run of its own
-            for log in folder.glob("logs/*.log"):  # they name temporary folders, which can lie in the user's home
+            # They name temporary folders, which can lie in the user's home; links to them lie beside the run's folder.
+            for log in (*folder.glob("logs/*.log"), *folder.parent.glob("debug*.log")):
                 log.unlink()
 
 

@@ -93,6 +93,10 @@ class Interruption:
         if self._several() and distributed.get_backend() != "gloo":
             self._group = distributed.new_group(backend="gloo")  # the device need not wait for this
 
+    def follow_fork(self) -> None:
+        """Hears the signals in this process too, which was forked from the one that listens to do its work."""
+        self._process = os.getpid()
+
     def stop_listening(self) -> None:
         """Gives the signals back."""
         for number, handler in self._handlers.items():
