@@ -1,6 +1,6 @@
 """Decides which class paths may be imported: those the user writes, and trusted ones from files."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
@@ -29,6 +29,14 @@ def class_paths_of(file: object, trust: Collection[str] = ()) -> Iterator[None]:
         yield
     finally:
         _source.reset(token)
+
+
+def named_in(value: object) -> list[str]:
+    """Returns every ``class_path`` in a configuration's plain values, at any depth."""
+    if isinstance(value, Mapping):
+        own = [value["class_path"]] if isinstance(value.get("class_path"), str) else []
+        return own + [path for inner in value.values() for path in named_in(inner)]
+    return [path for inner in value for path in named_in(inner)] if isinstance(value, list | tuple) else []
 
 
 def check_trusted(path: str) -> None:

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
 
 def write_text(path: Path, text: str) -> None:
     """Writes a file whole or not at all."""
@@ -24,7 +26,8 @@ def write_bytes(path: Path, content: bytes | memoryview, *, durable: bool = Fals
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     try:
-        with partial.open("wb") as file:
+        partial.unlink(missing_ok=True)  # of a killed process; a link, in a run of somebody else, would lead elsewhere
+        with os.fdopen(os.open(partial, _NEW, 0o666), "wb") as file:
             file.write(content)
             file.flush()
             if durable:

@@ -8,6 +8,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from cv_attention import backbones, data, report
 from cv_attention.backbones.attachment.lost import LostBlocksError
+from cv_attention.blocks.trust import named_in
 from cv_attention.comparison.validation import at_epoch
 from cv_attention.rundir import summary
 from cv_attention.training import run as runs
@@ -19,7 +20,7 @@ from cv_attention.training.evaluation import in_use, point
 from cv_attention.training.preparation import Prepared
 from cv_attention.training.provenance import provenance
 from cv_attention.training.recording.loggers import continue_csv, finish
-from cv_attention.training.settling import settle
+from cv_attention.training.settling import NothingTrained, settle
 from cv_attention.training.stopping import launched
 from cv_attention.training.stopping.ending import ending_at_once, raising_keyboard_interrupt
 from cv_attention.training.stopping.interruption import Terminated
@@ -81,7 +82,7 @@ def _train(prepared: Prepared) -> None:
         runs.update_summary(run, parameters=network["parameters"], flops=network["flops"], class_names=names)
         runs.update_summary(run, plan=plan and str(plan), sites=plan.to_dict()["sites"] if plan else [])
         runs.update_summary(run, network=network["parts"], provenance=provenance(classifier.experiment))
-        runs.update_summary(run, hardware=machine(trainer), data=data.fingerprint(datamodule))
+        runs.update_summary(run, hardware=machine(trainer), data=data.fingerprint(datamodule), **prepared.earlier)
         runs.update_summary(run, left_out=datamodule.left_out)
     trainer.fit(classifier, datamodule=datamodule, ckpt_path=prepared.checkpoint, weights_only=True)
     saved = cast(Checkpoints, trainer.checkpoint_callback)
@@ -94,7 +95,11 @@ def _train(prepared: Prepared) -> None:
         runs.update_summary(run, selected=asdict(selected))
     [metrics] = trainer.test(classifier, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
     if trainer.is_global_zero:
-        trained = checkpoints.load(best, trust=None)
+        # The file can be somebody else's, in a run that was resumed: it may name what the run's configuration names.
+        try:
+            trained = checkpoints.load(best, trust=named_in(classifier.experiment.to_dict()["model"]))
+        except ValueError as error:
+            raise NothingTrained(str(error)) from error
         weights.write(run / "weights.safetensors", trained)
         runs.update_summary(run, validation=at_epoch(run, checkpoints.epochs_trained(best)))
         test = {name.removeprefix("test_"): value for name, value in metrics.items()}

@@ -49,6 +49,7 @@ class Prepared:
         lines: What a person should see at the start: the data, the weights, the learning rates.
         notices: What a person should know who resumes: from where it goes on, torn files, and every value that the
             checkpoint has otherwise.
+        earlier: What the summary is to say of data sets that the run was trained on before.
         tested: Whether the run has been trained and tested before; only what follows the test is left.
     """
 
@@ -61,6 +62,7 @@ class Prepared:
     lines: list[str]
     notices: list[str] = field(default_factory=list)
     tested: bool = False
+    earlier: dict[str, Any] = field(default_factory=dict)
 
 
 def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
@@ -90,8 +92,9 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     if content:
         check_classes(datamodule.class_names, content["facts"]["class_names"], experiment.data.root)
     classifier = Classifier(experiment, facts_of(datamodule))
-    if checkpoint:
-        _check_fits(checkpoint, content, classifier)
+    if checkpoint and (wrong := misfit(content, classifier)):
+        raise ValueError(f"{checkpoint} {wrong}")
+    earlier = _earlier_data(resume, datamodule, notices) if resume and content else {}
     lines = [datamodule.describe()]
     if not resume:
         lines += initial.start(classifier.network, experiment.model, list(classifier.facts.class_names))
@@ -108,7 +111,21 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
         if not resume and rank == 0:
             runs.discard(run)
         raise
-    return Prepared(run, trainer, classifier, datamodule, checkpoint, throughput, lines, notices, tested)
+    return Prepared(run, trainer, classifier, datamodule, checkpoint, throughput, lines, notices, tested, earlier)
+
+
+def _earlier_data(run: Path, datamodule: Any, notices: list[str]) -> dict[str, Any]:
+    """Notes where a run goes on with other images; returns what its summary is to say of the earlier ones."""
+    known = runs.read_summary(run)
+    before, now = known.get("data"), data.fingerprint(datamodule)
+    if not isinstance(before, dict) or before.get("fingerprint") == now["fingerprint"]:
+        return {}
+    counts = " -> ".join(str((each.get("images") or {}).get("train")) for each in (before, now))
+    notices.append(
+        f"the images are others than before (train: {counts}); what was trained so far saw the earlier ones, which "
+        "summary.json names as data_before"
+    )
+    return {"data_before": [*known.get("data_before", []), before]}
 
 
 def _to_go_on_from(
@@ -120,6 +137,7 @@ def _to_go_on_from(
     if tested:
         return None, {}, ["trained and tested; the report is written"]
     runs.check_kept(run)
+    runs.check_links(run)
     checkpoint, content, notices = checkpoints.resumable(run)
     runs.check_unfinished(run, content, experiment.trainer.max_epochs)
     where = _where(checkpoint, content, experiment.trainer.max_epochs)
@@ -134,15 +152,14 @@ def _where(checkpoint: Path, content: dict[str, Any], max_epochs: int) -> str:
     return f"goes on from {checkpoint}, after step {content['global_step']}: {rest}"
 
 
-def _check_fits(checkpoint: Path, content: dict[str, Any], classifier: Classifier) -> None:
-    """Raises ValueError unless the weights of a checkpoint are those of the network that goes on."""
+def misfit(content: dict[str, Any], classifier: Classifier) -> str | None:
+    """Says which weights of a checkpoint differ from a network's in name or shape; None where none do."""
     own, stored = classifier.state_dict(), content["state_dict"]
     wrong = [name for name in {**own, **stored} if _shape(own.get(name)) != _shape(stored.get(name))]
-    if wrong:
-        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-        raise ValueError(
-            f"{checkpoint} does not fit the network of the run's config.yaml: {wrong[0]}{more} differ in name or shape"
-        )
+    if not wrong:
+        return None
+    more = f" and {len(wrong) - 1} more differ" if len(wrong) > 1 else " differs"
+    return f"does not fit the network of the run's config.yaml: {wrong[0]}{more} in name or shape"
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:

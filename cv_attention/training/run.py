@@ -56,7 +56,7 @@ def claim(run: Path) -> None:
         return
     import fcntl
 
-    file = os.open(run / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    file = os.open(run / ".lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -115,6 +115,18 @@ def is_left_unreported(run: Path, max_epochs: int) -> bool:
     if not known.get("test") or finished or not config.is_file():
         return False
     return max_epochs <= yaml.safe_load(config.read_text(encoding="utf-8"))["trainer"]["max_epochs"]
+
+
+def check_links(run: Path) -> None:
+    """Raises ValueError if a folder of the run is a link: what is written and removed in it would lie elsewhere."""
+    for folder, names, _ in os.walk(run):
+        for name in names:
+            place = Path(folder, name)
+            if place.is_symlink() and not place.resolve().is_relative_to(run.resolve()):
+                raise ValueError(
+                    f"{place} is a link to {place.resolve()}, outside of the run directory, where resuming would write "
+                    "and remove files; put the folder itself in its place"
+                )
 
 
 def check_unfinished(run: Path, checkpoint: dict[str, Any], max_epochs: int) -> None:

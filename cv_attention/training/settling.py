@@ -9,7 +9,8 @@ from cv_attention.training.checkpoint import checkpoints
 from cv_attention.training.checkpoint.saving import Checkpoints
 from cv_attention.training.checkpoint.selection import Selected, select
 from cv_attention.training.optim import optimization
-from cv_attention.training.preparation import Prepared
+from cv_attention.training.preparation import Prepared, misfit
+from cv_attention.training.tasks.classifier import Classifier
 
 
 class NothingTrained(RuntimeError):
@@ -31,7 +32,7 @@ def settle(prepared: Prepared) -> Selected:
         wish = prepared.classifier.experiment.trainer.select
         selected = select(wish, saved.best, saved.latest, _validation_images(prepared))
         try:
-            found = _choose(saved.run, selected)
+            found = _choose(saved.run, selected, prepared.classifier)
         except NothingTrained as error:  # the other processes wait for what is found
             found = str(error)
     found = trainer.strategy.broadcast(found)
@@ -43,7 +44,7 @@ def settle(prepared: Prepared) -> Selected:
     return selected
 
 
-def _choose(run: Path, selected: Selected) -> tuple[Selected, list[str]]:
+def _choose(run: Path, selected: Selected, classifier: Classifier) -> tuple[Selected, list[str]]:
     """Takes the other checkpoint where the selected one is missing or damaged; says so in lines."""
     best, last = run / "checkpoints" / checkpoints.BEST, run / "checkpoints" / checkpoints.LAST
     if not os.path.lexists(best) and not os.path.lexists(last):
@@ -54,10 +55,10 @@ def _choose(run: Path, selected: Selected) -> tuple[Selected, list[str]]:
     lines = []
     if selected.reason == "no epoch was validated":
         lines.append("no epoch was validated: the last one is tested and saved")
-    wrong = _wrong(paths[selected.epoch])
+    wrong = _wrong(paths[selected.epoch], classifier)
     if wrong:
         other = "last" if selected.epoch == "best" else "best"
-        if also := _wrong(paths[other]):
+        if also := _wrong(paths[other], classifier):
             raise NothingTrained(f"{wrong}; {also}; so there is nothing to test")
         lines.append(f"{wrong}; the {other} epoch's network is tested and saved")
         selected = Selected(other, f"{paths[selected.epoch].name} could not be read")
@@ -68,15 +69,16 @@ def _choose(run: Path, selected: Selected) -> tuple[Selected, list[str]]:
     return selected, lines
 
 
-def _wrong(path: Path) -> str | None:
-    """Says what is wrong with a checkpoint; None where it is whole."""
+def _wrong(path: Path, classifier: Classifier) -> str | None:
+    """Says what is wrong with a checkpoint; None where it is whole and of this network."""
     if not os.path.lexists(path):
         return f"{path} is missing"
     try:
-        checkpoints.read(path)
+        content = checkpoints.read(path)
     except ValueError as error:
         return str(error)
-    return None
+    other = misfit(content, classifier)
+    return f"{path} {other}" if other else None
 
 
 def _validation_images(prepared: Prepared) -> int:

@@ -174,15 +174,16 @@ def test_a_damaged_best_checkpoint_names_the_weights_beside_it(run, capsys):
 def test_the_test_takes_the_checkpoint_that_is_whole(spoil, expected, words, run):
     best, last = run / "checkpoints/best.ckpt", run / "checkpoints/last.ckpt"
     whole = torch.load(last, weights_only=True)["state_dict"]
+    network = training.load(last)
     spoil(best, last)
-    selected, lines = settling._choose(run, Selected("best", "a reason"))
+    selected, lines = settling._choose(run, Selected("best", "a reason"), network)
     assert selected.epoch == expected
     assert [words in line for line in lines] == ([True] if words else [])
     assert training.load(best).state_dict().keys() == whole.keys()
     best.write_bytes(b"")
     last.write_bytes(b"")
     with pytest.raises(training.NothingTrained, match=r"best.ckpt.*last.ckpt.*nothing to test"):
-        settling._choose(run, Selected("best", "a reason"))
+        settling._choose(run, Selected("best", "a reason"), network)
 
 
 def test_a_run_whose_best_checkpoint_is_damaged_goes_on(run, capsys):

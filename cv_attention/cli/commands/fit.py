@@ -34,7 +34,7 @@ def run(arguments: Sequence[str]) -> None:
         print(f"resume: {started}", file=sys.stderr, flush=True)
         return
     _check_early(experiment)
-    check_folder(Path(experiment.log.root))
+    check_folder(resume or Path(experiment.log.root))
     with user_errors():
         from cv_attention import training
 

@@ -116,6 +116,12 @@ class Checkpoints(Checkpoint):
         self._save_last(trainer)
         self._obey(trainer, self.interruption.agree()[0])
 
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Obeys a signal of the last moment; what follows needs no checkpoint, so that signals end it at once."""
+        signal, _ = self.interruption.agree(at_once=True)
+        self.interruption.stop_listening()
+        self._obey(trainer, signal)
+
     def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Gives the signals back."""
         self.interruption.stop_listening()

@@ -115,15 +115,16 @@ class Interruption:
         if self._pass_on is not None:
             self._pass_on(signal.SIGTERM)
 
-    def agree(self, wish: bool = False) -> tuple[int, bool]:
+    def agree(self, wish: bool = False, *, at_once: bool = False) -> tuple[int, bool]:
         """Returns the signal that any process received (0 for none), and whether any process has the `wish`.
 
-        All processes must call this equally often; the answer is the same in each, and late by about a second.
+        All processes must call this equally often; the answer is the same in each, and late by about a second, unless
+        they ask `at_once`.
         """
         if not self._several():
             return self.received, wish
         self._calls += 1
-        if self._calls < self._next:
+        if self._calls < self._next and not at_once:
             return 0, False
         steps, seconds = self._calls - self._last, max(time.monotonic() - self._asked, 1e-6)
         wait = max(1, min(int(steps * _SECONDS / seconds), 2 * steps))
