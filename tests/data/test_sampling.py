@@ -3,6 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
+from cv_attention import data
+from cv_attention.config import Data, Digits
 from cv_attention.data.selection.sampling import EvaluationBatches, TrainBatches
 
 CASES = [
@@ -117,3 +119,25 @@ def test_balanced_batches_are_shared_and_resumed_like_others():
 def test_balanced_data_where_it_is_balanced_already_draws_every_image_once():
     batches = TrainBatches(12, 4, seed=0, labels=np.arange(12) % 3)
     assert sorted(i for batch in indices(batches) for i in batch) == list(range(12))
+
+
+def test_a_loader_resumed_twice_within_an_epoch_counts_on():
+    config = Data(batch_size=4, digits=Digits(train=24, val=10, test=10, canvas=32, digit=16))
+
+    def loader(state=None):
+        module = data.create(config, seed=0)
+        module.setup("fit")
+        made = module.train_dataloader()
+        if state:
+            made.load_state_dict(state)
+        return made
+
+    whole = [batch["index"].tolist() for batch in loader()]
+    seen, state = [], None
+    for count in (2, 1, 3):
+        part = loader(state)
+        for batch, _ in zip(part, range(count), strict=False):
+            seen.append(batch["index"].tolist())
+            state = part.state_dict()
+        assert state["batches"] == len(seen)
+    assert seen == whole

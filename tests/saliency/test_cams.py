@@ -281,3 +281,13 @@ def test_full_grad_and_finer_cam_equal_pytorch_grad_cam():
     )
     expected = torch.from_numpy(library.FinerCAM(model, [model.layer4])(X.clone()))[:, None]
     torch.testing.assert_close(as_peer_resized(s.finer_cam(network(), X, upsample=False)), expected, rtol=0, atol=1e-5)
+
+
+def test_smooth_grad_cam_plus_plus_explains_one_prediction_in_all_copies():
+    model, options = network(), {"samples": 6, "noise": 0.8, "seed": 3}
+    with torch.no_grad():
+        model.fc.bias -= model(X).mean(0)  # no class is far ahead of the others
+    noise = 0.8 * (X.amax() - X.amin()) * torch.randn(X.shape, generator=torch.Generator().manual_seed(0))
+    assert (model(X + noise).argmax(1) != model(X).argmax(1)).any()  # so that it makes a difference
+    expected = s.smooth_grad_cam_plus_plus(model, X, model(X).argmax(1), **options)
+    torch.testing.assert_close(s.smooth_grad_cam_plus_plus(model, X, **options), expected)

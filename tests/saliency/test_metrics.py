@@ -305,3 +305,16 @@ def test_bootstrap():
 def test_bad_arguments(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_road_adds_noise_to_removed_pixels_alone():
+    class OnePixel(nn.Module):
+        """Scores the pixel that the map finds least salient, which is kept where the most salient ones are removed."""
+
+        def forward(self, images):
+            score = images.flatten(2)[:, 0, int(HEAT[:1].argmin())]
+            return torch.stack([score, -score], 1)
+
+    got = m.road(OnePixel(), X[:1], HEAT[:1], [0], percentiles=[50], noise=5.0)
+    assert got.most.item() == 0
+    assert abs(got.least.item()) > 0.1

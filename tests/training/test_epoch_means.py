@@ -129,3 +129,19 @@ def test_the_schedule_ends_with_the_steps_that_are_made(tiny_options, tmp_path):
         rates = [float(row["lr"]) for row in csv.DictReader(file) if row["lr"]]
     assert rates == pytest.approx([0.05, 0.05 * (2 + 2**0.5) / 4, 0.025, 0.05 * (2 - 2**0.5) / 4])
     assert json.loads((tmp_path / "run/summary.json").read_text())["test"]
+
+
+def test_under_accumulation_the_logged_loss_is_that_of_a_batch(tiny_options, tmp_path, monkeypatch):
+    losses, original = [], Classifier.training_step
+
+    def training_step(self, batch, step):
+        loss = original(self, batch, step)
+        losses.append(float(loss.detach()))
+        return loss
+
+    monkeypatch.setattr(Classifier, "training_step", training_step)
+    options = [*tiny_options, *QUICK, "--trainer.accumulate_grad_batches=2", "--log.every_n_steps=1"]
+    assert main(["fit", *options, f"--log.root={tmp_path}", "--log.name=run"]) == 0
+    with (tmp_path / "run/metrics/0/metrics.csv").open(newline="") as file:
+        logged = [float(row["train_loss"]) for row in csv.DictReader(file) if row.get("train_loss")]
+    assert logged == pytest.approx([losses[number] for number in (1, 2, 4, 5)], rel=1e-5)  # the last of each step

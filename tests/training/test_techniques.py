@@ -251,3 +251,12 @@ def test_label_smoothing_spreads_its_share_over_all_classes():
     targets = 0.8 * torch.eye(4, dtype=torch.double)[labels] + 0.05
     expected = -(targets * logits.log_softmax(1)).sum(1).mean()
     torch.testing.assert_close(module.loss(logits, labels), expected)
+
+
+def test_the_average_counts_steps_not_batches():
+    """Of four accumulated batches in twos, the second and the fourth make a step."""
+    callback, updates = MovingAverage(0.9), []
+    callback.average = SimpleNamespace(update=lambda network, step: updates.append(step))
+    for step in (0, 1, 1, 2):
+        callback.on_train_batch_end(SimpleNamespace(global_step=step), SimpleNamespace(network=None), None, None, 0)
+    assert updates == [1, 2]
