@@ -16,7 +16,8 @@ from cv_attention.training import preprocessing
 from cv_attention.training import run as runs
 from cv_attention.training.callbacks.techniques import techniques
 from cv_attention.training.callbacks.throughput import Throughput
-from cv_attention.training.checkpoint import checkpoints, initial
+from cv_attention.training.checkpoint import initial
+from cv_attention.training.checkpoint.resumable import resumable
 from cv_attention.training.checkpoint.rewinding import rewind
 from cv_attention.training.devices import hardware
 from cv_attention.training.devices.precision import resolve
@@ -120,7 +121,7 @@ def _to_go_on_from(
     if tested:
         return None, {}, ["trained and tested; the report is written"]
     runs.check_kept(run)
-    checkpoint, content, notices = checkpoints.resumable(run)
+    checkpoint, content, notices = resumable(run)
     runs.check_unfinished(run, content, experiment.trainer.max_epochs)
     where = _where(checkpoint, content, experiment.trainer.max_epochs)
     return checkpoint, content, [where, *notices, *_changes(content, experiment)]
