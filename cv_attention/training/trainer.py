@@ -106,11 +106,6 @@ def _check_extra(extra: dict[str, Any]) -> None:
     # Lightning takes any object, and fails when it uses it
     _check_objects("logger", extra.get("logger"), Logger, "true, false or a list of Lightning's loggers")
     _check_objects("callbacks", extra.get("callbacks"), Callback, "a list of Lightning's callbacks")
-    if extra.get("profiler") == "pytorch":
-        raise ValueError(
-            "trainer.extra: profiler is pytorch, which fails where a part of a training run has no steps to profile; "
-            "use simple or advanced"
-        )
 
 
 def _check_objects(name: str, value: Any, kind: type, expected: str) -> None:

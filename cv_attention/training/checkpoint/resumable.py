@@ -74,7 +74,15 @@ def check_parts(content: Mapping[str, Any], path: Path) -> None:
     try:
         facts_in(content["facts"])
     except (ValueError, TypeError) as error:
-        raise Damaged(f"{path} is damaged: {' '.join(str(error).split())[:200]}") from error
+        missing = isinstance(error, TypeError)
+        reason = (
+            "its facts lack some of class_names, mean, std and image_size"
+            if missing
+            else " ".join(str(error).split())[:200]
+        )
+        raise Damaged(f"{path} is damaged: {reason}") from error
+    if not isinstance(content.get("provenance", {}), Mapping):
+        raise Damaged(f"{path} is damaged: its provenance must be a mapping")
     optimizer = content["experiment"].get("optimizer")
     scheduled = isinstance(optimizer, Mapping) and optimizer.get("schedule") is not None
     _check_states(path, "optimizer_states", content, ("state", "param_groups"))
