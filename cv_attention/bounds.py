@@ -51,6 +51,8 @@ BOUNDS = {
 
 # Numbers that nobody means, and that would start as many processes or fill the memory.
 MOST = {"data.workers": 1024, "trainer.max_epochs": 1_000_000}
+_NUMBERS_OF_EXTRA = {f"limit_{split}_batches" for split in ("train", "val", "test", "predict")}
+_NUMBERS_OF_EXTRA |= {"overfit_batches", "max_steps", "min_steps", "min_epochs", "check_val_every_n_epoch"}
 
 
 def check(experiment: Experiment) -> None:
@@ -83,7 +85,11 @@ def check(experiment: Experiment) -> None:
 
 
 def _check_extra(extra: dict[str, Any], epochs: int) -> None:
-    """Refuses what leaves nothing to train, to choose from or to test."""
+    """Refuses what is no number where one is needed, and what leaves nothing to train, to choose from or to test."""
+    for key in sorted(_NUMBERS_OF_EXTRA & extra.keys()):
+        value = extra[key]
+        if value is not None and (not isinstance(value, int | float) or isinstance(value, bool)):
+            raise ValueError(f"trainer.extra: {key} must be a number, got {value!r}")
     for key, done in (("limit_train_batches", "trained"), ("max_steps", "trained"), ("limit_test_batches", "tested")):
         if key in extra and extra[key] == 0:
             raise ValueError(

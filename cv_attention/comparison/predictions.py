@@ -8,7 +8,10 @@ from zipfile import is_zipfile
 
 import numpy as np
 
+from cv_attention.rundir.arrays import read_arrays
+
 NAME = "predictions.npz"
+_ARRAYS = ("name", "label", "predicted", "probability")
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,12 @@ def read(run: Path, accuracy: float | None) -> Predictions | None:
     try:
         if not is_zipfile(path):
             raise ValueError("it is not a complete .npz file")
-        with np.load(path, allow_pickle=False) as stored:
-            lengths = {name: stored[name].shape for name in ("name", "label", "predicted", "probability")}
-            if len(set(lengths.values())) > 1 or len(lengths["name"]) != 1:
-                raise ValueError(f"its arrays must have one value for each image, got shapes {lengths}")
-            correct = stored["label"] == stored["predicted"]
-            found = Predictions(stored["name"], correct, stored["probability"])
+        stored = read_arrays(path, _ARRAYS)
+        lengths = {name: stored[name].shape for name in _ARRAYS}
+        if len(set(lengths.values())) > 1 or len(lengths["name"]) != 1:
+            raise ValueError(f"its arrays must have one value for each image, got shapes {lengths}")
+        correct = stored["label"] == stored["predicted"]
+        found = Predictions(stored["name"], correct, stored["probability"])
     except Exception as error:  # whatever a torn file provokes
         raise ValueError(f"{path} cannot be read: {error}") from error
     same = len(correct) > 0 and abs(float(correct.mean()) - accuracy) < 1e-5

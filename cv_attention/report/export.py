@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +208,7 @@ def _load(directory: Path, columns: Sequence[Column], rows: Sequence[Row]) -> di
     parts: dict[str, list[NDArray]] = {column.key: [] for column in columns}
     for name, members in shards.items():
         try:
-            stored = _read_shard(directory, name)
+            stored = _read_shard(directory, name, parts.keys())
             for key, found in parts.items():
                 values = stored[key][[row["row"] for row in members]].astype(np.float32)
                 scales = np.array([_scale(row, key) for row in members], np.float32)
@@ -225,13 +225,16 @@ def _scale(row: Row, key: str) -> float:
     return float(next(entry["scale"] for entry in row["maps"] if entry["key"] == key))
 
 
-def _read_shard(directory: Path, name: str) -> dict[str, NDArray]:
+def _read_shard(directory: Path, name: str, keys: Collection[str]) -> dict[str, NDArray]:
+    """Reads the named arrays alone."""
+    from cv_attention.rundir.arrays import read_arrays  # here, so that the report is imported alone
+
     path = file_within(directory, name)
     if path is None:
         raise FileNotFoundError(f"{name} is missing")
     if path.suffix == ".safetensors":
-        from safetensors.numpy import load_file
+        from safetensors import safe_open
 
-        return load_file(path)
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
+        with safe_open(path, framework="numpy") as file:
+            return {key: file.get_tensor(key) for key in file.keys() if key in keys}  # noqa: SIM118  # no mapping
+    return read_arrays(path, keys)

@@ -86,8 +86,9 @@ class PanelWriter:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        return dict(arrays)
+    from cv_attention.rundir.arrays import read_arrays  # here, so that the report is imported alone
+
+    return read_arrays(path)
 
 
 def _flat(values: np.ndarray, axes: int) -> np.ndarray:

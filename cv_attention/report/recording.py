@@ -171,6 +171,8 @@ def finite_box(box: Sequence[float]) -> tuple[float, float, float, float] | None
 
 
 def _snapshot(path: Path, probes: int) -> Snapshot:
+    from cv_attention.rundir.arrays import check_arrays, read_arrays  # here, so that the report is imported alone
+
     content = json.loads(path.read_text(encoding="utf-8"))
     named = re.fullmatch(r"epoch-(-?\d+)", path.stem)
     columns = [
@@ -178,8 +180,7 @@ def _snapshot(path: Path, probes: int) -> Snapshot:
         for key, about in content["columns"].items()
     ]
     arrays = path.with_suffix(".npz")
-    with arrays.open("rb") as file, np.load(file, allow_pickle=False):
-        pass  # a torn archive is found here, before anything is written
+    check_arrays(arrays, {column.key for column in columns})  # a torn archive is found here, before anything is written
     predictions = content.get("predictions") or []
     probabilities = np.array(content.get("probabilities") or [], dtype=float)
     known = probabilities.ndim == 2 and len(probabilities) == probes and np.isfinite(probabilities).all()
@@ -187,7 +188,7 @@ def _snapshot(path: Path, probes: int) -> Snapshot:
         epoch=int(content["epoch"] if "epoch" in content or named is None else named[1]),
         step=int(content["step"]) if content.get("step") is not None else None,
         columns=columns,
-        load=functools.partial(_load, arrays),
+        load=functools.partial(read_arrays, arrays, {column.key for column in columns}),
         source=f"maps/{arrays.name}",
         predictions=[int(p) for p in predictions] if len(predictions) == probes else [None] * probes,
         probabilities=probabilities if known else None,
@@ -197,11 +198,6 @@ def _snapshot(path: Path, probes: int) -> Snapshot:
             for key, about in (content.get("measures") or {}).items()
         },
     )
-
-
-def _load(path: Path) -> dict[str, NDArray]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        return dict(arrays)
 
 
 def _numbers(values: Any, count: int) -> list[float | None] | None:

@@ -1,5 +1,6 @@
 """Format numbers of files: older ones are read, newer ones refused with both versions."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,24 @@ from cv_attention.version import __version__
 
 class Damaged(ValueError):
     """A file does not hold what was written into it."""
+
+
+class NotRead(OSError):
+    """A file could not be read for a reason that says nothing of its content: its permissions, the disk, the memory.
+
+    Args:
+        path: The file.
+        reason: What prevented it.
+    """
+
+    def __init__(self, path: Path, reason: BaseException) -> None:
+        number = reason.errno if isinstance(reason, OSError) else errno.ENOMEM if isinstance(reason, MemoryError) else 0
+        words = "not enough memory" if isinstance(reason, MemoryError) else getattr(reason, "strerror", None)
+        super().__init__(number, " ".join(str(words or reason).split())[:200] or type(reason).__name__, str(path))
+
+    def __str__(self) -> str:
+        """Names the file and the reason."""
+        return f"{self.filename} cannot be read now: {self.strerror}"
 
 
 class NewerFormat(ValueError):

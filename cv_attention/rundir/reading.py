@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from cv_attention.rundir.formats import Damaged
+from cv_attention.rundir.formats import Damaged, NotRead
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -15,6 +15,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if there is no such file.
+        NotRead: if the system does not let it be read.
         Damaged: if it holds something else.
     """
     return _mapping(path, json.loads, "JSON")
@@ -25,6 +26,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if there is no such file.
+        NotRead: if the system does not let it be read.
         Damaged: if it holds something else.
     """
     return _mapping(path, yaml.safe_load, "YAML")
@@ -36,6 +38,8 @@ def _mapping(path: Path, parse: Callable[[str], Any], kind: str) -> dict[str, An
         raise Damaged(f"{path} cannot be read: it is empty")
     try:
         content = parse(text)
+    except MemoryError as error:
+        raise NotRead(path, error) from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
         raise Damaged(f"{path} cannot be read: it is no {kind}: {reason[:200]}") from error
@@ -53,3 +57,7 @@ def _text(path: Path) -> str:
         raise Damaged(f"{path} cannot be read: byte {error.start} is not UTF-8") from error
     except IsADirectoryError as error:
         raise Damaged(f"{path} cannot be read: it is a folder") from error
+    except FileNotFoundError:
+        raise
+    except (OSError, MemoryError) as error:
+        raise NotRead(path, error) from error

@@ -12,6 +12,15 @@ from cv_attention.rundir.sealed import RUN_FORMAT, read_sealed, sealed
 NAME = "summary.json"
 FILES = "files"  # in the summary of a finished run: name -> SHA-256
 _KNOWN = {"parameters", "class_names", "network", "provenance", "data", "selected", "validation", "test", "flops"}
+# What `fit` prints and goes on with; null stands for a missing value, and names with dots are fields of a section.
+_KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    **dict.fromkeys(("test", "selected", "in_use", "left_out", FILES), (Mapping, "a mapping of names to values")),
+    **dict.fromkeys(("selected.epoch", "selected.reason"), (str, "text")),
+    **dict.fromkeys(("training_seconds", "in_use.predictions_changed"), ((int, float), "a number")),
+    "in_use.images": (int, "a whole number"),
+    "in_use.blocks": (list, "a list"),
+    "finished": (bool, "true or false"),
+}
 _LISTED = ("config.yaml", "predictions.npz", "metrics/*/metrics.csv", "confusion/*", "maps/*.*", "maps/images/*")
 
 
@@ -33,6 +42,42 @@ def read(run: Path) -> dict[str, Any]:
         if "line sha256" in str(error):
             raise
         raise Damaged(f"{error}; remove it to go on without what it says of the run") from error
+
+
+def check(run: Path, found: Mapping[str, Any]) -> None:
+    """Checks the kinds of all values of a tested run's summary that are printed at the end of training.
+
+    Raises:
+        Damaged: naming the file and the first value that is missing or of another kind.
+    """
+    path = run / NAME
+    for name, (kind, expected) in _KINDS.items():
+        section, _, last = name.rpartition(".")
+        if section and found.get(section) is None:
+            continue
+        value = (found[section] if section else found).get(last)
+        if value is None and not section and name not in ("test", "selected", "training_seconds"):
+            continue
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise Damaged(f"{path}: {name} must be {expected}, got {_short(value)}")
+    for name, value in found["test"].items():
+        if not _is_number(value):
+            raise Damaged(f"{path}: test.{name} must be a number, got {_short(value)}")
+    for block in (found.get("in_use") or {}).get("blocks", ()):
+        if not isinstance(block, Mapping) or not _is_number(block.get("change")):
+            raise Damaged(f"{path}: in_use.blocks must each have a number change, got {_short(block)}")
+    for split, reasons in (found.get("left_out") or {}).items():
+        if not isinstance(reasons, list) or not reasons:
+            raise Damaged(f"{path}: left_out.{split} must be a list of reasons, got {_short(reasons)}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "..."
 
 
 def text(values: Mapping[str, Any]) -> str:

@@ -10,13 +10,14 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from cv_attention import backbones, bounds, data
-from cv_attention.config import Experiment, Log
+from cv_attention.config import Experiment, Log, Trainer
 from cv_attention.differences import differences
 from cv_attention.training import preprocessing
 from cv_attention.training import run as runs
 from cv_attention.training.callbacks.techniques import techniques
 from cv_attention.training.callbacks.throughput import Throughput
-from cv_attention.training.checkpoint import checkpoints, initial
+from cv_attention.training.checkpoint import initial
+from cv_attention.training.checkpoint.resumable import resumable
 from cv_attention.training.checkpoint.rewinding import rewind
 from cv_attention.training.devices import hardware
 from cv_attention.training.devices.precision import resolve
@@ -138,15 +139,20 @@ def _to_go_on_from(
         return None, {}, ["trained and tested; the report is written"]
     runs.check_kept(run)
     runs.check_links(run)
-    checkpoint, content, notices = checkpoints.resumable(run)
+    checkpoint, content, notices = resumable(run)
     runs.check_unfinished(run, content, experiment.trainer.max_epochs)
-    where = _where(checkpoint, content, experiment.trainer.max_epochs)
+    where = _where(checkpoint, content, experiment.trainer)
     return checkpoint, content, [where, *notices, *_changes(content, experiment)]
 
 
-def _where(checkpoint: Path, content: dict[str, Any], max_epochs: int) -> str:
-    """Says at which step of which epoch a run goes on."""
-    epochs = content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+def _where(checkpoint: Path, content: dict[str, Any], trainer: Trainer) -> str:
+    """Says at which step of which epoch a run goes on; raises ValueError where Lightning cannot."""
+    max_epochs, epochs = trainer.max_epochs, content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    if epochs >= max_epochs and trainer.extra.get("profiler") == "pytorch":
+        raise ValueError(
+            f"trainer.extra: profiler is pytorch, which fails without a step to profile, but all {epochs} epochs are "
+            "trained and only the test is left; use simple or advanced"
+        )
     done = f"all {epochs} epochs are trained, the test is left"
     rest = f"in epoch {epochs + 1} of {max_epochs}" if epochs < max_epochs else done
     return f"goes on from {checkpoint}, after step {content['global_step']}: {rest}"

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from cv_attention.config import Experiment
-from cv_attention.rundir import summary
+from cv_attention.rundir import Damaged, read_yaml, summary
 from cv_attention.rundir.checksums import checksum
 from cv_attention.rundir.files import write_text
 
@@ -108,13 +108,26 @@ def renew_checksum(run: Path, name: str) -> None:
 
 
 def is_left_unreported(run: Path, max_epochs: int) -> bool:
-    """Whether a run of `max_epochs` has been trained and tested, but was ended before all the rest was written."""
+    """Whether a run of `max_epochs` has been trained and tested, but was ended before all the rest was written.
+
+    Raises:
+        ValueError: naming the file, if its summary or its configuration does not say what is needed for that.
+    """
     known, config = read_summary(run), run / "config.yaml"
     # a run of an earlier version does not say that it has finished; its report says so
     finished = known.get("finished", (run / "report" / "index.html").is_file())
     if not known.get("test") or finished or not config.is_file():
         return False
-    return max_epochs <= yaml.safe_load(config.read_text(encoding="utf-8"))["trainer"]["max_epochs"]
+    trainer = read_yaml(config).get("trainer")
+    trained = trainer.get("max_epochs") if isinstance(trainer, dict) else None
+    if not isinstance(trained, int) or isinstance(trained, bool):
+        raise Damaged(
+            f"{config}: trainer.max_epochs must be the whole number of epochs that the run was trained, got {trained!r}"
+        )
+    if max_epochs > trained:
+        return False
+    summary.check(run, known)
+    return True
 
 
 def check_links(run: Path) -> None:

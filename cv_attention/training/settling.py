@@ -24,7 +24,7 @@ def settle(prepared: Prepared) -> Selected:
         Which epoch's network it is, and why; the same in all processes.
 
     Raises:
-        NothingTrained: if there is no checkpoint that can be read.
+        NothingTrained: if there is no intact checkpoint, or the system does not let one be read.
     """
     trainer, saved = prepared.trainer, cast(Checkpoints, prepared.trainer.checkpoint_callback)
     found: Any = None
@@ -33,7 +33,7 @@ def settle(prepared: Prepared) -> Selected:
         selected = select(wish, saved.best, saved.latest, _validation_images(prepared))
         try:
             found = _choose(saved.run, selected, prepared.classifier)
-        except NothingTrained as error:  # the other processes wait for what is found
+        except (NothingTrained, OSError) as error:  # the other processes wait for what is found
             found = str(error)
     found = trainer.strategy.broadcast(found)
     if isinstance(found, str):

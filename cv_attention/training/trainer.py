@@ -11,6 +11,7 @@ from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 
 from cv_attention.config import Experiment, Trainer
@@ -102,6 +103,15 @@ def _check_extra(extra: dict[str, Any]) -> None:
             raise ValueError(f"trainer.extra: {name} has an option of its own, trainer.{name}; take it out of extra")
         if name in ("callbacks", "plugins") and not isinstance(value, list):
             raise ValueError(f"trainer.extra: {name} must be a list of objects, got {value}")
+    # Lightning takes any object, and fails when it uses it
+    _check_objects("logger", extra.get("logger"), Logger, "true, false or a list of Lightning's loggers")
+    _check_objects("callbacks", extra.get("callbacks"), Callback, "a list of Lightning's callbacks")
+
+
+def _check_objects(name: str, value: Any, kind: type, expected: str) -> None:
+    for one in value if isinstance(value, list | tuple) else [value]:
+        if not (isinstance(one, kind) or one is None or (isinstance(one, bool) and one is value)):
+            raise ValueError(f"trainer.extra: {name} must be {expected}, got {value}")
 
 
 def _check_sync_batchnorm(trainer: lightning.Trainer, extra: dict[str, Any]) -> None:

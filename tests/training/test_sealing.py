@@ -10,6 +10,7 @@ from safetensors import safe_open
 
 from cv_attention import training
 from cv_attention.training.checkpoint import checkpoints
+from cv_attention.training.checkpoint.resumable import resumable
 from cv_attention.training.checkpoint.sealing import FORMAT, sealed, verify
 
 
@@ -50,7 +51,7 @@ def test_the_checkpoint_before_a_damaged_one_counts(spoil, tiny_run, tmp_path):
     shutil.copytree(tiny_run, run)
     last, previous = (run / "checkpoints" / name for name in (checkpoints.LAST, checkpoints.PREVIOUS))
     last.write_bytes(spoil(last.read_bytes()))
-    path, content, notices = checkpoints.resumable(run)
+    path, content, notices = resumable(run)
     assert path == previous
     assert content["epoch"] == 0
     assert notices == [f"{last} is torn, it is now last.ckpt.torn; {previous} counts"]
@@ -68,7 +69,7 @@ def test_a_newer_format_is_refused_with_both_versions(tiny_run, tmp_path):
     with pytest.raises(ValueError, match=message):
         checkpoints.load(path)
     with pytest.raises(ValueError, match=message):  # and the one before it is not taken in its place
-        checkpoints.resumable(run)
+        resumable(run)
 
 
 def test_the_seal_is_in_every_weight_file(tiny_run):

@@ -150,7 +150,9 @@ def _check_early(experiment: Experiment) -> None:
 def _print_result(run: Path) -> None:
     from cv_attention.training.callbacks.terminal import duration
 
-    found = summary.read(run)
+    with user_errors():
+        found = summary.read(run)
+        summary.check(run, found)
     for name, value in found["test"].items():
         print(f"test {name.replace('_', ' ')}: {value:.4f}")
     if used := found.get("in_use"):
@@ -159,7 +161,7 @@ def _print_result(run: Path) -> None:
             f"blocks in use: they change their inputs by {min(changes):.1f} to {max(changes):.1f} %; without them, "
             f"{100 * used['predictions_changed']:.1f} % of {used['images']} validation predictions are others"
         )
-    for split, reasons in found.get("left_out", {}).items():
+    for split, reasons in (found.get("left_out") or {}).items():
         print(f"left out as broken: {len(reasons)} {split} images, such as {reasons[0]} (all are in summary.json)")
     print(f"tested: the {found['selected']['epoch']} epoch's network ({found['selected']['reason']})")
     print(f"trained in {duration(found['training_seconds'])}")

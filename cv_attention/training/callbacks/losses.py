@@ -145,7 +145,7 @@ class Losses(Callback):
             return "there is no checkpoint yet; try a lower --optimizer.lr or --trainer.gradient_clip_val 1"
         try:
             step = checkpoints.read(last)["global_step"]
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, OSError):
             return f"{last} cannot be read; try a lower --optimizer.lr or --trainer.gradient_clip_val 1"
         return (
             f"the last good checkpoint is {last} of step {step}; try a lower rate or clipped gradients: "

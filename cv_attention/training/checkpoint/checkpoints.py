@@ -1,7 +1,9 @@
 """Reads and writes checkpoint files atomically, verified before a run resumes from them."""
 
+import errno
 import io
 import math
+import re
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext, suppress
@@ -15,7 +17,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from cv_attention.blocks.trust import class_paths_of
 from cv_attention.config import Experiment
 from cv_attention.plain import from_plain
-from cv_attention.rundir import Damaged, NewerFormat
+from cv_attention.rundir import Damaged, NewerFormat, NotRead
 from cv_attention.rundir.checksums import checksum
 from cv_attention.rundir.facts import DataFacts
 from cv_attention.rundir.files import write_bytes
@@ -26,6 +28,7 @@ from cv_attention.training.tasks.classifier import Classifier
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 _PARTS = {"experiment": Mapping, "facts": Mapping, "state_dict": Mapping}
+_OF_THE_SYSTEM = re.compile(r"allocate memory|out of memory|errno|os error|start new thread", re.IGNORECASE)
 _LARGEST = 16_384  # pixels on a side of the images that a network takes
 _DROPPED = {"all": (), "best": (LAST, PREVIOUS), "weights": (LAST, PREVIOUS, BEST)}  # by log.keep
 
@@ -52,6 +55,7 @@ def read(checkpoint: Path) -> dict[str, Any]:
     Raises:
         ValueError: if the file is damaged, of another kind, or of a newer format; one line that names it and the file
             beside it that can be used in its place.
+        OSError: if the system does not let it be read, which says nothing of its content.
     """
     content, end_verification = _begin(checkpoint)
     end_verification()
@@ -73,11 +77,13 @@ def _begin(checkpoint: Path) -> tuple[Any, Callable[[], None]]:
         try:
             verdict()
         except Exception as error:  # values that cannot be hashed
-            raise _damaged(checkpoint, error) from error
+            raise _failed(checkpoint, error) from error
 
     try:
         if checkpoint.is_dir():
-            raise ValueError("it is a folder")
+            raise Damaged("it is a folder")
+        with checkpoint.open("rb"):
+            pass  # safetensors calls every failure to open one of its own
         if checkpoint.suffix == ".safetensors":
             content, verdict = weights.begin(checkpoint)
         else:
@@ -86,8 +92,26 @@ def _begin(checkpoint: Path) -> tuple[Any, Callable[[], None]]:
     except NewerFormat:
         raise
     except Exception as error:  # whatever a damaged or foreign file provokes
-        raise _damaged(checkpoint, error) from error
+        raise _failed(checkpoint, error) from error
     return content, finish
+
+
+def _failed(checkpoint: Path, error: Exception) -> Exception:
+    """Tells a file that is damaged from one that the system did not let be read, whose content may be whole."""
+    if isinstance(error, FileNotFoundError):
+        return error
+    if not isinstance(error, Damaged):
+        if isinstance(error, OSError):
+            of_the_system = error.errno not in (None, errno.EINVAL)  # which a seek in a cut file leads to
+        else:
+            of_the_system = isinstance(error, MemoryError) or _OF_THE_SYSTEM.search(str(error)) is not None
+        if of_the_system:
+            return NotRead(checkpoint, MemoryError() if "memory" in str(error) else error)
+        try:
+            checksum(checkpoint)  # libraries call it damage where the disk fails
+        except OSError as failure:
+            return NotRead(checkpoint, failure)
+    return _damaged(checkpoint, error)
 
 
 def _damaged(checkpoint: Path, error: Exception) -> Damaged:
@@ -139,45 +163,6 @@ def keep_last_as_best(run: Path) -> None:
     except OSError:
         shutil.copyfile(last, partial)
     partial.replace(best)
-
-
-def resumable(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
-    """Finds the newest intact checkpoint to go on from.
-
-    A torn file is moved out of the way, and the checkpoint before it counts.
-
-    Returns:
-        The file, its content, and what is to be said about files that were not used.
-
-    Raises:
-        FileNotFoundError: if there is no intact checkpoint.
-    """
-    notices = []
-    for name in (LAST, PREVIOUS):
-        path = run / "checkpoints" / name
-        if not path.exists():
-            continue
-        try:
-            content = read(path)
-            _check_resumable(content, path)
-        except NewerFormat:
-            raise
-        except ValueError:
-            set_aside(path)
-            notices.append(f"{path} is torn, it is now {name}.torn")
-            continue
-        if notices:
-            notices[-1] += f"; {path} counts"
-        return path, content, notices
-    said = "".join(f"; {notice}" for notice in notices)
-    raise FileNotFoundError(f"{run / 'checkpoints' / LAST} does not exist, so there is nothing to go on from{said}")
-
-
-def _check_resumable(content: Mapping[str, Any], path: Path) -> None:
-    """Raises ValueError unless a checkpoint holds the state of a training run, not a network alone."""
-    for name, kind in (("epoch", int), ("global_step", int), ("loops", Mapping), ("optimizer_states", list)):
-        if not isinstance(content.get(name), kind):
-            raise Damaged(f"{path} is damaged: it holds no {name} to go on from")
 
 
 def drop(run: Path, keep: str) -> None:
@@ -239,7 +224,7 @@ def load(checkpoint: Path | Classifier, trust: Collection[str] | None = ()) -> C
     try:
         _check_parts(content, checkpoint)
         experiment = from_plain(Experiment, content["experiment"], "experiment")
-        facts = _facts(content["facts"])
+        facts = facts_in(content["facts"])
         with nullcontext() if trust is None else class_paths_of(checkpoint, trust):
             classifier = Classifier(_unloaded(experiment), facts)
     except Exception as error:  # whatever a foreign configuration provokes
@@ -267,7 +252,8 @@ def _unloaded(experiment: Experiment) -> Experiment:
     return replace(experiment, model=replace(experiment.model, pretrained=False, options=options))
 
 
-def _facts(values: Any) -> DataFacts:
+def facts_in(values: Any) -> DataFacts:
+    """Reads the facts of a checkpoint; raises ValueError where they cannot be those of a network."""
     facts = from_plain(DataFacts, values, "facts")
     height, width = facts.image_size
     if not facts.class_names or not all(isinstance(side, int) and 0 < side <= _LARGEST for side in (height, width)):

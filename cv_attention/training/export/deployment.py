@@ -101,7 +101,7 @@ def export(
     normalised: bool = False,
     trust: Collection[str] = (),
 ) -> Exported:
-    """Writes a trained network in another format, and compares what comes back with the network.
+    """Writes a trained network in another format, once what comes back has been compared with the network.
 
     The file holds the configuration, the class names, the normalisation, the format's number and the code's version
     too: ONNX and safetensors in their metadata, torch.export in the extra file ``cv_attention.json``. Paths of this
@@ -116,8 +116,9 @@ def export(
         trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
 
     Raises:
-        ValueError: if the format is unknown or cannot hold what is asked for, a package is missing, the network cannot
-            be exported, or the file's outputs are not the network's.
+        ValueError: if the format is unknown or cannot hold what is asked for, `out` is the checkpoint, a package is
+            missing, the network cannot be exported, or the outputs are not the network's; a file that was there before
+            is unharmed.
     """
     if format not in get_args(Format):
         raise ValueError(f"there is no format {format}; there are {', '.join(get_args(Format))}")
@@ -127,18 +128,36 @@ def export(
         )
     if format == "onnx":
         require("onnx", "format onnx")
-    classifier = require_finite(load(checkpoint, trust), checkpoint)
     out = out or _beside(checkpoint).with_suffix(SUFFIXES[format])
+    _check_is_no_source(out, checkpoint)
+    classifier = require_finite(load(checkpoint, trust), checkpoint)
     deployed = Deployed(classifier, maps=maps, normalised=normalised).eval()
+    unchecked = out.with_name(f"{out.name}.unchecked{SUFFIXES[format]}")
+    try:
+        _write(unchecked, format, classifier, deployed)
+        differences = _compare(deployed, unchecked, format, out)
+        unchecked.replace(out)
+    finally:
+        unchecked.unlink(missing_ok=True)
+    return Exported(out, _input(deployed), differences)
+
+
+def _check_is_no_source(out: Path, checkpoint: Path | Classifier) -> None:
+    """Raises ValueError where the file to write is the one that is read, also by another name."""
+    source = checkpoint if isinstance(checkpoint, Path) else checkpoint.experiment.model.weights
+    if source and out.exists() and Path(source).exists() and out.samefile(source):
+        raise ValueError(f"{out} is the file that the network is read from; give another file to write (-o)")
+
+
+def _write(path: Path, format: Format, classifier: Classifier, deployed: Deployed) -> None:
     if format == "safetensors":
-        weights.write(out, classifier)
-    else:
-        about = {**described(classifier.experiment, classifier.facts), "input": _input(deployed)}
-        about["cv_attention_format"] = FORMAT
-        program = _trace(deployed)
-        content = _onnx(program, deployed, about) if format == "onnx" else _torch_export(program, about)
-        write_bytes(out, content, durable=True)
-    return Exported(out, _input(deployed), _compare(deployed, out, format))
+        weights.write(path, classifier)
+        return
+    about = {**described(classifier.experiment, classifier.facts), "input": _input(deployed)}
+    about["cv_attention_format"] = FORMAT
+    program = _trace(deployed)
+    content = _onnx(program, deployed, about) if format == "onnx" else _torch_export(program, about)
+    write_bytes(path, content, durable=True)
 
 
 def _beside(checkpoint: Path | Classifier) -> Path:
@@ -190,7 +209,7 @@ def _onnx(program: torch.export.ExportedProgram, deployed: Deployed, about: dict
     return model.SerializeToString()
 
 
-def _compare(deployed: Deployed, path: Path, format: Format) -> dict[str, float]:
+def _compare(deployed: Deployed, path: Path, format: Format, out: Path) -> dict[str, float]:
     """Runs the file on a batch of another size than it was traced with; raises ValueError if the results differ."""
     images = deployed.example(3, seed=1)
     with torch.no_grad():
@@ -202,7 +221,8 @@ def _compare(deployed: Deployed, path: Path, format: Format) -> dict[str, float]
         differences[name] = float((ours - theirs).abs().max()) / scale if ours.shape == theirs.shape else float("inf")
         if not differences[name] <= _TOLERANCE:
             raise ValueError(
-                f"{path} gives another {name} than the network: off by {differences[name]:.2g} of its largest"
+                f"the export gives another {name} than the network: off by {differences[name]:.2g} of its largest; "
+                f"{out} is not written"
             )
     return differences
 
