@@ -82,7 +82,7 @@ def _description(path: Path) -> dict[str, Any]:
         about = read_sealed(path, EXPORT_FORMAT)
     except Damaged as error:
         raise Damaged(
-            f"{error}. None of its images can be shown; the same saliency command makes the file again"
+            f"{error}. None of its images can be shown; once it is removed, the same saliency command writes it again"
         ) from error
     if not isinstance(about.get("columns", []), list) or not isinstance(about.get("class_names", []), list):
         raise Damaged(f"{path} is damaged: columns and class_names must be lists")

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
@@ -15,9 +15,14 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def listing(folder: Path, files: Sequence[Path]) -> str:
-    """Returns a line for each file, with its name from `folder` on, in which ``sha256sum --check`` is to be run."""
-    return "".join(f"{checksum(path)}  {os.path.relpath(path, folder)}\n" for path in files)
+def listing(folder: Path, sums: Mapping[Path, str]) -> str:
+    """Returns a line for each file, with its name from `folder` on, in which ``sha256sum --check`` is to be run.
+
+    Args:
+        folder: Where the listing lies.
+        sums: The SHA-256 of each file.
+    """
+    return "".join(f"{found}  {os.path.relpath(path, folder)}\n" for path, found in sums.items())
 
 
 def changed(listed: Path, root: Path) -> Iterator[Path]:

@@ -1,7 +1,6 @@
 """Defines the folder of an export: its request, its finished shards and its manifest."""
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,18 +8,17 @@ from typing import Any
 
 from cv_attention.export_config import SaliencyExport
 from cv_attention.rundir import Damaged, read_sealed, sealed
-from cv_attention.rundir.checksums import changed
 from cv_attention.rundir.files import write_text
 from cv_attention.rundir.sealed import EXPORT_FORMAT
 from cv_attention.saliency_export.maps import Column
 from cv_attention.saliency_export.sources import Item, digest
 from cv_attention.saliency_export.tables import write_json_lines, write_parquet
+from cv_attention.saliency_export.verification import SPELLING, missing, remove_unusable
 from cv_attention.saliency_export.writing import rows_path
 from cv_attention.training.checkpoint.checkpoints import digest_of, name_of
 from cv_attention.training.provenance import code_version
 from cv_attention.training.tasks.classifier import Classifier
 
-_SPELLING = ("checkpoint", "sources")  # digests tell whether they are the same
 _USED = b'"error": null'  # in a row: quotes within a JSON string are escaped, so that this is the field
 _NOT_FINITE = (b'"flags": ["not_finite"]', b'"probability": null')  # a map of the image, or a logit
 _TITLES = {"grad_cam": "Grad-CAM"}
@@ -28,20 +26,25 @@ _TITLES = {"grad_cam": "Grad-CAM"}
 
 def describe(
     checkpoint: Path | Classifier,
-    class_names: tuple[str, ...],
-    image_size: tuple[int, int],
+    classifier: Classifier,
     sources: Sequence[str],
     items: Sequence[Item],
     columns: Sequence[Column],
     config: SaliencyExport,
 ) -> dict[str, Any]:
     """Returns what ``export.json`` says before anything is done; equal descriptions give equal exports."""
+    facts, data = classifier.facts, classifier.experiment.data
     return {
         "format": EXPORT_FORMAT,
         "checkpoint": name_of(checkpoint),
         "checkpoint_sha256": digest_of(checkpoint),
-        "class_names": list(class_names),
-        "image_size": list(image_size),
+        "class_names": list(facts.class_names),
+        "image_size": list(facts.image_size),
+        "mean": list(facts.mean),
+        "std": list(facts.std),
+        "eval_transforms": list(data.eval_transforms),
+        "bits": data.bits,
+        "cache": data.cache,
         "sources": list(sources),
         "images": len(items),
         "images_sha256": digest(items),
@@ -63,11 +66,13 @@ def describe(
     }
 
 
-def begin(out: Path, description: dict[str, Any], config: SaliencyExport, overwrite: bool) -> list[str]:
+def begin(
+    out: Path, description: dict[str, Any], items: Sequence[Item], config: SaliencyExport, overwrite: bool
+) -> list[str]:
     """Prepares the folder: a new one, or one where the same export was interrupted.
 
     Returns:
-        What is to be said of shards that are damaged.
+        What is to be said of shards that are damaged, of another export, or whose images have changed.
 
     Raises:
         ValueError: if it holds another export, and that may not be overwritten.
@@ -75,23 +80,26 @@ def begin(out: Path, description: dict[str, Any], config: SaliencyExport, overwr
     path = out / "export.json"
     if path.exists():
         known = read(out)
-        wanted = {name: value for name, value in description.items() if name not in _SPELLING}
+        wanted = {name: value for name, value in description.items() if name not in SPELLING}
         differing = [name for name, value in wanted.items() if known.get(name) != json.loads(json.dumps(value))]
         if not differing:
-            return remove_damaged(out, description["images"], config)
+            return remove_unusable(out, description, items, config)
         if not overwrite:
             name = differing[0]
             before, now = _brief(known.get(name)), _brief(description[name])
-            raise ValueError(
-                f"{out} holds another export: its {name} is {before}, not {now}; "
-                "choose another folder, or --overwrite true"
-            )
+            reason = f"holds another export: its {name} is {before}, not {now}"
+            if name not in known:
+                reason = f"holds an export of an older version, which does not say its {name}"
+            raise ValueError(f"{out} {reason}; choose another folder, or --overwrite true")
         for folder in ("shards", "inputs", "overlays", "panels"):
             shutil.rmtree(out / folder, ignore_errors=True)
         for file in out.glob("manifest.*"):
             file.unlink()
+    elif (out / "shards").is_dir():  # somebody has removed a damaged export.json
+        for name in ("manifest.jsonl", "manifest.parquet"):
+            (out / name).unlink(missing_ok=True)
     _write(out, {**description, "explained": 0, "failed": 0, "not_finite": 0, "complete": False})
-    return remove_damaged(out, description["images"], config)
+    return remove_unusable(out, description, items, config)
 
 
 def read(out: Path) -> dict[str, Any]:
@@ -104,56 +112,9 @@ def read(out: Path) -> dict[str, Any]:
     try:
         return read_sealed(path, EXPORT_FORMAT)
     except Damaged as error:
-        raise Damaged(f"{error}; choose another folder, or remove it: whole shards are kept then") from error
-
-
-def missing(out: Path, count: int) -> list[int]:
-    """Returns the numbers of the shards, of `count`, that are not whole."""
-    return [shard for shard in range(count) if not rows_path(out, shard).is_file()]
-
-
-def remove_damaged(out: Path, images: int, config: SaliencyExport) -> list[str]:
-    """Removes the rows of shards that are not as they were written, so that these are made again.
-
-    Args:
-        out: Folder of the export.
-        images: Number of images of the whole export.
-        config: Says how many of them make a shard, and whether it has maps.
-
-    Returns:
-        What is to be said, a line for each shard.
-    """
-    said = []
-    for shard, start in enumerate(range(0, images, config.shard_size)):
-        path = rows_path(out, shard)
-        if not os.path.lexists(path):
-            continue
-        wrong = _damage(path, out, min(config.shard_size, images - start), config)
-        if wrong:
-            said.append(f"{wrong}; the images of this shard are explained again")
-            for file in (path, path.with_suffix(f".{config.maps}"), path.with_suffix(".sha256")):
-                if file.is_dir():
-                    shutil.rmtree(file)
-                file.unlink(missing_ok=True)
-    return said
-
-
-def _damage(path: Path, out: Path, images: int, config: SaliencyExport) -> str:
-    """Says what is wrong with a shard, or an empty text."""
-    listed = path.with_suffix(".sha256")
-    for altered in changed(listed, out):
-        return f"{altered} {'has changed since it was written' if altered.exists() else 'is missing'}"
-    try:
-        rows = [json.loads(line) for line in path.read_bytes().splitlines()]
-        failed = sum(row["error"] is not None for row in rows)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return f"{path} is damaged"
-    maps = path.with_suffix(f".{config.maps}")
-    if len(rows) != images:
-        return f"{path} is damaged: it has {len(rows)} rows where {images} belong"
-    if config.maps != "none" and failed < images and not maps.is_file():
-        return f"{maps} is missing"
-    return ""
+        raise Damaged(
+            f"{error}; choose another folder, or remove it: shards of the same export are kept then"
+        ) from error
 
 
 def first_failure(out: Path, count: int) -> str:

@@ -1,5 +1,6 @@
 """Renders the pictures of one image: the network's input and each map over it."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,7 +30,9 @@ def picture_paths(config: SaliencyExport, shard: int, stem: str, keys: list[str]
     }
 
 
-def write_pictures(out: Path, paths: Mapping[str, str], pixels: np.ndarray, heats: Mapping[str, np.ndarray]) -> None:
+def write_pictures(
+    out: Path, paths: Mapping[str, str], pixels: np.ndarray, heats: Mapping[str, np.ndarray]
+) -> dict[Path, str]:
     """Draws and writes the pictures that have a path, into folders that exist.
 
     Args:
@@ -37,14 +40,21 @@ def write_pictures(out: Path, paths: Mapping[str, str], pixels: np.ndarray, heat
         paths: From `picture_paths`.
         pixels: The image as the network sees it, uint8 (H, W, 3).
         heats: Raw maps (h, w) by key.
+
+    Returns:
+        The SHA-256 of what was written, by its path.
     """
     drawn = {"input": pixels}
     if "panel" in paths or any(f"overlay {key}" in paths for key in heats):
         drawn |= {f"overlay {key}": overlay(pixels, heat) for key, heat in heats.items()}
     if "panel" in paths:
         drawn["panel"] = _side_by_side(list(drawn.values()))
+    sums = {}
     for what, path in paths.items():
-        (out / path).write_bytes(encode(drawn[what], path.rpartition(".")[2]))
+        content = encode(drawn[what], path.rpartition(".")[2])
+        (out / path).write_bytes(content)
+        sums[out / path] = hashlib.sha256(content).hexdigest()
+    return sums
 
 
 def encode(pixels: np.ndarray, kind: str) -> bytes:

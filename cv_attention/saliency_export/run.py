@@ -19,6 +19,7 @@ from cv_attention.saliency_export.batches import Batch, Batches, ShardBatches
 from cv_attention.saliency_export.maps import Explainer
 from cv_attention.saliency_export.progress import ImageProgress
 from cv_attention.saliency_export.sources import Item, find_items, split_items
+from cv_attention.saliency_export.verification import missing, shard_requests
 from cv_attention.saliency_export.writing import ShardWriter
 from cv_attention.training.checkpoint.checkpoints import load
 from cv_attention.training.checkpoint.finite import require_finite
@@ -104,19 +105,17 @@ def export_saliency(
             f"target is true, but the class of {unknown} is not known; a split or labelled archives have it"
         )
     named = [f"split {split}"] if split else [str(source) for source in sources]
-    facts = classifier.facts
-    described = folder.describe(
-        checkpoint, facts.class_names, facts.image_size, named, items, explainer.columns, config
-    )
-    writer = ShardWriter(out, config, items, explainer.columns, facts.class_names)
+    described = folder.describe(checkpoint, classifier, named, items, explainer.columns, config)
+    requests = shard_requests(described, items, config.shard_size)
+    writer = ShardWriter(out, config, items, explainer.columns, classifier.facts.class_names, requests)
     interruption = Interruption(pass_on=lambda number: _tell_children(trainer, number))
     work = _Work(explainer, items, writer, interruption)
     bar: list[Callback] = [ImageProgress()] if progress else []
     trainer = _trainer(config, [_Merge(), *bar])
     if trainer.global_rank == 0:
-        for line in folder.begin(out, described, config, overwrite):
+        for line in folder.begin(out, described, items, config, overwrite):
             print(f"saliency: {line}", file=sys.stderr, flush=True)
-    before, start = work.images_of(folder.missing(out, work.shards)), time.perf_counter()
+    before, start = work.images_of(missing(out, work.shards)), time.perf_counter()
     with raising_keyboard_interrupt(lambda: "; the same command goes on there" if trainer.is_global_zero else None):
         interruption.listen()
         try:
@@ -146,7 +145,7 @@ class _Work(lightning.LightningModule):
     def predict_dataloader(self) -> Batches:
         """Divides the shards that process 0 finds missing; the others would see what is being written meanwhile."""
         config, trainer, out = self.explainer.config, self.trainer, self.writer.out
-        left = folder.missing(out, self.shards) if trainer.is_global_zero else []
+        left = missing(out, self.shards) if trainer.is_global_zero else []
         left = trainer.strategy.broadcast(left)
         rank = {"rank": trainer.global_rank, "world_size": trainer.world_size}
         parts = ShardBatches(len(self.items), config.shard_size, config.batch_size, left, **rank)
@@ -234,7 +233,7 @@ def _tell_children(trainer: lightning.Trainer, number: int) -> None:
 
 
 def _summary(out: Path, config: SaliencyExport, work: _Work, before: int, seconds: float, is_main: bool) -> Exported:
-    said, left = folder.read(out), folder.missing(out, work.shards)
+    said, left = folder.read(out), missing(out, work.shards)
     failures = is_main and said["failed"] > 0
     waiting, stopped = work.images_of(left), work.interruption.received if left else 0
     return Exported(

@@ -1,6 +1,7 @@
 """Lists the images to explain: files, folders, tar archives, or a split of the run's data set."""
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from cv_attention.data import read_image
 from cv_attention.data.sources.archives import members
 from cv_attention.data.sources.folder import EXTENSIONS, image_files
-from cv_attention.data.sources.images import ImageSet
+from cv_attention.data.sources.images import Images, ImageSet
 from cv_attention.saliency_export.names import printable
 
 
@@ -26,6 +27,7 @@ class Item:
         read: Decodes it: uint8 (H, W, 3) RGB; ValueError or OSError if that fails.
         label: Its class, where known.
         box: x0, y0, x1, y1 of its object in pixels, where known.
+        version: Changes when the image does: size and time of its file, and where it lies in an archive.
     """
 
     title: str
@@ -33,6 +35,7 @@ class Item:
     read: Callable[[], np.ndarray]
     label: int | None = None
     box: np.ndarray | None = None
+    version: str = ""
 
 
 def find_items(sources: Sequence[Path], out: Path, classes: int, bits: int | None = None) -> list[Item]:
@@ -63,7 +66,7 @@ def split_items(split: ImageSet) -> list[Item]:
         title = f"{split.name}/{index}" if path is None else printable(path)
         stem = split.name if path is None else os.path.join(*Path(path).with_suffix("").parts[-2:])
         box = None if images.boxes is None else images.boxes[index]
-        items.append(Item(title, stem, partial(images.read, index), label, box))
+        items.append(Item(title, stem, partial(images.read, index), label, box, _version_in(images, index)))
     return items
 
 
@@ -73,6 +76,30 @@ def digest(items: Sequence[Item]) -> str:
     for item in items:
         found.update(item.title.encode() + b"\n")
     return found.hexdigest()
+
+
+def fingerprint(item: Item) -> str:
+    """Returns a digest of all that an image brings along: its name, class and box, and the version of its file."""
+    box = None if item.box is None else item.box.tolist()
+    return hashlib.sha256(json.dumps([item.title, item.path, item.label, box, item.version]).encode()).hexdigest()[:32]
+
+
+def _version(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError as error:  # it fails as an image later on
+        return str(error.errno)
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _version_in(images: Images, index: int) -> str:
+    """The version of an image of a split: of its file, of its place in an archive, or of its pixels in memory."""
+    if images.paths is not None:
+        return f"{_version(Path(os.fsdecode(images.paths[index])))} {images.bits}"
+    if images.shards is not None:
+        archive, offset, size = images.shards.place(int(images.rows[index]))
+        return f"{archive.name} {_version(archive)} {offset} {size} {images.bits}"
+    return hashlib.sha256(images.read(index).tobytes()).hexdigest()
 
 
 def _of_source(source: Path, out: Path, classes: int, bits: int | None) -> Iterator[Item]:
@@ -89,11 +116,17 @@ def _of_source(source: Path, out: Path, classes: int, bits: int | None) -> Itera
 
 
 def _of_file(path: Path, relative: str, classes: int, bits: int | None) -> Iterator[Item]:
+    version = _version(path)
     if path.name.lower().endswith((".tar", ".tar.gz", ".tgz")):
         for member in members(path, EXTENSIONS):
             label = member.label if member.label is not None and 0 <= member.label < classes else None
             yield Item(
-                printable(f"{path}/{member.name}"), os.path.splitext(member.name)[0], partial(member.read, bits), label
+                printable(f"{path}/{member.name}"),
+                os.path.splitext(member.name)[0],
+                partial(member.read, bits),
+                label,
+                version=f"{version} {member.offset} {member.size}",
             )
     else:
-        yield Item(printable(str(path)), os.path.splitext(relative)[0], partial(read_image, path, bits))
+        stem = os.path.splitext(relative)[0]
+        yield Item(printable(str(path)), stem, partial(read_image, path, bits), version=version)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import threading
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from cv_attention.export_config import SaliencyExport
 from cv_attention.rundir.checksums import listing
-from cv_attention.rundir.files import write_bytes, write_text
+from cv_attention.rundir.files import write_bytes
 from cv_attention.saliency_export.batches import Batch, Sample
 from cv_attention.saliency_export.maps import Column
 from cv_attention.saliency_export.names import file_stem
@@ -38,6 +39,7 @@ class ShardWriter:
         items: All images.
         columns: Kinds of maps.
         class_names: The network's.
+        requests: What each shard is made from, as `shard_requests` says it.
 
     Attributes:
         stopped: Set when nothing more can be written.
@@ -45,13 +47,21 @@ class ShardWriter:
     """
 
     def __init__(
-        self, out: Path, config: SaliencyExport, items: list[Item], columns: list[Column], class_names: tuple[str, ...]
+        self,
+        out: Path,
+        config: SaliencyExport,
+        items: list[Item],
+        columns: list[Column],
+        class_names: tuple[str, ...],
+        requests: Sequence[str],
     ) -> None:
         self.out, self.config, self.items, self.columns, self.class_names = out, config, items, columns, class_names
+        self.requests = requests
         self.stopped, self.error = threading.Event(), ""
         self._rows: list[dict[str, Any]] = []
         self._arrays: dict[str, list[np.ndarray]] = {column.key: [] for column in columns}
-        self._pictures: deque[Future[None]] = deque()
+        self._pictures: deque[Future[dict[Path, str]]] = deque()
+        self._sums: dict[Path, str] = {}  # of the pictures of this shard that are written
         self._end: Future[None] | None = None
 
     def open(self) -> None:
@@ -131,7 +141,7 @@ class ShardWriter:
     def _wait(self, most: int) -> None:
         try:
             while len(self._pictures) > most:
-                self._pictures.popleft().result()
+                self._sums |= self._pictures.popleft().result()
             if self._end is not None and self._end.done():
                 self._end.result()
         except OSError as error:
@@ -139,27 +149,26 @@ class ShardWriter:
 
     def _end_shard(self, shard: int) -> None:
         """Hands the shard to a thread of its own, which waits for the pictures: its rows tell that all is there."""
-        rows, arrays, pictures = self._rows, self._arrays, list(self._pictures)
-        self._rows, self._arrays = [], {column.key: [] for column in self.columns}
+        rows, arrays, pictures, drawn = self._rows, self._arrays, list(self._pictures), self._sums
+        self._rows, self._arrays, self._sums = [], {column.key: [] for column in self.columns}, {}
         self._pictures.clear()
-        inputs = [self.out / row["input"] for row in rows if row["input"]]
 
         def write() -> None:
             if self.stopped.is_set():
                 return
             try:
                 for picture in pictures:
-                    picture.result()
-                files, last = inputs, rows_path(self.out, shard)
+                    drawn.update(picture.result())
+                last = rows_path(self.out, shard)
+                files = {last: "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode()}
                 if self.config.maps != "none" and arrays[self.columns[0].key]:
                     whole = {key: np.concatenate(parts) for key, parts in arrays.items()}
-                    path = last.with_suffix(f".{self.config.maps}")
-                    write_bytes(path, encode_maps(whole, self.config.maps))
-                    files = [path, *inputs]
-                lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode()
-                sums = f"{hashlib.sha256(lines).hexdigest()}  {last.name}\n{listing(last.parent, files)}"
-                write_text(last.with_suffix(".sha256"), sums)
-                write_bytes(last, lines)
+                    files[last.with_suffix(f".{self.config.maps}")] = encode_maps(whole, self.config.maps)
+                files[last.with_suffix(".request")] = self.requests[shard].encode()
+                sums = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
+                files[last.with_suffix(".sha256")] = listing(last.parent, sums | drawn).encode()
+                for path, content in reversed(files.items()):
+                    write_bytes(path, content)
             except OSError as error:
                 self._stop(error)
 

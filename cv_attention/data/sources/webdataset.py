@@ -81,6 +81,10 @@ class Shards:
             self._open[key], int(self._offset[row]), int(self._size[row]), shown(self.describe(row)), most
         )
 
+    def place(self, row: int) -> tuple[Path, int, int]:
+        """Returns the archive of one image, the offset of its content there, and its size in bytes."""
+        return self.archives[int(self._archive[row])], int(self._offset[row]), int(self._size[row])
+
     def name(self, row: int) -> str:
         """The image's name in its archive."""
         return os.fsdecode(self._name[row])

@@ -275,10 +275,12 @@ def name_of(checkpoint: Path | Classifier) -> str:
 
 
 def digest_of(checkpoint: Path | Classifier) -> str:
-    """Returns the SHA-256 of a file, or of an open network's weights."""
+    """Returns the SHA-256 of a file, or of an open network: its weights, and what it was built from."""
     if isinstance(checkpoint, Path):
         return checksum(checkpoint)
-    return sha256(checkpoint.network.state_dict())
+    model = checkpoint.experiment.model
+    built = {name: getattr(model, name) for name in ("backbone", "options", "block", "at")}
+    return sha256({**built, "state_dict": checkpoint.network.state_dict()})
 
 
 def epochs_trained(checkpoint: Path) -> int:

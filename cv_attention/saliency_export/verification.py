@@ -1,0 +1,123 @@
+"""Verifies the shards of an export: whole, unchanged, and made from the images and options of this request."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cv_attention.export_config import SaliencyExport
+from cv_attention.rundir.checksums import changed
+from cv_attention.saliency_export.sources import Item, fingerprint
+from cv_attention.saliency_export.writing import rows_path
+
+SPELLING = ("checkpoint", "sources")  # digests tell whether they are the same
+_NOT_OF_A_SHARD = (*SPELLING, "format", "images", "images_sha256", "manifest")
+_SUFFIXES = ("jsonl", "npz", "safetensors", "sha256", "request")
+
+
+def missing(out: Path, count: int) -> list[int]:
+    """Returns the numbers of the shards, of `count`, that are not whole."""
+    return [shard for shard in range(count) if not rows_path(out, shard).is_file()]
+
+
+def shard_requests(description: Mapping[str, Any], items: Sequence[Item], shard_size: int) -> list[str]:
+    """Returns what each shard is made from: a digest of the request, then one of each image, a line each."""
+    asked = {name: value for name, value in description.items() if name not in _NOT_OF_A_SHARD}
+    request = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    return [
+        "".join(f"{line}\n" for line in [request, *map(fingerprint, items[start : start + shard_size])])
+        for start in range(0, len(items), shard_size)
+    ]
+
+
+def remove_unusable(
+    out: Path, description: Mapping[str, Any], items: Sequence[Item], config: SaliencyExport
+) -> list[str]:
+    """Removes shards that are damaged, of another request, or of images that have changed; these are made again.
+
+    Args:
+        out: Folder of the export.
+        description: What is asked for, from `describe`.
+        items: All images.
+        config: Says how many of them make a shard, and whether it has maps.
+
+    Returns:
+        What is to be said, a line for each shard.
+    """
+    said, requests = [], shard_requests(description, items, config.shard_size)
+    for shard, request in enumerate(requests):
+        path = rows_path(out, shard)
+        if not os.path.lexists(path):
+            continue
+        images = items[shard * config.shard_size : (shard + 1) * config.shard_size]
+        wrong = _difference(path, request, images) or _damage(path, out, len(images), config)
+        if wrong:
+            said.append(f"{wrong}; the images of this shard are explained again")
+            _remove_shard(out, path.stem)
+    for path in sorted((out / "shards").glob("*.jsonl")):
+        if re.fullmatch(r"\d{6,}", path.stem) and int(path.stem) >= len(requests):
+            said.append(f"{path} belongs to another export; it is removed")
+            _remove_shard(out, path.stem)
+    return said
+
+
+def _damage(path: Path, out: Path, images: int, config: SaliencyExport) -> str:
+    """Says what is wrong with a shard, or an empty text."""
+    listed = path.with_suffix(".sha256")
+    for altered in changed(listed, out):
+        return f"{altered} {'has changed since it was written' if altered.exists() else 'is missing'}"
+    try:
+        rows = [json.loads(line) for line in path.read_bytes().splitlines()]
+        failed = sum(row["error"] is not None for row in rows)
+        files = {path.name, path.with_suffix(".request").name, *(f"../{picture}" for picture in _pictures(rows))}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return f"{path} is damaged"
+    maps = path.with_suffix(f".{config.maps}")
+    if len(rows) != images:
+        return f"{path} is damaged: it has {len(rows)} rows where {images} belong"
+    if config.maps != "none" and failed < images and not maps.is_file():
+        return f"{maps} is missing"
+    if not listed.is_file():
+        return f"{listed} is missing"
+    lines = listed.read_text(encoding="utf-8").splitlines()
+    return f"{listed} is damaged" if files - {line[66:] for line in lines} else ""
+
+
+def _pictures(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns the places of all pictures that a shard's rows name."""
+    named = [
+        picture
+        for row in rows
+        if row["error"] is None
+        for picture in (row["input"], row["panel"], *(entry["overlay"] for entry in row["maps"]))
+    ]
+    return [picture for picture in named if picture is not None]
+
+
+def _difference(path: Path, request: str, images: Sequence[Item]) -> str:
+    """Says what else than this request a shard was made from, or an empty text."""
+    try:
+        before = path.with_suffix(".request").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return f"{path} does not say which export it belongs to"
+    now = request.splitlines()
+    if before == now:
+        return ""
+    if before[:1] != now[:1] or len(before) != len(now):
+        return f"{path} belongs to another export"
+    place = next(number for number, line in enumerate(now) if line != before[number])
+    return f"{images[place - 1].title} has changed since it was explained"
+
+
+def _remove_shard(out: Path, name: str) -> None:
+    """Removes a shard's files and pictures, the rows first: without them it counts as missing."""
+    files = [out / "shards" / f"{name}.{suffix}" for suffix in _SUFFIXES]
+    for path in [*files, *(out / kind / name for kind in ("inputs", "overlays", "panels"))]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
