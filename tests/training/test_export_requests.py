@@ -1,5 +1,6 @@
 """What an export in the same folder keeps: results of this network, these options and these images, and no others."""
 
+import io
 import json
 import os
 import tarfile
@@ -13,10 +14,14 @@ from PIL import Image
 
 from cv_attention import training
 from cv_attention.cli import main
+from cv_attention.data.augmentation.transforms import Pipeline
+from cv_attention.data.sources.images import Images, ImageSet
+from cv_attention.data.sources.webdataset import open_shards
 from cv_attention.export_config import SaliencyExport
 from cv_attention.report.export import read_export
 from cv_attention.rundir.sealed import EXPORT_FORMAT, sealed
 from cv_attention.saliency_export import export_saliency
+from cv_attention.saliency_export.sources import fingerprint, split_items
 
 SMALL = {"batch_size": 2, "shard_size": 2, "workers": 2, "accelerator": "cpu"}
 
@@ -199,6 +204,42 @@ def test_a_spoilt_picture_is_made_again(spoil, kind, photographs, tiny_checkpoin
     assert error.count("\n") == 1
     assert f"{kind}/000001/" in error
     assert files_of(out) == whole
+
+
+def test_every_picture_is_listed_however_few_may_wait(photographs, tiny_checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr("cv_attention.saliency_export.writing._MOST_WAITING", 0)
+    out = tmp_path / "out"
+    export_saliency(tiny_checkpoint, [photographs], out, SaliencyExport(**SMALL, panels="png"))
+    listed = [line[66:] for path in (out / "shards").glob("*.sha256") for line in path.read_text().splitlines()]
+    listings = {"export.json", "manifest.jsonl", "shards/000000.sha256", "shards/000001.sha256"}
+    assert {os.path.normpath(f"shards/{name}") for name in listed} == files_of(out).keys() - listings
+
+
+def test_files_of_a_split_have_versions(photographs, tmp_path):
+    """Files and members of archives, as a split of a data set has them."""
+    files = sorted(photographs.iterdir())
+    with tarfile.open(tmp_path / "train-0.tar", "w") as tar:
+        for path in files:
+            tar.add(path, path.name)
+            info = tarfile.TarInfo(f"{path.stem}.cls")
+            info.size = 1
+            tar.addfile(info, io.BytesIO(b"0"))
+    shards = open_shards(tmp_path / "cache", [tmp_path / "train-0.tar"])
+    numbers = np.arange(4)
+    for paths, archives, changing in (
+        (np.array([os.fsencode(path) for path in files]), None, files[2]),
+        (None, shards, tmp_path / "train-0.tar"),
+    ):
+        images = Images(numbers, numbers, paths=paths, shards=archives)
+        split = ImageSet("test", images, Pipeline([], "data.eval_transforms"), 0)
+        before = [fingerprint(item) for item in split_items(split)]
+        assert [fingerprint(item) for item in split_items(split)] == before
+        os.utime(changing, (1, 1))
+        after = [fingerprint(item) for item in split_items(split)]
+        assert [one != other for one, other in zip(before, after, strict=True)] == [
+            paths is None or number == 2 for number in range(4)
+        ]
+        assert len(set(after)) == 4
 
 
 CHECKSUMS = {
