@@ -60,6 +60,7 @@ def test_the_scan_finds_what_it_looks_for(tmp_path):
     assert not places(tmp_path / "typed.txt", Path.home() / "typed")
 
 
+@pytest.mark.long  # two exports
 @pytest.mark.parametrize(
     ("format", "suffix"), [("onnx", ".onnx"), ("torch-export", ".pt2"), ("safetensors", ".safetensors")]
 )

@@ -92,6 +92,7 @@ def script(tmp_path) -> Path:
     return tmp_path / "script.py"
 
 
+@pytest.mark.long
 def test_a_script_with_workers_ends_when_it_is_told_to(script):
     """Its loaders' processes ignore SIGTERM, and Python would wait for them forever."""
     process = start([sys.executable, str(script)])
