@@ -9,6 +9,7 @@ from typing import Any
 from cv_attention.export_config import SaliencyExport
 from cv_attention.rundir import Damaged, read_sealed, sealed
 from cv_attention.rundir.files import write_text
+from cv_attention.rundir.links import check_links
 from cv_attention.rundir.sealed import EXPORT_FORMAT
 from cv_attention.saliency_export.maps import Column
 from cv_attention.saliency_export.sources import Item, digest
@@ -75,8 +76,9 @@ def begin(
         What is to be said of shards that are damaged, of another export, or whose images have changed.
 
     Raises:
-        ValueError: if it holds another export, and that may not be overwritten.
+        ValueError: if it holds another export, and that may not be overwritten, or a link that leads out of it.
     """
+    check_links(out)
     path = out / "export.json"
     if path.exists():
         known = read(out)

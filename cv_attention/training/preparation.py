@@ -12,6 +12,7 @@ from torch import Tensor
 from cv_attention import backbones, bounds, data
 from cv_attention.config import Experiment, Log, Trainer
 from cv_attention.differences import differences
+from cv_attention.rundir.links import check_links
 from cv_attention.training import preprocessing
 from cv_attention.training import run as runs
 from cv_attention.training.callbacks.techniques import techniques
@@ -138,7 +139,7 @@ def _to_go_on_from(
     if tested:
         return None, {}, ["trained and tested; the report is written"]
     runs.check_kept(run)
-    runs.check_links(run)
+    check_links(run)
     checkpoint, content, notices = resumable(run)
     runs.check_unfinished(run, content, experiment.trainer.max_epochs)
     where = _where(checkpoint, content, experiment.trainer)

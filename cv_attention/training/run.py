@@ -130,18 +130,6 @@ def is_left_unreported(run: Path, max_epochs: int) -> bool:
     return True
 
 
-def check_links(run: Path) -> None:
-    """Raises ValueError if a folder of the run is a link: what is written and removed in it would lie elsewhere."""
-    for folder, names, _ in os.walk(run):
-        for name in names:
-            place = Path(folder, name)
-            if place.is_symlink() and not place.resolve().is_relative_to(run.resolve()):
-                raise ValueError(
-                    f"{place} is a link to {place.resolve()}, outside of the run directory, where resuming would write "
-                    "and remove files; put the folder itself in its place"
-                )
-
-
 def check_unfinished(run: Path, checkpoint: dict[str, Any], max_epochs: int) -> None:
     """Raises ValueError if the run has been trained for `max_epochs` and tested: the test split is looked at once."""
     epochs = checkpoint["epoch"] + 1

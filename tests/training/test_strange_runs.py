@@ -11,7 +11,9 @@ import torch
 import yaml
 
 from cv_attention.cli import main
+from cv_attention.export_config import SaliencyExport
 from cv_attention.rundir.files import write_bytes
+from cv_attention.saliency_export import folder
 from cv_attention.training.recording.probe_details import ProbeDetails
 
 
@@ -85,7 +87,7 @@ def test_a_folder_that_is_a_link_out_of_the_run_is_refused(name, untested, tmp_p
     (untested / name).symlink_to(elsewhere)
     assert main(["fit", "--resume", str(untested)]) == 2
     error = capsys.readouterr().err
-    assert f"{untested / name} is a link to {elsewhere}, outside of the run directory" in error
+    assert f"{untested / name} is a link to {elsewhere}, outside of {untested}" in error
     assert error.count("\n") == 1
     assert (elsewhere / "IMG-0042.jpg").exists()
 
@@ -130,3 +132,14 @@ def test_a_signal_at_the_end_of_the_training_is_obeyed(number, untested, monkeyp
         signal.signal(signal.SIGINT, handler)
     assert f"cv-attention fit --resume {untested}" in capfd.readouterr().err
     assert "test" not in json.loads((untested / "summary.json").read_text())
+
+
+def test_an_export_is_not_resumed_through_a_link(tmp_path):
+    mine, out = tmp_path / "mine", tmp_path / "out"
+    mine.mkdir()
+    (mine / "000000.jsonl").write_text("mine")
+    out.mkdir()
+    (out / "shards").symlink_to(mine)
+    with pytest.raises(ValueError, match=r"shards is a link to .*mine, outside of .*out"):
+        folder.begin(out, {}, [], SaliencyExport(), overwrite=True)
+    assert (mine / "000000.jsonl").read_text() == "mine"
