@@ -19,7 +19,7 @@ from cv_attention.training.devices.machine import machine
 from cv_attention.training.evaluation import in_use, point
 from cv_attention.training.preparation import Prepared
 from cv_attention.training.provenance import provenance
-from cv_attention.training.recording.loggers import continue_csv, finish
+from cv_attention.training.recording.loggers import close, continue_csv, log_results
 from cv_attention.training.settling import NothingTrained, settle
 from cv_attention.training.stopping import launched
 from cv_attention.training.stopping.ending import ending_at_once, raising_keyboard_interrupt
@@ -38,7 +38,7 @@ def fit(prepared: Prepared) -> Path:
         KeyboardInterrupt: after Ctrl-C; its message says how to go on.
         Terminated: a SystemExit, after SIGTERM and its like.
     """
-    trainer, words = prepared.trainer, lambda: _ended(prepared)
+    trainer, words, failed = prepared.trainer, lambda: _ended(prepared), True
     try:
         with (
             raising_keyboard_interrupt(lambda: _ended(prepared, by_hand=True)),
@@ -46,11 +46,13 @@ def fit(prepared: Prepared) -> Path:
             launched.meaning_of_ends(trainer, words, (NonFiniteLoss, NotWritten, LostBlocksError, data.ImageError)),
         ):
             _do_what_is_left(prepared)
+        failed = False
     except (KeyboardInterrupt, Terminated):
         launched.spare(trainer)
         raise
     finally:
         prepared.datamodule.close()
+        close(trainer.loggers, failed=failed)
     return prepared.run
 
 
@@ -69,7 +71,7 @@ def _complete(prepared: Prepared) -> None:
     run, experiment = prepared.run, prepared.classifier.experiment
     report.build(run)
     checkpoints.drop(run, experiment.log.keep)
-    finish(prepared.trainer.loggers, experiment, runs.read_summary(run)["test"])
+    log_results(prepared.trainer.loggers, experiment, runs.read_summary(run)["test"])
     runs.update_summary(run, finished=True)
 
 

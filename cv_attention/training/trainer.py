@@ -23,7 +23,7 @@ from cv_attention.training.checkpoint.checkpoints import AtomicCheckpointIO
 from cv_attention.training.checkpoint.randomness import RandomStates
 from cv_attention.training.checkpoint.saving import Checkpoints
 from cv_attention.training.devices import sharding
-from cv_attention.training.recording.loggers import create_loggers
+from cv_attention.training.recording.loggers import close, create_loggers
 from cv_attention.training.stopping.interruption import silence_lightning
 
 
@@ -53,7 +53,7 @@ def create_trainer(
     arguments: dict[str, Any] = {
         **{name: value for name, value in vars(config).items() if name not in ("extra", "compile", "select")},
         "default_root_dir": run,
-        "logger": create_loggers(experiment, run, part),
+        "logger": (loggers := create_loggers(experiment, run, part)),
         "log_every_n_steps": max(1, min(experiment.log.every_n_steps, steps_per_epoch)),
         "callbacks": [losses, RandomStates(), throughput, *callbacks, Checkpoints(run, experiment.log)],
         "plugins": [AtomicCheckpointIO()],
@@ -73,6 +73,7 @@ def create_trainer(
     try:
         trainer = lightning.Trainer(**arguments)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
+        close(loggers, failed=True)
         if not config.extra:
             raise
         raise ValueError(f"trainer.extra: {config.extra} is not accepted by lightning.Trainer: {error}") from error

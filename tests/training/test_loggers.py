@@ -76,6 +76,18 @@ def test_a_resumed_run_is_one_run_in_wandb(run):
     assert steps == [[2], [5]]
 
 
+def test_a_run_that_failed_is_closed_in_wandb_and_the_next_one_is_its_own(tiny_options, tmp_path):
+    options = [*tiny_options, "--log.maps_every=0", f"--log.root={tmp_path}", "--trainer.max_epochs=1"]
+    assert main(["fit", *options, "--log.name=failed", "--optimizer.lr=1e30"]) == 1
+    [failed] = stretches(tmp_path / "failed")
+    assert [record.exit.exit_code for record in failed if record.HasField("exit")] == [1]
+    assert main(["fit", *options, "--log.name=next"]) == 0
+    [after] = stretches(tmp_path / "next")
+    ids = {record.run.run_id for record in after if record.HasField("run")}
+    assert ids == {(tmp_path / "next/wandb/id").read_text().strip()}
+    assert [record.exit.exit_code for record in after if record.HasField("exit")] == [0]
+
+
 def test_no_path_of_the_machine_goes_to_wandb_but_those_typed(run):
     import sys
 

@@ -34,8 +34,8 @@ def create_loggers(experiment: Experiment, run: Path, part: str) -> list[Logger]
     return loggers
 
 
-def finish(loggers: Iterable[Logger], experiment: Experiment, test: Mapping[str, float]) -> None:
-    """Gives the test's figures to the loggers that show a table of runs, and ends the run in wandb.
+def log_results(loggers: Iterable[Logger], experiment: Experiment, test: Mapping[str, float]) -> None:
+    """Logs the test's figures to the loggers that show a table of runs.
 
     Args:
         loggers: What `create_loggers` made.
@@ -48,8 +48,21 @@ def finish(loggers: Iterable[Logger], experiment: Experiment, test: Mapping[str,
             logger.finalize("success")
         elif isinstance(logger, WandbLogger):
             logger.experiment.summary.update({f"test_{name}": value for name, value in test.items()})
-            folder = Path(logger.experiment.dir).parent
-            logger.experiment.finish()  # another fit of this process begins a run of its own
+
+
+def close(loggers: Iterable[Logger], *, failed: bool) -> None:
+    """Ends the run in wandb, which otherwise stays open as long as the process: the next `fit` would log into it.
+
+    Args:
+        loggers: What `create_loggers` made.
+        failed: Whether wandb should list the run as failed.
+    """
+    for logger in loggers:
+        if isinstance(logger, WandbLogger) and logger._experiment is not None and _get_rank() in (None, 0):
+            run = logger._experiment
+            folder = Path(run.dir).parent
+            run.finish(exit_code=int(failed))
+            logger._experiment = None
             # They name temporary folders, which can lie in the user's home; links to them lie beside the run's folder.
             for log in (*folder.glob("logs/*.log"), *folder.parent.glob("debug*.log")):
                 log.unlink()
