@@ -5,7 +5,7 @@ from typing import Any
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, markdown: bool = False) -> str:
-    """Lays out `rows` below `header`; numbers, or None for one that is missing, stand to the right."""
+    """Lays out `rows` below `header`; numbers and None (a missing number) are right-aligned."""
     texts = [[_text(value, markdown) for value in row] for row in (header, *rows)]
     widths = [max(len(row[i]) for row in texts) for i in range(len(header))]
     right = [all(isinstance(row[i], (int, float)) or row[i] is None for row in rows) for i in range(len(header))]
@@ -24,5 +24,5 @@ def _text(value: Any, markdown: bool) -> str:
         return "-"
     if isinstance(value, int) and value >= 10_000:
         return f"{value:,}"
-    text = "".join(one if one.isprintable() else " " for one in str(value))
+    text = "".join(character if character.isprintable() else " " for character in str(value))
     return text.replace("|", "\\|") if markdown else text

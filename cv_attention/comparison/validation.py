@@ -6,7 +6,7 @@ from cv_attention.report.metrics import read_metrics
 
 
 def best_validation(run: Path) -> dict[str, float]:
-    """Returns the validation metrics of the epoch with the best accuracy, the first of several; empty without any."""
+    """Returns the validation metrics of the first epoch with the best accuracy; empty if there are none."""
     series = read_metrics(run / "metrics").series
     accuracies = series.get("val_accuracy", [])
     if not accuracies:
@@ -18,11 +18,11 @@ def best_validation(run: Path) -> dict[str, float]:
 def at_epoch(run: Path, epoch: int) -> dict[str, float]:
     """Returns the validation metrics after `epoch` epochs, and ``epoch`` itself."""
     series = read_metrics(run / "metrics").series
-    found = {
+    metrics = {
         name.removeprefix("val_"): value
         for name, points in series.items()
         if name.startswith("val_")
         for trained, _, value in points
         if trained == epoch
     }
-    return {**found, "epoch": epoch} if found else {}
+    return {**metrics, "epoch": epoch} if metrics else {}

@@ -1,4 +1,4 @@
-"""Formats judgements for the terminal, Markdown, CSV and JSON."""
+"""Formats evaluations of saliency methods for the terminal, Markdown, CSV and JSON."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ Table = tuple[str, list[str], list[list[str]]]
 
 
 def tables(judged: Judged) -> Iterator[Table]:
-    """Titles, headers and rows: methods × measures; methods × methods; blocks × methods that explain a class."""
+    """Yields titles, headers and rows: methods × measures, methods × methods, blocks × class-specific methods."""
     facts = judged.facts
     shown = [name for name in NAMES if any(name in row for row in judged.table.values())]
     header = ["method", *(f"{name.replace('_', ' ')}{_ARROWS.get(GOOD.get(name, ''), '')}" for name in shown)]
@@ -42,7 +42,7 @@ def tables(judged: Judged) -> Iterator[Table]:
 
 
 def printed(judged: Judged, width: int) -> str:
-    """Lays all tables out for a terminal of `width` columns; what does not fit beside stands below."""
+    """Formats all tables for a terminal of `width` columns; columns that do not fit continue below."""
     parts = []
     for title, header, rows in tables(judged):
         parts += [title, *("\n".join(lines) for lines in _fitting(header, rows, width))]
@@ -58,7 +58,7 @@ def write(judged: Judged, out: Path) -> list[Path]:
 
 
 def _fitting(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[list[str]]:
-    """Lines of one table, then of another with the columns that did not fit, and so on, each with the first column."""
+    """Returns the lines of a table; columns that do not fit form further tables, each with the first column."""
     columns = [
         [text.ljust(max(map(len, column))) for text in column] for column in map(list, zip(header, *rows, strict=True))
     ]
@@ -87,18 +87,18 @@ def _csv(judged: Judged) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["method", "measure", "good", "mean", "low", "high"])
     for method, row in judged.table.items():
-        writer.writerows([method, measure, GOOD.get(measure, ""), *found] for measure, found in row.items())
+        writer.writerows([method, measure, GOOD.get(measure, ""), *interval] for measure, interval in row.items())
     return buffer.getvalue()
 
 
 def _json(judged: Judged) -> str:
-    table = {name: {m: found._asdict() for m, found in row.items()} for name, row in judged.table.items()}
-    attention = {name: {m: found._asdict() for m, found in row.items()} for name, row in judged.attention.items()}
+    table = {name: {m: interval._asdict() for m, interval in row.items()} for name, row in judged.table.items()}
+    attention = {name: {m: interval._asdict() for m, interval in row.items()} for name, row in judged.attention.items()}
     content = {"facts": judged.facts, "table": table, "agreement": judged.agreement, "attention": attention}
     return json.dumps({**content, "left_out": judged.left_out}, indent=1) + "\n"
 
 
-def _cell(found: Interval | None, digits: int = 3) -> str:
-    if found is None:
+def _cell(interval: Interval | None, digits: int = 3) -> str:
+    if interval is None:
         return "-"
-    return f"{found.mean:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+    return f"{interval.mean:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"

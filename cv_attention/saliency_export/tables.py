@@ -7,7 +7,7 @@ from typing import Any
 
 
 def write_json_lines(path: Path, parts: Sequence[Path]) -> None:
-    """Writes the rows of `parts` one after the other; whole or not at all."""
+    """Writes the rows of `parts` one after the other, atomically."""
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as file:
@@ -20,7 +20,7 @@ def write_json_lines(path: Path, parts: Sequence[Path]) -> None:
 
 
 def write_parquet(path: Path, parts: Sequence[Path]) -> None:
-    """Writes the rows of `parts` (JSON Lines) as one Parquet file, a row group for each; whole or not at all."""
+    """Writes the rows of `parts` (JSON Lines) as one Parquet file with a row group for each part, atomically."""
     from pyarrow import Table
     from pyarrow.parquet import ParquetWriter
 

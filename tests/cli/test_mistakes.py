@@ -109,8 +109,8 @@ def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_done(comma
     file, inside = tmp_path / "file", tmp_path / "file/inside"
     file.write_text("kept")
     wrong = {tmp_path: "it is a folder; name a file"} if name == "file" else {file: "it is a file; name a folder"}
-    wrong |= {inside: f"there is no folder {file}" if name == "file" else f"{file} is a file, no folder"}
-    wrong |= {Path("/proc/x"): "/proc takes no files (No such file or directory)"}
+    wrong |= {inside: f"folder not found: {file}" if name == "file" else f"{file} is a file, not a folder"}
+    wrong |= {Path("/proc/x"): "/proc is not writable (No such file or directory)"}
     for place, why in wrong.items():
         assert main([*command, str(place)]) == 2
         assert capsys.readouterr().err == f"cv-attention: error: cannot write to {place}: {why}\n"
@@ -231,7 +231,7 @@ def test_a_config_file_near_by_is_named(tmp_path, monkeypatch, capsys):
     (tmp_path / "configs/digits.yaml").touch()
     for wrong in ("configs/digit.yaml", "digits.yaml"):
         assert main(["fit", "--config", wrong]) == 2
-        message = f"cv-attention: error: config: there is no file {wrong}; did you mean 'configs/digits.yaml'?\n"
+        message = f"cv-attention: error: config: file not found: {wrong}; did you mean 'configs/digits.yaml'?\n"
         assert capsys.readouterr().err == message
 
 

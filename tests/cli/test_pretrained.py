@@ -187,9 +187,9 @@ def test_other_classes_than_imagenets_have_numbers_or_the_folders_order(photogra
     [
         ([], "give RUN .* or --model .* one of them"),
         (["runs/some", "--model=timm/test_resnet"], "not both"),
-        (["runs/some", "--weights=some.pth"], "--weights belongs to --model"),
-        (["runs/some", "--weights_by=position"], "--weights_by belongs to --model"),
-        (["runs/some", "--data.batch_size=4"], r"--data\.batch_size belongs to --model"),
+        (["runs/some", "--weights=some.pth"], "--weights applies only to --model"),
+        (["runs/some", "--weights_by=position"], "--weights_by applies only to --model"),
+        (["runs/some", "--data.batch_size=4"], r"--data\.batch_size applies only to --model"),
         (["--model=timm/test_resnett"], "unknown backbone 'timm/test_resnett'; did you mean 'timm/test_resnet'"),
         (["--model=resnet20"], "there are no pretrained weights of 'resnet20'; give a file"),
         (["--model=timm/test_resnet", "--weights=/none.pth"], "/none.pth does not exist"),

@@ -186,8 +186,8 @@ def test_other_hardware_versions_and_precision_are_told(tmp_path):
     assert [row.hardware for row in table.rows] == [("H100, bf16-mixed",), ("EPYC, 2 threads, 32-true",)]
     [note] = [note for note in table.notes if "different hardware or with different precision" in note]
     assert "plain: H100, bf16-mixed; se: EPYC, 2 threads, 32-true" in note
-    assert "trained by different versions of the code: 1, 2" in table.notes
-    assert "trained by different versions of torch: 2, 3" in table.notes
+    assert "trained with different versions of the code: 1, 2" in table.notes
+    assert "trained with different versions of torch: 2, 3" in table.notes
 
 
 def test_older_runs_tell_precision_by_their_configuration(tmp_path):

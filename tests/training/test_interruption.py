@@ -79,7 +79,7 @@ def test_ends_like_a_run_that_was_never_interrupted(end, fit, whole):
         assert end.place == "validation" or saved == end.at + 1
     if end.how == "full":
         assert said.strip().splitlines()[-1].startswith(f"cv-attention: error: {run}/checkpoints/")
-        assert "could not be written: File too large; make room, then: cv-attention fit --resume" in said
+        assert "could not be written: File too large; free some space, then: cv-attention fit --resume" in said
         assert "Traceback" not in said
     assert f"resume: {run}\n" in resume(fit, name)
     assert_same(run, whole)
@@ -89,7 +89,7 @@ def test_ends_like_a_run_that_was_never_interrupted(end, fit, whole):
 def test_a_second_ctrl_c_ends_at_once(fit):
     code, run, said = fit("twice", end=End("step", 3, signal.SIGINT, times=2))
     assert code == 130, said
-    assert "Ctrl-C again ends at once" in said
+    assert "press Ctrl-C again to end at once" in said
     assert f"stopped by SIGINT; go on with: cv-attention fit --resume {run}\n" in said
     assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 2  # that of every second step
     assert "Traceback" not in said
@@ -121,7 +121,7 @@ def test_auto_names_the_run_that_has_no_checkpoint(fit):
     assert code == -9
     code, _, said = fit("unsaved", "--resume=auto", end=End("step", 1))
     assert code == -9
-    assert f"resume: {run} has no checkpoint yet; a new one starts: {run}-2\n" in said
+    assert f"resume: {run} has no checkpoint yet; starting a new run: {run}-2\n" in said
 
 
 def test_survives_one_interruption_after_the_other(fit, whole):
@@ -170,7 +170,7 @@ def test_the_command_line_wins_over_the_checkpoint(fit, whole):
 def test_auto_skips_a_run_that_has_finished(fit, whole):
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
     code, _, said = fit("whole", "--resume=auto")
-    assert (code, said) == (0, f"resume: {whole} has finished its {EPOCHS} epochs, nothing is left to do\n")
+    assert (code, said) == (0, f"resume: {whole} has already finished its {EPOCHS} epochs\n")
     assert not whole.with_name("whole-2").exists()
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
 
@@ -178,7 +178,9 @@ def test_auto_skips_a_run_that_has_finished(fit, whole):
 def test_auto_starts_a_new_run_where_the_finished_one_is_another(fit, whole):
     code, _, said = fit("whole", "--resume=auto", "--trainer.max_epochs=1", "--optimizer.lr=0.01")
     assert code == 0, said
-    assert f"{whole} has finished with other values (optimizer.lr: 0.05 -> 0.01); a new one starts: {whole}-2\n" in said
+    assert (
+        f"{whole} has finished with other values (optimizer.lr: 0.05 -> 0.01); starting a new run: {whole}-2\n" in said
+    )
     again = whole.with_name("whole-2")
     assert json.loads((again / "summary.json").read_text())["test"]
     shutil.rmtree(again)
@@ -270,7 +272,7 @@ def test_two_processes(fit):
 @pytest.mark.long
 @pytest.mark.parametrize(("how", "expected", "words"), [
     (signal.SIGTERM, 143, "stopped by SIGTERM after step "),
-    (signal.SIGKILL, 1, "error: process 1 of this training was ended by SIGKILL; start all of them again with: cv-att"),
+    (signal.SIGKILL, 1, "error: process 1 was ended by SIGKILL; restart all processes with: cv-attention"),
 ])  # fmt: skip
 def test_one_of_two_started_processes_ends(how, expected, words, fit):
     options = ["--trainer.strategy=ddp_fork", "--trainer.devices=2"]

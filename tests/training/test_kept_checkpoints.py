@@ -46,7 +46,7 @@ def test_a_finished_run_keeps_what_was_asked_for(keep, tiny_options, tmp_path, m
     assert main(["fit", *options, "--resume=auto"]) == 0
     assert "has finished its" in capsys.readouterr().err
     assert main(["fit", *options, "--resume=auto", "--trainer.max_epochs=3"]) == 0
-    assert "and log.keep left no last.ckpt; a new one starts" in capsys.readouterr().err
+    assert "and log.keep left no last.ckpt; starting a new run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

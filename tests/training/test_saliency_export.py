@@ -340,7 +340,7 @@ def test_sources_that_cannot_be_used_are_one_line(make, tiny_checkpoint, tmp_pat
     assert main(["saliency", *arguments, f"--checkpoint={tiny_checkpoint}", *out]) == 2
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1
-    assert {"folder": "notes", "compressed": "unpack", "both": "or else a split"}[make] in printed
+    assert {"folder": "notes", "compressed": "unpack", "both": "or a split"}[make] in printed
     assert not (tmp_path / "out").exists()
 
 
