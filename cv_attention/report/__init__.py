@@ -1,4 +1,4 @@
-"""A training run as one folder of static files that opens from ``file://``: `build`."""
+"""Builds the HTML report of a training run: one folder of static files that opens from ``file://``."""
 
 from cv_attention.report.writer import build
 

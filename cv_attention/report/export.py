@@ -1,4 +1,4 @@
-"""A folder of `cv-attention saliency` as the report reads it; ``docs/saliency_export.md`` describes its format."""
+"""Reads folders of `cv-attention saliency` for the report; ``docs/saliency_export.md`` describes the format."""
 
 import functools
 import json
@@ -27,15 +27,15 @@ from cv_attention.report.shrinking import shrink
 
 MARK = "export.json"
 _ERRORS_SHOWN = 3
-_HOW_WRITTEN = ("columns", "class_names", "images_sha256", "shard_size", "manifest")  # of no use to a reader
+_HOW_WRITTEN = ("columns", "class_names", "images_sha256", "shard_size", "manifest")  # not shown to the reader
 Row = dict[str, Any]
 
 
 def read_export(directory: Path) -> Run:
-    """Reads a saliency export, complete or not, as a run with a single recording that belongs to no epoch.
+    """Reads a saliency export, complete or not, as a run with a single recording without an epoch.
 
     Raises:
-        ValueError: if ``export.json`` is no JSON, or of a format that this version does not know.
+        ValueError: if ``export.json`` is not JSON, or has a format unknown to this version.
     """
     about = _description(directory / MARK)
     notices: list[str] = []
@@ -58,7 +58,7 @@ def read_export(directory: Path) -> Run:
     )
     notices += _failures([row for row in rows if row.get("error")])
     if not about.get("complete"):
-        notices.append("The export is not complete: the report shows the shards that are whole.")
+        notices.append("The export is incomplete: the report shows only complete shards.")
     names = image_names([row.get("image") for row in used])
     probes = [_probe(directory, row, name) for row, name in zip(used, names, strict=True)]
     recording = Recording(classes, probes, [snapshot] if used else [])
@@ -82,24 +82,24 @@ def _description(path: Path) -> dict[str, Any]:
         about = read_sealed(path, EXPORT_FORMAT)
     except Damaged as error:
         raise Damaged(
-            f"{error}. None of its images can be shown; once it is removed, the same saliency command writes it again"
+            f"{error}. None of its images can be shown; remove it, and the same saliency command will write it again"
         ) from error
     if not isinstance(about.get("columns", []), list) or not isinstance(about.get("class_names", []), list):
         raise Damaged(f"{path} is damaged: columns and class_names must be lists")
     if "format" not in about:
-        raise Damaged(f"{path} is damaged: it has format None, so it is no description of an export")
+        raise Damaged(f"{path} is damaged: it has no format number, so it is not a description of an export")
     return about
 
 
 def _rows(directory: Path, about: dict[str, Any], notices: list[str]) -> Iterator[Row]:
-    """The rows of all whole shards, in the order of the images."""
+    """Yields the rows of all complete shards, in the order of the images."""
     from cv_attention.rundir.checksums import changed
 
     counts = _expected(about)
     seen = 0
     for path in sorted((directory / "shards").glob("*.jsonl")):
         seen += 1
-        altered = [one.relative_to(directory).as_posix() for one in changed(path.with_suffix(".sha256"), directory)]
+        altered = [file.relative_to(directory).as_posix() for file in changed(path.with_suffix(".sha256"), directory)]
         rest = [name for name in altered if not name.startswith("shards/")]
         if rest:
             more = f" and {len(rest) - 1} more files" if len(rest) > 1 else ""
@@ -114,17 +114,17 @@ def _rows(directory: Path, about: dict[str, Any], notices: list[str]) -> Iterato
                 _check(directory, row)
             expected = counts.get(path.stem)
             if expected is not None and len(rows) != expected:
-                raise ValueError(f"it has {len(rows)} rows where {expected} belong")
+                raise ValueError(f"it has {len(rows)} rows instead of {expected}")
             yield from rows
         except UNREADABLE as error:
-            reason = f" ({error})" if "rows where" in str(error) else ""
+            reason = f" ({error})" if "rows instead of" in str(error) else ""
             notices.append(f"shards/{path.name} could not be read{reason}; its images are left out.")
     if about.get("complete") and seen < len(counts):
         notices.append(f"{len(counts) - seen} of {len(counts)} shards are missing.")
 
 
 def _expected(about: dict[str, Any]) -> dict[str, int]:
-    """The number of images by the name of their shard; empty where the export does not say how it is divided."""
+    """Returns the number of images by shard name; empty if the export does not record how it is divided."""
     images, size = about.get("images"), about.get("shard_size")
     if not isinstance(images, int) or not isinstance(size, int) or not size > 0 or not 0 <= images // size < 10**7:
         return {}
@@ -132,7 +132,7 @@ def _expected(about: dict[str, Any]) -> dict[str, int]:
 
 
 def _check(directory: Path, row: Row) -> None:
-    """Takes a row's values to what they must be; raises whatever that provokes where they are of another kind."""
+    """Converts a row's values to their expected types; raises whatever the conversion raises for other types."""
     if row.get("error"):
         str(row["error"])
         return
@@ -162,12 +162,12 @@ def _probe(directory: Path, row: Row, name: str) -> Probe:
 
 
 def _flags(row: Row) -> list[str]:
-    """What the export says of the method's map, and of the blocks' maps as "... attention"."""
-    found = []
+    """Returns the flags of the method's map, and those of the blocks' maps with the suffix "attention"."""
+    flags = []
     for entry in row.get("maps") or []:
         whose = " attention" if entry.get("method") == "attention" else ""
-        found += [str(flag).replace("_", " ") + whose for flag in entry.get("flags") or []]
-    return list(dict.fromkeys(found))
+        flags += [str(flag).replace("_", " ") + whose for flag in entry.get("flags") or []]
+    return list(dict.fromkeys(flags))
 
 
 def _number(value: Any) -> int | None:
@@ -175,7 +175,7 @@ def _number(value: Any) -> int | None:
 
 
 def _probabilities(rows: Sequence[Row], classes: int) -> NDArray | None:
-    """Softmax of the logits (N, classes), or None where they are missing."""
+    """Computes the softmax of the logits (N, classes), or None if they are missing."""
     if not rows or any(len(row.get("logits") or []) != classes for row in rows):
         return None
     logits = np.array([row["logits"] for row in rows], dtype=np.float64)
@@ -194,14 +194,14 @@ def _share_right(rows: Sequence[Row]) -> str | None:
 def _failures(rows: Sequence[Row]) -> list[str]:
     if not rows:
         return []
-    told = [f"{last_part(row.get('image'))}: {redact(str(row['error']))}" for row in rows[:_ERRORS_SHOWN]]
+    failures = [f"{last_part(row.get('image'))}: {redact(str(row['error']))}" for row in rows[:_ERRORS_SHOWN]]
     more = f"; and {len(rows) - _ERRORS_SHOWN} more" if len(rows) > _ERRORS_SHOWN else ""
     plural = "image" if len(rows) == 1 else "images"
-    return [f"{len(rows)} {plural} could not be used. {'; '.join(told)}{more}"]
+    return [f"{len(rows)} {plural} could not be used. {'; '.join(failures)}{more}"]
 
 
 def _load(directory: Path, columns: Sequence[Column], rows: Sequence[Row]) -> dict[str, NDArray]:
-    """The raw maps by column key, shard after shard, large ones shrunk at once."""
+    """Loads the raw maps by column key, shard by shard, shrinking large ones immediately."""
     shards: dict[str, list[Row]] = {}
     for row in rows:
         shards.setdefault(row["shard"], []).append(row)
@@ -209,16 +209,16 @@ def _load(directory: Path, columns: Sequence[Column], rows: Sequence[Row]) -> di
     for name, members in shards.items():
         try:
             stored = _read_shard(directory, name, parts.keys())
-            for key, found in parts.items():
+            for key, chunks in parts.items():
                 values = stored[key][[row["row"] for row in members]].astype(np.float32)
                 scales = np.array([_scale(row, key) for row in members], np.float32)
-                found.append(shrink(values * scales.reshape(-1, *[1] * (values.ndim - 1))))
+                chunks.append(shrink(values * scales.reshape(-1, *[1] * (values.ndim - 1))))
         except UNREADABLE as error:
             raise Unreadable(
                 f"{redact(name)} could not be read; remove it and its .jsonl, and the same saliency command "
-                "makes them again."
+                "will write them again."
             ) from error
-    return {key: np.concatenate(found) for key, found in parts.items() if found}
+    return {key: np.concatenate(chunks) for key, chunks in parts.items() if chunks}
 
 
 def _scale(row: Row, key: str) -> float:
@@ -226,7 +226,7 @@ def _scale(row: Row, key: str) -> float:
 
 
 def _read_shard(directory: Path, name: str, keys: Collection[str]) -> dict[str, NDArray]:
-    """Reads the named arrays alone."""
+    """Reads only the named arrays."""
     from cv_attention.rundir.arrays import read_arrays  # here, so that the report is imported alone
 
     path = file_within(directory, name)
@@ -236,5 +236,5 @@ def _read_shard(directory: Path, name: str, keys: Collection[str]) -> dict[str, 
         from safetensors import safe_open
 
         with safe_open(path, framework="numpy") as file:
-            return {key: file.get_tensor(key) for key in file.keys() if key in keys}  # noqa: SIM118  # no mapping
+            return {key: file.get_tensor(key) for key in file.keys() if key in keys}  # noqa: SIM118  # not a mapping
     return read_arrays(path, keys)

@@ -1,4 +1,4 @@
-"""The few facts of a run that a reader wants to see first."""
+"""Collects the most important facts of a run for the top of the report."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ _COSTS = ("parameters", "flops", "images_per_second", "training_seconds")
 
 
 def facts(run: Run) -> list[tuple[str, str]]:
-    """Returns (label, text) pairs: what was trained, on what, how; only what the run directory knows."""
+    """Returns (label, text) pairs on network, data and training, as far as the run directory records them."""
     if run.export:
         return _export_facts(run)
     model, data = _part(run.config, "model"), _part(run.config, "data")
     optimizer, trainer = _part(run.config, "optimizer"), _part(run.config, "trainer")
-    found = [
+    pairs = [
         ("Backbone", _backbone(model)),
         ("Attention", _block(model)),
         ("Data", _text(data.get("name"))),
@@ -27,33 +27,33 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("Precision", _text(trainer.get("precision"))),
         ("Seed", _text(run.config.get("seed"))),
     ]
-    return [(label, text) for label, text in found if text]
+    return [(label, text) for label, text in pairs if text]
 
 
 def _export_facts(run: Run) -> list[tuple[str, str]]:
     about, size = run.config, run.config.get("image_size")
-    found = [
+    pairs = [
         ("Saliency method", _text(about.get("method"))),
         ("Layer", _text(about.get("layer"))),
-        ("Class explained", _text(about.get("target"))),
+        ("Explained class", _text(about.get("target"))),
         ("Checkpoint", _text(about.get("checkpoint"))),
         ("Images", f"{len(run.recording.probes):,}"),
-        ("Predicted rightly", _text(run.summary.get("right"))),
+        ("Predicted correctly", _text(run.summary.get("right"))),
         ("Classes", str(len(run.class_names) or "")),
         ("Image size", " × ".join(map(str, size)) if isinstance(size, list) else ""),
     ]
-    return [(label, text) for label, text in found if text]
+    return [(label, text) for label, text in pairs if text]
 
 
 def costs(run: Run) -> dict[str, Any]:
-    """Returns what the table of several runs shows beside the results; None where the run does not know."""
+    """Returns what the table of several runs shows next to the results; None for what the run does not record."""
     model = _part(run.config, "model")
     known = {name: _number(run.summary.get(name)) for name in _COSTS}
     return {"backbone": _backbone(model), "attention": _block(model), **known}
 
 
 def results(run: Run) -> list[tuple[str, float]]:
-    """Returns (metric, value) of the test split; empty where the run was not tested."""
+    """Returns (metric, value) of the test split; empty if the run was not tested."""
     test = run.summary.get("test")
     if not isinstance(test, dict):
         return []
@@ -75,7 +75,7 @@ def _number(value: Any) -> float | None:
 
 
 def _large(value: Any) -> str:
-    """A large count with its unit: 81.9 M."""
+    """Formats a large count with its unit: 81.9 M."""
     number = _number(value)
     if not number:
         return ""
@@ -104,7 +104,7 @@ def _block(model: dict[str, Any]) -> str:
         return "none"
     if isinstance(block, dict):
         if not block.keys() & {"name", "class_path"}:  # different blocks at different places
-            return ", ".join(f"{_block({'block': one})} at {place}" for place, one in block.items())
+            return ", ".join(f"{_block({'block': option})} at {place}" for place, option in block.items())
         options = {**block, **_part(block, "init_args")}
         name = options.pop("name", None) or str(options.pop("class_path", "?")).rsplit(".", 1)[-1]
         rest = ", ".join(f"{k}={v}" for k, v in options.items() if k not in ("init_args", "class_path"))

@@ -1,4 +1,4 @@
-"""Numbers that say something of one map of one image, to sort images by."""
+"""Computes measures of single maps, by which images can be sorted."""
 
 from collections.abc import Sequence
 
@@ -13,26 +13,26 @@ def measure(values: NDArray, before: NDArray | None, boxes: Boxes) -> dict[str, 
 
     Args:
         values: (N, h, w) heatmaps or (N, C) channel gates.
-        before: The same column in the epoch logged before; None where there is none or its shape was another.
-        boxes: For each image the true box (x0, y0, x1, y1) in shares of its width and height, or None.
+        before: The same column in the previously logged epoch; None if there is none or its shape differed.
+        boxes: For each image the true box (x0, y0, x1, y1) in fractions of its width and height, or None.
 
     Returns:
-        A list of N numbers for each measure, None where it is not defined: ``change`` since `before`,
-        ``sparseness``, and where there are boxes ``energy in box`` and ``peak in box``.
+        A list of N numbers for each measure, None if it is undefined: ``change`` since `before`,
+        ``sparseness``, and with boxes also ``energy in box`` and ``peak in box``.
     """
     heat = _finite(values)
-    found = {"sparseness": _plain(sparseness(heat))}
+    measured = {"sparseness": _plain(sparseness(heat))}
     if before is not None and before.shape == values.shape:
-        found["change"] = _plain(change(heat, _finite(before)))
+        measured["change"] = _plain(change(heat, _finite(before)))
     if heat.ndim == 3 and any(box is not None for box in boxes):
         inside = np.stack([_coverage(box, heat.shape[1], heat.shape[2]) for box in boxes])
-        found["energy in box"] = _plain(energy_inside(heat, inside))
-        found["peak in box"] = _plain(peak_inside(heat, inside))
-    return found
+        measured["energy in box"] = _plain(energy_inside(heat, inside))
+        measured["peak in box"] = _plain(peak_inside(heat, inside))
+    return measured
 
 
 def change(now: NDArray, before: NDArray) -> NDArray[np.float32]:
-    """One minus Pearson's correlation of maps (N, ...): 0 the same up to scale, 2 reversed; NaN where one is flat."""
+    """Computes one minus Pearson's correlation of maps (N, ...): 0 same up to scale, 2 reversed; NaN if one is flat."""
     a, b = (part.reshape(len(part), -1) for part in (now, before))
     a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
     norms = np.sqrt((a * a).sum(1) * (b * b).sum(1))
@@ -40,7 +40,7 @@ def change(now: NDArray, before: NDArray) -> NDArray[np.float32]:
 
 
 def sparseness(heat: NDArray) -> NDArray[np.float32]:
-    """Gini index of absolute values (Hurley & Rickard 2009): 0 evenly spread, near 1 on one spot; NaN for all 0."""
+    """Computes the Gini index of absolute values (Hurley & Rickard 2009): 0 uniform, near 1 one spot; NaN if all 0."""
     flat = np.sort(np.abs(heat.reshape(len(heat), -1)), axis=1)
     n = flat.shape[1]
     total = flat.sum(1)
@@ -48,7 +48,7 @@ def sparseness(heat: NDArray) -> NDArray[np.float32]:
 
 
 def energy_inside(heat: NDArray, inside: NDArray) -> NDArray[np.float32]:
-    """Share of the positive values that lies inside (N, h, w) shares of cells: the energy-based pointing game."""
+    """Computes the fraction of positive values inside (N, h, w) cell fractions: the energy-based pointing game."""
     positive = np.maximum(heat, 0)
     total = positive.sum((1, 2))
     known = (total > 0) & (inside.sum((1, 2)) > 0)
@@ -56,14 +56,14 @@ def energy_inside(heat: NDArray, inside: NDArray) -> NDArray[np.float32]:
 
 
 def peak_inside(heat: NDArray, inside: NDArray) -> NDArray[np.float32]:
-    """1 where at least half of the cell of the largest value lies inside, else 0; NaN where nothing is inside."""
+    """Returns 1 if at least half of the cell of the largest value is inside, else 0; NaN if nothing is inside."""
     peak = heat.reshape(len(heat), -1).argmax(1)
     hit = inside.reshape(len(heat), -1)[np.arange(len(heat)), peak] >= 0.5
     return np.where(inside.sum((1, 2)) > 0, hit.astype(np.float32), np.nan)
 
 
 def _coverage(box: Sequence[float] | None, height: int, width: int) -> NDArray[np.float32]:
-    """How much of each cell lies in the box, (h, w) in [0, 1]."""
+    """Computes the fraction of each cell that lies in the box, (h, w) in [0, 1]."""
     if box is None:
         return np.zeros((height, width), np.float32)
     x0, y0, x1, y1 = box

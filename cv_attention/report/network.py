@@ -1,15 +1,15 @@
-"""The network and its attention sites, for the drawing: only what the page draws, whatever the summary holds."""
+"""Extracts the network and its attention sites for the drawing: only what the page draws."""
 
 from typing import Any
 
 _NUMBERS = ("parameters", "flops", "channels", "height", "width")
 
-# How much a block is in use, and all of them; none where the run did not measure it.
+# How much each block, and all blocks together, are in use; missing if the run did not measure it.
 _SHARES = ("change", "over_images", "over_channels", "over_positions", "predictions_changed")
 
 
 def network(summary: dict[str, Any]) -> dict[str, Any] | None:
-    """Returns ``parts`` and ``sites`` of a run's summary; None where it tells nothing of them."""
+    """Returns ``parts`` and ``sites`` of a run's summary; None if it does not contain them."""
     parts = [_part(part) for part in _list(summary.get("network"))]
     in_use = summary.get("in_use")
     used = in_use if isinstance(in_use, dict) else {}

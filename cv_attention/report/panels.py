@@ -1,4 +1,4 @@
-"""What the panels beside the grid show: confusion, maps by class, heads, gates over the data set, faithfulness."""
+"""Writes the data of the panels: confusion, maps by class, heads, gates over the data set, faithfulness."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -16,16 +16,16 @@ from cv_attention.report.shrinking import shrink
 
 
 class PanelWriter:
-    """Writes the shards of one run's panels; what is missing makes fewer panels.
+    """Writes the shards of one run's panels; panels without data are omitted.
 
     Args:
         root: Folder of the report.
         folder: Folder of the run's shards below ``data/``.
         run: The run.
-        columns: Title -> index of the columns that the page knows.
+        columns: Title -> index of the page's columns.
 
     Attributes:
-        notices: What could not be read.
+        notices: Notices about what could not be read.
     """
 
     def __init__(self, root: Path, folder: str, run: Run, columns: Mapping[str, int]) -> None:
@@ -33,7 +33,7 @@ class PanelWriter:
         self.notices: list[str] = []
 
     def write(self) -> dict[str, Any]:
-        """Returns what the page knows of the panels from the start; shards go by epoch and hash."""
+        """Returns the panels' data that the page loads at the start; shards are identified by epoch and hash."""
         maps = self.run.directory / "maps"
         return {
             "network": network(self.run.summary),
@@ -48,12 +48,12 @@ class PanelWriter:
 
     def _each(self, folder: Path, glob: str, name: str, read: Callable[[Path], Any]) -> dict[int, str]:
         """Writes one shard for each epoch's file; returns epoch -> hash."""
-        found = {}
+        digests = {}
         for path in sorted(folder.glob(glob)):
             number = path.stem.split("-", 1)[1]
             if number.isdecimal():
-                found[int(number)] = self._one(path, f"e{int(number)}-{name}", read)
-        return {epoch: digest for epoch, digest in found.items() if digest}
+                digests[int(number)] = self._one(path, f"e{int(number)}-{name}", read)
+        return {epoch: digest for epoch, digest in digests.items() if digest}
 
     def _one(self, path: Path, name: str, read: Callable[[Path], Any]) -> str | None:
         if not path.is_file():
@@ -61,7 +61,7 @@ class PanelWriter:
         try:
             return write_shard(self.root, f"{self.folder}/{name}", read(path))
         except UNREADABLE:
-            self.notices.append(f"{path.parent.name}/{path.name} could not be read; it is left out.")
+            self.notices.append(f"{path.parent.name}/{path.name} could not be read and is left out.")
             return None
 
     def _confusion(self, path: Path) -> dict[str, Any]:
@@ -96,14 +96,14 @@ def _flat(values: np.ndarray, axes: int) -> np.ndarray:
 
 
 def _heads(path: Path) -> dict[str, Any]:
-    """Name -> the maps (N, heads, h, w) of all heads, image after image."""
-    found = {name: values for name, values in _arrays(path).items() if values.ndim == 4}
-    return {name: {"heads": values.shape[1], **encode(shrink(_flat(values, 2)))} for name, values in found.items()}
+    """Returns name -> the maps (N, heads, h, w) of all heads, image by image."""
+    arrays = {name: values for name, values in _arrays(path).items() if values.ndim == 4}
+    return {name: {"heads": values.shape[1], **encode(shrink(_flat(values, 2)))} for name, values in arrays.items()}
 
 
 def _pairwise(path: Path) -> dict[str, Any]:
-    """Name -> the maps (N, heads, queries, h, w), in 256 steps between the extremes of every single map."""
-    found = {name: values for name, values in _arrays(path).items() if values.ndim == 5}
+    """Returns name -> the maps (N, heads, queries, h, w), in 256 steps between the extremes of each map."""
+    arrays = {name: values for name, values in _arrays(path).items() if values.ndim == 5}
     return {
         name: {
             "images": values.shape[0],
@@ -111,21 +111,21 @@ def _pairwise(path: Path) -> dict[str, Any]:
             "queries": values.shape[2],
             **encode(_flat(values, 3), most_float16=0),
         }
-        for name, values in found.items()
+        for name, values in arrays.items()
     }
 
 
 def _gates(path: Path) -> dict[str, Any]:
     arrays = _arrays(path)
     names = [key.removeprefix("quantiles:") for key in arrays if key.startswith("quantiles:")]
-    found = {}
+    gates = {}
     for name in names:
         quantiles, histogram = arrays[f"quantiles:{name}"], arrays[f"histogram:{name}"]
         by_class = arrays.get(f"by_class:{name}")
-        found[name] = {
+        gates[name] = {
             "quantiles": encode(quantiles.reshape(5, -1)),
             "histogram": [int(count) for count in histogram],
             "range": [float(f"{value:.6g}") for value in arrays[f"range:{name}"]],
             "byClass": None if by_class is None else encode(by_class),
         }
-    return {"images": int(arrays["images"]), "gates": found}
+    return {"images": int(arrays["images"]), "gates": gates}

@@ -1,4 +1,4 @@
-"""What the training recorded: the probe images, and every logged epoch's maps and predictions."""
+"""Reads what training recorded: the probe images, and the maps and predictions of every logged epoch."""
 
 import functools
 import json
@@ -13,26 +13,26 @@ from numpy.typing import NDArray
 
 from cv_attention.report.names import image_names
 
-# A file that was torn by a kill, or written by somebody else, raises whatever it can when it is read.
+# A file that was truncated by a kill, or written by another program, can raise anything when it is read.
 UNREADABLE = (Exception,)
 
 
 class Unreadable(ValueError):
-    """A file could not be read; the message is a sentence for the reader of the page."""
+    """Signals that a file could not be read; the message is a sentence shown on the page."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One probe image.
+    """Describes one probe image.
 
     Attributes:
-        image: The image's file; None where it is missing or named outside of the maps folder.
+        image: The image's file; None if it is missing or outside of the maps folder.
         label: Index of its true class, or None.
         box: True box (x0, y0, x1, y1) in pixels of the image, or None.
-        name: The image's path below the folder that all share, or another name by which it is known in every run;
+        name: The image's path below the common folder, or another name that identifies it in every run;
             may be empty.
-        flags: Words that mark the image, such as ``blurred``.
-        file: What the image's file is called where one is named.
+        flags: Flags of the image, such as ``blurred``.
+        file: Name of the image's file, if given.
     """
 
     image: Path | None
@@ -45,7 +45,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Column:
-    """One kind of map: a block's attention map or a saliency method.
+    """Describes one kind of map: a block's attention map or a saliency method.
 
     Attributes:
         key: Name of its array.
@@ -62,19 +62,19 @@ class Column:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What was recorded at the end of one epoch.
+    """Holds what was recorded at the end of one epoch.
 
     Attributes:
-        epoch: Index of the epoch; -1 is before the training.
+        epoch: Index of the epoch; -1 is before training.
         step: Optimizer steps taken, or None.
         columns: The columns, in the order of the network.
-        load: Reads the arrays as they are stored, by column key; see `read_arrays`.
-        source: Where they lie, for a notice.
-        predictions: Predicted class of every probe, None where unknown.
+        load: Reads the stored arrays by column key; see `read_arrays`.
+        source: Where they are stored, for notices.
+        predictions: Predicted class of every probe, None if unknown.
         probabilities: Probability of every class for every probe (N, classes), or None.
-        losses: Cross-entropy of every probe, None where unknown.
-        measures: Column key -> name of a measure -> its value for every probe, such as a saliency metric that was
-            computed during the training.
+        losses: Cross-entropy of every probe, None if unknown.
+        measures: Column key -> name of a measure -> its value for every probe, such as a saliency metric
+            computed during training.
     """
 
     epoch: int
@@ -90,13 +90,13 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Recording:
-    """All that was recorded.
+    """Holds everything that was recorded.
 
     Attributes:
         class_names: Names of the classes; may be empty.
         probes: The probe images.
         snapshots: The logged epochs, in order.
-        notices: What could not be read, for the reader of the page.
+        notices: Notices about what could not be read, shown on the page.
     """
 
     class_names: list[str] = field(default_factory=list)
@@ -106,7 +106,7 @@ class Recording:
 
 
 def read_recording(folder: Path) -> Recording:
-    """Reads the ``maps`` folder of a run; whatever is missing or torn is left out and told in `notices`."""
+    """Reads the ``maps`` folder of a run; missing or damaged files are left out and reported in `notices`."""
     index = folder / "probes.json"
     if not index.is_file():
         return Recording()
@@ -133,7 +133,7 @@ def read_arrays(snapshot: Snapshot, probes: int) -> dict[str, np.ndarray]:
 
     Arrays of any other shape, or with another number of probes than `probes`, are left out.
     """
-    found = {}
+    valid = {}
     arrays = snapshot.load()
     for column in snapshot.columns:
         if column.key not in arrays:
@@ -142,12 +142,12 @@ def read_arrays(snapshot: Snapshot, probes: int) -> dict[str, np.ndarray]:
         if values.ndim == 4 and values.shape[1] == 1:
             values = values[:, 0]
         if values.ndim in (2, 3) and len(values) == probes and values.size and values.dtype.kind in "fiu":
-            found[column.key] = values
-    return found
+            valid[column.key] = values
+    return valid
 
 
 def file_within(folder: Path, name: object) -> Path | None:
-    """The file of this name below `folder`; None where there is none, or the name leads out of the folder."""
+    """Returns the file of this name below `folder`; None if it does not exist or is outside of the folder."""
     path = (folder / str(name)).resolve()
     return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
 
@@ -165,7 +165,7 @@ def _probe(folder: Path, entry: dict[str, Any], name: str) -> Probe:
 
 
 def finite_box(box: Sequence[float]) -> tuple[float, float, float, float] | None:
-    """Reads a box; None where a side is no finite number."""
+    """Reads a box; None if a side is not a finite number."""
     x0, y0, x1, y1 = (float(value) for value in box)
     return (x0, y0, x1, y1) if np.isfinite([x0, y0, x1, y1]).all() else None
 
@@ -180,7 +180,7 @@ def _snapshot(path: Path, probes: int) -> Snapshot:
         for key, about in content["columns"].items()
     ]
     arrays = path.with_suffix(".npz")
-    check_arrays(arrays, {column.key for column in columns})  # a torn archive is found here, before anything is written
+    check_arrays(arrays, {column.key for column in columns})  # detects a damaged archive before anything is written
     predictions = content.get("predictions") or []
     probabilities = np.array(content.get("probabilities") or [], dtype=float)
     known = probabilities.ndim == 2 and len(probabilities) == probes and np.isfinite(probabilities).all()
@@ -201,7 +201,7 @@ def _snapshot(path: Path, probes: int) -> Snapshot:
 
 
 def _numbers(values: Any, count: int) -> list[float | None] | None:
-    """A list of `count` numbers with None for what is not finite; None where it is no such list."""
+    """Returns a list of `count` numbers with None for non-finite ones; None if `values` is not such a list."""
     if not isinstance(values, list) or len(values) != count:
         return None
     numbers = np.array(values, dtype=float)

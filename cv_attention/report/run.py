@@ -1,4 +1,4 @@
-"""A run directory, read without asking that it be complete."""
+"""Reads a run directory, which need not be complete."""
 
 import difflib
 from collections.abc import Callable
@@ -15,17 +15,17 @@ _MARKS = ("config.yaml", "summary.json", "metrics", "maps")
 
 @dataclass(frozen=True)
 class Run:
-    """What a run directory holds.
+    """Holds the contents of a run directory.
 
     Attributes:
-        directory: Where it is; never in the page.
+        directory: Its path; never shown on the page.
         name: Name of the directory.
-        config: The resolved configuration; empty where it is missing. No absolute path is in it.
-        summary: Results at the end of the training; empty for an interrupted run.
+        config: The resolved configuration, without absolute paths; empty if it is missing.
+        summary: Results at the end of training; empty for an interrupted run.
         metrics: The training curves.
         recording: The probe images and their maps.
-        notices: What could not be read, for the reader of the page.
-        export: Whether it is no training but a saliency export: no epochs, no curves.
+        notices: Notices about what could not be read, shown on the page.
+        export: Whether it is a saliency export rather than a training run: no epochs, no curves.
     """
 
     directory: Path
@@ -39,7 +39,7 @@ class Run:
 
     @property
     def class_names(self) -> list[str]:
-        """Names of the classes, from the recording or the summary."""
+        """Returns the names of the classes, from the recording or the summary."""
         names = self.recording.class_names or self.summary.get("class_names") or []
         return [str(name) for name in names]
 
@@ -48,8 +48,8 @@ def read_run(directory: Path) -> Run:
     """Reads a run directory.
 
     Raises:
-        FileNotFoundError: if there is no such directory; the message names near ones, or those that there are.
-        ValueError: if it holds nothing that a run leaves behind.
+        FileNotFoundError: if the directory does not exist; the message lists close matches or existing runs.
+        ValueError: if it contains nothing written by a run.
     """
     if not directory.is_dir():
         runs = sorted(
@@ -57,7 +57,7 @@ def read_run(directory: Path) -> Run:
         )
         near = difflib.get_close_matches(directory.name, [run.name for run in runs])
         hint = f"; there are {', '.join(map(str, runs[:8]))}{', ...' if len(runs) > 8 else ''}" if runs else ""
-        hint = f"; near names: {', '.join(near)}" if near else hint
+        hint = f"; did you mean {', '.join(near)}?" if near else hint
         raise FileNotFoundError(f"no run directory at {directory}{hint}")
     if not any((directory / mark).exists() for mark in _MARKS):
         marks = ", ".join(_MARKS)
@@ -68,16 +68,16 @@ def read_run(directory: Path) -> Run:
 
     notices: list[str] = []
     config = _noted(read_yaml, directory / "config.yaml", notices)
-    said = _noted(lambda path: summary.read(path.parent), directory / summary.NAME, notices)
+    results = _noted(lambda path: summary.read(path.parent), directory / summary.NAME, notices)
     recording = read_recording(directory / "maps")
     notices += recording.notices
-    changes = [f"{what}." for what in summary.changes(directory, said)]
+    changes = [f"{what}." for what in summary.changes(directory, results)]
     notices += [what for what in changes if not any(what.partition(" ")[0] in notice for notice in notices)]
     return Run(
         directory=directory,
         name=directory.resolve().name,
         config=redact(config),
-        summary=redact(said),
+        summary=redact(results),
         metrics=read_metrics(directory / "metrics"),
         recording=recording,
         notices=notices,
@@ -85,7 +85,7 @@ def read_run(directory: Path) -> Run:
 
 
 def _noted(read: Callable[[Path], dict[str, Any]], path: Path, notices: list[str]) -> dict[str, Any]:
-    """Reads a file that may be missing; what is wrong with it is noted."""
+    """Reads a file that may be missing; notes any problem with it."""
     from cv_attention.rundir import Damaged
 
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Insertion and deletion curves of the probe images, and their means with intervals."""
+"""Reads the insertion and deletion curves of the probe images, and computes their means with intervals."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ _RESAMPLES = 2000
 
 
 def faithfulness(content: dict[str, Any]) -> dict[str, Any]:
-    """Takes over what the page draws, and adds a table.
+    """Extracts what the page draws, and adds a table.
 
     Args:
-        content: As the training writes it: ``epoch``, ``step``, ``mean``, ``kernel``, ``classes``, ``curves``,
+        content: As written during training: ``epoch``, ``step``, ``mean``, ``kernel``, ``classes``, ``curves``,
             ``baselines``.
 
     Returns:
-        The same, checked, and ``table``: for each map and baseline ``name``, ``known`` (whether it explains), and for
-        insertion and deletion the mean AUC over the images with its bootstrapped 95 % interval [mean, low, high].
+        The validated content, and ``table``: for each map and baseline ``name``, ``known`` (whether it explains), and
+        for insertion and deletion the mean AUC over the images with its bootstrapped 95 % interval [mean, low, high].
     """
     groups = {group: content[group] for group in ("curves", "baselines")}
     curves = {
@@ -47,7 +47,7 @@ def _curve(curve: dict[str, Any]) -> dict[str, Any]:
 
 
 def _interval(values: list[float]) -> list[float]:
-    """The mean over images, and between which bounds it lies when the images are drawn again."""
+    """Computes the mean over images with its bootstrap interval."""
     drawn = np.random.default_rng(0).choice(np.array(values), (_RESAMPLES, len(values))).mean(1)
     low, high = np.quantile(drawn, [0.025, 0.975])
     return [round(float(value), 4) for value in (np.mean(values), low, high)]

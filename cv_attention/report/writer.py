@@ -1,4 +1,4 @@
-"""Run directories -> one folder of static files, put in place at once when it is complete."""
+"""Builds the report of run directories as a folder of static files, moved into place once complete."""
 
 import contextlib
 import glob
@@ -21,7 +21,7 @@ from cv_attention.report.shards import as_json, write_hashed
 _PAGE = Path(__file__).parent / "page"
 _STYLES = ("base", "controls", "toolbar", "curves", "frames", "grid", "verdict", "dialog", "tables", "network",
            "classes", "attention", "faithfulness")  # fmt: skip
-# In this order they make one script; each file uses only names of the files before it, outside of functions.
+# Concatenated in this order; outside of functions, each file uses only names of the files before it.
 _SCRIPTS = ("dom", "format", "state", "controls", "dialog", "colours", "cache", "shards", "painting", "heatmap", "bars",
             "plot", "chart", "curves", "overview", "zoom", "readout", "notes", "samples", "comparison", "frames",
             "classes", "cells", "history", "verdict", "rows", "grid", "columns", "player", "display", "finding",
@@ -36,22 +36,24 @@ def build(runs: Path | str | Sequence[Path | str], out: Path | str | None = None
     """Writes the report of one run or saliency export, or of several side by side.
 
     Args:
-        runs: Directory of a run or of a saliency export, or several. Whatever is missing in one makes a smaller page.
-        out: Folder of the report, by default ``<run>/report``, of several runs ``comparison`` beside the first; an
-            earlier report there is replaced when the new one is complete.
+        runs: Directory of a run or a saliency export, or several. Missing parts are omitted from the page.
+        out: Folder of the report, by default ``<run>/report``, for several runs ``comparison`` next to the first; an
+            earlier report there is replaced once the new one is complete.
 
     Returns:
         The report's ``index.html``.
 
     Raises:
         FileNotFoundError: if a directory does not exist.
-        ValueError: if a directory is neither run nor export, none is given, or `out` holds something that is no report.
+        ValueError: if a directory is neither a run nor an export, none is given, or `out` is not a report.
     """
     directories = [Path(runs)] if isinstance(runs, Path | str) else [Path(run) for run in runs]
     if not directories:
         raise ValueError("a report needs at least one run directory, got none")
     target = _default_target(directories) if out is None else Path(out)
-    loaded = [read_export(one) if (one / MARK).is_file() else read_run(one) for one in directories]
+    loaded = [
+        read_export(directory) if (directory / MARK).is_file() else read_run(directory) for directory in directories
+    ]
     _check_replaceable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target)
@@ -70,7 +72,7 @@ def _default_target(directories: list[Path]) -> Path:
 
 
 def _sweep(target: Path) -> None:
-    """Removes what builds left behind that were killed more than an hour ago; a younger one may still be at work."""
+    """Removes leftovers of builds killed more than an hour ago; a younger build may still be running."""
     for left in target.parent.glob(f".{glob.escape(target.name)}-*.partial"):
         if re.fullmatch(r"-[0-9a-f]{8}\.partial", left.name.removeprefix(f".{target.name}")):
             with contextlib.suppress(OSError):
@@ -85,11 +87,11 @@ def _check_replaceable(target: Path) -> None:
     index = target / "index.html"
     is_report = index.is_file() and _GENERATOR in index.read_text(encoding="utf-8", errors="replace")[:4096]
     if not target.is_dir() or (any(target.iterdir()) and not is_report):
-        raise ValueError(f"{target} exists and is no report; give an empty or new folder as the output")
+        raise ValueError(f"{target} exists and is not a report; give an empty or new folder for the output")
 
 
 def _put_in_place(draft: Path, target: Path) -> None:
-    """Renames `draft` to `target`; an earlier report steps aside and comes back if that fails."""
+    """Renames `draft` to `target`; an earlier report is moved aside, and restored on failure."""
     if not target.exists():
         os.replace(draft, target)
         return

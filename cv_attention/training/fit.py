@@ -119,7 +119,7 @@ def _ended(prepared: Prepared, *, by_hand: bool = False) -> str | None:
     run = prepared.run
     if not prepared.trainer.is_global_zero:
         return None
-    again = f"; go on with: cv-attention fit --resume {run}"
+    again = f"; resume with: cv-attention fit --resume {run}"
     if runs.read_summary(run).get("test"):
         return f" before the report was written{again}"
     if not (run / "checkpoints" / checkpoints.LAST).is_file():

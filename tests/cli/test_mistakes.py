@@ -42,7 +42,7 @@ MISTAKES = {
     "trainer argument": (["fit", *TINY, "--trainer.extra", "{limit_trian_batches: 2}"], ["limit_train_batches"]),
     "wandb without a key": (["fit", *TINY, "--log.wandb", "online"], ["log.wandb", "wandb login", "offline"]),
     "precision": (["fit", *TINY, "--trainer.precision", "12-mixed"], ["12-mixed", "bf16-mixed"]),
-    "strategy": (["fit", *TINY, "--trainer.strategy", "dpp"], ["there is no strategy dpp", "did you mean", "'ddp'"]),
+    "strategy": (["fit", *TINY, "--trainer.strategy", "dpp"], ["unknown strategy dpp", "did you mean", "'ddp'"]),
     "transform": (["fit", *TINY, "--data.train_transforms", "[HorizontalFlop]"], ["HorizontalFlip"]),
     "transform argument": (["fit", *TINY, "--data.train_transforms", "[{HorizontalFlip: {q: 1}}]"], ["q", "p"]),
     "data root": (["fit", "--data.name", "folder", "--data.root", "nowhere"], ["nowhere"]),
@@ -52,7 +52,7 @@ MISTAKES = {
     "shape": (["blocks", "--shape", "64x56"], ["64x56", "64x56x56"]),
     "catalogue": (["blocks", "cbm"], ["cbm", "cbam", "lists all"]),
     "near config file": (["fit", "--config", "configs/digit.yaml"], ["configs/digit.yaml", "there are none"]),
-    "accelerator": (["fit", *TINY, "--trainer.accelerator", "gpus"], ["there is no accelerator gpus", "'gpu'"]),
+    "accelerator": (["fit", *TINY, "--trainer.accelerator", "gpus"], ["unknown accelerator gpus", "'gpu'"]),
     "optimizer option": (
         ["fit", *TINY, "--optimizer.options", "{momentom: 0.8}"],
         ["optimizer.options: sgd has no option momentom", "'momentum'"],

@@ -41,7 +41,7 @@ def test_a_diverged_training_is_warned_about_once(tiny_options, tmp_path, capsys
     assert main(["fit", *options, f"--log.root={tmp_path}", "--log.name=run"]) == 0
     warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning")]
     assert len(warnings) == 1
-    assert warnings[0].startswith("warning: the training seems to have diverged in epoch 1")
+    assert warnings[0].startswith("warning: training seems to have diverged in epoch 1")
     assert "try a lower --optimizer.lr (now 100000)" in warnings[0]
 
 

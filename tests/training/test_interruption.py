@@ -75,7 +75,7 @@ def test_ends_like_a_run_that_was_never_interrupted(end, fit, whole):
     assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130, "full": 1}[end.how], said
     saved = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"]
     if end.how in (signal.SIGTERM, signal.SIGINT):
-        assert f"stopped by {end.how.name} after step {saved}; go on with: cv-attention fit --resume {run}" in said
+        assert f"stopped by {end.how.name} after step {saved}; resume with: cv-attention fit --resume {run}" in said
         assert end.place == "validation" or saved == end.at + 1
     if end.how == "full":
         assert said.strip().splitlines()[-1].startswith(f"cv-attention: error: {run}/checkpoints/")
@@ -90,7 +90,7 @@ def test_a_second_ctrl_c_ends_at_once(fit):
     code, run, said = fit("twice", end=End("step", 3, signal.SIGINT, times=2))
     assert code == 130, said
     assert "press Ctrl-C again to end at once" in said
-    assert f"stopped by SIGINT; go on with: cv-attention fit --resume {run}\n" in said
+    assert f"stopped by SIGINT; resume with: cv-attention fit --resume {run}\n" in said
     assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 2  # that of every second step
     assert "Traceback" not in said
 
@@ -98,7 +98,7 @@ def test_a_second_ctrl_c_ends_at_once(fit):
 def test_ctrl_c_in_the_test_says_how_to_go_on(fit, whole):
     code, run, said = fit("tested", end=End("test", 1, signal.SIGINT))
     assert code == 130, said
-    assert f"stopped by SIGINT; go on with: cv-attention fit --resume {run}\n" in said
+    assert f"stopped by SIGINT; resume with: cv-attention fit --resume {run}\n" in said
     assert "Traceback" not in said
     resume(fit, "tested")
     assert_same(run, whole)
@@ -146,7 +146,10 @@ def test_a_torn_checkpoint_is_noticed_and_the_one_before_used(damage, fit, whole
         content[len(content) // 2] ^= 1
         last.write_bytes(content)
     said = resume(fit, name)
-    assert damage == "missing" or f"{last} is torn, it is now last.ckpt.torn; {last.with_name('previous.ckpt')}" in said
+    assert (
+        damage == "missing"
+        or f"{last} is damaged and was renamed to last.ckpt.torn; using {last.with_name('previous.ckpt')}" in said
+    )
     assert_same(run, whole)
 
 
@@ -156,7 +159,7 @@ def test_two_checkpoints_torn_is_an_error(fit):
         (run / f"checkpoints/{name}.ckpt").write_bytes(b"")
     code, _, said = fit("both", "--resume", str(run))
     assert code == 2
-    assert "nothing to go on from" in said
+    assert "no checkpoint to resume from" in said
 
 
 def test_the_command_line_wins_over_the_checkpoint(fit, whole):
@@ -194,7 +197,7 @@ def test_ended_while_the_report_is_built_it_gets_its_report(how, fit, whole):
     assert json.loads((run / "summary.json").read_text())["test"]
     assert not (run / "report").exists()
     if how != signal.SIGKILL:
-        again = f"before the report was written; go on with: cv-attention fit --resume {run}\n"
+        again = f"before the report was written; resume with: cv-attention fit --resume {run}\n"
         assert f"stopped by {how.name} {again}" in said
         assert "Traceback" not in said
     code, _, said = fit(name, "--resume", str(run)) if how == signal.SIGTERM else fit(name, "--resume=auto")
@@ -217,13 +220,13 @@ def test_it_says_from_where_it_goes_on(fit):
 def test_other_signals_that_end_work_save_first(number, fit):
     code, run, said = fit(f"other-{int(number)}", end=End("step", 8, number))
     assert code == 128 + number, said
-    assert f"stopped by {number.name} after step 9; go on with: cv-attention fit --resume {run}\n" in said
+    assert f"stopped by {number.name} after step 9; resume with: cv-attention fit --resume {run}\n" in said
 
 
 def test_a_signal_in_the_test_ends_with_one_line(fit):
     code, run, said = fit("in-test", end=End("test", 1, signal.SIGTERM))
     assert code == 143, said
-    assert said.endswith(f"stopped by SIGTERM in the test; go on with: cv-attention fit --resume {run}\n")
+    assert said.endswith(f"stopped by SIGTERM in the test; resume with: cv-attention fit --resume {run}\n")
     assert "Traceback" not in said
 
 

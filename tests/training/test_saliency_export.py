@@ -115,7 +115,7 @@ def test_a_network_of_no_numbers_ends_with_its_first_tensor(photographs, tiny_ch
     content["state_dict"]["network.fc.weight"][1, 2] = torch.nan
     content["state_dict"]["network.fc.bias"][0] = torch.inf
     torch.save(content, tmp_path / "diverged.ckpt")
-    with pytest.raises(ValueError, match=r"diverged.ckpt: fc.weight holds 1 of 160 values .* and in 1 more tensors"):
+    with pytest.raises(ValueError, match=r"diverged.ckpt: 1 of 160 values of fc.weight are .* and in 1 more tensors"):
         export_saliency(tmp_path / "diverged.ckpt", [photographs], tmp_path / "out", SaliencyExport(**SMALL))
     assert not (tmp_path / "out").exists()
 

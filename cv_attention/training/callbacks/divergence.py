@@ -2,15 +2,15 @@
 
 import math
 
-_FAR = 2.0  # times the loss of a guess, where predictions are no better than one
-_ABSURD = 50.0  # times the loss of a guess, whatever the predictions
+_FAR = 2.0  # times the loss of guessing, if accuracy is at chance
+_ABSURD = 50.0  # times the loss of guessing, regardless of predictions
 
 
 class Divergence:
-    """Finds out, from the training's losses, that it has diverged, and says so once.
+    """Detects divergence from the training losses, and warns once.
 
-    Guessing among C classes costs ln(C) and is right in one of C images. A network that is no better and costs twice as
-    much is sure of what is wrong; a loss of fifty times as much is a divergence with any accuracy.
+    Guessing among C classes has a loss of ln(C) and an accuracy of 1/C. A network that is no more accurate but has
+    twice that loss is confidently wrong; fifty times that loss counts as divergence at any accuracy.
 
     Args:
         classes: Number of classes C.
@@ -23,7 +23,7 @@ class Divergence:
         self._said = False
 
     def of_steps(self, epoch: int, loss: float) -> str | None:
-        """Judges the lowest loss of several steps in a row.
+        """Checks the lowest loss of several consecutive steps.
 
         Args:
             epoch: Number of the epoch, from 1 on.
@@ -35,13 +35,13 @@ class Divergence:
         return self._warn(f"epoch {epoch}: no loss of its last steps is below {loss:.4g}", loss > _ABSURD * self.guess)
 
     def of_epoch(self, epoch: int, loss: float, accuracy: float, images: int) -> str | None:
-        """Judges the means of an epoch.
+        """Checks the means of an epoch.
 
         Args:
             epoch: Number of the epoch, from 1 on.
             loss: Mean loss.
-            accuracy: Share of right predictions.
-            images: Images that the means are of, which the margin of chance follows.
+            accuracy: Fraction of correct predictions.
+            images: Number of images in the means, which determines the margin of chance.
 
         Returns:
             The warning, the first time that there is one.
@@ -49,15 +49,15 @@ class Divergence:
         chance = 1 / self.classes
         margin = 3 * math.sqrt(chance * (1 - chance) / max(images, 1))
         blind = loss > _FAR * self.guess and accuracy <= chance + margin
-        said = f"epoch {epoch}: its mean loss is {loss:.4g} and its accuracy {100 * accuracy:.1f} %"
-        return self._warn(said, blind or loss > _ABSURD * self.guess)
+        finding = f"epoch {epoch}: its mean loss is {loss:.4g} and its accuracy {100 * accuracy:.1f} %"
+        return self._warn(finding, blind or loss > _ABSURD * self.guess)
 
-    def _warn(self, said: str, diverged: bool) -> str | None:
+    def _warn(self, finding: str, diverged: bool) -> str | None:
         if not diverged or self._said:
             return None
         self._said = True
         return (
-            f"warning: the training seems to have diverged in {said}; guessing among {self.classes} classes has a loss "
+            f"warning: training seems to have diverged in {finding}; guessing among {self.classes} classes has a loss "
             f"of {self.guess:.2f}; try a lower --optimizer.lr (now {self.lr:g}), --optimizer.warmup_epochs 1 or "
             "--trainer.gradient_clip_val 1"
         )

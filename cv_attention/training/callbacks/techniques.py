@@ -6,10 +6,10 @@ from cv_attention.config import Experiment
 
 
 def techniques(experiment: Experiment, num_classes: int) -> list[Callback]:
-    """The callbacks that the configuration asks for, in the order in which they work.
+    """Creates the configured callbacks, in the order in which they run.
 
     Raises:
-        ValueError: if one of their values is out of its range.
+        ValueError: if one of their values is out of range.
     """
     data, callbacks = experiment.data, []
     if data.progressive:

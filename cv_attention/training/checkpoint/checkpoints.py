@@ -34,28 +34,28 @@ _DROPPED = {"all": (), "best": (LAST, PREVIOUS), "weights": (LAST, PREVIOUS, BES
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and moves it there once it lies on the disk; keeps the last one but one."""
+    """Writes checkpoints to a temporary file and renames it once it is on disk; keeps the previous one."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Writes `checkpoint` to `path`, whole or not at all.
+        """Writes `checkpoint` to `path`, atomically.
 
         Raises:
-            OSError: if it cannot be written; what was there before is unharmed.
+            OSError: if it cannot be written; an existing file is unharmed.
         """
         buffer, path = io.BytesIO(), Path(path)
-        if path.is_dir():  # which somebody has put there
+        if path.is_dir():  # put there by someone else
             set_aside(path)
         torch.save(sealed(checkpoint), buffer)
         write_bytes(path, buffer.getbuffer(), durable=True, keep=PREVIOUS if path.name == LAST else None)
 
 
 def read(checkpoint: Path) -> dict[str, Any]:
-    """Reads the content of a checkpoint or of a ``.safetensors`` file, and verifies it; runs no code.
+    """Reads and verifies the content of a checkpoint or a ``.safetensors`` file, without running code from it.
 
     Raises:
-        ValueError: if the file is damaged, of another kind, or of a newer format; one line that names it and the file
-            beside it that can be used in its place.
-        OSError: if the system does not let it be read, which says nothing of its content.
+        ValueError: if the file is damaged, of another kind, or of a newer format; one line that names it and a file
+            next to it that can be used instead.
+        OSError: if the system cannot read it, which says nothing about its content.
     """
     content, end_verification = _begin(checkpoint)
     end_verification()
@@ -64,14 +64,14 @@ def read(checkpoint: Path) -> dict[str, Any]:
 
 
 def verified(checkpoint: Path) -> Any:
-    """Reads whatever a file of weights holds, verified where it can be, without asking for its parts; see `read`."""
+    """Reads any file of weights, verified if possible, without requiring particular parts; see `read`."""
     content, end_verification = _begin(checkpoint)
     end_verification()
     return content
 
 
 def _begin(checkpoint: Path) -> tuple[Any, Callable[[], None]]:
-    """Reads a file and begins to verify it; returns its content and a function that waits for the verdict."""
+    """Reads a file and starts verifying it; returns its content and a function that waits for the result."""
 
     def finish() -> None:
         try:
@@ -83,7 +83,7 @@ def _begin(checkpoint: Path) -> tuple[Any, Callable[[], None]]:
         if checkpoint.is_dir():
             raise Damaged("it is a folder")
         with checkpoint.open("rb"):
-            pass  # safetensors calls every failure to open one of its own
+            pass  # safetensors raises its own error for every failure to open a file
         if checkpoint.suffix == ".safetensors":
             content, verdict = weights.begin(checkpoint)
         else:
@@ -97,18 +97,18 @@ def _begin(checkpoint: Path) -> tuple[Any, Callable[[], None]]:
 
 
 def _failed(checkpoint: Path, error: Exception) -> Exception:
-    """Tells a file that is damaged from one that the system did not let be read, whose content may be whole."""
+    """Distinguishes a damaged file from one that the system could not read, whose content may be intact."""
     if isinstance(error, FileNotFoundError):
         return error
     if not isinstance(error, Damaged):
         if isinstance(error, OSError):
-            of_the_system = error.errno not in (None, errno.EINVAL)  # which a seek in a cut file leads to
+            of_the_system = error.errno not in (None, errno.EINVAL)  # raised by a seek in a truncated file
         else:
             of_the_system = isinstance(error, MemoryError) or _OF_THE_SYSTEM.search(str(error)) is not None
         if of_the_system:
             return NotRead(checkpoint, MemoryError() if "memory" in str(error) else error)
         try:
-            checksum(checkpoint)  # libraries call it damage where the disk fails
+            checksum(checkpoint)  # libraries report disk failures as damage
         except OSError as failure:
             return NotRead(checkpoint, failure)
     return _damaged(checkpoint, error)
@@ -116,24 +116,26 @@ def _failed(checkpoint: Path, error: Exception) -> Exception:
 
 def _damaged(checkpoint: Path, error: Exception) -> Damaged:
     reason = " ".join((str(error) or type(error).__name__).splitlines()[0].split())
-    if "Weights only load failed" in reason:  # torch goes on to say how its code could be run after all
-        reason = "it is damaged, or holds Python objects beside weights, which are never loaded: that would run code"
+    if "Weights only load failed" in reason:  # torch then explains how to run the code anyway
+        reason = (
+            "it is damaged, or holds Python objects in addition to weights, which are never loaded: that would run code"
+        )
     if not reason.startswith(str(checkpoint)):
         reason = f"{checkpoint} cannot be read as a checkpoint: {reason}"
     return Damaged(f"{reason}{_instead(checkpoint)}")
 
 
 def _check_parts(content: Any, checkpoint: Path) -> None:
-    """Raises ValueError unless a file says which network it belongs to."""
+    """Raises ValueError unless a file records which network it belongs to."""
     if not isinstance(content, dict) or not _PARTS.keys() <= content.keys():
-        raise ValueError(f"{checkpoint} is no checkpoint of cv_attention: it does not say which network it belongs to")
+        raise ValueError(f"{checkpoint} is not a checkpoint of cv_attention: it does not record its network")
     for name, kind in _PARTS.items():
         if not isinstance(content[name], kind):
             raise Damaged(f"{checkpoint} is damaged: its {name} must be a mapping, got {type(content[name]).__name__}")
 
 
 def _instead(checkpoint: Path) -> str:
-    """Names the file of the same run that has a network, too."""
+    """Names another file of the same run that holds a network."""
     run = checkpoint.parent if checkpoint.suffix == ".safetensors" else checkpoint.parent.parent
     near = {
         BEST: (run / "weights.safetensors", "the network that was tested last"),
@@ -145,8 +147,8 @@ def _instead(checkpoint: Path) -> str:
 
 
 def set_aside(path: Path) -> None:
-    """Renames a checkpoint that cannot be read, so that nobody takes it for one: ``last.ckpt.torn``."""
-    with suppress(FileNotFoundError):  # another process of this training has moved it
+    """Renames an unreadable checkpoint to ``last.ckpt.torn``, so that it is not mistaken for a checkpoint."""
+    with suppress(FileNotFoundError):  # another training process has moved it
         torn = path.with_name(f"{path.name}.torn")
         if torn.is_dir() and not torn.is_symlink():
             shutil.rmtree(torn)
@@ -154,7 +156,7 @@ def set_aside(path: Path) -> None:
 
 
 def keep_last_as_best(run: Path) -> None:
-    """Makes ``best.ckpt`` the network of the last epoch too, without a copy where the file system can do that."""
+    """Makes ``best.ckpt`` the network of the last epoch too, by a hard link if the file system supports it."""
     last, best = run / "checkpoints" / LAST, run / "checkpoints" / BEST
     partial = best.with_suffix(".partial")
     partial.unlink(missing_ok=True)
@@ -166,11 +168,11 @@ def keep_last_as_best(run: Path) -> None:
 
 
 def drop(run: Path, keep: str) -> None:
-    """Removes the checkpoints that ``log.keep`` does not want of a run that has been trained and tested."""
+    """Removes the checkpoints that ``log.keep`` excludes, after training and testing."""
     for name in _DROPPED[keep]:
         (run / "checkpoints" / name).unlink(missing_ok=True)
     if keep == "weights":
-        with suppress(OSError):  # somebody keeps something else there
+        with suppress(OSError):  # something else is there
             (run / "checkpoints").rmdir()
 
 
@@ -179,12 +181,12 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
 
     Args:
         path: A checkpoint, a file of weights (``.safetensors``), or a run directory.
-        name: Which checkpoint of the run directory: ``best``, the one that counts and was tested (see
-            `selection.select`), or ``last``. Where a copy of the directory has no checkpoints, the
-            ``weights.safetensors`` in it are the best ones.
+        name: Which checkpoint of the run directory: ``best``, the one that is used and was tested (see
+            `selection.select`), or ``last``. If a copy of the directory has no checkpoints, the
+            ``weights.safetensors`` in it is the best one.
 
     Raises:
-        FileNotFoundError: if there is none; the message lists what is there.
+        FileNotFoundError: if there is none; the message lists the existing ones.
     """
     if path.is_file():
         return path
@@ -194,7 +196,7 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
         raise FileNotFoundError(f"{path} does not exist{there}")
     checkpoint = path / "checkpoints" / f"{name}.ckpt"
     if checkpoint.is_dir():
-        raise ValueError(f"{checkpoint} is a folder, where a checkpoint is expected")
+        raise ValueError(f"{checkpoint} is a folder, expected a checkpoint")
     if not checkpoint.is_file():
         if name == "best" and (final := path / "weights.safetensors").is_file():
             return final
@@ -206,17 +208,17 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
 def load(checkpoint: Path | Classifier, trust: Collection[str] | None = ()) -> Classifier:
     """Rebuilds the network of a checkpoint or of a ``.safetensors`` file, with its weights, on the CPU, in eval mode.
 
-    A network that is open already (`opening.open_pretrained`) is returned as it is. A file can name a block by its
-    class path; that is imported only where the user says so.
+    An already opened network (`opening.open_pretrained`) is returned as it is. A file can name a block by its
+    class path, which is imported only if the user trusts it.
 
     Args:
         checkpoint: The file.
         trust: Modules and classes that the file may name, such as ``my_block`` or ``my_block.MyBlock``; None allows
-            all, for a file that this process has written.
+            all, for files that this process has written.
 
     Raises:
-        ValueError: if the file is none of cv_attention's, its weights do not fit its configuration, or it names a class
-            that is not in `trust`.
+        ValueError: if the file was not written by cv_attention, its weights do not fit its configuration, or it names a
+            class that is not in `trust`.
     """
     if isinstance(checkpoint, Classifier):
         return checkpoint
@@ -227,14 +229,14 @@ def load(checkpoint: Path | Classifier, trust: Collection[str] | None = ()) -> C
         facts = facts_in(content["facts"])
         with nullcontext() if trust is None else class_paths_of(checkpoint, trust):
             classifier = Classifier(_unloaded(experiment), facts)
-    except Exception as error:  # whatever a foreign configuration provokes
+    except Exception as error:  # whatever a foreign configuration raises
         end_verification()
         reason = " ".join(str(error).split()) or type(error).__name__
         if not isinstance(error, ValueError | OSError):
             reason = f"its network cannot be built ({type(error).__name__}: {reason[:300]})"
         raise ValueError(reason if reason.startswith(str(checkpoint)) else f"{checkpoint}: {reason}") from error
     end_verification()
-    classifier.experiment = experiment  # as it was trained: what is written from here on has the run's fingerprint
+    classifier.experiment = experiment  # as trained, so that files written from now on have the run's fingerprint
     try:
         classifier.load_state_dict(content["state_dict"])
     except (RuntimeError, TypeError, AttributeError) as error:
@@ -244,16 +246,16 @@ def load(checkpoint: Path | Classifier, trust: Collection[str] | None = ()) -> C
 
 
 def _unloaded(experiment: Experiment) -> Experiment:
-    """Returns the configuration of the same network without weights: the checkpoint has them.
+    """Returns the configuration of the same network without weights, since the checkpoint holds them.
 
-    timm would read whatever file ``checkpoint_path`` names.
+    timm would read any file named by ``checkpoint_path``.
     """
     options = {name: value for name, value in experiment.model.options.items() if name != "checkpoint_path"}
     return replace(experiment, model=replace(experiment.model, pretrained=False, options=options))
 
 
 def facts_in(values: Any) -> DataFacts:
-    """Reads the facts of a checkpoint; raises ValueError where they cannot be those of a network."""
+    """Reads the facts of a checkpoint; raises ValueError if they are not those of a network."""
     facts = from_plain(DataFacts, values, "facts")
     height, width = facts.image_size
     if not facts.class_names or not all(isinstance(side, int) and 0 < side <= _LARGEST for side in (height, width)):

@@ -1,4 +1,4 @@
-"""Refuses networks whose weights are not finite, before anything is computed with them."""
+"""Rejects networks with non-finite weights, before anything is computed with them."""
 
 from pathlib import Path
 
@@ -9,17 +9,17 @@ from cv_attention.training.tasks.classifier import Classifier
 
 
 def require_finite(classifier: Classifier, source: Path | Classifier) -> Classifier:
-    """Makes sure that all weights and buffers of a network are finite.
+    """Checks that all weights and buffers of a network are finite.
 
     Args:
         classifier: The network.
-        source: What it was loaded from, for the message.
+        source: Where it was loaded from, for the message.
 
     Returns:
-        The network, as it is.
+        The unchanged network.
 
     Raises:
-        ValueError: naming the first tensor that is not, and how many of its values are not.
+        ValueError: naming the first tensor with non-finite values, and their number.
     """
     wrong = [
         (name, int((~torch.isfinite(values)).sum()), values.numel())
@@ -30,7 +30,7 @@ def require_finite(classifier: Classifier, source: Path | Classifier) -> Classif
         name, bad, count = wrong[0]
         more = f" and in {len(wrong) - 1} more tensors" if len(wrong) > 1 else ""
         raise ValueError(
-            f"{name_of(source)}: {name} holds {bad} of {count} values that are not finite (NaN or infinite){more}, so "
-            "nothing can be computed with this network; train it again, such as with a lower rate"
+            f"{name_of(source)}: {bad} of {count} values of {name} are not finite (NaN or infinite){more}, so "
+            "this network cannot be used; train it again, for example with a lower learning rate"
         )
     return classifier

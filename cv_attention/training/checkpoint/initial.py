@@ -1,4 +1,4 @@
-"""Loads the weights that a training run starts from, without the head where classes differ."""
+"""Loads the weights that a training run starts from, without the head if the classes differ."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from cv_attention.training.checkpoint.checkpoints import find_checkpoint
 
 
 def start(network: nn.Module, model: Model, class_names: list[str]) -> list[str]:
-    """Loads ``model.weights`` into the network, and says what it starts from: a line, or none for random weights."""
+    """Loads ``model.weights`` into the network; returns a line on its initial weights, or none if they are random."""
     if model.weights:
         return [load(network, model, class_names)]
     if not model.pretrained:
@@ -26,16 +26,16 @@ def load(network: nn.Module, model: Model, class_names: list[str]) -> str:
     """Loads ``model.weights`` into the network.
 
     Args:
-        network: The network, its blocks inserted.
+        network: The network with its blocks inserted.
         model: The network's part of the configuration.
         class_names: The classes of the data set.
 
     Returns:
-        One line that says what was loaded and what is new.
+        One line on what was loaded and what is new.
 
     Raises:
-        FileNotFoundError: if there is no such checkpoint.
-        ValueError: if the file is no checkpoint, or its weights are not those of this network.
+        FileNotFoundError: if the checkpoint does not exist.
+        ValueError: if the file is not a checkpoint, or its weights do not fit this network.
     """
     path = find_checkpoint(Path(model.weights or "").expanduser())
     state, known = read(path)
@@ -49,7 +49,7 @@ def load(network: nn.Module, model: Model, class_names: list[str]) -> str:
     if reset := not fits or (known is not None and known != class_names):
         if model.train == "blocks":
             raise ValueError(
-                f"model.weights: {path} knows other classes than the data, so the head has to learn; "
+                f"model.weights: {path} has other classes than the data, so the head must be trained; "
                 "model.train is blocks, use blocks+head"
             )
         state = {key: value for key, value in state.items() if not key.startswith(tuple(head))}
@@ -61,7 +61,7 @@ def load(network: nn.Module, model: Model, class_names: list[str]) -> str:
         reason = str(error).strip().splitlines()[-1].strip()
         raise ValueError(f"model.weights: {path} does not fit {model.backbone}: {reason}") from error
     if missing or unexpected:
-        says = [_list("lacks", missing), _list("has besides", unexpected)]
+        says = [_list("lacks", missing), _list("has in addition", unexpected)]
         advice = _advice(as_stored, network, path) if missing and unexpected and model.weights_by == "name" else ""
         raise ValueError(
             f"model.weights: {path} does not fit {model.backbone}: it {' and '.join(filter(None, says))}{advice}"
@@ -70,9 +70,9 @@ def load(network: nn.Module, model: Model, class_names: list[str]) -> str:
 
 
 def by_position(state: dict[str, Tensor], network: nn.Module, path: Path) -> dict[str, Tensor]:
-    """Gives the weights of another library the network's names: the first to the first, and so on.
+    """Assigns the weights of another library to the network's names by position.
 
-    Inserted blocks are left out. The head's weights may be of other classes; all others must have the same shapes.
+    Inserted blocks are skipped. The head's weights may be for other classes; all others must have the same shapes.
 
     Raises:
         ValueError: if the numbers of weights or their shapes differ.
@@ -95,7 +95,7 @@ def by_position(state: dict[str, Tensor], network: nn.Module, path: Path) -> dic
 
 
 def _advice(state: dict[str, Tensor], network: nn.Module, path: Path) -> str:
-    """Points to `by_position` where that would work."""
+    """Suggests `by_position` if it would work."""
     try:
         by_position(state, network, path)
     except ValueError:
@@ -104,11 +104,11 @@ def _advice(state: dict[str, Tensor], network: nn.Module, path: Path) -> str:
 
 
 def _head_line(class_names: list[str]) -> str:
-    return f"; the head starts anew for {len(class_names)} classes, at zero"
+    return f"; the head is reinitialized for {len(class_names)} classes, at zero"
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
-    """Reads weights by the network's own names, and the class names where the file knows them.
+    """Reads weights by the network's own names, and the class names if the file has them.
 
     Raises:
         ValueError: if the file cannot be read or holds no weights.
@@ -116,7 +116,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
     from timm.models import load_state_dict
 
     try:
-        content = checkpoints.verified(path)  # first: it words what is wrong
+        content = checkpoints.verified(path)  # first, because its message says what is wrong
         state: dict[str, Any] = load_state_dict(str(path), device="cpu", weights_only=True)  # pyright: ignore
     except Exception as error:  # whatever a damaged or foreign file provokes
         raise _unreadable(path, error) from error
@@ -126,14 +126,14 @@ def read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
         classes = None
     named = all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items())
     if not state or not named:
-        raise ValueError(f"model.weights: {path} is no checkpoint: it holds no weights by name")
+        raise ValueError(f"model.weights: {path} is not a checkpoint: it holds no named weights")
     if all(key.startswith("network.") for key in state):  # ours
         state = {key.removeprefix("network."): value for key, value in state.items()}
     return state, None if classes is None else [str(name) for name in classes]
 
 
 def stated(path: Path) -> dict[str, Any] | None:
-    """Reads what a file of ours says beside its weights: ``experiment`` and ``facts``; None in files of others.
+    """Reads the metadata of our weight files, ``experiment`` and ``facts``; None for files of other programs.
 
     Raises:
         ValueError: if the file cannot be read.

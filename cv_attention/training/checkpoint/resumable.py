@@ -1,4 +1,4 @@
-"""Finds the checkpoint that a training run goes on from, and checks that it holds all that this takes."""
+"""Finds the checkpoint to resume training from, and checks that it is complete."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,12 +7,12 @@ from typing import Any
 from cv_attention.rundir import Damaged, NewerFormat
 from cv_attention.training.checkpoint.checkpoints import LAST, PREVIOUS, facts_in, read, set_aside
 
-# Of Lightning's loops; without one of them it stops with a KeyError.
+# States of Lightning's loops; if one is missing, Lightning fails with a KeyError.
 _LOOPS = ("state_dict", "epoch_progress", "epoch_loop.state_dict", "epoch_loop.batch_progress")
 _LOOPS += ("epoch_loop.scheduler_progress", "epoch_loop.automatic_optimization.state_dict")
 _LOOPS += ("epoch_loop.automatic_optimization.optim_progress", "epoch_loop.val_loop.state_dict")
 _LOOPS += ("epoch_loop.val_loop.batch_progress",)
-# Parts that a run goes on from, by their places, and what they must be.
+# Parts of a checkpoint needed for resuming, by path, with their types.
 _PARTS: dict[tuple[str, ...], type | tuple[type, ...]] = {
     ("epoch",): int,
     ("global_step",): int,
@@ -29,16 +29,16 @@ _PARTS: dict[tuple[str, ...], type | tuple[type, ...]] = {
 
 
 def resumable(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
-    """Finds the newest intact checkpoint to go on from.
+    """Finds the newest intact checkpoint to resume from.
 
-    A damaged file is moved out of the way, and the checkpoint before it counts.
+    A damaged file is moved out of the way, and the previous checkpoint is used.
 
     Returns:
-        The file, its content, and what is to be said about files that were not used.
+        The file, its content, and notices about files that were not used.
 
     Raises:
         FileNotFoundError: if there is no intact checkpoint.
-        OSError: if the system does not let a checkpoint be read; it stays where it is, for it may be whole.
+        OSError: if the system cannot read a checkpoint; it stays where it is, since it may be intact.
     """
     notices, wrong = [], []
     for name in (LAST, PREVIOUS):
@@ -52,25 +52,25 @@ def resumable(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
             raise
         except ValueError as error:
             set_aside(path)
-            notices.append(f"{path} is torn, it is now {name}.torn")
-            wrong.append(f"{error} (it is now {name}.torn)")
+            notices.append(f"{path} is damaged and was renamed to {name}.torn")
+            wrong.append(f"{error} (renamed to {name}.torn)")
             continue
         if notices:
-            notices[-1] += f"; {path} counts"
+            notices[-1] += f"; using {path}"
         return path, content, notices
     missing = "; ".join(wrong) or f"{run / 'checkpoints' / LAST} does not exist"
-    raise FileNotFoundError(f"{missing}, so there is nothing to go on from")
+    raise FileNotFoundError(f"{missing}, so there is no checkpoint to resume from")
 
 
 def check_parts(content: Mapping[str, Any], path: Path) -> None:
-    """Raises ValueError unless a checkpoint holds the state of a training run, not a network alone."""
+    """Raises ValueError unless a checkpoint holds the state of a training run, not only a network."""
     for place, kind in _PARTS.items():
         value: Any = content
         for name in place:
             value = value.get(name) if isinstance(value, Mapping) else None
         absent = value is None and kind is not _PARTS["callbacks", "Checkpoints", "best"]
         if absent or not isinstance(value, kind) or isinstance(value, bool):
-            raise Damaged(f"{path} is damaged: it holds no {'.'.join(place)} to go on from")
+            raise Damaged(f"{path} is damaged: it holds no {'.'.join(place)} to resume from")
     try:
         facts_in(content["facts"])
     except (ValueError, TypeError) as error:

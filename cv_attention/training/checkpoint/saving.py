@@ -13,25 +13,25 @@ from cv_attention.config import Log
 from cv_attention.training.checkpoint import checkpoints
 from cv_attention.training.stopping.interruption import Interruption, Terminated
 
-# A validation that has not begun, in the words of Lightning's loops. A checkpoint from within a validation says this:
-# the network has not changed since the validation began, so a resumed run does the whole of it.
+# Lightning's loop state of a validation that has not started. Stored in checkpoints written during validation:
+# the network has not changed since validation started, so a resumed run repeats all of it.
 _UNTOUCHED = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
 
 
 class NotWritten(OSError):
-    """A checkpoint could not be written."""
+    """Signals that a checkpoint could not be written."""
 
 
 class Checkpoints(Checkpoint):
-    """Writes ``best.ckpt`` by validation accuracy, and ``last.ckpt`` to go on from.
+    """Writes ``best.ckpt`` by validation accuracy, and ``last.ckpt`` to resume from.
 
-    Which of the two counts is decided at the end, by `selection.select`.
+    Which of the two is tested is decided at the end, by `selection.select`.
 
-    Only whole optimizer steps are saved. A signal is answered after the step or the validation batch in which it came.
+    Only complete optimizer steps are saved. A signal takes effect after the current step or validation batch.
 
     Args:
         run: The run directory.
-        log: How often checkpoints are written inside an epoch.
+        log: How often checkpoints are written within an epoch.
     """
 
     def __init__(self, run: Path, log: Log) -> None:
@@ -45,20 +45,20 @@ class Checkpoints(Checkpoint):
 
     @property
     def seconds(self) -> float:
-        """Seconds trained so far, in all parts of the run up to their last checkpoints."""
+        """Returns the seconds trained so far, over all parts of the run up to their last checkpoints."""
         return self._before + time.monotonic() - self._start
 
     def state_dict(self) -> dict[str, Any]:
-        """The best and the latest accuracy, and the seconds trained."""
+        """Returns the best and the latest accuracy, and the seconds trained."""
         return {"best": self.best, "latest": self.latest, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes up what `state_dict` returned."""
+        """Restores what `state_dict` returned."""
         self.best, self._before = state_dict["best"], state_dict["seconds"]
-        self.latest = state_dict.get("latest", self.best)  # not in checkpoints of the first versions
+        self.latest = state_dict.get("latest", self.best)  # missing in checkpoints of the first versions
 
     def take_over(self) -> None:
-        """Takes up from ``last.ckpt`` what the processes knew that this one started, and that have trained for it."""
+        """Restores from ``last.ckpt`` the state of the launched processes that did the training."""
         path = self.run / "checkpoints" / checkpoints.LAST
         if path.is_file():
             content = checkpoints.verified(path)
@@ -66,7 +66,7 @@ class Checkpoints(Checkpoint):
             self._start = time.monotonic()
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        """Tells all processes the run directory of the first."""
+        """Broadcasts the run directory of the first process."""
         self.run = Path(trainer.strategy.broadcast(str(self.run)))
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -79,9 +79,9 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves where that is due or wished."""
+        """Saves if due or requested."""
         stepped, self._stepped = trainer.global_step > self._stepped, trainer.global_step
-        if not stepped or trainer.is_last_batch:  # gradients are being accumulated, or the end of the epoch follows
+        if not stepped or trainer.is_last_batch:  # accumulating gradients, or about to end the epoch
             return
         minutes, steps = self.every_minutes, self.every_n_steps
         late = minutes is not None and time.monotonic() - self._saved >= 60 * minutes
@@ -93,20 +93,20 @@ class Checkpoints(Checkpoint):
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Saves and stops where that is wished."""
+        """Saves and stops if requested."""
         signal, _ = self.interruption.agree()
         if signal and not trainer.sanity_checking:
             self._save_last(trainer)
             self._obey(trainer, signal)
 
     def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Makes a validation that was not finished one that was not begun."""
+        """Marks an unfinished validation as not started."""
         if trainer.validating:
             progress = {"total": dict(_UNTOUCHED), "current": dict(_UNTOUCHED), "is_last_batch": False}
             checkpoint["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"] = progress
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Saves the epoch, and as the best one if it is."""
+        """Saves the epoch, also as the best one if it is."""
         accuracy = trainer.callback_metrics.get("val_accuracy")
         if accuracy is not None:
             self.latest = float(accuracy)
@@ -117,19 +117,19 @@ class Checkpoints(Checkpoint):
         self._obey(trainer, self.interruption.agree()[0])
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Obeys a signal of the last moment; what follows needs no checkpoint, so that signals end it at once."""
+        """Handles a signal that arrived last; what follows needs no checkpoint, so signals then end it at once."""
         signal, _ = self.interruption.agree(at_once=True)
         self.interruption.stop_listening()
         self._obey(trainer, signal)
 
     def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        """Gives the signals back."""
+        """Restores the previous signal handlers."""
         self.interruption.stop_listening()
 
     def _compare_with_file(self, trainer: lightning.Trainer) -> None:
-        """Lowers the best accuracy to that of ``best.ckpt``, which is the last epoch's where a finished run goes on.
+        """Lowers the best accuracy to that of ``best.ckpt``, which is the last epoch's if a finished run is resumed.
 
-        Where it is damaged, the best of the coming epochs takes its place; every process finds that for itself.
+        If it is damaged, the best of the coming epochs replaces it; every process checks this itself.
         """
         path = self.run / "checkpoints" / checkpoints.BEST
         if self.best is None or not os.path.lexists(path):
@@ -141,19 +141,19 @@ class Checkpoints(Checkpoint):
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             self.best = None
             if trainer.is_global_zero:
-                reason = error if isinstance(error, ValueError) else f"{path} is no checkpoint of this run"
-                print(f"resume: {reason}; the best of the coming epochs counts", file=sys.stderr, flush=True)
+                reason = error if isinstance(error, ValueError) else f"{path} is not a checkpoint of this run"
+                print(f"resume: {reason}; the best of the coming epochs will replace it", file=sys.stderr, flush=True)
 
     def _save_last(self, trainer: lightning.Trainer) -> None:
         self._save(trainer, "last")
         self._saved = time.monotonic()
 
     def _save(self, trainer: lightning.Trainer, name: str) -> None:
-        """Saves in all processes or in none: one that waited for the writer would never learn of its failure."""
+        """Saves in all processes or in none: a process waiting for the writer would never learn of its failure."""
         path, failure = self.run / "checkpoints" / f"{name}.ckpt", None
         try:
             trainer.save_checkpoint(path)
-        except OSError as error:  # in the one process that writes
+        except OSError as error:  # in the writing process only
             failure = f"{path} could not be written: {error.strerror or error}"
             trainer.strategy.barrier("Trainer.save_checkpoint")
         failure = trainer.strategy.broadcast(failure)
@@ -162,8 +162,8 @@ class Checkpoints(Checkpoint):
 
     def _obey(self, trainer: lightning.Trainer, signal: int) -> None:
         if signal:
-            words = f" after step {trainer.global_step}; go on with: cv-attention fit --resume {self.run}"
+            words = f" after step {trainer.global_step}; resume with: cv-attention fit --resume {self.run}"
             stop = Terminated(signal, words if trainer.is_global_zero else "")
-            if stop.words and stop.signal != "SIGINT":  # of Ctrl-C the KeyboardInterrupt tells
+            if stop.words and stop.signal != "SIGINT":  # for Ctrl-C, the KeyboardInterrupt reports it
                 print(f"stopped by {stop.signal}{words}", file=sys.stderr, flush=True)
             raise stop

@@ -1,4 +1,4 @@
-"""Seals the content of a checkpoint with the format's number and a SHA-256, and verifies both when it is read."""
+"""Seals the content of a checkpoint with a format number and a SHA-256, and verifies both when it is read."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -8,17 +8,17 @@ from typing import Any
 from cv_attention.rundir import Damaged, check_format
 from cv_attention.training.checkpoint.digest import sha256
 
-FORMAT = 1  # of checkpoints and weight files; files from before the number counts as 1
+FORMAT = 1  # of checkpoints and weight files; files without a number count as 1
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the content with ``format`` and ``sha256``, the checksum of all the rest."""
+    """Returns the content with ``format`` and ``sha256``, the checksum of everything else."""
     content = {**content, "format": FORMAT}
     return {**content, "sha256": sha256({name: value for name, value in content.items() if name != "sha256"})}
 
 
 def verify(content: Mapping[str, Any], file: Path) -> None:
-    """Verifies what `sealed` added. Content of other programs and of earlier versions has nothing to verify.
+    """Verifies what `sealed` added. Content from other programs and earlier versions has nothing to verify.
 
     Raises:
         NewerFormat: if the format is newer than this version's.
@@ -28,14 +28,14 @@ def verify(content: Mapping[str, Any], file: Path) -> None:
 
 
 def verifying(content: Mapping[str, Any], file: Path) -> Callable[[], None]:
-    """Begins to verify in a thread, so that a network can be built meanwhile: hashing does not hold Python's lock.
+    """Starts verifying in a thread, so that a network can be built meanwhile: hashing releases the GIL.
 
     Args:
-        content: As for `verify`; not to be changed before the end.
+        content: The content, as for `verify`; must not be modified until verification ends.
         file: The file, for messages.
 
     Returns:
-        A function that waits for the end, and raises Damaged if the content is not what was written.
+        A function that waits for the result, and raises Damaged if the content has changed.
 
     Raises:
         NewerFormat: at once, if the format is newer than this version's.
@@ -52,6 +52,6 @@ def verifying(content: Mapping[str, Any], file: Path) -> Callable[[], None]:
 
     def finish() -> None:
         if content["sha256"] != found.result():
-            raise Damaged(f"{file} is damaged: its content does not have the SHA-256 that was written with it")
+            raise Damaged(f"{file} is damaged: its content does not match the stored SHA-256")
 
     return finish

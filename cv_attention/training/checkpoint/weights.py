@@ -12,11 +12,11 @@ from cv_attention.training.tasks.classifier import Classifier
 
 
 def write(path: Path, classifier: Classifier) -> None:
-    """Writes the network's weights, by the names that it has without a training around it.
+    """Writes the network's weights, under their names without the LightningModule prefix.
 
     The metadata hold, as JSON: ``experiment`` (the configuration), ``facts`` (class names, normalisation, image size),
-    ``provenance`` (the configuration's fingerprint, the code's version), ``cv_attention_format`` and ``sha256``, the
-    checksum of the tensors and of all these.
+    ``provenance`` (fingerprint of the configuration, code version), ``cv_attention_format`` and ``sha256``, the
+    checksum of the tensors and all of these.
     """
     from safetensors.torch import save
 
@@ -25,7 +25,7 @@ def write(path: Path, classifier: Classifier) -> None:
     }
     plain = json.loads(
         json.dumps(described(classifier.experiment, classifier.facts))
-    )  # as it will be read: keys are text
+    )  # as it will be read: keys are strings
     content = sealed({"state_dict": tensors, **plain})
     metadata = {name: json.dumps(value) for name, value in content.items() if name not in ("state_dict", "format")}
     metadata["cv_attention_format"] = json.dumps(content["format"])
@@ -33,7 +33,7 @@ def write(path: Path, classifier: Classifier) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Reads and verifies what `write` wrote, arranged as in a checkpoint.
+    """Reads and verifies a file from `write`, structured like a checkpoint.
 
     Raises:
         ValueError: if the file cannot be read, is damaged, or was written in a newer format.
@@ -44,10 +44,10 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def begin(path: Path) -> tuple[dict[str, Any], Callable[[], None]]:
-    """Reads what `write` wrote, arranged as in a checkpoint, and begins to verify it in the background.
+    """Reads a file from `write`, structured like a checkpoint, and starts verifying it in the background.
 
     Returns:
-        The content, and a function that ends the verification; see `sealing.verifying`.
+        The content, and a function that waits for the verification; see `sealing.verifying`.
 
     Raises:
         ValueError: if the file cannot be read, or was written in a newer format.
@@ -55,7 +55,7 @@ def begin(path: Path) -> tuple[dict[str, Any], Callable[[], None]]:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
         metadata = file.metadata() or {}
     names = {"experiment", "facts", "provenance", "sha256"} & metadata.keys()
     plain = {name: json.loads(metadata[name]) for name in names}

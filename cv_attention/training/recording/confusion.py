@@ -11,14 +11,14 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from cv_attention.rundir.files import write_text
 
-_MOST_CLASSES = 2000  # the matrix is as large as the square of their number
+_MOST_CLASSES = 2000  # the size of the matrix is quadratic in their number
 
 
 class Confusion(Callback):
     """Writes ``confusion/epoch-XXXX.json`` after each validation and ``confusion/test.json`` after the test.
 
-    Each holds ``classes``, their number, and ``counts``, the entries [true, predicted, images] that are not zero.
-    Images of all processes count. More than 2,000 classes are not counted.
+    Each holds ``classes``, the number of classes, and ``counts``, the non-zero entries [true, predicted, images].
+    Images of all processes are counted. Nothing is written for more than 2,000 classes.
 
     Args:
         run: The run directory.

@@ -11,17 +11,17 @@ from cv_attention.maps.adapters import adapter_of
 from cv_attention.maps.wrappers import bare_modules
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-MOST_IMAGES = 1024  # spread evenly over the split; more would not change a quantile that anybody sees
+MOST_IMAGES = 1024  # spread evenly over the split; more would not visibly change a quantile
 _MOST_CLASSES = 100
 _BINS = 40
 
 
 class GateStatistics:
-    """Collects the channel gates of forwards that run between `look` and `take`.
+    """Collects the channel gates of forward passes that run between `look` and `take`.
 
     Args:
         network: The network.
-        images: Images that will come in all; every n-th is kept such that at most `MOST_IMAGES` are.
+        images: Total number of images; every n-th is kept, so that at most `MOST_IMAGES` are.
     """
 
     def __init__(self, network: nn.Module, images: int) -> None:
@@ -37,14 +37,14 @@ class GateStatistics:
         self._labels: list[Tensor] = []
 
     def look(self) -> None:
-        """Begins to record a forward."""
+        """Starts recording a forward pass."""
         if self.names:
             self._maps = self._hooks.enter_context(record(self.network, only=self.names))
 
     def take(self, labels: Tensor) -> None:
-        """Keeps what the forward of these images (labels (B,)) gave."""
+        """Stores the gates of these images (labels (B,)) from the recorded forward pass."""
         self.close()
-        kept = torch.arange(len(labels))[-self._seen % self.stride :: self.stride]  # none of a short batch, at times
+        kept = torch.arange(len(labels))[-self._seen % self.stride :: self.stride]  # may be empty for a short batch
         self._seen += len(labels)
         self._labels.append(labels[kept.to(labels.device)].cpu())
         for name, found in self._maps.items():
@@ -53,16 +53,16 @@ class GateStatistics:
             self._gates.setdefault(name, []).append(found.values.flatten(1)[kept.to(found.values.device)].float().cpu())
 
     def close(self) -> None:
-        """Leaves no hook behind, whatever happened."""
+        """Removes all hooks, even after an error."""
         self._hooks.close()
 
     def arrays(self, classes: int) -> dict[str, np.ndarray]:
-        """The statistics of every gate, as arrays for one file.
+        """Computes the statistics of every gate, as arrays for one file.
 
         Returns:
             ``quantiles:<name>`` (5, C) at `QUANTILES`, ``mean:<name>`` (C,), ``histogram:<name>`` (40,) of all values
-            between ``range:<name>`` (2,), and, of at most 100 classes, ``by_class:<name>`` (classes, C) means, NaN
-            where no image of the class came; ``images`` (), their number. Empty where nothing was seen.
+            between ``range:<name>`` (2,), and, for at most 100 classes, ``by_class:<name>`` (classes, C) means, NaN
+            for classes without images; ``images`` (), their number. Empty if nothing was recorded.
         """
         found: dict[str, np.ndarray] = {}
         labels = torch.cat(self._labels) if self._labels else torch.empty(0, dtype=torch.long)
@@ -78,7 +78,7 @@ class GateStatistics:
             found[f"histogram:{name}"] = counts.astype(np.int32)
             found[f"range:{name}"] = np.array([low, high], np.float32)
             if classes <= _MOST_CLASSES:
-                means = [values[labels == label].mean(0).numpy() for label in range(classes)]  # NaN of no image
+                means = [values[labels == label].mean(0).numpy() for label in range(classes)]  # NaN without images
                 found[f"by_class:{name}"] = np.stack(means).astype(np.float16)
         if found:
             found["images"] = np.array(len(labels))

@@ -1,4 +1,4 @@
-"""Stores the predictions for every test image in one NumPy file."""
+"""Stores the predictions for all test images in one NumPy file."""
 
 import io
 from pathlib import Path
@@ -17,12 +17,12 @@ _TOP = 5  # classes whose probabilities are kept
 
 
 class Predictions(Callback):
-    """Writes every test image's prediction once the split has been tested, in the order of the data set.
+    """Writes the predictions of all test images after testing, in the order of the data set.
 
     The arrays of the file, for N images: ``index`` in the split, ``name`` (folder and file, name in the archive, or
     row), ``label``, ``predicted``, ``probability`` of the true class, ``loss`` (their mean is the test loss),
-    ``top_classes`` (N, 5) and ``top_probabilities`` (N, 5) of the five most probable classes (of all where there are
-    fewer), and ``class_names``. Images of all processes are in it, each once.
+    ``top_classes`` (N, 5) and ``top_probabilities`` (N, 5) of the five most probable classes (of all if there are
+    fewer), and ``class_names``. It includes the images of all processes, each once.
 
     Args:
         path: The file.
@@ -33,13 +33,13 @@ class Predictions(Callback):
         self._batches: list[dict[str, Tensor]] = []
 
     def on_test_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Begins to collect."""
+        """Starts collecting."""
         self._batches = []
 
     def on_test_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Keeps what is said of one batch."""
+        """Stores the predictions of one batch."""
         labels, probabilities = batch["label"], outputs.softmax(1)
         best = probabilities.topk(min(_TOP, probabilities.shape[1]), dim=1)
         kept = {
@@ -54,7 +54,7 @@ class Predictions(Callback):
         self._batches.append({name: values.cpu() for name, values in kept.items()})
 
     def on_test_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Writes the file, in one process."""
+        """Writes the file, in one process only."""
         batches, self._batches = self._batches, []
         if trainer.world_size > 1:
             parts: list[Any] = [None] * trainer.world_size

@@ -17,23 +17,23 @@ _BASELINES = {"random": random_map, "centre": centre_bias}
 def probe_curves(
     network: nn.Module, inputs: Tensor, heats: Mapping[str, Tensor], points: int, mean: tuple[float, float, float]
 ) -> dict[str, Any]:
-    """Computes insertion and deletion curves of every map, and of maps that know nothing.
+    """Computes insertion and deletion curves of every map, and of uninformed baseline maps.
 
     Args:
         network: The network.
         inputs: Normalised images (N, 3, H, W) on its device.
-        heats: Title -> raw maps (N, h, w); they are resized to the images (bilinear), as the page does it.
-        points: Steps of a curve.
-        mean: Mean colour of the data set in [0, 1], which is what a deleted pixel gets.
+        heats: Title -> raw maps (N, h, w); resized to the images (bilinear), as on the page.
+        points: Number of steps of a curve.
+        mean: Mean colour of the data set in [0, 1], used for deleted pixels.
 
     Returns:
         Plain values: ``step`` (pixels at once), ``mean``, ``kernel`` (the weights of the blur along one axis),
-        ``classes`` (those explained), and ``curves``: title -> ``insertion`` and ``deletion``, each with ``auc`` (N)
-        and ``curve`` (N, points + 1); ``baselines`` likewise.
+        ``classes`` (the explained ones), and ``curves``: title -> ``insertion`` and ``deletion``, each with ``auc`` (N)
+        and ``curve`` (N, points + 1); ``baselines`` has the same structure.
     """
     pixels = inputs.shape[-2] * inputs.shape[-1]
     step = -(-pixels // points)
-    with scorer(network, inputs) as scores:  # in eval mode: batch statistics are left alone
+    with scorer(network, inputs) as scores:  # in eval mode: batch statistics are not updated
         classes = classes_of(scores.logits, None)
     curves = {}
     for title, heat in heats.items():

@@ -21,23 +21,23 @@ from cv_attention.training.recording.probe_curves import probe_curves
 from cv_attention.training.recording.probes import ProbeMaps
 from cv_attention.training.tasks.classifier import Classifier
 
-_TOP = 3  # classes whose maps are kept, beside the true one
-_MOST_PAIRWISE = 8  # probe images whose pairwise maps are kept, at the first and at the newest recording
+_TOP = 3  # classes whose maps are kept, in addition to the true one
+_MOST_PAIRWISE = 8  # probe images whose pairwise maps are kept, of the first and the newest recording
 
 
 class ProbeDetails(Callback):
-    """Writes, beside the files of `ProbeMaps`, with the same epochs and images:
+    """Writes the following files next to those of `ProbeMaps`, for the same epochs and images:
 
     - ``classes-XXXX.npz``: ``classes`` (N, K), the three most probable classes and the true one (or a fourth), and
       ``Grad-CAM`` (N, K, h, w), the map of each;
-    - ``heads-XXXX.npz``: the self-attention of every head, see `head_maps`; ``pairwise-XXXX.npz``: where every position
-      looks, of eight images, kept of the first and of the newest recording;
+    - ``heads-XXXX.npz``: the self-attention of every head, see `head_maps`; ``pairwise-XXXX.npz``: what every position
+      attends to, for eight images, kept for the first and the newest recording;
     - ``gates-XXXX.npz``: each channel gate's distribution over the validation images, see `GateStatistics`;
     - ``faithfulness.json``, after the last epoch: see `probe_curves`.
 
     Args:
-        maps: The callback that records the maps; it goes first.
-        points: Steps of the insertion and deletion curves; 0 computes none.
+        maps: The callback that records the maps; it runs first.
+        points: Number of steps of the insertion and deletion curves; 0 disables them.
     """  # noqa: D415
 
     def __init__(self, maps: ProbeMaps, points: int) -> None:
@@ -45,7 +45,7 @@ class ProbeDetails(Callback):
         self.gates: GateStatistics | None = None
 
     def on_validation_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Gets ready to collect gates."""
+        """Prepares to collect gates."""
         assert isinstance(pl_module, Classifier)
         self.gates = None
         if self.maps.due(trainer):
@@ -53,19 +53,19 @@ class ProbeDetails(Callback):
             self.gates = GateStatistics(pl_module.network, images)
 
     def on_validation_batch_start(self, *_: Any, **__: Any) -> None:
-        """Looks at the gates of this batch."""
+        """Records the gates of this batch."""
         if self.gates:
             self.gates.look()
 
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Keeps them."""
+        """Stores the gates of this batch."""
         if self.gates:
             self.gates.take(batch["label"])
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Leaves no hook behind."""
+        """Removes all hooks."""
         if self.gates:
             self.gates.close()
 
@@ -87,14 +87,14 @@ class ProbeDetails(Callback):
             old.unlink()
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Judges the last recorded maps."""
+        """Computes the curves of the last recorded maps."""
         assert isinstance(pl_module, Classifier)
         if not trainer.is_global_zero or not self.points or not self.maps.latest:
             return
         inputs = pl_module.normalise(self.maps.probes["image"].to(pl_module.device))
         heats = {title: torch.from_numpy(values).to(pl_module.device) for title, values in self.maps.latest.items()}
         with trainer.precision_plugin.forward_context():
-            network = validated_network(trainer, pl_module)  # whose maps they are
+            network = validated_network(trainer, pl_module)  # the one that the maps belong to
             curves = probe_curves(network, inputs, heats, self.points, pl_module.facts.mean)
         write_text(self.folder / "faithfulness.json", json.dumps({"epoch": self.maps.latest_epoch, **curves}))
 
@@ -103,7 +103,7 @@ class ProbeDetails(Callback):
         classes = top_and_true(self.maps.latest_logits.to(inputs.device), labels)
         try:
             heat = grad_cam(classifier.network, inputs, classes, upsample=False)
-        except ValueError:  # a network without feature maps, as was said before the training
+        except ValueError:  # a network without feature maps, as reported before training
             return {}
         return {"classes": classes.cpu().numpy(), "Grad-CAM": _half(heat)}
 
@@ -129,7 +129,7 @@ class ProbeDetails(Callback):
 
 
 def top_and_true(logits: Tensor, labels: Tensor) -> Tensor:
-    """Returns the classes to explain (B, K): the most probable ones, and the true one or, if it is there, the next."""
+    """Returns the classes to explain (B, K): the most probable ones, plus the true one or, if included, the next."""
     best = logits.topk(min(_TOP + 1, logits.shape[1]), dim=1).indices
     if best.shape[1] <= _TOP:
         return best

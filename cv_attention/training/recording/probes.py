@@ -33,7 +33,7 @@ class ProbeMaps(Callback):
         methods: Saliency methods of `cv_attention.saliency.METHODS` to record.
 
     Attributes:
-        probes: The probe images (``image``, uint8), their ``label`` and, where known, ``box``.
+        probes: The probe images (``image``, uint8), their ``label`` and, if known, ``box``.
         latest: The newest saliency maps (N, h, w) by title, `latest_epoch` their epoch, and `latest_logits`.
     """
 
@@ -45,20 +45,20 @@ class ProbeMaps(Callback):
         for method in methods:
             if method not in METHODS:
                 raise ValueError(
-                    f"log.saliency: there is no method {method!r}{suggest(method, METHODS, shown=len(METHODS))}"
+                    f"log.saliency: unknown method {method!r}{suggest(method, METHODS, shown=len(METHODS))}"
                 )
 
     def state_dict(self) -> dict[str, Any]:
-        """The newest saliency maps: a run that is resumed after its last epoch still judges them."""
+        """Returns the newest saliency maps: a run resumed after its last epoch still evaluates them."""
         return {"latest": {t: torch.from_numpy(v) for t, v in self.latest.items()}, "epoch": self.latest_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes up what `state_dict` returned."""
+        """Restores what `state_dict` returned."""
         self.latest = {title: values.numpy() for title, values in state_dict["latest"].items()}
         self.latest_epoch = state_dict["epoch"]
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Chooses the probe images and writes them down, once per run."""
+        """Chooses the probe images and stores them, once per run."""
         assert isinstance(pl_module, Classifier)
         split = trainer.datamodule.splits["val"]  # pyright: ignore[reportAttributeAccessIssue]
         samples = [split[index] for index in spread_over_classes(split.images.labels, self.count)]
@@ -67,7 +67,7 @@ class ProbeMaps(Callback):
             self._write_probes(pl_module.facts.class_names, [split.images.short_name(int(s["index"])) for s in samples])
 
     def due(self, trainer: lightning.Trainer) -> bool:
-        """Whether this process records in this epoch."""
+        """Returns whether this process records in this epoch."""
         last = trainer.current_epoch + 1 == trainer.max_epochs
         wanted = last or trainer.current_epoch % self.every == 0
         return wanted and trainer.is_global_zero and not trainer.sanity_checking
@@ -127,7 +127,7 @@ class ProbeMaps(Callback):
 
 
 class Column:
-    """One kind of map of all probe images: (N, h, w) for heatmaps, (N, C) for channel gates."""
+    """Holds one kind of map of all probe images: (N, h, w) for heatmaps, (N, C) for channel gates."""
 
     def __init__(self, title: str, source: str, kind: str, values: Tensor) -> None:
         self.title, self.source, self.kind = title, source, kind
@@ -140,7 +140,7 @@ def probe(classifier: Classifier, images: Tensor, *methods: str) -> tuple[dict[s
     Args:
         classifier: The network.
         images: uint8 (N, 3, H, W) on the network's device.
-        methods: Names of saliency methods; Grad-CAM is kept at the feature map's size, others at the images'.
+        methods: Names of saliency methods; Grad-CAM is kept at the feature map's size, others at the images' size.
 
     Returns:
         The columns by a short key, and the logits (N, classes), float32 on the CPU.
@@ -166,7 +166,7 @@ def probe(classifier: Classifier, images: Tensor, *methods: str) -> tuple[dict[s
 
 
 def drawable(found: RecordedMap) -> Tensor:
-    """Reduces a map to a heatmap (N, h, w), or to bars (N, bars) where its last axes are no picture."""
+    """Reduces a map to a heatmap (N, h, w), or to bars (N, bars) if its last axes are not spatial."""
     if found.kind == "channel":
         return found.values.flatten(1)
     if found.kind == "alignment":
