@@ -1,6 +1,6 @@
-"""Saliency methods: (model, images, targets) -> (B, 1, H, W), raw values in float32; `METHODS` has them by name.
+"""Explains predictions by saliency maps: (model, images, targets) -> (B, 1, H, W), raw float32 values.
 
-`metrics` judges maps.
+`METHODS` lists all methods by name; `metrics` evaluates maps.
 """
 
 from cv_attention.saliency import metrics

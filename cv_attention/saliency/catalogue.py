@@ -1,4 +1,4 @@
-"""Every saliency method by name: the one table that commands and tests go through."""
+"""Lists every saliency method by name, for commands and tests."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType

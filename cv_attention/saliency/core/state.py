@@ -11,16 +11,16 @@ from torch import nn
 from cv_attention.maps.wrappers import run_eagerly
 
 _lock = threading.Lock()
-# Models in use: how many calls run on each now, and which of its modules the first of them found in train mode.
+# Models in use: the number of calls running on each, and the modules that were in train mode before the first.
 _in_use: WeakKeyDictionary[nn.Module, tuple[int, list[nn.Module]]] = WeakKeyDictionary()
 
 
 @contextmanager
 def undisturbed(model: nn.Module, device_type: str) -> Iterator[None]:
-    """Runs `model` as it predicts, whatever the caller's modes: in eval mode, uncompiled, outside inference mode.
+    """Runs `model` as for prediction, whatever the caller's modes: in eval mode, uncompiled, outside inference mode.
 
-    Eval mode keeps BatchNorm's statistics, dropout's random numbers and the independence of images. Every module's
-    own mode comes back when the last of several threads that share the model has finished.
+    Eval mode freezes BatchNorm statistics, disables dropout and keeps images independent. Every module's
+    mode is restored once the last of several threads that share the model has finished.
     """
     _enter_eval(model)
     try:
@@ -29,8 +29,8 @@ def undisturbed(model: nn.Module, device_type: str) -> Iterator[None]:
     finally:
         _leave_eval(model)
         if torch.is_autocast_enabled(device_type):
-            # Weights that were cast without gradients must not serve the caller's next training step, as
-            # they do in some versions of torch.
+            # Autocast weights cached without gradients must not be reused in the caller's next training step, as
+            # happens in some versions of torch.
             torch.clear_autocast_cache()
 
 

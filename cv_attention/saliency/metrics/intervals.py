@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Interval(NamedTuple):
-    """A mean and the bounds between which it lies with the chosen confidence."""
+    """Holds a mean and its confidence bounds."""
 
     mean: float
     low: float
@@ -18,22 +18,22 @@ class Interval(NamedTuple):
 
 
 def bootstrap(values: Tensor, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
-    """Returns the mean of one value for each image, with the percentile interval of resampled means.
+    """Computes the mean of one value per image, with a percentile bootstrap interval.
 
     Args:
         values: (N,), bool or numbers.
-        confidence: In (0, 1).
-        resamples: How often N of the N values are drawn.
-        seed: Of the draws.
+        confidence: Confidence level in (0, 1).
+        resamples: Number of resamples of the N values.
+        seed: Seed of the draws.
 
     Raises:
-        ValueError: if there is no value, one is not finite, or an argument is out of range.
+        ValueError: if there are no values, one is not finite, or an argument is out of range.
     """
     values = values.detach().cpu().double()
     if values.ndim != 1 or not len(values) or not bool(values.isfinite().all()):
         raise ValueError(f"values must be a list of finite numbers, got shape {tuple(values.shape)}")
     if not 0 < confidence < 1 or resamples < 1:
-        raise ValueError(f"confidence in (0, 1) and resamples >= 1 are needed, got {confidence} and {resamples}")
+        raise ValueError(f"confidence must be in (0, 1) and resamples at least 1, got {confidence} and {resamples}")
     generator = torch.Generator().manual_seed(seed)
     means = torch.empty(resamples, dtype=torch.double)
     for k in range(resamples):  # one by one: N may be 50,000

@@ -1,18 +1,18 @@
-"""Does a map point at the object? The pointing game (Zhang et al., ECCV 2016, https://arxiv.org/abs/1608.00507)."""
+"""Implements the pointing game (Zhang et al., ECCV 2016), https://arxiv.org/abs/1608.00507."""
 
 import torch
 from torch import Tensor
 
 
 def pointing_game(heat: Tensor, boxes: Tensor, tolerance: float = 0.0) -> Tensor:
-    """Tells for each map whether its maximum lies in the object's box; the hit rate is the mean.
+    """Returns for each map whether its maximum lies in the object's box; the mean is the hit rate.
 
-    A map without a single maximum (a constant one, say) points at the mean position of its maxima.
+    A map with several maxima, such as a constant one, points at their mean position.
 
     Args:
         heat: Maps (B, 1, H, W).
         boxes: Boxes (B, 4) as x0, y0, x1, y1 in pixels; x1 and y1 are outside the box.
-        tolerance: Pixels by which a maximum may miss the box; the paper takes 15 at 224.
+        tolerance: Pixels by which a maximum may miss the box; the paper uses 15 at 224.
 
     Returns:
         bool (B,).
@@ -28,7 +28,7 @@ def pointing_game(heat: Tensor, boxes: Tensor, tolerance: float = 0.0) -> Tensor
         raise ValueError(f"box {empty} is empty: {boxes[empty].tolist()}")
     peaks = (heat == heat.amax((2, 3), keepdim=True)).squeeze(1).double()
     weights = peaks / peaks.sum((1, 2), keepdim=True)
-    # a pixel's position is its middle
+    # the position of a pixel is its centre
     rows = torch.arange(heat.shape[2], device=heat.device, dtype=torch.double) + 0.5
     columns = torch.arange(heat.shape[3], device=heat.device, dtype=torch.double) + 0.5
     y, x = (weights.sum(2) * rows).sum(1), (weights.sum(1) * columns).sum(1)
@@ -37,15 +37,15 @@ def pointing_game(heat: Tensor, boxes: Tensor, tolerance: float = 0.0) -> Tensor
 
 
 def energy_pointing_game(heat: Tensor, objects: Tensor) -> Tensor:
-    """Returns the share of each map's positive values that lies on the object: the energy-based pointing game.
+    """Returns the fraction of each map's positive values on the object: the energy-based pointing game.
 
-    Score-CAM (Wang et al., 2020), https://arxiv.org/abs/1910.01279. A map without positive values points everywhere
-    alike, and gets the object's share of the area.
+    From Score-CAM (Wang et al., 2020), https://arxiv.org/abs/1910.01279. A map without positive values points
+    everywhere equally, and gets the object's fraction of the area.
 
     Args:
         heat: Maps (B, 1, H, W).
-        objects: Boxes (B, 4) as in `pointing_game`, of whose border pixels a part may count, or masks (B, 1, H, W),
-            bool or shares in [0, 1].
+        objects: Boxes (B, 4) as in `pointing_game`, whose border pixels may count in part, or masks (B, 1, H, W),
+            bool or fractions in [0, 1].
 
     Returns:
         (B,) in [0, 1].
@@ -69,7 +69,7 @@ def energy_pointing_game(heat: Tensor, objects: Tensor) -> Tensor:
 
 
 def _fill(boxes: Tensor, heat: Tensor) -> Tensor:
-    """Boxes (B, 4) as masks (B, 1, H, W) of how much of each pixel they cover."""
+    """Converts boxes (B, 4) to masks (B, 1, H, W) of the covered fraction of each pixel."""
 
     def cover(low: Tensor, high: Tensor, size: int) -> Tensor:
         edges = torch.arange(size, device=heat.device, dtype=torch.double)
