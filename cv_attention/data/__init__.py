@@ -1,7 +1,7 @@
-"""Images and labels: data sets, the splits, augmentation and batches.
+"""Loads images and labels: data sets, splits, augmentation and batches.
 
 module = cv_attention.data.create(config)       # a LightningDataModule; config is cv_attention.config.Data
-image = cv_attention.data.read_image("cat.jpg")  # uint8 (H, W, 3) RGB, whatever kind of image it is
+image = cv_attention.data.read_image("cat.jpg")  # uint8 (H, W, 3) RGB, for any kind of image
 """
 
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ __all__ = ["ImageError", "create", "fingerprint", "read_image", "training_labels
 
 
 def create(config: Data, *, seed: int | None = None) -> "ImageData":
-    """Makes the Lightning datamodule that a configuration describes.
+    """Creates the Lightning datamodule of a configuration.
 
     Args:
         config: The data set, its splits and its transforms.
@@ -34,18 +34,18 @@ def create(config: Data, *, seed: int | None = None) -> "ImageData":
 
 
 def fingerprint(module: "ImageData") -> dict[str, Any]:
-    """Returns what tells the images of a data module from others, wherever they lie; `module` must be set up."""
+    """Identifies the images of a data module, independent of their location; `module` must be set up."""
     from cv_attention.data.identity import identity
 
     return identity(module)
 
 
 def training_labels(config: Data) -> "np.ndarray":
-    """Returns the labels (N,) of the training split before anything is held out, in the order of folds' indices.
+    """Returns the labels (N,) of the training split before holding out validation, in the order of fold indices.
 
     Raises:
-        FileNotFoundError: if the data is not there.
-        ValueError: if a value of the configuration is wrong.
+        FileNotFoundError: if the data does not exist.
+        ValueError: if a value of the configuration is invalid.
     """
     from cv_attention.data.datamodule import ImageData, load
 

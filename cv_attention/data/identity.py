@@ -1,4 +1,4 @@
-"""Fingerprints the images of a data set, independent of where they lie and how they are loaded."""
+"""Fingerprints the images of a data set, independent of their location and of how they are loaded."""
 
 import hashlib
 import json
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from cv_attention.data.datamodule import ImageData
 
 _SEPARATOR = os.fsencode(os.sep)
-_LOOKED_AT = 256  # files of a split whose sizes count, or images whose pixels do: names alone miss a smaller copy
+_LOOKED_AT = 256  # files of a split whose sizes are hashed, or images whose pixels are: names alone miss a smaller copy
 
 
 def identity(module: "ImageData") -> dict[str, Any]:
-    """Counts and identifies the images of a data module that is set up.
+    """Counts and identifies the images of a data module after its setup.
 
     Returns:
         ``images``, their number in each split; ``classes``, the number of classes; ``fingerprint``, 16 hexadecimal
-        digits of classes, names and labels, the same whatever is held out for validation; and ``folds``, the file's
-        digest and the number of folds, where there are any.
+        digits of classes, names and labels, independent of what is held out for validation; and ``folds``, the digest
+        of the file and the number of folds, if there are any.
     """
     splits = {name: split.images for name, split in module.splits.items()}
     digest = hashlib.sha256(json.dumps(module.class_names).encode())
@@ -46,7 +46,7 @@ def identity(module: "ImageData") -> dict[str, Any]:
 
 
 def _lines(images: Images) -> Iterator[bytes]:
-    """Name and label of each image."""
+    """Yields name and label of each image."""
     labels = images.labels.tolist()
     if images.paths is not None:
         for path, label in zip(images.paths.tolist(), labels, strict=True):
@@ -57,7 +57,7 @@ def _lines(images: Images) -> Iterator[bytes]:
 
 
 def _looked_at(parts: list[Images]) -> Iterator[bytes]:
-    """Sizes of some files, or pixels of some images that are in no file; the same ones whatever is held out."""
+    """Yields sizes of some files, or pixels of some images in memory, independent of what is held out."""
     if parts[0].paths is not None:
         paths = np.sort(np.concatenate([part.paths for part in parts if part.paths is not None]))
         for path in paths[:: _step(len(paths))].tolist():

@@ -197,9 +197,9 @@ def test_other_classes_than_imagenets_have_numbers_or_the_folders_order(photogra
         (["--model=timm/test_resnet", "--weights={foreign}"], "it lacks .* load them with model.weights_by position"),
         (["--model=timm/test_vit", "--weights={foreign}", "--weights_by=position"], "do not fit by position"),
         (["--model=timm/test_resnet", "--weights={rubbish}"], "cannot be read as a checkpoint"),
-        (["--model=timm/test_resnet", "--weights={file}", "--root=/none"], "no such folder"),
+        (["--model=timm/test_resnet", "--weights={file}", "--root=/none"], "folder not found"),
         (["--model=timm/test_resnet", "--weights={file}", "--root={ants}"], "the class ants, .* did you mean 'ant'"),
-        (["--model=timm/test_resnet", "--weights={file}", "--root={empty}"], "holds no folders of images"),
+        (["--model=timm/test_resnet", "--weights={file}", "--root={empty}"], "contains neither class folders"),
         (["--model=timm/test_resnet", "--weights={file}", "--data.name=cifar10"], "data.name is cifar10"),
     ],
 )

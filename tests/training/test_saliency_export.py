@@ -188,7 +188,7 @@ def test_the_command_line_says_how_many(photographs, tiny_checkpoint, tmp_path, 
     assert main([*arguments, "--manifest=parquet", "--maps=safetensors", "--panels=webp"]) == 0
     printed = capsys.readouterr()
     assert "10 images explained, 1 left out" in printed.out
-    assert printed.err == f"left out: '{photographs}/00.png' is no image (0 bytes of unknown kind)\n"
+    assert printed.err == f"left out: '{photographs}/00.png' is not an image (0 bytes of unknown kind)\n"
     import pyarrow.parquet
     from safetensors.numpy import load_file
 

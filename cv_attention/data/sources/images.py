@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Images:
-    """Images with their labels. Selecting some copies no pixels.
+    """Holds images with their labels. Selecting images copies no pixels.
 
     Attributes:
         labels: int64 (N,), positions in the class names.
-        rows: int64 (N,), where each image's pixels are in `pixels` or `cache`.
-        pixels: uint8 (M, H, W, 3) RGB, all images decoded; None where files are decoded when they are needed.
-            A tensor, so that loader processes that do not inherit memory share it instead of copying it.
+        rows: int64 (N,), index of each image in `pixels` or `cache`.
+        pixels: uint8 (M, H, W, 3) RGB, all images decoded; None if files are decoded on demand.
+            A tensor, so that spawned loader processes share it instead of copying it.
         paths: Path of each file, encoded (an array of bytes keeps a million of them compact); None without
             files.
-        boxes: float32 (N, 4), x0, y0, x1, y1 in pixels of the true object; None where it is unknown.
+        boxes: float32 (N, 4), x0, y0, x1, y1 of the object in pixels; None if unknown.
         cache: Pixels of images of different sizes in a memory-mapped file; None without one.
-        shards: Tar archives that hold the images; None without them.
-        bits: Range of files of more than 8 bits; see `read_image`.
-        left_out: What was said of each broken image that is not among these; see `broken.py`.
+        shards: Tar archives that contain the images; None without them.
+        bits: Bit depth of files with more than 8 bits; see `read_image`.
+        left_out: The error of each broken image that was left out; see `broken.py`.
     """
 
     labels: np.ndarray
@@ -60,7 +60,7 @@ class Images:
         )
 
     def read(self, index: int) -> np.ndarray:
-        """Returns one image as uint8 (H, W, 3) RGB; not to be written to."""
+        """Returns one image as uint8 (H, W, 3) RGB; read-only."""
         if self.pixels is not None:
             return self.pixels.numpy()[self.rows[index]]
         if self.cache is not None:
@@ -71,13 +71,13 @@ class Images:
         return read_image(os.fsdecode(self.paths[index]), self.bits)
 
     def describe(self, index: int) -> str:
-        """Names one image in an error message."""
+        """Describes an image for error messages."""
         if self.shards is not None:
             return f"'{self.shards.describe(int(self.rows[index]))}'"
         return f"image {index}" if self.paths is None else f"'{os.fsdecode(self.paths[index])}'"
 
     def short_name(self, index: int) -> str:
-        """Folder and file name of one image, or its name in an archive, or its row: the same in every run."""
+        """Returns folder and file name of an image, its name in an archive, or its row: the same in every run."""
         if self.shards is not None:
             return self.shards.name(int(self.rows[index]))
         if self.paths is None:
@@ -86,20 +86,19 @@ class Images:
 
 
 def in_memory(images: np.ndarray, labels: np.ndarray, boxes: np.ndarray | None = None) -> Images:
-    """Makes `Images` of pixels (N, H, W, 3), which are not copied."""
+    """Creates `Images` from pixels (N, H, W, 3), without copying them."""
     rows = np.arange(len(labels))
     return Images(np.asarray(labels, np.int64), rows, torch.from_numpy(images), boxes=boxes)
 
 
-Draw = tuple[int, int]  # (epoch, index): which image, and in which epoch's augmentation
+Draw = tuple[int, int]  # (epoch, index): the image, and the epoch of its augmentation
 
 
 class ImageSet(Dataset):
-    """One split as a data set of augmented images, ready for a batch.
+    """Provides one split as a data set of augmented images.
 
-    `split[index]` is one sample and `split.batch([(epoch, index), ...])` a batch of them. The augmentation of
-    an image depends on (seed, epoch, index) alone, not on the order, the number of worker processes or of
-    devices.
+    `split[index]` is one sample and `split.batch([(epoch, index), ...])` a batch. The augmentation of an image
+    depends only on (seed, epoch, index), not on the order or the number of worker processes or devices.
 
     Attributes:
         name: `train`, `val` or `test`.
@@ -113,23 +112,23 @@ class ImageSet(Dataset):
         self.images = images
         self.pipeline = pipeline
         self.seed = seed
-        self._copy: Tensor | None = None  # of the pixels, on an accelerator
+        self._copy: Tensor | None = None  # copy of the pixels on an accelerator
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, draw: int | Draw) -> dict[str, Any]:
-        """One sample: a batch's entries without the first axis; of epoch 0 where only an index is given."""
+        """Returns one sample: a batch's entries without the first axis; of epoch 0 if only an index is given."""
         draw = (0, draw) if isinstance(draw, int) else draw
         return {key: value[0] for key, value in self.batch([draw]).items()}
 
     def __getitems__(self, draws: list[Draw]) -> dict[str, Tensor]:
-        """What torch's DataLoader calls for a batch, instead of collating samples."""
+        """Returns a batch; torch's DataLoader calls this instead of collating samples."""
         return self.batch(draws)
 
     @property
     def resident(self) -> bool:
-        """Whether batches are made from pixels in memory as a whole, which no worker process could speed up."""
+        """Returns whether whole batches are made from pixels in memory, which worker processes cannot speed up."""
         return self.images.pixels is not None and self.pipeline.batched is not None
 
     def batch(self, draws: list[Draw], device: torch.device | str = "cpu") -> dict[str, Tensor]:
@@ -137,11 +136,11 @@ class ImageSet(Dataset):
 
         Args:
             draws: Epoch and index of each image.
-            device: Where the batch comes into being. Pixels in memory are copied there once, as a whole.
+            device: Device of the batch. Pixels in memory are copied there once, all together.
 
         Returns:
             `image` uint8 (B, 3, H, W), in channels_last memory order; `label` and `index` int64 (B,);
-            `box` float32 (B, 4) where the data set has boxes, all 0 where the box left the image.
+            `box` float32 (B, 4) if the data set has boxes, all 0 if the box left the image.
 
         Raises:
             ValueError: if the images have different sizes after the transforms, or a file is broken.
@@ -163,7 +162,7 @@ class ImageSet(Dataset):
         return {name: values.to(pixels.device, non_blocking=True) for name, values in batch.items()}
 
     def _resident_batch(self, draws: list[Draw], device: torch.device) -> dict[str, Tensor]:
-        """One gather and the batched transforms; on a GPU nothing waits for it."""
+        """Gathers the images and applies the batched transforms; asynchronous on a GPU."""
         assert self.pipeline.batched is not None
         epoch, index = np.array(draws, np.int64).T
         pixels, rows = self._on(device), torch.from_numpy(self.images.rows[index]).to(device, non_blocking=True)
@@ -176,7 +175,7 @@ class ImageSet(Dataset):
         return self._as_batch(images.contiguous(), index.copy(), None if boxes is None else boxes[index])
 
     def _on(self, device: torch.device) -> Tensor:
-        """All pixels on `device`; a split lives on one accelerator at a time."""
+        """Returns all pixels on `device`; a split is kept on one accelerator at a time."""
         assert self.images.pixels is not None
         if self.images.pixels.device == device:
             return self.images.pixels
@@ -208,7 +207,7 @@ class ImageSet(Dataset):
             return image, box
         try:
             return self.pipeline(image, key, box)
-        except Exception as error:  # whatever albumentations or OpenCV raise on an image they cannot take
+        except Exception as error:  # whatever albumentations or OpenCV raise for unsupported images
             raise ValueError(f"{self.pipeline.place}: {self.images.describe(index)}: {_one_line(error)}") from error
 
     def _sizes_differ(self, index: int, image: np.ndarray, first: int, other: np.ndarray) -> str:
@@ -216,7 +215,7 @@ class ImageSet(Dataset):
             return f"{array.shape[1]}x{array.shape[0]}"
 
         return (
-            f"{self.pipeline.place}: the images of a batch must have one size, but after the transforms "
+            f"{self.pipeline.place}: all images of a batch must have the same size, but after the transforms "
             f"{self.images.describe(index)} is {size(image)} and {self.images.describe(first)} "
             f"is {size(other)} (width x height); use {self.pipeline.size_advice}"
         )

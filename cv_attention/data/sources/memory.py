@@ -15,12 +15,12 @@ _CHUNK = 256
 
 
 def decode_all(paths: Sequence[bytes], limit: int | None = None, bits: int | None = None) -> Tensor | None:
-    """Decodes files on all cores, if all have one size and fit into `limit` bytes (None: `LIMIT`).
+    """Decodes files on all cores, if all have the same size and fit into `limit` bytes (None: `LIMIT`).
 
-    `bits` is the range of files of more than 8 bits, as for `read_image`.
+    `bits` is the bit depth of files with more than 8 bits, as for `read_image`.
 
     Returns:
-        uint8 (N, H, W, 3) RGB; None if the files are to be decoded when they are needed.
+        uint8 (N, H, W, 3) RGB; None if the files should be decoded on demand.
 
     Raises:
         ValueError: if a file is broken; names the path.
@@ -28,7 +28,7 @@ def decode_all(paths: Sequence[bytes], limit: int | None = None, bits: int | Non
     shape = read_image(os.fsdecode(paths[0]), bits).shape
     if len(paths) * int(np.prod(shape)) > (LIMIT if limit is None else limit):
         return None
-    # Photographs rarely share a size: a few tell before much is decoded in vain.
+    # Photographs rarely have the same size: checking a few first avoids decoding many in vain.
     if any(read_image(os.fsdecode(path), bits).shape != shape for path in paths[:: max(len(paths) // 16, 1)]):
         return None
     pixels = np.empty((len(paths), *shape), np.uint8)

@@ -1,8 +1,8 @@
 """Reads tar shards as WebDataset writes them: root/{train,val,test}-*.tar or root/{train,val,test}/*.tar.
 
-The headers are gone through once and kept as an index; after that any image can be read where it lies. So shards are
-sampled exactly like a folder: every process sees its part of one permutation, each image counts once in an evaluation,
-and no process waits for another at the end of an epoch, which streams of shards cannot promise.
+The headers are read once and stored as an index; after that any image can be read at its offset. So shards are sampled
+exactly like a folder: every process gets its part of one permutation, each image counts once in an evaluation, and no
+process waits for another at the end of an epoch, which streams of shards cannot guarantee.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from cv_attention.data.sources.images import Images
 from cv_attention.data.sources.subset import choose_classes
 
 _FORMAT = 1
-# Larger numbers are damaged or something else than classes; a head for them would not fit into memory.
+# Larger numbers are damaged or not classes; a head for them would not fit into memory.
 _MAX_LABEL = 1_000_000
 # Without a list of names, the labels of a small data set must look like classes counted from 0.
 _UNNAMED = 10_000
@@ -30,7 +30,7 @@ _SPLITS = ("train", "val", "test")
 
 
 class Shards:
-    """Images in tar archives, read at their places.
+    """Reads images from tar archives at their offsets.
 
     Args:
         archives: The tar files.
@@ -73,7 +73,7 @@ class Shards:
         return decode_image(self.content(row), shown(self.describe(row)), bits)
 
     def content(self, row: int, most: int = MAX_BYTES) -> bytes:
-        """Returns at most so many bytes of one image's file. Raises as `read`."""
+        """Returns at most this many bytes of one image's file. Raises like `read`."""
         key = (os.getpid(), int(self._archive[row]))
         if key not in self._open:
             self._open[key] = os.open(self.archives[key[1]], os.O_RDONLY)
@@ -86,43 +86,43 @@ class Shards:
         return self.archives[int(self._archive[row])], int(self._offset[row]), int(self._size[row])
 
     def name(self, row: int) -> str:
-        """The image's name in its archive."""
+        """Returns the image's name in its archive."""
         return os.fsdecode(self._name[row])
 
     def describe(self, row: int) -> str:
-        """Archive and name."""
+        """Returns archive and name."""
         return f"{self.archives[int(self._archive[row])]}/{self.name(row)}"
 
 
 def load(
     root: str, subset: Subset, bits: int | None = None, *, skip: bool = False
 ) -> tuple[list[str], dict[str, Images]]:
-    """Reads the shards' index: class names, and the images of `train`, `test` and, where there is one, `val`.
+    """Reads the shards' index: class names, and the images of `train`, `test` and, if it exists, `val`.
 
-    Each image is ``<key>.jpg`` (or another image's extension) with its class, a number from 0 on, in ``<key>.cls``.
-    ``root/classes.txt`` names the classes, one a line; without it they are called by their numbers. With only two
-    splits the other one is the test split, as in a folder.
+    Each image is ``<key>.jpg`` (or has another image extension) with its class, a number from 0, in ``<key>.cls``.
+    ``root/classes.txt`` names the classes, one per line; without it they are named by their numbers. With only two
+    splits the other one is the test split, as for folders.
 
     Args:
         root: The folder.
-        subset: Which classes are used.
-        bits: Range of images of more than 8 bits; None finds it in a sample of the training images.
-        skip: Decode all images once and leave out those that are broken.
+        subset: The classes to use.
+        bits: Bit depth of images with more than 8 bits; None determines it from a sample of the training images.
+        skip: Decodes all images once and leaves out broken ones.
 
     Raises:
-        FileNotFoundError: if there is no such folder.
+        FileNotFoundError: if the folder does not exist.
         ValueError: if a split is missing, an archive is compressed or damaged, an image has no class or a class no
             name; names the place.
     """
     base = Path(root).expanduser()
     if not base.is_dir():
-        raise FileNotFoundError(f"data.root: no such folder: '{root}'")
+        raise FileNotFoundError(f"data.root: folder not found: '{root}'")
     found = {split: sorted([*base.glob(f"{split}-*.tar"), *base.glob(f"{split}/*.tar")]) for split in _SPLITS}
     found = {split: archives for split, archives in found.items() if archives}
     if "train" not in found or len(found) < 2:
         there = ", ".join(sorted(path.name for path in base.iterdir())[:8]) or "nothing"
         raise ValueError(
-            f"'{root}' must hold train-*.tar and test-*.tar, or train-*.tar, val-*.tar and test-*.tar; it holds {there}"
+            f"'{root}' must contain train-*.tar and test-*.tar, or train-*.tar, val-*.tar and test-*.tar, got {there}"
         )
     if "test" not in found:
         found["test"] = found.pop("val")
@@ -133,7 +133,7 @@ def load(
     rows = {split: np.flatnonzero(position[shards.labels] >= 0) for split, shards in splits.items()}
     for split, chosen_rows in rows.items():
         if not len(chosen_rows):
-            raise ValueError(f"'{found[split][0].parent}' has {split} images of none of the chosen classes")
+            raise ValueError(f"'{found[split][0].parent}' has {split} images, but of none of the chosen classes")
     if bits is None:
         train, used = splits["train"], rows["train"]
         bits = found_bits(len(used), lambda index, most: train.content(int(used[index]), most))
@@ -145,28 +145,28 @@ def load(
 
 
 def _whole(split: str, shards: Shards, rows: np.ndarray, bits: int | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The rows that are not broken, and what is wrong with the others."""
+    """Returns the rows of intact images, and the errors of the others."""
     digest = hashlib.sha256(rows.tobytes()).hexdigest()[:8]
     store = shards.path.with_name(f"{shards.path.stem}-{digest}-{bits}-broken.json")
     broken = find_broken(store, len(rows), lambda index: shards.read(int(rows[index]), bits))
     kept = np.array([row for index, row in enumerate(rows) if index not in broken], np.int64)
     if len(np.unique(shards.labels[kept])) < len(np.unique(shards.labels[rows])):
         raise ValueError(
-            f"'{shards.archives[0].parent}' has a class of which all {split} images are broken: "
+            f"'{shards.archives[0].parent}' has a class whose {split} images are all broken: "
             f"{next(iter(broken.values()))}"
         )
     return kept, warn(split, broken, len(rows))
 
 
 def open_shards(folder: Path, archives: Sequence[Path]) -> Shards:
-    """Opens the index of these archives; makes it first if it is missing or damaged, or an archive has changed.
+    """Opens the index of these archives; builds it if it is missing or damaged, or if an archive has changed.
 
     Args:
-        folder: Where the index lies; made if need be.
+        folder: Folder of the index; created if necessary.
         archives: The tar files.
 
     Raises:
-        ValueError: if an archive cannot be used, or the index not be written.
+        ValueError: if an archive cannot be used, or the index cannot be written.
     """
     from filelock import FileLock
 
@@ -179,7 +179,7 @@ def open_shards(folder: Path, archives: Sequence[Path]) -> Shards:
     if shards is None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(index.with_suffix(".lock")):  # the processes of one machine make it once
+            with FileLock(index.with_suffix(".lock")):  # built by one process per machine
                 if _read(archives, index) is None:
                     _make(index, archives)
         except OSError as error:
@@ -189,12 +189,12 @@ def open_shards(folder: Path, archives: Sequence[Path]) -> Shards:
 
 
 def _read(archives: Sequence[Path], index: Path) -> Shards | None:
-    """Opens the index if it is there and whole."""
+    """Opens the index if it exists and is intact."""
     if not index.is_file():
         return None
     try:
         return Shards(archives, index)
-    except Exception:  # whatever a damaged zip archive provokes: numpy, zipfile and zlib raise different errors
+    except Exception:  # whatever a damaged zip archive raises: numpy, zipfile and zlib use different errors
         return None
 
 
@@ -209,16 +209,16 @@ def _make(index: Path, archives: Sequence[Path]) -> None:
                 raise ValueError(f"{path} is damaged: {shown(member.name)}")
             if member.label is None:
                 said = f"the class '{member.stated}'" if member.stated else "no class"
-                raise ValueError(f"{place} has {said}; a number is expected in <key>.cls beside it")
+                raise ValueError(f"{place} has {said}; expected a number in <key>.cls")
             if member.label > _MAX_LABEL:
-                raise ValueError(f"{place} has the class {member.label}; at most {_MAX_LABEL} is possible")
+                raise ValueError(f"{place} has the class {member.label}; the maximum is {_MAX_LABEL}")
             archive.append(number)
             offset.append(member.offset)
             size.append(member.size)
             label.append(member.label)
             name.append(os.fsencode(member.name))
     if not name:
-        raise ValueError(f"{archives[0]} and its like hold no images ({', '.join(EXTENSIONS[:6])}, ...)")
+        raise ValueError(f"{archives[0]} and the other shards contain no images ({', '.join(EXTENSIONS[:6])}, ...)")
     partial = index.with_suffix(".partial")
     try:
         with open(partial, "wb") as file:
@@ -242,8 +242,8 @@ def _class_names(base: Path, splits: dict[str, Shards]) -> list[str]:
         images = sum(len(shards.labels) for shards in splits.values())
         if count > max(_UNNAMED, images):
             raise ValueError(
-                f"'{base}' has {images} images and labels up to {count - 1}; classes are counted from 0. If that is "
-                f"right, name all {count} classes in '{listed}', one a line"
+                f"'{base}' has {images} images and labels up to {count - 1}; classes are counted from 0. If this is "
+                f"right, name all {count} classes in '{listed}', one per line"
             )
         return [str(number) for number in range(count)]
     names = [line.strip() for line in _text(listed).splitlines() if line.strip()]
