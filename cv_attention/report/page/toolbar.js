@@ -1,4 +1,4 @@
-// A line of buttons, each of which opens one panel of controls beneath it.
+// A row of buttons, each of which opens a panel of controls below it.
 
 // panels: [{name, title, element, badge: () => text}]. Several may be open on a wide screen.
 function makeToolbar(panels, ...beside) {
