@@ -3,7 +3,7 @@
     python tests/versions.py [lowest] [pip] [newest]
 
 Each set of versions has an environment of its own in `build/versions`, of about 8 GB, which a second run takes up again
-while `pyproject.toml` is the same. Beside them lies `table.md`: what was installed, and what passed.
+while `pyproject.toml` is the same. Next to them is `table.md`: what was installed, and what passed.
 
 `lowest` and `newest` are resolved by uv: by the one that `UV` names (`uv` by default), or else by one that pip puts
 into `build/versions/uv`. The interpreter is the one that runs this file.

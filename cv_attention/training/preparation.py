@@ -46,7 +46,7 @@ class Prepared:
         trainer: Lightning's Trainer.
         classifier: The network with its loss and metrics.
         datamodule: The data.
-        checkpoint: Where the training goes on from, or None.
+        checkpoint: The checkpoint to resume from, or None.
         throughput: Counts images per second.
         lines: What a person should see at the start: the data, the weights, the learning rates.
         notices: What a person should know who resumes: from where it goes on, torn files, and every value that the
@@ -72,7 +72,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
 
     Args:
         experiment: The configuration.
-        resume: A run directory to go on with from its last checkpoint, or None to start anew.
+        resume: A run directory to resume from its last checkpoint, or None to start a new run.
 
     Raises:
         ValueError: if anything in the configuration is wrong.
@@ -117,7 +117,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
 
 
 def _earlier_data(run: Path, datamodule: Any, notices: list[str]) -> dict[str, Any]:
-    """Notes where a run goes on with other images; returns what its summary is to say of the earlier ones."""
+    """Notes that a run is resumed with other images; returns what its summary records about the earlier ones."""
     known = runs.read_summary(run)
     before, now = known.get("data"), data.fingerprint(datamodule)
     if not isinstance(before, dict) or before.get("fingerprint") == now["fingerprint"]:
@@ -133,7 +133,7 @@ def _earlier_data(run: Path, datamodule: Any, notices: list[str]) -> dict[str, A
 def _to_go_on_from(
     run: Path, experiment: Experiment, rank: int, tested: bool
 ) -> tuple[Path | None, dict[str, Any], list[str]]:
-    """Finds the checkpoint of a run that goes on: the file, its content, and what is to be said of both."""
+    """Finds the checkpoint of a resumed run: the file, its content, and notices about both."""
     if rank == 0:
         runs.claim(run)
     if tested:
@@ -156,7 +156,7 @@ def _where(checkpoint: Path, content: dict[str, Any], trainer: Trainer) -> str:
         )
     done = f"all {epochs} epochs are trained, the test is left"
     rest = f"in epoch {epochs + 1} of {max_epochs}" if epochs < max_epochs else done
-    return f"goes on from {checkpoint}, after step {content['global_step']}: {rest}"
+    return f"from {checkpoint}, after step {content['global_step']}: {rest}"
 
 
 def misfit(content: dict[str, Any], classifier: Classifier) -> str | None:
@@ -232,7 +232,7 @@ def _foreseen(experiment: Experiment, classifier: Classifier, datamodule: Any) -
 
 
 def _limits(extra: dict[str, Any]) -> list[str]:
-    """What to say where figures are of a part of a split: its first batches, which are no sample of it."""
+    """Returns a notice if metrics are limited to the first batches of a split, which are not a random sample."""
     return [
         f"trainer.extra: {key} is {extra[key]}, so the {name} figures are of the split's first images alone; they are "
         "often ordered by class"
@@ -242,7 +242,7 @@ def _limits(extra: dict[str, Any]) -> list[str]:
 
 
 def _changes(content: dict[str, Any], experiment: Experiment) -> list[str]:
-    """What is otherwise than in the checkpoint: what is said now counts."""
+    """Lists options that differ from the checkpoint's: the current ones apply."""
     before, now = content.get("provenance", {}), provenance(experiment)
     code = {name: before[name] for name in ("cv_attention", "torch") if name in before}
     return differences(content["experiment"], experiment.to_dict()) + differences(code, {n: now[n] for n in code})

@@ -12,7 +12,7 @@ from cv_attention.version import __version__
 
 
 def described(experiment: Experiment, facts: DataFacts) -> dict[str, Any]:
-    """Returns all that belongs beside weights, as plain values: ``experiment``, ``facts`` and ``provenance``."""
+    """Returns the metadata stored with weights, as plain values: ``experiment``, ``facts`` and ``provenance``."""
     return {"experiment": experiment.to_dict(), "facts": asdict(facts), "provenance": provenance(experiment)}
 
 

@@ -15,7 +15,7 @@ from cv_attention.rundir.files import write_text
 
 # The process that creates the run directory tells the processes it starts.
 _SHARED_RUN = "CV_ATTENTION_RUN"
-# In a summary, of a training that has come to its end.
+# In the summary of a finished training run.
 _RESULTS = ("selected", "validation", "in_use", "test", "training_seconds", "finished", summary.FILES)
 _CLAIMED: dict[Path, int] = {}  # the lock of a file ends when it is closed
 _MADE: dict[Path, list[Path]] = {}  # folders above a run directory that were made for it, innermost first
@@ -138,10 +138,10 @@ def check_unfinished(run: Path, checkpoint: dict[str, Any], max_epochs: int) -> 
 
 
 def check_kept(run: Path) -> None:
-    """Raises ValueError if the run has finished and its ``log.keep`` left no checkpoint to go on from."""
+    """Raises ValueError if the run has finished and its ``log.keep`` left no checkpoint to resume from."""
     there = any((run / "checkpoints" / name).is_file() for name in ("last.ckpt", "previous.ckpt"))
     if read_summary(run).get("test") and not there:
-        raise ValueError(f"{run} has finished, and log.keep left no last.ckpt to go on from")
+        raise ValueError(f"{run} has finished, and log.keep left no last.ckpt to resume from")
 
 
 def next_part(run: Path) -> str:

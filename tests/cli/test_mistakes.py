@@ -1,4 +1,4 @@
-"""Mistakes at the keyboard: one line that says what was wrong and what would be right, exit code 2, no traceback."""
+"""Mistakes at the keyboard: one line with the mistake and the accepted values, exit code 2, no traceback."""
 
 import os
 import subprocess

@@ -140,7 +140,7 @@ def test_images_are_explained_with_class_names(network, file, photographs, tmp_p
     assert all(row["predicted_class"] == names[row["predicted"]] for row in rows)
     about = json.loads((out / "export.json").read_text())
     assert about["checkpoint"] == f"timm/test_resnet with {file}"
-    # the same command goes on where it was
+    # the same command resumes where it stopped
     assert main(["saliency", str(photographs), "--model=timm/test_resnet", *options]) == 0
 
 

@@ -1,4 +1,4 @@
-"""What a comparison says beside its verdicts."""
+"""Cautions of a comparison, in addition to its verdicts."""
 
 import math
 

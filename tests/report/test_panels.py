@@ -1,4 +1,4 @@
-"""The panels beside the grid, clicked and typed in: what they show against what was recorded."""
+"""The panels of the page, clicked and typed in: what they show compared with what was recorded."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""Damaged, foreign and newer files of a run: one line that names the file, or the intact one beside it."""
+"""Damaged, foreign and newer files of a run: one line that names the file, or the intact one next to it."""
 
 import json
 import shutil

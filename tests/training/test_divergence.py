@@ -26,7 +26,7 @@ def test_the_means_of_an_epoch_tell(loss, accuracy, diverged):
 
 
 def test_few_images_leave_a_margin_of_chance():
-    """Twenty of a hundred right is no chance; two of ten may be."""
+    """Twenty of a hundred right is better than chance; two of ten may be chance."""
     assert not Divergence(10, 0.1).of_epoch(1, 3 * LN10, 0.2, 100)
     assert Divergence(10, 0.1).of_epoch(1, 3 * LN10, 0.2, 10)
 

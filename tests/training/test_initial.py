@@ -1,4 +1,4 @@
-"""Starting from a checkpoint: whose weights come in, and when the head is drawn anew."""
+"""Starting from a checkpoint: which weights are loaded, and when the head is reinitialised."""
 
 import json
 

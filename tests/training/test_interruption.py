@@ -211,7 +211,7 @@ def test_ended_while_the_report_is_built_it_gets_its_report(how, fit, whole):
 def test_it_says_from_where_it_goes_on(fit):
     _, run, _ = fit("where", end=End("step", 9, signal.SIGTERM))
     _, _, said = fit("where", "--resume", str(run), end=End("test", 0))
-    assert f"resume: goes on from {run}/checkpoints/last.ckpt, after step 10: in epoch 2 of {EPOCHS}\n" in said
+    assert f"resume: from {run}/checkpoints/last.ckpt, after step 10: in epoch 2 of {EPOCHS}\n" in said
     said = resume(fit, "where")
     assert f"last.ckpt, after step 18: all {EPOCHS} epochs are trained, the test is left\n" in said
 
