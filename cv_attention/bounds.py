@@ -59,7 +59,7 @@ def check(experiment: Experiment) -> None:
     """Checks every value for itself, then those that must fit together.
 
     Raises:
-        ValueError: naming the first option that is wrong, its value, and what would be right.
+        ValueError: naming the first invalid option, its value, and the accepted values.
     """
     check_bounds(experiment)
     data, log = experiment.data, experiment.log
@@ -85,7 +85,7 @@ def check(experiment: Experiment) -> None:
 
 
 def _check_extra(extra: dict[str, Any], epochs: int) -> None:
-    """Refuses what is no number where one is needed, and what leaves nothing to train, to choose from or to test."""
+    """Rejects non-numbers, and values that leave nothing to train, to choose from or to test."""
     for key in sorted(_NUMBERS_OF_EXTRA & extra.keys()):
         value = extra[key]
         if value is not None and (not isinstance(value, int | float) or isinstance(value, bool)):

@@ -66,7 +66,7 @@ class Data:
     """The images.
 
     Attributes:
-        name: Data set: ``folder`` reads ``root/{train,val,test}/<class>/<image>``. Where there is only one split beside
+        name: Data set: ``folder`` reads ``root/{train,val,test}/<class>/<image>``. If there is only one split besides
             ``train``, it is the test split. ``webdataset`` reads tar shards, ``root/{train,val,test}-*.tar``.
         root: Folder of the data set, or where CIFAR is downloaded to.
         batch_size: Images in one optimizer step over all devices (before gradient accumulation).

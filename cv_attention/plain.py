@@ -18,7 +18,7 @@ def from_plain(tree: Any, values: Any, place: str = "the configuration") -> Any:
         place: Where it comes from, for messages.
 
     Raises:
-        ValueError: if it is no mapping, names a field that there is not, or a value is of another kind.
+        ValueError: if it is not a mapping, has an unknown field, or a value of another kind.
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"{place} must be a mapping of names to values, got {_short(values)}")

@@ -46,7 +46,9 @@ def resolve(spec: Spec) -> Callable[[int], nn.Module]:
     if isinstance(spec, Mapping):
         return _from_mapping(dict(spec))
     if isinstance(spec, nn.Module):
-        raise ValueError(f"a block is made anew for every site: give the class {type(spec).__name__}, not an instance")
+        raise ValueError(
+            f"a new block is created for every site: give the class {type(spec).__name__}, not an instance"
+        )
     if callable(spec):
         return spec
     forms = "a name, {name: ..., <options>}, {class_path: ..., init_args: ...} or a class"
@@ -57,7 +59,7 @@ def _from_mapping(spec: dict[str, Any]) -> Callable[[int], nn.Module]:
     if "class_path" in spec:
         extra = sorted(set(spec) - {"class_path", "init_args"})
         if extra:
-            raise ValueError(f"block has the key {extra[0]!r}; beside class_path only init_args is allowed")
+            raise ValueError(f"block has the key {extra[0]!r}; with class_path, only init_args is allowed")
         options = spec.get("init_args") or {}
         if not isinstance(options, Mapping):
             raise ValueError(f"block's init_args must be a mapping of options, got {options!r}")

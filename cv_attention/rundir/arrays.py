@@ -65,7 +65,7 @@ def _bytes(archive: ZipFile, member: str) -> int:
             start += stored.read(2)
             length, read = struct.unpack("<I", start[8:12])[0], np.lib.format.read_array_header_2_0
         else:
-            raise Damaged(f"{member} is no array of numpy's formats 1.0 and 2.0")
+            raise Damaged(f"{member} is not an array of numpy's formats 1.0 and 2.0")
         if length > _LONGEST_HEADER:
             raise Damaged(f"{member} has a header of {length:,} bytes")
         shape, _, dtype = read(io.BytesIO(start[8:] + stored.read(length)))

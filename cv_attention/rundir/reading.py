@@ -42,7 +42,7 @@ def _mapping(path: Path, parse: Callable[[str], Any], kind: str) -> dict[str, An
         raise NotRead(path, error) from error
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
-        raise Damaged(f"{path} cannot be read: it is no {kind}: {reason[:200]}") from error
+        raise Damaged(f"{path} cannot be read: it is not {kind}: {reason[:200]}") from error
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         shown = repr(content)
         shown = shown if len(shown) <= 60 else shown[:57] + "..."

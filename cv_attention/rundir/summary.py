@@ -1,4 +1,4 @@
-"""``summary.json``: what a run has come to, and the checksums of the files beside it."""
+"""Reads and writes ``summary.json``: the results of a run, and the checksums of its files."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from cv_attention.rundir.sealed import RUN_FORMAT, read_sealed, sealed
 NAME = "summary.json"
 FILES = "files"  # in the summary of a finished run: name -> SHA-256
 _KNOWN = {"parameters", "class_names", "network", "provenance", "data", "selected", "validation", "test", "flops"}
-# What `fit` prints and goes on with; null stands for a missing value, and names with dots are fields of a section.
+# What `fit` prints and continues with; null stands for a missing value, and names with dots are fields of a section.
 _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     **dict.fromkeys(("test", "selected", "in_use", "left_out", FILES), (Mapping, "a mapping of names to values")),
     **dict.fromkeys(("selected.epoch", "selected.reason"), (str, "text")),
@@ -102,7 +102,7 @@ def check_format(run: Path) -> None:
 
 
 def changes(run: Path, summary: Mapping[str, Any], names: tuple[str, ...] = ()) -> Iterator[str]:
-    """Compares the files beside a summary with their checksums, and says what is otherwise, file by file.
+    """Compares the files listed in a summary with their checksums, and reports differences file by file.
 
     Args:
         run: The run directory.

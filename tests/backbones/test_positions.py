@@ -143,7 +143,7 @@ def test_stages(at, names):
         ("resnet20", "residual:last", ["'residual:last'", "residual:-1"]),
         ("resnet20", "residaul:-1", ["'residaul:-1'", "'residual'"]),
         ("resnet20", "replace:layer2.0.conv1", ["layer2.0.conv1", "32 channels of 16"]),
-        ("resnet20", "replace:layer2.0.bn1", ["BatchNorm2d is no Conv2d"]),
+        ("resnet20", "replace:layer2.0.bn1", ["BatchNorm2d is not a Conv2d"]),
         ("timm/convnext_atto", "replace", ["no position 'replace'", "residual (12 sites)", "identity (12 sites)"]),
         ("torchvision/squeezenet1_1", "pre", ["no position 'pre'; it has: stage (3 sites); or name modules"]),
     ],

@@ -19,7 +19,7 @@ class Replacement(nn.Module):
     Args:
         block: The block; a child of the name `child`.
         child: That name.
-        conv: The convolution. It is no child: its weights are neither trained nor saved.
+        conv: The convolution. It is not a child: its weights are neither trained nor saved.
         attachment: The insertion's record of the block.
     """
 

@@ -104,7 +104,7 @@ class Plan:
         return plain | {"added_parameters": self.added_parameters, "added_flops": self.added_flops}
 
     def __str__(self) -> str:
-        """The table: one line per site, the totals, and the plain model beside them."""
+        """The table: one line per site, the totals, and those of the plain model."""
         head = ("site", "host", *self._extra("place", "block"), "channels", "size", "parameters", "FLOPs")
         rows = [
             (s.name, s.host, *self._extra(s.place, s.label), str(s.channels), f"{s.height}×{s.width}",

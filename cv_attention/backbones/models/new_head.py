@@ -21,7 +21,7 @@ def start_head_at_zero(model: nn.Module) -> list[str]:
     values. This is how ViT (Dosovitskiy 2021) and BiT (Kolesnikov 2020) are fine-tuned.
 
     Args:
-        model: Any classifier whose head was drawn anew; attention may be inserted.
+        model: Any classifier whose head was reinitialised; attention may be inserted.
 
     Returns:
         The names of the layers set to zero.

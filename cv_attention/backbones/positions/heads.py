@@ -16,12 +16,12 @@ _NORMS = {
 _RECTIFIERS = {
     "relu", "gelu", "silu", "hardswish", "leaky_relu", "elu", "mish", "hardtanh", "prelu", "_prelu_kernel", "celu",
 }  # fmt: skip
-# Layers of which torch makes one operation, beside convolutions and matrix products.
+# Layers that torch runs as one operation, in addition to convolutions and matrix products.
 _LAYERS = {
     "baddbmm", "matmul", "mv", "deform_conv2d", "_native_multi_head_attention", "_transformer_encoder_layer_fwd",
     "_trilinear", "lstm", "gru",
 }  # fmt: skip
-# What Hugging Face calls outputs that are no predictions.
+# Hugging Face's names of outputs that are not predictions.
 _FEATURES = ("hidden_state", "pooler_output", "feature_maps", "attentions", "past_key_values")
 
 # The model's attribute that says what its maker calls its heads.

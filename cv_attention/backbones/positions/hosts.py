@@ -65,7 +65,7 @@ class Hosts:
         if isinstance(module, Replacement):
             return "a block is in its place already"
         if not isinstance(module, nn.Conv2d):
-            return f"its {kind} is no Conv2d"
+            return f"its {kind} is not a Conv2d"
         problem = self.problem(name) or self.blocked_before(name)
         if problem:
             return problem

@@ -28,7 +28,7 @@ def find_spots(model: nn.Module, trace: Trace, at: Sequence[str], own: set[str])
         at: Each a position, a position in some stages (``residual:-1``, ``stage:1:3``), a glob, or
             ``replace:<glob>``. In a glob, ``*`` stays within one part of a dotted name and ``**`` stands for any
             number of parts.
-        own: Names of modules that belong to inserted blocks, which are no hosts.
+        own: Names of modules that belong to inserted blocks, which are not hosts.
 
     Raises:
         ValueError: if a position or glob finds nothing, or a glob's module cannot be a host.

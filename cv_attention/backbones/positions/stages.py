@@ -40,7 +40,7 @@ class Stages:
 
 
 def find_stages(model: nn.Module, trace: Trace, hosts: Hosts) -> Stages:
-    """Finds the hosts at the ends of the stages, in order; the stem is no stage.
+    """Finds the hosts at the ends of the stages, in order; the stem is not a stage.
 
     A stage ends before the module that changes the resolution, or where the encoder's module says so. Where timm names
     the last stage's end, that is believed, since no trace tells the last stage from a convolution that widens it for

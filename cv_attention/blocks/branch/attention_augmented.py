@@ -10,7 +10,7 @@ from cv_attention.blocks.tokens.relative import RelativeLogits
 
 
 class AttentionAugmentedConv(Block):
-    """Puts self-attention beside a convolution: ``concat[conv(x), W_o concat_h(O_h)]``.
+    """Runs self-attention in parallel to a convolution: ``concat[conv(x), W_o concat_h(O_h)]``.
 
     ``O_h = softmax((Q K' + S_H + S_W) / sqrt(d)) V``; S_H and S_W are ``q_i . r(j - i)`` with vectors r learned for
     every distance in rows and in columns, shared by the heads.

@@ -19,7 +19,7 @@ class EffectiveSE(Gate):
         channels: Channels C of the input.
 
     Raises:
-        ValueError: if `channels` is no positive whole number.
+        ValueError: if `channels` is not a positive integer.
     """
 
     kind = "channel"

@@ -36,7 +36,7 @@ class EfficientChannelAttention(Gate):
         b: Offset of the formula.
 
     Raises:
-        ValueError: if `channels` is no positive whole number, `kernel_size` even or `gamma` not positive.
+        ValueError: if `channels` is not a positive integer, `kernel_size` even or `gamma` not positive.
     """
 
     kind = "channel"

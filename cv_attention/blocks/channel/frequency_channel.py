@@ -44,7 +44,7 @@ class FrequencyChannelAttention(Gate):
         reduction: Bottleneck ratio r; the hidden width is max(C // r, 1). The layers have no biases.
 
     Raises:
-        ValueError: if `channels` or `reduction` is no positive whole number or `frequencies` unknown.
+        ValueError: if `channels` or `reduction` is not a positive integer or `frequencies` unknown.
     """
 
     kind = "channel"

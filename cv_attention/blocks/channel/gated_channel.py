@@ -27,7 +27,7 @@ class GatedChannelTransform(Gate):
         eps: Keeps roots and quotients away from zero.
 
     Raises:
-        ValueError: if `channels` is no positive whole number, `norm` unknown or `eps` not positive.
+        ValueError: if `channels` is not a positive integer, `norm` unknown or `eps` not positive.
     """
 
     kind = "channel"

@@ -30,7 +30,7 @@ class GatherExcite(Gate):
         kernel_size: Side of the global kernel; the paper's are 56, 28, 14 and 7 in ResNet-50's stages.
 
     Raises:
-        ValueError: if `channels`, `reduction` or `kernel_size` is no positive whole number, or `extent` no
+        ValueError: if `channels`, `reduction` or `kernel_size` is not a positive integer, or `extent` no
             power of two; in training, if the batch has one image and the gathered map one position.
     """
 

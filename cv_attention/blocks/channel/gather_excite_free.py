@@ -22,7 +22,7 @@ class GatherExciteFree(Gate):
         extent: Extent ratio e (2, 4 or 8 in the paper); None is global, the paper's best.
 
     Raises:
-        ValueError: if `channels` or `extent` is no positive whole number.
+        ValueError: if `channels` or `extent` is not a positive integer.
     """
 
     kind = "joint"

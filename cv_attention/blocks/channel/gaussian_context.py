@@ -29,7 +29,7 @@ class GaussianContextTransformer(Gate):
         eps: Added to the variance.
 
     Raises:
-        ValueError: if `channels` is no positive whole number, or `c`, `alpha`, `beta` or `eps` not positive.
+        ValueError: if `channels` is not a positive integer, or `c`, `alpha`, `beta` or `eps` not positive.
     """
 
     kind = "channel"

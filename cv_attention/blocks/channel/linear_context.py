@@ -24,7 +24,7 @@ class LinearContextTransform(Gate):
         eps: Added to the variance.
 
     Raises:
-        ValueError: if `channels` or `groups` is no positive whole number, `channels` is not divisible by
+        ValueError: if `channels` or `groups` is not a positive integer, `channels` is not divisible by
             `groups`, or `eps` is not positive.
     """
 

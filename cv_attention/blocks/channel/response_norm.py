@@ -20,7 +20,7 @@ class GlobalResponseNorm(Block):
         eps: Added to the mean norm.
 
     Raises:
-        ValueError: if `channels` is no positive whole number or `eps` not positive.
+        ValueError: if `channels` is not a positive integer or `eps` not positive.
     """
 
     def __init__(self, channels: int, *, eps: float = 1e-6) -> None:

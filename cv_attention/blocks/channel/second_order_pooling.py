@@ -26,7 +26,7 @@ class GlobalSecondOrderPooling(Gate):
         rectify: Whether x passes a relu first.
 
     Raises:
-        ValueError: if `channels`, `dim` or `stride` is no positive whole number; in training, if a batch of one
+        ValueError: if `channels`, `dim` or `stride` is not a positive integer; in training, if a batch of one
             image has one position.
     """
 

@@ -21,7 +21,7 @@ class SqueezeExcite(Gate):
             does with 8; None does not round.
 
     Raises:
-        ValueError: if `channels`, `reduction` or `divisor` is no positive whole number.
+        ValueError: if `channels`, `reduction` or `divisor` is not a positive integer.
     """
 
     kind = "channel"

@@ -23,7 +23,7 @@ class StyleRecalibration(Gate):
             H = W = 1; the paper's equation 2, and the default, divides by H W.
 
     Raises:
-        ValueError: if `channels` is no positive whole number; in training, if the batch has one image.
+        ValueError: if `channels` is not a positive integer; in training, if the batch has one image.
     """
 
     kind = "channel"

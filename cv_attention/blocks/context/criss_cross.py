@@ -23,7 +23,7 @@ class CrissCrossAttention(Block):
         recurrence: Times R that the attention is applied.
 
     Raises:
-        ValueError: if an argument is no positive whole number.
+        ValueError: if an argument is not a positive integer.
     """
 
     def __init__(self, channels: int, *, reduction: int = 8, recurrence: int = 2) -> None:

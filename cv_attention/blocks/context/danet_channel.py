@@ -25,7 +25,7 @@ class DANetChannel(Block):
         energy: ``inverted`` or ``plain``.
 
     Raises:
-        ValueError: if `channels` is no positive whole number or `energy` unknown.
+        ValueError: if `channels` is not a positive integer or `energy` unknown.
     """
 
     def __init__(self, channels: int, *, energy: Energy = "inverted") -> None:

@@ -21,7 +21,7 @@ class DANetPosition(Block):
             paper's text has 1.
 
     Raises:
-        ValueError: if an argument is no positive whole number.
+        ValueError: if an argument is not a positive integer.
     """
 
     def __init__(self, channels: int, *, reduction: int = 8) -> None:

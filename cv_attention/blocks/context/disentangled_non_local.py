@@ -24,11 +24,11 @@ class DisentangledNonLocal(Block):
         channels: Channels C of the input.
         reduction: q, k and g have d = max(C // reduction, 1) channels.
         use_scale: Whether the pairwise logits are divided by sqrt(d).
-        temperature: What they are divided by beside.
+        temperature: Additional divisor.
         norm: Whether batch norm follows W_z.
 
     Raises:
-        ValueError: if `channels` or `reduction` is no positive whole number, or `temperature` not positive.
+        ValueError: if `channels` or `reduction` is not a positive integer, or `temperature` not positive.
     """
 
     def __init__(

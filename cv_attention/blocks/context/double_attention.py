@@ -21,7 +21,7 @@ class DoubleAttention(Block):
         n: Number of descriptors; None takes max(C // 4, 1).
 
     Raises:
-        ValueError: if an argument is no positive whole number.
+        ValueError: if an argument is not a positive integer.
     """
 
     def __init__(self, channels: int, *, m: int | None = None, n: int | None = None) -> None:

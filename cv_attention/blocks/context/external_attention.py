@@ -22,7 +22,7 @@ class ExternalAttention(Block):
         relu: Whether relu follows the residual.
 
     Raises:
-        ValueError: if `channels` or `slots` is no positive whole number.
+        ValueError: if `channels` or `slots` is not a positive integer.
     """
 
     gain: float = 1.0  # what multiplies the last norm; `STEEP` where its scale starts at zero

@@ -87,7 +87,7 @@ class NonLocal(Block):
         return x + (y if self.norm is None else self.norm(y))
 
     def _wide(self, query: Tensor, key: Tensor, value: Tensor, size: tuple[int, int], x: Tensor) -> Tensor:
-        """Returns what is added to `x`, in float32: weights that are no softmax may make it too large for half."""
+        """Returns what is added to `x`, in float32: weights without softmax may make it too large for half."""
         with without_autocast(x):
             y = self._mix(widened(query), widened(key), widened(value), size)
             y = to_map(run_wide(self.out, y), x)

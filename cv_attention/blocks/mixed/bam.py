@@ -27,7 +27,7 @@ class BAM(Block):
             ``hidden`` layer, as in the official code.
 
     Raises:
-        ValueError: if a number is no positive whole number, `combine` or `norm` is none of these, or in training on
+        ValueError: if a number is not a positive integer, `combine` or `norm` is none of these, or in training on
             a batch of one, of whose averages there are no batch statistics.
     """
 

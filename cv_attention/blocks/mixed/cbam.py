@@ -22,7 +22,7 @@ class CBAM(Block):
         kernel_size: Side of the spatial gate's square convolution, odd.
 
     Raises:
-        ValueError: if `channels` or `reduction` is no positive whole number, or `kernel_size` is even.
+        ValueError: if `channels` or `reduction` is not a positive integer, or `kernel_size` is even.
     """
 
     start: float = 1.0  # as in `Gate`

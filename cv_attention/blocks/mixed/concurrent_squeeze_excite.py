@@ -24,7 +24,7 @@ class ConcurrentSqueezeExcite(Block):
             in the official code, ``multiply``; the extended paper of 2019 compares them.
 
     Raises:
-        ValueError: if `channels` or `reduction` is no positive whole number or `combine` is none of these.
+        ValueError: if `channels` or `reduction` is not a positive integer or `combine` is none of these.
     """
 
     start: float = 1.0  # as in `Gate`

@@ -26,7 +26,7 @@ class CoordinateAttention(Block):
             which a batch norm follows, is left out.
 
     Raises:
-        ValueError: if a number is no positive whole number.
+        ValueError: if a number is not a positive integer.
     """
 
     start: float = 1.0  # as in `Gate`

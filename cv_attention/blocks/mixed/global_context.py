@@ -19,7 +19,7 @@ class GlobalContext(Block):
         reduction: Bottleneck ratio r; the hidden width is max(C // r, 8), of which the layer norm is.
 
     Raises:
-        ValueError: if `channels` or `reduction` is no positive whole number.
+        ValueError: if `channels` or `reduction` is not a positive integer.
     """
 
     def __init__(self, channels: int, *, reduction: int = 16) -> None:
@@ -47,7 +47,7 @@ class GlobalContextGate(Block):
         add: Whether a second transform of the same context is added after the gate, as in `GlobalContext`.
 
     Raises:
-        ValueError: if `channels` or `reduction` is no positive whole number.
+        ValueError: if `channels` or `reduction` is not a positive integer.
     """
 
     start: float = 1.0  # as in `Gate`

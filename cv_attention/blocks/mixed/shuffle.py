@@ -23,7 +23,7 @@ class ShuffleAttention(Block):
         groups: Number of groups G; None takes the paper's 64, or its largest divisor that divides C / 2.
 
     Raises:
-        ValueError: if `channels` or `groups` is no positive whole number, or 2 G does not divide `channels`.
+        ValueError: if `channels` or `groups` is not a positive integer, or 2 G does not divide `channels`.
     """
 
     start: float = 1.0  # as in `Gate`

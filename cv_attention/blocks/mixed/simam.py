@@ -22,7 +22,7 @@ class SimAM(Gate):
             as in its text.
 
     Raises:
-        ValueError: if `channels` is no positive whole number or `e_lambda` not positive.
+        ValueError: if `channels` is not a positive integer or `e_lambda` not positive.
     """
 
     kind = "joint"

@@ -22,7 +22,7 @@ class TripletAttention(Gate):
         no_spatial: Leaves out g_HW, as the official code can; the mean is then of two gates.
 
     Raises:
-        ValueError: if `channels` is no positive whole number or `kernel_size` is even.
+        ValueError: if `channels` is not a positive integer or `kernel_size` is even.
     """
 
     kind = "joint"

@@ -26,7 +26,7 @@ class AttentionGate(Block):
         project: Whether a 1 x 1 convolution and batch norm follow, which are in the official code only.
 
     Raises:
-        ValueError: if a number is no positive whole number.
+        ValueError: if a number is not a positive integer.
     """
 
     start: float = 1.0  # as in `Gate`

@@ -20,7 +20,7 @@ class CBAMSpatial(Gate):
         kernel_size: Side of the square convolution, odd.
 
     Raises:
-        ValueError: if `channels` is no positive whole number or `kernel_size` is even.
+        ValueError: if `channels` is not a positive integer or `kernel_size` is even.
     """
 
     kind = "spatial"

@@ -27,7 +27,7 @@ class EfficientLocalAttention(Block):
             write two convolutions.
 
     Raises:
-        ValueError: if `channels` is no positive whole number, `kernel_size` even, or a number of groups does not
+        ValueError: if `channels` is not a positive integer, `kernel_size` even, or a number of groups does not
             divide `channels`.
     """  # noqa: E501
 

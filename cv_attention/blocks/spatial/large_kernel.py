@@ -19,7 +19,7 @@ class LargeKernelAttention(Gate):
         dilation: Dilation d of the second convolution.
 
     Raises:
-        ValueError: if an argument is no positive whole number, or ceil(kernel_size / dilation) is even.
+        ValueError: if an argument is not a positive integer, or ceil(kernel_size / dilation) is even.
     """
 
     kind = "joint"

@@ -20,7 +20,7 @@ class StripPooling(Gate):
         kernel_size: Length of the two convolutions along the strips, odd.
 
     Raises:
-        ValueError: if `channels` is no positive whole number or `kernel_size` is even.
+        ValueError: if `channels` is not a positive integer or `kernel_size` is even.
     """
 
     kind = "joint"

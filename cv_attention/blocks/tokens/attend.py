@@ -43,7 +43,7 @@ def attend(
 def attend_unseen(
     query: Tensor, key: Tensor, value: Tensor, *, bias: Tensor | None = None, scale: float | None = None
 ) -> Tensor:
-    """Computes the same as `attend`, which describes the arguments, for whoever needs no map."""
+    """Computes the same as `attend`, which describes the arguments, if no map is needed."""
     factor = query.shape[-1] ** -0.5 if scale is None else scale
     on_processor, narrow = query.device.type == "cpu", query.dtype in (torch.float16, torch.bfloat16)
     if on_processor and not narrow and bias is not None and bias.shape == (*query.shape[:-1], query.shape[-2]):

@@ -26,7 +26,7 @@ class AxialAttention(Block):
         span: Positions along an axis that r tells apart; the paper uses 56.
 
     Raises:
-        ValueError: if `channels` is not divisible by `heads`, or `span` is no positive whole number.
+        ValueError: if `channels` is not divisible by `heads`, or `span` is not a positive integer.
     """
 
     def __init__(self, channels: int, *, heads: int = 8, span: int = 56) -> None:

@@ -27,7 +27,7 @@ class BottleneckAttention(Block):
         qkv_bias: Whether the query, key and value projections have biases; the official ones have none.
 
     Raises:
-        ValueError: if `channels` is not divisible by `heads`, or `size` is no positive whole number.
+        ValueError: if `channels` is not divisible by `heads`, or `size` is not a positive integer.
     """
 
     def __init__(

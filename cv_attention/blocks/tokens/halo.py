@@ -28,7 +28,7 @@ class HaloAttention(Block):
         qkv_bias: Whether the query, key and value projections have biases.
 
     Raises:
-        ValueError: if `channels` is not divisible by `heads`, or a size is no positive whole number.
+        ValueError: if `channels` is not divisible by `heads`, or a size is not a positive integer.
     """
 
     def __init__(

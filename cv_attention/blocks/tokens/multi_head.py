@@ -31,7 +31,7 @@ class MultiHeadSelfAttention(Block):
             with fewer than 4 channels stay as they are.
 
     Raises:
-        ValueError: if `channels` is not divisible by `heads`, one is no positive whole number, or `position` is
+        ValueError: if `channels` is not divisible by `heads`, one is not a positive integer, or `position` is
             unknown.
     """
 

@@ -46,7 +46,7 @@ def over_input(prefix: int = 0) -> Layout:
 
 
 def channels(call: Call) -> Maps:
-    """Attention among channels, whose keys are no grid."""
+    """Attention among channels, whose keys do not form a grid."""
     for attention in call.attention[-1:]:
         yield "", RecordedMap(attention, "alignment")
 

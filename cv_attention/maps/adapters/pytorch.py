@@ -22,7 +22,7 @@ def _multihead(call: Call) -> Maps:
         query, key = query.transpose(0, 1), key.transpose(0, 1)
     mask = call.given.get("attn_mask")
     weights = _weights(call.module, query, key, mask, call.given.get("key_padding_mask"))
-    # a mask among the tokens, mostly a causal one, says that they are no image
+    # a mask among the tokens, mostly a causal one, says that they are not an image
     yield "", RecordedMap(weights, "alignment") if mask is not None else laid_out(call, weights)
 
 
