@@ -5,23 +5,23 @@ from difflib import get_close_matches
 
 
 def suggest(name: object, known: Iterable[object], *, shown: int = 8, cutoff: float = 0.6) -> str:
-    """Returns ``; did you mean 'a', 'b'?`` where near names are known, else ``; there are a, b, c, ...``.
+    """Returns ``; did you mean 'a', 'b'?`` if there are close matches, else ``; expected one of a, b, c, ...``.
 
     Args:
-        name: The wrong name.
-        known: The right ones.
-        shown: How many of them are listed when none is near; 0 lists none.
-        cutoff: Least similarity of a near name, in [0, 1].
+        name: The unknown name.
+        known: The accepted names.
+        shown: How many of them to list if none is close; 0 lists none.
+        cutoff: Least similarity of a close match, in [0, 1].
     """
-    names = [str(one) for one in known]
-    folded = {_fold(one): one for one in reversed(names)}
-    near = [folded[one] for one in get_close_matches(_fold(str(name)), folded, n=3, cutoff=cutoff)]
+    names = [str(accepted) for accepted in known]
+    folded = {_fold(accepted): accepted for accepted in reversed(names)}
+    near = [folded[match] for match in get_close_matches(_fold(str(name)), folded, n=3, cutoff=cutoff)]
     if near:
         return f"; did you mean {', '.join(map(repr, near))}?"
     if not names:
-        return "; there are none"
+        return "; none are available"
     listed = ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")
-    return f"; there are {listed}" if shown else ""
+    return f"; expected one of {listed}" if shown else ""
 
 
 def _fold(name: str) -> str:

@@ -40,7 +40,7 @@ def main() -> int:
     names = parser.parse_args().names or NAMES
     for name in names:
         if name not in NAMES:
-            parser.error(f"unknown versions {name!r}; there are {', '.join(NAMES)}")
+            parser.error(f"unknown versions {name!r}; expected one of {', '.join(NAMES)}")
     FOLDER.mkdir(parents=True, exist_ok=True)
     absent = [name for name in names if not is_ready(name)]
     free = shutil.disk_usage(FOLDER).free / 1e9

@@ -56,7 +56,7 @@ def read_run(directory: Path) -> Run:
             p for p in directory.parent.glob("*/") if any((p / mark).exists() for mark in (*_MARKS, "export.json"))
         )
         near = difflib.get_close_matches(directory.name, [run.name for run in runs])
-        hint = f"; there are {', '.join(map(str, runs[:8]))}{', ...' if len(runs) > 8 else ''}" if runs else ""
+        hint = f"; available: {', '.join(map(str, runs[:8]))}{', ...' if len(runs) > 8 else ''}" if runs else ""
         hint = f"; did you mean {', '.join(near)}?" if near else hint
         raise FileNotFoundError(f"no run directory at {directory}{hint}")
     if not any((directory / mark).exists() for mark in _MARKS):

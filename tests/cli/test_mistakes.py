@@ -51,7 +51,7 @@ MISTAKES = {
     "plan": (["plan", "resnet20", "--block", "cbm"], ["cbm", "cbam"]),
     "shape": (["blocks", "--shape", "64x56"], ["64x56", "64x56x56"]),
     "catalogue": (["blocks", "cbm"], ["cbm", "cbam", "lists all"]),
-    "near config file": (["fit", "--config", "configs/digit.yaml"], ["configs/digit.yaml", "there are none"]),
+    "near config file": (["fit", "--config", "configs/digit.yaml"], ["configs/digit.yaml", "none are available"]),
     "accelerator": (["fit", *TINY, "--trainer.accelerator", "gpus"], ["unknown accelerator gpus", "'gpu'"]),
     "optimizer option": (
         ["fit", *TINY, "--optimizer.options", "{momentom: 0.8}"],
@@ -276,9 +276,9 @@ def test_help_and_mistakes_answer_without_torch(arguments):
     [
         ("cbm", ["se", "cbam"], "; did you mean 'cbam'?"),
         ("Global-Context", ["global_context"], "; did you mean 'global_context'?"),
-        ("zzz", ["se", "cbam"], "; there are se, cbam"),
-        ("zzz", range(9), "; there are 0, 1, 2, 3, 4, 5, 6, 7, ..."),
-        ("zzz", [], "; there are none"),
+        ("zzz", ["se", "cbam"], "; expected one of se, cbam"),
+        ("zzz", range(9), "; expected one of 0, 1, 2, 3, 4, 5, 6, 7, ..."),
+        ("zzz", [], "; none are available"),
     ],
 )
 def test_a_hint_names_what_is_near_or_what_there_is(wrong, known, hint):

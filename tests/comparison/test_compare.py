@@ -210,7 +210,7 @@ def test_validation_figures_are_those_of_the_summary(tmp_path):
     ]  # fmt: skip
     found = rows(runs, split="val")
     np.testing.assert_allclose(found["se"].values, [0.7, 0.71])
-    with pytest.raises(ValueError, match="no val metric 'los'; there are accuracy"):
+    with pytest.raises(ValueError, match="no val metric 'los'; expected one of accuracy"):
         compare(runs, split="val", metric="los")
 
 

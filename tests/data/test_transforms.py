@@ -104,7 +104,7 @@ def test_boxes_move_along():
     [
         ("HorizontalFlp", r"^data\.train_transforms\[0\]: unknown albumentations .*Flp'; did you .*Flip'"),
         ("horizontalflip", r"unknown albumentations transform 'horizontalflip'; did you mean 'HorizontalFlip'"),
-        ("Zzzzz", r"unknown albumentations transform 'Zzzzz'; there are "),
+        ("Zzzzz", r"unknown albumentations transform 'Zzzzz'; expected one of "),
         ("Compose_", r"unknown albumentations transform 'Compose_'"),
         ("Normalize", r"Normalize is not supported: images are normalised on the device"),
         ({"ToTensorV2": None}, r"ToTensorV2 is not supported"),

@@ -192,7 +192,7 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
         return path
     if not path.exists():
         near = sorted(str(run) for run in path.parent.glob("*/") if (run / "config.yaml").is_file())
-        there = f"; there are {', '.join(near)}" if near else ""
+        there = f"; available: {', '.join(near)}" if near else ""
         raise FileNotFoundError(f"{path} does not exist{there}")
     checkpoint = path / "checkpoints" / f"{name}.ckpt"
     if checkpoint.is_dir():
