@@ -39,8 +39,7 @@ def check_yaml_file(path: Path, sections: Collection[str] = ()) -> None:
         ) from error
     root = check_yaml_text(text, str(path))
     if not isinstance(root, yaml.MappingNode):
-        kind = "nothing" if root is None else "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
-        raise ValueError(f"{path} holds {kind}; expected options, such as model.backbone: resnet20")
+        raise ValueError(f"{path} holds {_kind(root)}; expected options, such as model.backbone: resnet20")
     if len(root.value) > _MAX_KEYS:
         raise ValueError(f"{path} holds {len(root.value):,} options; expected at most {_MAX_KEYS:,}")
     for key, value in root.value:
@@ -49,7 +48,11 @@ def check_yaml_file(path: Path, sections: Collection[str] = ()) -> None:
         place = f"{path}, line {key.start_mark.line + 1}: {key.value}"
         if isinstance(value, yaml.ScalarNode) and value.tag == _NULL:
             raise ValueError(f"{place} is empty; fill it in or remove it")
-        raise ValueError(f"{place} must be a section of options, such as {key.value}: {{...}}")
+        raise ValueError(f"{place} must be a section of options, such as {key.value}: {{...}}, got {_kind(value)}")
+
+
+def _kind(node: yaml.Node | None) -> str:
+    return "nothing" if node is None else "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
 
 
 def _read(path: Path) -> bytes:

@@ -11,14 +11,14 @@ from cv_attention.cli.yaml_text import check_yaml_file, check_yaml_text
 
 # Attempts of the benchmark that build nothing, and what their line must say.
 SAID = {
-    "file: section is a list": ["data is a section of options"],
-    "file: section is a text": ["data is a section of options"],
+    "file: section is a list": ["data must be a section of options", "got a list"],
+    "file: section is a text": ["data must be a section of options", "got a single value"],
     "file: 5000 digits": ["cannot be read", "4300 digits"],
     "file: null for a number": ["trainer.max_epochs must not be null"],
     "file: long text": ["more than 262,144 bytes"],
     "file: many keys": ["262,144 bytes"],
     "file: deep options": ["200 brackets"],
-    "file: deep mappings": ["more than 50 levels"],
+    "file: deep mappings": ["more than 50 nested levels"],
     "file: deep lists": ["not valid YAML", "200 brackets"],
     "file: merge key bomb": ["more than 100,000 values"],
     "option: endless file": ["/dev/zero is not a regular file"],

@@ -195,7 +195,7 @@ def test_an_accelerator_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
-    with pytest.raises(ValueError, match=r"trainer.accelerator is gpu, but .* has none .*; it has .*cpu"):
+    with pytest.raises(ValueError, match=r"trainer.accelerator is gpu, but torch finds none .*; available: .*cpu"):
         hardware.check(Trainer(accelerator="gpu"))
 
 

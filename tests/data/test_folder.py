@@ -94,9 +94,9 @@ def test_a_class_that_is_not_chosen_may_be_broken(tmp_path):
     [
         (None, FileNotFoundError, r"data\.root: folder not found: '{root}'"),
         ({}, ValueError, r"'{root}' must contain the folders train and test.*got none"),
-        ({"ant": 2, "bee": 2}, ValueError, r"'{root}' must hold .*it holds ant, bee"),
-        (without("val", "test"), ValueError, r"'{root}' must hold .*it holds train"),
-        (without("train"), ValueError, r"'{root}' must hold .*it holds test, val"),
+        ({"ant": 2, "bee": 2}, ValueError, r"'{root}' must contain .*got ant, bee"),
+        (without("val", "test"), ValueError, r"'{root}' must contain .*got train"),
+        (without("train"), ValueError, r"'{root}' must contain .*got test, val"),
         (FULL | {"valid/ant": 1}, ValueError, r"'{root}' has several val folders: val, valid"),
         (FULL | {"train/dog": 0}, ValueError, r"class folder '{root}/train/dog' contains no images \(\.jpg"),
         (FULL | {"test/dog": 1}, ValueError, r"'{root}/test/dog' is a class without training images"),
