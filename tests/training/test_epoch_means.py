@@ -60,6 +60,7 @@ def test_the_means_are_of_all_images_of_the_epoch(options, tiny_options, tmp_pat
     assert [at for at, _, _ in series["train_loss_epoch"]] == [at for at, _, _ in series["train_accuracy"]] == [1, 2]
 
 
+@pytest.mark.long
 def test_a_row_that_was_logged_before_a_kill_is_not_there_twice(tiny_options, tmp_path):
     """A checkpoint from within the validation; the kill comes between the epoch's means and its checkpoint.
 
