@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cv_attention.report.metrics import read_metrics
+from cv_attention.report.read.metrics import read_metrics
 
 
 def best_validation(run: Path) -> dict[str, float]:

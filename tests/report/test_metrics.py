@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cv_attention.report.metrics import read_metrics
+from cv_attention.report.read.metrics import read_metrics
 
 
 def write(folder: Path, part: int, text: str) -> None:

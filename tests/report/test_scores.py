@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from cv_attention.report.scores import faithfulness
+from cv_attention.report.read.faithfulness import faithfulness
 
 
 def content(auc: list[float]) -> dict:

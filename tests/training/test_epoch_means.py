@@ -11,7 +11,7 @@ import torch
 
 from cv_attention.cli import main
 from cv_attention.config import Trainer
-from cv_attention.report.metrics import read_metrics
+from cv_attention.report.read.metrics import read_metrics
 from cv_attention.training.optim.optimization import steps_per_epoch
 from cv_attention.training.tasks.classifier import Classifier
 from cv_attention.training.tasks.epoch_means import EpochMeans

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from cv_attention.report.metrics import LONGEST_LINE, is_per_epoch
+from cv_attention.report.read.metrics import LONGEST_LINE, is_per_epoch
 from cv_attention.rundir.files import write_text
 
 

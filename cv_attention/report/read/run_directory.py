@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cv_attention.report.metrics import Metrics, read_metrics
-from cv_attention.report.recording import Recording, read_recording
-from cv_attention.report.redaction import redact
+from cv_attention.report.read.metrics import Metrics, read_metrics
+from cv_attention.report.read.recording import Recording, read_recording
+from cv_attention.report.read.redaction import redact
 
 _MARKS = ("config.yaml", "summary.json", "metrics", "maps")
 

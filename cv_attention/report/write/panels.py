@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from cv_attention.report.network import network
-from cv_attention.report.recording import UNREADABLE
-from cv_attention.report.run import Run
-from cv_attention.report.scores import faithfulness
-from cv_attention.report.shards import encode, write_shard
-from cv_attention.report.shrinking import shrink
+from cv_attention.report.read.faithfulness import faithfulness
+from cv_attention.report.read.network import network
+from cv_attention.report.read.recording import UNREADABLE
+from cv_attention.report.read.run_directory import Run
+from cv_attention.report.read.shrinking import shrink
+from cv_attention.report.write.shards import encode, write_shard
 
 
 class PanelWriter:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cv_attention.report.metrics import Metrics
-from cv_attention.report.names import image_names, last_part
-from cv_attention.report.recording import (
+from cv_attention.report.read.metrics import Metrics
+from cv_attention.report.read.names import image_names, last_part
+from cv_attention.report.read.recording import (
     UNREADABLE,
     Column,
     Probe,
@@ -21,9 +21,9 @@ from cv_attention.report.recording import (
     file_within,
     finite_box,
 )
-from cv_attention.report.redaction import redact
-from cv_attention.report.run import Run
-from cv_attention.report.shrinking import shrink
+from cv_attention.report.read.redaction import redact
+from cv_attention.report.read.run_directory import Run
+from cv_attention.report.read.shrinking import shrink
 
 MARK = "export.json"
 _ERRORS_SHOWN = 3

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cv_attention.report.run import Run
+from cv_attention.report.read.run_directory import Run
 
 _COSTS = ("parameters", "flops", "images_per_second", "training_seconds")
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cv_attention.report.names import image_names
+from cv_attention.report.read.names import image_names
 
 # A file that was torn by a kill, or written by somebody else, raises whatever it can when it is read.
 UNREADABLE = (Exception,)

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
-from cv_attention.report.epochs import PROBES_PER_SHARD
-from cv_attention.report.export import MARK, read_export
-from cv_attention.report.manifest import PICTURES_PER_SHARD, write_run
-from cv_attention.report.run import Run, read_run
-from cv_attention.report.shards import as_json, write_hashed
+from cv_attention.report.read.run_directory import Run, read_run
+from cv_attention.report.read.saliency_export import MARK, read_export
+from cv_attention.report.write.epochs import PROBES_PER_SHARD
+from cv_attention.report.write.manifest import PICTURES_PER_SHARD, write_run
+from cv_attention.report.write.shards import as_json, write_hashed
 
-_PAGE = Path(__file__).parent / "page"
+_PAGE = Path(__file__).parents[1] / "page"
 _STYLES = ("base", "controls", "toolbar", "curves", "frames", "grid", "verdict", "dialog", "tables", "network",
            "classes", "attention", "faithfulness")  # fmt: skip
 # In this order they make one script; each file uses only names of the files before it, outside of functions.

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cv_attention.report.measures import Boxes, measure
-from cv_attention.report.recording import Column, Snapshot, read_arrays
-from cv_attention.report.shards import encode, write_shard
-from cv_attention.report.shrinking import shrink
+from cv_attention.report.read.recording import Column, Snapshot, read_arrays
+from cv_attention.report.read.shrinking import shrink
+from cv_attention.report.write.measures import Boxes, measure
+from cv_attention.report.write.shards import encode, write_shard
 
 PROBES_PER_SHARD = 64
 _TOP = 5  # classes whose probabilities are shown

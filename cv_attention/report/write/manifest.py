@@ -6,14 +6,14 @@ from typing import Any
 
 import yaml
 
-from cv_attention.report.epochs import EpochWriter
-from cv_attention.report.facts import costs, facts, results
-from cv_attention.report.panels import PanelWriter
-from cv_attention.report.recording import UNREADABLE, Probe, Unreadable
-from cv_attention.report.redaction import redact
-from cv_attention.report.run import Run
-from cv_attention.report.shards import write_shard
-from cv_attention.report.thumbnails import Thumbnail, thumbnail
+from cv_attention.report.read.facts import costs, facts, results
+from cv_attention.report.read.recording import UNREADABLE, Probe, Unreadable
+from cv_attention.report.read.redaction import redact
+from cv_attention.report.read.run_directory import Run
+from cv_attention.report.write.epochs import EpochWriter
+from cv_attention.report.write.panels import PanelWriter
+from cv_attention.report.write.shards import write_shard
+from cv_attention.report.write.thumbnails import Thumbnail, thumbnail
 
 PICTURES_PER_SHARD = 16
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from cv_attention.report.recording import UNREADABLE
+from cv_attention.report.read.recording import UNREADABLE
 
 _LARGEST_SIDE = 512
 _LOSSLESS_SIDE = 128  # small images are shown enlarged, where the blocks of a JPEG would be seen
