@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from cv_attention.rundir.checksums import checksum
+from cv_attention.rundir.files import write_text
 from cv_attention.rundir.formats import Damaged, NewerFormat
-from cv_attention.rundir.sealed import RUN_FORMAT, read_sealed, sealed
+from cv_attention.rundir.layout import CHECKSUMMED, RUN_FORMAT, RunLayout
+from cv_attention.rundir.sealed import read_sealed, sealed
 
-NAME = "summary.json"
+NAME = RunLayout(Path()).summary.name
 FILES = "files"  # in the summary of a finished run: name -> SHA-256
 _KNOWN = {"parameters", "class_names", "network", "provenance", "data", "selected", "validation", "test", "flops"}
 # What `fit` prints and goes on with; null stands for a missing value, and names with dots are fields of a section.
@@ -21,7 +23,8 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "in_use.blocks": (list, "a list"),
     "finished": (bool, "true or false"),
 }
-_LISTED = ("config.yaml", "predictions.npz", "metrics/*/metrics.csv", "confusion/*", "maps/*.*", "maps/images/*")
+# What a training run has come to: gone once it is resumed.
+_RESULTS = ("selected", "validation", "in_use", "test", "training_seconds", "finished", FILES)
 
 
 def read(run: Path) -> dict[str, Any]:
@@ -85,9 +88,19 @@ def text(values: Mapping[str, Any]) -> str:
     return json.dumps(sealed(values, RUN_FORMAT), indent=2) + "\n"
 
 
+def update(run: Path, **values: Any) -> None:
+    """Adds `values` to a run's summary; raises what `read` raises."""
+    write_text(run / NAME, text({**read(run), **values}))
+
+
+def forget_results(run: Path) -> None:
+    """Removes what a run has come to from its summary: it is trained longer, and tested again at its end."""
+    write_text(run / NAME, text({name: value for name, value in read(run).items() if name not in _RESULTS}))
+
+
 def checksums(run: Path) -> dict[str, str]:
     """Returns the SHA-256 of every file of a run that reports and comparisons read, by its name below the run."""
-    found = sorted(path for pattern in _LISTED for path in run.glob(pattern) if path.is_file())
+    found = sorted(path for pattern in CHECKSUMMED for path in run.glob(pattern) if path.is_file())
     return {path.relative_to(run).as_posix(): checksum(path) for path in found}
 
 

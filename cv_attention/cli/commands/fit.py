@@ -18,6 +18,7 @@ from cv_attention.cli.resuming import choose
 from cv_attention.config import Experiment
 from cv_attention.differences import differences
 from cv_attention.rundir import summary
+from cv_attention.rundir.layout import RunLayout, runs_in
 from cv_attention.suggest import suggest
 
 if TYPE_CHECKING:
@@ -114,14 +115,15 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | Non
             return experiment, choice.run, choice.said, nullcontext()
         print(f"resume: {choice.said}", file=sys.stderr)
         resume = choice.run
-    if not (resume / "config.yaml").is_file():
-        there = [str(path.parent) for path in sorted(resume.absolute().parent.glob("*/config.yaml"))]
+    config = RunLayout(resume).config
+    if not config.is_file():
+        there = [str(run) for run in runs_in(resume.absolute().parent)]
         near = suggest(resume, there) if there and not resume.is_dir() else ": it has no config.yaml"
         raise UserError(f"{resume} is no run directory{near}")
     with user_errors():
         summary.check_format(resume)
-    before = read_experiment(resume / "config.yaml")
-    overridden = parse(parser, ["--config", str(resume / "config.yaml"), *arguments])
+    before = read_experiment(config)
+    overridden = parse(parser, ["--config", str(config), *arguments])
     experiment = to_experiment(parser, overridden)
     if before.model != experiment.model:
         changes = "; ".join(differences({"model": vars(before.model)}, {"model": vars(experiment.model)}))
@@ -129,7 +131,7 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | Non
             f"{resume} holds another model; resuming cannot change it ({changes}): leave out the --model options"
         )
     typed = to_experiment(parser, namespace).model.block == experiment.model.block
-    named = nullcontext() if typed else class_paths_of(resume / "config.yaml", namespace.trust)
+    named = nullcontext() if typed else class_paths_of(config, namespace.trust)
     return experiment, resume, None, named
 
 

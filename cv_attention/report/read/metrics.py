@@ -8,6 +8,8 @@ from statistics import median
 
 import numpy as np
 
+from cv_attention.rundir.layout import RunLayout
+
 LONGEST_LINE = 100_000  # characters of a line; a longer one is damaged, and the csv module refuses it
 _MOST_POINTS = 2000  # of one curve in the page; more than a screen has pixels
 
@@ -34,17 +36,16 @@ class _Row:
     values: dict[str, float]
 
 
-def read_metrics(folder: Path) -> Metrics:
-    """Reads all ``<folder>/<part>/metrics.csv``; a later part's values replace those of the same step or epoch.
+def read_metrics(run: RunLayout) -> Metrics:
+    """Reads all ``metrics/<part>/metrics.csv``; a later part's values replace those of the same step or epoch.
 
     Args:
-        folder: The ``metrics`` folder of a run; it may be missing, its files may end within a line.
+        run: A run directory; it may have no metrics, and their files may end within a line.
 
     Returns:
         The joined curves; empty where nothing was logged.
     """
-    parts = sorted((int(p.parent.name), p) for p in folder.glob("*/metrics.csv") if p.parent.name.isdecimal())
-    rows = [row for part, path in parts for row in _read_part(part, path)]
+    rows = [row for part, path in run.metrics_files() for row in _read_part(part, path)]
     if not rows:
         return Metrics()
     clock = _Clock(rows)

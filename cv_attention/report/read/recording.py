@@ -1,8 +1,6 @@
-"""What the training recorded: the probe images, and every logged epoch's maps and predictions."""
+"""Reads what a run recorded: the probe images, and every recorded epoch's maps and predictions."""
 
 import functools
-import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cv_attention.report.read.names import image_names
+from cv_attention.rundir.arrays import check_arrays
+from cv_attention.rundir.arrays import read_arrays as read_named
+from cv_attention.rundir.contents import EpochRecord, ProbeEntry, Probes
+from cv_attention.rundir.layout import EpochFile, RunLayout
 
 # A file that was torn by a kill, or written by somebody else, raises whatever it can when it is read.
 UNREADABLE = (Exception,)
@@ -65,7 +67,7 @@ class Snapshot:
     """What was recorded at the end of one epoch.
 
     Attributes:
-        epoch: Index of the epoch; -1 is before the training.
+        epoch: Index of the epoch; -1 is before training.
         step: Optimizer steps taken, or None.
         columns: The columns, in the order of the network.
         load: Reads the arrays as they are stored, by column key; see `read_arrays`.
@@ -105,27 +107,24 @@ class Recording:
     notices: list[str] = field(default_factory=list)
 
 
-def read_recording(folder: Path) -> Recording:
-    """Reads the ``maps`` folder of a run; whatever is missing or torn is left out and told in `notices`."""
-    index = folder / "probes.json"
-    if not index.is_file():
+def read_recording(run: RunLayout) -> Recording:
+    """Reads what a run recorded of its probe images; whatever is missing or torn is left out and named in `notices`."""
+    if not run.probes.is_file():
         return Recording()
     try:
-        content = json.loads(index.read_text(encoding="utf-8"))
-        entries = content["probes"]
-        paths = image_names([entry.get("name") for entry in entries])
-        probes = [_probe(folder, entry, name) for entry, name in zip(entries, paths, strict=True)]
-        names = [str(name) for name in content.get("class_names") or []]
+        content = Probes.read(run.probes)
+        names = image_names([entry.name for entry in content.probes])
+        probes = [_probe(run.maps, entry, name) for entry, name in zip(content.probes, names, strict=True)]
     except UNREADABLE:
         return Recording(notices=["maps/probes.json could not be read."])
     snapshots, notices = [], []
-    for path in sorted(folder.glob("epoch-*.json")):
+    for path in run.epoch_files(EpochFile.RECORD).values():
         try:
             snapshots.append(_snapshot(path, len(probes)))
         except UNREADABLE:
             notices.append(f"maps/{path.name} or its arrays could not be read; this epoch is left out.")
     snapshots.sort(key=lambda snapshot: snapshot.epoch)
-    return Recording(names, probes, snapshots, notices)
+    return Recording(list(content.class_names), probes, snapshots, notices)
 
 
 def read_arrays(snapshot: Snapshot, probes: int) -> dict[str, np.ndarray]:
@@ -152,15 +151,14 @@ def file_within(folder: Path, name: object) -> Path | None:
     return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
 
 
-def _probe(folder: Path, entry: dict[str, Any], name: str) -> Probe:
-    label, box = entry.get("label"), entry.get("box")
+def _probe(folder: Path, entry: ProbeEntry, name: str) -> Probe:
     return Probe(
-        image=file_within(folder, entry["image"]),
-        label=int(label) if label is not None else None,
-        box=finite_box(box) if box is not None else None,
+        image=file_within(folder, entry.image),
+        label=entry.label,
+        box=finite_box(entry.box) if entry.box is not None else None,
         name=name,
-        flags=tuple(str(flag) for flag in entry.get("flags") or []),
-        file=f"maps/{entry['image']}",
+        flags=entry.flags,
+        file=f"maps/{entry.image}",
     )
 
 
@@ -171,31 +169,24 @@ def finite_box(box: Sequence[float]) -> tuple[float, float, float, float] | None
 
 
 def _snapshot(path: Path, probes: int) -> Snapshot:
-    from cv_attention.rundir.arrays import check_arrays, read_arrays  # here, so that the report is imported alone
-
-    content = json.loads(path.read_text(encoding="utf-8"))
-    named = re.fullmatch(r"epoch-(-?\d+)", path.stem)
-    columns = [
-        Column(key, str(about.get("title", key)), str(about.get("source", "")), str(about.get("kind", "")))
-        for key, about in content["columns"].items()
-    ]
-    arrays = path.with_suffix(".npz")
-    check_arrays(arrays, {column.key for column in columns})  # a torn archive is found here, before anything is written
-    predictions = content.get("predictions") or []
-    probabilities = np.array(content.get("probabilities") or [], dtype=float)
+    record = EpochRecord.read(path)
+    columns = [Column(key, about.title, about.source, about.kind) for key, about in record.columns.items()]
+    arrays = path.with_suffix(f".{EpochFile.MAPS.suffix}")
+    check_arrays(arrays, set(record.columns))  # a torn archive is noticed here, before anything is written
+    probabilities = np.array(record.probabilities, dtype=float)
     known = probabilities.ndim == 2 and len(probabilities) == probes and np.isfinite(probabilities).all()
     return Snapshot(
-        epoch=int(content["epoch"] if "epoch" in content or named is None else named[1]),
-        step=int(content["step"]) if content.get("step") is not None else None,
+        epoch=record.epoch,
+        step=record.step,
         columns=columns,
-        load=functools.partial(read_arrays, arrays, {column.key for column in columns}),
+        load=functools.partial(read_named, arrays, set(record.columns)),
         source=f"maps/{arrays.name}",
-        predictions=[int(p) for p in predictions] if len(predictions) == probes else [None] * probes,
+        predictions=list(record.predictions) if len(record.predictions) == probes else [None] * probes,
         probabilities=probabilities if known else None,
-        losses=_numbers(content.get("losses"), probes) or [None] * probes,
+        losses=_numbers(record.losses, probes) or [None] * probes,
         measures={
             key: {str(name): kept for name, values in about.items() if (kept := _numbers(values, probes))}
-            for key, about in (content.get("measures") or {}).items()
+            for key, about in record.measures.items()
         },
     )
 

@@ -9,8 +9,8 @@ from typing import Any
 from cv_attention.report.read.metrics import Metrics, read_metrics
 from cv_attention.report.read.recording import Recording, read_recording
 from cv_attention.report.read.redaction import redact
-
-_MARKS = ("config.yaml", "summary.json", "metrics", "maps")
+from cv_attention.rundir import Damaged, read_yaml, summary
+from cv_attention.rundir.layout import MARKS, ExportLayout, RunLayout
 
 
 @dataclass(frozen=True)
@@ -51,25 +51,25 @@ def read_run(directory: Path) -> Run:
         FileNotFoundError: if there is no such directory; the message names near ones, or those that there are.
         ValueError: if it holds nothing that a run leaves behind.
     """
+    mark_of_exports = ExportLayout(directory).description.name
     if not directory.is_dir():
         runs = sorted(
-            p for p in directory.parent.glob("*/") if any((p / mark).exists() for mark in (*_MARKS, "export.json"))
+            p for p in directory.parent.glob("*/") if any((p / mark).exists() for mark in (*MARKS, mark_of_exports))
         )
         near = difflib.get_close_matches(directory.name, [run.name for run in runs])
         hint = f"; there are {', '.join(map(str, runs[:8]))}{', ...' if len(runs) > 8 else ''}" if runs else ""
         hint = f"; near names: {', '.join(near)}" if near else hint
         raise FileNotFoundError(f"no run directory at {directory}{hint}")
-    if not any((directory / mark).exists() for mark in _MARKS):
-        marks = ", ".join(_MARKS)
+    if not any((directory / mark).exists() for mark in MARKS):
+        marks = ", ".join(MARKS)
         raise ValueError(
-            f"{directory} is neither a run directory nor a saliency export: it holds no {marks}, export.json"
+            f"{directory} is neither a run directory nor a saliency export: it holds no {marks}, {mark_of_exports}"
         )
-    from cv_attention.rundir import read_yaml, summary  # here, so that the report is imported alone
-
     notices: list[str] = []
-    config = _noted(read_yaml, directory / "config.yaml", notices)
-    said = _noted(lambda path: summary.read(path.parent), directory / summary.NAME, notices)
-    recording = read_recording(directory / "maps")
+    layout = RunLayout(directory)
+    config = _noted(read_yaml, layout.config, notices)
+    said = _noted(lambda path: summary.read(path.parent), layout.summary, notices)
+    recording = read_recording(layout)
     notices += recording.notices
     changes = [f"{what}." for what in summary.changes(directory, said)]
     notices += [what for what in changes if not any(what.partition(" ")[0] in notice for notice in notices)]
@@ -78,7 +78,7 @@ def read_run(directory: Path) -> Run:
         name=directory.resolve().name,
         config=redact(config),
         summary=redact(said),
-        metrics=read_metrics(directory / "metrics"),
+        metrics=read_metrics(layout),
         recording=recording,
         notices=notices,
     )
@@ -86,8 +86,6 @@ def read_run(directory: Path) -> Run:
 
 def _noted(read: Callable[[Path], dict[str, Any]], path: Path, notices: list[str]) -> dict[str, Any]:
     """Reads a file that may be missing; what is wrong with it is noted."""
-    from cv_attention.rundir import Damaged
-
     if not path.exists():
         return {}
     try:

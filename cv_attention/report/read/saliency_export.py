@@ -24,8 +24,11 @@ from cv_attention.report.read.recording import (
 from cv_attention.report.read.redaction import redact
 from cv_attention.report.read.run_directory import Run
 from cv_attention.report.read.shrinking import shrink
+from cv_attention.rundir import Damaged, read_sealed
+from cv_attention.rundir.arrays import read_arrays
+from cv_attention.rundir.checksums import changed
+from cv_attention.rundir.layout import EXPORT_FORMAT, ExportLayout
 
-MARK = "export.json"
 _ERRORS_SHOWN = 3
 _HOW_WRITTEN = ("columns", "class_names", "images_sha256", "shard_size", "manifest")  # of no use to a reader
 Row = dict[str, Any]
@@ -37,7 +40,8 @@ def read_export(directory: Path) -> Run:
     Raises:
         ValueError: if ``export.json`` is no JSON, or of a format that this version does not know.
     """
-    about = _description(directory / MARK)
+    path = ExportLayout(directory).description
+    about = _description(path)
     notices: list[str] = []
     rows = list(_rows(directory, about, notices))
     used = [row for row in rows if not row.get("error")]
@@ -45,7 +49,7 @@ def read_export(directory: Path) -> Run:
     try:
         columns = [_column(entry) for entry in about.get("columns") or []]
     except UNREADABLE as error:
-        raise ValueError(f"{directory / MARK} is damaged: its columns are not those of an export") from error
+        raise ValueError(f"{path} is damaged: its columns are not those of an export") from error
     snapshot = Snapshot(
         epoch=0,
         step=None,
@@ -75,9 +79,6 @@ def read_export(directory: Path) -> Run:
 
 
 def _description(path: Path) -> dict[str, Any]:
-    from cv_attention.rundir import Damaged, read_sealed  # here, so that the report is imported alone
-    from cv_attention.rundir.sealed import EXPORT_FORMAT
-
     try:
         about = read_sealed(path, EXPORT_FORMAT)
     except Damaged as error:
@@ -93,11 +94,9 @@ def _description(path: Path) -> dict[str, Any]:
 
 def _rows(directory: Path, about: dict[str, Any], notices: list[str]) -> Iterator[Row]:
     """The rows of all whole shards, in the order of the images."""
-    from cv_attention.rundir.checksums import changed
-
     counts = _expected(about)
     seen = 0
-    for path in sorted((directory / "shards").glob("*.jsonl")):
+    for path in ExportLayout(directory).rows():
         seen += 1
         altered = [one.relative_to(directory).as_posix() for one in changed(path.with_suffix(".sha256"), directory)]
         rest = [name for name in altered if not name.startswith("shards/")]
@@ -227,8 +226,6 @@ def _scale(row: Row, key: str) -> float:
 
 def _read_shard(directory: Path, name: str, keys: Collection[str]) -> dict[str, NDArray]:
     """Reads the named arrays alone."""
-    from cv_attention.rundir.arrays import read_arrays  # here, so that the report is imported alone
-
     path = file_within(directory, name)
     if path is None:
         raise FileNotFoundError(f"{name} is missing")

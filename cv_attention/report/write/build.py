@@ -13,10 +13,11 @@ from pathlib import Path
 from string import Template
 
 from cv_attention.report.read.run_directory import Run, read_run
-from cv_attention.report.read.saliency_export import MARK, read_export
+from cv_attention.report.read.saliency_export import read_export
 from cv_attention.report.write.epochs import PROBES_PER_SHARD
 from cv_attention.report.write.manifest import PICTURES_PER_SHARD, write_run
 from cv_attention.report.write.shards import as_json, write_hashed
+from cv_attention.rundir.layout import ExportLayout, RunLayout
 
 _PAGE = Path(__file__).parents[1] / "page"
 _STYLES = ("base", "controls", "toolbar", "curves", "frames", "grid", "verdict", "dialog", "tables", "network",
@@ -51,7 +52,7 @@ def build(runs: Path | str | Sequence[Path | str], out: Path | str | None = None
     if not directories:
         raise ValueError("a report needs at least one run directory, got none")
     target = _default_target(directories) if out is None else Path(out)
-    loaded = [read_export(one) if (one / MARK).is_file() else read_run(one) for one in directories]
+    loaded = [read_export(one) if ExportLayout(one).description.is_file() else read_run(one) for one in directories]
     _check_replaceable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target)
@@ -66,7 +67,8 @@ def build(runs: Path | str | Sequence[Path | str], out: Path | str | None = None
 
 
 def _default_target(directories: list[Path]) -> Path:
-    return directories[0] / "report" if len(directories) == 1 else directories[0].resolve().parent / "comparison"
+    first = directories[0]
+    return RunLayout(first).page.parent if len(directories) == 1 else first.resolve().parent / "comparison"
 
 
 def _sweep(target: Path) -> None:

@@ -1,6 +1,5 @@
 """What the panels beside the grid show: confusion, maps by class, heads, gates over the data set, faithfulness."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,9 @@ from cv_attention.report.read.recording import UNREADABLE
 from cv_attention.report.read.run_directory import Run
 from cv_attention.report.read.shrinking import shrink
 from cv_attention.report.write.shards import encode, write_shard
+from cv_attention.rundir.arrays import read_arrays
+from cv_attention.rundir.contents import ConfusionCounts, Faithfulness, gate_array
+from cv_attention.rundir.layout import EpochFile, RunLayout
 
 
 class PanelWriter:
@@ -34,25 +36,22 @@ class PanelWriter:
 
     def write(self) -> dict[str, Any]:
         """Returns what the page knows of the panels from the start; shards go by epoch and hash."""
-        maps = self.run.directory / "maps"
+        layout = RunLayout(self.run.directory)
         return {
             "network": network(self.run.summary),
-            "confusion": self._each(self.run.directory / "confusion", "epoch-*.json", "confusion", self._confusion),
-            "tested": self._one(self.run.directory / "confusion/test.json", "confusion-test", self._confusion),
-            "classes": self._each(maps, "classes-*.npz", "classes", self._classes),
-            "heads": self._each(maps, "heads-*.npz", "heads", _heads),
-            "pairwise": self._each(maps, "pairwise-*.npz", "pairwise", _pairwise),
-            "gates": self._each(maps, "gates-*.npz", "gates", _gates),
-            "faithfulness": self._one(maps / "faithfulness.json", "faithfulness", self._faithfulness),
+            "confusion": self._each(layout, EpochFile.CONFUSION, "confusion", _confusion),
+            "tested": self._one(layout.tested_confusion, "confusion-test", _confusion),
+            "classes": self._each(layout, EpochFile.CLASSES, "classes", self._classes),
+            "heads": self._each(layout, EpochFile.HEADS, "heads", _heads),
+            "pairwise": self._each(layout, EpochFile.PAIRWISE, "pairwise", _pairwise),
+            "gates": self._each(layout, EpochFile.GATES, "gates", _gates),
+            "faithfulness": self._one(layout.faithfulness, "faithfulness", _faithfulness),
         }
 
-    def _each(self, folder: Path, glob: str, name: str, read: Callable[[Path], Any]) -> dict[int, str]:
+    def _each(self, layout: RunLayout, kind: EpochFile, name: str, read: Callable[[Path], Any]) -> dict[int, str]:
         """Writes one shard for each epoch's file; returns epoch -> hash."""
-        found = {}
-        for path in sorted(folder.glob(glob)):
-            number = path.stem.split("-", 1)[1]
-            if number.isdecimal():
-                found[int(number)] = self._one(path, f"e{int(number)}-{name}", read)
+        files = layout.epoch_files(kind)
+        found = {epoch: self._one(path, f"e{epoch}-{name}", read) for epoch, path in files.items()}
         return {epoch: digest for epoch, digest in found.items() if digest}
 
     def _one(self, path: Path, name: str, read: Callable[[Path], Any]) -> str | None:
@@ -64,16 +63,8 @@ class PanelWriter:
             self.notices.append(f"{path.parent.name}/{path.name} could not be read; it is left out.")
             return None
 
-    def _confusion(self, path: Path) -> dict[str, Any]:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        classes = int(content["classes"])
-        counts = [[int(value) for value in entry] for entry in content["counts"]]
-        if any(len(entry) != 3 or not 0 <= min(entry) <= max(entry[:2]) < classes for entry in counts):
-            raise ValueError("counts must be [true, predicted, images]")
-        return {"classes": classes, "counts": counts}
-
     def _classes(self, path: Path) -> dict[str, Any]:
-        arrays = _arrays(path)
+        arrays = read_arrays(path)
         classes = arrays.pop("classes")
         kept = {t: values for t, values in arrays.items() if t in self.columns and values.shape[:2] == classes.shape}
         maps = {
@@ -81,14 +72,13 @@ class PanelWriter:
         }
         return {"classes": classes.astype(int).tolist(), "maps": maps}
 
-    def _faithfulness(self, path: Path) -> dict[str, Any]:
-        return faithfulness(json.loads(path.read_text(encoding="utf-8")))
+
+def _confusion(path: Path) -> dict[str, Any]:
+    return vars(ConfusionCounts.read(path))
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    from cv_attention.rundir.arrays import read_arrays  # here, so that the report is imported alone
-
-    return read_arrays(path)
+def _faithfulness(path: Path) -> dict[str, Any]:
+    return faithfulness(Faithfulness.read(path))
 
 
 def _flat(values: np.ndarray, axes: int) -> np.ndarray:
@@ -97,13 +87,13 @@ def _flat(values: np.ndarray, axes: int) -> np.ndarray:
 
 def _heads(path: Path) -> dict[str, Any]:
     """Name -> the maps (N, heads, h, w) of all heads, image after image."""
-    found = {name: values for name, values in _arrays(path).items() if values.ndim == 4}
+    found = {name: values for name, values in read_arrays(path).items() if values.ndim == 4}
     return {name: {"heads": values.shape[1], **encode(shrink(_flat(values, 2)))} for name, values in found.items()}
 
 
 def _pairwise(path: Path) -> dict[str, Any]:
     """Name -> the maps (N, heads, queries, h, w), in 256 steps between the extremes of every single map."""
-    found = {name: values for name, values in _arrays(path).items() if values.ndim == 5}
+    found = {name: values for name, values in read_arrays(path).items() if values.ndim == 5}
     return {
         name: {
             "images": values.shape[0],
@@ -116,16 +106,17 @@ def _pairwise(path: Path) -> dict[str, Any]:
 
 
 def _gates(path: Path) -> dict[str, Any]:
-    arrays = _arrays(path)
-    names = [key.removeprefix("quantiles:") for key in arrays if key.startswith("quantiles:")]
+    arrays = read_arrays(path)
+    prefix = gate_array("quantiles", "")
+    names = [key.removeprefix(prefix) for key in arrays if key.startswith(prefix)]
     found = {}
     for name in names:
-        quantiles, histogram = arrays[f"quantiles:{name}"], arrays[f"histogram:{name}"]
-        by_class = arrays.get(f"by_class:{name}")
+        quantiles, histogram = arrays[gate_array("quantiles", name)], arrays[gate_array("histogram", name)]
+        by_class = arrays.get(gate_array("by_class", name))
         found[name] = {
             "quantiles": encode(quantiles.reshape(5, -1)),
             "histogram": [int(count) for count in histogram],
-            "range": [float(f"{value:.6g}") for value in arrays[f"range:{name}"]],
+            "range": [float(f"{value:.6g}") for value in arrays[gate_array("range", name)]],
             "byClass": None if by_class is None else encode(by_class),
         }
     return {"images": int(arrays["images"]), "gates": found}

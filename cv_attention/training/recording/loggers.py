@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 
 from cv_attention.config import Experiment
 from cv_attention.rundir.files import write_text
+from cv_attention.rundir.layout import RunLayout
 
 
 def create_loggers(experiment: Experiment, run: Path, part: str) -> list[Logger]:
@@ -25,8 +26,8 @@ def create_loggers(experiment: Experiment, run: Path, part: str) -> list[Logger]
     Raises:
         ValueError: if wandb or TensorBoard cannot be used.
     """
-    log = experiment.log
-    loggers: list[Logger] = [CSVLogger(run, name="metrics", version=part, flush_logs_every_n_steps=log.every_n_steps)]
+    log, name = experiment.log, RunLayout(run).metrics.name
+    loggers: list[Logger] = [CSVLogger(run, name=name, version=part, flush_logs_every_n_steps=log.every_n_steps)]
     if log.tensorboard:
         loggers.append(_tensorboard(experiment, run, part))
     if log.wandb != "disabled":
@@ -69,7 +70,7 @@ def _deciding(experiment: Experiment) -> dict[str, object]:
 
 def _tensorboard(experiment: Experiment, run: Path, part: str) -> Logger:
     try:
-        logger = TensorBoardLogger(run, name="tensorboard", version=part, default_hp_metric=False)
+        logger = TensorBoardLogger(run, name=RunLayout(run).tensorboard.name, version=part, default_hp_metric=False)
     except ModuleNotFoundError as error:
         raise ValueError(
             "log.tensorboard needs tensorboard: pip (or uv pip) install 'cv_attention[tensorboard]'"
@@ -118,7 +119,7 @@ def _wandb(experiment: Experiment, run: Path) -> Logger:
 
 def _wandb_id(run: Path) -> str:
     """The id that wandb knows this run by, the same in every stretch of its training."""
-    file = run / "wandb" / "id"
+    file = RunLayout(run).wandb_id
     if not file.is_file():
         write_text(file, secrets.token_hex(4) + "\n")
     return file.read_text(encoding="utf-8").strip()
