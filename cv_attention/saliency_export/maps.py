@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from cv_attention.export_config import SaliencyExport
 from cv_attention.maps import record
 from cv_attention.maps.adapters import adapter_of
+from cv_attention.recording.columns import drawable
 from cv_attention.saliency import METHODS
 from cv_attention.saliency.core.layers import find_layers
 from cv_attention.saliency.core.state import undisturbed
 from cv_attention.suggest import suggest
-from cv_attention.training.recording.probes import drawable
 from cv_attention.training.tasks.classifier import Classifier
 
 

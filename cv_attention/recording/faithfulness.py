@@ -1,4 +1,4 @@
-"""Records insertion and deletion curves of the probe images."""
+"""Computes insertion and deletion curves of recorded maps."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cv_attention.rundir.contents import Faithfulness
 from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import classes_of
 from cv_attention.saliency.methods.model_free.baselines import centre_bias, random_map
@@ -14,22 +15,23 @@ from cv_attention.saliency.metrics.faithfulness import Curve, deletion_auc, inse
 _BASELINES = {"random": random_map, "centre": centre_bias}
 
 
-def probe_curves(
-    network: nn.Module, inputs: Tensor, heats: Mapping[str, Tensor], points: int, mean: tuple[float, float, float]
-) -> dict[str, Any]:
+def faithfulness_curves(
+    network: nn.Module,
+    inputs: Tensor,
+    heats: Mapping[str, Tensor],
+    points: int,
+    mean: tuple[float, float, float],
+    epoch: int,
+) -> Faithfulness:
     """Computes insertion and deletion curves of every map, and of maps that know nothing.
 
     Args:
         network: The network.
-        inputs: Normalised images (N, 3, H, W) on its device.
+        inputs: Images (N, C, H, W) as it takes them, on its device.
         heats: Title -> raw maps (N, h, w); they are resized to the images (bilinear), as the page does it.
         points: Steps of a curve.
-        mean: Mean colour of the data set in [0, 1], which is what a deleted pixel gets.
-
-    Returns:
-        Plain values: ``step`` (pixels at once), ``mean``, ``kernel`` (the weights of the blur along one axis),
-        ``classes`` (those explained), and ``curves``: title -> ``insertion`` and ``deletion``, each with ``auc`` (N)
-        and ``curve`` (N, points + 1); ``baselines`` likewise.
+        mean: Colour in [0, 1] that a zero of `inputs` has, which is what a deleted pixel gets.
+        epoch: Index of the epoch whose maps they are.
     """
     pixels = inputs.shape[-2] * inputs.shape[-1]
     step = -(-pixels // points)
@@ -44,14 +46,7 @@ def probe_curves(
         name: _both(network, inputs, make(network, inputs), classes, step) for name, make in _BASELINES.items()
     }
     kernel = [round(weight, 6) for weight in reflected_gaussian(11, 5.0).tolist()]
-    return {
-        "step": step,
-        "mean": list(mean),
-        "kernel": kernel,
-        "classes": classes.tolist(),
-        "curves": curves,
-        "baselines": baselines,
-    }
+    return Faithfulness(epoch, step, list(mean), kernel, classes.tolist(), curves, baselines)
 
 
 def _both(network: nn.Module, inputs: Tensor, heat: Tensor, classes: Tensor, step: int) -> dict[str, Any]:

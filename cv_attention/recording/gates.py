@@ -1,5 +1,6 @@
-"""Records how each channel gate is distributed over the validation images."""
+"""Records how each channel gate is distributed over images."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from cv_attention.maps import RecordedMap, record
 from cv_attention.maps.adapters import adapter_of
 from cv_attention.maps.wrappers import bare_modules
+from cv_attention.rundir.contents import gate_array
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 MOST_IMAGES = 1024  # spread evenly over the split; more would not change a quantile that anybody sees
@@ -17,11 +19,11 @@ _BINS = 40
 
 
 class GateStatistics:
-    """Collects the channel gates of forwards that run between `look` and `take`.
+    """Collects the channel gates of forwards that run between `look` and `take`, or that are given to `add`.
 
     Args:
         network: The network.
-        images: Images that will come in all; every n-th is kept such that at most `MOST_IMAGES` are.
+        images: Number of images in all; every n-th is kept, so that at most `MOST_IMAGES` are.
     """
 
     def __init__(self, network: nn.Module, images: int) -> None:
@@ -44,10 +46,14 @@ class GateStatistics:
     def take(self, labels: Tensor) -> None:
         """Keeps what the forward of these images (labels (B,)) gave."""
         self.close()
-        kept = torch.arange(len(labels))[-self._seen % self.stride :: self.stride]  # none of a short batch, at times
+        self.add(self._maps, labels)
+
+    def add(self, maps: Mapping[str, RecordedMap], labels: Tensor) -> None:
+        """Keeps the channel gates among the `maps` of images with these labels (B,), -1 where unknown."""
+        kept = torch.arange(len(labels))[-self._seen % self.stride :: self.stride]
         self._seen += len(labels)
         self._labels.append(labels[kept.to(labels.device)].cpu())
-        for name, found in self._maps.items():
+        for name, found in maps.items():
             if found.kind != "channel":
                 continue
             self._gates.setdefault(name, []).append(found.values.flatten(1)[kept.to(found.values.device)].float().cpu())
@@ -60,9 +66,8 @@ class GateStatistics:
         """The statistics of every gate, as arrays for one file.
 
         Returns:
-            ``quantiles:<name>`` (5, C) at `QUANTILES`, ``mean:<name>`` (C,), ``histogram:<name>`` (40,) of all values
-            between ``range:<name>`` (2,), and, of at most 100 classes, ``by_class:<name>`` (classes, C) means, NaN
-            where no image of the class came; ``images`` (), their number. Empty where nothing was seen.
+            The arrays of ``maps/gates-XXXX.npz``: quantiles at `QUANTILES`, means, histograms and, of at most 100
+            classes, means by class, NaN for a class without an image. Empty where nothing was recorded.
         """
         found: dict[str, np.ndarray] = {}
         labels = torch.cat(self._labels) if self._labels else torch.empty(0, dtype=torch.long)
@@ -73,13 +78,13 @@ class GateStatistics:
             low, high = float(values.min()), float(values.max())
             quantiles = values.quantile(torch.tensor(QUANTILES), dim=0)
             counts, _ = np.histogram(values.double().numpy(), bins=_BINS, range=(low, max(high, low + 1e-6)))
-            found[f"quantiles:{name}"] = quantiles.numpy().astype(np.float16)
-            found[f"mean:{name}"] = values.mean(0).numpy().astype(np.float16)
-            found[f"histogram:{name}"] = counts.astype(np.int32)
-            found[f"range:{name}"] = np.array([low, high], np.float32)
+            found[gate_array("quantiles", name)] = quantiles.numpy().astype(np.float16)
+            found[gate_array("mean", name)] = values.mean(0).numpy().astype(np.float16)
+            found[gate_array("histogram", name)] = counts.astype(np.int32)
+            found[gate_array("range", name)] = np.array([low, high], np.float32)
             if classes <= _MOST_CLASSES:
                 means = [values[labels == label].mean(0).numpy() for label in range(classes)]  # NaN of no image
-                found[f"by_class:{name}"] = np.stack(means).astype(np.float16)
+                found[gate_array("by_class", name)] = np.stack(means).astype(np.float16)
         if found:
             found["images"] = np.array(len(labels))
         return found
