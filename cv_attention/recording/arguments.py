@@ -1,7 +1,7 @@
 """Checks the arguments of a recorder."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,7 @@ from torch import Tensor
 
 from cv_attention.extras import require_for
 from cv_attention.rundir.contents import Box
-from cv_attention.saliency import METHODS
-from cv_attention.suggest import suggest
+from cv_attention.saliency.catalogue import method_name, resolve
 
 
 def check_labels(labels: Any, count: int, class_names: Sequence[str] | None) -> Tensor:
@@ -34,17 +33,20 @@ def check_labels(labels: Any, count: int, class_names: Sequence[str] | None) -> 
     return torch.tensor([-1 if label is None else int(label) for label in given])
 
 
-def check_methods(methods: Sequence[str]) -> tuple[str, ...]:
-    """Returns the names of saliency methods.
+def check_methods(methods: Any) -> dict[str, Callable[..., Tensor]]:
+    """Returns saliency methods by their short names.
 
     Raises:
-        ValueError: if one is unknown, or needs a package that is not installed.
+        ValueError: if one is unknown, needs a package that is not installed, or has the name of another one.
     """
-    for method in [methods] if isinstance(methods, str) else methods:
-        if method not in METHODS:
-            raise ValueError(f"unknown saliency method {method!r}{suggest(method, METHODS)}")
-        require_for(method)
-    return (methods,) if isinstance(methods, str) else tuple(methods)
+    found: dict[str, Callable[..., Tensor]] = {}
+    for method in [methods] if isinstance(methods, str) or callable(methods) else methods:
+        name = method_name(method)
+        if name in found:
+            raise ValueError(f"methods has two that are called {name}")
+        found[name] = resolve(method)
+        require_for(name)
+    return found
 
 
 def check_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Records a classifier's maps of the same few images, epoch by epoch, from any training loop."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -57,7 +57,7 @@ class Recorder:
         mean: Mean of each channel in [0, 1], used with `std` in place of `normalise`. With `normalise`, the colour that
             it turns into zero, which `faithfulness` has to know.
         std: Standard deviation of each channel.
-        methods: Saliency methods of `cv_attention.saliency.METHODS` to record.
+        methods: Saliency methods to record: names of `cv_attention.saliency.METHODS`, class paths, or functions.
         batch_size: Images of one forward at most; None takes all at once.
         config: Plain values that the page and ``compare`` should know of the run, such as
             ``{"seed": 0, "optimizer": {"lr": 0.1}}``; fields of ``cv_attention.config.Experiment`` are understood.
@@ -84,7 +84,7 @@ class Recorder:
         normalise: pictures.Normalise | None = None,
         mean: Any = None,
         std: Any = None,
-        methods: Sequence[str] = ("grad_cam",),
+        methods: Sequence[str | Callable[..., Tensor]] = ("grad_cam",),
         batch_size: int | None = 64,
         config: Mapping[str, Any] | None = None,
     ) -> None:

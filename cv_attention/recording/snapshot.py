@@ -1,6 +1,6 @@
 """Runs a network on the recorded images once: its attention maps, its logits, and saliency maps of its predictions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,6 @@ from cv_attention.recording.class_maps import class_maps
 from cv_attention.recording.columns import GRAD_CAM, Column, drawable, half
 from cv_attention.recording.gates import GateStatistics
 from cv_attention.recording.heads import head_maps
-from cv_attention.saliency import METHODS
 from cv_attention.saliency.core.engine import check_logits
 from cv_attention.saliency.core.state import undisturbed
 
@@ -47,7 +46,7 @@ def take_snapshot(
     network: nn.Module,
     batches: Iterable[Tensor],
     labels: Tensor,
-    methods: Sequence[str],
+    methods: Mapping[str, Callable[..., Tensor]],
     statistics: GateStatistics | None = None,
 ) -> Snapshot:
     """Records every attention map, and saliency maps of the predicted classes; the network is left as it was.
@@ -56,7 +55,7 @@ def take_snapshot(
         network: Maps images to logits (B, classes); run in eval mode.
         batches: Images (B, C, H, W) as the network takes them, on its device; N in all, at least one.
         labels: Their true classes (N), -1 where unknown.
-        methods: Names of `METHODS`; Grad-CAM is kept at the feature map's size, others at the images'.
+        methods: Name -> saliency method; Grad-CAM is kept at the feature map's size, others at the images'.
         statistics: Collects the channel gates of these images.
 
     Raises:
@@ -70,7 +69,7 @@ def take_snapshot(
         if statistics is not None:
             statistics.add(maps, known)
         columns = [Column(name, "attention", one.kind, half(drawable(one))) for name, one in maps.items()]
-        columns += [_explained(network, batch, logits, method) for method in methods]
+        columns += [_explained(network, batch, logits, *method) for method in methods.items()]
         heads, left = head_maps(maps), max(0, _MOST_PAIRWISE - done)
         parts.append(
             Snapshot(
@@ -102,10 +101,10 @@ def _forward(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Mapping[str, R
     return check_logits(output, len(inputs), network), maps
 
 
-def _explained(network: nn.Module, inputs: Tensor, logits: Tensor, method: str) -> Column:
-    options = {"upsample": False} if method == "grad_cam" else {}
-    heat = METHODS[method](network, inputs, logits.argmax(1), **options)[:, 0]
-    return Column(GRAD_CAM if method == "grad_cam" else method, "saliency", method, half(heat))
+def _explained(network: nn.Module, inputs: Tensor, logits: Tensor, name: str, method: Callable[..., Tensor]) -> Column:
+    options = {"upsample": False} if name == "grad_cam" else {}
+    heat = method(network, inputs, logits.argmax(1), **options)[:, 0]
+    return Column(GRAD_CAM if name == "grad_cam" else name, "saliency", name, half(heat))
 
 
 def _joined(parts: Sequence[Snapshot]) -> Snapshot:

@@ -8,7 +8,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from cv_attention import backbones, data, report
 from cv_attention.backbones.attachment.lost import LostBlocksError
-from cv_attention.blocks.trust import named_in
+from cv_attention.blocks.trust import class_paths_in, is_trusted
 from cv_attention.comparison.validation import at_epoch
 from cv_attention.rundir import summary
 from cv_attention.rundir.layout import RunLayout
@@ -97,7 +97,8 @@ def _train(prepared: Prepared) -> None:
     if trainer.is_global_zero:
         # The file can be somebody else's, in a run that was resumed: it may name what the run's configuration names.
         try:
-            trained = checkpoints.load(best, trust=named_in(classifier.experiment.to_dict()["model"]))
+            named = [path for path in class_paths_in(classifier.experiment.to_dict()) if is_trusted(path)]
+            trained = checkpoints.load(best, trust=named)
         except ValueError as error:
             raise NothingTrained(str(error)) from error
         weights.write(RunLayout(run).weights, trained)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from cv_attention import bounds
 from cv_attention.blocks.catalogue import find
-from cv_attention.blocks.trust import class_paths_of
+from cv_attention.blocks.trust import class_paths_in, class_paths_of
 from cv_attention.cli.errors import UserError, one_line, user_errors
 from cv_attention.cli.opening import add_trust
 from cv_attention.cli.parsing import experiment_parser, parse, read_experiment, to_experiment
 from cv_attention.cli.places import check_folder
 from cv_attention.cli.resuming import choose
-from cv_attention.config import Experiment
+from cv_attention.config import SOURCES, Experiment
 from cv_attention.differences import differences
 from cv_attention.rundir import summary
 from cv_attention.rundir.layout import RunLayout, runs_in
@@ -130,9 +130,8 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | Non
         raise UserError(
             f"{resume} holds another model; resuming cannot change it ({changes}): leave out the --model options"
         )
-    typed = to_experiment(parser, namespace).model.block == experiment.model.block
-    named = nullcontext() if typed else class_paths_of(config, namespace.trust)
-    return experiment, resume, None, named
+    typed = class_paths_in(to_experiment(parser, namespace).to_dict())
+    return experiment, resume, None, class_paths_of(config, [*namespace.trust, *typed])
 
 
 def _check_early(experiment: Experiment) -> None:
@@ -145,6 +144,8 @@ def _check_early(experiment: Experiment) -> None:
             find(name)
     except ValueError as error:
         raise UserError(one_line(error)) from error
+    if data.name not in SOURCES and "." not in data.name:
+        raise UserError(f"data.name is {data.name!r}{suggest(data.name, SOURCES, shown=len(SOURCES))}")
     if data.name in ("folder", "webdataset") and not Path(data.root).is_dir():
         raise UserError(f"data.root is {data.root}, but there is no such folder")
 

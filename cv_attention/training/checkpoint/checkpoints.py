@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from cv_attention.blocks.trust import class_paths_of
-from cv_attention.config import Experiment
+from cv_attention.blocks.trust import check_trusted, class_paths_of
+from cv_attention.config import SOURCES, Experiment
 from cv_attention.plain import from_plain
 from cv_attention.rundir import Damaged, NewerFormat, NotRead
 from cv_attention.rundir.checksums import checksum
@@ -227,6 +227,8 @@ def load(checkpoint: Path | Classifier, trust: Collection[str] | None = ()) -> C
         experiment = from_plain(Experiment, content["experiment"], "experiment")
         facts = facts_in(content["facts"])
         with nullcontext() if trust is None else class_paths_of(checkpoint, trust):
+            if experiment.data.name not in SOURCES:  # imported later, when the data is opened
+                check_trusted(experiment.data.name)
             classifier = Classifier(_unloaded(experiment), facts)
     except Exception as error:  # whatever a foreign configuration provokes
         end_verification()

@@ -11,8 +11,7 @@ from lightning.pytorch.callbacks import Callback
 
 from cv_attention.recording import Recorder
 from cv_attention.recording.snapshot import Snapshot
-from cv_attention.saliency import METHODS
-from cv_attention.suggest import suggest
+from cv_attention.saliency import resolve
 from cv_attention.training.recording.map_pictures import MapPictures, send
 from cv_attention.training.tasks.classifier import Classifier
 
@@ -24,7 +23,7 @@ class ProbeMaps(Callback):
         run: The run directory.
         every: Epochs between two recordings; the last epoch is always recorded.
         count: Number of probe images, spread over the classes of the validation split.
-        methods: Saliency methods of `cv_attention.saliency.METHODS` to record.
+        methods: Saliency methods to record, by name or class path.
 
     Attributes:
         recorder: Writes the files; None in processes that write nothing, and before the fit starts.
@@ -35,10 +34,10 @@ class ProbeMaps(Callback):
         self.recorder: Recorder | None = None
         self._restored: dict[str, Any] = {}
         for method in methods:
-            if method not in METHODS:
-                raise ValueError(
-                    f"log.saliency: there is no method {method!r}{suggest(method, METHODS, shown=len(METHODS))}"
-                )
+            try:
+                resolve(method)
+            except ValueError as error:
+                raise ValueError(f"log.saliency: {error}") from error
 
     def state_dict(self) -> dict[str, Any]:
         """The newest saliency maps: a run that is resumed after its last epoch still judges them."""
