@@ -166,7 +166,7 @@ class ImageData(LightningDataModule):
 
 
 def _check(config: Data) -> None:
-    if config.name not in SOURCES and "." not in config.name:
+    if config.name not in SOURCES and "." not in str(config.name):
         raise ValueError(f"data.name is {config.name!r}{suggest(config.name, SOURCES, shown=len(SOURCES))}")
     if config.options and config.name in SOURCES:
         raise ValueError(f"data.options is for a data set of your own, but data.name is {config.name!r}")

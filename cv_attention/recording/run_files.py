@@ -1,4 +1,4 @@
-"""Begins and completes the run directory of a training loop that is not ours: configuration, summary, page."""
+"""Writes configuration, summary and page of a run that a `Recorder` records."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -34,7 +34,7 @@ def read_arrays(path: Path, names: Collection[str] | None = None) -> dict[str, n
         names: The arrays that are wanted; those that are missing are left out. None for all.
 
     Raises:
-        Damaged: if an array is none that can be read without running code, or all of them together are too large.
+        Damaged: if an array cannot be read without running code, or all of them together are too large.
         Exception: whatever `zipfile` and numpy raise for a damaged file.
     """
     with path.open("rb") as file, ZipFile(file) as archive:
@@ -74,7 +74,7 @@ def _bytes(archive: ZipFile, member: str) -> int:
             start += stored.read(2)
             length, read = struct.unpack("<I", start[8:12])[0], np.lib.format.read_array_header_2_0
         else:
-            raise Damaged(f"{member} is no array of numpy's formats 1.0 and 2.0")
+            raise Damaged(f"{member} is not an array of numpy's formats 1.0 and 2.0")
         if length > _LONGEST_HEADER:
             raise Damaged(f"{member} has a header of {length:,} bytes")
         shape, _, dtype = read(io.BytesIO(start[8:] + stored.read(length)))

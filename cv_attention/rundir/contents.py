@@ -91,7 +91,7 @@ class ColumnEntry:
 
 @dataclass(frozen=True)
 class EpochRecord(_Written):
-    """``maps/epoch-XXXX.json``: what was recorded at the end of one epoch, N probe images. The arrays lie beside it.
+    """``maps/epoch-XXXX.json``: what was recorded at the end of one epoch, N probe images. The arrays are next to it.
 
     Attributes:
         epoch: Index of the epoch; -1 is before training.

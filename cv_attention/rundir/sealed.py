@@ -27,7 +27,7 @@ def read_sealed(path: Path, known: int) -> dict[str, Any]:
         The content, without the checksum.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: if the file does not exist.
         NewerFormat: if its format is newer.
         Damaged: if its content is not what was written.
     """

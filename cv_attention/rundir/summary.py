@@ -1,4 +1,4 @@
-"""``summary.json``: what a run has come to, and the checksums of the files beside it."""
+"""Reads and writes ``summary.json``: results and provenance of a run, and checksums of its files."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from cv_attention.rundir.sealed import read_sealed, sealed
 NAME = RunLayout(Path()).summary.name
 FILES = "files"  # in the summary of a finished run: name -> SHA-256
 _KNOWN = {"parameters", "class_names", "network", "provenance", "data", "selected", "validation", "test", "flops"}
-# What `fit` prints and goes on with; null stands for a missing value, and names with dots are fields of a section.
+# What `fit` prints and continues with; null stands for a missing value, and names with dots are fields of a section.
 _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     **dict.fromkeys(("test", "selected", "in_use", "left_out", FILES), (Mapping, "a mapping of names to values")),
     **dict.fromkeys(("selected.epoch", "selected.reason"), (str, "text")),
@@ -23,7 +23,7 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "in_use.blocks": (list, "a list"),
     "finished": (bool, "true or false"),
 }
-# What a training run has come to: gone once it is resumed.
+# Results of a training run, which are removed once it is resumed.
 _RESULTS = ("selected", "validation", "in_use", "test", "training_seconds", "finished", FILES)
 
 
@@ -44,7 +44,7 @@ def read(run: Path) -> dict[str, Any]:
     except Damaged as error:
         if "line sha256" in str(error):
             raise
-        raise Damaged(f"{error}; remove it to go on without what it says of the run") from error
+        raise Damaged(f"{error}; remove it to continue without the results in it") from error
 
 
 def check(run: Path, found: Mapping[str, Any]) -> None:
@@ -94,7 +94,7 @@ def update(run: Path, **values: Any) -> None:
 
 
 def forget_results(run: Path) -> None:
-    """Removes what a run has come to from its summary: it is trained longer, and tested again at its end."""
+    """Removes the results from a summary: the run is trained longer, and tested again at its end."""
     write_text(run / NAME, text({name: value for name, value in read(run).items() if name not in _RESULTS}))
 
 
@@ -105,7 +105,7 @@ def checksums(run: Path) -> dict[str, str]:
 
 
 def check_format(run: Path) -> None:
-    """Raises NewerFormat if a later version wrote the run; a summary that is damaged otherwise says nothing of that."""
+    """Raises NewerFormat if a later version wrote the run; one that is damaged in another way does not."""
     try:
         read(run)
     except NewerFormat:
@@ -115,7 +115,7 @@ def check_format(run: Path) -> None:
 
 
 def changes(run: Path, summary: Mapping[str, Any], names: tuple[str, ...] = ()) -> Iterator[str]:
-    """Compares the files beside a summary with their checksums, and says what is otherwise, file by file.
+    """Compares the files of a run with the checksums in its summary, and names those that differ.
 
     Args:
         run: The run directory.

@@ -149,7 +149,7 @@ def test_output_that_is_no_report_is_not_touched(run_directory: Path, tmp_path: 
     precious.parent.mkdir()
     precious.write_text("years of work")
     for target in (precious.parent, precious, run_directory):
-        with pytest.raises(ValueError, match="exists and is no report"):
+        with pytest.raises(ValueError, match="exists and is not a report"):
             build(run_directory, target)
     assert precious.read_text() == "years of work"
     assert (run_directory / "config.yaml").is_file()

@@ -1,4 +1,4 @@
-"""The few facts of a run that a reader wants to see first."""
+"""Lists the few facts of a run that a reader wants to see first."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ def _export_facts(run: Run) -> list[tuple[str, str]]:
 
 
 def costs(run: Run) -> dict[str, Any]:
-    """Returns what the table of several runs shows beside the results; None where the run does not know."""
+    """Returns costs for the table of several runs; None where the run does not have them."""
     model = _part(run.config, "model")
     known = {name: _number(run.summary.get(name)) for name in _COSTS}
     return {"backbone": _backbone(model), "attention": _block(model), **known}

@@ -1,4 +1,4 @@
-"""Insertion and deletion curves of the probe images, and their means with intervals."""
+"""Summarizes insertion and deletion curves as means with bootstrap intervals."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Training curves from the CSV files of a run, one file for each start of the training."""
+"""Reads training curves from the CSV files of a run, one file for each start of training."""
 
 import csv
 import math
@@ -21,7 +21,7 @@ class Metrics:
     Attributes:
         series: Metric name -> points ``(epochs trained, step, value)`` in order. A value at the end of the
             epoch with index e has e + 1 epochs trained.
-        resumed: Epochs trained at which the training was started again.
+        resumed: Epochs trained at which training was resumed.
     """
 
     series: dict[str, list[tuple[float, int, float]]] = field(default_factory=dict)
@@ -62,7 +62,7 @@ def read_metrics(run: RunLayout) -> Metrics:
 
 
 def is_per_epoch(name: str) -> bool:
-    """Tells whether a metric is logged once an epoch: a validation figure, or a mean of the training."""
+    """Whether a metric is logged once an epoch: a validation figure, or a mean over training."""
     return name.startswith("val") or name in ("train_loss_epoch", "train_accuracy")
 
 

@@ -1,4 +1,4 @@
-"""What images are called on the page: their paths without the folders that all of them share."""
+"""Names images for the page: their paths without the folders that all of them share."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ def last_part(path: object) -> str:
 def image_names(paths: Sequence[object]) -> list[str]:
     """Names images by their paths below the folder that they share, such as ``bird/0004.jpg``.
 
-    Files of one name in the folders of different classes stay apart. Nothing is told of where on the machine they lie:
+    Files of one name in the folders of different classes stay apart. Where on the machine they lie is not shown:
     absolute paths that share no folder but the root are cut to their last part.
 
     Args:

@@ -1,4 +1,4 @@
-"""The network and its attention sites, for the drawing: only what the page draws, whatever the summary holds."""
+"""Reads the network and its attention sites for the drawing: only what the page draws, whatever the summary holds."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ _SHARES = ("change", "over_images", "over_channels", "over_positions", "predicti
 
 
 def network(summary: dict[str, Any]) -> dict[str, Any] | None:
-    """Returns ``parts`` and ``sites`` of a run's summary; None where it tells nothing of them."""
+    """Returns ``parts`` and ``sites`` of a run's summary; None where it does not have them."""
     parts = [_part(part) for part in _list(summary.get("network"))]
     in_use = summary.get("in_use")
     used = in_use if isinstance(in_use, dict) else {}

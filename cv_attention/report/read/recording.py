@@ -163,7 +163,7 @@ def _probe(folder: Path, entry: ProbeEntry, name: str) -> Probe:
 
 
 def finite_box(box: Sequence[float]) -> tuple[float, float, float, float] | None:
-    """Reads a box; None where a side is no finite number."""
+    """Reads a box; None where a side is not finite."""
     x0, y0, x1, y1 = (float(value) for value in box)
     return (x0, y0, x1, y1) if np.isfinite([x0, y0, x1, y1]).all() else None
 
@@ -192,7 +192,7 @@ def _snapshot(path: Path, probes: int) -> Snapshot:
 
 
 def _numbers(values: Any, count: int) -> list[float | None] | None:
-    """A list of `count` numbers with None for what is not finite; None where it is no such list."""
+    """A list of `count` numbers with None for what is not finite; None where it is something else."""
     if not isinstance(values, list) or len(values) != count:
         return None
     numbers = np.array(values, dtype=float)

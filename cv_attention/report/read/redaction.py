@@ -1,4 +1,4 @@
-"""Paths of the machine, taken out of whatever text a run directory holds."""
+"""Removes paths of the machine from whatever text a run directory holds."""
 
 import re
 from typing import Any

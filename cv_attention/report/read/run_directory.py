@@ -1,4 +1,4 @@
-"""A run directory, read without asking that it be complete."""
+"""Reads a run directory, complete or not."""
 
 import difflib
 from collections.abc import Callable
@@ -21,11 +21,11 @@ class Run:
         directory: Where it is; never in the page.
         name: Name of the directory.
         config: The resolved configuration; empty where it is missing. No absolute path is in it.
-        summary: Results at the end of the training; empty for an interrupted run.
+        summary: Results at the end of training; empty for an interrupted run.
         metrics: The training curves.
         recording: The probe images and their maps.
         notices: What could not be read, for the reader of the page.
-        export: Whether it is no training but a saliency export: no epochs, no curves.
+        export: Whether it is a saliency export, which has no epochs and no curves.
     """
 
     directory: Path
@@ -48,7 +48,7 @@ def read_run(directory: Path) -> Run:
     """Reads a run directory.
 
     Raises:
-        FileNotFoundError: if there is no such directory; the message names near ones, or those that there are.
+        FileNotFoundError: if there is no such directory; the message names similar ones, or those that exist.
         ValueError: if it holds nothing that a run leaves behind.
     """
     mark_of_exports = ExportLayout(directory).description.name
@@ -68,16 +68,16 @@ def read_run(directory: Path) -> Run:
     notices: list[str] = []
     layout = RunLayout(directory)
     config = _noted(read_yaml, layout.config, notices)
-    said = _noted(lambda path: summary.read(path.parent), layout.summary, notices)
+    results = _noted(lambda path: summary.read(path.parent), layout.summary, notices)
     recording = read_recording(layout)
     notices += recording.notices
-    changes = [f"{what}." for what in summary.changes(directory, said)]
+    changes = [f"{what}." for what in summary.changes(directory, results)]
     notices += [what for what in changes if not any(what.partition(" ")[0] in notice for notice in notices)]
     return Run(
         directory=directory,
         name=directory.resolve().name,
         config=redact(config),
-        summary=redact(said),
+        summary=redact(results),
         metrics=read_metrics(layout),
         recording=recording,
         notices=notices,
@@ -85,7 +85,7 @@ def read_run(directory: Path) -> Run:
 
 
 def _noted(read: Callable[[Path], dict[str, Any]], path: Path, notices: list[str]) -> dict[str, Any]:
-    """Reads a file that may be missing; what is wrong with it is noted."""
+    """Reads a file that may be missing; what is wrong with it becomes a notice."""
     if not path.exists():
         return {}
     try:

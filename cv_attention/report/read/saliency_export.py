@@ -1,4 +1,4 @@
-"""A folder of `cv-attention saliency` as the report reads it; ``docs/saliency_export.md`` describes its format."""
+"""Reads a folder of `cv-attention saliency` for the report; ``docs/saliency_export.md`` describes its format."""
 
 import functools
 import json
@@ -30,7 +30,7 @@ from cv_attention.rundir.checksums import changed
 from cv_attention.rundir.layout import EXPORT_FORMAT, ExportLayout
 
 _ERRORS_SHOWN = 3
-_HOW_WRITTEN = ("columns", "class_names", "images_sha256", "shard_size", "manifest")  # of no use to a reader
+_HOW_WRITTEN = ("columns", "class_names", "images_sha256", "shard_size", "manifest")  # not shown
 Row = dict[str, Any]
 
 
@@ -38,7 +38,7 @@ def read_export(directory: Path) -> Run:
     """Reads a saliency export, complete or not, as a run with a single recording that belongs to no epoch.
 
     Raises:
-        ValueError: if ``export.json`` is no JSON, or of a format that this version does not know.
+        ValueError: if ``export.json`` is not JSON, or of a format that this version does not know.
     """
     path = ExportLayout(directory).description
     about = _description(path)
@@ -88,7 +88,7 @@ def _description(path: Path) -> dict[str, Any]:
     if not isinstance(about.get("columns", []), list) or not isinstance(about.get("class_names", []), list):
         raise Damaged(f"{path} is damaged: columns and class_names must be lists")
     if "format" not in about:
-        raise Damaged(f"{path} is damaged: it has format None, so it is no description of an export")
+        raise Damaged(f"{path} is damaged: it has no format number, so it does not describe an export")
     return about
 
 
@@ -193,10 +193,10 @@ def _share_right(rows: Sequence[Row]) -> str | None:
 def _failures(rows: Sequence[Row]) -> list[str]:
     if not rows:
         return []
-    told = [f"{last_part(row.get('image'))}: {redact(str(row['error']))}" for row in rows[:_ERRORS_SHOWN]]
+    reasons = [f"{last_part(row.get('image'))}: {redact(str(row['error']))}" for row in rows[:_ERRORS_SHOWN]]
     more = f"; and {len(rows) - _ERRORS_SHOWN} more" if len(rows) > _ERRORS_SHOWN else ""
     plural = "image" if len(rows) == 1 else "images"
-    return [f"{len(rows)} {plural} could not be used. {'; '.join(told)}{more}"]
+    return [f"{len(rows)} {plural} could not be used. {'; '.join(reasons)}{more}"]
 
 
 def _load(directory: Path, columns: Sequence[Column], rows: Sequence[Row]) -> dict[str, NDArray]:

@@ -1,4 +1,4 @@
-"""Large maps are stored smaller: a page of many samples and epochs must stay a folder that one can send."""
+"""Reduces large maps, so that a page of many samples and epochs stays small enough to send."""
 
 import numpy as np
 from PIL import Image

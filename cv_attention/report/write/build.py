@@ -1,4 +1,4 @@
-"""Run directories -> one folder of static files, put in place at once when it is complete."""
+"""Builds the report of run directories: one folder of static files, put in place when it is complete."""
 
 import contextlib
 import glob
@@ -38,7 +38,7 @@ def build(runs: Path | str | Sequence[Path | str], out: Path | str | None = None
 
     Args:
         runs: Directory of a run or of a saliency export, or several. Whatever is missing in one makes a smaller page.
-        out: Folder of the report, by default ``<run>/report``, of several runs ``comparison`` beside the first; an
+        out: Folder of the report, by default ``<run>/report``, of several runs ``comparison`` next to the first; an
             earlier report there is replaced when the new one is complete.
 
     Returns:
@@ -46,7 +46,7 @@ def build(runs: Path | str | Sequence[Path | str], out: Path | str | None = None
 
     Raises:
         FileNotFoundError: if a directory does not exist.
-        ValueError: if a directory is neither run nor export, none is given, or `out` holds something that is no report.
+        ValueError: if a directory is neither run nor export, none is given, or `out` holds other files than a report.
     """
     directories = [Path(runs)] if isinstance(runs, Path | str) else [Path(run) for run in runs]
     if not directories:
@@ -87,11 +87,11 @@ def _check_replaceable(target: Path) -> None:
     index = target / "index.html"
     is_report = index.is_file() and _GENERATOR in index.read_text(encoding="utf-8", errors="replace")[:4096]
     if not target.is_dir() or (any(target.iterdir()) and not is_report):
-        raise ValueError(f"{target} exists and is no report; give an empty or new folder as the output")
+        raise ValueError(f"{target} exists and is not a report; give an empty or new folder as the output")
 
 
 def _put_in_place(draft: Path, target: Path) -> None:
-    """Renames `draft` to `target`; an earlier report steps aside and comes back if that fails."""
+    """Renames `draft` to `target`; an earlier report is moved away and restored if that fails."""
     if not target.exists():
         os.replace(draft, target)
         return

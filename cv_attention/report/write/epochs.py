@@ -1,4 +1,4 @@
-"""One logged epoch as the page reads it: a shard for each column and block of probes, and what sorting needs."""
+"""Writes one recorded epoch for the page: a shard for each column and block of probes, and what sorting needs."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the page shows of one run: texts, curves and predictions at once, maps and images in shards on demand."""
+"""Writes what the page shows of one run: texts, curves and predictions at once, maps and images in shards."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Numbers that say something of one map of one image, to sort images by."""
+"""Computes numbers by which images are sorted, from each map of each image."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What the panels beside the grid show: confusion, maps by class, heads, gates over the data set, faithfulness."""
+"""Writes the data of the panels: confusion, maps by class, heads, gates over the data set, faithfulness."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

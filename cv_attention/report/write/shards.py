@@ -1,4 +1,4 @@
-"""Maps and data as JavaScript files: a page opened from ``file://`` may load scripts, but fetch nothing."""
+"""Writes maps and data as JavaScript files: a page opened from ``file://`` may load scripts, but fetch nothing."""
 
 import base64
 import hashlib

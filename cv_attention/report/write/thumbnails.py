@@ -1,4 +1,4 @@
-"""Probe images as the page shows them: pixels alone, as data URLs.
+"""Encodes probe images for the page: pixels alone, as data URLs.
 
 A page from ``file://`` may not read the pixels of an image file that it shows, so it could not export a picture of
 itself. Pixels that come in a script are its own.
@@ -32,7 +32,7 @@ class Thumbnail:
 
 
 def thumbnail(path: Path | None) -> Thumbnail | None:
-    """Reads an image and makes it anew, so that nothing but pixels comes along.
+    """Reads an image and encodes its pixels again, so that no metadata comes along.
 
     Returns:
         A PNG up to 128 pixels wide and high, a JPEG of at most 512 above; None where the image is missing or broken.

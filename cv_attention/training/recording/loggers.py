@@ -20,8 +20,8 @@ def create_loggers(experiment: Experiment, run: Path, part: str) -> list[Logger]
     Args:
         experiment: The configuration.
         run: The run directory.
-        part: Which stretch of training this is. CSV files and TensorBoard's have a folder for each; wandb goes on with
-            the run that it has, whose id is in ``wandb/id`` of the run directory.
+        part: Number of this start of training. CSV files and TensorBoard's have a folder for each; wandb continues the
+            run that it has, whose id is in ``wandb/id`` of the run directory.
 
     Raises:
         ValueError: if wandb or TensorBoard cannot be used.
@@ -51,7 +51,7 @@ def finish(loggers: Iterable[Logger], experiment: Experiment, test: Mapping[str,
             logger.experiment.summary.update({f"test_{name}": value for name, value in test.items()})
             folder = Path(logger.experiment.dir).parent
             logger.experiment.finish()  # another fit of this process begins a run of its own
-            # They name temporary folders, which can lie in the user's home; links to them lie beside the run's folder.
+            # They name temporary folders, which can lie in the user's home; links to them are next to the run's folder.
             for log in (*folder.glob("logs/*.log"), *folder.parent.glob("debug*.log")):
                 log.unlink()
 
@@ -76,7 +76,7 @@ def _tensorboard(experiment: Experiment, run: Path, part: str) -> Logger:
             "log.tensorboard needs tensorboard: pip (or uv pip) install 'cv_attention[tensorboard]'"
         ) from error
     _name_no_machine()
-    logger.hparams = _deciding(experiment)  # written to hparams.yaml beside the curves
+    logger.hparams = _deciding(experiment)  # written to hparams.yaml next to the curves
     return logger
 
 
@@ -99,7 +99,7 @@ def _wandb(experiment: Experiment, run: Path) -> Logger:
         save_dir=run,
         id=None if _get_rank() else _wandb_id(run),  # only the first process logs
         mode=log.wandb,  # `offline=True` would set the mode of the whole process
-        resume="allow" if log.wandb == "online" else None,  # an offline run goes on where it is uploaded
+        resume="allow" if log.wandb == "online" else None,  # an offline run is continued where it is uploaded
         group=experiment.group(),
         tags=log.tags,
         config=experiment.to_dict(),

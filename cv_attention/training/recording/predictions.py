@@ -36,7 +36,7 @@ class Predictions(Callback):
     def on_test_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Keeps what is said of one batch."""
+        """Keeps the predictions of one batch."""
         labels = batch["label"]
         self._batches.append(columns_of(batch["index"], outputs, labels, pl_module.losses(outputs, labels)))
 
