@@ -12,13 +12,14 @@ MOST_CLASSES = 2000  # the matrix is as large as the square of their number
 TOP = 5  # classes whose probabilities are kept
 
 
-def confusion(labels: NDArray, predicted: NDArray, classes: int) -> ConfusionCounts:
+def confusion(labels: NDArray, predicted: NDArray, classes: int, what: str | None = None) -> ConfusionCounts:
     """Counts images by true and predicted class.
 
     Args:
         labels: True classes (N).
         predicted: Predicted classes (N).
-        classes: Their number.
+        classes: Number of classes.
+        what: What is counted, as the page calls it.
 
     Raises:
         ValueError: if there are not as many of both, or a class is out of range.
@@ -32,7 +33,7 @@ def confusion(labels: NDArray, predicted: NDArray, classes: int) -> ConfusionCou
             raise ValueError(f"{name} must be classes 0 to {classes - 1}, got {values.min()} to {values.max()}")
     cells, images = np.unique(labels.astype(np.int64) * classes + predicted, return_counts=True)
     entries = zip((cells // classes).tolist(), (cells % classes).tolist(), images.tolist(), strict=True)
-    return ConfusionCounts(classes, [list(entry) for entry in entries])
+    return ConfusionCounts(classes, [list(entry) for entry in entries], what)
 
 
 def prediction_arrays(

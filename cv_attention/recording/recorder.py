@@ -144,7 +144,7 @@ class Recorder:
             values = {"recorded_loss": float(functional.cross_entropy(logits, labels)), **values}
             values = {"recorded_accuracy": float(hits), **values}
             if epoch not in self._counted:
-                self._count(epoch, labels.numpy(), logits.argmax(1).numpy())
+                self._count(epoch, labels.numpy(), logits.argmax(1).numpy(), "recorded images")
         assert self._curves is not None
         self._curves.log(epoch, epoch if step is None else step, values)
         validation = {name.removeprefix("val_"): value for name, value in values.items() if name.startswith("val_")}
@@ -287,10 +287,10 @@ class Recorder:
         probes = [ProbeEntry(RunLayout.probe_image(i), *entry) for i, entry in enumerate(entries)]
         return Probes(self.class_names or (), tuple(probes))
 
-    def _count(self, epoch: int, labels: np.ndarray, predicted: np.ndarray) -> None:
+    def _count(self, epoch: int, labels: np.ndarray, predicted: np.ndarray, what: str | None = None) -> None:
         if self.class_names is None:
             raise ValueError("log an epoch first, or give class_names: the number of classes is not known yet")
-        counts = confusion(labels, predicted, len(self.class_names))
+        counts = confusion(labels, predicted, len(self.class_names), what)
         if len(self.class_names) <= MOST_CLASSES:
             counts.write(self._layout.epoch_file(EpochFile.CONFUSION, epoch))
 

@@ -138,10 +138,13 @@ class ConfusionCounts(_Written):
     Attributes:
         classes: Their number.
         counts: Entries [true class, predicted class, images] that are not zero.
+        what: What was counted, such as ``recorded images``; None for the validation split or, in ``test.json``, for the
+            test split under the best checkpoint.
     """
 
     classes: int
     counts: Sequence[Sequence[int]]
+    what: str | None = None
 
     @classmethod
     def read(cls, path: Path) -> "ConfusionCounts":
@@ -155,7 +158,7 @@ class ConfusionCounts(_Written):
         counts = [[int(value) for value in entry] for entry in content["counts"]]
         if any(len(entry) != 3 or not 0 <= min(entry) <= max(entry[:2]) < classes for entry in counts):
             raise ValueError("counts must be [true, predicted, images]")
-        return cls(classes, counts)
+        return cls(classes, counts, None if content.get("what") is None else str(content["what"]))
 
 
 @dataclass(frozen=True)
