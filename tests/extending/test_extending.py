@@ -64,7 +64,9 @@ def test_a_run_of_parts_of_ones_own(run):
     assert summary["data"]["images"] == {"train": 54, "val": 6, "test": 15}
     assert len(summary["sites"]) == 2
     shown = only_run(run / "report/index.html")
-    assert {"Grad-CAM", "edges", "conv1.attention.map", "conv2.attention.map"} == {c["title"] for c in shown["columns"]}
+    assert {"Grad-CAM", "edges", "conv1.2.attention.map", "conv2.2.attention.map"} == {
+        c["title"] for c in shown["columns"]
+    }
     assert {"val_multiclass_f1_score", "val_sure"} <= shown["series"].keys()
 
 
@@ -131,9 +133,9 @@ def test_a_method_and_a_measure_are_judged(run, folder):
     judged = json.loads((folder / "judged/saliency.json").read_text())
     assert list(judged["table"]) == ["grad_cam", "my_methods.edges", "random_map", "centre_bias"]
     smooth = {name: row["my_measures.smoothness"]["mean"] for name, row in judged["table"].items()}
-    assert smooth["random_map"] > smooth["grad_cam"] > 0
+    assert smooth["random_map"] > smooth["grad_cam"]
     assert smooth["random_map"] > smooth["centre_bias"]
-    assert "my measures.smoothness ↓" in (folder / "judged/saliency.md").read_text().replace("my_", "my ")
+    assert "my measures.smoothness ↓" in (folder / "judged/saliency.md").read_text()
 
 
 def test_methods_are_functions_in_python(tmp_path):

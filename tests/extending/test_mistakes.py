@@ -27,7 +27,7 @@ class Net(nn.Module):
 
 
 class NoClasses(nn.Module):
-    pass
+    def __init__(self): super().__init__()
 
 
 def edges(model, images, targets=None): return images.mean(1)
@@ -59,7 +59,7 @@ def module(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: backbones.build("extension.Nett"), "extension has no network 'Nett', did you mean 'Net'"),
+        (lambda: backbones.build("extension.Nett"), "extension has no network 'Nett'; did you mean 'Net'"),
         (lambda: backbones.build("extension.edges"), "extension has no network 'edges'"),
         (
             lambda: backbones.build("missing_module.Net"),
@@ -68,8 +68,8 @@ def module(tmp_path, monkeypatch):
         (lambda: backbones.build("extension.NoClasses"), "must take num_classes"),
         (lambda: backbones.build("extension.Net", wide=3), "has no option 'wide'"),
         (lambda: backbones.build("extension.Net", pretrained=True), "no pretrained weights of 'extension.Net'"),
-        (lambda: cva.saliency.resolve("grad_cm"), "no saliency method grad_cm, did you mean.*grad_cam"),
-        (lambda: cva.saliency.resolve("extension.edge"), "has no function 'edge', did you mean 'edges'"),
+        (lambda: cva.saliency.resolve("grad_cm"), "no saliency method grad_cm; did you mean.*grad_cam"),
+        (lambda: cva.saliency.resolve("extension.edge"), "has no function 'edge'; did you mean 'edges'"),
         (lambda: cva.saliency.resolve("extension.two"), r"two must take \(model, images, targets\)"),
         (lambda: cva.saliency.resolve("extension.run"), "has no function 'run'"),  # imported there, not its own
         (lambda: custom.load("extension.run", "data", {}), "has no function 'run'"),
@@ -89,11 +89,11 @@ def module(tmp_path, monkeypatch):
             lambda: create_metrics(3, ["torchmetrics.MeanMetric"] * 2, torch.float64),
             "two metrics that are called mean_metric",
         ),
-        (lambda: resolve_measure("insertion_acu"), "there is no measure insertion_acu, did you mean.*insertion_auc"),
+        (lambda: resolve_measure("insertion_acu"), "there is no measure insertion_acu; did you mean.*insertion_auc"),
         (lambda: resolve_measure("extension.edges"), "has no Measure 'edges'"),
         (lambda: cva.maps.add_adapter("Gate", cva.maps.output_of("", "spatial")), "a class or its full name"),
         (lambda: cva.maps.add_adapter(nn.Linear, "spatial"), "must be an Adapter"),
-        (lambda: cva.data.create(cva.data.Data(name="fodler")), "data.name is 'fodler', did you mean 'folder'"),
+        (lambda: cva.data.create(cva.data.Data(name="fodler")), "data.name is 'fodler'; did you mean 'folder'"),
         (
             lambda: cva.data.create(cva.data.Data(name="folder", options={"a": 1})),
             "data.options is for a data set of your",

@@ -114,7 +114,7 @@ def test_configuration_names_the_network_and_its_block(tmp_path, model, images):
     assert found["parameters"] == sum(p.numel() for p in model.parameters())
     assert [part["name"] for part in found["network"]] == ["conv1", "conv2", "classify"]
     [site] = found["sites"]
-    assert (site["name"], site["channels"], site["height"], site["width"]) == ("conv1", 8, 12, 10)
+    assert (site["name"], site["channels"], site["height"], site["width"]) == ("conv1.2", 8, 12, 10)
     with pytest.raises(ValueError, match="config must hold numbers"):
         cva.report.Recorder(tmp_path / "b", images, config={"seed": object()}).log(model, 0)
 
@@ -152,7 +152,7 @@ def test_runs_are_compared_and_shown_like_ours(tmp_path, images, capsys):
     found = compare(runs)
     [table] = found.tables
     assert [row.label for row in table.rows] == ["plain", "se"]
-    assert table.rows[0].verdict == "reference"
+    assert table.reference == "plain"
     assert table.rows[1].units == ("seed 0", "seed 1", "seed 2")
     assert len(table.rows[1].gained) == 3  # image by image, from predictions.npz
     assert [note for note in found.notes if "left out" in note] == []

@@ -21,14 +21,14 @@ def test_maps_and_predictions_are_those_of_the_model(tmp_path, model, images):
     cva.report.Recorder(run, images, LABELS, CLASSES, methods=("grad_cam", "gradient")).log(model, 0, step=7)
     model.eval()
     seen = {}
-    for name in ("channel", "spatial"):
-        place = model.conv1.get_submodule(f"attention.{name}.map")
+    for name in ("channel_map", "spatial.map"):
+        place = model.conv1.get_submodule(f"2.attention.{name}")
         place.register_forward_hook(lambda _, __, output, name=name: seen.update({name: output}))
     with torch.no_grad():
         logits = model(images)
-    spatial, channel = (column(run, f"conv1.attention.{name}.map") for name in ("spatial", "channel"))
-    np.testing.assert_allclose(spatial, seen["spatial"][:, 0].numpy(), atol=1e-3)
-    np.testing.assert_allclose(channel, seen["channel"].flatten(1).numpy(), atol=1e-3)
+    channel, spatial = (column(run, f"conv1.2.attention.{name}") for name in ("channel_map", "spatial.map"))
+    np.testing.assert_allclose(channel, seen["channel_map"].flatten(1).numpy(), atol=1e-3)
+    np.testing.assert_allclose(spatial, seen["spatial.map"][:, 0].numpy(), atol=1e-3)
     best = logits.argmax(1)
     inputs = images.clone().requires_grad_()
     gradient = torch.autograd.grad(model(inputs).gather(1, best[:, None]).sum(), inputs)[0]
@@ -84,9 +84,9 @@ def test_metrics_confusion_and_gates_are_written(tmp_path, model, images):
     counts = {(t, p): n for t, p, n in json.loads((run / "confusion/epoch-0001.json").read_text())["counts"]}
     assert counts == Counter(zip(LABELS, predicted, strict=True))
     gates = np.load(run / "maps/gates-0001.npz")
-    values = column(run, "conv1.attention.channel.map", 1).astype(float)
-    np.testing.assert_allclose(gates["mean:conv1.attention.channel.map"], values.mean(0), atol=2e-3)
-    np.testing.assert_allclose(gates["by_class:conv1.attention.channel.map"][2], values[[2, 5]].mean(0), atol=2e-3)
+    values = column(run, "conv1.2.attention.channel_map", 1).astype(float)
+    np.testing.assert_allclose(gates["mean:conv1.2.attention.channel_map"], values.mean(0), atol=2e-3)
+    np.testing.assert_allclose(gates["by_class:conv1.2.attention.channel_map"][2], values[[2, 5]].mean(0), atol=2e-3)
 
 
 def test_a_confusion_of_all_validation_images_counts(tmp_path, model, images):
