@@ -11,6 +11,7 @@ from typing import Any
 from cv_attention.cli.parsing import read_experiment
 from cv_attention.config import Experiment
 from cv_attention.rundir import summary
+from cv_attention.rundir.layout import RunLayout
 
 # What a run's own configuration says more exactly than the one asked for: it was filled in from pretrained weights.
 _FILLED_IN = ("data.mean", "data.std", "data.train_transforms", "data.eval_transforms")
@@ -55,7 +56,7 @@ def choose(experiment: Experiment) -> Choice:
     if not unfinished and (done := [one for one in finished if one.epochs >= asked]):
         said = f"{done[0].run} has finished its {done[0].epochs} epochs, nothing is left to do"
         return Choice(done[0].run, said, finished=True)
-    longer = [one for one in finished if (one.run / "checkpoints" / "last.ckpt").is_file()]
+    longer = [one for one in finished if RunLayout(one.run).checkpoint("last").is_file()]
     changed = [one for one in others if not one.finished and one.saved is not None]
     for one in (*unfinished, *longer, *changed):
         return Choice(one.run, str(one.run))
@@ -71,18 +72,18 @@ def choose(experiment: Experiment) -> Choice:
 
 def _candidates(experiment: Experiment) -> list[_Candidate]:
     found = []
-    for config in Path(experiment.log.root).glob(f"{glob.escape(experiment.name())}*/config.yaml"):
+    for config in Path(experiment.log.root).glob(f"{glob.escape(experiment.name())}*/{RunLayout(Path()).config.name}"):
         run, number = config.parent, config.parent.name.removeprefix(experiment.name())
         if number and not re.fullmatch(r"-\d+", number):
             continue
         before = read_experiment(config)
         if (before.model, before.seed) != (experiment.model, experiment.seed):
             continue
-        times = [path.stat().st_mtime for path in run.glob("checkpoints/*.ckpt")]
+        times = [path.stat().st_mtime for path in RunLayout(run).checkpoints.glob("*.ckpt")]
         known = _summary(run)
         tested = bool(known.get("test"))
         # a run of an earlier version does not say that it has finished; its report says so
-        finished = tested and known.get("finished", (run / "report" / "index.html").is_file())
+        finished = tested and known.get("finished", RunLayout(run).page.is_file())
         since = config.stat().st_mtime
         saved = max(times) if times else since if tested else None
         found.append(_Candidate(run, _other(before, experiment), before.trainer.max_epochs, finished, saved, since))

@@ -7,9 +7,9 @@ import numpy as np
 
 from cv_attention.comparison.arms import Arm, Values
 from cv_attention.comparison.fields import Kind
-from cv_attention.comparison.predictions import NAME
 from cv_attention.comparison.recipes import OF_BLOCKS, part, varying
 from cv_attention.comparison.runs import Run
+from cv_attention.rundir.layout import RunLayout
 
 # Fields that change no result but by rounding or chance, and of which one should still know that they differ.
 _REPORTED = ("data.cache", "trainer.precision", "trainer.devices", "trainer.num_nodes", "trainer.compile")
@@ -37,7 +37,7 @@ def cautions(
             yield f"{label}: without a result: {paths}{rest}"
         for run in arm.finished.values():
             if run.contradicts():
-                yield f"{run.path / NAME} is not of the test in summary.json, so it is not used"
+                yield f"{RunLayout(run.path).predictions} is not of the test in summary.json, so it is not used"
     yield from _missing(labels, found)
     if found.overlap is not None:
         yield from _unpaired(arms, labels)

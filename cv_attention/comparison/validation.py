@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from cv_attention.report.metrics import read_metrics
+from cv_attention.report.read.metrics import read_metrics
+from cv_attention.rundir.layout import RunLayout
 
 
 def best_validation(run: Path) -> dict[str, float]:
     """Returns the validation metrics of the epoch with the best accuracy, the first of several; empty without any."""
-    series = read_metrics(run / "metrics").series
+    series = read_metrics(RunLayout(run)).series
     accuracies = series.get("val_accuracy", [])
     if not accuracies:
         return {}
@@ -17,7 +18,7 @@ def best_validation(run: Path) -> dict[str, float]:
 
 def at_epoch(run: Path, epoch: int) -> dict[str, float]:
     """Returns the validation metrics after `epoch` epochs, and ``epoch`` itself."""
-    series = read_metrics(run / "metrics").series
+    series = read_metrics(RunLayout(run)).series
     found = {
         name.removeprefix("val_"): value
         for name, points in series.items()

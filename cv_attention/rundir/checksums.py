@@ -1,4 +1,4 @@
-"""Checksums beside files, as ``sha256sum`` writes and checks them: one line for each file."""
+"""Writes and verifies checksums in the format of ``sha256sum``: one line for each file."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Format numbers of files: older ones are read, newer ones refused with both versions."""
+"""Checks format numbers of files: older ones are read, newer ones refused with both versions."""
 
 import errno
 from pathlib import Path
@@ -44,7 +44,7 @@ def check_format(file: Path, number: Any, known: int, writer: Any = None) -> Non
 
     Raises:
         NewerFormat: if the format is newer; one line with both versions.
-        Damaged: if it is no number of a format.
+        Damaged: if it is not a format number.
     """
     if number is None:
         return

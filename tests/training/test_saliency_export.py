@@ -392,7 +392,7 @@ def test_an_export_of_a_newer_version_is_not_gone_on_with(photographs, tiny_chec
         export_saliency(tiny_checkpoint, [photographs], out, SaliencyExport(**SMALL))
     path.write_text("{")
     with pytest.raises(
-        ValueError, match=r"export.json cannot be read: it is no JSON.*choose another folder, or remove"
+        ValueError, match=r"export.json cannot be read: it is not JSON.*choose another folder, or remove"
     ):
         export_saliency(tiny_checkpoint, [photographs], out, SaliencyExport(**SMALL))
     path.unlink()
