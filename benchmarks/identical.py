@@ -85,7 +85,7 @@ def arrays(out: Path) -> Iterator[tuple[str, Any]]:
                 for key in content.files:
                     yield f"{name.split('/')[1 if name.startswith('run/') else 0]} {name} {key}", content[key]
         elif file.suffix == ".npy":
-            yield f"{name.split('/')[0]} {name}", np.load(file)
+            yield f"{name.split('/', maxsplit=1)[0]} {name}", np.load(file)
         elif file.suffix == ".safetensors":
             for key, value in load_file(file).items():
                 yield f"{file.name} {key}", value

@@ -1,12 +1,12 @@
-"""Measures how the code base hangs together: folders, the import graph, and the files that one image and one block pass.
+"""Measures the structure of the code base: folders, the import graph, and the files that one image and one block pass.
 
     python benchmarks/structure.py [--root CHECKOUT] [--out DIRECTORY] [--list]
 
 The graph is that of import statements, those inside functions and behind ``TYPE_CHECKING`` included. The two paths are
 recorded while the command line trains a small network on a folder of images for one epoch, explains one photograph and
 builds the report: the files whose functions run, in the order in which they run first. An image's are those that run
-after ``import cv_attention.cli`` in ``saliency`` and ``report``; a block's are those that ``plan`` runs with a block and
-not without one, and the additional ones of ``fit``.
+after ``import cv_attention.cli`` in ``saliency`` and ``report``; a block's are those that ``plan`` runs with a block,
+and those that ``fit`` runs with a block and not without one.
 """
 
 import argparse
