@@ -20,6 +20,9 @@ Transform = str | dict[str, dict[str, Any]]
 # ({class_path: my_block.MyBlock, init_args: {...}}); null inserts none.
 BlockSpec = str | dict[str, Any] | None
 
+# Data sets that `Data.name` knows; any other name is the class path of a function.
+SOURCES = ("cluttered_digits", "cifar10", "cifar100", "folder", "webdataset")
+
 
 @dataclass
 class Subset:
@@ -66,9 +69,12 @@ class Data:
     """The images.
 
     Attributes:
-        name: Data set: ``folder`` reads ``root/{train,val,test}/<class>/<image>``. If there is only one split besides
-            ``train``, it is the test split. ``webdataset`` reads tar shards, ``root/{train,val,test}-*.tar``.
+        name: Data set: ``cluttered_digits``, ``cifar10``, ``cifar100``, ``folder``, ``webdataset``, or the class path
+            of a function of your own such as ``my_data.birds``, see ``docs/extending.md``. ``folder`` reads
+            ``root/{train,val,test}/<class>/<image>``. If there is only one split besides ``train``, it is the test
+            split. ``webdataset`` reads tar shards, ``root/{train,val,test}-*.tar``.
         root: Folder of the data set, or where CIFAR is downloaded to.
+        options: Further arguments of a function of your own.
         batch_size: Images in one optimizer step over all devices (before gradient accumulation).
         workers: Processes that load images; 0 loads in the main process, which is fastest for small images.
         cache: Decode a folder's files once, short side at most this many pixels, into a memory-mapped file in
@@ -98,8 +104,9 @@ class Data:
         digits: Settings of the cluttered digits.
     """
 
-    name: Literal["cluttered_digits", "cifar10", "cifar100", "folder", "webdataset"] = "cluttered_digits"
+    name: str = "cluttered_digits"
     root: str = "data"
+    options: dict[str, Any] = field(default_factory=dict)
     batch_size: int = 128
     workers: int = 0
     cache: int | None = None
@@ -127,7 +134,8 @@ class Model:
     """The network and the attention inserted into it.
 
     Attributes:
-        backbone: One of our CIFAR ResNets (``resnet20``, ``resnet18_cifar``, ...), any timm or torchvision CNN.
+        backbone: One of our CIFAR ResNets (``resnet20``, ``resnet18_cifar``, ...), any timm or torchvision CNN, or the
+            class path of a network of your own such as ``my_net.MyNet``, see ``docs/extending.md``.
         options: Further arguments of the backbone's constructor.
         pretrained: Load the library's pretrained weights.
         weights: Checkpoint to start from: a run directory (its best), or a file of ours, of timm or a plain state

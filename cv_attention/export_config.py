@@ -11,7 +11,7 @@ class SaliencyExport:
     """What ``cv-attention saliency`` computes for each image, and how it writes it.
 
     Attributes:
-        method: Saliency method: ``grad_cam``, ``score_cam``, ``rise``, ...
+        method: Saliency method: ``grad_cam``, ``score_cam``, ``rise``, ..., or the class path of one of your own.
         layers: Modules that a CAM looks at, names or globs; null takes the last spatial stage.
         options: Further arguments of the method, such as ``{steps: 64}``.
         target: The class explained: ``predicted``, ``true`` (where labels are known), a class name or number.

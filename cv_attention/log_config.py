@@ -1,7 +1,7 @@
 """Defines what a run stores and logs; nothing here changes results."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass
@@ -18,7 +18,9 @@ class Log:
         tags: Tags of the run in wandb.
         maps_every: Epochs between two recordings of the probe images' maps; 0 records none.
         probes: Number of probe images, spread over the classes of the validation split.
-        saliency: Saliency methods that are recorded in addition to the blocks' own maps.
+        saliency: Saliency methods to record in addition to the blocks' own maps, by name or class path.
+        metrics: Further metrics of the validation and test splits: class paths such as
+            ``torchmetrics.classification.MulticlassF1Score``, or ``{class_path: ..., init_args: {...}}``.
         curve_points: Steps of the probe images' insertion and deletion curves after the last epoch; 0 computes none.
         tensorboard: Write the curves and the rendered maps for TensorBoard too, to ``tensorboard/``.
         checkpoint_every_minutes: Minutes between two checkpoints inside an epoch, in addition to the one at its end;
@@ -39,6 +41,7 @@ class Log:
     maps_every: int = 1
     probes: int = 16
     saliency: list[str] = field(default_factory=lambda: ["grad_cam"])
+    metrics: list[str | dict[str, Any]] = field(default_factory=list)
     curve_points: int = 20
     tensorboard: bool = False
     checkpoint_every_minutes: float | None = 10.0

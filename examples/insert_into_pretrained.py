@@ -18,7 +18,7 @@ import torch
 import cv_attention as cva
 from cv_attention import data, training
 from cv_attention.cli.parsing import experiment_parser, parse, to_experiment
-from cv_attention.training.run import read_summary
+from cv_attention.rundir import summary
 
 CONFIG = str(Path(__file__).parents[1] / "configs/cifar10_resnet20.yaml")
 FIRST = ["--trainer.max_epochs=2", "--optimizer.lr=0.1"]  # the blocks alone
@@ -73,7 +73,7 @@ def main() -> None:
     print("\ntest accuracy")
     stages = {"plain": plain, "+ CBAM, blocks tuned": blocks, "+ CBAM, all tuned": attended, "plain, tuned": control}
     for name, run in stages.items():
-        print(f"{name:<24}{100 * read_summary(run)['test']['accuracy']:.2f} %")
+        print(f"{name:<24}{100 * summary.read(run)['test']['accuracy']:.2f} %")
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ def photographs(tmp_path_factory):
     return root
 
 
+QUICK = ("digits", "cifar10_resnet20", "finetune_efficientnet_lite0")
 CONFIGS = [
-    pytest.param(path, id=path.stem, marks=pytest.mark.long if path.stem == "imagenet100_resnet50" else ())
+    pytest.param(path, id=path.stem, marks=() if path.stem in QUICK else pytest.mark.long)
     for path in sorted(ROOT.glob("configs/*.yaml"))
 ]
 

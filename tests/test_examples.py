@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cv_attention.comparison import compare
+from tests.report.written import only_run
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -17,6 +20,30 @@ def run(script, *options, cwd):
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_report_from_any_loop(tmp_path):
+    accuracies = []
+    for options in ([], ["--plain"]):
+        printed = run("report_from_any_loop.py", *options, cwd=tmp_path)
+        accuracies.append(float(re.match(r"test accuracy (\d\.\d+); ", printed)[1]))
+        assert (tmp_path / printed.split("; ")[1].strip()).is_file()
+    assert min(accuracies) > 0.8
+    found = compare([tmp_path / "runs/digits_cnn", tmp_path / "runs/digits_cnn_plain"])
+    assert [(row.label, round(row.mean, 3)) for row in found.tables[0].rows] == [
+        ("plain", accuracies[1]),
+        ("cbam", accuracies[0]),
+    ]
+
+
+def test_report_from_lightning(tmp_path):
+    printed = run("report_from_lightning.py", cwd=tmp_path)
+    index = tmp_path / printed.strip().splitlines()[-1]
+    shown = only_run(index)
+    assert {"train_loss", "val_loss", "val_accuracy"} <= shown["series"].keys()
+    assert len(shown["epochs"]) == 4
+    assert {column["title"] for column in shown["columns"]} == {"attention", "input_x_gradient"}
+    assert shown["notices"] == []
 
 
 @pytest.mark.long

@@ -49,7 +49,7 @@ PHASES = {
     "checkpoint": ("cv_attention.training.checkpoint.checkpoints", "AtomicCheckpointIO.save_checkpoint"),
     "test": ("cv_attention.training.tasks.classifier", "Classifier.test_step"),
     "results": ("cv_attention.training.checkpoint.weights", "write"),
-    "report": ("cv_attention.report.writer", "_write"),
+    "report": ("cv_attention.report.write.build", "_write"),
     "saliency": ("cv_attention.saliency_export.run", "_Work.predict_step"),
     "shard": ("cv_attention.saliency_export.writing", "write_bytes"),
     "manifest": ("cv_attention.saliency_export.folder", "finish"),
@@ -61,7 +61,7 @@ OF = {"fit": ("step", "validation", "maps", "checkpoint", "test", "results", "re
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 IMPORTED = ["cv_attention.saliency_export", "cv_attention.training.export.deployment", "cv_attention.cli.commands.fit",
             "cv_attention.cli.commands.saliency", "cv_attention.cli.commands.export", "cv_attention.data.datamodule",
-            "tensorboard", "cv_attention.report.writer", "albumentations", "timm.optim", "sklearn.datasets",
+            "tensorboard", "cv_attention.report.write.build", "albumentations", "timm.optim", "sklearn.datasets",
             "onnxruntime", "torch.utils.tensorboard", "torch._dynamo", "onnxscript"]  # fmt: skip
 
 

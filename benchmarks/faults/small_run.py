@@ -104,7 +104,7 @@ def machine() -> dict[str, str]:
     """What the figures were measured on."""
     import torch
 
-    from cv_attention.training.provenance import code_version
+    from cv_attention.rundir.code_version import code_version
 
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")

@@ -1,17 +1,14 @@
 """Creates blocks from names, options, class paths and classes."""
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from cv_attention.blocks.catalogue import find
-from cv_attention.blocks.trust import check_trusted
+from cv_attention.blocks.importing import import_object
 from cv_attention.suggest import suggest
 
 # What `resolve` takes: what config.BlockSpec says, or any class or function of the channels.
@@ -72,28 +69,13 @@ def _from_mapping(spec: dict[str, Any]) -> Callable[[int], nn.Module]:
 
 
 def _from_class_path(path: object, options: dict[str, Any]) -> Callable[[int], nn.Module]:
-    parts = path.split(".") if isinstance(path, str) else []
-    if len(parts) < 2 or not all(part.isidentifier() for part in parts):
-        raise ValueError(f"block's class_path must look like my_block.MyBlock, got {path!r}")
-    check_trusted(".".join(parts))
-    module_name, class_name = ".".join(parts[:-1]), parts[-1]
-    here = str(Path.cwd())
-    # Last, so that a file of the user hides no installed package; it stays, for worker processes and pickles.
-    if here not in sys.path:
-        sys.path.append(here)
-    try:
-        module = import_module(module_name)
-    except Exception as error:
-        missing = isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}.")
-        reason = f"neither installed nor a file in {here}" if missing else f"{type(error).__name__}: {error}"
-        raise ValueError(f"block's class_path {path!r}: cannot import {module_name}: {reason}") from error
-    block = getattr(module, class_name, None)
-    if not (inspect.isclass(block) and issubclass(block, nn.Module)):
-        names = [name for name, value in vars(module).items() if inspect.isclass(value)]
-        hint = suggest(class_name, names, shown=0)
-        raise ValueError(f"block's class_path {path!r}: {module_name} has no block {class_name!r}{hint}")
+    block = import_object(path, "block's class_path", "block", _is_block, "my_block.MyBlock")
     _check_options(block, options, f"block {path!r}")
     return partial(block, **options)
+
+
+def _is_block(value: object) -> bool:
+    return inspect.isclass(value) and issubclass(value, nn.Module)
 
 
 def _check_options(block: Callable[..., nn.Module], options: Mapping[str, Any], place: str) -> None:

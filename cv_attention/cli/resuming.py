@@ -11,6 +11,7 @@ from typing import Any
 from cv_attention.cli.parsing import read_experiment
 from cv_attention.config import Experiment
 from cv_attention.rundir import summary
+from cv_attention.rundir.layout import RunLayout
 
 # Fields that a run fills in from pretrained weights, so that its configuration is more exact than the requested one.
 _FILLED_IN = ("data.mean", "data.std", "data.train_transforms", "data.eval_transforms")
@@ -54,7 +55,7 @@ def choose(experiment: Experiment) -> Choice:
     finished = [candidate for candidate in matching if candidate.finished]
     if not unfinished and (done := [candidate for candidate in finished if candidate.epochs >= asked]):
         return Choice(done[0].run, f"{done[0].run} has already finished its {done[0].epochs} epochs", finished=True)
-    longer = [candidate for candidate in finished if (candidate.run / "checkpoints" / "last.ckpt").is_file()]
+    longer = [candidate for candidate in finished if RunLayout(candidate.run).checkpoint("last").is_file()]
     changed = [
         candidate
         for candidate in candidates
@@ -74,18 +75,18 @@ def choose(experiment: Experiment) -> Choice:
 
 def _candidates(experiment: Experiment) -> list[_Candidate]:
     candidates = []
-    for config in Path(experiment.log.root).glob(f"{glob.escape(experiment.name())}*/config.yaml"):
+    for config in Path(experiment.log.root).glob(f"{glob.escape(experiment.name())}*/{RunLayout(Path()).config.name}"):
         run, number = config.parent, config.parent.name.removeprefix(experiment.name())
         if number and not re.fullmatch(r"-\d+", number):
             continue
         before = read_experiment(config)
         if (before.model, before.seed) != (experiment.model, experiment.seed):
             continue
-        times = [path.stat().st_mtime for path in run.glob("checkpoints/*.ckpt")]
+        times = [path.stat().st_mtime for path in RunLayout(run).checkpoints.glob("*.ckpt")]
         known = _summary(run)
         tested = bool(known.get("test"))
         # runs of earlier versions do not record that they have finished; their report shows it
-        finished = tested and known.get("finished", (run / "report" / "index.html").is_file())
+        finished = tested and known.get("finished", RunLayout(run).page.is_file())
         since = config.stat().st_mtime
         saved = max(times) if times else since if tested else None
         candidates.append(

@@ -7,9 +7,9 @@ import numpy as np
 
 from cv_attention.comparison.arms import Arm, Values
 from cv_attention.comparison.fields import Kind
-from cv_attention.comparison.predictions import NAME
 from cv_attention.comparison.recipes import OF_BLOCKS, part, varying
 from cv_attention.comparison.runs import Run
+from cv_attention.rundir.layout import RunLayout
 
 # Fields that change results only by rounding or chance, but whose differences are still reported.
 _REPORTED = ("data.cache", "trainer.precision", "trainer.devices", "trainer.num_nodes", "trainer.compile")
@@ -37,7 +37,8 @@ def cautions(
             yield f"{label}: without a result: {paths}{rest}"
         for run in arm.finished.values():
             if run.contradicts():
-                yield f"{run.path / NAME} does not belong to the test in summary.json, so it is not used"
+                path = RunLayout(run.path).predictions
+                yield f"{path} does not belong to the test in summary.json, so it is not used"
     yield from _missing(labels, figures)
     if figures.overlap is not None:
         yield from _unpaired(arms, labels)

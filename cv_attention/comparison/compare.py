@@ -12,6 +12,7 @@ from cv_attention.comparison.recipes import Part
 from cv_attention.comparison.runs import SHARES, Run, read
 from cv_attention.comparison.tables import Question, Table, table
 from cv_attention.rundir import NewerFormat, summary
+from cv_attention.rundir.layout import RunLayout
 from cv_attention.statistics import interaction
 from cv_attention.suggest import suggest
 
@@ -102,7 +103,7 @@ def compare(
 def _run_directories(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
     """Deduplicates and sorts the runs, so that argument order has no effect; separates paths that are not runs."""
     unique = sorted({path.resolve(): path for path in reversed(paths)}.values())
-    runs = [path for path in unique if not path.exists() or (path / "config.yaml").is_file()]
+    runs = [path for path in unique if not path.exists() or RunLayout(path).config.is_file()]
     if not runs:
         return unique, []
     return runs, [f"{path} is left out: {_why_left_out(path)}" for path in unique if path not in runs]

@@ -24,6 +24,7 @@ KINDS = {
     "seed": Kind.BLOCK,
     "data.fold": Kind.BLOCK,
     "data.name": Kind.DATA,
+    "data.options": Kind.DATA,
     "data.root": Kind.DATA,  # the same images in another place are the same data
     "data.on_error": Kind.DATA,
     "data.val_fraction": Kind.DATA,

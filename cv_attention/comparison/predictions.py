@@ -9,8 +9,8 @@ from zipfile import is_zipfile
 import numpy as np
 
 from cv_attention.rundir.arrays import read_arrays
+from cv_attention.rundir.layout import RunLayout
 
-NAME = "predictions.npz"
 _ARRAYS = ("name", "label", "predicted", "probability")
 
 
@@ -39,7 +39,7 @@ def read(run: Path, accuracy: float | None) -> Predictions | None:
     Raises:
         ValueError: if the file cannot be read.
     """
-    path = run / NAME
+    path = RunLayout(run).predictions
     if accuracy is None or not path.is_file():
         return None
     try:

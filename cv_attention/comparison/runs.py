@@ -11,6 +11,7 @@ from cv_attention.comparison.predictions import Predictions
 from cv_attention.comparison.validation import best_validation
 from cv_attention.config import Experiment
 from cv_attention.rundir import read_yaml, summary
+from cv_attention.rundir.layout import RunLayout, runs_in
 from cv_attention.suggest import suggest
 
 SHARES = ("accuracy", "accuracy_top5", "pointing", "probability")  # between 0 and 1, shown in percent
@@ -47,7 +48,7 @@ class Run:
 
     def contradicts(self) -> bool:
         """Returns whether there are predictions that do not belong to the test in the summary."""
-        return (self.path / predictions.NAME).is_file() and self.predictions() is None
+        return RunLayout(self.path).predictions.is_file() and self.predictions() is None
 
     def figure(self, split: str, metric: str) -> float | None:
         """Returns one metric; None if the run has not finished or ended with a non-finite value.
@@ -70,7 +71,7 @@ class Run:
     def _why(self, split: str, metric: str, metrics: Mapping[str, float]) -> str:
         if metric == "probability" and split == "test":
             state = "does not belong to the test in summary.json" if self.contradicts() else "is missing"
-            return f": it is computed from {predictions.NAME}, which {state}"
+            return f": it is computed from {RunLayout(self.path).predictions.name}, which {state}"
         return suggest(metric, list(metrics))
 
 
@@ -80,21 +81,22 @@ def read(path: Path) -> Run:
     Raises:
         ValueError: if it is not a run directory, or a file in it cannot be read.
     """
-    recorded = summary.read(path)
-    summaries.check(path / summary.NAME, recorded)
-    if not (path / "config.yaml").is_file():
-        near = sorted(config.parent.name for config in path.parent.glob("*/config.yaml"))
+    said = summary.read(path)
+    summaries.check(path / summary.NAME, said)
+    file = RunLayout(path).config
+    if not file.is_file():
+        near = [run.name for run in runs_in(path.parent)]
         raise ValueError(f"{path} is not a run directory{suggest(path.name, near) or ': it has no config.yaml'}")
     known = set(fields.names())
     groups = {name.rsplit(".", 1)[0] for name in known if "." in name}
     groups |= {group.rsplit(".", 1)[0] for group in groups if "." in group}
-    config = dict(_flat(Experiment().to_dict(), groups)) | dict(_flat(read_yaml(path / "config.yaml"), groups))
+    config = dict(_flat(Experiment().to_dict(), groups)) | dict(_flat(read_yaml(file), groups))
     for group in groups & config.keys():
-        raise ValueError(f"{path / 'config.yaml'}: {group} must hold options, got {config[group]!r}")
+        raise ValueError(f"{file}: {group} must hold options, got {config[group]!r}")
     for name in ("seed", "data.fold"):
         if not isinstance(config[name], int) or isinstance(config[name], bool):
-            raise ValueError(f"{path / 'config.yaml'}: {name} must be a whole number, got {config[name]!r}")
-    return Run(path, config, recorded, tuple(summary.changes(path, recorded, ("config.yaml", predictions.NAME))))
+            raise ValueError(f"{file}: {name} must be a whole number, got {config[name]!r}")
+    return Run(path, config, said, tuple(summary.changes(path, said, (file.name, RunLayout(path).predictions.name))))
 
 
 def _flat(config: Mapping[str, Any], groups: set[str], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -9,18 +9,19 @@ import torch
 from lightning import LightningDataModule
 
 from cv_attention.bounds import check_bounds, check_statistics
-from cv_attention.config import Data
+from cv_attention.config import SOURCES, Data
 from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.data.decoding import bit_depth
 from cv_attention.data.loading import Loader
 from cv_attention.data.selection import folds
 from cv_attention.data.selection.sampling import EvaluationBatches, TrainBatches
-from cv_attention.data.sources import cifar, digits, folder, subset, webdataset
+from cv_attention.data.sources import cifar, custom, digits, folder, subset, webdataset
 from cv_attention.data.sources.images import Images, ImageSet, in_memory
+from cv_attention.suggest import suggest
 
 Statistics = tuple[float, float, float]
 
-# Mean and standard deviation of red, green, blue pixels in [0, 1]. Folders and shards use ImageNet's.
+# Of the pixels in [0, 1]: mean and standard deviation of red, green, blue. Everything else takes ImageNet's.
 STATISTICS: dict[str, tuple[Statistics, Statistics]] = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
@@ -105,10 +106,10 @@ class ImageData(LightningDataModule):
         names, images = load(self.config)
         if "val" not in images or self.config.split_file:
             images["train"], images["val"] = _hold_out(images["train"], self.config)
-        if self.config.name not in STATISTICS:
+        if self.config.name == "cluttered_digits":
             self.mean, self.std = _measure(images["train"])
         else:
-            self.mean, self.std = STATISTICS[self.config.name]
+            self.mean, self.std = STATISTICS.get(self.config.name, STATISTICS["folder"])
         self.mean, self.std = _triple(self.config.mean) or self.mean, _triple(self.config.std) or self.std
         images["train"] = images["train"].select(subset.thin(images["train"].labels, self.config.subset))
         splits = {name: self._image_set(name, images[name]) for name in ("train", "val", "test")}
@@ -165,9 +166,10 @@ class ImageData(LightningDataModule):
 
 
 def _check(config: Data) -> None:
-    known = ("cluttered_digits", *STATISTICS)
-    if config.name not in known:
-        raise ValueError(f"data.name must be one of {', '.join(known)}, got '{config.name}'")
+    if config.name not in SOURCES and "." not in str(config.name):
+        raise ValueError(f"data.name is {config.name!r}{suggest(config.name, SOURCES, shown=len(SOURCES))}")
+    if config.options and config.name in SOURCES:
+        raise ValueError(f"data.options is for a data set of your own, but data.name is {config.name!r}")
     check_bounds(config, "data.")
     check_statistics(config.mean, config.std)
     if config.cache is not None and config.name == "webdataset":
@@ -191,6 +193,8 @@ def load(config: Data) -> tuple[list[str], dict[str, Images]]:
     if config.name == "cluttered_digits":
         names = [str(digit) for digit in range(10)]
         images = {name: in_memory(*drawn) for name, drawn in digits.draw(config.digits).items()}
+    elif config.name not in SOURCES:
+        names, images = custom.load(config.name, config.root, config.options, config.bits)
     else:
         names, images = cifar.load(config.name, config.root)
     chosen = subset.choose_classes(names, config.subset)

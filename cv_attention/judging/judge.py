@@ -7,8 +7,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from cv_attention.judging.measures import AGREEMENT, ATTENTION, GRID, MEASURES, Case
-from cv_attention.saliency import METHODS, metrics
+from cv_attention.judging.measures import AGREEMENT, ATTENTION, GRID, Case, Measure
+from cv_attention.saliency import metrics
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.methods.attention.block_maps import block_heatmaps
 from cv_attention.saliency.methods.model_free.baselines import random_map
@@ -32,8 +32,8 @@ class Judge:
 
     Args:
         classifier: The network, on its device.
-        methods: Names of `METHODS`, including the baselines.
-        measures: Names to compute.
+        methods: Name -> method, the baselines among them.
+        measures: Name -> measure of single maps; None for those of several: the grid and the agreements.
         left_out: Receives what does not work, with the reason.
         target: ``predicted`` or ``true``.
         seed: Seed of the random maps, the mosaics and the bootstrap.
@@ -42,8 +42,8 @@ class Judge:
     def __init__(
         self,
         classifier: Classifier,
-        methods: Sequence[str],
-        measures: Sequence[str],
+        methods: Mapping[str, Method],
+        measures: Mapping[str, Measure | None],
         left_out: dict[str, str],
         *,
         target: str,
@@ -71,8 +71,9 @@ class Judge:
                 continue
             heats[name] = heat
             case = Case(self.network, method, images, targets, heat, batch.get("box"))
-            for measure in (measure for measure in self.measures if measure in MEASURES):
-                self._measure(name, measure, lambda measure=measure, case=case: MEASURES[measure].compute(case))
+            for measure, one in self.measures.items():
+                if one is not None:
+                    self._measure(name, measure, lambda one=one, case=case: one.compute(case))
         if AGREEMENT in self.measures:
             self._compare(heats)
         if ATTENTION in self.measures:
@@ -125,7 +126,7 @@ class Judge:
 
     def _method(self, name: str, first: int) -> Method:
         """Returns the method; random maps differ per image, or one pixel would decide the whole pointing game."""
-        return _random_maps(self.seed + first) if name == "random_map" else METHODS[name]
+        return _random_maps(self.seed + first) if name == "random_map" else self.methods[name]
 
     def _measure(self, name: str, measure: str, compute: Callable[[], Tensor]) -> None:
         what = f"{measure} of {name}"

@@ -11,7 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from cv_attention.blocks.importing import import_object
 from cv_attention.saliency import metrics
+from cv_attention.suggest import suggest
 
 
 @dataclass(frozen=True)
@@ -87,3 +89,19 @@ GRID = "grid_pointing"  # on mosaics, not on the images themselves
 AGREEMENT, ATTENTION = "agreement", "attention"  # with other maps of the same image: neither good nor bad
 NAMES = (*MEASURES, GRID, AGREEMENT, ATTENTION)
 GOOD = MappingProxyType({**{name: measure.good for name, measure in MEASURES.items()}, GRID: "high"})
+
+
+def resolve_measure(name: str) -> Measure | None:
+    """Returns a measure by name or class path; None for those that need several maps or images.
+
+    Args:
+        name: One of `NAMES`, or the class path of a `Measure` of your own, such as ``my_measures.smoothness``.
+
+    Raises:
+        ValueError: if there is no such measure.
+    """
+    if name in NAMES:
+        return MEASURES.get(name)
+    if "." not in name:
+        raise ValueError(f"unknown measure {name}{suggest(name, NAMES, shown=len(NAMES))}")
+    return import_object(name, "measure", "Measure", lambda value: isinstance(value, Measure), "my_measures.smoothness")

@@ -10,10 +10,9 @@ from torch import Tensor
 from cv_attention.data.sources.images import ImageSet
 from cv_attention.extras import require_for
 from cv_attention.judging.judge import BASELINES, Judge
-from cv_attention.judging.measures import GRID, MEASURES, NAMES
-from cv_attention.saliency import METHODS
+from cv_attention.judging.measures import GOOD, GRID, NAMES, resolve_measure
+from cv_attention.saliency.catalogue import method_name, resolve
 from cv_attention.saliency.metrics import Interval
-from cv_attention.suggest import suggest
 from cv_attention.training.checkpoint.checkpoints import load, name_of
 from cv_attention.training.checkpoint.finite import require_finite
 from cv_attention.training.recording.probes import spread_over_classes
@@ -37,6 +36,7 @@ class Judged:
         agreement: Method -> method -> mean rank correlation of their maps.
         attention: Block's map -> method that explains a class -> mean rank correlation with its interval.
         left_out: What could not be computed -> the reason.
+        good: Measure -> whether good maps make it ``high`` or ``low``, else empty; in the order of the columns.
     """
 
     facts: dict[str, Any]
@@ -44,12 +44,13 @@ class Judged:
     agreement: dict[str, dict[str, float]] = field(default_factory=dict)
     attention: dict[str, dict[str, Interval]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    good: dict[str, str] = field(default_factory=lambda: {name: GOOD.get(name, "") for name in NAMES})
 
 
 def evaluate_saliency(
     checkpoint: Path | Classifier,
     *,
-    methods: Sequence[str] = USUAL,
+    methods: Sequence[str | Callable[..., Tensor]] = USUAL,
     measures: Sequence[str] = NAMES,
     images: int = 256,
     split: Literal["train", "val", "test"] = "test",
@@ -66,8 +67,9 @@ def evaluate_saliency(
 
     Args:
         checkpoint: The network: a checkpoint, or what `open_pretrained` returned.
-        methods: Names of `METHODS`; a method that does not work on this network is left out and the reason reported.
-        measures: Names of `NAMES`; those that need boxes are left out if there are none.
+        methods: Names of `METHODS`, class paths, or functions; a method that does not work on this network is left out
+            and the reason reported.
+        measures: Names of `NAMES`, or class paths of a `Measure`; those that need boxes are left out if there are none.
         images: Number of images of the split, spread over its classes.
         split: Split of the run's data set.
         target: The class to explain, ``predicted`` or ``true``.
@@ -83,17 +85,18 @@ def evaluate_saliency(
         ValueError: if a method or measure is unknown, or a number is not positive.
         FileNotFoundError: if the data set is missing.
     """
-    _check(methods, measures, {"images": images, "batch_size": batch_size, "mosaics": mosaics})
+    _check_positive({"images": images, "batch_size": batch_size, "mosaics": mosaics})
+    found = _resolved(methods)
+    asked = {name: resolve_measure(name) for name in sorted(dict.fromkeys(measures), key=_column)}
     classifier = require_finite(load(checkpoint, trust), checkpoint).to(device)
     pictures = open_data(classifier, root, split).splits[split]
     chosen = spread_over_classes(pictures.images.labels, images)
     left_out: dict[str, str] = {}
     if pictures.images.boxes is None:
-        boxed = [name for name in measures if name in MEASURES and MEASURES[name].boxes]
+        boxed = [name for name, measure in asked.items() if measure is not None and measure.boxes]
         left_out |= dict.fromkeys(boxed, "the data set has no boxes")
-    names = [*(name for name in dict.fromkeys(methods) if name not in BASELINES), *BASELINES]
-    wanted = [name for name in NAMES if name in measures and name not in left_out]
-    judge = Judge(classifier, names, wanted, left_out, target=target, seed=seed)
+    wanted = {name: measure for name, measure in asked.items() if name not in left_out}
+    judge = Judge(classifier, found, wanted, left_out, target=target, seed=seed)
     for start in range(0, len(chosen), batch_size):
         say(f"images {start} to {min(start + batch_size, len(chosen)) - 1} of {len(chosen)}")
         judge.add(_batch(pictures, chosen[start : start + batch_size], device))
@@ -103,19 +106,27 @@ def evaluate_saliency(
         few = spread_over_classes(pictures.images.labels[right], 4 * mosaics)
         judge.play_grid(_batch(pictures, [right[place] for place in few], "cpu"), mosaics)
     facts = {"checkpoint": name_of(checkpoint), "split": split, "images": len(chosen), "target": target, "seed": seed}
-    judged = Judged(facts | {"accuracy": judge.right.float().mean().item()}, left_out=left_out)
+    good = {name: measure.good if measure else GOOD.get(name, "") for name, measure in asked.items()}
+    judged = Judged(facts | {"accuracy": judge.right.float().mean().item()}, left_out=left_out, good=good)
     judged.table, judged.agreement, judged.attention = judge.table(), judge.agreement(), judge.attention()
     return judged
 
 
-def _check(methods: Sequence[str], measures: Sequence[str], numbers: dict[str, int]) -> None:
-    for name in methods:
-        if name not in METHODS:
-            raise ValueError(f"unknown saliency method {name}{suggest(name, METHODS, shown=len(METHODS))}")
+def _resolved(methods: Sequence[str | Callable[..., Tensor]]) -> dict[str, Callable[..., Tensor]]:
+    """The methods by name, the baselines last."""
+    named = {method if isinstance(method, str) else method_name(method): method for method in methods}
+    found = {name: resolve(method) for name, method in named.items() if name not in BASELINES}
+    for name in found:
         require_for(name)
-    for name in measures:
-        if name not in NAMES:
-            raise ValueError(f"unknown measure {name}{suggest(name, NAMES, shown=len(NAMES))}")
+    return found | {name: resolve(name) for name in BASELINES}
+
+
+def _column(measure: str) -> int:
+    """Where a measure stands in the table: ours first, in their order."""
+    return NAMES.index(measure) if measure in NAMES else len(NAMES)
+
+
+def _check_positive(numbers: dict[str, int]) -> None:
     for name, number in numbers.items():
         if number < 1:
             raise ValueError(f"{name} must be positive, got {number}")

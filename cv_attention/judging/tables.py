@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cv_attention.judging.measures import GOOD, NAMES
 from cv_attention.judging.run import Judged
 from cv_attention.rundir.files import write_text
 from cv_attention.saliency.metrics import Interval
@@ -20,8 +19,8 @@ Table = tuple[str, list[str], list[list[str]]]
 def tables(judged: Judged) -> Iterator[Table]:
     """Yields titles, headers and rows: methods × measures, methods × methods, blocks × class-specific methods."""
     facts = judged.facts
-    shown = [name for name in NAMES if any(name in row for row in judged.table.values())]
-    header = ["method", *(f"{name.replace('_', ' ')}{_ARROWS.get(GOOD.get(name, ''), '')}" for name in shown)]
+    shown = [name for name in judged.good if any(name in row for row in judged.table.values())]
+    header = ["method", *(f"{name.replace('_', ' ')}{_ARROWS.get(judged.good[name], '')}" for name in shown)]
     rows = [[name, *(_cell(row.get(measure)) for measure in shown)] for name, row in judged.table.items()]
     title = (
         f"{facts['images']} images of the {facts['split']} split, accuracy on them {100 * facts['accuracy']:.1f} %; "
@@ -87,7 +86,7 @@ def _csv(judged: Judged) -> str:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["method", "measure", "good", "mean", "low", "high"])
     for method, row in judged.table.items():
-        writer.writerows([method, measure, GOOD.get(measure, ""), *interval] for measure, interval in row.items())
+        writer.writerows([method, measure, judged.good.get(measure, ""), *found] for measure, found in row.items())
     return buffer.getvalue()
 
 

@@ -1,5 +1,10 @@
-"""Attention maps while a model runs, any map as a heatmap, and numbers from maps."""
+"""Attention maps while a model runs, any map as a heatmap, and numbers from maps.
 
+`add_adapter` says how the maps of a module that `record` does not know are seen, see ``docs/extending.md``.
+"""
+
+from cv_attention.maps.adapters import Adapter, add_adapter, by_softmax, output_of
+from cv_attention.maps.adapters.layouts import tokens
 from cv_attention.maps.heatmap import head_heatmaps, query_heatmaps, to_heatmap
 from cv_attention.maps.record import record
 from cv_attention.maps.recorded import Maps, RecordedMap, Windows
@@ -8,6 +13,7 @@ from cv_attention.maps.statistics import GateSummary, attention_distance, attent
 from cv_attention.maps.usage import BlockUsage, Usage, usage
 
 __all__ = [
-    "BlockUsage", "GateSummary", "Maps", "RecordedMap", "Usage", "Windows", "attention_distance", "attention_entropy",
-    "gate_statistics", "head_heatmaps", "query_heatmaps", "record", "rollout", "to_heatmap", "usage",
+    "Adapter", "BlockUsage", "GateSummary", "Maps", "RecordedMap", "Usage", "Windows", "add_adapter",
+    "attention_distance", "attention_entropy", "by_softmax", "gate_statistics", "head_heatmaps", "output_of",
+    "query_heatmaps", "record", "rollout", "to_heatmap", "tokens", "usage",
 ]  # fmt: skip

@@ -1,20 +1,29 @@
-"""Reads named arrays of ``.npz`` files, whose compressed content may be far larger than the file."""
+"""Reads and writes named arrays as ``.npz`` files, whose compressed content may be far larger than the file."""
 
 import io
 import math
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
 
+from cv_attention.rundir.files import write_bytes
 from cv_attention.rundir.formats import Damaged
 
 _SUFFIX = ".npy"
 _LONGEST_HEADER = 10_000  # bytes; numpy refuses longer ones too, but reads them first
 # Bytes of all arrays that are read from one file: so much always, and so many times its size, but never above the last.
 _ALWAYS, _TIMES, _NEVER = 256 * 2**20, 100, 8 * 2**30
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, compressed: bool = False) -> None:
+    """Writes an ``.npz`` file whole or not at all, and makes its folder."""
+    buffer = io.BytesIO()
+    save = np.savez_compressed if compressed else np.savez
+    save(buffer, **arrays)  # pyright: ignore[reportArgumentType]
+    write_bytes(path, buffer.getbuffer())
 
 
 def read_arrays(path: Path, names: Collection[str] | None = None) -> dict[str, np.ndarray]:
@@ -25,7 +34,7 @@ def read_arrays(path: Path, names: Collection[str] | None = None) -> dict[str, n
         names: The arrays that are wanted; those that are missing are left out. None for all.
 
     Raises:
-        Damaged: if an array is none that can be read without running code, or all of them together are too large.
+        Damaged: if an array cannot be read without running code, or all of them together are too large.
         Exception: whatever `zipfile` and numpy raise for a damaged file.
     """
     with path.open("rb") as file, ZipFile(file) as archive:

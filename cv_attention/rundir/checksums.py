@@ -1,4 +1,4 @@
-"""Writes and checks checksum files in the format of ``sha256sum``: one line per file."""
+"""Writes and verifies checksums in the format of ``sha256sum``: one line for each file."""
 
 import hashlib
 import os

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What a network must know of its data set.
+    """Facts of the data set that a network needs.
 
     Attributes:
         class_names: Name of each class, in the order of the logits.

@@ -1,4 +1,4 @@
-"""Format numbers of files: older ones are read, newer ones refused with both versions."""
+"""Checks format numbers of files: older ones are read, newer ones refused with both versions."""
 
 import errno
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Reads JSON and YAML files that hold a mapping; whatever is wrong with one is said in a line that names it."""
+"""Reads JSON and YAML files that hold a mapping; every error is one line that names the file."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Reads a JSON file that holds a mapping.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: if the file does not exist.
         NotRead: if the system does not let it be read.
         Damaged: if it holds something else.
     """
@@ -25,7 +25,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Reads a YAML file that holds a mapping, without executing any tag.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: if the file does not exist.
         NotRead: if the system does not let it be read.
         Damaged: if it holds something else.
     """

@@ -9,9 +9,6 @@ from typing import Any
 from cv_attention.rundir.formats import Damaged, check_format
 from cv_attention.rundir.reading import read_json
 
-RUN_FORMAT = 1  # of ``summary.json``, and so of a run directory
-EXPORT_FORMAT = 1  # of ``export.json``, and so of a saliency export
-
 
 def sealed(content: Mapping[str, Any], number: int) -> dict[str, Any]:
     """Returns the content with ``format`` first and ``sha256``, the checksum of all the rest, last."""
@@ -30,7 +27,7 @@ def read_sealed(path: Path, known: int) -> dict[str, Any]:
         The content, without the checksum.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: if the file does not exist.
         NewerFormat: if its format is newer.
         Damaged: if its content is not what was written.
     """

@@ -1,4 +1,4 @@
-"""Reads and writes ``summary.json``: the results of a run, and the checksums of its files."""
+"""Reads and writes ``summary.json``: results and provenance of a run, and checksums of its files."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from cv_attention.rundir.checksums import checksum
+from cv_attention.rundir.files import write_text
 from cv_attention.rundir.formats import Damaged, NewerFormat
-from cv_attention.rundir.sealed import RUN_FORMAT, read_sealed, sealed
+from cv_attention.rundir.layout import CHECKSUMMED, RUN_FORMAT, RunLayout
+from cv_attention.rundir.sealed import read_sealed, sealed
 
-NAME = "summary.json"
+NAME = RunLayout(Path()).summary.name
 FILES = "files"  # in the summary of a finished run: name -> SHA-256
 _KNOWN = {"parameters", "class_names", "network", "provenance", "data", "selected", "validation", "test", "flops"}
 # What `fit` prints and continues with; null stands for a missing value, and names with dots are fields of a section.
@@ -21,7 +23,8 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "in_use.blocks": (list, "a list"),
     "finished": (bool, "true or false"),
 }
-_LISTED = ("config.yaml", "predictions.npz", "metrics/*/metrics.csv", "confusion/*", "maps/*.*", "maps/images/*")
+# Results of a training run, which are removed once it is resumed.
+_RESULTS = ("selected", "validation", "in_use", "test", "training_seconds", "finished", FILES)
 
 
 def read(run: Path) -> dict[str, Any]:
@@ -41,7 +44,7 @@ def read(run: Path) -> dict[str, Any]:
     except Damaged as error:
         if "line sha256" in str(error):
             raise
-        raise Damaged(f"{error}; remove it to go on without what it says of the run") from error
+        raise Damaged(f"{error}; remove it to continue without the results in it") from error
 
 
 def check(run: Path, found: Mapping[str, Any]) -> None:
@@ -85,14 +88,24 @@ def text(values: Mapping[str, Any]) -> str:
     return json.dumps(sealed(values, RUN_FORMAT), indent=2) + "\n"
 
 
+def update(run: Path, **values: Any) -> None:
+    """Adds `values` to a run's summary; raises what `read` raises."""
+    write_text(run / NAME, text({**read(run), **values}))
+
+
+def forget_results(run: Path) -> None:
+    """Removes the results from a summary: the run is trained longer, and tested again at its end."""
+    write_text(run / NAME, text({name: value for name, value in read(run).items() if name not in _RESULTS}))
+
+
 def checksums(run: Path) -> dict[str, str]:
     """Returns the SHA-256 of every file of a run that reports and comparisons read, by its name below the run."""
-    found = sorted(path for pattern in _LISTED for path in run.glob(pattern) if path.is_file())
+    found = sorted(path for pattern in CHECKSUMMED for path in run.glob(pattern) if path.is_file())
     return {path.relative_to(run).as_posix(): checksum(path) for path in found}
 
 
 def check_format(run: Path) -> None:
-    """Raises NewerFormat if a later version wrote the run; a summary that is damaged otherwise says nothing of that."""
+    """Raises NewerFormat if a later version wrote the run; one that is damaged in another way does not."""
     try:
         read(run)
     except NewerFormat:
@@ -102,7 +115,7 @@ def check_format(run: Path) -> None:
 
 
 def changes(run: Path, summary: Mapping[str, Any], names: tuple[str, ...] = ()) -> Iterator[str]:
-    """Compares the files listed in a summary with their checksums, and reports differences file by file.
+    """Compares the files of a run with the checksums in its summary, and names those that differ.
 
     Args:
         run: The run directory.

@@ -1,10 +1,14 @@
-"""Lists every saliency method by name, for commands and tests."""
+"""Lists every saliency method by name, and finds those of your own by class path."""
 
+import inspect
 from collections.abc import Callable, Mapping
+from functools import wraps
 from types import MappingProxyType
+from typing import Any
 
 from torch import Tensor
 
+from cv_attention.blocks.importing import import_object, is_function_of
 from cv_attention.saliency.methods.attention.attention_flow import attention_flow
 from cv_attention.saliency.methods.attention.block_maps import block_maps
 from cv_attention.saliency.methods.attention.transformers import attention_rollout, gradient_attention
@@ -36,6 +40,7 @@ from cv_attention.saliency.methods.perturbation.extremal import extremal_perturb
 from cv_attention.saliency.methods.perturbation.lime import lime
 from cv_attention.saliency.methods.perturbation.occlusion import occlusion
 from cv_attention.saliency.methods.perturbation.rise import rise
+from cv_attention.suggest import suggest
 
 METHODS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
     {
@@ -81,3 +86,55 @@ METHODS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
         )
     }
 )
+
+
+def resolve(method: str | Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Returns a saliency method, ``(model, images, targets, **options) -> (B, T or 1, H, W)``.
+
+    Args:
+        method: A name of `METHODS`; the class path of a function such as ``"my_methods.edges"``, looked up in the
+            current directory too; or a function.
+
+    Returns:
+        The method. One of your own is checked at each call: it must return float maps of the images it was given.
+
+    Raises:
+        ValueError: if the name or the function does not exist, or it does not take (model, images, targets).
+
+    Example:
+        ``resolve("grad_cam")(model, images)``
+    """
+    if isinstance(method, str):
+        if method in METHODS:
+            return METHODS[method]
+        if "." not in method:
+            raise ValueError(f"unknown saliency method {method}{suggest(method, METHODS, shown=len(METHODS))}")
+        fits = is_function_of(method.rpartition(".")[0])
+        method = import_object(method, "saliency method", "function", fits, "my_methods.my_method")
+    elif method in METHODS.values():
+        return method
+    try:
+        inspect.signature(method).bind(None, None, None)
+    except TypeError as error:
+        raise ValueError(
+            f"saliency method {method_name(method)} must take (model, images, targets): {error}"
+        ) from error
+    return _checked(method)
+
+
+def method_name(method: str | Callable[..., Tensor]) -> str:
+    """Returns the short name of a method: ``edges`` for ``my_methods.edges``."""
+    return method.rpartition(".")[2] if isinstance(method, str) else getattr(method, "__name__", type(method).__name__)
+
+
+def _checked(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    @wraps(method)
+    def checked(model: Any, images: Tensor, targets: Any = None, **options: Any) -> Tensor:
+        heat = method(model, images, targets, **options)
+        wanted = (len(images), 1, *images.shape[2:])
+        if not isinstance(heat, Tensor) or heat.dim() != 4 or (len(heat), 1, *heat.shape[2:]) != wanted:
+            got = tuple(heat.shape) if isinstance(heat, Tensor) else type(heat).__name__
+            raise ValueError(f"saliency method {method_name(method)} must return {wanted}, got {got}")
+        return heat.detach().float()
+
+    return checked

@@ -8,16 +8,16 @@ from typing import Any
 
 from cv_attention.export_config import SaliencyExport
 from cv_attention.rundir import Damaged, read_sealed, sealed
+from cv_attention.rundir.code_version import code_version
 from cv_attention.rundir.files import write_text
+from cv_attention.rundir.layout import EXPORT_FORMAT, ExportLayout
 from cv_attention.rundir.links import check_links
-from cv_attention.rundir.sealed import EXPORT_FORMAT
 from cv_attention.saliency_export.maps import Column
 from cv_attention.saliency_export.sources import Item, digest
 from cv_attention.saliency_export.tables import write_json_lines, write_parquet
 from cv_attention.saliency_export.verification import SPELLING, missing, remove_unusable
 from cv_attention.saliency_export.writing import rows_path
 from cv_attention.training.checkpoint.checkpoints import digest_of, name_of
-from cv_attention.training.provenance import code_version
 from cv_attention.training.tasks.classifier import Classifier
 
 _USED = b'"error": null'  # in a row: quotes in JSON strings are escaped, so this matches only the field
@@ -79,7 +79,7 @@ def begin(
         ValueError: if it holds another export that may not be overwritten, or a link that points outside.
     """
     check_links(out)
-    path = out / "export.json"
+    path = ExportLayout(out).description
     if path.exists():
         known = read(out)
         wanted = {name: value for name, value in description.items() if name not in SPELLING}
@@ -93,13 +93,13 @@ def begin(
             if name not in known:
                 reason = f"holds an export of an older version, which does not record its {name}"
             raise ValueError(f"{out} {reason}; choose another folder, or --overwrite true")
-        for folder in ("shards", "inputs", "overlays", "panels"):
-            shutil.rmtree(out / folder, ignore_errors=True)
+        for folder in (ExportLayout(out).shards, *(out / name for name in ExportLayout.PICTURES)):
+            shutil.rmtree(folder, ignore_errors=True)
         for file in out.glob("manifest.*"):
             file.unlink()
-    elif (out / "shards").is_dir():  # a damaged export.json was removed
-        for name in ("manifest.jsonl", "manifest.parquet"):
-            (out / name).unlink(missing_ok=True)
+    elif ExportLayout(out).shards.is_dir():  # a damaged export.json was removed
+        for suffix in ("jsonl", "parquet"):
+            ExportLayout(out).manifest(suffix).unlink(missing_ok=True)
     _write(out, {**description, "explained": 0, "failed": 0, "not_finite": 0, "complete": False})
     return remove_unusable(out, description, items, config)
 
@@ -110,7 +110,7 @@ def read(out: Path) -> dict[str, Any]:
     Raises:
         ValueError: if it is damaged.
     """
-    path = out / "export.json"
+    path = ExportLayout(out).description
     try:
         return read_sealed(path, EXPORT_FORMAT)
     except Damaged as error:
@@ -135,9 +135,9 @@ def finish(out: Path, config: SaliencyExport, count: int) -> None:
     left = set(missing(out, count))
     whole = [rows_path(out, shard) for shard in range(count) if shard not in left]
     if config.manifest == "parquet":
-        write_parquet(out / "manifest.parquet", whole)
+        write_parquet(ExportLayout(out).manifest("parquet"), whole)
     else:
-        write_json_lines(out / "manifest.jsonl", whole)
+        write_json_lines(ExportLayout(out).manifest("jsonl"), whole)
     explained = failed = unfinite = 0
     for path in whole:
         rows = path.read_bytes()
@@ -150,7 +150,7 @@ def finish(out: Path, config: SaliencyExport, count: int) -> None:
 
 def _write(out: Path, content: dict[str, Any]) -> None:
     content = {**content, "cv_attention": code_version()}
-    write_text(out / "export.json", json.dumps(sealed(content, EXPORT_FORMAT), indent=1) + "\n")
+    write_text(ExportLayout(out).description, json.dumps(sealed(content, EXPORT_FORMAT), indent=1) + "\n")
 
 
 def _brief(value: object) -> str:

@@ -1,6 +1,7 @@
 """Computes the maps of one batch: the method's, the attention blocks' own, and the logits."""
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,11 @@ from torch import Tensor, nn
 from cv_attention.export_config import SaliencyExport
 from cv_attention.maps import record
 from cv_attention.maps.adapters import adapter_of
-from cv_attention.saliency import METHODS
+from cv_attention.recording.columns import drawable
+from cv_attention.saliency import resolve
 from cv_attention.saliency.core.layers import find_layers
 from cv_attention.saliency.core.state import undisturbed
 from cv_attention.suggest import suggest
-from cv_attention.training.recording.probes import drawable
 from cv_attention.training.tasks.classifier import Classifier
 
 
@@ -60,9 +61,8 @@ class Explainer:
     def __init__(self, classifier: Classifier, config: SaliencyExport) -> None:
         self.classifier, self.config = classifier, config
         name = config.method
-        if name not in METHODS:
-            raise ValueError(f"unknown saliency method {name}{suggest(name, METHODS, shown=len(METHODS))}")
-        self.method, self.options = METHODS[name], _options(config)
+        self.method = resolve(name)
+        self.options = _options(config, self.method)
         self.target = _target(config.target, classifier.facts.class_names)
         self.columns = self._columns()
 
@@ -134,9 +134,9 @@ class _CleanLogits:
             self.logits = output.detach()
 
 
-def _options(config: SaliencyExport) -> dict[str, Any]:
+def _options(config: SaliencyExport, method: Callable[..., Tensor]) -> dict[str, Any]:
     """Returns the method's arguments: options, layers, and the maps' native resolution if supported."""
-    parameters = inspect.signature(METHODS[config.method]).parameters
+    parameters = inspect.signature(method).parameters
     known = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
     given = dict(config.options) if config.layers is None else {**config.options, "layers": config.layers}
     for name in given:

@@ -11,12 +11,12 @@ from typing import Any
 
 from cv_attention.export_config import SaliencyExport
 from cv_attention.rundir.checksums import changed
+from cv_attention.rundir.layout import ExportLayout
 from cv_attention.saliency_export.sources import Item, fingerprint
 from cv_attention.saliency_export.writing import rows_path
 
 SPELLING = ("checkpoint", "sources")  # compared by digest instead
 _NOT_OF_A_SHARD = (*SPELLING, "format", "images", "images_sha256", "manifest")
-_SUFFIXES = ("jsonl", "npz", "safetensors", "sha256", "request")
 
 
 def missing(out: Path, count: int) -> list[int]:
@@ -58,7 +58,7 @@ def remove_unusable(
         if wrong:
             notices.append(f"{wrong}; the images of this shard are explained again")
             _remove_shard(out, path.stem)
-    for path in sorted((out / "shards").glob("*.jsonl")):
+    for path in ExportLayout(out).rows():
         if re.fullmatch(r"\d{6,}", path.stem) and int(path.stem) >= len(requests):
             notices.append(f"{path} belongs to another export and is removed")
             _remove_shard(out, path.stem)
@@ -115,8 +115,8 @@ def _difference(path: Path, request: str, images: Sequence[Item]) -> str:
 
 def _remove_shard(out: Path, name: str) -> None:
     """Removes a shard's files and pictures, the rows first: without rows it counts as missing."""
-    files = [out / "shards" / f"{name}.{suffix}" for suffix in _SUFFIXES]
-    for path in [*files, *(out / kind / name for kind in ("inputs", "overlays", "panels"))]:
+    files = [ExportLayout(out).shards / f"{name}.{suffix}" for suffix in ExportLayout.SHARD_SUFFIXES]
+    for path in [*files, *(out / kind / name for kind in ExportLayout.PICTURES)]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:

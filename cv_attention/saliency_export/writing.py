@@ -14,6 +14,7 @@ import numpy as np
 from cv_attention.export_config import SaliencyExport
 from cv_attention.rundir.checksums import listing
 from cv_attention.rundir.files import write_bytes
+from cv_attention.rundir.layout import ExportLayout
 from cv_attention.saliency_export.batches import Batch, Sample
 from cv_attention.saliency_export.maps import Column
 from cv_attention.saliency_export.names import file_stem
@@ -27,7 +28,7 @@ _MOST_WAITING = 64  # images queued for writing; bounds memory when the disk is 
 
 def rows_path(out: Path, shard: int) -> Path:
     """Returns the path of a shard's rows; the file exists once the shard is complete."""
-    return out / f"shards/{shard:06d}.jsonl"
+    return ExportLayout(out).shard(shard, "jsonl")
 
 
 class ShardWriter:
@@ -123,7 +124,7 @@ class ShardWriter:
             **{"index": sample.number, "image": item.title, "error": None, "name": stem},
             **{"width": sample.width, "height": sample.height, "label": item.label, "box": sample.box},
             **prediction,
-            "shard": f"shards/{shard:06d}.{self.config.maps}" if stored else None,
+            "shard": ExportLayout(Path()).shard(shard, self.config.maps).as_posix() if stored else None,
             "row": row if stored else None,
             "input": paths.get("input"),
             "panel": paths.get("panel"),

@@ -8,10 +8,10 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from cv_attention import backbones, data, report
 from cv_attention.backbones.attachment.lost import LostBlocksError
-from cv_attention.blocks.trust import named_in
+from cv_attention.blocks.trust import class_paths_in, is_trusted
 from cv_attention.comparison.validation import at_epoch
 from cv_attention.rundir import summary
-from cv_attention.training import run as runs
+from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.callbacks.losses import NonFiniteLoss
 from cv_attention.training.checkpoint import checkpoints, weights
 from cv_attention.training.checkpoint.saving import Checkpoints, NotWritten
@@ -71,8 +71,8 @@ def _complete(prepared: Prepared) -> None:
     run, experiment = prepared.run, prepared.classifier.experiment
     report.build(run)
     checkpoints.drop(run, experiment.log.keep)
-    log_results(prepared.trainer.loggers, experiment, runs.read_summary(run)["test"])
-    runs.update_summary(run, finished=True)
+    log_results(prepared.trainer.loggers, experiment, summary.read(run)["test"])
+    summary.update(run, finished=True)
 
 
 def _train(prepared: Prepared) -> None:
@@ -81,37 +81,38 @@ def _train(prepared: Prepared) -> None:
     if trainer.is_global_zero:
         network = backbones.outline(classifier.network, classifier.facts.image_size)
         names, plan = list(classifier.facts.class_names), classifier.plan
-        runs.update_summary(run, parameters=network["parameters"], flops=network["flops"], class_names=names)
-        runs.update_summary(run, plan=plan and str(plan), sites=plan.to_dict()["sites"] if plan else [])
-        runs.update_summary(run, network=network["parts"], provenance=provenance(classifier.experiment))
-        runs.update_summary(run, hardware=machine(trainer), data=data.fingerprint(datamodule), **prepared.earlier)
-        runs.update_summary(run, left_out=datamodule.left_out)
+        summary.update(run, parameters=network["parameters"], flops=network["flops"], class_names=names)
+        summary.update(run, plan=plan and str(plan), sites=plan.to_dict()["sites"] if plan else [])
+        summary.update(run, network=network["parts"], provenance=provenance(classifier.experiment))
+        summary.update(run, hardware=machine(trainer), data=data.fingerprint(datamodule), **prepared.earlier)
+        summary.update(run, left_out=datamodule.left_out)
     trainer.fit(classifier, datamodule=datamodule, ckpt_path=prepared.checkpoint, weights_only=True)
     saved = cast(Checkpoints, trainer.checkpoint_callback)
     if launched.all_work(trainer):
         saved.take_over()
-        continue_csv(trainer.loggers, runs.next_part(run))
-    seconds, best = round(saved.seconds, 1), saved.run / "checkpoints" / checkpoints.BEST
+        continue_csv(trainer.loggers, str(RunLayout(run).next_part()))
+    seconds, best = round(saved.seconds, 1), RunLayout(run).checkpoint("best")
     selected = settle(prepared)
     if trainer.is_global_zero:
-        runs.update_summary(run, selected=asdict(selected))
+        summary.update(run, selected=asdict(selected))
     [metrics] = trainer.test(classifier, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
     if trainer.is_global_zero:
         # The file can be somebody else's, in a run that was resumed: it may name what the run's configuration names.
         try:
-            trained = checkpoints.load(best, trust=named_in(classifier.experiment.to_dict()["model"]))
+            named = [path for path in class_paths_in(classifier.experiment.to_dict()) if is_trusted(path)]
+            trained = checkpoints.load(best, trust=named)
         except ValueError as error:
             raise NothingTrained(str(error)) from error
-        weights.write(run / "weights.safetensors", trained)
-        runs.update_summary(run, validation=at_epoch(run, checkpoints.epochs_trained(best)))
+        weights.write(RunLayout(run).weights, trained)
+        summary.update(run, validation=at_epoch(run, checkpoints.epochs_trained(best)))
         test = {name.removeprefix("test_"): value for name, value in metrics.items()}
         if used := in_use(trained, datamodule):
-            runs.update_summary(run, in_use=used.to_dict())
+            summary.update(run, in_use=used.to_dict())
         measured = prepared.throughput
-        runs.update_summary(run, images_per_second=measured.images_per_second, waiting=measured.waiting_share)
+        summary.update(run, images_per_second=measured.images_per_second, waiting=measured.waiting_share)
         test |= point(trained, datamodule)
         results = {"test": test, "training_seconds": seconds, "finished": False}
-        runs.update_summary(run, **results, **{summary.FILES: summary.checksums(run)})
+        summary.update(run, **results, **{summary.FILES: summary.checksums(run)})
 
 
 def _ended(prepared: Prepared, *, by_hand: bool = False) -> str | None:
@@ -120,9 +121,9 @@ def _ended(prepared: Prepared, *, by_hand: bool = False) -> str | None:
     if not prepared.trainer.is_global_zero:
         return None
     again = f"; resume with: cv-attention fit --resume {run}"
-    if runs.read_summary(run).get("test"):
+    if summary.read(run).get("test"):
         return f" before the report was written{again}"
-    if not (run / "checkpoints" / checkpoints.LAST).is_file():
+    if not RunLayout(run).checkpoint("last").is_file():
         return " before the first checkpoint"
     if by_hand:
         return again

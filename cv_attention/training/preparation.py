@@ -12,6 +12,8 @@ from torch import Tensor
 from cv_attention import backbones, bounds, data
 from cv_attention.config import Experiment, Log, Trainer
 from cv_attention.differences import differences
+from cv_attention.rundir import summary
+from cv_attention.rundir.layout import RunLayout
 from cv_attention.rundir.links import check_links
 from cv_attention.training import preprocessing
 from cv_attention.training import run as runs
@@ -27,7 +29,6 @@ from cv_attention.training.optim import optimization
 from cv_attention.training.optim.groups import describe
 from cv_attention.training.provenance import provenance
 from cv_attention.training.recording.confusion import Confusion
-from cv_attention.training.recording.predictions import NAME as PREDICTIONS
 from cv_attention.training.recording.predictions import Predictions
 from cv_attention.training.recording.probe_details import ProbeDetails
 from cv_attention.training.recording.probes import ProbeMaps
@@ -108,7 +109,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
     throughput, callbacks = Throughput(experiment.data), [*_recorders(experiment.log, run), *asked_for]
     steps = optimization.steps_per_epoch(len(datamodule.train_dataloader()), experiment.trainer)
     try:
-        trainer = create_trainer(experiment, run, runs.next_part(run), steps, throughput, callbacks)
+        trainer = create_trainer(experiment, run, str(RunLayout(run).next_part()), steps, throughput, callbacks)
     except Exception:
         if not resume and rank == 0:
             runs.discard(run)
@@ -118,7 +119,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
 
 def _earlier_data(run: Path, datamodule: Any, notices: list[str]) -> dict[str, Any]:
     """Notes that a run is resumed with other images; returns what its summary records about the earlier ones."""
-    known = runs.read_summary(run)
+    known = summary.read(run)
     before, now = known.get("data"), data.fingerprint(datamodule)
     if not isinstance(before, dict) or before.get("fingerprint") == now["fingerprint"]:
         return {}
@@ -196,13 +197,13 @@ def _directory(experiment: Experiment, resume: Path | None, content: dict[str, A
     if content and rank == 0:
         runs.write_config(run, experiment)
         rewind(run, content)
-        runs.forget_results(run)
+        summary.forget_results(run)
     return run
 
 
 def _recorders(log: Log, run: Path) -> list[Callback]:
     """The callbacks that look at the validated weights; they go before EMA, which takes those away again."""
-    callbacks: list[Callback] = [Confusion(run), Predictions(run / PREDICTIONS)]
+    callbacks: list[Callback] = [Confusion(run), Predictions(RunLayout(run).predictions)]
     if log.maps_every and log.probes:
         callbacks.append(maps := ProbeMaps(run, log.maps_every, log.probes, log.saliency))
         callbacks.append(ProbeDetails(maps, log.curve_points))

@@ -1,14 +1,11 @@
 """Describes where a result came from: configuration, data set and code version."""
 
-import subprocess
 from dataclasses import asdict
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from cv_attention.config import Experiment
+from cv_attention.rundir.code_version import code_version
 from cv_attention.rundir.facts import DataFacts
-from cv_attention.version import __version__
 
 
 def described(experiment: Experiment, facts: DataFacts) -> dict[str, Any]:
@@ -21,17 +18,3 @@ def provenance(experiment: Experiment) -> dict[str, str]:
     import torch
 
     return {"config": experiment.fingerprint(), "cv_attention": code_version(), "torch": str(torch.__version__)}
-
-
-@cache
-def code_version() -> str:
-    """Returns the package's version; from a checkout also the commit, and ``dirty`` where files differ from it."""
-    package = Path(__file__).parents[1]
-    if not (package.parent / ".git").exists():
-        return __version__
-    try:
-        git = ["git", "-C", str(package.parent), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=12"]
-        commit = subprocess.run(git, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):  # no git here, or not our checkout
-        return __version__
-    return f"{__version__}+{commit}"

@@ -12,11 +12,10 @@ from cv_attention.config import Experiment
 from cv_attention.rundir import Damaged, read_yaml, summary
 from cv_attention.rundir.checksums import checksum
 from cv_attention.rundir.files import write_text
+from cv_attention.rundir.layout import RunLayout
 
 # The process that creates the run directory tells the processes it starts.
 _SHARED_RUN = "CV_ATTENTION_RUN"
-# In the summary of a finished training run.
-_RESULTS = ("selected", "validation", "in_use", "test", "training_seconds", "finished", summary.FILES)
 _CLAIMED: dict[Path, int] = {}  # the lock of a file ends when it is closed
 _MADE: dict[Path, list[Path]] = {}  # folders above a run directory that were made for it, innermost first
 
@@ -56,7 +55,7 @@ def claim(run: Path) -> None:
         return
     import fcntl
 
-    file = os.open(run / ".lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    file = os.open(RunLayout(run).lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -77,34 +76,14 @@ def discard(run: Path) -> None:
 
 def write_config(run: Path, experiment: Experiment) -> None:
     """Writes the resolved configuration to ``config.yaml``."""
-    write_text(run / "config.yaml", yaml.safe_dump(experiment.to_dict(), sort_keys=False))
-
-
-def update_summary(run: Path, **values: Any) -> None:
-    """Adds `values` to the run's ``summary.json``."""
-    write_text(run / summary.NAME, summary.text({**read_summary(run), **values}))
-
-
-def forget_results(run: Path) -> None:
-    """Removes from ``summary.json`` what the training had come to: it goes on, and will be tested again at its end."""
-    kept = {name: value for name, value in read_summary(run).items() if name not in _RESULTS}
-    write_text(run / summary.NAME, summary.text(kept))
-
-
-def read_summary(run: Path) -> dict[str, Any]:
-    """Reads what `update_summary` has written so far.
-
-    Raises:
-        ValueError: if the file is damaged, or of a newer format; one line that names it.
-    """
-    return summary.read(run)
+    write_text(RunLayout(run).config, yaml.safe_dump(experiment.to_dict(), sort_keys=False))
 
 
 def renew_checksum(run: Path, name: str) -> None:
     """Writes into the summary of a finished run that the file called `name` is another one now."""
-    before = read_summary(run)
+    before = summary.read(run)
     if isinstance(listed := before.get(summary.FILES), dict):
-        update_summary(run, **{summary.FILES: {**listed, name: checksum(run / name)}})
+        summary.update(run, **{summary.FILES: {**listed, name: checksum(run / name)}})
 
 
 def is_left_unreported(run: Path, max_epochs: int) -> bool:
@@ -113,9 +92,9 @@ def is_left_unreported(run: Path, max_epochs: int) -> bool:
     Raises:
         ValueError: naming the file, if its summary or its configuration does not say what is needed for that.
     """
-    known, config = read_summary(run), run / "config.yaml"
+    known, config = summary.read(run), RunLayout(run).config
     # a run of an earlier version does not say that it has finished; its report says so
-    finished = known.get("finished", (run / "report" / "index.html").is_file())
+    finished = known.get("finished", RunLayout(run).page.is_file())
     if not known.get("test") or finished or not config.is_file():
         return False
     trainer = read_yaml(config).get("trainer")
@@ -133,18 +112,12 @@ def is_left_unreported(run: Path, max_epochs: int) -> bool:
 def check_unfinished(run: Path, checkpoint: dict[str, Any], max_epochs: int) -> None:
     """Raises ValueError if the run has been trained for `max_epochs` and tested: the test split is looked at once."""
     epochs = checkpoint["epoch"] + 1
-    if epochs >= max_epochs and read_summary(run).get("test"):
+    if epochs >= max_epochs and summary.read(run).get("test"):
         raise ValueError(f"{run} has finished its {epochs} epochs; --trainer.max_epochs {epochs + 10} trains it longer")
 
 
 def check_kept(run: Path) -> None:
     """Raises ValueError if the run has finished and its ``log.keep`` left no checkpoint to resume from."""
-    there = any((run / "checkpoints" / name).is_file() for name in ("last.ckpt", "previous.ckpt"))
-    if read_summary(run).get("test") and not there:
+    there = any(RunLayout(run).checkpoint(name).is_file() for name in ("last", "previous"))
+    if summary.read(run).get("test") and not there:
         raise ValueError(f"{run} has finished, and log.keep left no last.ckpt to resume from")
-
-
-def next_part(run: Path) -> str:
-    """Returns the number of the next stretch of training: 0 at first, one more after every resume."""
-    taken = [int(part.name) for part in (run / "metrics").glob("*") if part.name.isdecimal()]
-    return str(max(taken, default=-1) + 1)

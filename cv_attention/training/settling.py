@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, cast
 
+from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.callbacks.terminal import say
 from cv_attention.training.checkpoint import checkpoints
 from cv_attention.training.checkpoint.saving import Checkpoints
@@ -46,7 +47,7 @@ def settle(prepared: Prepared) -> Selected:
 
 def _choose(run: Path, selected: Selected, classifier: Classifier) -> tuple[Selected, list[str]]:
     """Takes the other checkpoint where the selected one is missing or damaged; says so in lines."""
-    best, last = run / "checkpoints" / checkpoints.BEST, run / "checkpoints" / checkpoints.LAST
+    best, last = RunLayout(run).checkpoint("best"), RunLayout(run).checkpoint("last")
     if not os.path.lexists(best) and not os.path.lexists(last):
         raise NothingTrained(
             "the training ended before its first epoch, so there is nothing to test; see trainer.extra"

@@ -42,6 +42,7 @@ def test_export(strict):
     torch.testing.assert_close(program.module()(x), model(x))
 
 
+@pytest.mark.long
 def test_onnx(tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     model, x = attended(), image()

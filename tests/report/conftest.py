@@ -21,7 +21,7 @@ from cv_attention import report
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
 
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync")  # fmt: skip
 CLASSES = [f"digit {i}" for i in range(10)]

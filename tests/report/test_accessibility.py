@@ -15,7 +15,15 @@ def violations(opened) -> list[str]:
     return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360), ("dark", 1280), ("light", 360)])
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [
+        ("light", 1280),
+        ("dark", 360),
+        pytest.param("dark", 1280, marks=pytest.mark.long),
+        pytest.param("light", 360, marks=pytest.mark.long),
+    ],
+)
 def test_no_rule_is_broken(open_page, runs: Path, scheme: str, width: int) -> None:
     opened = open_page("#versus=epoch:0&compare=swipe&sample=1&selected=0&sort=loss", runs / "both/index.html", width)
     opened.page.emulate_media(color_scheme=scheme)

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cv_attention.report.measures import measure
-from cv_attention.report.writer import build
+from cv_attention.report.write.build import build
+from cv_attention.report.write.measures import measure
 from tests.report.written import only_run, payload
 
 RNG = np.random.default_rng(0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cv_attention import report
-from cv_attention.report.names import image_names
+from cv_attention.report.read.names import image_names
 from tests.report.test_comparing import expect_difference
 from tests.report.test_pixels import recorded
 

@@ -1,6 +1,6 @@
 import pytest
 
-from cv_attention.report.redaction import redact
+from cv_attention.report.read.redaction import redact
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from cv_attention.report.scores import faithfulness
+from cv_attention.report.read.faithfulness import faithfulness
+from cv_attention.rundir.contents import Faithfulness
 
 
 def content(auc: list[float]) -> dict:
@@ -19,7 +20,7 @@ def test_intervals_are_those_of_scipys_bootstrap():
     expected = bootstrap(
         (auc,), np.mean, n_resamples=20_000, confidence_level=0.95, method="percentile"
     ).confidence_interval
-    explained, random = faithfulness(content(auc.tolist()))["table"]
+    explained, random = faithfulness(Faithfulness.of(content(auc.tolist())))["table"]
     mean, low, high = explained["insertion"]
     assert mean == pytest.approx(auc.mean(), abs=1e-4)
     assert (low, high) == pytest.approx((expected.low, expected.high), abs=0.002)  # a 90 % interval is 0.004 shorter
@@ -29,4 +30,4 @@ def test_intervals_are_those_of_scipys_bootstrap():
 @pytest.mark.parametrize("auc", [[0.5, float("nan")], [float("inf")]])
 def test_curves_that_are_not_finite_are_refused(auc):
     with pytest.raises(ValueError, match="finite"):
-        faithfulness(content(auc))
+        Faithfulness.of(content(auc))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cv_attention.report.shards import as_json, encode, write_hashed
+from cv_attention.report.write.shards import as_json, encode, write_hashed
 
 
 def decode(column: dict) -> np.ndarray:

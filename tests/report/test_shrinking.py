@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from cv_attention.report.shards import as_json, encode
-from cv_attention.report.shrinking import MOST_SIDE, shrink
+from cv_attention.report.read.shrinking import MOST_SIDE, shrink
+from cv_attention.report.write.shards import as_json, encode
 
 
 @pytest.mark.parametrize(("side", "stored"), [(7, 7), (56, 56), (64, 64), (96, 48), (112, 56), (224, 56)])

@@ -25,7 +25,8 @@ REPOSITORY = Path(__file__).parents[2]
 IMPORTED = [
     "cv_attention.training", "cv_attention.cli.commands.fit", "cv_attention.data.datamodule",
     "cv_attention.backbones.models.build",
-    "cv_attention.report.writer", "cv_attention.saliency.catalogue", "albumentations", "timm.optim", "timm.scheduler",
+    "cv_attention.report.write.build", "cv_attention.saliency.catalogue", "albumentations", "timm.optim",
+    "timm.scheduler",
     "sklearn.datasets", "sklearn.model_selection", "torch._dynamo",
 ]  # fmt: skip
 
@@ -67,7 +68,7 @@ class End:
             files.os.fsync = fsync
             return
         if self.place == "report":
-            from cv_attention.report import writer
+            from cv_attention.report.write import build as writer
 
             write = writer._write
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cv_attention.cli import main
-from cv_attention.report.export import _read_shard
+from cv_attention.report.read.saliency_export import _read_shard
 from cv_attention.rundir import Damaged
 from cv_attention.rundir.arrays import check_arrays, read_arrays
 

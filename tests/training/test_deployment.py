@@ -55,7 +55,7 @@ def run_program(path, images, names):
     ("format", "maps", "normalised"),
     [
         ("onnx", True, False),
-        ("torch-export", True, False),
+        pytest.param("torch-export", True, False, marks=pytest.mark.long),
         pytest.param("onnx", False, True, marks=pytest.mark.long),
         pytest.param("torch-export", False, True, marks=pytest.mark.long),
     ],

@@ -11,7 +11,8 @@ import torch
 
 from cv_attention.cli import main
 from cv_attention.config import Trainer
-from cv_attention.report.metrics import read_metrics
+from cv_attention.report.read.metrics import read_metrics
+from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.optim.optimization import steps_per_epoch
 from cv_attention.training.tasks.classifier import Classifier
 from cv_attention.training.tasks.epoch_means import EpochMeans
@@ -56,10 +57,11 @@ def test_the_means_are_of_all_images_of_the_epoch(options, tiny_options, tmp_pat
         assert found["train_loss_epoch"] == pytest.approx(sum(loss for _, loss, _ in batches) / 60, rel=1e-6)
         assert found["train_accuracy"] == pytest.approx(sum(correct for _, _, correct in batches) / 60, rel=1e-6)
     assert len(epochs(run)) == 2
-    series = read_metrics(run / "metrics").series  # what the report draws: at the end of each epoch
+    series = read_metrics(RunLayout(run)).series  # what the report draws: at the end of each epoch
     assert [at for at, _, _ in series["train_loss_epoch"]] == [at for at, _, _ in series["train_accuracy"]] == [1, 2]
 
 
+@pytest.mark.long
 def test_a_row_that_was_logged_before_a_kill_is_not_there_twice(tiny_options, tmp_path):
     """A checkpoint from within the validation; the kill comes between the epoch's means and its checkpoint.
 

@@ -18,8 +18,9 @@ from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.data.sources.images import Images, ImageSet
 from cv_attention.data.sources.webdataset import open_shards
 from cv_attention.export_config import SaliencyExport
-from cv_attention.report.export import read_export
-from cv_attention.rundir.sealed import EXPORT_FORMAT, sealed
+from cv_attention.report.read.saliency_export import read_export
+from cv_attention.rundir.layout import EXPORT_FORMAT
+from cv_attention.rundir.sealed import sealed
 from cv_attention.saliency_export import export_saliency
 from cv_attention.saliency_export.sources import fingerprint, split_items
 

@@ -66,9 +66,12 @@ ENDS = {
     "killed while writing": End("write", CUT.randrange(4, 10)),
     "the disk is full": End("step", CUT.randrange(4, EPOCHS * STEPS), "full"),
 }
+QUICK = ("killed in a step", "terminated in a validation", "Ctrl-C in a step", "the disk is full")
 
 
-@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize(
+    "end", [pytest.param(ENDS[name], id=name, marks=() if name in QUICK else pytest.mark.long) for name in ENDS]
+)
 def test_ends_like_a_run_that_was_never_interrupted(end, fit, whole):
     name = f"{end.place}-{end.at}-{end.how}"
     code, run, said = fit(name, end=end)
@@ -124,6 +127,7 @@ def test_auto_names_the_run_that_has_no_checkpoint(fit):
     assert f"resume: {run} has no checkpoint yet; starting a new run: {run}-2\n" in said
 
 
+@pytest.mark.long
 def test_survives_one_interruption_after_the_other(fit, whole):
     for cut in sorted(CUT.sample(range(3, EPOCHS * STEPS), 3)):
         code, run, said = fit("often", *(["--resume=auto"] if cut else []), end=End("step", cut))
@@ -132,7 +136,9 @@ def test_survives_one_interruption_after_the_other(fit, whole):
     assert_same(run, whole)
 
 
-@pytest.mark.parametrize("damage", ["cut short", "one bit", "missing"])
+@pytest.mark.parametrize(
+    "damage", ["one bit", *(pytest.param(name, marks=pytest.mark.long) for name in ("cut short", "missing"))]
+)
 def test_a_torn_checkpoint_is_noticed_and_the_one_before_used(damage, fit, whole):
     name = damage.replace(" ", "-")
     _, run, _ = fit(name, end=End("step", 9))
@@ -189,7 +195,9 @@ def test_auto_starts_a_new_run_where_the_finished_one_is_another(fit, whole):
     shutil.rmtree(again)
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "how", [signal.SIGTERM, *(pytest.param(how, marks=pytest.mark.long) for how in (signal.SIGKILL, signal.SIGINT))]
+)
 def test_ended_while_the_report_is_built_it_gets_its_report(how, fit, whole):
     name = f"report-{int(how)}"
     code, run, said = fit(name, end=End("report", 0, how))
@@ -216,7 +224,9 @@ def test_it_says_from_where_it_goes_on(fit):
     assert f"last.ckpt, after step 18: all {EPOCHS} epochs are trained, the test is left\n" in said
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2, signal.SIGXCPU])
+@pytest.mark.parametrize(
+    "number", [signal.SIGHUP, *(pytest.param(n, marks=pytest.mark.long) for n in (signal.SIGUSR2, signal.SIGXCPU))]
+)
 def test_other_signals_that_end_work_save_first(number, fit):
     code, run, said = fit(f"other-{int(number)}", end=End("step", 8, number))
     assert code == 128 + number, said

@@ -45,6 +45,7 @@ def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
     return torch.load(run / f"checkpoints/{name}.ckpt", weights_only=True)["state_dict"]
 
 
+@pytest.mark.long
 def test_a_killed_run_resumes_and_ends_like_one_that_was_never_killed(tmp_path, tiny_options):
     options = [
         *tiny_options, "--model.block=se", "--trainer.max_epochs=6", "--data.train_transforms=[HorizontalFlip]",
@@ -120,6 +121,8 @@ def test_two_processes_train_and_count_like_one(strategy, tmp_path, tiny_options
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-4, msg=name)
     first, second = (json.loads((tmp_path / run / "summary.json").read_text()) for run in ("one", "two"))
+    # rounding decides which of two nearly equal maxima of a map is the larger one
+    assert second["test"].pop("pointing") == pytest.approx(first["test"].pop("pointing"), abs=1.5 / 31)
     assert second["test"] == pytest.approx(first["test"], rel=1e-3)
     assert (second["test"]["accuracy"] * 31) == pytest.approx(round(second["test"]["accuracy"] * 31), abs=1e-4)
     again = evaluate(tmp_path / "two/checkpoints/best.ckpt")  # what was tested is what was saved

@@ -63,10 +63,10 @@ def test_fewer_shards_than_processes(tiny_checkpoint, tmp_path):
 TWO, SCRIPTS = ("--devices=2", "--strategy=ddp_fork"), ("--devices=2", "--strategy=ddp")
 # signal, whether the whole group gets it as from a terminal, options
 ENDS = {
-    "killed": (signal.SIGKILL, True, ()),
+    "killed": pytest.param(signal.SIGKILL, True, (), marks=pytest.mark.long),
     "interrupted": (signal.SIGINT, False, ()),
     "terminated": pytest.param(signal.SIGTERM, False, (), marks=pytest.mark.long),
-    "two terminated": (signal.SIGTERM, False, TWO),
+    "two terminated": pytest.param(signal.SIGTERM, False, TWO, marks=pytest.mark.long),
     "two interrupted": pytest.param(signal.SIGINT, True, TWO, marks=pytest.mark.long),
     "two scripts terminated": pytest.param(signal.SIGTERM, False, SCRIPTS, marks=pytest.mark.long),
 }  # fmt: skip

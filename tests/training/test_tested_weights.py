@@ -11,8 +11,8 @@ import torch
 
 from cv_attention import data, training
 from cv_attention.cli import main
+from cv_attention.recording.faithfulness import faithfulness_curves
 from cv_attention.training.callbacks.averaging import MovingAverage
-from cv_attention.training.recording.probe_curves import probe_curves
 from tests.training.processes import End, logged, train
 from tests.training.test_techniques import Linear
 from tests.training.test_techniques import train as train_linear
@@ -117,8 +117,8 @@ def test_the_last_faithfulness_is_of_the_averaged_network(tiny_options, tmp_path
     inputs = classifier.normalise(split.splits["val"].batch([(0, index) for index in chosen])["image"])
 
     def deletion() -> list[float]:
-        curves = probe_curves(classifier.network, inputs, heats, 4, classifier.facts.mean)
-        return curves["curves"]["Grad-CAM"]["deletion"]["auc"]
+        judged = faithfulness_curves(classifier.network, inputs, heats, 4, classifier.facts.mean, epoch=1)
+        return judged.curves["Grad-CAM"]["deletion"]["auc"]
 
     assert found == pytest.approx(deletion(), abs=2e-5)
     classifier.network.load_state_dict(torch.load(last, weights_only=True)["trained_weights"])

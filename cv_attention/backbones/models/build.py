@@ -9,6 +9,7 @@ from typing import Any, Literal
 from torch import nn
 
 from cv_attention.backbones.models import cifar_resnet, wide_resnet
+from cv_attention.backbones.models.by_class_path import build_class
 from cv_attention.backbones.models.new_head import start_head_at_zero
 from cv_attention.backbones.positions.heads import declare_heads
 from cv_attention.extras import require
@@ -19,7 +20,7 @@ OWN: dict[str, tuple[Callable[..., nn.Module], dict[str, Any]]] = {
     **{name: (cifar_resnet.CifarResNet, shape) for name, shape in cifar_resnet.SHAPES.items()},
     **{name: (wide_resnet.WideResNet, shape) for name, shape in wide_resnet.SHAPES.items()},
 }
-Library = Literal["own", "timm", "torchvision"]
+Library = Literal["own", "timm", "torchvision", "class"]
 _FIXED = {"blocks", "depth", "widening", "num_classes"}  # no options: the name says them
 
 
@@ -27,7 +28,8 @@ def build(name: str, *, num_classes: int = 1000, pretrained: bool = False, **opt
     """Builds a classifier.
 
     A bare name is looked up among our own ResNets, then in timm, then in torchvision; ``timm/resnet50`` and
-    ``torchvision/resnet50`` say which library is meant.
+    ``torchvision/resnet50`` say which library is meant. What none of them knows and has a dot is the class path of a
+    network of your own, ``my_net.MyNet``: a module whose constructor takes ``num_classes`` and the options.
 
     Args:
         name: Name of the model; timm's names may carry a tag of pretrained weights (``resnet50.a1_in1k``).
@@ -41,7 +43,7 @@ def build(name: str, *, num_classes: int = 1000, pretrained: bool = False, **opt
     if not (isinstance(num_classes, int) and num_classes >= 1):
         raise ValueError(f"num_classes must be a whole number of at least 1, got num_classes={num_classes!r}")
     library, bare = find_library(name)
-    makers = {"own": _build_own, "timm": _build_timm, "torchvision": _build_torchvision}
+    makers = {"own": _build_own, "timm": _build_timm, "torchvision": _build_torchvision, "class": build_class}
     return makers[library](name, bare, num_classes, pretrained, options)
 
 
@@ -61,6 +63,8 @@ def find_library(name: str) -> tuple[Library, str]:
         return "timm", bare
     if library != "timm" and bare in _torchvision_names():
         return "torchvision", bare
+    if library == "" and "." in bare:
+        return "class", bare
     raise ValueError(_unknown(library, bare, name))
 
 

@@ -52,13 +52,14 @@ def preprocessing_of(name: str, options: Mapping[str, Any] | None = None) -> Pre
             ``pretrained_cfg_overlay`` change what is expected.
 
     Returns:
-        The transform that the library itself evaluates with, or None for our own networks, which have no such weights.
+        The transform that the library itself evaluates with, or None for our own networks and those of a class path,
+        which have no such weights.
 
     Raises:
         ValueError: for an unknown name.
     """
     library, bare = find_library(name)
-    if library == "own":
+    if library in ("own", "class"):
         return None
     return _of_timm(bare, options or {}) if library == "timm" else _of_torchvision(bare)
 
@@ -72,7 +73,7 @@ def pretrained_classes(name: str, options: Mapping[str, Any] | None = None) -> i
     library, bare = find_library(name)
     if library == "torchvision":
         return 1000
-    if library == "own":
+    if library in ("own", "class"):
         raise ValueError(f"there are no pretrained weights of {name!r}; give a file of weights")
     classes = _stated_by_timm(bare, options or {}).num_classes
     if not classes:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 from cv_attention import bounds
 from cv_attention.blocks.catalogue import find
-from cv_attention.blocks.trust import class_paths_of
+from cv_attention.blocks.trust import class_paths_in, class_paths_of
 from cv_attention.cli.errors import UserError, one_line, user_errors
 from cv_attention.cli.opening import add_trust
 from cv_attention.cli.parsing import experiment_parser, parse, read_experiment, to_experiment
 from cv_attention.cli.places import check_folder
 from cv_attention.cli.resuming import choose
-from cv_attention.config import Experiment
+from cv_attention.config import SOURCES, Experiment
 from cv_attention.differences import differences
 from cv_attention.rundir import summary
+from cv_attention.rundir.layout import RunLayout, runs_in
 from cv_attention.suggest import suggest
 
 if TYPE_CHECKING:
@@ -116,23 +117,23 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | Non
             return experiment, choice.run, choice.notice, nullcontext()
         print(f"resume: {choice.notice}", file=sys.stderr)
         resume = choice.run
-    if not (resume / "config.yaml").is_file():
-        there = [str(path.parent) for path in sorted(resume.absolute().parent.glob("*/config.yaml"))]
+    config = RunLayout(resume).config
+    if not config.is_file():
+        there = [str(run) for run in runs_in(resume.absolute().parent)]
         near = suggest(resume, there) if there and not resume.is_dir() else ": it has no config.yaml"
         raise UserError(f"{resume} is not a run directory{near}")
     with user_errors():
         summary.check_format(resume)
-    before = read_experiment(resume / "config.yaml")
-    overridden = parse(parser, ["--config", str(resume / "config.yaml"), *arguments])
+    before = read_experiment(config)
+    overridden = parse(parser, ["--config", str(config), *arguments])
     experiment = to_experiment(parser, overridden)
     if before.model != experiment.model:
         changes = "; ".join(differences({"model": vars(before.model)}, {"model": vars(experiment.model)}))
         raise UserError(
             f"{resume} holds another model, and resuming cannot change it ({changes}): leave out the --model options"
         )
-    typed = to_experiment(parser, namespace).model.block == experiment.model.block
-    named = nullcontext() if typed else class_paths_of(resume / "config.yaml", namespace.trust)
-    return experiment, resume, None, named
+    typed = class_paths_in(to_experiment(parser, namespace).to_dict())
+    return experiment, resume, None, class_paths_of(config, [*namespace.trust, *typed])
 
 
 def _check_early(experiment: Experiment) -> None:
@@ -145,6 +146,8 @@ def _check_early(experiment: Experiment) -> None:
             find(name)
     except ValueError as error:
         raise UserError(one_line(error)) from error
+    if data.name not in SOURCES and "." not in data.name:
+        raise UserError(f"data.name is {data.name!r}{suggest(data.name, SOURCES, shown=len(SOURCES))}")
     if data.name in ("folder", "webdataset") and not Path(data.root).is_dir():
         raise UserError(f"data.root: folder not found: {data.root}")
 

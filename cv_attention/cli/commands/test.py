@@ -10,6 +10,7 @@ from cv_attention.cli.errors import user_errors
 from cv_attention.cli.opening import add_network, open_network
 from cv_attention.cli.parsing import parse
 from cv_attention.cli.places import check_file
+from cv_attention.rundir.layout import RunLayout
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -29,15 +30,14 @@ def run(arguments: Sequence[str]) -> None:
         check_file(predictions)
     with user_errors():
         from cv_attention import training
-        from cv_attention.training.recording.predictions import NAME as PREDICTIONS
         from cv_attention.training.run import renew_checksum
 
         network, root = open_network(parser, options, "run")
-        if path and not predictions and root is None and (path / "config.yaml").is_file() and os.access(path, os.W_OK):
-            predictions = path / PREDICTIONS
+        if path and not predictions and root is None and RunLayout(path).config.is_file() and os.access(path, os.W_OK):
+            predictions = RunLayout(path).predictions
         metrics = training.evaluate(network, root, predictions, trust=options.trust)
-        if predictions and path and predictions == path / PREDICTIONS:
-            renew_checksum(path, PREDICTIONS)
+        if predictions and path and predictions == RunLayout(path).predictions:
+            renew_checksum(path, predictions.name)
     for name, value in metrics.items():
         print(f"test {name.replace('_', ' ')}: {value:.4f}")
     if predictions:

@@ -23,6 +23,30 @@ _ADAPTERS: dict[str, Adapter] = {
 _LOOKS_LIKE = re.compile("attention|attn", re.IGNORECASE)
 
 
+def add_adapter(module: type[nn.Module] | str, adapter: Adapter) -> None:
+    """Says how `record` sees the attention maps of a class of modules that it does not know; subclasses follow.
+
+    A module of your own needs no adapter: it passes its map through a child ``cv_attention.blocks.AttentionMap(kind)``.
+    Call it next to the import of the library; a second call for the same class replaces the first.
+
+    Args:
+        module: The class, or its full name, ``"their_package.layers.Attention"``, so that nothing has to be imported.
+        adapter: How the map is seen, see `output_of` and `by_softmax`.
+
+    Raises:
+        ValueError: if the name has no module, or `adapter` is not an `Adapter`.
+
+    Example:
+        ``add_adapter("their_package.SpatialGate", output_of("sigmoid", "spatial"))``
+    """
+    name = module if isinstance(module, str) else f"{module.__module__}.{module.__qualname__}"
+    if "." not in name:
+        raise ValueError(f"module must be a class or its full name, such as 'their_package.Attention', got {name!r}")
+    if not isinstance(adapter, Adapter):
+        raise ValueError(f"adapter must be an Adapter, as output_of or by_softmax return, got {adapter!r:.60}")
+    _ADAPTERS[name] = adapter
+
+
 def adapter_of(module: nn.Module) -> Adapter | None:
     """Returns how the map of `module` itself is seen, or None where it has none; its children are not looked at."""
     if isinstance(module, AttentionMap):

@@ -13,11 +13,11 @@ async function loadConfusion(run) {
   if ((state.counted === "test" && tested) || !epochs.length) {
     if (!tested) return null;
     const found = await plainCache.get(`${run.folder}/confusion-test`, tested, 1e5);
-    return { ...found, counted: "test", words: "test split, best checkpoint" };
+    return { ...found, counted: "test", words: found.what ?? "test split, best checkpoint" };
   }
   const epoch = epochs.reduce((a, b) => (Math.abs(b - state.epoch) < Math.abs(a - state.epoch) ? b : a));
   const found = await plainCache.get(`${run.folder}/e${epoch}-confusion`, confusion[epoch], 1e5);
-  return { ...found, counted: "validation", words: `validation split, ${epochName(epoch)}` };
+  return { ...found, counted: "validation", words: `${found.what ?? "validation split"}, ${epochName(epoch)}` };
 }
 
 // {sums: images of each true class, guessed: of each predicted class, right: correctly predicted}.

@@ -1,6 +1,5 @@
 """Logs the training loss, and stops training if it is not finite."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, distributed
 
-from cv_attention.rundir.files import write_text
+from cv_attention.rundir.contents import NonFinite
+from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.callbacks.divergence import Divergence
 from cv_attention.training.callbacks.terminal import say
 from cv_attention.training.checkpoint import checkpoints
@@ -130,17 +130,17 @@ class Losses(Callback):
         step = min(entry[0] for entry in bad)
         value = next(entry[1] for entry in bad if entry[0] == step)
         images = sorted(index for entry in bad if entry[0] == step for index in entry[2])
-        about = {"step": step, "epoch": trainer.current_epoch, "loss": str(value), "images": images}
+        place = RunLayout(self.run).nonfinite
         if trainer.is_global_zero:
-            write_text(self.run / "nonfinite.json", json.dumps(about) + "\n")
+            NonFinite(step, trainer.current_epoch, str(value), images).write(place)
         shown = ", ".join(map(str, images[:16])) + (", ..." if len(images) > 16 else "")
         raise NonFiniteLoss(
             f"the loss is {value} at step {step} of epoch {trainer.current_epoch}, on the training images {shown} "
-            f"(all of them in {self.run / 'nonfinite.json'}); {self._advice()}"
+            f"(all of them in {place}); {self._advice()}"
         )
 
     def _advice(self) -> str:
-        last = self.run / "checkpoints" / "last.ckpt"
+        last = RunLayout(self.run).checkpoint("last")
         if not last.is_file():
             return "there is no checkpoint yet; try a lower --optimizer.lr or --trainer.gradient_clip_val 1"
         try:

@@ -14,13 +14,14 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from cv_attention.blocks.trust import class_paths_of
-from cv_attention.config import Experiment
+from cv_attention.blocks.trust import check_trusted, class_paths_of
+from cv_attention.config import SOURCES, Experiment
 from cv_attention.plain import from_plain
 from cv_attention.rundir import Damaged, NewerFormat, NotRead
 from cv_attention.rundir.checksums import checksum
 from cv_attention.rundir.facts import DataFacts
 from cv_attention.rundir.files import write_bytes
+from cv_attention.rundir.layout import RunLayout, runs_in
 from cv_attention.training.checkpoint import weights
 from cv_attention.training.checkpoint.digest import sha256
 from cv_attention.training.checkpoint.sealing import sealed, verifying
@@ -138,9 +139,9 @@ def _instead(checkpoint: Path) -> str:
     """Names another file of the same run that holds a network."""
     run = checkpoint.parent if checkpoint.suffix == ".safetensors" else checkpoint.parent.parent
     near = {
-        BEST: (run / "weights.safetensors", "the network that was tested last"),
-        "weights.safetensors": (run / "checkpoints" / BEST, "the best network"),
-        LAST: (run / "checkpoints" / PREVIOUS, "the checkpoint before it"),
+        BEST: (RunLayout(run).weights, "the network that was tested last"),
+        RunLayout(run).weights.name: (RunLayout(run).checkpoint("best"), "the best network"),
+        LAST: (RunLayout(run).checkpoint("previous"), "the checkpoint before it"),
     }
     file, what = near.get(checkpoint.name, (None, ""))
     return f"; {file} is {what}" if file is not None and file.is_file() else ""
@@ -157,7 +158,7 @@ def set_aside(path: Path) -> None:
 
 def keep_last_as_best(run: Path) -> None:
     """Makes ``best.ckpt`` the network of the last epoch too, by a hard link if the file system supports it."""
-    last, best = run / "checkpoints" / LAST, run / "checkpoints" / BEST
+    last, best = RunLayout(run).checkpoint("last"), RunLayout(run).checkpoint("best")
     partial = best.with_suffix(".partial")
     partial.unlink(missing_ok=True)
     try:
@@ -170,10 +171,10 @@ def keep_last_as_best(run: Path) -> None:
 def drop(run: Path, keep: str) -> None:
     """Removes the checkpoints that ``log.keep`` excludes, after training and testing."""
     for name in _DROPPED[keep]:
-        (run / "checkpoints" / name).unlink(missing_ok=True)
+        (RunLayout(run).checkpoints / name).unlink(missing_ok=True)
     if keep == "weights":
         with suppress(OSError):  # something else is there
-            (run / "checkpoints").rmdir()
+            RunLayout(run).checkpoints.rmdir()
 
 
 def find_checkpoint(path: Path, name: str = "best") -> Path:
@@ -191,14 +192,14 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
     if path.is_file():
         return path
     if not path.exists():
-        near = sorted(str(run) for run in path.parent.glob("*/") if (run / "config.yaml").is_file())
+        near = [str(run) for run in runs_in(path.parent)]
         there = f"; available: {', '.join(near)}" if near else ""
         raise FileNotFoundError(f"{path} does not exist{there}")
-    checkpoint = path / "checkpoints" / f"{name}.ckpt"
+    checkpoint = RunLayout(path).checkpoint(name)
     if checkpoint.is_dir():
         raise ValueError(f"{checkpoint} is a folder, expected a checkpoint")
     if not checkpoint.is_file():
-        if name == "best" and (final := path / "weights.safetensors").is_file():
+        if name == "best" and (final := RunLayout(path).weights).is_file():
             return final
         there = sorted(str(found) for found in path.rglob("*.ckpt"))
         raise FileNotFoundError(f"{checkpoint} does not exist; {path} holds {', '.join(there) or 'no checkpoint'}")
@@ -228,6 +229,8 @@ def load(checkpoint: Path | Classifier, trust: Collection[str] | None = ()) -> C
         experiment = from_plain(Experiment, content["experiment"], "experiment")
         facts = facts_in(content["facts"])
         with nullcontext() if trust is None else class_paths_of(checkpoint, trust):
+            if experiment.data.name not in SOURCES:  # imported later, when the data is opened
+                check_trusted(experiment.data.name)
             classifier = Classifier(_unloaded(experiment), facts)
     except Exception as error:  # whatever a foreign configuration raises
         end_verification()

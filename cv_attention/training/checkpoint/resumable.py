@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cv_attention.rundir import Damaged, NewerFormat
+from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.checkpoint.checkpoints import LAST, PREVIOUS, facts_in, read, set_aside
 
 # States of Lightning's loops; if one is missing, Lightning fails with a KeyError.
@@ -42,7 +43,7 @@ def resumable(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
     """
     notices, wrong = [], []
     for name in (LAST, PREVIOUS):
-        path = run / "checkpoints" / name
+        path = RunLayout(run).checkpoints / name
         if not path.exists():
             continue
         try:
@@ -58,7 +59,7 @@ def resumable(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
         if notices:
             notices[-1] += f"; using {path}"
         return path, content, notices
-    missing = "; ".join(wrong) or f"{run / 'checkpoints' / LAST} does not exist"
+    missing = "; ".join(wrong) or f"{RunLayout(run).checkpoint('last')} does not exist"
     raise FileNotFoundError(f"{missing}, so there is no checkpoint to resume from")
 
 

@@ -2,12 +2,12 @@
 
 import csv
 import io
-import re
 from pathlib import Path
 from typing import Any
 
-from cv_attention.report.metrics import LONGEST_LINE, is_per_epoch
+from cv_attention.report.read.metrics import LONGEST_LINE, is_per_epoch
 from cv_attention.rundir.files import write_text
+from cv_attention.rundir.layout import EpochFile, RunLayout
 
 
 def rewind(run: Path, checkpoint: dict[str, Any]) -> None:
@@ -21,12 +21,13 @@ def rewind(run: Path, checkpoint: dict[str, Any]) -> None:
     """
     step = checkpoint["global_step"]
     epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
-    for path in (run / "metrics").glob("*/metrics.csv"):
+    layout = RunLayout(run)
+    for _, path in layout.metrics_files():
         _rewind_metrics(path, step, epochs)
-    for path in [*(run / "maps").glob("*-*.*"), *(run / "confusion").glob("*-*.*")]:
-        named = re.search(r"-(\d{4,})\.\w+$", path.name)
-        if named and int(named[1]) >= epochs:
-            path.unlink()
+    for kind in EpochFile:
+        for epoch, path in layout.epoch_files(kind).items():
+            if epoch >= epochs:
+                path.unlink()
 
 
 def _rewind_metrics(path: Path, step: int, epochs: int) -> None:

@@ -10,6 +10,7 @@ import lightning
 from lightning.pytorch.callbacks import Checkpoint
 
 from cv_attention.config import Log
+from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.checkpoint import checkpoints
 from cv_attention.training.stopping.interruption import Interruption, Terminated
 
@@ -59,7 +60,7 @@ class Checkpoints(Checkpoint):
 
     def take_over(self) -> None:
         """Restores from ``last.ckpt`` the state of the launched processes that did the training."""
-        path = self.run / "checkpoints" / checkpoints.LAST
+        path = RunLayout(self.run).checkpoint("last")
         if path.is_file():
             content = checkpoints.verified(path)
             self.load_state_dict(content["callbacks"][self.state_key])
@@ -131,7 +132,7 @@ class Checkpoints(Checkpoint):
 
         If it is damaged, the best of the coming epochs replaces it; every process checks this itself.
         """
-        path = self.run / "checkpoints" / checkpoints.BEST
+        path = RunLayout(self.run).checkpoint("best")
         if self.best is None or not os.path.lexists(path):
             return
         try:
@@ -150,7 +151,7 @@ class Checkpoints(Checkpoint):
 
     def _save(self, trainer: lightning.Trainer, name: str) -> None:
         """Saves in all processes or in none: a process waiting for the writer would never learn of its failure."""
-        path, failure = self.run / "checkpoints" / f"{name}.ckpt", None
+        path, failure = RunLayout(self.run).checkpoint(name), None
         try:
             trainer.save_checkpoint(path)
         except OSError as error:  # in the writing process only

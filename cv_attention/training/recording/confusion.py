@@ -1,6 +1,5 @@
 """Counts the confusion matrix of every epoch."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +8,14 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from cv_attention.rundir.files import write_text
-
-_MOST_CLASSES = 2000  # the size of the matrix is quadratic in their number
+from cv_attention.recording.counts import MOST_CLASSES
+from cv_attention.rundir.contents import ConfusionCounts
+from cv_attention.rundir.layout import EpochFile, RunLayout
 
 
 class Confusion(Callback):
     """Writes ``confusion/epoch-XXXX.json`` after each validation and ``confusion/test.json`` after the test.
 
-    Each holds ``classes``, the number of classes, and ``counts``, the non-zero entries [true, predicted, images].
     Images of all processes are counted. Nothing is written for more than 2,000 classes.
 
     Args:
@@ -25,26 +23,26 @@ class Confusion(Callback):
     """
 
     def __init__(self, run: Path) -> None:
-        self.folder = run / "confusion"
+        self.run = RunLayout(run)
         self.matrix: MulticlassConfusionMatrix | None = None
 
     def _start(self, trainer: lightning.Trainer, module: Any) -> None:
         classes = len(module.facts.class_names)
-        wanted = not trainer.sanity_checking and classes <= _MOST_CLASSES
+        wanted = not trainer.sanity_checking and classes <= MOST_CLASSES
         self.matrix = MulticlassConfusionMatrix(classes).to(module.device) if wanted else None
 
     def _count(self, logits: Any, batch: dict[str, Tensor]) -> None:
         if self.matrix is not None:
             self.matrix.update(logits.argmax(1), batch["label"])
 
-    def _write(self, trainer: lightning.Trainer, name: str) -> None:
+    def _write(self, trainer: lightning.Trainer, path: Path) -> None:
         if self.matrix is None:
             return
         counts = self.matrix.compute().cpu()
         if trainer.is_global_zero:
             places = counts.nonzero().tolist()
             entries = [[*place, int(counts[place[0], place[1]])] for place in places]
-            write_text(self.folder / f"{name}.json", json.dumps({"classes": len(counts), "counts": entries}))
+            ConfusionCounts(len(counts), entries).write(path)
 
     def on_validation_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Begins to count."""
@@ -58,7 +56,7 @@ class Confusion(Callback):
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Writes the counts of this epoch."""
-        self._write(trainer, f"epoch-{trainer.current_epoch:04d}")
+        self._write(trainer, self.run.epoch_file(EpochFile.CONFUSION, trainer.current_epoch))
 
     def on_test_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Begins to count."""
@@ -72,4 +70,4 @@ class Confusion(Callback):
 
     def on_test_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Writes the counts of the test split."""
-        self._write(trainer, "test")
+        self._write(trainer, self.run.tested_confusion)

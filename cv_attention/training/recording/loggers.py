@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 
 from cv_attention.config import Experiment
 from cv_attention.rundir.files import write_text
+from cv_attention.rundir.layout import RunLayout
 
 
 def create_loggers(experiment: Experiment, run: Path, part: str) -> list[Logger]:
@@ -19,14 +20,14 @@ def create_loggers(experiment: Experiment, run: Path, part: str) -> list[Logger]
     Args:
         experiment: The configuration.
         run: The run directory.
-        part: Number of this part of training. CSV and TensorBoard files have a folder for each; wandb continues
-            its run, whose id is in ``wandb/id`` of the run directory.
+        part: Number of this start of training. CSV files and TensorBoard's have a folder for each; wandb continues the
+            run that it has, whose id is in ``wandb/id`` of the run directory.
 
     Raises:
         ValueError: if wandb or TensorBoard cannot be used.
     """
-    log = experiment.log
-    loggers: list[Logger] = [CSVLogger(run, name="metrics", version=part, flush_logs_every_n_steps=log.every_n_steps)]
+    log, name = experiment.log, RunLayout(run).metrics.name
+    loggers: list[Logger] = [CSVLogger(run, name=name, version=part, flush_logs_every_n_steps=log.every_n_steps)]
     if log.tensorboard:
         loggers.append(_tensorboard(experiment, run, part))
     if log.wandb != "disabled":
@@ -82,7 +83,7 @@ def _deciding(experiment: Experiment) -> dict[str, object]:
 
 def _tensorboard(experiment: Experiment, run: Path, part: str) -> Logger:
     try:
-        logger = TensorBoardLogger(run, name="tensorboard", version=part, default_hp_metric=False)
+        logger = TensorBoardLogger(run, name=RunLayout(run).tensorboard.name, version=part, default_hp_metric=False)
     except ModuleNotFoundError as error:
         raise ValueError(
             "log.tensorboard needs tensorboard: pip (or uv pip) install 'cv_attention[tensorboard]'"
@@ -111,7 +112,7 @@ def _wandb(experiment: Experiment, run: Path) -> Logger:
         save_dir=run,
         id=None if _get_rank() else _wandb_id(run),  # only the first process logs
         mode=log.wandb,  # `offline=True` would set the mode of the whole process
-        resume="allow" if log.wandb == "online" else None,  # an offline run is continued when it is uploaded
+        resume="allow" if log.wandb == "online" else None,  # an offline run is continued where it is uploaded
         group=experiment.group(),
         tags=log.tags,
         config=experiment.to_dict(),
@@ -131,7 +132,7 @@ def _wandb(experiment: Experiment, run: Path) -> Logger:
 
 def _wandb_id(run: Path) -> str:
     """Returns the wandb id of this run, which is the same in every part of its training."""
-    file = run / "wandb" / "id"
+    file = RunLayout(run).wandb_id
     if not file.is_file():
         write_text(file, secrets.token_hex(4) + "\n")
     return file.read_text(encoding="utf-8").strip()

@@ -69,15 +69,15 @@ def _to_wandb(logger: WandbLogger, pictures: MapPictures, drawn: Mapping[str, li
         logger.log_image(f"maps/{title}", images, caption=captions)
     rows: list[list[Any]] = []
     for i, image in enumerate(pictures.images):
-        told = [pictures.epoch, pictures.labels[i], pictures.predictions[i], round(pictures.probabilities[i], 4)]
-        rows.append([*told, wandb.Image(image), *(wandb.Image(images[i]) for images in drawn.values())])
+        about = [pictures.epoch, pictures.labels[i], pictures.predictions[i], round(pictures.probabilities[i], 4)]
+        rows.append([*about, wandb.Image(image), *(wandb.Image(images[i]) for images in drawn.values())])
     with _staged_in(Path(logger.save_dir or ".") / "wandb"):
         logger.log_table("maps/table", ["epoch", "class", "prediction", "probability", "image", *drawn], rows)
 
 
 @contextmanager
 def _staged_in(folder: Path) -> Iterator[None]:
-    """Makes wandb stage table files next to the run's; by default they stay in the home folder until uploaded."""
+    """Lets wandb stage a table's files next to the run's; by default they are below the home folder until uploaded."""
     before = os.environ.get("WANDB_DATA_DIR")
     os.environ["WANDB_DATA_DIR"] = before or str(folder.resolve())
     try:

@@ -1,39 +1,21 @@
-"""Records the details of the probe images that the report's panels show."""
+"""Records channel gates over the validation images, and judges the last saliency maps."""
 
-import io
-import json
 from typing import Any
 
 import lightning
-import numpy as np
-import torch
 from lightning.pytorch.callbacks import Callback
-from torch import Tensor
 
-from cv_attention.maps import record
-from cv_attention.maps.adapters import adapter_of
-from cv_attention.rundir.files import write_bytes, write_text
-from cv_attention.saliency import grad_cam
+from cv_attention.recording.gates import GateStatistics
 from cv_attention.training.callbacks.averaging import validated_network
-from cv_attention.training.recording.gates import GateStatistics
-from cv_attention.training.recording.heads import head_maps
-from cv_attention.training.recording.probe_curves import probe_curves
 from cv_attention.training.recording.probes import ProbeMaps
 from cv_attention.training.tasks.classifier import Classifier
 
-_TOP = 3  # classes whose maps are kept, in addition to the true one
-_MOST_PAIRWISE = 8  # probe images whose pairwise maps are kept, of the first and the newest recording
-
 
 class ProbeDetails(Callback):
-    """Writes the following files next to those of `ProbeMaps`, for the same epochs and images:
+    """Writes, in the epochs that `ProbeMaps` records:
 
-    - ``classes-XXXX.npz``: ``classes`` (N, K), the three most probable classes and the true one (or a fourth), and
-      ``Grad-CAM`` (N, K, h, w), the map of each;
-    - ``heads-XXXX.npz``: the self-attention of every head, see `head_maps`; ``pairwise-XXXX.npz``: what every position
-      attends to, for eight images, kept for the first and the newest recording;
     - ``gates-XXXX.npz``: each channel gate's distribution over the validation images, see `GateStatistics`;
-    - ``faithfulness.json``, after the last epoch: see `probe_curves`.
+    - ``faithfulness.json``, after the last epoch: see `cv_attention.report.Recorder.faithfulness`.
 
     Args:
         maps: The callback that records the maps; it runs first.
@@ -41,7 +23,7 @@ class ProbeDetails(Callback):
     """  # noqa: D415
 
     def __init__(self, maps: ProbeMaps, points: int) -> None:
-        self.maps, self.points, self.folder = maps, points, maps.folder
+        self.maps, self.points = maps, points
         self.gates: GateStatistics | None = None
 
     def on_validation_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -70,73 +52,17 @@ class ProbeDetails(Callback):
             self.gates.close()
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Records this epoch."""
-        assert isinstance(pl_module, Classifier)
-        if self.gates is None:
-            return
-        number = f"{trainer.current_epoch:04d}"
-        self._write(f"gates-{number}", self.gates.arrays(len(pl_module.facts.class_names)))
+        """Writes this epoch's gates."""
+        if self.gates is not None and self.maps.recorder is not None:
+            self.maps.recorder.write_gates(trainer.current_epoch, self.gates)
         self.gates = None
-        inputs = pl_module.normalise(self.maps.probes["image"].to(pl_module.device))
-        with trainer.precision_plugin.forward_context():
-            self._write(f"classes-{number}", self._class_maps(pl_module, inputs))
-            heads, pairwise = self._heads(pl_module, inputs)
-        self._write(f"heads-{number}", heads)
-        self._write(f"pairwise-{number}", pairwise)
-        for old in sorted(self.folder.glob("pairwise-*.npz"))[1:-1]:
-            old.unlink()
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Computes the curves of the last recorded maps."""
-        assert isinstance(pl_module, Classifier)
-        if not trainer.is_global_zero or not self.points or not self.maps.latest:
+        recorder = self.maps.recorder
+        if recorder is None or not self.points or not recorder.latest:
             return
-        inputs = pl_module.normalise(self.maps.probes["image"].to(pl_module.device))
-        heats = {title: torch.from_numpy(values).to(pl_module.device) for title, values in self.maps.latest.items()}
         with trainer.precision_plugin.forward_context():
-            network = validated_network(trainer, pl_module)  # the one that the maps belong to
-            curves = probe_curves(network, inputs, heats, self.points, pl_module.facts.mean)
-        write_text(self.folder / "faithfulness.json", json.dumps({"epoch": self.maps.latest_epoch, **curves}))
-
-    def _class_maps(self, classifier: Classifier, inputs: Tensor) -> dict[str, np.ndarray]:
-        labels = self.maps.probes["label"].to(inputs.device)
-        classes = top_and_true(self.maps.latest_logits.to(inputs.device), labels)
-        try:
-            heat = grad_cam(classifier.network, inputs, classes, upsample=False)
-        except ValueError:  # a network without feature maps, as reported before training
-            return {}
-        return {"classes": classes.cpu().numpy(), "Grad-CAM": _half(heat)}
-
-    def _heads(self, classifier: Classifier, inputs: Tensor) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        network = classifier.network
-        if not any("pairwise" in found.kinds for module in network.modules() if (found := adapter_of(module))):
-            return {}, {}
-        training = network.training
-        network.eval()
-        with torch.no_grad(), record(network) as maps:
-            network(inputs)
-        network.train(training)
-        found = head_maps(maps)
-        heads = {name: _half(one.heads) for name, one in found.items()}
-        few = {name: _half(one.pairwise[:_MOST_PAIRWISE]) for name, one in found.items() if one.pairwise.numel()}
-        return heads, few
-
-    def _write(self, name: str, arrays: dict[str, np.ndarray]) -> None:
-        if arrays:
-            buffer = io.BytesIO()
-            np.savez(buffer, **arrays)  # pyright: ignore[reportArgumentType]
-            write_bytes(self.folder / f"{name}.npz", buffer.getvalue())
-
-
-def top_and_true(logits: Tensor, labels: Tensor) -> Tensor:
-    """Returns the classes to explain (B, K): the most probable ones, plus the true one or, if included, the next."""
-    best = logits.topk(min(_TOP + 1, logits.shape[1]), dim=1).indices
-    if best.shape[1] <= _TOP:
-        return best
-    there = (best[:, :_TOP] == labels[:, None]).any(1)
-    best[:, _TOP] = torch.where(there, best[:, _TOP], labels)
-    return best
-
-
-def _half(values: Tensor) -> np.ndarray:
-    return values.float().cpu().numpy().astype(np.float16)
+            recorder.faithfulness(
+                validated_network(trainer, pl_module), points=self.points
+            )  # the one that the maps belong to

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.extras import require_for
-from cv_attention.saliency import METHODS
+from cv_attention.saliency import resolve
 
 # Methods that use only inputs and outputs, or only the image: they work with any network.
 _ANY_NETWORK = {
@@ -29,14 +29,12 @@ def check_methods(network: nn.Module, inputs: Tensor, methods: Sequence[str]) ->
     Args:
         network: The network.
         inputs: One normalised image (1, 3, H, W).
-        methods: Names of `METHODS`.
+        methods: Names of `METHODS`, or class paths.
 
     Raises:
         ValueError: naming the first method that does not work, and the reason.
     """
     for method in methods:
-        if method not in METHODS:  # reported with close matches elsewhere
-            continue
         require_for(method)
         if reason := unsuited(network, inputs, method):
             raise ValueError(f"log.saliency: {method} does not work with this network: {reason}")
@@ -48,7 +46,7 @@ def unsuited(network: nn.Module, inputs: Tensor, method: str) -> str | None:
         return None
     with torch.random.fork_rng(devices=[]):
         try:
-            METHODS[_QUICKER.get(method, method)](network, inputs, None)
+            resolve(_QUICKER.get(method, method))(network, inputs, None)
         except ValueError as error:
             return " ".join(str(error).split())
     return None

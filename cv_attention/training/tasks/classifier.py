@@ -8,8 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
-from torchmetrics import MeanMetric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy
 
 from cv_attention.backbones.attachment.lost import require_applied
 from cv_attention.config import Experiment
@@ -19,6 +17,7 @@ from cv_attention.training.devices.sharding import shard
 from cv_attention.training.optim.optimization import create_optimizer, create_schedule, steps_per_epoch
 from cv_attention.training.provenance import described
 from cv_attention.training.tasks.epoch_means import EpochMeans
+from cv_attention.training.tasks.metrics import create_metrics
 from cv_attention.training.tasks.network import build_network
 
 
@@ -49,15 +48,10 @@ class Classifier(lightning.LightningModule):
         self.register_buffer("mean", 255 * torch.tensor(facts.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(facts.std).view(3, 1, 1), persistent=False)
         self.loss = nn.CrossEntropyLoss(label_smoothing=experiment.optimizer.label_smoothing)
-        accuracies = {"accuracy": MulticlassAccuracy(classes, average="micro")}
-        if classes > 5:
-            accuracies["accuracy_top5"] = MulticlassAccuracy(classes, average="micro", top_k=5)
-        metrics = MetricCollection({**accuracies, "loss": MeanMetric(nan_strategy="disable")})
         # Sums over a large split lose digits in single precision; Apple's GPUs have no other.
         self.exact = torch.float32 if torch.backends.mps.is_available() else torch.float64
-        metrics.set_dtype(self.exact)
         self.epoch_means = EpochMeans(self.exact)
-        self.metrics = nn.ModuleDict({split: metrics.clone(prefix=f"{split}_") for split in ("val", "test")})
+        self.metrics = create_metrics(classes, experiment.log.metrics, self.exact)
 
     def train(self, mode: bool = True) -> "Classifier":
         """Sets the mode; where the head alone is trained, batch norms keep their statistics."""

@@ -1,0 +1,74 @@
+"""Reads a data set of your own: any function that returns class names and the images of each split."""
+
+import inspect
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from cv_attention.blocks.importing import import_object, is_function_of
+from cv_attention.data.sources.images import Images
+from cv_attention.data.sources.memory import decode_all
+
+_SPLITS = ("train", "val", "test")
+
+
+def load(
+    path: str, root: str, options: Mapping[str, Any], bits: int | None = None
+) -> tuple[list[str], dict[str, Images]]:
+    """Calls a function ``source(root, **options)`` and checks what it returns.
+
+    It returns the class names, and images and labels of ``train``, ``test`` and, where there is one, ``val``. Images
+    are a uint8 array (N, H, W, 3) or a list of files; labels are N positions in the class names.
+
+    Args:
+        path: Class path of the function, ``data.name``.
+        root: ``data.root``.
+        options: ``data.options``.
+        bits: Range of files of more than 8 bits, see `read_image`.
+
+    Raises:
+        ValueError: if the function cannot be imported or called so, or returns something else.
+    """
+    source = import_object(path, "data.name", "function", is_function_of(path.rpartition(".")[0]), "my_data.birds")
+    try:
+        inspect.signature(source).bind(root, **options)
+    except TypeError as error:
+        raise ValueError(f"data.name {path!r} cannot be called with root and data.options: {error}") from error
+    found = source(root, **options)
+    try:
+        names, splits = found
+        class_names = [str(name) for name in names]
+        parts = dict(splits)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"data.name {path!r} must return class names and {{'train': (images, labels), ...}}, got {found!r:.80}"
+        ) from error
+    wrong = [name for name in parts if name not in _SPLITS] + [name for name in ("train", "test") if name not in parts]
+    if wrong:
+        raise ValueError(
+            f"data.name {path!r} must return the splits train, test and perhaps val, got {', '.join(parts)}"
+        )
+    return class_names, {name: _images(f"{path}, {name}", part, class_names, bits) for name, part in parts.items()}
+
+
+def _images(place: str, part: Any, class_names: list[str], bits: int | None) -> Images:
+    try:
+        given, labels = part
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{place}: a split must be (images, labels), got {type(part).__name__}") from error
+    labels = np.asarray(labels)
+    whole = labels.ndim == 1 and labels.size and np.issubdtype(labels.dtype, np.integer)
+    if not whole or labels.min() < 0 or labels.max() >= len(class_names):
+        raise ValueError(f"{place}: labels must be positions 0 to {len(class_names) - 1} in the class names")
+    if len(given) != len(labels):
+        raise ValueError(f"{place}: {len(given)} images have {len(labels)} labels")
+    rows, labels = np.arange(len(labels)), labels.astype(np.int64)
+    if isinstance(given, np.ndarray) and given.dtype.kind not in "SUO":
+        if given.dtype != np.uint8 or given.ndim != 4 or given.shape[3] != 3:
+            raise ValueError(f"{place}: an array of images must be uint8 (N, H, W, 3), got {given.dtype} {given.shape}")
+        return Images(labels, rows, torch.from_numpy(np.ascontiguousarray(given)))
+    paths = np.array([os.fsencode(one) for one in given])
+    return Images(labels, rows, decode_all(paths.tolist(), bits=bits), paths, bits=bits)

@@ -1,0 +1,90 @@
+"""Records how each channel gate is distributed over images."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cv_attention.maps import RecordedMap, record
+from cv_attention.maps.adapters import adapter_of
+from cv_attention.maps.wrappers import bare_modules
+from cv_attention.rundir.contents import gate_array
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+MOST_IMAGES = 1024  # spread evenly over the split; more would not visibly change a quantile
+_MOST_CLASSES = 100
+_BINS = 40
+
+
+class GateStatistics:
+    """Collects the channel gates of forwards that run between `look` and `take`, or that are given to `add`.
+
+    Args:
+        network: The network.
+        images: Number of images in all; every n-th is kept, so that at most `MOST_IMAGES` are.
+    """
+
+    def __init__(self, network: nn.Module, images: int) -> None:
+        self.network, self.stride = network, -(-max(1, images) // MOST_IMAGES)
+        self.names = [
+            name
+            for name, module in bare_modules(network).items()
+            if (found := adapter_of(module)) and "channel" in found.kinds
+        ]
+        self._seen, self._hooks = 0, ExitStack()
+        self._maps: dict[str, RecordedMap] = {}
+        self._gates: dict[str, list[Tensor]] = {}
+        self._labels: list[Tensor] = []
+
+    def look(self) -> None:
+        """Starts recording a forward pass."""
+        if self.names:
+            self._maps = self._hooks.enter_context(record(self.network, only=self.names))
+
+    def take(self, labels: Tensor) -> None:
+        """Stores the gates of these images (labels (B,)) from the recorded forward pass."""
+        self.close()
+        self.add(self._maps, labels)
+
+    def add(self, maps: Mapping[str, RecordedMap], labels: Tensor) -> None:
+        """Keeps the channel gates among the `maps` of images with these labels (B,), -1 where unknown."""
+        kept = torch.arange(len(labels))[-self._seen % self.stride :: self.stride]
+        self._seen += len(labels)
+        self._labels.append(labels[kept.to(labels.device)].cpu())
+        for name, found in maps.items():
+            if found.kind != "channel":
+                continue
+            self._gates.setdefault(name, []).append(found.values.flatten(1)[kept.to(found.values.device)].float().cpu())
+
+    def close(self) -> None:
+        """Removes all hooks, even after an error."""
+        self._hooks.close()
+
+    def arrays(self, classes: int) -> dict[str, np.ndarray]:
+        """Computes the statistics of every gate, as arrays for one file.
+
+        Returns:
+            The arrays of ``maps/gates-XXXX.npz``: quantiles at `QUANTILES`, means, histograms and, of at most 100
+            classes, means by class, NaN for a class without an image. Empty where nothing was recorded.
+        """
+        found: dict[str, np.ndarray] = {}
+        labels = torch.cat(self._labels) if self._labels else torch.empty(0, dtype=torch.long)
+        for name, parts in self._gates.items():
+            if not parts:
+                continue
+            values = torch.cat(parts)
+            low, high = float(values.min()), float(values.max())
+            quantiles = values.quantile(torch.tensor(QUANTILES), dim=0)
+            counts, _ = np.histogram(values.double().numpy(), bins=_BINS, range=(low, max(high, low + 1e-6)))
+            found[gate_array("quantiles", name)] = quantiles.numpy().astype(np.float16)
+            found[gate_array("mean", name)] = values.mean(0).numpy().astype(np.float16)
+            found[gate_array("histogram", name)] = counts.astype(np.int32)
+            found[gate_array("range", name)] = np.array([low, high], np.float32)
+            if classes <= _MOST_CLASSES:
+                means = [values[labels == label].mean(0).numpy() for label in range(classes)]  # NaN without images
+                found[gate_array("by_class", name)] = np.stack(means).astype(np.float16)
+        if found:
+            found["images"] = np.array(len(labels))
+        return found

@@ -1,0 +1,75 @@
+"""Writes what was recorded of the probe images to the ``maps`` folder of a run directory."""
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from cv_attention.recording.snapshot import Snapshot
+from cv_attention.rundir.arrays import write_arrays
+from cv_attention.rundir.contents import ColumnEntry, EpochRecord, Probes
+from cv_attention.rundir.files import write_bytes
+from cv_attention.rundir.layout import EpochFile, RunLayout
+
+
+def write_probes(run: RunLayout, probes: Probes, pictures: NDArray[np.uint8]) -> None:
+    """Writes the images (N, H, W, 3) and their list."""
+    for entry, pixels in zip(probes.probes, pictures, strict=True):
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG")
+        write_bytes(run.maps / entry.image, buffer.getvalue())
+    probes.write(run.probes)
+
+
+def same_probes(run: RunLayout, probes: Probes, pictures: NDArray[np.uint8]) -> bool:
+    """Whether a run directory holds these very images under these labels and names of classes."""
+    try:
+        if Probes.read(run.probes) != probes:
+            return False
+        for entry, pixels in zip(probes.probes, pictures, strict=True):
+            with Image.open(run.maps / entry.image) as stored:
+                if not np.array_equal(np.asarray(stored), pixels):
+                    return False
+    except Exception:  # whatever a torn file provokes
+        return False
+    return True
+
+
+def write_epoch(run: RunLayout, snapshot: Snapshot, labels: Tensor, epoch: int, step: int | None) -> None:
+    """Writes one epoch, in place of what was recorded of it before.
+
+    Args:
+        run: The run directory.
+        snapshot: What was recorded.
+        labels: True classes (N), -1 where unknown.
+        epoch: Index of the epoch.
+        step: Optimizer steps taken, where known.
+    """
+    logits, columns = snapshot.logits, snapshot.columns
+    losses = functional.cross_entropy(logits, labels, reduction="none", ignore_index=-1)
+    record = EpochRecord(
+        epoch=epoch,
+        step=step,
+        columns={key: ColumnEntry(one.title, one.source, one.kind) for key, one in columns.items()},
+        predictions=logits.argmax(1).tolist(),
+        probabilities=[[round(p, 6) for p in row] for row in logits.softmax(1).tolist()],
+        losses=[loss if label >= 0 else None for loss, label in zip(losses.tolist(), labels.tolist(), strict=True)],
+    )
+    write_arrays(run.epoch_file(EpochFile.MAPS, epoch), {key: column.values for key, column in columns.items()})
+    record.write(run.epoch_file(EpochFile.RECORD, epoch))
+    details = {
+        EpochFile.CLASSES: snapshot.classes,
+        EpochFile.HEADS: snapshot.heads,
+        EpochFile.PAIRWISE: snapshot.pairwise,
+    }
+    for kind, arrays in details.items():
+        path = run.epoch_file(kind, epoch)
+        if arrays:
+            write_arrays(path, arrays)
+        else:
+            path.unlink(missing_ok=True)
+    for old in list(run.epoch_files(EpochFile.PAIRWISE).values())[1:-1]:  # the first and the newest stay
+        old.unlink()

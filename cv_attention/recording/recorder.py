@@ -1,0 +1,299 @@
+"""Records a classifier's maps of the same few images, epoch by epoch, from any training loop."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cv_attention.maps.wrappers import unwrap
+from cv_attention.recording import images as pictures
+from cv_attention.recording.arguments import check_box, check_epoch, check_labels, check_methods, check_metrics
+from cv_attention.recording.counts import MOST_CLASSES, confusion
+from cv_attention.recording.curve_file import CurveFile
+from cv_attention.recording.faithfulness import faithfulness_curves
+from cv_attention.recording.gates import GateStatistics
+from cv_attention.recording.probe_files import write_epoch, write_probes
+from cv_attention.recording.run_files import begin, finish
+from cv_attention.recording.snapshot import Snapshot, take_snapshot
+from cv_attention.recording.tested import write_test
+from cv_attention.rundir.arrays import write_arrays
+from cv_attention.rundir.contents import ProbeEntry, Probes
+from cv_attention.rundir.layout import EpochFile, RunLayout
+
+
+class Recorder:
+    """Records what a classifier attends to while it is trained, as a run directory that the report shows.
+
+    It works with any training loop and any ``nn.Module`` that maps images to logits (N, classes). At each `log` it
+    runs the model on a few images of your choice and stores every attention map (see `cv_attention.record`), saliency
+    maps of the predicted class, predictions and your metrics. `close`, or the end of a ``with``, builds the page.
+    ``cv-attention report`` and ``cv-attention compare`` read the directory like that of ``cv-attention fit``.
+
+    The model is left as it was: its modes, gradients, hooks and the state of random numbers. Files are written whole or
+    not at all, so that the page can be built while training goes on, and after a crash. A `Recorder` on a directory
+    that holds earlier epochs of the same images continues there; an epoch that is logged again is replaced.
+
+        with cva.report.Recorder("runs/mine", images, labels, class_names) as recorder:
+            for epoch in range(10):
+                loss = train_one_epoch(model)
+                recorder.log(model, epoch, train_loss=loss, val_accuracy=evaluate(model))
+
+    Args:
+        run: The run directory; made where it does not exist.
+        images: Held-out images to look at, all of one size: a tensor (N, C, H, W) or (N, H, W), a NumPy array
+            (N, H, W) or (N, H, W, C), or a list of files, of tensors (C, H, W) or of arrays (H, W, C). uint8 or float.
+            16 to 64 are enough for most questions; each epoch stores the maps of all of them.
+        labels: Index of each image's true class, or None where it is unknown.
+        class_names: Name of each class, in the order of the logits; by default their numbers.
+        names: What each image is called on the page; by default its path.
+        boxes: True box (x0, y0, x1, y1) of each image in pixels, or None.
+        normalise: Turns a batch of `images` (N, C, H, W), in their own type and on the model's device, into the model's
+            input. By default uint8 is divided by 255, and floats are taken as they are.
+        mean: Mean of each channel in [0, 1], used with `std` in place of `normalise`. With `normalise`, the colour that
+            it turns into zero, which `faithfulness` has to know.
+        std: Standard deviation of each channel.
+        methods: Saliency methods to record: names of `cv_attention.saliency.METHODS`, class paths, or functions.
+        batch_size: Images of one forward at most; None takes all at once.
+        config: Plain values that the page and ``compare`` should know of the run, such as
+            ``{"seed": 0, "optimizer": {"lr": 0.1}}``; fields of ``cv_attention.config.Experiment`` are understood.
+            ``model.backbone`` and ``model.block`` are filled in from the model.
+
+    Attributes:
+        run: The run directory.
+        latest: Title -> float16 (N, h, w), the newest saliency maps.
+        latest_epoch: Index of their epoch; None before the first.
+
+    Raises:
+        ValueError: if an argument has another form than described; the message says what is accepted.
+    """
+
+    def __init__(
+        self,
+        run: str | Path,
+        images: Any,
+        labels: Any = None,
+        class_names: Sequence[str] | None = None,
+        *,
+        names: Sequence[str | None] | None = None,
+        boxes: Sequence[Sequence[float] | None] | None = None,
+        normalise: pictures.Normalise | None = None,
+        mean: Any = None,
+        std: Any = None,
+        methods: Sequence[str | Callable[..., Tensor]] = ("grad_cam",),
+        batch_size: int | None = 64,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.run = Path(run)
+        self.images = pictures.take(images)
+        self.labels = check_labels(labels, len(self.images.values), class_names)
+        self.class_names = None if class_names is None else tuple(str(name) for name in class_names)
+        self.methods = check_methods(methods)
+        self.batch_size, self.config = batch_size or len(self.labels), dict(config or {})
+        self.normalise, self.zero = pictures.normaliser(self.images, normalise, mean, std)
+        self.latest: dict[str, np.ndarray] = {}
+        self.latest_epoch: int | None = None
+        count = len(self.labels)
+        for what, given in (("names", names), ("boxes", boxes)):
+            if given is not None and len(given) != count:
+                raise ValueError(f"{what} must have one entry for each of the {count} images, got {len(given)}")
+        self._names = list(names or self.images.names)
+        self._boxes = [None if box is None else check_box(box) for box in boxes or [None] * count]
+        self._layout = RunLayout(self.run)
+        self._written = self._begun = False
+        self._curves: CurveFile | None = None
+        self._counted: set[int] = set()
+        self._validation: dict[str, float] = {}
+
+    def log(self, model: nn.Module, epoch: int, *, step: int | None = None, **metrics: Any) -> None:
+        """Records one epoch: maps, predictions, and the given metrics.
+
+        With labels, the loss and accuracy on the recorded images are logged as ``recorded_loss`` and
+        ``recorded_accuracy``, and their confusion is counted.
+
+        Args:
+            model: Maps images to logits (N, classes); on any device, in any mode. Inside ``torch.autocast`` it runs in
+                that precision.
+            epoch: Index of the epoch, counted from 0; -1 is before training. One that was logged before is replaced.
+            step: Optimizer steps taken, where known.
+            **metrics: Numbers to draw as curves, such as ``train_loss`` and ``val_accuracy``. Those called ``val_...``
+                of the last epoch are what ``cv-attention compare --split val`` compares.
+
+        Raises:
+            ValueError: if the model does not return logits, a saliency method does not work with it, a metric is not a
+                number, or the directory holds something else than earlier epochs of the same images.
+        """
+        values = check_metrics(metrics)
+        check_epoch(epoch)
+        statistics = GateStatistics(unwrap(model), len(self.labels))
+        snapshot = self._look(model, statistics)
+        if not self._begun:
+            inputs, shown = next(self._batches(model)), self.images.pictures
+            begin(self._layout, model, inputs, self._probes(), shown, self.config)
+            self._curves, self._begun = CurveFile(self._layout), True
+        self._write(snapshot, epoch, step)
+        self.write_gates(epoch, statistics)
+        known = self.labels >= 0
+        if bool(known.any()):
+            logits, labels = snapshot.logits[known], self.labels[known]
+            hits = (logits.argmax(1) == labels).float().mean()
+            values = {"recorded_loss": float(functional.cross_entropy(logits, labels)), **values}
+            values = {"recorded_accuracy": float(hits), **values}
+            if epoch not in self._counted:
+                self._count(epoch, labels.numpy(), logits.argmax(1).numpy(), "recorded images")
+        assert self._curves is not None
+        self._curves.log(epoch, epoch if step is None else step, values)
+        validation = {name.removeprefix("val_"): value for name, value in values.items() if name.startswith("val_")}
+        self._validation = {**validation, "epoch": epoch + 1} if validation else {}
+
+    def record(self, model: nn.Module, epoch: int, *, step: int | None = None) -> Snapshot:
+        """Records the maps and predictions of one epoch and nothing else: a part of `log`.
+
+        It is for training programs that write configuration, metrics and results themselves.
+
+        Args:
+            model: The classifier, which is left as it was.
+            epoch: Index of the epoch; -1 is before training.
+            step: Optimizer steps taken, where known.
+
+        Returns:
+            What was recorded.
+        """
+        check_epoch(epoch)
+        snapshot = self._look(model)
+        self._write(snapshot, epoch, step)
+        return snapshot
+
+    def write_gates(self, epoch: int, statistics: GateStatistics) -> None:
+        """Writes how channel gates are distributed over the images that `statistics` has seen."""
+        assert self.class_names is not None, "an epoch is recorded first"
+        if arrays := statistics.arrays(len(self.class_names)):
+            write_arrays(self._layout.epoch_file(EpochFile.GATES, epoch), arrays)
+
+    def confusion(self, epoch: int, labels: Any, predicted: Any) -> None:
+        """Counts the confusion of a whole validation split in place of the recorded images'.
+
+        Args:
+            epoch: Index of the epoch.
+            labels: True classes (M).
+            predicted: Predicted classes (M).
+
+        Raises:
+            ValueError: if the classes of the model are not known yet, there are not as many of both, or one is out of
+                range.
+        """
+        self._count(epoch, _plain(labels), _plain(predicted))
+        self._counted.add(epoch)
+
+    def test(self, logits: Any, labels: Any, *, names: Sequence[str] | None = None, **metrics: Any) -> dict[str, float]:
+        """Writes the results on a test split: predictions of every image, confusion, accuracy and loss.
+
+        ``cv-attention compare`` compares runs by them, image by image. Call it once, after the last `log`.
+
+        Args:
+            logits: What the model gives for each of M images, (M, classes).
+            labels: True classes (M).
+            names: Name of each image; by default its number.
+            **metrics: Further numbers, such as ``pointing``.
+
+        Returns:
+            ``accuracy``, ``loss`` (cross-entropy), for more than five classes ``accuracy_top5``, and `metrics`.
+
+        Raises:
+            ValueError: if nothing was logged before, or shapes or classes do not fit.
+        """
+        if not self._begun or self.class_names is None:
+            raise ValueError("log an epoch before the test: the run directory does not know the model yet")
+        return write_test(self._layout, logits, labels, names, self.class_names, check_metrics(metrics))
+
+    def faithfulness(self, model: nn.Module, *, points: int = 20) -> None:
+        """Judges the newest saliency maps by insertion and deletion curves; about 2 × `points` forwards per method.
+
+        Args:
+            model: The model in the state of the last `log`.
+            points: Steps of a curve.
+
+        Raises:
+            ValueError: if nothing was recorded, or `normalise` was given without `mean`.
+        """
+        if self.latest_epoch is None:
+            raise ValueError("record an epoch before judging its maps")
+        if self.zero is None:
+            raise ValueError("faithfulness needs mean=, the colour in [0, 1] that normalise turns into zero")
+        inputs = torch.cat(list(self._batches(model)))
+        heats = {title: torch.from_numpy(values).to(inputs.device) for title, values in self.latest.items()}
+        curves = faithfulness_curves(model, inputs, heats, points, self.zero, self.latest_epoch)
+        curves.write(self._layout.faithfulness)
+
+    def close(self) -> Path:
+        """Completes the run directory and builds the page; the next `log` continues the run.
+
+        Returns:
+            The page, ``report/index.html`` in the run directory.
+
+        Raises:
+            ValueError: if nothing was logged.
+        """
+        if not self._begun:
+            raise ValueError(f"nothing was logged in {self.run}, so there is no page to build")
+        self._begun = False
+        return finish(self._layout, self._validation)
+
+    def __enter__(self) -> Self:
+        """Returns the recorder."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        """Closes the recorder; after an error the files stay, and no page is built."""
+        if kind is None and self._begun:
+            self.close()
+
+    def _batches(self, model: nn.Module) -> Iterator[Tensor]:
+        tensor = next(iter([*model.parameters(), *model.buffers()]), torch.empty(0))
+        for values in self.images.values.split(self.batch_size):
+            with torch.inference_mode(False), torch.no_grad():
+                inputs = self.normalise(values.to(tensor.device))
+            if not isinstance(inputs, Tensor) or len(inputs) != len(values):
+                got = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
+                raise ValueError(f"normalise must return one tensor of {len(values)} images, got {got}")
+            yield inputs
+
+    def _look(self, model: nn.Module, statistics: GateStatistics | None = None) -> Snapshot:
+        snapshot = take_snapshot(model, self._batches(model), self.labels, self.methods, statistics)
+        classes = snapshot.logits.shape[1]
+        names = self.class_names = self.class_names or tuple(map(str, range(classes)))
+        if len(names) != classes:
+            raise ValueError(f"class_names has {len(names)} names, but the model gives {classes} logits")
+        if int(self.labels.max()) >= classes:
+            raise ValueError(f"labels has class {int(self.labels.max())}, but the model gives {classes} logits")
+        return snapshot
+
+    def _write(self, snapshot: Snapshot, epoch: int, step: int | None) -> None:
+        if not self._written:
+            write_probes(self._layout, self._probes(), self.images.pictures)
+            self._written = True
+        write_epoch(self._layout, snapshot, self.labels, epoch, step)
+        maps = snapshot.columns.values()
+        self.latest = {c.title: c.values for c in maps if c.source == "saliency" and c.values.ndim == 3}
+        self.latest_epoch = epoch
+
+    def _probes(self) -> Probes:
+        labels = [None if label < 0 else label for label in self.labels.tolist()]
+        entries = zip(self._names, labels, self._boxes, strict=True)
+        probes = [ProbeEntry(RunLayout.probe_image(i), *entry) for i, entry in enumerate(entries)]
+        return Probes(self.class_names or (), tuple(probes))
+
+    def _count(self, epoch: int, labels: np.ndarray, predicted: np.ndarray, what: str | None = None) -> None:
+        if self.class_names is None:
+            raise ValueError("log an epoch first, or give class_names: the number of classes is not known yet")
+        counts = confusion(labels, predicted, len(self.class_names), what)
+        if len(self.class_names) <= MOST_CLASSES:
+            counts.write(self._layout.epoch_file(EpochFile.CONFUSION, epoch))
+
+
+def _plain(values: Any) -> np.ndarray:
+    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)

@@ -1,0 +1,126 @@
+"""Runs a network on the recorded images once: its attention maps, its logits, and saliency maps of its predictions."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cv_attention.maps import RecordedMap, record
+from cv_attention.maps.adapters import adapters_of
+from cv_attention.maps.wrappers import bare_modules
+from cv_attention.recording.class_maps import class_maps
+from cv_attention.recording.columns import GRAD_CAM, Column, drawable, half
+from cv_attention.recording.gates import GateStatistics
+from cv_attention.recording.heads import head_maps
+from cv_attention.saliency.core.engine import check_logits
+from cv_attention.saliency.core.state import undisturbed
+
+_MOST_PAIRWISE = 8  # images whose pairwise maps are kept
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a network shows on N images.
+
+    Attributes:
+        columns: Short key -> maps, in the order of the network; saliency methods last.
+        logits: (N, classes), float32 on the CPU.
+        classes: Grad-CAM of several classes, see `class_maps`; empty where Grad-CAM is not recorded.
+        heads: Name of a self-attention -> float16 (N, heads, h, w), see `head_maps`.
+        pairwise: Name of a self-attention -> float16 (at most 8, heads, queries, h, w).
+    """
+
+    columns: dict[str, Column]
+    logits: Tensor
+    classes: Arrays = field(default_factory=dict)
+    heads: Arrays = field(default_factory=dict)
+    pairwise: Arrays = field(default_factory=dict)
+
+
+def take_snapshot(
+    network: nn.Module,
+    batches: Iterable[Tensor],
+    labels: Tensor,
+    methods: Mapping[str, Callable[..., Tensor]],
+    statistics: GateStatistics | None = None,
+) -> Snapshot:
+    """Records every attention map, and saliency maps of the predicted classes; the network is left as it was.
+
+    Args:
+        network: Maps images to logits (B, classes); run in eval mode.
+        batches: Images (B, C, H, W) as the network takes them, on its device; N in all, at least one.
+        labels: Their true classes (N), -1 where unknown.
+        methods: Name -> saliency method; Grad-CAM is kept at the feature map's size, others at the images'.
+        statistics: Collects the channel gates of these images.
+
+    Raises:
+        ValueError: if a method does not work with the network, or it does not return logits.
+    """
+    parts: list[Snapshot] = []
+    done = 0
+    for batch in batches:
+        known = labels[done : done + len(batch)]
+        logits, maps = _forward(network, batch)
+        if statistics is not None:
+            statistics.add(maps, known)
+        columns = [Column(name, "attention", one.kind, half(drawable(one))) for name, one in maps.items()]
+        columns += [_explained(network, batch, logits, *method) for method in methods.items()]
+        heads, left = head_maps(maps), max(0, _MOST_PAIRWISE - done)
+        parts.append(
+            Snapshot(
+                {f"m{number}": column for number, column in enumerate(columns)},
+                logits.float().cpu(),
+                class_maps(network, batch, logits, known) if "grad_cam" in methods else {},
+                {name: half(one.heads) for name, one in heads.items()},
+                {name: half(one.pairwise[:left]) for name, one in heads.items() if one.pairwise.numel()},
+            )
+        )
+        done += len(batch)
+    return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def _forward(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Mapping[str, RecordedMap]]:
+    """The logits, and every map that was computed; a network without attention gives none."""
+    maps: Mapping[str, RecordedMap] = {}
+    output: Any = None
+    with undisturbed(network, inputs.device.type):
+        try:
+            if adapters_of(bare_modules(network)):
+                with record(network) as maps:
+                    output = network(inputs)
+            else:
+                output = network(inputs)
+        except ValueError:
+            if output is None or maps:
+                raise  # else a module is called attention, and computes no map that can be seen
+    return check_logits(output, len(inputs), network), maps
+
+
+def _explained(network: nn.Module, inputs: Tensor, logits: Tensor, name: str, method: Callable[..., Tensor]) -> Column:
+    options = {"upsample": False} if name == "grad_cam" else {}
+    heat = method(network, inputs, logits.argmax(1), **options)[:, 0]
+    return Column(GRAD_CAM if name == "grad_cam" else name, "saliency", name, half(heat))
+
+
+def _joined(parts: Sequence[Snapshot]) -> Snapshot:
+    """Puts the images of several forwards in a row."""
+
+    def rows(found: Sequence[Arrays]) -> Arrays:
+        return {key: np.concatenate([each[key] for each in found]) for key in found[0]}
+
+    columns = {
+        key: Column(one.title, one.source, one.kind, np.concatenate([part.columns[key].values for part in parts]))
+        for key, one in parts[0].columns.items()
+    }
+    return Snapshot(
+        columns,
+        torch.cat([part.logits for part in parts]),
+        rows([part.classes for part in parts]),
+        rows([part.heads for part in parts]),
+        rows([part.pairwise for part in parts if part.pairwise] or [{}]),
+    )

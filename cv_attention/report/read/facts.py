@@ -1,0 +1,121 @@
+"""Lists the few facts of a run that a reader wants to see first."""
+
+from typing import Any
+
+from cv_attention.report.read.run_directory import Run
+
+_COSTS = ("parameters", "flops", "images_per_second", "training_seconds")
+
+
+def facts(run: Run) -> list[tuple[str, str]]:
+    """Returns (label, text) pairs on network, data and training, as far as the run directory records them."""
+    if run.export:
+        return _export_facts(run)
+    model, data = _part(run.config, "model"), _part(run.config, "data")
+    optimizer, trainer = _part(run.config, "optimizer"), _part(run.config, "trainer")
+    found = [
+        ("Backbone", _backbone(model)),
+        ("Attention", _block(model)),
+        ("Data", _text(data.get("name"))),
+        ("Classes", str(len(run.class_names) or "")),
+        ("Parameters", _count(run.summary.get("parameters"))),
+        ("FLOPs of one image", _large(run.summary.get("flops"))),
+        ("Images per second", _text(run.summary.get("images_per_second"))),
+        ("Epochs", _text(trainer.get("max_epochs"))),
+        ("Batch size", _text(data.get("batch_size"))),
+        ("Optimizer", _optimizer(optimizer)),
+        ("Precision", _text(trainer.get("precision"))),
+        ("Seed", _text(run.config.get("seed"))),
+    ]
+    return [(label, text) for label, text in found if text]
+
+
+def _export_facts(run: Run) -> list[tuple[str, str]]:
+    about, size = run.config, run.config.get("image_size")
+    found = [
+        ("Saliency method", _text(about.get("method"))),
+        ("Layer", _text(about.get("layer"))),
+        ("Explained class", _text(about.get("target"))),
+        ("Checkpoint", _text(about.get("checkpoint"))),
+        ("Images", f"{len(run.recording.probes):,}"),
+        ("Predicted correctly", _text(run.summary.get("right"))),
+        ("Classes", str(len(run.class_names) or "")),
+        ("Image size", " × ".join(map(str, size)) if isinstance(size, list) else ""),
+    ]
+    return [(label, text) for label, text in found if text]
+
+
+def costs(run: Run) -> dict[str, Any]:
+    """Returns costs for the table of several runs; None where the run does not have them."""
+    model = _part(run.config, "model")
+    known = {name: _number(run.summary.get(name)) for name in _COSTS}
+    return {"backbone": _backbone(model), "attention": _block(model), **known}
+
+
+def results(run: Run) -> list[tuple[str, float]]:
+    """Returns (metric, value) of the test split; empty if the run was not tested."""
+    test = run.summary.get("test")
+    if not isinstance(test, dict):
+        return []
+    return [
+        (str(name).removeprefix("test").strip("_/") or str(name), float(value))
+        for name, value in test.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+    ]
+
+
+def _part(config: dict[str, Any], name: str) -> dict[str, Any]:
+    part = config.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _number(value: Any) -> float | None:
+    good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+    return value if good else None
+
+
+def _large(value: Any) -> str:
+    """Formats a large count with its unit: 81.9 M."""
+    number = _number(value)
+    if not number:
+        return ""
+    power, unit = next((p for p in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")) if number >= p[0]), (1, ""))
+    return f"{number / power:.3g} {unit}".strip()
+
+
+def _text(value: Any) -> str:
+    return "" if value is None or isinstance(value, dict | list) else str(value)
+
+
+def _count(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else _text(value)
+
+
+def _backbone(model: dict[str, Any]) -> str:
+    name = _text(model.get("backbone"))
+    return f"{name}, pretrained" if name and model.get("pretrained") else name
+
+
+def _block(model: dict[str, Any]) -> str:
+    if "block" not in model:
+        return ""
+    block = model["block"]
+    if block is None:
+        return "none"
+    if isinstance(block, dict):
+        if not block.keys() & {"name", "class_path"}:  # different blocks at different places
+            return ", ".join(f"{_block({'block': one})} at {place}" for place, one in block.items())
+        options = {**block, **_part(block, "init_args")}
+        name = options.pop("name", None) or str(options.pop("class_path", "?")).rsplit(".", 1)[-1]
+        rest = ", ".join(f"{k}={v}" for k, v in options.items() if k not in ("init_args", "class_path"))
+        block = f"{name} ({rest})" if rest else str(name)
+    at = model.get("at")
+    where = ", ".join(map(str, at)) if isinstance(at, list) else _text(at)
+    return f"{block} at {where}" if where else str(block)
+
+
+def _optimizer(optimizer: dict[str, Any]) -> str:
+    parts = [_text(optimizer.get("name")), _text(optimizer.get("schedule"))]
+    if optimizer.get("lr") is not None:
+        parts.insert(1, f"lr {_text(optimizer['lr'])}")
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,1 @@
+"""Writes the report: one folder with the page, its data and its images."""
