@@ -143,7 +143,7 @@ def test_interrupted_export_shows_its_whole_shards(tmp_path: Path) -> None:
     run = only_run(report.build(tmp_path / "out"))
     assert [probe["name"] for probe in run["probes"]] == ["photo 0.jpg", "photo 2.jpg"]
     assert "shards/000001.jsonl could not be read; its images are left out." in run["notices"]
-    assert any("not complete" in notice for notice in run["notices"])
+    assert any("is incomplete" in notice for notice in run["notices"])
 
 
 def test_missing_shard_of_maps_leaves_the_images(tmp_path: Path) -> None:
