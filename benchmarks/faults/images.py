@@ -26,7 +26,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.faults.hostile_images import Item, chunk, items, png
+from benchmarks.faults.hostile_images import Item, items
+from benchmarks.faults.image_files import chunk, png
 from cv_attention.config import Subset
 from cv_attention.data.decoding.decode import ImageError
 from cv_attention.data.sources import folder as folders

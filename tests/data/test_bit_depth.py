@@ -9,7 +9,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from benchmarks.faults.hostile_images import chunk, items, png, tiff
+from benchmarks.faults.hostile_images import items
+from benchmarks.faults.image_files import chunk, png, tiff
 from cv_attention.cli import main
 from cv_attention.config import Data, Subset
 from cv_attention.data import ImageError, create, read_image

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.faults.hostile_images import png
+from benchmarks.faults.image_files import png
 from cv_attention.cli import main
 from cv_attention.config import Data, Subset
 from cv_attention.data import create
