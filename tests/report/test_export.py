@@ -169,7 +169,9 @@ def test_names_in_a_manifest_do_not_lead_out_of_the_folder(tmp_path: Path) -> No
     assert only_run(report.build(tmp_path / "out"))["epochs"] == []
 
 
-@pytest.mark.parametrize(("content", "words"), [("{", "is no JSON"), ('{"format": 7}', "has format 7"), ("[]", "None")])
+@pytest.mark.parametrize(
+    ("content", "words"), [("{", "is not JSON"), ('{"format": 7}', "has format 7"), ("[]", "None")]
+)
 def test_damaged_or_newer_description_is_one_clear_line(tmp_path: Path, content: str, words: str) -> None:
     (tmp_path / "export.json").write_text(content)
     with pytest.raises(ValueError, match=words):

@@ -42,7 +42,7 @@ def unsealed(path: Path, **values: object) -> None:
 
 SPOILT = {
     "empty": (b"", "it is empty"),
-    "torn": (b'{"test": {', "is no JSON"),
+    "torn": (b'{"test": {', "is not JSON"),
     "a list": (b"[1]", "not a mapping of names to values"),
     "not UTF-8": (b"\xff\xfe{}", "not UTF-8"),
     "nested": (b"[" * 100_000, "nested too deeply"),
