@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, check_odd, check_positive, check_whole, zero
-from cv_attention.blocks.layout import laid_out_as, project, to_map, to_tokens
-from cv_attention.blocks.tokens.attend import attend
+from cv_attention.blocks.functional.attention import attend
+from cv_attention.blocks.functional.layout import laid_out_as, project, to_map, to_tokens
 from cv_attention.blocks.tokens.relative import RelativeLogits
 
 
@@ -77,7 +77,7 @@ class AttentionAugmentedConv(Block):
         query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in parts)
         query = query * query.shape[-1] ** -0.5
         bias = None if self.position is None else self.position.among(query, size)
-        mixed = attend(query, key, value, self.map, size, bias=bias, scale=1.0)
+        mixed = attend(query, key, value, bias=bias, scale=1.0, observe=self.map.over(size))
         mixed = project(to_map(mixed.transpose(1, 2).flatten(2), x), self.project)
         if self.conv is None:
             return mixed

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, check_whole
-from cv_attention.blocks.branch.pooled_norm import check_batch
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.batch_statistics import check_batch_statistics
+from cv_attention.blocks.functional.pooling import average
 
 
 class SelectiveKernel(Block):
@@ -72,7 +72,7 @@ class SelectiveKernel(Block):
         # The sum of the averages is the average of the sum, which needs no map of its own.
         averages = [average(branch, (2, 3), keepdim=True) for branch in branches]
         pooled = sum(averages[1:], averages[0])
-        check_batch(pooled, self.norm)
+        check_batch_statistics(self.norm, pooled)
         hidden = self.norm(self.reduce(pooled)).relu()
         # (B, MC, 1, 1) -> (B, M, C, 1, 1)
         weights = self.select(hidden).unflatten(1, (len(branches), -1)).softmax(1)

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, check_whole
-from cv_attention.blocks.branch.pooled_norm import check_batch
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.batch_statistics import check_batch_statistics
+from cv_attention.blocks.functional.pooling import average
 
 
 class SplitAttention(Block):
@@ -62,7 +62,7 @@ class SplitAttention(Block):
         splits = F.relu(self.norm0(self.conv(x)), inplace=True)
         # The sum of the averages is the average of the sum, which needs no map of its own.
         pooled = average(splits, (2, 3), keepdim=True).unflatten(1, (self.radix, -1)).sum(1)
-        check_batch(pooled, self.norm1)
+        check_batch_statistics(self.norm1, pooled)
         logits = self.expand(self.norm1(self.reduce(pooled)).relu())
         # Channels are ordered (groups, radix, C / groups) here, and (radix, C) in the splits.
         logits = logits.unflatten(1, (self.groups, self.radix, -1)).transpose(1, 2).flatten(2, 3)

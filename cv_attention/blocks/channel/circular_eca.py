@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from cv_attention.blocks.base import Gate, check_odd, check_whole, zero
 from cv_attention.blocks.channel.efficient_channel import adaptive_kernel
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.functional.pooling import average
 
 
 class CircularECA(Gate):

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import Gate, check_whole, zero
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.functional.pooling import average
 
 
 class EffectiveSE(Gate):

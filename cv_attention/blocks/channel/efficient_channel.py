@@ -5,7 +5,7 @@ from math import log2
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import Gate, check_number, check_odd, check_positive, check_whole, zero
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.functional.pooling import average
 
 
 def adaptive_kernel(channels: int, gamma: float, b: float) -> int:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import Gate, bottleneck, check_choice, zero
-from cv_attention.blocks.half_precision import run_wide, without_autocast
-from cv_attention.blocks.layout import laid_out_as
+from cv_attention.blocks.functional.half_precision import run_wide, without_autocast
+from cv_attention.blocks.functional.layout import laid_out_as
 
 Frequencies = Literal[
     "top1", "top2", "top4", "top8", "top16", "top32",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import Gate, check_choice, check_positive, check_whole
-from cv_attention.blocks.channel.channel_norm import l2_norm
+from cv_attention.blocks.functional.norms import l2_norm
 
 Norm = Literal["l2", "l1"]
 

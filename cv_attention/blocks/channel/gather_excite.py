@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import Gate, balance, bottleneck, check_whole, zero
-from cv_attention.blocks.channel.batch_statistics import check_several_values
-from cv_attention.blocks.channel.spread import spread
+from cv_attention.blocks.batch_statistics import check_batch_statistics
+from cv_attention.blocks.functional.gating import spread
 
 
 class GatherExcite(Gate):
@@ -72,7 +72,7 @@ class GatherExcite(Gate):
         for step, (gather, norm) in enumerate(zip(self.gathers, self.norms, strict=True)):
             gathered = gathered if step == 0 else gathered.relu()
             gathered = gather(gathered) if self.extent else _gather_all(x, gather)
-            check_several_values(norm, gathered)
+            check_batch_statistics(norm, gathered)
             gathered = norm(gathered)
         return spread(self.mlp(gathered).sigmoid(), x.shape[2:])
 

@@ -4,8 +4,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import Gate, check_whole
-from cv_attention.blocks.channel.spread import spread
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.functional.gating import spread
+from cv_attention.blocks.functional.pooling import average
 
 
 class GatherExciteFree(Gate):

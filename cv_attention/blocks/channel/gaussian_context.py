@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import Gate, check_positive, check_whole
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.functional.pooling import average
 
 
 class GaussianContextTransformer(Gate):

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import Gate, check_divisible, check_positive, check_whole, zero
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.functional.pooling import average
 
 
 class LinearContextTransform(Gate):

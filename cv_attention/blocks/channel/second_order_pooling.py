@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import Gate, check_whole, zero
-from cv_attention.blocks.channel.batch_statistics import check_several_values
-from cv_attention.blocks.half_precision import run_wide, widened, without_autocast
+from cv_attention.blocks.batch_statistics import check_batch_statistics
+from cv_attention.blocks.functional.half_precision import run_wide, widened, without_autocast
 
 
 class GlobalSecondOrderPooling(Gate):
@@ -53,7 +53,7 @@ class GlobalSecondOrderPooling(Gate):
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
         features = self.reduce(x.relu() if self.rectify else x)
-        check_several_values(self.norm, features)
+        check_batch_statistics(self.norm, features)
         features = widened(self.norm(features).relu().flatten(2))
         with without_autocast(x):
             centred = features - features.mean(2, keepdim=True)

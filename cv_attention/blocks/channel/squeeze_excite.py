@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import Gate, balance, bottleneck, check_whole
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.functional.pooling import average
 
 
 class SqueezeExcite(Gate):

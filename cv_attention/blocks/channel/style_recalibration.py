@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import STEEP, Gate, check_whole, times, zero
-from cv_attention.blocks.channel.batch_statistics import check_several_values
-from cv_attention.blocks.channel.channel_norm import l2_norm
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import STEEP, Gate, check_whole, zero
+from cv_attention.blocks.batch_statistics import check_batch_statistics
+from cv_attention.blocks.functional.gating import times
+from cv_attention.blocks.functional.norms import l2_norm
+from cv_attention.blocks.functional.pooling import average
 
 
 class StyleRecalibration(Gate):
@@ -53,5 +54,5 @@ class StyleRecalibration(Gate):
         deviation = l2_norm(x - mean[:, :, None, None]) * (positions - int(self.unbiased)) ** -0.5
         deviation = deviation.to(x.dtype)
         style = torch.addcmul(self.weight[:, 0] * mean, self.weight[:, 1], deviation)
-        check_several_values(self.norm, style)
+        check_batch_statistics(self.norm, style)
         return times(self.norm(style), self.gain).sigmoid().to(x.dtype)[:, :, None, None]

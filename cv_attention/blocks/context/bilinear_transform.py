@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import STEEP, AttentionMap, Block, bottleneck, check_number, check_whole, times, zero
+from cv_attention.blocks.base import STEEP, AttentionMap, Block, bottleneck, check_number, check_whole, zero
+from cv_attention.blocks.functional.gating import times
 
 
 class BilinearAttentionTransform(Block):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, check_choice, check_whole
-from cv_attention.blocks.half_precision import widened, without_autocast
+from cv_attention.blocks.functional.half_precision import widened, without_autocast
 
 Energy = Literal["inverted", "plain"]
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, bottleneck, zero
-from cv_attention.blocks.layout import to_map, to_tokens
-from cv_attention.blocks.tokens.attend import attend
+from cv_attention.blocks.functional.attention import attend
+from cv_attention.blocks.functional.layout import to_map, to_tokens
 
 
 class DANetPosition(Block):
@@ -43,5 +43,5 @@ class DANetPosition(Block):
         size = (x.shape[2], x.shape[3])
         tokens = to_tokens(x)
         query, key, value = (layer(tokens)[:, None] for layer in (self.query, self.key, self.value))
-        mixed = attend(query, key, value, self.map, size, scale=1.0)[:, 0]
+        mixed = attend(query, key, value, scale=1.0, observe=self.map.over(size))[:, 0]
         return x + self.alpha * to_map(mixed, x)

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_positive
-from cv_attention.blocks.layout import to_map, to_tokens
-from cv_attention.blocks.tokens.attend import attend
+from cv_attention.blocks.functional.attention import attend
+from cv_attention.blocks.functional.layout import to_map, to_tokens
 
 
 class DisentangledNonLocal(Block):
@@ -65,7 +65,8 @@ class DisentangledNonLocal(Block):
         query, key, value = self.query(tokens), self.key(tokens), self.g(tokens)
         # The keys stay as they are: their mean adds the same to all logits of a query.
         query = query - query.mean(1, keepdim=True)
-        mixed = attend(query[:, None], key[:, None], value[:, None], self.pairwise, size, scale=self.scale)[:, 0]
+        parts = (query[:, None], key[:, None], value[:, None])
+        mixed = attend(*parts, scale=self.scale, observe=self.pairwise.over(size))[:, 0]
         unary = self.unary(self.mask(tokens).softmax(1).transpose(1, 2)[:, None].unflatten(3, size))
         mixed = mixed + unary.flatten(3)[:, 0].to(value.dtype) @ value
         y = to_map(self.out(mixed), x)

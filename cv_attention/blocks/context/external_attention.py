@@ -4,7 +4,8 @@ from math import sqrt
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import STEEP, AttentionMap, Block, check_whole, times, zero
+from cv_attention.blocks.base import STEEP, AttentionMap, Block, check_whole, zero
+from cv_attention.blocks.functional.gating import times
 
 
 class ExternalAttention(Block):

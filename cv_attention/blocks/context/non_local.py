@@ -7,9 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_choice
-from cv_attention.blocks.half_precision import run_wide, widened, without_autocast
-from cv_attention.blocks.layout import project, to_map, to_tokens
-from cv_attention.blocks.tokens.attend import attend
+from cv_attention.blocks.functional.attention import attend
+from cv_attention.blocks.functional.half_precision import run_wide, widened, without_autocast
+from cv_attention.blocks.functional.layout import project, to_map, to_tokens
+from cv_attention.blocks.functional.scores import concat_scores
 
 Mode = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
 
@@ -96,11 +97,11 @@ class NonLocal(Block):
     def _mix(self, query: Tensor, key: Tensor, value: Tensor, size: tuple[int, int]) -> Tensor:
         """Returns sum_j f_ij value_j / C, (B, queries, d); keys and values are (B, keys, d) on a grid `size`."""
         if self.mode in ("gaussian", "embedded_gaussian"):
-            return attend(query[:, None], key[:, None], value[:, None], self.map, size, scale=self.scale)[:, 0]
+            parts = (query[:, None], key[:, None], value[:, None])
+            return attend(*parts, scale=self.scale, observe=self.map.over(size))[:, 0]
         count = key.shape[1]
         if self.concat is not None:
-            first, second = self.concat.weight.to(query.dtype).chunk(2, dim=1)  # (1, d) each
-            weights = F.relu(F.linear(query, first) + F.linear(key, second).transpose(1, 2)) / count
+            weights = F.relu(concat_scores(query, key, self.concat.weight)) / count
         elif self.map.observed or count < value.shape[2]:
             weights = (query / count) @ key.transpose(1, 2)
         else:  # the same products in the other order, linear in the positions

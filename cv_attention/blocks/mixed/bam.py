@@ -5,8 +5,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import STEEP, AttentionMap, Block, bottleneck, check_choice, check_whole, times, zero
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import STEEP, AttentionMap, Block, bottleneck, check_choice, check_whole, zero
+from cv_attention.blocks.batch_statistics import check_batch_statistics
+from cv_attention.blocks.functional.gating import times
+from cv_attention.blocks.functional.pooling import average
 
 
 class BAM(Block):
@@ -79,11 +81,9 @@ class BAM(Block):
 
     def forward(self, x: Tensor) -> Tensor:
         """Enhances `x` (B, C, H, W); keeps shape and memory format."""
-        if self.training and x.shape[0] == 1:
-            raise ValueError(
-                "BAM normalises global averages over the batch: training needs a batch of 2 or more, got 1"
-            )
-        channel, spatial = self.channel(average(x, (2, 3)))[:, :, None, None], self.spatial(x)
+        pooled = average(x, (2, 3))
+        check_batch_statistics(self, pooled)
+        channel, spatial = self.channel(pooled)[:, :, None, None], self.spatial(x)
         logits = channel + spatial if self.combine == "add" else channel * spatial
         gate = self.map(times(logits, self.gain).sigmoid())
         return torch.addcmul(x, x, gate) if self.start == 1 else x * ((1 + gate) / self.start)

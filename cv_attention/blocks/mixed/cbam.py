@@ -2,8 +2,9 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, balance, bottleneck, over_start
-from cv_attention.blocks.pooling import average, needs_gradient, spatial_max
+from cv_attention.blocks.base import AttentionMap, Block, balance, bottleneck
+from cv_attention.blocks.functional.gating import over_start
+from cv_attention.blocks.functional.pooling import average, needs_gradient, spatial_max
 from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
 
 

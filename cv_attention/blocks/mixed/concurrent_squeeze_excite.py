@@ -5,8 +5,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, balance, bottleneck, check_choice, over_start, zero
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import AttentionMap, Block, balance, bottleneck, check_choice, zero
+from cv_attention.blocks.functional.gating import over_start
+from cv_attention.blocks.functional.pooling import average
 
 
 class ConcurrentSqueezeExcite(Block):

@@ -5,8 +5,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_choice, check_whole, over_start, zero
-from cv_attention.blocks.half_precision import run_wide, widened, without_autocast
+from cv_attention.blocks.base import AttentionMap, Block, check_choice, check_whole, zero
+from cv_attention.blocks.functional.gating import over_start
+from cv_attention.blocks.functional.half_precision import run_wide, widened, without_autocast
 
 
 class ContextEncoding(Block):

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from torch.nn.functional import hardswish
 
 from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_whole, zero
-from cv_attention.blocks.pooling import average
-from cv_attention.blocks.row_column import gate_by_row_and_column
+from cv_attention.blocks.functional.gating import gate_by_row_and_column
+from cv_attention.blocks.functional.pooling import average
 
 
 class CoordinateAttention(Block):
@@ -53,4 +53,5 @@ class CoordinateAttention(Block):
         hidden = hardswish(self.norm(self.reduce(strips)))
         rows, columns = hidden.split([x.shape[2], x.shape[3]], 2)
         rows, columns = self.conv_h(rows).sigmoid(), self.conv_w(columns).sigmoid().transpose(2, 3)
-        return gate_by_row_and_column(x, rows, columns, self.map, start=self.start)
+        observe = self.map if self.map.observed else None
+        return gate_by_row_and_column(x, rows, columns, start=self.start, observe=observe)

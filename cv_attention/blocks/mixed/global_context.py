@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, bottleneck, over_start
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck
+from cv_attention.blocks.functional.gating import over_start
 
 # Below this, the layer norm has too few numbers to normalise: of a single one it makes 0, of two their order.
 _SMALLEST = 8

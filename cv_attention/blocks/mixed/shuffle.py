@@ -5,8 +5,9 @@ from math import gcd
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, over_start, zero
-from cv_attention.blocks.half_precision import widened
+from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, zero
+from cv_attention.blocks.functional.gating import over_start
+from cv_attention.blocks.functional.half_precision import widened
 
 
 class ShuffleAttention(Block):

@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from cv_attention.blocks.base import Gate, check_positive, check_whole
-from cv_attention.blocks.half_precision import widened
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.functional.half_precision import widened
+from cv_attention.blocks.functional.pooling import average
 
 
 class SimAM(Gate):

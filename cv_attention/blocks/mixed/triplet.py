@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import STEEP, Gate, check_odd, check_whole, times, zero
-from cv_attention.blocks.pooling import average, needs_gradient
+from cv_attention.blocks.base import STEEP, Gate, check_odd, check_whole, zero
+from cv_attention.blocks.functional.gating import times
+from cv_attention.blocks.functional.pooling import average, needs_gradient
 
 
 class TripletAttention(Gate):

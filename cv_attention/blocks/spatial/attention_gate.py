@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_whole, over_start, zero
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_whole, zero
+from cv_attention.blocks.functional.gating import over_start
+from cv_attention.blocks.functional.pooling import average
 
 
 class AttentionGate(Block):

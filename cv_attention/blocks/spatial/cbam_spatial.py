@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import Gate, check_odd, check_whole, zero
-from cv_attention.blocks.pooling import channel_max, channel_mean
+from cv_attention.blocks.functional.pooling import channel_max, channel_mean
 
 
 class CBAMSpatial(Gate):

@@ -4,9 +4,9 @@ from math import gcd
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import STEEP, AttentionMap, Block, check_divisible, check_odd, check_whole, times, zero
-from cv_attention.blocks.pooling import average
-from cv_attention.blocks.row_column import gate_by_row_and_column
+from cv_attention.blocks.base import STEEP, AttentionMap, Block, check_divisible, check_odd, check_whole, zero
+from cv_attention.blocks.functional.gating import gate_by_row_and_column, times
+from cv_attention.blocks.functional.pooling import average
 
 
 class EfficientLocalAttention(Block):
@@ -71,4 +71,5 @@ class EfficientLocalAttention(Block):
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
         rows = times(self.strips[0](average(x, 3, keepdim=True)), self.gain).sigmoid()
         columns = times(self.strips[-1](average(x, 2, keepdim=True).transpose(2, 3)), self.gain).sigmoid()
-        return gate_by_row_and_column(x, rows, columns.transpose(2, 3), self.map, start=self.start)
+        observe = self.map if self.map.observed else None
+        return gate_by_row_and_column(x, rows, columns.transpose(2, 3), start=self.start, observe=observe)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, zero
-from cv_attention.blocks.half_precision import widened, without_autocast
+from cv_attention.blocks.functional.half_precision import widened, without_autocast
 from cv_attention.blocks.tokens.relative import RelativeEmbedding
 
 

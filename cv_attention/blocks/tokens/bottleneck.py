@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole
-from cv_attention.blocks.layout import project, to_map
-from cv_attention.blocks.tokens.attend import attend
+from cv_attention.blocks.functional.attention import attend
+from cv_attention.blocks.functional.layout import project, to_map
 from cv_attention.blocks.tokens.relative import RelativeLogits
 
 
@@ -61,5 +61,5 @@ class BottleneckAttention(Block):
         qkv = project(x, self.qkv).flatten(2).unflatten(1, (3, self.heads, -1)).transpose(0, 1).contiguous()
         query, key, value = qkv.transpose(-2, -1).unbind(0)
         asking = query * query.shape[-1] ** -0.5 if self.scale_position else query
-        mixed = attend(query, key, value, self.map, size, bias=self.position.among(asking, size))
+        mixed = attend(query, key, value, bias=self.position.among(asking, size), observe=self.map.over(size))
         return to_map(mixed.transpose(1, 2).flatten(2), x)

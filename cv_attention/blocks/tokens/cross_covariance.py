@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap, Block, check_divisible, zero
-from cv_attention.blocks.half_precision import widened
-from cv_attention.blocks.layout import laid_out_as, project
+from cv_attention.blocks.functional.half_precision import widened
+from cv_attention.blocks.functional.layout import laid_out_as, project
 
 
 class CrossCovarianceAttention(Block):

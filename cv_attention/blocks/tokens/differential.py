@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_positive, zero
-from cv_attention.blocks.half_precision import run_wide, widened
-from cv_attention.blocks.layout import project, to_map, to_tokens
-from cv_attention.blocks.tokens.attend import attend_unseen, logits_of
+from cv_attention.blocks.functional.attention import attend, attention_weights
+from cv_attention.blocks.functional.half_precision import run_wide, widened
+from cv_attention.blocks.functional.layout import project, to_map, to_tokens
 
 
 class DifferentialAttention(Block):
@@ -63,13 +63,12 @@ class DifferentialAttention(Block):
         if self.map.observed:
             mixed = self._mix_seen(queries, keys, value, factor, size)
         else:
-            plus, minus = (attend_unseen(q, k, value) for q, k in zip(queries, keys, strict=True))
+            plus, minus = (attend(q, k, value) for q, k in zip(queries, keys, strict=True))
             mixed = plus - factor * minus
         mixed = run_wide(self.norm, widened(mixed)).to(value.dtype) * (1 - self.lambda_init)
         return project(to_map(mixed.transpose(1, 2).flatten(2), x), self.project)
 
     def _mix_seen(self, queries, keys, value: Tensor, factor: Tensor, size: tuple[int, int]) -> Tensor:
-        scale = queries[0].shape[-1] ** -0.5
-        plus, minus = (logits_of(scale * q, k).softmax(-1) for q, k in zip(queries, keys, strict=True))
+        plus, minus = (attention_weights(q, k) for q, k in zip(queries, keys, strict=True))
         attention = self.map((plus - factor * minus).unflatten(-1, size))
         return attention.flatten(-2).to(value.dtype) @ value

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, check_whole, zero
-from cv_attention.blocks.tokens.linear import attend_linearly
+from cv_attention.blocks.functional.linear import attend_linearly
 
 
 class FocusedLinearAttention(Block):
@@ -65,7 +65,7 @@ class FocusedLinearAttention(Block):
             part.unflatten(2, (self.heads, -1)).transpose(1, 2)
             for part in (self._focus(query), self._focus(key), value)
         )
-        mixed = attend_linearly(query, key, value, self.map, size)
+        mixed = attend_linearly(query, key, value, observe=self.map.over(size))
         # Every head is an image of its own, (B heads, d, H, W).
         local = self.local(value.transpose(2, 3).unflatten(3, size).flatten(0, 1))
         mixed = mixed + local.flatten(2).unflatten(0, (-1, self.heads)).transpose(2, 3)

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole
-from cv_attention.blocks.layout import project
+from cv_attention.blocks.functional.layout import project
+from cv_attention.blocks.functional.local import along, attend_in_tiles, cut, hide, join, over_both
 from cv_attention.blocks.tokens.relative import RelativeLogits
-from cv_attention.blocks.tokens.tiles import along, attend_in_tiles, cut, hide, join, over_both
 
 
 class HaloAttention(Block):
@@ -79,5 +79,7 @@ class HaloAttention(Block):
         around = torch.arange(-self.halo_size, self.block_size + self.halo_size, device=x.device)
         bias = self.position(asking, (inside, inside), (around, around))
         bias = bias + hide(over_both(seen[0], seen[1]), bias.dtype)
-        mixed = attend_in_tiles(query, key, value, self.map, size, queries=queries, keys=keys, bias=bias)
+        mixed = attend_in_tiles(
+            query, key, value, size=size, queries=queries, keys=keys, bias=bias, observe=self.map.over(size)
+        )
         return join(mixed, tile, size).contiguous().permute(0, 3, 1, 2)

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, check_whole, zero
-from cv_attention.blocks.layout import to_map
+from cv_attention.blocks.functional.layout import to_map
 
 
 class LambdaLayer(Block):

@@ -8,9 +8,9 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, check_choice, check_divisible, zero
-from cv_attention.blocks.layout import project, to_map, to_tokens
-from cv_attention.blocks.tokens.attend import attend
-from cv_attention.blocks.tokens.rotary import rotate_2d
+from cv_attention.blocks.functional.attention import attend
+from cv_attention.blocks.functional.layout import project, to_map, to_tokens
+from cv_attention.blocks.functional.rotary import rotate_2d
 
 Position = Literal["rope", "none"]
 
@@ -56,5 +56,5 @@ class MultiHeadSelfAttention(Block):
         query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in parts)
         if self.position == "rope":
             query, key = (rotate_2d(part, *size) for part in (query, key))
-        mixed = attend(query, key, value, self.map, size)
+        mixed = attend(query, key, value, observe=self.map.over(size))
         return project(to_map(mixed.transpose(1, 2).flatten(2), x), self.project)

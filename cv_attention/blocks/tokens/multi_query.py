@@ -6,8 +6,8 @@ In a CNN: MobileNetV4 (Qin et al., ECCV 2024), https://arxiv.org/abs/2404.10518.
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, check_divisible, zero
-from cv_attention.blocks.layout import project, to_map, to_tokens
-from cv_attention.blocks.tokens.attend import attend
+from cv_attention.blocks.functional.attention import attend
+from cv_attention.blocks.functional.layout import project, to_map, to_tokens
 
 
 class MultiQueryAttention(Block):
@@ -49,5 +49,5 @@ class MultiQueryAttention(Block):
         query = query.unflatten(2, (self.heads, -1)).transpose(1, 2)
         # Views: the one key and value are not copied for every head.
         key, value = (each[:, None].expand(-1, self.heads, -1, -1) for each in (key, value))
-        mixed = attend(query, key, value, self.map, size)
+        mixed = attend(query, key, value, observe=self.map.over(size))
         return project(to_map(mixed.transpose(1, 2).flatten(2), x), self.project)

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, zero
+from cv_attention.blocks.functional.local import along, attend_in_tiles, cut, hide, join, over_both
 from cv_attention.blocks.tokens.relative import RelativeBias
-from cv_attention.blocks.tokens.tiles import along, attend_in_tiles, cut, hide, join, over_both
 
 
 class NeighbourhoodAttention(Block):
@@ -66,7 +66,9 @@ class NeighbourhoodAttention(Block):
         bias = hide(over_both(rows, columns), query.dtype)[None]
         if self.position is not None:
             bias = bias + self.position(*(of[:, :, None] - to[:, None, :] for of, to in axes))
-        mixed = attend_in_tiles(query, key, value, self.map, size, queries=queries, keys=keys, bias=bias[None])
+        mixed = attend_in_tiles(
+            query, key, value, size=size, queries=queries, keys=keys, bias=bias[None], observe=self.map.over(size)
+        )
         return self.project(join(mixed, tile, size).contiguous()).permute(0, 3, 1, 2)
 
     def _tile(self, size: int) -> tuple[int, int]:

@@ -5,8 +5,8 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import Block, check_choice, check_divisible, check_positive, zero
+from cv_attention.blocks.functional.sincos import sincos_2d
 from cv_attention.blocks.tokens.multi_head import MultiHeadSelfAttention
-from cv_attention.blocks.tokens.position import sincos_2d
 
 Position = Literal["sincos", "rope", "none"]
 

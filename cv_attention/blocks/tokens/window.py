@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, zero
+from cv_attention.blocks.functional.local import along, attend_in_tiles, cut, hide, join, over_both
 from cv_attention.blocks.tokens.relative import RelativeBias
-from cv_attention.blocks.tokens.tiles import along, attend_in_tiles, cut, hide, join, over_both
 
 
 class WindowAttention(Block):
@@ -78,7 +78,9 @@ class WindowAttention(Block):
         if any(padding) or any(shifts):
             rows, columns = (part[:, :, None] == part[:, None, :] for part in parts)
             bias = bias + hide(over_both(rows, columns), bias.dtype)
-        mixed = attend_in_tiles(query, key, value, self.map, size, queries=places, keys=places, bias=bias[None])
+        mixed = attend_in_tiles(
+            query, key, value, size=size, queries=places, keys=places, bias=bias[None], observe=self.map.over(size)
+        )
         mixed = join(mixed, tile, (padded[0], padded[1]))
         if any(shifts):
             mixed = mixed.roll((shifts[0], shifts[1]), (1, 2))
