@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,18 @@ from cv_attention.suggest import suggest
 # number by about its learning rate, and these few stand for a whole layer.
 STEEP = 10.0
 
+# Of a new block's parameters; None takes torch's default.
+Device = torch.device | str | None
+Dtype = torch.dtype | None
+
 MapKind = Literal["channel", "spatial", "joint", "pairwise", "alignment"]
+
+
+class Factory(TypedDict):
+    """Device and floating type of new parameters, for torch's own layers: ``nn.Linear(8, 8, **factory)``."""
+
+    device: Device
+    dtype: Dtype
 
 
 class AttentionMap(nn.Module):

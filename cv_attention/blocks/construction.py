@@ -10,23 +10,40 @@ from typing import Any
 
 from torch import nn
 
+from cv_attention.blocks.base import Device, Dtype
 from cv_attention.blocks.catalogue import find
 from cv_attention.blocks.trust import check_trusted
 from cv_attention.suggest import suggest
+
+_PLACEMENT = {"device", "dtype"}  # arguments of blocks that configurations do not choose
 
 # What `resolve` takes: what config.BlockSpec says, or any class or function of the channels.
 Spec = str | Mapping[str, Any] | Callable[[int], nn.Module]
 
 
-def create(name: str, channels: int, **options: Any) -> nn.Module:
-    """Builds the block called `name` for `channels` channels.
+def create(name: str, channels: int, *, device: Device = None, dtype: Dtype = None, **options: Any) -> nn.Module:
+    """Creates the block called `name`.
+
+    Args:
+        name: Name in `CATALOGUE`.
+        channels: Channels C of the feature map.
+        device: Device of parameters and buffers; None takes torch's default. On ``"meta"`` they have no values: after
+            ``block.to_empty(device=...)``, load a checkpoint.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
+        **options: The block's own options, named as in its paper; ``help(CATALOGUE[name].cls)`` describes them.
+
+    Returns:
+        A module from (B, C, H, W) to (B, C, H, W).
 
     Raises:
-        ValueError: if no block is called so, or the block has no such option, or a value is not in its range.
+        ValueError: if no block is called so, it has no such option, or a value is not in its range.
+
+    Example:
+        >>> create("cbam", 64, reduction=8, dtype=torch.bfloat16)
     """
     entry = find(name)
     _check_options(entry.cls, options, f"block {name!r}")
-    return entry.cls(channels, **options)
+    return entry.cls(channels, device=device, dtype=dtype, **options)
 
 
 def resolve(spec: Spec) -> Callable[[int], nn.Module]:
@@ -99,7 +116,11 @@ def _check_options(block: Callable[..., nn.Module], options: Mapping[str, Any], 
     parameters = list(inspect.signature(block).parameters.values())
     if not parameters:
         raise ValueError(f"{place} takes no arguments; its first one must be the number of channels")
-    rest = parameters[1:]
+    for option in sorted(_PLACEMENT & options.keys()):
+        raise ValueError(
+            f"{place}: {option} is not an option; a block takes the {option} of the module it is inserted at"
+        )
+    rest = [p for p in parameters[1:] if p.name not in _PLACEMENT]
     known = [p.name for p in rest if p.kind is not p.VAR_KEYWORD]
     if len(known) == len(rest):  # no **kwargs, so nothing else can be meant
         for option in options:

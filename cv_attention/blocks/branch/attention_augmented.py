@@ -3,7 +3,17 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_odd, check_positive, check_whole, zero
+from cv_attention.blocks.base import (
+    AttentionMap,
+    Block,
+    Device,
+    Dtype,
+    Factory,
+    check_odd,
+    check_positive,
+    check_whole,
+    zero,
+)
 from cv_attention.blocks.functional.attention import attend
 from cv_attention.blocks.functional.layout import laid_out_as, project, to_map, to_tokens
 from cv_attention.blocks.tokens.relative import RelativeLogits
@@ -29,6 +39,8 @@ class AttentionAugmentedConv(Block):
         minimum: Channels that a head's keys have at least.
         relative: Whether distances count, or only contents.
         extent: Distances below this have a vector of their own.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `heads` is above `channels`, or an argument is not in its range.
@@ -45,8 +57,11 @@ class AttentionAugmentedConv(Block):
         minimum: int = 20,
         relative: bool = True,
         extent: int = 32,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels, minimum=minimum, extent=extent)
         check_odd(kernel_size=kernel_size)
         check_positive(kappa=kappa, upsilon=upsilon)
@@ -59,10 +74,10 @@ class AttentionAugmentedConv(Block):
         value, depth = max(round(upsilon * channels) // heads, 1), max(round(kappa * channels) // heads, minimum)
         self.heads, self.widths = heads, [heads * depth, heads * depth, heads * value]
         rest = channels - heads * value
-        self.conv = nn.Conv2d(channels, rest, kernel_size, padding=kernel_size // 2) if rest else None
-        self.qkv = nn.Linear(channels, sum(self.widths))
-        self.project = nn.Linear(heads * value, heads * value)
-        self.position = RelativeLogits((extent, extent), depth) if relative else None
+        self.conv = nn.Conv2d(channels, rest, kernel_size, padding=kernel_size // 2, **factory) if rest else None
+        self.qkv = nn.Linear(channels, sum(self.widths), **factory)
+        self.project = nn.Linear(heads * value, heads * value, **factory)
+        self.position = RelativeLogits((extent, extent), depth, **factory) if relative else None
         self.map = AttentionMap("pairwise")
 
     def start_as_identity(self) -> None:

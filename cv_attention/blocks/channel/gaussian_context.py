@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import Gate, check_positive, check_whole
+from cv_attention.blocks.base import Device, Dtype, Factory, Gate, check_positive, check_whole
 from cv_attention.blocks.functional.pooling import average
 
 
@@ -27,6 +27,8 @@ class GaussianContextTransformer(Gate):
         alpha: Range of a learnt c.
         beta: Least value of a learnt c.
         eps: Added to the variance.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is no positive whole number, or `c`, `alpha`, `beta` or `eps` not positive.
@@ -43,12 +45,15 @@ class GaussianContextTransformer(Gate):
         alpha: float = 3.0,
         beta: float = 1.0,
         eps: float = 1e-5,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels)
         check_positive(c=c, alpha=alpha, beta=beta, eps=eps)
         self.c, self.alpha, self.beta, self.eps = c, alpha, beta, eps
-        self.theta = nn.Parameter(torch.zeros(())) if learnable else None
+        self.theta = nn.Parameter(torch.zeros((), **factory)) if learnable else None
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_choice
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, bottleneck, check_choice
 from cv_attention.blocks.functional.attention import attend
 from cv_attention.blocks.functional.half_precision import run_wide, widened, without_autocast
 from cv_attention.blocks.functional.layout import project, to_map, to_tokens
@@ -36,6 +36,8 @@ class NonLocal(Block):
         use_scale: Whether the embedded Gaussian divides by the square root of theta's channels.
         sub_sample: Whether phi and g are max-pooled 2 x 2 (section 3.3).
         norm: Whether batch norm follows W_z.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `mode` is unknown or `channels` or `reduction` no positive whole number.
@@ -50,18 +52,21 @@ class NonLocal(Block):
         use_scale: bool = True,
         sub_sample: bool = False,
         norm: bool = True,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         inner = bottleneck(channels, reduction)
         check_choice("mode", mode, get_args(Mode))
         self.mode, self.sub_sample = mode, sub_sample
         self.scale = None if use_scale and mode == "embedded_gaussian" else 1.0
         # theta, phi and g, one below the other: one product instead of three.
-        self.project = nn.Linear(channels, inner if mode == "gaussian" else 3 * inner)
-        self.concat = nn.Linear(2 * inner, 1, bias=False) if mode == "concatenation" else None
+        self.project = nn.Linear(channels, inner if mode == "gaussian" else 3 * inner, **factory)
+        self.concat = nn.Linear(2 * inner, 1, bias=False, **factory) if mode == "concatenation" else None
         self.map = AttentionMap("pairwise")
-        self.out = nn.Linear(inner, channels, bias=not norm)
-        self.norm = nn.BatchNorm2d(channels) if norm else None
+        self.out = nn.Linear(inner, channels, bias=not norm, **factory)
+        self.norm = nn.BatchNorm2d(channels, **factory) if norm else None
         for layer in (self.project, self.out):
             nn.init.normal_(layer.weight, std=0.01)
             if layer.bias is not None:

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from cv_attention.blocks.base import Gate, check_positive, check_whole
+from cv_attention.blocks.base import Device, Dtype, Gate, check_positive, check_whole
 from cv_attention.blocks.functional.half_precision import widened
 from cv_attention.blocks.functional.pooling import average
 
@@ -20,6 +20,8 @@ class SimAM(Gate):
         e_lambda: Regularisation, added to the variance.
         unbiased: Whether the variance divides by H W - 1, as in the official code and the paper's figure 3, or by H W
             as in its text.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is no positive whole number or `e_lambda` not positive.
@@ -27,7 +29,15 @@ class SimAM(Gate):
 
     kind = "joint"
 
-    def __init__(self, channels: int, *, e_lambda: float = 1e-4, unbiased: bool = True) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        e_lambda: float = 1e-4,
+        unbiased: bool = True,
+        device: Device = None,
+        dtype: Dtype = None,
+    ) -> None:
         super().__init__()
         check_whole(channels=channels)
         check_positive(e_lambda=e_lambda)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_positive, zero
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_divisible, check_positive, zero
 from cv_attention.blocks.functional.attention import attend, attention_weights
 from cv_attention.blocks.functional.half_precision import run_wide, widened
 from cv_attention.blocks.functional.layout import project, to_map, to_tokens
@@ -22,13 +22,25 @@ class DifferentialAttention(Block):
         heads: Number of heads h; d = C / 2h.
         lambda_init: λ_init; the paper's 0.8 - 0.6 exp(-0.3 (l - 1)) goes from 0.2 in its first layer to 0.8.
         qkv_bias: Whether the query, key and value projections have biases; the paper's have none.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by twice `heads`, or `lambda_init` does not lie in (0, 1).
     """
 
-    def __init__(self, channels: int, *, heads: int = 4, lambda_init: float = 0.8, qkv_bias: bool = False) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        heads: int = 4,
+        lambda_init: float = 0.8,
+        qkv_bias: bool = False,
+        device: Device = None,
+        dtype: Dtype = None,
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
         if channels % (2 * heads):
             raise ValueError(f"channels must be divisible by twice heads, got channels={channels}, heads={heads}")
@@ -38,11 +50,11 @@ class DifferentialAttention(Block):
         self.heads = heads
         self.lambda_init = lambda_init
         depth = channels // (2 * heads)
-        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias, **factory)
         # Rows q1, k1, q2, k2.
-        self.lambdas = nn.Parameter(0.1 * torch.randn(4, depth))
-        self.norm = nn.RMSNorm(2 * depth, eps=1e-5)
-        self.project = nn.Linear(channels, channels)
+        self.lambdas = nn.Parameter(0.1 * torch.randn(4, depth, **factory))
+        self.norm = nn.RMSNorm(2 * depth, eps=1e-5, **factory)
+        self.project = nn.Linear(channels, channels, **factory)
         self.map = AttentionMap("pairwise")
 
     def start_as_identity(self) -> None:

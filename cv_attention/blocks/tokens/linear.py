@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, zero
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_divisible, zero
 from cv_attention.blocks.functional.layout import project, to_map
 from cv_attention.blocks.functional.linear import attend_linearly
 
@@ -19,17 +19,22 @@ class LinearAttention(Block):
         channels: Channels C of the input.
         heads: Number of heads; d = C / heads.
         qkv_bias: Whether the query, key and value projections have biases.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`.
     """
 
-    def __init__(self, channels: int, *, heads: int = 4, qkv_bias: bool = True) -> None:
+    def __init__(
+        self, channels: int, *, heads: int = 4, qkv_bias: bool = True, device: Device = None, dtype: Dtype = None
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
         self.heads = heads
-        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
-        self.project = nn.Linear(channels, channels)
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias, **factory)
+        self.project = nn.Linear(channels, channels, **factory)
         self.map = AttentionMap("pairwise")
 
     def start_as_identity(self) -> None:

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_choice, check_divisible, zero
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_choice, check_divisible, zero
 from cv_attention.blocks.functional.attention import attend
 from cv_attention.blocks.functional.layout import project, to_map, to_tokens
 from cv_attention.blocks.functional.rotary import rotate_2d
@@ -29,20 +29,32 @@ class MultiHeadSelfAttention(Block):
         qkv_bias: Whether the query, key and value projections have biases.
         position: ``none``, or ``rope``: queries and keys are rotated by their row and column (`rotate_2d`); heads
             with fewer than 4 channels stay as they are.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, one is no positive whole number, or `position` is
             unknown.
     """
 
-    def __init__(self, channels: int, *, heads: int = 4, qkv_bias: bool = True, position: Position = "none") -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        heads: int = 4,
+        qkv_bias: bool = True,
+        position: Position = "none",
+        device: Device = None,
+        dtype: Dtype = None,
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
         check_choice("position", position, get_args(Position))
         self.heads = heads
         self.position = position
-        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
-        self.project = nn.Linear(channels, channels)
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias, **factory)
+        self.project = nn.Linear(channels, channels, **factory)
         self.map = AttentionMap("pairwise")
 
     def start_as_identity(self) -> None:

@@ -5,7 +5,7 @@ In a CNN: MobileNetV4 (Qin et al., ECCV 2024), https://arxiv.org/abs/2404.10518.
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, zero
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_divisible, zero
 from cv_attention.blocks.functional.attention import attend
 from cv_attention.blocks.functional.layout import project, to_map, to_tokens
 
@@ -20,20 +20,23 @@ class MultiQueryAttention(Block):
     Args:
         channels: Channels C of the input.
         heads: Number of heads h; d = C / heads.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`.
     """
 
-    def __init__(self, channels: int, *, heads: int = 4) -> None:
+    def __init__(self, channels: int, *, heads: int = 4, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
         self.heads = heads
         depth = channels // heads
-        self.query = nn.Linear(channels, channels, bias=False)
-        self.key = nn.Linear(channels, depth, bias=False)
-        self.value = nn.Linear(channels, depth, bias=False)
-        self.project = nn.Linear(channels, channels, bias=False)
+        self.query = nn.Linear(channels, channels, bias=False, **factory)
+        self.key = nn.Linear(channels, depth, bias=False, **factory)
+        self.value = nn.Linear(channels, depth, bias=False, **factory)
+        self.project = nn.Linear(channels, channels, bias=False, **factory)
         for layer in (self.query, self.key, self.value, self.project):
             nn.init.xavier_uniform_(layer.weight)
         self.map = AttentionMap("pairwise")

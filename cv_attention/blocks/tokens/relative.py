@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from cv_attention.blocks.base import Device, Dtype, Factory
 from cv_attention.blocks.functional.relative import relative_bias, relative_index, relative_logits
 
 
@@ -12,12 +13,15 @@ class RelativeBias(nn.Module):
     Args:
         reach: Rows and columns of the neighbourhood; offsets run from -(reach - 1) to reach - 1.
         heads: Number of heads.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
     """
 
-    def __init__(self, reach: tuple[int, int], heads: int) -> None:
+    def __init__(self, reach: tuple[int, int], heads: int, *, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         self.reach = reach
-        self.table = nn.Parameter(torch.empty((2 * reach[0] - 1) * (2 * reach[1] - 1), heads))
+        self.table = nn.Parameter(torch.empty((2 * reach[0] - 1) * (2 * reach[1] - 1), heads, **factory))
         nn.init.trunc_normal_(self.table, std=0.02)
 
     def forward(self, rows: Tensor, columns: Tensor) -> Tensor:
@@ -32,12 +36,15 @@ class RelativeEmbedding(nn.Module):
         reach: Offsets run from -(reach - 1) to reach - 1; those beyond are clipped, as in the paper.
         depth: Length d of the vectors.
         std: Standard deviation of the initial values.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
     """
 
-    def __init__(self, reach: int, depth: int, *, std: float) -> None:
+    def __init__(self, reach: int, depth: int, *, std: float, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         self.reach = reach
-        self.weight = nn.Parameter(torch.empty(2 * reach - 1, depth))
+        self.weight = nn.Parameter(torch.empty(2 * reach - 1, depth, **factory))
         nn.init.normal_(self.weight, std=std)
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
@@ -52,12 +59,15 @@ class RelativeLogits(nn.Module):
         reach: Rows and columns of the neighbourhood; offsets run from -(reach - 1) to reach - 1, those beyond are
             clipped.
         depth: Length d of the queries.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
     """
 
-    def __init__(self, reach: tuple[int, int], depth: int) -> None:
+    def __init__(self, reach: tuple[int, int], depth: int, *, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
-        self.rows = RelativeEmbedding(reach[0], depth, std=depth**-0.5)
-        self.columns = RelativeEmbedding(reach[1], depth, std=depth**-0.5)
+        factory: Factory = {"device": device, "dtype": dtype}
+        self.rows = RelativeEmbedding(reach[0], depth, std=depth**-0.5, **factory)
+        self.columns = RelativeEmbedding(reach[1], depth, std=depth**-0.5, **factory)
 
     def forward(self, query: Tensor, queries: tuple[Tensor, Tensor], keys: tuple[Tensor, Tensor]) -> Tensor:
         """Computes what is added to the scores, see `relative_logits`."""
