@@ -11,10 +11,11 @@ from torch import nn
 from cv_attention.backbones.attachment.attach import attached
 from cv_attention.backbones.attachment.lost import report_lost
 from cv_attention.checks import check_module
+from cv_attention.globs import select
 from cv_attention.maps.adapters import Adapter, adapters_of
 from cv_attention.maps.recorded import Maps, RecordedMap
 from cv_attention.maps.watch import Watch
-from cv_attention.maps.wrappers import bare_modules, run_eagerly, select, unwrap
+from cv_attention.maps.wrappers import bare_modules, run_eagerly, unwrap
 
 _SHOWN = 8  # modules in a message
 
@@ -41,7 +42,8 @@ def record(
 
     Args:
         model: Any model with attention inside, see `adapters`.
-        only: Names or globs of the maps to record (``"layer4.*"``); None records all.
+        only: Names or globs of the maps to record (``"layer4.**"``; ``*`` stays within one level of a name, ``**``
+            crosses levels); None records all.
         device: Where maps are moved as soon as they are computed, such as ``"cpu"``; None leaves them.
         dtype: What maps are converted to at once, such as ``torch.float16``; None leaves them.
         detach: Cut the maps off the graph; False lets gradients flow through them.

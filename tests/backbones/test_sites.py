@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from cv_attention.backbones import build, insert, plan
-from cv_attention.backbones.positions.sites import matches
 from tests.references.flops import plain_flops
 
 
@@ -113,26 +112,6 @@ def test_costs_are_torchs_own_count(block):
     assert planned.added_flops > 0
     total = sum(p.numel() for p in model.parameters())
     assert planned.parameters + planned.added_parameters == total
-
-
-@pytest.mark.parametrize(
-    ("pattern", "name", "fits"),
-    [
-        ("layer*.*.bn2", "layer1.0.bn2", True),
-        ("layer*.*.bn2", "layer1.0.shortcut.bn2", False),
-        ("layer*", "layer1", True),
-        ("layer*", "layer1.0", False),
-        ("layer[12]", "layer3", False),
-        ("**.bn2", "layer1.0.bn2", True),
-        ("**.bn2", "bn2", True),
-        ("layer1.**", "layer1", True),
-        ("**", "a.b.c", True),
-        ("a.**.d", "a.b.c.d", True),
-        ("a.**.d", "a.b.c", False),
-    ],
-)
-def test_globs(pattern, name, fits):
-    assert matches(pattern, name) == fits
 
 
 def test_containers_hand_on_to_what_returns_their_output():

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from cv_attention.backbones.positions.globs import matches, nearest
 from cv_attention.backbones.tracing.course import Course
 from cv_attention.backbones.tracing.trace import Trace, Value
 from cv_attention.backbones.tracing.trunk import ancestors
+from cv_attention.globs import levels_hint, matches, nearest
 
 _NORMS = {
     "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm",
@@ -195,7 +195,7 @@ def named_heads(model: nn.Module, wanted: str | Sequence[str]) -> list[str]:
         if not fitting:
             raise ValueError(
                 f"head={glob!r} fits no module with parameters of {type(model).__name__}; near: "
-                f"{', '.join(nearest(glob, names))}"
+                f"{', '.join(nearest(glob, names))}{levels_hint(glob, names)}"
             )
         found |= dict.fromkeys(fitting)
     return [name for name in found if not any(name != one and name.startswith(f"{one}.") for one in found)]

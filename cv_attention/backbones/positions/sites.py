@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from cv_attention.backbones.positions.globs import matches, nearest
 from cv_attention.backbones.positions.heads import Heads
 from cv_attention.backbones.positions.hosts import Hosts
 from cv_attention.backbones.positions.named import POSITIONS
 from cv_attention.backbones.positions.spots import Spot, shape_of
 from cv_attention.backbones.positions.stages import find_stages
 from cv_attention.backbones.tracing.trace import Trace
+from cv_attention.globs import levels_hint, matches, nearest
 from cv_attention.suggest import suggest
 
 DECODER = "decoder"
@@ -26,8 +26,7 @@ def find_spots(model: nn.Module, trace: Trace, at: Sequence[str], own: set[str])
         model: The model that was traced.
         trace: Its trace.
         at: Each a position, a position in some stages (``residual:-1``, ``stage:1:3``), a glob, or
-            ``replace:<glob>``. In a glob, ``*`` stays within one part of a dotted name and ``**`` stands for any
-            number of parts.
+            ``replace:<glob>``. In a glob, ``*`` stays within one level of a dotted name and ``**`` crosses levels.
         own: Names of modules that belong to inserted blocks, which are no hosts.
 
     Raises:
@@ -143,7 +142,7 @@ class _Search:
 
     def _no_module(self, pattern: str, glob: str) -> str:
         near = nearest(glob, self.names, list(POSITIONS))
-        hint = "; in a glob * stays within one part of a name, ** spans several" if "*" in glob else ""
+        hint = levels_hint(glob, self.names)
         if ":" in glob:
             hint = f"; a stage can be named behind {', '.join(POSITIONS)}{suggest(glob.partition(':')[0], POSITIONS)}"
         return (

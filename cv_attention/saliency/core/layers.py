@@ -9,7 +9,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from cv_attention.maps.wrappers import bare_modules, select, unwrap
+from cv_attention.globs import select
+from cv_attention.maps.wrappers import bare_modules, unwrap
 from cv_attention.saliency.core.layouts import to_grid
 
 # None: the last spatial stage; names or globs of modules, or modules themselves.
