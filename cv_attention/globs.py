@@ -10,7 +10,11 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
+from typing_extensions import TypeAliasType
+
 from cv_attention.suggest import suggest
+
+Globs = TypeAliasType("Globs", str | Sequence[str])  # names of modules or globs over them
 
 
 def matches(glob: str, name: str) -> bool:

@@ -76,9 +76,7 @@ def test_a_glob_that_relied_on_crossing_dots_is_answered_with_the_one_that_does(
 
 
 def test_a_glob_that_once_matched_more_is_not_narrowed_in_silence():
-    with pytest.warns(
-        FutureWarning, match=r"'stage1\*' matches 1 of them, .*'stage1\*\.\*\*' crosses levels and matches 3"
-    ):
+    with pytest.warns(FutureWarning, match=r"'stage1\*' matches 1, .*'stage1\*\.\*\*' matches 3"):
         assert select(NAMES, ["stage1*"], "map") == ["stage1"]
 
 
@@ -86,7 +84,7 @@ def test_a_glob_that_once_matched_more_is_not_narrowed_in_silence():
 def model():
     torch.manual_seed(0)
     model = build("resnet20")
-    insert(model, "se", at="stage")
+    insert(model, "cbam", at="stage")
     return model.eval()
 
 

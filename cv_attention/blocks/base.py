@@ -43,7 +43,7 @@ class AttentionMap(nn.Module):
             - ``spatial``: (B, 1, H, W)
             - ``joint``: (B, C, H, W)
             - ``pairwise``: (B, heads, queries, H, W)
-            - ``alignment``: (B, heads, queries, keys), where the keys are no grid
+            - ``alignment``: (B, heads, queries, keys), where the keys are not a grid
 
     Raises:
         ValueError: if `kind` is none of these.
@@ -104,7 +104,7 @@ def _checked(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @wraps(forward)
     def forward_of_maps(self: Block, *args: Any, **kwargs: Any) -> Tensor:
         x = args[0] if args else next(iter(kwargs.values()), None)
-        if isinstance(x, Tensor) and x.ndim != 4:  # a proxy of torch.fx is no tensor
+        if isinstance(x, Tensor) and x.ndim != 4:  # a proxy of torch.fx is not a tensor
             raise ValueError(f"{type(self).__name__} takes a feature map (B, C, H, W), got shape {tuple(x.shape)}")
         return forward(self, *args, **kwargs)
 
@@ -168,7 +168,7 @@ def bottleneck(channels: int, reduction: int, *, minimum: int = 1) -> int:
     """Returns the hidden width ``max(channels // reduction, minimum)``.
 
     Raises:
-        ValueError: if an argument is no positive whole number.
+        ValueError: if an argument is not a positive integer.
     """
     check_whole(channels=channels, reduction=reduction, minimum=minimum)
     return max(channels // reduction, minimum)

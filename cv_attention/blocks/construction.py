@@ -36,7 +36,7 @@ def create(name: str, channels: int, *, device: Device = None, dtype: Dtype = No
         A module from (B, C, H, W) to (B, C, H, W).
 
     Raises:
-        ValueError: if no block is called so, it has no such option, or a value is not in its range.
+        ValueError: if the block or one of its options is unknown, or a value is out of range.
 
     Example:
         >>> create("cbam", 64, reduction=8, dtype=torch.bfloat16)
@@ -63,7 +63,7 @@ def resolve(spec: Spec) -> Callable[[int], nn.Module]:
     if isinstance(spec, Mapping):
         return _from_mapping(dict(spec))
     if isinstance(spec, nn.Module):
-        raise ValueError(f"a block is made anew for every site: give the class {type(spec).__name__}, not an instance")
+        raise ValueError(f"every site needs a new block: give the class {type(spec).__name__}, not an instance")
     if callable(spec):
         return spec
     forms = "a name, {name: ..., <options>}, {class_path: ..., init_args: ...} or a class"
@@ -74,7 +74,7 @@ def _from_mapping(spec: dict[str, Any]) -> Callable[[int], nn.Module]:
     if "class_path" in spec:
         extra = sorted(set(spec) - {"class_path", "init_args"})
         if extra:
-            raise ValueError(f"block has the key {extra[0]!r}; beside class_path only init_args is allowed")
+            raise ValueError(f"block has the key {extra[0]!r}; only init_args is allowed next to class_path")
         options = spec.get("init_args") or {}
         if not isinstance(options, Mapping):
             raise ValueError(f"block's init_args must be a mapping of options, got {options!r}")

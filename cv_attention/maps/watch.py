@@ -20,7 +20,7 @@ _own = threading.local()  # set while a watch computes: another watch around it 
 
 
 @dataclass
-class Call:
+class WatchedCall:
     """One forward of a module that is looked at.
 
     Attributes:
@@ -56,7 +56,7 @@ class Watch(TorchFunctionMode):
         super().__init__()
         self.detach = detach
         self.thread = threading.get_ident()
-        self.calls: list[Call] = []
+        self.calls: list[WatchedCall] = []
         self.grids: dict[tuple[int, int], None] = {}  # of feature maps, the latest last
         self.images: torch.Size | None = None
 

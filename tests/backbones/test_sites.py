@@ -154,7 +154,7 @@ def test_table_and_dict():
     planned = plan(build("resnet20", num_classes=10), Squeeze, "stage", init="identity", input_size=(32, 48))
     lines = str(planned).splitlines()
     assert lines[0] == "Squeeze at stage, init identity, image 3×32×48"
-    assert lines[1].split() == ["site", "host", "channels", "size", "parameters", "FLOPs"]
+    assert lines[1].split() == ["site", "type", "channels", "size", "parameters", "FLOPs"]
     assert lines[4].split()[:5] == ["layer2.2", "BasicBlock", "32", "16×24", "194"]  # 162 of the block, and alpha
     assert lines[-5].split()[:3] == ["CifarResNet", "without", "269,722"]
     assert len({len(line) for line in lines[2:3] + lines[6:7]}) == 1

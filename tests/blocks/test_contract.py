@@ -273,6 +273,7 @@ def test_rejects_bad_options(case):
 def test_is_written_as_agreed(case):
     channels, *options = inspect.signature(case.entry.cls).parameters.values()
     assert channels.name == "channels"
+    assert [option.name for option in options[-2:]] == ["device", "dtype"]
     for option in options:
         assert option.kind is option.KEYWORD_ONLY, f"{option}: keyword-only, and no **kwargs"
         assert option.default is not option.empty, f"{option}: needs a default"

@@ -20,14 +20,14 @@ from cv_attention.blocks.tokens.relative import RelativeLogits
 
 
 class AttentionAugmentedConv(Block):
-    """Puts self-attention beside a convolution: ``concat[conv(x), W_o concat_h(O_h)]``.
+    """Concatenates self-attention to a convolution: ``concat[conv(x), W_o concat_h(O_h)]``.
 
     ``O_h = softmax((Q K' + S_H + S_W) / sqrt(d)) V``; S_H and S_W are ``q_i . r(j - i)`` with vectors r learned for
     every distance in rows and in columns, shared by the heads.
 
     Map: `pairwise`, (B, heads, H*W, H, W); the last two axes sum to 1.
 
-    It replaces a convolution and has no residual around it. The paper has one vector for each distance in
+    It replaces a convolution and has no residual connection around it. The paper has one vector for each distance in
     images of one size; here distances of `extent` or more share the last one, so that any H and W do.
 
     Args:

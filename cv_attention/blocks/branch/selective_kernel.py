@@ -28,7 +28,7 @@ class SelectiveKernel(Block):
 
     Maps: `maps.0`, `maps.1`, ..., one `channel` map (B, C, 1, 1) per branch; over the branches they sum to 1.
 
-    It replaces a convolution and has no residual around it. Training needs two images or more, because z is
+    It replaces a convolution and has no residual connection around it. Training needs two images or more, because z is
     normalised over the batch. timm's block splits the input among the branches by default, the paper's does
     not.
 

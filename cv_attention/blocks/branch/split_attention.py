@@ -26,7 +26,7 @@ class SplitAttention(Block):
 
     Maps: `maps.0`, `maps.1`, ..., one `channel` map (B, C, 1, 1) per split; over two splits and more they sum to 1.
 
-    It replaces a convolution and has no residual around it. Training needs two images or more, because the
+    It replaces a convolution and has no residual connection around it. Training needs two images or more, because the
     pooled features are normalised over the batch.
 
     Args:

@@ -12,7 +12,7 @@ from cv_attention.blocks.functional.pooling import average
 
 
 class CircularECA(Gate):
-    """Reweights channels from their neighbours' averages, the last beside the first.
+    """Reweights channels from their neighbours' averages, the last next to the first.
 
     ``x * sigmoid(conv1d(mean(x)))`` as in ECA, but the convolution wraps around where ECA pads with zeros:
     channels have no order, so none of them should be an end.
@@ -28,7 +28,7 @@ class CircularECA(Gate):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` is no positive whole number, `kernel_size` even or too large, or `gamma` not
+        ValueError: if `channels` is not a positive integer, `kernel_size` even or too large, or `gamma` not
             positive.
     """
 

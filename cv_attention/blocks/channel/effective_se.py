@@ -21,7 +21,7 @@ class EffectiveSE(Gate):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` is no positive whole number.
+        ValueError: if `channels` is not a positive integer.
     """
 
     kind = "channel"

@@ -22,7 +22,7 @@ def adaptive_kernel(channels: int, gamma: float, b: float) -> int:
     """Returns ``|(log2 channels + b) / gamma|`` rounded down, and up to the next odd number (equation 12).
 
     Raises:
-        ValueError: if `gamma` is not positive or `b` no number.
+        ValueError: if `gamma` is not positive or `b` is not a number.
     """
     check_positive(gamma=gamma)
     check_number(b=b)
@@ -48,7 +48,7 @@ class EfficientChannelAttention(Gate):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` is no positive whole number, `kernel_size` even or `gamma` not positive.
+        ValueError: if `channels` is not a positive integer, `kernel_size` even or `gamma` not positive.
     """
 
     kind = "channel"

@@ -46,7 +46,7 @@ class FrequencyChannelAttention(Gate):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` or `reduction` is no positive whole number or `frequencies` unknown.
+        ValueError: if `channels` or `reduction` is not a positive integer or `frequencies` unknown.
     """
 
     kind = "channel"

@@ -29,7 +29,7 @@ class GatedChannelTransform(Gate):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` is no positive whole number, `norm` unknown or `eps` not positive.
+        ValueError: if `channels` is not a positive integer, `norm` unknown or `eps` not positive.
     """
 
     kind = "channel"

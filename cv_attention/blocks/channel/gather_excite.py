@@ -12,7 +12,7 @@ from cv_attention.blocks.functional.gating import spread
 
 
 class GatherExcite(Gate):
-    """Reweights positions from neighbourhoods that learnt weights gather: ``x * sigmoid(interp(mlp(G x)))``.
+    """Reweights positions from neighbourhoods that learned weights gather: ``x * sigmoid(interp(mlp(G x)))``.
 
     With an extent e, G is log2 e depthwise 3 x 3 convolutions of stride 2, each with a batch norm, a relu
     between them, and `interp` repeats the nearest value. Globally G is one depthwise convolution as large as
@@ -32,8 +32,8 @@ class GatherExcite(Gate):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels`, `reduction` or `kernel_size` is no positive whole number, or `extent` no
-            power of two; in training, if the batch has one image and the gathered map one position.
+        ValueError: if `channels`, `reduction` or `kernel_size` is not a positive integer, or `extent` is
+            not a power of two; in training, if the batch has one image and the gathered map one position.
     """
 
     kind = "joint"

@@ -24,7 +24,7 @@ class GatherExciteFree(Gate):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` or `extent` is no positive whole number.
+        ValueError: if `channels` or `extent` is not a positive integer.
     """
 
     kind = "joint"

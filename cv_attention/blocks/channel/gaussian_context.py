@@ -22,16 +22,16 @@ class GaussianContextTransformer(Gate):
 
     Args:
         channels: Channels C of the input; the gate has no weights per channel.
-        c: Standard deviation of the Gaussian, where it is not learnt.
-        learnable: Whether c is learnt (B1).
-        alpha: Range of a learnt c.
-        beta: Least value of a learnt c.
+        c: Standard deviation of the Gaussian, where it is not learned.
+        learnable: Whether c is learned (B1).
+        alpha: Range of a learned c.
+        beta: Least value of a learned c.
         eps: Added to the variance.
         device: Device of parameters and buffers; None takes torch's default.
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` is no positive whole number, or `c`, `alpha`, `beta` or `eps` not positive.
+        ValueError: if `channels` is not a positive integer, or `c`, `alpha`, `beta` or `eps` not positive.
     """
 
     kind = "channel"

@@ -26,7 +26,7 @@ class LinearContextTransform(Gate):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` or `groups` is no positive whole number, `channels` is not divisible by
+        ValueError: if `channels` or `groups` is not a positive integer, `channels` is not divisible by
             `groups`, or `eps` is not positive.
     """
 

@@ -22,7 +22,7 @@ class GlobalResponseNorm(Block):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` is no positive whole number or `eps` not positive.
+        ValueError: if `channels` is not a positive integer or `eps` not positive.
     """
 
     def __init__(self, channels: int, *, eps: float = 1e-6, device: Device = None, dtype: Dtype = None) -> None:

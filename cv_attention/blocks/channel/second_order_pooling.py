@@ -28,7 +28,7 @@ class GlobalSecondOrderPooling(Gate):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels`, `dim` or `stride` is no positive whole number; in training, if a batch of one
+        ValueError: if `channels`, `dim` or `stride` is not a positive integer; in training, if a batch of one
             image has one position.
     """
 

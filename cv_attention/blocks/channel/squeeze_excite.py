@@ -23,7 +23,7 @@ class SqueezeExcite(Gate):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels`, `reduction` or `divisor` is no positive whole number.
+        ValueError: if `channels`, `reduction` or `divisor` is not a positive integer.
     """
 
     kind = "channel"

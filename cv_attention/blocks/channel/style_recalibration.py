@@ -26,7 +26,7 @@ class StyleRecalibration(Gate):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` is no positive whole number; in training, if the batch has one image.
+        ValueError: if `channels` is not a positive integer; in training, if the batch has one image.
     """
 
     kind = "channel"

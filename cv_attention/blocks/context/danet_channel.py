@@ -27,7 +27,7 @@ class DANetChannel(Block):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` is no positive whole number or `energy` unknown.
+        ValueError: if `channels` is not a positive integer or `energy` unknown.
     """
 
     def __init__(

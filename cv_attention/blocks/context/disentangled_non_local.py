@@ -24,13 +24,13 @@ class DisentangledNonLocal(Block):
         channels: Channels C of the input.
         reduction: q, k and g have d = max(C // reduction, 1) channels.
         use_scale: Whether the pairwise logits are divided by sqrt(d).
-        temperature: What they are divided by beside.
+        temperature: What they are divided by in addition.
         norm: Whether batch norm follows W_z.
         device: Device of parameters and buffers; None takes torch's default.
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` or `reduction` is no positive whole number, or `temperature` not positive.
+        ValueError: if `channels` or `reduction` is not a positive integer, or `temperature` not positive.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ class DoubleAttention(Block):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if an argument is no positive whole number.
+        ValueError: if an argument is not a positive integer.
     """
 
     def __init__(

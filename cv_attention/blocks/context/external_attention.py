@@ -25,7 +25,7 @@ class ExternalAttention(Block):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` or `slots` is no positive whole number.
+        ValueError: if `channels` or `slots` is not a positive integer.
     """
 
     gain: float = 1.0  # what multiplies the last norm; `STEEP` where its scale starts at zero

@@ -40,7 +40,7 @@ class NonLocal(Block):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `mode` is unknown or `channels` or `reduction` no positive whole number.
+        ValueError: if `mode` is unknown or `channels` or `reduction` is not a positive integer.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class NonLocal(Block):
         return x + (y if self.norm is None else self.norm(y))
 
     def _wide(self, query: Tensor, key: Tensor, value: Tensor, size: tuple[int, int], x: Tensor) -> Tensor:
-        """Returns what is added to `x`, in float32: weights that are no softmax may make it too large for half."""
+        """Returns what is added to `x`, in float32: weights without a softmax may make it too large for half."""
         with without_autocast(x):
             y = self._mix(widened(query), widened(key), widened(value), size)
             y = to_map(run_wide(self.out, y), x)

@@ -1,4 +1,4 @@
-"""The mathematics that blocks share, as functions of tensors without modules or parameters.
+"""The mathematics that blocks share, as functions of tensors that hold no parameters.
 
     from cv_attention.blocks import functional
 

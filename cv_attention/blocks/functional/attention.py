@@ -10,7 +10,7 @@ from cv_attention.blocks.functional.half_precision import without_autocast
 from cv_attention.blocks.functional.pooling import needs_gradient
 from cv_attention.blocks.functional.scores.dot import dot_scores
 
-# Is given attention weights and returns those to go on with: a map that is looked at.
+# A function of attention weights that returns the weights to use, so that an attention map can be seen and changed.
 Observe = Callable[[Tensor], Tensor]
 
 
@@ -99,9 +99,10 @@ def attention_weights(
 
 def _biases_every_score(query: Tensor, key: Tensor, bias: Tensor) -> bool:
     """Whether all positions attend to each other on a processor, with a bias of float32 or wider for every score."""
-    wide = query.dtype not in (torch.float16, torch.bfloat16) and bias.dtype == query.dtype == key.dtype
+    if query.device.type != "cpu" or query.dim() != 4 or query.dtype in (torch.float16, torch.bfloat16):
+        return False
     every = bias.shape == (*query.shape[:-1], query.shape[-2]) and key.shape[:-1] == query.shape[:-1]
-    return query.device.type == "cpu" and query.dim() == 4 and wide and every
+    return every and bias.dtype == query.dtype == key.dtype
 
 
 def _is_slow_when_fused(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> bool:

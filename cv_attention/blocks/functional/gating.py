@@ -55,7 +55,7 @@ def gate_by_row_and_column(
         rows: (B, C, H, 1).
         columns: (B, C, 1, W).
         start: The value at which both gates start.
-        observe: Is given ``rows * columns``, (B, C, H, W), and returns the gate to go on with; None does not write this
+        observe: Is given ``rows * columns``, (B, C, H, W), and returns the gate to use; None does not write this
             product, which is as large as `x`.
 
     Returns:

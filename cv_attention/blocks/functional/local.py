@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 from cv_attention.blocks.functional.attention import Observe, attend, attention_weights
 
-Pair = tuple[int, int]  # along rows, along columns
+Size = tuple[int, int]  # rows, columns
 
 
-def cut(x: Tensor, heads: int, tile: Pair, halo: Pair = (0, 0)) -> Tensor:
+def cut(x: Tensor, heads: int, tile: Size, halo: Size = (0, 0)) -> Tensor:
     """Cuts a feature map into tiles, each with a margin around it; zeros where there is no map.
 
     Args:
@@ -41,7 +41,7 @@ def cut(x: Tensor, heads: int, tile: Pair, halo: Pair = (0, 0)) -> Tensor:
     return x.reshape(batch, heads, rows * columns, inside[0] * inside[1], depth)
 
 
-def join(x: Tensor, tile: Pair, size: Pair) -> Tensor:
+def join(x: Tensor, tile: Size, size: Size) -> Tensor:
     """Undoes `cut` without a halo.
 
     Args:
@@ -88,7 +88,7 @@ def attend_in_tiles(
     key: Tensor,
     value: Tensor,
     *,
-    size: Pair,
+    size: Size,
     queries: tuple[Tensor, Tensor],
     keys: tuple[Tensor, Tensor],
     bias: Tensor,
@@ -105,7 +105,7 @@ def attend_in_tiles(
         keys: The same of the keys.
         bias: Added to the scores, broadcastable to (B, heads, tiles, Q, K); -inf hides a key.
         observe: Is given the weights among all positions (B, heads, H*W, H*W), zeros outside a tile, and returns those
-            to go on with; None does not write them.
+            to use; None does not write them.
 
     Returns:
         (B, heads, tiles, Q, v).
@@ -126,7 +126,7 @@ def attend_in_tiles(
     return F.pad(whole, (0, 1, 0, 1))[:, :, index[0], index[1]].to(value.dtype) @ value
 
 
-def _flat(rows: Tensor, columns: Tensor, size: Pair) -> Tensor:
+def _flat(rows: Tensor, columns: Tensor, size: Size) -> Tensor:
     """Numbers the positions of every tile, (tiles, T), in raster order; H * W off the map."""
     there = over_both(_there(rows, size[0])[:, None], _there(columns, size[1])[:, None])[:, 0]
     index = (rows * size[1])[:, None, :, None] + columns[None, :, None, :]

@@ -42,7 +42,7 @@ class BAM(Block):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if a number is no positive whole number, `combine` or `norm` is none of these, or in training on
+        ValueError: if a number is not a positive integer, `combine` or `norm` is none of these, or in training on
             a batch of one, of whose averages there are no batch statistics.
     """
 

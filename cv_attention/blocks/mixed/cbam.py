@@ -12,7 +12,7 @@ class CBAM(Block):
     """Reweights channels, then positions: ``y = x * c(x)``, then ``y * s(y)``.
 
     The channel gate c is ``sigmoid(mlp(mean x) + mlp(max x))`` with one shared two-layer MLP, the spatial
-    gate s is that of `CBAMSpatial`. There is no residual around them, as in the paper.
+    gate s is that of `CBAMSpatial`. There is no residual connection around them, as in the paper.
 
     Maps: `channel_map`, (B, C, 1, 1), and `spatial.map`, (B, 1, H, W), both in (0, 1); each 0.5 at the start.
 
@@ -25,7 +25,7 @@ class CBAM(Block):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` or `reduction` is no positive whole number, or `kernel_size` is even.
+        ValueError: if `channels` or `reduction` is not a positive integer, or `kernel_size` is even.
     """
 
     start: float = 1.0  # as in `Gate`

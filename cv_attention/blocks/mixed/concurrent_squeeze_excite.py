@@ -37,7 +37,7 @@ class ConcurrentSqueezeExcite(Block):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` or `reduction` is no positive whole number or `combine` is none of these.
+        ValueError: if `channels` or `reduction` is not a positive integer or `combine` is none of these.
     """
 
     start: float = 1.0  # as in `Gate`

@@ -13,8 +13,8 @@ from cv_attention.blocks.functional.half_precision import run_wide, widened, wit
 class ContextEncoding(Block):
     """Reweights channels from how the positions differ from learned codewords: ``x * sigmoid(W mean_k relu(norm(e_k)))``.
 
-    e is the output (B, K, C) of an `EncodingLayer` over the projected input. The loss on the classes that are present
-    in an image, which the paper trains beside it, is none of the block's.
+    e is the output (B, K, C) of an `EncodingLayer` over the projected input. The paper's loss on the classes that are
+    present in an image is not part of the block.
 
     Maps: `encode.map`, pairwise, (B, 1, K, H, W): each position's assignment to the codewords, which sums to 1 over K;
     and `gate_map`, channel, (B, C, 1, 1), in (0, 1), about 0.5 at the start.
@@ -31,7 +31,7 @@ class ContextEncoding(Block):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if a number is no positive whole number or `aggregate` is none of these.
+        ValueError: if a number is not a positive integer or `aggregate` is none of these.
     """  # noqa: E501
 
     start: float = 1.0  # as in `Gate`

@@ -28,7 +28,7 @@ class CoordinateAttention(Block):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if a number is no positive whole number.
+        ValueError: if a number is not a positive integer.
     """
 
     start: float = 1.0  # as in `Gate`

@@ -22,7 +22,7 @@ class GlobalContext(Block):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` or `reduction` is no positive whole number.
+        ValueError: if `channels` or `reduction` is not a positive integer.
     """
 
     def __init__(self, channels: int, *, reduction: int = 16, device: Device = None, dtype: Dtype = None) -> None:
@@ -53,7 +53,7 @@ class GlobalContextGate(Block):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` or `reduction` is no positive whole number.
+        ValueError: if `channels` or `reduction` is not a positive integer.
     """
 
     start: float = 1.0  # as in `Gate`

@@ -26,7 +26,7 @@ class ShuffleAttention(Block):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` or `groups` is no positive whole number, or 2 G does not divide `channels`.
+        ValueError: if `channels` or `groups` is not a positive integer, or 2 G does not divide `channels`.
     """
 
     start: float = 1.0  # as in `Gate`

@@ -11,7 +11,7 @@ class SimAM(Gate):
     """Reweights what stands out of its channel, without parameters: ``x * sigmoid(1 / e)``.
 
     ``1 / e = (x - mean)^2 / (4 (variance + e_lambda)) + 0.5``, mean and variance over a channel's positions: the
-    inverse of the smallest energy that tells a position from the others.
+    inverse of the smallest energy that separates a position from the others.
 
     Map: `joint`, (B, C, H, W), values in (0.622, 1); it scales normal numbers by about 0.76.
 
@@ -24,7 +24,7 @@ class SimAM(Gate):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` is no positive whole number or `e_lambda` not positive.
+        ValueError: if `channels` is not a positive integer or `e_lambda` not positive.
     """
 
     kind = "joint"

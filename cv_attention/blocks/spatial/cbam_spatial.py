@@ -22,7 +22,7 @@ class CBAMSpatial(Gate):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` is no positive whole number or `kernel_size` is even.
+        ValueError: if `channels` is not a positive integer or `kernel_size` is even.
     """
 
     kind = "spatial"

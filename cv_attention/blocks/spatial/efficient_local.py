@@ -40,7 +40,7 @@ class EfficientLocalAttention(Block):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` is no positive whole number, `kernel_size` even, or a number of groups does not
+        ValueError: if `channels` is not a positive integer, `kernel_size` even, or a number of groups does not
             divide `channels`.
     """  # noqa: E501
 

@@ -27,7 +27,7 @@ class SpatialGroupEnhance(Block):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` or `groups` is no positive whole number, or `groups` does not divide `channels`.
+        ValueError: if `channels` or `groups` is not a positive integer, or `groups` does not divide `channels`.
     """
 
     start: float = 1.0  # as in `Gate`

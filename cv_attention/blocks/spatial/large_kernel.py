@@ -21,7 +21,7 @@ class LargeKernelAttention(Gate):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if an argument is no positive whole number, or ceil(kernel_size / dilation) is even.
+        ValueError: if an argument is not a positive integer, or ceil(kernel_size / dilation) is even.
     """
 
     kind = "joint"

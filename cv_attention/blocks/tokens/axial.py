@@ -23,12 +23,12 @@ class AxialAttention(Block):
     Args:
         channels: Channels C of the input.
         heads: Number of heads; values have C / heads channels each, queries and keys half of that, as in the paper.
-        span: Positions along an axis that r tells apart; the paper uses 56.
+        span: Offsets along an axis with a vector of their own; the paper uses 56.
         device: Device of parameters and buffers; None takes torch's default.
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` is not divisible by `heads`, or `span` is no positive whole number.
+        ValueError: if `channels` is not divisible by `heads`, or `span` is not a positive integer.
     """
 
     def __init__(

@@ -22,14 +22,14 @@ class BottleneckAttention(Block):
     Args:
         channels: Channels C of the input.
         heads: Number of heads; d = C / heads.
-        size: Rows and columns that the relative positions tell apart; 14 in the paper's classifiers.
+        size: Rows and columns with a relative position of their own; 14 in the paper's classifiers.
         scale_position: Whether the logits of r are divided by sqrt(d) too, as in the official code; timm's are not.
         qkv_bias: Whether the query, key and value projections have biases; the official ones have none.
         device: Device of parameters and buffers; None takes torch's default.
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` is not divisible by `heads`, or `size` is no positive whole number.
+        ValueError: if `channels` is not divisible by `heads`, or `size` is not a positive integer.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ class HaloAttention(Block):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` is not divisible by `heads`, or a size is no positive whole number.
+        ValueError: if `channels` is not divisible by `heads`, or a size is not a positive integer.
     """
 
     def __init__(

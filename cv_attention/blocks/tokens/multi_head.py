@@ -12,13 +12,13 @@ from cv_attention.blocks.functional.attention import attend
 from cv_attention.blocks.functional.layout import project, to_map, to_tokens
 from cv_attention.blocks.functional.rotary import rotate_2d
 
-Position = Literal["rope", "none"]
+PositionEncoding = Literal["rope", "none"]
 
 
 class MultiHeadSelfAttention(Block):
     """Mixes positions by their content: ``concat_h(softmax(Q_h K_hᵀ / sqrt(d)) V_h) W_o``, d = C / heads.
 
-    It knows no positions (`ViTBlock` adds them) unless `position` is ``rope``, and has no residual around it.
+    It knows no positions (`ViTBlock` adds them) unless `position` is ``rope``, and has no residual connection.
     Memory grows with (H*W)² only while the map is observed.
 
     Map: `pairwise`, (B, heads, H*W, H, W); the last two axes sum to 1.
@@ -33,7 +33,7 @@ class MultiHeadSelfAttention(Block):
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels` is not divisible by `heads`, one is no positive whole number, or `position` is
+        ValueError: if `channels` is not divisible by `heads`, one is not a positive integer, or `position` is
             unknown.
     """
 
@@ -43,14 +43,14 @@ class MultiHeadSelfAttention(Block):
         *,
         heads: int = 4,
         qkv_bias: bool = True,
-        position: Position = "none",
+        position: PositionEncoding = "none",
         device: Device = None,
         dtype: Dtype = None,
     ) -> None:
         super().__init__()
         factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
-        check_choice("position", position, get_args(Position))
+        check_choice("position", position, get_args(PositionEncoding))
         self.heads = heads
         self.position = position
         self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias, **factory)

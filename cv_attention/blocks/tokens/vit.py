@@ -8,7 +8,7 @@ from cv_attention.blocks.base import Block, Device, Dtype, Factory, check_choice
 from cv_attention.blocks.functional.sincos import sincos_2d
 from cv_attention.blocks.tokens.multi_head import MultiHeadSelfAttention
 
-Position = Literal["sincos", "rope", "none"]
+PositionEncoding = Literal["sincos", "rope", "none"]
 
 
 class ViTBlock(Block):
@@ -42,7 +42,7 @@ class ViTBlock(Block):
         heads: int = 4,
         mlp_ratio: float = 4.0,
         qkv_bias: bool = True,
-        position: Position = "sincos",
+        position: PositionEncoding = "sincos",
         device: Device = None,
         dtype: Dtype = None,
     ) -> None:
@@ -50,7 +50,7 @@ class ViTBlock(Block):
         factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
         check_positive(mlp_ratio=mlp_ratio)
-        check_choice("position", position, get_args(Position))
+        check_choice("position", position, get_args(PositionEncoding))
         self.position = position
         self.norm1 = nn.LayerNorm(channels, eps=1e-6, **factory)
         rotated = "rope" if position == "rope" else "none"

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from cv_attention.blocks.functional import attention_weights
 from cv_attention.maps.adapters.adapter import Adapter, by_softmax
-from cv_attention.maps.adapters.layouts import Maps, laid_out
+from cv_attention.maps.adapters.layouts import NamedMaps, laid_out
 from cv_attention.maps.recorded import RecordedMap
-from cv_attention.maps.watch import Call
+from cv_attention.maps.watch import WatchedCall
 
 
-def _multihead(call: Call) -> Maps:
+def _multihead(call: WatchedCall) -> NamedMaps:
     """nn.MultiheadAttention: recomputed from its inputs, without dropout, since its function shows nothing inside."""
     query, key = call.given["query"], call.given["key"]
     if query.dim() == 2:
@@ -22,7 +22,7 @@ def _multihead(call: Call) -> Maps:
         query, key = query.transpose(0, 1), key.transpose(0, 1)
     mask = call.given.get("attn_mask")
     weights = _weights(call.module, query, key, mask, call.given.get("key_padding_mask"))
-    # a mask among the tokens, mostly a causal one, says that they are no image
+    # a mask among the tokens, mostly a causal one, says that they are not an image
     yield "", RecordedMap(weights, "alignment") if mask is not None else laid_out(call, weights)
 
 
