@@ -96,7 +96,7 @@ def gate_statistics(maps: RecordedMap | Iterable[RecordedMap], *, tolerance: flo
         tolerance: How close to 0 or 1 a value counts as closed or open.
 
     Raises:
-        ValueError: if there is no map, one is no gate (``channel``, ``spatial`` or ``joint``), or channels differ.
+        ValueError: if there is no map, one is not a gate (``channel``, ``spatial`` or ``joint``), or channels differ.
     """
     batches = [check_map(maps)] if isinstance(maps, RecordedMap | Maps) else [check_map(map) for map in maps]
     if not batches:

@@ -143,7 +143,7 @@ def test_stages(at, names):
         ("resnet20", "residual:last", ["'residual:last'", "residual:-1"]),
         ("resnet20", "residaul:-1", ["'residaul:-1'", "'residual'"]),
         ("resnet20", "replace:layer2.0.conv1", ["layer2.0.conv1", "32 channels of 16"]),
-        ("resnet20", "replace:layer2.0.bn1", ["BatchNorm2d is no Conv2d"]),
+        ("resnet20", "replace:layer2.0.bn1", ["BatchNorm2d is not a Conv2d"]),
         ("timm/convnext_atto", "replace", ["no position 'replace'", "residual (12 sites)", "identity (12 sites)"]),
         ("torchvision/squeezenet1_1", "pre", ["no position 'pre'; it has: stage (3 sites); or name modules"]),
     ],
@@ -171,7 +171,7 @@ def test_different_blocks_per_stage(block):
     assert {site.block.rpartition(".")[2] for site in planned.sites} == {"attention"}
     head = str(planned).splitlines()
     assert head[0] == "se at residual:0; vit at residual:-1, init plain, image 3×32×32"
-    assert head[1].split()[:4] == ["site", "host", "block", "channels"]
+    assert head[1].split()[:4] == ["site", "type", "block", "channels"]
     assert planned.added_parameters == sum(p.numel() for name, p in model.named_parameters() if ".attention." in name)
 
 

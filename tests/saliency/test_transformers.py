@@ -132,7 +132,7 @@ def test_gates_of_several_stages_are_combined():
     torch.testing.assert_close(product, up(scaled[0]) * up(scaled[1]), rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="combine must be 'mean' or 'product', got 'sum'"):
         s.block_maps(model, X, combine="sum")
-    torch.testing.assert_close(s.block_maps(model, X, only="late*", upsample=False), maps[1])
+    torch.testing.assert_close(s.block_maps(model, X, only="late.**", upsample=False), maps[1])
 
 
 def heatmaps(model):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 @torch.fx.wrap  # a graph of torch.fx calls the block instead of looking inside
-def run(block: nn.Module, x: Tensor) -> Tensor:
+def run_block(block: nn.Module, x: Tensor) -> Tensor:
     """Returns ``block(x)``."""
     return block(x)
 
@@ -19,7 +19,7 @@ class Replacement(nn.Module):
     Args:
         block: The block; a child of the name `child`.
         child: That name.
-        conv: The convolution. It is no child: its weights are neither trained nor saved.
+        conv: The convolution. It is not a child: its weights are neither trained nor saved.
         attachment: The insertion's record of the block.
     """
 
@@ -50,5 +50,5 @@ class Replacement(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to (B, C, ceil(H / stride), ceil(W / stride))."""
-        y = run(getattr(self, self.child), x)
+        y = run_block(getattr(self, self.child), x)
         return y if self.stride == (1, 1) else F.avg_pool2d(y, self.stride, ceil_mode=True)

@@ -28,14 +28,14 @@ class Encoder:
 
 
 def find_encoder(trace: Trace, course: Course) -> Encoder | None:
-    """Finds the encoder of a network that is no plain classifier.
+    """Finds the encoder of a network that is not a plain classifier.
 
     In this order: the module that returns feature maps of several resolutions, each made of the one before; the one
     that returns the last of them by name; the one that returns several resolutions which it keeps at once, as an HRNet
     does; the one that takes the image and returns the coarsest feature map; what is raised to a higher resolution.
 
     Returns:
-        The encoder, or None if there is no such thing.
+        The encoder, or None if the network has none.
     """
     calls = [call for entries in trace.calls.values() for call in entries]
     calls = [call for call in calls if any(value not in course.learned for value in call.inputs)]
@@ -112,7 +112,7 @@ def _parallel(calls: list[Call], course: Course) -> Encoder | None:
 
 
 def _named(calls: list[Call], course: Course) -> Encoder | None:
-    """The module that is the first to return the deepest feature map under a name, or beside others."""
+    """The module that is the first to return the deepest feature map under a name, or together with others."""
     found = []
     for call in calls:
         maps = _maps_of(call, course)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeAliasType
 
 from cv_attention.backbones.attachment.attach import suspended
 from cv_attention.backbones.tracing.inputs import Inputs, shape_text
@@ -19,7 +20,7 @@ from cv_attention.backbones.tracing.turns import encoders, is_complete
 # Tried in this order on a model that says nothing about its input: ImageNet, CIFAR, then other usual ones.
 _COMMON_SIZES = (224, 32, 64, 28, 299, 96, 128)
 
-InputSize = int | tuple[int, ...]
+InputSize = TypeAliasType("InputSize", int | tuple[int, ...])
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def input_shapes(model: nn.Module, input_size: InputSize | None) -> list[tuple[i
         input_size: Side of a square, (H, W) or (C, H, W); by default the model's own, or else the usual ones.
 
     Raises:
-        ValueError: if `input_size` is no such thing.
+        ValueError: if `input_size` has none of these forms.
     """
     # A first convolution of other than 3 channels may take them from the image or from rearranged pixels.
     first = next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)

@@ -37,7 +37,7 @@ class Call:
     returned: list[tuple[str, "Value"]] = field(default_factory=list)  # with the expression that reaches each
     takes: Kind | None = None  # of its first argument; None under autocast, which casts it
     gives: Kind | None = None  # of its output
-    problem: str = ""  # why its output cannot be attended, where it is no traced tensor
+    problem: str = ""  # why its output cannot be attended, where it is not a traced tensor
 
     def within(self, outer: "Call") -> bool:
         """Whether it is `outer` or was called inside it."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import TypeAliasType  # torch needs it too
 
 Score = Callable[[Tensor], Tensor]  # logits (B, classes) -> scores (B,)
 # None and "predicted": the class with the largest logit; a number: this class for every image; (B,): a class for each
@@ -34,7 +35,7 @@ class Several:
         object.__setattr__(self, "targets", targets)
 
 
-Targets = Target | Sequence[Sequence[int]] | Several
+Targets = TypeAliasType("Targets", Target | Sequence[Sequence[int]] | Several)  # signatures show the name
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def ablation_cam(
             ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
             each image: classes (B, T), or ``Several(...)`` of any; they share one forward; a callable gets single
             images' logits (1, classes), over and over.
-        layers: Name, glob (``*`` matches dots) or module, or several of these; None takes the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None takes the last spatial stage.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
             several layers the largest.
         batch_size: Images of one forward at most.

@@ -30,7 +30,7 @@ def fem(
         model: Maps images to logits (B, classes).
         images: (B, 3, H, W) as the model takes them, on its device.
         targets: Makes no difference.
-        layers: Name, glob (``*`` matches dots) or module, or several of these; None takes the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None takes the last spatial stage.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
             several layers the largest.
         deviations: The paper's K.

@@ -32,7 +32,7 @@ def grad_cam(
         targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
             ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
             each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
-        layers: Name, glob (``*`` matches dots) or module, or several of these; None takes the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None takes the last spatial stage.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
             several layers the largest.
         batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target

@@ -146,7 +146,7 @@ def finer_cam(
         model: Maps images to logits (B, classes).
         images: (B, 3, H, W) as the model takes them, on its device.
         targets: Classes c, no callable.
-        layers: Name, glob (``*`` matches dots) or module, or several of these; None takes the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None takes the last spatial stage.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
             several layers the largest.
         alpha: Weight of the other classes; 0 gives Grad-CAM.
@@ -168,7 +168,7 @@ def by_rule(rule: Rule, model: nn.Module, images: Tensor, targets: Targets, laye
         targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
             ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
             each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
-        layers: Name, glob (``*`` matches dots) or module, or several of these; None takes the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None takes the last spatial stage.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
             several layers the largest.
     """

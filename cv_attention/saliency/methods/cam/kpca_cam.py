@@ -33,7 +33,7 @@ def kpca_cam(
         model: Maps images to logits (B, classes).
         images: (B, 3, H, W) as the model takes them, on its device.
         targets: Makes no difference.
-        layers: Name, glob (``*`` matches dots) or module, or several of these; None takes the last spatial stage;
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None takes the last spatial stage;
             positions must be few, as every pair of them is compared.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
             several layers the largest.
