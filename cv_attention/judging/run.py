@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from cv_attention.data.sources.images import ImageSet
+from cv_attention.data.sources.image_set import ImageSet
 from cv_attention.extras import require_for
 from cv_attention.judging.judge import BASELINES, Judge
 from cv_attention.judging.measures import GRID, MEASURES, NAMES
