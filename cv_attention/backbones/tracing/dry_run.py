@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.backbones.attachment.attach import suspended
+from cv_attention.backbones.tracing.eval_mode import eval_mode
 from cv_attention.backbones.tracing.inputs import Inputs, shape_text
 from cv_attention.backbones.tracing.trace import Trace, trace
 from cv_attention.backbones.tracing.turns import encoders, is_complete
@@ -81,16 +82,14 @@ def random_state_kept(model: nn.Module) -> Iterator[None]:
 def untouched(model: nn.Module) -> Iterator[None]:
     """Puts the model into eval mode without gradients, and everything back afterwards."""
     modules = list(model.modules())
-    training = [m.training for m in modules]
     buffers = [{k: (b, b.clone(), b._version) for k, b in m._buffers.items() if b is not None} for m in modules]
     device = _device(model)
     autocast = torch.autocast(device.type, enabled=False) if device.type in ("cpu", "cuda") else nullcontext()
     # Under `with torch.device("meta")`, what a real model makes in its forward shall be real too.
     outside = torch.get_default_device().type == "meta" and device.type != "meta"
     try:
-        for module in modules:  # not model.eval(), which some models override
-            module.training = False
         with (
+            eval_mode(model),
             random_state_kept(model),
             torch.inference_mode(False),
             torch.no_grad(),
@@ -99,8 +98,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
         ):
             yield
     finally:
-        for module, flag, saved in zip(modules, training, buffers, strict=True):
-            module.training = flag
+        for module, saved in zip(modules, buffers, strict=True):
             for key, (buffer, value, version) in saved.items():
                 if buffer._version != version:
                     with torch.no_grad():
@@ -116,7 +114,7 @@ def input_shapes(model: nn.Module, input_size: InputSize | None) -> list[tuple[i
         input_size: Side of a square, (H, W) or (C, H, W); by default the model's own, or else the usual ones.
 
     Raises:
-        ValueError: if `input_size` is no such thing.
+        ValueError: if `input_size` is none of these.
     """
     # A first convolution of other than 3 channels may take them from the image or from rearranged pixels.
     first = next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)

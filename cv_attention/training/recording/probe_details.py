@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from cv_attention.backbones.tracing.eval_mode import eval_mode
 from cv_attention.maps import record
 from cv_attention.maps.adapters import adapter_of
 from cv_attention.rundir.files import write_bytes, write_text
@@ -21,12 +22,12 @@ from cv_attention.training.recording.probe_curves import probe_curves
 from cv_attention.training.recording.probes import ProbeMaps
 from cv_attention.training.tasks.classifier import Classifier
 
-_TOP = 3  # classes whose maps are kept, beside the true one
+_TOP = 3  # classes whose maps are kept, in addition to the true one
 _MOST_PAIRWISE = 8  # probe images whose pairwise maps are kept, at the first and at the newest recording
 
 
 class ProbeDetails(Callback):
-    """Writes, beside the files of `ProbeMaps`, with the same epochs and images:
+    """Writes, next to the files of `ProbeMaps`, with the same epochs and images:
 
     - ``classes-XXXX.npz``: ``classes`` (N, K), the three most probable classes and the true one (or a fourth), and
       ``Grad-CAM`` (N, K, h, w), the map of each;
@@ -103,7 +104,7 @@ class ProbeDetails(Callback):
         classes = top_and_true(self.maps.latest_logits.to(inputs.device), labels)
         try:
             heat = grad_cam(classifier.network, inputs, classes, upsample=False)
-        except ValueError:  # a network without feature maps, as was said before the training
+        except ValueError:  # a network without feature maps, as reported before training
             return {}
         return {"classes": classes.cpu().numpy(), "Grad-CAM": _half(heat)}
 
@@ -111,11 +112,8 @@ class ProbeDetails(Callback):
         network = classifier.network
         if not any("pairwise" in found.kinds for module in network.modules() if (found := adapter_of(module))):
             return {}, {}
-        training = network.training
-        network.eval()
-        with torch.no_grad(), record(network) as maps:
+        with eval_mode(network), torch.no_grad(), record(network) as maps:
             network(inputs)
-        network.train(training)
         found = head_maps(maps)
         heads = {name: _half(one.heads) for name, one in found.items()}
         few = {name: _half(one.pairwise[:_MOST_PAIRWISE]) for name, one in found.items() if one.pairwise.numel()}

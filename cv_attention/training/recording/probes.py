@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from cv_attention.backbones.tracing.eval_mode import eval_mode
 from cv_attention.maps import RecordedMap, record, to_heatmap
 from cv_attention.maps.adapters import adapter_of
 from cv_attention.rundir.files import write_bytes, write_text
@@ -147,26 +148,24 @@ def probe(classifier: Classifier, images: Tensor, *methods: str) -> tuple[dict[s
     """
     network, inputs = classifier.network, classifier.normalise(images)
     columns: list[Column] = []
-    training = network.training
-    network.eval()
-    if any(adapter_of(module) for module in network.modules()):
-        with torch.no_grad(), record(network) as maps:
-            logits = network(inputs)
-        for name, found in maps.items():
-            columns.append(Column(name, "attention", found.kind, drawable(found)))
-    else:
-        with torch.no_grad():
-            logits = network(inputs)
-    for method in methods:
-        explain, options = METHODS[method], {"upsample": False} if method == "grad_cam" else {}
-        heat = explain(network, inputs, logits.argmax(1), **options)[:, 0]
-        columns.append(Column("Grad-CAM" if method == "grad_cam" else method, "saliency", method, heat))
-    network.train(training)
+    with eval_mode(network):
+        if any(adapter_of(module) for module in network.modules()):
+            with torch.no_grad(), record(network) as maps:
+                logits = network(inputs)
+            for name, found in maps.items():
+                columns.append(Column(name, "attention", found.kind, drawable(found)))
+        else:
+            with torch.no_grad():
+                logits = network(inputs)
+        for method in methods:
+            explain, options = METHODS[method], {"upsample": False} if method == "grad_cam" else {}
+            heat = explain(network, inputs, logits.argmax(1), **options)[:, 0]
+            columns.append(Column("Grad-CAM" if method == "grad_cam" else method, "saliency", method, heat))
     return {f"m{number}": column for number, column in enumerate(columns)}, logits.float().cpu()
 
 
 def drawable(found: RecordedMap) -> Tensor:
-    """Reduces a map to a heatmap (N, h, w), or to bars (N, bars) where its last axes are no picture."""
+    """Reduces a map to a heatmap (N, h, w), or to bars (N, bars) where its last axes are not a picture."""
     if found.kind == "channel":
         return found.values.flatten(1)
     if found.kind == "alignment":
