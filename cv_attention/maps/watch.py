@@ -1,6 +1,5 @@
 """Watches attention being computed: the softmax inside a module, or a fused kernel whose softmax nobody sees."""
 
-import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from cv_attention.maps.attention_weights import attention_weights
 from cv_attention.maps.grids import find_grid
 
 _SOFTMAX = {torch.softmax, Tensor.softmax, F.softmax}
@@ -101,31 +101,3 @@ def quietly(detach: bool) -> Iterator[None]:
             yield
     finally:
         _own.computing = before
-
-
-def attention_weights(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Tensor:
-    """Returns what `scaled_dot_product_attention` multiplies the values by, without dropout: (..., queries, keys)."""
-    if enable_gqa:
-        key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
-    scores = (query * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)) @ key.mT
-    if is_causal:
-        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
-    return masked(scores, attn_mask, true_is_kept=True).softmax(-1)
-
-
-def masked(scores: Tensor, mask: Tensor | None, *, true_is_kept: bool) -> Tensor:
-    """Adds a mask; a boolean one keeps or drops where it is true. Keys beyond the mask's last stay."""
-    if mask is None:
-        return scores
-    if mask.dtype == torch.bool:
-        mask = torch.zeros_like(mask, dtype=scores.dtype).masked_fill(~mask if true_is_kept else mask, -math.inf)
-    return scores + F.pad(mask, (0, scores.shape[-1] - mask.shape[-1]))

@@ -1,6 +1,5 @@
 """Maps of torch's own attention."""
 
-import math
 from typing import Any
 
 import torch
@@ -9,8 +8,9 @@ from torch import Tensor
 
 from cv_attention.maps.adapters.adapter import Adapter, by_softmax
 from cv_attention.maps.adapters.layouts import Maps, laid_out
+from cv_attention.maps.attention_weights import additive_mask, attention_weights
 from cv_attention.maps.recorded import RecordedMap
-from cv_attention.maps.watch import Call, masked
+from cv_attention.maps.watch import Call
 
 
 def _multihead(call: Call) -> Maps:
@@ -22,7 +22,7 @@ def _multihead(call: Call) -> Maps:
         query, key = query.transpose(0, 1), key.transpose(0, 1)
     mask = call.given.get("attn_mask")
     weights = _weights(call.module, query, key, mask, call.given.get("key_padding_mask"))
-    # a mask among the tokens, mostly a causal one, says that they are no image
+    # with a mask among the tokens, mostly a causal one, they are not an image
     yield "", RecordedMap(weights, "alignment") if mask is not None else laid_out(call, weights)
 
 
@@ -38,12 +38,14 @@ def _weights(module: Any, query: Tensor, key: Tensor, mask: Tensor | None, paddi
     if module.add_zero_attn:
         k = F.pad(k, (0, 0, 0, 1))
     q, k = (x.unflatten(2, (module.num_heads, -1)).transpose(1, 2) for x in (q, k))
-    scores = (q / math.sqrt(q.shape[-1])) @ k.mT
     if mask is not None and mask.dim() == 3:  # (B * heads, L, S)
         mask = mask.unflatten(0, (-1, module.num_heads))
     if padding is not None:
         padding = padding.reshape(-1, 1, 1, padding.shape[-1])
-    return masked(masked(scores, mask, true_is_kept=False), padding, true_is_kept=False).softmax(-1)
+    masks = [
+        additive_mask(each, k.shape[2], q.dtype, true_is_kept=False) for each in (mask, padding) if each is not None
+    ]
+    return attention_weights(q, k, attn_mask=sum(masks[1:], masks[0]) if masks else None)
 
 
 ADAPTERS: dict[str, Adapter] = {"torch.nn.modules.activation.MultiheadAttention": by_softmax(_multihead)}
