@@ -12,7 +12,7 @@ from cv_attention.extras import require_for
 from cv_attention.judging.judge import BASELINES, Judge
 from cv_attention.judging.measures import GRID, MEASURES, NAMES
 from cv_attention.saliency import METHODS
-from cv_attention.saliency.metrics import Interval
+from cv_attention.statistics import Interval
 from cv_attention.suggest import suggest
 from cv_attention.training.checkpoint.checkpoints import load, name_of
 from cv_attention.training.checkpoint.finite import require_finite
@@ -62,11 +62,11 @@ def evaluate_saliency(
     say: Callable[[str], None] = lambda _: None,
     trust: Collection[str] = (),
 ) -> Judged:
-    """Judges saliency methods on a trained network, the random map and the centre bias beside them.
+    """Judges saliency methods on a trained network, with a random map and a centre bias for comparison.
 
     Args:
         checkpoint: The network: a checkpoint, or what `open_pretrained` returned.
-        methods: Names of `METHODS`; one that does not work on this network is left out, and the reason told.
+        methods: Names of `METHODS`; one that does not work on this network is left out, and the reason given.
         measures: Names of `NAMES`; those that need boxes are left out where there are none.
         images: Images of the split, spread over its classes.
         split: Of the run's own data set.
@@ -76,7 +76,7 @@ def evaluate_saliency(
         seed: Of the random maps, the mosaics and the bootstrap.
         root: Where the data set lies now, if not where it lay in training.
         device: Where to compute.
-        say: Told what is being done.
+        say: Called with a line on what is being done.
         trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
 
     Raises:

@@ -4,8 +4,6 @@ from typing import Any
 
 import numpy as np
 
-_RESAMPLES = 2000
-
 
 def faithfulness(content: dict[str, Any]) -> dict[str, Any]:
     """Takes over what the page draws, and adds a table.
@@ -47,7 +45,7 @@ def _curve(curve: dict[str, Any]) -> dict[str, Any]:
 
 
 def _interval(values: list[float]) -> list[float]:
-    """The mean over images, and between which bounds it lies when the images are drawn again."""
-    drawn = np.random.default_rng(0).choice(np.array(values), (_RESAMPLES, len(values))).mean(1)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return [round(float(value), 4) for value in (np.mean(values), low, high)]
+    """The mean over images with its 95 % bootstrap interval."""
+    from cv_attention.statistics import bootstrap
+
+    return [round(value, 4) for value in bootstrap(values)]
