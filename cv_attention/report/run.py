@@ -1,6 +1,5 @@
 """A run directory, read without asking that it be complete."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ class Run:
         metrics: The training curves.
         recording: The probe images and their maps.
         notices: What could not be read, for the reader of the page.
-        export: Whether it is no training but a saliency export: no epochs, no curves.
+        export: Whether it is a saliency export, without epochs and curves, rather than a training run.
     """
 
     directory: Path
@@ -48,24 +47,23 @@ def read_run(directory: Path) -> Run:
     """Reads a run directory.
 
     Raises:
-        FileNotFoundError: if there is no such directory; the message names near ones, or those that there are.
+        FileNotFoundError: if the directory does not exist; the message suggests close matches, or lists what exists.
         ValueError: if it holds nothing that a run leaves behind.
     """
+    from cv_attention.rundir import read_yaml, summary  # here, so that the report is imported alone
+    from cv_attention.suggest import suggest
+
     if not directory.is_dir():
         runs = sorted(
             p for p in directory.parent.glob("*/") if any((p / mark).exists() for mark in (*_MARKS, "export.json"))
         )
-        near = difflib.get_close_matches(directory.name, [run.name for run in runs])
-        hint = f"; there are {', '.join(map(str, runs[:8]))}{', ...' if len(runs) > 8 else ''}" if runs else ""
-        hint = f"; near names: {', '.join(near)}" if near else hint
+        hint = suggest(directory.name, [run.name for run in runs]) if runs else ""
         raise FileNotFoundError(f"no run directory at {directory}{hint}")
     if not any((directory / mark).exists() for mark in _MARKS):
         marks = ", ".join(_MARKS)
         raise ValueError(
             f"{directory} is neither a run directory nor a saliency export: it holds no {marks}, export.json"
         )
-    from cv_attention.rundir import read_yaml, summary  # here, so that the report is imported alone
-
     notices: list[str] = []
     config = _noted(read_yaml, directory / "config.yaml", notices)
     said = _noted(lambda path: summary.read(path.parent), directory / summary.NAME, notices)
