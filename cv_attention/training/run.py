@@ -1,23 +1,23 @@
 """Defines the run directory: where it is, and what is written into it."""
 
-import errno
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from cv_attention.config import Experiment
 from cv_attention.rundir import Damaged, read_yaml, summary
 from cv_attention.rundir.checksums import checksum
 from cv_attention.rundir.files import write_text
 
-# The process that creates the run directory tells the processes it starts.
+# Passes the run directory to the processes that its creator starts.
 _SHARED_RUN = "CV_ATTENTION_RUN"
-# In a summary, of a training that has come to its end.
+# Fields of a summary that a finished training run has.
 _RESULTS = ("selected", "validation", "in_use", "test", "training_seconds", "finished", summary.FILES)
-_CLAIMED: dict[Path, int] = {}  # the lock of a file ends when it is closed
+_CLAIMED: dict[Path, FileLock] = {}  # of this process
 _MADE: dict[Path, list[Path]] = {}  # folders above a run directory that were made for it, innermost first
 
 
@@ -49,25 +49,29 @@ def create(experiment: Experiment, rank: int) -> Path:
 def claim(run: Path) -> None:
     """Keeps other processes from training into a run directory, for as long as this one lives.
 
-    Raises:
-        ValueError: if another process has claimed it.
-    """
-    if run.resolve() in _CLAIMED or os.name != "posix":
-        return
-    import fcntl
+    Args:
+        run: The run directory, which gets a file ``.lock``.
 
-    file = os.open(run / ".lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    Raises:
+        ValueError: if another process has claimed it, or ``.lock`` is a link; names the run.
+    """
+    if run.resolve() in _CLAIMED:
+        return
+    place = run / ".lock"
+    if place.is_symlink():  # some versions of filelock would empty the file that it leads to
+        raise ValueError(f"{place} is a link; remove it")
+    lock = FileLock(place, thread_local=False)
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(file)
-        if error.errno in (errno.EACCES, errno.EAGAIN):
-            raise ValueError(f"{run} is being trained by another process") from error
-    _CLAIMED[run.resolve()] = file
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ValueError(f"{run} is being trained by another process") from error
+    _CLAIMED[run.resolve()] = lock
 
 
 def discard(run: Path) -> None:
     """Removes a run directory in which nothing has happened, and the folders that `create` made for it."""
+    if lock := _CLAIMED.pop(run.resolve(), None):
+        lock.release()  # Windows removes no open file
     shutil.rmtree(run)
     for folder in _MADE.pop(run, []):
         if any(folder.iterdir()):
@@ -86,7 +90,7 @@ def update_summary(run: Path, **values: Any) -> None:
 
 
 def forget_results(run: Path) -> None:
-    """Removes from ``summary.json`` what the training had come to: it goes on, and will be tested again at its end."""
+    """Removes the results from ``summary.json`` of a run that is resumed, and will be tested again at its end."""
     kept = {name: value for name, value in read_summary(run).items() if name not in _RESULTS}
     write_text(run / summary.NAME, summary.text(kept))
 
@@ -138,7 +142,7 @@ def check_unfinished(run: Path, checkpoint: dict[str, Any], max_epochs: int) -> 
 
 
 def check_kept(run: Path) -> None:
-    """Raises ValueError if the run has finished and its ``log.keep`` left no checkpoint to go on from."""
+    """Raises ValueError if the run has finished and its ``log.keep`` left no checkpoint to resume from."""
     there = any((run / "checkpoints" / name).is_file() for name in ("last.ckpt", "previous.ckpt"))
     if read_summary(run).get("test") and not there:
         raise ValueError(f"{run} has finished, and log.keep left no last.ckpt to go on from")
