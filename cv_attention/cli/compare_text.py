@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator
 
-from cv_attention.cli.table import table
 from cv_attention.comparison import Comparison, Row, Table
 from cv_attention.comparison.runs import SHARES
 from cv_attention.statistics.planning import MOST
+from cv_attention.tables import markdown_table, text_table
 
 
-def text(found: Comparison, *, markdown: bool = False) -> str:
-    """Returns everything that the command prints."""
+def text(found: Comparison, *, markdown: bool = False, width: int | None = None) -> str:
+    """Returns everything that the command prints, for a terminal of `width` columns or for a pipe."""
     parts = [*map(_line, found.notes)]
     for one in found.tables:
         title = [_line(one.title), ""] if one.title else []
-        parts += ["", *title, _table(found, one, markdown), "", *map(_line, _below(found, one))]
+        parts += ["", *title, _table(found, one, markdown, width), "", *map(_line, _below(found, one))]
     if found.interaction is not None:
         parts += ["", _interaction(found.interaction, found.alpha)]
     return "\n".join(parts).strip("\n")
@@ -49,7 +49,7 @@ class _Unit:
         return ".3g" if odd else f".{self.digits}f"
 
 
-def _table(found: Comparison, one: Table, markdown: bool) -> str:
+def _table(found: Comparison, one: Table, markdown: bool, width: int | None) -> str:
     unit = _Unit(found.metric)
     split = "validation" if found.split == "val" else found.split
     minus = f"minus {one.reference or 'reference'} [{100 * (1 - found.alpha):.10g} %]"
@@ -57,7 +57,10 @@ def _table(found: Comparison, one: Table, markdown: bool) -> str:
     header += ["sd / test-set sd", "parameters", "MFLOPs", "training (s)", "images/s", "hardware"]
     rows = [_cells(row, one, found, unit) for row in one.rows]
     known = [column for column in range(len(header)) if any(row[column] is not None for row in rows)]
-    return table([header[i] for i in known], [[row[i] for i in known] for row in rows], markdown=markdown)
+    names, cells = [header[i] for i in known], [[row[i] for i in known] for row in rows]
+    if markdown:
+        return markdown_table(names, cells)
+    return text_table(names, cells, width=width, wrap=("network", "runs", "verdict", "hardware"))
 
 
 def _cells(row: Row, one: Table, found: Comparison, unit: _Unit) -> list[object]:

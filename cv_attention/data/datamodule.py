@@ -16,7 +16,9 @@ from cv_attention.data.loading import Loader
 from cv_attention.data.selection import folds
 from cv_attention.data.selection.sampling import EvaluationBatches, TrainBatches
 from cv_attention.data.sources import cifar, custom, digits, folder, subset, webdataset
-from cv_attention.data.sources.images import Images, ImageSet, in_memory
+from cv_attention.data.sources.image_set import ImageSet
+from cv_attention.data.sources.images import Images
+from cv_attention.data.sources.memory import in_memory
 
 Statistics = tuple[float, float, float]
 

@@ -77,7 +77,7 @@ def export_saliency(
 
     An image passes through the run's evaluation transforms, or is resized to the network's image size where they leave
     another one. SIGTERM and Ctrl-C end it after the present batch: whole shards stay, the manifest lists them.
-    Run again after an interruption, it goes on with the shards that are missing.
+    Run again after an interruption, it continues with the missing shards.
 
     Args:
         checkpoint: The trained network: a checkpoint, or what `open_pretrained` returned.
@@ -97,13 +97,11 @@ def export_saliency(
     _check(config, sources, split)
     classifier = require_finite(load(checkpoint, trust), checkpoint)
     explainer = Explainer(classifier, config)
-    classes, bits = len(classifier.facts.class_names), classifier.experiment.data.bits
-    items = _split(classifier, split, root) if split else find_items(sources, out, classes, bits)
-    if config.target == "true" and any(item.label is None for item in items):
-        unknown = next(item.title for item in items if item.label is None)
-        raise ValueError(
-            f"target is true, but the class of {unknown} is not known; a split or labelled archives have it"
-        )
+    if split:
+        items = split_items(open_data(classifier, root, split).splits[split])
+    else:
+        items = find_items(sources, out, len(classifier.facts.class_names), classifier.experiment.data.bits)
+    _check_labels(config, items)
     named = [f"split {split}"] if split else [str(source) for source in sources]
     described = folder.describe(checkpoint, classifier, named, items, explainer.columns, config)
     requests = shard_requests(described, items, config.shard_size)
@@ -199,10 +197,12 @@ def _check(config: SaliencyExport, sources: Sequence[Path], split: str | None) -
     require_for(config.method)
 
 
-def _split(classifier: Classifier, split: str, root: str | None) -> list[Item]:
-    if split not in ("train", "val", "test"):
-        raise ValueError(f"there is no split {split}; there are train, val, test")
-    return split_items(open_data(classifier, root, split).splits[split])
+def _check_labels(config: SaliencyExport, items: Sequence[Item]) -> None:
+    if config.target == "true" and any(item.label is None for item in items):
+        unknown = next(item.title for item in items if item.label is None)
+        raise ValueError(
+            f"target is true, but the class of {unknown} is not known; a split or labelled archives have it"
+        )
 
 
 def _trainer(config: SaliencyExport, callbacks: list[Callback]) -> lightning.Trainer:

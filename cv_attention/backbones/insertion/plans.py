@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cv_attention.backbones.attachment.place import Place
+from cv_attention.tables import text_table
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Plan:
         return plain | {"added_parameters": self.added_parameters, "added_flops": self.added_flops}
 
     def __str__(self) -> str:
-        """The table: one line per site, the totals, and the plain model for comparison."""
+        """Formats the table: one line per site, the totals, and the plain model for comparison."""
         head = ("site", "type", *self._extra("place", "block"), "channels", "size", "parameters", "FLOPs")
         rows = [
             (s.name, s.host_type, *self._extra(s.place, s.label), str(s.channels), f"{s.height}×{s.width}",
@@ -125,15 +126,11 @@ class Plan:
         )
         model = (f"{self.model} without", *gap, f"{self.parameters:,}", f"{self.flops:,}")
         share = ("added / without", *gap, *self._shares())
-        widths = [max(len(row[i]) for row in (head, *rows, sums, model, share)) for i in range(len(head))]
-        rule = "  ".join("-" * width for width in widths)
-        lines = [_line(row, widths) for row in (head, *rows, sums, model, share)]
-        lines.insert(1, rule)
-        lines.insert(2 + len(rows), rule)
+        table = text_table(head, [None, *rows, None, sums, model, share], left=len(head) - 4)
         legend = "FLOPs: convolutions and matrix products for one image, a multiply-add as two"
         legend += f"; the forward's divided by its batch of {self.batch}" if self.batch > 1 else ""
         called = f"each block is called {self.name} below its site"
-        return "\n".join([self._title(), *lines, legend, called, self._heads()])
+        return "\n".join([self._title(), table, legend, called, self._heads()])
 
     def _heads(self) -> str:
         heads = ", ".join(self.head) or "none, the outputs are features"
@@ -160,10 +157,3 @@ class Plan:
 def insertion_of(child: str) -> str:
     """The name of the insertion that a block belongs to, by what it is called below its host."""
     return child.partition("_and_")[0]
-
-
-def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    """Text to the left, the four columns of numbers to the right."""
-    left = len(row) - 4
-    cells = (c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-    return "  ".join(cells).rstrip()

@@ -12,6 +12,7 @@ from cv_attention.backbones.positions.search import count_sites
 from cv_attention.backbones.positions.stages import find_stages
 from cv_attention.backbones.positions.traced_site import shape_of
 from cv_attention.backbones.tracing.dry_run import InputSize, dry_run
+from cv_attention.tables import text_table
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,9 @@ class Overview:
                 counts = [str((up if part else down)[number]) for _, down, up in self.positions.values()]
                 rows.append((label, name, str(channels), f"{height}×{width}", *counts))
         rows.append(("all", "", "", "", *(str(counts[0]) for counts in self.positions.values())))
-        widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-        lines = [
-            "  ".join(c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-            for row in (header, *rows)
-        ]
         head = ", ".join(self.head) or "none, the outputs are features"
         title = f"{self.model}, image {'×'.join(map(str, self.input_shape))}: sites of each position"
-        return "\n".join([title, *(line.rstrip() for line in lines), f"head: {head}"])
+        return "\n".join([title, text_table(header, rows, left=2), f"head: {head}"])
 
 
 def overview(model: nn.Module, *, input_size: InputSize | None = None, example_inputs: Any = None) -> Overview:

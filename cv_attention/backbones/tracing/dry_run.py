@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from typing_extensions import TypeAliasType
 
 from cv_attention.backbones.attachment.attach import suspended
+from cv_attention.backbones.tracing.eval_mode import eval_mode
 from cv_attention.backbones.tracing.inputs import Inputs, shape_text
 from cv_attention.backbones.tracing.trace import Trace, trace
 from cv_attention.backbones.tracing.turns import encoders, is_complete
@@ -82,16 +83,14 @@ def random_state_kept(model: nn.Module) -> Iterator[None]:
 def untouched(model: nn.Module) -> Iterator[None]:
     """Puts the model into eval mode without gradients, and everything back afterwards."""
     modules = list(model.modules())
-    training = [m.training for m in modules]
     buffers = [{k: (b, b.clone(), b._version) for k, b in m._buffers.items() if b is not None} for m in modules]
     device = _device(model)
     autocast = torch.autocast(device.type, enabled=False) if device.type in ("cpu", "cuda") else nullcontext()
     # Under `with torch.device("meta")`, what a real model makes in its forward shall be real too.
     outside = torch.get_default_device().type == "meta" and device.type != "meta"
     try:
-        for module in modules:  # not model.eval(), which some models override
-            module.training = False
         with (
+            eval_mode(model),
             random_state_kept(model),
             torch.inference_mode(False),
             torch.no_grad(),
@@ -100,8 +99,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
         ):
             yield
     finally:
-        for module, flag, saved in zip(modules, training, buffers, strict=True):
-            module.training = flag
+        for module, saved in zip(modules, buffers, strict=True):
             for key, (buffer, value, version) in saved.items():
                 if buffer._version != version:
                     with torch.no_grad():

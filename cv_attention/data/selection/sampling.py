@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
-from cv_attention.data.sources.images import Draw
+from cv_attention.data.sources.image_set import Draw
 
 _REPEATED = 32  # bits of an epoch's number that tell how often an image was drawn before in that epoch
 

@@ -3,7 +3,6 @@
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,10 @@ from cv_attention.config import Subset
 from cv_attention.data.decoding.bit_depth import found_bits
 from cv_attention.data.decoding.broken import find_broken, identity, warn
 from cv_attention.data.decoding.decode import kind_of, read_bytes, read_image, shown
-from cv_attention.data.sources.cache import open_cache
-from cv_attention.data.sources.images import Images
-from cv_attention.data.sources.memory import decode_all
+from cv_attention.data.sources.cache import CachedFiles, open_cache
+from cv_attention.data.sources.decoded import DecodedFiles, decode_all
+from cv_attention.data.sources.files import Files
+from cv_attention.data.sources.images import Images, Storage
 from cv_attention.data.sources.subset import choose_classes
 
 EXTENSIONS = (
@@ -38,7 +38,7 @@ def load(
     reported on.
 
     Files without an image's extension and hidden files are passed over. Small images that all have one size
-    are decoded here, once, and kept in memory (see `memory.py`).
+    are decoded here, once, and kept in memory (see `decoded.py`).
 
     Args:
         root: The folder.
@@ -49,7 +49,7 @@ def load(
         skip: Decode all images once and leave out those that are broken.
 
     Raises:
-        FileNotFoundError: if there is no such folder.
+        FileNotFoundError: if the folder does not exist.
         ValueError: if a split is missing, a class is empty or has no training images, or the subset names
             unknown classes; names the path.
     """
@@ -147,11 +147,13 @@ def _images(
     cache: int | None,
     bits: int | None,
 ) -> Images:
-    pixels, paths = decode_all(files, bits=bits), np.array(files)
-    images = Images(labels, np.arange(len(files)), pixels, paths, bits=bits, left_out=left_out)
-    if images.pixels is None and cache is not None:
-        return replace(images, cache=open_cache(folder.parent / ".cv_attention", files, cache, bits))
-    return images
+    paths = np.array(files)
+    storage: Storage = Files(paths, bits)
+    if (pixels := decode_all(files, bits=bits)) is not None:
+        storage = DecodedFiles(paths, bits, pixels)
+    elif cache is not None:
+        storage = CachedFiles(paths, bits, open_cache(folder.parent / ".cv_attention", files, cache, bits))
+    return Images(labels, np.arange(len(files)), storage, left_out=left_out)
 
 
 def image_files(folder: Path) -> list[bytes]:

@@ -160,11 +160,6 @@ def of_images(targets: Targets, part: slice, batch: int) -> Targets:
     return targets[part]
 
 
-def difference(first: Target, second: Target) -> Difference:
-    """Returns the target "rather `first` than `second`": the difference of the two classes' logits."""
-    return Difference(first, second)
-
-
 def finer(targets: Targets, alpha: float, others: int) -> Several:
     """Returns the targets of Finer-CAM: each class against those with the nearest logits, see `finer_cam`.
 

@@ -19,13 +19,11 @@ class Randomised(NamedTuple):
     Attributes:
         part: The last part that was randomised; all after it were, too.
         correlation: Spearman's correlation (B,).
-        absolute_correlation: That of absolute values (B,).
         similarity: SSIM (B,), nan for maps below 11x11.
     """
 
     part: str
     correlation: Tensor
-    absolute_correlation: Tensor
     similarity: Tensor
 
 
@@ -51,7 +49,7 @@ def cascading_randomisation(
             ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
             each image: classes (B, T), or ``Several(...)`` of any; they share one forward. None explains throughout
             what the untouched model predicts.
-        seed: Of the random weights; the process's own random state is not touched.
+        seed: Of the random weights; the process's own random state is left alone.
         options: For the method.
 
     Raises:
@@ -76,7 +74,6 @@ def cascading_randomisation(
             Randomised(
                 name,
                 rank_correlation(first, heat),
-                rank_correlation(first, heat, absolute=True),
                 structural_similarity(first, heat) if same_size else torch.full((len(images),), torch.nan),
             )
         )
@@ -85,7 +82,7 @@ def cascading_randomisation(
 
 @torch.no_grad()
 def randomise(part: nn.Module, seed: int) -> None:
-    """Draws all parameters of `part` anew, as its modules do themselves, or from a normal distribution."""
+    """Draws new parameters for `part`, as its modules do themselves, or from a normal distribution."""
     devices = {p.device for p in part.parameters() if p.device.type == "cuda"}
     with torch.random.fork_rng(list(devices)):
         torch.manual_seed(seed)
