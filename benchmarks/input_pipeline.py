@@ -30,7 +30,7 @@ from torchvision.transforms import v2
 from cv_attention.config import Data
 from cv_attention.data import create
 from cv_attention.data.augmentation.normalisation import normalise
-from cv_attention.data.sources import memory
+from cv_attention.data.sources import decoded
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Side = Callable[[], Iterator[Tensor]]
@@ -141,7 +141,7 @@ def photographs(folder: Path) -> dict[str, Side]:
     steps = [{"RandomResizedCrop": {"size": [224, 224]}}, "HorizontalFlip"]
     config = Data("folder", str(folder), batch_size=32, train_transforms=steps)
     config.eval_transforms = [{"Resize": {"height": 224, "width": 224}}]
-    memory.LIMIT = 0  # photographs of one size would be decoded once and kept
+    decoded.LIMIT = 0  # photographs of one size would be decoded once and kept
     cached = Data(**{**vars(config), "cache": 256})
     return {
         "cv_attention": ours(config),

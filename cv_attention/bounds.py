@@ -4,7 +4,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from cv_attention.config import Experiment
+from cv_attention.config import SOURCES, Experiment
 
 # Field -> the interval of its values; a round bracket leaves its end out. Null and texts (auto) pass.
 BOUNDS = {
@@ -53,6 +53,13 @@ BOUNDS = {
 MOST = {"data.workers": 1024, "trainer.max_epochs": 1_000_000}
 _NUMBERS_OF_EXTRA = {f"limit_{split}_batches" for split in ("train", "val", "test", "predict")}
 _NUMBERS_OF_EXTRA |= {"overfit_batches", "max_steps", "min_steps", "min_epochs", "check_val_every_n_epoch"}
+
+
+def check_source(name: str) -> None:
+    """Raises ValueError unless ``data.name`` is a data set of the package, or looks like a class path."""
+    if name not in SOURCES and "." not in str(name):
+        known = ", ".join(SOURCES)
+        raise ValueError(f"data.name is {name!r}; there are {known}, and class paths of your own such as my_data.birds")
 
 
 def check(experiment: Experiment) -> None:

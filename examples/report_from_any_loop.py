@@ -16,7 +16,7 @@ from torch.nn import functional
 
 import cv_attention as cva
 
-EPOCHS, TRAIN, VAL = 8, 1000, 300  # images; the rest of the 1,797 are the test split
+EPOCHS, TRAIN, VAL = 12, 1000, 300  # images; the rest of the 1,797 are the test split
 
 
 class DigitsNet(nn.Module):
@@ -53,7 +53,7 @@ def main() -> None:
 
     model = DigitsNet()
     if not plain:
-        cva.insert(model, "cbam", ["conv1", "conv2"], input_size=(1, 8, 8))
+        cva.insert(model, {"name": "cbam", "reduction": 4}, ["conv1", "conv2"], input_size=(1, 8, 8))
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
 
     run = "runs/digits_cnn_plain" if plain else "runs/digits_cnn"

@@ -28,7 +28,7 @@ def test_report_from_any_loop(tmp_path):
         printed = run("report_from_any_loop.py", *options, cwd=tmp_path)
         accuracies.append(float(re.match(r"test accuracy (\d\.\d+); ", printed)[1]))
         assert (tmp_path / printed.split("; ")[1].strip()).is_file()
-    assert min(accuracies) > 0.8
+    assert min(accuracies) > 0.7
     found = compare([tmp_path / "runs/digits_cnn", tmp_path / "runs/digits_cnn_plain"])
     assert [(row.label, round(row.mean, 3)) for row in found.tables[0].rows] == [
         ("plain", accuracies[1]),

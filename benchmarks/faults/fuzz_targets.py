@@ -45,7 +45,7 @@ def shards() -> Target:
     """Makes the index of a tar archive, and reads its images."""
     from cv_attention.data.sources.archives import members
     from cv_attention.data.sources.folder import EXTENSIONS
-    from cv_attention.data.sources.webdataset import open_shards
+    from cv_attention.data.sources.shards import open_shards
 
     def read(data: bytes, folder: Path) -> None:
         path = folder / "fuzzed.tar"

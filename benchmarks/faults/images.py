@@ -26,14 +26,16 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.faults.hostile_images import Item, chunk, items, png
+from benchmarks.faults.hostile_images import Item, items
+from benchmarks.faults.image_files import chunk, png
 from cv_attention.config import Subset
 from cv_attention.data.decoding.decode import ImageError
 from cv_attention.data.sources import folder as folders
 from cv_attention.data.sources import webdataset
 from cv_attention.data.sources.archives import members
 from cv_attention.data.sources.cache import open_cache
-from cv_attention.data.sources.images import Images
+from cv_attention.data.sources.files import Files
+from cv_attention.data.sources.shards import open_shards
 from cv_attention.saliency_export.sources import find_items
 
 _SLOW, _MEMORY = 10, 2 << 30
@@ -45,7 +47,7 @@ def by_folder(item: Item, where: Path) -> np.ndarray:
     """Reads the file as one of a folder."""
     path = where / f"image{Path(item.name).suffix}"
     path.write_bytes(item.data)
-    return Images(np.zeros(1, np.int64), np.arange(1), paths=np.array([os.fsencode(path)]), bits=item.bits).read(0)
+    return Files(np.array([os.fsencode(path)]), item.bits).read(0)
 
 
 def by_shard(item: Item, where: Path) -> np.ndarray:
@@ -54,7 +56,9 @@ def by_shard(item: Item, where: Path) -> np.ndarray:
     with tarfile.open(path, "w") as tar:
         add(tar, f"0{Path(item.name).suffix}", item.data or b" ")
         add(tar, "0.cls", b"0")
-    return webdataset.open_shards(where / "index", [path]).read(0, item.bits)
+    shards = open_shards(where / "index", [path])
+    shards.bits = item.bits
+    return shards.read(0)
 
 
 def by_cache(item: Item, where: Path) -> np.ndarray:

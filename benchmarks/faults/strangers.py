@@ -28,111 +28,12 @@ import yaml
 
 from benchmarks.faults.damages import Bomb
 from benchmarks.faults.small_run import Rows, call, train, working_in, write_images
+from benchmarks.faults.strange_fields import EVIL, FIELDS, PATHS
 
 _WATCHED = ("os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "socket.connect", "urllib.Request",
             "pty.spawn", "webbrowser.open")  # fmt: skip
 _SEEN: list[str] = []
 _LISTENING = [False]
-_EVIL = "evil"  # the module next to the file
-_SHELL = "touch EXECUTED"
-
-# Class paths of functions, of classes other than modules, of modules that should not be created, and ways around.
-PATHS: dict[str, Any] = {
-    "a function with a shell": {"class_path": "pydoc.pipepager", "init_args": {"cmd": _SHELL}},
-    "os.system": {"class_path": "os.system", "init_args": {"command": _SHELL}},
-    "posix.system": "posix.system",
-    "subprocess.Popen": {"class_path": "subprocess.Popen", "init_args": {"args": _SHELL, "shell": True}},
-    "subprocess.run": {"class_path": "subprocess.run", "init_args": {"shell": True}},
-    "builtins.eval": {"class_path": "builtins.eval"},
-    "builtins.exec": "builtins.exec",
-    "runpy.run_path": {"class_path": "runpy.run_path", "init_args": {"path_name": "evil.py"}},
-    "importlib.import_module": {"class_path": "importlib.import_module", "init_args": {"name": _EVIL}},
-    "pickle.load": "pickle.load",
-    "torch.load": {"class_path": "torch.load", "init_args": {"weights_only": False}},
-    "torch.hub.load": {"class_path": "torch.hub.load", "init_args": {"model": "x"}},
-    "torch.hub.load_state_dict_from_url": {"class_path": "torch.hub.load_state_dict_from_url"},
-    "timm.create_model": {"class_path": "timm.create_model", "init_args": {"pretrained": True}},
-    "a module next to the file": "evil.Evil",
-    "the same with options": {"class_path": "evil.Evil", "init_args": {"x": 1}},
-    "a package next to the file": "evilpackage.inner.Evil",
-    "a submodule of ours that is not there": "cv_attention.blocks.evil.Evil",
-    "a name that begins like ours": "cv_attention.blocksevil.Evil",
-    "through our module to torch": "cv_attention.blocks.base.nn.Module",
-    "through our module to torch.hub": "cv_attention.blocks.base.torch.hub.load",
-    "our own function": "cv_attention.blocks.construction.import_module",
-    "our own resolve": "cv_attention.blocks.construction.resolve",
-    "our trainer": "cv_attention.training.fit.fit",
-    "our command line": {"class_path": "cv_attention.cli.main.main", "init_args": {}},
-    "torch.nn.Module": "torch.nn.Module",
-    "a dunder of Module": "torch.nn.Module.__init_subclass__",
-    "os through torch": "torch.nn.modules.os.system",
-    "a dunder of ours": "cv_attention.blocks.__builtins__.eval",
-    "the loader of ours": "cv_attention.blocks.__loader__.load_module",
-    "a module with a file": {"class_path": "torch.jit.ScriptModule"},
-    "a module that calls": {"class_path": "torch.nn.modules.lazy.LazyModuleMixin"},
-    "a block within a block": {"name": "cbam", "block": "evil.Evil"},
-    "an option that is a class path": {"name": "cbam", "reduction": {"class_path": "evil.Evil"}},
-    "by place": {"residual": "evil.Evil"},
-    "by place, the second": {"residual:0": "se", "residual:1": {"class_path": "evil.Evil"}},
-    "a list of plans": [["evil.Evil", "residual"]],
-    "ours, with a class path within": {"class_path": "cv_attention.blocks.mixed.cbam.CBAM",
-                                       "init_args": {"reduction": {"class_path": "evil.Evil"}}},
-    "dots": "..evil.Evil",
-    "a slash": "evil/../evil.Evil",
-    "a null byte": "evil\0.Evil",
-    "a newline": "evil.Evil\nimport os",
-    "a call": "evil.Evil()",
-    "unicode that looks like it": "ｅvil.Evil",
-    "a number": 7,
-    "an escape sequence": "\x1b[2Jevil.Evil",
-}  # fmt: skip
-
-# Everything else in a configuration that a library could take for something to import, to download or to read.
-FIELDS: dict[str, tuple[str, Any]] = {
-    "hf-hub": ("model.backbone", "timm/hf-hub:evil/model"),
-    "hf-hub, bare": ("model.backbone", "hf-hub:evil/model"),
-    "local-dir": ("model.backbone", "timm/local-dir:."),
-    "a path as backbone": ("model.backbone", "./evil.py"),
-    "a class path as backbone": ("model.backbone", "evil.Evil"),
-    "torch hub as backbone": ("model.backbone", "torchhub/evil/repo"),
-    "a file of weights": ("model.options", {"checkpoint_path": "evil.pth"}),
-    "pretrained by option": ("model.options", {"pretrained": True}),
-    "torchvision, pretrained by option": ("model", {"backbone": "torchvision/resnet18",
-                                                   "options": {"pretrained": True}}),
-    "torchvision, weights by option": ("model", {"backbone": "torchvision/resnet18",
-                                                 "options": {"weights": "DEFAULT"}}),
-    "torchvision, weights of a backbone": ("model", {"backbone": "torchvision/resnet18",
-                                                     "options": {"weights_backbone": "DEFAULT"}}),
-    "timm, pretrained_cfg with a file": ("model", {"backbone": "timm/test_resnet", "options": {
-        "pretrained_cfg": {"file": "evil.pth", "custom_load": True}}}),
-    "timm, a class as layer": ("model", {"backbone": "timm/test_resnet", "options": {"norm_layer": "evil.Evil"}}),
-    "timm, an activation": ("model", {"backbone": "timm/test_resnet", "options": {"act_layer": "evil.Evil"}}),
-    "pretrained": ("model.pretrained", True),
-    "weights elsewhere": ("model.weights", "evil.pth"),
-    "a head glob": ("model.head", ["evil.Evil"]),
-    "an optimizer": ("optimizer.name", "evil.Evil"),
-    "an optimizer of os": ("optimizer.name", "os.system"),
-    "an optimizer's dunder": ("optimizer.name", "__builtins__"),
-    "a schedule": ("optimizer.schedule", "warnings"),
-    "a schedule of evil": ("optimizer.schedule", "evil.Evil"),
-    "a schedule with a function": ("optimizer.schedule_options", {"lr_lambda": "evil.Evil"}),
-    "a transform": ("data.eval_transforms", ["evil.Evil"]),
-    "a transform with a function": ("data.eval_transforms", [{"Lambda": {"image": "os.system"}}]),
-    "a transform with a file": ("data.eval_transforms", [{"FDA": {"reference_images": ["evil.pth"]}}]),
-    "a class path as transform": ("data.eval_transforms", [{"class_path": {"init": "evil.Evil"}}]),
-    "a data source": ("data.name", "evil.Evil"),
-    "a split file": ("data.split_file", "evil.py"),
-    "a saliency method": ("log.saliency", ["evil.Evil"]),
-    "a folder outside": ("log.name", "../../outside"),
-    "a trainer's callback": ("trainer.extra", {"callbacks": ["evil.Evil"]}),
-    "a trainer's plugin": ("trainer.extra", {"plugins": "evil.Evil"}),
-    "a trainer's profiler": ("trainer.extra", {"profiler": "evil.Evil"}),
-    "a strategy": ("trainer.strategy", "evil.Evil"),
-    "an accelerator": ("trainer.accelerator", "evil.Evil"),
-    "a precision": ("trainer.precision", "evil.Evil"),
-    "a new field": ("model.loader", "evil.Evil"),
-    "a new section": ("plugins", {"class_path": "evil.Evil"}),
-}  # fmt: skip
 
 
 def strangers(run: Path, folder: Path) -> Iterator[tuple[str, list[Path], list[list[str]]]]:
@@ -288,7 +189,7 @@ def _listen(event: str, arguments: tuple[Any, ...]) -> None:
         return
     if event in _WATCHED:
         _SEEN.append(f"{event} {str(arguments)[:80]}")
-    if event == "import" and str(arguments[0]).startswith(_EVIL):
+    if event == "import" and str(arguments[0]).startswith(EVIL):
         _SEEN.append(f"import {arguments[0]}")
 
 

@@ -9,7 +9,7 @@ from cv_attention.backbones.inspection.native_size import too_small
 from cv_attention.backbones.inspection.outline import outline
 from cv_attention.backbones.inspection.overview import Overview, overview
 from cv_attention.backbones.models.build import build
-from cv_attention.backbones.positions.parts import parameter_parts
+from cv_attention.backbones.positions.parameters import parameter_parts
 
 __all__ = [
     "LostBlocksWarning", "Overview", "Plan", "Site", "build", "excess", "insert", "measure", "outline", "overview",

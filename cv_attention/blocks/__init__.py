@@ -7,8 +7,8 @@
     blocks.CATALOGUE["cbam"].paper                      # name -> Entry: class, family, paper, year, maps
     blocks.cost("cbam", 64, 56, 56).flops               # parameters and operations, nothing computed
 
-Public names: `CATALOGUE`, `Entry`, `create`, `resolve`, `cost`, `Cost`, `AttentionMap`, `Block`, `Gate`, and
-every block's class.
+Public names: `CATALOGUE`, `Entry`, `create`, `resolve`, `cost`, `Cost`, `AttentionMap`, `Block`, `Gate`, every block's
+class, and `functional`, the functions of tensors that blocks share.
 """
 
 from importlib import import_module
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from cv_attention.blocks.catalogue import CATALOGUE, Entry
 
 if TYPE_CHECKING:  # every block by name, for type checkers and editors
+    from cv_attention.blocks import functional
     from cv_attention.blocks.base import AttentionMap, Block, Gate
     from cv_attention.blocks.branch.attention_augmented import AttentionAugmentedConv
     from cv_attention.blocks.branch.selective_kernel import SelectiveKernel
@@ -135,6 +136,7 @@ __all__ = [
     "WindowAttention",
     "cost",
     "create",
+    "functional",
     "resolve",
 ]  # fmt: skip
 
@@ -152,10 +154,12 @@ _NAMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "functional":
+        return import_module(f"{__name__}.functional")
     if name in _NAMES:
         return getattr(import_module(f"{__name__}.{_NAMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_NAMES})
+    return sorted({*globals(), *_NAMES, "functional"})

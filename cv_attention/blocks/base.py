@@ -3,18 +3,30 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypedDict, get_args
 
 import torch
 from torch import Tensor, nn
 
+from cv_attention.blocks.functional.gating import over_start
 from cv_attention.suggest import suggest
 
 # What multiplies a norm whose scale starts at zero, and the alpha of a block that is faded in: an optimizer moves each
 # number by about its learning rate, and these few stand for a whole layer.
 STEEP = 10.0
 
+# Of a new block's parameters; None takes torch's default.
+Device = torch.device | str | None
+Dtype = torch.dtype | None
+
 MapKind = Literal["channel", "spatial", "joint", "pairwise", "alignment"]
+
+
+class Factory(TypedDict):
+    """Device and floating type of new parameters, for torch's own layers: ``nn.Linear(8, 8, **factory)``."""
+
+    device: Device
+    dtype: Dtype
 
 
 class AttentionMap(nn.Module):
@@ -31,7 +43,7 @@ class AttentionMap(nn.Module):
             - ``spatial``: (B, 1, H, W)
             - ``joint``: (B, C, H, W)
             - ``pairwise``: (B, heads, queries, H, W)
-            - ``alignment``: (B, heads, queries, keys), where the keys do not form a grid
+            - ``alignment``: (B, heads, queries, keys), where the keys are not a grid
 
     Raises:
         ValueError: if `kind` is none of these.
@@ -46,6 +58,19 @@ class AttentionMap(nn.Module):
     def observed(self) -> bool:
         """Whether somebody looks; a fused kernel that hides the map may run when nobody does."""
         return len(self._forward_hooks) > 0
+
+    def over(self, size: tuple[int, int]) -> Callable[[Tensor], Tensor] | None:
+        """Returns the function that passes weights over a grid to observers, for `functional.attend`; None without any.
+
+        Args:
+            size: (H, W) of the grid.
+
+        Returns:
+            A function that passes weights (..., H*W) through the map as (..., H, W) and returns them as they came.
+        """
+        if not self.observed:
+            return None
+        return lambda weights: self(weights.unflatten(-1, size)).flatten(-2)
 
     def forward(self, attention: Tensor) -> Tensor:
         """Returns `attention` as it is."""
@@ -111,17 +136,6 @@ class Gate(Block):
     def forward(self, x: Tensor) -> Tensor:
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
         return x * over_start(self.map(self.attention(x)), self.start)
-
-
-def over_start(gate: Tensor, start: float) -> Tensor:
-    """Returns ``gate / start``; 1 to the bit where the gate has the value `start`."""
-    # The gate is divided, not the product with the input: that could round where a number is close to zero.
-    return gate if start == 1 else gate / start
-
-
-def times(x: Tensor, gain: float) -> Tensor:
-    """Returns ``gain * x``; `x` itself where `gain` is 1."""
-    return x if gain == 1 else gain * x
 
 
 def zero(*layers: nn.Module | nn.Parameter) -> None:

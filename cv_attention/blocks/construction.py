@@ -7,23 +7,40 @@ from typing import Any
 
 from torch import nn
 
+from cv_attention.blocks.base import Device, Dtype
 from cv_attention.blocks.catalogue import find
 from cv_attention.blocks.importing import import_object
 from cv_attention.suggest import suggest
+
+_PLACEMENT = {"device", "dtype"}  # arguments of blocks that configurations do not choose
 
 # What `resolve` takes: what config.BlockSpec says, or any class or function of the channels.
 Spec = str | Mapping[str, Any] | Callable[[int], nn.Module]
 
 
-def create(name: str, channels: int, **options: Any) -> nn.Module:
-    """Builds the block called `name` for `channels` channels.
+def create(name: str, channels: int, *, device: Device = None, dtype: Dtype = None, **options: Any) -> nn.Module:
+    """Creates the block called `name`.
+
+    Args:
+        name: Name in `CATALOGUE`.
+        channels: Channels C of the feature map.
+        device: Device of parameters and buffers; None takes torch's default. On ``"meta"`` they have no values: after
+            ``block.to_empty(device=...)``, load a checkpoint.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
+        **options: The block's own options, named as in its paper; ``help(CATALOGUE[name].cls)`` describes them.
+
+    Returns:
+        A module from (B, C, H, W) to (B, C, H, W).
 
     Raises:
-        ValueError: if no block is called so, or the block has no such option, or a value is not in its range.
+        ValueError: if the block or one of its options is unknown, or a value is out of range.
+
+    Example:
+        >>> create("cbam", 64, reduction=8, dtype=torch.bfloat16)
     """
     entry = find(name)
     _check_options(entry.cls, options, f"block {name!r}")
-    return entry.cls(channels, **options)
+    return entry.cls(channels, device=device, dtype=dtype, **options)
 
 
 def resolve(spec: Spec) -> Callable[[int], nn.Module]:
@@ -43,9 +60,7 @@ def resolve(spec: Spec) -> Callable[[int], nn.Module]:
     if isinstance(spec, Mapping):
         return _from_mapping(dict(spec))
     if isinstance(spec, nn.Module):
-        raise ValueError(
-            f"a new block is created for every site: give the class {type(spec).__name__}, not an instance"
-        )
+        raise ValueError(f"every site needs a new block: give the class {type(spec).__name__}, not an instance")
     if callable(spec):
         return spec
     forms = "a name, {name: ..., <options>}, {class_path: ..., init_args: ...} or a class"
@@ -56,7 +71,7 @@ def _from_mapping(spec: dict[str, Any]) -> Callable[[int], nn.Module]:
     if "class_path" in spec:
         extra = sorted(set(spec) - {"class_path", "init_args"})
         if extra:
-            raise ValueError(f"block has the key {extra[0]!r}; with class_path, only init_args is allowed")
+            raise ValueError(f"block has the key {extra[0]!r}; only init_args is allowed next to class_path")
         options = spec.get("init_args") or {}
         if not isinstance(options, Mapping):
             raise ValueError(f"block's init_args must be a mapping of options, got {options!r}")
@@ -83,7 +98,11 @@ def _check_options(block: Callable[..., nn.Module], options: Mapping[str, Any], 
     parameters = list(inspect.signature(block).parameters.values())
     if not parameters:
         raise ValueError(f"{place} takes no arguments; its first one must be the number of channels")
-    rest = parameters[1:]
+    for option in sorted(_PLACEMENT & options.keys()):
+        raise ValueError(
+            f"{place}: {option} is not an option; a block takes the {option} of the module it is inserted at"
+        )
+    rest = [p for p in parameters[1:] if p.name not in _PLACEMENT]
     known = [p.name for p in rest if p.kind is not p.VAR_KEYWORD]
     if len(known) == len(rest):  # no **kwargs, so nothing else can be meant
         for option in options:

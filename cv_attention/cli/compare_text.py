@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator
 
-from cv_attention.cli.table import table
 from cv_attention.comparison import Comparison, Row, Table
 from cv_attention.comparison.runs import SHARES
 from cv_attention.statistics.planning import MOST
+from cv_attention.tables import markdown_table, text_table
 
 
-def text(comparison: Comparison, *, markdown: bool = False) -> str:
-    """Returns the full output of the command."""
+def text(comparison: Comparison, *, markdown: bool = False, width: int | None = None) -> str:
+    """Returns everything that the command prints, for a terminal of `width` columns or for a pipe."""
     parts = [*map(_line, comparison.notes)]
     for group in comparison.tables:
         title = [_line(group.title), ""] if group.title else []
-        parts += ["", *title, _table(comparison, group, markdown), "", *map(_line, _below(comparison, group))]
+        parts += ["", *title, _table(comparison, group, markdown, width), "", *map(_line, _below(comparison, group))]
     if comparison.interaction is not None:
         parts += ["", _interaction(comparison.interaction, comparison.alpha)]
     return "\n".join(parts).strip("\n")
@@ -49,7 +49,7 @@ class _Unit:
         return ".3g" if odd else f".{self.digits}f"
 
 
-def _table(comparison: Comparison, group: Table, markdown: bool) -> str:
+def _table(comparison: Comparison, group: Table, markdown: bool, width: int | None) -> str:
     unit = _Unit(comparison.metric)
     split = "validation" if comparison.split == "val" else comparison.split
     minus = f"minus {group.reference or 'reference'} [{100 * (1 - comparison.alpha):.10g} %]"
@@ -57,7 +57,10 @@ def _table(comparison: Comparison, group: Table, markdown: bool) -> str:
     header += ["sd / test-set sd", "parameters", "MFLOPs", "training (s)", "images/s", "hardware"]
     rows = [_cells(row, group, comparison, unit) for row in group.rows]
     known = [column for column in range(len(header)) if any(row[column] is not None for row in rows)]
-    return table([header[i] for i in known], [[row[i] for i in known] for row in rows], markdown=markdown)
+    names, cells = [header[i] for i in known], [[row[i] for i in known] for row in rows]
+    if markdown:
+        return markdown_table(names, cells)
+    return text_table(names, cells, width=width, wrap=("network", "runs", "verdict", "hardware"))
 
 
 def _cells(row: Row, group: Table, comparison: Comparison, unit: _Unit) -> list[object]:

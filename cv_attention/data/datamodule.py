@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from lightning import LightningDataModule
 
-from cv_attention.bounds import check_bounds, check_statistics
+from cv_attention.bounds import check_bounds, check_source, check_statistics
 from cv_attention.config import SOURCES, Data
 from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.data.decoding import bit_depth
@@ -16,8 +16,9 @@ from cv_attention.data.loading import Loader
 from cv_attention.data.selection import folds
 from cv_attention.data.selection.sampling import EvaluationBatches, TrainBatches
 from cv_attention.data.sources import cifar, custom, digits, folder, subset, webdataset
-from cv_attention.data.sources.images import Images, ImageSet, in_memory
-from cv_attention.suggest import suggest
+from cv_attention.data.sources.image_set import ImageSet
+from cv_attention.data.sources.images import Images
+from cv_attention.data.sources.memory import in_memory
 
 Statistics = tuple[float, float, float]
 
@@ -166,8 +167,7 @@ class ImageData(LightningDataModule):
 
 
 def _check(config: Data) -> None:
-    if config.name not in SOURCES and "." not in str(config.name):
-        raise ValueError(f"data.name is {config.name!r}{suggest(config.name, SOURCES, shown=len(SOURCES))}")
+    check_source(config.name)
     if config.options and config.name in SOURCES:
         raise ValueError(f"data.options is for a data set of your own, but data.name is {config.name!r}")
     check_bounds(config, "data.")

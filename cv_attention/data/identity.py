@@ -7,15 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from cv_attention.data.sources.images import Images
 
 if TYPE_CHECKING:
     from cv_attention.data.datamodule import ImageData
-
-_SEPARATOR = os.fsencode(os.sep)
-_LOOKED_AT = 256  # files of a split whose sizes are hashed, or images whose pixels are: names alone miss a smaller copy
 
 
 def identity(module: "ImageData") -> dict[str, Any]:
@@ -31,8 +26,9 @@ def identity(module: "ImageData") -> dict[str, Any]:
     for part in (["train", "val"], ["test"]):
         lines = sorted(line for name in part for line in _lines(splits[name]))
         digest.update(b"\0".join(lines) + b"\1")
-        for line in _looked_at([splits[name] for name in part]):
-            digest.update(line)
+        parts = [(splits[name].storage, splits[name].rows) for name in part]
+        for content in parts[0][0].contents(parts):
+            digest.update(content)
     found: dict[str, Any] = {
         "fingerprint": digest.hexdigest()[:16],
         "images": {name: len(images) for name, images in splits.items()},
@@ -47,27 +43,5 @@ def identity(module: "ImageData") -> dict[str, Any]:
 
 def _lines(images: Images) -> Iterator[bytes]:
     """Yields name and label of each image."""
-    labels = images.labels.tolist()
-    if images.paths is not None:
-        for path, label in zip(images.paths.tolist(), labels, strict=True):
-            yield b"/".join(path.split(_SEPARATOR)[-2:]) + b" %d" % label
-    else:
-        for index, label in enumerate(labels):
-            yield f"{images.short_name(index)} {label}".encode(errors="surrogateescape")
-
-
-def _looked_at(parts: list[Images]) -> Iterator[bytes]:
-    """Yields sizes of some files, or pixels of some images in memory, independent of what is held out."""
-    if parts[0].paths is not None:
-        paths = np.sort(np.concatenate([part.paths for part in parts if part.paths is not None]))
-        for path in paths[:: _step(len(paths))].tolist():
-            yield b"%d" % os.stat(path).st_size
-    elif parts[0].pixels is not None:
-        pixels = parts[0].pixels  # those of train before a part of it was held out
-        rows = np.sort(np.concatenate([part.rows for part in parts if part.pixels is pixels]))
-        for row in rows[:: _step(len(rows))].tolist():
-            yield pixels[row].contiguous().numpy().tobytes()
-
-
-def _step(count: int) -> int:
-    return max(1, count // _LOOKED_AT)
+    for index, label in enumerate(images.labels.tolist()):
+        yield os.fsencode(f"{images.short_name(index)} {label}")

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data._utils import signal_handling
 
 from cv_attention.data.selection.sampling import EvaluationBatches, TrainBatches
-from cv_attention.data.sources.images import ImageSet
+from cv_attention.data.sources.image_set import ImageSet
 
 _STARTED: dict[int, WeakSet[Any]] = defaultdict(WeakSet)  # torch's iterators with worker processes, by process
 

@@ -12,8 +12,8 @@ from cv_attention.saliency import metrics
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.methods.attention.block_maps import block_heatmaps
 from cv_attention.saliency.methods.model_free.baselines import random_map
-from cv_attention.saliency.metrics import Interval
 from cv_attention.saliency.metrics.agreement import rank_correlations
+from cv_attention.statistics import Interval, bootstrap
 from cv_attention.training.tasks.classifier import Classifier
 
 BASELINES = ("random_map", "centre_bias")
@@ -169,7 +169,7 @@ class Judge:
                     self._blocks[block][name].append(correlations[:, row, column])
 
     def _interval(self, values: Sequence[Tensor]) -> Interval:
-        return metrics.bootstrap(torch.cat(list(values)), seed=self.seed)
+        return bootstrap(torch.cat(list(values)).numpy(), seed=self.seed)
 
 
 def _random_maps(first: int) -> Method:

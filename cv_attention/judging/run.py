@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from cv_attention.data.sources.images import ImageSet
+from cv_attention.data.sources.image_set import ImageSet
 from cv_attention.extras import require_for
 from cv_attention.judging.judge import BASELINES, Judge
 from cv_attention.judging.measures import GOOD, GRID, NAMES, resolve_measure
 from cv_attention.saliency.catalogue import method_name, resolve
-from cv_attention.saliency.metrics import Interval
+from cv_attention.statistics import Interval
 from cv_attention.training.checkpoint.checkpoints import load, name_of
 from cv_attention.training.checkpoint.finite import require_finite
 from cv_attention.training.recording.probes import spread_over_classes
@@ -63,7 +63,7 @@ def evaluate_saliency(
     say: Callable[[str], None] = lambda _: None,
     trust: Collection[str] = (),
 ) -> Judged:
-    """Evaluates saliency methods on a trained network, along with a random map and a centre bias.
+    """Judges saliency methods on a trained network, with a random map and a centre bias for comparison.
 
     Args:
         checkpoint: The network: a checkpoint, or what `open_pretrained` returned.
@@ -78,7 +78,7 @@ def evaluate_saliency(
         seed: Seed of the random maps, the mosaics and the bootstrap.
         root: Location of the data set, if it has moved since training.
         device: Device to compute on.
-        say: Called with progress messages.
+        say: Called with a line on what is being done.
         trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
 
     Raises:

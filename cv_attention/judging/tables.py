@@ -3,15 +3,15 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from cv_attention.judging.run import Judged
 from cv_attention.rundir.files import write_text
-from cv_attention.saliency.metrics import Interval
+from cv_attention.statistics import Interval
+from cv_attention.tables import markdown_table, text_table
 
 _ARROWS = {"high": " ↑", "low": " ↓"}
-_GAP = "  "
 
 Table = tuple[str, list[str], list[list[str]]]
 
@@ -40,11 +40,11 @@ def tables(judged: Judged) -> Iterator[Table]:
         yield title, ["block's map", *names], rows
 
 
-def printed(judged: Judged, width: int) -> str:
-    """Formats all tables for a terminal of `width` columns; columns that do not fit continue below."""
+def printed(judged: Judged, width: int | None = None) -> str:
+    """Lays all tables out for a terminal of `width` columns, or for a pipe; columns that do not fit stand below."""
     parts = []
     for title, header, rows in tables(judged):
-        parts += [title, *("\n".join(lines) for lines in _fitting(header, rows, width))]
+        parts += [title, text_table(header, rows, left=len(header), width=width)]
     return "\n\n".join(parts)
 
 
@@ -56,26 +56,10 @@ def write(judged: Judged, out: Path) -> list[Path]:
     return [out / f"saliency.{suffix}" for suffix in texts]
 
 
-def _fitting(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> Iterator[list[str]]:
-    """Returns the lines of a table; columns that do not fit form further tables, each with the first column."""
-    columns = [
-        [text.ljust(max(map(len, column))) for text in column] for column in map(list, zip(header, *rows, strict=True))
-    ]
-    name, left = columns[0], columns[1:]
-    while left:
-        taken, used = 1, len(name[0]) + len(_GAP + left[0][0])
-        while taken < len(left) and used + len(_GAP + left[taken][0]) <= width:
-            used += len(_GAP + left[taken][0])
-            taken += 1
-        yield [_GAP.join(cells).rstrip() for cells in zip(name, *left[:taken], strict=True)]
-        left = left[taken:]
-
-
 def _markdown(judged: Judged) -> str:
     parts = []
     for title, header, rows in tables(judged):
-        rule = ["---", *["---:"] * (len(header) - 1)]
-        parts += [title, "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])]
+        parts += [title, markdown_table(header, rows, left=1)]
     if judged.left_out:
         parts.append("\n".join(f"- left out: {what}: {why}" for what, why in judged.left_out.items()))
     return "\n\n".join(parts) + "\n"
@@ -91,13 +75,13 @@ def _csv(judged: Judged) -> str:
 
 
 def _json(judged: Judged) -> str:
-    table = {name: {m: interval._asdict() for m, interval in row.items()} for name, row in judged.table.items()}
-    attention = {name: {m: interval._asdict() for m, interval in row.items()} for name, row in judged.attention.items()}
+    table = {name: {m: found._asdict() for m, found in row.items()} for name, row in judged.table.items()}
+    attention = {name: {m: found._asdict() for m, found in row.items()} for name, row in judged.attention.items()}
     content = {"facts": judged.facts, "table": table, "agreement": judged.agreement, "attention": attention}
     return json.dumps({**content, "left_out": judged.left_out}, indent=1) + "\n"
 
 
-def _cell(interval: Interval | None, digits: int = 3) -> str:
-    if interval is None:
+def _cell(found: Interval | None, digits: int = 3) -> str:
+    if found is None:
         return "-"
-    return f"{interval.mean:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+    return f"{found.mean:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"

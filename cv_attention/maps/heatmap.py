@@ -44,7 +44,7 @@ def to_heatmap(
         values = map.values.float()
     else:
         raise ValueError(
-            f"a map of kind {map.kind!r}, shape {tuple(map.values.shape)}, has no positions and is not a heatmap; "
+            f"a map of kind {map.kind!r}, shape {tuple(map.values.shape)}, has no positions and cannot be a heatmap; "
             "the report shows it as bars"
         )
     return _resized(values, size)

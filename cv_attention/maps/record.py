@@ -1,7 +1,7 @@
 """Attention maps of a model while it runs, seen from outside."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -11,10 +11,11 @@ from torch import nn
 from cv_attention.backbones.attachment.attach import attached
 from cv_attention.backbones.attachment.lost import report_lost
 from cv_attention.checks import check_module
+from cv_attention.globs import Globs, select
 from cv_attention.maps.adapters import Adapter, adapters_of
 from cv_attention.maps.recorded import Maps, RecordedMap
 from cv_attention.maps.watch import Watch
-from cv_attention.maps.wrappers import bare_modules, run_eagerly, select, unwrap
+from cv_attention.maps.wrappers import bare_modules, run_eagerly, unwrap
 
 _SHOWN = 8  # modules in a message
 
@@ -23,7 +24,7 @@ _SHOWN = 8  # modules in a message
 def record(
     model: nn.Module,
     *,
-    only: str | Sequence[str] | None = None,
+    only: Globs | None = None,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     detach: bool = True,
@@ -41,7 +42,8 @@ def record(
 
     Args:
         model: Any model with attention inside, see `adapters`.
-        only: Names or globs of the maps to record (``"layer4.*"``); None records all.
+        only: Names or globs of the maps to record (``"layer4.**"``; ``*`` stays within one level of a name, ``**``
+            crosses levels); None records all.
         device: Where maps are moved as soon as they are computed, such as ``"cpu"``; None leaves them.
         dtype: What maps are converted to at once, such as ``torch.float16``; None leaves them.
         detach: Cut the maps off the graph; False lets gradients flow through them.
@@ -61,13 +63,13 @@ def record(
         raise ValueError(f"dtype must be a torch.dtype such as torch.float16, got {dtype!r}")
     modules = bare_modules(model)
     report_lost(modules[""], stacklevel=4)
-    places, chosen = _find(model, modules, only)
+    watched, chosen = _find(model, modules, only)
     maps, watch, visits, runs = Maps(), Watch(detach=detach), _Visits(), _Visits()
 
-    def keeper(place: str) -> Any:
+    def keeper(module_name: str) -> Any:
         def keep(below: str, found: RecordedMap) -> None:
-            name = ".".join(part for part in (place, below) if part)
-            if place in chosen or name in chosen:
+            name = ".".join(part for part in (module_name, below) if part)
+            if module_name in chosen or name in chosen:
                 maps[name] = (found.detach() if detach else found).to(device, dtype)
 
         return keep
@@ -75,7 +77,7 @@ def record(
     with ExitStack() as hooks:
         hooks.enter_context(run_eagerly())
         hooks.callback(modules[""].register_forward_pre_hook(watch.begin, prepend=True, with_kwargs=True).remove)
-        for name, adapter in places.items():
+        for name, adapter in watched.items():
             adapter.attach(modules[name], keeper(name), watch, hooks)
             hooks.callback(modules[name].register_forward_hook(visits.note(name)).remove)
         hosts = {name for name, *_ in attached(modules[""])}
@@ -87,7 +89,7 @@ def record(
     if "(root)" in runs.threads and not modules[""].training and not hosts <= runs.threads.keys():
         report_lost(modules[""], runs.threads, stacklevel=4)
     if not maps:
-        raise ValueError(_why_nothing(model, modules, places, visits, watch))
+        raise ValueError(_why_nothing(model, modules, watched, visits, watch))
 
 
 class _Visits:
@@ -104,11 +106,11 @@ class _Visits:
 
 
 def _why_nothing(
-    model: nn.Module, modules: dict[str, nn.Module], places: dict[str, Adapter], visits: _Visits, watch: Watch
+    model: nn.Module, modules: dict[str, nn.Module], watched: dict[str, Adapter], visits: _Visits, watch: Watch
 ) -> str:
     """The message where no map came: each attention module that was looked at, and why it gave none."""
     lines = [f"nothing was recorded inside the `with record(model)` of {type(model).__name__}:"]
-    for name in list(places)[:_SHOWN]:
+    for name in list(watched)[:_SHOWN]:
         threads = visits.threads.get(name, set())
         if not threads:
             why = "did not run; run this very model there, not a copy, an export or a scripted version of it"
@@ -120,17 +122,15 @@ def _why_nothing(
                 "its map: choose the model's plain or sdpa attention (Hugging Face: attn_implementation='sdpa')"
             )
         lines.append(f"  {name or '(root)'} ({type(modules[name]).__name__}) {why}")
-    if len(places) > _SHOWN:
-        lines.append(f"  and {len(places) - _SHOWN} more")
+    if len(watched) > _SHOWN:
+        lines.append(f"  and {len(watched) - _SHOWN} more")
     return "\n".join(lines)
 
 
-def _find(
-    model: nn.Module, modules: dict[str, nn.Module], only: str | Sequence[str] | None
-) -> tuple[dict[str, Adapter], set[str]]:
+def _find(model: nn.Module, modules: dict[str, nn.Module], only: Globs | None) -> tuple[dict[str, Adapter], set[str]]:
     """How the maps to record are seen, by module name, and the maps' names; raises ValueError where there are none."""
-    places = adapters_of(modules)
-    if not places:
+    watched = adapters_of(modules)
+    if not watched:
         raise ValueError(
             f"{type(unwrap(model)).__name__} has no attention map to record: none of its {len(modules)} modules is an "
             "AttentionMap, is known to cv_attention.maps.adapters, or is of a class called ...Attention. A module of "
@@ -138,10 +138,10 @@ def _find(
             "cv_attention.insert(model, 'cbam')"
         )
     names = {}
-    for place, adapter in places.items():
+    for module_name, adapter in watched.items():
         for below in adapter.speaks_for or ("",):
-            names[".".join(part for part in (place, below) if part)] = place
+            names[".".join(part for part in (module_name, below) if part)] = module_name
     if only is None:
-        return places, set(names)
+        return watched, set(names)
     chosen = select(list(names), [only] if isinstance(only, str) else list(only), "attention map")
-    return {names[name]: places[names[name]] for name in chosen}, set(chosen)
+    return {names[name]: watched[names[name]] for name in chosen}, set(chosen)

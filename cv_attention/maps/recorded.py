@@ -8,6 +8,7 @@ from torch import Tensor
 
 from cv_attention.blocks.base import MapKind
 from cv_attention.suggest import suggest
+from cv_attention.tables import text_table
 
 
 @dataclass(frozen=True)
@@ -140,15 +141,12 @@ class Maps(dict[str, RecordedMap]):
         raise KeyError(f"no map is called {name!r}{suggest(name, self)}")
 
     def __repr__(self) -> str:
-        rows = [("map", "kind", "shape", "range", "")]
+        rows = []
         for name, found in self.items():
             notes = [f"prefix {found.prefix}"] if found.prefix else []
             notes += [f"windows on {_by(found.windows.grid)}"] if found.windows else []
             rows.append((name or "(root)", found.kind, _by(found.values.shape), _span(found.values), ", ".join(notes)))
-        if len(rows) == 1:
-            return "no map yet"
-        widths = [max(len(row[column]) for row in rows) for column in range(5)]
-        return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+        return text_table(("map", "kind", "shape", "range", ""), rows, left=5) if rows else "no map yet"
 
 
 def _by(sizes: tuple[int, ...]) -> str:

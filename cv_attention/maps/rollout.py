@@ -1,5 +1,6 @@
 """Attention rollout (Abnar and Zuidema, ACL 2020), https://arxiv.org/abs/2005.00928."""
 
+import functools
 from collections.abc import Iterable
 from typing import Literal
 
@@ -32,7 +33,6 @@ def rollout(maps: Maps | Iterable[RecordedMap], *, heads: Literal["mean", "max",
     maps = [check_map(map).dense() for map in (maps.values() if isinstance(maps, Maps) else maps)]
     if not maps:
         raise ValueError("rollout needs at least one map, got none")
-    product = None
     for number, map in enumerate(maps):
         if map.kind != "pairwise" or map.values.shape[2] != map.values.shape[3] * map.values.shape[4]:
             raise ValueError(
@@ -44,17 +44,38 @@ def rollout(maps: Maps | Iterable[RecordedMap], *, heads: Literal["mean", "max",
             raise ValueError(f"rollout needs maps of one grid, got {grids[0]} and {grids[1]}")
         if map.prefix != maps[0].prefix:
             raise ValueError(f"rollout needs maps of one prefix, got {maps[0].prefix} and {map.prefix} tokens")
-        share = _share(map.values.flatten(3) if map.tokens is None else map.tokens, heads)
-        product = share if product is None else share @ product
-    assert product is not None
+    attention = (map.values.flatten(3) if map.tokens is None else map.tokens for map in maps)
+    product = chain(residual_share(layer, heads) for layer in attention)
     return over_tokens(product.unsqueeze(1), (maps[0].values.shape[3], maps[0].values.shape[4]), maps[0].prefix)
 
 
-def _share(values: Tensor, heads: str) -> Tensor:
-    """(B, heads, N, N) -> (B, N, N): fused heads and the residual connection, rows sum to 1."""
+def residual_share(attention: Tensor, heads: str = "mean") -> Tensor:
+    """Returns the share of each token in a layer's output: (A + I) / 2 with rows normalized to sum 1.
+
+    A is the attention fused over heads, and I stands for the residual connection.
+
+    Args:
+        attention: (B, heads, N, N).
+        heads: How heads are fused: ``mean``, ``max`` or ``min``.
+
+    Returns:
+        (B, N, N) float32.
+
+    Raises:
+        ValueError: if `heads` is another word.
+    """
     fuse = {"mean": torch.mean, "max": torch.amax, "min": torch.amin}
     if heads not in fuse:
         raise ValueError(f"heads must be one of {', '.join(fuse)}, got {heads!r}")
-    attention = fuse[heads](values.float(), dim=1)
-    share = (attention + torch.eye(attention.shape[-1], device=attention.device)) / 2
+    share = fuse[heads](attention.float(), dim=1)
+    share = (share + torch.eye(share.shape[-1], device=share.device)) / 2
     return share / share.sum(dim=-1, keepdim=True)
+
+
+def chain(layers: Iterable[Tensor]) -> Tensor:
+    """Multiplies matrices (B, N, N) in the order of computation, the last one leftmost: ``last @ ... @ first``.
+
+    Args:
+        layers: One matrix for each layer; at least one.
+    """
+    return functools.reduce(lambda product, layer: layer @ product, layers)

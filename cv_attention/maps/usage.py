@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.backbones.attachment.attach import attached, suspended
+from cv_attention.backbones.tracing.eval_mode import eval_mode
 from cv_attention.backbones.tracing.inputs import Inputs
 from cv_attention.checks import check_module
 from cv_attention.maps.wrappers import run_eagerly, unwrap
+from cv_attention.tables import text_table
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,7 @@ class Usage:
     def __str__(self) -> str:
         header = ("block", "change", "over images", "over channels", "over positions")
         rows = [(one.block, *(f"{100 * value:.2f} %" for value in astuple(one)[1:])) for one in self.blocks]
-        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-        lines = [
-            "  ".join(
-                [first.ljust(widths[0]), *(text.rjust(width) for text, width in zip(rest, widths[1:], strict=True))]
-            )
-            for first, *rest in (header, *rows)
-        ]
+        lines = [text_table(header, rows, left=1)]
         changed = self.predictions_changed
         if changed is not None:
             lines.append(f"without the blocks, {100 * changed:.1f} % of {self.images} predictions are others")
@@ -124,11 +120,9 @@ def usage(model: nn.Module, images: Tensor | Mapping[str, Any] | Iterable[Any]) 
         raise ValueError(f"{type(bare).__name__} has no inserted block; insert one first, as in insert(model, 'se')")
     sums = {name: _Sums() for name in names}
     seen, others, classifies = 0, 0, True
-    training = [module for module in bare.modules() if module.training]
     hooks = [bare.get_submodule(name).register_forward_hook(one.take) for name, one in sums.items()]
     try:
-        bare.eval()
-        with torch.no_grad(), run_eagerly():
+        with eval_mode(bare), torch.no_grad(), run_eagerly():
             for batch in [images] if isinstance(images, Tensor | Mapping) else images:
                 inputs = Inputs(batch, "images")
                 attending = _run(model, inputs)
@@ -140,8 +134,6 @@ def usage(model: nn.Module, images: Tensor | Mapping[str, Any] | Iterable[Any]) 
     finally:
         for hook in hooks:
             hook.remove()
-        for module in training:
-            module.training = True
     if not seen:
         raise ValueError("usage needs at least one image, got none")
     found = tuple(one.usage(name) for name, one in sums.items() if one.by_channel)

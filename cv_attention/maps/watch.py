@@ -1,6 +1,5 @@
 """Watches attention being computed: the softmax inside a module, or a fused kernel whose softmax nobody sees."""
 
-import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from cv_attention.blocks.functional import attention_weights
 from cv_attention.maps.grids import find_grid
 
 _SOFTMAX = {torch.softmax, Tensor.softmax, F.softmax}
@@ -20,7 +20,7 @@ _own = threading.local()  # set while a watch computes: another watch around it 
 
 
 @dataclass
-class Call:
+class WatchedCall:
     """One forward of a module that is looked at.
 
     Attributes:
@@ -56,7 +56,7 @@ class Watch(TorchFunctionMode):
         super().__init__()
         self.detach = detach
         self.thread = threading.get_ident()
-        self.calls: list[Call] = []
+        self.calls: list[WatchedCall] = []
         self.grids: dict[tuple[int, int], None] = {}  # of feature maps, the latest last
         self.images: torch.Size | None = None
 
@@ -84,12 +84,25 @@ class Watch(TorchFunctionMode):
         elif self.calls:
             if func is F.scaled_dot_product_attention:
                 with quietly(self.detach):
-                    self.calls[-1].attention.append(attention_weights(*args, **(kwargs or {})))
+                    self.calls[-1].attention.append(_weights(*args, **(kwargs or {})))
             elif func in _SOFTMAX:
                 self.calls[-1].attention.append(result)
             elif func in _SIGMOID:
                 self.calls[-1].gates.append(result)
         return result
+
+
+def _weights(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    **options: Any,
+) -> Tensor:
+    """Returns the weights of a call of `scaled_dot_product_attention`, whose arguments these are."""
+    return attention_weights(query, key, attn_mask=attn_mask, is_causal=is_causal, **options)
 
 
 @contextmanager
@@ -101,31 +114,3 @@ def quietly(detach: bool) -> Iterator[None]:
             yield
     finally:
         _own.computing = before
-
-
-def attention_weights(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask: Tensor | None = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-) -> Tensor:
-    """Returns what `scaled_dot_product_attention` multiplies the values by, without dropout: (..., queries, keys)."""
-    if enable_gqa:
-        key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
-    scores = (query * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)) @ key.mT
-    if is_causal:
-        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
-    return masked(scores, attn_mask, true_is_kept=True).softmax(-1)
-
-
-def masked(scores: Tensor, mask: Tensor | None, *, true_is_kept: bool) -> Tensor:
-    """Adds a mask; a boolean one keeps or drops where it is true. Keys beyond the mask's last stay."""
-    if mask is None:
-        return scores
-    if mask.dtype == torch.bool:
-        mask = torch.zeros_like(mask, dtype=scores.dtype).masked_fill(~mask if true_is_kept else mask, -math.inf)
-    return scores + F.pad(mask, (0, scores.shape[-1] - mask.shape[-1]))

@@ -2,14 +2,11 @@
 
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 
 import torch
 from torch import nn
-
-from cv_attention.suggest import suggest
 
 # What torch.compile, FSDP and activation checkpointing put into the names of modules.
 _WRAPPER_PARTS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
@@ -35,23 +32,6 @@ def bare_modules(model: nn.Module) -> dict[str, nn.Module]:
     for name, module in unwrap(model).named_modules():
         modules[".".join(part for part in name.split(".") if part not in _WRAPPER_PARTS)] = module
     return modules
-
-
-def select(names: Sequence[str], globs: Sequence[str], what: str) -> list[str]:
-    """Returns the names that match any glob, in their order; ``*`` matches dots too.
-
-    Args:
-        names: What there is.
-        globs: Exact names or globs, case-sensitive.
-        what: What is looked for, for the message.
-
-    Raises:
-        ValueError: if one of the globs matches nothing.
-    """
-    for glob in globs:
-        if not any(fnmatchcase(name, glob) for name in names):
-            raise ValueError(f"no {what} matches {glob!r}{suggest(glob, names, shown=3, cutoff=0.3)}")
-    return [name for name in names if any(fnmatchcase(name, glob) for glob in globs)]
 
 
 _lock = threading.Lock()

@@ -75,9 +75,9 @@ def export_saliency(
 ) -> Exported:
     """Explains images with a trained network and writes maps, pictures and a manifest; see ``docs/saliency_export.md``.
 
-    Images pass through the run's evaluation transforms, and are resized to the network's image size if they then have
-    another size. SIGTERM and Ctrl-C stop the export after the current batch: complete shards are kept and listed in the
-    manifest. Run again after an interruption, it resumes with the missing shards.
+    An image passes through the run's evaluation transforms, or is resized to the network's image size where they leave
+    another one. SIGTERM and Ctrl-C end it after the present batch: whole shards stay, the manifest lists them.
+    Run again after an interruption, it continues with the missing shards.
 
     Args:
         checkpoint: The trained network: a checkpoint, or what `open_pretrained` returned.
@@ -97,11 +97,11 @@ def export_saliency(
     _check(config, sources, split)
     classifier = require_finite(load(checkpoint, trust), checkpoint)
     explainer = Explainer(classifier, config)
-    classes, bits = len(classifier.facts.class_names), classifier.experiment.data.bits
-    items = _split(classifier, split, root) if split else find_items(sources, out, classes, bits)
-    if config.target == "true" and any(item.label is None for item in items):
-        unknown = next(item.title for item in items if item.label is None)
-        raise ValueError(f"target is true, but the class of {unknown} is unknown; use a split or labelled archives")
+    if split:
+        items = split_items(open_data(classifier, root, split).splits[split])
+    else:
+        items = find_items(sources, out, len(classifier.facts.class_names), classifier.experiment.data.bits)
+    _check_labels(config, items)
     named = [f"split {split}"] if split else [str(source) for source in sources]
     described = folder.describe(checkpoint, classifier, named, items, explainer.columns, config)
     requests = shard_requests(described, items, config.shard_size)
@@ -199,10 +199,10 @@ def _check(config: SaliencyExport, sources: Sequence[Path], split: str | None) -
     require_for(config.method)
 
 
-def _split(classifier: Classifier, split: str, root: str | None) -> list[Item]:
-    if split not in ("train", "val", "test"):
-        raise ValueError(f"unknown split {split}; expected train, val or test")
-    return split_items(open_data(classifier, root, split).splits[split])
+def _check_labels(config: SaliencyExport, items: Sequence[Item]) -> None:
+    if config.target == "true" and any(item.label is None for item in items):
+        unknown = next(item.title for item in items if item.label is None)
+        raise ValueError(f"target is true, but the class of {unknown} is unknown; use a split or labelled archives")
 
 
 def _trainer(config: SaliencyExport, callbacks: list[Callback]) -> lightning.Trainer:
@@ -235,13 +235,13 @@ def _tell_children(trainer: lightning.Trainer, number: int) -> None:
 
 
 def _summary(out: Path, config: SaliencyExport, work: _Work, before: int, seconds: float, is_main: bool) -> Exported:
-    recorded, left = folder.read(out), missing(out, work.shards)
-    failures = is_main and recorded["failed"] > 0
+    said, left = folder.read(out), missing(out, work.shards)
+    failures = is_main and said["failed"] > 0
     waiting, stopped = work.images_of(left), work.interruption.received if left else 0
     return Exported(
         out / f"manifest.{config.manifest}",
-        recorded["explained"],
-        len(work.items) - waiting - recorded["explained"],
+        said["explained"],
+        len(work.items) - waiting - said["explained"],
         waiting,
         work.writer.error or ("a process stopped early" if left and not stopped else ""),
         seconds,
@@ -249,5 +249,5 @@ def _summary(out: Path, config: SaliencyExport, work: _Work, before: int, second
         stopped,
         is_main,
         folder.first_failure(out, work.shards) if failures else "",
-        recorded.get("not_finite", 0),
+        said.get("not_finite", 0),
     )

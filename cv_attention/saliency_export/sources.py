@@ -12,8 +12,9 @@ import numpy as np
 
 from cv_attention.data import read_image
 from cv_attention.data.sources.archives import members
+from cv_attention.data.sources.files import file_version
 from cv_attention.data.sources.folder import EXTENSIONS, image_files
-from cv_attention.data.sources.images import Images, ImageSet
+from cv_attention.data.sources.image_set import ImageSet
 from cv_attention.saliency_export.names import printable
 
 
@@ -62,44 +63,26 @@ def split_items(split: ImageSet) -> list[Item]:
     """Lists the images of a data module's split, with labels and boxes."""
     images, items = split.images, []
     for index, label in enumerate(images.labels.tolist()):
-        path = None if images.paths is None else os.fsdecode(images.paths[index])
+        path = images.path(index)
         title = f"{split.name}/{index}" if path is None else printable(path)
         stem = split.name if path is None else os.path.join(*Path(path).with_suffix("").parts[-2:])
         box = None if images.boxes is None else images.boxes[index]
-        items.append(Item(title, stem, partial(images.read, index), label, box, _version_in(images, index)))
+        items.append(Item(title, stem, partial(images.read, index), label, box, images.version(index)))
     return items
 
 
 def digest(items: Sequence[Item]) -> str:
     """Returns a digest of all titles in order, to tell whether the images are the same as before."""
-    digest = hashlib.sha256()
+    found = hashlib.sha256()
     for item in items:
-        digest.update(item.title.encode() + b"\n")
-    return digest.hexdigest()
+        found.update(item.title.encode() + b"\n")
+    return found.hexdigest()
 
 
 def fingerprint(item: Item) -> str:
     """Returns a digest of an image's name, class, box and file version."""
     box = None if item.box is None else item.box.tolist()
     return hashlib.sha256(json.dumps([item.title, item.path, item.label, box, item.version]).encode()).hexdigest()[:32]
-
-
-def _version(path: Path) -> str:
-    try:
-        status = path.stat()
-    except OSError as error:  # reading the image will report it
-        return str(error.errno)
-    return f"{status.st_size} {status.st_mtime_ns}"
-
-
-def _version_in(images: Images, index: int) -> str:
-    """Returns the version of a split's image: of its file, its place in an archive, or its pixels in memory."""
-    if images.paths is not None:
-        return f"{_version(Path(os.fsdecode(images.paths[index])))} {images.bits}"
-    if images.shards is not None:
-        archive, offset, size = images.shards.place(int(images.rows[index]))
-        return f"{archive.name} {_version(archive)} {offset} {size} {images.bits}"
-    return hashlib.sha256(images.read(index).tobytes()).hexdigest()
 
 
 def _of_source(source: Path, out: Path, classes: int, bits: int | None) -> Iterator[Item]:
@@ -116,7 +99,7 @@ def _of_source(source: Path, out: Path, classes: int, bits: int | None) -> Itera
 
 
 def _of_file(path: Path, relative: str, classes: int, bits: int | None) -> Iterator[Item]:
-    version = _version(path)
+    version = file_version(path)
     if path.name.lower().endswith((".tar", ".tar.gz", ".tgz")):
         for member in members(path, EXTENSIONS):
             label = member.label if member.label is not None and 0 <= member.label < classes else None

@@ -5,18 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cv_attention.rundir.files import replacing
+
 
 def write_json_lines(path: Path, parts: Sequence[Path]) -> None:
     """Writes the rows of `parts` one after the other, atomically."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            for part in parts:
-                file.write(part.read_bytes())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        for part in parts:
+            file.write(part.read_bytes())
 
 
 def write_parquet(path: Path, parts: Sequence[Path]) -> None:
@@ -24,16 +20,11 @@ def write_parquet(path: Path, parts: Sequence[Path]) -> None:
     from pyarrow import Table
     from pyarrow.parquet import ParquetWriter
 
-    partial, schema = path.with_name(path.name + ".partial"), _schema()
-    try:
-        with ParquetWriter(partial, schema) as writer:
-            for part in parts:
-                rows = [json.loads(line) for line in part.read_bytes().splitlines()]
-                writer.write_table(Table.from_pylist(rows, schema=schema))
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    schema = _schema()
+    with replacing(path) as file, ParquetWriter(file, schema) as writer:
+        for part in parts:
+            rows = [json.loads(line) for line in part.read_bytes().splitlines()]
+            writer.write_table(Table.from_pylist(rows, schema=schema))
 
 
 def _schema() -> Any:

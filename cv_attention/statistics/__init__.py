@@ -1,4 +1,4 @@
-"""Statistics of networks trained with several seeds: simultaneous intervals, verdicts and seeds to plan.
+"""Statistics of networks trained with several seeds: simultaneous intervals, verdicts and seeds to plan; bootstrap.
 
 judged = cv_attention.statistics.judge(values, reference=0, margin=0.3)   # values: (arms, blocks)
 
@@ -8,7 +8,10 @@ torch or knows what a run is.
 
 from cv_attention.statistics.additive import AdditiveFit, fit_additive
 from cv_attention.statistics.interaction import interaction
+from cv_attention.statistics.intervals import Interval, bootstrap
 from cv_attention.statistics.planning import seeds_needed
 from cv_attention.statistics.verdicts import Judged, Study, judge
 
-__all__ = ["AdditiveFit", "Judged", "Study", "fit_additive", "interaction", "judge", "seeds_needed"]
+__all__ = [
+    "AdditiveFit", "Interval", "Judged", "Study", "bootstrap", "fit_additive", "interaction", "judge", "seeds_needed",
+]  # fmt: skip

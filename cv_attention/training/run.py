@@ -1,12 +1,12 @@
 """Defines the run directory: where it is, and what is written into it."""
 
-import errno
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from cv_attention.config import Experiment
 from cv_attention.rundir import Damaged, read_yaml, summary
@@ -14,9 +14,9 @@ from cv_attention.rundir.checksums import checksum
 from cv_attention.rundir.files import write_text
 from cv_attention.rundir.layout import RunLayout
 
-# The process that creates the run directory tells the processes it starts.
+# Passes the run directory to the processes that its creator starts.
 _SHARED_RUN = "CV_ATTENTION_RUN"
-_CLAIMED: dict[Path, int] = {}  # the lock of a file ends when it is closed
+_CLAIMED: dict[Path, FileLock] = {}  # of this process
 _MADE: dict[Path, list[Path]] = {}  # folders above a run directory that were made for it, innermost first
 
 
@@ -48,25 +48,29 @@ def create(experiment: Experiment, rank: int) -> Path:
 def claim(run: Path) -> None:
     """Keeps other processes from training into a run directory, for as long as this one lives.
 
-    Raises:
-        ValueError: if another process has claimed it.
-    """
-    if run.resolve() in _CLAIMED or os.name != "posix":
-        return
-    import fcntl
+    Args:
+        run: The run directory, which gets a file ``.lock``.
 
-    file = os.open(RunLayout(run).lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    Raises:
+        ValueError: if another process has claimed it, or ``.lock`` is a link; names the run.
+    """
+    if run.resolve() in _CLAIMED:
+        return
+    place = RunLayout(run).lock
+    if place.is_symlink():  # some versions of filelock would empty the file that it leads to
+        raise ValueError(f"{place} is a link; remove it")
+    lock = FileLock(place, thread_local=False)
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(file)
-        if error.errno in (errno.EACCES, errno.EAGAIN):
-            raise ValueError(f"{run} is being trained by another process") from error
-    _CLAIMED[run.resolve()] = file
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ValueError(f"{run} is being trained by another process") from error
+    _CLAIMED[run.resolve()] = lock
 
 
 def discard(run: Path) -> None:
     """Removes a run directory in which nothing has happened, and the folders that `create` made for it."""
+    if lock := _CLAIMED.pop(run.resolve(), None):
+        lock.release()  # Windows removes no open file
     shutil.rmtree(run)
     for folder in _MADE.pop(run, []):
         if any(folder.iterdir()):

@@ -9,9 +9,11 @@ from cv_attention import data
 from cv_attention.data.loading import Loader
 from cv_attention.data.selection.named_classes import named_split
 from cv_attention.data.selection.sampling import EvaluationBatches
-from cv_attention.data.sources.images import ImageSet
+from cv_attention.data.sources.image_set import ImageSet
+from cv_attention.suggest import suggest
 from cv_attention.training.tasks.classifier import Classifier
 
+_SPLITS = ("train", "val", "test")
 _SHOWN = 20  # class names in a message
 
 
@@ -47,8 +49,10 @@ def open_data(classifier: Classifier, root: str | None, split: str) -> Any:
 
     Raises:
         FileNotFoundError: if the data set is missing.
-        ValueError: if it has other classes than the network knows.
+        ValueError: if there is no such split, or the data set has other classes than the network knows.
     """
+    if split not in _SPLITS:
+        raise ValueError(f"unknown split {split!r}{suggest(split, _SPLITS)}")
     config, facts = classifier.experiment.data, classifier.facts
     config.root = root or config.root
     if facts.class_ids:

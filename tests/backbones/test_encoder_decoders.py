@@ -12,7 +12,7 @@ from torchvision.models import detection, segmentation
 from transformers.models.segformer import modeling_segformer
 
 from cv_attention.backbones import insert, parameter_parts, plan, remove
-from cv_attention.backbones.positions.parts import head_names
+from cv_attention.backbones.positions.parameters import head_names
 
 
 def double(inputs, outputs):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cv_attention.backbones import build, insert, plan, remove
-from cv_attention.backbones.positions.parts import head_names, parameter_parts
+from cv_attention.backbones.positions.parameters import head_names, parameter_parts
 
 
 def small():

@@ -169,7 +169,7 @@ def test_a_unit_replaced_under_a_block_on_its_shortcut_is_reported():
         model.layer3[2] = nn.Identity()
     entrance = model.layer3[1].conv1
     entrance._forward_pre_hooks.clear()
-    with pytest.warns(LostBlocksWarning, match="start of its unit's branch"):
+    with pytest.warns(LostBlocksWarning, match="start of its residual block's branch"):
         plan(model, "se")
 
 

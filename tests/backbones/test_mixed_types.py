@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cv_attention.backbones import insert
+from cv_attention.backbones import build, insert
 
 
 class Norm(nn.BatchNorm2d):
@@ -61,3 +61,15 @@ def test_networks_that_cast_by_themselves(at):
     insert(model, "cbam", at, init="identity", input_size=16)
     assert torch.equal(model(image), plain)
     assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+def test_blocks_have_their_hosts_type_and_the_same_numbers_in_each(dtype):
+    single, other = build("resnet20"), build("resnet20").to(dtype)
+    planned = insert(single, "cbam", "stage", input_size=16, seed=3)
+    insert(other, "cbam", "stage", input_size=16, seed=3)
+    for site in planned.sites:
+        drawn, found = (dict(model.get_submodule(site.block).named_parameters()) for model in (single, other))
+        for name, parameter in found.items():
+            assert parameter.dtype == dtype
+            assert torch.equal(parameter, drawn[name].to(dtype))

@@ -171,7 +171,7 @@ def test_different_blocks_per_stage(block):
     assert {site.block.rpartition(".")[2] for site in planned.sites} == {"attention"}
     head = str(planned).splitlines()
     assert head[0] == "se at residual:0; vit at residual:-1, init plain, image 3×32×32"
-    assert head[1].split()[:4] == ["site", "host", "block", "channels"]
+    assert head[1].split()[:4] == ["site", "type", "block", "channels"]
     assert planned.added_parameters == sum(p.numel() for name, p in model.named_parameters() if ".attention." in name)
 
 

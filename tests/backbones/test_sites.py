@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from cv_attention.backbones import build, insert, plan
-from cv_attention.backbones.positions.sites import matches
 from tests.references.flops import plain_flops
 
 
@@ -115,26 +114,6 @@ def test_costs_are_torchs_own_count(block):
     assert planned.parameters + planned.added_parameters == total
 
 
-@pytest.mark.parametrize(
-    ("pattern", "name", "fits"),
-    [
-        ("layer*.*.bn2", "layer1.0.bn2", True),
-        ("layer*.*.bn2", "layer1.0.shortcut.bn2", False),
-        ("layer*", "layer1", True),
-        ("layer*", "layer1.0", False),
-        ("layer[12]", "layer3", False),
-        ("**.bn2", "layer1.0.bn2", True),
-        ("**.bn2", "bn2", True),
-        ("layer1.**", "layer1", True),
-        ("**", "a.b.c", True),
-        ("a.**.d", "a.b.c.d", True),
-        ("a.**.d", "a.b.c", False),
-    ],
-)
-def test_globs(pattern, name, fits):
-    assert matches(pattern, name) == fits
-
-
 def test_containers_hand_on_to_what_returns_their_output():
     model = build("torchvision/resnet18")
     assert [s.name for s in plan(model, Squeeze, "layer*", input_size=64).sites] == STAGE["torchvision/resnet18"]
@@ -175,7 +154,7 @@ def test_table_and_dict():
     planned = plan(build("resnet20", num_classes=10), Squeeze, "stage", init="identity", input_size=(32, 48))
     lines = str(planned).splitlines()
     assert lines[0] == "Squeeze at stage, init identity, image 3×32×48"
-    assert lines[1].split() == ["site", "host", "channels", "size", "parameters", "FLOPs"]
+    assert lines[1].split() == ["site", "type", "channels", "size", "parameters", "FLOPs"]
     assert lines[4].split()[:5] == ["layer2.2", "BasicBlock", "32", "16×24", "194"]  # 162 of the block, and alpha
     assert lines[-5].split()[:3] == ["CifarResNet", "without", "269,722"]
     assert len({len(line) for line in lines[2:3] + lines[6:7]}) == 1

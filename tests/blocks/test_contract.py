@@ -263,7 +263,7 @@ def test_rejects_bad_options(case):
         with pytest.raises(ValueError, match=f"channels={case.channels + 1}"):
             case.build(case.channels + 1)
     for name, parameter in list(inspect.signature(case.entry.cls).parameters.items())[1:]:
-        kind = str(parameter.annotation)
+        kind = "" if name in ("device", "dtype") else str(parameter.annotation)
         for bad in [-1] * ("int" in kind) + ["nonsense"] * ("Literal" in kind or "float" in kind):
             with pytest.raises(ValueError, match=f"{name}={bad!r}"):
                 create(case.entry.name, case.channels, **{name: bad})
@@ -273,6 +273,7 @@ def test_rejects_bad_options(case):
 def test_is_written_as_agreed(case):
     channels, *options = inspect.signature(case.entry.cls).parameters.values()
     assert channels.name == "channels"
+    assert [option.name for option in options[-2:]] == ["device", "dtype"]
     for option in options:
         assert option.kind is option.KEYWORD_ONLY, f"{option}: keyword-only, and no **kwargs"
         assert option.default is not option.empty, f"{option}: needs a default"

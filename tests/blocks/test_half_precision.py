@@ -9,7 +9,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from cv_attention.blocks import CATALOGUE, create
-from cv_attention.blocks.half_precision import run_wide, widened, without_autocast
+from cv_attention.blocks.functional import run_wide, widened, without_autocast
 from tests.blocks.cases import CASES, feature_map, hooked
 
 # Every pair of positions is compared, which is slow on large maps.

@@ -9,7 +9,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from cv_attention import blocks
-from cv_attention.blocks.channel.channel_norm import l2_norm
+from cv_attention.blocks.functional import l2_norm
 from tests.blocks.cases import feature_map
 from tests.references.channel import ceca
 
@@ -172,7 +172,7 @@ def test_gsop_adds_the_official_layers_parameters():
 
 def test_gsop_says_what_one_pixel_needs():
     block = blocks.GlobalSecondOrderPooling(12)
-    with pytest.raises(ValueError, match="training needs a batch of at least 2"):
+    with pytest.raises(ValueError, match="needs a batch of 2 or more images in training"):
         block(feature_map(1, 12, 1, 1))
     assert block.eval()(feature_map(1, 12, 1, 1)).isfinite().all()
 

@@ -15,9 +15,7 @@ from torch.testing import assert_close
 from torchvision.models.swin_transformer import ShiftedWindowAttention
 
 from cv_attention import blocks
-from cv_attention.blocks.tokens.position import sincos_2d
 from cv_attention.blocks.tokens.relative import RelativeEmbedding
-from cv_attention.blocks.tokens.rotary import rotate_2d
 from tests.blocks.cases import feature_map, hooked
 
 
@@ -55,14 +53,6 @@ def test_vit_without_positions_is_timms():
     ours.load_state_dict(state)
     x = feature_map(2, 16, 3, 5)
     assert_close(tokens(ours(x)), theirs(tokens(x)))
-
-
-def test_positions_are_timms():
-    theirs = timm.layers.build_sincos2d_pos_embed([3, 5], 32).unflatten(1, (2, 2, 8))
-    # timm's order is sin rows, sin columns, cos rows, cos columns.
-    assert_close(sincos_2d(32, 3, 5), theirs.transpose(1, 2).reshape(3, 5, 32))
-    # What no quarter can hold is zero, and the rest as without it.
-    assert_close(sincos_2d(35, 3, 5), torch.cat([sincos_2d(32, 3, 5), torch.zeros(3, 5, 3)], 2))
 
 
 def ported(ours, theirs, names, extra=None):
@@ -208,16 +198,6 @@ def test_an_axis_without_positions_is_torchs_attention_of_every_line():
         there, here = lines.split("->")
         expected = torch.einsum(f"{here}->{there}", seen.movedim(2, 3).flatten(3))
     assert_close(ours(x), expected)
-
-
-def test_rotary_positions_are_timms_and_relative():
-    x = feature_map(2, 3, 15, 8)
-    sin, cos = timm.layers.build_rotary_pos_embed([3, 5], dim=8, temperature=100.0, in_pixels=False)
-    assert_close(rotate_2d(x, 3, 5), timm.layers.apply_rot_embed(x, sin, cos))
-    # The same query and key everywhere: the logits depend on the offset alone.
-    q, k = (rotate_2d(feature_map(1, 1, 1, 11, seed=seed).expand(1, 1, 15, 11), 3, 5)[0, 0] for seed in (2, 3))
-    logits = (q @ k.T).unflatten(0, (3, 5)).unflatten(2, (3, 5))
-    assert_close(logits[1:, 1:, 1:, 1:], logits[:-1, :-1, :-1, :-1])
 
 
 def test_relative_vectors_are_clipped_beyond_their_reach():

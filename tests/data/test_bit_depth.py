@@ -9,13 +9,15 @@ import pytest
 import yaml
 from PIL import Image
 
-from benchmarks.faults.hostile_images import chunk, items, png, tiff
+from benchmarks.faults.hostile_images import items
+from benchmarks.faults.image_files import chunk, png, tiff
 from cv_attention.cli import main
 from cv_attention.config import Data, Subset
 from cv_attention.data import ImageError, create, read_image
 from cv_attention.data.decoding.bit_depth import found_bits
 from cv_attention.data.decoding.decode import decode_image
-from cv_attention.data.sources import folder, memory, webdataset
+from cv_attention.data.sources import decoded, folder, webdataset
+from cv_attention.data.sources.cache import CachedFiles
 
 ITEMS = items()
 
@@ -57,7 +59,7 @@ def test_every_file_shows_its_pixels_or_is_refused(item, capfd):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("most", "bits"), [(200, 8), (1023, 10), (1024, 12), (4095, 12), (9000, 14), (40_000, 16)])
 def test_the_range_is_found_once_for_all(most, bits, form, channels, tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "LIMIT", 0)
+    monkeypatch.setattr(decoded, "LIMIT", 0)
     root = written(tmp_path, {"train": most, "test": most // 4}, form, channels)
     images = folder.load(str(root), Subset())[1]
     assert {part.bits for part in images.values()} == {bits}
@@ -69,7 +71,7 @@ def test_the_range_is_found_once_for_all(most, bits, form, channels, tmp_path, m
 def test_all_ways_to_an_image_are_the_same(tmp_path, monkeypatch):
     root = written(tmp_path / "files", {"train": 4095, "val": 4095, "test": 300})
     kept = folder.load(str(root), Subset())[1]["test"]
-    monkeypatch.setattr(memory, "LIMIT", 0)
+    monkeypatch.setattr(decoded, "LIMIT", 0)
     read = folder.load(str(root), Subset())[1]["test"]
     cached = folder.load(str(root), Subset(), 12)[1]["test"]
     for split in ("train", "val", "test"):
@@ -81,7 +83,7 @@ def test_all_ways_to_an_image_are_the_same(tmp_path, monkeypatch):
                     tar.addfile(info, io.BytesIO(data))
     sharded = webdataset.load(str(tmp_path), Subset())[1]["test"]
     assert kept.pixels is not None
-    assert cached.cache is not None
+    assert isinstance(cached.storage, CachedFiles)
     for index in range(12):
         expected = deep(10 * (index // 6) + index % 6, 300) >> 4
         for images in (kept, read, cached, sharded):
@@ -89,7 +91,7 @@ def test_all_ways_to_an_image_are_the_same(tmp_path, monkeypatch):
 
 
 def test_another_range_makes_another_cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "LIMIT", 0)
+    monkeypatch.setattr(decoded, "LIMIT", 0)
     root = written(tmp_path, {"train": 300, "test": 300})
     first, second = (folder.load(str(root), Subset(), 12, bits)[1]["train"].read(0) for bits in (10, 12))
     np.testing.assert_array_equal(first, deep(0, 300) >> 2)
@@ -97,7 +99,7 @@ def test_another_range_makes_another_cache(tmp_path, monkeypatch):
 
 
 def test_values_beyond_the_range_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "LIMIT", 0)
+    monkeypatch.setattr(decoded, "LIMIT", 0)
     root = written(tmp_path, {"train": 4095, "test": 5000})
     with pytest.raises(ImageError, match=r"0\.png.*up to 5000, above the 4095 that data\.bits 12 allows.*13 or more"):
         folder.load(str(root), Subset())[1]["test"].read(0)
@@ -116,7 +118,7 @@ def test_what_a_header_says_needs_no_sample():
 @pytest.mark.parametrize("on_disk", [False, True])
 def test_a_run_keeps_its_range(on_disk, tmp_path, monkeypatch, capsys):
     if on_disk:
-        monkeypatch.setattr(memory, "LIMIT", 0)
+        monkeypatch.setattr(decoded, "LIMIT", 0)
     root = written(tmp_path / "data", {"train": 4095, "test": 100})
     options = [f"--data.root={root}", "--data.name=folder", "--data.batch_size=4", "--data.val_fraction=0.3"]
     options += ["--model.options={width: 2}", "--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--log.probes=0"]

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.faults.hostile_images import png
+from benchmarks.faults.image_files import png
 from cv_attention.cli import main
 from cv_attention.config import Data, Subset
 from cv_attention.data import create
-from cv_attention.data.sources import folder, memory, webdataset
+from cv_attention.data.sources import decoded, folder, webdataset
 
 SPLITS = ("train", "val", "test")
 
@@ -35,7 +35,7 @@ def written(root: Path) -> Path:
 @pytest.mark.parametrize("limit", [0, 1 << 30])
 @pytest.mark.parametrize("cache", [None, 12])
 def test_broken_images_are_left_out_and_named(limit, cache, tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "LIMIT", limit)
+    monkeypatch.setattr(decoded, "LIMIT", limit)
     root = written(tmp_path)
     with pytest.warns(UserWarning, match=r"data\.on_error skip: 3 of 12 train images are left out: .*1\.png.*2 more"):
         images = folder.load(str(root), Subset(), cache, skip=True)[1]

@@ -8,7 +8,7 @@ import torch
 
 from cv_attention.config import Data, Subset
 from cv_attention.data import create, read_image
-from cv_attention.data.sources import memory
+from cv_attention.data.sources import decoded
 from cv_attention.data.sources.folder import image_files, load
 
 
@@ -139,7 +139,7 @@ def test_images_of_different_sizes_are_named_before_training(tmp_path):
 
 
 def test_one_image_of_another_size_is_named_in_its_batch(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "LIMIT", 0)
+    monkeypatch.setattr(decoded, "LIMIT", 0)
     make(tmp_path, FULL | {"train/ant": 40})
     cv2.imwrite(str(tmp_path / "train/ant/7.png"), picture(0, 30, 30))
     module = create(Data(name="folder", root=str(tmp_path), batch_size=48))
@@ -153,7 +153,7 @@ def test_small_images_are_decoded_once(tmp_path, monkeypatch):
     images = load(str(make(tmp_path, FULL)), Subset())[1]["train"]
     assert images.pixels is not None
     assert images.pixels.shape == (12, 12, 16, 3)
-    monkeypatch.setattr("cv_attention.data.sources.images.read_image", None)  # nobody asks for a file again
+    monkeypatch.setattr("cv_attention.data.sources.files.read_image", None)  # nobody asks for a file again
     images.select(np.array([3, 8])).read(1)
 
 
@@ -166,7 +166,7 @@ def test_other_images_are_decoded_when_needed(way, tmp_path, monkeypatch):
     else:
         make(tmp_path, {"train/ant": 100, "train/bee": 3, "train/cat": 3})
     if way == "too large":
-        monkeypatch.setattr(memory, "LIMIT", 106 * 12 * 16 * 3 - 1)
+        monkeypatch.setattr(decoded, "LIMIT", 106 * 12 * 16 * 3 - 1)
     if way == "one odd image":
         cv2.imwrite(str(tmp_path / "train/ant/57.png"), picture(0, 5, 5))
     images = load(str(tmp_path), Subset())[1]["train"]
@@ -181,7 +181,7 @@ def test_batches_are_the_same_from_memory_and_from_files(tmp_path, monkeypatch):
     config = Data(name="folder", root=str(tmp_path), batch_size=6, train_transforms=steps)
     batches = []
     for limit in (1 << 30, 0):
-        monkeypatch.setattr(memory, "LIMIT", limit)
+        monkeypatch.setattr(decoded, "LIMIT", limit)
         module = create(config)
         module.setup()
         assert (module.splits["train"].images.pixels is None) == (limit == 0)

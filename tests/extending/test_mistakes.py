@@ -93,7 +93,10 @@ def module(tmp_path, monkeypatch):
         (lambda: resolve_measure("extension.edges"), "has no Measure 'edges'"),
         (lambda: cva.maps.add_adapter("Gate", cva.maps.output_of("", "spatial")), "a class or its full name"),
         (lambda: cva.maps.add_adapter(nn.Linear, "spatial"), "must be an Adapter"),
-        (lambda: cva.data.create(cva.data.Data(name="fodler")), "data.name is 'fodler'; did you mean 'folder'"),
+        (
+            lambda: cva.data.create(cva.data.Data(name="fodler")),
+            "data.name is 'fodler'; there are cluttered_digits.*folder",
+        ),
         (
             lambda: cva.data.create(cva.data.Data(name="folder", options={"a": 1})),
             "data.options is for a data set of your",

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cv_attention.maps import RecordedMap, rollout, to_heatmap
+from cv_attention.maps import RecordedMap, query_heatmaps, rollout, to_heatmap
 
 torch.manual_seed(0)
 PAIRWISE = torch.rand(2, 3, 20, 4, 5).flatten(3).softmax(-1).unflatten(-1, (4, 5))
@@ -38,6 +38,15 @@ def test_pairwise(options, value):
     assert heat.shape == (2, 1, 4, 5)
     for b, i, j in [(0, 0, 0), (1, 3, 4), (1, 2, 0)]:
         torch.testing.assert_close(heat[b, 0, i, j], value(b, i, j))
+
+
+def test_one_heatmap_for_each_query():
+    torch.testing.assert_close(query_heatmaps(pairwise()), PAIRWISE.mean(1))
+    torch.testing.assert_close(query_heatmaps(pairwise(), head=-1), PAIRWISE[:, 2])
+    expected = nn.Upsample((8, 6), mode="bilinear")(PAIRWISE.mean(1))
+    torch.testing.assert_close(query_heatmaps(pairwise(), (8, 6)), expected)
+    with pytest.raises(ValueError, match=r"head must be in 0\.\.2, got head=3"):
+        query_heatmaps(pairwise(), head=3)
 
 
 @pytest.mark.parametrize(("size", "shape"), [(9, (9, 9)), ((3, 8), (3, 8)), (None, (4, 5))])

@@ -35,8 +35,8 @@ def test_every_section_of_the_page_is_there(open_page, index) -> None:
     assert page.locator("h2:visible").all_inner_texts() == [
         "Curves", "Network", "Classes", "Attention", "Faithfulness", "Maps",
     ]  # fmt: skip
-    assert "75.00 %" in page.locator("header, main").first.inner_text()
-    assert opened.cell("Grad-CAM").count() == 1
+    assert "75.00 %" in page.locator("main").inner_text()
+    assert opened.pixels("Grad-CAM").std() > 0
     assert opened.pixels("conv1.2.attention.spatial.map").std() > 0
     assert page.locator(".notices, .notice").count() == 0
 

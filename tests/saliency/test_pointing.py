@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from cv_attention.report.write.measures import measure
 from cv_attention.saliency.metrics.pointing import pointing_game
 
 
@@ -37,10 +38,29 @@ def test_the_maximum_in_the_box_is_a_hit(row, column, tolerance, hit):
     assert pointing_game(peak(row, column), box, tolerance).tolist() == [hit]
 
 
-def test_a_constant_map_points_at_the_middle():
-    heat = torch.ones(2, 1, 9, 9)
-    boxes = torch.tensor([[4.0, 4.0, 5.0, 5.0], [0.0, 0.0, 3.0, 3.0]])
-    assert pointing_game(heat, boxes).tolist() == [True, False]
+def test_the_first_of_equal_maxima_counts():
+    """As in TorchRay's benchmark, which takes the argmax of the flattened map."""
+    heat = torch.zeros(3, 1, 9, 9)
+    heat[1, 0, 2, 7] = heat[1, 0, 6, 1] = 1.0
+    heat[2, 0, 4, 3] = heat[2, 0, 4, 5] = 1.0
+    first = [[0.0, 0.0, 1.0, 1.0], [7.0, 2.0, 8.0, 3.0], [3.0, 4.0, 4.0, 5.0]]
+    second_or_middle = [[4.0, 4.0, 5.0, 5.0], [1.0, 6.0, 2.0, 7.0], [4.0, 4.0, 6.0, 5.0]]
+    assert pointing_game(heat, torch.tensor(first)).all()
+    assert not pointing_game(heat, torch.tensor(second_or_middle)).any()
+
+
+def test_the_report_has_the_same_rule():
+    """On maps with many equal maxima, with boxes of whole cells."""
+    generator = torch.Generator().manual_seed(1)
+    heat = torch.randint(3, (200, 1, 4, 5), generator=generator).float()
+    size = torch.tensor([5, 4])
+    low = torch.rand(200, 2, generator=generator).mul(size).floor()
+    high = low + 1 + torch.rand(200, 2, generator=generator).mul(size - low).floor()
+    boxes = torch.cat([low, high.minimum(size)], 1)
+    shares = (boxes / size.repeat(2)).tolist()
+    found = measure(heat[:, 0].numpy(), None, shares)["peak in box"]
+    assert found == pointing_game(heat, boxes).float().tolist()
+    assert 20 < sum(found) < 180
 
 
 def test_random_points_hit_as_often_as_the_box_is_large():

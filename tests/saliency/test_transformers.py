@@ -9,6 +9,7 @@ from torch import nn
 from cv_attention import blocks
 from cv_attention import saliency as s
 from cv_attention.blocks.base import Gate
+from cv_attention.maps import record, rollout, to_heatmap
 
 X = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 CLASSES = [1, 3]
@@ -60,6 +61,16 @@ def test_timm_by_hand(kind):
     torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-5 * float(expected.max()))
     torch.testing.assert_close(rolled, last(rollout, tokens, extra).detach(), rtol=1e-4, atol=1e-6)
     assert expected.std() > 0
+
+
+@pytest.mark.parametrize("heads", ["mean", "max", "min"])
+def test_rollout_is_that_of_recorded_maps(heads):
+    model = vit(reg_tokens=2)
+    with torch.no_grad(), record(model) as maps:
+        model(X)
+    expected = to_heatmap(rollout(maps, heads=heads), reduce="class")
+    got = s.attention_rollout(model, X, heads=heads, upsample=False)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_torchvision_and_torch_encoders():
@@ -132,7 +143,7 @@ def test_gates_of_several_stages_are_combined():
     torch.testing.assert_close(product, up(scaled[0]) * up(scaled[1]), rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match="combine must be 'mean' or 'product', got 'sum'"):
         s.block_maps(model, X, combine="sum")
-    torch.testing.assert_close(s.block_maps(model, X, only="late*", upsample=False), maps[1])
+    torch.testing.assert_close(s.block_maps(model, X, only="late.**", upsample=False), maps[1])
 
 
 def heatmaps(model):

@@ -15,8 +15,10 @@ from PIL import Image
 from cv_attention import training
 from cv_attention.cli import main
 from cv_attention.data.augmentation.transforms import Pipeline
-from cv_attention.data.sources.images import Images, ImageSet
-from cv_attention.data.sources.webdataset import open_shards
+from cv_attention.data.sources.files import Files
+from cv_attention.data.sources.image_set import ImageSet
+from cv_attention.data.sources.images import Images
+from cv_attention.data.sources.shards import open_shards
 from cv_attention.export_config import SaliencyExport
 from cv_attention.report.read.saliency_export import read_export
 from cv_attention.rundir.layout import EXPORT_FORMAT
@@ -227,18 +229,18 @@ def test_files_of_a_split_have_versions(photographs, tmp_path):
             tar.addfile(info, io.BytesIO(b"0"))
     shards = open_shards(tmp_path / "cache", [tmp_path / "train-0.tar"])
     numbers = np.arange(4)
-    for paths, archives, changing in (
-        (np.array([os.fsencode(path) for path in files]), None, files[2]),
-        (None, shards, tmp_path / "train-0.tar"),
+    for storage, changing in (
+        (Files(np.array([os.fsencode(path) for path in files])), files[2]),
+        (shards, tmp_path / "train-0.tar"),
     ):
-        images = Images(numbers, numbers, paths=paths, shards=archives)
+        images = Images(numbers, numbers, storage)
         split = ImageSet("test", images, Pipeline([], "data.eval_transforms"), 0)
         before = [fingerprint(item) for item in split_items(split)]
         assert [fingerprint(item) for item in split_items(split)] == before
         os.utime(changing, (1, 1))
         after = [fingerprint(item) for item in split_items(split)]
         assert [one != other for one, other in zip(before, after, strict=True)] == [
-            paths is None or number == 2 for number in range(4)
+            storage is shards or number == 2 for number in range(4)
         ]
         assert len(set(after)) == 4
 

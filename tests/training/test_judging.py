@@ -98,7 +98,7 @@ def test_a_network_without_attention_and_a_failing_measure_are_told(plain_checkp
     def fail(case):
         raise RuntimeError("too small")
 
-    monkeypatch.setattr("cv_attention.judging.judge.MEASURES", {**MEASURES, "road": Measure("high", fail)})
+    monkeypatch.setattr("cv_attention.judging.measures.MEASURES", {**MEASURES, "road": Measure("high", fail)})
     wanted = ["road", "energy_pointing", "attention", "agreement"]
     found = judging.evaluate_saliency(plain_checkpoint, methods=["grad_cam"], measures=wanted, images=10, batch_size=5)
     assert set(found.left_out) == {"attention", *(f"road of {name}" for name in found.table)}

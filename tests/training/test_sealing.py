@@ -11,7 +11,7 @@ from safetensors import safe_open
 from cv_attention import training
 from cv_attention.training.checkpoint import checkpoints
 from cv_attention.training.checkpoint.resumable import resumable
-from cv_attention.training.checkpoint.sealing import FORMAT, sealed, verify
+from cv_attention.training.checkpoint.sealing import FORMAT, sealed, verifying
 
 
 @pytest.mark.parametrize("name", ["checkpoints/best.ckpt", "weights.safetensors"])
@@ -76,7 +76,7 @@ def test_the_seal_is_in_every_weight_file(tiny_run):
     for name in ("best", "last"):
         content = torch.load(tiny_run / f"checkpoints/{name}.ckpt", weights_only=True)
         assert content["format"] == FORMAT
-        verify(content, tiny_run)
+        verifying(content, tiny_run)()
     with safe_open(tiny_run / "weights.safetensors", framework="pt") as file:
         assert json.loads(file.metadata()["cv_attention_format"]) == FORMAT
         assert len(json.loads(file.metadata()["sha256"])) == 64
@@ -89,7 +89,7 @@ def test_files_from_before_the_seal_are_read(tiny_checkpoint):
 
 def test_a_changed_value_breaks_the_seal(tmp_path):
     content = sealed({"state_dict": {"a": torch.ones(3)}, "facts": {"class_names": ("ant", "bee")}})
-    verify(content, tmp_path)
+    verifying(content, tmp_path)()
     content["facts"] = {"class_names": ("bee", "ant")}
     with pytest.raises(ValueError, match="damaged"):
-        verify(content, tmp_path)
+        verifying(content, tmp_path)()

@@ -10,6 +10,9 @@ import torch
 
 from cv_attention.cli import main
 from cv_attention.config import Data, Experiment, Log, Model, Trainer
+from cv_attention.export_config import SaliencyExport
+from cv_attention.judging import evaluate_saliency
+from cv_attention.saliency_export import export_saliency
 from cv_attention.training import Classifier, DataFacts, fit, prepare
 from cv_attention.training.checkpoint.sealing import sealed
 
@@ -65,6 +68,19 @@ def test_other_classes_are_refused_in_one_line(command, classes, checkpoint, tmp
     expected = ", ".join(sorted(classes.split()))
     assert f"{root} has the classes {expected}; the network knows ant, bee" in message
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda checkpoint, out: evaluate_saliency(checkpoint, split="tset"),
+        lambda checkpoint, out: export_saliency(checkpoint, [], out, SaliencyExport(), split="tset"),
+    ],
+    ids=["judging", "export"],
+)
+def test_an_unknown_split_is_named(use, checkpoint, tmp_path):
+    with pytest.raises(ValueError, match=r"^unknown split 'tset'; did you mean 'test'"):
+        use(checkpoint, tmp_path / "out")
 
 
 def test_resuming_with_other_classes_is_refused(tmp_path):

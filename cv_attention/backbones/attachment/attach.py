@@ -15,14 +15,14 @@ from torch import nn
 from cv_attention.backbones.attachment.hooks import (
     Attachment,
     applied,
+    apply_to_input,
+    apply_to_output,
+    apply_to_shortcut,
     attachment_of,
-    attend,
-    attend_input,
-    attend_shortcut,
     carried,
     enter_branch,
     hooks_of,
-    leave_unit,
+    leave_residual_block,
 )
 from cv_attention.backbones.attachment.host_class import set_apart
 from cv_attention.backbones.attachment.lost import mark, unmark
@@ -44,12 +44,12 @@ def attach(
         return attachment
     host.add_module(child, block)
     if place == "after":
-        host.register_forward_hook(partial(attend, attachment=attachment))
+        host.register_forward_hook(partial(apply_to_output, attachment=attachment))
     elif place == "before":
-        host.register_forward_pre_hook(partial(attend_input, attachment=attachment))
+        host.register_forward_pre_hook(partial(apply_to_input, attachment=attachment))
     else:
-        host.register_forward_pre_hook(partial(attend_shortcut, attachment=attachment))
-        host.register_forward_hook(partial(leave_unit, attachment=attachment))
+        host.register_forward_pre_hook(partial(apply_to_shortcut, attachment=attachment))
+        host.register_forward_hook(partial(leave_residual_block, attachment=attachment))
         for entrance in entrances:
             module = host.get_submodule(entrance.removeprefix(f"{name}."))
             module.register_forward_pre_hook(partial(enter_branch, attachment=attachment))

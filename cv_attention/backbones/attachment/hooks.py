@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.backbones.attachment.place import Place
-from cv_attention.backbones.attachment.replacement import Replacement, run
+from cv_attention.backbones.attachment.replacement import Replacement, run_block
 
-torch.fx.wrap("run")  # here too, under the name that this file calls
+torch.fx.wrap("run_block")  # here too, under the name that this file calls
 
 # What an attended input remembers for the branch: the tensor that it was. On the tensor, since any number of threads
 # may run the model.
@@ -20,13 +20,13 @@ _ORIGINAL = "_cv_attention_original"
 
 @dataclass(eq=False)
 class Attachment:
-    """One block at one place; its hooks share it, and the model's ledger lists it.
+    """One attached block; its hooks share this record, and the model's ledger lists it.
 
     Attributes:
         key: Unique, and the same in copies of the model.
         name: Name of the block in the model into which it was inserted.
         child: Name of the block among its host's children.
-        place: Where it is, seen from the host.
+        place: Where the block is relative to the host.
         fresh: Copy the block's output: an in-place operation may follow, which the block's gradient forbids.
         entrances: How many modules begin the branch, where the block is on the shortcut.
         removed: Whether `remove` has taken the block out.
@@ -41,24 +41,24 @@ class Attachment:
     removed: bool = False
 
 
-def attend(host: nn.Module, args: Any, output: Tensor, *, attachment: Attachment) -> Tensor:
+def apply_to_output(host: nn.Module, args: Any, output: Tensor, *, attachment: Attachment) -> Tensor:
     """The forward hook: applies the host's child to the host's output (B, C, H, W)."""
     if attachment.removed:  # a module from before a removal
         return output
-    attended = run(getattr(host, attachment.child), output)
+    attended = run_block(getattr(host, attachment.child), output)
     return attended.clone() if attachment.fresh else attended
 
 
-def attend_input(host: nn.Module, args: Any, *, attachment: Attachment) -> Any:
+def apply_to_input(host: nn.Module, args: Any, *, attachment: Attachment) -> Any:
     """The hook before the forward: applies the host's child to the host's first argument."""
-    return (attend(host, (), args[0], attachment=attachment), *args[1:])
+    return (apply_to_output(host, (), args[0], attachment=attachment), *args[1:])
 
 
-def attend_shortcut(host: nn.Module, args: Any, *, attachment: Attachment) -> Any:
-    """As `attend_input`, and leaves the original to be found by `enter_branch`."""
+def apply_to_shortcut(host: nn.Module, args: Any, *, attachment: Attachment) -> Any:
+    """As `apply_to_input`, and leaves the original to be found by `enter_branch`."""
     before = args[0]
-    attended = _remember(attend(host, (), before, attachment=attachment), before)
-    return tuple(attended if one is before else one for one in args)  # DLA gives its units the shortcut once more
+    attended = _remember(apply_to_output(host, (), before, attachment=attachment), before)
+    return tuple(attended if one is before else one for one in args)  # DLA gives its residual blocks the shortcut twice
 
 
 def enter_branch(module: nn.Module, args: Any, *, attachment: Attachment) -> Any:
@@ -66,8 +66,8 @@ def enter_branch(module: nn.Module, args: Any, *, attachment: Attachment) -> Any
     return (_recall(args[0]), *args[1:])
 
 
-def leave_unit(host: nn.Module, args: Any, output: Any, *, attachment: Attachment) -> Any:
-    """The hook after a residual unit: the shortcut may live on as the unit's output, the original shall not."""
+def leave_residual_block(host: nn.Module, args: Any, output: Any, *, attachment: Attachment) -> Any:
+    """The hook after a residual block: the shortcut may live on as its output, the original shall not."""
     return _forget(args[0], output)
 
 
@@ -89,11 +89,11 @@ def _recall(x: Tensor) -> Tensor:
 def _forget(x: Tensor, output: Any) -> Any:
     if getattr(x, _ORIGINAL, None) is not None:
         setattr(x, _ORIGINAL, None)
-    return output  # so that in a graph this is what the unit returns, and no dead code
+    return output  # so that in a graph this is what the module returns, and no dead code
 
 
-_APPLYING = (attend, attend_input, attend_shortcut)
-_OURS = (*_APPLYING, enter_branch, leave_unit)
+_APPLYING = (apply_to_output, apply_to_input, apply_to_shortcut)
+_OURS = (*_APPLYING, enter_branch, leave_residual_block)
 
 
 def attachment_of(hook: Any) -> Attachment | None:

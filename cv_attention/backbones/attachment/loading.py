@@ -30,7 +30,7 @@ def forgive_vanilla(model: nn.Module, state_dict: dict[str, Any], prefix: str, *
     report_lost(model, stacklevel=7)
     strict, assign = (load["strict"], load["assign"]) if load else (False, False)
     insertions: dict[str, dict[str, Any]] = {}
-    for name, host, child in _places(model):
+    for name, host, child in _blocks(model):
         top = f"{prefix}{name}." if name else prefix
         present = host.get_submodule(child).state_dict(prefix=f"{top}{child}.", keep_vars=True)
         insertions.setdefault(child, {}).update(present)
@@ -47,7 +47,7 @@ def forgive_vanilla(model: nn.Module, state_dict: dict[str, Any], prefix: str, *
             state_dict.update(present)
 
 
-def _places(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
+def _blocks(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
     """Every inserted block as (host's name, host, child's name), under each name that its host has."""
     for name, module in model.named_modules(remove_duplicate=False):
         for attachment in applied(module):
@@ -72,12 +72,12 @@ def _compare(model: nn.Module, state_dict: dict[str, Any], prefix: str, insertio
     """Raises RuntimeError where blocks of the checkpoint and of the model have other weights."""
     own = model.state_dict(prefix=prefix, keep_vars=True)
     hosts = {f"{name}." if name else "": module for name, module in model.named_modules(remove_duplicate=False)}
-    inserted = {f"{name}.{child}" if name else child for name, _, child in _places(model)}
+    inserted = {f"{name}.{child}" if name else child for name, _, child in _blocks(model)}
 
     def of_block(key: str) -> bool:
         parts = key.split(".")
-        places = [(".".join([*parts[:i], ""]), part) for i, part in enumerate(parts) if _CHILD.fullmatch(part)]
-        return any(top in hosts and (f"{top}{c}" in inserted or not hasattr(hosts[top], c)) for top, c in places)
+        called = [(".".join([*parts[:i], ""]), part) for i, part in enumerate(parts) if _CHILD.fullmatch(part)]
+        return any(top in hosts and (f"{top}{c}" in inserted or not hasattr(hosts[top], c)) for top, c in called)
 
     theirs = [key for key in state_dict if key.startswith(prefix) and key not in own]
     theirs = [key for key in theirs if of_block(key.removeprefix(prefix))]

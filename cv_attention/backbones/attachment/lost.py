@@ -105,7 +105,7 @@ def lost_blocks(model: nn.Module, called: Iterable[str] | None = None) -> dict[s
     for name, module, at in there.values():
         path = f"{name}.{at.child}" if name else at.child
         if entrances(module, at) < at.entrances:
-            found[path] = "a module at the start of its unit's branch has been replaced"
+            found[path] = "a module at the start of its residual block's branch has been replaced"
         elif called is not None and name not in called:
             found[path] = f"the forward does not call {name!r}"
     for top, graph in _graphs(model):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 @torch.fx.wrap  # a graph of torch.fx calls the block instead of looking inside
-def run(block: nn.Module, x: Tensor) -> Tensor:
+def run_block(block: nn.Module, x: Tensor) -> Tensor:
     """Returns ``block(x)``."""
     return block(x)
 
@@ -50,5 +50,5 @@ class Replacement(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (B, C, H, W) to (B, C, ceil(H / stride), ceil(W / stride))."""
-        y = run(getattr(self, self.child), x)
+        y = run_block(getattr(self, self.child), x)
         return y if self.stride == (1, 1) else F.avg_pool2d(y, self.stride, ceil_mode=True)

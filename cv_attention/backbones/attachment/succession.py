@@ -18,8 +18,8 @@ from torch import nn
 from cv_attention.backbones.attachment.hooks import (
     Attachment,
     applied,
+    apply_to_output,
     attachment_of,
-    attend,
     carried,
     enter_branch,
     entrances,
@@ -164,8 +164,8 @@ def hand_over(old: nn.Module, new: nn.Module) -> None:
     if not theirs or not able or others:  # a module that serves several places would run the blocks of each at all
         return
     for at in theirs.values():
-        is_unit = any(at.key == one.key for one in applied(old)) and at.place == "shortcut"
-        if at.place == "instead" or (is_unit and entrances(new, at) < at.entrances):
+        is_residual_block = any(at.key == one.key for one in applied(old)) and at.place == "shortcut"
+        if at.place == "instead" or (is_residual_block and entrances(new, at) < at.entrances):
             continue
         for old_hooks, new_hooks in zip(hooks_of(old), hooks_of(new), strict=True):
             _copy_hooks(old_hooks, new_hooks, at)
@@ -247,10 +247,12 @@ def _below(module: nn.Module) -> dict[str, Attachment]:
 
 
 def _folded_into(children: dict[str, Any], norm: nn.Module) -> nn.Module | None:
-    """The convolution among `children` into whose weights a deleted batch norm has been folded, told from its bias."""
+    """Returns the convolution into which a deleted batch norm was folded, recognised by its bias; None if none was."""
     if not isinstance(norm, nn.modules.batchnorm._BatchNorm) or norm.running_mean is None or norm.running_var is None:
         return None
-    if any(hook.func is not attend for hooks in hooks_of(norm) for hook in hooks.values() if attachment_of(hook)):
+    if any(
+        hook.func is not apply_to_output for hooks in hooks_of(norm) for hook in hooks.values() if attachment_of(hook)
+    ):
         return None  # a block before the norm has no place behind the convolution
     with torch.no_grad():
         scale = torch.rsqrt(norm.running_var + norm.eps) * (1.0 if norm.weight is None else norm.weight)

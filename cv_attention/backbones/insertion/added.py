@@ -7,7 +7,7 @@ from torch import nn
 from cv_attention.backbones.attachment.place import Place
 from cv_attention.backbones.attachment.replacement import Replacement
 from cv_attention.backbones.insertion.rehearsal import conv_flops, rehearse
-from cv_attention.backbones.positions.spots import shape_of
+from cv_attention.backbones.positions.traced_site import shape_of
 from cv_attention.backbones.tracing.trace import Trace
 
 
@@ -27,7 +27,7 @@ def added_flops(
     Args:
         seen: The dry run.
         host: Name of the block's host.
-        place: Where the block is, seen from its host.
+        place: Where the block is relative to its host.
         block: The block.
         label: How messages call it.
         replaced: A convolution that the block replaces, whose operations are subtracted.

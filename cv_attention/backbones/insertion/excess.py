@@ -28,13 +28,13 @@ def excess(model: nn.Module, block: Any, planned: Plan) -> str | None:
     flops, parameters = _shares(planned)
     if max(flops, parameters) <= _TOO_MUCH:
         return None
-    said = (
+    warning = (
         f"warning: the blocks add {100 * flops:.0f} % to the network's FLOPs and {100 * parameters:.0f} % to its "
         f"parameters ({planned.block} at {', '.join(planned.at)}, {len(planned.sites)} sites)"
     )
     by_place = isinstance(block, dict) and not {"name", "class_path"} & block.keys()
     cheaper = [] if by_place or not isinstance(block, str | dict) else _cheaper(model, block, planned)
-    return f"{said}; it costs less at {', at '.join(cheaper)}" if cheaper else f"{said}; fewer sites cost less"
+    return f"{warning}; it costs less at {', at '.join(cheaper)}" if cheaper else f"{warning}; fewer sites cost less"
 
 
 def _shares(planned: Plan) -> tuple[float, float]:
@@ -45,7 +45,7 @@ def _shares(planned: Plan) -> tuple[float, float]:
 
 def _cheaper(model: nn.Module, block: Any, planned: Plan) -> list[str]:
     """The positions that cost less, the dearest first."""
-    plain, found = copy.deepcopy(model), {}
+    plain, costs = copy.deepcopy(model), {}
     remove(plain)
     before = sum(_shares(planned))
     for position in _CHEAPER:
@@ -55,5 +55,5 @@ def _cheaper(model: nn.Module, block: Any, planned: Plan) -> list[str]:
         except ValueError:  # the network has no such position, or the block does not fit there
             continue
         if sum(shares) < before:
-            found[f"{position} (FLOPs +{100 * shares[0]:.0f} %, parameters +{100 * shares[1]:.0f} %)"] = sum(shares)
-    return sorted(found, key=lambda position: -found[position])
+            costs[f"{position} (FLOPs +{100 * shares[0]:.0f} %, parameters +{100 * shares[1]:.0f} %)"] = sum(shares)
+    return sorted(costs, key=lambda position: -costs[position])

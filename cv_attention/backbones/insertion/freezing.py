@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from cv_attention.backbones.attachment.attach import attached
-from cv_attention.backbones.positions.parts import parameter_parts
+from cv_attention.backbones.positions.parameters import parameter_parts
 
 _RECORD = "_frozen_by_attention"  # on a model: what has been frozen, and for which blocks
 _HERE = "_frozen_here_by_attention"  # on each module: its own frozen parameters, wherever the module goes

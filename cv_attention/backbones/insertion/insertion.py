@@ -1,6 +1,5 @@
 """Inserts attention blocks into a model: `plan`, `insert` and `remove`."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -13,9 +12,10 @@ from cv_attention.backbones.insertion.freezing import freeze_rest, thaw
 from cv_attention.backbones.insertion.making import At, Blocks, Init
 from cv_attention.backbones.insertion.plans import Plan, insertion_of
 from cv_attention.backbones.insertion.preparing import Train, child_name, prepare
-from cv_attention.backbones.positions.parts import forget_heads, remember_heads
+from cv_attention.backbones.positions.parameters import forget_heads, remember_heads
 from cv_attention.backbones.tracing.dry_run import InputSize
 from cv_attention.checks import check_module
+from cv_attention.globs import Globs
 
 
 def plan(
@@ -27,7 +27,7 @@ def plan(
     input_size: InputSize | None = None,
     example_inputs: Any = None,
     train: Train = "all",
-    head: str | Sequence[str] | None = None,
+    head: Globs | None = None,
 ) -> Plan:
     """Says what `insert` would do, and changes nothing.
 
@@ -41,8 +41,9 @@ def plan(
             ``post`` (behind the addition and its activation), ``identity`` (on the shortcut), ``stage`` (end of each
             stage, also of a decoder), ``replace`` (in place of each 3×3 convolution that keeps the channels); each may
             be followed by stages on the way down from the image (``residual:-1``, ``stage:1:3``) or by ``decoder``
-            (``stage:decoder``, ``residual:decoder:-1``); a glob over module names (``layer*.*.bn2``; ``**`` spans dots)
-            for their outputs, ``replace:<glob>`` for convolutions to be replaced; or a list.
+            (``stage:decoder``, ``residual:decoder:-1``); a glob over module names (``layer*.*.bn2``; ``*`` stays
+            within one level, ``**`` crosses levels) for their outputs, ``replace:<glob>`` for convolutions to be
+            replaced; or a list.
         init: ``plain``, or ``identity`` to leave the model's output as it is.
         input_size: Side, (H, W) or (C, H, W) of the image in the dry run, in pixels, for a model that takes one image
             (B, C, H, W); by default the model's own.
@@ -84,15 +85,15 @@ def insert(
     input_size: InputSize | None = None,
     example_inputs: Any = None,
     train: Train = "all",
-    head: str | Sequence[str] | None = None,
+    head: Globs | None = None,
     seed: int = 0,
 ) -> Plan:
     """Inserts a block at every site, in place, and returns what was done.
 
-    Each block's weights are drawn from a random state of its own, made of `seed` and the site's name; the
-    global random state is left alone. Blocks take the device and floating type of their feature map, and their host's
-    training flag. Inserting again adds a further block behind the first. Checkpoints from before the insertion still
-    load strictly.
+    Each block's weights are drawn from a random state of its own, made of `seed` and the site's name; the global random
+    state is left alone. Blocks are on the device and in the floating type of their host, with the same random numbers
+    whatever these are, and take its training flag. Inserting again adds a further block behind the first. Checkpoints
+    from before the insertion still load strictly.
 
     Args:
         model: Any network with feature maps (B, C, H, W), built already. Networks all of whose convolutions are 1-D or
@@ -104,35 +105,44 @@ def insert(
             ``post`` (behind the addition and its activation), ``identity`` (on the shortcut), ``stage`` (end of each
             stage, also of a decoder), ``replace`` (in place of each 3×3 convolution that keeps the channels); each may
             be followed by stages on the way down from the image (``residual:-1``, ``stage:1:3``) or by ``decoder``
-            (``stage:decoder``, ``residual:decoder:-1``); a glob over module names (``layer*.*.bn2``; ``**`` spans dots)
-            for their outputs, ``replace:<glob>`` for convolutions to be replaced; or a list.
+            (``stage:decoder``, ``residual:decoder:-1``); a glob over module names (``layer*.*.bn2``; ``*`` stays
+            within one level, ``**`` crosses levels) for their outputs, ``replace:<glob>`` for convolutions to be
+            replaced; or a list.
         init: ``plain``, or ``identity`` to leave the model's output as it is.
         input_size: Side, (H, W) or (C, H, W) of the image in the dry run, in pixels, for a model that takes one image
             (B, C, H, W); by default the model's own.
-        example_inputs: What the model takes in the dry run, for a model that takes anything else, with any batch: - a
-            tensor is the one positional argument: ``model(tensor)``; - a tuple holds the positional arguments: ``(left,
-            right)`` is ``model(left, right)``; - a mapping, also Hugging Face's `BatchFeature`, holds the keyword
-            arguments: ``{"pixel_values": images}`` is ``model(pixel_values=images)``; - a tuple of a tuple and a
-            mapping holds both: ``((images,), {"mask": mask})``; - anything else, such as a list, a data class or a
-            named tuple, is the one positional argument. A tuple or mapping that is one argument stands in a tuple:
-            ``({"image": images},)``. Tensors, found at any depth, must have the device and type that the model takes:
-            nothing is moved or cast. They are copied, so the originals stay as they are.
+        example_inputs: What the model takes in the dry run, for a model that takes anything else, with any batch:
+
+            - a tensor is the one positional argument: ``model(tensor)``;
+            - a tuple holds the positional arguments: ``(left, right)`` is ``model(left, right)``;
+            - a mapping, also Hugging Face's `BatchFeature`, holds the keyword arguments: ``{"pixel_values": images}``
+              is ``model(pixel_values=images)``;
+            - a tuple of a tuple and a mapping holds both: ``((images,), {"mask": mask})``;
+            - anything else, such as a list, a data class or a named tuple, is the one positional argument. A tuple or
+              mapping that is one argument stands in a tuple: ``({"image": images},)``.
+
+            Tensors, found at any depth, must have the device and type that the model takes: nothing is moved or cast.
+            They are copied, so the originals stay as they are.
         train: ``all``, ``blocks`` to freeze everything but inserted blocks, or ``blocks+head`` to train the heads too,
-            as new classes need. : all but ``all`` clear `requires_grad` of the other parameters until `remove`;
-            statistics of batch norms still follow the training flag.
+            as new classes need. Freezing clears `requires_grad` until `remove`; statistics of batch norms still follow
+            the training flag.
         head: Globs over the names of the heads' modules. By default the heads are all modules with parameters whose
             output reaches an output of the model with no other such module between; the plan names them.
         seed: Seed of the blocks' weights.
 
     Raises:
         ValueError: as `plan`; the model is then unchanged.
+
+    Example:
+        >>> planned = insert(model, "cbam", at="residual", init="identity")
+        >>> remove(model, planned)
     """
     planned, ready, check = prepare(model, block, at, init, input_size, example_inputs, train, head, seed)
     attachments = []
-    for one in ready:
-        one.block.train(model.get_submodule(one.site.name).training)
-        child, spot = child_name(one.site), one.spot
-        attachments.append(attach(model, one.site.name, one.block, child, spot.place, one.fresh, spot.entrances))
+    for each in ready:
+        site, entrances = each.site, each.traced.entrances
+        each.block.train(model.get_submodule(site.name).training)
+        attachments.append(attach(model, site.name, each.block, child_name(site), site.place, each.fresh, entrances))
     try:
         check()
     except Exception:
@@ -161,7 +171,7 @@ def remove(model: nn.Module, insertion: str | Plan | None = None) -> list[str]:
         none.
 
     Raises:
-        ValueError: if there is no such insertion, or blocks have become part of a graph of `torch.fx`.
+        ValueError: if the insertion is unknown, or blocks have become part of a graph of `torch.fx`.
     """
     check_module(model)
     refuse_inlined(model)

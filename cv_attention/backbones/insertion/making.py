@@ -7,29 +7,35 @@ from zlib import crc32
 
 import torch
 from torch import nn
+from typing_extensions import TypeAliasType
 
 from cv_attention import blocks
 from cv_attention.backbones.attachment.place import Place
 from cv_attention.backbones.tracing.trace import Call
+from cv_attention.blocks.construction import Spec
 
-Init = Literal["plain", "identity"]
-# A catalogue name, {name: ..., <options>}, {class_path: ..., init_args: ...}, or a callable of the channels.
-Block = str | Mapping[str, Any] | Callable[[int], nn.Module]
-At = str | Sequence[str]
+Init = TypeAliasType("Init", Literal["plain", "identity"])
+At = TypeAliasType("At", str | Sequence[str])
 # One block; or {position or glob: block}; or [(block, at), ...].
-Blocks = Block | Mapping[str, Block] | Sequence[tuple[Block, At]]
+Blocks = TypeAliasType("Blocks", Spec | Mapping[str, Spec] | Sequence[tuple[Spec, At]])
 
 
 @dataclass(frozen=True)
-class Pair:
-    """One kind of block, and where it goes."""
+class Request:
+    """One kind of block, and the positions at which it is wanted.
+
+    Attributes:
+        create: Makes a block from the number of channels.
+        label: The block, as it was named.
+        at: Positions and globs.
+    """
 
     create: Callable[[int], nn.Module]
     label: str
     at: tuple[str, ...]
 
 
-def pairs_of(block: Blocks, at: At) -> list[Pair]:
+def requests_of(block: Blocks, at: At) -> list[Request]:
     """Sorts out the forms in which blocks and positions can be given.
 
     Raises:
@@ -38,7 +44,7 @@ def pairs_of(block: Blocks, at: At) -> list[Pair]:
     if isinstance(block, Mapping) and not {"name", "class_path"} & set(block):
         if not block:
             raise ValueError("block is an empty mapping; give {position: block}, {name: ...} or {class_path: ...}")
-        found = [(one, where) for where, one in block.items()]
+        found = [(spec, where) for where, spec in block.items()]
     elif isinstance(block, Sequence) and not isinstance(block, str):
         found = [entry for entry in block if isinstance(entry, Sequence) and len(entry) == 2]
         if not found or len(found) != len(block):
@@ -47,24 +53,24 @@ def pairs_of(block: Blocks, at: At) -> list[Pair]:
         wanted = (at,) if isinstance(at, str) else tuple(at) if isinstance(at, Sequence) else ()
         if not wanted or not all(isinstance(one, str) and one for one in wanted):
             raise ValueError(f"at must be a position or a glob over module names, or a list of them, got {at!r}")
-        return [Pair(blocks.resolve(block), _label(block), wanted)]  # pyright: ignore[reportArgumentType]
+        return [Request(blocks.resolve(block), _label(block), wanted)]  # pyright: ignore[reportArgumentType]
     if at != "residual":
         raise ValueError(f"block={block!r} says where its blocks go, so at={at!r} cannot")
-    return [pair for one, where in found for pair in pairs_of(one, where)]
+    return [request for spec, where in found for request in requests_of(spec, where)]
 
 
-def create(pair: Pair, channels: int, seed: int, path: str) -> nn.Module:
+def make_block(request: Request, channels: int, seed: int, path: str) -> nn.Module:
     """Makes one block on the CPU, from a random state that depends on nothing but `seed` and `path`."""
     with torch.random.fork_rng([]), torch.inference_mode(False):
         torch.default_generator.manual_seed(crc32(f"{seed}:{path}".encode()))
         try:
             with torch.device("cpu"):
-                new = pair.create(channels)
+                new = request.create(channels)
         except Exception as error:  # a callable of the user's may fail in any way
             what = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            raise ValueError(f"block {pair.label} at site {path.rpartition('.')[0]!r}: {what}") from error
+            raise ValueError(f"block {request.label} at site {path.rpartition('.')[0]!r}: {what}") from error
         if not isinstance(new, nn.Module):
-            raise ValueError(f"block {pair.label} must make an nn.Module from channels, got {type(new).__name__}")
+            raise ValueError(f"block {request.label} must make an nn.Module from channels, got {type(new).__name__}")
         return new
 
 
@@ -74,7 +80,7 @@ def place_like(block: nn.Module, call: Call, place: Place, host: nn.Module, mode
     Args:
         block: The block.
         call: A call of its host.
-        place: Where it is, seen from the host.
+        place: Where the block is relative to the host.
         host: The host, whose weights come first.
         model: The model, whose weights come next.
     """

@@ -4,15 +4,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from cv_attention.backbones.attachment.place import Place
+from cv_attention.tables import text_table
 
 
 @dataclass(frozen=True)
 class Site:
-    """One place where a block goes.
+    """Where one block goes, and what it costs.
 
     Attributes:
         name: Name of the host: the module whose output, input or shortcut the block attends, or which it replaces.
-        host: Type of the host.
+        host_type: Type of the host.
         channels: Channels C of what the block takes.
         height: Height of what the block takes in the dry run.
         width: Width of what the block takes in the dry run.
@@ -20,12 +21,13 @@ class Site:
         parameters: Parameters that the block adds, less those of a convolution that it replaces.
         flops: Floating-point operations that the block adds for one image (a multiply-add counts as two), less those
             of a convolution that it replaces.
-        place: ``after`` the host, ``before`` it, on the ``shortcut`` of the host's residual unit, or ``instead`` of it.
+        place: ``after`` the host, ``before`` it, on the ``shortcut`` of the residual block that it is, or
+            ``instead`` of it.
         label: The block, as it was named.
     """
 
     name: str
-    host: str
+    host_type: str
     channels: int
     height: int
     width: int
@@ -34,6 +36,10 @@ class Site:
     flops: int
     place: Place = "after"
     label: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns plain scalars; the host's type is called ``host``, as in the summaries of all runs."""
+        return {"host" if key == "host_type" else key: value for key, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -99,15 +105,15 @@ class Plan:
         plain |= {"pairs": [{"block": label, "at": list(at)} for label, at in self.pairs]}
         plain |= {"init": self.init, "train": self.train, "input_shape": list(self.input_shape)}
         plain |= {"batch": self.batch, "inputs": self.inputs, "head": list(self.head)}
-        plain |= {"sites": [asdict(site) for site in self.sites]}
+        plain |= {"sites": [site.to_dict() for site in self.sites]}
         plain |= {"parameters": self.parameters, "flops": self.flops}
         return plain | {"added_parameters": self.added_parameters, "added_flops": self.added_flops}
 
     def __str__(self) -> str:
-        """The table: one line per site, the totals, and those of the plain model."""
-        head = ("site", "host", *self._extra("place", "block"), "channels", "size", "parameters", "FLOPs")
+        """Formats the table: one line per site, the totals, and the plain model for comparison."""
+        head = ("site", "type", *self._extra("place", "block"), "channels", "size", "parameters", "FLOPs")
         rows = [
-            (s.name, s.host, *self._extra(s.place, s.label), str(s.channels), f"{s.height}×{s.width}",
+            (s.name, s.host_type, *self._extra(s.place, s.label), str(s.channels), f"{s.height}×{s.width}",
              f"{s.parameters:,}", f"{s.flops:,}")
             for s in self.sites
         ]  # fmt: skip
@@ -120,15 +126,11 @@ class Plan:
         )
         model = (f"{self.model} without", *gap, f"{self.parameters:,}", f"{self.flops:,}")
         share = ("added / without", *gap, *self._shares())
-        widths = [max(len(row[i]) for row in (head, *rows, sums, model, share)) for i in range(len(head))]
-        rule = "  ".join("-" * width for width in widths)
-        lines = [_line(row, widths) for row in (head, *rows, sums, model, share)]
-        lines.insert(1, rule)
-        lines.insert(2 + len(rows), rule)
+        table = text_table(head, [None, *rows, None, sums, model, share], left=len(head) - 4)
         legend = "FLOPs: convolutions and matrix products for one image, a multiply-add as two"
         legend += f"; the forward's divided by its batch of {self.batch}" if self.batch > 1 else ""
         called = f"each block is called {self.name} below its site"
-        return "\n".join([self._title(), *lines, legend, called, self._heads()])
+        return "\n".join([self._title(), table, legend, called, self._heads()])
 
     def _heads(self) -> str:
         heads = ", ".join(self.head) or "none, the outputs are features"
@@ -155,10 +157,3 @@ class Plan:
 def insertion_of(child: str) -> str:
     """The name of the insertion that a block belongs to, by what it is called below its host."""
     return child.partition("_and_")[0]
-
-
-def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    """Text to the left, the four columns of numbers to the right."""
-    left = len(row) - 4
-    cells = (c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-    return "  ".join(cells).rstrip()

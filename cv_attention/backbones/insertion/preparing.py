@@ -1,34 +1,36 @@
 """Prepares an insertion: finds its sites, creates its blocks and plans their cost, without changing the model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from torch import nn
+from typing_extensions import TypeAliasType
 
 from cv_attention.backbones.attachment.attach import attached
 from cv_attention.backbones.attachment.lost import orphans, report_lost
 from cv_attention.backbones.insertion.added import added_flops, attached_flops
 from cv_attention.backbones.insertion.identity_init import as_identity
 from cv_attention.backbones.insertion.insertable import check_insertable
-from cv_attention.backbones.insertion.making import At, Blocks, Init, Pair, create, pairs_of, place_like
+from cv_attention.backbones.insertion.making import At, Blocks, Init, Request, make_block, place_like, requests_of
 from cv_attention.backbones.insertion.plans import Plan, Site, insertion_of
 from cv_attention.backbones.insertion.rehearsal import rehearse
-from cv_attention.backbones.positions.parts import plan_heads
-from cv_attention.backbones.positions.sites import find_spots
-from cv_attention.backbones.positions.spots import Spot
+from cv_attention.backbones.positions.parameters import plan_heads
+from cv_attention.backbones.positions.search import find_sites
+from cv_attention.backbones.positions.traced_site import TracedSite
 from cv_attention.backbones.tracing.dry_run import DryRun, InputSize, check_maps, dry_run, untouched
 from cv_attention.backbones.tracing.trace import Trace
+from cv_attention.globs import Globs
 
-Train = Literal["all", "blocks", "blocks+head"]
+Train = TypeAliasType("Train", Literal["all", "blocks", "blocks+head"])
 
 
 @dataclass(frozen=True)
 class Ready:
     """A block that is ready to be attached to its host."""
 
-    spot: Spot
     site: Site
+    traced: TracedSite
     block: nn.Module
     fresh: bool
 
@@ -41,15 +43,15 @@ def prepare(
     input_size: InputSize | None,
     example_inputs: Any,
     train: Train,
-    head: str | Sequence[str] | None,
+    head: Globs | None,
     seed: int,
 ) -> tuple[Plan, list[Ready], Callable[[], None]]:
     """Finds the sites and makes their blocks; the function returned checks them once they are attached."""
-    for name, value, right in (("init", init, ("plain", "identity")), ("train", train, get_args(Train))):
+    for name, value, right in (("init", init, ("plain", "identity")), ("train", train, get_args(Train.__value__))):
         if value not in right:
             raise ValueError(f"{name} must be {' or '.join(map(repr, right))}, got {value!r}")
     check_insertable(model)
-    pairs = pairs_of(block, at)
+    requests = requests_of(block, at)
     present = list(attached(model))
     blocks = [(host, child) for _, host, child, _ in present] + [(host, child) for _, host, child in orphans(model)]
     own = {module for host, child in blocks for module in host.get_submodule(child).modules()}
@@ -57,17 +59,17 @@ def prepare(
     check_maps(model, run.trace)
     report_lost(model, run.trace.calls, stacklevel=4)
     theirs, seen = {name for name, module in model.named_modules() if module in own}, run.trace
-    places = [(pair, spot) for pair in pairs for spot in find_spots(model, run.once, pair.at, theirs)]
+    wanted = [(request, site) for request in requests for site in find_sites(model, run.once, request.at, theirs)]
     heads = plan_heads(model, seen, head, train)
-    names = _names(model, [spot.host for _, spot in places])
-    ready = [_make(model, seen, p, spot, child, init, seed) for (p, spot), child in zip(places, names, strict=True)]
-    ready.sort(key=lambda one: one.spot.index)  # stable: blocks at one site stay in their order
+    names = _names(model, [site.host for _, site in wanted])
+    ready = [_make(model, seen, *each, child, init, seed) for each, child in zip(wanted, names, strict=True)]
+    ready.sort(key=lambda each: each.traced.index)  # stable: blocks at one site stay in their order
     planned = Plan(
         type(model).__name__,
-        tuple((pair.label, pair.at) for pair in pairs),
+        tuple((request.label, request.at) for request in requests),
         init,
         seen.shape,
-        tuple(one.site for one in ready),
+        tuple(each.site for each in ready),
         sum(p.numel() for p in model.parameters()),
         round(seen.flops / seen.batch) + sum(attached_flops(seen, *entry) for entry in present),
         train,
@@ -78,23 +80,25 @@ def prepare(
     return planned, ready, lambda: _verify(model, planned, run)
 
 
-def _make(model: nn.Module, seen: Trace, pair: Pair, spot: Spot, child: str, init: Init, seed: int) -> Ready:
+def _make(
+    model: nn.Module, seen: Trace, request: Request, traced: TracedSite, child: str, init: Init, seed: int
+) -> Ready:
     """Makes and tries the block of one site."""
-    if spot.place == "instead" and init == "identity":
-        raise ValueError(f"site {spot.host!r}: a block in place of a convolution cannot start as the identity")
-    host, path = model.get_submodule(spot.host), f"{spot.host}.{child}"
-    new = create(pair, spot.shape[0], seed, path)
+    if traced.place == "instead" and init == "identity":
+        raise ValueError(f"site {traced.host!r}: a block in place of a convolution cannot start as the identity")
+    host, path = model.get_submodule(traced.host), f"{traced.host}.{child}"
+    new = make_block(request, traced.shape[0], seed, path)
     if init == "identity":
-        new, trial = as_identity(new, spot.shape, spot.host, pair.label)
+        new, trial = as_identity(new, traced.shape, traced.host, request.label)
     else:
-        trial = rehearse(new, spot.shape, spot.host, pair.label)
+        trial = rehearse(new, traced.shape, traced.host, request.label)
     parameters, replaced = sum(p.numel() for p in new.parameters()), None
-    if spot.place == "instead":
+    if traced.place == "instead":
         assert isinstance(host, nn.Conv2d)
         replaced, parameters = host, parameters - sum(p.numel() for p in host.parameters())
-    flops = added_flops(seen, spot.host, spot.place, new, pair.label, replaced, {spot.shape: trial.flops})
-    site = Site(spot.host, type(host).__name__, *spot.shape, path, parameters, flops, spot.place, pair.label)
-    return Ready(spot, site, place_like(new, seen.calls[spot.host][0], spot.place, host, model), trial.fresh)
+    flops = added_flops(seen, traced.host, traced.place, new, request.label, replaced, {traced.shape: trial.flops})
+    site = Site(traced.host, type(host).__name__, *traced.shape, path, parameters, flops, traced.place, request.label)
+    return Ready(site, traced, place_like(new, seen.calls[traced.host][0], traced.place, host, model), trial.fresh)
 
 
 def _verify(model: nn.Module, planned: Plan, run: DryRun) -> None:
@@ -121,7 +125,7 @@ def _verify(model: nn.Module, planned: Plan, run: DryRun) -> None:
     for site in risky:
         if counts[site.block] != len(run.trace.calls[site.name]):
             raise ValueError(
-                f"site {site.name!r}: its {site.host} runs its children itself, so a block in it would be "
+                f"site {site.name!r}: its {site.host_type} runs its children itself, so a block in it would be "
                 f"called {counts[site.block]} times; name one of its children"
             )
 

@@ -13,12 +13,12 @@ from cv_attention.backbones.tracing.flops import CountFlops
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What was learnt.
+    """The result of a rehearsal.
 
     Attributes:
         flops: Floating-point operations for one image.
         fresh: Whether its gradient needs the block's output unchanged, so that ``y += z`` breaks it.
-        returns: Whether it returns its ``input``, ``zeros``, or something ``else``, which is also what is said on meta.
+        returns: Whether it returns its ``input``, ``zeros``, or something ``else``; on meta always ``else``.
     """
 
     flops: int
@@ -55,7 +55,7 @@ def rehearse(block: nn.Module, shape: tuple[int, int, int], site: str, label: st
 
 
 def _forbids_in_place(block: nn.Module, corner: Tensor) -> bool:
-    """Whether an addition in place to the block's output breaks its gradient, told from an image's corner."""
+    """Whether an addition in place to the block's output breaks its gradient, tried on an image's corner."""
     with torch.enable_grad():
         x = corner.clone().requires_grad_()
         try:

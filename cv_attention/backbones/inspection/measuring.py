@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cv_attention.backbones.tracing.dry_run import InputSize, dry_run, untouched
 from cv_attention.backbones.tracing.flops import CountFlops
 from cv_attention.backbones.tracing.inputs import Inputs
+from cv_attention.tables import text_table
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Comparison:
 
     def __str__(self) -> str:
         """One line per cost: without, with, and their ratio."""
-        rows = [("", "without", "with", "ratio")]
+        rows = []
         for name, label in (("parameters", "parameters"), ("flops", "FLOPs")):
             one, two = getattr(self.plain, name), getattr(self.attended, name)
             rows.append((label, f"{one:,}", f"{two:,}", _ratio(one, two)))
@@ -67,15 +68,11 @@ class Comparison:
         if self.plain.latency and self.attended.latency:
             one, two = self.plain.latency, self.attended.latency
             rows.append(("latency", _milliseconds(one), _milliseconds(two), _ratio(one[1], two[1])))
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
-        lines = [
-            row[0].ljust(widths[0]) + "".join(f"  {c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True))
-            for row in rows
-        ]
+        table = text_table(("", "without", "with", "ratio"), rows, left=1)
         where = f"{self.device}, {self.threads} threads" if self.device == "cpu" else self.device
         timed = f"; latency: median (quartiles) of {self.rounds} forwards in turns" if self.plain.latency else ""
         what = "one image" if self.batch == 1 else f"{self.batch} images, FLOPs and memory divided by that,"
-        return "\n".join([*lines, f"{what} in eval mode on {where}{timed}"])
+        return "\n".join([table, f"{what} in eval mode on {where}{timed}"])
 
 
 def measure(

@@ -8,11 +8,11 @@ from cv_attention.backbones.attachment.attach import attached
 from cv_attention.backbones.tracing.dry_run import InputSize, example_input, input_shapes, untouched
 from cv_attention.backbones.tracing.flops import CountFlops
 
-_FEWEST = 2  # children that make a container worth opening: the units of a stage
+_FEWEST = 2  # children that make a container worth opening: the residual blocks of a stage
 
 
 def outline(network: nn.Module, input_size: InputSize | None = None) -> dict[str, Any]:
-    """Runs one image through the network and tells what its parts are; nothing is changed.
+    """Runs one image through the network and describes its parts; nothing is changed.
 
     Args:
         network: Any network of images.
@@ -22,7 +22,7 @@ def outline(network: nn.Module, input_size: InputSize | None = None) -> dict[str
         ``parameters`` and ``flops`` (of one image, a multiply-add counts as two) of the whole; ``parts``, the
         top-level modules that ran, in that order, each with ``name``, ``type``, ``shape`` of its output without the
         batch (None where it is not a tensor), ``parameters``, ``flops``, and ``parts`` where it is a container, such as
-        a stage of residual units. Inserted blocks are inside of their hosts.
+        a stage of residual blocks. Inserted blocks are inside of their hosts.
     """
     blocks = {f"{host}.{child}" if host else child for host, _, child, _ in attached(network)}
     watched = _watched(network, blocks)
@@ -72,7 +72,7 @@ def _watch(module: nn.Module, entry: dict[str, Any], seen: dict[str, dict[str, A
 
 
 def _nested(seen: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Children below their containers; a container that never ran itself, a list of modules, is recreated."""
+    """Children below their containers; a container that never ran itself, a list of modules, is added."""
     parts: dict[str, dict[str, Any]] = {}
     for name, entry in seen.items():
         top, _, child = name.partition(".")

@@ -8,10 +8,11 @@ from torch import nn
 from cv_attention.backbones.attachment.attach import attached
 from cv_attention.backbones.positions.heads import choose_heads
 from cv_attention.backbones.positions.hosts import Hosts
-from cv_attention.backbones.positions.sites import count_spots
-from cv_attention.backbones.positions.spots import shape_of
+from cv_attention.backbones.positions.search import count_sites
 from cv_attention.backbones.positions.stages import find_stages
+from cv_attention.backbones.positions.traced_site import shape_of
 from cv_attention.backbones.tracing.dry_run import InputSize, dry_run
+from cv_attention.tables import text_table
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,9 @@ class Overview:
                 counts = [str((up if part else down)[number]) for _, down, up in self.positions.values()]
                 rows.append((label, name, str(channels), f"{height}×{width}", *counts))
         rows.append(("all", "", "", "", *(str(counts[0]) for counts in self.positions.values())))
-        widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-        lines = [
-            "  ".join(c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-            for row in (header, *rows)
-        ]
         head = ", ".join(self.head) or "none, the outputs are features"
         title = f"{self.model}, image {'×'.join(map(str, self.input_shape))}: sites of each position"
-        return "\n".join([title, *(line.rstrip() for line in lines), f"head: {head}"])
+        return "\n".join([title, text_table(header, rows, left=2), f"head: {head}"])
 
 
 def overview(model: nn.Module, *, input_size: InputSize | None = None, example_inputs: Any = None) -> Overview:
@@ -66,14 +62,18 @@ def overview(model: nn.Module, *, input_size: InputSize | None = None, example_i
             3-D are refused.
         input_size: Side, (H, W) or (C, H, W) of the image in the dry run, in pixels, for a model that takes one image
             (B, C, H, W); by default the model's own.
-        example_inputs: What the model takes in the dry run, for a model that takes anything else, with any batch: - a
-            tensor is the one positional argument: ``model(tensor)``; - a tuple holds the positional arguments: ``(left,
-            right)`` is ``model(left, right)``; - a mapping, also Hugging Face's `BatchFeature`, holds the keyword
-            arguments: ``{"pixel_values": images}`` is ``model(pixel_values=images)``; - a tuple of a tuple and a
-            mapping holds both: ``((images,), {"mask": mask})``; - anything else, such as a list, a data class or a
-            named tuple, is the one positional argument. A tuple or mapping that is one argument stands in a tuple:
-            ``({"image": images},)``. Tensors, found at any depth, must have the device and type that the model takes:
-            nothing is moved or cast. They are copied, so the originals stay as they are.
+        example_inputs: What the model takes in the dry run, for a model that takes anything else, with any batch:
+
+            - a tensor is the one positional argument: ``model(tensor)``;
+            - a tuple holds the positional arguments: ``(left, right)`` is ``model(left, right)``;
+            - a mapping, also Hugging Face's `BatchFeature`, holds the keyword arguments: ``{"pixel_values": images}``
+              is ``model(pixel_values=images)``;
+            - a tuple of a tuple and a mapping holds both: ``((images,), {"mask": mask})``;
+            - anything else, such as a list, a data class or a named tuple, is the one positional argument. A tuple or
+              mapping that is one argument stands in a tuple: ``({"image": images},)``.
+
+            Tensors, found at any depth, must have the device and type that the model takes: nothing is moved or cast.
+            They are copied, so the originals stay as they are.
 
     Raises:
         ValueError: if the model fails in the dry run.
@@ -87,6 +87,6 @@ def overview(model: nn.Module, *, input_size: InputSize | None = None, example_i
         tuple((name, shape_of(value)) for name in names if (value := hosts.value(name)))
         for names in (stages.down, stages.up)
     )
-    positions = count_spots(model, run.once, own)
+    positions = count_sites(model, run.once, own)
     head = tuple(choose_heads(model, run.trace, None))
     return Overview(type(model).__name__, run.trace.shape, down, up, positions, head)

@@ -3,7 +3,6 @@
 import inspect
 import re
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any, Literal
 
 from torch import nn
@@ -190,7 +189,7 @@ def _accepted(error: TypeError) -> set[str]:
 
 
 def _unknown(library: str, bare: str, name: str) -> str:
-    """Says what may have been meant; a library's names bear its own, as they may be made for larger images."""
+    """Suggests close matches; a library's names are shown with it, as they may be made for larger images."""
     known = {} if library else {own: own for own in OWN}
     if library != "torchvision":
         import timm
@@ -198,11 +197,7 @@ def _unknown(library: str, bare: str, name: str) -> str:
         known |= {one: f"timm/{one}" for one in timm.list_models() if one not in known}
     if library != "timm":
         known |= {one: f"torchvision/{one}" for one in _torchvision_names() if one not in known}
-    near = get_close_matches(bare.lower(), known, n=4, cutoff=0.5)
-    near.sort(key=lambda one: "/" in known[one])  # ours first
-    if not near:
-        return f"unknown backbone {name!r}{suggest(name, list(known.values()))}"
-    return f"unknown backbone {name!r}; did you mean {', '.join(repr(known[one]) for one in near)}?"
+    return f"unknown backbone {name!r}{suggest(bare, known, cutoff=0.5, label=known.__getitem__)}"
 
 
 def _unknown_option(name: str, option: str, accepted: set[str]) -> str:

@@ -21,7 +21,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "resnet18_cifar": {"blocks": (2, 2, 2, 2), "width": 64, "shortcut": "B"},
 }
 
-_LARGEST = 65_536  # width, stride and channels: larger ones fill the memory before anything is said
+_LARGEST = 65_536  # width, stride and channels: larger ones fill the memory before anything is reported
 
 
 class PadShortcut(nn.Module):
@@ -92,14 +92,14 @@ class CifarResNet(nn.Module):
     """A ResNet for 32×32 images; any other size works.
 
     Args:
-        blocks: Residual units of each stage.
+        blocks: Residual blocks of each stage.
         num_classes: Number of logits.
         width: Channels of the first stage; doubled from stage to stage.
         shortcut: ``A`` or ``B`` of the paper.
         stem_stride: Stride of the first convolution; 2 makes 64×64 images as cheap as 32×32.
         in_chans: Channels of the image.
-        drop_path_rate: Stochastic depth (Huang et al., ECCV 2016): chance that training leaves the last unit's branch
-            out; it rises linearly from 0 at the first unit. In [0, 1).
+        drop_path_rate: Stochastic depth (Huang et al., ECCV 2016): chance that training leaves the last block's branch
+            out; it rises linearly from 0 at the first block. In [0, 1).
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -132,19 +132,19 @@ class CifarResNet(nn.Module):
         self.stages = len(blocks)
         channels, rates = width, torch.linspace(0, drop_path_rate, sum(blocks), device="cpu").tolist()
         for index, depth in enumerate(blocks):
-            out_channels, units = width * 2**index, []
-            for unit in range(depth):
-                stride = 2 if index > 0 and unit == 0 else 1
-                units.append(BasicBlock(channels, out_channels, stride, shortcut, rates.pop(0)))
+            out_channels, layers = width * 2**index, []
+            for number in range(depth):
+                stride = 2 if index > 0 and number == 0 else 1
+                layers.append(BasicBlock(channels, out_channels, stride, shortcut, rates.pop(0)))
                 channels = out_channels
-            self.add_module(f"layer{index + 1}", nn.Sequential(*units))
+            self.add_module(f"layer{index + 1}", nn.Sequential(*layers))
         self.fc = nn.Linear(channels, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
-        """Tells timm's parameter groups the layers: the stem, the stages and, unmatched, the head."""
+        """Describes the layers for timm's parameter groups: the stem, the stages and, unmatched, the head."""
         return {"stem": r"^(?:conv1|bn1)\.", "stages": r"^layer(\d+)\."}
 
     def forward(self, x: Tensor) -> Tensor:

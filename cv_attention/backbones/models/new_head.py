@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from cv_attention.backbones.positions.parts import head_names
+from cv_attention.backbones.positions.parameters import head_names
 
 # What timm calls heads whose logits are added to the head's: of a distillation token, of all positions.
 _BESIDE = ("head_dist", "aux_head")
@@ -21,7 +21,7 @@ def start_head_at_zero(model: nn.Module) -> list[str]:
     values. This is how ViT (Dosovitskiy 2021) and BiT (Kolesnikov 2020) are fine-tuned.
 
     Args:
-        model: Any classifier whose head was reinitialised; attention may be inserted.
+        model: Any classifier with a new, random head; attention may be inserted.
 
     Returns:
         The names of the layers set to zero.
@@ -39,7 +39,7 @@ def start_head_at_zero(model: nn.Module) -> list[str]:
 
 
 def has_head_at_zero(model: nn.Module) -> bool:
-    """Tells whether every layer that makes the logits is at zero."""
+    """Returns whether every layer that makes the logits is at zero."""
     layers = logit_layers(model)
     return bool(layers) and not any(parameter.any() for layer in layers.values() for parameter in layer.parameters())
 

@@ -50,7 +50,7 @@ class WideResNet(nn.Module):
         depth: Number of convolution layers, 6 n + 4.
         widening: Factor on the channels 16, 32 and 64 of the three stages.
         num_classes: Number of logits.
-        dropout: Share of activations dropped in each residual unit, in [0, 1).
+        dropout: Share of activations dropped in each residual block, in [0, 1).
         stem_stride: Stride of the first convolution; 2 makes 64×64 images as cheap as 32×32.
         in_chans: Channels of the image.
 
@@ -79,12 +79,12 @@ class WideResNet(nn.Module):
         self.conv1 = nn.Conv2d(in_chans, 16, 3, stem_stride, 1, bias=False)
         channels = 16
         for stage in range(3):
-            units, out_channels = [], 16 * widening * 2**stage
-            for unit in range((depth - 4) // 6):
-                stride = 2 if stage > 0 and unit == 0 else 1
-                units.append(PreActivationBlock(channels, out_channels, stride, dropout))
+            layers, out_channels = [], 16 * widening * 2**stage
+            for number in range((depth - 4) // 6):
+                stride = 2 if stage > 0 and number == 0 else 1
+                layers.append(PreActivationBlock(channels, out_channels, stride, dropout))
                 channels = out_channels
-            self.add_module(f"layer{stage + 1}", nn.Sequential(*units))
+            self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))
         self.bn = nn.BatchNorm2d(channels)
         self.act = nn.ReLU(inplace=True)
         self.fc = nn.Linear(channels, num_classes)
@@ -93,7 +93,7 @@ class WideResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
-        """Tells timm's parameter groups the layers: the stem, the stages and, unmatched, the end."""
+        """Describes the layers for timm's parameter groups: the stem, the stages and, unmatched, the end."""
         return {"stem": r"^conv1\.", "stages": r"^layer(\d+)\."}
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,1 +1,1 @@
-"""Finds where blocks can go in a traced model: stages, residual units, heads, and globs over module names."""
+"""Finds where blocks can go in a traced model: stages, residual blocks, heads, and globs over module names."""

@@ -35,7 +35,7 @@ def find_encoder(trace: Trace, course: Course) -> Encoder | None:
     does; the one that takes the image and returns the coarsest feature map; what is raised to a higher resolution.
 
     Returns:
-        The encoder, or None if there is no such thing.
+        The encoder, or None if the network has none.
     """
     calls = [call for entries in trace.calls.values() for call in entries]
     calls = [call for call in calls if any(value not in course.learned for value in call.inputs)]

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from cv_attention.backbones.positions.globs import matches, nearest
 from cv_attention.backbones.tracing.course import Course
 from cv_attention.backbones.tracing.trace import Trace, Value
 from cv_attention.backbones.tracing.trunk import ancestors
+from cv_attention.globs import Globs, levels_hint, matches, nearest
 
 _NORMS = {
     "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm",
@@ -16,12 +16,12 @@ _NORMS = {
 _RECTIFIERS = {
     "relu", "gelu", "silu", "hardswish", "leaky_relu", "elu", "mish", "hardtanh", "prelu", "_prelu_kernel", "celu",
 }  # fmt: skip
-# Layers that torch runs as one operation, in addition to convolutions and matrix products.
+# Layers of which torch makes one operation, besides convolutions and matrix products.
 _LAYERS = {
     "baddbmm", "matmul", "mv", "deform_conv2d", "_native_multi_head_attention", "_transformer_encoder_layer_fwd",
     "_trilinear", "lstm", "gru",
 }  # fmt: skip
-# Hugging Face's names of outputs that are not predictions.
+# What Hugging Face calls outputs that are not predictions.
 _FEATURES = ("hidden_state", "pooler_output", "feature_maps", "attentions", "past_key_values")
 
 # The model's attribute that says what its maker calls its heads.
@@ -77,7 +77,7 @@ class Heads:
         return self._found[output]
 
     def _before(self, value: Value) -> list[Value]:
-        """Where the walk goes on: nowhere behind a head, a norm or a residual sum, which end features."""
+        """The next values of the walk: none behind a head, a norm or a residual sum, which end features."""
         if value not in self._next:
             ends = value.op in _NORMS or self._says(value) or self._shows_features(value) or self._is_residual(value)
             self._next[value] = [] if ends else value.parents
@@ -131,7 +131,7 @@ class Heads:
         return name if name and (parametrized or not weighted) else parameter
 
 
-def choose_heads(model: nn.Module, trace: Trace, wanted: str | Sequence[str] | None) -> list[str]:
+def choose_heads(model: nn.Module, trace: Trace, wanted: Globs | None) -> list[str]:
     """Returns the names of the heads: those asked for by globs, else those found.
 
     What the model's maker says is believed where the forward agrees.
@@ -179,7 +179,7 @@ def declared_heads(model: nn.Module) -> list[str] | None:
     ]
 
 
-def named_heads(model: nn.Module, wanted: str | Sequence[str]) -> list[str]:
+def named_heads(model: nn.Module, wanted: Globs) -> list[str]:
     """The modules with parameters that globs name, without those inside of others.
 
     Raises:
@@ -195,7 +195,7 @@ def named_heads(model: nn.Module, wanted: str | Sequence[str]) -> list[str]:
         if not fitting:
             raise ValueError(
                 f"head={glob!r} fits no module with parameters of {type(model).__name__}; near: "
-                f"{', '.join(nearest(glob, names))}"
+                f"{', '.join(nearest(glob, names))}{levels_hint(glob, names)}"
             )
         found |= dict.fromkeys(fitting)
     return [name for name in found if not any(name != one and name.startswith(f"{one}.") for one in found)]

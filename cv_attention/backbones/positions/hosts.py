@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from cv_attention.backbones.attachment.replacement import Replacement
-from cv_attention.backbones.positions.spots import Spot, shape_of
+from cv_attention.backbones.positions.traced_site import TracedSite, shape_of
 from cv_attention.backbones.tracing.trace import Call, Trace, Value
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ class Hosts:
                 return None
             value = value.parents[0]
 
-    def taking(self, value: Value, use: Value, unit: Call) -> str | None:
-        """The innermost host, called inside `unit`, that takes `value` alone and makes `use` of it; None if none."""
+    def taking(self, value: Value, use: Value, inside: Call) -> str | None:
+        """The innermost host, called inside `inside`, that takes `value` alone and makes `use` of it; None if none."""
         call: Call | None = use.call
-        while call is not None and call is not unit:
+        while call is not None and call is not inside:
             if call.first is value and call.inputs == [value] and self.blocked_before(call.name) is None:
                 return call.name
             call = call.parent
@@ -54,7 +54,7 @@ class Hosts:
         if name == "" or len(calls) != 1:
             return f"its {kind} is called {len(calls)} times in a forward, and a host must be called once"
         if calls[0].first is None or not calls[0].first.is_feature_map:
-            return f"its {kind} takes no feature map (B, C, H, W)"
+            return f"its {kind} does not take a feature map (B, C, H, W)"
         if iterates_children(self.modules[name]):
             return f"its {kind} runs its children one after the other"
         return None
@@ -80,8 +80,8 @@ class Hosts:
             return f"its convolution maps {size} at stride {stride}, which no pooling of that stride does"
         return None
 
-    def in_place_of(self, name: str) -> Spot:
-        """The spot that takes the place of convolution `name`.
+    def in_place_of(self, name: str) -> TracedSite:
+        """The site that takes the place of convolution `name`.
 
         Raises:
             ValueError: if no block can.
@@ -92,7 +92,7 @@ class Hosts:
         call = self.trace.calls[name][0]
         assert call.first is not None
         assert call.output is not None
-        return Spot(name, "instead", shape_of(call.first), call.output.index, call.output.index)
+        return TracedSite(name, "instead", shape_of(call.first), call.output.index, call.output.index)
 
     def at(self, name: str) -> str:
         """The host for module `name`: itself, or where it is a container, what returns its output.

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from cv_attention.backbones.tracing.course import resized
+from cv_attention.backbones.tracing.residual_blocks import residual_blocks
 from cv_attention.backbones.tracing.trace import Trace, Value
-from cv_attention.backbones.tracing.units import residual_units
 
 # The head begins where the feature map is pooled over all positions.
 _GLOBAL_POOLS = {"mean", "_adaptive_avg_pool2d", "adaptive_max_pool2d", "amax"}
@@ -33,8 +33,8 @@ def levels_of(chain: Sequence[Value], made: set[Value]) -> list[list[Value]]:
 
 def stage_numbers(trace: Trace, levels: list[list[Value]], height: int) -> list[int]:
     """Which levels are stages, and neither the image, `height` pixels high, nor the stem."""
-    units = residual_units(trace)
-    first, start, found = (units[0].total.index if units else 0), 0, []
+    blocks = residual_blocks(trace)
+    first, start, found = (blocks[0].total.index if blocks else 0), 0, []
     for number, level in enumerate(levels):
         end = level[-1].index
         layers, begun = layers_between(trace, start, end), start > 0
@@ -48,11 +48,11 @@ def stage_numbers(trace: Trace, levels: list[list[Value]], height: int) -> list[
 def end_before(trace: Trace, level: list[Value], following: list[Value]) -> int:
     """The position in a level of its last value before the module that changes the resolution.
 
-    Inverted residual units widen at the old resolution and stride afterwards, and a decoder's block may narrow before
+    Inverted residual blocks widen at the old resolution and stride afterwards, and a decoder's block may narrow before
     it raises the resolution; neither is the end of the level before.
     """
     position = {value: i for i, value in enumerate(level)}
-    totals = {unit.total for unit in residual_units(trace)}
+    totals = {block.total for block in residual_blocks(trace)}
     last, after = len(level) - 1, set(following)
     for call in (call for calls in trace.calls.values() for call in calls if call.output in after):
         for value in call.inputs:
@@ -65,7 +65,7 @@ def end_before(trace: Trace, level: list[Value], following: list[Value]) -> int:
 def end_before_widening(level: list[Value], ends: Sequence[str]) -> int:
     """The position in the last level before a 1×1 convolution that widens for the head.
 
-    It is told from a stage by where it stands: outside of the container that holds the ends of all stages.
+    It is recognised by where it stands: outside of the container that holds the ends of all stages.
 
     Args:
         level: The last level.

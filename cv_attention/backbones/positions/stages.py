@@ -43,8 +43,8 @@ def find_stages(model: nn.Module, trace: Trace, hosts: Hosts) -> Stages:
     """Finds the hosts at the ends of the stages, in order; the stem is not a stage.
 
     A stage ends before the module that changes the resolution, or where the encoder's module says so. Where timm names
-    the last stage's end, that is believed, since no trace tells the last stage from a convolution that widens it for
-    the head.
+    the last stage's end, timm decides, since a trace does not show whether a last convolution belongs to the stage or
+    widens it for the head.
     """
     if hosts.stages is None:
         made = Heads(model, trace).values

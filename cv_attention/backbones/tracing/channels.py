@@ -1,4 +1,4 @@
-"""Tells which axis of a tensor holds the channels, from the operation that computed it."""
+"""Determines which axis of a tensor holds the channels, from the operation that computed it."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ Parent = tuple[tuple[int, ...], int | None]
 
 
 def channel_axis(op: str, args: tuple[Any, ...], out: Tensor, parents: list[Parent]) -> int | None:
-    """Returns the axis of the channels in an operation's output; None where it cannot be told.
+    """Returns the axis of the channels in an operation's output; None where it is unknown.
 
     Args:
         op: Name of the operation.

@@ -1,4 +1,4 @@
-"""Tells for every feature map whether it lies on the way down from the image or after an upsampling."""
+"""Determines whether each feature map lies on the way down from the image or after an upsampling."""
 
 from functools import cached_property
 

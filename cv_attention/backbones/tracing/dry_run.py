@@ -10,8 +10,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeAliasType
 
 from cv_attention.backbones.attachment.attach import suspended
+from cv_attention.backbones.tracing.eval_mode import eval_mode
 from cv_attention.backbones.tracing.inputs import Inputs, shape_text
 from cv_attention.backbones.tracing.trace import Trace, trace
 from cv_attention.backbones.tracing.turns import encoders, is_complete
@@ -19,7 +21,7 @@ from cv_attention.backbones.tracing.turns import encoders, is_complete
 # Tried in this order on a model that says nothing about its input: ImageNet, CIFAR, then other usual ones.
 _COMMON_SIZES = (224, 32, 64, 28, 299, 96, 128)
 
-InputSize = int | tuple[int, ...]
+InputSize = TypeAliasType("InputSize", int | tuple[int, ...])
 
 
 @dataclass(frozen=True)
@@ -81,16 +83,14 @@ def random_state_kept(model: nn.Module) -> Iterator[None]:
 def untouched(model: nn.Module) -> Iterator[None]:
     """Puts the model into eval mode without gradients, and everything back afterwards."""
     modules = list(model.modules())
-    training = [m.training for m in modules]
     buffers = [{k: (b, b.clone(), b._version) for k, b in m._buffers.items() if b is not None} for m in modules]
     device = _device(model)
     autocast = torch.autocast(device.type, enabled=False) if device.type in ("cpu", "cuda") else nullcontext()
     # Under `with torch.device("meta")`, what a real model makes in its forward shall be real too.
     outside = torch.get_default_device().type == "meta" and device.type != "meta"
     try:
-        for module in modules:  # not model.eval(), which some models override
-            module.training = False
         with (
+            eval_mode(model),
             random_state_kept(model),
             torch.inference_mode(False),
             torch.no_grad(),
@@ -99,8 +99,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
         ):
             yield
     finally:
-        for module, flag, saved in zip(modules, training, buffers, strict=True):
-            module.training = flag
+        for module, saved in zip(modules, buffers, strict=True):
             for key, (buffer, value, version) in saved.items():
                 if buffer._version != version:
                     with torch.no_grad():
@@ -116,7 +115,7 @@ def input_shapes(model: nn.Module, input_size: InputSize | None) -> list[tuple[i
         input_size: Side of a square, (H, W) or (C, H, W); by default the model's own, or else the usual ones.
 
     Raises:
-        ValueError: if `input_size` is no such thing.
+        ValueError: if `input_size` has none of these forms.
     """
     # A first convolution of other than 3 channels may take them from the image or from rearranged pixels.
     first = next((m.in_channels for m in model.modules() if isinstance(m, nn.Conv2d)), 3)

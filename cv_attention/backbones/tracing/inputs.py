@@ -22,7 +22,7 @@ class Inputs:
         called: What messages call it.
 
     Raises:
-        ValueError: if there is no tensor in it, or a mapping's keys are not names of arguments.
+        ValueError: if there is no tensor in it, or a mapping has keys that are not names of arguments.
     """
 
     def __init__(self, example: Any, called: str = "example_inputs") -> None:

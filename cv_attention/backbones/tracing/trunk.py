@@ -12,7 +12,7 @@ def trunk(trace: Trace, ends: Sequence[Value], start: Value | None = None) -> li
         trace: The forward.
         ends: Where the paths end; one end is the last value of its own trunk.
         start: Where the paths begin; None stands for the image. Paths from elsewhere are left out: from other inputs,
-            or the skip connections of an encoder-decoder together with its deepest feature map.
+            or the skip connections of an encoder-decoder besides its deepest feature map.
     """
     start = start or trace.values[0]
     above: dict[Value, Value | None] = {start: None}

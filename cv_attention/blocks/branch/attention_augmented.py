@@ -3,21 +3,31 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_odd, check_positive, check_whole, zero
-from cv_attention.blocks.layout import laid_out_as, project, to_map, to_tokens
-from cv_attention.blocks.tokens.attend import attend
+from cv_attention.blocks.base import (
+    AttentionMap,
+    Block,
+    Device,
+    Dtype,
+    Factory,
+    check_odd,
+    check_positive,
+    check_whole,
+    zero,
+)
+from cv_attention.blocks.functional.attention import attend
+from cv_attention.blocks.functional.layout import laid_out_as, project, to_map, to_tokens
 from cv_attention.blocks.tokens.relative import RelativeLogits
 
 
 class AttentionAugmentedConv(Block):
-    """Runs self-attention in parallel to a convolution: ``concat[conv(x), W_o concat_h(O_h)]``.
+    """Concatenates self-attention to a convolution: ``concat[conv(x), W_o concat_h(O_h)]``.
 
     ``O_h = softmax((Q K' + S_H + S_W) / sqrt(d)) V``; S_H and S_W are ``q_i . r(j - i)`` with vectors r learned for
     every distance in rows and in columns, shared by the heads.
 
     Map: `pairwise`, (B, heads, H*W, H, W); the last two axes sum to 1.
 
-    It replaces a convolution and has no residual around it. The paper has one vector for each distance in
+    It replaces a convolution and has no residual connection around it. The paper has one vector for each distance in
     images of one size; here distances of `extent` or more share the last one, so that any H and W do.
 
     Args:
@@ -29,6 +39,8 @@ class AttentionAugmentedConv(Block):
         minimum: Channels that a head's keys have at least.
         relative: Whether distances count, or only contents.
         extent: Distances below this have a vector of their own.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `heads` is above `channels`, or an argument is not in its range.
@@ -45,8 +57,11 @@ class AttentionAugmentedConv(Block):
         minimum: int = 20,
         relative: bool = True,
         extent: int = 32,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels, minimum=minimum, extent=extent)
         check_odd(kernel_size=kernel_size)
         check_positive(kappa=kappa, upsilon=upsilon)
@@ -59,10 +74,10 @@ class AttentionAugmentedConv(Block):
         value, depth = max(round(upsilon * channels) // heads, 1), max(round(kappa * channels) // heads, minimum)
         self.heads, self.widths = heads, [heads * depth, heads * depth, heads * value]
         rest = channels - heads * value
-        self.conv = nn.Conv2d(channels, rest, kernel_size, padding=kernel_size // 2) if rest else None
-        self.qkv = nn.Linear(channels, sum(self.widths))
-        self.project = nn.Linear(heads * value, heads * value)
-        self.position = RelativeLogits((extent, extent), depth) if relative else None
+        self.conv = nn.Conv2d(channels, rest, kernel_size, padding=kernel_size // 2, **factory) if rest else None
+        self.qkv = nn.Linear(channels, sum(self.widths), **factory)
+        self.project = nn.Linear(heads * value, heads * value, **factory)
+        self.position = RelativeLogits((extent, extent), depth, **factory) if relative else None
         self.map = AttentionMap("pairwise")
 
     def start_as_identity(self) -> None:
@@ -77,7 +92,7 @@ class AttentionAugmentedConv(Block):
         query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in parts)
         query = query * query.shape[-1] ** -0.5
         bias = None if self.position is None else self.position.among(query, size)
-        mixed = attend(query, key, value, self.map, size, bias=bias, scale=1.0)
+        mixed = attend(query, key, value, bias=bias, scale=1.0, observe=self.map.over(size))
         mixed = project(to_map(mixed.transpose(1, 2).flatten(2), x), self.project)
         if self.conv is None:
             return mixed

@@ -7,9 +7,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, check_whole
-from cv_attention.blocks.branch.pooled_norm import check_batch
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import (
+    AttentionMap,
+    Block,
+    Device,
+    Dtype,
+    Factory,
+    check_divisible,
+    check_odd,
+    check_whole,
+)
+from cv_attention.blocks.batch_statistics import check_batch_statistics
+from cv_attention.blocks.functional.pooling import average
 
 
 class SelectiveKernel(Block):
@@ -19,7 +28,7 @@ class SelectiveKernel(Block):
 
     Maps: `maps.0`, `maps.1`, ..., one `channel` map (B, C, 1, 1) per branch; over the branches they sum to 1.
 
-    It replaces a convolution and has no residual around it. Training needs two images or more, because z is
+    It replaces a convolution and has no residual connection around it. Training needs two images or more, because z is
     normalised over the batch. timm's block splits the input among the branches by default, the paper's does
     not.
 
@@ -30,6 +39,8 @@ class SelectiveKernel(Block):
         groups: Groups of the convolutions; None takes the greatest common divisor of C and 32, the paper's.
         reduction: Ratio r; z has max(C // r, minimum) channels.
         minimum: Lower limit L of these.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if an argument is not in its range or `groups` does not divide `channels`; in training, if
@@ -45,8 +56,11 @@ class SelectiveKernel(Block):
         groups: int | None = None,
         reduction: int = 16,
         minimum: int = 32,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels, reduction=reduction, minimum=minimum)
         groups = gcd(channels, 32) if groups is None else groups
         check_divisible(channels=channels, groups=groups)
@@ -57,13 +71,13 @@ class SelectiveKernel(Block):
             check_odd(kernel_size=size)
             kernel, dilation = (3, size // 2) if dilated and size > 3 else (size, 1)
             conv = nn.Conv2d(
-                channels, channels, kernel, padding=size // 2, dilation=dilation, groups=groups, bias=False
+                channels, channels, kernel, padding=size // 2, dilation=dilation, groups=groups, bias=False, **factory
             )
-            self.convs.append(nn.Sequential(conv, nn.BatchNorm2d(channels)))
+            self.convs.append(nn.Sequential(conv, nn.BatchNorm2d(channels, **factory)))
         hidden = max(channels // reduction, minimum)
-        self.reduce = nn.Conv2d(channels, hidden, 1, bias=False)
-        self.norm = nn.BatchNorm2d(hidden)
-        self.select = nn.Conv2d(hidden, len(kernel_size) * channels, 1, bias=False)
+        self.reduce = nn.Conv2d(channels, hidden, 1, bias=False, **factory)
+        self.norm = nn.BatchNorm2d(hidden, **factory)
+        self.select = nn.Conv2d(hidden, len(kernel_size) * channels, 1, bias=False, **factory)
         self.maps = nn.ModuleList(AttentionMap("channel") for _ in kernel_size)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,7 +86,7 @@ class SelectiveKernel(Block):
         # The sum of the averages is the average of the sum, which needs no map of its own.
         averages = [average(branch, (2, 3), keepdim=True) for branch in branches]
         pooled = sum(averages[1:], averages[0])
-        check_batch(pooled, self.norm)
+        check_batch_statistics(self.norm, pooled)
         hidden = self.norm(self.reduce(pooled)).relu()
         # (B, MC, 1, 1) -> (B, M, C, 1, 1)
         weights = self.select(hidden).unflatten(1, (len(branches), -1)).softmax(1)

@@ -4,9 +4,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, check_whole
-from cv_attention.blocks.branch.pooled_norm import check_batch
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import (
+    AttentionMap,
+    Block,
+    Device,
+    Dtype,
+    Factory,
+    check_divisible,
+    check_odd,
+    check_whole,
+)
+from cv_attention.blocks.batch_statistics import check_batch_statistics
+from cv_attention.blocks.functional.pooling import average
 
 
 class SplitAttention(Block):
@@ -17,7 +26,7 @@ class SplitAttention(Block):
 
     Maps: `maps.0`, `maps.1`, ..., one `channel` map (B, C, 1, 1) per split; over two splits and more they sum to 1.
 
-    It replaces a convolution and has no residual around it. Training needs two images or more, because the
+    It replaces a convolution and has no residual connection around it. Training needs two images or more, because the
     pooled features are normalised over the batch.
 
     Args:
@@ -27,6 +36,8 @@ class SplitAttention(Block):
         groups: Cardinality K, the groups whose splits are weighed separately.
         reduction: The hidden width is max(C * R // reduction, minimum), made divisible by `groups`.
         minimum: Its lower limit.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by groups * radix, or an argument is not in its range; in
@@ -42,19 +53,24 @@ class SplitAttention(Block):
         groups: int = 1,
         reduction: int = 4,
         minimum: int = 32,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels, radix=radix, groups=groups, reduction=reduction, minimum=minimum)
         check_odd(kernel_size=kernel_size)
         check_divisible(**{"channels": channels, "groups * radix": groups * radix})
         width = channels * radix
         hidden = -(-max(width // reduction, minimum) // groups) * groups
         self.radix, self.groups = radix, groups
-        self.conv = nn.Conv2d(channels, width, kernel_size, padding=kernel_size // 2, groups=groups * radix, bias=False)
-        self.norm0 = nn.BatchNorm2d(width)
-        self.reduce = nn.Conv2d(channels, hidden, 1, groups=groups)
-        self.norm1 = nn.BatchNorm2d(hidden)
-        self.expand = nn.Conv2d(hidden, width, 1, groups=groups)
+        self.conv = nn.Conv2d(
+            channels, width, kernel_size, padding=kernel_size // 2, groups=groups * radix, bias=False, **factory
+        )
+        self.norm0 = nn.BatchNorm2d(width, **factory)
+        self.reduce = nn.Conv2d(channels, hidden, 1, groups=groups, **factory)
+        self.norm1 = nn.BatchNorm2d(hidden, **factory)
+        self.expand = nn.Conv2d(hidden, width, 1, groups=groups, **factory)
         self.maps = nn.ModuleList(AttentionMap("channel") for _ in range(radix))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,7 +78,7 @@ class SplitAttention(Block):
         splits = F.relu(self.norm0(self.conv(x)), inplace=True)
         # The sum of the averages is the average of the sum, which needs no map of its own.
         pooled = average(splits, (2, 3), keepdim=True).unflatten(1, (self.radix, -1)).sum(1)
-        check_batch(pooled, self.norm1)
+        check_batch_statistics(self.norm1, pooled)
         logits = self.expand(self.norm1(self.reduce(pooled)).relu())
         # Channels are ordered (groups, radix, C / groups) here, and (radix, C) in the splits.
         logits = logits.unflatten(1, (self.groups, self.radix, -1)).transpose(1, 2).flatten(2, 3)

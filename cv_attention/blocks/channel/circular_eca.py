@@ -6,9 +6,9 @@ The circular padding is not the paper's but timm's, where the block is called Ce
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_odd, check_whole, zero
+from cv_attention.blocks.base import Device, Dtype, Factory, Gate, check_odd, check_whole, zero
 from cv_attention.blocks.channel.efficient_channel import adaptive_kernel
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.functional.pooling import average
 
 
 class CircularECA(Gate):
@@ -24,6 +24,8 @@ class CircularECA(Gate):
         kernel_size: Channels that one gate looks at, odd and at most 2 C + 1; None takes ECA's formula.
         gamma: Slope of the formula.
         b: Offset of the formula.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not a positive integer, `kernel_size` even or too large, or `gamma` not
@@ -32,8 +34,18 @@ class CircularECA(Gate):
 
     kind = "channel"
 
-    def __init__(self, channels: int, *, kernel_size: int | None = None, gamma: float = 2, b: float = 1) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        kernel_size: int | None = None,
+        gamma: float = 2,
+        b: float = 1,
+        device: Device = None,
+        dtype: Dtype = None,
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels)
         if kernel_size is None:
             kernel_size = adaptive_kernel(channels, gamma, b)
@@ -42,7 +54,7 @@ class CircularECA(Gate):
             raise ValueError(
                 f"kernel_size must be at most 2 * channels + 1, got kernel_size={kernel_size}, channels={channels}"
             )
-        self.conv = nn.Conv1d(1, 1, kernel_size, bias=False)
+        self.conv = nn.Conv1d(1, 1, kernel_size, bias=False, **factory)
 
     def start_as_identity(self) -> None:
         """Zeroes the last layer, so that the gate starts at 0.5, and divides the gate by that."""

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import Gate, check_whole, zero
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import Device, Dtype, Factory, Gate, check_whole, zero
+from cv_attention.blocks.functional.pooling import average
 
 
 class EffectiveSE(Gate):
@@ -17,6 +17,8 @@ class EffectiveSE(Gate):
 
     Args:
         channels: Channels C of the input.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not a positive integer.
@@ -24,10 +26,11 @@ class EffectiveSE(Gate):
 
     kind = "channel"
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels)
-        self.excite = nn.Linear(channels, channels)
+        self.excite = nn.Linear(channels, channels, **factory)
 
     def start_as_identity(self) -> None:
         """Zeroes the last layer, so that the gate starts at 0.5, and divides the gate by that."""

@@ -4,15 +4,25 @@ from math import log2
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_number, check_odd, check_positive, check_whole, zero
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import (
+    Device,
+    Dtype,
+    Factory,
+    Gate,
+    check_number,
+    check_odd,
+    check_positive,
+    check_whole,
+    zero,
+)
+from cv_attention.blocks.functional.pooling import average
 
 
 def adaptive_kernel(channels: int, gamma: float, b: float) -> int:
     """Returns ``|(log2 channels + b) / gamma|`` rounded down, and up to the next odd number (equation 12).
 
     Raises:
-        ValueError: if `gamma` is not positive or `b` no number.
+        ValueError: if `gamma` is not positive or `b` is not a number.
     """
     check_positive(gamma=gamma)
     check_number(b=b)
@@ -34,6 +44,8 @@ class EfficientChannelAttention(Gate):
         kernel_size: Channels that one gate looks at, odd; None takes the formula.
         gamma: Slope of the formula.
         b: Offset of the formula.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not a positive integer, `kernel_size` even or `gamma` not positive.
@@ -41,13 +53,23 @@ class EfficientChannelAttention(Gate):
 
     kind = "channel"
 
-    def __init__(self, channels: int, *, kernel_size: int | None = None, gamma: float = 2, b: float = 1) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        kernel_size: int | None = None,
+        gamma: float = 2,
+        b: float = 1,
+        device: Device = None,
+        dtype: Dtype = None,
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels)
         if kernel_size is None:
             kernel_size = adaptive_kernel(channels, gamma, b)
         check_odd(kernel_size=kernel_size)
-        self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
+        self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False, **factory)
 
     def start_as_identity(self) -> None:
         """Zeroes the last layer, so that the gate starts at 0.5, and divides the gate by that."""

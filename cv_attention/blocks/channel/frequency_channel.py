@@ -6,9 +6,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, bottleneck, check_choice, zero
-from cv_attention.blocks.half_precision import run_wide, without_autocast
-from cv_attention.blocks.layout import laid_out_as
+from cv_attention.blocks.base import Device, Dtype, Factory, Gate, bottleneck, check_choice, zero
+from cv_attention.blocks.functional.half_precision import run_wide, without_autocast
+from cv_attention.blocks.functional.layout import laid_out_as
 
 Frequencies = Literal[
     "top1", "top2", "top4", "top8", "top16", "top32",
@@ -42,6 +42,8 @@ class FrequencyChannelAttention(Gate):
             differ by one channel; fewer channels use frequencies at even distances in the list.
         frequencies: Which, and how many: ``top``, ``low`` or ``bot`` with 1, 2, 4, 8, 16 or 32.
         reduction: Bottleneck ratio r; the hidden width is max(C // r, 1). The layers have no biases.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` or `reduction` is not a positive integer or `frequencies` unknown.
@@ -49,8 +51,17 @@ class FrequencyChannelAttention(Gate):
 
     kind = "channel"
 
-    def __init__(self, channels: int, *, frequencies: Frequencies = "top16", reduction: int = 16) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        frequencies: Frequencies = "top16",
+        reduction: int = 16,
+        device: Device = None,
+        dtype: Dtype = None,
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         hidden = bottleneck(channels, reduction)
         check_choice("frequencies", frequencies, get_args(Frequencies))
         self.frequencies = frequencies
@@ -58,10 +69,10 @@ class FrequencyChannelAttention(Gate):
         groups = [listed[c * len(listed) // channels] for c in range(channels)]
         self.vertical: Tensor
         self.horizontal: Tensor
-        self.register_buffer("vertical", torch.tensor([int(u) for u, _ in groups]), persistent=False)
-        self.register_buffer("horizontal", torch.tensor([int(v) for _, v in groups]), persistent=False)
-        self.reduce = nn.Linear(channels, hidden, bias=False)
-        self.expand = nn.Linear(hidden, channels, bias=False)
+        self.register_buffer("vertical", torch.tensor([int(u) for u, _ in groups], device=device), persistent=False)
+        self.register_buffer("horizontal", torch.tensor([int(v) for _, v in groups], device=device), persistent=False)
+        self.reduce = nn.Linear(channels, hidden, bias=False, **factory)
+        self.expand = nn.Linear(hidden, channels, bias=False, **factory)
 
     def start_as_identity(self) -> None:
         """Zeroes the last layer, so that the gate starts at 0.5, and divides the gate by that."""

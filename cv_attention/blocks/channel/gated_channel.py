@@ -5,8 +5,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_choice, check_positive, check_whole
-from cv_attention.blocks.channel.channel_norm import l2_norm
+from cv_attention.blocks.base import Device, Dtype, Factory, Gate, check_choice, check_positive, check_whole
+from cv_attention.blocks.functional.norms import l2_norm
 
 Norm = Literal["l2", "l1"]
 
@@ -25,6 +25,8 @@ class GatedChannelTransform(Gate):
         norm: ``l2``, the paper's; ``l1`` takes the sum of absolute values, and their mean over the channels,
             as the official code can.
         eps: Keeps roots and quotients away from zero.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not a positive integer, `norm` unknown or `eps` not positive.
@@ -32,15 +34,18 @@ class GatedChannelTransform(Gate):
 
     kind = "channel"
 
-    def __init__(self, channels: int, *, norm: Norm = "l2", eps: float = 1e-5) -> None:
+    def __init__(
+        self, channels: int, *, norm: Norm = "l2", eps: float = 1e-5, device: Device = None, dtype: Dtype = None
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels)
         check_choice("norm", norm, get_args(Norm))
         check_positive(eps=eps)
         self.norm, self.eps = norm, eps
-        self.alpha = nn.Parameter(torch.ones(channels))
-        self.gamma = nn.Parameter(torch.zeros(channels))
-        self.beta = nn.Parameter(torch.zeros(channels))
+        self.alpha = nn.Parameter(torch.ones(channels, **factory))
+        self.gamma = nn.Parameter(torch.zeros(channels, **factory))
+        self.beta = nn.Parameter(torch.zeros(channels, **factory))
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""

@@ -6,13 +6,13 @@ https://arxiv.org/abs/1810.12348
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, balance, bottleneck, check_whole, zero
-from cv_attention.blocks.channel.batch_statistics import check_several_values
-from cv_attention.blocks.channel.spread import spread
+from cv_attention.blocks.base import Device, Dtype, Factory, Gate, balance, bottleneck, check_whole, zero
+from cv_attention.blocks.batch_statistics import check_batch_statistics
+from cv_attention.blocks.functional.gating import spread
 
 
 class GatherExcite(Gate):
-    """Reweights positions from neighbourhoods that learnt weights gather: ``x * sigmoid(interp(mlp(G x)))``.
+    """Reweights positions from neighbourhoods that learned weights gather: ``x * sigmoid(interp(mlp(G x)))``.
 
     With an extent e, G is log2 e depthwise 3 x 3 convolutions of stride 2, each with a batch norm, a relu
     between them, and `interp` repeats the nearest value. Globally G is one depthwise convolution as large as
@@ -28,18 +28,28 @@ class GatherExcite(Gate):
         extent: Extent ratio e, a power of two (2, 4 or 8 in the paper); None is global, the paper's best.
         reduction: Bottleneck ratio of the mlp, whose hidden width is max(C // r, 1); None leaves the mlp out.
         kernel_size: Side of the global kernel; the paper's are 56, 28, 14 and 7 in ResNet-50's stages.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `channels`, `reduction` or `kernel_size` is not a positive integer, or `extent` no
-            power of two; in training, if the batch has one image and the gathered map one position.
+        ValueError: if `channels`, `reduction` or `kernel_size` is not a positive integer, or `extent` is
+            not a power of two; in training, if the batch has one image and the gathered map one position.
     """
 
     kind = "joint"
 
     def __init__(
-        self, channels: int, *, extent: int | None = None, reduction: int | None = 16, kernel_size: int = 7
+        self,
+        channels: int,
+        *,
+        extent: int | None = None,
+        reduction: int | None = 16,
+        kernel_size: int = 7,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels, kernel_size=kernel_size)
         steps, stride, padding = 1, 1, 0
         if extent is not None:
@@ -51,11 +61,11 @@ class GatherExcite(Gate):
         self.extent = extent
         self.gathers, self.norms = nn.ModuleList(), nn.ModuleList()
         for _ in range(steps):
-            gather = nn.Conv2d(channels, channels, kernel_size, stride, padding, groups=channels, bias=False)
+            gather = nn.Conv2d(channels, channels, kernel_size, stride, padding, groups=channels, bias=False, **factory)
             nn.init.kaiming_normal_(gather.weight)
             self.gathers.append(gather)
-            self.norms.append(nn.BatchNorm2d(channels))
-        self.mlp = nn.Identity() if reduction is None else _mlp(channels, bottleneck(channels, reduction))
+            self.norms.append(nn.BatchNorm2d(channels, **factory))
+        self.mlp = nn.Identity() if reduction is None else _mlp(channels, bottleneck(channels, reduction), factory)
 
     def start_as_identity(self) -> None:
         """Lets the last layers give zero, so that the gate starts at 0.5, and divides the gate by that."""
@@ -72,14 +82,14 @@ class GatherExcite(Gate):
         for step, (gather, norm) in enumerate(zip(self.gathers, self.norms, strict=True)):
             gathered = gathered if step == 0 else gathered.relu()
             gathered = gather(gathered) if self.extent else _gather_all(x, gather)
-            check_several_values(norm, gathered)
+            check_batch_statistics(norm, gathered)
             gathered = norm(gathered)
         return spread(self.mlp(gathered).sigmoid(), x.shape[2:])
 
 
-def _mlp(channels: int, hidden: int) -> nn.Module:
+def _mlp(channels: int, hidden: int, factory: Factory) -> nn.Module:
     """Returns the excitation of theta-plus, initialised as in the official prototxt."""
-    reduce, expand = nn.Conv2d(channels, hidden, 1), nn.Conv2d(hidden, channels, 1)
+    reduce, expand = nn.Conv2d(channels, hidden, 1, **factory), nn.Conv2d(hidden, channels, 1, **factory)
     for layer in (reduce, expand):
         nn.init.normal_(layer.weight, std=0.01)
         nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]

@@ -3,9 +3,9 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import Gate, check_whole
-from cv_attention.blocks.channel.spread import spread
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import Device, Dtype, Gate, check_whole
+from cv_attention.blocks.functional.gating import spread
+from cv_attention.blocks.functional.pooling import average
 
 
 class GatherExciteFree(Gate):
@@ -20,6 +20,8 @@ class GatherExciteFree(Gate):
     Args:
         channels: Channels C of the input; the gate has no weights.
         extent: Extent ratio e (2, 4 or 8 in the paper); None is global, the paper's best.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` or `extent` is not a positive integer.
@@ -27,7 +29,7 @@ class GatherExciteFree(Gate):
 
     kind = "joint"
 
-    def __init__(self, channels: int, *, extent: int | None = None) -> None:
+    def __init__(self, channels: int, *, extent: int | None = None, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
         check_whole(channels=channels)
         if extent is not None:

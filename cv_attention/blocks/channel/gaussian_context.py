@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import Gate, check_positive, check_whole
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import Device, Dtype, Factory, Gate, check_positive, check_whole
+from cv_attention.blocks.functional.pooling import average
 
 
 class GaussianContextTransformer(Gate):
@@ -22,11 +22,13 @@ class GaussianContextTransformer(Gate):
 
     Args:
         channels: Channels C of the input; the gate has no weights per channel.
-        c: Standard deviation of the Gaussian, where it is not learnt.
-        learnable: Whether c is learnt (B1).
-        alpha: Range of a learnt c.
-        beta: Least value of a learnt c.
+        c: Standard deviation of the Gaussian, where it is not learned.
+        learnable: Whether c is learned (B1).
+        alpha: Range of a learned c.
+        beta: Least value of a learned c.
         eps: Added to the variance.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not a positive integer, or `c`, `alpha`, `beta` or `eps` not positive.
@@ -43,12 +45,15 @@ class GaussianContextTransformer(Gate):
         alpha: float = 3.0,
         beta: float = 1.0,
         eps: float = 1e-5,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels)
         check_positive(c=c, alpha=alpha, beta=beta, eps=eps)
         self.c, self.alpha, self.beta, self.eps = c, alpha, beta, eps
-        self.theta = nn.Parameter(torch.zeros(())) if learnable else None
+        self.theta = nn.Parameter(torch.zeros((), **factory)) if learnable else None
 
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import Gate, check_divisible, check_positive, check_whole, zero
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import Device, Dtype, Factory, Gate, check_divisible, check_positive, check_whole, zero
+from cv_attention.blocks.functional.pooling import average
 
 
 class LinearContextTransform(Gate):
@@ -22,6 +22,8 @@ class LinearContextTransform(Gate):
             leaves fewer than the 4 channels per group of its first stage, or does not divide C, the next
             smaller number that does.
         eps: Added to the variance.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` or `groups` is not a positive integer, `channels` is not divisible by
@@ -30,8 +32,11 @@ class LinearContextTransform(Gate):
 
     kind = "channel"
 
-    def __init__(self, channels: int, *, groups: int | None = None, eps: float = 1e-5) -> None:
+    def __init__(
+        self, channels: int, *, groups: int | None = None, eps: float = 1e-5, device: Device = None, dtype: Dtype = None
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels)
         check_positive(eps=eps)
         if groups is None:
@@ -39,8 +44,8 @@ class LinearContextTransform(Gate):
             groups = next(number for number in range(most, 0, -1) if channels % number == 0)
         check_divisible(channels=channels, groups=groups)
         self.groups, self.eps = groups, eps
-        self.weight = nn.Parameter(torch.zeros(channels))
-        self.bias = nn.Parameter(torch.ones(channels))
+        self.weight = nn.Parameter(torch.zeros(channels, **factory))
+        self.bias = nn.Parameter(torch.ones(channels, **factory))
 
     def start_as_identity(self) -> None:
         """Zeroes the bias too, so that the gate starts at 0.5, and divides the gate by that."""

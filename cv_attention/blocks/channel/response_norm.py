@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_positive, check_whole
-from cv_attention.blocks.channel.channel_norm import l2_norm
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_positive, check_whole
+from cv_attention.blocks.functional.norms import l2_norm
 
 
 class GlobalResponseNorm(Block):
@@ -18,18 +18,21 @@ class GlobalResponseNorm(Block):
     Args:
         channels: Channels C of the input.
         eps: Added to the mean norm.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not a positive integer or `eps` not positive.
     """
 
-    def __init__(self, channels: int, *, eps: float = 1e-6) -> None:
+    def __init__(self, channels: int, *, eps: float = 1e-6, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels)
         check_positive(eps=eps)
         self.eps = eps
-        self.gamma = nn.Parameter(torch.zeros(channels))
-        self.beta = nn.Parameter(torch.zeros(channels))
+        self.gamma = nn.Parameter(torch.zeros(channels, **factory))
+        self.beta = nn.Parameter(torch.zeros(channels, **factory))
         self.map = AttentionMap("channel")
 
     def forward(self, x: Tensor) -> Tensor:

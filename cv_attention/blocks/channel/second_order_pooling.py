@@ -2,9 +2,9 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_whole, zero
-from cv_attention.blocks.channel.batch_statistics import check_several_values
-from cv_attention.blocks.half_precision import run_wide, widened, without_autocast
+from cv_attention.blocks.base import Device, Dtype, Factory, Gate, check_whole, zero
+from cv_attention.blocks.batch_statistics import check_batch_statistics
+from cv_attention.blocks.functional.half_precision import run_wide, widened, without_autocast
 
 
 class GlobalSecondOrderPooling(Gate):
@@ -24,6 +24,8 @@ class GlobalSecondOrderPooling(Gate):
         dim: Channels d whose covariance is taken; never more than C.
         stride: Stride of `reduce`; the official ResNet-50 takes 2 in its first stage, else 1.
         rectify: Whether x passes a relu first.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels`, `dim` or `stride` is not a positive integer; in training, if a batch of one
@@ -32,16 +34,26 @@ class GlobalSecondOrderPooling(Gate):
 
     kind = "channel"
 
-    def __init__(self, channels: int, *, dim: int = 128, stride: int = 1, rectify: bool = True) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        dim: int = 128,
+        stride: int = 1,
+        rectify: bool = True,
+        device: Device = None,
+        dtype: Dtype = None,
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels, dim=dim, stride=stride)
         dim = min(dim, channels)
         self.rectify = rectify
-        self.reduce = nn.Conv2d(channels, dim, 1, stride=stride)
-        self.norm = nn.BatchNorm2d(dim)
-        self.row_norm = nn.BatchNorm1d(dim)
-        self.rows = nn.Conv1d(dim, 4 * dim, dim, groups=dim)
-        self.expand = nn.Linear(4 * dim, channels)
+        self.reduce = nn.Conv2d(channels, dim, 1, stride=stride, **factory)
+        self.norm = nn.BatchNorm2d(dim, **factory)
+        self.row_norm = nn.BatchNorm1d(dim, **factory)
+        self.rows = nn.Conv1d(dim, 4 * dim, dim, groups=dim, **factory)
+        self.expand = nn.Linear(4 * dim, channels, **factory)
         for layer in (self.reduce, self.rows, self.expand):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out")
 
@@ -53,7 +65,7 @@ class GlobalSecondOrderPooling(Gate):
     def attention(self, x: Tensor) -> Tensor:
         """Computes the gate (B, C, 1, 1) of `x` (B, C, H, W)."""
         features = self.reduce(x.relu() if self.rectify else x)
-        check_several_values(self.norm, features)
+        check_batch_statistics(self.norm, features)
         features = widened(self.norm(features).relu().flatten(2))
         with without_autocast(x):
             centred = features - features.mean(2, keepdim=True)

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, balance, bottleneck, check_whole
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import Device, Dtype, Factory, Gate, balance, bottleneck, check_whole
+from cv_attention.blocks.functional.pooling import average
 
 
 class SqueezeExcite(Gate):
@@ -19,6 +19,8 @@ class SqueezeExcite(Gate):
         bias: Whether the two linear maps have biases.
         divisor: Rounds the hidden width C / r to the nearest multiple of this, and at least to this, as timm
             does with 8; None does not round.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels`, `reduction` or `divisor` is not a positive integer.
@@ -26,14 +28,24 @@ class SqueezeExcite(Gate):
 
     kind = "channel"
 
-    def __init__(self, channels: int, *, reduction: int = 16, bias: bool = True, divisor: int | None = None) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 16,
+        bias: bool = True,
+        divisor: int | None = None,
+        device: Device = None,
+        dtype: Dtype = None,
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         hidden = bottleneck(channels, reduction)
         if divisor is not None:
             check_whole(divisor=divisor)
             hidden = max(int(channels / reduction + divisor / 2) // divisor * divisor, divisor)
-        self.reduce = nn.Linear(channels, hidden, bias=bias)
-        self.expand = nn.Linear(hidden, channels, bias=bias)
+        self.reduce = nn.Linear(channels, hidden, bias=bias, **factory)
+        self.expand = nn.Linear(hidden, channels, bias=bias, **factory)
 
     def start_as_identity(self) -> None:
         """Balances the two layers, so that the gate starts at 0.5, and divides the gate by that."""

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import STEEP, Gate, check_whole, times, zero
-from cv_attention.blocks.channel.batch_statistics import check_several_values
-from cv_attention.blocks.channel.channel_norm import l2_norm
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import STEEP, Device, Dtype, Factory, Gate, check_whole, zero
+from cv_attention.blocks.batch_statistics import check_batch_statistics
+from cv_attention.blocks.functional.gating import times
+from cv_attention.blocks.functional.norms import l2_norm
+from cv_attention.blocks.functional.pooling import average
 
 
 class StyleRecalibration(Gate):
@@ -21,6 +22,8 @@ class StyleRecalibration(Gate):
         channels: Channels C of the input.
         unbiased: Whether the variance is divided by H W - 1 as in the official code, which gives no number at
             H = W = 1; the paper's equation 2, and the default, divides by H W.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not a positive integer; in training, if the batch has one image.
@@ -29,12 +32,13 @@ class StyleRecalibration(Gate):
     kind = "channel"
     gain: float = 1.0  # what multiplies the last norm; `STEEP` where its scale starts at zero
 
-    def __init__(self, channels: int, *, unbiased: bool = False) -> None:
+    def __init__(self, channels: int, *, unbiased: bool = False, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels)
         self.unbiased = unbiased
-        self.weight = nn.Parameter(torch.zeros(channels, 2))
-        self.norm = nn.BatchNorm1d(channels)
+        self.weight = nn.Parameter(torch.zeros(channels, 2, **factory))
+        self.norm = nn.BatchNorm1d(channels, **factory)
 
     def start_as_identity(self) -> None:
         """Zeroes the norm's scale, so that the gate starts at 0.5, and divides the gate by that."""
@@ -53,5 +57,5 @@ class StyleRecalibration(Gate):
         deviation = l2_norm(x - mean[:, :, None, None]) * (positions - int(self.unbiased)) ** -0.5
         deviation = deviation.to(x.dtype)
         style = torch.addcmul(self.weight[:, 0] * mean, self.weight[:, 1], deviation)
-        check_several_values(self.norm, style)
+        check_batch_statistics(self.norm, style)
         return times(self.norm(style), self.gain).sigmoid().to(x.dtype)[:, :, None, None]

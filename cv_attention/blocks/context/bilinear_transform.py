@@ -7,7 +7,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import STEEP, AttentionMap, Block, bottleneck, check_number, check_whole, times, zero
+from cv_attention.blocks.base import (
+    STEEP,
+    AttentionMap,
+    Block,
+    Device,
+    Dtype,
+    Factory,
+    bottleneck,
+    check_number,
+    check_whole,
+    zero,
+)
+from cv_attention.blocks.functional.gating import times
 
 
 class BilinearAttentionTransform(Block):
@@ -29,6 +41,8 @@ class BilinearAttentionTransform(Block):
         groups: Groups of channels.
         reduction: D has max(C // reduction, 1) channels, made divisible by `groups`.
         drop_rate: Share of the added channels that are dropped in training, in [0, 1); timm has 0.2.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if an argument is not in its range.
@@ -44,8 +58,11 @@ class BilinearAttentionTransform(Block):
         groups: int = 2,
         reduction: int = 4,
         drop_rate: float = 0.0,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         inner = bottleneck(channels, reduction)
         check_whole(block_size=block_size, groups=groups)
         check_number(drop_rate=drop_rate)
@@ -53,12 +70,12 @@ class BilinearAttentionTransform(Block):
             raise ValueError(f"drop_rate must be in [0, 1), got drop_rate={drop_rate!r}")
         inner = -(-inner // groups) * groups
         self.block_size, self.groups, self.drop_rate = block_size, groups, drop_rate
-        self.reduce = _conv(channels, inner)
-        self.squeeze = _conv(inner, groups)
-        self.p = nn.Linear(groups * block_size, groups * block_size**2)
-        self.q = nn.Linear(groups * block_size, groups * block_size**2)
+        self.reduce = _conv(channels, inner, factory)
+        self.squeeze = _conv(inner, groups, factory)
+        self.p = nn.Linear(groups * block_size, groups * block_size**2, **factory)
+        self.q = nn.Linear(groups * block_size, groups * block_size**2, **factory)
         self.map = AttentionMap("pairwise")
-        self.expand = nn.Sequential(_conv(inner, inner), _conv(inner, channels))
+        self.expand = nn.Sequential(_conv(inner, inner, factory), _conv(inner, channels, factory))
 
     def start_as_identity(self) -> None:
         """Zeroes the last norm and leaves out the relu behind it, which would let no gradient through."""
@@ -94,5 +111,7 @@ class BilinearAttentionTransform(Block):
         return full.softmax(2 if transposed else 3).to(maxima.dtype)
 
 
-def _conv(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+def _conv(inputs: int, outputs: int, factory: Factory) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 1, bias=False, **factory), nn.BatchNorm2d(outputs, **factory), nn.ReLU()
+    )

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_whole, zero
-from cv_attention.blocks.half_precision import widened, without_autocast
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, bottleneck, check_whole, zero
+from cv_attention.blocks.functional.half_precision import widened, without_autocast
 
 
 class CrissCrossAttention(Block):
@@ -21,19 +21,24 @@ class CrissCrossAttention(Block):
         channels: Channels C of the input.
         reduction: Q and K have max(C // reduction, 1) channels.
         recurrence: Times R that the attention is applied.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if an argument is not a positive integer.
     """
 
-    def __init__(self, channels: int, *, reduction: int = 8, recurrence: int = 2) -> None:
+    def __init__(
+        self, channels: int, *, reduction: int = 8, recurrence: int = 2, device: Device = None, dtype: Dtype = None
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         inner = bottleneck(channels, reduction)
         check_whole(recurrence=recurrence)
-        self.query = nn.Conv2d(channels, inner, 1)
-        self.key = nn.Conv2d(channels, inner, 1)
-        self.value = nn.Conv2d(channels, channels, 1)
-        self.gamma = nn.Parameter(torch.zeros(()))
+        self.query = nn.Conv2d(channels, inner, 1, **factory)
+        self.key = nn.Conv2d(channels, inner, 1, **factory)
+        self.value = nn.Conv2d(channels, channels, 1, **factory)
+        self.gamma = nn.Parameter(torch.zeros((), **factory))
         self.maps = nn.ModuleList(AttentionMap("pairwise") for _ in range(recurrence))
 
     def start_as_identity(self) -> None:

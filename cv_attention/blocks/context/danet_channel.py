@@ -5,8 +5,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_choice, check_whole
-from cv_attention.blocks.half_precision import widened, without_autocast
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_choice, check_whole
+from cv_attention.blocks.functional.half_precision import widened, without_autocast
 
 Energy = Literal["inverted", "plain"]
 
@@ -23,17 +23,22 @@ class DANetChannel(Block):
     Args:
         channels: Channels C of the input; beta does not depend on them.
         energy: ``inverted`` or ``plain``.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not a positive integer or `energy` unknown.
     """
 
-    def __init__(self, channels: int, *, energy: Energy = "inverted") -> None:
+    def __init__(
+        self, channels: int, *, energy: Energy = "inverted", device: Device = None, dtype: Dtype = None
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels)
         check_choice("energy", energy, get_args(Energy))
         self.energy = energy
-        self.beta = nn.Parameter(torch.zeros(()))
+        self.beta = nn.Parameter(torch.zeros((), **factory))
         self.map = AttentionMap("alignment")
 
     def forward(self, x: Tensor) -> Tensor:

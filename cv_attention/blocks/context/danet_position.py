@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, bottleneck, zero
-from cv_attention.blocks.layout import to_map, to_tokens
-from cv_attention.blocks.tokens.attend import attend
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, bottleneck, zero
+from cv_attention.blocks.functional.attention import attend
+from cv_attention.blocks.functional.layout import to_map, to_tokens
 
 
 class DANetPosition(Block):
@@ -19,18 +19,21 @@ class DANetPosition(Block):
         channels: Channels C of the input.
         reduction: B and C have max(channels // reduction, 1) channels; 8 in the official code, where the
             paper's text has 1.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if an argument is not a positive integer.
     """
 
-    def __init__(self, channels: int, *, reduction: int = 8) -> None:
+    def __init__(self, channels: int, *, reduction: int = 8, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         inner = bottleneck(channels, reduction)
-        self.query = nn.Linear(channels, inner)
-        self.key = nn.Linear(channels, inner)
-        self.value = nn.Linear(channels, channels)
-        self.alpha = nn.Parameter(torch.zeros(()))
+        self.query = nn.Linear(channels, inner, **factory)
+        self.key = nn.Linear(channels, inner, **factory)
+        self.value = nn.Linear(channels, channels, **factory)
+        self.alpha = nn.Parameter(torch.zeros((), **factory))
         self.map = AttentionMap("pairwise")
 
     def start_as_identity(self) -> None:
@@ -43,5 +46,5 @@ class DANetPosition(Block):
         size = (x.shape[2], x.shape[3])
         tokens = to_tokens(x)
         query, key, value = (layer(tokens)[:, None] for layer in (self.query, self.key, self.value))
-        mixed = attend(query, key, value, self.map, size, scale=1.0)[:, 0]
+        mixed = attend(query, key, value, scale=1.0, observe=self.map.over(size))[:, 0]
         return x + self.alpha * to_map(mixed, x)

@@ -2,9 +2,9 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_positive
-from cv_attention.blocks.layout import to_map, to_tokens
-from cv_attention.blocks.tokens.attend import attend
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, bottleneck, check_positive
+from cv_attention.blocks.functional.attention import attend
+from cv_attention.blocks.functional.layout import to_map, to_tokens
 
 
 class DisentangledNonLocal(Block):
@@ -24,8 +24,10 @@ class DisentangledNonLocal(Block):
         channels: Channels C of the input.
         reduction: q, k and g have d = max(C // reduction, 1) channels.
         use_scale: Whether the pairwise logits are divided by sqrt(d).
-        temperature: Additional divisor.
+        temperature: What they are divided by in addition.
         norm: Whether batch norm follows W_z.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` or `reduction` is not a positive integer, or `temperature` not positive.
@@ -39,19 +41,22 @@ class DisentangledNonLocal(Block):
         use_scale: bool = True,
         temperature: float = 1.0,
         norm: bool = True,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         inner = bottleneck(channels, reduction)
         check_positive(temperature=temperature)
         self.scale = (inner**-0.5 if use_scale else 1.0) / temperature
-        self.query = nn.Linear(channels, inner, bias=False)
-        self.key = nn.Linear(channels, inner, bias=False)
-        self.g = nn.Linear(channels, inner)
-        self.mask = nn.Linear(channels, 1, bias=False)
+        self.query = nn.Linear(channels, inner, bias=False, **factory)
+        self.key = nn.Linear(channels, inner, bias=False, **factory)
+        self.g = nn.Linear(channels, inner, **factory)
+        self.mask = nn.Linear(channels, 1, bias=False, **factory)
         self.pairwise = AttentionMap("pairwise")
         self.unary = AttentionMap("pairwise")
-        self.out = nn.Linear(inner, channels, bias=not norm)
-        self.norm = nn.BatchNorm2d(channels) if norm else None
+        self.out = nn.Linear(inner, channels, bias=not norm, **factory)
+        self.norm = nn.BatchNorm2d(channels, **factory) if norm else None
         for layer in (self.query, self.key, self.g, self.mask, self.out):
             nn.init.normal_(layer.weight, std=0.01)
             if layer.bias is not None:
@@ -65,7 +70,8 @@ class DisentangledNonLocal(Block):
         query, key, value = self.query(tokens), self.key(tokens), self.g(tokens)
         # The keys stay as they are: their mean adds the same to all logits of a query.
         query = query - query.mean(1, keepdim=True)
-        mixed = attend(query[:, None], key[:, None], value[:, None], self.pairwise, size, scale=self.scale)[:, 0]
+        parts = (query[:, None], key[:, None], value[:, None])
+        mixed = attend(*parts, scale=self.scale, observe=self.pairwise.over(size))[:, 0]
         unary = self.unary(self.mask(tokens).softmax(1).transpose(1, 2)[:, None].unflatten(3, size))
         mixed = mixed + unary.flatten(3)[:, 0].to(value.dtype) @ value
         y = to_map(self.out(mixed), x)

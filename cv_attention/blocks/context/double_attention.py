@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_whole, zero
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_whole, zero
 
 
 class DoubleAttention(Block):
@@ -19,21 +19,26 @@ class DoubleAttention(Block):
         channels: Channels C of the input.
         m: Channels of a descriptor; None takes max(C // 4, 1).
         n: Number of descriptors; None takes max(C // 4, 1).
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if an argument is not a positive integer.
     """
 
-    def __init__(self, channels: int, *, m: int | None = None, n: int | None = None) -> None:
+    def __init__(
+        self, channels: int, *, m: int | None = None, n: int | None = None, device: Device = None, dtype: Dtype = None
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels)
         m = max(channels // 4, 1) if m is None else m
         n = max(channels // 4, 1) if n is None else n
         check_whole(m=m, n=n)
-        self.phi = nn.Conv2d(channels, m, 1)
-        self.theta = nn.Conv2d(channels, n, 1)
-        self.rho = nn.Conv2d(channels, n, 1)
-        self.out = nn.Conv2d(m, channels, 1)
+        self.phi = nn.Conv2d(channels, m, 1, **factory)
+        self.theta = nn.Conv2d(channels, n, 1, **factory)
+        self.rho = nn.Conv2d(channels, n, 1, **factory)
+        self.out = nn.Conv2d(m, channels, 1, **factory)
         self.gather = AttentionMap("pairwise")
         self.distribute = AttentionMap("alignment")
 

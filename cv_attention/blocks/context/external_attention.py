@@ -4,7 +4,8 @@ from math import sqrt
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import STEEP, AttentionMap, Block, check_whole, times, zero
+from cv_attention.blocks.base import STEEP, AttentionMap, Block, Device, Dtype, Factory, check_whole, zero
+from cv_attention.blocks.functional.gating import times
 
 
 class ExternalAttention(Block):
@@ -20,6 +21,8 @@ class ExternalAttention(Block):
         channels: Channels C of the input.
         slots: Number S of memory slots.
         relu: Whether relu follows the residual.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` or `slots` is not a positive integer.
@@ -27,15 +30,18 @@ class ExternalAttention(Block):
 
     gain: float = 1.0  # what multiplies the last norm; `STEEP` where its scale starts at zero
 
-    def __init__(self, channels: int, *, slots: int = 64, relu: bool = True) -> None:
+    def __init__(
+        self, channels: int, *, slots: int = 64, relu: bool = True, device: Device = None, dtype: Dtype = None
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels, slots=slots)
         self.relu = relu
-        self.conv1 = nn.Conv2d(channels, channels, 1)
-        self.keys = nn.Conv1d(channels, slots, 1, bias=False)
-        self.values = nn.Conv1d(slots, channels, 1, bias=False)
-        self.conv2 = nn.Conv2d(channels, channels, 1, bias=False)
-        self.norm = nn.BatchNorm2d(channels)
+        self.conv1 = nn.Conv2d(channels, channels, 1, **factory)
+        self.keys = nn.Conv1d(channels, slots, 1, bias=False, **factory)
+        self.values = nn.Conv1d(slots, channels, 1, bias=False, **factory)
+        self.conv2 = nn.Conv2d(channels, channels, 1, bias=False, **factory)
+        self.norm = nn.BatchNorm2d(channels, **factory)
         self.map = AttentionMap("alignment")
         for layer in (self.conv1, self.keys, self.conv2):
             nn.init.normal_(layer.weight, std=sqrt(2 / channels))

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_choice
-from cv_attention.blocks.half_precision import run_wide, widened, without_autocast
-from cv_attention.blocks.layout import project, to_map, to_tokens
-from cv_attention.blocks.tokens.attend import attend
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, bottleneck, check_choice
+from cv_attention.blocks.functional.attention import attend
+from cv_attention.blocks.functional.half_precision import run_wide, widened, without_autocast
+from cv_attention.blocks.functional.layout import project, to_map, to_tokens
+from cv_attention.blocks.functional.scores import concat_scores
 
 Mode = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
 
@@ -35,9 +36,11 @@ class NonLocal(Block):
         use_scale: Whether the embedded Gaussian divides by the square root of theta's channels.
         sub_sample: Whether phi and g are max-pooled 2 x 2 (section 3.3).
         norm: Whether batch norm follows W_z.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
-        ValueError: if `mode` is unknown or `channels` or `reduction` no positive whole number.
+        ValueError: if `mode` is unknown or `channels` or `reduction` is not a positive integer.
     """
 
     def __init__(
@@ -49,18 +52,21 @@ class NonLocal(Block):
         use_scale: bool = True,
         sub_sample: bool = False,
         norm: bool = True,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         inner = bottleneck(channels, reduction)
         check_choice("mode", mode, get_args(Mode))
         self.mode, self.sub_sample = mode, sub_sample
         self.scale = None if use_scale and mode == "embedded_gaussian" else 1.0
         # theta, phi and g, one below the other: one product instead of three.
-        self.project = nn.Linear(channels, inner if mode == "gaussian" else 3 * inner)
-        self.concat = nn.Linear(2 * inner, 1, bias=False) if mode == "concatenation" else None
+        self.project = nn.Linear(channels, inner if mode == "gaussian" else 3 * inner, **factory)
+        self.concat = nn.Linear(2 * inner, 1, bias=False, **factory) if mode == "concatenation" else None
         self.map = AttentionMap("pairwise")
-        self.out = nn.Linear(inner, channels, bias=not norm)
-        self.norm = nn.BatchNorm2d(channels) if norm else None
+        self.out = nn.Linear(inner, channels, bias=not norm, **factory)
+        self.norm = nn.BatchNorm2d(channels, **factory) if norm else None
         for layer in (self.project, self.out):
             nn.init.normal_(layer.weight, std=0.01)
             if layer.bias is not None:
@@ -87,7 +93,7 @@ class NonLocal(Block):
         return x + (y if self.norm is None else self.norm(y))
 
     def _wide(self, query: Tensor, key: Tensor, value: Tensor, size: tuple[int, int], x: Tensor) -> Tensor:
-        """Returns what is added to `x`, in float32: weights without softmax may make it too large for half."""
+        """Returns what is added to `x`, in float32: weights without a softmax may make it too large for half."""
         with without_autocast(x):
             y = self._mix(widened(query), widened(key), widened(value), size)
             y = to_map(run_wide(self.out, y), x)
@@ -96,11 +102,11 @@ class NonLocal(Block):
     def _mix(self, query: Tensor, key: Tensor, value: Tensor, size: tuple[int, int]) -> Tensor:
         """Returns sum_j f_ij value_j / C, (B, queries, d); keys and values are (B, keys, d) on a grid `size`."""
         if self.mode in ("gaussian", "embedded_gaussian"):
-            return attend(query[:, None], key[:, None], value[:, None], self.map, size, scale=self.scale)[:, 0]
+            parts = (query[:, None], key[:, None], value[:, None])
+            return attend(*parts, scale=self.scale, observe=self.map.over(size))[:, 0]
         count = key.shape[1]
         if self.concat is not None:
-            first, second = self.concat.weight.to(query.dtype).chunk(2, dim=1)  # (1, d) each
-            weights = F.relu(F.linear(query, first) + F.linear(key, second).transpose(1, 2)) / count
+            weights = F.relu(concat_scores(query, key, self.concat.weight)) / count
         elif self.map.observed or count < value.shape[2]:
             weights = (query / count) @ key.transpose(1, 2)
         else:  # the same products in the other order, linear in the positions

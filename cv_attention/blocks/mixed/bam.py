@@ -5,8 +5,21 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import STEEP, AttentionMap, Block, bottleneck, check_choice, check_whole, times, zero
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import (
+    STEEP,
+    AttentionMap,
+    Block,
+    Device,
+    Dtype,
+    Factory,
+    bottleneck,
+    check_choice,
+    check_whole,
+    zero,
+)
+from cv_attention.blocks.batch_statistics import check_batch_statistics
+from cv_attention.blocks.functional.gating import times
+from cv_attention.blocks.functional.pooling import average
 
 
 class BAM(Block):
@@ -25,6 +38,8 @@ class BAM(Block):
         combine: What joins c and s: ``add`` as in equation 2, or ``multiply`` as in the official code.
         norm: Where the batch norms are: at the ``output`` of both branches, as in equations 3 and 4, or after each
             ``hidden`` layer, as in the official code.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if a number is not a positive integer, `combine` or `norm` is none of these, or in training on
@@ -42,8 +57,11 @@ class BAM(Block):
         dilation: int = 4,
         combine: Literal["add", "multiply"] = "add",
         norm: Literal["output", "hidden"] = "output",
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         hidden = bottleneck(channels, reduction)
         check_whole(dilation=dilation)
         check_choice("combine", combine, ("add", "multiply"))
@@ -55,18 +73,22 @@ class BAM(Block):
             return [linear, norm, nn.ReLU()] if norm is not None else [linear, nn.ReLU()]
 
         def dilated() -> nn.Module:
-            return nn.Conv2d(hidden, hidden, 3, padding=dilation, dilation=dilation)
+            return nn.Conv2d(hidden, hidden, 3, padding=dilation, dilation=dilation, **factory)
 
         self.channel = nn.Sequential(
-            *layer(nn.Linear(channels, hidden), nn.BatchNorm1d(hidden) if inside else None),
-            nn.Linear(hidden, channels),
-            *([] if inside else [nn.BatchNorm1d(channels)]),
+            *layer(nn.Linear(channels, hidden, **factory), nn.BatchNorm1d(hidden, **factory) if inside else None),
+            nn.Linear(hidden, channels, **factory),
+            *([] if inside else [nn.BatchNorm1d(channels, **factory)]),
         )
-        convolutions = (nn.Conv2d(channels, hidden, 1), dilated(), dilated())
+        convolutions = (nn.Conv2d(channels, hidden, 1, **factory), dilated(), dilated())
         self.spatial = nn.Sequential(
-            *(part for conv in convolutions for part in layer(conv, nn.BatchNorm2d(hidden) if inside else None)),
-            nn.Conv2d(hidden, 1, 1),
-            *([] if inside else [nn.BatchNorm2d(1)]),
+            *(
+                part
+                for conv in convolutions
+                for part in layer(conv, nn.BatchNorm2d(hidden, **factory) if inside else None)
+            ),
+            nn.Conv2d(hidden, 1, 1, **factory),
+            *([] if inside else [nn.BatchNorm2d(1, **factory)]),
         )
         self.map = AttentionMap("joint")
 
@@ -79,11 +101,9 @@ class BAM(Block):
 
     def forward(self, x: Tensor) -> Tensor:
         """Enhances `x` (B, C, H, W); keeps shape and memory format."""
-        if self.training and x.shape[0] == 1:
-            raise ValueError(
-                "BAM normalises global averages over the batch: training needs a batch of 2 or more, got 1"
-            )
-        channel, spatial = self.channel(average(x, (2, 3)))[:, :, None, None], self.spatial(x)
+        pooled = average(x, (2, 3))
+        check_batch_statistics(self, pooled)
+        channel, spatial = self.channel(pooled)[:, :, None, None], self.spatial(x)
         logits = channel + spatial if self.combine == "add" else channel * spatial
         gate = self.map(times(logits, self.gain).sigmoid())
         return torch.addcmul(x, x, gate) if self.start == 1 else x * ((1 + gate) / self.start)

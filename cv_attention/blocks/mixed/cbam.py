@@ -2,8 +2,9 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, balance, bottleneck, over_start
-from cv_attention.blocks.pooling import average, needs_gradient, spatial_max
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, balance, bottleneck
+from cv_attention.blocks.functional.gating import over_start
+from cv_attention.blocks.functional.pooling import average, needs_gradient, spatial_max
 from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
 
 
@@ -11,7 +12,7 @@ class CBAM(Block):
     """Reweights channels, then positions: ``y = x * c(x)``, then ``y * s(y)``.
 
     The channel gate c is ``sigmoid(mlp(mean x) + mlp(max x))`` with one shared two-layer MLP, the spatial
-    gate s is that of `CBAMSpatial`. There is no residual around them, as in the paper.
+    gate s is that of `CBAMSpatial`. There is no residual connection around them, as in the paper.
 
     Maps: `channel_map`, (B, C, 1, 1), and `spatial.map`, (B, 1, H, W), both in (0, 1); each 0.5 at the start.
 
@@ -20,6 +21,8 @@ class CBAM(Block):
         reduction: Bottleneck ratio r of the MLP (section 3.1); its hidden width is max(C // r, 1).
         bias: Whether the MLP has biases; the official code has them, timm's does not.
         kernel_size: Side of the spatial gate's square convolution, odd.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` or `reduction` is not a positive integer, or `kernel_size` is even.
@@ -27,13 +30,23 @@ class CBAM(Block):
 
     start: float = 1.0  # as in `Gate`
 
-    def __init__(self, channels: int, *, reduction: int = 16, bias: bool = True, kernel_size: int = 7) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 16,
+        bias: bool = True,
+        kernel_size: int = 7,
+        device: Device = None,
+        dtype: Dtype = None,
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         hidden = bottleneck(channels, reduction)
-        self.reduce = nn.Linear(channels, hidden, bias=bias)
-        self.expand = nn.Linear(hidden, channels, bias=bias)
+        self.reduce = nn.Linear(channels, hidden, bias=bias, **factory)
+        self.expand = nn.Linear(hidden, channels, bias=bias, **factory)
         self.channel_map = AttentionMap("channel")
-        self.spatial = CBAMSpatial(channels, kernel_size=kernel_size)
+        self.spatial = CBAMSpatial(channels, kernel_size=kernel_size, **factory)
 
     def start_as_identity(self) -> None:
         """Balances the two layers, so that both gates start at 0.5, and divides the gates by that."""

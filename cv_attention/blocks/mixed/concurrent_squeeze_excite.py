@@ -5,8 +5,19 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, balance, bottleneck, check_choice, over_start, zero
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import (
+    AttentionMap,
+    Block,
+    Device,
+    Dtype,
+    Factory,
+    balance,
+    bottleneck,
+    check_choice,
+    zero,
+)
+from cv_attention.blocks.functional.gating import over_start
+from cv_attention.blocks.functional.pooling import average
 
 
 class ConcurrentSqueezeExcite(Block):
@@ -22,6 +33,8 @@ class ConcurrentSqueezeExcite(Block):
         reduction: Bottleneck ratio r of the channel gate; the hidden width is max(C // r, 1).
         combine: What joins the two: ``add`` as in the paper of MICCAI 2018, ``max`` (the larger of the two results) as
             in the official code, ``multiply``; the extended paper of 2019 compares them.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` or `reduction` is not a positive integer or `combine` is none of these.
@@ -30,15 +43,22 @@ class ConcurrentSqueezeExcite(Block):
     start: float = 1.0  # as in `Gate`
 
     def __init__(
-        self, channels: int, *, reduction: int = 2, combine: Literal["add", "max", "multiply"] = "add"
+        self,
+        channels: int,
+        *,
+        reduction: int = 2,
+        combine: Literal["add", "max", "multiply"] = "add",
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         hidden = bottleneck(channels, reduction)
         check_choice("combine", combine, ("add", "max", "multiply"))
         self.combine = combine
-        self.reduce = nn.Linear(channels, hidden)
-        self.expand = nn.Linear(hidden, channels)
-        self.squeeze = nn.Conv2d(channels, 1, 1)
+        self.reduce = nn.Linear(channels, hidden, **factory)
+        self.expand = nn.Linear(hidden, channels, **factory)
+        self.squeeze = nn.Conv2d(channels, 1, 1, **factory)
         self.channel_map = AttentionMap("channel")
         self.spatial_map = AttentionMap("spatial")
 

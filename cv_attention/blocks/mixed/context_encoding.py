@@ -5,15 +5,16 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_choice, check_whole, over_start, zero
-from cv_attention.blocks.half_precision import run_wide, widened, without_autocast
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_choice, check_whole, zero
+from cv_attention.blocks.functional.gating import over_start
+from cv_attention.blocks.functional.half_precision import run_wide, widened, without_autocast
 
 
 class ContextEncoding(Block):
     """Reweights channels from how the positions differ from learned codewords: ``x * sigmoid(W mean_k relu(norm(e_k)))``.
 
-    e is the output (B, K, C) of an `EncodingLayer` over the projected input. The loss on the classes that are present
-    in an image, which the paper trains with it, is not part of the block.
+    e is the output (B, K, C) of an `EncodingLayer` over the projected input. The paper's loss on the classes that are
+    present in an image is not part of the block.
 
     Maps: `encode.map`, pairwise, (B, 1, K, H, W): each position's assignment to the codewords, which sums to 1 over K;
     and `gate_map`, channel, (B, C, 1, 1), in (0, 1), about 0.5 at the start.
@@ -26,6 +27,8 @@ class ContextEncoding(Block):
         aggregate: Whether the gate sees the ``mean`` over the codewords, as in the official code, or their ``sum``.
         residual: Whether the output is ``relu(x + x * gate)``, as in the official code, instead of the paper's
             ``x * gate``.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if a number is not a positive integer or `aggregate` is none of these.
@@ -41,20 +44,25 @@ class ContextEncoding(Block):
         project: bool = True,
         aggregate: Literal["mean", "sum"] = "mean",
         residual: bool = False,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels, codewords=codewords)
         check_choice("aggregate", aggregate, ("mean", "sum"))
         self.aggregate = aggregate
         self.residual = residual
         self.project = (
-            nn.Sequential(nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU())
+            nn.Sequential(
+                nn.Conv2d(channels, channels, 1, bias=False, **factory), nn.BatchNorm2d(channels, **factory), nn.ReLU()
+            )
             if project
             else None
         )
-        self.encode = EncodingLayer(channels, codewords)
-        self.norm = nn.BatchNorm1d(codewords)
-        self.gate = nn.Linear(channels, channels)
+        self.encode = EncodingLayer(channels, codewords, **factory)
+        self.norm = nn.BatchNorm1d(codewords, **factory)
+        self.gate = nn.Linear(channels, channels, **factory)
         self.gate_map = AttentionMap("channel")
 
     def start_as_identity(self) -> None:
@@ -82,11 +90,12 @@ class EncodingLayer(nn.Module):
     residuals is ever built: ``|x - d|^2 = |x|^2 - 2 x . d + |d|^2``, and the sum is a matrix product as well.
     """
 
-    def __init__(self, channels: int, codewords: int) -> None:
+    def __init__(self, channels: int, codewords: int, *, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         bound = (codewords * channels) ** -0.5
-        self.codewords = nn.Parameter(torch.empty(codewords, channels).uniform_(-bound, bound))
-        self.scale = nn.Parameter(torch.empty(codewords, 1).uniform_(-1, 0))
+        self.codewords = nn.Parameter(torch.empty(codewords, channels, **factory).uniform_(-bound, bound))
+        self.scale = nn.Parameter(torch.empty(codewords, 1, **factory).uniform_(-1, 0))
         self.map = AttentionMap("pairwise")
 
     def forward(self, x: Tensor) -> Tensor:

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import hardswish
 
-from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_whole, zero
-from cv_attention.blocks.pooling import average
-from cv_attention.blocks.row_column import gate_by_row_and_column
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, bottleneck, check_whole, zero
+from cv_attention.blocks.functional.gating import gate_by_row_and_column
+from cv_attention.blocks.functional.pooling import average
 
 
 class CoordinateAttention(Block):
@@ -24,6 +24,8 @@ class CoordinateAttention(Block):
         min_width: Smallest hidden width, 8 in the official code.
         bias: Whether the convolutions to the two gates have biases, as in the official code; that of the first one,
             which a batch norm follows, is left out.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if a number is not a positive integer.
@@ -31,14 +33,24 @@ class CoordinateAttention(Block):
 
     start: float = 1.0  # as in `Gate`
 
-    def __init__(self, channels: int, *, reduction: int = 32, min_width: int = 8, bias: bool = True) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 32,
+        min_width: int = 8,
+        bias: bool = True,
+        device: Device = None,
+        dtype: Dtype = None,
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels, reduction=reduction, min_width=min_width)
         hidden = bottleneck(channels, reduction, minimum=min_width)
-        self.reduce = nn.Conv2d(channels, hidden, 1, bias=False)
-        self.norm = nn.BatchNorm2d(hidden)
-        self.conv_h = nn.Conv2d(hidden, channels, 1, bias=bias)
-        self.conv_w = nn.Conv2d(hidden, channels, 1, bias=bias)
+        self.reduce = nn.Conv2d(channels, hidden, 1, bias=False, **factory)
+        self.norm = nn.BatchNorm2d(hidden, **factory)
+        self.conv_h = nn.Conv2d(hidden, channels, 1, bias=bias, **factory)
+        self.conv_w = nn.Conv2d(hidden, channels, 1, bias=bias, **factory)
         self.map = AttentionMap("joint")
 
     def start_as_identity(self) -> None:
@@ -53,4 +65,5 @@ class CoordinateAttention(Block):
         hidden = hardswish(self.norm(self.reduce(strips)))
         rows, columns = hidden.split([x.shape[2], x.shape[3]], 2)
         rows, columns = self.conv_h(rows).sigmoid(), self.conv_w(columns).sigmoid().transpose(2, 3)
-        return gate_by_row_and_column(x, rows, columns, self.map, start=self.start)
+        observe = self.map if self.map.observed else None
+        return gate_by_row_and_column(x, rows, columns, start=self.start, observe=observe)

@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, bottleneck, over_start
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, bottleneck
+from cv_attention.blocks.functional.gating import over_start
 
 # Below this, the layer norm has too few numbers to normalise: of a single one it makes 0, of two their order.
 _SMALLEST = 8
@@ -17,16 +18,19 @@ class GlobalContext(Block):
     Args:
         channels: Channels C of the input.
         reduction: Bottleneck ratio r; the hidden width is max(C // r, 8), of which the layer norm is.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` or `reduction` is not a positive integer.
     """
 
-    def __init__(self, channels: int, *, reduction: int = 16) -> None:
+    def __init__(self, channels: int, *, reduction: int = 16, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         hidden = bottleneck(channels, reduction, minimum=_SMALLEST)
-        self.pool = ContextPool(channels)
-        self.transform = transform(channels, hidden)
+        self.pool = ContextPool(channels, **factory)
+        self.transform = transform(channels, hidden, factory)
 
     def forward(self, x: Tensor) -> Tensor:
         """Adds the context to `x` (B, C, H, W); keeps shape and memory format."""
@@ -45,6 +49,8 @@ class GlobalContextGate(Block):
         channels: Channels C of the input.
         reduction: Bottleneck ratio r; the hidden width is max(C // r, 8), of which the layer norm is.
         add: Whether a second transform of the same context is added after the gate, as in `GlobalContext`.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` or `reduction` is not a positive integer.
@@ -52,13 +58,16 @@ class GlobalContextGate(Block):
 
     start: float = 1.0  # as in `Gate`
 
-    def __init__(self, channels: int, *, reduction: int = 16, add: bool = False) -> None:
+    def __init__(
+        self, channels: int, *, reduction: int = 16, add: bool = False, device: Device = None, dtype: Dtype = None
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         hidden = bottleneck(channels, reduction, minimum=_SMALLEST)
-        self.pool = ContextPool(channels)
-        self.gate = transform(channels, hidden)
+        self.pool = ContextPool(channels, **factory)
+        self.gate = transform(channels, hidden, factory)
         self.gate_map = AttentionMap("channel")
-        self.transform = transform(channels, hidden) if add else None
+        self.transform = transform(channels, hidden, factory) if add else None
 
     def start_as_identity(self) -> None:
         """Divides the gate by 0.5, at which it starts: the last layers are zero already."""
@@ -78,9 +87,10 @@ class ContextPool(nn.Module):
     The official k has a bias, which a softmax does not notice; here it has none.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
-        self.key = nn.Conv2d(channels, 1, 1, bias=False)
+        factory: Factory = {"device": device, "dtype": dtype}
+        self.key = nn.Conv2d(channels, 1, 1, bias=False, **factory)
         nn.init.kaiming_normal_(self.key.weight)
         self.map = AttentionMap("pairwise")
 
@@ -95,9 +105,9 @@ class ContextPool(nn.Module):
         return (weights @ positions.transpose(1, 2))[:, 0]
 
 
-def transform(channels: int, hidden: int) -> nn.Sequential:
+def transform(channels: int, hidden: int, factory: Factory) -> nn.Sequential:
     """Returns the bottleneck with layer norm of the context, whose last layer is zero."""
-    last = nn.Linear(hidden, channels)
+    last = nn.Linear(hidden, channels, **factory)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
-    return nn.Sequential(nn.Linear(channels, hidden), nn.LayerNorm(hidden), nn.ReLU(), last)
+    return nn.Sequential(nn.Linear(channels, hidden, **factory), nn.LayerNorm(hidden, **factory), nn.ReLU(), last)

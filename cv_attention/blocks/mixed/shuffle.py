@@ -5,8 +5,9 @@ from math import gcd
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, over_start, zero
-from cv_attention.blocks.half_precision import widened
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_divisible, check_whole, zero
+from cv_attention.blocks.functional.gating import over_start
+from cv_attention.blocks.functional.half_precision import widened
 
 
 class ShuffleAttention(Block):
@@ -21,6 +22,8 @@ class ShuffleAttention(Block):
     Args:
         channels: Channels C of the input, even.
         groups: Number of groups G; None takes the paper's 64, or its largest divisor that divides C / 2.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` or `groups` is not a positive integer, or 2 G does not divide `channels`.
@@ -28,8 +31,9 @@ class ShuffleAttention(Block):
 
     start: float = 1.0  # as in `Gate`
 
-    def __init__(self, channels: int, *, groups: int | None = None) -> None:
+    def __init__(self, channels: int, *, groups: int | None = None, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels)
         check_divisible(channels=channels, halves=2)
         groups = gcd(64, channels // 2) if groups is None else groups
@@ -38,13 +42,13 @@ class ShuffleAttention(Block):
             raise ValueError(f"channels must be divisible by 2 * groups, got channels={channels}, groups={groups}")
         self.groups = groups
         width = channels // (2 * groups)
-        self.cweight = nn.Parameter(torch.zeros(width))
-        self.cbias = nn.Parameter(torch.ones(width))
-        self.sweight = nn.Parameter(torch.zeros(width))
-        self.sbias = nn.Parameter(torch.ones(width))
+        self.cweight = nn.Parameter(torch.zeros(width, **factory))
+        self.cbias = nn.Parameter(torch.ones(width, **factory))
+        self.sweight = nn.Parameter(torch.zeros(width, **factory))
+        self.sbias = nn.Parameter(torch.ones(width, **factory))
         # Scale and shift of the norm.
-        self.weight = nn.Parameter(torch.ones(width))
-        self.bias = nn.Parameter(torch.zeros(width))
+        self.weight = nn.Parameter(torch.ones(width, **factory))
+        self.bias = nn.Parameter(torch.zeros(width, **factory))
         self.eps = 1e-5
         self.map = AttentionMap("joint")
 

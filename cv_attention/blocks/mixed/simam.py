@@ -2,16 +2,16 @@
 
 from torch import Tensor
 
-from cv_attention.blocks.base import Gate, check_positive, check_whole
-from cv_attention.blocks.half_precision import widened
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import Device, Dtype, Gate, check_positive, check_whole
+from cv_attention.blocks.functional.half_precision import widened
+from cv_attention.blocks.functional.pooling import average
 
 
 class SimAM(Gate):
     """Reweights what stands out of its channel, without parameters: ``x * sigmoid(1 / e)``.
 
     ``1 / e = (x - mean)^2 / (4 (variance + e_lambda)) + 0.5``, mean and variance over a channel's positions: the
-    inverse of the smallest energy that tells a position from the others.
+    inverse of the smallest energy that separates a position from the others.
 
     Map: `joint`, (B, C, H, W), values in (0.622, 1); it scales normal numbers by about 0.76.
 
@@ -20,6 +20,8 @@ class SimAM(Gate):
         e_lambda: Regularisation, added to the variance.
         unbiased: Whether the variance divides by H W - 1, as in the official code and the paper's figure 3, or by H W
             as in its text.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not a positive integer or `e_lambda` not positive.
@@ -27,7 +29,15 @@ class SimAM(Gate):
 
     kind = "joint"
 
-    def __init__(self, channels: int, *, e_lambda: float = 1e-4, unbiased: bool = True) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        e_lambda: float = 1e-4,
+        unbiased: bool = True,
+        device: Device = None,
+        dtype: Dtype = None,
+    ) -> None:
         super().__init__()
         check_whole(channels=channels)
         check_positive(e_lambda=e_lambda)

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import STEEP, Gate, check_odd, check_whole, times, zero
-from cv_attention.blocks.pooling import average, needs_gradient
+from cv_attention.blocks.base import STEEP, Device, Dtype, Factory, Gate, check_odd, check_whole, zero
+from cv_attention.blocks.functional.gating import times
+from cv_attention.blocks.functional.pooling import average, needs_gradient
 
 
 class TripletAttention(Gate):
@@ -20,6 +21,8 @@ class TripletAttention(Gate):
         channels: Channels C of the input; the gates' weights do not depend on them.
         kernel_size: Side of the square convolutions, odd.
         no_spatial: Leaves out g_HW, as the official code can; the mean is then of two gates.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not a positive integer or `kernel_size` is even.
@@ -28,14 +31,23 @@ class TripletAttention(Gate):
     kind = "joint"
     gain: float = 1.0  # what multiplies the last norm; `STEEP` where its scale starts at zero
 
-    def __init__(self, channels: int, *, kernel_size: int = 7, no_spatial: bool = False) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        kernel_size: int = 7,
+        no_spatial: bool = False,
+        device: Device = None,
+        dtype: Dtype = None,
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels)
         check_odd(kernel_size=kernel_size)
 
         def gate() -> nn.Sequential:
-            conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
-            return nn.Sequential(conv, nn.BatchNorm2d(1, momentum=0.01), nn.Sigmoid())
+            conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False, **factory)
+            return nn.Sequential(conv, nn.BatchNorm2d(1, momentum=0.01, **factory), nn.Sigmoid())
 
         self.cw = gate()
         self.hc = gate()

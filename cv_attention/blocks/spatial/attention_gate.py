@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, bottleneck, check_whole, over_start, zero
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, bottleneck, check_whole, zero
+from cv_attention.blocks.functional.gating import over_start
+from cv_attention.blocks.functional.pooling import average
 
 
 class AttentionGate(Block):
@@ -24,6 +25,8 @@ class AttentionGate(Block):
         gating_stride: Side of the windows whose means are the gating signal g, in positions of x; None takes the mean
             over all of them. Useful values are larger than `sub_sample_factor`, whose patches theta sees anyway.
         project: Whether a 1 x 1 convolution and batch norm follow, which are in the official code only.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if a number is not a positive integer.
@@ -39,19 +42,26 @@ class AttentionGate(Block):
         sub_sample_factor: int = 2,
         gating_stride: int | None = None,
         project: bool = False,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         inter = bottleneck(channels, 2) if inter_channels is None else inter_channels
         check_whole(inter_channels=inter, sub_sample_factor=sub_sample_factor)
         if gating_stride is not None:
             check_whole(gating_stride=gating_stride)
         self.factor = sub_sample_factor
         self.gating_stride = gating_stride
-        self.theta = nn.Conv2d(channels, inter, sub_sample_factor, stride=sub_sample_factor, bias=False)
-        self.phi = nn.Conv2d(channels, inter, 1)
-        self.psi = nn.Conv2d(inter, 1, 1)
+        self.theta = nn.Conv2d(channels, inter, sub_sample_factor, stride=sub_sample_factor, bias=False, **factory)
+        self.phi = nn.Conv2d(channels, inter, 1, **factory)
+        self.psi = nn.Conv2d(inter, 1, 1, **factory)
         self.map = AttentionMap("spatial")
-        self.project = nn.Sequential(nn.Conv2d(channels, channels, 1), nn.BatchNorm2d(channels)) if project else None
+        self.project = (
+            nn.Sequential(nn.Conv2d(channels, channels, 1, **factory), nn.BatchNorm2d(channels, **factory))
+            if project
+            else None
+        )
         for conv in (self.theta, self.phi, self.psi, *(self.project or ())):
             if isinstance(conv, nn.Conv2d):
                 nn.init.kaiming_normal_(conv.weight)

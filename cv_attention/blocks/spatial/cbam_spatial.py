@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_odd, check_whole, zero
-from cv_attention.blocks.pooling import channel_max, channel_mean
+from cv_attention.blocks.base import Device, Dtype, Factory, Gate, check_odd, check_whole, zero
+from cv_attention.blocks.functional.pooling import channel_max, channel_mean
 
 
 class CBAMSpatial(Gate):
@@ -18,6 +18,8 @@ class CBAMSpatial(Gate):
     Args:
         channels: Channels C of the input; the gate's weights do not depend on them.
         kernel_size: Side of the square convolution, odd.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not a positive integer or `kernel_size` is even.
@@ -25,12 +27,13 @@ class CBAMSpatial(Gate):
 
     kind = "spatial"
 
-    def __init__(self, channels: int, *, kernel_size: int = 7) -> None:
+    def __init__(self, channels: int, *, kernel_size: int = 7, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels)
         check_odd(kernel_size=kernel_size)
-        self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
-        self.norm = nn.BatchNorm2d(1, momentum=0.01)
+        self.conv = nn.Conv2d(2, 1, kernel_size, padding=kernel_size // 2, bias=False, **factory)
+        self.norm = nn.BatchNorm2d(1, momentum=0.01, **factory)
         nn.init.zeros_(self.norm.weight)
 
     def start_as_identity(self) -> None:

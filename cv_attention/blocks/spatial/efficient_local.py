@@ -4,9 +4,20 @@ from math import gcd
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import STEEP, AttentionMap, Block, check_divisible, check_odd, check_whole, times, zero
-from cv_attention.blocks.pooling import average
-from cv_attention.blocks.row_column import gate_by_row_and_column
+from cv_attention.blocks.base import (
+    STEEP,
+    AttentionMap,
+    Block,
+    Device,
+    Dtype,
+    Factory,
+    check_divisible,
+    check_odd,
+    check_whole,
+    zero,
+)
+from cv_attention.blocks.functional.gating import gate_by_row_and_column, times
+from cv_attention.blocks.functional.pooling import average
 
 
 class EfficientLocalAttention(Block):
@@ -25,6 +36,8 @@ class EfficientLocalAttention(Block):
         norm_groups: Groups of the group norms; None takes 16, or the largest divisor of 16 that divides `channels`.
         shared: Whether rows and columns share convolution and norm, as in the paper's code; its equations
             write two convolutions.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not a positive integer, `kernel_size` even, or a number of groups does not
@@ -42,8 +55,11 @@ class EfficientLocalAttention(Block):
         conv_groups: int | None = None,
         norm_groups: int | None = None,
         shared: bool = True,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels)
         check_odd(kernel_size=kernel_size)
         conv_groups = channels if conv_groups is None else conv_groups
@@ -53,8 +69,10 @@ class EfficientLocalAttention(Block):
         pad = kernel_size // 2
         strips = [
             nn.Sequential(
-                nn.Conv2d(channels, channels, (kernel_size, 1), padding=(pad, 0), groups=conv_groups, bias=False),
-                nn.GroupNorm(norm_groups, channels),
+                nn.Conv2d(
+                    channels, channels, (kernel_size, 1), padding=(pad, 0), groups=conv_groups, bias=False, **factory
+                ),
+                nn.GroupNorm(norm_groups, channels, **factory),
             )
             for _ in range(1 if shared else 2)
         ]
@@ -71,4 +89,5 @@ class EfficientLocalAttention(Block):
         """Reweights `x` (B, C, H, W); keeps shape and memory format."""
         rows = times(self.strips[0](average(x, 3, keepdim=True)), self.gain).sigmoid()
         columns = times(self.strips[-1](average(x, 2, keepdim=True).transpose(2, 3)), self.gain).sigmoid()
-        return gate_by_row_and_column(x, rows, columns.transpose(2, 3), self.map, start=self.start)
+        observe = self.map if self.map.observed else None
+        return gate_by_row_and_column(x, rows, columns.transpose(2, 3), start=self.start, observe=observe)

@@ -5,8 +5,9 @@ from math import gcd
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, over_start, zero
-from cv_attention.blocks.half_precision import widened, without_autocast
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_divisible, check_whole, zero
+from cv_attention.blocks.functional.gating import over_start
+from cv_attention.blocks.functional.half_precision import widened, without_autocast
 
 
 class SpatialGroupEnhance(Block):
@@ -22,6 +23,8 @@ class SpatialGroupEnhance(Block):
         groups: Number of groups G; None takes the paper's 64, or the largest divisor of 64 that divides `channels`.
         unbiased: Whether the deviation divides by H W - 1, as in the official code, or by H W as in the paper's
             equation.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` or `groups` is not a positive integer, or `groups` does not divide `channels`.
@@ -29,15 +32,24 @@ class SpatialGroupEnhance(Block):
 
     start: float = 1.0  # as in `Gate`
 
-    def __init__(self, channels: int, *, groups: int | None = None, unbiased: bool = True) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        groups: int | None = None,
+        unbiased: bool = True,
+        device: Device = None,
+        dtype: Dtype = None,
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels)
         groups = gcd(64, channels) if groups is None else groups
         check_divisible(channels=channels, groups=groups)
         self.groups = groups
         self.unbiased = unbiased
-        self.weight = nn.Parameter(torch.zeros(groups, 1))
-        self.bias = nn.Parameter(torch.ones(groups, 1))
+        self.weight = nn.Parameter(torch.zeros(groups, 1, **factory))
+        self.bias = nn.Parameter(torch.ones(groups, 1, **factory))
         self.map = AttentionMap("joint")
 
     def start_as_identity(self) -> None:

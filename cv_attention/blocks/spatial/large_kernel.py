@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_whole, zero
+from cv_attention.blocks.base import Device, Dtype, Factory, Gate, check_whole, zero
 
 
 class LargeKernelAttention(Gate):
@@ -17,6 +17,8 @@ class LargeKernelAttention(Gate):
         channels: Channels C of the input.
         kernel_size: Side K of the large kernel; ceil(K / d) must be odd.
         dilation: Dilation d of the second convolution.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if an argument is not a positive integer, or ceil(kernel_size / dilation) is even.
@@ -24,18 +26,21 @@ class LargeKernelAttention(Gate):
 
     kind = "joint"
 
-    def __init__(self, channels: int, *, kernel_size: int = 21, dilation: int = 3) -> None:
+    def __init__(
+        self, channels: int, *, kernel_size: int = 21, dilation: int = 3, device: Device = None, dtype: Dtype = None
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels, kernel_size=kernel_size, dilation=dilation)
         side = -(-kernel_size // dilation)
         if side % 2 == 0:
             given = f"kernel_size={kernel_size}, dilation={dilation}"
             raise ValueError(f"ceil(kernel_size / dilation) must be odd, got {given}, which is {side}")
-        self.local = nn.Conv2d(channels, channels, 2 * dilation - 1, padding=dilation - 1, groups=channels)
+        self.local = nn.Conv2d(channels, channels, 2 * dilation - 1, padding=dilation - 1, groups=channels, **factory)
         self.dilated = nn.Conv2d(
-            channels, channels, side, padding=side // 2 * dilation, dilation=dilation, groups=channels
+            channels, channels, side, padding=side // 2 * dilation, dilation=dilation, groups=channels, **factory
         )
-        self.mix = nn.Conv2d(channels, channels, 1)
+        self.mix = nn.Conv2d(channels, channels, 1, **factory)
         for conv in (self.local, self.dilated, self.mix):
             fan_out = conv.kernel_size[0] ** 2 * channels // conv.groups
             nn.init.normal_(conv.weight, std=(2 / fan_out) ** 0.5)

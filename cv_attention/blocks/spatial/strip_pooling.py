@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Gate, check_odd, check_whole, zero
-from cv_attention.blocks.pooling import average
+from cv_attention.blocks.base import Device, Dtype, Factory, Gate, check_odd, check_whole, zero
+from cv_attention.blocks.functional.pooling import average
 
 
 class StripPooling(Gate):
@@ -18,6 +18,8 @@ class StripPooling(Gate):
     Args:
         channels: Channels C of the input.
         kernel_size: Length of the two convolutions along the strips, odd.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not a positive integer or `kernel_size` is even.
@@ -25,16 +27,17 @@ class StripPooling(Gate):
 
     kind = "joint"
 
-    def __init__(self, channels: int, *, kernel_size: int = 3) -> None:
+    def __init__(self, channels: int, *, kernel_size: int = 3, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_whole(channels=channels)
         check_odd(kernel_size=kernel_size)
         k, pad = kernel_size, kernel_size // 2
-        self.vertical = nn.Conv2d(channels, channels, (k, 1), padding=(pad, 0), bias=False)
-        self.vertical_norm = nn.BatchNorm2d(channels)
-        self.horizontal = nn.Conv2d(channels, channels, (1, k), padding=(0, pad), bias=False)
-        self.horizontal_norm = nn.BatchNorm2d(channels)
-        self.fuse = nn.Conv2d(channels, channels, 1)
+        self.vertical = nn.Conv2d(channels, channels, (k, 1), padding=(pad, 0), bias=False, **factory)
+        self.vertical_norm = nn.BatchNorm2d(channels, **factory)
+        self.horizontal = nn.Conv2d(channels, channels, (1, k), padding=(0, pad), bias=False, **factory)
+        self.horizontal_norm = nn.BatchNorm2d(channels, **factory)
+        self.fuse = nn.Conv2d(channels, channels, 1, **factory)
         for conv in (self.vertical, self.horizontal, self.fuse):
             nn.init.kaiming_normal_(conv.weight, mode="fan_out")
 

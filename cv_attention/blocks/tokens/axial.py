@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, zero
-from cv_attention.blocks.half_precision import widened, without_autocast
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_divisible, check_whole, zero
+from cv_attention.blocks.functional.half_precision import widened, without_autocast
 from cv_attention.blocks.tokens.relative import RelativeEmbedding
 
 
@@ -23,18 +23,23 @@ class AxialAttention(Block):
     Args:
         channels: Channels C of the input.
         heads: Number of heads; values have C / heads channels each, queries and keys half of that, as in the paper.
-        span: Positions along an axis that r tells apart; the paper uses 56.
+        span: Offsets along an axis with a vector of their own; the paper uses 56.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, or `span` is not a positive integer.
     """
 
-    def __init__(self, channels: int, *, heads: int = 8, span: int = 56) -> None:
+    def __init__(
+        self, channels: int, *, heads: int = 8, span: int = 56, device: Device = None, dtype: Dtype = None
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
         check_whole(span=span)
-        self.columns = _Axis(channels, heads, span, dim=1)
-        self.rows = _Axis(channels, heads, span, dim=2)
+        self.columns = _Axis(channels, heads, span, dim=1, **factory)
+        self.rows = _Axis(channels, heads, span, dim=2, **factory)
 
     def start_as_identity(self) -> None:
         """Zeroes the rows' values: the block returns zeros, to be added to its input."""
@@ -51,17 +56,20 @@ class AxialAttention(Block):
 class _Axis(nn.Module):
     """Attention of (B, H, W, C) along axis `dim`, 1 or 2."""
 
-    def __init__(self, channels: int, heads: int, span: int, *, dim: int) -> None:
+    def __init__(
+        self, channels: int, heads: int, span: int, *, dim: int, device: Device = None, dtype: Dtype = None
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         self.heads = heads
         self.dim = dim
         depth = channels // heads
         self.depth = max(depth // 2, 1)
-        self.qkv = nn.Linear(channels, heads * (2 * self.depth + depth), bias=False)
+        self.qkv = nn.Linear(channels, heads * (2 * self.depth + depth), bias=False, **factory)
         nn.init.normal_(self.qkv.weight, std=channels**-0.5)
-        self.to_query = RelativeEmbedding(span, self.depth, std=depth**-0.5)
-        self.to_key = RelativeEmbedding(span, self.depth, std=depth**-0.5)
-        self.to_value = RelativeEmbedding(span, depth, std=depth**-0.5)
+        self.to_query = RelativeEmbedding(span, self.depth, std=depth**-0.5, **factory)
+        self.to_key = RelativeEmbedding(span, self.depth, std=depth**-0.5, **factory)
+        self.to_value = RelativeEmbedding(span, depth, std=depth**-0.5, **factory)
         self.map = AttentionMap("pairwise")
 
     def forward(self, x: Tensor) -> Tensor:

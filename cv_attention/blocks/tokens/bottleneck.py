@@ -2,9 +2,9 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole
-from cv_attention.blocks.layout import project, to_map
-from cv_attention.blocks.tokens.attend import attend
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_divisible, check_whole
+from cv_attention.blocks.functional.attention import attend
+from cv_attention.blocks.functional.layout import project, to_map
 from cv_attention.blocks.tokens.relative import RelativeLogits
 
 
@@ -22,9 +22,11 @@ class BottleneckAttention(Block):
     Args:
         channels: Channels C of the input.
         heads: Number of heads; d = C / heads.
-        size: Rows and columns that the relative positions tell apart; 14 in the paper's classifiers.
+        size: Rows and columns with a relative position of their own; 14 in the paper's classifiers.
         scale_position: Whether the logits of r are divided by sqrt(d) too, as in the official code; timm's are not.
         qkv_bias: Whether the query, key and value projections have biases; the official ones have none.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, or `size` is not a positive integer.
@@ -38,15 +40,18 @@ class BottleneckAttention(Block):
         size: int = 14,
         scale_position: bool = True,
         qkv_bias: bool = False,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
         check_whole(size=size)
         self.heads = heads
         self.scale_position = scale_position
-        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias, **factory)
         nn.init.trunc_normal_(self.qkv.weight, std=channels**-0.5)
-        self.position = RelativeLogits((size, size), channels // heads)
+        self.position = RelativeLogits((size, size), channels // heads, **factory)
         self.map = AttentionMap("pairwise")
 
     def start_as_identity(self) -> None:
@@ -61,5 +66,5 @@ class BottleneckAttention(Block):
         qkv = project(x, self.qkv).flatten(2).unflatten(1, (3, self.heads, -1)).transpose(0, 1).contiguous()
         query, key, value = qkv.transpose(-2, -1).unbind(0)
         asking = query * query.shape[-1] ** -0.5 if self.scale_position else query
-        mixed = attend(query, key, value, self.map, size, bias=self.position.among(asking, size))
+        mixed = attend(query, key, value, bias=self.position.among(asking, size), observe=self.map.over(size))
         return to_map(mixed.transpose(1, 2).flatten(2), x)

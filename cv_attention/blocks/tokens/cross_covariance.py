@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, zero
-from cv_attention.blocks.half_precision import widened
-from cv_attention.blocks.layout import laid_out_as, project
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_divisible, zero
+from cv_attention.blocks.functional.half_precision import widened
+from cv_attention.blocks.functional.layout import laid_out_as, project
 
 
 class CrossCovarianceAttention(Block):
@@ -21,18 +21,23 @@ class CrossCovarianceAttention(Block):
         channels: Channels C of the input.
         heads: Number of heads; d = C / heads.
         qkv_bias: Whether the query, key and value projections have biases; off, as in the official class.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`.
     """
 
-    def __init__(self, channels: int, *, heads: int = 4, qkv_bias: bool = False) -> None:
+    def __init__(
+        self, channels: int, *, heads: int = 4, qkv_bias: bool = False, device: Device = None, dtype: Dtype = None
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
         self.heads = heads
-        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
-        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
-        self.project = nn.Linear(channels, channels)
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias, **factory)
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1, **factory))
+        self.project = nn.Linear(channels, channels, **factory)
         self.map = AttentionMap("alignment")
 
     def start_as_identity(self) -> None:

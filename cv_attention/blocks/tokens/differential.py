@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_positive, zero
-from cv_attention.blocks.half_precision import run_wide, widened
-from cv_attention.blocks.layout import project, to_map, to_tokens
-from cv_attention.blocks.tokens.attend import attend_unseen, logits_of
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_divisible, check_positive, zero
+from cv_attention.blocks.functional.attention import attend, attention_weights
+from cv_attention.blocks.functional.half_precision import run_wide, widened
+from cv_attention.blocks.functional.layout import project, to_map, to_tokens
 
 
 class DifferentialAttention(Block):
@@ -22,13 +22,25 @@ class DifferentialAttention(Block):
         heads: Number of heads h; d = C / 2h.
         lambda_init: λ_init; the paper's 0.8 - 0.6 exp(-0.3 (l - 1)) goes from 0.2 in its first layer to 0.8.
         qkv_bias: Whether the query, key and value projections have biases; the paper's have none.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by twice `heads`, or `lambda_init` does not lie in (0, 1).
     """
 
-    def __init__(self, channels: int, *, heads: int = 4, lambda_init: float = 0.8, qkv_bias: bool = False) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        heads: int = 4,
+        lambda_init: float = 0.8,
+        qkv_bias: bool = False,
+        device: Device = None,
+        dtype: Dtype = None,
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
         if channels % (2 * heads):
             raise ValueError(f"channels must be divisible by twice heads, got channels={channels}, heads={heads}")
@@ -38,11 +50,11 @@ class DifferentialAttention(Block):
         self.heads = heads
         self.lambda_init = lambda_init
         depth = channels // (2 * heads)
-        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias, **factory)
         # Rows q1, k1, q2, k2.
-        self.lambdas = nn.Parameter(0.1 * torch.randn(4, depth))
-        self.norm = nn.RMSNorm(2 * depth, eps=1e-5)
-        self.project = nn.Linear(channels, channels)
+        self.lambdas = nn.Parameter(0.1 * torch.randn(4, depth, **factory))
+        self.norm = nn.RMSNorm(2 * depth, eps=1e-5, **factory)
+        self.project = nn.Linear(channels, channels, **factory)
         self.map = AttentionMap("pairwise")
 
     def start_as_identity(self) -> None:
@@ -63,13 +75,12 @@ class DifferentialAttention(Block):
         if self.map.observed:
             mixed = self._mix_seen(queries, keys, value, factor, size)
         else:
-            plus, minus = (attend_unseen(q, k, value) for q, k in zip(queries, keys, strict=True))
+            plus, minus = (attend(q, k, value) for q, k in zip(queries, keys, strict=True))
             mixed = plus - factor * minus
         mixed = run_wide(self.norm, widened(mixed)).to(value.dtype) * (1 - self.lambda_init)
         return project(to_map(mixed.transpose(1, 2).flatten(2), x), self.project)
 
     def _mix_seen(self, queries, keys, value: Tensor, factor: Tensor, size: tuple[int, int]) -> Tensor:
-        scale = queries[0].shape[-1] ** -0.5
-        plus, minus = (logits_of(scale * q, k).softmax(-1) for q, k in zip(queries, keys, strict=True))
+        plus, minus = (attention_weights(q, k) for q, k in zip(queries, keys, strict=True))
         attention = self.map((plus - factor * minus).unflatten(-1, size))
         return attention.flatten(-2).to(value.dtype) @ value

@@ -4,8 +4,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, check_whole, zero
-from cv_attention.blocks.tokens.linear import attend_linearly
+from cv_attention.blocks.base import (
+    AttentionMap,
+    Block,
+    Device,
+    Dtype,
+    Factory,
+    check_divisible,
+    check_odd,
+    check_whole,
+    zero,
+)
+from cv_attention.blocks.functional.linear import attend_linearly
 
 
 class FocusedLinearAttention(Block):
@@ -26,6 +36,8 @@ class FocusedLinearAttention(Block):
         focusing_factor: p.
         kernel_size: Of DWC, odd.
         qkv_bias: Whether the query, key and value projections have biases.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, or `kernel_size` is even.
@@ -39,18 +51,21 @@ class FocusedLinearAttention(Block):
         focusing_factor: int = 3,
         kernel_size: int = 5,
         qkv_bias: bool = True,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
         check_whole(focusing_factor=focusing_factor)
         check_odd(kernel_size=kernel_size)
         self.heads = heads
         self.focusing_factor = focusing_factor
-        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
-        self.scale = nn.Parameter(torch.zeros(channels))
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias, **factory)
+        self.scale = nn.Parameter(torch.zeros(channels, **factory))
         depth = channels // heads
-        self.local = nn.Conv2d(depth, depth, kernel_size, padding=kernel_size // 2, groups=depth)
-        self.project = nn.Linear(channels, channels)
+        self.local = nn.Conv2d(depth, depth, kernel_size, padding=kernel_size // 2, groups=depth, **factory)
+        self.project = nn.Linear(channels, channels, **factory)
         self.map = AttentionMap("pairwise")
 
     def start_as_identity(self) -> None:
@@ -65,7 +80,7 @@ class FocusedLinearAttention(Block):
             part.unflatten(2, (self.heads, -1)).transpose(1, 2)
             for part in (self._focus(query), self._focus(key), value)
         )
-        mixed = attend_linearly(query, key, value, self.map, size)
+        mixed = attend_linearly(query, key, value, observe=self.map.over(size))
         # Every head is an image of its own, (B heads, d, H, W).
         local = self.local(value.transpose(2, 3).unflatten(3, size).flatten(0, 1))
         mixed = mixed + local.flatten(2).unflatten(0, (-1, self.heads)).transpose(2, 3)

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole
-from cv_attention.blocks.layout import project
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_divisible, check_whole
+from cv_attention.blocks.functional.layout import project
+from cv_attention.blocks.functional.local import along, attend_in_tiles, cut, hide, join, over_both
 from cv_attention.blocks.tokens.relative import RelativeLogits
-from cv_attention.blocks.tokens.tiles import along, attend_in_tiles, cut, hide, join, over_both
 
 
 class HaloAttention(Block):
@@ -26,6 +26,8 @@ class HaloAttention(Block):
         halo_size: h.
         scale_position: Whether the logits of r are divided by sqrt(d) too; timm's are not.
         qkv_bias: Whether the query, key and value projections have biases.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, or a size is not a positive integer.
@@ -40,19 +42,22 @@ class HaloAttention(Block):
         halo_size: int = 3,
         scale_position: bool = True,
         qkv_bias: bool = False,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
         check_whole(block_size=block_size, halo_size=halo_size)
         self.heads = heads
         self.block_size = block_size
         self.halo_size = halo_size
         self.scale_position = scale_position
-        self.query = nn.Linear(channels, channels, bias=qkv_bias)
-        self.key_value = nn.Linear(channels, 2 * channels, bias=qkv_bias)
+        self.query = nn.Linear(channels, channels, bias=qkv_bias, **factory)
+        self.key_value = nn.Linear(channels, 2 * channels, bias=qkv_bias, **factory)
         for layer in (self.query, self.key_value):
             nn.init.trunc_normal_(layer.weight, std=channels**-0.5)
-        self.position = RelativeLogits((block_size + halo_size, block_size + halo_size), channels // heads)
+        self.position = RelativeLogits((block_size + halo_size, block_size + halo_size), channels // heads, **factory)
         self.map = AttentionMap("pairwise")
 
     def start_as_identity(self) -> None:
@@ -79,5 +84,7 @@ class HaloAttention(Block):
         around = torch.arange(-self.halo_size, self.block_size + self.halo_size, device=x.device)
         bias = self.position(asking, (inside, inside), (around, around))
         bias = bias + hide(over_both(seen[0], seen[1]), bias.dtype)
-        mixed = attend_in_tiles(query, key, value, self.map, size, queries=queries, keys=keys, bias=bias)
+        mixed = attend_in_tiles(
+            query, key, value, size=size, queries=queries, keys=keys, bias=bias, observe=self.map.over(size)
+        )
         return join(mixed, tile, size).contiguous().permute(0, 3, 1, 2)

@@ -2,8 +2,18 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, check_whole, zero
-from cv_attention.blocks.layout import to_map
+from cv_attention.blocks.base import (
+    AttentionMap,
+    Block,
+    Device,
+    Dtype,
+    Factory,
+    check_divisible,
+    check_odd,
+    check_whole,
+    zero,
+)
+from cv_attention.blocks.functional.layout import to_map
 
 
 class LambdaLayer(Block):
@@ -22,23 +32,35 @@ class LambdaLayer(Block):
         heads: Number of heads h; the values have C / h channels.
         key_depth: k.
         kernel_size: r, odd; the paper uses 23, timm 9.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, or `kernel_size` is even.
     """
 
-    def __init__(self, channels: int, *, heads: int = 4, key_depth: int = 16, kernel_size: int = 23) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        heads: int = 4,
+        key_depth: int = 16,
+        kernel_size: int = 23,
+        device: Device = None,
+        dtype: Dtype = None,
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
         check_whole(key_depth=key_depth)
         check_odd(kernel_size=kernel_size)
         self.heads = heads
         self.key_depth = key_depth
         depth = channels // heads
-        self.qkv = nn.Conv2d(channels, heads * key_depth + key_depth + depth, 1, bias=False)
-        self.norm_query = nn.BatchNorm2d(heads * key_depth)
-        self.norm_value = nn.BatchNorm2d(depth)
-        self.position = nn.Conv2d(1, key_depth, kernel_size, padding=kernel_size // 2, bias=False)
+        self.qkv = nn.Conv2d(channels, heads * key_depth + key_depth + depth, 1, bias=False, **factory)
+        self.norm_query = nn.BatchNorm2d(heads * key_depth, **factory)
+        self.norm_value = nn.BatchNorm2d(depth, **factory)
+        self.position = nn.Conv2d(1, key_depth, kernel_size, padding=kernel_size // 2, bias=False, **factory)
         nn.init.normal_(self.qkv.weight, std=channels**-0.5)
         nn.init.normal_(self.position.weight, std=0.02)
         self.map = AttentionMap("pairwise")

@@ -3,9 +3,9 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, zero
-from cv_attention.blocks.half_precision import widened, without_autocast
-from cv_attention.blocks.layout import project, to_map
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_divisible, zero
+from cv_attention.blocks.functional.layout import project, to_map
+from cv_attention.blocks.functional.linear import attend_linearly
 
 
 class LinearAttention(Block):
@@ -19,17 +19,22 @@ class LinearAttention(Block):
         channels: Channels C of the input.
         heads: Number of heads; d = C / heads.
         qkv_bias: Whether the query, key and value projections have biases.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`.
     """
 
-    def __init__(self, channels: int, *, heads: int = 4, qkv_bias: bool = True) -> None:
+    def __init__(
+        self, channels: int, *, heads: int = 4, qkv_bias: bool = True, device: Device = None, dtype: Dtype = None
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
         self.heads = heads
-        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
-        self.project = nn.Linear(channels, channels)
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias, **factory)
+        self.project = nn.Linear(channels, channels, **factory)
         self.map = AttentionMap("pairwise")
 
     def start_as_identity(self) -> None:
@@ -42,28 +47,5 @@ class LinearAttention(Block):
         # (B, 3C, H, W) -> three of (B, heads, N, d)
         qkv = project(x, self.qkv).flatten(2).unflatten(1, (3, self.heads, -1))
         query, key, value = qkv.transpose(-2, -1).unbind(1)
-        mixed = attend_linearly(F.elu(query) + 1, F.elu(key) + 1, value, self.map, size)
+        mixed = attend_linearly(F.elu(query) + 1, F.elu(key) + 1, value, observe=self.map.over(size))
         return project(to_map(mixed.transpose(1, 2).flatten(2), x), self.project)
-
-
-def attend_linearly(query: Tensor, key: Tensor, value: Tensor, observer: AttentionMap, size: tuple[int, int]) -> Tensor:
-    """Computes ``q Σ_j k_j v_jᵀ / (q Σ_j k_j + 1e-6)``; all pairs only if `observer` is observed.
-
-    Args:
-        query: Not negative, (B, heads, queries, d).
-        key: Not negative, (B, heads, H*W, d).
-        value: (B, heads, H*W, v).
-        observer: `pairwise` map, which sees (B, heads, queries, H, W).
-        size: (H, W) of the keys.
-
-    Returns:
-        (B, heads, queries, v).
-    """
-    # Sums over positions overflow in half precision, and 1e-6 vanishes.
-    with without_autocast(value):
-        query, key, wide = widened(query), widened(key), widened(value)
-        total = query @ key.sum(-2)[..., None] + 1e-6
-        if not observer.observed:
-            return (query @ (key.transpose(-2, -1) @ wide) / total).to(value.dtype)
-        attention = observer((query @ key.transpose(-2, -1) / total).unflatten(-1, size))
-        return (attention.flatten(-2) @ wide).to(value.dtype)

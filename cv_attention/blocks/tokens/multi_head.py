@@ -7,18 +7,18 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_choice, check_divisible, zero
-from cv_attention.blocks.layout import project, to_map, to_tokens
-from cv_attention.blocks.tokens.attend import attend
-from cv_attention.blocks.tokens.rotary import rotate_2d
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_choice, check_divisible, zero
+from cv_attention.blocks.functional.attention import attend
+from cv_attention.blocks.functional.layout import project, to_map, to_tokens
+from cv_attention.blocks.functional.rotary import rotate_2d
 
-Position = Literal["rope", "none"]
+PositionEncoding = Literal["rope", "none"]
 
 
 class MultiHeadSelfAttention(Block):
     """Mixes positions by their content: ``concat_h(softmax(Q_h K_hᵀ / sqrt(d)) V_h) W_o``, d = C / heads.
 
-    It knows no positions (`ViTBlock` adds them) unless `position` is ``rope``, and has no residual around it.
+    It knows no positions (`ViTBlock` adds them) unless `position` is ``rope``, and has no residual connection.
     Memory grows with (H*W)² only while the map is observed.
 
     Map: `pairwise`, (B, heads, H*W, H, W); the last two axes sum to 1.
@@ -29,20 +29,32 @@ class MultiHeadSelfAttention(Block):
         qkv_bias: Whether the query, key and value projections have biases.
         position: ``none``, or ``rope``: queries and keys are rotated by their row and column (`rotate_2d`); heads
             with fewer than 4 channels stay as they are.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, one is not a positive integer, or `position` is
             unknown.
     """
 
-    def __init__(self, channels: int, *, heads: int = 4, qkv_bias: bool = True, position: Position = "none") -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        heads: int = 4,
+        qkv_bias: bool = True,
+        position: PositionEncoding = "none",
+        device: Device = None,
+        dtype: Dtype = None,
+    ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
-        check_choice("position", position, get_args(Position))
+        check_choice("position", position, get_args(PositionEncoding))
         self.heads = heads
         self.position = position
-        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
-        self.project = nn.Linear(channels, channels)
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias, **factory)
+        self.project = nn.Linear(channels, channels, **factory)
         self.map = AttentionMap("pairwise")
 
     def start_as_identity(self) -> None:
@@ -56,5 +68,5 @@ class MultiHeadSelfAttention(Block):
         query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in parts)
         if self.position == "rope":
             query, key = (rotate_2d(part, *size) for part in (query, key))
-        mixed = attend(query, key, value, self.map, size)
+        mixed = attend(query, key, value, observe=self.map.over(size))
         return project(to_map(mixed.transpose(1, 2).flatten(2), x), self.project)

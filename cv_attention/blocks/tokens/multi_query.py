@@ -5,9 +5,9 @@ In a CNN: MobileNetV4 (Qin et al., ECCV 2024), https://arxiv.org/abs/2404.10518.
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, zero
-from cv_attention.blocks.layout import project, to_map, to_tokens
-from cv_attention.blocks.tokens.attend import attend
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_divisible, zero
+from cv_attention.blocks.functional.attention import attend
+from cv_attention.blocks.functional.layout import project, to_map, to_tokens
 
 
 class MultiQueryAttention(Block):
@@ -20,20 +20,23 @@ class MultiQueryAttention(Block):
     Args:
         channels: Channels C of the input.
         heads: Number of heads h; d = C / heads.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`.
     """
 
-    def __init__(self, channels: int, *, heads: int = 4) -> None:
+    def __init__(self, channels: int, *, heads: int = 4, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
         self.heads = heads
         depth = channels // heads
-        self.query = nn.Linear(channels, channels, bias=False)
-        self.key = nn.Linear(channels, depth, bias=False)
-        self.value = nn.Linear(channels, depth, bias=False)
-        self.project = nn.Linear(channels, channels, bias=False)
+        self.query = nn.Linear(channels, channels, bias=False, **factory)
+        self.key = nn.Linear(channels, depth, bias=False, **factory)
+        self.value = nn.Linear(channels, depth, bias=False, **factory)
+        self.project = nn.Linear(channels, channels, bias=False, **factory)
         for layer in (self.query, self.key, self.value, self.project):
             nn.init.xavier_uniform_(layer.weight)
         self.map = AttentionMap("pairwise")
@@ -49,5 +52,5 @@ class MultiQueryAttention(Block):
         query = query.unflatten(2, (self.heads, -1)).transpose(1, 2)
         # Views: the one key and value are not copied for every head.
         key, value = (each[:, None].expand(-1, self.heads, -1, -1) for each in (key, value))
-        mixed = attend(query, key, value, self.map, size)
+        mixed = attend(query, key, value, observe=self.map.over(size))
         return project(to_map(mixed.transpose(1, 2).flatten(2), x), self.project)

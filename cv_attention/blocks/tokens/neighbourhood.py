@@ -2,9 +2,9 @@
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_odd, zero
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_divisible, check_odd, zero
+from cv_attention.blocks.functional.local import along, attend_in_tiles, cut, hide, join, over_both
 from cv_attention.blocks.tokens.relative import RelativeBias
-from cv_attention.blocks.tokens.tiles import along, attend_in_tiles, cut, hide, join, over_both
 
 
 class NeighbourhoodAttention(Block):
@@ -23,6 +23,8 @@ class NeighbourhoodAttention(Block):
         kernel_size: K, odd.
         qkv_bias: Whether the query, key and value projections have biases.
         relative_bias: Whether there is b, a learned number per head and relative position.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, or `kernel_size` is even.
@@ -36,15 +38,18 @@ class NeighbourhoodAttention(Block):
         kernel_size: int = 7,
         qkv_bias: bool = True,
         relative_bias: bool = True,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
         check_odd(kernel_size=kernel_size)
         self.heads = heads
         self.kernel_size = kernel_size
-        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
-        self.position = RelativeBias((kernel_size, kernel_size), heads) if relative_bias else None
-        self.project = nn.Linear(channels, channels)
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias, **factory)
+        self.position = RelativeBias((kernel_size, kernel_size), heads, **factory) if relative_bias else None
+        self.project = nn.Linear(channels, channels, **factory)
         self.map = AttentionMap("pairwise")
 
     def start_as_identity(self) -> None:
@@ -66,7 +71,9 @@ class NeighbourhoodAttention(Block):
         bias = hide(over_both(rows, columns), query.dtype)[None]
         if self.position is not None:
             bias = bias + self.position(*(of[:, :, None] - to[:, None, :] for of, to in axes))
-        mixed = attend_in_tiles(query, key, value, self.map, size, queries=queries, keys=keys, bias=bias[None])
+        mixed = attend_in_tiles(
+            query, key, value, size=size, queries=queries, keys=keys, bias=bias[None], observe=self.map.over(size)
+        )
         return self.project(join(mixed, tile, size).contiguous()).permute(0, 3, 1, 2)
 
     def _tile(self, size: int) -> tuple[int, int]:

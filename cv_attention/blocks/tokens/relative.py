@@ -1,7 +1,10 @@
-"""Relative position encodings: what depends on how far, in rows and columns, a key lies from its query."""
+"""Learned relative positions of token blocks, which hold the parameters of `functional.relative`."""
 
 import torch
 from torch import Tensor, nn
+
+from cv_attention.blocks.base import Device, Dtype, Factory
+from cv_attention.blocks.functional.relative import relative_bias, relative_index, relative_logits
 
 
 class RelativeBias(nn.Module):
@@ -10,30 +13,20 @@ class RelativeBias(nn.Module):
     Args:
         reach: Rows and columns of the neighbourhood; offsets run from -(reach - 1) to reach - 1.
         heads: Number of heads.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
     """
 
-    def __init__(self, reach: tuple[int, int], heads: int) -> None:
+    def __init__(self, reach: tuple[int, int], heads: int, *, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         self.reach = reach
-        self.table = nn.Parameter(torch.empty((2 * reach[0] - 1) * (2 * reach[1] - 1), heads))
+        self.table = nn.Parameter(torch.empty((2 * reach[0] - 1) * (2 * reach[1] - 1), heads, **factory))
         nn.init.trunc_normal_(self.table, std=0.02)
 
     def forward(self, rows: Tensor, columns: Tensor) -> Tensor:
-        """Looks up the biases of tiles.
-
-        Args:
-            rows: Offsets query - key, (tiles0, Q0, K0); those beyond reach take its last one.
-            columns: The same along the other axis, (tiles1, Q1, K1).
-
-        Returns:
-            (heads, tiles0 * tiles1, Q0 * Q1, K0 * K1).
-        """
-        down, across = (reach - 1 for reach in self.reach)
-        row = (rows.clamp(-down, down) + down) * (2 * across + 1)
-        column = columns.clamp(-across, across) + across
-        index = row[:, None, :, None, :, None] + column[None, :, None, :, None, :]
-        index = index.flatten(4).flatten(2, 3).flatten(0, 1)
-        return self.table[index].permute(3, 0, 1, 2)
+        """Looks up the biases of tiles, see `relative_bias`."""
+        return relative_bias(self.table, rows, columns, self.reach)
 
 
 class RelativeEmbedding(nn.Module):
@@ -43,59 +36,42 @@ class RelativeEmbedding(nn.Module):
         reach: Offsets run from -(reach - 1) to reach - 1; those beyond are clipped, as in the paper.
         depth: Length d of the vectors.
         std: Standard deviation of the initial values.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
     """
 
-    def __init__(self, reach: int, depth: int, *, std: float) -> None:
+    def __init__(self, reach: int, depth: int, *, std: float, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         self.reach = reach
-        self.weight = nn.Parameter(torch.empty(2 * reach - 1, depth))
+        self.weight = nn.Parameter(torch.empty(2 * reach - 1, depth, **factory))
         nn.init.normal_(self.weight, std=std)
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
         """Returns the vectors of ``keys - queries``, (Q,) and (K,) positions: (Q, K, d)."""
-        return self.weight[self.index(queries, keys)]
-
-    def index(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """Returns the places of these vectors in `weight`: (Q, K)."""
-        offset = keys - queries[:, None]
-        return offset.clamp(1 - self.reach, self.reach - 1) + self.reach - 1
+        return self.weight[relative_index(queries, keys, self.reach)]
 
 
 class RelativeLogits(nn.Module):
-    """What queries make of offsets: ``q · (r_row + r_column)`` (Bello et al., ICCV 2019).
-
-    Source: https://arxiv.org/abs/1904.09925, equation 4, which BoTNet and HaloNet use.
+    """One learned vector per offset of rows and of columns, and what queries make of them: ``q · (r_row + r_column)``.
 
     Args:
-        reach: Offsets run from -(reach - 1) to reach - 1; those beyond are clipped, as in the paper. , for rows and
-            columns.
+        reach: Rows and columns of the neighbourhood; offsets run from -(reach - 1) to reach - 1, those beyond are
+            clipped.
         depth: Length d of the queries.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
     """
 
-    def __init__(self, reach: tuple[int, int], depth: int) -> None:
+    def __init__(self, reach: tuple[int, int], depth: int, *, device: Device = None, dtype: Dtype = None) -> None:
         super().__init__()
-        self.rows = RelativeEmbedding(reach[0], depth, std=depth**-0.5)
-        self.columns = RelativeEmbedding(reach[1], depth, std=depth**-0.5)
+        factory: Factory = {"device": device, "dtype": dtype}
+        self.rows = RelativeEmbedding(reach[0], depth, std=depth**-0.5, **factory)
+        self.columns = RelativeEmbedding(reach[1], depth, std=depth**-0.5, **factory)
 
     def forward(self, query: Tensor, queries: tuple[Tensor, Tensor], keys: tuple[Tensor, Tensor]) -> Tensor:
-        """Computes what is added to the logits.
-
-        Args:
-            query: (..., Q0 * Q1, d), in raster order.
-            queries: Their rows (Q0,) and columns (Q1,).
-            keys: The keys' rows (K0,) and columns (K1,).
-
-        Returns:
-            (..., Q0 * Q1, K0 * K1).
-        """
-        # Every query meets every vector once; which key has which is looked up among the products.
-        products = query @ torch.cat([self.rows.weight, self.columns.weight]).t()
-        products = products.unflatten(-2, (len(queries[0]), len(queries[1])))
-        by_row, by_column = products.split((len(self.rows.weight), len(self.columns.weight)), -1)
-        row = self.rows.index(queries[0], keys[0])[:, None].expand(*by_row.shape[:-1], -1)
-        column = self.columns.index(queries[1], keys[1]).expand(*by_column.shape[:-1], -1)
-        by_row, by_column = by_row.gather(-1, row), by_column.gather(-1, column)
-        return (by_row[..., :, None] + by_column[..., None, :]).flatten(-2).flatten(-3, -2)
+        """Computes what is added to the scores, see `relative_logits`."""
+        return relative_logits(query, self.rows.weight, self.columns.weight, queries, keys)
 
     def among(self, query: Tensor, size: tuple[int, int]) -> Tensor:
         """Computes the same for all positions of a map (H, W) among each other, in the dtype of `query`.

@@ -4,11 +4,11 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import Block, check_choice, check_divisible, check_positive, zero
+from cv_attention.blocks.base import Block, Device, Dtype, Factory, check_choice, check_divisible, check_positive, zero
+from cv_attention.blocks.functional.sincos import sincos_2d
 from cv_attention.blocks.tokens.multi_head import MultiHeadSelfAttention
-from cv_attention.blocks.tokens.position import sincos_2d
 
-Position = Literal["sincos", "rope", "none"]
+PositionEncoding = Literal["sincos", "rope", "none"]
 
 
 class ViTBlock(Block):
@@ -27,6 +27,8 @@ class ViTBlock(Block):
         mlp_ratio: Width of the MLP's hidden layer divided by C.
         qkv_bias: Whether the query, key and value projections have biases.
         position: ``sincos``; ``rope``, which rotates queries and keys instead (`MultiHeadSelfAttention`); or ``none``.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, `mlp_ratio` is not positive or `position` is
@@ -40,19 +42,24 @@ class ViTBlock(Block):
         heads: int = 4,
         mlp_ratio: float = 4.0,
         qkv_bias: bool = True,
-        position: Position = "sincos",
+        position: PositionEncoding = "sincos",
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
         check_positive(mlp_ratio=mlp_ratio)
-        check_choice("position", position, get_args(Position))
+        check_choice("position", position, get_args(PositionEncoding))
         self.position = position
-        self.norm1 = nn.LayerNorm(channels, eps=1e-6)
+        self.norm1 = nn.LayerNorm(channels, eps=1e-6, **factory)
         rotated = "rope" if position == "rope" else "none"
-        self.attention = MultiHeadSelfAttention(channels, heads=heads, qkv_bias=qkv_bias, position=rotated)
-        self.norm2 = nn.LayerNorm(channels, eps=1e-6)
+        self.attention = MultiHeadSelfAttention(channels, heads=heads, qkv_bias=qkv_bias, position=rotated, **factory)
+        self.norm2 = nn.LayerNorm(channels, eps=1e-6, **factory)
         hidden = max(int(channels * mlp_ratio), 1)
-        self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(), nn.Linear(hidden, channels))
+        self.mlp = nn.Sequential(
+            nn.Linear(channels, hidden, **factory), nn.GELU(), nn.Linear(hidden, channels, **factory)
+        )
 
     def start_as_identity(self) -> None:
         """Zeroes the last layers of both branches."""

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import AttentionMap, Block, check_divisible, check_whole, zero
+from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory, check_divisible, check_whole, zero
+from cv_attention.blocks.functional.local import along, attend_in_tiles, cut, hide, join, over_both
 from cv_attention.blocks.tokens.relative import RelativeBias
-from cv_attention.blocks.tokens.tiles import along, attend_in_tiles, cut, hide, join, over_both
 
 
 class WindowAttention(Block):
@@ -27,15 +27,26 @@ class WindowAttention(Block):
         window_size: M.
         shift: Rows and columns by which the windows are shifted, below `window_size`; the paper's M // 2, or 0.
         qkv_bias: Whether the query, key and value projections have biases.
+        device: Device of parameters and buffers; None takes torch's default.
+        dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, or `shift` does not lie in [0, window_size).
     """
 
     def __init__(
-        self, channels: int, *, heads: int = 4, window_size: int = 7, shift: int = 0, qkv_bias: bool = True
+        self,
+        channels: int,
+        *,
+        heads: int = 4,
+        window_size: int = 7,
+        shift: int = 0,
+        qkv_bias: bool = True,
+        device: Device = None,
+        dtype: Dtype = None,
     ) -> None:
         super().__init__()
+        factory: Factory = {"device": device, "dtype": dtype}
         check_divisible(channels=channels, heads=heads)
         check_whole(window_size=window_size)
         if isinstance(shift, bool) or not isinstance(shift, int) or not 0 <= shift < window_size:
@@ -43,9 +54,9 @@ class WindowAttention(Block):
         self.heads = heads
         self.window_size = window_size
         self.shift = shift
-        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias)
-        self.position = RelativeBias((window_size, window_size), heads)
-        self.project = nn.Linear(channels, channels)
+        self.qkv = nn.Linear(channels, 3 * channels, bias=qkv_bias, **factory)
+        self.position = RelativeBias((window_size, window_size), heads, **factory)
+        self.project = nn.Linear(channels, channels, **factory)
         for layer in (self.qkv, self.project):
             nn.init.trunc_normal_(layer.weight, std=0.02)
             if layer.bias is not None:
@@ -78,7 +89,9 @@ class WindowAttention(Block):
         if any(padding) or any(shifts):
             rows, columns = (part[:, :, None] == part[:, None, :] for part in parts)
             bias = bias + hide(over_both(rows, columns), bias.dtype)
-        mixed = attend_in_tiles(query, key, value, self.map, size, queries=places, keys=places, bias=bias[None])
+        mixed = attend_in_tiles(
+            query, key, value, size=size, queries=places, keys=places, bias=bias[None], observe=self.map.over(size)
+        )
         mixed = join(mixed, tile, (padded[0], padded[1]))
         if any(shifts):
             mixed = mixed.roll((shifts[0], shifts[1]), (1, 2))

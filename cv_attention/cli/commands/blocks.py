@@ -10,8 +10,9 @@ from cv_attention.blocks import CATALOGUE, Entry
 from cv_attention.blocks.catalogue import find
 from cv_attention.cli.errors import UserError, one_line
 from cv_attention.cli.parsing import parse
-from cv_attention.cli.table import table
+from cv_attention.cli.terminal import terminal_width
 from cv_attention.suggest import suggest
+from cv_attention.tables import markdown_table, text_table
 
 Column = Literal["name", "family", "year", "map", "parameters", "flops", "elementwise"]
 HEADER = ("name", "family", "year", "map", "parameters", "flops", "elementwise", "title")
@@ -55,7 +56,8 @@ def run(arguments: Sequence[str]) -> None:
     if options.markdown:
         print(_page(rows, shape))
     else:
-        print(table(HEADER, [[row[name] for name in HEADER] for row in rows]))
+        cells = [[row[name] for name in HEADER] for row in rows]
+        print(text_table(HEADER, cells, width=terminal_width(), wrap=("map", "title")))
 
 
 def _chosen(family: str | None, kind: str | None) -> list[Entry]:
@@ -112,7 +114,7 @@ def _page(rows: list[dict[str, Any]], shape: tuple[int, int, int]) -> str:
         ]
         if cells:
             header = ("name", "block", "year", "map", "start", "parameters", "FLOPs", "element-wise")
-            parts.append(f"## {family}\n\n{table(header, cells, markdown=True)}\n")
+            parts.append(f"## {family}\n\n{markdown_table(header, cells)}\n")
     return "\n".join(parts).rstrip("\n")
 
 

@@ -12,6 +12,7 @@ from cv_attention.cli import compare_text
 from cv_attention.cli.errors import UserError, one_line
 from cv_attention.cli.parsing import parse
 from cv_attention.cli.places import check_file
+from cv_attention.cli.terminal import terminal_width
 from cv_attention.comparison import Comparison, compare
 from cv_attention.comparison.runs import SHARES
 
@@ -44,7 +45,7 @@ def run(arguments: Sequence[str]) -> None:
             _write_csv(Path(options.csv), comparison)
     except (ValueError, OSError) as error:
         raise UserError(one_line(error)) from error
-    print(compare_text.text(comparison, markdown=options.markdown))
+    print(compare_text.text(comparison, markdown=options.markdown, width=terminal_width()))
 
 
 def _parser() -> ArgumentParser:

@@ -1,6 +1,5 @@
 """``cv-attention evaluate-saliency``: evaluates saliency methods on a trained network."""
 
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from cv_attention.cli.errors import user_errors
 from cv_attention.cli.opening import add_network, open_network
 from cv_attention.cli.parsing import parse
 from cv_attention.cli.places import check_folder
+from cv_attention.cli.terminal import terminal_width
 from cv_attention.extras import require_for
 
 
@@ -53,7 +53,7 @@ def run(arguments: Sequence[str]) -> None:
             trust=options.trust,
         )
         paths = judging.write(judged, Path(options.out))
-    print(judging.printed(judged, shutil.get_terminal_size((200, 24)).columns))
+    print(judging.printed(judged, terminal_width()))
     for what, why in judged.left_out.items():
         print(f"left out: {what}: {why}", file=sys.stderr)
     print("written:", *paths)

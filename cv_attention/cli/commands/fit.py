@@ -15,7 +15,7 @@ from cv_attention.cli.opening import add_trust
 from cv_attention.cli.parsing import experiment_parser, parse, read_experiment, to_experiment
 from cv_attention.cli.places import check_folder
 from cv_attention.cli.resuming import choose
-from cv_attention.config import SOURCES, Experiment
+from cv_attention.config import Experiment
 from cv_attention.differences import differences
 from cv_attention.rundir import summary
 from cv_attention.rundir.layout import RunLayout, runs_in
@@ -142,12 +142,11 @@ def _check_early(experiment: Experiment) -> None:
     name = block.get("name") if isinstance(block, dict) else block
     try:
         bounds.check(experiment)
+        bounds.check_source(data.name)
         if isinstance(name, str) and "." not in name:
             find(name)
     except ValueError as error:
         raise UserError(one_line(error)) from error
-    if data.name not in SOURCES and "." not in data.name:
-        raise UserError(f"data.name is {data.name!r}{suggest(data.name, SOURCES, shown=len(SOURCES))}")
     if data.name in ("folder", "webdataset") and not Path(data.root).is_dir():
         raise UserError(f"data.root: folder not found: {data.root}")
 

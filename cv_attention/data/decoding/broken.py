@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from cv_attention.data.decoding.decode import ImageError
+from cv_attention.rundir.files import write_text
 
 _FORMAT = 1
 
 
 def find_broken(store: Path, count: int, read: Callable[[int], np.ndarray]) -> dict[int, str]:
-    """Decodes every image once; stores the results for the next start.
+    """Decodes every image once, and keeps the result for the next start.
 
     Args:
         store: The file for the results; its name must change with the images. If it cannot be written, all images are
@@ -35,9 +36,7 @@ def find_broken(store: Path, count: int, read: Callable[[int], np.ndarray]) -> d
             broken = _stored(store)
             if broken is None:
                 broken = _decoded(count, read)
-                partial = store.with_suffix(".partial")
-                partial.write_text(json.dumps({"format": _FORMAT, "broken": broken}), encoding="utf-8")
-                partial.replace(store)
+                write_text(store, json.dumps({"format": _FORMAT, "broken": broken}))
             return broken
     except OSError:
         return _decoded(count, read)

@@ -8,17 +8,19 @@ import numpy as np
 
 from cv_attention.config import Data
 from cv_attention.data.augmentation.transforms import Pipeline
+from cv_attention.data.sources.files import Files
 from cv_attention.data.sources.folder import ALIASES, bits_of, image_files, subfolders
-from cv_attention.data.sources.images import Images, ImageSet
+from cv_attention.data.sources.image_set import ImageSet
+from cv_attention.data.sources.images import Images
 from cv_attention.suggest import suggest
 
 
 def named_split(config: Data, split: str, names: Sequence[str], ids: Sequence[str]) -> ImageSet:
     """Reads the labelled images of one split for a network without a training run.
 
-    The folder ``root/<split>``, or `root` itself if there is none, contains a folder for each class, some of which may
-    be missing; or the images themselves, named ``<class>_<anything>``. A class is given by its id (``n01440764``) or
-    its name. If there is only one split other than ``train``, it is the test split, as everywhere.
+    The folder ``root/<split>``, or `root` itself where there is none, holds a folder for each class, of which some may
+    be missing; or the images themselves, named ``<class>_<anything>``. A class goes by its id (``n01440764``) or its
+    name. The only split other than ``train`` is the test split, as everywhere.
 
     Args:
         config: Where the images are, and their evaluation transforms.
@@ -43,7 +45,7 @@ def named_split(config: Data, split: str, names: Sequence[str], ids: Sequence[st
     labels = np.concatenate([np.full(len(files), places[name], np.int64) for name, files in found.items()])
     files = np.array([file for files in found.values() for file in files])
     bits = config.bits or bits_of(files.tolist())
-    images = Images(labels, np.arange(len(files)), paths=files, bits=bits)
+    images = Images(labels, np.arange(len(files)), Files(files, bits))
     return ImageSet(split, images, Pipeline(config.eval_transforms, "data.eval_transforms"), config.seed)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
-from cv_attention.data.sources.images import Draw
+from cv_attention.data.sources.image_set import Draw
 
 _REPEATED = 32  # bits of the epoch number that count earlier draws of an image in that epoch
 

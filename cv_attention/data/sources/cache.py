@@ -1,4 +1,4 @@
-"""Caches decoded photographs at training resolution in one memory-mapped file."""
+"""Stores photographs decoded at training resolution in one memory-mapped file."""
 
 import hashlib
 import os
@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 
 from cv_attention.data.decoding.decode import ImageError, read_image
+from cv_attention.data.sources.files import Files
+from cv_attention.rundir.files import replacing
 
 _FORMAT = 2  # 2 has a checksum per image
 _CHUNK = 256  # files that are decoded at once
@@ -20,7 +22,7 @@ class PixelCache:
     """Holds decoded images of any size in one memory-mapped file, shared by all processes.
 
     Args:
-        path: The file of pixels, ``<name>.pixels``; ``<name>.npz`` next to it holds the offset of each image.
+        path: The file of pixels, ``<name>.pixels``; ``<name>.npz`` next to it says where each image begins.
 
     Attributes:
         shapes: int32 (N, 2), height and width of each image.
@@ -56,6 +58,28 @@ class PixelCache:
         if zlib.crc32(pixels.data) != self._sums[row]:
             raise ImageError(f"data.cache: '{self.path}' is damaged at image {row}; remove it, and it will be rebuilt")
         return pixels.reshape(*self.shapes[row], 3)
+
+
+class CachedFiles(Files):
+    """Image files that are read from a cache of their pixels.
+
+    Args:
+        paths: Encoded path of each file, (M,).
+        bits: Range of files of more than 8 bits; see `read_image`.
+        cache: Their pixels, in the same order.
+    """
+
+    def __init__(self, paths: np.ndarray, bits: int | None, cache: PixelCache) -> None:
+        super().__init__(paths, bits)
+        self.cache = cache
+
+    def read(self, row: int) -> np.ndarray:
+        """Returns one image, uint8 (H, W, 3) RGB, which must not be written to.
+
+        Raises:
+            ImageError: if its pixels in the cache are damaged.
+        """
+        return self.cache.read(row)
 
 
 def open_cache(folder: Path, paths: Sequence[bytes], side: int, bits: int | None = None) -> PixelCache:
@@ -110,26 +134,18 @@ def _key(paths: Sequence[bytes], side: int, bits: int | None) -> str:
 def _make(target: Path, paths: Sequence[bytes], side: int, bits: int | None) -> None:
     from rich.progress import track
 
-    partial = target.with_suffix(".partial")
     shapes, sums = np.empty((len(paths), 2), np.int32), np.empty(len(paths), np.uint32)
-    try:
-        with open(partial, "wb") as file, ThreadPoolExecutor(os.cpu_count()) as pool:
-            images = (
-                image
-                for start in range(0, len(paths), _CHUNK)
-                for image in pool.map(lambda path: _decode(path, side, bits), paths[start : start + _CHUNK])
-            )
-            for number, image in enumerate(track(images, "decoding once", total=len(paths), transient=True)):
-                shapes[number], sums[number] = image.shape[:2], zlib.crc32(image.data)
-                file.write(image.data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-        with open(partial, "wb") as file:  # the index, which is read first, is written last
-            np.savez(file, shapes=shapes, sums=sums)
-        partial.replace(target.with_suffix(".npz"))
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(target, durable=True) as file, ThreadPoolExecutor(os.cpu_count()) as pool:
+        images = (
+            image
+            for start in range(0, len(paths), _CHUNK)
+            for image in pool.map(lambda path: _decode(path, side, bits), paths[start : start + _CHUNK])
+        )
+        for number, image in enumerate(track(images, "decoding once", total=len(paths), transient=True)):
+            shapes[number], sums[number] = image.shape[:2], zlib.crc32(image.data)
+            file.write(image.data)
+    with replacing(target.with_suffix(".npz")) as file:  # the index, which is read first, is written last
+        np.savez(file, shapes=shapes, sums=sums)
 
 
 def _decode(path: bytes, side: int, bits: int | None) -> np.ndarray:

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from cv_attention.data.sources.images import Images, in_memory
+from cv_attention.data.sources.images import Images
+from cv_attention.data.sources.memory import in_memory
 
 
 def download(name: str, root: str) -> None:

@@ -3,7 +3,6 @@
 import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,10 @@ from cv_attention.config import Subset
 from cv_attention.data.decoding.bit_depth import found_bits
 from cv_attention.data.decoding.broken import find_broken, identity, warn
 from cv_attention.data.decoding.decode import kind_of, read_bytes, read_image, shown
-from cv_attention.data.sources.cache import open_cache
-from cv_attention.data.sources.images import Images
-from cv_attention.data.sources.memory import decode_all
+from cv_attention.data.sources.cache import CachedFiles, open_cache
+from cv_attention.data.sources.decoded import DecodedFiles, decode_all
+from cv_attention.data.sources.files import Files
+from cv_attention.data.sources.images import Images, Storage
 from cv_attention.data.sources.subset import choose_classes
 
 EXTENSIONS = (
@@ -34,19 +34,19 @@ def load(
     """Reads class names and the images of `train`, `test` and, if it exists, `val`.
 
     With only two splits (`train` and `val` as in ImageNet, or `train` and `test`) the other one is the test
-    split and validation is held out from train, so that nothing is ever selected on the data used for the
-    reported result.
+    split and validation is held out of train, so that nothing is ever chosen on the data that the result is
+    reported on.
 
-    Files without an image extension and hidden files are skipped. Small images of the same size are decoded
-    here once and kept in memory (see `memory.py`).
+    Files without an image's extension and hidden files are passed over. Small images that all have one size
+    are decoded here, once, and kept in memory (see `decoded.py`).
 
     Args:
         root: The folder.
         subset: The classes to use.
-        cache: Decodes larger images once, with at most this many pixels on the shorter side (see `cache.py`); None
-            decodes a file whenever it is used.
-        bits: Bit depth of images with more than 8 bits; None determines it from a sample of the training images.
-        skip: Decodes all images once and leaves out broken ones.
+        cache: Decode larger images once, short side at most this many pixels (see `cache.py`); None decodes a file
+            whenever it is used.
+        bits: Range of images of more than 8 bits; None finds it in a sample of the training images.
+        skip: Decode all images once and leave out those that are broken.
 
     Raises:
         FileNotFoundError: if the folder does not exist.
@@ -147,11 +147,13 @@ def _images(
     cache: int | None,
     bits: int | None,
 ) -> Images:
-    pixels, paths = decode_all(files, bits=bits), np.array(files)
-    images = Images(labels, np.arange(len(files)), pixels, paths, bits=bits, left_out=left_out)
-    if images.pixels is None and cache is not None:
-        return replace(images, cache=open_cache(folder.parent / ".cv_attention", files, cache, bits))
-    return images
+    paths = np.array(files)
+    storage: Storage = Files(paths, bits)
+    if (pixels := decode_all(files, bits=bits)) is not None:
+        storage = DecodedFiles(paths, bits, pixels)
+    elif cache is not None:
+        storage = CachedFiles(paths, bits, open_cache(folder.parent / ".cv_attention", files, cache, bits))
+    return Images(labels, np.arange(len(files)), storage, left_out=left_out)
 
 
 def image_files(folder: Path) -> list[bytes]:

@@ -1,49 +1,53 @@
-"""Decodes small images once and keeps them in memory."""
+"""Stores images in memory that come from no file of their own: drawn ones and CIFAR's."""
 
-import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import hashlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cv_attention.data.decoding.decode import read_image
-
-LIMIT = 3 << 29  # 1.5 GiB of pixels per split and process: all of Tiny ImageNet (64×64) fits
-_CHUNK = 256
+from cv_attention.data.sources.images import Images, Storage, spaced
 
 
-def decode_all(paths: Sequence[bytes], limit: int | None = None, bits: int | None = None) -> Tensor | None:
-    """Decodes files on all cores, if all have the same size and fit into `limit` bytes (None: `LIMIT`).
+class Memory:
+    """Images of one size in memory.
 
-    `bits` is the bit depth of files with more than 8 bits, as for `read_image`.
-
-    Returns:
-        uint8 (N, H, W, 3) RGB; None if the files should be decoded on demand.
-
-    Raises:
-        ValueError: if a file is broken; names the path.
+    Args:
+        pixels: uint8 (M, H, W, 3) RGB.
     """
-    shape = read_image(os.fsdecode(paths[0]), bits).shape
-    if len(paths) * int(np.prod(shape)) > (LIMIT if limit is None else limit):
-        return None
-    # Photographs rarely have the same size: checking a few first avoids decoding many in vain.
-    if any(read_image(os.fsdecode(path), bits).shape != shape for path in paths[:: max(len(paths) // 16, 1)]):
-        return None
-    pixels = np.empty((len(paths), *shape), np.uint8)
 
-    def decode(start: int) -> bool:
-        for i in range(start, min(start + _CHUNK, len(paths))):
-            image = read_image(os.fsdecode(paths[i]), bits)
-            if image.shape != shape:
-                return False
-            pixels[i] = image
-        return True
+    bits: int | None = None
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        try:
-            same = all(pool.map(decode, range(0, len(paths), _CHUNK)))
-        finally:
-            pool.shutdown(cancel_futures=True)
-    return torch.from_numpy(pixels) if same else None
+    def __init__(self, pixels: Tensor) -> None:
+        self.pixels = pixels
+
+    def read(self, row: int) -> np.ndarray:
+        """Returns one image, uint8 (H, W, 3) RGB, which must not be written to."""
+        return self.pixels.numpy()[row]
+
+    def name(self, row: int) -> str:
+        """Returns the row in five digits."""
+        return f"{row:05d}"
+
+    def describe(self, row: int) -> str:
+        """Names one image in an error message."""
+        return f"image {row}"
+
+    def path(self, row: int) -> None:
+        """Returns None: the images are in no file of their own."""
+
+    def version(self, row: int) -> str:
+        """Returns the SHA-256 of the pixels."""
+        return hashlib.sha256(self.read(row).tobytes()).hexdigest()
+
+    def contents(self, parts: Sequence[tuple[Storage, np.ndarray]]) -> Iterator[bytes]:
+        """Yields the pixels of some images among the parts that are stored here."""
+        rows = np.sort(np.concatenate([rows for storage, rows in parts if storage is self]))
+        for row in rows[spaced(len(rows))].tolist():
+            yield self.pixels[row].contiguous().numpy().tobytes()
+
+
+def in_memory(images: np.ndarray, labels: np.ndarray, boxes: np.ndarray | None = None) -> Images:
+    """Makes `Images` of pixels uint8 (N, H, W, 3), which are not copied."""
+    return Images(np.asarray(labels, np.int64), np.arange(len(labels)), Memory(torch.from_numpy(images)), boxes)

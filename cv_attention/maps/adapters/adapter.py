@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 from cv_attention.blocks.base import MapKind
 from cv_attention.maps.recorded import RecordedMap
-from cv_attention.maps.watch import Call, Watch, quietly
+from cv_attention.maps.watch import Watch, WatchedCall, quietly
 
 # (name below the module, map)
 Keep = Callable[[str, RecordedMap], None]
-Layout = Callable[[Call], Iterable[tuple[str, RecordedMap]]]
+Layout = Callable[[WatchedCall], Iterable[tuple[str, RecordedMap]]]
 
 
 class Adapter(NamedTuple):
@@ -56,7 +56,7 @@ def by_softmax(
 
         def begin(*_: object) -> None:
             if threading.get_ident() == watch.thread:
-                watch.calls.append(Call(module, watch))
+                watch.calls.append(WatchedCall(module, watch))
 
         def end(_: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
             if threading.get_ident() != watch.thread:

@@ -1,11 +1,11 @@
 """Maps of Hugging Face's vision models, in their ``sdpa`` and ``eager`` implementations of attention."""
 
 from cv_attention.maps.adapters.adapter import Adapter, by_softmax
-from cv_attention.maps.adapters.layouts import Maps, tokens, windowed
-from cv_attention.maps.watch import Call
+from cv_attention.maps.adapters.layouts import NamedMaps, tokens, windowed
+from cv_attention.maps.watch import WatchedCall
 
 
-def _swin(call: Call) -> Maps:
+def _swin(call: WatchedCall) -> NamedMaps:
     size, shift = int(call.module.window_size), int(call.module.shift_size)
     grid = call.given["input_dimensions"]
     yield "attention", windowed(call.attention[0], grid, (size, size), (shift, shift), pad_first=True)

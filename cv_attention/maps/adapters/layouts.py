@@ -8,12 +8,12 @@ from torch import Tensor
 
 from cv_attention.maps.adapters.adapter import Layout
 from cv_attention.maps.recorded import RecordedMap, over_tokens, over_windows
-from cv_attention.maps.watch import Call
+from cv_attention.maps.watch import WatchedCall
 
-Maps = Iterable[tuple[str, RecordedMap]]
+NamedMaps = Iterable[tuple[str, RecordedMap]]
 
 
-def tokens(call: Call) -> Maps:
+def tokens(call: WatchedCall) -> NamedMaps:
     """Attention over a sequence: pairwise where it is a grid behind class and register tokens, else alignment."""
     for attention in call.attention[-1:]:
         if attention.dim() == 3:
@@ -23,7 +23,7 @@ def tokens(call: Call) -> Maps:
         yield "", laid_out(call, attention)
 
 
-def laid_out(call: Call, attention: Tensor) -> RecordedMap:
+def laid_out(call: WatchedCall, attention: Tensor) -> RecordedMap:
     """Attention (B, heads, queries, keys) as pairwise where its keys are a grid, else as alignment."""
     of_all_images = call.watch.images is None or len(attention) == call.watch.images[0]
     grid = call.watch.grid(attention.shape[3]) if of_all_images and not _is_text(call) else None
@@ -35,7 +35,7 @@ def laid_out(call: Call, attention: Tensor) -> RecordedMap:
 def over_input(prefix: int = 0) -> Layout:
     """Attention to the positions of the module's input (B, C, H, W), behind so many tokens of the module's own."""
 
-    def layout(call: Call) -> Maps:
+    def layout(call: WatchedCall) -> NamedMaps:
         batch, _, height, width = call.input.shape
         attention = call.attention[-1]
         if attention.dim() == 3:  # (B * heads, queries, keys)
@@ -45,8 +45,8 @@ def over_input(prefix: int = 0) -> Layout:
     return layout
 
 
-def channels(call: Call) -> Maps:
-    """Attention among channels, whose keys do not form a grid."""
+def channels(call: WatchedCall) -> NamedMaps:
+    """Attention among channels, whose keys are not a grid."""
     for attention in call.attention[-1:]:
         yield "", RecordedMap(attention, "alignment")
 
@@ -100,6 +100,6 @@ def windowed(
     return over_windows(attention.transpose(1, 2), keys.flatten(1), keys, (grid[0], grid[1]))
 
 
-def _is_text(call: Call) -> bool:
+def _is_text(call: WatchedCall) -> bool:
     """Whether the module belongs to a language model, as in CLIP, whose tokens are words."""
     return "Text" in type(getattr(call.module, "config", None)).__name__ or bool(call.given.get("is_causal"))

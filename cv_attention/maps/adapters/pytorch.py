@@ -1,19 +1,19 @@
 """Maps of torch's own attention."""
 
-import math
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cv_attention.blocks.functional import attention_weights
 from cv_attention.maps.adapters.adapter import Adapter, by_softmax
-from cv_attention.maps.adapters.layouts import Maps, laid_out
+from cv_attention.maps.adapters.layouts import NamedMaps, laid_out
 from cv_attention.maps.recorded import RecordedMap
-from cv_attention.maps.watch import Call, masked
+from cv_attention.maps.watch import WatchedCall
 
 
-def _multihead(call: Call) -> Maps:
+def _multihead(call: WatchedCall) -> NamedMaps:
     """nn.MultiheadAttention: recomputed from its inputs, without dropout, since its function shows nothing inside."""
     query, key = call.given["query"], call.given["key"]
     if query.dim() == 2:
@@ -38,12 +38,19 @@ def _weights(module: Any, query: Tensor, key: Tensor, mask: Tensor | None, paddi
     if module.add_zero_attn:
         k = F.pad(k, (0, 0, 0, 1))
     q, k = (x.unflatten(2, (module.num_heads, -1)).transpose(1, 2) for x in (q, k))
-    scores = (q / math.sqrt(q.shape[-1])) @ k.mT
     if mask is not None and mask.dim() == 3:  # (B * heads, L, S)
         mask = mask.unflatten(0, (-1, module.num_heads))
     if padding is not None:
         padding = padding.reshape(-1, 1, 1, padding.shape[-1])
-    return masked(masked(scores, mask, true_is_kept=False), padding, true_is_kept=False).softmax(-1)
+    masks = [_as_bias(each, q.dtype, k.shape[-2]) for each in (mask, padding) if each is not None]
+    return attention_weights(q, k, attn_mask=sum(masks[1:], masks[0]) if masks else None)
+
+
+def _as_bias(mask: Tensor, dtype: torch.dtype, keys: int) -> Tensor:
+    """Turns a mask (..., S), whose True hides a key, into what is added to the scores; further keys are all seen."""
+    if mask.dtype == torch.bool:
+        mask = torch.zeros_like(mask, dtype=dtype).masked_fill(mask, -torch.inf)
+    return F.pad(mask, (0, keys - mask.shape[-1]))
 
 
 ADAPTERS: dict[str, Adapter] = {"torch.nn.modules.activation.MultiheadAttention": by_softmax(_multihead)}

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from cv_attention.maps.adapters.adapter import Adapter, by_softmax, output_of
 from cv_attention.maps.adapters.layouts import (
-    Maps,
+    NamedMaps,
     channels,
     grid_partition,
     over_input,
@@ -14,16 +14,16 @@ from cv_attention.maps.adapters.layouts import (
     windowed,
 )
 from cv_attention.maps.recorded import RecordedMap, over_tokens, over_windows
-from cv_attention.maps.watch import Call
+from cv_attention.maps.watch import WatchedCall
 
 
-def _plain_gate(call: Call) -> Maps:
+def _plain_gate(call: WatchedCall) -> NamedMaps:
     """One gate for each channel, and where it is not (B, C, 1, 1), for each position, too."""
     gate = call.gates[-1]
     yield "", RecordedMap(gate, "channel" if gate.shape[2:] == (1, 1) else "joint")
 
 
-def _global_context(call: Call) -> Maps:
+def _global_context(call: WatchedCall) -> NamedMaps:
     """The pooling over positions, and the gate over channels where there is one."""
     if call.attention:
         yield "", over_tokens(call.attention[0].unsqueeze(1), _size(call))
@@ -31,14 +31,14 @@ def _global_context(call: Call) -> Maps:
         yield "gate", RecordedMap(call.gates[-1], "channel")
 
 
-def _branches(call: Call) -> Maps:
+def _branches(call: WatchedCall) -> NamedMaps:
     """Weights (B, branches, C, 1, 1) or (B, branches, ...) that sum to 1 over the branches: one map each."""
     weights = call.attention[0]
     for number, branch in enumerate(weights.unbind(1)):
         yield str(number), RecordedMap(branch.reshape(len(branch), -1, 1, 1), "channel")
 
 
-def _split(call: Call) -> Maps:
+def _split(call: WatchedCall) -> NamedMaps:
     """The radix's weights (B, radix, groups, C / groups), or a plain gate where the radix is 1."""
     if call.attention:
         yield from _branches(call)
@@ -46,13 +46,13 @@ def _split(call: Call) -> Maps:
         yield "", RecordedMap(call.gates[-1].reshape(len(call.input), -1, 1, 1), "channel")
 
 
-def _rows_times_columns(call: Call) -> Maps:
+def _rows_times_columns(call: WatchedCall) -> NamedMaps:
     """Gates over rows (B, C, H, 1) and over columns (B, C, 1, W), multiplied as the block does."""
     rows, columns = call.gates
     yield "", RecordedMap(rows * columns, "joint")
 
 
-def _bilinear(call: Call) -> Maps:
+def _bilinear(call: WatchedCall) -> NamedMaps:
     """P over rows times Q over columns, spread from the bands to all positions as the block does."""
     height, width = _size(call)
     p, q = call.gates
@@ -62,12 +62,12 @@ def _bilinear(call: Call) -> Maps:
     yield "", RecordedMap(product.flatten(2, 3), "pairwise")
 
 
-def _lambda(call: Call) -> Maps:
+def _lambda(call: WatchedCall) -> NamedMaps:
     """The keys' softmax over positions (B, K, H * W); it is shared by the heads."""
     yield "", over_tokens(call.attention[0].unsqueeze(1), _size(call))
 
 
-def _halo(call: Call) -> Maps:
+def _halo(call: WatchedCall) -> NamedMaps:
     """Blocks of queries (B * heads, blocks, queries, keys), each over its block with a halo around it."""
     halo = call.module
     height, width = _size(call)
@@ -80,42 +80,42 @@ def _halo(call: Call) -> Maps:
     yield "", over_windows(attention, queries, keys, (height, width))
 
 
-def _differential(call: Call) -> Maps:
+def _differential(call: WatchedCall) -> NamedMaps:
     """The difference of two softmaxes, which fused kernels give one by one and the plain path as twice the heads."""
     first, second = call.attention if len(call.attention) == 2 else call.attention[0].unflatten(1, (-1, 2)).unbind(2)
     call.attention = [first - call.module._compute_lambda().type_as(first) * second]
     yield from tokens(call)
 
 
-def _swin(call: Call) -> Maps:
+def _swin(call: WatchedCall) -> NamedMaps:
     """Blocks on (B, H, W, C), which roll before they pad."""
     _, height, width, _ = call.input.shape
     module = call.module
     yield "attn", windowed(call.attention[-1], (height, width), module.window_size, module.shift_size)
 
 
-def _max_vit(call: Call) -> Maps:
+def _max_vit(call: WatchedCall) -> NamedMaps:
     """Attention in windows or in a raster of the input (B, H, W, C)."""
     yield "attn", _partitioned(call, call.attention[-1], call.input.shape[1:3], call.module.partition_block)
 
 
-def _max_vit_2d(call: Call) -> Maps:
+def _max_vit_2d(call: WatchedCall) -> NamedMaps:
     """The same for (B, C, H, W)."""
     yield "attn", _partitioned(call, call.attention[-1], call.input.shape[2:], call.module.partition_block)
 
 
-def _max_vit_parallel(call: Call) -> Maps:
+def _max_vit_parallel(call: WatchedCall) -> NamedMaps:
     """Both at once."""
     yield "attn_block", _partitioned(call, call.attention[0], call.input.shape[1:3], True)
     yield "attn_grid", _partitioned(call, call.attention[1], call.input.shape[1:3], False)
 
 
-def _partitioned(call: Call, attention: Tensor, grid: tuple[int, ...], in_blocks: bool) -> RecordedMap:
+def _partitioned(call: WatchedCall, attention: Tensor, grid: tuple[int, ...], in_blocks: bool) -> RecordedMap:
     size = call.module.partition_size
     return windowed(attention, grid, size, partition=window_partition if in_blocks else grid_partition)
 
 
-def _size(call: Call) -> tuple[int, int]:
+def _size(call: WatchedCall) -> tuple[int, int]:
     return call.input.shape[2], call.input.shape[3]
 
 

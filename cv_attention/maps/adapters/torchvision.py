@@ -1,11 +1,11 @@
 """Maps of torchvision's models. Its vision transformers are made of `nn.MultiheadAttention`."""
 
 from cv_attention.maps.adapters.adapter import Adapter, by_softmax, output_of
-from cv_attention.maps.adapters.layouts import Maps, grid_partition, window_partition, windowed
-from cv_attention.maps.watch import Call
+from cv_attention.maps.adapters.layouts import NamedMaps, grid_partition, window_partition, windowed
+from cv_attention.maps.watch import WatchedCall
 
 
-def _swin(call: Call) -> Maps:
+def _swin(call: WatchedCall) -> NamedMaps:
     """Input (B, H, W, C); windows wider than the padded grid are not shifted."""
     _, height, width, _ = call.input.shape
     size = call.module.window_size
@@ -16,7 +16,7 @@ def _swin(call: Call) -> Maps:
     yield "", windowed(call.attention[-1], (height, width), size, shift, pad_first=True)
 
 
-def _max_vit(call: Call) -> Maps:
+def _max_vit(call: WatchedCall) -> NamedMaps:
     """Input (B, C, H, W), attention (B, windows, heads, queries, keys) in windows or in a raster."""
     height, width = call.input.shape[-2:]
     if call.module.partition_type == "window":

@@ -13,7 +13,7 @@ const FLAGS = {
     return run.epochs.some((one) => one.epoch < snapshot.epoch && isRight(run, one, i));
   },
   "never right": (run, snapshot, i) => run.epochs.every((one) => isRight(run, one, i) === false),
-  "sure and wrong": (run, snapshot, i) =>
+  "confident and wrong": (run, snapshot, i) =>
     isRight(run, snapshot, i) === false && snapshot.confidence[i] >= SURE,
 };
 

@@ -2,11 +2,7 @@
 
 from typing import Any
 
-import numpy as np
-
 from cv_attention.rundir.contents import Faithfulness
-
-_RESAMPLES = 2000
 
 
 def faithfulness(content: Faithfulness) -> dict[str, Any]:
@@ -29,7 +25,7 @@ def faithfulness(content: Faithfulness) -> dict[str, Any]:
 
 
 def _interval(values: list[float]) -> list[float]:
-    """Computes the mean over images with its bootstrap interval."""
-    drawn = np.random.default_rng(0).choice(np.array(values), (_RESAMPLES, len(values))).mean(1)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return [round(float(value), 4) for value in (np.mean(values), low, high)]
+    """The mean over images with its 95 % bootstrap interval."""
+    from cv_attention.statistics import bootstrap
+
+    return [round(value, 4) for value in bootstrap(values)]

@@ -1,6 +1,5 @@
 """Reads a run directory, complete or not."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ class Run:
         metrics: The training curves.
         recording: The probe images and their maps.
         notices: Notices about what could not be read, shown on the page.
-        export: Whether it is a saliency export, which has no epochs and no curves.
+        export: Whether it is a saliency export, without epochs and curves, rather than a training run.
     """
 
     directory: Path
@@ -51,14 +50,14 @@ def read_run(directory: Path) -> Run:
         FileNotFoundError: if there is no such directory; the message names similar ones, or those that exist.
         ValueError: if it contains nothing written by a run.
     """
+    from cv_attention.suggest import suggest  # here, so that the report is imported alone
+
     mark_of_exports = ExportLayout(directory).description.name
     if not directory.is_dir():
         runs = sorted(
             p for p in directory.parent.glob("*/") if any((p / mark).exists() for mark in (*MARKS, mark_of_exports))
         )
-        near = difflib.get_close_matches(directory.name, [run.name for run in runs])
-        hint = f"; available: {', '.join(map(str, runs[:8]))}{', ...' if len(runs) > 8 else ''}" if runs else ""
-        hint = f"; did you mean {', '.join(near)}?" if near else hint
+        hint = suggest(directory.name, [run.name for run in runs]) if runs else ""
         raise FileNotFoundError(f"no run directory at {directory}{hint}")
     if not any((directory / mark).exists() for mark in MARKS):
         marks = ", ".join(MARKS)

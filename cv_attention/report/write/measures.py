@@ -56,7 +56,10 @@ def energy_inside(heat: NDArray, inside: NDArray) -> NDArray[np.float32]:
 
 
 def peak_inside(heat: NDArray, inside: NDArray) -> NDArray[np.float32]:
-    """Returns 1 if at least half of the cell of the largest value is inside, else 0; NaN if nothing is inside."""
+    """1 where at least half of the cell of the largest value lies inside, else 0; NaN where nothing is inside.
+
+    Of equal values the first counts, row by row, as in the pointing game of `cv_attention.saliency.metrics`.
+    """
     peak = heat.reshape(len(heat), -1).argmax(1)
     hit = inside.reshape(len(heat), -1)[np.arange(len(heat)), peak] >= 0.5
     return np.where(inside.sum((1, 2)) > 0, hit.astype(np.float32), np.nan)

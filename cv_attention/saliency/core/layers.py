@@ -8,12 +8,14 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import TypeAliasType
 
-from cv_attention.maps.wrappers import bare_modules, select, unwrap
+from cv_attention.globs import select
+from cv_attention.maps.wrappers import bare_modules, unwrap
 from cv_attention.saliency.core.layouts import to_grid
 
 # None: the last spatial stage; names or globs of modules, or modules themselves.
-Layers = str | nn.Module | Sequence[str | nn.Module] | None
+Layers = TypeAliasType("Layers", str | nn.Module | Sequence[str | nn.Module] | None)
 
 # Model -> (key for which its last spatial module was determined, name of that module).
 _found: WeakKeyDictionary[nn.Module, tuple[tuple, str]] = WeakKeyDictionary()

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import TypeAliasType  # torch needs it too
 
 Score = Callable[[Tensor], Tensor]  # logits (B, classes) -> scores (B,)
 # None and "predicted": the class with the largest logit; an int: this class for every image; (B,): a class for each
@@ -34,7 +35,7 @@ class Several:
         object.__setattr__(self, "targets", targets)
 
 
-Targets = Target | Sequence[Sequence[int]] | Several
+Targets = TypeAliasType("Targets", Target | Sequence[Sequence[int]] | Several)  # signatures show the name
 
 
 @dataclass(frozen=True)
@@ -157,11 +158,6 @@ def of_images(targets: Targets, part: slice, batch: int) -> Targets:
     if len(targets) != batch:
         raise ValueError(f"targets must have one class for each of the {batch} images, got {len(targets)}")
     return targets[part]
-
-
-def difference(first: Target, second: Target) -> Difference:
-    """Returns the target "`first` rather than `second`": the difference of the two classes' logits."""
-    return Difference(first, second)
 
 
 def finer(targets: Targets, alpha: float, others: int) -> Several:

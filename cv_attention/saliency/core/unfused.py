@@ -5,15 +5,15 @@ runs as plain matrix products, whether called by timm, torchvision, transformers
 Other threads are not affected.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from types import FunctionType
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+
+from cv_attention.blocks.functional import attention_weights
 
 
 class Unfused(TorchFunctionMode):
@@ -42,16 +42,12 @@ class Unfused(TorchFunctionMode):
         attn_mask: Tensor | None = None,
         dropout_p: float = 0.0,
         is_causal: bool = False,
-        scale: float | None = None,
-        enable_gqa: bool = False,
+        **options: Any,
     ) -> Tensor:
-        if enable_gqa:
-            key, value = (x.repeat_interleave(query.shape[-3] // x.shape[-3], -3) for x in (key, value))
-        logits = query @ key.mT * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
-        if is_causal:
-            attn_mask = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
-        if attn_mask is not None:
-            logits = logits.masked_fill(~attn_mask, -torch.inf) if attn_mask.dtype == torch.bool else logits + attn_mask
-        probabilities = logits.softmax(-1)
+        """Takes the arguments of `scaled_dot_product_attention`; drops nothing out."""
+        weights = attention_weights(query, key, attn_mask=attn_mask, is_causal=is_causal, **options)
+        probabilities = weights.to(value.dtype)
         self.seen.append(probabilities)
+        if probabilities.dim() > 2 and value.shape[-3] != probabilities.shape[-3]:  # grouped queries
+            value = value.repeat_interleave(probabilities.shape[-3] // value.shape[-3], -3)
         return probabilities @ value

@@ -5,13 +5,12 @@ from cv_attention.saliency.metrics._road import Road, road
 from cv_attention.saliency.metrics.agreement import rank_correlation, structural_similarity
 from cv_attention.saliency.metrics.confidence import Confidence, confidence_change
 from cv_attention.saliency.metrics.faithfulness import Curve, deletion_auc, insertion_auc
-from cv_attention.saliency.metrics.intervals import Interval, bootstrap
 from cv_attention.saliency.metrics.pointing import energy_pointing_game, pointing_game
 from cv_attention.saliency.metrics.sanity import Randomised, cascading_randomisation
 from cv_attention.saliency.metrics.sensitivity import infidelity, max_sensitivity
 
 __all__ = [
-    "Confidence", "Curve", "Interval", "Mosaics", "Randomised", "Road", "bootstrap", "cascading_randomisation",
-    "confidence_change", "deletion_auc", "energy_pointing_game", "grid_pointing_game", "infidelity", "insertion_auc",
+    "Confidence", "Curve", "Mosaics", "Randomised", "Road", "cascading_randomisation", "confidence_change",
+    "deletion_auc", "energy_pointing_game", "grid_pointing_game", "infidelity", "insertion_auc",
     "max_sensitivity", "mosaics", "pointing_game", "rank_correlation", "road", "structural_similarity",
 ]  # fmt: skip

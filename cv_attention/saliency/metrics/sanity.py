@@ -19,13 +19,11 @@ class Randomised(NamedTuple):
     Attributes:
         part: The last part that was randomised; all later parts of the model were too.
         correlation: Spearman's correlation (B,).
-        absolute_correlation: Spearman's correlation of absolute values (B,).
         similarity: SSIM (B,), NaN for maps below 11x11.
     """
 
     part: str
     correlation: Tensor
-    absolute_correlation: Tensor
     similarity: Tensor
 
 
@@ -50,8 +48,8 @@ def cascading_randomisation(
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
             ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass. None
-            explains the untouched model's prediction throughout.
-        seed: Seed of the random weights; the global random state is not changed.
+            explains throughout what the untouched model predicts.
+        seed: Of the random weights; the process's own random state is left alone.
         options: Options of the method.
 
     Raises:
@@ -76,7 +74,6 @@ def cascading_randomisation(
             Randomised(
                 name,
                 rank_correlation(first, heat),
-                rank_correlation(first, heat, absolute=True),
                 structural_similarity(first, heat) if same_size else torch.full((len(images),), torch.nan),
             )
         )
@@ -85,7 +82,7 @@ def cascading_randomisation(
 
 @torch.no_grad()
 def randomise(part: nn.Module, seed: int) -> None:
-    """Reinitialises all parameters of `part`, as its modules do themselves, or from a normal distribution."""
+    """Draws new parameters for `part`, as its modules do themselves, or from a normal distribution."""
     devices = {p.device for p in part.parameters() if p.device.type == "cuda"}
     with torch.random.fork_rng(list(devices)):
         torch.manual_seed(seed)

@@ -20,7 +20,7 @@ from cv_attention.plain import from_plain
 from cv_attention.rundir import Damaged, NewerFormat, NotRead
 from cv_attention.rundir.checksums import checksum
 from cv_attention.rundir.facts import DataFacts
-from cv_attention.rundir.files import write_bytes
+from cv_attention.rundir.files import link_or_copy, write_bytes
 from cv_attention.rundir.layout import RunLayout, runs_in
 from cv_attention.training.checkpoint import weights
 from cv_attention.training.checkpoint.digest import sha256
@@ -35,7 +35,7 @@ _DROPPED = {"all": (), "best": (LAST, PREVIOUS), "weights": (LAST, PREVIOUS, BES
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes checkpoints to a temporary file and renames it once it is on disk; keeps the previous one."""
+    """Writes a checkpoint atomically, once it lies on the disk, and keeps the previous one."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Writes `checkpoint` to `path`, atomically.
@@ -158,14 +158,7 @@ def set_aside(path: Path) -> None:
 
 def keep_last_as_best(run: Path) -> None:
     """Makes ``best.ckpt`` the network of the last epoch too, by a hard link if the file system supports it."""
-    last, best = RunLayout(run).checkpoint("last"), RunLayout(run).checkpoint("best")
-    partial = best.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    try:
-        partial.hardlink_to(last)
-    except OSError:
-        shutil.copyfile(last, partial)
-    partial.replace(best)
+    link_or_copy(RunLayout(run).checkpoint("last"), RunLayout(run).checkpoint("best"))
 
 
 def drop(run: Path, keep: str) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from cv_attention.backbones.attachment.attach import attached
 from cv_attention.backbones.models.new_head import has_head_at_zero, start_head_at_zero
-from cv_attention.backbones.positions.parts import head_names
+from cv_attention.backbones.positions.parameters import head_names
 from cv_attention.config import Model
 from cv_attention.training.checkpoint import checkpoints
 from cv_attention.training.checkpoint.checkpoints import find_checkpoint

@@ -17,21 +17,13 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
     return {**content, "sha256": sha256({name: value for name, value in content.items() if name != "sha256"})}
 
 
-def verify(content: Mapping[str, Any], file: Path) -> None:
-    """Verifies what `sealed` added. Content from other programs and earlier versions has nothing to verify.
-
-    Raises:
-        NewerFormat: if the format is newer than this version's.
-        Damaged: if the content is not what was written.
-    """
-    verifying(content, file)()
-
-
 def verifying(content: Mapping[str, Any], file: Path) -> Callable[[], None]:
-    """Starts verifying in a thread, so that a network can be built meanwhile: hashing releases the GIL.
+    """Begins to verify what `sealed` added, in a thread, so that a network can be built meanwhile.
+
+    Hashing does not hold Python's lock. Content of other programs and of earlier versions has nothing to verify.
 
     Args:
-        content: The content, as for `verify`; must not be modified until verification ends.
+        content: The content of a file; not to be changed before the end.
         file: The file, for messages.
 
     Returns:

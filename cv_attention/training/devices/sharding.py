@@ -25,7 +25,7 @@ class Sharded(ModelParallelStrategy):
 
 
 def shard(network: nn.Module, mesh: Any) -> None:
-    """Shards every module whose children are layers (a residual unit, a stage's stem), and the rest as a whole.
+    """Shards every module whose children are layers (a residual block, a stage's stem), and the rest as a whole.
 
     Args:
         network: The network; attached blocks are sharded with their module.

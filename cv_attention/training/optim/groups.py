@@ -6,7 +6,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from cv_attention import config
-from cv_attention.backbones.positions.parts import PARTS, Part, parameter_parts
+from cv_attention.backbones.positions.parameters import PARTS, Part, parameter_parts
 
 
 def parameter_groups(network: nn.Module, optimizer: config.Optimizer) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from torch import nn
 from cv_attention import backbones
 from cv_attention.backbones import Plan
 from cv_attention.backbones.positions.heads import named_heads
-from cv_attention.backbones.positions.parts import remember_heads
+from cv_attention.backbones.positions.parameters import remember_heads
 from cv_attention.config import Model
 
 

@@ -1,10 +1,10 @@
 """Combines the gates of several stages into one saliency map."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 from torch import Tensor, nn
 
+from cv_attention.globs import Globs
 from cv_attention.maps import record, to_heatmap
 from cv_attention.maps.wrappers import unwrap
 from cv_attention.saliency.core.engine import check_images, check_logits, plain
@@ -20,7 +20,7 @@ def block_maps(
     images: Tensor,
     targets: Targets = None,
     *,
-    only: str | Sequence[str] | None = None,
+    only: Globs | None = None,
     combine: Literal["mean", "product"] = "mean",
     upsample: bool = True,
     batch_size: int | None = None,
@@ -55,7 +55,7 @@ def block_maps(
 
 
 def block_heatmaps(
-    model: nn.Module, images: Tensor, targets: Targets = None, *, only: str | Sequence[str] | None = None
+    model: nn.Module, images: Tensor, targets: Targets = None, *, only: Globs | None = None
 ) -> dict[str, Tensor]:
     """Returns each block's own map (B, 1, h, w) by name, at its own size; arguments as in `block_maps`."""
     images = check_images(images)

@@ -1,11 +1,12 @@
 """Implements gradient-weighted attention (Chefer) and attention rollout for transformers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from cv_attention.maps.grids import grid_of
+from cv_attention.maps.rollout import chain, residual_share
 from cv_attention.maps.wrappers import unwrap
 from cv_attention.saliency.core.engine import check_images, check_logits, plain
 from cv_attention.saliency.core.fusion import fuse
@@ -64,16 +65,15 @@ def gradient_attention(
 
 def _relevance(attention: list[Tensor], gradients: Sequence[Tensor | None], model: nn.Module) -> Tensor:
     """Returns R - I, (B, tokens, tokens)."""
-    product = None
-    for values, gradient in zip(attention, gradients, strict=True):
-        if gradient is None:  # after the last use of the class token
-            continue
-        share = (gradient.float() * values.detach().float()).relu().mean(1)
-        share = share + torch.eye(share.shape[-1], device=share.device)
-        product = share if product is None else share @ product
-    if product is None:
+    shares = [
+        (gradient.float() * values.detach().float()).relu().mean(1)
+        for values, gradient in zip(attention, gradients, strict=True)
+        if gradient is not None  # after the last use of the class token has none
+    ]
+    if not shares:
         raise ValueError(f"the target scores of {type(model).__name__} do not depend on its attention")
-    return product - torch.eye(product.shape[-1], device=product.device)
+    one = torch.eye(shares[0].shape[-1], device=shares[0].device)
+    return chain(one + share for share in shares) - one
 
 
 @explains
@@ -99,10 +99,7 @@ def attention_rollout(
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
     """
-    product = None
-    for share in residual_attention(model, images, targets, heads):
-        product = share if product is None else share @ product
-    assert product is not None
+    product = chain(residual_attention(model, images, targets, heads))
     return fuse([over_patches(product, images)], images, upsample)
 
 
@@ -112,14 +109,9 @@ def residual_attention(model: nn.Module, images: Tensor, targets: Targets, heads
     Args:
         model: A transformer with global self-attention over image patches, all blocks on the same grid.
         images: Model inputs (B, C, H, W).
-        targets: Validated, but without effect.
+        targets: Checked, though they make no difference.
         heads: How heads are fused: ``mean``, ``max`` or ``min``.
     """
-    fuse_heads: dict[str, Callable[[Tensor], Tensor]] = {
-        "mean": lambda a: a.mean(1), "max": lambda a: a.amax(1), "min": lambda a: a.amin(1)
-    }  # fmt: skip
-    if heads not in fuse_heads:
-        raise ValueError(f"heads must be one of {', '.join(fuse_heads)}, got {heads!r}")
     images = check_images(images)
     bare = unwrap(model)
     mode = Unfused()
@@ -128,12 +120,7 @@ def residual_attention(model: nn.Module, images: Tensor, targets: Targets, heads
         with torch.enable_grad(), mode:
             logits = check_logits(bare(plain(images).requires_grad_()), len(images), bare)
         score_columns(logits, targets)
-        shares = []
-        for values in square_attention(mode.seen, bare):
-            share = fuse_heads[heads](values.detach().float())
-            share = (share + torch.eye(share.shape[-1], device=share.device)) / 2
-            shares.append(share / share.sum(-1, keepdim=True))
-        return shares
+        return [residual_share(values.detach(), heads) for values in square_attention(mode.seen, bare)]
 
 
 def square_attention(seen: list[Tensor], model: nn.Module) -> list[Tensor]:

@@ -38,7 +38,7 @@ def ablation_cam(
             ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass; a callable
             receives single images' logits (1, classes), repeatedly.
-        layers: Name, glob (``*`` matches dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
         batch_size: Maximum number of images per forward pass.
@@ -64,8 +64,8 @@ def _ablate(scores: Scorer, module: nn.Module, channels: int, number: int) -> Te
     image = scores.images[number : number + 1]
     result = []
     for start in range(0, channels, scores.chunk):
-        ablated = list(range(start, min(start + scores.chunk, channels)))
-        logits = _run(scores.model, module, image, ablated).float()
+        some = list(range(start, min(start + scores.chunk, channels)))
+        logits = _run(scores.model, module, image, some).float()
         result += [_score(scores, row, number) for row in logits.split(1)]
     return torch.cat(result)
 

@@ -30,7 +30,7 @@ def fem(
         model: Maps images to logits (B, classes).
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: Validated, but without effect.
-        layers: Name, glob (``*`` matches dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
         deviations: The paper's K.

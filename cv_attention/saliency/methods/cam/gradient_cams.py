@@ -150,7 +150,7 @@ def finer_cam(
         model: Maps images to logits (B, classes).
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: Class indices c, not a callable.
-        layers: Name, glob (``*`` matches dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
         alpha: Weight of the other classes; 0 gives Grad-CAM.
@@ -172,7 +172,7 @@ def by_rule(rule: Rule, model: nn.Module, images: Tensor, targets: Targets, laye
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
             ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``*`` matches dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
     """

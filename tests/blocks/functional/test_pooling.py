@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from cv_attention.blocks import pooling
+from cv_attention.blocks.functional import pooling
 from tests.blocks.cases import feature_map
 
 FUNCTIONS = {

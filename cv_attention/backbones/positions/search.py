@@ -1,4 +1,4 @@
-"""Resolves the argument `at` to spots: named positions, single stages, and globs over module names."""
+"""Resolves the argument `at` to sites: named positions, single stages, and globs over module names."""
 
 import re
 from bisect import bisect_left
@@ -6,127 +6,124 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from cv_attention.backbones.positions.globs import matches, nearest
 from cv_attention.backbones.positions.heads import Heads
 from cv_attention.backbones.positions.hosts import Hosts
 from cv_attention.backbones.positions.named import POSITIONS
-from cv_attention.backbones.positions.spots import Spot, shape_of
 from cv_attention.backbones.positions.stages import find_stages
+from cv_attention.backbones.positions.traced_site import TracedSite, shape_of
 from cv_attention.backbones.tracing.trace import Trace
+from cv_attention.globs import levels_hint, matches, nearest
 from cv_attention.suggest import suggest
 
 DECODER = "decoder"
 _STAGE = re.compile(r"(-?\d+)|(-?\d*):(-?\d*)")
 
 
-def find_spots(model: nn.Module, trace: Trace, at: Sequence[str], own: set[str]) -> list[Spot]:
-    """The spots in the order in which the forward reaches them.
+def find_sites(model: nn.Module, trace: Trace, at: Sequence[str], own: set[str]) -> list[TracedSite]:
+    """The sites in the order in which the forward reaches them.
 
     Args:
         model: The model that was traced.
         trace: Its trace.
         at: Each a position, a position in some stages (``residual:-1``, ``stage:1:3``), a glob, or
-            ``replace:<glob>``. In a glob, ``*`` stays within one part of a dotted name and ``**`` stands for any
-            number of parts.
-        own: Names of modules that belong to inserted blocks, which are not hosts.
+            ``replace:<glob>``. In a glob, ``*`` stays within one level of a dotted name and ``**`` crosses levels.
+        own: Names of modules that belong to inserted blocks, which cannot be hosts.
 
     Raises:
         ValueError: if a position or glob finds nothing, or a glob's module cannot be a host.
     """
     search = _Search(model, trace, own)
-    found: dict[tuple[str, str], Spot] = {}
+    found: dict[tuple[str, str], TracedSite] = {}
     for pattern in at:
-        for spot in search.find(pattern):
-            found.setdefault((spot.host, spot.place), spot)
-    return sorted(found.values(), key=lambda spot: spot.index)
+        for site in search.find(pattern):
+            found.setdefault((site.host, site.place), site)
+    return sorted(found.values(), key=lambda site: site.index)
 
 
-def count_spots(model: nn.Module, trace: Trace, own: set[str]) -> dict[str, tuple[int, list[int], list[int]]]:
-    """For each position that the model has, how many spots it has in all, in each stage, and in each of a decoder's."""
+def count_sites(model: nn.Module, trace: Trace, own: set[str]) -> dict[str, tuple[int, list[int], list[int]]]:
+    """For each position that the model has, how many sites it has in all, in each stage, and in each of a decoder's."""
     search = _Search(model, trace, own)
     stages = find_stages(model, trace, search.hosts)
     found = {}
     for position in POSITIONS:
-        spots = search.spots(position)
-        parts = [
-            [_number(spot.within, ends, stages.end, decoder=decoder) for spot in spots if ends]
-            for ends, decoder in ((search.ends(stages.down), False), (search.ends(stages.up), True))
-        ]
-        counts = [
-            [part.count(i) for i in range(n)] for part, n in zip(parts, (len(stages.down), len(stages.up)), strict=True)
-        ]
-        if spots:
-            found[position] = (len(spots), *counts)
+        sites = search.sites(position)
+        counts = []
+        for hosts, decoder in ((stages.down, False), (stages.up, True)):
+            ends = search.ends(hosts)
+            numbers = [_number(site.within, ends, stages.end, decoder=decoder) for site in sites if ends]
+            counts.append([numbers.count(stage) for stage in range(len(hosts))])
+        if sites:
+            found[position] = (len(sites), *counts)
     return found
 
 
 class _Search:
-    """One model's spots, asked for by one pattern after the other."""
+    """One model's sites, asked for by one pattern after the other."""
 
     def __init__(self, model: nn.Module, trace: Trace, own: set[str]) -> None:
         self.model, self.trace, self.hosts = model, trace, Hosts(model, trace)
         self.kind = type(model).__name__
         self.made = Heads(model, trace).values
         self.names = [name for name in self.hosts.modules if name and name not in own]
-        self.aliases: dict[nn.Module, list[str]] = {}  # a module may stand in two places, under two names
+        self.aliases: dict[nn.Module, list[str]] = {}  # a module may have two names
         for name, module in model.named_modules(remove_duplicate=False):
             self.aliases.setdefault(module, []).append(name)
 
     def _is_stage(self, text: str) -> bool:
         return bool(_STAGE.fullmatch(text)) or text.partition(":")[0] == DECODER
 
-    def find(self, pattern: str) -> list[Spot]:
-        """The spots of one pattern, at least one."""
+    def find(self, pattern: str) -> list[TracedSite]:
+        """The sites of one pattern, at least one."""
         position, colon, rest = pattern.partition(":")
         replaced = position == "replace" and rest and (rest in self.names or not self._is_stage(rest))
         if position not in POSITIONS or replaced:
             return self._by_glob(pattern, rest if replaced else pattern)
-        spots = self.spots(position)
-        if not spots:
+        sites = self.sites(position)
+        if not sites:
             raise ValueError(f"{self.kind} has no position {position!r}; it has: {self._positions()}{self._example()}")
         if not colon:
-            return spots
-        return self._in_stages(pattern, position, spots, rest)
+            return sites
+        return self._in_stages(pattern, position, sites, rest)
 
-    def spots(self, position: str) -> list[Spot]:
-        """The spots of a position, without those at which the output itself is made: logits, masks, boxes."""
-        spots = POSITIONS[position](self.model, self.trace, self.hosts)
-        return [spot for spot in spots if self.trace.values[spot.index] not in self.made]
+    def sites(self, position: str) -> list[TracedSite]:
+        """The sites of a position, without those at which the output itself is made: logits, masks, boxes."""
+        sites = POSITIONS[position](self.model, self.trace, self.hosts)
+        return [site for site in sites if self.trace.values[site.index] not in self.made]
 
     def ends(self, names: Sequence[str]) -> list[int]:
         """The indices of what hosts returned."""
         return [value.index for name in names if (value := self.hosts.value(name))]
 
-    def _in_stages(self, pattern: str, position: str, spots: list[Spot], rest: str) -> list[Spot]:
-        """Those of `spots` that lie in the stages asked for; a stage reaches up to its end."""
-        part, _, numbers = rest.partition(":") if rest.startswith(DECODER) else ("", "", rest)
+    def _in_stages(self, pattern: str, position: str, sites: list[TracedSite], rest: str) -> list[TracedSite]:
+        """Those of `sites` that lie in the stages asked for; a stage reaches up to its end."""
+        decoder, _, numbers = rest.partition(":") if rest.startswith(DECODER) else ("", "", rest)
         stage = _STAGE.fullmatch(numbers or ":")
-        if part not in ("", DECODER) or not stage:
+        if decoder not in ("", DECODER) or not stage:
             raise ValueError(
                 f"at={pattern!r}: {position} is followed by a stage, such as {position}:-1 or {position}:1:3, or by "
                 f"{DECODER}"
             )
         stages = find_stages(self.model, self.trace, self.hosts)
-        ends = self.ends(stages.up if part else stages.down)
+        ends = self.ends(stages.up if decoder else stages.down)
         if not ends:
-            what = "a decoder with stages" if part else "stages"
+            what = "a decoder with stages" if decoder else "stages"
             raise ValueError(f"at={pattern!r}: {self.kind} lacks {what}; it has: {self._positions()}")
         one, start, stop = stage.groups()
         if one is None:
             chosen = range(len(ends))[slice(int(start) if start else None, int(stop) if stop else None)]
         else:
             chosen = [int(one) % len(ends)] if -len(ends) <= int(one) < len(ends) else []
-        counted = [_number(spot.within, ends, stages.end, decoder=bool(part)) for spot in spots]
-        found = [spot for spot, number in zip(spots, counted, strict=True) if number in chosen]
+        counted = [_number(site.within, ends, stages.end, decoder=bool(decoder)) for site in sites]
+        found = [site for site, number in zip(sites, counted, strict=True) if number in chosen]
         if not found:
             counts = ", ".join(f"stage {n}: {counted.count(n)}" for n in range(len(ends)))
             raise ValueError(
-                f"at={pattern!r} finds nothing: {self.kind}{chr(39) + 's decoder' if part else ''} has {len(ends)} "
+                f"at={pattern!r} finds nothing: {self.kind}{chr(39) + 's decoder' if decoder else ''} has {len(ends)} "
                 f"stages, 0 to {len(ends) - 1}, with these sites of {position!r}: {counts}"
             )
         return found
 
-    def _by_glob(self, pattern: str, glob: str) -> list[Spot]:
+    def _by_glob(self, pattern: str, glob: str) -> list[TracedSite]:
         names = [
             name for name in self.names if any(matches(glob, one) for one in self.aliases[self.hosts.modules[name]])
         ]
@@ -138,12 +135,12 @@ class _Search:
         for name in dict.fromkeys(self.hosts.at(name) for name in names):
             value = self.hosts.value(name)
             assert value is not None
-            found.append(Spot(name, "after", shape_of(value), value.index, value.index))
+            found.append(TracedSite(name, "after", shape_of(value), value.index, value.index))
         return found
 
     def _no_module(self, pattern: str, glob: str) -> str:
         near = nearest(glob, self.names, list(POSITIONS))
-        hint = "; in a glob * stays within one part of a name, ** spans several" if "*" in glob else ""
+        hint = levels_hint(glob, self.names)
         if ":" in glob:
             hint = f"; a stage can be named behind {', '.join(POSITIONS)}{suggest(glob.partition(':')[0], POSITIONS)}"
         return (
@@ -152,7 +149,7 @@ class _Search:
         )
 
     def _positions(self) -> str:
-        counts = {position: len(self.spots(position)) for position in POSITIONS}
+        counts = {position: len(self.sites(position)) for position in POSITIONS}
         return (
             ", ".join(f"{position} ({n} sites)" for position, n in counts.items() if n)
             or "none, as no feature maps (B, C, H, W) of a CNN run through it"
@@ -169,7 +166,7 @@ class _Search:
 
 
 def _number(within: int, ends: list[int], last: int | None, *, decoder: bool) -> int | None:
-    """The number of the stage in which a value lies; None if it lies in no stage of that part of the network."""
+    """The number of the stage in which a value lies; None if it lies in no stage of the encoder, or decoder."""
     number = min(bisect_left(ends, within), len(ends) - 1)
     if last is None:
         return number

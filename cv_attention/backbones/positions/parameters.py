@@ -8,6 +8,7 @@ from torch import nn
 from cv_attention.backbones.attachment.attach import attached
 from cv_attention.backbones.positions.heads import choose_heads, declared_heads, named_heads
 from cv_attention.backbones.tracing.trace import Trace
+from cv_attention.globs import Globs
 
 Part = Literal["blocks", "head", "backbone"]
 PARTS: tuple[Part, ...] = ("blocks", "head", "backbone")
@@ -16,7 +17,7 @@ PARTS: tuple[Part, ...] = ("blocks", "head", "backbone")
 _HEADS = "_heads_beside_attention"
 
 
-def parameter_parts(model: nn.Module, head: str | Sequence[str] | None = None) -> dict[str, Part]:
+def parameter_parts(model: nn.Module, head: Globs | None = None) -> dict[str, Part]:
     """Returns the part of every parameter.
 
     Args:
@@ -43,7 +44,7 @@ def block_parameters(model: nn.Module) -> set[int]:
     return {id(p) for _, host, child, _ in attached(model) for p in host.get_submodule(child).parameters()}
 
 
-def plan_heads(model: nn.Module, trace: Trace, head: str | Sequence[str] | None, train: str) -> list[str]:
+def plan_heads(model: nn.Module, trace: Trace, head: Globs | None, train: str) -> list[str]:
     """Chooses the heads of an insertion: those that globs name, else those that the trace shows.
 
     Raises:

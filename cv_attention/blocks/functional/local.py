@@ -1,17 +1,26 @@
-"""Attention inside tiles of a feature map: cutting it up, hiding what is off it, showing the map on all of it."""
+"""Local attention: within tiles of a feature map, each with a margin around it or without.
+
+Windows (Liu et al., ICCV 2021, https://arxiv.org/abs/2103.14030), blocks with a halo (Vaswani et al., CVPR 2021,
+https://arxiv.org/abs/2103.12731) and neighbourhoods (Hassani et al., CVPR 2023, https://arxiv.org/abs/2204.07143).
+"""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap
-from cv_attention.blocks.tokens.attend import attend_unseen, logits_of
+from cv_attention.blocks.functional.attention import Observe, attend, attention_weights
 
-Pair = tuple[int, int]
+Size = tuple[int, int]  # rows, columns
 
 
-def cut(x: Tensor, heads: int, tile: Pair, halo: Pair = (0, 0)) -> Tensor:
-    """Cuts `x` (B, H, W, C) into tiles, each with a margin of `halo` around it; zeros where there is no map.
+def cut(x: Tensor, heads: int, tile: Size, halo: Size = (0, 0)) -> Tensor:
+    """Cuts a feature map into tiles, each with a margin around it; zeros where there is no map.
+
+    Args:
+        x: (B, H, W, C), the channels head by head.
+        heads: Number of heads.
+        tile: Rows and columns of a tile.
+        halo: Rows and columns of the margin on each side.
 
     Returns:
         (B, heads, tiles, T, C / heads), T = (tile[0] + 2 halo[0]) * (tile[1] + 2 halo[1]); tiles in raster order
@@ -32,8 +41,22 @@ def cut(x: Tensor, heads: int, tile: Pair, halo: Pair = (0, 0)) -> Tensor:
     return x.reshape(batch, heads, rows * columns, inside[0] * inside[1], depth)
 
 
-def join(x: Tensor, tile: Pair, size: Pair) -> Tensor:
-    """Undoes `cut` without halo: (B, heads, tiles, T, d) becomes (B, H, W, heads * d), size = (H, W)."""
+def join(x: Tensor, tile: Size, size: Size) -> Tensor:
+    """Undoes `cut` without a halo.
+
+    Args:
+        x: (B, heads, tiles, T, d).
+        tile: Rows and columns of a tile.
+        size: (H, W) of the feature map.
+
+    Returns:
+        (B, H, W, heads * d).
+
+    Example:
+        >>> x = torch.randn(2, 5, 7, 8)
+        >>> torch.equal(join(cut(x, 4, (3, 3)), (3, 3), (5, 7)), x)
+        True
+    """
     rows, columns = -(-size[0] // tile[0]), -(-size[1] // tile[1])
     x = x.unflatten(3, tile).unflatten(2, (rows, columns)).permute(0, 2, 4, 3, 5, 1, 6)
     x = x.reshape(x.shape[0], rows * tile[0], columns * tile[1], -1)
@@ -56,7 +79,7 @@ def over_both(rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def hide(visible: Tensor, dtype: torch.dtype) -> Tensor:
-    """Turns what is visible into what is added to the logits: 0, or -inf where it is not."""
+    """Turns visibility into a bias of the scores: 0, or -inf where a key is not seen."""
     return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill(~visible, float("-inf"))
 
 
@@ -64,45 +87,46 @@ def attend_in_tiles(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    observer: AttentionMap,
-    size: Pair,
     *,
+    size: Size,
     queries: tuple[Tensor, Tensor],
     keys: tuple[Tensor, Tensor],
     bias: Tensor,
+    observe: Observe | None = None,
 ) -> Tensor:
-    """Computes ``softmax(q kᵀ / sqrt(d) + bias) v`` in every tile, in the fastest way unless `observer` is observed.
+    """Computes ``softmax(q kᵀ / sqrt(d) + bias) v`` in every tile, by the fastest kernel unless weights are to be seen.
 
     Args:
         query: (B, heads, tiles, Q, d).
         key: (B, heads, tiles, K, d).
         value: (B, heads, tiles, K, v).
-        observer: `pairwise` map, which sees (B, heads, H*W, H, W), zeros outside the tile.
         size: (H, W) of the whole map.
         queries: Rows and columns of the queries, each (tiles along the axis, Q along the axis).
         keys: The same of the keys.
-        bias: Added to the logits, broadcastable to (B, heads, tiles, Q, K); -inf hides a key.
+        bias: Added to the scores, broadcastable to (B, heads, tiles, Q, K); -inf hides a key.
+        observe: Is given the weights among all positions (B, heads, H*W, H*W), zeros outside a tile, and returns those
+            to use; None does not write them.
 
     Returns:
         (B, heads, tiles, Q, v).
     """
     bias = bias.to(query.dtype)
-    if not observer.observed:
+    if observe is None:
         # Heads and tiles are one axis to the kernel, which then broadcasts the bias over the batch.
         bias = bias.expand(bias.shape[0], *query.shape[1:4], key.shape[3]).flatten(1, 2)
         flat = [tensor.flatten(1, 2) for tensor in (query, key, value)]
-        return attend_unseen(*flat, bias=bias).unflatten(1, query.shape[1:3])
-    weights = logits_of(query * query.shape[-1] ** -0.5, key, bias).softmax(-1)
+        return attend(*flat, bias=bias).unflatten(1, query.shape[1:3])
+    weights = attention_weights(query, key, attn_mask=bias)
     index = (_flat(*queries, size)[:, :, None], _flat(*keys, size)[:, None, :])
     count = size[0] * size[1]
     # One row and column more than there are positions take what lies off the map.
     whole = weights.new_zeros(*weights.shape[:2], count + 1, count + 1)
     whole[:, :, index[0], index[1]] = weights
-    whole = observer(whole[:, :, :count, :count].unflatten(-1, size)).flatten(-2)
+    whole = observe(whole[:, :, :count, :count])
     return F.pad(whole, (0, 1, 0, 1))[:, :, index[0], index[1]].to(value.dtype) @ value
 
 
-def _flat(rows: Tensor, columns: Tensor, size: Pair) -> Tensor:
+def _flat(rows: Tensor, columns: Tensor, size: Size) -> Tensor:
     """Numbers the positions of every tile, (tiles, T), in raster order; H * W off the map."""
     there = over_both(_there(rows, size[0])[:, None], _there(columns, size[1])[:, None])[:, 0]
     index = (rows * size[1])[:, None, :, None] + columns[None, :, None, :]

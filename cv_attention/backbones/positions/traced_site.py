@@ -1,4 +1,4 @@
-"""Defines a spot: a module, and whether the block takes its output, input, shortcut or place."""
+"""Defines a site as the trace shows it, before a block is made for it."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,15 @@ from cv_attention.backbones.tracing.trace import Value
 
 
 @dataclass(frozen=True)
-class Spot:
-    """One place for a block.
+class TracedSite:
+    """Where one block can go.
 
     Attributes:
-        host: Name of the module on which the block hangs.
-        place: Where it is, seen from the host.
+        host: Name of the module to which the block is attached.
+        place: Where the block is relative to the host.
         shape: (C, H, W) of what the block takes.
         index: The forward's order.
-        within: Index of a value by which the spot's stage is told.
+        within: Index of a value which tells the site's stage.
         entrances: Modules inside the host that begin the branch, where the block is on the shortcut.
     """
 

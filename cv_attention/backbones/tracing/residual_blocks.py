@@ -1,4 +1,4 @@
-"""Finds the residual units of a traced forward: the additions of a branch to a shortcut."""
+"""Finds the residual blocks of a traced forward: the additions of a branch to a shortcut."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ from cv_attention.backbones.tracing.trace import Call, Trace, Value
 
 
 @dataclass(frozen=True)
-class ResidualUnit:
+class ResidualBlock:
     """An addition ``branch + shortcut``.
 
     Attributes:
         branch: End of the residual branch.
-        shortcut: The unit's input, or what its shortcut made of it.
+        shortcut: The residual block's input, or what its shortcut made of it.
         total: Their sum.
         inside: Values of the branch.
         entries: Where the branch leaves the shortcut's way: pairs of a value of both and the branch's first of it.
@@ -26,21 +26,21 @@ class ResidualUnit:
     call: Call
 
 
-def residual_units(trace: Trace) -> list[ResidualUnit]:
-    """The residual units in the order of the forward.
+def residual_blocks(trace: Trace) -> list[ResidualBlock]:
+    """The residual blocks in the order of the forward.
 
-    An addition of two feature maps of one shape is a residual unit where one is an ancestor of the other
+    An addition of two feature maps of one shape is a residual block where one is an ancestor of the other
     (identity shortcut), or where both come from the same input of the module that adds and one has fewer
-    convolutions behind it (projection shortcut). A skip around several units is none, nor is a unit inside
-    another one's branch.
+    convolutions behind it (projection shortcut). A skip around several residual blocks does not count, nor does one
+    inside the branch of another.
     """
-    found = [unit for value in trace.values if (unit := _unit_at(value))]
-    totals = {unit.total for unit in found}
-    found = [unit for unit in found if len(unit.inside & totals) < 2]
+    found = [block for value in trace.values if (block := _block_at(value))]
+    totals = {block.total for block in found}
+    found = [block for block in found if len(block.inside & totals) < 2]
     return [u for u in found if not any(u.total in other.inside for other in found if other is not u)]
 
 
-def _unit_at(total: Value) -> ResidualUnit | None:
+def _block_at(total: Value) -> ResidualBlock | None:
     if total.op not in ("add", "add_") or len(total.parents) != 2:
         return None
     one, two = total.parents
@@ -70,7 +70,7 @@ def _unit_at(total: Value) -> ResidualUnit | None:
     own = inside - _ancestors(shortcut, inputs)
     entries = [(parent, value) for value in own for parent in value.parents if parent not in own]
     entries.sort(key=lambda entry: entry[1].index)
-    return ResidualUnit(branch, shortcut, total, frozenset(inside), tuple(entries), call)
+    return ResidualBlock(branch, shortcut, total, frozenset(inside), tuple(entries), call)
 
 
 def _ancestors(value: Value, stop: set[Value]) -> set[Value]:

@@ -20,7 +20,17 @@ def needs_gradient(x: Tensor) -> bool:
 
 
 def average(x: Tensor, dim: int | tuple[int, ...], *, keepdim: bool = False) -> Tensor:
-    """Returns ``x.mean(dim, keepdim)``."""
+    """Computes ``x.mean(dim, keepdim)`` with a gradient that is a view.
+
+    Args:
+        x: Any shape.
+        dim: Axes of the mean.
+        keepdim: Whether they stay, of size 1.
+
+    Example:
+        >>> average(torch.ones(2, 8, 7, 7), (2, 3)).shape
+        torch.Size([2, 8])
+    """
     if not x.requires_grad or x.dtype == torch.float16 or torch.jit.is_tracing():  # a sum may leave float16's range
         return x.mean(dim, keepdim)
     count = prod([x.shape[axis] for axis in ((dim,) if isinstance(dim, int) else dim)])

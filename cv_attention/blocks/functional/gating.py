@@ -1,0 +1,69 @@
+"""Multiplies feature maps by gates: over a start, by rows and columns, from a coarser grid."""
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from cv_attention.blocks.functional.pooling import needs_gradient
+
+
+def over_start(gate: Tensor, start: float) -> Tensor:
+    """Returns ``gate / start``; 1 to the bit where the gate has the value `start`.
+
+    The gate is divided, not the product with the input: that could round where a number is close to zero.
+
+    Args:
+        gate: Any shape.
+        start: The value at which the gate starts; 1 returns the gate itself.
+    """
+    return gate if start == 1 else gate / start
+
+
+def times(x: Tensor, gain: float) -> Tensor:
+    """Returns ``gain * x``; `x` itself where `gain` is 1."""
+    return x if gain == 1 else gain * x
+
+
+def spread(gate: Tensor, size: Sequence[int]) -> Tensor:
+    """Repeats a gate of a coarser grid to the nearest positions of a feature map.
+
+    Args:
+        gate: (B, C, h, w).
+        size: (H, W) of the feature map.
+
+    Returns:
+        (B, C, H, W); a view where h and w are 1.
+    """
+    if gate.shape[2:].numel() == 1:
+        return gate.expand(*gate.shape[:2], *size)
+    return F.interpolate(gate, size=list(size))
+
+
+def gate_by_row_and_column(
+    x: Tensor,
+    rows: Tensor,
+    columns: Tensor,
+    *,
+    start: float = 1.0,
+    observe: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Computes ``x * rows * columns / start^2`` (Hou et al., CVPR 2021, https://arxiv.org/abs/2103.02907).
+
+    Args:
+        x: (B, C, H, W).
+        rows: (B, C, H, 1).
+        columns: (B, C, 1, W).
+        start: The value at which both gates start.
+        observe: Is given ``rows * columns``, (B, C, H, W), and returns the gate to use; None does not write this
+            product, which is as large as `x`.
+
+    Returns:
+        (B, C, H, W).
+    """
+    if observe is not None:
+        return x * over_start(observe(rows * columns), start * start)
+    y = x * over_start(rows, start)
+    columns = over_start(columns, start)
+    # Nobody else holds y: without gradients it becomes the result.
+    return y * columns if needs_gradient(y) else y.mul_(columns)

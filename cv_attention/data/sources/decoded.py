@@ -1,0 +1,73 @@
+"""Stores small images as files that have all been decoded into memory once."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cv_attention.data.decoding.decode import read_image
+from cv_attention.data.sources.files import Files
+
+LIMIT = 3 << 29  # 1.5 GiB of pixels per split and process: all of Tiny ImageNet (64×64) fits
+_CHUNK = 256
+
+
+class DecodedFiles(Files):
+    """Image files of one size with their pixels in memory.
+
+    Args:
+        paths: Encoded path of each file, (M,).
+        bits: Range of files of more than 8 bits; see `read_image`.
+        pixels: uint8 (M, H, W, 3) RGB, what `decode_all` returned.
+    """
+
+    def __init__(self, paths: np.ndarray, bits: int | None, pixels: Tensor) -> None:
+        super().__init__(paths, bits)
+        self._pixels = pixels
+
+    @property
+    def pixels(self) -> Tensor:
+        """All images, uint8 (M, H, W, 3) RGB."""
+        return self._pixels
+
+    def read(self, row: int) -> np.ndarray:
+        """Returns one image, uint8 (H, W, 3) RGB, which must not be written to."""
+        return self._pixels.numpy()[row]
+
+
+def decode_all(paths: Sequence[bytes], limit: int | None = None, bits: int | None = None) -> Tensor | None:
+    """Decodes files on all cores, if all have one size and fit into `limit` bytes (None: `LIMIT`).
+
+    `bits` is the range of files of more than 8 bits, as for `read_image`.
+
+    Returns:
+        uint8 (N, H, W, 3) RGB; None if the files should be decoded when they are needed.
+
+    Raises:
+        ValueError: if a file is broken; names the path.
+    """
+    shape = read_image(os.fsdecode(paths[0]), bits).shape
+    if len(paths) * int(np.prod(shape)) > (LIMIT if limit is None else limit):
+        return None
+    # Photographs rarely share a size: a few of them show it before much is decoded in vain.
+    if any(read_image(os.fsdecode(path), bits).shape != shape for path in paths[:: max(len(paths) // 16, 1)]):
+        return None
+    pixels = np.empty((len(paths), *shape), np.uint8)
+
+    def decode(start: int) -> bool:
+        for i in range(start, min(start + _CHUNK, len(paths))):
+            image = read_image(os.fsdecode(paths[i]), bits)
+            if image.shape != shape:
+                return False
+            pixels[i] = image
+        return True
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            same = all(pool.map(decode, range(0, len(paths), _CHUNK)))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return torch.from_numpy(pixels) if same else None

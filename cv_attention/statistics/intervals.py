@@ -1,0 +1,66 @@
+"""Computes bootstrap intervals of a mean."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+_AT_ONCE = 1 << 22  # drawn values in memory
+
+
+class Interval(NamedTuple):
+    """A mean with its confidence interval.
+
+    Attributes:
+        mean: The mean.
+        low: Lower end of the interval.
+        high: Upper end.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def bootstrap(values: ArrayLike, *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
+    """Returns the mean of some values with its percentile bootstrap interval, by `scipy.stats.bootstrap`.
+
+    Args:
+        values: (N,), bool or numbers, such as one for each image.
+        confidence: Confidence level in (0, 1).
+        resamples: How often N of the N values are drawn.
+        seed: Of the draws.
+
+    Returns:
+        The mean and the ends of the interval; a single value is its own interval.
+
+    Raises:
+        ValueError: if there is no value, one is not finite, or an argument is out of range.
+
+    Example:
+        >>> print(bootstrap([0.9, 0.7, 0.8, 0.8]))
+        0.800 [0.725, 0.875]
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        raise ValueError(f"values must be a list of finite numbers, got shape {values.shape}")
+    if not 0 < confidence < 1 or resamples < 1:
+        raise ValueError(f"confidence in (0, 1) and resamples >= 1 are needed, got {confidence} and {resamples}")
+    mean = float(values.mean())
+    if len(values) == 1:
+        return Interval(mean, mean, mean)
+    from scipy import stats  # takes most of a second to import
+
+    low, high = stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=resamples,
+        batch=max(1, _AT_ONCE // len(values)),
+        confidence_level=confidence,
+        method="percentile",
+        random_state=np.random.default_rng(seed),  # pyright: ignore[reportCallIssue]  # from scipy 1.15 on also: rng
+    ).confidence_interval
+    return Interval(mean, float(low), float(high))

@@ -1,0 +1,51 @@
+"""Bootstrap intervals, against distributions that are known exactly."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from cv_attention.statistics import bootstrap, intervals
+
+
+def test_the_mean_of_zeros_and_ones_is_binomial():
+    """N of N values drawn with replacement hold Binomial(N, mean) ones."""
+    values = np.arange(200) < 60
+    for confidence in (0.5, 0.95):
+        got = bootstrap(values, confidence=confidence, resamples=20_000, seed=3)
+        expected = stats.binom.ppf([(1 - confidence) / 2, (1 + confidence) / 2], 200, 0.3) / 200
+        assert got.mean == pytest.approx(0.3)
+        assert (got.low, got.high) == pytest.approx(tuple(expected), abs=0.006)  # one image is 0.005
+
+
+def test_a_normal_mean_lies_within_1_96_standard_errors():
+    values = np.random.default_rng(0).normal(2, 1, 400)
+    got = bootstrap(values)
+    error = values.std(ddof=1) / 20
+    assert got.low == pytest.approx(got.mean - 1.96 * error, abs=0.2 * error)
+    assert got.high == pytest.approx(got.mean + 1.96 * error, abs=0.2 * error)
+    assert got == bootstrap(values.tolist())
+    assert got != bootstrap(values, seed=1)
+
+
+def test_many_values_are_drawn_in_parts(monkeypatch):
+    values = np.random.default_rng(0).normal(size=50)
+    whole = bootstrap(values)
+    monkeypatch.setattr(intervals, "_AT_ONCE", 120)
+    assert bootstrap(values) == whole
+
+
+def test_one_value_and_equal_values_are_their_own_interval():
+    assert bootstrap([0.25]) == (0.25, 0.25, 0.25)
+    assert str(bootstrap([True, True])) == "1.000 [1.000, 1.000]"
+
+
+@pytest.mark.parametrize("bad", [[], [1.0, float("nan")], [[0.0, 0.0]], [float("inf")]], ids=str)
+def test_values_that_have_no_mean_are_refused(bad):
+    with pytest.raises(ValueError, match="finite numbers"):
+        bootstrap(bad)
+
+
+@pytest.mark.parametrize("options", [{"confidence": 1.0}, {"confidence": 0}, {"resamples": 0}], ids=str)
+def test_arguments_out_of_range_are_refused(options):
+    with pytest.raises(ValueError, match=r"confidence in \(0, 1\) and resamples >= 1 are needed, got"):
+        bootstrap([1.0, 2.0], **options)
