@@ -104,22 +104,25 @@ def resolve(method: str | Callable[..., Tensor]) -> Callable[..., Tensor]:
     Example:
         ``resolve("grad_cam")(model, images)``
     """
-    if isinstance(method, str):
-        if method in METHODS:
-            return METHODS[method]
-        if "." not in method:
-            raise ValueError(f"unknown saliency method {method}{suggest(method, METHODS, shown=len(METHODS))}")
-        fits = is_function_of(method.rpartition(".")[0])
-        method = import_object(method, "saliency method", "function", fits, "my_methods.my_method")
-    elif method in METHODS.values():
-        return method
+    function = _imported(method) if isinstance(method, str) else method
+    if function in METHODS.values():
+        return function
     try:
-        inspect.signature(method).bind(None, None, None)
+        inspect.signature(function).bind(None, None, None)
     except TypeError as error:
         raise ValueError(
             f"saliency method {method_name(method)} must take (model, images, targets): {error}"
         ) from error
-    return _checked(method)
+    return _checked(function)
+
+
+def _imported(method: str) -> Callable[..., Tensor]:
+    if method in METHODS:
+        return METHODS[method]
+    if "." not in method:
+        raise ValueError(f"unknown saliency method {method}{suggest(method, METHODS, shown=len(METHODS))}")
+    fits = is_function_of(method.rpartition(".")[0])
+    return import_object(method, "saliency method", "function", fits, "my_methods.my_method")
 
 
 def method_name(method: str | Callable[..., Tensor]) -> str:

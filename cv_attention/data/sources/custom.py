@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
 from cv_attention.blocks.importing import import_object, is_function_of
+from cv_attention.data.sources.decoded import DecodedFiles, decode_all
+from cv_attention.data.sources.files import Files
 from cv_attention.data.sources.images import Images
-from cv_attention.data.sources.memory import decode_all
+from cv_attention.data.sources.memory import in_memory
 
 _SPLITS = ("train", "val", "test")
 
@@ -65,10 +66,11 @@ def _images(place: str, part: Any, class_names: list[str], bits: int | None) -> 
         raise ValueError(f"{place}: labels must be positions 0 to {len(class_names) - 1} in the class names")
     if len(given) != len(labels):
         raise ValueError(f"{place}: {len(given)} images have {len(labels)} labels")
-    rows, labels = np.arange(len(labels)), labels.astype(np.int64)
     if isinstance(given, np.ndarray) and given.dtype.kind not in "SUO":
         if given.dtype != np.uint8 or given.ndim != 4 or given.shape[3] != 3:
             raise ValueError(f"{place}: an array of images must be uint8 (N, H, W, 3), got {given.dtype} {given.shape}")
-        return Images(labels, rows, torch.from_numpy(np.ascontiguousarray(given)))
-    paths = np.array([os.fsencode(one) for one in given])
-    return Images(labels, rows, decode_all(paths.tolist(), bits=bits), paths, bits=bits)
+        return in_memory(np.ascontiguousarray(given), labels)
+    paths = np.array([os.fsencode(path) for path in given])
+    pixels = decode_all(paths.tolist(), bits=bits)
+    storage = Files(paths, bits) if pixels is None else DecodedFiles(paths, bits, pixels)
+    return Images(labels.astype(np.int64), np.arange(len(labels)), storage)
