@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from lightning import LightningDataModule
 
-from cv_attention.bounds import check_bounds, check_statistics
+from cv_attention.config.bounds import check_bounds
+from cv_attention.config.checking import check_statistics
 from cv_attention.config import Data
 from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.data.decoding import bit_depth

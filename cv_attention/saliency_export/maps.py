@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cv_attention.export_config import SaliencyExport
+from cv_attention.config import SaliencyExport
 from cv_attention.maps import record
 from cv_attention.maps.adapters import adapter_of
 from cv_attention.saliency import METHODS

@@ -9,9 +9,10 @@ from lightning.fabric.utilities.rank_zero import _get_rank
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from cv_attention import backbones, bounds, data
+from cv_attention import backbones, data
 from cv_attention.config import Experiment, Log, Trainer
-from cv_attention.differences import differences
+from cv_attention.config.checking import check
+from cv_attention.config.differences import differences
 from cv_attention.rundir.links import check_links
 from cv_attention.training import preprocessing
 from cv_attention.training import run as runs
@@ -78,7 +79,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
         ValueError: if anything in the configuration is wrong.
         FileNotFoundError: if the data or the checkpoint is missing.
     """
-    bounds.check(experiment)
+    check(experiment)
     hardware.check(experiment.trainer)
     rank = _get_rank() or 0
     tested = resume is not None and runs.is_left_unreported(resume, experiment.trainer.max_epochs)

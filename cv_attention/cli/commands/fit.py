@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cv_attention import bounds
 from cv_attention.blocks.catalogue import find
 from cv_attention.blocks.trust import class_paths_of
 from cv_attention.cli.errors import UserError, one_line, user_errors
@@ -16,7 +15,8 @@ from cv_attention.cli.parsing import experiment_parser, parse, read_experiment, 
 from cv_attention.cli.places import check_folder
 from cv_attention.cli.resuming import choose
 from cv_attention.config import Experiment
-from cv_attention.differences import differences
+from cv_attention.config.checking import check
+from cv_attention.config.differences import differences
 from cv_attention.rundir import summary
 from cv_attention.suggest import suggest
 
@@ -138,7 +138,7 @@ def _check_early(experiment: Experiment) -> None:
     block, data = experiment.model.block, experiment.data
     name = block.get("name") if isinstance(block, dict) else block
     try:
-        bounds.check(experiment)
+        check(experiment)
         if isinstance(name, str) and "." not in name:
             find(name)
     except ValueError as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cv_attention.bounds import check_bounds
+from cv_attention.config.bounds import check_bounds
 from cv_attention.config import Digits
 
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}  # of the source digits of each class

@@ -16,7 +16,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from cv_attention.blocks.trust import class_paths_of
 from cv_attention.config import Experiment
-from cv_attention.plain import from_plain
+from cv_attention.config.plain import from_plain
 from cv_attention.rundir import Damaged, NewerFormat, NotRead
 from cv_attention.rundir.checksums import checksum
 from cv_attention.rundir.facts import DataFacts
