@@ -82,7 +82,7 @@ def _train(prepared: Prepared) -> None:
         runs.update_summary(run, parameters=network["parameters"], flops=network["flops"], class_names=names)
         runs.update_summary(run, plan=plan and str(plan), sites=plan.to_dict()["sites"] if plan else [])
         runs.update_summary(run, network=network["parts"], provenance=provenance(classifier.experiment))
-        runs.update_summary(run, hardware=machine(trainer), data=data.fingerprint(datamodule), **prepared.earlier)
+        runs.update_summary(run, hardware=machine(trainer), data=datamodule.fingerprint(), **prepared.earlier)
         runs.update_summary(run, left_out=datamodule.left_out)
     trainer.fit(classifier, datamodule=datamodule, ckpt_path=prepared.checkpoint, weights_only=True)
     saved = cast(Checkpoints, trainer.checkpoint_callback)

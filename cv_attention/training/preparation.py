@@ -120,7 +120,7 @@ def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
 def _earlier_data(run: Path, datamodule: Any, notices: list[str]) -> dict[str, Any]:
     """Notes where a run goes on with other images; returns what its summary is to say of the earlier ones."""
     known = runs.read_summary(run)
-    before, now = known.get("data"), data.fingerprint(datamodule)
+    before, now = known.get("data"), datamodule.fingerprint()
     if not isinstance(before, dict) or before.get("fingerprint") == now["fingerprint"]:
         return {}
     counts = " -> ".join(str((each.get("images") or {}).get("train")) for each in (before, now))
