@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from cv_attention.config import Data
 from cv_attention.config.bounds import check_bounds
 from cv_attention.config.checking import check_statistics
-from cv_attention.config import Data
 from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.data.decoding import bit_depth
 from cv_attention.data.identity import identity

@@ -69,6 +69,10 @@ class DataModule(LightningDataModule):
         self.bits = None
         self.left_out: dict[str, tuple[str, ...]] = {}
 
+    def setup(self, stage: str | None = None) -> None:
+        """Sets the attributes, whatever the stage; Lightning calls this several times."""
+        raise NotImplementedError(f"{type(self).__name__} must implement setup()")
+
     @property
     def source(self) -> str:
         """Where the images come from, for messages."""

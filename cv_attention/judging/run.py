@@ -14,8 +14,9 @@ from cv_attention.judging.measures import GRID, MEASURES, NAMES
 from cv_attention.saliency import METHODS
 from cv_attention.saliency.metrics import Interval
 from cv_attention.suggest import suggest
-from cv_attention.training.checkpoint.checkpoints import load, name_of
+from cv_attention.training.checkpoint.checkpoints import name_of
 from cv_attention.training.checkpoint.finite import require_finite
+from cv_attention.training.loading import load
 from cv_attention.training.recording.probes import spread_over_classes
 from cv_attention.training.splits import open_data
 from cv_attention.training.tasks.classifier import Classifier

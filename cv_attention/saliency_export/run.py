@@ -22,8 +22,8 @@ from cv_attention.saliency_export.progress import ImageProgress
 from cv_attention.saliency_export.sources import Item, find_items, split_items
 from cv_attention.saliency_export.verification import missing, shard_requests
 from cv_attention.saliency_export.writing import ShardWriter
-from cv_attention.training.checkpoint.checkpoints import load
 from cv_attention.training.checkpoint.finite import require_finite
+from cv_attention.training.loading import load
 from cv_attention.training.splits import open_data
 from cv_attention.training.stopping.ending import raising_keyboard_interrupt
 from cv_attention.training.stopping.interruption import Interruption, silence_lightning

@@ -7,13 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from cv_attention.config import Experiment
-from cv_attention.rundir.facts import DataFacts
 from cv_attention.version import __version__
 
 
-def described(experiment: Experiment, facts: DataFacts) -> dict[str, Any]:
-    """Returns all that belongs beside weights, as plain values: ``experiment``, ``facts`` and ``provenance``."""
-    return {"experiment": experiment.to_dict(), "facts": asdict(facts), "provenance": provenance(experiment)}
+def described(task: str, experiment: Experiment, facts: Any) -> dict[str, Any]:
+    """Returns what is stored with weights, as plain values.
+
+    Args:
+        task: Name of the task.
+        experiment: The configuration.
+        facts: What the network knows of its data, a dataclass.
+
+    Returns:
+        ``task``, ``experiment``, ``facts`` and ``provenance``.
+    """
+    return {
+        "task": task,
+        "experiment": experiment.to_dict(),
+        "facts": asdict(facts),
+        "provenance": provenance(experiment),
+    }
 
 
 def provenance(experiment: Experiment) -> dict[str, str]:

@@ -14,10 +14,10 @@ from PIL import Image
 
 from cv_attention import training
 from cv_attention.cli import main
+from cv_attention.config import SaliencyExport
 from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.data.sources.images import Images, ImageSet
 from cv_attention.data.sources.webdataset import open_shards
-from cv_attention.config import SaliencyExport
 from cv_attention.report.export import read_export
 from cv_attention.rundir.sealed import EXPORT_FORMAT, sealed
 from cv_attention.saliency_export import export_saliency

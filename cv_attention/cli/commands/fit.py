@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> None:
             prepared = training.prepare(experiment, resume)
     rank_zero = prepared.trainer.is_global_zero
     if rank_zero:
-        print(prepared.classifier.plan or "no attention block inserted")
+        print(prepared.task.plan or "no attention block inserted")
         print(*prepared.lines, sep="\n", flush=True)
         if started:
             print(f"resume: {started}: {prepared.run}", file=sys.stderr, flush=True)
@@ -157,10 +157,10 @@ def _print_result(run: Path) -> None:
         print(f"test {name.replace('_', ' ')}: {value:.4f}")
     if used := found.get("in_use"):
         changes = [100 * block["change"] for block in used["blocks"]]
-        print(
-            f"blocks in use: they change their inputs by {min(changes):.1f} to {max(changes):.1f} %; without them, "
-            f"{100 * used['predictions_changed']:.1f} % of {used['images']} validation predictions are others"
-        )
+        line = f"blocks in use: they change their inputs by {min(changes):.1f} to {max(changes):.1f} %"
+        if (changed := used.get("predictions_changed")) is not None:
+            line += f"; without them, {100 * changed:.1f} % of {used['images']} validation predictions are others"
+        print(line)
     for split, reasons in (found.get("left_out") or {}).items():
         print(f"left out as broken: {len(reasons)} {split} images, such as {reasons[0]} (all are in summary.json)")
     print(f"tested: the {found['selected']['epoch']} epoch's network ({found['selected']['reason']})")

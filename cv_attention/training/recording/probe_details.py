@@ -19,7 +19,6 @@ from cv_attention.training.recording.gates import GateStatistics
 from cv_attention.training.recording.heads import head_maps
 from cv_attention.training.recording.probe_curves import probe_curves
 from cv_attention.training.recording.probes import ProbeMaps
-from cv_attention.training.tasks.classifier import Classifier
 
 _TOP = 3  # classes whose maps are kept, beside the true one
 _MOST_PAIRWISE = 8  # probe images whose pairwise maps are kept, at the first and at the newest recording
@@ -44,9 +43,8 @@ class ProbeDetails(Callback):
         self.maps, self.points, self.folder = maps, points, maps.folder
         self.gates: GateStatistics | None = None
 
-    def on_validation_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_validation_epoch_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Gets ready to collect gates."""
-        assert isinstance(pl_module, Classifier)
         self.gates = None
         if self.maps.due(trainer):
             images = len(trainer.datamodule.splits["val"])  # pyright: ignore[reportAttributeAccessIssue]
@@ -69,9 +67,8 @@ class ProbeDetails(Callback):
         if self.gates:
             self.gates.close()
 
-    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Records this epoch."""
-        assert isinstance(pl_module, Classifier)
         if self.gates is None:
             return
         number = f"{trainer.current_epoch:04d}"
@@ -86,9 +83,8 @@ class ProbeDetails(Callback):
         for old in sorted(self.folder.glob("pairwise-*.npz"))[1:-1]:
             old.unlink()
 
-    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_fit_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Judges the last recorded maps."""
-        assert isinstance(pl_module, Classifier)
         if not trainer.is_global_zero or not self.points or not self.maps.latest:
             return
         inputs = pl_module.normalise(self.maps.probes["image"].to(pl_module.device))
@@ -98,7 +94,7 @@ class ProbeDetails(Callback):
             curves = probe_curves(network, inputs, heats, self.points, pl_module.facts.mean)
         write_text(self.folder / "faithfulness.json", json.dumps({"epoch": self.maps.latest_epoch, **curves}))
 
-    def _class_maps(self, classifier: Classifier, inputs: Tensor) -> dict[str, np.ndarray]:
+    def _class_maps(self, classifier: Any, inputs: Tensor) -> dict[str, np.ndarray]:
         labels = self.maps.probes["label"].to(inputs.device)
         classes = top_and_true(self.maps.latest_logits.to(inputs.device), labels)
         try:
@@ -107,7 +103,7 @@ class ProbeDetails(Callback):
             return {}
         return {"classes": classes.cpu().numpy(), "Grad-CAM": _half(heat)}
 
-    def _heads(self, classifier: Classifier, inputs: Tensor) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    def _heads(self, classifier: Any, inputs: Tensor) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         network = classifier.network
         if not any("pairwise" in found.kinds for module in network.modules() if (found := adapter_of(module))):
             return {}, {}

@@ -20,7 +20,6 @@ from cv_attention.rundir.files import write_bytes, write_text
 from cv_attention.saliency import METHODS
 from cv_attention.suggest import suggest
 from cv_attention.training.recording.map_pictures import MapPictures, send
-from cv_attention.training.tasks.classifier import Classifier
 
 
 class ProbeMaps(Callback):
@@ -57,9 +56,8 @@ class ProbeMaps(Callback):
         self.latest = {title: values.numpy() for title, values in state_dict["latest"].items()}
         self.latest_epoch = state_dict["epoch"]
 
-    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Chooses the probe images and writes them down, once per run."""
-        assert isinstance(pl_module, Classifier)
         split = trainer.datamodule.splits["val"]  # pyright: ignore[reportAttributeAccessIssue]
         samples = [split[index] for index in spread_over_classes(split.images.labels, self.count)]
         self.probes = {key: torch.stack([torch.as_tensor(s[key]) for s in samples]) for key in samples[0]}
@@ -72,9 +70,8 @@ class ProbeMaps(Callback):
         wanted = last or trainer.current_epoch % self.every == 0
         return wanted and trainer.is_global_zero and not trainer.sanity_checking
 
-    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Records the maps of this epoch."""
-        assert isinstance(pl_module, Classifier)
         if not self.due(trainer):
             return
         images = self.probes["image"].to(pl_module.device)
@@ -112,9 +109,7 @@ class ProbeMaps(Callback):
         write_bytes(stem.with_suffix(".npz"), buffer.getvalue())
         write_text(stem.with_suffix(".json"), json.dumps(about))
 
-    def _pictures(
-        self, epoch: int, columns: Mapping[str, "Column"], logits: Tensor, classifier: Classifier
-    ) -> MapPictures:
+    def _pictures(self, epoch: int, columns: Mapping[str, "Column"], logits: Tensor, classifier: Any) -> MapPictures:
         names, best = classifier.facts.class_names, logits.softmax(1).max(1)
         return MapPictures(
             epoch=epoch,
@@ -134,7 +129,7 @@ class Column:
         self.values = values.float().cpu().numpy().astype(np.float16)
 
 
-def probe(classifier: Classifier, images: Tensor, *methods: str) -> tuple[dict[str, Column], Tensor]:
+def probe(classifier: Any, images: Tensor, *methods: str) -> tuple[dict[str, Column], Tensor]:
     """Computes every block's map and saliency maps of the predicted class.
 
     Args:
