@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from cv_attention.config import SaliencyExport
 from cv_attention.drawing import overlay
-from cv_attention.export_config import SaliencyExport
 
 # JPEG and WebP at a quality that shows no blocks at twice the size; PNG with the compression that costs least.
 _ENCODING = {

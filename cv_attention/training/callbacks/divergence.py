@@ -1,26 +1,27 @@
 """Detects training runs that diverge."""
 
-import math
+from collections.abc import Mapping
+
+from cv_attention.training.tasks.interface import Guess
 
 _FAR = 2.0  # times the loss of a guess, where predictions are no better than one
 _ABSURD = 50.0  # times the loss of a guess, whatever the predictions
 
 
 class Divergence:
-    """Finds out, from the training's losses, that it has diverged, and says so once.
+    """Finds out from the losses of a training run that it has diverged, and says so once.
 
-    Guessing among C classes costs ln(C) and is right in one of C images. A network that is no better and costs twice as
-    much is sure of what is wrong; a loss of fifty times as much is a divergence with any accuracy.
+    A network that predicts no better than a guess and has twice its loss is sure of what is wrong; a loss of fifty
+    times a guess's is a divergence in any case. Guessing among C classes, for one, costs ln(C).
 
     Args:
-        classes: Number of classes C.
+        guess: What guessing achieves.
         lr: The peak learning rate, for the advice.
     """
 
-    def __init__(self, classes: int, lr: float) -> None:
-        self.classes, self.lr = max(classes, 2), lr
-        self.guess = math.log(self.classes)
-        self._said = False
+    def __init__(self, guess: Guess, lr: float) -> None:
+        self.guess, self.lr = guess, lr
+        self._warned = False
 
     def of_steps(self, epoch: int, loss: float) -> str | None:
         """Judges the lowest loss of several steps in a row.
@@ -32,32 +33,31 @@ class Divergence:
         Returns:
             The warning, the first time that there is one.
         """
-        return self._warn(f"epoch {epoch}: no loss of its last steps is below {loss:.4g}", loss > _ABSURD * self.guess)
+        where = f"epoch {epoch}: no loss of its last steps is below {loss:.4g}"
+        return self._warn(where, loss > _ABSURD * self.guess.loss)
 
-    def of_epoch(self, epoch: int, loss: float, accuracy: float, images: int) -> str | None:
+    def of_epoch(self, epoch: int, means: Mapping[str, float], *, guessing: bool) -> str | None:
         """Judges the means of an epoch.
 
         Args:
             epoch: Number of the epoch, from 1 on.
-            loss: Mean loss.
-            accuracy: Share of right predictions.
-            images: Images that the means are of, which the margin of chance follows.
+            means: ``loss`` and the task's other figures over the epoch's images.
+            guessing: Whether the other figures are no better than those of a guess.
 
         Returns:
             The warning, the first time that there is one.
         """
-        chance = 1 / self.classes
-        margin = 3 * math.sqrt(chance * (1 - chance) / max(images, 1))
-        blind = loss > _FAR * self.guess and accuracy <= chance + margin
-        said = f"epoch {epoch}: its mean loss is {loss:.4g} and its accuracy {100 * accuracy:.1f} %"
-        return self._warn(said, blind or loss > _ABSURD * self.guess)
+        loss = means["loss"]
+        diverged = (guessing and loss > _FAR * self.guess.loss) or loss > _ABSURD * self.guess.loss
+        shown = [f"its mean {name} is {value:.4g}" for name, value in means.items()]
+        return self._warn(f"epoch {epoch}: {' and '.join(shown)}", diverged)
 
-    def _warn(self, said: str, diverged: bool) -> str | None:
-        if not diverged or self._said:
+    def _warn(self, where: str, diverged: bool) -> str | None:
+        if not diverged or self._warned:
             return None
-        self._said = True
+        self._warned = True
         return (
-            f"warning: the training seems to have diverged in {said}; guessing among {self.classes} classes has a loss "
-            f"of {self.guess:.2f}; try a lower --optimizer.lr (now {self.lr:g}), --optimizer.warmup_epochs 1 or "
+            f"warning: the training seems to have diverged in {where}; {self.guess.words} has a loss of "
+            f"{self.guess.loss:.2f}; try a lower --optimizer.lr (now {self.lr:g}), --optimizer.warmup_epochs 1 or "
             "--trainer.gradient_clip_val 1"
         )

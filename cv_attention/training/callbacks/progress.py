@@ -10,14 +10,6 @@ from cv_attention.training.callbacks.losses import Losses
 from cv_attention.training.callbacks.terminal import duration, say
 from cv_attention.training.callbacks.throughput import Throughput
 
-# What an epoch's line shows, in this order.
-_SHOWN = {
-    "train_loss_epoch": "train loss",
-    "train_accuracy": "train accuracy",
-    "val_loss": "val loss",
-    "val_accuracy": "val accuracy",
-}
-
 
 class ProgressBar(RichProgressBar):
     """Lightning's, with the latest loss that was read, images per second, and the share of time waiting for images.
@@ -47,7 +39,7 @@ class EpochLines(Callback):
     """Prints one line at the end of each epoch; it stays above a progress bar.
 
     Args:
-        losses: Who computes the epoch's training loss and accuracy.
+        losses: Who computes the epoch's training loss and figures.
         throughput: Who measures images per second.
     """
 
@@ -67,14 +59,21 @@ class EpochLines(Callback):
         """Notes that this epoch was validated."""
         self._validated = True
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Prints the line, in one process."""
         values = {**self._losses.epoch, **(trainer.callback_metrics if self._validated else {})}
-        said = [f"{words} {float(values[name]):.4f}" for name, words in _SHOWN.items() if name in values]
+        shown = [f"{words} {float(values[name]):.4f}" for name, words in _shown(pl_module).items() if name in values]
         if self._throughput.rates:
-            said.append(f"{self._throughput.rates[-1]:,.0f} images/s")
+            shown.append(f"{self._throughput.rates[-1]:,.0f} images/s")
         now = time.monotonic()
-        said.append(duration(now - self._start))
+        shown.append(duration(now - self._start))
         self._start = now
         if trainer.is_global_zero:
-            say(trainer, f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}: {', '.join(said)}")
+            say(trainer, f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}: {', '.join(shown)}")
+
+
+def _shown(task: Any) -> dict[str, str]:
+    """Names the metrics of an epoch's line, in their order, and what they are called there."""
+    names = ["train_loss_epoch", *(f"train_{name}" for name in task.train_figures)]
+    names += ["val_loss", f"val_{task.criterion.metric}"]
+    return {name: name.removesuffix("_epoch").replace("_", " ") for name in names}
