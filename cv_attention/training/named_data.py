@@ -6,7 +6,7 @@ from cv_attention.config import Data
 from cv_attention.data.loading import Loader
 from cv_attention.data.selection.named_classes import named_split
 from cv_attention.data.selection.sampling import EvaluationBatches
-from cv_attention.data.sources.images import ImageSet
+from cv_attention.data.sources.image_set import ImageSet
 from cv_attention.rundir.facts import DataFacts
 
 

@@ -88,7 +88,8 @@ class ProbeMaps(Callback):
 
 
 def _pictures(recorder: Recorder, snapshot: Snapshot, epoch: int) -> MapPictures:
-    names: Sequence[str] = recorder.class_names or ()
+    assert recorder.class_names is not None and recorder.labels is not None
+    names: Sequence[str] = recorder.class_names
     best = snapshot.logits.softmax(1).max(1)
     return MapPictures(
         epoch=epoch,
