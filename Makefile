@@ -16,14 +16,14 @@ export NO_ALBUMENTATIONS_UPDATE = 1
 
 help:
 	@echo "make demo           trains a small network for two minutes and prints the path of its report"
-	@echo "make test           style, types, layers, and all tests but the long ones"
+	@echo "make test           style, types, layers, wording, and all tests but the long ones"
 	@echo "make test-long      the tests that take minutes"
 	@echo "make test-strict    make test, with every package's warnings as errors"
 	@echo "make test-versions  the tests that other packages can break, on their lowest and newest versions"
-	@echo "make test-shared    the tests on real photographs, where they lie beside the repository"
+	@echo "make test-shared    the tests on real photographs, if they are next to the repository"
 	@echo "make docs           builds the site of guides and API reference, and prints the path of its first page"
-	@echo "make check          style, types and layers"
-	@echo "make format         mends the style"
+	@echo "make check          style, types, layers and wording"
+	@echo "make format         fixes the style"
 	@echo "make clean          removes the environment"
 	@echo "UV= takes pip and venv; PYTHON=python3.12 another interpreter; VENV=folder another environment"
 
@@ -37,7 +37,7 @@ test: check
 test-strict: check
 	$(BIN)/python -m pytest $(QUICK) $(STRICT) $(TESTS)
 
-# On real photographs, where they lie beside the repository.
+# On real photographs, if they are next to the repository.
 test-shared: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m shared $(TESTS)
 
@@ -57,6 +57,7 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/python docs/words.py
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: $(VENV)/.installed-test
@@ -80,7 +81,7 @@ $(VENV)/.installed-zoo: $(VENV)/.installed-test
 $(VENV)/.installed-docs: pyproject.toml
 	$(call install,-e '.[docs]')
 
-# uv chooses an interpreter by itself, unless PYTHON names one.
+# uv chooses an interpreter unless PYTHON names one.
 define install
 	@if [ -n "$(UV)" ] && command -v "$(UV)" >/dev/null; then \
 		set -ex; \

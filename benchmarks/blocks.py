@@ -1,4 +1,4 @@
-"""Time and memory of every block at the stages of a ResNet-50, beside timm's same block, in turns in one process.
+"""Measures time and memory of every block at the stages of a ResNet-50, alternating with timm's block in one process.
 
     python benchmarks/blocks.py [NAME ...] [--twins] [--batch 16] [--rounds 9] [--stages 1 2 3 4] [--threads 1]
                                 [--device cpu|cuda] [--compile] [--dtype float32|bfloat16] [--channels-last]
@@ -9,7 +9,7 @@ Prints a Markdown table, one row per block and stage:
   of a CPU it is the processor time of the process, which neighbours disturb less than the time on the wall.
 - vs timm: median over the rounds of our time divided by timm's in the same round (below 1: ours is faster).
 - × floor: our time divided by that of moving the bytes that any gate must move, at the speed of a copy: the feature map
-  read and written in the forward (2 passes); the input and two gradients beside it in the backward (5 passes).
+  read and written in the forward (2 passes); the input and two gradients in addition in the backward (5 passes).
 - saved MB: what autograd keeps for the backward; the input counts if it is kept, parameters do not; timm's in brackets.
   Measured eagerly, also with `--compile`.
 - peak MB: the most memory that a forward with backward holds beyond parameters and input.
@@ -135,7 +135,7 @@ class Row:
         cells = [self.name, f"{self.channels}×{self.side}×{self.side}"]
         models = [torch.compile(model) for model in self.models] if self.options.compile else self.models
         if self.options.compile:
-            for model in models:  # compiling is no part of the peak
+            for model in models:  # compilation does not count towards the peak
                 forward_backward(model, x)()
         peaks = self.peaks(models, x)
         for prepare, passes in ((forward, 2), (forward_backward, 5)):

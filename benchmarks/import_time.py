@@ -1,4 +1,4 @@
-"""How long ``import cv_attention`` takes beside ``import torch`` alone, in fresh processes in turns.
+"""Measures ``import cv_attention`` relative to ``import torch`` alone, in fresh processes that alternate.
 
     python benchmarks/import_time.py [--rounds 5]
 

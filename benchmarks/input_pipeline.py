@@ -1,4 +1,4 @@
-"""Images per second of the input pipelines on one core, beside those of timm, torchvision and plain albumentations.
+"""Measures images per second of the input pipelines on one core, compared with timm, torchvision and albumentations.
 
     python benchmarks/input_pipeline.py small                        # 32×32 in memory: crop, flip, normalise
     python benchmarks/input_pipeline.py photographs FOLDER           # JPEG files -> 224 px: random resized crop, flip

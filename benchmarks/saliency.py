@@ -5,7 +5,7 @@
 
 Prints for each method the median time as a ratio to the plain forward's, the peers' ratios where they have the method
 and are installed, and the peak memory of tensors against the plain forward's. On a CPU it is the process's own CPU time
-on one thread, which other processes disturb little; peers are made anew for each call, as their hooks would slow down
+on one thread, which other processes disturb little; peers are created for each call, as their hooks would slow down
 the others. Goals: 1.1 forwards at most for the CAMs of the last stage and 1.15 of the memory, 1.6 for three stages at
 once; 2.5 times pytorch-grad-cam's throughput for its gradient CAMs and 6 times for EigenCAM; never slower than captum
 or torchcam.

@@ -1,7 +1,7 @@
 """How much of a bare PyTorch loop's speed is left in ``cv-attention fit``: same model, same images in memory, in turns.
 
     python benchmarks/training_loop.py [--backbone resnet20 | timm/resnet18 | empty] [--rounds 5] [--steps 30]
-    python benchmarks/training_loop.py --against float32      # bf16 with channels_last beside plain float32
+    python benchmarks/training_loop.py --against float32      # bf16 with channels_last compared with plain float32
 
 Both sides take the same uint8 images, normalise and train at 32×32, batch 128, SGD with Nesterov momentum and a
 per-step cosine schedule, and note the loss every 50 steps. `fit`'s side is the whole machinery: data module, Trainer,

@@ -17,9 +17,9 @@ def suggest(
     Case, hyphens and underscores make no difference.
 
     Args:
-        name: The wrong name.
-        known: The right ones.
-        shown: How many of them are listed when none is near; 0 lists none.
+        name: The unknown name.
+        known: The accepted names.
+        shown: How many of them to list if none is close; 0 lists none.
         cutoff: Least similarity of a near name, in [0, 1], as in `difflib.get_close_matches`.
         label: What a known name is shown as.
 
@@ -32,9 +32,9 @@ def suggest(
     if near:
         return f"; did you mean {', '.join(map(repr, near))}?"
     if not names:
-        return "; there are none"
+        return "; none are available"
     listed = ", ".join(map(label, names[:shown])) + (", ..." if len(names) > shown else "")
-    return f"; there are {listed}" if shown else ""
+    return f"; expected one of {listed}" if shown else ""
 
 
 def _fold(name: str) -> str:

@@ -3,7 +3,7 @@
     python tests/versions.py [lowest] [pip] [newest]
 
 Each set of versions has an environment of its own in `build/versions`, of about 8 GB, which a second run takes up again
-while `pyproject.toml` is the same. Beside them lies `table.md`: what was installed, and what passed.
+while `pyproject.toml` is the same. Next to them is `table.md`: what was installed, and what passed.
 
 `lowest` and `newest` are resolved by uv: by the one that `UV` names (`uv` by default), or else by one that pip puts
 into `build/versions/uv`. The interpreter is the one that runs this file.
@@ -40,7 +40,7 @@ def main() -> int:
     names = parser.parse_args().names or NAMES
     for name in names:
         if name not in NAMES:
-            parser.error(f"unknown versions {name!r}; there are {', '.join(NAMES)}")
+            parser.error(f"unknown versions {name!r}; expected one of {', '.join(NAMES)}")
     FOLDER.mkdir(parents=True, exist_ok=True)
     absent = [name for name in names if not is_ready(name)]
     free = shutil.disk_usage(FOLDER).free / 1e9

@@ -80,7 +80,7 @@ WAYS = {"folder": by_folder, "shard": by_shard, "cache": by_cache, "export": by_
 
 
 def files() -> Iterator[tuple[str, Callable[[Path], str]]]:
-    """Lists what is no plain file, and odd names: each makes something beside a plain image in a folder."""
+    """Lists special files and odd names: each is created next to a plain image in a folder."""
 
     def listed(make: Callable[[Path], object], expected: int) -> Callable[[Path], str]:
         def attempt(where: Path) -> str:
@@ -241,7 +241,7 @@ def archives() -> dict[str, tuple[bytes, list[int] | None]]:
         "huge size": (_with_size(b"77777777777\0"), None),
         "negative size": (_with_size(b"\xff" * 12), None),
         "size of 2^80": (_with_size(b"\x80\0\1" + bytes(9)), None),
-        "size is no number": (_with_size(b"zebra\0\0\0\0\0\0\0"), None),
+        "size is not a number": (_with_size(b"zebra\0\0\0\0\0\0\0"), None),
         "negative pax size": (_extended(b"size=-5120\n"), None),
         "huge pax size": (_extended(b"size=99999999999999999999\n"), None),
         "pax size of text": (_extended(b"size=zebra\n"), None),
@@ -285,7 +285,7 @@ def read_archive(data: bytes, labels: list[int] | None, where: Path) -> str:
 
 
 def special_archives() -> Iterator[tuple[str, Callable[[Path], str]]]:
-    """Lists what is no plain file but called .tar."""
+    """Lists special files named .tar."""
 
     def refused(make: Callable[[Path], object]) -> Callable[[Path], str]:
         def attempt(where: Path) -> str:

@@ -1,4 +1,4 @@
-"""Kills trainings and exports at random moments, repeats the command, and compares with what was never interrupted.
+"""Kills training runs and exports at random moments, repeats the command, and compares with uninterrupted ones.
 
     python -m benchmarks.faults.kills --kills 72 --out kills.jsonl
 

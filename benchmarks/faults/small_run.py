@@ -1,4 +1,4 @@
-"""Small data, small runs and the command line inside one process, for the attacks beside this file."""
+"""Provides small data, small runs and the command line inside one process, for the attacks in this folder."""
 
 import contextlib
 import io

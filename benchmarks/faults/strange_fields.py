@@ -5,7 +5,7 @@ from typing import Any
 EVIL = "evil"  # the module next to the file
 _SHELL = "touch EXECUTED"
 
-# Class paths of functions, of classes that are no modules, of modules that should not be made, and ways around.
+# Class paths of functions, of classes other than modules, of modules that should not be created, and ways around.
 PATHS: dict[str, Any] = {
     "a function with a shell": {"class_path": "pydoc.pipepager", "init_args": {"cmd": _SHELL}},
     "os.system": {"class_path": "os.system", "init_args": {"command": _SHELL}},
@@ -21,9 +21,9 @@ PATHS: dict[str, Any] = {
     "torch.hub.load": {"class_path": "torch.hub.load", "init_args": {"model": "x"}},
     "torch.hub.load_state_dict_from_url": {"class_path": "torch.hub.load_state_dict_from_url"},
     "timm.create_model": {"class_path": "timm.create_model", "init_args": {"pretrained": True}},
-    "a module beside the file": "evil.Evil",
+    "a module next to the file": "evil.Evil",
     "the same with options": {"class_path": "evil.Evil", "init_args": {"x": 1}},
-    "a package beside the file": "evilpackage.inner.Evil",
+    "a package next to the file": "evilpackage.inner.Evil",
     "a submodule of ours that is not there": "cv_attention.blocks.evil.Evil",
     "a name that begins like ours": "cv_attention.blocksevil.Evil",
     "through our module to torch": "cv_attention.blocks.base.nn.Module",

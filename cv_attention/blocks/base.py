@@ -60,7 +60,7 @@ class AttentionMap(nn.Module):
         return len(self._forward_hooks) > 0
 
     def over(self, size: tuple[int, int]) -> Callable[[Tensor], Tensor] | None:
-        """Returns what shows weights over a grid to whoever looks, for `functional.attend`; None where nobody does.
+        """Returns the function that passes weights over a grid to observers, for `functional.attend`; None without any.
 
         Args:
             size: (H, W) of the grid.

@@ -1,6 +1,6 @@
-"""Keeps jsonargparse from importing classes: it would make an object of every ``class_path`` in a value of any type.
+"""Keeps jsonargparse from importing classes: it would instantiate every ``class_path`` in a value of any type.
 
-The class paths of blocks are looked up by `blocks.resolve`, which asks whether a file may name them.
+Class paths of blocks are resolved by `blocks.resolve`, which checks whether a file may name them.
 """
 
 from dataclasses import fields, is_dataclass
@@ -14,12 +14,12 @@ _KEY, _HIDDEN = "class_path", "class path of"
 
 
 def load(text: str) -> Any:
-    """Loads YAML as jsonargparse does, and renames every ``class_path``, so that it stays a mapping of plain values."""
+    """Loads YAML as jsonargparse does, but renames every ``class_path`` so that it stays a plain mapping."""
     return _renamed(get_loader("yaml")(text), _KEY, _HIDDEN)
 
 
 def restored(value: Any) -> Any:
-    """Returns a parsed value or dataclass with the names that were in the text."""
+    """Restores the original ``class_path`` keys of a parsed value or dataclass."""
     if is_dataclass(value) and not isinstance(value, type):
         for field in fields(value):
             setattr(value, field.name, restored(getattr(value, field.name)))

@@ -8,20 +8,20 @@ from cv_attention.statistics.planning import MOST
 from cv_attention.tables import markdown_table, text_table
 
 
-def text(found: Comparison, *, markdown: bool = False, width: int | None = None) -> str:
+def text(comparison: Comparison, *, markdown: bool = False, width: int | None = None) -> str:
     """Returns everything that the command prints, for a terminal of `width` columns or for a pipe."""
-    parts = [*map(_line, found.notes)]
-    for one in found.tables:
-        title = [_line(one.title), ""] if one.title else []
-        parts += ["", *title, _table(found, one, markdown, width), "", *map(_line, _below(found, one))]
-    if found.interaction is not None:
-        parts += ["", _interaction(found.interaction, found.alpha)]
+    parts = [*map(_line, comparison.notes)]
+    for group in comparison.tables:
+        title = [_line(group.title), ""] if group.title else []
+        parts += ["", *title, _table(comparison, group, markdown, width), "", *map(_line, _below(comparison, group))]
+    if comparison.interaction is not None:
+        parts += ["", _interaction(comparison.interaction, comparison.alpha)]
     return "\n".join(parts).strip("\n")
 
 
 def _line(text: str) -> str:
-    """Keeps names with odd characters in one line."""
-    return "".join(one if one.isprintable() else " " for one in text)
+    """Replaces non-printable characters, so that a name stays on one line."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _count(number: int, what: str) -> str:
@@ -29,7 +29,7 @@ def _count(number: int, what: str) -> str:
 
 
 class _Unit:
-    """How figures of a metric are written: accuracies in percent, other metrics as they are."""
+    """Formats values of a metric: accuracies in percent, other metrics as they are."""
 
     def __init__(self, metric: str) -> None:
         self.share = metric in SHARES
@@ -44,18 +44,18 @@ class _Unit:
         return shown if float(shown) else shown.replace("-", "+")  # never -0.00
 
     def _format(self, value: float) -> str:
-        """A metric in a unit of its own can be of any size."""
+        """Metrics with another unit can have any magnitude."""
         odd = not self.share and value != 0 and not 5e-4 <= abs(value) < 1e6
         return ".3g" if odd else f".{self.digits}f"
 
 
-def _table(found: Comparison, one: Table, markdown: bool, width: int | None) -> str:
-    unit = _Unit(found.metric)
-    split = "validation" if found.split == "val" else found.split
-    minus = f"minus {one.reference or 'reference'} [{100 * (1 - found.alpha):.10g} %]"
-    header = ["network", "runs", f"{split} {found.metric}{unit.name}", minus, "verdict"]
+def _table(comparison: Comparison, group: Table, markdown: bool, width: int | None) -> str:
+    unit = _Unit(comparison.metric)
+    split = "validation" if comparison.split == "val" else comparison.split
+    minus = f"minus {group.reference or 'reference'} [{100 * (1 - comparison.alpha):.10g} %]"
+    header = ["network", "runs", f"{split} {comparison.metric}{unit.name}", minus, "verdict"]
     header += ["sd / test-set sd", "parameters", "MFLOPs", "training (s)", "images/s", "hardware"]
-    rows = [_cells(row, one, found, unit) for row in one.rows]
+    rows = [_cells(row, group, comparison, unit) for row in group.rows]
     known = [column for column in range(len(header)) if any(row[column] is not None for row in rows)]
     names, cells = [header[i] for i in known], [[row[i] for i in known] for row in rows]
     if markdown:
@@ -63,7 +63,7 @@ def _table(found: Comparison, one: Table, markdown: bool, width: int | None) -> 
     return text_table(names, cells, width=width, wrap=("network", "runs", "verdict", "hardware"))
 
 
-def _cells(row: Row, one: Table, found: Comparison, unit: _Unit) -> list[object]:
+def _cells(row: Row, group: Table, comparison: Comparison, unit: _Unit) -> list[object]:
     count = f"{len(row.runs)} + {len(row.unfinished)} without a result" if row.unfinished else str(len(row.runs))
     spread = f" ± {unit.plain(row.deviation)}" if row.deviation is not None else ""
     value = "-" if row.mean is None else f"{unit.plain(row.mean)}{spread}"
@@ -75,7 +75,7 @@ def _cells(row: Row, one: Table, found: Comparison, unit: _Unit) -> list[object]
         count,
         value,
         difference,
-        verdict(row, one, found),
+        verdict(row, group, comparison),
         _share_of_images(row),
         row.parameters,
         None if row.flops is None else round(row.flops / 1e6, 1),
@@ -86,22 +86,22 @@ def _cells(row: Row, one: Table, found: Comparison, unit: _Unit) -> list[object]
 
 
 def _share_of_images(row: Row) -> float | None:
-    """The spread of the runs, in units of what the finite test set alone makes of it."""
+    """Returns the spread of the runs relative to the spread expected from the finite test set alone."""
     if not row.deviation or not row.image_deviation:
         return None
     return round(row.deviation / row.image_deviation, 1)
 
 
-def verdict(row: Row, one: Table, found: Comparison) -> str:
-    """Says a row's verdict in words."""
-    unit = _Unit(found.metric)
+def verdict(row: Row, group: Table, comparison: Comparison) -> str:
+    """Words the verdict of a row."""
+    unit = _Unit(comparison.metric)
     if row.verdict == "none":
         return row.reason
-    margin = f"±{unit.plain(found.margin)}{unit.points}" if found.margin is not None else ""
+    margin = f"±{unit.plain(comparison.margin)}{unit.points}" if comparison.margin is not None else ""
     if row.verdict == "equivalent":
         return f"equivalent within {margin}"
     if row.verdict == "unresolved":
-        if one.folds:
+        if group.folds:
             return "unresolved by these folds"
         wanted = f"about {_count(row.more, 'more seed')}" if row.more else f"over {MOST:,} more seeds"
         return f"unresolved: {wanted}"
@@ -114,25 +114,25 @@ def verdict(row: Row, one: Table, found: Comparison) -> str:
     return f"{row.verdict} by at least {unit.plain(least)}{unit.points}{small}"
 
 
-def _below(found: Comparison, one: Table) -> Iterator[str]:
-    """What the table says, and what it does not."""
-    unit = _Unit(found.metric)
-    yield from one.notes
-    if len(one.rows) < 2:
-        yield "one network alone: nothing to compare it with"
-    elif one.reference is None:
+def _below(comparison: Comparison, group: Table) -> Iterator[str]:
+    """Yields the explanations printed below a table."""
+    unit = _Unit(comparison.metric)
+    yield from group.notes
+    if len(group.rows) < 2:
+        yield "only one network: nothing to compare it with"
+    elif group.reference is None:
         yield "the reference was not trained by this recipe, so these rows have no verdict"
-    elif one.method and one.residual is not None:
+    elif group.method and group.residual is not None:
         yield (
-            f"intervals hold for all rows at once ({one.method}); standard deviation of one run "
-            f"{unit.plain(one.residual)}, {one.df} degree{'' if one.df == 1 else 's'} of freedom"
+            f"intervals hold for all rows at once ({group.method}); standard deviation of one run "
+            f"{unit.plain(group.residual)}, {group.df} degree{'' if group.df == 1 else 's'} of freedom"
         )
-    if any(row.verdict == "unresolved" for row in one.rows):
-        yield "unresolved means that these runs cannot tell, not that there is no difference"
-    if any(_share_of_images(row) for row in one.rows):
+    if any(row.verdict == "unresolved" for row in group.rows):
+        yield "unresolved means that these runs cannot decide, not that there is no difference"
+    if any(_share_of_images(row) for row in group.rows):
         yield "sd / test-set sd: near 1, the finite test set explains the spread of the runs; far above 1, train longer"
-    if found.split == "val":
-        yield "validation figures of an epoch that was chosen by them are too high, for every row alike"
+    if comparison.split == "val":
+        yield "validation figures are optimistic for every row alike, because they also chose the epoch"
 
 
 def _interaction(p: float, alpha: float) -> str:

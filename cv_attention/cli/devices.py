@@ -4,10 +4,10 @@ _KINDS = ("auto", "cpu", "cuda", "cuda:1", "mps", "xpu")
 
 
 def find_device(name: str) -> str:
-    """The device asked for; ``auto`` is the first GPU where there is one, else the CPU.
+    """Returns the requested device; ``auto`` is the first GPU if there is one, otherwise the CPU.
 
     Raises:
-        ValueError: if there is no such device.
+        ValueError: if the device does not exist.
     """
     import torch
 
@@ -16,7 +16,7 @@ def find_device(name: str) -> str:
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
-        first = str(error).splitlines()[0]  # a kind that torch does not know is answered by eighteen that it does
-        reason = f"there are {', '.join(_KINDS)}, ..." if "device type" in first else first
-        raise ValueError(f"there is no device {name!r}: {reason}") from error
+        first = str(error).splitlines()[0]  # for an unknown type torch lists all eighteen that it knows
+        reason = f"expected one of {', '.join(_KINDS)}, ..." if "device type" in first else first
+        raise ValueError(f"unknown device {name!r}: {reason}") from error
     return name

@@ -7,11 +7,11 @@ _LONGEST = 1_600  # characters of a message
 
 
 class UserError(Exception):
-    """Something to be printed in one line, without a traceback.
+    """Signals an error that is printed in one line, without a traceback.
 
     Args:
         message: The line.
-        code: Exit code: 2 for a mistake of the person, 1 for something that went wrong later.
+        code: Exit code: 2 for wrong input by the user, 1 for failures during the work.
     """
 
     def __init__(self, message: str, code: int = 2) -> None:
@@ -21,15 +21,15 @@ class UserError(Exception):
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Turns the errors that the library raises for bad input into `UserError`; wraps preparation, never training."""
+    """Converts the library's errors for bad input into `UserError`; wraps preparation, never training."""
     try:
         yield
     except (ValueError, OSError) as error:
         raise UserError(one_line(error)) from error
     except MemoryError as error:
-        raise UserError(f"this does not fit into memory: {one_line(error)}") from error
+        raise UserError(f"out of memory: {one_line(error)}") from error
     except Exception as error:
-        # by name: Lightning takes seconds to import, and need not have been
+        # by name: Lightning takes seconds to import, and may not be imported yet
         if "allocate memory" not in str(error) and type(error).__name__ != "MisconfigurationException":
             raise
         raise UserError(one_line(error)) from error
@@ -41,6 +41,6 @@ def one_line(error: BaseException) -> str:
 
 
 def _shown(message: str) -> str:
-    """Makes a message fit for a terminal: no control characters of a file's, and the middle of a long one left out."""
-    text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in message)
+    """Sanitizes a message for the terminal: escapes control characters and shortens long messages in the middle."""
+    text = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in message)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"

@@ -1,4 +1,4 @@
-"""Dispatches to the commands."""
+"""Dispatches ``cv-attention`` to its commands."""
 
 import atexit
 import os
@@ -12,17 +12,17 @@ from cv_attention.cli.errors import UserError, user_errors
 from cv_attention.extras import require
 from cv_attention.suggest import suggest
 
-# Each command is a module of `cli.commands` with run(arguments); only the one that is asked for is imported.
+# Each command is a module of `cli.commands` with run(arguments); only the requested one is imported.
 COMMANDS = {
     "fit": "train a classifier and test it",
-    "test": "evaluate a run again",
+    "test": "evaluate a finished run again",
     "folds": "divide the training images for cross-validation",
     "blocks": "list the attention blocks",
     "plan": "show where a block would go in a network",
     "saliency": "explain images with a trained network",
-    "evaluate-saliency": "judge saliency methods on a trained network",
+    "evaluate-saliency": "evaluate saliency methods on a trained network",
     "export": "write a trained network for other programs",
-    "compare": "tell which networks are better than a reference, and how many seeds are still needed",
+    "compare": "show which networks beat a reference, and how many more seeds are needed",
     "report": "build the HTML report of runs",
 }
 
@@ -30,11 +30,11 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs ``cv-attention`` with `arguments` (default: the process's) and returns its exit code.
 
-    0: done. 1: a training could not go on (a loss that is no number, a full disk), or an export had no image that could
-    be used. 2: a mistake in the arguments, the configuration or a file. Both are told in one line on standard error. A
-    training that is stopped by SIGTERM writes a checkpoint, an export its manifest, and exits with 143; Ctrl-C does the
-    same, and the exit code is 130. Without `arguments` the process dies of SIGINT itself after Ctrl-C: a shell ends a
-    loop only then.
+    0: success. 1: training failed (a non-finite loss, a full disk), or an export had no usable image. 2: a mistake in
+    the arguments, the configuration or a file. Errors are reported in one line on standard error. When stopped by
+    SIGTERM, training writes a checkpoint and an export writes its manifest, and the exit code is 143; Ctrl-C does the
+    same with exit code 130. Without `arguments`, the process itself dies of SIGINT after Ctrl-C, since only then does a
+    shell end its loop.
     """
     if arguments is None:
         return run_process(sys.argv[1:])
@@ -42,13 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(list(arguments))
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # as by `| head`; Python would complain again when it closes the stream
+    except BrokenPipeError:  # such as by `| head`; Python would complain again when closing the stream
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
 
 
 def _run(arguments: Sequence[str]) -> int:
-    """Runs the command that the arguments begin with; returns the exit code."""
+    """Runs the command named by the first argument; returns the exit code."""
     command = arguments[0] if arguments else "--help"
     if command in ("-h", "--help"):
         print(_usage())
@@ -58,7 +58,7 @@ def _run(arguments: Sequence[str]) -> int:
         return 0
     try:
         if command not in COMMANDS:
-            raise UserError(f"there is no command {command}{suggest(command, COMMANDS)}")
+            raise UserError(f"unknown command {command}{suggest(command, COMMANDS)}")
         with user_errors():
             require("train", "the command line")
         run: Callable[[Sequence[str]], None] = import_module(
@@ -66,13 +66,13 @@ def _run(arguments: Sequence[str]) -> int:
         ).run
         run(arguments[1:])
     except UserError as error:
-        shown = "".join(letter if letter.isprintable() else "?" for letter in str(error))  # files name things, too
+        shown = "".join(letter if letter.isprintable() else "?" for letter in str(error))  # names may come from files
         print(f"cv-attention: error: {shown}", file=sys.stderr)
         return error.code
     except KeyboardInterrupt as stop:
-        said = str(stop) if stop.args else "cv-attention: interrupted"  # empty: another process has said it
-        if said:
-            print(said, file=sys.stderr)
+        message = str(stop) if stop.args else "cv-attention: interrupted"  # empty: another process has printed it
+        if message:
+            print(message, file=sys.stderr)
         return 130
     return 0
 
@@ -80,10 +80,10 @@ def _run(arguments: Sequence[str]) -> int:
 def run_process(arguments: Sequence[str]) -> int:
     """Runs ``cv-attention`` as the whole of this process, and returns its exit code.
 
-    After Ctrl-C, Python's end is that of any program, but for its last act: the process dies of SIGINT.
+    After Ctrl-C, Python shuts down as usual, and as its last act the process dies of SIGINT.
     """
     ended: list[int] = []
-    atexit.register(_die_of_interrupt, ended)  # before any other is registered, so it is the last one called
+    atexit.register(_die_of_interrupt, ended)  # registered first, so that it is called last
     code = main(list(arguments))
     if code == 130:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C need not wait
@@ -99,4 +99,6 @@ def _die_of_interrupt(ended: list[int]) -> None:
 
 def _usage() -> str:
     rows = "\n".join(f"  {name:<19}{what}" for name, what in COMMANDS.items())
-    return f"usage: cv-attention COMMAND [options]\n\ncommands:\n{rows}\n\ncv-attention COMMAND --help says more."
+    return (
+        f"usage: cv-attention COMMAND [options]\n\ncommands:\n{rows}\n\ncv-attention COMMAND --help shows its options."
+    )

@@ -32,7 +32,7 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
     """Parses `arguments`.
 
     Raises:
-        UserError: with the mistake and what would be right, in one line.
+        UserError: with the mistake and the closest match or the accepted values, in one line.
     """
     _check_yaml(arguments)
     parser.parser_mode = class_paths.MODE
@@ -54,7 +54,7 @@ def read_experiment(path: Path) -> Experiment:
     """Reads the resolved configuration of a run.
 
     Raises:
-        UserError: if the file is missing or holds something that is no configuration.
+        UserError: if the file is missing or is not a configuration.
     """
     if not path.is_file():
         raise UserError(f"{path} does not exist; a run directory holds a config.yaml")
@@ -79,7 +79,7 @@ def _check_yaml(arguments: Sequence[str]) -> None:
         raise UserError(one_line(error)) from error
 
 
-# jsonargparse's message -> what it means to the person who reads it; the groups are the wrong key of a file.
+# Patterns of jsonargparse's messages, with the wording to use instead; the groups are the wrong key of a file.
 _WRONG_KEYS = (
     r"Option '([\w.-]+)' is not accepted",
     r"Group '([\w.-]+)' does not accept option '([\w.-]+)'",
@@ -99,15 +99,15 @@ _REWORDED = (
 
 
 def _explain(message: str, parser: ArgumentParser) -> str:
-    """Words jsonargparse's message for a newcomer and adds the nearest right name."""
+    """Rewords a jsonargparse message for newcomers and adds the closest match."""
     if match := re.search(r"unrecognized arguments: (.*)", message):
         wrong = re.findall(r"(?:^|\s)(-[a-zA-Z](?=\d)|-+[a-zA-Z][\w.-]*|[\w.-]+(?==))", match[1])
         if wrong:
-            return "; ".join(f"there is no option {name}{_right(name, parser)}" for name in wrong)
+            return "; ".join(f"unknown option {name}{_hint(name, parser)}" for name in wrong)
     for pattern in _WRONG_KEYS:
         if match := re.search(pattern, message):
             wrong_key = ".".join(match.groups())
-            return f"there is no option {wrong_key}{_right(wrong_key, parser, dashes='')}"
+            return f"unknown option {wrong_key}{_hint(wrong_key, parser, dashes='')}"
     if (match := re.search(r'^Parser key "(\w+)": Unable to load config \'(.*?)\'', message)) and match[1] in SECTIONS:
         return f"{match[1]} is a section of options, got {match[2]}; did you mean '{SECTIONS[match[1]]}'?"
     if match := re.search(r"\bconfig\W+File does not exist: '(.*)'", message):
@@ -119,26 +119,28 @@ def _explain(message: str, parser: ArgumentParser) -> str:
     return message
 
 
-def _right(wrong: str, parser: ArgumentParser, dashes: str = "--") -> str:
-    """The end of a message about a wrong option: what is meant by it, or the nearest names; a file has no dashes."""
+def _hint(wrong: str, parser: ArgumentParser, dashes: str = "--") -> str:
+    """Suggests the option that `wrong` stands for, or close matches; options in a file have no dashes."""
     names = [string for action in parser._actions for string in action.option_strings if string.startswith("--")]
     known = {name.removeprefix("--"): None for name in names}
     if (exact := wrong.lstrip("-").replace("-", "_")) in known:  # --batch-size, or ---out
         return suggest(wrong, [dashes + exact], cutoff=0.0)
-    if found := meant(wrong, known):
-        return f"; use {' or '.join(dashes + option for option in found)}"
+    if options := meant(wrong, known):
+        return f"; use {' or '.join(dashes + option for option in options)}"
     return suggest(wrong if wrong.startswith("-") else dashes + wrong, [dashes + name for name in known])
 
 
 def _missing(file: Path) -> str:
-    """Names the configurations that lie where `file` should, or in ``configs/``."""
-    there = {str(found) for folder in (file.parent, Path("configs").absolute()) for found in folder.glob("*.y*ml")}
-    near = {os.path.relpath(found) for found in there}
-    return f"config: there is no file {os.path.relpath(file)}{suggest(os.path.relpath(file), sorted(near))}"
+    """Words the error for a missing configuration, with close matches from its folder and from ``configs/``."""
+    there = {str(path) for folder in (file.parent, Path("configs").absolute()) for path in folder.glob("*.y*ml")}
+    near = {os.path.relpath(path) for path in there}
+    return f"config: file not found: {os.path.relpath(file)}{suggest(os.path.relpath(file), sorted(near))}"
 
 
 def _needed(names: Sequence[str], parser: ArgumentParser) -> str:
-    """Says what the arguments called `names`, which are missing, are."""
+    """Words the error for missing required arguments, with the help text of each."""
     actions = {action.dest: action for action in parser._actions}
-    told = [f"{' '.join(actions[n].option_strings) or n.upper()} ({str(actions[n].help).rstrip('.')})" for n in names]
-    return f"missing: {', '.join(told)}; {parser.prog} --help shows all options"
+    missing = [
+        f"{' '.join(actions[n].option_strings) or n.upper()} ({str(actions[n].help).rstrip('.')})" for n in names
+    ]
+    return f"missing: {', '.join(missing)}; {parser.prog} --help shows all options"

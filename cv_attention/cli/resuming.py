@@ -1,4 +1,4 @@
-"""``--resume auto``: of the runs that have this name, model and seed, the one to go on with."""
+"""``--resume auto``: chooses which run of this name, model and seed to resume."""
 
 import glob
 import json
@@ -13,29 +13,29 @@ from cv_attention.config import Experiment
 from cv_attention.rundir import summary
 from cv_attention.rundir.layout import RunLayout
 
-# What a run's own configuration says more exactly than the one asked for: it was filled in from pretrained weights.
+# Fields that a run fills in from pretrained weights, so that its configuration is more exact than the requested one.
 _FILLED_IN = ("data.mean", "data.std", "data.train_transforms", "data.eval_transforms")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What ``--resume auto`` comes to.
+    """Holds the outcome of ``--resume auto``.
 
     Attributes:
-        run: The run to go on with; None starts a new one.
-        said: One line about it.
-        finished: Whether there is nothing left to do.
+        run: The run to resume; None starts a new one.
+        notice: One line that explains the choice.
+        finished: Whether the run has already finished.
     """
 
     run: Path | None
-    said: str
+    notice: str
     finished: bool = False
 
 
 @dataclass(frozen=True)
 class _Candidate:
     run: Path
-    other: list[str]  # what decides results and is not what is asked for
+    other: list[str]  # fields that affect results and differ from the requested values
     epochs: int
     finished: bool
     saved: float | None  # when its newest checkpoint was written
@@ -43,35 +43,38 @@ class _Candidate:
 
 
 def choose(experiment: Experiment) -> Choice:
-    """Chooses the newest unfinished run of this name, model and seed, or a finished one that is what is asked for.
+    """Chooses the newest unfinished run of this name, model and seed, or a finished one that matches the request.
 
     Args:
-        experiment: What is asked for.
+        experiment: The requested configuration.
     """
-    found = sorted(_candidates(experiment), key=lambda one: one.saved or one.since, reverse=True)
-    same, others = [one for one in found if not one.other], [one for one in found if one.other]
+    candidates = sorted(_candidates(experiment), key=lambda candidate: candidate.saved or candidate.since, reverse=True)
+    matching = [candidate for candidate in candidates if not candidate.other]
     asked = experiment.trainer.max_epochs
-    unfinished = [one for one in same if not one.finished and one.saved is not None]
-    finished = [one for one in same if one.finished]
-    if not unfinished and (done := [one for one in finished if one.epochs >= asked]):
-        said = f"{done[0].run} has finished its {done[0].epochs} epochs, nothing is left to do"
-        return Choice(done[0].run, said, finished=True)
-    longer = [one for one in finished if RunLayout(one.run).checkpoint("last").is_file()]
-    changed = [one for one in others if not one.finished and one.saved is not None]
-    for one in (*unfinished, *longer, *changed):
-        return Choice(one.run, str(one.run))
-    for one in found:
-        if not one.finished:
-            return Choice(None, f"{one.run} has no checkpoint yet; a new one starts")
-    for one in found:
-        less = f"{one.epochs} epochs of {asked}, and log.keep left no last.ckpt"
-        how = f"with other values ({'; '.join(one.other)})" if one.other else less
-        return Choice(None, f"{one.run} has finished {how}; a new one starts")
-    return Choice(None, "no unfinished run of this name and model, a new one starts")
+    unfinished = [candidate for candidate in matching if not candidate.finished and candidate.saved is not None]
+    finished = [candidate for candidate in matching if candidate.finished]
+    if not unfinished and (done := [candidate for candidate in finished if candidate.epochs >= asked]):
+        return Choice(done[0].run, f"{done[0].run} has already finished its {done[0].epochs} epochs", finished=True)
+    longer = [candidate for candidate in finished if RunLayout(candidate.run).checkpoint("last").is_file()]
+    changed = [
+        candidate
+        for candidate in candidates
+        if candidate.other and not candidate.finished and candidate.saved is not None
+    ]
+    for candidate in (*unfinished, *longer, *changed):
+        return Choice(candidate.run, str(candidate.run))
+    for candidate in candidates:
+        if not candidate.finished:
+            return Choice(None, f"{candidate.run} has no checkpoint yet; starting a new run")
+    for candidate in candidates:
+        less = f"{candidate.epochs} of {asked} epochs, and log.keep left no last.ckpt"
+        how = f"with other values ({'; '.join(candidate.other)})" if candidate.other else less
+        return Choice(None, f"{candidate.run} has finished {how}; starting a new run")
+    return Choice(None, "no unfinished run of this name and model; starting a new run")
 
 
 def _candidates(experiment: Experiment) -> list[_Candidate]:
-    found = []
+    candidates = []
     for config in Path(experiment.log.root).glob(f"{glob.escape(experiment.name())}*/{RunLayout(Path()).config.name}"):
         run, number = config.parent, config.parent.name.removeprefix(experiment.name())
         if number and not re.fullmatch(r"-\d+", number):
@@ -82,16 +85,18 @@ def _candidates(experiment: Experiment) -> list[_Candidate]:
         times = [path.stat().st_mtime for path in RunLayout(run).checkpoints.glob("*.ckpt")]
         known = _summary(run)
         tested = bool(known.get("test"))
-        # a run of an earlier version does not say that it has finished; its report says so
+        # runs of earlier versions do not record that they have finished; their report shows it
         finished = tested and known.get("finished", RunLayout(run).page.is_file())
         since = config.stat().st_mtime
         saved = max(times) if times else since if tested else None
-        found.append(_Candidate(run, _other(before, experiment), before.trainer.max_epochs, finished, saved, since))
-    return found
+        candidates.append(
+            _Candidate(run, _other(before, experiment), before.trainer.max_epochs, finished, saved, since)
+        )
+    return candidates
 
 
 def _summary(run: Path) -> dict[str, Any]:
-    """What a run says of itself; nothing where that is damaged, which is reported when the run is resumed."""
+    """Reads a run's summary; empty if it is damaged, which is reported when the run is resumed."""
     try:
         return summary.read(run)
     except ValueError:
@@ -99,7 +104,7 @@ def _summary(run: Path) -> dict[str, Any]:
 
 
 def _other(before: Experiment, now: Experiment) -> list[str]:
-    """What decides the result and differs: ``optimizer.lr: 0.1 -> 0.05``; the number of epochs is left out."""
+    """Lists differing fields that affect results (``optimizer.lr: 0.1 -> 0.05``), without the number of epochs."""
     from cv_attention.comparison.fields import Kind, kind, names
 
     lines = []

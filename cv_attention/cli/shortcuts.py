@@ -1,4 +1,4 @@
-"""Suggests our options for options of other programs."""
+"""Suggests our options for option names of other programs."""
 
 from collections.abc import Iterable
 
@@ -58,7 +58,7 @@ _MEANT = {
     "resume": "continue resume_from resume_from_checkpoint",
 }
 _OPTIONS = {name: option for option, names in _MEANT.items() for name in names.split()}
-# What a value means that is given to a whole section, as in --model resnet50.
+# The option meant by a value given to a whole section, as in --model resnet50.
 SECTIONS = {
     "model": "model.backbone",
     "optimizer": "optimizer.name",
@@ -69,20 +69,20 @@ SECTIONS = {
 
 
 def meant(wrong: str, known: Iterable[str]) -> list[str]:
-    """Finds the options that somebody means who types a name of another program, or leaves out the section.
+    """Finds the options meant by another program's option name, or by a name without its section.
 
     Args:
-        wrong: What was typed, such as ``--lr`` or ``trainer.epochs``.
-        known: The options that there are, without dashes; no other is returned.
+        wrong: The option as typed, such as ``--lr`` or ``trainer.epochs``.
+        known: All existing options, without dashes; only these are returned.
 
     Returns:
-        The options, without dashes, some with a value: ``trainer.precision bf16-mixed``; empty where nobody knows.
+        The options without dashes, some with a value (``trainer.precision bf16-mixed``); empty if none is known.
     """
     options = set(known)
     name = wrong.lstrip("-").rpartition(".")[2].replace("-", "_").lower()
     if name in options:
-        return []  # the command's own option of this name, but for hyphens; it is the nearest
-    found = _OPTIONS.get(name)
-    if found is not None and found.split()[0] in options:
-        return [found]
+        return []  # the command's own option apart from hyphens: the closest match
+    option = _OPTIONS.get(name)
+    if option is not None and option.split()[0] in options:
+        return [option]
     return sorted(option for option in options if "." in option and option.rpartition(".")[2] == name)

@@ -7,25 +7,25 @@ from pathlib import Path
 
 import yaml
 
-# Values in the largest sensible configuration, aliases written out: a hundred times what ours have.
+# Values in a configuration with aliases expanded: a hundred times as many as ours have.
 _MAX_NODES = 100_000
-_MAX_DEPTH = 50  # levels inside one another
+_MAX_DEPTH = 50  # nested levels
 _MAX_BRACKETS = 200
-_MAX_KEYS = 1_000  # of a file's outermost level
-_MAX_BYTES = 1 << 18  # the names of 20,000 classes fit
+_MAX_KEYS = 1_000  # at the top level of a file
+_MAX_BYTES = 1 << 18  # enough for the names of 20,000 classes
 _NULL = "tag:yaml.org,2002:null"
 
 
 def check_yaml_file(path: Path, sections: Collection[str] = ()) -> None:
-    """Checks the encoding and, with `check_yaml_text`, the structure of a file of options.
+    """Checks the encoding and, with `check_yaml_text`, the structure of an options file.
 
     Args:
         path: The file, in UTF-8 with or without a byte order mark.
         sections: Keys that must not be empty.
 
     Raises:
-        ValueError: if it cannot be read, is not UTF-8 or holds no options, or as `check_yaml_text`; one line that names
-            the file.
+        ValueError: if it cannot be read, is not UTF-8, holds no options, or fails `check_yaml_text`; one line that
+            names the file.
     """
     data = _read(path)
     try:
@@ -39,8 +39,7 @@ def check_yaml_file(path: Path, sections: Collection[str] = ()) -> None:
         ) from error
     root = check_yaml_text(text, str(path))
     if not isinstance(root, yaml.MappingNode):
-        kind = "nothing" if root is None else "a list" if isinstance(root, yaml.SequenceNode) else "a single value"
-        raise ValueError(f"{path} holds {kind}; expected options, such as model.backbone: resnet20")
+        raise ValueError(f"{path} holds {_kind(root)}; expected options, such as model.backbone: resnet20")
     if len(root.value) > _MAX_KEYS:
         raise ValueError(f"{path} holds {len(root.value):,} options; expected at most {_MAX_KEYS:,}")
     for key, value in root.value:
@@ -49,14 +48,18 @@ def check_yaml_file(path: Path, sections: Collection[str] = ()) -> None:
         place = f"{path}, line {key.start_mark.line + 1}: {key.value}"
         if isinstance(value, yaml.ScalarNode) and value.tag == _NULL:
             raise ValueError(f"{place} is empty; fill it in or remove it")
-        raise ValueError(f"{place} is a section of options, such as {key.value}: {{...}}; it holds something else")
+        raise ValueError(f"{place} must be a section of options, such as {key.value}: {{...}}, got {_kind(value)}")
+
+
+def _kind(node: yaml.Node | None) -> str:
+    return "nothing" if node is None else "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
 
 
 def _read(path: Path) -> bytes:
     try:
         kind = path.stat().st_mode
         if not stat.S_ISREG(kind):
-            what = "a folder" if stat.S_ISDIR(kind) else "no regular file"
+            what = "a folder" if stat.S_ISDIR(kind) else "not a regular file"
             raise ValueError(f"{path} is {what}; name a YAML file")
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
@@ -64,7 +67,7 @@ def _read(path: Path) -> bytes:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ValueError(reason if str(path) in str(reason) else f"{path} cannot be read: {reason or error}") from error
     if len(data) > _MAX_BYTES:
-        raise ValueError(f"{path} has more than {_MAX_BYTES:,} bytes, which is no configuration")
+        raise ValueError(f"{path} has more than {_MAX_BYTES:,} bytes, too many for a configuration")
     return data
 
 
@@ -74,14 +77,14 @@ def check_yaml_text(text: str, place: str, *, strict: bool = True) -> yaml.Node 
     Args:
         text: The text.
         place: Where it comes from, for messages.
-        strict: Whether text must be YAML; a glob of the command line, such as ``[ab]*.conv``, need not be.
+        strict: Whether the text must be YAML; a command-line glob such as ``[ab]*.conv`` need not be.
 
     Returns:
         The root of the node graph; None for empty text.
 
     Raises:
-        ValueError: if it is not valid YAML, gives a key twice, contains itself, or holds more than 100,000 values once
-            its aliases are written out, or more than 50 levels.
+        ValueError: if it is not valid YAML, repeats a key, contains itself, or holds more than 100,000 values once
+            its aliases are expanded, or more than 50 nested levels.
     """
     if len(text) > _MAX_BYTES:
         raise ValueError(f"{place} has {len(text):,} characters; at most {_MAX_BYTES:,} are read")
@@ -105,21 +108,20 @@ def _open_brackets(text: str) -> int:
 
 
 def _count(node: yaml.Node, place: str, known: dict[int, int], above: set[int]) -> int:
-    """Counts the values below a node, each alias as often as it is used."""
+    """Counts the values below a node, counting aliases at each use."""
     if id(node) in known:
         return known[id(node)]
     if id(node) in above:
         raise ValueError(f"{place}, line {node.start_mark.line + 1}: the value contains itself")
     if len(above) > _MAX_DEPTH:
-        raise ValueError(f"{place}, line {node.start_mark.line + 1}: more than {_MAX_DEPTH} levels inside one another")
+        raise ValueError(f"{place}, line {node.start_mark.line + 1}: more than {_MAX_DEPTH} nested levels")
     above.add(id(node))
     total = 1
     for child in _children(node, place):
         total += _count(child, place, known, above)
         if total > _MAX_NODES:
             raise ValueError(
-                f"{place}, line {node.start_mark.line + 1}: more than {_MAX_NODES:,} values once aliases are written "
-                "out"
+                f"{place}, line {node.start_mark.line + 1}: more than {_MAX_NODES:,} values once aliases are expanded"
             )
     above.remove(id(node))
     known[id(node)] = total

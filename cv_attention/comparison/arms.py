@@ -19,8 +19,8 @@ class Arm:
         network: What the network is.
         recipe: How it was trained.
         finished: The finished run of each block.
-        unfinished: Runs without a result: stopped, failed or still going.
-        notes: What was left out.
+        unfinished: Runs without a result: stopped, failed or still running.
+        notes: Notes on runs that were left out.
     """
 
     network: Part
@@ -35,7 +35,7 @@ class Arm:
         return [*self.finished.values(), *self.unfinished]
 
     def add(self, run: Run, *, finished: bool) -> None:
-        """Takes a run; the second finished one of a block is left out."""
+        """Adds a run; a second finished run of the same block is left out."""
         block = block_of(run)
         if not finished:
             self.unfinished.append(run)
@@ -46,14 +46,16 @@ class Arm:
             self.finished[block] = run
 
     def settle(self) -> None:
-        """Forgets unfinished runs of blocks that another run has finished: somebody has trained them again.
+        """Drops unfinished runs of blocks that another run has finished: they were trained again.
 
-        One that came to its test, without a finite figure, is named: it did not just stop.
+        A run that was tested but has no finite figure is noted: it did not merely stop.
         """
         for run in self.unfinished:
             if block_of(run) in self.finished and run.summary.get("test"):
                 other = self.finished[block_of(run)].path
-                self.notes.append(f"{run.path} ended without a finite figure; {other} of {name(block_of(run))} counts")
+                self.notes.append(
+                    f"{run.path} ended without a finite figure; {other} is used for {name(block_of(run))}"
+                )
         self.unfinished = [run for run in self.unfinished if block_of(run) not in self.finished]
 
 
@@ -64,20 +66,20 @@ def block_of(run: Run) -> Block:
 
 
 def name(block: Block) -> str:
-    """Names a block in a sentence."""
+    """Formats the name of a block for use in a sentence."""
     fold, seed = block
     return f"seed {seed}" if fold < 0 else f"fold {fold}, seed {seed}"
 
 
 @dataclass(frozen=True)
 class Values:
-    """The figures of a table.
+    """Holds the figures of a table.
 
     Attributes:
-        table: (arms, units), NaN where there is no finished run; a unit is a seed, or a fold with the mean over its
+        table: (arms, units), NaN without a finished run; a unit is a seed, or a fold with the mean over its
             seeds.
         units: Name of each unit.
-        overlap: Held-out images for each training image where the units are folds, else None.
+        overlap: Held-out images per training image if the units are folds, otherwise None.
     """
 
     table: np.ndarray
@@ -86,7 +88,7 @@ class Values:
 
 
 def values(arms: Sequence[Arm], split: str, metric: str) -> Values:
-    """Puts the figures of all arms into one table."""
+    """Collects the figures of all arms in one table."""
     blocks = sorted({block for arm in arms for block in arm.finished})
     folds = sorted({fold for fold, _ in blocks})
     by_fold = len(folds) > 1
@@ -94,15 +96,15 @@ def values(arms: Sequence[Arm], split: str, metric: str) -> Values:
     table = np.full((len(arms), len(units)), np.nan)
     for row, arm in enumerate(arms):
         for column, unit in enumerate(units):
-            found = [run.figure(split, metric) for block, run in arm.finished.items() if block[: len(unit)] == unit]
-            if found:
-                table[row, column] = np.mean(np.array(found, dtype=float))
+            figures = [run.figure(split, metric) for block, run in arm.finished.items() if block[: len(unit)] == unit]
+            if figures:
+                table[row, column] = np.mean(np.array(figures, dtype=float))
     names = tuple(f"fold {unit[0]}" if by_fold else name((unit[0], unit[-1])) for unit in units)
     return Values(table, names, 1 / (_folds(arms, folds) - 1) if by_fold else None)
 
 
 def _folds(arms: Sequence[Arm], seen: Sequence[int]) -> int:
-    """How many folds the training images were divided into, or at least how many are known of."""
+    """Returns the number of folds of the training images, or a lower bound if it was not recorded."""
     summaries = [run.summary for arm in arms for run in arm.finished.values()]
-    recorded = max(((one.get("data") or {}).get("folds") or {}).get("count", 0) for one in summaries)
+    recorded = max(((summary.get("data") or {}).get("folds") or {}).get("count", 0) for summary in summaries)
     return recorded or max(2, max(seen) + 1)

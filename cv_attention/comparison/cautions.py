@@ -1,4 +1,4 @@
-"""Lists what makes a table less than fair or complete: missing and failed runs, other machines or versions."""
+"""Lists cautions about the fairness and completeness of a table: missing runs, differing machines or versions."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,20 +11,20 @@ from cv_attention.comparison.recipes import OF_BLOCKS, part, varying
 from cv_attention.comparison.runs import Run
 from cv_attention.rundir.layout import RunLayout
 
-# Fields that change no result but by rounding or chance, and of which one should still know that they differ.
+# Fields that change results only by rounding or chance, but whose differences are still reported.
 _REPORTED = ("data.cache", "trainer.precision", "trainer.devices", "trainer.num_nodes", "trainer.compile")
 
 
 def cautions(
-    arms: Sequence[Arm], labels: Sequence[str], found: Values, spreads: Sequence[float | None], *, compared: bool
+    arms: Sequence[Arm], labels: Sequence[str], figures: Values, spreads: Sequence[float | None], *, compared: bool
 ) -> Iterator[str]:
-    """Lists what a reader should know of a table, a line each.
+    """Lists the cautions about a table, one line each.
 
     Args:
         arms: The networks.
         labels: Their names.
-        found: Their figures.
-        spreads: Those of `statistics.Study`.
+        figures: Their figures.
+        spreads: The spreads of `statistics.Study`.
         compared: Whether the first arm is the reference.
     """
     if compared:
@@ -37,9 +37,10 @@ def cautions(
             yield f"{label}: without a result: {paths}{rest}"
         for run in arm.finished.values():
             if run.contradicts():
-                yield f"{RunLayout(run.path).predictions} is not of the test in summary.json, so it is not used"
-    yield from _missing(labels, found)
-    if found.overlap is not None:
+                path = RunLayout(run.path).predictions
+                yield f"{path} does not belong to the test in summary.json, so it is not used"
+    yield from _missing(labels, figures)
+    if figures.overlap is not None:
         yield from _unpaired(arms, labels)
     yield from _versions(arms)
     yield from _machines(arms, labels)
@@ -47,13 +48,14 @@ def cautions(
 
 
 def _not_the_block_alone(arms: Sequence[Arm], labels: Sequence[str]) -> Iterator[str]:
-    """Notes a reference without a block, such as a wider network, that differs from all others in more than a block."""
+    """Notes a reference without a block, such as a wider network, that differs from all others in other fields too."""
     plain = _without_block(arms[0])
     others = [_without_block(arm) for arm in arms if arm.network["model.block"] != "null"]
     if arms[0].network["model.block"] != "null" or not others or plain in others:
         return
     fields = ", ".join(varying([plain, *others]))
-    yield f"{labels[0]} differs from every network with a block also in {fields}, so no difference is the block's alone"
+    words = f"{labels[0]} differs from all networks with a block also in {fields}"
+    yield f"{words}: differences are not due to the block alone"
 
 
 def _without_block(arm: Arm) -> dict[str, str]:
@@ -61,22 +63,22 @@ def _without_block(arm: Arm) -> dict[str, str]:
 
 
 def _unpaired(arms: Sequence[Arm], labels: Sequence[str]) -> Iterator[str]:
-    """Notes on folds of which the networks' means are over different seeds."""
+    """Notes folds in which the networks' means are over different seeds."""
     for fold in sorted({fold for arm in arms for fold, _ in arm.finished}):
         seeds = {
-            label: sorted(seed for it, seed in arm.finished if it == fold)
+            label: sorted(seed for of_fold, seed in arm.finished if of_fold == fold)
             for label, arm in zip(labels, arms, strict=True)
         }
-        trained = {label: it for label, it in seeds.items() if it}
+        trained = {label: numbers for label, numbers in seeds.items() if numbers}
         if len(set(map(tuple, trained.values()))) > 1:
-            said = "; ".join(f"{label}: {', '.join(map(str, it))}" for label, it in trained.items())
-            yield f"fold {fold} is a mean over different seeds, so its runs are not paired: {said}"
+            listed = "; ".join(f"{label}: {', '.join(map(str, numbers))}" for label, numbers in trained.items())
+            yield f"fold {fold} is a mean over different seeds, so its runs are not paired: {listed}"
 
 
-def _missing(labels: Sequence[str], found: Values) -> Iterator[str]:
-    for label, figures in zip(labels, found.table, strict=True):
-        lacking = [unit for unit, value in zip(found.units, figures, strict=True) if np.isnan(value)]
-        if lacking and len(lacking) < len(found.units):
+def _missing(labels: Sequence[str], figures: Values) -> Iterator[str]:
+    for label, row in zip(labels, figures.table, strict=True):
+        lacking = [unit for unit, value in zip(figures.units, row, strict=True) if np.isnan(value)]
+        if lacking and len(lacking) < len(figures.units):
             yield f"{label} lacks {', '.join(lacking)}, which other rows have"
 
 
@@ -85,54 +87,55 @@ def _versions(arms: Sequence[Arm]) -> Iterator[str]:
     for name, what in (("cv_attention", "the code"), ("torch", "torch")):
         versions = {(run.summary.get("provenance") or {}).get(name) for run in runs}
         if len(versions) > 1:
-            yield f"trained by different versions of {what}: {', '.join(sorted(it or 'unknown' for it in versions))}"
+            listed = ", ".join(sorted(version or "unknown" for version in versions))
+            yield f"trained with different versions of {what}: {listed}"
 
 
 def _machines(arms: Sequence[Arm], labels: Sequence[str]) -> Iterator[str]:
-    """Notes on hardware and on fields of execution that differ."""
+    """Notes differences in hardware and in execution fields."""
     machines = [tuple(hardware(arm)) for arm in arms]
     runs = [run for arm in arms for run in arm.finished.values()]
     unknown = [run for run in runs if not _hardware(run)]
     recorded = not unknown
-    if len({kind for one in machines for kind in one}) > 1:
-        said = "; ".join(
-            f"{label}: {' / '.join(one) or 'unknown'}" for label, one in zip(labels, machines, strict=True)
+    if len({kind for kinds in machines for kind in kinds}) > 1:
+        listed = "; ".join(
+            f"{label}: {' / '.join(kinds) or 'unknown'}" for label, kinds in zip(labels, machines, strict=True)
         )
-        yield f"trained on different hardware or with different precision, so times cannot be compared: {said}"
+        yield f"trained on different hardware or with different precision, so times cannot be compared: {listed}"
     if 0 < len(unknown) < len(runs):
         paths = ", ".join(str(run.path) for run in unknown)
-        yield f"what they were trained on is not recorded, so times may not be comparable: {paths}"
+        yield f"hardware not recorded, so times may not be comparable: {paths}"
     fields = [[part(run, Kind.EXECUTION) for run in arm.finished.values()] for arm in arms]
-    for name in varying(one for arm in fields for one in arm):
+    for name in varying(values for arm in fields for values in arm):
         machine = ("trainer.precision", "trainer.devices", "trainer.num_nodes")
         if name not in _REPORTED or (recorded and name in machine):
             continue
-        said = "; ".join(
-            f"{label}: {', '.join(sorted({one[name] for one in arm}))}"
+        listed = "; ".join(
+            f"{label}: {', '.join(sorted({run[name] for run in arm}))}"
             for label, arm in zip(labels, fields, strict=True)
             if arm
         )
-        yield f"{name} differs: {said}"
+        yield f"{name} differs: {listed}"
 
 
 def hardware(arm: Arm) -> list[str]:
-    """Names each kind of machine that the finished runs of an arm were trained on; nothing where it is unknown."""
+    """Names each kind of machine that an arm's finished runs were trained on; empty if unknown."""
     return sorted({text for run in arm.finished.values() if (text := _hardware(run))})
 
 
 def _hardware(run: Run) -> str:
-    found: dict[str, Any] = run.summary.get("hardware") or {}
-    if not found:
+    recorded: dict[str, Any] = run.summary.get("hardware") or {}
+    if not recorded:
         return ""
-    devices = found.get("devices", 1)
-    threads = found.get("threads") if found.get("accelerator") == "cpu" else None
+    devices = recorded.get("devices", 1)
+    threads = recorded.get("threads") if recorded.get("accelerator") == "cpu" else None
     cores = f", {threads} thread{'' if threads == 1 else 's'}" if threads else ""
     times = f"{devices} × " if devices != 1 else ""
-    return f"{times}{found.get('device', 'unknown')}{cores}, {found.get('precision', 'unknown precision')}"
+    return f"{times}{recorded.get('device', 'unknown')}{cores}, {recorded.get('precision', 'unknown precision')}"
 
 
 def _spreads(labels: Sequence[str], spreads: Sequence[float | None]) -> Iterator[str]:
-    """Notes on arms whose runs spread more than those of the others."""
+    """Notes arms whose runs spread more than those of the others."""
     for label, ratio in zip(labels, spreads, strict=True):
         if ratio is not None:
             yield (

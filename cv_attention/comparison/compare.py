@@ -16,21 +16,21 @@ from cv_attention.rundir.layout import RunLayout
 from cv_attention.statistics import interaction
 from cv_attention.suggest import suggest
 
-MARGIN = 0.003  # of a share: 0.3 points
+MARGIN = 0.003  # as a fraction: 0.3 points
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All tables, and what one should know about them.
+    """Holds all tables of a comparison, with notes.
 
     Attributes:
-        split: The split that the figures are of, ``test`` or ``val``.
+        split: The split of the figures, ``test`` or ``val``.
         metric: Name of the metric.
-        margin: Differences within ± this count as equivalent; None where equivalence was not asked for.
+        margin: Differences within ± this count as equivalent; None if equivalence was not tested.
         alpha: Probability of any wrong verdict in a table.
-        tables: One for each recipe and data set.
-        interaction: p value of the network × recipe interaction where there are two recipes, else None.
-        notes: What concerns all tables, a line each.
+        tables: One table per recipe and data set.
+        interaction: p value of the network × recipe interaction if there are two recipes, otherwise None.
+        notes: Notes on all tables, one line each.
     """
 
     split: str
@@ -48,7 +48,7 @@ class Comparison:
 
 @dataclass
 class _Group:
-    """The arms of one table, by their networks' canonical text."""
+    """Holds the arms of one table, keyed by their networks' canonical text."""
 
     data: Part
     recipe: Part
@@ -70,14 +70,14 @@ def compare(
     Args:
         runs: Run directories, finished or not.
         split: ``test`` or ``val``.
-        metric: A metric of that split, as in ``summary.json``; or ``probability``, the mean probability of the true
-            class of the test images, which spreads less than the accuracy.
-        reference: The network that the others are compared with: the label of its row, or a run of it. By default
+        metric: A metric of that split, as named in ``summary.json``; or ``probability``, the mean probability of the
+            true class on the test images, which varies less than the accuracy.
+        reference: The network that the others are compared with: the label of its row, or one of its runs. By default
             the one network without a block.
-        margin: Differences within ± this count as equivalent; default: 0.003 for shares such as the accuracy, and no
+        margin: Differences within ± this count as equivalent; default: 0.003 for fractions such as the accuracy, and no
             equivalence for other metrics.
         alpha: Probability of any wrong verdict in a table.
-        across_recipes: Compare networks of different recipes with each other, in one table for each data set.
+        across_recipes: Compares networks of different recipes with each other, in one table per data set.
 
     Raises:
         ValueError: if a directory is not a run, nothing has finished, the metric is unknown, or the reference is
@@ -101,12 +101,12 @@ def compare(
 
 
 def _run_directories(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """Names each run once, sorted: the order of the arguments decides nothing. ``runs/*`` can hold other files too."""
-    found = sorted({path.resolve(): path for path in reversed(paths)}.values())
-    runs = [path for path in found if not path.exists() or RunLayout(path).config.is_file()]
+    """Deduplicates and sorts the runs, so that argument order has no effect; separates paths that are not runs."""
+    unique = sorted({path.resolve(): path for path in reversed(paths)}.values())
+    runs = [path for path in unique if not path.exists() or RunLayout(path).config.is_file()]
     if not runs:
-        return found, []
-    return runs, [f"{path} is left out: {_why_left_out(path)}" for path in found if path not in runs]
+        return unique, []
+    return runs, [f"{path} is left out: {_why_left_out(path)}" for path in unique if path not in runs]
 
 
 def _why_left_out(path: Path) -> str:
@@ -114,21 +114,21 @@ def _why_left_out(path: Path) -> str:
 
 
 def _read(paths: Sequence[Path], question: Question) -> list[Run]:
-    found = []
+    opened = []
     for path in paths:
         try:
-            found.append(read(path))
+            opened.append(read(path))
         except NewerFormat as error:
             others = "; leave it out to compare the others" if len(paths) > 1 else ""
             raise NewerFormat(f"{error}{others}") from error
-    if not any(run.figure(question.split, question.metric) is not None for run in found):
-        count = f"{len(found)} run{'s' * (len(found) > 1)}"
+    if not any(run.figure(question.split, question.metric) is not None for run in opened):
+        count = f"{len(opened)} run{'s' * (len(opened) > 1)}"
         raise ValueError(f"nothing to compare: none of {count} has a {question.split} {question.metric} yet")
-    return found
+    return opened
 
 
 def _groups(runs: Sequence[Run], question: Question) -> list[_Group]:
-    """Divides the runs by data and recipe, and these by network."""
+    """Groups the runs by data and recipe, and within these by network."""
     groups: dict[str, _Group] = {}
     for run, data in zip(runs, recipes.data_of(runs), strict=True):
         recipe, network = recipes.part(run, Kind.RECIPE), recipes.part(run, Kind.NETWORK)
@@ -142,16 +142,16 @@ def _groups(runs: Sequence[Run], question: Question) -> list[_Group]:
 
 
 def _merged(groups: Sequence[_Group]) -> list[_Group]:
-    """Puts all recipes of one data set into one table; each network with each recipe is an arm of its own."""
+    """Merges all recipes of one data set into one table; each combination of network and recipe is an arm."""
     merged: dict[str, _Group] = {}
     for group in groups:
-        one = merged.setdefault(str(group.data), _Group(group.data, {}, {}))
-        one.arms |= {str((name, group.recipe)): arm for name, arm in group.arms.items()}
+        combined = merged.setdefault(str(group.data), _Group(group.data, {}, {}))
+        combined.arms |= {str((name, group.recipe)): arm for name, arm in group.arms.items()}
     return list(merged.values())
 
 
 def _labels(groups: Sequence[_Group]) -> dict[str, str]:
-    """Names every arm, the same network alike in all tables."""
+    """Labels every arm; a network has the same label in all tables."""
     arms = {name: arm for group in groups for name, arm in group.arms.items()}
     networks = recipes.network_labels([arm.network for arm in _each_network(arms)])
     known = {str(arm.network): text for arm, text in zip(_each_network(arms), networks, strict=True)}
@@ -168,7 +168,7 @@ def _each_network(arms: dict[str, Arm]) -> list[Arm]:
 
 
 def _reference(wanted: str | Path | None, groups: Sequence[_Group], names: dict[str, str]) -> str | None:
-    """Finds the arm that the others are compared with."""
+    """Finds the reference arm."""
     if wanted is not None:
         return _named(wanted, groups, names)
     arms = {name: arm for group in groups for name, arm in group.arms.items()}
@@ -192,10 +192,8 @@ def _named(wanted: str | Path, groups: Sequence[_Group], names: dict[str, str]) 
     if not by_label:
         known = list(dict.fromkeys(names.values()))
         if Path(wanted).exists():
-            raise ValueError(f"reference {wanted} is not among the runs that are compared")
-        raise ValueError(
-            f"reference {str(wanted)!r} is neither a row nor a run that is compared{suggest(wanted, known)}"
-        )
+            raise ValueError(f"reference {wanted} is not among the compared runs")
+        raise ValueError(f"reference {str(wanted)!r} is neither a row nor a compared run{suggest(wanted, known)}")
     return by_label[0]
 
 
@@ -211,8 +209,8 @@ def _table(
 
 def _differing(groups: Sequence[_Group]) -> list[str]:
     parts = [group.data | group.recipe for group in groups]
-    known = dict.fromkeys(name for one in parts for name in one)
-    return [name for name in known if len({one.get(name) for one in parts}) > 1]
+    known = dict.fromkeys(name for part in parts for name in part)
+    return [name for name in known if len({part.get(name) for part in parts}) > 1]
 
 
 def _separated(groups: Sequence[_Group]) -> str:
@@ -221,13 +219,13 @@ def _separated(groups: Sequence[_Group]) -> str:
 
 
 def _interaction(groups: Sequence[_Group], chosen: str | None, question: Question) -> float | None:
-    """Tests whether differences depend on the recipe, where two recipes were trained on the same data."""
+    """Tests whether differences depend on the recipe, if two recipes were trained on the same data."""
     if len(groups) != 2 or groups[0].data != groups[1].data or chosen is None:
         return None
     shared = [name for name in groups[0].arms if name in groups[1].arms]
     if chosen not in shared:
         return None
     tables = [values([group.arms[name] for name in shared], question.split, question.metric) for group in groups]
-    if any(one.overlap is not None for one in tables):
+    if any(table.overlap is not None for table in tables):
         return None
     return interaction(tables[0].table, tables[1].table, shared.index(chosen))

@@ -9,23 +9,23 @@ from cv_attention.config import Experiment
 
 
 class Kind(Enum):
-    """What a field decides."""
+    """Enumerates what a field affects."""
 
-    BLOCK = "what a run shares with its counterpart in every other row: seed and fold"
+    BLOCK = "shared by a run and its counterparts in the other rows: seed and fold"
     DATA = "the images, and how they are divided"
-    NETWORK = "the network: what a row of a table stands for"
-    RECIPE = "how it is trained and tested: one table for each recipe"
-    EXECUTION = "how the same computation is carried out: the results differ by chance alone, or by rounding"
+    NETWORK = "the network: one row of a table for each"
+    RECIPE = "how the network is trained and tested: one table for each recipe"
+    EXECUTION = "how the same computation is carried out: results differ only by chance or rounding"
     RECORD = "what is written down about the run"
 
 
-# Every field of the configuration; a name that ends in a dot stands for all fields below it.
+# Every field of the configuration; a name ending in a dot covers all fields below it.
 KINDS = {
     "seed": Kind.BLOCK,
     "data.fold": Kind.BLOCK,
     "data.name": Kind.DATA,
     "data.options": Kind.DATA,
-    "data.root": Kind.DATA,  # the same images at another place are the same data
+    "data.root": Kind.DATA,  # the same images in another place are the same data
     "data.on_error": Kind.DATA,
     "data.val_fraction": Kind.DATA,
     "data.seed": Kind.DATA,
@@ -42,7 +42,7 @@ KINDS = {
     "model.init": Kind.NETWORK,
     "model.train": Kind.NETWORK,
     "model.head": Kind.NETWORK,
-    "optimizer.lr_scale.blocks": Kind.NETWORK,  # a network without blocks has no use for it
+    "optimizer.lr_scale.blocks": Kind.NETWORK,  # unused by networks without blocks
     "data.batch_size": Kind.RECIPE,
     "data.train_transforms": Kind.RECIPE,
     "data.eval_transforms": Kind.RECIPE,
@@ -84,13 +84,13 @@ KINDS = {
     "log.": Kind.RECORD,
 }
 
-# Of `trainer.extra`, Lightning's arguments that only show or write something.
+# Lightning arguments in `trainer.extra` that only affect display or logging.
 SILENT_EXTRA = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps", "num_sanity_val_steps", "profiler")
 
 
 def kind(name: str) -> Kind:
-    """Returns what the field `name` decides; a field that is not listed may change results, so it is of the recipe."""
-    groups = (it for group, it in KINDS.items() if group.endswith(".") and name.startswith(group))
+    """Returns what the field `name` affects; unlisted fields may change results, so they belong to the recipe."""
+    groups = (decided for group, decided in KINDS.items() if group.endswith(".") and name.startswith(group))
     return KINDS.get(name) or next(groups, Kind.RECIPE)
 
 

@@ -16,12 +16,12 @@ _ARRAYS = ("name", "label", "predicted", "probability")
 
 @dataclass(frozen=True)
 class Predictions:
-    """The test images of one run.
+    """Holds the predictions of one run on its test images.
 
     Attributes:
         names: Name of each image.
-        correct: Whether the predicted class is the true one.
-        probability: Of the true class.
+        correct: Whether the predicted class is the true class.
+        probability: Probability of the true class.
     """
 
     names: np.ndarray
@@ -30,11 +30,11 @@ class Predictions:
 
 
 def read(run: Path, accuracy: float | None) -> Predictions | None:
-    """Reads a run's predictions; None where there are none, or they are not those of the summary's test.
+    """Reads a run's predictions; None if there are none, or if they do not belong to the test in the summary.
 
     Args:
         run: The run directory.
-        accuracy: Test accuracy in the summary: evaluated again on other images, a run has other predictions.
+        accuracy: Test accuracy in the summary: a run evaluated again on other images has other predictions.
 
     Raises:
         ValueError: if the file cannot be read.
@@ -50,27 +50,27 @@ def read(run: Path, accuracy: float | None) -> Predictions | None:
         if len(set(lengths.values())) > 1 or len(lengths["name"]) != 1:
             raise ValueError(f"its arrays must have one value for each image, got shapes {lengths}")
         correct = stored["label"] == stored["predicted"]
-        found = Predictions(stored["name"], correct, stored["probability"])
-    except Exception as error:  # whatever a torn file provokes
+        predictions = Predictions(stored["name"], correct, stored["probability"])
+    except Exception as error:  # whatever a truncated file raises
         raise ValueError(f"{path} cannot be read: {error}") from error
     same = len(correct) > 0 and abs(float(correct.mean()) - accuracy) < 1e-5
-    return found if same else None
+    return predictions if same else None
 
 
 def image_deviation(runs: Sequence[Predictions]) -> float | None:
-    """Returns how much accuracies would spread because of the choice of the test images alone.
+    """Returns the standard deviation of the accuracy due to the choice of the test images alone.
 
-    Two runs of one network differ on single images; the variance of that difference over images is what other images
-    would add to the spread. None for fewer than two runs, or for runs of different images.
+    Two runs of one network differ on individual images; the variance of that difference over images is what a different
+    choice of images would add to the spread. None for fewer than two runs, or for runs on different images.
     """
-    if len(runs) < 2 or not all(np.array_equal(one.names, runs[0].names) for one in runs):
+    if len(runs) < 2 or not all(np.array_equal(run.names, runs[0].names) for run in runs):
         return None
     spread = [np.var(first.correct.astype(float) - second.correct) for first, second in combinations(runs, 2)]
     return float((np.mean(spread) / 2 / len(runs[0].names)) ** 0.5)
 
 
 def changed(reference: Predictions, other: Predictions) -> tuple[int, int] | None:
-    """Counts the images that only `other` has right, and those that only `reference` has; None for other images."""
+    """Counts the images that only `other`, and only `reference`, classify correctly; None if the images differ."""
     if not np.array_equal(reference.names, other.names):
         return None
     return int((other.correct & ~reference.correct).sum()), int((reference.correct & ~other.correct).sum())

@@ -20,14 +20,14 @@ SPLITS = {"test": "test", "val": "validation"}  # the split -> its figures in su
 
 @dataclass(frozen=True)
 class Run:
-    """What a run directory says.
+    """Holds the contents of a run directory.
 
     Attributes:
         path: The directory.
-        config: Its configuration by dotted names; a field that it lacks, because an older version wrote it, has its
+        config: Its configuration by dotted names; fields missing because an older version wrote it have their
             default.
-        summary: Its ``summary.json``; empty where there is none.
-        altered: What is to be said of files that have changed since the run wrote them.
+        summary: Its ``summary.json``; empty if there is none.
+        altered: Notices about files that have changed since the run wrote them.
     """
 
     path: Path
@@ -36,43 +36,43 @@ class Run:
     altered: tuple[str, ...] = ()
 
     def figures(self, split: str) -> dict[str, float]:
-        """Returns the metrics of the split ``test`` or ``val``; nothing where the run has not come that far."""
-        found = self.summary.get(SPLITS[split])
+        """Returns the metrics of the split ``test`` or ``val``; empty if the run has not got that far."""
+        metrics = self.summary.get(SPLITS[split])
         if split == "val" and "validation" not in self.summary and self.summary.get("test"):
-            found = best_validation(self.path)  # of an older run; a newer one says {} where its epoch was not validated
-        return summaries.figures(found or {})
+            metrics = best_validation(self.path)  # for older runs; newer ones record {} if the epoch was not validated
+        return summaries.figures(metrics or {})
 
     def predictions(self) -> Predictions | None:
-        """Returns what the run says of each test image; None where it was not kept."""
+        """Returns the predictions for the test images; None if they were not kept."""
         return predictions.read(self.path, self.figures("test").get("accuracy"))
 
     def contradicts(self) -> bool:
-        """Whether there are predictions, but not those of the test in the summary."""
+        """Returns whether there are predictions that do not belong to the test in the summary."""
         return RunLayout(self.path).predictions.is_file() and self.predictions() is None
 
     def figure(self, split: str, metric: str) -> float | None:
-        """Returns one metric; None where the run has not finished, or ended in a number that is not finite.
+        """Returns one metric; None if the run has not finished or ended with a non-finite value.
 
         Raises:
             ValueError: if the run has finished and has no such metric.
         """
-        found = self.figures(split)
-        if not found:
+        metrics = self.figures(split)
+        if not metrics:
             return None
         if metric == "probability" and split == "test" and (images := self.predictions()):
-            found |= {"probability": float(images.probability.mean(dtype=float))}
-        if metric not in found:
-            raise ValueError(f"{self.path} has no {split} metric {metric!r}{self._why(split, metric, found)}")
-        value = found[metric]
+            metrics |= {"probability": float(images.probability.mean(dtype=float))}
+        if metric not in metrics:
+            raise ValueError(f"{self.path} has no {split} metric {metric!r}{self._why(split, metric, metrics)}")
+        value = metrics[metric]
         if metric in SHARES and not (0 <= value <= 1 or not math.isfinite(value)):
             raise ValueError(f"{self.path}: {split} {metric} must lie between 0 and 1, got {value:g}")
         return value if math.isfinite(value) else None
 
-    def _why(self, split: str, metric: str, found: Mapping[str, float]) -> str:
+    def _why(self, split: str, metric: str, metrics: Mapping[str, float]) -> str:
         if metric == "probability" and split == "test":
-            said = "is not of the test in summary.json" if self.contradicts() else "is missing"
-            return f": it is computed from {RunLayout(self.path).predictions.name}, which {said}"
-        return suggest(metric, list(found))
+            state = "does not belong to the test in summary.json" if self.contradicts() else "is missing"
+            return f": it is computed from {RunLayout(self.path).predictions.name}, which {state}"
+        return suggest(metric, list(metrics))
 
 
 def read(path: Path) -> Run:

@@ -10,15 +10,15 @@ _MAPPINGS = ("test", "validation", "data", "data.folds", "provenance", "hardware
 _TEXTS = ("data.fingerprint", "data.folds.digest", "provenance.cv_attention", "provenance.torch")
 _TEXTS += ("hardware.accelerator", "hardware.device", "hardware.precision")
 _COUNTS = ("data.folds.count", "hardware.devices", "hardware.threads")
-_HUGE = 1e100  # as good as infinite: what a training run leaves that has diverged
+_HUGE = 1e100  # practically infinite: left by training runs that diverged
 _NUMBERS = ("parameters", "flops", "training_seconds", "images_per_second")
 
 
 def check(path: Path, summary: Mapping[str, Any]) -> None:
-    """Compares the kinds of all values that a comparison reads with what `fit` writes; null stands for a missing one.
+    """Checks the types of all values that a comparison reads; null stands for a missing value.
 
     Raises:
-        ValueError: if one is of another kind.
+        ValueError: if a value has another type.
     """
     for names, kinds, expected in (
         (_MAPPINGS, Mapping, "a mapping of names to values"),
@@ -36,17 +36,17 @@ def check(path: Path, summary: Mapping[str, Any]) -> None:
                 raise ValueError(f"{path}: {section}.{name} must be a number, got {_short(value)}")
 
 
-def figures(found: Mapping[str, Any]) -> dict[str, float]:
-    """Returns the metrics among the values of a section; one without a value, or too large, is not finite."""
+def figures(section: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the metrics of a section; missing or huge values become non-finite."""
     return {
         name: _float(value)
-        for name, value in found.items()
+        for name, value in section.items()
         if name != "epoch" and (value is None or isinstance(value, (int, float)))
     }
 
 
 def number(summary: Mapping[str, Any], name: str) -> float | int | None:
-    """Returns a number; None where it is missing or not finite."""
+    """Returns a number; None if it is missing or not finite."""
     value = summary.get(name)
     return value if value is not None and math.isfinite(_float(value)) else None
 

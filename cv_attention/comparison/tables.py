@@ -19,32 +19,32 @@ LOWER_IS_BETTER = ("loss",)
 
 @dataclass(frozen=True)
 class Row:
-    """The runs of one network.
+    """Holds the results of one network: its runs, verdict and costs.
 
     Attributes:
-        label: The block, or ``plain``, and whatever else tells the network from the others.
+        label: The block, or ``plain``, and the other fields in which the network differs from the others.
         runs: Directories of the finished runs.
-        units: Seed, or fold, of each value.
-        values: The metric of each seed; of each fold the mean over its seeds.
+        units: Seed or fold of each value.
+        values: The metric of each seed, or for folds the mean over each fold's seeds.
         unfinished: Directories of runs without a result.
-        mean: Mean of the values; None without any.
+        mean: Mean of the values; None if there are none.
         deviation: Their standard deviation (n - 1); None for fewer than two.
-        difference: Minus the reference, over the seeds or folds; None where it cannot be estimated.
-        low: Lower end of the interval, simultaneous over all rows of the table; None without a verdict.
+        difference: This network minus the reference, over seeds or folds; None if it cannot be estimated.
+        low: Lower end of the interval, simultaneous over all rows of the table; None if there is no verdict.
         high: Its upper end.
         verdict: ``reference``, ``better``, ``worse``, ``equivalent``, ``unresolved``, or ``none``.
         within_margin: Whether the difference is shown to lie within the margin.
-        more: About how many more seeds an unresolved row needs; None where that does not apply, or is over 1,000.
+        more: Approximate number of additional seeds an unresolved row needs; None if not applicable or above 1,000.
         reason: Why there is no verdict.
         parameters: Number of parameters.
-        flops: Of one image's forward.
+        flops: FLOPs of the forward pass of one image.
         training_seconds: Median over the runs.
         images_per_second: Median over the runs, in training.
-        hardware: What the runs were trained on, a line for each kind of machine; empty where it was not recorded.
-        image_deviation: How much accuracies spread because of the choice of the test images alone; None where the
-            predictions were not kept, for another metric, and for folds.
-        gained: For each seed shared with the reference, the test images that this network alone has right.
-        lost: Those that the reference alone has right.
+        hardware: Hardware that the runs were trained on, one entry per kind of machine; empty if not recorded.
+        image_deviation: Standard deviation of the accuracy due to the choice of test images alone; None if predictions
+            were not kept, for other metrics, and for folds.
+        gained: For each seed shared with the reference, how many test images only this network classifies correctly.
+        lost: How many only the reference classifies correctly.
     """
 
     label: str
@@ -73,17 +73,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """The networks trained by one recipe.
+    """Holds the rows of one table: the networks trained with one recipe.
 
     Attributes:
-        title: What tells the recipe and the data from those of the other tables; empty for the only one.
-        reference: Label of the row that the others are compared with; None where the table lacks it.
-        rows: One for each network, the reference first.
-        residual: Pooled residual standard deviation of one run; None where it cannot be estimated.
+        title: How recipe and data differ from those of the other tables; empty if there is only one table.
+        reference: Label of the row that the others are compared with; None if the table lacks it.
+        rows: One row per network, the reference first.
+        residual: Pooled residual standard deviation of a single run; None if it cannot be estimated.
         df: Its degrees of freedom.
-        method: How the intervals were made; empty where there are none.
+        method: How the intervals were computed; empty if there are none.
         folds: Whether the units are folds of one data set.
-        notes: What makes the table less than fair or complete, a line each.
+        notes: Cautions about fairness and completeness, one line each.
     """
 
     title: str
@@ -98,12 +98,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of every table.
+    """Holds the settings that all tables share.
 
     Attributes:
         split: ``test`` or ``val``.
         metric: Name of the metric in ``summary.json``.
-        margin: Differences within ± this count as equivalent, in the metric's unit; None asks for no equivalence.
+        margin: Differences within ± this count as equivalent, in the metric's unit; None: equivalence is not tested.
         alpha: Probability of any wrong verdict in a table.
     """
 
@@ -114,47 +114,47 @@ class Question:
 
 
 def table(title: str, arms: Sequence[Arm], labels: Sequence[str], reference: int | None, question: Question) -> Table:
-    """Judges the arms of one recipe.
+    """Builds the table of one recipe and judges its arms.
 
     Args:
-        title: What tells the recipe from the others.
+        title: How the recipe differs from the others.
         arms: The networks.
         labels: Their names.
-        reference: Position of the one that the others are compared with; None where it is not among them.
+        reference: Index of the arm that the others are compared with; None if it is not among them.
         question: Split, metric and margins.
     """
     order = sorted(range(len(arms)), key=lambda arm: arm != reference)  # stable
     arms, labels = [arms[arm] for arm in order], [labels[arm] for arm in order]
-    found = values(arms, question.split, question.metric)
-    study = _study(found, reference is not None, question)
+    figures = values(arms, question.split, question.metric)
+    study = _study(figures, reference is not None, question)
     images = [_images(arm, question) for arm in arms]
-    alone = found.overlap is None  # each value is of one run
+    alone = figures.overlap is None  # each value is of one run
     first = images[0] if reference is not None else {}
     return Table(
         title=title,
         reference=labels[0] if reference is not None else None,
         rows=tuple(
-            _row(label, arm, found, number, study.arms[number], _per_image(first, images[number], question, alone))
+            _row(label, arm, figures, number, study.arms[number], _per_image(first, images[number], question, alone))
             for number, (label, arm) in enumerate(zip(labels, arms, strict=True))
         ),
         residual=study.deviation,
         df=study.df,
         method=study.method,
-        folds=found.overlap is not None,
-        notes=tuple(cautions(arms, labels, found, study.spreads, compared=reference is not None)),
+        folds=figures.overlap is not None,
+        notes=tuple(cautions(arms, labels, figures, study.spreads, compared=reference is not None)),
     )
 
 
-def _study(found: Values, compared: bool, question: Question) -> Study:
-    count = len(found.table)
+def _study(figures: Values, compared: bool, question: Question) -> Study:
+    count = len(figures.table)
     if not compared or count < 2:
         reason = "the reference" if compared else "no reference under this recipe"
         return Study((Judged(None, None, None, "none", reason=reason),) * count, None, 0, "", (None,) * count)
     return judge(
-        found.table,
+        figures.table,
         alpha=question.alpha,
         margin=question.margin,
-        overlap=found.overlap,
+        overlap=figures.overlap,
         higher_is_better=question.metric not in LOWER_IS_BETTER,
     )
 
@@ -162,13 +162,17 @@ def _study(found: Values, compared: bool, question: Question) -> Study:
 def _images(arm: Arm, question: Question) -> dict[Block, Predictions]:
     if question.split != "test":
         return {}
-    return {block: it for block, run in sorted(arm.finished.items()) if (it := run.predictions()) is not None}
+    return {
+        block: predictions
+        for block, run in sorted(arm.finished.items())
+        if (predictions := run.predictions()) is not None
+    }
 
 
 def _per_image(
     reference: Mapping[Block, Predictions], own: Mapping[Block, Predictions], question: Question, alone: bool
 ) -> dict[str, Any]:
-    """What the predictions of single images say of a row; `alone`: its values are of single runs, not means."""
+    """Compares per-image predictions with the reference's; `alone`: values are of single runs, not means."""
     pairs = [changed(reference[block], own[block]) for block in own if block in reference and own is not reference]
     known = [pair for pair in pairs if pair is not None]
     deviation = image_deviation(list(own.values())) if alone and question.metric == "accuracy" else None
@@ -176,15 +180,15 @@ def _per_image(
     return {"image_deviation": deviation, "gained": gained, "lost": lost}
 
 
-def _row(label: str, arm: Arm, found: Values, number: int, judged: Judged, per_image: Mapping[str, Any]) -> Row:
-    figures = found.table[number]
-    known = figures[np.isfinite(figures)].tolist()
+def _row(label: str, arm: Arm, figures: Values, number: int, judged: Judged, per_image: Mapping[str, Any]) -> Row:
+    row = figures.table[number]
+    known = row[np.isfinite(row)].tolist()
     summaries = [run.summary for run in arm.runs]
     finished = [run.summary for run in arm.finished.values()]
     return Row(
         label=label,
         runs=tuple(str(arm.finished[block].path) for block in sorted(arm.finished)),
-        units=tuple(unit for unit, value in zip(found.units, figures, strict=True) if np.isfinite(value)),
+        units=tuple(unit for unit, value in zip(figures.units, row, strict=True) if np.isfinite(value)),
         values=tuple(known),
         unfinished=tuple(str(run.path) for run in arm.unfinished),
         mean=mean(known) if known else None,
@@ -200,7 +204,7 @@ def _row(label: str, arm: Arm, found: Values, number: int, judged: Judged, per_i
 
 
 def _numbers(summaries: Sequence[Mapping[str, Any]], name: str) -> Iterator[Any]:
-    return (it for one in summaries if (it := number(one, name)) is not None)
+    return (value for summary in summaries if (value := number(summary, name)) is not None)
 
 
 def _median(figures: Iterator[float]) -> float | None:

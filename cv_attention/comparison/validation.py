@@ -7,7 +7,7 @@ from cv_attention.rundir.layout import RunLayout
 
 
 def best_validation(run: Path) -> dict[str, float]:
-    """Returns the validation metrics of the epoch with the best accuracy, the first of several; empty without any."""
+    """Returns the validation metrics of the first epoch with the best accuracy; empty if there are none."""
     series = read_metrics(RunLayout(run)).series
     accuracies = series.get("val_accuracy", [])
     if not accuracies:

@@ -20,13 +20,13 @@ class Log:
         tags: Tags of the run in wandb.
         maps_every: Epochs between two recordings of the probe images' maps; 0 records none.
         probes: Number of probe images, spread over the classes of the validation split.
-        saliency: Saliency methods that are recorded beside the blocks' own maps, by name or class path.
+        saliency: Saliency methods to record in addition to the blocks' own maps, by name or class path.
         metrics: Further metrics of the validation and test splits: class paths such as
             ``torchmetrics.classification.MulticlassF1Score``, or ``{class_path: ..., init_args: {...}}``.
         curve_points: Steps of the probe images' insertion and deletion curves after the last epoch; 0 computes none.
         tensorboard: Write the curves and the rendered maps for TensorBoard too, to ``tensorboard/``.
-        checkpoint_every_minutes: Minutes between two checkpoints inside an epoch, beside the one at its end; null
-            writes none by time.
+        checkpoint_every_minutes: Minutes between two checkpoints inside an epoch, in addition to the one at its end;
+            null writes none by time.
         checkpoint_every_n_steps: Optimizer steps between two checkpoints inside an epoch; null writes none by count.
         keep: What stays of the checkpoints once the run has been trained, tested and reported; until then all do.
             ``all``: best and last, so that the run can be trained longer. ``best``: ``best.ckpt`` alone. ``weights``:

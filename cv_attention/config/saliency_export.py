@@ -21,7 +21,7 @@ class SaliencyExport:
         maps: Format of the shards that hold the maps.
         inputs: Format of the images as the network sees them.
         overlays: Format of the maps over their images.
-        panels: Format of each image beside all its overlays.
+        panels: Format of each image next to all its overlays.
         manifest: Format of the manifest; ``parquet`` needs pyarrow.
         batch_size: Images of one forward on each device.
         shard_size: Images of one shard, the unit that processes share and that an interrupted export resumes at.

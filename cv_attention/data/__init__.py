@@ -1,7 +1,7 @@
-"""Images and labels: data sets, the splits, augmentation and batches.
+"""Loads images and labels: data sets, splits, augmentation and batches.
 
 module = cv_attention.data.create(config)       # a LightningDataModule; config is cv_attention.config.Data
-image = cv_attention.data.read_image("cat.jpg")  # uint8 (H, W, 3) RGB, whatever kind of image it is
+image = cv_attention.data.read_image("cat.jpg")  # uint8 (H, W, 3) RGB, for any kind of image
 """
 
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ __all__ = ["DataModule", "ImageError", "create", "read_image", "training_labels"
 
 
 def create(config: Data, *, seed: int | None = None) -> "ImageData":
-    """Makes the Lightning datamodule that a configuration describes.
+    """Creates the Lightning datamodule of a configuration.
 
     Args:
         config: The data set, its splits and its transforms.
@@ -35,11 +35,11 @@ def create(config: Data, *, seed: int | None = None) -> "ImageData":
 
 
 def training_labels(config: Data) -> "np.ndarray":
-    """Returns the labels (N,) of the training split before anything is held out, in the order of folds' indices.
+    """Returns the labels (N,) of the training split before holding out validation, in the order of fold indices.
 
     Raises:
-        FileNotFoundError: if the data is not there.
-        ValueError: if a value of the configuration is wrong.
+        FileNotFoundError: if the data does not exist.
+        ValueError: if a value of the configuration is invalid.
     """
     from cv_attention.data.datamodule import ImageData, load
 

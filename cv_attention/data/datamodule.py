@@ -26,37 +26,37 @@ STATISTICS: dict[str, tuple[Statistics, Statistics]] = {
     "folder": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "webdataset": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
-_TRIED = 8  # images of each split that `setup` transforms to see that they have one size
+_TRIED = 8  # images of each split that `setup` transforms to check that they have the same size
 
 
 class ImageData(DataModule):
     """A data set as the training sees it.
 
     Batches are dicts of `image` uint8 (B, 3, H, W) in channels_last memory order, `label` and `index` int64
-    (B,), and `box` float32 (B, 4) where the data set knows where the object is. Normalisation, `(image / 255
+    (B,), and `box` float32 (B, 4) if the data set has boxes. Normalisation, `(image / 255
     - mean) / std`, is left to the device.
 
-    CIFAR and folders without a split of their own hold a share of each class out of train for validation,
-    which sees the evaluation transforms. A folder with train and one other split tests on that other split
+    CIFAR and folders without a validation split hold out a fraction of each class of train for validation,
+    with the evaluation transforms. A folder with train and one other split tests on that other split
     (see `folder.py`).
 
-    Batches are divided over processes here: run the trainer with `use_distributed_sampler=False`.
+    Batches are divided among processes here: run the trainer with `use_distributed_sampler=False`.
 
     Args:
         config: The data set, its splits and its transforms.
         seed: Seed of shuffling and augmentation; None takes `config.seed`.
 
     Attributes:
-        class_names: Names of the classes, in the order of the labels. This and all below exist after
+        class_names: Names of the classes, in the order of the labels. This and all following attributes exist after
             `setup()`.
         num_classes: Number of classes.
-        mean: Mean of the pixels in [0, 1] for red, green, blue: that of the configuration, else CIFAR's, the drawn
-            digits', for a folder ImageNet's.
-        std: Standard deviation of the same.
+        mean: Mean of the pixels in [0, 1] for red, green, blue: from the configuration, or else that of CIFAR, of the
+            drawn digits, or of ImageNet for folders.
+        std: Standard deviation of the pixels, likewise.
         image_size: (H, W) of evaluation images after their transforms.
-        bits: Range of images of more than 8 bits: that of the configuration, else what a sample has; None without such
-            images.
-        left_out: What is wrong with each broken image that ``data.on_error`` left out, by split.
+        bits: Bit depth of images with more than 8 bits: from the configuration, or else from a sample; None without
+            such images.
+        left_out: The errors of broken images that ``data.on_error`` left out, by split.
         splits: `train`, `val` and `test` as data sets; `splits["val"][i]` is one sample.
 
     Raises:
@@ -80,18 +80,18 @@ class ImageData(DataModule):
         }
 
     def prepare_data(self) -> None:
-        """Downloads what has to be downloaded; Lightning calls this once per machine."""
+        """Downloads missing data; Lightning calls this once per machine."""
         if self.config.name in ("cifar10", "cifar100"):
             cifar.download(self.config.name, self.config.root)
 
     def setup(self, stage: str | None = None) -> None:
-        """Loads all splits, whatever the stage, and tries their transforms: mistakes show before training.
+        """Loads all splits, whatever the stage, and tries their transforms, to report mistakes before training.
 
         Raises:
-            FileNotFoundError: if the data is not there; names the path.
+            FileNotFoundError: if the data does not exist; names the path.
             ValueError: if something is wrong with it, or transformed images of a split have different sizes.
         """
-        # Loading small images in the training process is what measures fastest, and the default.
+        # Loading small images in the training process measured fastest and is the default.
         warnings.filterwarnings("ignore", ".*does not have many workers which may be a bottleneck.*")
         if self.splits:
             return
@@ -113,7 +113,7 @@ class ImageData(DataModule):
         self.splits = splits
 
     def describe(self) -> str:
-        """The number of images of each split, of classes, and the images' size; in a second line, what `bits` means."""
+        """Returns the numbers of images and classes, and the image size; in a second line, the meaning of `bits`."""
         train, val, test = (f"{len(self.splits[name]):,} {name}" for name in ("train", "val", "test"))
         height, width = self.image_size
         line = f"{self.config.name}: {train}, {val}, {test} images of {self.num_classes} classes, {height}×{width}"
@@ -144,18 +144,18 @@ def _check(config: Data) -> None:
     check_bounds(config, "data.")
     check_statistics(config.mean, config.std)
     if config.cache is not None and config.name == "webdataset":
-        raise ValueError("data.cache is for data.name folder; write the shards with smaller images instead")
+        raise ValueError("data.cache works only with data.name folder; write the shards with smaller images instead")
     subset.check(config.subset)
     if config.name == "cluttered_digits":
         digits.check(config.digits)
         if config.root != Data.root:
             raise ValueError(
-                f"data.root is '{config.root}', but cluttered digits are drawn; did you mean data.name 'folder'?"
+                f"data.root is '{config.root}', but cluttered digits are generated; did you mean data.name 'folder'?"
             )
 
 
 def load(config: Data) -> tuple[list[str], dict[str, Images]]:
-    """Returns the chosen classes and their images in every split that the data set itself has."""
+    """Returns the chosen classes and their images in every split of the data set."""
     if config.name == "folder":
         skip = config.on_error == "skip"
         return folder.load(config.root, config.subset, config.cache, config.bits, skip=skip)
@@ -171,7 +171,7 @@ def load(config: Data) -> tuple[list[str], dict[str, Images]]:
     chosen = subset.choose_classes(names, config.subset)
     if chosen == names:
         return names, images
-    # The label of each old class among the chosen ones, -1 for those left out.
+    # Maps old class labels to new ones, -1 for classes that are left out.
     labels = np.array([chosen.index(name) if name in chosen else -1 for name in names])
     return chosen, {name: _relabel(part, labels[part.labels]) for name, part in images.items()}
 
@@ -198,7 +198,7 @@ def _triple(values: list[float] | None) -> Statistics | None:
 
 
 def _measure(images: Images) -> tuple[Statistics, Statistics]:
-    """Mean and standard deviation of grey images in memory, from exact counts, to four digits."""
+    """Computes mean and standard deviation of grey images in memory, from exact counts, to four digits."""
     assert images.pixels is not None
     counts = torch.bincount(images.pixels[..., 0].flatten().int(), minlength=256).double()
     values = torch.arange(256).double() / 255
@@ -209,7 +209,7 @@ def _measure(images: Images) -> tuple[Statistics, Statistics]:
 
 
 def _try(split: ImageSet) -> tuple[int, int]:
-    """Transforms a few images of a split as one batch; their (H, W)."""
+    """Transforms a few images of a split as one batch; returns their (H, W)."""
     tried = sorted({int(i) for i in np.linspace(0, len(split) - 1, _TRIED)})
     batch: dict[str, Any] = split.batch([(0, i) for i in tried])
     height, width = batch["image"].shape[2:]

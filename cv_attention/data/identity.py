@@ -1,4 +1,4 @@
-"""Fingerprints the images of a data set, independent of where they lie and how they are loaded."""
+"""Fingerprints the images of a data set, independent of their location and of how they are loaded."""
 
 import hashlib
 import json
@@ -20,8 +20,8 @@ def identity(class_names: Sequence[str], splits: Mapping[str, Images], split_fil
 
     Returns:
         ``images``, their number in each split; ``classes``, the number of classes; ``fingerprint``, 16 hexadecimal
-        digits of classes, names and labels, the same whatever is held out for validation; and ``folds``, the file's
-        digest and the number of folds, where there are any.
+        digits of classes, names and labels, independent of what is held out for validation; and ``folds``, the digest
+        of the file and the number of folds, if there are any.
     """
     digest = hashlib.sha256(json.dumps(class_names).encode())
     for part in (["train", "val"], ["test"]):
@@ -42,6 +42,6 @@ def identity(class_names: Sequence[str], splits: Mapping[str, Images], split_fil
 
 
 def _lines(images: Images) -> Iterator[bytes]:
-    """Name and label of each image."""
+    """Yields name and label of each image."""
     for index, label in enumerate(images.labels.tolist()):
         yield os.fsencode(f"{images.short_name(index)} {label}")

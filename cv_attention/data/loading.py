@@ -21,20 +21,20 @@ _STARTED: dict[int, WeakSet[Any]] = defaultdict(WeakSet)  # torch's iterators wi
 
 
 class Loader(DataLoader):
-    """Batches of a split.
+    """Loads the batches of a split.
 
     Lightning creates a loader's iterator before it sets the epoch of a resumed run, and torch's worker
     processes then start to load the wrong epoch's images (pytorch-lightning #21938). Here nothing is loaded
-    before the first batch is asked for.
+    before the first batch is requested.
 
-    Lightning saves `state_dict()` in its checkpoints: a run resumed in the middle of an epoch goes on with
-    the batches that are left of it.
+    Lightning saves `state_dict()` in its checkpoints: a run resumed in the middle of an epoch continues with
+    the remaining batches.
 
     Args:
         images: The split, such as an `ImageSet`; see `Split`.
         batches: Its sampler.
-        workers: Number of processes that load; 0 loads in this one.
-        device: Where training happens. Images in memory are copied there once and augmented there in whole batches;
+        workers: Number of loader processes; 0 loads in this process.
+        device: Training device. Images in memory are copied there once and augmented there in whole batches;
             workers and page-locked memory are for images that are read from files.
     """
 
@@ -54,7 +54,7 @@ class Loader(DataLoader):
             collate_fn=_as_it_is,
             num_workers=workers,
             persistent_workers=workers > 0,
-            pin_memory=self._device.type == "cuda" and not images.resident,  # only a GPU's copies profit
+            pin_memory=self._device.type == "cuda" and not images.resident,  # only copies to a GPU benefit
             worker_init_fn=_start_worker,
             # The workers' seeds, which nothing uses: drawn from the global generator, they would change what the
             # network draws after a resume in the middle of an epoch.
@@ -70,7 +70,7 @@ class Loader(DataLoader):
             yield from self._loaded()
             return
         resume, self._resume = self._resume, None
-        # A state saved at the end of an epoch is of an epoch that is over.
+        # A state saved at the end of an epoch belongs to a finished epoch.
         inside = resume is not None and resume["epoch"] == batches.epoch and resume["batches"] < len(batches)
         batches.start = resume["batches"] if resume is not None and inside else 0
         for number, batch in enumerate(self._loaded(), batches.start + 1):
@@ -103,7 +103,7 @@ class Loader(DataLoader):
             return
         workers = loaded._workers
         loaded._shutdown_workers()
-        if loaded._worker_pids_set:  # a signal had ended an earlier call half-way
+        if loaded._worker_pids_set:  # an earlier call was interrupted by a signal
             signal_handling._remove_worker_pids(id(loaded))
             loaded._worker_pids_set = False
         for worker in workers:
@@ -112,11 +112,11 @@ class Loader(DataLoader):
                 worker.join()
 
     def state_dict(self) -> dict[str, int]:
-        """Epoch and number of batches handed out, plain numbers."""
+        """Returns the epoch and the number of batches loaded, as plain numbers."""
         return dict(self._position)
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Goes on after the batches that `state` counts, if the next epoch is the one it was saved in."""
+        """Continues after the batches counted in `state`, if the next epoch is the one it was saved in."""
         self._position = dict(state)
         self._resume = dict(state)
 
@@ -127,20 +127,20 @@ def _as_it_is(batch: Any) -> Any:
 
 def _start_worker(_: int) -> None:
     cv2.setNumThreads(0)
-    # A signal to all processes of a job is the training process's affair: it still needs batches until it has saved.
-    for number in (signal.SIGTERM, signal.SIGINT):  # Ctrl-C reaches all processes of a terminal
+    # A signal to all processes of a job is handled by the training process: it needs batches until it has saved.
+    for number in (signal.SIGTERM, signal.SIGINT):  # Ctrl-C is sent to all processes of a terminal
         signal.signal(number, signal.SIG_IGN)
 
 
 @cache
 def _kill_workers_at_exit(process: int) -> None:
-    """Has this process kill its workers before Python waits for them: it asks them by SIGTERM, which they ignore."""
+    """Makes this process kill its workers before Python waits for them: they ignore the SIGTERM that Python sends."""
     Finalize(None, _kill_workers, args=(process,), exitpriority=100)
 
 
 def _kill_workers(process: int) -> None:
     if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGCHLD"):
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch takes a killed worker for an error
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch treats a killed worker as an error
     for loaded in list(_STARTED[process]):
         for worker in loaded._workers:
             if worker.is_alive():

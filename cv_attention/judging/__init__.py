@@ -1,4 +1,4 @@
-"""Judges saliency methods by many measures on a data split, as one table."""
+"""Evaluates saliency methods by many measures on a data split, as one table."""
 
 from cv_attention.judging.measures import Case, Measure
 from cv_attention.judging.run import Judged, evaluate_saliency

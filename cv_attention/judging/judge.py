@@ -1,4 +1,4 @@
-"""Collects one value for each image, method and measure, batch by batch, so that no map has to be kept."""
+"""Collects one value per image, method and measure, batch by batch, so that no maps are kept."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from cv_attention.statistics import Interval, bootstrap
 from cv_attention.training.tasks.classifier import Classifier
 
 BASELINES = ("random_map", "centre_bias")
-# The same whatever the class: no attribution, which is what the blocks' maps are compared with.
+# Independent of the class, hence not attributions: excluded when blocks' maps are compared with attributions.
 _CLASSLESS = (
     *("eigen_cam", "kpca_cam", "fem", "block_maps", "attention_rollout", "attention_flow"),
     *("itti_koch_niebur", "spectral_residual", *BASELINES),
@@ -28,15 +28,15 @@ T = TypeVar("T")
 
 
 class Judge:
-    """Explains and measures batch after batch.
+    """Explains and measures images, batch by batch.
 
     Args:
         classifier: The network, on its device.
         methods: Name -> method, the baselines among them.
         measures: Name -> measure of single maps; None for those of several: the grid and the agreements.
-        left_out: Told what does not work, and why.
+        left_out: Receives what does not work, with the reason.
         target: ``predicted`` or ``true``.
-        seed: Of random maps, mosaics and the bootstrap.
+        seed: Seed of the random maps, the mosaics and the bootstrap.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Judge:
 
     @torch.no_grad()
     def add(self, batch: Mapping[str, Tensor]) -> None:
-        """Explains and measures a batch by every method; as of `ImageSet.batch`, on the network's device."""
+        """Explains and measures a batch from `ImageSet.batch`, on the network's device, with every method."""
         images, labels = self.classifier.normalise(batch["image"]), batch["label"]
         predicted = self.network(images).argmax(1)
         targets = labels if self.target == "true" else predicted
@@ -95,7 +95,7 @@ class Judge:
             )
 
     def table(self) -> dict[str, dict[str, Interval]]:
-        """Method -> measure -> mean over images with its interval."""
+        """Returns method -> measure -> mean over images with its interval."""
         return {
             name: {
                 measure: self._interval(values)
@@ -106,7 +106,7 @@ class Judge:
         }
 
     def agreement(self) -> dict[str, dict[str, float]]:
-        """Method -> method -> mean rank correlation."""
+        """Returns method -> method -> mean rank correlation."""
         working = self._working()
         return {
             first: {second: self._interval(self._alike[first][second]).mean for second in working}
@@ -115,7 +115,7 @@ class Judge:
         }
 
     def attention(self) -> dict[str, dict[str, Interval]]:
-        """Block's map -> method -> mean rank correlation with its interval."""
+        """Returns block's map -> method -> mean rank correlation with its interval."""
         return {
             block: {name: self._interval(values) for name, values in row.items() if name not in self.left_out}
             for block, row in self._blocks.items()
@@ -125,17 +125,17 @@ class Judge:
         return [name for name in self.methods if name not in self.left_out]
 
     def _method(self, name: str, first: int) -> Method:
-        """The method; random maps differ from image to image, or one pixel would be the whole pointing game."""
+        """Returns the method; random maps differ per image, or one pixel would decide the whole pointing game."""
         return _random_maps(self.seed + first) if name == "random_map" else self.methods[name]
 
     def _measure(self, name: str, measure: str, compute: Callable[[], Tensor]) -> None:
         what = f"{measure} of {name}"
-        found = None if what in self.left_out else self._try(what, compute)
-        if found is not None and len(found):
-            self._values[name][measure].append(found.detach().float().cpu())
+        values = None if what in self.left_out else self._try(what, compute)
+        if values is not None and len(values):
+            self._values[name][measure].append(values.detach().float().cpu())
 
     def _try(self, what: str, compute: Callable[[], T]) -> T | None:
-        """What `compute` returns; what this network or its image size forbids is noted instead."""
+        """Returns the result of `compute`; notes a failure due to this network or its image size instead."""
         try:
             return compute()
         except (ValueError, RuntimeError) as error:
@@ -143,17 +143,17 @@ class Judge:
             return None
 
     def _compare(self, heats: Mapping[str, Tensor]) -> None:
-        """Rank correlations of every two methods, and of each with all the others, baselines aside."""
-        found, names = rank_correlations(list(heats.values())).cpu(), list(heats)
+        """Computes rank correlations of all pairs of methods, and of each with all others except baselines."""
+        correlations, names = rank_correlations(list(heats.values())).cpu(), list(heats)
         for i, first in enumerate(names):
             for j, second in enumerate(names):
-                self._alike[first][second].append(found[:, i, j])
+                self._alike[first][second].append(correlations[:, i, j])
             others = [j for j, second in enumerate(names) if second not in (first, *BASELINES)]
             if others:
-                self._values[first][AGREEMENT].append(found[:, i, others].mean(1))
+                self._values[first][AGREEMENT].append(correlations[:, i, others].mean(1))
 
     def _compare_blocks(self, heats: Mapping[str, Tensor], images: Tensor) -> None:
-        """Rank correlations of the methods with all blocks' maps together, and of those of a class with each one."""
+        """Correlates the methods with all blocks' maps combined, and the class-specific ones with each map."""
         blocks = None
         if ATTENTION not in self.left_out:
             blocks = self._try(ATTENTION, lambda: block_heatmaps(self.network, images))
@@ -161,12 +161,12 @@ class Judge:
             return
         compared = [name for name in heats if name != "block_maps"]
         maps = [fuse(list(blocks.values()), images), *(fuse([heat], images) for heat in blocks.values())]
-        found = rank_correlations([*maps, *(heats[name] for name in compared)]).cpu()
+        correlations = rank_correlations([*maps, *(heats[name] for name in compared)]).cpu()
         for column, name in enumerate(compared, len(maps)):
-            self._values[name][ATTENTION].append(found[:, 0, column])
+            self._values[name][ATTENTION].append(correlations[:, 0, column])
             if name not in _CLASSLESS:
                 for row, block in enumerate(blocks, 1):
-                    self._blocks[block][name].append(found[:, row, column])
+                    self._blocks[block][name].append(correlations[:, row, column])
 
     def _interval(self, values: Sequence[Tensor]) -> Interval:
         return bootstrap(torch.cat(list(values)).numpy(), seed=self.seed)

@@ -1,6 +1,6 @@
 """Computes the measures of one method's maps for a batch, one value per image.
 
-What each says, and the constants that were chosen, stand in ``docs/evaluation.md``.
+``docs/evaluation.md`` explains each measure and the choice of constants.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,15 +18,15 @@ from cv_attention.suggest import suggest
 
 @dataclass(frozen=True)
 class Case:
-    """One batch explained by one method.
+    """Holds one batch explained by one method.
 
     Attributes:
-        network: What is explained.
+        network: The explained network.
         method: (model, images, targets) -> (B, 1, H, W).
         images: (B, 3, H, W), normalised, on the network's device.
-        targets: The classes explained, (B,).
+        targets: The explained classes, (B,).
         heat: The method's maps, (B, 1, H, W).
-        boxes: Of the objects, (B, 4), all 0 where there is none; None where the data set has no boxes.
+        boxes: Bounding boxes of the objects, (B, 4), all 0 for none; None if the data set has no boxes.
     """
 
     network: nn.Module
@@ -39,11 +39,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure of maps.
+    """Describes a measure of maps.
 
     Attributes:
-        good: Whether good maps make it ``high`` or ``low``.
-        compute: Its values, at most one for each image; those without a box have none where it needs boxes.
+        good: Whether ``high`` or ``low`` values are good.
+        compute: Computes at most one value per image; images without a box have none if it needs boxes.
         boxes: Whether it needs boxes.
     """
 
@@ -103,5 +103,5 @@ def resolve_measure(name: str) -> Measure | None:
     if name in NAMES:
         return MEASURES.get(name)
     if "." not in name:
-        raise ValueError(f"there is no measure {name}{suggest(name, NAMES, shown=len(NAMES))}")
+        raise ValueError(f"unknown measure {name}{suggest(name, NAMES, shown=len(NAMES))}")
     return import_object(name, "measure", "Measure", lambda value: isinstance(value, Measure), "my_measures.smoothness")

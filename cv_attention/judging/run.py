@@ -1,4 +1,4 @@
-"""Runs a judgement: explains images by every method, measures the maps and compares them."""
+"""Evaluates saliency methods: explains images with every method, measures the maps and compares them."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from cv_attention.training.recording.probes import spread_over_classes
 from cv_attention.training.splits import open_data
 from cv_attention.training.tasks.classifier import Classifier
 
-# What takes a few forwards an image; the others are named on demand.
+# Methods that take a few forward passes per image; the others must be requested by name.
 USUAL = (
     *("grad_cam", "grad_cam_plus_plus", "layer_cam", "hires_cam", "eigen_cam", "gradient", "input_x_gradient"),
     *("smooth_grad", "integrated_gradients", "guided_backprop", "block_maps", "spectral_residual"),
@@ -29,14 +29,14 @@ USUAL = (
 
 @dataclass
 class Judged:
-    """What `judge` found.
+    """Holds the results of `judge`.
 
     Attributes:
-        facts: What was judged: checkpoint, split, number of images, target, seed, accuracy on these images.
+        facts: The setting: checkpoint, split, number of images, target, seed, accuracy on these images.
         table: Method -> measure -> mean with its interval; the baselines come last.
         agreement: Method -> method -> mean rank correlation of their maps.
         attention: Block's map -> method that explains a class -> mean rank correlation with its interval.
-        left_out: What could not be computed -> why.
+        left_out: What could not be computed -> the reason.
         good: Measure -> whether good maps make it ``high`` or ``low``, else empty; in the order of the columns.
     """
 
@@ -68,23 +68,22 @@ def evaluate_saliency(
 
     Args:
         checkpoint: The network: a checkpoint, or what `open_pretrained` returned.
-        methods: Names of `METHODS`, class paths, or functions; one that does not work on this network is left out, and
-            the reason noted.
-        measures: Names of `NAMES`, or class paths of a `Measure`; those that need boxes are left out where there are
-            none.
-        images: Images of the split, spread over its classes.
-        split: Of the run's own data set.
-        target: The class explained.
-        mosaics: Mosaics of the grid pointing game, of correctly classified ones among the images.
-        batch_size: Images explained at once.
-        seed: Of the random maps, the mosaics and the bootstrap.
-        root: Where the data set lies now, if not where it lay in training.
-        device: Where to compute.
+        methods: Names of `METHODS`, class paths, or functions; a method that does not work on this network is left out
+            and the reason reported.
+        measures: Names of `NAMES`, or class paths of a `Measure`; those that need boxes are left out if there are none.
+        images: Number of images of the split, spread over its classes.
+        split: Split of the run's data set.
+        target: The class to explain, ``predicted`` or ``true``.
+        mosaics: Number of mosaics for the grid pointing game, made from correctly classified images.
+        batch_size: Images per batch.
+        seed: Seed of the random maps, the mosaics and the bootstrap.
+        root: Location of the data set, if it has moved since training.
+        device: Device to compute on.
         say: Called with a line on what is being done.
         trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
 
     Raises:
-        ValueError: if a method or measure does not exist, or a number is not positive.
+        ValueError: if a method or measure is unknown, or a number is not positive.
         FileNotFoundError: if the data set is missing.
     """
     _check_positive({"images": images, "batch_size": batch_size, "mosaics": mosaics})

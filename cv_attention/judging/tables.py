@@ -1,4 +1,4 @@
-"""Formats judgements for the terminal, Markdown, CSV and JSON."""
+"""Formats evaluations of saliency methods for the terminal, Markdown, CSV and JSON."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ Table = tuple[str, list[str], list[list[str]]]
 
 
 def tables(judged: Judged) -> Iterator[Table]:
-    """Titles, headers and rows: methods × measures; methods × methods; blocks × methods that explain a class."""
+    """Yields titles, headers and rows: methods × measures, methods × methods, blocks × class-specific methods."""
     facts = judged.facts
     shown = [name for name in judged.good if any(name in row for row in judged.table.values())]
     header = ["method", *(f"{name.replace('_', ' ')}{_ARROWS.get(judged.good[name], '')}" for name in shown)]

@@ -59,7 +59,7 @@ def check_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     found = {}
     for name, value in metrics.items():
         if name.startswith("test"):
-            raise ValueError(f"metric {name}: results on a test split are no curve; give them to Recorder.test")
+            raise ValueError(f"metric {name}: results on a test split do not form a curve; give them to Recorder.test")
         try:
             found[name] = float(value)
         except (TypeError, ValueError, RuntimeError) as error:

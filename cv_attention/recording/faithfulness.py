@@ -23,19 +23,19 @@ def faithfulness_curves(
     mean: tuple[float, float, float],
     epoch: int,
 ) -> Faithfulness:
-    """Computes insertion and deletion curves of every map, and of maps that know nothing.
+    """Computes insertion and deletion curves of every map, and of uninformed baseline maps.
 
     Args:
         network: The network.
         inputs: Images (N, C, H, W) as it takes them, on its device.
-        heats: Title -> raw maps (N, h, w); they are resized to the images (bilinear), as the page does it.
-        points: Steps of a curve.
+        heats: Title -> raw maps (N, h, w); resized to the images (bilinear), as on the page.
+        points: Number of steps of a curve.
         mean: Colour in [0, 1] that a zero of `inputs` has, which is what a deleted pixel gets.
         epoch: Index of the epoch whose maps they are.
     """
     pixels = inputs.shape[-2] * inputs.shape[-1]
     step = -(-pixels // points)
-    with scorer(network, inputs) as scores:  # in eval mode: batch statistics are left alone
+    with scorer(network, inputs) as scores:  # in eval mode: batch statistics are not updated
         classes = classes_of(scores.logits, None)
     curves = {}
     for title, heat in heats.items():

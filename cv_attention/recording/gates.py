@@ -13,7 +13,7 @@ from cv_attention.maps.wrappers import bare_modules
 from cv_attention.rundir.contents import gate_array
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-MOST_IMAGES = 1024  # spread evenly over the split; more would not change a quantile that anybody sees
+MOST_IMAGES = 1024  # spread evenly over the split; more would not visibly change a quantile
 _MOST_CLASSES = 100
 _BINS = 40
 
@@ -39,12 +39,12 @@ class GateStatistics:
         self._labels: list[Tensor] = []
 
     def look(self) -> None:
-        """Begins to record a forward."""
+        """Starts recording a forward pass."""
         if self.names:
             self._maps = self._hooks.enter_context(record(self.network, only=self.names))
 
     def take(self, labels: Tensor) -> None:
-        """Keeps what the forward of these images (labels (B,)) gave."""
+        """Stores the gates of these images (labels (B,)) from the recorded forward pass."""
         self.close()
         self.add(self._maps, labels)
 
@@ -59,11 +59,11 @@ class GateStatistics:
             self._gates.setdefault(name, []).append(found.values.flatten(1)[kept.to(found.values.device)].float().cpu())
 
     def close(self) -> None:
-        """Leaves no hook behind, whatever happened."""
+        """Removes all hooks, even after an error."""
         self._hooks.close()
 
     def arrays(self, classes: int) -> dict[str, np.ndarray]:
-        """The statistics of every gate, as arrays for one file.
+        """Computes the statistics of every gate, as arrays for one file.
 
         Returns:
             The arrays of ``maps/gates-XXXX.npz``: quantiles at `QUANTILES`, means, histograms and, of at most 100
@@ -83,7 +83,7 @@ class GateStatistics:
             found[gate_array("histogram", name)] = counts.astype(np.int32)
             found[gate_array("range", name)] = np.array([low, high], np.float32)
             if classes <= _MOST_CLASSES:
-                means = [values[labels == label].mean(0).numpy() for label in range(classes)]  # NaN of no image
+                means = [values[labels == label].mean(0).numpy() for label in range(classes)]  # NaN without images
                 found[gate_array("by_class", name)] = np.stack(means).astype(np.float16)
         if found:
             found["images"] = np.array(len(labels))

@@ -9,17 +9,17 @@ from torch import Tensor
 
 from cv_attention.maps import RecordedMap, head_heatmaps, rollout
 
-# Numbers of one image's pairwise map that are kept: all heads of 8x8 positions, the mean over heads of 16x16. Above
+# Number of values of one image's pairwise map to keep: all heads of 8x8 positions, the mean over heads of 16x16. Above
 # that neighbouring positions are averaged.
 MOST_VALUES = 65_536
 
 
 class Heads(NamedTuple):
-    """One self-attention of all images.
+    """Holds one self-attention layer's maps of all images.
 
     Attributes:
-        heads: (N, heads, h, w): what each position receives, or what the class token looks at where there is one.
-        pairwise: (N, heads or 1, queries, h, w): where each position looks.
+        heads: (N, heads, h, w): what each position receives, or what the class token attends to, if there is one.
+        pairwise: (N, heads or 1, queries, h, w): what each position attends to.
     """
 
     heads: Tensor
@@ -27,10 +27,10 @@ class Heads(NamedTuple):
 
 
 def head_maps(maps: Mapping[str, RecordedMap]) -> dict[str, Heads]:
-    """Reduces every self-attention over positions among `maps`, and adds their rollout where several share a grid.
+    """Reduces every self-attention over positions among `maps`, and adds their rollout if several share a grid.
 
     Args:
-        maps: As `record` gives them.
+        maps: Maps from `record`.
 
     Returns:
         Name -> reduced maps; the rollout is called ``rollout``.
@@ -61,9 +61,9 @@ def _limited(values: Tensor) -> Tensor:
         values = values.mean(1, keepdim=True)
     while values[0].numel() > MOST_VALUES and min(values.shape[-2:]) > 1:
         n, heads, queries, height, width = values.shape
-        if queries == height * width:  # the queries lie on the same grid
+        if queries == height * width:  # the queries are on the same grid
             grid = values.reshape(n, heads * queries, height, width)
-            grid = F.avg_pool2d(grid, 2, ceil_mode=True) * 4  # shares of attention add up
+            grid = F.avg_pool2d(grid, 2, ceil_mode=True) * 4  # attention weights add up
             small = grid.shape[-2:]
             grid = grid.reshape(n * heads, height, width, -1).permute(0, 3, 1, 2)
             grid = F.avg_pool2d(grid, 2, ceil_mode=True)

@@ -156,7 +156,7 @@ class Recorder:
         It is for training programs that write configuration, metrics and results themselves.
 
         Args:
-            model: As in `log`.
+            model: The classifier, which is left as it was.
             epoch: Index of the epoch; -1 is before training.
             step: Optimizer steps taken, where known.
 

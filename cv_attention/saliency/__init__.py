@@ -1,8 +1,8 @@
-"""Saliency methods: (model, images, targets) -> (B, 1, H, W), raw values in float32; `METHODS` has them by name.
+"""Explains predictions by saliency maps: (model, images, targets) -> (B, 1, H, W), raw float32 values.
 
 `resolve` finds a method by its name, or one of your own by its class path; see ``docs/extending.md``.
 
-`metrics` judges maps.
+`METHODS` lists all methods by name; `metrics` evaluates maps.
 """
 
 from cv_attention.saliency import metrics

@@ -120,7 +120,7 @@ def _imported(method: str) -> Callable[..., Tensor]:
     if method in METHODS:
         return METHODS[method]
     if "." not in method:
-        raise ValueError(f"there is no saliency method {method}{suggest(method, METHODS, shown=len(METHODS))}")
+        raise ValueError(f"unknown saliency method {method}{suggest(method, METHODS, shown=len(METHODS))}")
     fits = is_function_of(method.rpartition(".")[0])
     return import_object(method, "saliency method", "function", fits, "my_methods.my_method")
 

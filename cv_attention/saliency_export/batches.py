@@ -15,12 +15,12 @@ from cv_attention.config import Transform
 from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.saliency_export.sources import Item
 
-_AHEAD = 2  # batches that are decoded while the network works
+_AHEAD = 2  # batches to decode while the network is computing
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A batch's images by number, the shard that they belong to, and whether it ends there."""
+    """Holds the image numbers of a batch, the shard that they belong to, and whether the shard ends there."""
 
     shard: int
     numbers: range
@@ -28,17 +28,17 @@ class Part:
 
 
 class ShardBatches(Sampler[Part]):
-    """Process r of W takes every W-th of the shards that are left; nothing is padded, repeated or left out.
+    """Divides the remaining shards among processes, every W-th to each, without padding, repeating or omitting.
 
-    A batch never spans two shards, so that it holds the same images whatever the number of processes: the maps are
-    the same to the last bit.
+    A batch never spans two shards, so it holds the same images for any number of processes, and the maps are
+    bitwise identical.
 
     Args:
         images: Number of images.
-        shard_size: Images of a shard.
-        batch_size: Images of a batch at most.
-        shards: Numbers of the shards that are left.
-        rank: Number of this process.
+        shard_size: Images per shard.
+        batch_size: Maximum number of images per batch.
+        shards: Numbers of the remaining shards.
+        rank: Rank of this process.
         world_size: Number of processes.
     """
 
@@ -68,7 +68,7 @@ class ShardBatches(Sampler[Part]):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image as the network sees it, uint8 (H, W, 3), with its size before and its box after the transforms."""
+    """Holds one network input, uint8 (H, W, 3), with its size before and its box after the transforms."""
 
     number: int
     pixels: np.ndarray
@@ -78,7 +78,7 @@ class Sample:
 
 
 class Batch:
-    """The images of a `Part`: those that could be read, and why the others could not."""
+    """Holds the images of a `Part` that could be read, and the errors of those that could not."""
 
     def __init__(self, part: Part, samples: list[Sample], errors: dict[int, str]) -> None:
         self.part, self.samples, self.errors = part, samples, errors
@@ -90,14 +90,14 @@ class Batch:
 
 
 class Batches:
-    """Decodes and transforms in threads (both leave Python's lock), a few batches ahead of the network.
+    """Decodes and transforms in threads (both release the GIL), a few batches ahead of the network.
 
     Args:
         items: All images.
-        parts: Which of them, batch by batch.
+        parts: The batches.
         transforms: albumentations steps.
-        size: (H, W) that the network takes; images of another size after the transforms are resized.
-        workers: Threads.
+        size: Input size (H, W) of the network; images of another size after the transforms are resized.
+        workers: Number of threads.
         stopped: Ends the iteration early once it returns True.
     """
 
@@ -144,7 +144,7 @@ class Batches:
 
 
 def _preparation(transforms: Sequence[Transform], size: tuple[int, int]) -> Callable[[int, Item], Sample]:
-    own = threading.local()  # a pipeline keeps its random state, so that each thread needs one
+    own = threading.local()  # a pipeline has random state, so each thread needs its own
 
     def prepare(number: int, item: Item) -> Sample:
         pixels, box = item.read(), item.box
@@ -161,7 +161,7 @@ def _preparation(transforms: Sequence[Transform], size: tuple[int, int]) -> Call
         kept = None if box is None or not box.any() else [round(float(side), 4) for side in box]
         return Sample(number, np.ascontiguousarray(pixels), width, height, kept)
 
-    Pipeline(transforms, "data.eval_transforms")  # mistakes show here, and not as damaged images
+    Pipeline(transforms, "data.eval_transforms")  # reports mistakes here rather than as damaged images
     return prepare
 
 
@@ -170,5 +170,5 @@ def _transform(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     try:
         return pipeline(pixels, (0, 0, 0), box)
-    except Exception as error:  # whatever albumentations or OpenCV raise on an image they cannot take
+    except Exception as error:  # whatever albumentations or OpenCV raise for unsupported images
         raise ValueError(f"data.eval_transforms: '{item.title}': {error}") from error

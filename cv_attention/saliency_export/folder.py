@@ -1,4 +1,4 @@
-"""Defines the folder of an export: its request, its finished shards and its manifest."""
+"""Manages the folder of an export: its request, its finished shards and its manifest."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ from cv_attention.saliency_export.writing import rows_path
 from cv_attention.training.checkpoint.checkpoints import digest_of, name_of
 from cv_attention.training.tasks.classifier import Classifier
 
-_USED = b'"error": null'  # in a row: quotes within a JSON string are escaped, so that this is the field
+_USED = b'"error": null'  # in a row: quotes in JSON strings are escaped, so this matches only the field
 _NOT_FINITE = (b'"flags": ["not_finite"]', b'"probability": null')  # a map of the image, or a logit
 _TITLES = {"grad_cam": "Grad-CAM"}
 
@@ -33,7 +33,7 @@ def describe(
     columns: Sequence[Column],
     config: SaliencyExport,
 ) -> dict[str, Any]:
-    """Returns what ``export.json`` says before anything is done; equal descriptions give equal exports."""
+    """Returns the initial content of ``export.json``; equal descriptions give equal exports."""
     facts, data = classifier.facts, classifier.experiment.data
     return {
         "format": EXPORT_FORMAT,
@@ -70,13 +70,13 @@ def describe(
 def begin(
     out: Path, description: dict[str, Any], items: Sequence[Item], config: SaliencyExport, overwrite: bool
 ) -> list[str]:
-    """Prepares the folder: a new one, or one where the same export was interrupted.
+    """Prepares a new folder, or one in which the same export was interrupted.
 
     Returns:
-        What is to be said of shards that are damaged, of another export, or whose images have changed.
+        Notices about shards that are damaged, belong to another export, or whose images have changed.
 
     Raises:
-        ValueError: if it holds another export, and that may not be overwritten, or a link that leads out of it.
+        ValueError: if it holds another export that may not be overwritten, or a link that points outside.
     """
     check_links(out)
     path = ExportLayout(out).description
@@ -91,13 +91,13 @@ def begin(
             before, now = _brief(known.get(name)), _brief(description[name])
             reason = f"holds another export: its {name} is {before}, not {now}"
             if name not in known:
-                reason = f"holds an export of an older version, which does not say its {name}"
+                reason = f"holds an export of an older version, which does not record its {name}"
             raise ValueError(f"{out} {reason}; choose another folder, or --overwrite true")
         for folder in (ExportLayout(out).shards, *(out / name for name in ExportLayout.PICTURES)):
             shutil.rmtree(folder, ignore_errors=True)
         for file in out.glob("manifest.*"):
             file.unlink()
-    elif ExportLayout(out).shards.is_dir():  # somebody has removed a damaged export.json
+    elif ExportLayout(out).shards.is_dir():  # a damaged export.json was removed
         for suffix in ("jsonl", "parquet"):
             ExportLayout(out).manifest(suffix).unlink(missing_ok=True)
     _write(out, {**description, "explained": 0, "failed": 0, "not_finite": 0, "complete": False})
@@ -115,23 +115,23 @@ def read(out: Path) -> dict[str, Any]:
         return read_sealed(path, EXPORT_FORMAT)
     except Damaged as error:
         raise Damaged(
-            f"{error}; choose another folder, or remove it: shards of the same export are kept then"
+            f"{error}; choose another folder, or remove the file: shards of the same export are kept"
         ) from error
 
 
 def first_failure(out: Path, count: int) -> str:
-    """Returns what was wrong with the first image, of `count` shards, that could not be used; else an empty text."""
+    """Returns the error of the first unusable image in `count` shards, or an empty string."""
     for path in (rows_path(out, shard) for shard in range(count)):
         for line in path.read_bytes().splitlines() if path.is_file() else ():
             if _USED not in line:
                 row = json.loads(line)
-                told = row["image"] in row["error"]
-                return row["error"] if told else f"{row['image']}: {row['error']}"
+                named = row["image"] in row["error"]
+                return row["error"] if named else f"{row['image']}: {row['error']}"
     return ""
 
 
 def finish(out: Path, config: SaliencyExport, count: int) -> None:
-    """Merges the rows of all whole shards into the manifest, and writes down how far the export came."""
+    """Merges the rows of all complete shards into the manifest, and records the progress of the export."""
     left = set(missing(out, count))
     whole = [rows_path(out, shard) for shard in range(count) if shard not in left]
     if config.manifest == "parquet":
@@ -142,8 +142,8 @@ def finish(out: Path, config: SaliencyExport, count: int) -> None:
     for path in whole:
         rows = path.read_bytes()
         unfinite += sum(any(sign in line for sign in _NOT_FINITE) for line in rows.splitlines() if _USED in line)
-        explained += (found := rows.count(_USED))
-        failed += rows.count(b"\n") - found
+        explained += (used := rows.count(_USED))
+        failed += rows.count(b"\n") - used
     counts = {"explained": explained, "failed": failed, "not_finite": unfinite}
     _write(out, {**read(out), **counts, "complete": not left})
 

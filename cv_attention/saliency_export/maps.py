@@ -22,14 +22,14 @@ from cv_attention.training.tasks.classifier import Classifier
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One kind of map.
+    """Describes one kind of map.
 
     Attributes:
-        key: Its name in the shards: the method's, or that of the block's map.
+        key: Its name in the shards: that of the method or of the block's map.
         source: ``saliency`` or ``attention``.
         method: Name of the method, or ``attention``.
-        layer: What the method looks at, or the block's map; None for a method that takes no layers.
-        kind: Of a block's map: ``channel``, ``spatial``, ...
+        layer: The layers that the method uses, or the block's map; None for a method without layers.
+        kind: Kind of a block's map: ``channel``, ``spatial``, ...
     """
 
     key: str
@@ -40,22 +40,22 @@ class Column:
 
     @property
     def drawn(self) -> bool:
-        """Whether it is a picture, and no bars."""
+        """Returns whether the map is an image rather than bars."""
         return self.kind not in ("channel", "alignment")
 
 
 class Explainer:
-    """Explains batches as a `SaliencyExport` asks.
+    """Explains batches as configured by a `SaliencyExport`.
 
     Args:
         classifier: The network.
-        config: Method, its options and the target.
+        config: The method, its options and the target.
 
     Attributes:
-        columns: What it computes, the method's first.
+        columns: The kinds of maps, the method's first.
 
     Raises:
-        ValueError: if the method, an option, a layer or the target does not exist, or there is no attention to show.
+        ValueError: if the method, an option, a layer or the target is unknown, or there is no attention to show.
     """
 
     def __init__(self, classifier: Classifier, config: SaliencyExport) -> None:
@@ -70,7 +70,7 @@ class Explainer:
         """Explains uint8 images (B, 3, H, W) on the network's device.
 
         Returns:
-            Maps by their column's key, float32 (B, h, w) or (B, bars); logits (B, classes); the classes explained.
+            Maps by column key, float32 (B, h, w) or (B, bars); logits (B, classes); the explained classes.
         """
         network, inputs = self.classifier.network, self.classifier.normalise(images)
         maps, logits = {}, None
@@ -82,10 +82,10 @@ class Explainer:
             heat = self.method(network, inputs, targets, **self.options)
             if logits is None:
                 logits = seen.logits if seen.logits is not None else network(inputs)
-        found = {self.config.method: heat[:, 0], **{name: drawable(map) for name, map in maps.items()}}
+        computed = {self.config.method: heat[:, 0], **{name: drawable(map) for name, map in maps.items()}}
         classes = logits.argmax(1) if targets is None else targets
         return (
-            {key: values.detach().float().cpu().numpy() for key, values in found.items()},
+            {key: values.detach().float().cpu().numpy() for key, values in computed.items()},
             logits.detach().float().cpu().numpy(),
             classes.tolist(),
         )
@@ -98,7 +98,7 @@ class Explainer:
         return None if logits is None else logits.argmax(1)
 
     def _columns(self) -> list[Column]:
-        """What there will be, from one forward of an empty image."""
+        """Determines the columns with one forward pass of an empty image."""
         network, size = self.classifier.network, self.classifier.facts.image_size
         image = torch.zeros(1, 3, *size, dtype=torch.uint8, device=self.classifier.device)
         inputs, layer, columns = self.classifier.normalise(image), None, []
@@ -115,7 +115,7 @@ class Explainer:
 
 
 class _CleanLogits:
-    """Keeps the logits of the unchanged images, should the method run them: that saves a forward."""
+    """Keeps the logits of the unchanged images if the method computes them, which saves a forward pass."""
 
     def __init__(self, network: nn.Module, inputs: Tensor) -> None:
         self.network, self.inputs = network, inputs
@@ -135,18 +135,18 @@ class _CleanLogits:
 
 
 def _options(config: SaliencyExport, method: Callable[..., Tensor]) -> dict[str, Any]:
-    """The method's arguments: the options, the layers, and the maps' own resolution where it can be had."""
+    """Returns the method's arguments: options, layers, and the maps' native resolution if supported."""
     parameters = inspect.signature(method).parameters
     known = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
     given = dict(config.options) if config.layers is None else {**config.options, "layers": config.layers}
     for name in given:
         if name not in known:
-            raise ValueError(f"{config.method} has no option {name}{suggest(name, known)}")
+            raise ValueError(f"unknown option {name} of {config.method}{suggest(name, known)}")
     return {**({"upsample": False} if "upsample" in known else {}), **given}
 
 
 def _target(target: str | int, class_names: tuple[str, ...]) -> int | str:
-    """A class number, ``predicted`` or ``true``."""
+    """Parses the target: a class index, ``predicted`` or ``true``."""
     if target in ("predicted", "true"):
         return target
     if str(target) in class_names:
@@ -154,4 +154,6 @@ def _target(target: str | int, class_names: tuple[str, ...]) -> int | str:
     if str(target).isdecimal() and int(target) < len(class_names):
         return int(target)
     known = ["predicted", "true", *class_names]
-    raise ValueError(f"target {target} is no class of the network, predicted or true{suggest(str(target), known)}")
+    raise ValueError(
+        f"target must be a class of the network, predicted or true, got {target}{suggest(str(target), known)}"
+    )

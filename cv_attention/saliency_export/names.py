@@ -4,18 +4,18 @@ import os
 import re
 import unicodedata
 
-_LONGEST = 100  # bytes; file systems take 255, of which suffixes need some
+_LONGEST = 100  # bytes; file systems allow 255, some of which the suffixes need
 
 
 def file_stem(number: int, path: str) -> str:
-    """Names the output of one image: its number, then what is harmless of its path, such as ``000017-deep-red``.
+    """Names the output of one image: its number and the safe part of its path, such as ``000017-deep-red``.
 
     Only letters, digits, ``.``, ``_`` and ``-`` are kept, so that no separator, ``..`` or control character survives;
-    the number makes names unique, also where a file system does not tell capitals.
+    the number makes names unique, even on case-insensitive file systems.
 
     Args:
-        number: The image's number among all.
-        path: Its path below its source, from a file system or an archive that nobody vouches for.
+        number: Number of the image among all images.
+        path: Its path relative to its source, a file system or an untrusted archive.
     """
     plain = unicodedata.normalize("NFC", printable(path))
     parts = [part for part in re.split(r"[/\\]+", plain) if part.strip(". ")]
@@ -25,5 +25,5 @@ def file_stem(number: int, path: str) -> str:
 
 
 def printable(path: str) -> str:
-    """Returns a path as text that any file format takes: bytes that are no UTF-8 become escapes."""
+    """Returns a path as valid text: bytes that are not UTF-8 are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")

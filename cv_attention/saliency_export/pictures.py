@@ -10,7 +10,7 @@ import numpy as np
 from cv_attention.config import SaliencyExport
 from cv_attention.drawing import overlay
 
-# JPEG and WebP at a quality that shows no blocks at twice the size; PNG with the compression that costs least.
+# JPEG and WebP at a quality without visible blocks at twice the size; PNG with the fastest compression.
 _ENCODING = {
     "jpg": [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444],
     "png": [cv2.IMWRITE_PNG_COMPRESSION, 1],
@@ -37,12 +37,12 @@ def write_pictures(
 
     Args:
         out: Folder of the export.
-        paths: From `picture_paths`.
+        paths: The result of `picture_paths`.
         pixels: The image as the network sees it, uint8 (H, W, 3).
         heats: Raw maps (h, w) by key.
 
     Returns:
-        The SHA-256 of what was written, by its path.
+        The SHA-256 of each written file, by path.
     """
     drawn = {"input": pixels}
     if "panel" in paths or any(f"overlay {key}" in paths for key in heats):

@@ -12,7 +12,7 @@ from cv_attention.saliency_export.batches import Batches
 
 
 class ImageProgress(Callback):
-    """Shows the share of the first process; of several processes, each does about as much."""
+    """Shows the progress of the first process; with several processes, each does about as much."""
 
     _bar: Progress | None = None
 
@@ -47,7 +47,7 @@ class ImageProgress(Callback):
 
 
 class _Rate(ProgressColumn):
-    """Images per second."""
+    """Renders images per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed

@@ -15,12 +15,12 @@ FIELDS = (
 
 
 def failed_row(index: int, item: Item, error: str) -> dict[str, Any]:
-    """The row of an image that could not be used."""
+    """Returns the row of an image that could not be used."""
     return {**dict.fromkeys(FIELDS), "index": index, "image": item.title, "error": error}
 
 
 def class_fields(logits: np.ndarray, target: int, class_names: tuple[str, ...]) -> dict[str, Any]:
-    """What the network said of one image, from its logits (classes,)."""
+    """Returns the prediction for one image from its logits (classes,)."""
     predicted = int(logits.argmax())
     with np.errstate(invalid="ignore"):  # infinite logits, which the export counts
         weights = np.exp(logits.astype(np.float64) - logits[predicted])
@@ -35,7 +35,7 @@ def class_fields(logits: np.ndarray, target: int, class_names: tuple[str, ...]) 
 
 
 def map_fields(column: Column, values: np.ndarray, scale: float, overlay: str | None) -> dict[str, Any]:
-    """The entry of one raw map in its image's row."""
+    """Returns the entry of one raw map in its image's row."""
     finite = values[np.isfinite(values)]
     return {
         "key": column.key,
@@ -51,5 +51,5 @@ def map_fields(column: Column, values: np.ndarray, scale: float, overlay: str | 
 
 
 def _short(value: Any) -> float | None:
-    """Seven significant digits, what float32 holds; None for what is no number, which JSON does not know."""
+    """Rounds to seven significant digits, as float32 holds; None if not finite, which JSON cannot represent."""
     return float(f"{float(value):.7g}") if np.isfinite(value) else None

@@ -33,20 +33,20 @@ from cv_attention.training.trainer import quieten
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export came to.
+    """Holds the outcome of an export.
 
     Attributes:
-        manifest: The manifest.
-        explained: Images explained, those of earlier, interrupted runs included.
-        failed: Images that could not be used; the manifest says why.
-        first_failure: What was wrong with the first of them, or an empty text.
-        left: Images that are still to be done.
-        error: Why it stopped before the end, or an empty text.
-        seconds: Time it took, without loading the network.
-        new: Images done in this run.
-        signal: The signal that stopped it before the end, or 0.
-        is_main: Whether this process is the one that reports.
-        not_finite: Images with a map or logits that hold NaN or infinite values; the manifest shows which.
+        manifest: Path of the manifest.
+        explained: Number of images explained, including earlier, interrupted runs.
+        failed: Number of images that could not be used; the manifest gives the reasons.
+        first_failure: Error of the first of them, or an empty string.
+        left: Number of remaining images.
+        error: Why the export stopped early, or an empty string.
+        seconds: Duration, without loading the network.
+        new: Number of images done in this run.
+        signal: The signal that stopped the export, or 0.
+        is_main: Whether this process reports the outcome.
+        not_finite: Number of images with NaN or infinite values in a map or logits; the manifest shows which.
     """
 
     manifest: Path
@@ -84,11 +84,11 @@ def export_saliency(
         checkpoint: The trained network: a checkpoint, or what `open_pretrained` returned.
         sources: Image files, folders, tar archives.
         out: Folder to write to.
-        config: What is computed, and how it is written.
-        split: ``train``, ``val`` or ``test`` of the run's own data set, in place of `sources`.
-        root: Where that data set lies now, if not where it lay in training.
+        config: What to compute and how to write it.
+        split: ``train``, ``val`` or ``test`` of the run's data set, instead of `sources`.
+        root: Location of that data set, if it has moved since training.
         overwrite: Whether another export in `out` may be replaced.
-        progress: Whether a bar is shown.
+        progress: Whether to show a progress bar.
         trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
 
     Raises:
@@ -115,7 +115,9 @@ def export_saliency(
         for line in folder.begin(out, described, items, config, overwrite):
             print(f"saliency: {line}", file=sys.stderr, flush=True)
     before, start = work.images_of(missing(out, work.shards)), time.perf_counter()
-    with raising_keyboard_interrupt(lambda: "; the same command goes on there" if trainer.is_global_zero else None):
+    with raising_keyboard_interrupt(
+        lambda: "; run the same command again to resume" if trainer.is_global_zero else None
+    ):
         interruption.listen()
         try:
             trainer.predict(work, return_predictions=False)
@@ -125,7 +127,7 @@ def export_saliency(
 
 
 class _Work(lightning.LightningModule):
-    """Explains the batches of this process and hands them to its writer."""
+    """Explains the batches of this process and passes them to its writer."""
 
     def __init__(
         self, explainer: Explainer, items: list[Item], writer: ShardWriter, interruption: Interruption
@@ -137,12 +139,12 @@ class _Work(lightning.LightningModule):
         self.shards = -(-len(items) // explainer.config.shard_size)
 
     def images_of(self, shards: Sequence[int]) -> int:
-        """Counts the images of these shards, of which the last one may be smaller."""
+        """Counts the images of these shards; the last shard may be smaller."""
         size = self.explainer.config.shard_size
         return sum(min(size, len(self.items) - shard * size) for shard in shards)
 
     def predict_dataloader(self) -> Batches:
-        """Divides the shards that process 0 finds missing; the others would see what is being written meanwhile."""
+        """Divides the missing shards as seen by process 0; others would see files being written meanwhile."""
         config, trainer, out = self.explainer.config, self.trainer, self.writer.out
         left = missing(out, self.shards) if trainer.is_global_zero else []
         left = trainer.strategy.broadcast(left)
@@ -173,7 +175,7 @@ class _Work(lightning.LightningModule):
 
 
 class _Merge(Callback):
-    """When every process has written its shards, the first one writes the manifest."""
+    """Writes the manifest in the first process, once all processes have written their shards."""
 
     def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         assert isinstance(pl_module, _Work)
@@ -190,7 +192,7 @@ class _Merge(Callback):
 def _check(config: SaliencyExport, sources: Sequence[Path], split: str | None) -> None:
     check_bounds(config)
     if bool(sources) == (split is not None):
-        raise ValueError("give images, folders or archives, or else a split of the run's own data set")
+        raise ValueError("give images, folders or archives, or a split of the run's data set")
     if config.manifest == "parquet":
         require("parquet", "manifest parquet")
     require_for(config.method)
@@ -199,14 +201,14 @@ def _check(config: SaliencyExport, sources: Sequence[Path], split: str | None) -
 def _check_labels(config: SaliencyExport, items: Sequence[Item]) -> None:
     if config.target == "true" and any(item.label is None for item in items):
         unknown = next(item.title for item in items if item.label is None)
-        raise ValueError(
-            f"target is true, but the class of {unknown} is not known; a split or labelled archives have it"
-        )
+        raise ValueError(f"target is true, but the class of {unknown} is unknown; use a split or labelled archives")
 
 
 def _trainer(config: SaliencyExport, callbacks: list[Callback]) -> lightning.Trainer:
     quieten()
-    warnings.filterwarnings("ignore", r"Total length of `\w+` across ranks is zero")  # a finished export run again
+    warnings.filterwarnings(
+        "ignore", r"Total length of `\w+` across ranks is zero"
+    )  # a finished export that is run again
     arguments: dict[str, Any] = {
         name: getattr(config, name) for name in ("accelerator", "devices", "num_nodes", "strategy", "precision")
     }
@@ -217,15 +219,15 @@ def _trainer(config: SaliencyExport, callbacks: list[Callback]) -> lightning.Tra
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        use_distributed_sampler=False,  # `ShardBatches` knows the ranks and pads nothing
-        inference_mode=False,  # inference tensors would have to be copied before they can take part in a graph
+        use_distributed_sampler=False,  # `ShardBatches` divides by rank, without padding
+        inference_mode=False,  # inference tensors would have to be copied for autograd
     )
     silence_lightning(trainer)
     return trainer
 
 
 def _tell_children(trainer: lightning.Trainer, number: int) -> None:
-    """Sends a signal to the processes that Lightning started from this one."""
+    """Sends a signal to the processes that Lightning launched from this one."""
     launcher: Any = trainer.strategy.launcher
     if launcher is not None:
         launcher.kill(number)

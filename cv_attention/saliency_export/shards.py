@@ -8,8 +8,8 @@ import numpy as np
 def to_half(maps: np.ndarray) -> tuple[np.ndarray, list[float]]:
     """Stores maps (B, ...) in half precision: values times the map's scale are the raw ones.
 
-    Each scale is a power of two that brings the largest magnitude into [0.5, 1], since float16 ends at 65504 and loses
-    precision below 6e-5, where gradients often are. What is not finite stays what it is.
+    Each scale is a power of two that brings the largest magnitude into [0.5, 1], since float16 overflows above 65504
+    and loses precision below 6e-5, where gradients often are. Non-finite values stay as they are.
 
     Returns:
         float16 (B, ...), and the scales.
@@ -22,7 +22,7 @@ def to_half(maps: np.ndarray) -> tuple[np.ndarray, list[float]]:
 
 
 def flags_of(values: np.ndarray) -> list[str]:
-    """Names what a reader should know of one raw map before trusting its picture."""
+    """Returns flags of a raw map that warn against trusting its picture."""
     if not np.isfinite(values).all():
         return ["not_finite"]
     low, high = values.min(), values.max()

@@ -20,15 +20,15 @@ from cv_attention.saliency_export.names import printable
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One image.
+    """Describes one image.
 
     Attributes:
-        title: What the manifest calls it.
-        path: Its path below its source, without suffix; output files are named after it.
-        read: Decodes it: uint8 (H, W, 3) RGB; ValueError or OSError if that fails.
-        label: Its class, where known.
-        box: x0, y0, x1, y1 of its object in pixels, where known.
-        version: Changes when the image does: size and time of its file, and where it lies in an archive.
+        title: Its name in the manifest.
+        path: Its path relative to its source, without suffix; output files are named after it.
+        read: Decodes the image to uint8 (H, W, 3) RGB; raises ValueError or OSError on failure.
+        label: Its class, if known.
+        box: x0, y0, x1, y1 of its object in pixels, if known.
+        version: Changes with the image: size and time of its file, and its place in an archive.
     """
 
     title: str
@@ -43,19 +43,19 @@ def find_items(sources: Sequence[Path], out: Path, classes: int, bits: int | Non
     """Lists the images of `sources`, in their order and sorted within a folder.
 
     Args:
-        sources: Image files, tar archives as WebDataset writes them, and folders that are searched for both.
-        out: Where the export goes; nothing in there counts as a source.
-        classes: Number of classes; labels in archives beyond it are unknown.
-        bits: Range of images of more than 8 bits; see `read_image`.
+        sources: Image files, WebDataset tar archives, and folders that are searched for both.
+        out: Output folder; files in it are not used as sources.
+        classes: Number of classes; labels in archives outside this range count as unknown.
+        bits: Bit depth of images with more than 8 bits; see `read_image`.
 
     Raises:
         FileNotFoundError: if a source does not exist.
-        ValueError: if there is no image in them.
+        ValueError: if they contain no images.
     """
     items = [item for source in sources for item in _of_source(source, out.resolve(), classes, bits)]
     if not items:
         searched = ", ".join(str(source) for source in sources)
-        raise ValueError(f"no image in {searched}; images end in {', '.join(EXTENSIONS)}, archives in .tar")
+        raise ValueError(f"no images in {searched}; expected files ending in {', '.join(EXTENSIONS)} or .tar")
     return items
 
 
@@ -72,7 +72,7 @@ def split_items(split: ImageSet) -> list[Item]:
 
 
 def digest(items: Sequence[Item]) -> str:
-    """Returns a digest of all titles in their order: the same images as before, or others."""
+    """Returns a digest of all titles in order, to tell whether the images are the same as before."""
     found = hashlib.sha256()
     for item in items:
         found.update(item.title.encode() + b"\n")
@@ -80,7 +80,7 @@ def digest(items: Sequence[Item]) -> str:
 
 
 def fingerprint(item: Item) -> str:
-    """Returns a digest of all that an image brings along: its name, class and box, and the version of its file."""
+    """Returns a digest of an image's name, class, box and file version."""
     box = None if item.box is None else item.box.tolist()
     return hashlib.sha256(json.dumps([item.title, item.path, item.label, box, item.version]).encode()).hexdigest()[:32]
 

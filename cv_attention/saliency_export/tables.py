@@ -9,14 +9,14 @@ from cv_attention.rundir.files import replacing
 
 
 def write_json_lines(path: Path, parts: Sequence[Path]) -> None:
-    """Writes the rows of `parts` one after the other; whole or not at all."""
+    """Writes the rows of `parts` one after the other, atomically."""
     with replacing(path) as file:
         for part in parts:
             file.write(part.read_bytes())
 
 
 def write_parquet(path: Path, parts: Sequence[Path]) -> None:
-    """Writes the rows of `parts` (JSON Lines) as one Parquet file, a row group for each; whole or not at all."""
+    """Writes the rows of `parts` (JSON Lines) as one Parquet file with a row group for each part, atomically."""
     from pyarrow import Table
     from pyarrow.parquet import ParquetWriter
 

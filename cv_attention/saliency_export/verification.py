@@ -1,4 +1,4 @@
-"""Verifies the shards of an export: whole, unchanged, and made from the images and options of this request."""
+"""Verifies that the shards of an export are complete, unchanged, and made from this request's images and options."""
 
 import hashlib
 import json
@@ -15,17 +15,17 @@ from cv_attention.rundir.layout import ExportLayout
 from cv_attention.saliency_export.sources import Item, fingerprint
 from cv_attention.saliency_export.writing import rows_path
 
-SPELLING = ("checkpoint", "sources")  # digests tell whether they are the same
+SPELLING = ("checkpoint", "sources")  # compared by digest instead
 _NOT_OF_A_SHARD = (*SPELLING, "format", "images", "images_sha256", "manifest")
 
 
 def missing(out: Path, count: int) -> list[int]:
-    """Returns the numbers of the shards, of `count`, that are not whole."""
+    """Returns the numbers of the incomplete shards among `count`."""
     return [shard for shard in range(count) if not rows_path(out, shard).is_file()]
 
 
 def shard_requests(description: Mapping[str, Any], items: Sequence[Item], shard_size: int) -> list[str]:
-    """Returns what each shard is made from: a digest of the request, then one of each image, a line each."""
+    """Returns what each shard is made from: a digest of the request, then of each image, one per line."""
     asked = {name: value for name, value in description.items() if name not in _NOT_OF_A_SHARD}
     request = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
     return [
@@ -37,18 +37,18 @@ def shard_requests(description: Mapping[str, Any], items: Sequence[Item], shard_
 def remove_unusable(
     out: Path, description: Mapping[str, Any], items: Sequence[Item], config: SaliencyExport
 ) -> list[str]:
-    """Removes shards that are damaged, of another request, or of images that have changed; these are made again.
+    """Removes shards that are damaged, belong to another request, or whose images have changed, to redo them.
 
     Args:
         out: Folder of the export.
-        description: What is asked for, from `describe`.
+        description: The request, from `describe`.
         items: All images.
-        config: Says how many of them make a shard, and whether it has maps.
+        config: The shard size, and whether shards have maps.
 
     Returns:
-        What is to be said, a line for each shard.
+        Notices, one line per shard.
     """
-    said, requests = [], shard_requests(description, items, config.shard_size)
+    notices, requests = [], shard_requests(description, items, config.shard_size)
     for shard, request in enumerate(requests):
         path = rows_path(out, shard)
         if not os.path.lexists(path):
@@ -56,17 +56,17 @@ def remove_unusable(
         images = items[shard * config.shard_size : (shard + 1) * config.shard_size]
         wrong = _difference(path, request, images) or _damage(path, out, len(images), config)
         if wrong:
-            said.append(f"{wrong}; the images of this shard are explained again")
+            notices.append(f"{wrong}; the images of this shard are explained again")
             _remove_shard(out, path.stem)
     for path in ExportLayout(out).rows():
         if re.fullmatch(r"\d{6,}", path.stem) and int(path.stem) >= len(requests):
-            said.append(f"{path} belongs to another export; it is removed")
+            notices.append(f"{path} belongs to another export and is removed")
             _remove_shard(out, path.stem)
-    return said
+    return notices
 
 
 def _damage(path: Path, out: Path, images: int, config: SaliencyExport) -> str:
-    """Says what is wrong with a shard, or an empty text."""
+    """Returns what is wrong with a shard, or an empty string."""
     listed = path.with_suffix(".sha256")
     for altered in changed(listed, out):
         return f"{altered} {'has changed since it was written' if altered.exists() else 'is missing'}"
@@ -78,7 +78,7 @@ def _damage(path: Path, out: Path, images: int, config: SaliencyExport) -> str:
         return f"{path} is damaged"
     maps = path.with_suffix(f".{config.maps}")
     if len(rows) != images:
-        return f"{path} is damaged: it has {len(rows)} rows where {images} belong"
+        return f"{path} is damaged: it has {len(rows)} rows instead of {images}"
     if config.maps != "none" and failed < images and not maps.is_file():
         return f"{maps} is missing"
     if not listed.is_file():
@@ -88,7 +88,7 @@ def _damage(path: Path, out: Path, images: int, config: SaliencyExport) -> str:
 
 
 def _pictures(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns the places of all pictures that a shard's rows name."""
+    """Returns the paths of all pictures listed in a shard's rows."""
     named = [
         picture
         for row in rows
@@ -99,11 +99,11 @@ def _pictures(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _difference(path: Path, request: str, images: Sequence[Item]) -> str:
-    """Says what else than this request a shard was made from, or an empty text."""
+    """Returns how a shard differs from this request, or an empty string."""
     try:
         before = path.with_suffix(".request").read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
-        return f"{path} does not say which export it belongs to"
+        return f"{path} does not record which export it belongs to"
     now = request.splitlines()
     if before == now:
         return ""
@@ -114,7 +114,7 @@ def _difference(path: Path, request: str, images: Sequence[Item]) -> str:
 
 
 def _remove_shard(out: Path, name: str) -> None:
-    """Removes a shard's files and pictures, the rows first: without them it counts as missing."""
+    """Removes a shard's files and pictures, the rows first: without rows it counts as missing."""
     files = [ExportLayout(out).shards / f"{name}.{suffix}" for suffix in ExportLayout.SHARD_SUFFIXES]
     for path in [*files, *(out / kind / name for kind in ExportLayout.PICTURES)]:
         if path.is_dir() and not path.is_symlink():

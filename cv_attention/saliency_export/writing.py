@@ -23,28 +23,28 @@ from cv_attention.saliency_export.rows import class_fields, failed_row, map_fiel
 from cv_attention.saliency_export.shards import encode_maps, to_half
 from cv_attention.saliency_export.sources import Item
 
-_MOST_WAITING = 64  # images that wait for a thread: no more memory than that where the disk is slower than the network
+_MOST_WAITING = 64  # images queued for writing; bounds memory when the disk is slower than the network
 
 
 def rows_path(out: Path, shard: int) -> Path:
-    """Where the rows of a shard are; the file exists when the shard is whole."""
+    """Returns the path of a shard's rows; the file exists once the shard is complete."""
     return ExportLayout(out).shard(shard, "jsonl")
 
 
 class ShardWriter:
-    """Writes what it is given, in order, and stops at the first error of the disk.
+    """Writes shards in order, and stops at the first disk error.
 
     Args:
         out: Folder of the export.
-        config: Formats.
+        config: The file formats.
         items: All images.
         columns: Kinds of maps.
-        class_names: The network's.
-        requests: What each shard is made from, as `shard_requests` says it.
+        class_names: Class names of the network.
+        requests: What each shard is made from, from `shard_requests`.
 
     Attributes:
         stopped: Set when nothing more can be written.
-        error: Why.
+        error: The reason.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class ShardWriter:
         self._rows: list[dict[str, Any]] = []
         self._arrays: dict[str, list[np.ndarray]] = {column.key: [] for column in columns}
         self._pictures: deque[Future[dict[Path, str]]] = deque()
-        self._sums: dict[Path, str] = {}  # of the pictures of this shard that are written
+        self._sums: dict[Path, str] = {}  # of the pictures written for this shard
         self._end: Future[None] | None = None
 
     def open(self) -> None:
-        """Starts the threads; to be called in the process that writes."""
+        """Starts the threads; call it in the writing process."""
         self._draw = ThreadPoolExecutor(self.config.workers, "draw")
         self._finish = ThreadPoolExecutor(1, "shard")
 
@@ -80,7 +80,7 @@ class ShardWriter:
             self._draw.shutdown(cancel_futures=True)
 
     def add(self, batch: Batch, maps: dict[str, np.ndarray], logits: np.ndarray, targets: list[int]) -> None:
-        """Takes a batch and what was found in it; ends the shard where the batch does."""
+        """Queues the results of a batch; finishes the shard if the batch is its last."""
         if self.stopped.is_set():
             return
         shard = batch.part.shard
@@ -94,9 +94,9 @@ class ShardWriter:
         half = {key: to_half(values) for key, values in maps.items()}
         for place, sample in enumerate(batch.samples):
             own = {key: values[place] for key, values in maps.items()}
-            scales = {key: found[1][place] for key, found in half.items()}
-            said = class_fields(logits[place], targets[place], self.class_names)
-            rows[sample.number] = self._add_image(shard, self._filled() + place, sample, said, own, scales)
+            scales = {key: stored[1][place] for key, stored in half.items()}
+            prediction = class_fields(logits[place], targets[place], self.class_names)
+            rows[sample.number] = self._add_image(shard, self._filled() + place, sample, prediction, own, scales)
         for key, (values, _) in half.items():
             self._arrays[key].append(values)
         self._rows += [rows[number] for number in batch.part.numbers]
@@ -109,11 +109,11 @@ class ShardWriter:
         shard: int,
         row: int,
         sample: Sample,
-        said: dict[str, Any],
+        prediction: dict[str, Any],
         maps: dict[str, np.ndarray],
         scales: dict[str, float],
     ) -> dict[str, Any]:
-        """Hands one image's pictures to a thread; returns its row of the manifest."""
+        """Passes an image's pictures to a thread; returns its row of the manifest."""
         item = self.items[sample.number]
         stem, stored = file_stem(sample.number, item.path), self.config.maps != "none"
         drawn = {c.key: maps[c.key] for c in self.columns if c.drawn}
@@ -123,7 +123,7 @@ class ShardWriter:
         return {
             **{"index": sample.number, "image": item.title, "error": None, "name": stem},
             **{"width": sample.width, "height": sample.height, "label": item.label, "box": sample.box},
-            **said,
+            **prediction,
             "shard": ExportLayout(Path()).shard(shard, self.config.maps).as_posix() if stored else None,
             "row": row if stored else None,
             "input": paths.get("input"),
@@ -149,7 +149,7 @@ class ShardWriter:
             self._stop(error)
 
     def _end_shard(self, shard: int) -> None:
-        """Hands the shard to a thread of its own, which waits for the pictures: its rows tell that all is there."""
+        """Passes the shard to its own thread, which waits for the pictures: rows mark a shard as complete."""
         rows, arrays, pictures, drawn = self._rows, self._arrays, list(self._pictures), self._sums
         self._rows, self._arrays, self._sums = [], {column.key: [] for column in self.columns}, {}
         self._pictures.clear()
@@ -174,7 +174,7 @@ class ShardWriter:
                 self._stop(error)
 
         if self._end is not None:
-            self._end.result()  # one shard is written while the next is made, and no more
+            self._end.result()  # at most one shard is being written while the next is computed
         self._end = self._finish.submit(write)
 
     def _stop(self, error: OSError) -> None:

@@ -2,7 +2,7 @@
 
 judged = cv_attention.statistics.judge(values, reference=0, margin=0.3)   # values: (arms, blocks)
 
-An arm is a network; a block is what its runs share with those of the other arms, such as a seed. Nothing here needs
+An arm is a network; a block is a factor shared by runs of all arms, such as a seed. Nothing here needs
 torch or knows what a run is.
 """
 

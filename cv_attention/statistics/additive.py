@@ -8,13 +8,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Design:
-    """What depends only on which cells of a table are there.
+    """Holds what depends only on which cells of a table are present.
 
     Attributes:
-        contrasts: (arms, observations); times the observations, it gives every arm minus the reference.
-        residual: (observations, observations); times the observations, it gives the residuals.
-        estimable: (arms,) bool; False where no chain of shared blocks leads from an arm to the reference.
-        shared: (arms,) int, the blocks that each arm has in common with the reference.
+        contrasts: (arms, observations); multiplied by the observations, gives every arm minus the reference.
+        residual: (observations, observations); multiplied by the observations, gives the residuals.
+        estimable: (arms,) bool; False if no chain of shared blocks connects an arm to the reference.
+        shared: (arms,) int, number of blocks that each arm has in common with the reference.
         df: Degrees of freedom of the residual.
     """
 
@@ -27,11 +27,11 @@ class Design:
 
 @dataclass(frozen=True)
 class AdditiveFit:
-    """A table of values fitted by least squares.
+    """Holds a least-squares fit of a table of values.
 
     Attributes:
         design: The design of its cells.
-        differences: (arms,) each arm minus the reference; NaN where that cannot be estimated.
+        differences: (arms,) each arm minus the reference; NaN if it cannot be estimated.
         residuals: Residual of each observation, in the order of ``values[present]``.
         variance: Pooled residual variance; NaN without degrees of freedom.
         covariance: (arms, arms) of the differences, in units of the variance.
@@ -45,7 +45,7 @@ class AdditiveFit:
 
     @property
     def errors(self) -> np.ndarray:
-        """Standard error of each difference."""
+        """Returns the standard error of each difference."""
         return np.sqrt(self.variance * np.diag(self.covariance))
 
 
@@ -65,7 +65,7 @@ def fit_additive(values: np.ndarray, reference: int = 0) -> AdditiveFit:
     differences = np.where(design.estimable, design.contrasts @ observed, np.nan)
     variance = float(residuals @ residuals) / design.df if design.df > 0 else float("nan")
     scale = float(np.abs(observed).max(initial=0.0))
-    if variance < (1e-12 * scale) ** 2:  # what is left of equal values in floating point
+    if variance < (1e-12 * scale) ** 2:  # rounding error of equal values
         variance = 0.0
     return AdditiveFit(design, differences, residuals, variance, design.contrasts @ design.contrasts.T)
 

@@ -11,11 +11,11 @@ def interaction(first: np.ndarray, second: np.ndarray, reference: int = 0) -> fl
 
     Args:
         first: (arms, blocks) under one recipe, NaN where there is no run.
-        second: The same arms under the other recipe; its blocks may be others.
+        second: The same arms under the other recipe; the blocks may differ.
         reference: The arm that the others are compared with.
 
     Returns:
-        The p value; None where no arm can be compared under both recipes, or no residual is left.
+        The p value; None if no arm can be compared under both recipes, or there are no residual degrees of freedom.
     """
     fits = [fit_additive(values, reference) for values in (first, second)]
     both = fits[0].design.estimable & fits[1].design.estimable

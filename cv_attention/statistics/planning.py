@@ -4,7 +4,7 @@ from bisect import bisect_left
 
 from scipy.special import ndtr, stdtrit
 
-MOST = 1000  # what would need more seeds than this is not worth a figure
+MOST = 1000  # larger numbers of seeds are not reported
 
 
 def seeds_needed(
@@ -16,18 +16,18 @@ def seeds_needed(
     alpha: float = 0.05,
     power: float = 0.8,
 ) -> int | None:
-    """Returns the seeds of each arm with which a verdict is to be expected; None where `MOST` are not enough.
+    """Returns the number of seeds per arm with which to expect a verdict; None if `MOST` are not enough.
 
     The smaller of two numbers: the seeds that show a true difference of this size with probability `power`, and
     those that show with the same probability that it lies within the margin. Levels are corrected for the number of
-    arms by Bonferroni, which asks for a few more seeds than the verdicts themselves do.
+    arms by Bonferroni, which needs a few more seeds than the verdicts themselves.
 
     Args:
         difference: The true difference to plan for.
         deviation: Residual standard deviation of one run.
-        arms: Number of networks, the reference included.
-        margin: Differences within ± this count as equivalent; None asks for a difference alone.
-        alpha: Probability that any of the arms gets a wrong verdict.
+        arms: Number of networks, including the reference.
+        margin: Differences within ± this count as equivalent; None plans for a difference only.
+        alpha: Probability that any arm gets a wrong verdict.
         power: Probability of a verdict.
     """
     size = abs(difference)

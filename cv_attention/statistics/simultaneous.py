@@ -10,9 +10,9 @@ from scipy.special import gammaincc, ndtri, stdtrit
 
 from cv_attention.statistics.additive import AdditiveFit
 
-_POINTS = 1 << 15  # of the multivariate normal distribution
-_TOGETHER = 1 << 3  # sorted points, of which the mean stands for all
-_ALL_FLIPS = 12  # up to this many blocks every pattern of signs is tried, above it 4,096 drawn ones
+_POINTS = 1 << 15  # points of the multivariate normal distribution
+_TOGETHER = 1 << 3  # adjacent sorted points replaced by their mean
+_ALL_FLIPS = 12  # up to this many blocks all sign patterns are used, above it 4,096 random ones
 
 
 def dunnett(covariance: np.ndarray, df: float, level: float) -> float:
@@ -30,7 +30,7 @@ def dunnett(covariance: np.ndarray, df: float, level: float) -> float:
 
 @lru_cache(maxsize=256)
 def _critical(correlation: bytes, size: int, df: float, level: float) -> float:
-    """Solves for the critical value: the variance is integrated exactly, the normal numbers by a lattice."""
+    """Solves for the critical value: integrates the variance exactly and the normal variables by a lattice."""
     single = float(stdtrit(df, (1 + level) / 2))
     if size == 1:
         return single
@@ -40,13 +40,13 @@ def _critical(correlation: bytes, size: int, df: float, level: float) -> float:
     def excess(value: float) -> float:
         return float(gammaincc(df / 2, squares / value**2).mean()) - level
 
-    found: Any = brentq(excess, single * 0.99, most, xtol=1e-7)
-    return float(found)
+    root: Any = brentq(excess, single * 0.99, most, xtol=1e-7)
+    return float(root)
 
 
 @lru_cache(maxsize=16)
 def _largest(correlation: bytes, size: int) -> np.ndarray:
-    """Largest absolute value of correlated normal numbers, at equally likely points."""
+    """Returns the largest absolute value of correlated normal variables, at equally likely points."""
     values, vectors = np.linalg.eigh(np.frombuffer(correlation).reshape(size, size))
     largest = np.abs(_lattice(size) @ (vectors * np.sqrt(values.clip(0))).T).max(axis=1)
     return np.sort(largest).reshape(-1, _TOGETHER).mean(axis=1)
@@ -54,21 +54,21 @@ def _largest(correlation: bytes, size: int) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _lattice(size: int) -> np.ndarray:
-    """Points of the standard normal distribution in `size` dimensions."""
+    """Returns points of the standard normal distribution in `size` dimensions."""
     root: Any = brentq(lambda x: x ** (size + 1) - x - 1, 1.0, 2.0)
     steps = root ** -np.arange(1.0, size + 1)
     return ndtri((0.5 + np.outer(np.arange(1, _POINTS + 1), steps)) % 1)
 
 
 def sign_flips(fit: AdditiveFit, compared: np.ndarray, block: np.ndarray) -> np.ndarray:
-    """Returns the largest t statistic of every flip of the residuals' signs, whole blocks at a time; sorted.
+    """Returns the largest t statistic for each sign flip of the residuals, by whole blocks; sorted.
 
-    A flip keeps what the runs of a block have in common and how much each arm varies, so that unequal variances and
-    heavy tails of the data are in the distribution.
+    A flip preserves the correlation within a block and the variance of each arm, so that unequal variances and
+    heavy tails of the data enter the distribution.
 
     Args:
         fit: The fitted table.
-        compared: (arms,) bool, the arms that are compared with the reference.
+        compared: (arms,) bool, the arms to compare with the reference.
         block: The block of each observation.
     """
     design = fit.design
@@ -88,7 +88,7 @@ def sign_flips(fit: AdditiveFit, compared: np.ndarray, block: np.ndarray) -> np.
 def _signs(blocks: int) -> np.ndarray:
     if blocks <= _ALL_FLIPS:
         rest = np.array(list(product((1.0, -1.0), repeat=blocks - 1)))
-        return np.concatenate([np.ones((len(rest), 1)), rest], axis=1)  # all flipped is the same as none
+        return np.concatenate([np.ones((len(rest), 1)), rest], axis=1)  # flipping all is the same as flipping none
     drawn = np.random.default_rng(0).integers(0, 2, (1 << _ALL_FLIPS, blocks)) * 2.0 - 1
     drawn[0] = 1
     return drawn

@@ -12,14 +12,14 @@ LEVEL = 0.1  # of the F test of each arm; at 0.05 three seeds miss too many, and
 
 @dataclass(frozen=True)
 class Spreads:
-    """Errors of the differences where some arms have a variance of their own.
+    """Holds the errors of the differences when some arms have their own variance.
 
     Attributes:
-        ratios: (arms,) standard deviation of an arm's runs, in units of the other arms'; NaN where the F test does not
-            show that it is larger.
+        ratios: (arms,) standard deviation of an arm's runs relative to that of the other arms; NaN unless the F test
+            shows that it is larger.
         covariance: (arms, arms) of the differences.
         df: (arms,) degrees of freedom of each difference's variance, after Satterthwaite.
-        concerned: (arms,) bool, the differences in which such an arm takes part.
+        concerned: (arms,) bool, the differences that involve such an arm.
     """
 
     ratios: np.ndarray
@@ -29,10 +29,10 @@ class Spreads:
 
 
 def spreads(values: np.ndarray, fit: AdditiveFit, reference: int) -> Spreads | None:
-    """Looks for arms that spread more than the others; None where there are none, or none can be told.
+    """Finds arms that spread more than the others; returns None if there are none, or if it cannot be tested.
 
     The sum of squares that an arm adds to the fit without it is compared with the residual of that fit. Two arms
-    cannot be told apart, and need not be: their difference has one variance.
+    cannot be distinguished, and need not be: their difference has one variance.
 
     Args:
         values: (arms, blocks), NaN where there is no run.
@@ -40,34 +40,34 @@ def spreads(values: np.ndarray, fit: AdditiveFit, reference: int) -> Spreads | N
         reference: The arm that the others are compared with.
     """
     arm = np.nonzero(np.isfinite(values))[0]
-    own = [_own_variance(values, fit, one, arm) for one in range(len(values))]
-    found = np.array([one is not None for one in own])
-    if not found.any():
+    own = [_own_variance(values, fit, index, arm) for index in range(len(values))]
+    larger = np.array([variance is not None for variance in own])
+    if not larger.any():
         return None
-    rest, rest_df = _residual(values[~found])
+    rest, rest_df = _residual(values[~larger])
     if rest_df < 1:
         rest, rest_df = fit.variance, fit.design.df
-    variances = np.array([rest if one is None else one[0] for one in own])
-    dfs = np.array([rest_df if one is None else one[1] for one in own], dtype=float)
+    variances = np.array([rest if variance is None else variance[0] for variance in own])
+    dfs = np.array([rest_df if variance is None else variance[1] for variance in own], dtype=float)
     contrasts = fit.design.contrasts
-    parts = np.stack([(contrasts[:, arm == one] ** 2).sum(axis=1) for one in range(len(values))], axis=1) * variances
-    other = parts[:, ~found].sum(axis=1) ** 2 / rest_df  # one estimate for all of these arms
+    parts = np.stack([(contrasts[:, arm == i] ** 2).sum(axis=1) for i in range(len(values))], axis=1) * variances
+    other = parts[:, ~larger].sum(axis=1) ** 2 / rest_df  # one estimate for all of these arms
     with np.errstate(divide="ignore", invalid="ignore"):
-        df = parts.sum(axis=1) ** 2 / (other + (parts[:, found] ** 2 / dfs[found]).sum(axis=1))
-        ratios = np.where(found, np.sqrt(variances / rest), np.nan)
-    return Spreads(ratios, (contrasts * variances[arm]) @ contrasts.T, df, found | found[reference])
+        df = parts.sum(axis=1) ** 2 / (other + (parts[:, larger] ** 2 / dfs[larger]).sum(axis=1))
+        ratios = np.where(larger, np.sqrt(variances / rest), np.nan)
+    return Spreads(ratios, (contrasts * variances[arm]) @ contrasts.T, df, larger | larger[reference])
 
 
-def _own_variance(values: np.ndarray, fit: AdditiveFit, one: int, arm: np.ndarray) -> tuple[float, int] | None:
-    """Variance of an arm and its degrees of freedom; None unless the F test shows that it is larger."""
-    rest, rest_df = _residual(np.delete(values, one, axis=0))
+def _own_variance(values: np.ndarray, fit: AdditiveFit, index: int, arm: np.ndarray) -> tuple[float, int] | None:
+    """Returns an arm's variance and its degrees of freedom; None unless the F test shows that it is larger."""
+    rest, rest_df = _residual(np.delete(values, index, axis=0))
     df = fit.design.df - rest_df
     if rest_df < 1 or df < 1 or not rest > 0:
         return None
     squares = fit.variance * fit.design.df - rest * rest_df
     if fdtrc(df, rest_df, max(squares, 0.0) / df / rest) >= LEVEL:
         return None
-    share = float(np.diag(fit.design.residual)[arm == one].sum())  # of the arm's own variance in these squares
+    share = float(np.diag(fit.design.residual)[arm == index].sum())  # of the arm's own variance in these squares
     return rest + (squares - df * rest) / share, df
 
 

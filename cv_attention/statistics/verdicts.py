@@ -1,4 +1,4 @@
-"""Verdicts on arms against a reference: better, worse, equivalent within a margin, or unresolved."""
+"""Judges arms against a reference: better, worse, equivalent within a margin, or unresolved."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -12,25 +12,25 @@ from cv_attention.statistics.simultaneous import dunnett, sign_flips
 from cv_attention.statistics.spreads import Spreads, spreads
 
 Verdict = Literal["better", "worse", "equivalent", "unresolved", "none"]
-FLIPS_FROM = 6  # blocks; fewer have too few patterns of signs
-CLEARLY = 1.1  # a critical value by sign flips varies by some percent where variances are equal
+FLIPS_FROM = 6  # blocks; fewer give too few sign patterns
+CLEARLY = 1.1  # with equal variances, a critical value by sign flips varies by a few percent
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What the runs say about one arm.
+    """Holds the verdict on one arm.
 
     Attributes:
-        difference: Arm minus reference, over the blocks; None where it cannot be estimated.
-        low: Lower end of the simultaneous interval; None without a verdict.
+        difference: Arm minus reference, over the blocks; None if it cannot be estimated.
+        low: Lower end of the simultaneous interval; None if there is no verdict.
         high: Its upper end.
-        verdict: ``better`` or ``worse`` where the interval excludes zero; ``equivalent`` where two one-sided tests
-            place the difference within the margin; ``unresolved`` else; ``none`` where nothing can be judged.
-        within_margin: Whether the two one-sided tests place it within the margin; a difference can be both shown and
-            that small.
-        more: About how many more blocks would give an unresolved arm a verdict, were the estimates true; None where
-            it is not unresolved, where blocks cannot be added, or where more than 1,000 would be needed.
-        reason: Why there is no verdict; empty where there is one.
+        verdict: ``better`` or ``worse`` if the interval excludes zero; ``equivalent`` if two one-sided tests place the
+            difference within the margin; ``unresolved`` otherwise; ``none`` if nothing can be judged.
+        within_margin: Whether the two one-sided tests place the difference within the margin; it can be significant
+            and still that small.
+        more: Approximate number of additional blocks that would resolve the arm if the estimates were true; None if
+            it is resolved, if blocks cannot be added, or if more than 1,000 would be needed.
+        reason: Why there is no verdict; empty if there is one.
     """
 
     difference: float | None
@@ -44,15 +44,15 @@ class Judged:
 
 @dataclass(frozen=True)
 class Study:
-    """Verdicts on all arms of a table.
+    """Holds the verdicts on all arms of a table.
 
     Attributes:
-        arms: One for each arm; that of the reference says nothing.
+        arms: One verdict per arm; the reference's is empty.
         deviation: Pooled residual standard deviation of one run; None without degrees of freedom.
         df: Its degrees of freedom.
-        method: How the intervals were made.
-        spreads: For each arm, the standard deviation of its runs in units of the other arms' where it is larger by an F
-            test, so that intervals with this arm allow for it; else None.
+        method: How the intervals were computed.
+        spreads: For each arm, the standard deviation of its runs relative to the other arms' if an F test shows that it
+            is larger, so that intervals with this arm allow for it; otherwise None.
     """
 
     arms: tuple[Judged, ...]
@@ -73,18 +73,18 @@ def judge(
 ) -> Study:
     """Compares every arm with the reference.
 
-    Intervals are simultaneous: the probability that any of them misses its true difference is `alpha`. They take
-    Dunnett's critical value on the pooled residual; with six or more blocks the one of max-t by sign flips where it is
-    clearly larger, as it is where variances are unequal. The intervals of an arm that spreads more than the others by
-    an F test, or of all arms where that is the reference, are widened to its own variance. The variance of folds is
-    corrected as Nadeau and Bengio do.
+    Intervals are simultaneous: the probability that any of them misses its true difference is `alpha`. They use
+    Dunnett's critical value on the pooled residual; with six or more blocks, that of max-t by sign flips if it is
+    clearly larger, as it is when variances are unequal. If an F test shows that an arm spreads more than the others,
+    its intervals (all intervals, for the reference) are widened to its own variance. The variance of folds is
+    corrected following Nadeau and Bengio.
 
     Args:
         values: (arms, blocks), NaN where there is no run.
         reference: The arm that the others are compared with.
         alpha: Probability of any wrong verdict.
-        margin: Differences within ± this count as equivalent; None asks for no equivalence.
-        overlap: For folds of one data set: held-out images for each training image, 1/4 for five folds. None for
+        margin: Differences within ± this count as equivalent; None: equivalence is not tested.
+        overlap: For folds of one data set: held-out images per training image, 1/4 for five folds. None for
             seeds.
         higher_is_better: Whether a larger value is better.
     """
@@ -119,7 +119,7 @@ def _number(ratio: float) -> float | None:
 
 
 def _compared(fit: AdditiveFit, runs: np.ndarray, reference: int) -> np.ndarray:
-    """Which arms get an interval."""
+    """Returns which arms get an interval."""
     others = np.arange(len(runs)) != reference
     usable = bool(fit.design.df > 0 and fit.variance > 0 and runs[reference] > 1)
     return fit.design.estimable & others & (runs > 1) & usable
@@ -128,14 +128,14 @@ def _compared(fit: AdditiveFit, runs: np.ndarray, reference: int) -> np.ndarray:
 def _reason(fit: AdditiveFit, runs: np.ndarray, arm: int, reference: int, unit: str) -> str:
     if arm == reference:
         return "the reference"
-    for one, who in ((arm, ""), (reference, " of the reference")):
-        if not runs[one]:
+    for index, who in ((arm, ""), (reference, " of the reference")):
+        if not runs[index]:
             return f"no finished run{who}"
     if not fit.design.estimable[arm]:
         return f"no {unit} in common with the reference"
-    for one, who in ((arm, ""), (reference, " of the reference")):
-        if runs[one] < 2:
-            return f"one {unit}{who} shows nothing"
+    for index, who in ((arm, ""), (reference, " of the reference")):
+        if runs[index] < 2:
+            return f"only one {unit}{who}: no spread to judge by"
     if fit.variance == 0:
         return f"the difference is the same for every {unit}: no spread to judge by"
     return "too few runs"
@@ -144,29 +144,29 @@ def _reason(fit: AdditiveFit, runs: np.ndarray, arm: int, reference: int, unit: 
 def _critical(
     fit: AdditiveFit, present: np.ndarray, compared: np.ndarray, alpha: float, overlap: float | None
 ) -> tuple[tuple[float, float], str]:
-    """Critical values of the interval and of the two one-sided tests, and how they came about."""
+    """Returns the critical values of the interval and of the two one-sided tests, and how they were computed."""
     if not compared.any():
         return (np.nan, np.nan), ""
     covariance = fit.covariance[np.ix_(compared, compared)]
     both = dunnett(covariance, fit.design.df, 1 - alpha)
-    # Arms can differ to either side, so Bonferroni's is the value for one-sided tests that always holds.
-    one = min(both, float(stdtrit(fit.design.df, 1 - alpha / len(covariance))))
+    # Arms can differ in either direction, so only Bonferroni's value always holds for one-sided tests.
+    one_sided = min(both, float(stdtrit(fit.design.df, 1 - alpha / len(covariance))))
     name = "Dunnett, pooled residual" if len(covariance) > 1 else "Student's t, pooled residual"
     if overlap is not None:
-        return (both, one), f"{name}, variance corrected for folds"
+        return (both, one_sided), f"{name}, variance corrected for folds"
     if fit.design.shared[compared].min() < FLIPS_FROM:
-        return (both, one), name
+        return (both, one_sided), name
     flips = sign_flips(fit, compared, np.nonzero(present)[1])
     flipped = float(np.quantile(flips, 1 - alpha, method="higher"))
     if flipped <= CLEARLY * both:
-        return (both, one), f"{name}; max-t by sign flips agrees"
+        return (both, one_sided), f"{name}; max-t by sign flips agrees"
     return (flipped, flipped), "max-t by sign flips"
 
 
 def _halves(
     fit: AdditiveFit, critical: tuple[float, float], unequal: Spreads | None, compared: np.ndarray, alpha: float
 ) -> np.ndarray:
-    """Half widths (2, arms) of the intervals and of the one-sided tests; unequal spreads can only make them wider."""
+    """Returns half widths (2, arms) of intervals and one-sided tests; unequal spreads can only widen them."""
     halves = np.outer(critical, fit.errors)
     if unequal is None:
         return halves
@@ -174,20 +174,20 @@ def _halves(
     for arm in np.flatnonzero(compared & unequal.concerned):
         df, error = round(float(unequal.df[arm]), 6), unequal.covariance[arm, arm] ** 0.5
         both = dunnett(covariance, df, 1 - alpha)
-        one = min(both, float(stdtrit(df, 1 - alpha / len(covariance))))
-        halves[:, arm] = np.maximum(halves[:, arm], [both * error, one * error])
+        one_sided = min(both, float(stdtrit(df, 1 - alpha / len(covariance))))
+        halves[:, arm] = np.maximum(halves[:, arm], [both * error, one_sided * error])
     return halves
 
 
 def _deviation(fit: AdditiveFit, unequal: Spreads | None, arm: int) -> float:
-    """Standard deviation of one run that the interval of an arm stands for."""
+    """Returns the standard deviation of one run that the interval of an arm is based on."""
     if unequal is None or not unequal.concerned[arm]:
         return fit.variance**0.5
     return max(fit.variance, unequal.covariance[arm, arm] / fit.covariance[arm, arm]) ** 0.5
 
 
 def _more(fit: AdditiveFit, arm: int, deviation: float, arms: int, margin: float | None, alpha: float) -> int | None:
-    """How many more blocks an unresolved arm needs, were the estimates true."""
+    """Returns how many more blocks an unresolved arm needs if the estimates are true."""
     wanted = seeds_needed(float(fit.differences[arm]), deviation, arms, margin=margin, alpha=alpha)
     return None if wanted is None else max(1, wanted - int(fit.design.shared[arm]))
 

@@ -119,7 +119,7 @@ def _ended(prepared: Prepared, *, by_hand: bool = False) -> str | None:
     run = prepared.run
     if not prepared.trainer.is_global_zero:
         return None
-    again = f"; go on with: {prepared.task.resume_command(run)}"
+    again = f"; resume with: {prepared.task.resume_command(run)}"
     if summary.read(run).get("test"):
         return f" before the report was written{again}"
     if not RunLayout(run).checkpoint("last").is_file():

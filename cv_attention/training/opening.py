@@ -29,7 +29,7 @@ def open_pretrained(model: Model, data: Data) -> Classifier:
 
     Args:
         model: The network: ``pretrained``, or with ``weights`` from a file of another program.
-        data: Where labelled images are, and what is to be otherwise than the weights expect.
+        data: Location of labelled images, and overrides of the preprocessing that the weights expect.
 
     Returns:
         The network in eval mode, on the CPU.

@@ -181,7 +181,7 @@ def _where(checkpoint: Path, content: dict[str, Any], trainer: Trainer) -> str:
         )
     done = f"all {epochs} epochs are trained, the test is left"
     rest = f"in epoch {epochs + 1} of {max_epochs}" if epochs < max_epochs else done
-    return f"goes on from {checkpoint}, after step {content['global_step']}: {rest}"
+    return f"from {checkpoint}, after step {content['global_step']}: {rest}"
 
 
 def misfit(content: dict[str, Any], task: Task) -> str | None:

@@ -121,7 +121,7 @@ def check_unfinished(run: Path, checkpoint: dict[str, Any], max_epochs: int) -> 
 
 
 def check_kept(run: Path) -> None:
-    """Raises ValueError if the run has finished and its ``log.keep`` left no checkpoint to go on from."""
+    """Raises ValueError if the run has finished and its ``log.keep`` left no checkpoint to resume from."""
     there = any(RunLayout(run).checkpoint(name).is_file() for name in ("last", "previous"))
     if summary.read(run).get("test") and not there:
-        raise ValueError(f"{run} has finished, and log.keep left no last.ckpt to go on from")
+        raise ValueError(f"{run} has finished, and log.keep left no last.ckpt to resume from")

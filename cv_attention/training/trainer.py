@@ -43,7 +43,7 @@ def create_trainer(
         part: Which stretch of training this is; its metrics go to ``metrics/<part>``.
         steps_per_epoch: Optimizer steps of one epoch; the loss is logged at least once in that many.
         throughput: Measures images per second; shown in the progress bar and in each epoch's line.
-        callbacks: Callbacks beside it, the checkpoints and the progress bar.
+        callbacks: Callbacks in addition to it, the checkpoints and the progress bar.
 
     Raises:
         ValueError: if ``trainer.extra`` names an argument that Lightning's Trainer does not have, or synchronises batch

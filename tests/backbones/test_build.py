@@ -226,7 +226,7 @@ def test_own_options_out_of_range(name, option, words):
     ("name", "option", "right"),
     [
         ("timm/resnet18", "output_strid", "did you mean 'output_stride'?"),
-        ("timm/resnet18", "widht", "there are aa_layer, act_layer, "),
+        ("timm/resnet18", "widht", "expected one of aa_layer, act_layer, "),
         ("timm/efficientnet_b0", "drop_rat", "did you mean 'drop_rate'"),
         ("torchvision/resnet18", "norm_layr", "did you mean 'norm_layer'?"),
         ("torchvision/mobilenet_v2", "widht_mult", "did you mean 'width_mult'?"),

@@ -17,7 +17,7 @@ def small():
 
 
 def attended():
-    """A small ResNet with a block behind, before, beside and instead of a host."""
+    """A small ResNet with a block after, before, parallel to and instead of a host."""
     model = small()
     insert(model, "cbam", init="identity")
     insert(model, {"pre:0": "eca", "identity:1": "se", "post:1": "simam", "replace:layer3.1.conv1": "mhsa"})

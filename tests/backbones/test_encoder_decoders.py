@@ -1,4 +1,4 @@
-"""Stages and heads of networks that are no plain classifiers: small ones of every kind, by hand from their code."""
+"""Stages and heads of networks other than plain classifiers: small ones of every kind, by hand from their code."""
 
 import copy
 from dataclasses import dataclass
@@ -118,7 +118,7 @@ class Answer:
 
 
 class ManyHeads(nn.Module):
-    """Answers in a data class, a list and a dict; one layer feeds another head, one weight is no module's."""
+    """Answers in a data class, a list and a dict; one layer feeds another head, one weight belongs to no module."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -275,7 +275,7 @@ MODELS = {
         [1, 1, 2, 1],
         [],
     ),
-    "hf backbone with norms beside": (
+    "hf backbone with norms in parallel": (
         lambda: transformers.ConvNextBackbone(
             transformers.ConvNextConfig(
                 hidden_sizes=[8, 16, 16, 32], depths=[1, 1, 2, 1], out_features=["stage1", "stage2", "stage3", "stage4"]

@@ -189,7 +189,7 @@ def test_every_block_learns_as_fast_as_a_fresh_one(case, kind):
 
 
 class Doubling(nn.Module):
-    """A user's block that says itself how it starts: ``added`` with a zero layer, ``whole`` with the input beside."""
+    """A user's block that says itself how it starts: ``added`` with a zero layer, ``whole`` with the input added."""
 
     def __init__(self, channels, whole=False, start=True):
         super().__init__()

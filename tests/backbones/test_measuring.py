@@ -1,4 +1,4 @@
-"""Costs of a model with its blocks beside the same without, against counts by hand."""
+"""Costs of a model with and without its blocks, compared with counts by hand."""
 
 import copy
 

@@ -127,7 +127,7 @@ def test_several_positions_are_joined_in_the_order_of_the_forward():
 
 
 class Branches(nn.Module):
-    """Additions of every spelling, and one that is no residual connection."""
+    """Additions of every spelling, and one that is not a residual connection."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -144,7 +144,7 @@ def test_maps_are_what_the_catalogue_says_and_recording_changes_nothing(case):
     gradients = torch.autograd.grad(plain.square().mean(), learned)
     with hooked(block) as maps:
         observed = block(x)
-    # A fused kernel rounds otherwise than the steps that show the map.
+    # A fused kernel rounds differently from the steps that show the map.
     assert_close(observed, plain, rtol=1e-5, atol=1e-5)
     assert_close(torch.autograd.grad(observed.square().mean(), learned), gradients, rtol=1e-4, atol=1e-5)
     assert tuple(kind for kind, _ in maps) == case.entry.maps

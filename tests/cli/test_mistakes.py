@@ -1,4 +1,4 @@
-"""Mistakes at the keyboard: one line that says what was wrong and what would be right, exit code 2, no traceback."""
+"""Mistakes at the keyboard: one line with the mistake and the accepted values, exit code 2, no traceback."""
 
 import os
 import subprocess
@@ -41,7 +41,7 @@ MISTAKES = {
     "trainer argument": (["fit", *TINY, "--trainer.extra", "{limit_trian_batches: 2}"], ["limit_train_batches"]),
     "wandb without a key": (["fit", *TINY, "--log.wandb", "online"], ["log.wandb", "wandb login", "offline"]),
     "precision": (["fit", *TINY, "--trainer.precision", "12-mixed"], ["12-mixed", "bf16-mixed"]),
-    "strategy": (["fit", *TINY, "--trainer.strategy", "dpp"], ["there is no strategy dpp", "did you mean", "'ddp'"]),
+    "strategy": (["fit", *TINY, "--trainer.strategy", "dpp"], ["unknown strategy dpp", "did you mean", "'ddp'"]),
     "transform": (["fit", *TINY, "--data.train_transforms", "[HorizontalFlop]"], ["HorizontalFlip"]),
     "transform argument": (["fit", *TINY, "--data.train_transforms", "[{HorizontalFlip: {q: 1}}]"], ["q", "p"]),
     "data root": (["fit", "--data.name", "folder", "--data.root", "nowhere"], ["nowhere"]),
@@ -50,8 +50,8 @@ MISTAKES = {
     "plan": (["plan", "resnet20", "--block", "cbm"], ["cbm", "cbam"]),
     "shape": (["blocks", "--shape", "64x56"], ["64x56", "64x56x56"]),
     "catalogue": (["blocks", "cbm"], ["cbm", "cbam", "lists all"]),
-    "near config file": (["fit", "--config", "configs/digit.yaml"], ["configs/digit.yaml", "there are none"]),
-    "accelerator": (["fit", *TINY, "--trainer.accelerator", "gpus"], ["there is no accelerator gpus", "'gpu'"]),
+    "near config file": (["fit", "--config", "configs/digit.yaml"], ["configs/digit.yaml", "none are available"]),
+    "accelerator": (["fit", *TINY, "--trainer.accelerator", "gpus"], ["unknown accelerator gpus", "'gpu'"]),
     "optimizer option": (
         ["fit", *TINY, "--optimizer.options", "{momentom: 0.8}"],
         ["optimizer.options: sgd has no option momentom", "'momentum'"],
@@ -108,8 +108,8 @@ def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_done(comma
     file, inside = tmp_path / "file", tmp_path / "file/inside"
     file.write_text("kept")
     wrong = {tmp_path: "it is a folder; name a file"} if name == "file" else {file: "it is a file; name a folder"}
-    wrong |= {inside: f"there is no folder {file}" if name == "file" else f"{file} is a file, no folder"}
-    wrong |= {Path("/proc/x"): "/proc takes no files (No such file or directory)"}
+    wrong |= {inside: f"folder not found: {file}" if name == "file" else f"{file} is a file, not a folder"}
+    wrong |= {Path("/proc/x"): "/proc is not writable (No such file or directory)"}
     for place, why in wrong.items():
         assert main([*command, str(place)]) == 2
         assert capsys.readouterr().err == f"cv-attention: error: cannot write to {place}: {why}\n"
@@ -185,7 +185,7 @@ def test_an_accelerator_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
-    with pytest.raises(ValueError, match=r"trainer.accelerator is gpu, but .* has none .*; it has .*cpu"):
+    with pytest.raises(ValueError, match=r"trainer.accelerator is gpu, but torch finds none .*; available: .*cpu"):
         hardware.check(Trainer(accelerator="gpu"))
 
 
@@ -221,7 +221,7 @@ def test_a_config_file_near_by_is_named(tmp_path, monkeypatch, capsys):
     (tmp_path / "configs/digits.yaml").touch()
     for wrong in ("configs/digit.yaml", "digits.yaml"):
         assert main(["fit", "--config", wrong]) == 2
-        message = f"cv-attention: error: config: there is no file {wrong}; did you mean 'configs/digits.yaml'?\n"
+        message = f"cv-attention: error: config: file not found: {wrong}; did you mean 'configs/digits.yaml'?\n"
         assert capsys.readouterr().err == message
 
 
@@ -266,9 +266,9 @@ def test_help_and_mistakes_answer_without_torch(arguments):
     [
         ("cbm", ["se", "cbam"], "; did you mean 'cbam'?"),
         ("Global-Context", ["global_context"], "; did you mean 'global_context'?"),
-        ("zzz", ["se", "cbam"], "; there are se, cbam"),
-        ("zzz", range(9), "; there are 0, 1, 2, 3, 4, 5, 6, 7, ..."),
-        ("zzz", [], "; there are none"),
+        ("zzz", ["se", "cbam"], "; expected one of se, cbam"),
+        ("zzz", range(9), "; expected one of 0, 1, 2, 3, 4, 5, 6, 7, ..."),
+        ("zzz", [], "; none are available"),
     ],
 )
 def test_a_hint_names_what_is_near_or_what_there_is(wrong, known, hint):

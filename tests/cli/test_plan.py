@@ -37,10 +37,10 @@ def test_writes_json(tmp_path, capsys):
     ("arguments", "parts"),
     [
         (["--at", "stage:7"], ["'stage:7'", "3 stages"]),
-        (["--device", "gpu"], ["'gpu'", "there are auto, cpu, cuda"]),
+        (["--device", "gpu"], ["'gpu'", "expected one of auto, cpu, cuda"]),
         (["--rounds", "1"], ["rounds=1"]),
         (["--init", "zero"], ["zero", "identity"]),
-        (["--rounds", "0", "--json", "no/such/folder/plan.json"], ["plan.json: there is no folder no/such/folder"]),
+        (["--rounds", "0", "--json", "no/such/folder/plan.json"], ["plan.json: folder not found: no/such/folder"]),
     ],
 )
 def test_mistakes(arguments, parts, capsys):

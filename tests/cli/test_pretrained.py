@@ -140,7 +140,7 @@ def test_images_are_explained_with_class_names(network, file, photographs, tmp_p
     assert all(row["predicted_class"] == names[row["predicted"]] for row in rows)
     about = json.loads((out / "export.json").read_text())
     assert about["checkpoint"] == f"timm/test_resnet with {file}"
-    # the same command goes on where it was
+    # the same command resumes where it stopped
     assert main(["saliency", str(photographs), "--model=timm/test_resnet", *options]) == 0
 
 
@@ -187,9 +187,9 @@ def test_other_classes_than_imagenets_have_numbers_or_the_folders_order(photogra
     [
         ([], "give RUN .* or --model .* one of them"),
         (["runs/some", "--model=timm/test_resnet"], "not both"),
-        (["runs/some", "--weights=some.pth"], "--weights belongs to --model"),
-        (["runs/some", "--weights_by=position"], "--weights_by belongs to --model"),
-        (["runs/some", "--data.batch_size=4"], r"--data\.batch_size belongs to --model"),
+        (["runs/some", "--weights=some.pth"], "--weights applies only to --model"),
+        (["runs/some", "--weights_by=position"], "--weights_by applies only to --model"),
+        (["runs/some", "--data.batch_size=4"], r"--data\.batch_size applies only to --model"),
         (["--model=timm/test_resnett"], "unknown backbone 'timm/test_resnett'; did you mean 'timm/test_resnet'"),
         (["--model=resnet20"], "there are no pretrained weights of 'resnet20'; give a file"),
         (["--model=timm/test_resnet", "--weights=/none.pth"], "/none.pth does not exist"),
@@ -197,9 +197,9 @@ def test_other_classes_than_imagenets_have_numbers_or_the_folders_order(photogra
         (["--model=timm/test_resnet", "--weights={foreign}"], "it lacks .* load them with model.weights_by position"),
         (["--model=timm/test_vit", "--weights={foreign}", "--weights_by=position"], "do not fit by position"),
         (["--model=timm/test_resnet", "--weights={rubbish}"], "cannot be read as a checkpoint"),
-        (["--model=timm/test_resnet", "--weights={file}", "--root=/none"], "no such folder"),
+        (["--model=timm/test_resnet", "--weights={file}", "--root=/none"], "folder not found"),
         (["--model=timm/test_resnet", "--weights={file}", "--root={ants}"], "the class ants, .* did you mean 'ant'"),
-        (["--model=timm/test_resnet", "--weights={file}", "--root={empty}"], "holds no folders of images"),
+        (["--model=timm/test_resnet", "--weights={file}", "--root={empty}"], "contains neither class folders"),
         (["--model=timm/test_resnet", "--weights={file}", "--data.name=cifar10"], "data.name is cifar10"),
     ],
 )

@@ -29,14 +29,14 @@ TYPED = {
 def test_an_option_of_another_program_is_answered_with_ours(typed, option, capsys):
     assert main(["fit", *typed.split()]) == 2
     wrong = typed.split()[0].partition("=")[0].rstrip("8")
-    assert capsys.readouterr().err == f"cv-attention: error: there is no option {wrong}; use {option}\n"
+    assert capsys.readouterr().err == f"cv-attention: error: unknown option {wrong}; use {option}\n"
 
 
 def test_several_are_answered_at_once(capsys):
     assert main(["fit", "--lr", "0.1", "--seed", "3", "--epochs", "5"]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert "no option --lr; use --optimizer.lr; there is no option --epochs; use --trainer.max_epochs" in said
+    assert "unknown option --lr; use --optimizer.lr; unknown option --epochs; use --trainer.max_epochs" in said
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_several_are_answered_at_once(capsys):
 def test_a_key_of_a_file_is_answered_alike(line, wrong, right, tmp_path, capsys):
     (tmp_path / "some.yaml").write_text(line + "\n")
     assert main(["fit", "--config", str(tmp_path / "some.yaml")]) == 2
-    assert capsys.readouterr().err == f"cv-attention: error: there is no option {wrong}; use {right}\n"
+    assert capsys.readouterr().err == f"cv-attention: error: unknown option {wrong}; use {right}\n"
 
 
 @pytest.mark.parametrize(("section", "option"), SECTIONS.items())

@@ -1,4 +1,4 @@
-"""What a comparison says beside its verdicts."""
+"""Cautions of a comparison, in addition to its verdicts."""
 
 import math
 
@@ -24,31 +24,31 @@ def test_who_lacks_runs_is_said(tmp_path):
     se = write_all(tmp_path, {"se": TWO["se"]})
     assert reasons([write(tmp_path, "plain"), *se])["se"] == "no finished run of the reference"
     one = write(tmp_path, "one", test={"accuracy": 0.7})
-    assert reasons([one, *se])["se"] == "one seed of the reference shows nothing"
+    assert reasons([one, *se])["se"] == "only one seed of the reference: no spread to judge by"
 
 
 def test_a_run_that_ended_without_a_figure_is_not_forgotten(tmp_path):
     runs = write_all(tmp_path, TWO)
     lost = write(tmp_path, "again", seed=0, block="se", test={"accuracy": math.nan})
-    assert f"{lost} ended without a finite figure; {runs[3]} of seed 0 counts" in notes([*runs, lost])
+    assert f"{lost} ended without a finite figure; {runs[3]} is used for seed 0" in notes([*runs, lost])
 
 
 def test_hardware_that_some_runs_lack_is_said(tmp_path):
     runs = write_all(tmp_path, TWO, hardware=CPU)
     old = write(tmp_path, "old", seed=3, block="se", test={"accuracy": 0.7}, fields={"trainer.precision": "bf16-mixed"})
     found = notes([*runs, old])
-    assert f"what they were trained on is not recorded, so times may not be comparable: {old}" in found
+    assert f"hardware not recorded, so times may not be comparable: {old}" in found
     assert "trainer.precision differs: plain: auto; se: auto, bf16-mixed" in found
 
 
 def test_a_wider_network_alone_is_a_reference_with_a_caution(tmp_path):
     wide = write_all(tmp_path, {"null": TWO["null"]}, "wide-", fields={"model.options": {"width": 18}})
     blocks = write_all(tmp_path, {"se": TWO["se"]}, fields={"model.at": "residual:0"})
-    [note] = [note for note in notes([*wide, *blocks]) if "differs from every network" in note]
-    assert "also in model.options, so no difference is the block's alone" in note
+    [note] = [note for note in notes([*wide, *blocks]) if "differs from all networks" in note]
+    assert "also in model.options: differences are not due to the block alone" in note
     narrow = write_all(tmp_path, {"null": TWO["null"]})
     label = "plain, model.options {}"
-    assert not any("differs from every" in note for note in notes([*narrow, *blocks, *wide], reference=label))
+    assert not any("differs from all" in note for note in notes([*narrow, *blocks, *wide], reference=label))
 
 
 def folds(root, block, digest=None, *, skip=(), seeds=(0, 1)):
@@ -75,7 +75,7 @@ def test_an_older_run_had_the_folds_of_its_file(tmp_path, digest, tables):
 
 def test_a_fold_alone_is_called_a_fold(tmp_path):
     runs = [*folds(tmp_path, None), *folds(tmp_path, "se")[:2]]
-    assert reasons(runs)["se"] == "one fold shows nothing"
+    assert reasons(runs)["se"] == "only one fold: no spread to judge by"
 
 
 def test_figures_of_few_are_said_in_the_singular_and_nothing_is_claimed(tmp_path, capsys):

@@ -31,7 +31,7 @@ def test_the_table_says_the_verdict_in_words(runs, tmp_path, capsys):
     assert cells[3][:2] == ["se", "4"]
     assert re.fullmatch(r"\+1\.75 \[-\d\.\d\d, \+\d\.\d\d\]", cells[3][3])
     assert re.fullmatch(r"unresolved: about \d+ more seeds", cells[3][4])
-    assert "unresolved means that these runs cannot tell, not that there is no difference" in lines
+    assert "unresolved means that these runs cannot decide, not that there is no difference" in lines
     assert any(line.startswith("intervals hold for all rows at once (Dunnett") for line in lines)
 
 
@@ -72,8 +72,8 @@ def test_markdown_json_and_csv(runs, tmp_path, capsys):
 
 
 def test_one_network_and_one_seed(runs, capsys):
-    assert "one network alone: nothing to compare it with" in printed(capsys, *runs[:4])
-    assert "one seed shows nothing" in printed(capsys, runs[0], runs[4])
+    assert "only one network: nothing to compare it with" in printed(capsys, *runs[:4])
+    assert "only one seed: no spread to judge by" in printed(capsys, runs[0], runs[4])
 
 
 def test_other_files_among_the_runs_are_left_out_and_said_so(runs, tmp_path, capsys):
@@ -101,8 +101,11 @@ def test_recipes_and_their_interaction(runs, tmp_path, capsys):
     [
         (["{root}/nul-0"], "nul-0 is not a run directory; did you mean 'null-0'"),
         (["{root}/null-0", "--metric", "acuracy"], "no test metric 'acuracy'; did you mean 'accuracy'"),
-        (["{root}/null-0", "--reference", "{root}/se-0"], "se-0 is not among the runs that are compared"),
-        (["{root}/null-0", "{root}/se-0", "--reference", "see"], "'see' is neither a row nor a run.*did you mean 'se'"),
+        (["{root}/null-0", "--reference", "{root}/se-0"], "se-0 is not among the compared runs"),
+        (
+            ["{root}/null-0", "{root}/se-0", "--reference", "see"],
+            "'see' is neither a row nor a compared run.*did you mean 'se'",
+        ),
         (["{root}/se-0", "{root}/cbam-0"], "every network has a block.*--reference with one of 'cbam', 'se'"),
         (["{root}/waiting"], "nothing to compare: none of 1 run has a test accuracy yet"),
         (["{root}/null-0", "--split", "val"], "nothing to compare: none of 1 run has a val accuracy"),

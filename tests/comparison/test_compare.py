@@ -186,8 +186,8 @@ def test_other_hardware_versions_and_precision_are_told(tmp_path):
     assert [row.hardware for row in table.rows] == [("H100, bf16-mixed",), ("EPYC, 2 threads, 32-true",)]
     [note] = [note for note in table.notes if "different hardware or with different precision" in note]
     assert "plain: H100, bf16-mixed; se: EPYC, 2 threads, 32-true" in note
-    assert "trained by different versions of the code: 1, 2" in table.notes
-    assert "trained by different versions of torch: 2, 3" in table.notes
+    assert "trained with different versions of the code: 1, 2" in table.notes
+    assert "trained with different versions of torch: 2, 3" in table.notes
 
 
 def test_older_runs_tell_precision_by_their_configuration(tmp_path):
@@ -210,7 +210,7 @@ def test_validation_figures_are_those_of_the_summary(tmp_path):
     ]  # fmt: skip
     found = rows(runs, split="val")
     np.testing.assert_allclose(found["se"].values, [0.7, 0.71])
-    with pytest.raises(ValueError, match="no val metric 'los'; there are accuracy"):
+    with pytest.raises(ValueError, match="no val metric 'los'; expected one of accuracy"):
         compare(runs, split="val", metric="los")
 
 

@@ -113,9 +113,9 @@ def test_predictions_of_another_test_are_not_used_and_it_is_said(runs):
         predictions(run)
     assert not any("predictions.npz" in note for note in compare(runs).tables[0].notes)
     predictions(runs[3], predicted=np.ones(200, int))
-    note = f"{runs[3]}/predictions.npz is not of the test in summary.json, so it is not used"
+    note = f"{runs[3]}/predictions.npz does not belong to the test in summary.json, so it is not used"
     assert note in compare(runs).tables[0].notes
-    with pytest.raises(ValueError, match=r"'probability': .* is not of the test in summary\.json"):
+    with pytest.raises(ValueError, match=r"'probability': .* does not belong to the test in summary\.json"):
         compare(runs, metric="probability")
     (runs[3] / "predictions.npz").unlink()
     with pytest.raises(ValueError, match=r"'probability': it is computed from predictions\.npz, which is missing"):

@@ -1,4 +1,4 @@
-"""The bounds beside the fields of the configuration: that they are there, and what they accept."""
+"""The bounds next to the fields of the configuration: that they are there, and what they accept."""
 
 import math
 from dataclasses import replace

@@ -70,7 +70,7 @@ def test_a_class_must_keep_an_image(tmp_path):
         path.write_bytes(b"x")
     with (
         pytest.warns(UserWarning, match="left out"),
-        pytest.raises(ValueError, match=r"test' has a class of which all images are broken.*bee/0\.png"),
+        pytest.raises(ValueError, match=r"test' has a class whose images are all broken.*bee/0\.png"),
     ):
         folder.load(str(root), Subset(), skip=True)
 

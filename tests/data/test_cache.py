@@ -129,7 +129,7 @@ def test_a_flipped_bit_of_the_pixels_is_an_image_error(tmp_path):
             wrong.append(str(error))
     assert len(wrong) == 1
     assert f"'{cache.path}' is damaged at image" in wrong[0]
-    assert "remove it, and it is made again" in wrong[0]
+    assert "remove it, and it will be rebuilt" in wrong[0]
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_a_failed_download_says_where_the_files_go(archive, tmp_path, monkeypatc
         module.prepare_data()
     assert kind.base_folder in str(raised.value)
     assert "\n" not in str(raised.value)
-    with pytest.raises(FileNotFoundError, match=f"{archive} is not there"):
+    with pytest.raises(FileNotFoundError, match=f"{archive} was not found"):
         module.setup()
 
 

@@ -180,7 +180,7 @@ def test_a_run_resumed_from_an_epochs_checkpoint(workers, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"name": "imagenet"}, "data.name is 'imagenet'; there are cluttered_digits, cifar10"),
+        ({"name": "imagenet"}, "data.name must be one of cluttered_digits, cifar10.*got 'imagenet'"),
         ({"batch_size": 0}, "data.batch_size must be at least 1, got 0"),
         ({"workers": -1}, "data.workers"),
         ({"val_fraction": 1.0}, r"data.val_fraction must be in \(0, 1\), got 1.0"),
@@ -190,7 +190,7 @@ def test_a_run_resumed_from_an_epochs_checkpoint(workers, tmp_path):
         ({"train_transforms": ["Flipp"]}, r"data.train_transforms\[0\]"),
         (
             {"eval_transforms": [{"Resize": {"size": 3}}]},
-            r"data.eval_transforms\[0\]: Resize has no argument",
+            r"data.eval_transforms\[0\]: Resize got an unknown argument",
         ),
     ],
 )
@@ -203,7 +203,7 @@ def test_mistakes_are_known_when_the_module_is_made(options, message):
     ("steps", "message"),
     [
         ([{"RandomCrop": {"height": 80, "width": 80}}], r"data.train_transforms: image 0: .*80"),
-        ([{"RandomScale": {"scale_limit": 0.5, "p": 1}}], r"data.train_transforms: .*must have one size"),
+        ([{"RandomScale": {"scale_limit": 0.5, "p": 1}}], r"data.train_transforms: .*must have the same size"),
     ],
 )
 def test_mistakes_are_known_before_training(steps, message):

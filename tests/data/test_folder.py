@@ -92,13 +92,13 @@ def test_a_class_that_is_not_chosen_may_be_broken(tmp_path):
 @pytest.mark.parametrize(
     ("tree", "error", "message"),
     [
-        (None, FileNotFoundError, r"data\.root: no such folder: '{root}'"),
-        ({}, ValueError, r"'{root}' must hold the folders train and test.*it holds none"),
-        ({"ant": 2, "bee": 2}, ValueError, r"'{root}' must hold .*it holds ant, bee"),
-        (without("val", "test"), ValueError, r"'{root}' must hold .*it holds train"),
-        (without("train"), ValueError, r"'{root}' must hold .*it holds test, val"),
+        (None, FileNotFoundError, r"data\.root: folder not found: '{root}'"),
+        ({}, ValueError, r"'{root}' must contain the folders train and test.*got none"),
+        ({"ant": 2, "bee": 2}, ValueError, r"'{root}' must contain .*got ant, bee"),
+        (without("val", "test"), ValueError, r"'{root}' must contain .*got train"),
+        (without("train"), ValueError, r"'{root}' must contain .*got test, val"),
         (FULL | {"valid/ant": 1}, ValueError, r"'{root}' has several val folders: val, valid"),
-        (FULL | {"train/dog": 0}, ValueError, r"class folder '{root}/train/dog' holds no images \(\.jpg"),
+        (FULL | {"train/dog": 0}, ValueError, r"class folder '{root}/train/dog' contains no images \(\.jpg"),
         (FULL | {"test/dog": 1}, ValueError, r"'{root}/test/dog' is a class without training images"),
         (FULL | {"val/dog": 1}, ValueError, r"'{root}/val/dog' is a class without training images"),
         (without("test") | {"test": 0}, ValueError, r"'{root}/test' has no class folders"),
@@ -117,21 +117,21 @@ def test_mistakes_are_named(tree, error, message, tmp_path):
 def test_only_files_that_are_no_images(tmp_path):
     make(tmp_path, FULL | {"train/dog": 0})
     (tmp_path / "train/dog/notes.txt").write_text("x")
-    with pytest.raises(ValueError, match=f"'{tmp_path}/train/dog' holds no images"):
+    with pytest.raises(ValueError, match=f"'{tmp_path}/train/dog' contains no images"):
         load(str(tmp_path), Subset())
 
 
 def test_a_broken_image_is_named_before_training(tmp_path):
     make(tmp_path, FULL)
     (tmp_path / "train/bee/2.png").write_bytes(b"x" * 50)
-    with pytest.raises(ValueError, match=f"'{tmp_path}/train/bee/2.png' is no image"):
+    with pytest.raises(ValueError, match=f"'{tmp_path}/train/bee/2.png' is not an image"):
         create(Data(name="folder", root=str(tmp_path))).setup()
 
 
 def test_images_of_different_sizes_are_named_before_training(tmp_path):
     make(tmp_path, without("train/cat"))
     make(tmp_path, {"train/cat": 4}, height=20)
-    with pytest.raises(ValueError, match="must have one size") as raised:
+    with pytest.raises(ValueError, match="must have the same size") as raised:
         create(Data(name="folder", root=str(tmp_path))).setup()
     for part in (f"'{tmp_path}/train/cat/", f"'{tmp_path}/train/ant/0.png'", "16x20", "16x12", "Resize"):
         assert part in str(raised.value)

@@ -46,9 +46,9 @@ def test_a_file_that_does_not_fit_is_named(tmp_path):
     folds.write(path, LABELS, 5, seed=2)
     with pytest.raises(ValueError, match=r"data\.fold must lie between 0 and 4, got 5"):
         folds.read(str(path), 5, LABELS)
-    with pytest.raises(ValueError, match="of other data: it divides 40 images, the training split has 39"):
+    with pytest.raises(ValueError, match="for other data: it divides 40 images, the training split has 39"):
         folds.read(str(path), 0, LABELS[1:])
-    with pytest.raises(ValueError, match="of other data"):
+    with pytest.raises(ValueError, match="for other data"):
         folds.read(str(path), 0, LABELS[::-1])
     for text in ("rubbish", "[1]", json.dumps({"images": 40})):
         path.write_text(text)

@@ -39,7 +39,7 @@ def test_links_in_archives_are_said(tmp_path):
 
 def test_a_class_that_is_no_number_is_quoted(tmp_path):
     (tmp_path / "a.tar").write_bytes(ARCHIVES["class b'-1'"][0])
-    with pytest.raises(ValueError, match=r"a\.tar/1\.png has the class '-1'; a number is expected"):
+    with pytest.raises(ValueError, match=r"a\.tar/1\.png has the class '-1'; expected a number"):
         webdataset.open_shards(tmp_path / "index", [tmp_path / "a.tar"])
 
 
@@ -54,7 +54,7 @@ def test_links_that_never_end_are_image_errors(tmp_path):
     (tmp_path / ("x\n\x1b[2J" + ".png")).write_bytes(b"nothing")
     with pytest.raises(ImageError, match=r"x\.png' cannot be read: Too many levels"):
         read_image(tmp_path / "x.png")
-    with pytest.raises(ImageError, match=r"x\\n\\x1b\[2J\.png' is no image") as caught:
+    with pytest.raises(ImageError, match=r"x\\n\\x1b\[2J\.png' is not an image") as caught:
         read_image(tmp_path / "x\n\x1b[2J.png")
     assert "\n" not in str(caught.value)
 

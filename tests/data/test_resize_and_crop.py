@@ -83,7 +83,7 @@ def test_a_box_moves_along():
         ({"resize": 0, "crop": [4, 4]}, "resize"),
         ({"resize": 8, "crop": [4]}, "crop"),
         ({"resize": 8, "crop": [4, 4], "interpolation": "cubic"}, "interpolation"),
-        ({"resize": 8, "crop": [4, 4], "size": 3}, "no argument 'size'"),
+        ({"resize": 8, "crop": [4, 4], "size": 3}, "unknown argument 'size'"),
         ({"resize": 8}, "crop"),
     ],
 )

@@ -72,8 +72,8 @@ def test_an_epoch_can_start_late():
 @pytest.mark.parametrize(
     ("size", "batch", "world", "message"),
     [
-        (3, 8, 4, "3 .* images cannot be shared by 4 processes"),
-        (30, 6, 4, "batch_size is 6, over all 4 processes"),
+        (3, 8, 4, "3 .* images cannot be divided among 4 processes"),
+        (30, 6, 4, "batch_size is 6, the total over all 4 processes"),
         (30, 0, 1, "batch_size is 0"),
     ],
 )

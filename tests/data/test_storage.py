@@ -87,7 +87,7 @@ def test_files_of_more_than_8_bits_have_another_version_in_another_range(paths):
 
 
 class Colours:
-    """A storage that nobody here wrote: images of one colour, computed when they are asked for."""
+    """A third-party storage: images of one colour, computed on demand."""
 
     pixels = None
     bits = None

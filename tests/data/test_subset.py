@@ -28,8 +28,8 @@ def test_classes(subset, chosen):
 @pytest.mark.parametrize(
     ("subset", "message"),
     [
-        (Subset(classes=["dgo"]), r"no class 'dgo'; did you mean 'dog'"),
-        (Subset(classes=["zebra"]), r"no class 'zebra'; there are owl, cat, dog, bee, ant, fox"),
+        (Subset(classes=["dgo"]), r"unknown class 'dgo'; did you mean 'dog'"),
+        (Subset(classes=["zebra"]), r"unknown class 'zebra'; expected one of owl, cat, dog, bee, ant, fox"),
         (Subset(classes=[]), "empty"),
         (Subset(num_classes=7), "num_classes is 7, but there are 6"),
         (Subset(num_classes=1), "num_classes must be at least 2 or null, got 1"),

@@ -174,13 +174,13 @@ def unnamed(label: bytes) -> Callable[[Path], None]:
 
 
 MISTAKES = {
-    "absurd class": (labelled(b"999999999"), ["train-000000.tar/1.png", "999999999", "at most 1000000"]),
+    "absurd class": (labelled(b"999999999"), ["train-000000.tar/1.png", "999999999", "the maximum is 1000000"]),
     "class of 25 digits": (labelled(b"9" * 25), ["train-000000.tar/1.png", "9" * 25]),
     "class out of reach": (unnamed(b"20000"), ["labels up to 20000", "classes.txt"]),
     "an image twice": (labelled(b"1", "1.png"), ["train-000000.tar", "1.png twice"]),
     "a class twice": (labelled(b"1", "1.cls"), ["train-000000.tar", "1.cls twice"]),
     "no split": (lambda root: [path.unlink() for path in root.glob("train*")], ["train-*.tar", "val-000000.tar"]),
-    "only train": (lambda root: [path.unlink() for path in root.glob("[vt][ae][ls]*.tar")], ["it holds", "train-0"]),
+    "only train": (lambda root: [path.unlink() for path in root.glob("[vt][ae][ls]*.tar")], ["got ", "train-0"]),
     "no class": (unlabelled, ["train-000000.tar/1.png", ".cls"]),
     "cut short": (cut, ["train-000000.tar", "damaged"]),
     "compressed": (lambda root: shard(root / "train-000000.tar", range(3), "w:gz"), ["compressed"]),

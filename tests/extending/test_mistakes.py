@@ -68,7 +68,7 @@ def module(tmp_path, monkeypatch):
         (lambda: backbones.build("extension.NoClasses"), "must take num_classes"),
         (lambda: backbones.build("extension.Net", wide=3), "has no option 'wide'"),
         (lambda: backbones.build("extension.Net", pretrained=True), "no pretrained weights of 'extension.Net'"),
-        (lambda: cva.saliency.resolve("grad_cm"), "no saliency method grad_cm; did you mean.*grad_cam"),
+        (lambda: cva.saliency.resolve("grad_cm"), "unknown saliency method grad_cm; did you mean.*grad_cam"),
         (lambda: cva.saliency.resolve("extension.edge"), "has no function 'edge'; did you mean 'edges'"),
         (lambda: cva.saliency.resolve("extension.two"), r"two must take \(model, images, targets\)"),
         (lambda: cva.saliency.resolve("extension.run"), "has no function 'run'"),  # imported there, not its own
@@ -89,7 +89,7 @@ def module(tmp_path, monkeypatch):
             lambda: create_metrics(3, ["torchmetrics.MeanMetric"] * 2, torch.float64),
             "two metrics that are called mean_metric",
         ),
-        (lambda: resolve_measure("insertion_acu"), "there is no measure insertion_acu; did you mean.*insertion_auc"),
+        (lambda: resolve_measure("insertion_acu"), "unknown measure insertion_acu; did you mean.*insertion_auc"),
         (lambda: resolve_measure("extension.edges"), "has no Measure 'edges'"),
         (lambda: cva.maps.add_adapter("Gate", cva.maps.output_of("", "spatial")), "a class or its full name"),
         (lambda: cva.maps.add_adapter(nn.Linear, "spatial"), "must be an Adapter"),

@@ -1,4 +1,4 @@
-"""Maps of modules that nobody here wrote, against what those modules compute."""
+"""Maps of third-party modules, compared with what those modules compute."""
 
 import pytest
 import timm

@@ -87,7 +87,7 @@ def test_a_function_normalises_what_it_is_given(tmp_path, model):
         ({"labels": [0, 1]}, "one class for each of the 6 images, got 2"),
         ({"labels": [0, 1, 2, 0, 1, 3]}, "has class 3, but class_names has 3 names"),
         ({"labels": [0, 1, 2, 0, 1, -1]}, "indices of classes from 0 on, or None"),
-        ({"methods": ("grad_cm",)}, "no saliency method grad_cm; did you mean.*grad_cam"),
+        ({"methods": ("grad_cm",)}, "unknown saliency method grad_cm; did you mean.*grad_cam"),
         ({"mean": [0.5] * 3}, "mean and std go together"),
         ({"mean": [0.5] * 2, "std": [0.5] * 2}, "one number per channel, 3, got 2"),
         ({"mean": 0.5, "std": 0.0}, "std must be positive"),

@@ -1,4 +1,4 @@
-"""What a training records for the panels, made up, beside a run that `write_run` wrote."""
+"""Writes synthetic recordings for the panels into a run from `write_run`."""
 
 import json
 from pathlib import Path

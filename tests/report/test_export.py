@@ -78,7 +78,7 @@ def write_export(out: Path, images: int = 8, kind: str = "npz", method: str = "g
         stored, rows = {key: [] for key in COLUMNS}, []
         for image in range(number, min(number + SIZE, images)):
             if image == 1:
-                error = "'/home/somebody/secret/photos/trip/photo 1.jpg' is cut short or damaged"
+                error = "'/home/somebody/secret/photos/trip/photo 1.jpg' is truncated or damaged"
                 rows.append({"index": 1, "image": "trip/photo 1.jpg", "error": error})
                 continue
             scales = {key: 2.0**-30 if key == "grad_cam" else 1.0 for key in COLUMNS}
@@ -130,7 +130,7 @@ def test_facts_and_what_failed_are_told_without_paths(tmp_path: Path) -> None:
     assert facts["Saliency method"] == "grad_cam"
     assert facts["Checkpoint"] == "…/best.ckpt"
     assert facts["Images"] == "7"
-    assert run["notices"] == ["1 image could not be used. photo 1.jpg: '…/photo 1.jpg' is cut short or damaged"]
+    assert run["notices"] == ["1 image could not be used. photo 1.jpg: '…/photo 1.jpg' is truncated or damaged"]
     for path in index.parent.rglob("*.js"):
         assert "/home/" not in path.read_text()
 
@@ -143,7 +143,7 @@ def test_interrupted_export_shows_its_whole_shards(tmp_path: Path) -> None:
     run = only_run(report.build(tmp_path / "out"))
     assert [probe["name"] for probe in run["probes"]] == ["photo 0.jpg", "photo 2.jpg"]
     assert "shards/000001.jsonl could not be read; its images are left out." in run["notices"]
-    assert any("not complete" in notice for notice in run["notices"])
+    assert any("is incomplete" in notice for notice in run["notices"])
 
 
 def test_missing_shard_of_maps_leaves_the_images(tmp_path: Path) -> None:

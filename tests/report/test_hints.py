@@ -88,12 +88,12 @@ def test_classes_link_to_recorded_images_alone(opened, run: Path) -> None:
         position={"x": box["width"] * 0.75, "y": box["height"] * (away + 0.5) / 10}
     )
     told = page.page.locator(".probes .empty").inner_text()
-    assert told.startswith("No image fits the filters at this epoch.")
+    assert told.startswith("No image matches the filters at this epoch.")
     assert "the 4 images that were recorded" in told
     page.page.get_by_role("searchbox").fill("x")
     page.page.evaluate("location.hash = 'search=nothing'")
     page.settle()
-    assert page.page.locator(".probes .empty").inner_text() == "No image fits the filters at this epoch."
+    assert page.page.locator(".probes .empty").inner_text() == "No image matches the filters at this epoch."
 
 
 @pytest.mark.parametrize("nonsense", ["sort=nonsense", "sort=99:change", "columns=999", "versus=epoch:77",

@@ -105,7 +105,7 @@ def test_notes_are_kept_and_taken_over(open_page, tmp_path: Path) -> None:
     page.get_by_label("Tag for the selection").fill("odd")
     page.get_by_role("button", name="Tag", exact=True).click()
     with page.expect_download() as download:
-        page.get_by_role("button", name="Save notes as a file").click()
+        page.get_by_role("button", name="Save notes to a file").click()
     kept = json.loads(Path(download.value.path()).read_text())["notes"]
     assert kept[0] == {"run": "cbam", "sample": "0", "note": 'two "digits" <b>here</b>', "tags": ["odd", "ask-anna"]}
     assert kept[1] == {"run": "cbam", "sample": "1", "note": "", "tags": ["odd"]}
@@ -124,7 +124,7 @@ def test_notes_are_kept_and_taken_over(open_page, tmp_path: Path) -> None:
     fresh.page.locator('input[type="file"]').set_input_files(file)
     status = fresh.page.locator("#panel-notes [role=status]")
     fresh.until("document.querySelector('#panel-notes [role=status]').textContent.startsWith('Not')")
-    assert status.inner_text() == "Not taken over: this is no file of notes."
+    assert status.inner_text() == "Not imported: this is not a notes file."
 
 
 def test_selection_as_csv(open_page, runs: Path) -> None:

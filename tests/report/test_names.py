@@ -106,7 +106,7 @@ def test_notes_and_names_belong_to_one_image(open_page, folders: Path, kind: str
     file = {"name": "notes.json", "mimeType": "application/json", "buffer": json.dumps(old).encode()}
     opened.page.locator("input[type=file]").set_input_files(file)
     opened.until("document.querySelectorAll('.has-note').length === 2")
-    assert opened.page.get_by_text("1 note taken over.").is_visible()
+    assert opened.page.get_by_text("1 note imported.").is_visible()
     opened.page.locator('.probe[data-sample="3"] .pick').check()
     opened.page.locator("input[name=tag]").fill("odd")
     opened.page.get_by_role("button", name="Tag", exact=True).click()

@@ -17,7 +17,7 @@ NAN, INF = np.nan, np.inf
         ([[-4.0, -2.0, -3.0]], [[0, 1, 0.5]]),  # all negative: only the order and distances count
         ([[-1.0, 3.0, 0.0]], [[0, 1, 0.25]]),
         ([[0.5, 0.5, 0.5]], [[0, 0, 0]]),
-        ([[0.5, 0.5 + 6e-8, 0.5]], [[0, 0, 0]]),  # one rounding step is no structure
+        ([[0.5, 0.5 + 6e-8, 0.5]], [[0, 0, 0]]),  # one rounding step is not structure
         ([[1e-9, 3e-9, 2e-9]], [[0, 1, 0.5]]),  # but a small map is
         ([[0.0, 0.0, 0.0]], [[0, 0, 0]]),
         ([[NAN, 1.0, 3.0]], [[0, 0, 1]]),

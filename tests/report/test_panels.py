@@ -1,4 +1,4 @@
-"""The panels beside the grid, clicked and typed in: what they show against what was recorded."""
+"""The panels of the page, clicked and typed in: what they show compared with what was recorded."""
 
 import importlib.util
 import json
@@ -65,7 +65,7 @@ def test_a_click_on_a_site_shows_its_maps(opened) -> None:
     assert sites.count() == 3
     assert "900 FLOPs; changes its input by 2.0 %" in sites.nth(1).get_attribute("aria-label")
     hint = page.page.locator(".network-frame .hint").text_content()
-    assert "change their inputs by 1.0 % to 3.0 %; without them 12.5 % of the predictions are others" in hint
+    assert "change their inputs by 1.0 % to 3.0 %; without them 12.5 % of the predictions change" in hint
     assert page.page.locator(".network .part-name").all_text_contents() == ["conv1", "layer1", "layer2", "layer3", "fc"]
     sites.nth(1).click()
     page.settle()

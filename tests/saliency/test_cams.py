@@ -124,7 +124,7 @@ def test_finer_cam_by_hand():
         expected.append((g.mean((2, 3), keepdim=True) * a).sum(1).clamp(min=0).detach())
     got = s.finer_cam(model, X, CLASSES, alpha=0.6, others=2, upsample=False)
     torch.testing.assert_close(got, torch.stack(expected), rtol=1e-4, atol=1e-7)
-    with pytest.raises(ValueError, match="as classes"):
+    with pytest.raises(ValueError, match="class indices as targets"):
         s.finer_cam(model, X, lambda z: z[:, 0])
     with pytest.raises(ValueError, match="others must be at least 1, got 0"):
         s.finer_cam(model, X, others=0)
@@ -142,7 +142,7 @@ def test_cam_is_the_logit_spread_over_positions():
         s.cam(Gated(), X, 0)
     with pytest.raises(ValueError, match="no linear layer from 8 channels to 10 classes"):
         s.cam(Gated(), X, 0, layers="stem")
-    with pytest.raises(ValueError, match="as classes"):
+    with pytest.raises(ValueError, match="class indices as targets"):
         s.cam(model, X, lambda z: z[:, 0])
     with pytest.raises(ValueError, match="one layer, got 2"):
         s.cam(model, X, 0, layers="layer[34]")

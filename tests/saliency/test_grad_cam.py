@@ -162,7 +162,7 @@ def test_targets():
         ("largest", "'largest'"),
         (1.5, "float32"),
         ({"a": 1}, "'a'"),
-        (lambda z: z, r"shape \(3,\), one for each image, got \(3, 5\)"),
+        (lambda z: z, r"shape \(3,\), one per image, got \(3, 5\)"),
         (lambda z: 1.0, "got float"),
     ],
 )
@@ -200,10 +200,10 @@ def test_bad_outputs(change, message):
     [
         ({"layers": "stag1"}, "no module of Plain matches 'stag1'; did you mean 'stage1'"),
         ({"layers": []}, "at least one"),
-        ({"layers": nn.ReLU()}, "the given layer ReLU is no module of this Plain"),
-        ({"layers": "fc"}, r"layer 'fc' must give a feature map \(B, C, h, w\) or tokens of a grid, got \(3, 5\)"),
+        ({"layers": nn.ReLU()}, "the given layer ReLU is not a module of this Plain"),
+        ({"layers": "fc"}, r"layer 'fc' must return a feature map \(B, C, h, w\) or tokens of a grid, got \(3, 5\)"),
         ({"images": X[0]}, r"got \(3, 33, 32\)"),
-        ({"images": X[:0]}, r"at least one, got \(0, 3, 33, 32\)"),
+        ({"images": X[:0]}, r"at least one image, got \(0, 3, 33, 32\)"),
         ({"images": [X]}, "got list"),
     ],
 )
@@ -215,7 +215,7 @@ def test_bad_layers_and_images(arguments, message):
 def test_layers_that_do_not_count():
     model = seeded(Plain)
     model.spare = nn.Conv2d(3, 3, 1)
-    with pytest.raises(ValueError, match="layer 'spare' did not run in the forward of Plain"):
+    with pytest.raises(ValueError, match="layer 'spare' did not run in the forward pass of Plain"):
         grad_cam(model, X, layers="spare")
     model.register_forward_pre_hook(lambda module, args: [module.spare(args[0]), None][1])
     with pytest.raises(ValueError, match="do not depend on the output of layer 'spare'"):

@@ -39,7 +39,7 @@ def test_segments():
     torch.testing.assert_close(
         s.lime(Quarters(), X, 1, segments=halves.expand(2, -1, -1, -1), samples=50, alpha=1e-6), heat
     )
-    with pytest.raises(ValueError, match=r"whole numbers \(1 or 2, 1, 8, 12\), got torch.float32 \(1, 1, 8, 12\)"):
+    with pytest.raises(ValueError, match=r"integers \(1 or 2, 1, 8, 12\), got torch.float32 \(1, 1, 8, 12\)"):
         s.lime(Quarters(), X, 1, segments=halves.float())
     with pytest.raises(ValueError, match="got 0, 500"):
         s.lime(Quarters(), X, 1, cells=0)

@@ -127,7 +127,7 @@ class Gated(Gate):
 
 def test_gates_of_several_stages_are_combined():
     model = Attended(["se"]).eval()
-    with pytest.raises(ValueError, match="no attention map over positions, only of kind channel"):
+    with pytest.raises(ValueError, match="no attention maps over positions, only of kind channel"):
         s.block_maps(model, X)
     model.blocks, model.late = Gated(), Gated()
     a = model.stem(X)

@@ -107,13 +107,13 @@ def test_without_a_margin_nothing_is_equivalent():
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ([[80.0], [81.0]], "one seed shows nothing"),
-        ([[80.0, 81.0], [81.0, np.nan]], "one seed shows nothing"),
+        ([[80.0], [81.0]], "only one seed: no spread to judge by"),
+        ([[80.0, 81.0], [81.0, np.nan]], "only one seed: no spread to judge by"),
         ([[80.0, 81.0, np.nan, np.nan], [np.nan, np.nan, 81.0, 82.0]], "no seed in common with the reference"),
         ([[80.0, 81.0], [np.nan, np.nan]], "no finished run"),
         ([[80.0, 80.0], [81.0, 81.0]], "the difference is the same for every seed: no spread to judge by"),
         ([[80.0, 81.0], [81.0, 82.0]], "the difference is the same for every seed: no spread to judge by"),
-        ([[80.0, np.nan], [81.0, 82.0]], "one seed of the reference shows nothing"),
+        ([[80.0, np.nan], [81.0, 82.0]], "only one seed of the reference: no spread to judge by"),
         ([[np.nan, np.nan], [81.0, 82.0]], "no finished run of the reference"),
         (np.empty((2, 0)), "no finished run"),
     ],

@@ -1,6 +1,6 @@
 """Trainings as real processes that end where a test says, without ten seconds of imports for each.
 
-A server process imports everything once and is forked for every training. What it forks is a process like any other:
+A server process imports everything once and is forked for every run. The forked process is a process like any other:
 it can be killed, it has its own limits, and several of them form a distributed training.
 """
 
@@ -33,7 +33,7 @@ IMPORTED = [
 
 @dataclass(frozen=True)
 class End:
-    """How a training ends before its time.
+    """How a training run ends prematurely.
 
     Attributes:
         place: ``step``: in that training step; ``validation``: in that validation batch, counted over all epochs;

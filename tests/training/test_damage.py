@@ -1,4 +1,4 @@
-"""Damaged, foreign and newer files of a run: one line that names the file, or the intact one beside it."""
+"""Damaged, foreign and newer files of a run: one line that names the file, or the intact one next to it."""
 
 import json
 import shutil
@@ -191,7 +191,7 @@ def test_a_run_whose_best_checkpoint_is_damaged_goes_on(run, capsys):
     assert main(["fit", "--resume", str(run), "--trainer.max_epochs=3", "--log.maps_every=0"]) == 0
     error = capsys.readouterr().err
     assert "best.ckpt cannot be read as a checkpoint" in error
-    assert "the best of the coming epochs counts" in error
+    assert "the best of the coming epochs will replace it" in error
     assert checkpoints.read(run / "checkpoints/best.ckpt")["epoch"] == 2
 
 
@@ -235,7 +235,7 @@ def test_weights_that_are_not_finite_end_the_command(command, tiny_checkpoint, t
         "evaluate-saliency": ("evaluate-saliency", path, "-o", tmp_path / "out", "--device", "cpu"),
     }
     error = one_line(capsys, *arguments[command])
-    assert f"{path}: layer1.0.conv1.weight holds 1 of 144 values that are not finite" in error
+    assert f"{path}: 1 of 144 values of layer1.0.conv1.weight are not finite" in error
 
 
 def test_newer_is_told_before_damage():

@@ -41,7 +41,7 @@ def test_the_means_of_an_epoch_tell(loss, accuracy, diverged):
 
 
 def test_few_images_leave_a_margin_of_chance():
-    """Twenty of a hundred right is no chance; two of ten may be."""
+    """Twenty of a hundred right is above chance; two of ten may be chance."""
     assert not judge(3 * LN10, 0.2, 100)
     assert judge(3 * LN10, 0.2, 10)
 
@@ -63,7 +63,7 @@ def test_a_diverged_training_is_warned_about_once(tiny_options, tmp_path, capsys
     assert main(["fit", *options, f"--log.root={tmp_path}", "--log.name=run"]) == 0
     warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning")]
     assert len(warnings) == 1
-    assert warnings[0].startswith("warning: the training seems to have diverged in epoch 1")
+    assert warnings[0].startswith("warning: training seems to have diverged in epoch 1")
     assert "try a lower --optimizer.lr (now 100000)" in warnings[0]
 
 

@@ -124,4 +124,4 @@ def test_the_part_that_lacks_is_named_where_no_other_checkpoint_is_left(run, cap
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert f"{path} is damaged: its optimizer_states must hold" in error
-    assert "(it is now last.ckpt.torn), so there is nothing to go on from" in error
+    assert "(renamed to last.ckpt.torn), so there is no checkpoint to resume from" in error

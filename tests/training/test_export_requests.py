@@ -101,7 +101,7 @@ def test_an_export_of_before_is_read_and_not_gone_on_with(photographs, tiny_chec
     run = read_export(out)
     assert run.recording is not None
     assert (len(run.recording.probes), run.notices) == (4, [])
-    with pytest.raises(ValueError, match="holds an export of an older version, which does not say its mean; choose"):
+    with pytest.raises(ValueError, match="holds an export of an older version, which does not record its mean; choose"):
         export_saliency(tiny_checkpoint, [photographs], out, SaliencyExport(**SMALL))
     path.unlink()
     assert export_saliency(tiny_checkpoint, [photographs], out, SaliencyExport(**SMALL)).new == 4
@@ -121,7 +121,7 @@ def test_shards_of_another_export_are_not_taken_over(other, photographs, tiny_ch
     export_saliency(tiny_checkpoint, [photographs], out, SaliencyExport(**SMALL))
     config = SaliencyExport(**{**SMALL, **other})
     (out / "export.json").write_text("{")
-    with pytest.raises(ValueError, match="or remove it: shards of the same export are kept then"):
+    with pytest.raises(ValueError, match="or remove the file: shards of the same export are kept"):
         export_saliency(tiny_checkpoint, [photographs], out, config)
     (out / "export.json").unlink()
     capsys.readouterr()

@@ -47,7 +47,7 @@ def test_an_export_that_differs_leaves_the_earlier_file(tiny_run, tmp_path, monk
         write(path, other)
 
     monkeypatch.setattr(weights, "write", spoil)
-    with pytest.raises(ValueError, match=rf"another logits than the network.*{out} is not written"):
+    with pytest.raises(ValueError, match=rf"exported logits differs from the network's.*{out} is not written"):
         deployment.export(tiny_run / "checkpoints/best.ckpt", "safetensors", out)
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
     assert out.read_bytes() == b"the earlier one"

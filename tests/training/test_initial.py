@@ -1,4 +1,4 @@
-"""Starting from a checkpoint: whose weights come in, and when the head is drawn anew."""
+"""Starting from a checkpoint: which weights are loaded, and when the head is reinitialised."""
 
 import json
 
@@ -60,7 +60,7 @@ def test_other_classes_start_a_new_head(classes, kind, tmp_path):
     target, model = network(2, classes=len(classes), train="blocks+head")
     before = weights(target)
     model.weights = str(saved(tmp_path / "some.ckpt", weights(source), kind))
-    assert f"the head starts anew for {len(classes)} classes" in load(target, model, classes)
+    assert f"the head is reinitialized for {len(classes)} classes" in load(target, model, classes)
     after, trained = weights(target), weights(source)
     for name, value in after.items():
         if name.startswith("fc."):
@@ -81,9 +81,9 @@ def test_a_frozen_head_cannot_start_anew(tmp_path):
     ("change", "words"),
     [
         (lambda state: state.pop("conv1.weight"), r"it lacks conv1\.weight$"),
-        (lambda state: state.update(extra=torch.ones(1)), "it has besides extra"),
+        (lambda state: state.update(extra=torch.ones(1)), "it has in addition extra"),
         (lambda state: state.update({"conv1.weight": torch.ones(1)}), "does not fit resnet20: size mismatch"),
-        (lambda state: state.update(epoch="three"), "no weights by name"),
+        (lambda state: state.update(epoch="three"), "no named weights"),
     ],
 )  # fmt: skip
 def test_weights_that_do_not_fit_are_named(change, words, tmp_path):

@@ -78,11 +78,11 @@ def test_ends_like_a_run_that_was_never_interrupted(end, fit, whole):
     assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130, "full": 1}[end.how], said
     saved = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"]
     if end.how in (signal.SIGTERM, signal.SIGINT):
-        assert f"stopped by {end.how.name} after step {saved}; go on with: cv-attention fit --resume {run}" in said
+        assert f"stopped by {end.how.name} after step {saved}; resume with: cv-attention fit --resume {run}" in said
         assert end.place == "validation" or saved == end.at + 1
     if end.how == "full":
         assert said.strip().splitlines()[-1].startswith(f"cv-attention: error: {run}/checkpoints/")
-        assert "could not be written: File too large; make room, then: cv-attention fit --resume" in said
+        assert "could not be written: File too large; free some space, then: cv-attention fit --resume" in said
         assert "Traceback" not in said
     assert f"resume: {run}\n" in resume(fit, name)
     assert_same(run, whole)
@@ -92,8 +92,8 @@ def test_ends_like_a_run_that_was_never_interrupted(end, fit, whole):
 def test_a_second_ctrl_c_ends_at_once(fit):
     code, run, said = fit("twice", end=End("step", 3, signal.SIGINT, times=2))
     assert code == 130, said
-    assert "Ctrl-C again ends at once" in said
-    assert f"stopped by SIGINT; go on with: cv-attention fit --resume {run}\n" in said
+    assert "press Ctrl-C again to end at once" in said
+    assert f"stopped by SIGINT; resume with: cv-attention fit --resume {run}\n" in said
     assert torch.load(run / "checkpoints/last.ckpt", weights_only=True)["global_step"] == 2  # that of every second step
     assert "Traceback" not in said
 
@@ -101,7 +101,7 @@ def test_a_second_ctrl_c_ends_at_once(fit):
 def test_ctrl_c_in_the_test_says_how_to_go_on(fit, whole):
     code, run, said = fit("tested", end=End("test", 1, signal.SIGINT))
     assert code == 130, said
-    assert f"stopped by SIGINT; go on with: cv-attention fit --resume {run}\n" in said
+    assert f"stopped by SIGINT; resume with: cv-attention fit --resume {run}\n" in said
     assert "Traceback" not in said
     resume(fit, "tested")
     assert_same(run, whole)
@@ -124,7 +124,7 @@ def test_auto_names_the_run_that_has_no_checkpoint(fit):
     assert code == -9
     code, _, said = fit("unsaved", "--resume=auto", end=End("step", 1))
     assert code == -9
-    assert f"resume: {run} has no checkpoint yet; a new one starts: {run}-2\n" in said
+    assert f"resume: {run} has no checkpoint yet; starting a new run: {run}-2\n" in said
 
 
 @pytest.mark.long
@@ -152,7 +152,10 @@ def test_a_torn_checkpoint_is_noticed_and_the_one_before_used(damage, fit, whole
         content[len(content) // 2] ^= 1
         last.write_bytes(content)
     said = resume(fit, name)
-    assert damage == "missing" or f"{last} is torn, it is now last.ckpt.torn; {last.with_name('previous.ckpt')}" in said
+    assert (
+        damage == "missing"
+        or f"{last} is damaged and was renamed to last.ckpt.torn; using {last.with_name('previous.ckpt')}" in said
+    )
     assert_same(run, whole)
 
 
@@ -162,7 +165,7 @@ def test_two_checkpoints_torn_is_an_error(fit):
         (run / f"checkpoints/{name}.ckpt").write_bytes(b"")
     code, _, said = fit("both", "--resume", str(run))
     assert code == 2
-    assert "nothing to go on from" in said
+    assert "no checkpoint to resume from" in said
 
 
 def test_the_command_line_wins_over_the_checkpoint(fit, whole):
@@ -176,7 +179,7 @@ def test_the_command_line_wins_over_the_checkpoint(fit, whole):
 def test_auto_skips_a_run_that_has_finished(fit, whole):
     before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
     code, _, said = fit("whole", "--resume=auto")
-    assert (code, said) == (0, f"resume: {whole} has finished its {EPOCHS} epochs, nothing is left to do\n")
+    assert (code, said) == (0, f"resume: {whole} has already finished its {EPOCHS} epochs\n")
     assert not whole.with_name("whole-2").exists()
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
 
@@ -184,7 +187,9 @@ def test_auto_skips_a_run_that_has_finished(fit, whole):
 def test_auto_starts_a_new_run_where_the_finished_one_is_another(fit, whole):
     code, _, said = fit("whole", "--resume=auto", "--trainer.max_epochs=1", "--optimizer.lr=0.01")
     assert code == 0, said
-    assert f"{whole} has finished with other values (optimizer.lr: 0.05 -> 0.01); a new one starts: {whole}-2\n" in said
+    assert (
+        f"{whole} has finished with other values (optimizer.lr: 0.05 -> 0.01); starting a new run: {whole}-2\n" in said
+    )
     again = whole.with_name("whole-2")
     assert json.loads((again / "summary.json").read_text())["test"]
     shutil.rmtree(again)
@@ -200,7 +205,7 @@ def test_ended_while_the_report_is_built_it_gets_its_report(how, fit, whole):
     assert json.loads((run / "summary.json").read_text())["test"]
     assert not (run / "report").exists()
     if how != signal.SIGKILL:
-        again = f"before the report was written; go on with: cv-attention fit --resume {run}\n"
+        again = f"before the report was written; resume with: cv-attention fit --resume {run}\n"
         assert f"stopped by {how.name} {again}" in said
         assert "Traceback" not in said
     code, _, said = fit(name, "--resume", str(run)) if how == signal.SIGTERM else fit(name, "--resume=auto")
@@ -214,7 +219,7 @@ def test_ended_while_the_report_is_built_it_gets_its_report(how, fit, whole):
 def test_it_says_from_where_it_goes_on(fit):
     _, run, _ = fit("where", end=End("step", 9, signal.SIGTERM))
     _, _, said = fit("where", "--resume", str(run), end=End("test", 0))
-    assert f"resume: goes on from {run}/checkpoints/last.ckpt, after step 10: in epoch 2 of {EPOCHS}\n" in said
+    assert f"resume: from {run}/checkpoints/last.ckpt, after step 10: in epoch 2 of {EPOCHS}\n" in said
     said = resume(fit, "where")
     assert f"last.ckpt, after step 18: all {EPOCHS} epochs are trained, the test is left\n" in said
 
@@ -225,13 +230,13 @@ def test_it_says_from_where_it_goes_on(fit):
 def test_other_signals_that_end_work_save_first(number, fit):
     code, run, said = fit(f"other-{int(number)}", end=End("step", 8, number))
     assert code == 128 + number, said
-    assert f"stopped by {number.name} after step 9; go on with: cv-attention fit --resume {run}\n" in said
+    assert f"stopped by {number.name} after step 9; resume with: cv-attention fit --resume {run}\n" in said
 
 
 def test_a_signal_in_the_test_ends_with_one_line(fit):
     code, run, said = fit("in-test", end=End("test", 1, signal.SIGTERM))
     assert code == 143, said
-    assert said.endswith(f"stopped by SIGTERM in the test; go on with: cv-attention fit --resume {run}\n")
+    assert said.endswith(f"stopped by SIGTERM in the test; resume with: cv-attention fit --resume {run}\n")
     assert "Traceback" not in said
 
 
@@ -280,7 +285,7 @@ def test_two_processes(fit):
 @pytest.mark.long
 @pytest.mark.parametrize(("how", "expected", "words"), [
     (signal.SIGTERM, 143, "stopped by SIGTERM after step "),
-    (signal.SIGKILL, 1, "error: process 1 of this training was ended by SIGKILL; start all of them again with: cv-att"),
+    (signal.SIGKILL, 1, "error: process 1 was ended by SIGKILL; restart all processes with: cv-attention"),
 ])  # fmt: skip
 def test_one_of_two_started_processes_ends(how, expected, words, fit):
     options = ["--trainer.strategy=ddp_fork", "--trainer.devices=2"]

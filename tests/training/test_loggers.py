@@ -1,4 +1,4 @@
-"""What wandb and TensorBoard know of a run beside its curves."""
+"""What wandb and TensorBoard record of a run in addition to its curves."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""A loss that is no number ends a training, which says where."""
+"""A non-finite loss stops training, with a message that names the step."""
 
 import json
 

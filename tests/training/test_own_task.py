@@ -202,7 +202,7 @@ def test_an_interrupted_run_ends_like_one_that_was_not(run, summary, tmp_path, m
     cut = tmp_path / "cut"
     again = f"training.prepare(experiment, resume=Path('{cut}'), task=Regressor, ...)"
     printed = capsys.readouterr()
-    assert f"stopped by SIGTERM after step 6; go on with: {again}" in printed.err
+    assert f"stopped by SIGTERM after step 6; resume with: {again}" in printed.err
     assert "epoch 1 of 3: train loss " in printed.out
     assert "train absolute error" in printed.out
     assert "val mse" in printed.out
@@ -245,7 +245,7 @@ def test_options_that_a_task_does_not_use_are_refused(change, message, tmp_path)
 def test_a_classifiers_weights_start_another_task_without_their_head(tiny_checkpoint):
     model = Model(options={"width": 4}, block="cbam", weights=str(tiny_checkpoint))
     network, _ = training.build_network(model, 1, (32, 32))
-    assert initial.start(network, model, None) == [f"weights: {tiny_checkpoint}; the head starts anew, at zero"]
+    assert initial.start(network, model, None) == [f"weights: {tiny_checkpoint}; the head is reinitialized, at zero"]
     assert not network.get_parameter("fc.weight").any()
     before = torch.load(tiny_checkpoint, weights_only=True)["state_dict"]["network.conv1.weight"]
     assert torch.equal(network.get_parameter("conv1.weight"), before)

@@ -104,7 +104,7 @@ def test_the_start_says_what_the_weights_expect(photographs, pretrained, tmp_pat
     given = options(photographs, pretrained, tmp_path, "--model.pretrained=true", "--data.mean=[0.5,0.5,0.5]")
     assert main(["fit", *given]) == 0
     printed = capsys.readouterr().out
-    assert "weights: pretrained timm/test_resnet; the head starts anew for 2 classes, at zero" in printed
+    assert "weights: pretrained timm/test_resnet; the head is reinitialized for 2 classes, at zero" in printed
     assert "expects mean 0.1/0.2/0.3, std 0.4/0.5/0.6, ResizeAndCrop(resize=40" in printed
     assert "as configured: data.mean" in printed
     facts = torch.load(tmp_path / "run/checkpoints/best.ckpt", weights_only=True)["facts"]

@@ -115,7 +115,7 @@ def test_a_network_of_no_numbers_ends_with_its_first_tensor(photographs, tiny_ch
     content["state_dict"]["network.fc.weight"][1, 2] = torch.nan
     content["state_dict"]["network.fc.bias"][0] = torch.inf
     torch.save(content, tmp_path / "diverged.ckpt")
-    with pytest.raises(ValueError, match=r"diverged.ckpt: fc.weight holds 1 of 160 values .* and in 1 more tensors"):
+    with pytest.raises(ValueError, match=r"diverged.ckpt: 1 of 160 values of fc.weight are .* and in 1 more tensors"):
         export_saliency(tmp_path / "diverged.ckpt", [photographs], tmp_path / "out", SaliencyExport(**SMALL))
     assert not (tmp_path / "out").exists()
 
@@ -188,7 +188,7 @@ def test_the_command_line_says_how_many(photographs, tiny_checkpoint, tmp_path, 
     assert main([*arguments, "--manifest=parquet", "--maps=safetensors", "--panels=webp"]) == 0
     printed = capsys.readouterr()
     assert "10 images explained, 1 left out" in printed.out
-    assert printed.err == f"left out: '{photographs}/00.png' is no image (0 bytes of unknown kind)\n"
+    assert printed.err == f"left out: '{photographs}/00.png' is not an image (0 bytes of unknown kind)\n"
     import pyarrow.parquet
     from safetensors.numpy import load_file
 
@@ -340,7 +340,7 @@ def test_sources_that_cannot_be_used_are_one_line(make, tiny_checkpoint, tmp_pat
     assert main(["saliency", *arguments, f"--checkpoint={tiny_checkpoint}", *out]) == 2
     printed = capsys.readouterr().err
     assert printed.count("\n") == 1
-    assert {"folder": "notes", "compressed": "unpack", "both": "or else a split"}[make] in printed
+    assert {"folder": "notes", "compressed": "unpack", "both": "or a split"}[make] in printed
     assert not (tmp_path / "out").exists()
 
 

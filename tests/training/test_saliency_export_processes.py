@@ -92,7 +92,7 @@ def test_ended_half_way_and_resumed_it_ends_like_one_that_ran_through(
         # after Ctrl-C it dies of the signal, so that a shell's loop ends
         assert process.returncode == (-number if number == signal.SIGINT else 128 + number), printed
         assert said["explained"] == len((out / "manifest.jsonl").read_text().splitlines()) >= 7
-        line = f"stopped: {said['explained']} of 30 images explained; the same command goes on there\n"
+        line = f"stopped: {said['explained']} of 30 images explained; run the same command again to resume\n"
         assert printed.count("stopped") == printed.count(line) == 1
         assert "Traceback" not in printed
     done = export_saliency(tiny_checkpoint, [], out, CONFIG, split="test")

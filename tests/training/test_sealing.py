@@ -55,7 +55,7 @@ def test_the_checkpoint_before_a_damaged_one_counts(spoil, tiny_run, tmp_path):
     path, content, notices = resumable(run, Classifier)
     assert path == previous
     assert content["epoch"] == 0
-    assert notices == [f"{last} is torn, it is now last.ckpt.torn; {previous} counts"]
+    assert notices == [f"{last} is damaged and was renamed to last.ckpt.torn; using {previous}"]
 
 
 def test_a_newer_format_is_refused_with_both_versions(tiny_run, tmp_path):

@@ -23,7 +23,7 @@ from cv_attention.training.tasks.selection import SMALL, Criterion, by_accuracy,
     ("wish", "best", "last", "images", "epoch"),
     [
         ("auto", 23 / 24, 21 / 24, 24, "last"),  # the case that cost five points of test accuracy
-        ("auto", 1.0, 22 / 24, 24, "last"),  # all right is no certainty
+        ("auto", 1.0, 22 / 24, 24, "last"),  # all correct is not certainty
         ("auto", 23 / 24, 12 / 24, 24, "best"),  # broke down
         ("auto", 0.9, 0.88, 5000, "best"),
         ("auto", 0.9, 0.9, 5000, "best"),

@@ -48,7 +48,7 @@ def test_ctrl_c_ends_a_shells_loop(tmp_path, tiny_options):
     os.killpg(shell.pid, signal.SIGINT)
     said, _ = shell.communicate(timeout=60)
     assert shell.returncode == -signal.SIGINT, said
-    assert f"go on with: cv-attention fit --resume {tmp_path}/run-1\n" in said
+    assert f"resume with: cv-attention fit --resume {tmp_path}/run-1\n" in said
     assert "over-1" not in said
     assert "Traceback" not in said
     assert [path.name for path in tmp_path.iterdir()] == ["run-1"]
@@ -149,7 +149,7 @@ def test_callers_in_python_get_an_exception_and_their_handlers_back(place, numbe
         assert handlers() == before | {signal.SIGINT: signal.default_int_handler}
     finally:
         signal.signal(signal.SIGINT, before[signal.SIGINT])
-    assert number == signal.SIGTERM or "go on with: cv-attention fit --resume" in str(raised.value)
+    assert number == signal.SIGTERM or "resume with: cv-attention fit --resume" in str(raised.value)
     monkeypatch.undo()
     again = training.fit(training.prepare(experiment(tmp_path, max_epochs=2), prepared.run))
     assert (again / "report/index.html").is_file()

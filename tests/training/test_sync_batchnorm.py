@@ -1,4 +1,4 @@
-"""`fit` with synchronised batch norms trains the blocks that hang on them."""
+"""`fit` with synchronised batch norms trains the blocks attached to them."""
 
 import subprocess
 import sys

@@ -94,7 +94,7 @@ def test_a_test_that_was_stopped_is_made_up_for_with_the_saved_weights(how, tiny
     run, said = tmp_path / "run", tmp_path / "said.txt"
     assert train(options, said, End("test", 1, how)) == 128 + how
     last = said.read_text().strip().splitlines()[-1]
-    assert last == f"stopped by {how.name} in the test; go on with: cv-attention fit --resume {run}"
+    assert last == f"stopped by {how.name} in the test; resume with: cv-attention fit --resume {run}"
     assert "Traceback" not in said.read_text()
     assert main(["fit", "--resume", str(run)]) == 0
     assert_tested_what_is_saved(run)

@@ -110,7 +110,7 @@ def suspended(model: nn.Module) -> Iterator[None]:
 
 
 def _exchange(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    """Puts `new` in the place of `old`, and lets the blocks that hang on `old` hang on it instead."""
+    """Puts `new` in the place of `old`, and moves the blocks attached to `old` to it."""
     moving = [at for at in carried(old) if at.place != "instead"]
     hand_over(old, new)
     for attachment in moving:

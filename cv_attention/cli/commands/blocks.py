@@ -1,4 +1,4 @@
-"""``cv-attention blocks``: list the attention blocks, or show one."""
+"""``cv-attention blocks``: lists the attention blocks, or shows one."""
 
 import inspect
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ PAGE = """\
 <!-- Written by `python -m cv_attention.cli blocks --markdown > docs/blocks.md`; a test fails when it is stale. -->
 
 Every block keeps the shape (B, C, H, W) of its input. `cv-attention blocks NAME` shows one in full: its equation, its
-options and what they default to. `cv_attention.blocks.create(NAME, channels, **options)` makes one.
+options and their defaults. `cv_attention.blocks.create(NAME, channels, **options)` creates one.
 
 - *map*: kinds of the attention maps that `cv_attention.record` sees: `channel` (B, C, 1, 1), `spatial` (B, 1, H, W),
   `joint` (B, C, H, W), `pairwise` (B, heads, queries, H, W), `alignment` (B, heads, queries, keys).
@@ -38,12 +38,14 @@ options and what they default to. `cv_attention.blocks.create(NAME, channels, **
 def run(arguments: Sequence[str]) -> None:
     """Prints the catalogue, or one block in full."""
     parser = ArgumentParser(prog="cv-attention blocks", exit_on_error=False)
-    parser.add_argument("name", nargs="?", help="A block, to be shown in full.")
-    parser.add_argument("--shape", default=SHAPE, metavar="CxHxW", help="Feature map that costs are given for.")
+    parser.add_argument("name", nargs="?", help="Block to show in full.")
+    parser.add_argument(
+        "--shape", default=SHAPE, metavar="CxHxW", help="Shape of the feature map for which costs are computed."
+    )
     parser.add_argument("--family", help="Only this family: channel, spatial, mixed, ...")
     parser.add_argument("--map", help="Only blocks with a map of this kind: channel, spatial, joint, pairwise, ...")
-    parser.add_argument("--sort", type=Column, default="family", help="What the rows are sorted by.")
-    parser.add_argument("--markdown", action="store_true", help="Print a page in Markdown, as in docs/blocks.md.")
+    parser.add_argument("--sort", type=Column, default="family", help="Column to sort the rows by.")
+    parser.add_argument("--markdown", action="store_true", help="Print a Markdown page like docs/blocks.md.")
     options = parse(parser, arguments)
     shape = _shape(options.shape)
     if options.name is not None:
@@ -64,22 +66,22 @@ def _chosen(family: str | None, kind: str | None) -> list[Entry]:
     _known("kind of map", kind, [map_ for entry in CATALOGUE.values() for map_ in entry.maps])
     entries = [e for e in CATALOGUE.values() if family in (None, e.family) and (kind is None or kind in e.maps)]
     if not entries:
-        raise UserError(f"no block of the family {family} has a map of the kind {kind}")
+        raise UserError(f"no block of family {family} has a map of kind {kind}")
     return entries
 
 
 def _known(what: str, value: str | None, known: Iterable[str]) -> None:
     if value is not None and value not in (names := list(dict.fromkeys(known))):
-        raise UserError(f"there is no {what} {value}{suggest(value, names)}")
+        raise UserError(f"unknown {what} {value}{suggest(value, names)}")
 
 
 def _place(row: dict[str, Any], column: str) -> tuple[Any, ...]:
-    """Returns what a row is sorted by; costs that a block has none of come last."""
+    """Returns the sort key of a row; missing costs come last."""
     return row[column] is None, row[column], row["name"]
 
 
 def _row(entry: Entry, shape: tuple[int, int, int]) -> dict[str, Any]:
-    """Returns the facts of a block; its costs are None where it does not take so many channels."""
+    """Returns the row of a block; costs are None if it cannot be built for this number of channels."""
     from cv_attention import blocks
 
     try:
@@ -96,7 +98,7 @@ def _row(entry: Entry, shape: tuple[int, int, int]) -> dict[str, Any]:
 
 
 def _page(rows: list[dict[str, Any]], shape: tuple[int, int, int]) -> str:
-    """Returns the catalogue as a Markdown document, one table a family."""
+    """Returns the catalogue as a Markdown document, one table per family."""
     parts = [PAGE.format(shape="×".join(map(str, shape)))]
     for family in dict.fromkeys(entry.family for entry in CATALOGUE.values()):
         cells = [

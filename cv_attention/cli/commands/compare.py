@@ -1,4 +1,4 @@
-"""``cv-attention compare``: compare finished runs with a reference."""
+"""``cv-attention compare``: compares finished runs with a reference."""
 
 import csv
 import json
@@ -18,7 +18,7 @@ from cv_attention.comparison.runs import SHARES
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Prints a table for each recipe: every network with its interval, its verdict and its costs."""
+    """Prints one table per recipe, with the interval, verdict and costs of each network."""
     options = parse(_parser(), arguments)
     for name in (options.json, options.csv):
         if name:
@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> None:
     if options.margin is not None and not options.margin > 0:
         raise UserError(f"--margin must be above 0, got {options.margin}")
     try:
-        found = compare(
+        comparison = compare(
             [Path(run) for run in options.runs],
             split=options.split,
             metric=options.metric,
@@ -39,60 +39,66 @@ def run(arguments: Sequence[str]) -> None:
             across_recipes=options.across_recipes,
         )
         if options.json:
-            content = json.dumps(found.to_dict(), indent=2, ensure_ascii=False)
+            content = json.dumps(comparison.to_dict(), indent=2, ensure_ascii=False)
             Path(options.json).write_text(content + "\n", encoding="utf-8")
         if options.csv:
-            _write_csv(Path(options.csv), found)
+            _write_csv(Path(options.csv), comparison)
     except (ValueError, OSError) as error:
         raise UserError(one_line(error)) from error
-    print(compare_text.text(found, markdown=options.markdown, width=terminal_width()))
+    print(compare_text.text(comparison, markdown=options.markdown, width=terminal_width()))
 
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="cv-attention compare", exit_on_error=False)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="Run directories: several networks, several seeds each.")
     parser.add_argument(
-        "--split", choices=["test", "val"], default="test", help="Figures of this split; choose recipes by val."
+        "--split", choices=["test", "val"], default="test", help="Split to compare; use val to choose recipes."
     )
-    parser.add_argument("--metric", default="accuracy", help="Metric of the split, as in summary.json, or probability.")
+    parser.add_argument("--metric", default="accuracy", help="Metric, as named in summary.json, or probability.")
     parser.add_argument(
         "--reference",
         metavar="NAME",
-        help="The network to compare with: name of its row, or a run of it; default: the one without a block.",
+        help="Network to compare with: the label of its row or one of its runs (default: the one without a block).",
     )
     parser.add_argument(
         "--margin",
         type=float,
         help="Differences within ± this count as equivalent: points for accuracies (default 0.3), else the metric's "
-        "unit (default: equivalence is not asked for).",
+        "unit (default: equivalence is not tested).",
     )
     parser.add_argument("--alpha", type=float, default=0.05, help="Probability of any wrong verdict in a table.")
     parser.add_argument(
-        "--across-recipes", action="store_true", help="One table of all recipes; by default one for each."
+        "--across-recipes", action="store_true", help="Put all recipes into one table (default: one table per recipe)."
     )
     parser.add_argument("--markdown", action="store_true", help="Print the tables in Markdown.")
-    parser.add_argument("--json", type=str, metavar="FILE", help="Write everything to this file too.")
-    parser.add_argument("--csv", type=str, metavar="FILE", help="Write a line for each row to this file too.")
+    parser.add_argument("--json", type=str, metavar="FILE", help="Also write all results to this file.")
+    parser.add_argument("--csv", type=str, metavar="FILE", help="Also write one line per row to this file.")
     return parser
 
 
-def _write_csv(path: Path, found: Comparison) -> None:
-    """Writes a line for each row; values in the metric's own unit, lists divided by semicolons."""
+def _write_csv(path: Path, comparison: Comparison) -> None:
+    """Writes one line per row, with values in the metric's unit and lists separated by semicolons."""
     lines = [
-        {"table": table.title, "split": found.split, "metric": found.metric, "reference": table.reference, **vars(row)}
-        for table in found.tables
+        {
+            "table": table.title,
+            "split": comparison.split,
+            "metric": comparison.metric,
+            "reference": table.reference,
+            **vars(row),
+        }
+        for table in comparison.tables
         for row in table.rows
     ]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(lines[0]))
         writer.writeheader()
         for line in lines:
-            writer.writerow({key: _cell(it) for key, it in line.items()})
+            writer.writerow({key: _cell(value) for key, value in line.items()})
 
 
 def _cell(value: Any) -> Any:
-    """Writes a value so that a spreadsheet takes no text for a formula."""
+    """Formats a value so that spreadsheets do not interpret text as a formula."""
     parts = value if isinstance(value, tuple) else (value,)
     text = ";".join(map(str, parts)) if isinstance(value, tuple) else value
-    formula = any(isinstance(one, str) for one in parts) and text.startswith(("=", "+", "-", "@", "\t", "\r"))
+    formula = any(isinstance(part, str) for part in parts) and text.startswith(("=", "+", "-", "@", "\t", "\r"))
     return f"'{text}" if formula else text

@@ -1,4 +1,4 @@
-"""``cv-attention evaluate-saliency``: judge saliency methods on a trained network."""
+"""``cv-attention evaluate-saliency``: evaluates saliency methods on a trained network."""
 
 import sys
 from collections.abc import Sequence
@@ -21,14 +21,18 @@ def run(arguments: Sequence[str]) -> None:
     parser = ArgumentParser(prog="cv-attention evaluate-saliency", exit_on_error=False)
     add_network(parser, "run")
     parser.add_argument("-o", "--out", required=True, help="Folder to write to.")
-    parser.add_argument("--methods", nargs="+", help="Saliency methods; default: those of a few forwards.")
-    parser.add_argument("--measures", nargs="+", help="Columns of the table; default: all, see docs/evaluation.md.")
-    parser.add_argument("--images", type=int, default=256, help="Images of the split, spread over its classes.")
-    parser.add_argument("--split", type=Literal["train", "val", "test"], default="test", help="Of the data set.")
-    parser.add_argument("--target", type=Literal["predicted", "true"], default="predicted", help="Class explained.")
-    parser.add_argument("--mosaics", type=int, default=64, help="Mosaics of the grid pointing game.")
-    parser.add_argument("--batch_size", type=int, default=32, help="Images explained at once.")
-    parser.add_argument("--seed", type=int, default=0, help="Of the mosaics and the bootstrap.")
+    parser.add_argument(
+        "--methods", nargs="+", help="Saliency methods (default: those that take only a few forward passes)."
+    )
+    parser.add_argument("--measures", nargs="+", help="Columns of the table (default: all; see docs/evaluation.md).")
+    parser.add_argument(
+        "--images", type=int, default=256, help="Number of images of the split, spread over its classes."
+    )
+    parser.add_argument("--split", type=Literal["train", "val", "test"], default="test", help="Split of the data set.")
+    parser.add_argument("--target", type=Literal["predicted", "true"], default="predicted", help="Class to explain.")
+    parser.add_argument("--mosaics", type=int, default=64, help="Number of mosaics for the grid pointing game.")
+    parser.add_argument("--batch_size", type=int, default=32, help="Images per batch.")
+    parser.add_argument("--seed", type=int, default=0, help="Seed of the mosaics and the bootstrap.")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
     options = parse(parser, arguments)
     check_folder(Path(options.out))

@@ -1,4 +1,4 @@
-"""``cv-attention export``: a trained network for other programs."""
+"""``cv-attention export``: exports a trained network for other programs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,16 +14,20 @@ from cv_attention.extras import require
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Writes the file, and prints what it takes and gives and how near it is to the network."""
+    """Writes the file, and prints its inputs, its outputs and their deviation from the network's."""
     parser = ArgumentParser(prog="cv-attention export", exit_on_error=False)
     add_network(parser, "run")
     parser.add_argument(
-        "--format", type=Literal["onnx", "torch-export", "safetensors"], default="onnx", help="What to write."
+        "--format", type=Literal["onnx", "torch-export", "safetensors"], default="onnx", help="File format."
     )
-    parser.add_argument("-o", "--out", help="File to write; by default beside the checkpoint.")
-    parser.add_argument("--maps", action="store_true", help="Attention maps as outputs too, by their modules' names.")
+    parser.add_argument("-o", "--out", help="File to write (default: next to the checkpoint).")
     parser.add_argument(
-        "--normalised", action="store_true", help="Take normalised float32 images; default: uint8, normalised inside."
+        "--maps", action="store_true", help="Also output the attention maps, named after their modules."
+    )
+    parser.add_argument(
+        "--normalised",
+        action="store_true",
+        help="Take normalised float32 images (default: uint8, normalised inside the exported network).",
     )
     options = parse(parser, arguments)
     if options.out:
@@ -44,9 +48,9 @@ def run(arguments: Sequence[str]) -> None:
         )
     print(done.path)
     if options.format != "safetensors":
-        print(f"takes {done.input}")
+        print(f"input: {done.input}")
     maps = len(done.differences) - 1
     gives = "logits" + (f" and {maps} attention maps, named after their modules" if maps else "")
     worst = max(done.differences.values())
     near = f"within {worst:.1g} of the network's largest values" if worst else "exactly the network's values"
-    print(f"gives {gives}: {near}")
+    print(f"output: {gives}, {near}")

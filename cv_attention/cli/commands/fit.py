@@ -1,4 +1,4 @@
-"""``cv-attention fit``: train a classifier and test it."""
+"""``cv-attention fit``: trains a classifier and tests it."""
 
 import errno
 import sys
@@ -24,14 +24,14 @@ from cv_attention.suggest import suggest
 if TYPE_CHECKING:
     from cv_attention.training import Prepared
 
-# What a full disk, a used-up quota and a limit on a file's size are called.
+# Error numbers of a full disk, an exhausted quota and a file size limit.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Trains, tests once on the test split, and prints where the report is."""
+    """Trains, tests once on the test split, and prints the path of the report."""
     experiment, resume, started, named = _parse(arguments)
-    if resume and started:  # nothing is left to do
+    if resume and started:  # the run has already finished
         print(f"resume: {started}", file=sys.stderr, flush=True)
         return
     _check_early(experiment)
@@ -55,7 +55,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _train(prepared: "Prepared") -> None:
-    """Trains; what can happen to anybody in the middle of a training is told in one line, by one process."""
+    """Trains; reports expected failures (bad images, full disk, lost processes) in one line, from one process."""
     from cv_attention import training
     from cv_attention.backbones.attachment.lost import LostBlocksError
     from cv_attention.data import ImageError
@@ -64,9 +64,9 @@ def _train(prepared: "Prepared") -> None:
     try:
         training.fit(prepared)
     except ImageError as error:
-        # A loader's process wraps the message into its traceback; the last line is what was said.
+        # A loader process wraps the message into its traceback; the last line is the message.
         reason = str(error).strip().splitlines()[-1].rpartition("ImageError: ")[2]
-        advice = f"mend or remove it, then: {again} (--data.on_error skip leaves broken images out)"
+        advice = f"repair or remove it, then: {again} (--data.on_error skip leaves broken images out)"
         raise UserError(f"{reason}; {advice}") from error
     except (training.NonFiniteLoss, training.NothingTrained, OSError) as error:
         if isinstance(error, OSError) and not _is_of_files(error, prepared.run):
@@ -74,16 +74,18 @@ def _train(prepared: "Prepared") -> None:
         if not prepared.trainer.is_global_zero:
             raise SystemExit(1) from error
         full = isinstance(error, OSError) and (error.errno in _FULL or isinstance(error, training.NotWritten))
-        advice = f"; make room, then: {again}" if full else f"; then: {again}" if isinstance(error, OSError) else ""
+        advice = (
+            f"; free some space, then: {again}" if full else f"; then: {again}" if isinstance(error, OSError) else ""
+        )
         raise UserError(f"{one_line(error)}{advice}", code=1) from error
     except LostBlocksError as error:
         raise UserError(f"model.block: {one_line(error)}") from error
     except training.LostProcess as error:
-        raise UserError(f"{one_line(error)}; start all of them again with: {again}", code=1) from error
+        raise UserError(f"{one_line(error)}; restart all processes with: {again}", code=1) from error
 
 
 def _is_of_files(error: OSError, run: Path) -> bool:
-    """Whether an error is of the disk, or of a file of the run that something else lies in the place of."""
+    """Returns whether an error concerns the disk, or a file of the run whose path is taken by something else."""
     from cv_attention.training import NotWritten
 
     if error.errno in _FULL or isinstance(error, NotWritten):
@@ -92,16 +94,16 @@ def _is_of_files(error: OSError, run: Path) -> bool:
 
 
 def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | None, AbstractContextManager[None]]:
-    """The configuration, the run to go on with, and what is to be said: why a new one starts, or that it has finished.
+    """Returns the configuration, the run to resume, and a notice: why a new run starts, or that the run has finished.
 
-    And a context in which classes that only the run's own configuration names are imported where they are trusted.
+    The last item is a context in which trusted classes named only by the run's own configuration are imported.
     """
     parser = experiment_parser("cv-attention fit")
     parser.add_argument(
         "--resume",
         metavar="RUN",
-        help="A run directory to go on with; its configuration counts unless overridden. "
-        "auto: the newest unfinished run of this name, model and seed; nothing where it has finished; else a new one.",
+        help="Run directory to resume; its configuration applies unless overridden. "
+        "auto: the newest unfinished run of this name, model and seed; nothing if it has finished; else a new run.",
     )
     add_trust(parser)
     namespace = parse(parser, arguments)
@@ -112,14 +114,14 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | Non
         experiment = to_experiment(parser, namespace)
         choice = choose(experiment)
         if choice.run is None or choice.finished:
-            return experiment, choice.run, choice.said, nullcontext()
-        print(f"resume: {choice.said}", file=sys.stderr)
+            return experiment, choice.run, choice.notice, nullcontext()
+        print(f"resume: {choice.notice}", file=sys.stderr)
         resume = choice.run
     config = RunLayout(resume).config
     if not config.is_file():
         there = [str(run) for run in runs_in(resume.absolute().parent)]
         near = suggest(resume, there) if there and not resume.is_dir() else ": it has no config.yaml"
-        raise UserError(f"{resume} is no run directory{near}")
+        raise UserError(f"{resume} is not a run directory{near}")
     with user_errors():
         summary.check_format(resume)
     before = read_experiment(config)
@@ -128,14 +130,14 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | Non
     if before.model != experiment.model:
         changes = "; ".join(differences({"model": vars(before.model)}, {"model": vars(experiment.model)}))
         raise UserError(
-            f"{resume} holds another model; resuming cannot change it ({changes}): leave out the --model options"
+            f"{resume} holds another model, and resuming cannot change it ({changes}): leave out the --model options"
         )
     typed = class_paths_in(to_experiment(parser, namespace).to_dict())
     return experiment, resume, None, class_paths_of(config, [*namespace.trust, *typed])
 
 
 def _check_early(experiment: Experiment) -> None:
-    """Answers the commonest mistakes before torch is imported, which takes seconds."""
+    """Reports the most common mistakes before torch is imported, which takes seconds."""
     block, data = experiment.model.block, experiment.data
     name = block.get("name") if isinstance(block, dict) else block
     try:
@@ -146,25 +148,25 @@ def _check_early(experiment: Experiment) -> None:
     except ValueError as error:
         raise UserError(one_line(error)) from error
     if data.name in ("folder", "webdataset") and not Path(data.root).is_dir():
-        raise UserError(f"data.root is {data.root}, but there is no such folder")
+        raise UserError(f"data.root: folder not found: {data.root}")
 
 
 def _print_result(run: Path) -> None:
     from cv_attention.training.callbacks.terminal import duration
 
     with user_errors():
-        found = summary.read(run)
-        summary.check(run, found)
-    for name, value in found["test"].items():
+        figures = summary.read(run)
+        summary.check(run, figures)
+    for name, value in figures["test"].items():
         print(f"test {name.replace('_', ' ')}: {value:.4f}")
-    if used := found.get("in_use"):
+    if used := figures.get("in_use"):
         changes = [100 * block["change"] for block in used["blocks"]]
         line = f"blocks in use: they change their inputs by {min(changes):.1f} to {max(changes):.1f} %"
         if (changed := used.get("predictions_changed")) is not None:
             line += f"; without them, {100 * changed:.1f} % of {used['images']} validation predictions are others"
         print(line)
-    for split, reasons in (found.get("left_out") or {}).items():
+    for split, reasons in (figures.get("left_out") or {}).items():
         print(f"left out as broken: {len(reasons)} {split} images, such as {reasons[0]} (all are in summary.json)")
-    print(f"tested: the {found['selected']['epoch']} epoch's network ({found['selected']['reason']})")
-    print(f"trained in {duration(found['training_seconds'])}")
+    print(f"tested: the {figures['selected']['epoch']} epoch's network ({figures['selected']['reason']})")
+    print(f"trained in {duration(figures['training_seconds'])}")
     print(f"report: {run / 'report' / 'index.html'}")

@@ -1,4 +1,4 @@
-"""``cv-attention folds``: divide a training split for cross-validation."""
+"""``cv-attention folds``: divides a training split for cross-validation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +9,10 @@ from cv_attention.cli.places import check_file
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Writes the folds of the configuration's training split, and says how to train on one."""
+    """Writes the folds of the configuration's training split, and prints the command that trains on one."""
     parser = experiment_parser("cv-attention folds")
     parser.add_argument("--folds", type=int, default=5, help="Number of folds.")
-    parser.add_argument("-o", "--output", type=str, required=True, metavar="FILE", help="Where they are written.")
+    parser.add_argument("-o", "--output", type=str, required=True, metavar="FILE", help="File to write the folds to.")
     options = parse(parser, arguments)
     check_file(Path(options.output))
     config = to_experiment(parser, options).data

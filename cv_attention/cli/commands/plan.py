@@ -1,4 +1,4 @@
-"""``cv-attention plan``: show where a block would go in a network, and what it costs."""
+"""``cv-attention plan``: shows where a block would be inserted into a network, and what it costs."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from cv_attention.config import BlockSpec
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Prints the table of sites and the totals beside the plain model's, or without a block what sites there are."""
+    """Prints the sites of a block with totals next to the plain model's, or without a block all available sites."""
     options = parse(_parser(), arguments)
     options.block, options.options = restored(options.block), restored(options.options)
     if options.json:
@@ -29,18 +29,24 @@ def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="cv-attention plan", exit_on_error=False)
     parser.add_argument("model", help="Backbone: one of ours, such as resnet20, timm/NAME or torchvision/NAME.")
     parser.add_argument("--options", type=dict[str, Any], default={}, help="Options of the backbone's constructor.")
-    parser.add_argument("--block", type=BlockSpec, help="Block, or {position: block, ...}; without: what there is.")
+    parser.add_argument(
+        "--block", type=BlockSpec, help="Block, or {position: block, ...}; omit it to list the available sites."
+    )
     parser.add_argument("--at", type=str | list[str], default="residual", help="A position, a glob, or a list of them.")
     parser.add_argument("--init", type=Literal["plain", "identity"], default="plain", help="How the blocks start.")
-    parser.add_argument("--train", type=Literal["all", "blocks", "blocks+head"], default="all", help="Trained parts.")
     parser.add_argument(
-        "--head", type=str | list[str], help="Globs over the heads' names; default: what makes the output."
+        "--train", type=Literal["all", "blocks", "blocks+head"], default="all", help="Parameters to train."
+    )
+    parser.add_argument(
+        "--head",
+        type=str | list[str],
+        help="Globs over the names of the heads (default: the modules that make the output).",
     )
     parser.add_argument("--size", type=int | list[int], help="Side, [H, W] or [C, H, W] of the images in pixels.")
     parser.add_argument("--classes", type=int, default=1000, help="Number of classes.")
     parser.add_argument("--device", default="auto", help="Where to measure: auto, cpu, cuda, ...")
-    parser.add_argument("--rounds", type=int, default=20, help="Forwards to be timed; 0: none.")
-    parser.add_argument("--json", type=str, metavar="FILE", help="Write everything to this file too.")
+    parser.add_argument("--rounds", type=int, default=20, help="Forward passes to time; 0 skips timing.")
+    parser.add_argument("--json", type=str, metavar="FILE", help="Also write all results to this file.")
     return parser
 
 
@@ -53,9 +59,9 @@ def _show(options: Namespace) -> None:
     plain = plain.to(find_device(options.device))
     size = tuple(options.size) if isinstance(options.size, list) else options.size
     if options.block is None:
-        found = backbones.overview(plain, input_size=size)
-        print(found)
-        _write(options, {"overview": found.to_dict()})
+        sites = backbones.overview(plain, input_size=size)
+        print(sites)
+        _write(options, {"overview": sites.to_dict()})
         return
     attended = copy.deepcopy(plain)
     planned = backbones.insert(

@@ -1,4 +1,4 @@
-"""``cv-attention report``: build the HTML report of runs and of saliency exports."""
+"""``cv-attention report``: builds the HTML report of runs and of saliency exports."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "-o",
         "--out",
-        help="Folder of the report; default: report/ in the run, of several runs comparison/ beside the first.",
+        help="Folder of the report (default: report/ in the run; for several runs, comparison/ next to the first one).",
     )
     options = parse(parser, arguments)
     if options.out:

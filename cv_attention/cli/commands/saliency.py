@@ -1,4 +1,4 @@
-"""``cv-attention saliency``: explain images with a trained network."""
+"""``cv-attention saliency``: explains images with a trained network."""
 
 import signal
 import sys
@@ -24,12 +24,12 @@ def run(arguments: Sequence[str]) -> None:
     """Writes maps, pictures and a manifest, and prints how many and where."""
     parser = ArgumentParser(prog="cv-attention saliency", exit_on_error=False)
     parser.add_argument(
-        "images", nargs="*", metavar="IMAGE", help="Image files, folders of images, tar archives as of WebDataset."
+        "images", nargs="*", metavar="IMAGE", help="Image files, folders of images, or WebDataset tar archives."
     )
     add_network(parser, "--checkpoint")
-    parser.add_argument("-o", "--out", required=True, help="Folder to write to; an interrupted export goes on there.")
+    parser.add_argument("-o", "--out", required=True, help="Folder to write to; an interrupted export resumes there.")
     parser.add_argument(
-        "--split", type=Literal["train", "val", "test"], help="A split of the data set, in place of IMAGE."
+        "--split", type=Literal["train", "val", "test"], help="Split of the data set, instead of IMAGE."
     )
     parser.add_argument("--overwrite", type=bool, default=False, help="Replace another export in the folder.")
     parser.add_class_arguments(SaliencyExport, nested_key=None)
@@ -62,7 +62,7 @@ def _report(result: "Exported") -> None:
         from cv_attention.training.stopping.interruption import Terminated
 
         done = f"{result.explained} of {result.explained + result.failed + result.left}"
-        print(f"stopped: {done} images explained; the same command goes on there", file=sys.stderr)
+        print(f"stopped: {done} images explained; run the same command again to resume", file=sys.stderr)
         if result.signal == signal.SIGINT:
             raise KeyboardInterrupt("")
         raise Terminated(result.signal)
@@ -80,11 +80,13 @@ def _report(result: "Exported") -> None:
         print(f"not finite: {words}", file=sys.stderr)
     if result.error:
         raise UserError(
-            f"stopped with {result.left} images left: {result.error}; what was done is whole, "
-            "and the same command goes on from there"
+            f"stopped with {result.left} images left: {result.error}; finished shards are complete, "
+            "and the same command resumes from there"
         )
     if result.failed:
-        first = f"{result.first_failure}; the manifest tells all" if result.failed > 1 else result.first_failure
+        first = (
+            f"{result.first_failure}; the manifest lists all failures" if result.failed > 1 else result.first_failure
+        )
         if not result.explained:
             raise UserError(f"no image could be used: {first}", code=1)
         print(f"left out: {first}", file=sys.stderr)

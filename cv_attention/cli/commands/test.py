@@ -1,4 +1,4 @@
-"""``cv-attention test``: evaluate a run again, or a pretrained network."""
+"""``cv-attention test``: evaluates a finished run again, or a pretrained network."""
 
 import os
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from cv_attention.rundir.layout import RunLayout
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Prints the metrics of a checkpoint on the test split, and writes every image's prediction."""
+    """Prints the metrics of a checkpoint on the test split, and writes the predictions of all images."""
     parser = ArgumentParser(prog="cv-attention test", exit_on_error=False)
     add_network(parser, "run")
     parser.add_argument(
         "--predictions",
         metavar="FILE",
-        help="Where every image's prediction is written, as .npz; by default into the run directory, unless --root or "
-        "--data.root is given.",
+        help="File for the predictions of all images, .npz (default: in the run directory, unless --root or "
+        "--data.root is given).",
     )
     options = parse(parser, arguments)
     path = Path(options.run) if options.run else None

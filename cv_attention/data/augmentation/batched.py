@@ -1,8 +1,8 @@
 """Augments whole batches on the device that holds the images, many times faster than one by one.
 
-Each step does to a batch what the albumentations transform of the same name does to an image, its random numbers in the
-same distribution. A pipeline whose steps are all among `STEPS` is computed this way wherever the images are held in
-memory; any other passes image by image through albumentations.
+Each step transforms a batch as the albumentations transform of the same name does an image, with random numbers of the
+same distribution. A pipeline whose steps are all in `STEPS` is computed this way if the images are held in memory;
+others run image by image through albumentations.
 """
 
 from collections.abc import Callable
@@ -21,10 +21,10 @@ Step = Callable[[Tensor, Tensor], Tensor]
 
 
 class BatchedPipeline:
-    """A list of transforms as one function of a batch.
+    """Applies a list of transforms to batches.
 
     Args:
-        steps: The steps, each with the number of its draws.
+        steps: The steps, each with its number of random draws.
     """
 
     def __init__(self, steps: list[tuple[Step, int]]):
@@ -32,7 +32,7 @@ class BatchedPipeline:
 
     @classmethod
     def of(cls, transforms: list[Any]) -> "BatchedPipeline | None":
-        """Builds the batched version of albumentations transforms; None where one of them has none."""
+        """Builds the batched version of albumentations transforms; None if one of them has none."""
         steps = [_batched(transform) for transform in transforms]
         return None if None in steps else cls([step for step in steps if step])
 
@@ -41,9 +41,9 @@ class BatchedPipeline:
 
         Args:
             images: uint8 (B, H, W, 3).
-            seed: With the next two it decides all random numbers.
+            seed: Determines all random numbers, together with `epoch` and `index`.
             epoch: int64 (B,).
-            index: int64 (B,), which image of the split each one is.
+            index: int64 (B,), index of each image in the split.
 
         Returns:
             uint8 (B, H', W', 3).
@@ -118,10 +118,10 @@ def _crop(transform: Any) -> tuple[Step, int] | None:
 
 
 def _windows(images: Tensor, height: int, width: int, y: Tensor, x: Tensor) -> Tensor:
-    """Cuts a window out of each image.
+    """Crops a window from each image.
 
-    In a view whose row p starts at pixel p of the batch, a window is `height` rows. Taking rows with `index_select` is
-    seven times as fast as advanced indexing.
+    In a view whose row p starts at pixel p of the batch, a window is `height` rows. Selecting rows with `index_select`
+    is seven times as fast as advanced indexing.
     """
     images = images.contiguous()
     count, full_height, full_width, channels = images.shape
@@ -142,7 +142,7 @@ def _coarse_dropout(transform: Any) -> tuple[Step, int] | None:
     def drop(images: Tensor, bits: Tensor) -> Tensor:
         size = images.shape[1:3]
         sides = [transform.hole_height_range, transform.hole_width_range]
-        whole = sides[0][1] >= 1  # the height's range decides for both, as in albumentations
+        whole = sides[0][1] >= 1  # the range of the height decides for both, as in albumentations
         holes = fewest + below(bits[:, 0], most - fewest + 1)
         dropped = images.new_zeros(images.shape[:3], dtype=torch.bool)
         for hole in range(most):
@@ -161,7 +161,7 @@ def _coarse_dropout(transform: Any) -> tuple[Step, int] | None:
 
 
 def _length(bits: Tensor, bounds: tuple[float, float], side: int, *, whole: bool) -> Tensor:
-    """Side of each hole in pixels, from a range in pixels or in shares of the image's side."""
+    """Returns the side of each hole in pixels, from a range in pixels or in fractions of the image's side."""
     if whole:
         low, high = int(bounds[0]), int(min(bounds[1], side))
         return low + below(bits, high - low + 1)

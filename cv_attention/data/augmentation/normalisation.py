@@ -1,4 +1,4 @@
-"""Normalizes uint8 pixels to what a network takes."""
+"""Normalizes uint8 pixels for a network."""
 
 import torch
 from torch import Tensor
@@ -7,8 +7,8 @@ from torch import Tensor
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """Computes `(images - mean) / std`.
 
-    Pixels that lie in channels_last order, as the loaders hand them out, are taken as whole rows; with three channels
-    in the innermost axis the same arithmetic is four times as slow.
+    Pixels in channels_last order, as returned by the loaders, are processed as whole rows; with three channels in the
+    innermost axis the same arithmetic is four times slower.
 
     Args:
         images: uint8 (B, C, H, W).

@@ -11,13 +11,13 @@ def random_bits(seed: int, epoch: Tensor, index: Tensor, draws: int) -> Tensor:
     """Draws 32 random bits `draws` times for each image: a hash of (seed, epoch, index, number of the draw).
 
     The hash is SplitMix64's (Steele et al., OOPSLA 2014, https://doi.org/10.1145/2660193.2660195), whose 64-bit
-    products int64 tensors compute alike on every device.
+    products int64 tensors compute identically on every device.
 
     Args:
         seed: Any whole number.
         epoch: int64 (B,).
-        index: int64 (B,), which image it is.
-        draws: Numbers per image.
+        index: int64 (B,), index of each image.
+        draws: Number of draws per image.
 
     Returns:
         int64 (B, draws), values in [0, 2**32).
@@ -28,7 +28,7 @@ def random_bits(seed: int, epoch: Tensor, index: Tensor, draws: int) -> Tensor:
 
 
 def below(bits: Tensor, count: int | Tensor) -> Tensor:
-    """Turns 32 random bits into whole numbers, uniform in [0, count)."""
+    """Converts 32 random bits to integers, uniform in [0, count)."""
     return (bits * count) >> BITS
 
 
@@ -39,7 +39,7 @@ def _mix(z: Tensor) -> Tensor:
 
 
 def _shift(z: Tensor, places: int) -> Tensor:
-    """Shifts right as if there were no sign."""
+    """Shifts right without sign extension."""
     return (z >> places) & (2 ** (64 - places) - 1)
 
 

@@ -1,7 +1,7 @@
 """Implements the evaluation transform of timm and torchvision, with Pillow's antialiased resizing.
 
-OpenCV's bilinear and bicubic filters do not average when they shrink an image, so the pixels differ from those that the
-libraries' networks were trained and measured with. Imports albumentations (4 s); `transforms` imports it on demand.
+OpenCV's bilinear and bicubic filters do not average when shrinking an image, so the pixels differ from those that the
+libraries' networks were trained and evaluated with. Imports albumentations (4 s); `transforms` imports it on demand.
 """
 
 from typing import Any, Literal
@@ -18,20 +18,20 @@ Size = tuple[int, int]
 
 
 class ResizeAndCrop(DualTransform):
-    """Resizes an image and cuts its middle out, to the same pixels as timm's or torchvision's evaluation transform.
+    """Resizes an image and crops its centre, to the same pixels as timm's or torchvision's evaluation transform.
 
     Args:
         resize: Length of the short side in pixels, or (H, W).
-        crop: (H, W) cut from the middle; what is missing is padded.
+        crop: (H, W) of the centre crop; smaller images are padded.
         interpolation: One of Pillow's filters by its name.
-        fit: For (H, W): ``center`` covers it and keeps the ratio of the sides, ``squash`` changes it, ``border`` lies
+        fit: For (H, W): ``center`` covers it and keeps the aspect ratio, ``squash`` changes the ratio, ``border`` fits
             within it.
-        fill: Colour of what is padded.
+        fill: Colour of the padding.
         p: Probability of applying the transform.
     """
 
     class InitSchema(BaseTransformInitSchema):  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The types of the arguments, which albumentations checks."""
+        """Declares the types of the arguments, which albumentations checks."""
 
         resize: PositiveInt | tuple[PositiveInt, PositiveInt]
         crop: tuple[PositiveInt, PositiveInt]
@@ -68,7 +68,7 @@ class ResizeAndCrop(DualTransform):
         return np.ascontiguousarray(img[top : top + self.crop[0], left : left + self.crop[1]])
 
     def apply_to_bboxes(self, bboxes: np.ndarray, **params: Any) -> np.ndarray:
-        """Moves boxes, in shares of the image's sides, along."""
+        """Transforms boxes, given in fractions of the image's sides."""
         size = self._resized(params["shape"][:2])
         top, left = (_start(have, want) for have, want in zip(size, self.crop, strict=True))
         moved = np.array(bboxes, np.float32)
@@ -77,11 +77,11 @@ class ResizeAndCrop(DualTransform):
         return moved
 
     def get_transform_init_args_names(self) -> tuple[str, ...]:
-        """Names the arguments, for albumentations' own printing."""
+        """Returns the names of the arguments, for albumentations' repr."""
         return ("resize", "crop", "interpolation", "fit", "fill")
 
     def _resized(self, size: Size) -> Size:
-        """(H, W) after the resize and before the crop, rounded as the libraries do."""
+        """Returns (H, W) after resizing and before cropping, rounded like the libraries do."""
         if isinstance(self.resize, int):  # torchvision's Resize
             short, long = sorted(size)
             length = int(self.resize * long / short)
@@ -94,5 +94,5 @@ class ResizeAndCrop(DualTransform):
 
 
 def _start(have: int, want: int) -> int:
-    """Where the middle `want` of `have` pixels begins; below 0 where that many are to be padded before them."""
+    """Returns the start of the central `want` of `have` pixels; negative if padding is needed."""
     return round((have - want) / 2) if have >= want else -((want - have) // 2)

@@ -17,29 +17,29 @@ if TYPE_CHECKING:
     from cv_attention.data.augmentation.batched import BatchedPipeline
 
 _REFUSED = {
-    "Normalize": "the device normalises, with the data set's statistics; images stay uint8 until then",
-    "ToTensorV2": "batches become tensors by themselves",
-    "ToTensor3D": "batches become tensors by themselves",
+    "Normalize": "images are normalised on the device, with the data set's statistics, and stay uint8 until then",
+    "ToTensorV2": "batches are converted to tensors automatically",
+    "ToTensor3D": "batches are converted to tensors automatically",
     "ToFloat": "images stay uint8 until they are normalised on the device",
     "FromFloat": "images are uint8 throughout",
 }
 
 
 class Pipeline:
-    """A list of transforms as one function of an image.
+    """Applies a list of transforms to images.
 
     albumentations is imported (4 s) only if there are transforms. Every random number of an image comes from
     a counter-based generator set to (seed, epoch, index), so that an image's augmentation is the same
-    wherever and in whatever order it is computed, and another one in each epoch.
+    wherever and in whatever order it is computed, and different in each epoch.
 
     Args:
         steps: Class names, or class names with their arguments; a composition such as `OneOf` takes
             `transforms`.
-        place: Where the list comes from, for messages: `data.train_transforms`.
-        boxes: Whether images come with a box that moves along.
+        place: Name of the list, for messages: `data.train_transforms`.
+        boxes: Whether images come with a box to transform.
 
     Raises:
-        ValueError: if a class or an argument is unknown, or an argument's value is wrong.
+        ValueError: if a class or an argument is unknown, or an argument's value is invalid.
     """
 
     def __init__(self, steps: Sequence[Transform], place: str, *, boxes: bool = False):
@@ -63,7 +63,7 @@ class Pipeline:
 
     @cached_property
     def batched(self) -> "BatchedPipeline | None":
-        """The same for whole batches, or None where one of the steps has no batched version, or boxes move along."""
+        """Returns the batched pipeline, or None if one of the steps has no batched version, or there are boxes."""
         from cv_attention.data.augmentation.batched import BatchedPipeline
 
         if self and self.boxes:
@@ -72,7 +72,7 @@ class Pipeline:
 
     @property
     def size_advice(self) -> str:
-        """Transforms that bring images of all sizes to one."""
+        """Returns transforms that bring images of any size to one size."""
         if "train" in self.place:
             return "RandomResizedCrop: {size: [224, 224]} or Resize: {height: 224, width: 224}"
         return "ResizeAndCrop: {resize: 256, crop: [224, 224]}"
@@ -84,14 +84,14 @@ class Pipeline:
 
         Args:
             image: uint8 (H, W, 3).
-            key: (seed, epoch, index), which decides all random numbers.
-            box: x0, y0, x1, y1 in pixels; moves along with the image.
+            key: (seed, epoch, index), which determines all random numbers.
+            box: x0, y0, x1, y1 in pixels; transformed with the image.
 
         Returns:
-            The image, uint8 (H', W', 3), and the box, all 0 where it left the image.
+            The image, uint8 (H', W', 3), and the box, all 0 if it left the image.
 
         Raises:
-            ValueError: if a transform made something else of the image.
+            ValueError: if a transform changed the dtype or the number of channels.
         """
         self._random.set_key(key)
         result = self._compose(image=image, **({} if box is None else {"bboxes": box[None]}))
@@ -107,9 +107,9 @@ class Pipeline:
 
 
 class _KeyedRandom(random.Random):
-    """Python's random functions on numpy's Philox generator, set to a key in a microsecond.
+    """Implements Python's random functions on numpy's Philox generator, which is set to a key in a microsecond.
 
-    albumentations draws from a `random.Random` and from a numpy generator; here both are one stream.
+    albumentations draws from a `random.Random` and from a numpy generator; here both share one stream.
     """
 
     def __init__(self) -> None:
@@ -131,7 +131,9 @@ class _KeyedRandom(random.Random):
 
 
 def _albumentations() -> Any:
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise its import asks the network for a newer version
+    os.environ.setdefault(
+        "NO_ALBUMENTATIONS_UPDATE", "1"
+    )  # otherwise its import checks for newer versions over the network
     import albumentations
 
     return albumentations
@@ -141,7 +143,7 @@ def _build(step: Any, place: str, albumentations: Any) -> Any:
     """Builds one transform from `Name` or `{Name: {argument: value}}`."""
     name, arguments = _parse(step, place)
     if name in _REFUSED:
-        raise ValueError(f"{place}: {name} is not used here: {_REFUSED[name]}")
+        raise ValueError(f"{place}: {name} is not supported: {_REFUSED[name]}")
     bases = (albumentations.BasicTransform, albumentations.BaseCompose)
     known = {
         n: c
@@ -154,13 +156,15 @@ def _build(step: Any, place: str, albumentations: Any) -> Any:
 
     known["ResizeAndCrop"] = ResizeAndCrop
     if name not in known:
-        raise ValueError(f"{place}: albumentations has no transform '{name}'{suggest(name, sorted(known))}")
+        raise ValueError(f"{place}: unknown albumentations transform '{name}'{suggest(name, sorted(known))}")
     accepted = [p for p in inspect.signature(known[name].__init__).parameters if p != "self"]
     for argument in arguments:
         if argument not in accepted:
             near = suggest(argument, accepted, shown=0) if accepted else ""
             near = near if "did you mean" in near else ""
-            raise ValueError(f"{place}: {name} has no argument '{argument}'{near} (it takes {', '.join(accepted)})")
+            raise ValueError(
+                f"{place}: {name} got an unknown argument '{argument}'{near} (it takes {', '.join(accepted)})"
+            )
     if issubclass(known[name], albumentations.BaseCompose) and isinstance(arguments.get("transforms"), list):
         inner = enumerate(arguments["transforms"])
         arguments["transforms"] = [_build(s, f"{place}.{name}[{i}]", albumentations) for i, s in inner]
@@ -179,7 +183,7 @@ def _parse(step: Any, place: str) -> tuple[str, dict[str, Any]]:
 
 def _call(transform: type, arguments: dict[str, Any], place: str) -> Any:
     with warnings.catch_warnings():
-        # albumentations falls back to its defaults with a mere warning, which it may attribute to its caller.
+        # albumentations falls back to its defaults with only a warning, which it may attribute to its caller.
         warnings.filterwarnings("error", category=UserWarning, module=r"(albumentations|cv_attention)(\.|$)")
         try:
             return transform(**arguments)
@@ -188,7 +192,7 @@ def _call(transform: type, arguments: dict[str, Any], place: str) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """One line of what pydantic, or a constructor, said."""
+    """Returns the message of pydantic, or of a constructor, in one line."""
     cause = error.__cause__
     if cause is not None and hasattr(cause, "errors"):
         return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in cause.errors())  # type: ignore[attr-defined]

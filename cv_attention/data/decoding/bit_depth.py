@@ -1,4 +1,4 @@
-"""The range of a data set's images of more than 8 bits, found once for all of them."""
+"""Determines the range of a data set's images with more than 8 bits, once for all of them."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,24 +8,24 @@ import numpy as np
 from cv_attention.data.decoding.decode import MAX_BYTES, ImageError, may_be_deep, read_deep
 
 _LOOKED_AT = 1024  # images whose first bytes are read
-_MEASURED = 128  # of those that may have more than 8 bits, whose values are looked at
-_USUAL = (8, 10, 12, 14, 16)  # bits of cameras, scanners and microscopes
+_MEASURED = 128  # images that may have more than 8 bits whose values are examined
+_USUAL = (8, 10, 12, 14, 16)  # bit depths of cameras, scanners and microscopes
 _HEAD = 32
 
-# Reads at most so many bytes of one image: (index, bytes) -> its content.
+# Reads at most this many bytes of an image: (index, bytes) -> its content.
 Content = Callable[[int, int], bytes]
 
 
 def found_bits(count: int, content: Content) -> int | None:
-    """Finds the range of a training split's images of more than 8 bits, by a sample spread evenly over it.
+    """Determines the bit depth of a training split's images with more than 8 bits, from an evenly spread sample.
 
-    A file whose header allows fewer than 16 bits, as that of a 12-bit TIFF does, states its range itself. In the others
-    the largest value of the sample decides, rounded up to 8, 10, 12, 14 or 16 bits. What a PNG's sBIT chunk says is
-    taken where the values fit into it; written by the standard, they are scaled up to 16 bits and do not.
+    A file whose header allows fewer than 16 bits, such as a 12-bit TIFF, declares its range. For other files the
+    largest value of the sample decides, rounded up to 8, 10, 12, 14 or 16 bits. The sBIT chunk of a PNG is used if the
+    values fit; in files that follow the standard, values are scaled up to 16 bits and do not fit.
 
     Args:
         count: Number of images.
-        content: Reads the beginning of one of them.
+        content: Reads the beginning of an image.
 
     Returns:
         The number of bits, or None if no image of the sample has more than 8.
@@ -40,19 +40,19 @@ def found_bits(count: int, content: Content) -> int | None:
 
 
 def describe(bits: int) -> str:
-    """Says in one line what the range of a data set is."""
+    """Describes the range of a data set in one line."""
     return f"images of more than 8 bits: 0 is black and {2**bits - 1:,} white (data.bits {bits})"
 
 
 def _may(content: Content, index: int) -> bool:
     try:
         return may_be_deep(content(index, _HEAD))
-    except (ImageError, OSError):  # it is named where it is used
+    except (ImageError, OSError):  # reported where the image is used
         return False
 
 
 def _bits(content: Content, index: int) -> int | None:
-    """The bits that one image needs; None where it has at most 8, or is broken, which is said where it is used."""
+    """Returns the bits an image needs; None if at most 8, or if it is broken, which is reported where it is used."""
     try:
         found = read_deep(content(index, MAX_BYTES), str(index))
     except (ImageError, OSError):
@@ -68,5 +68,5 @@ def _bits(content: Content, index: int) -> int | None:
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """At most `most` of the numbers below `count`, evenly spread."""
+    """Returns at most `most` of the integers below `count`, evenly spread."""
     return sorted({int(place) for place in np.linspace(0, count - 1, most)}) if count > most else list(range(count))

@@ -20,19 +20,19 @@ def find_broken(store: Path, count: int, read: Callable[[int], np.ndarray]) -> d
     """Decodes every image once, and keeps the result for the next start.
 
     Args:
-        store: The file that keeps it; its name must change with the images. Where it cannot be written, all images are
+        store: The file for the results; its name must change with the images. If it cannot be written, all images are
             decoded at each start.
         count: Number of images.
-        read: Decodes one of them.
+        read: Decodes one image.
 
     Returns:
-        What is wrong with each broken image, by its position.
+        The error of each broken image, by its position.
     """
     from filelock import FileLock
 
     try:
         store.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(store.with_suffix(".lock")):  # the processes of one machine look once
+        with FileLock(store.with_suffix(".lock")):  # only one process per machine checks
             broken = _stored(store)
             if broken is None:
                 broken = _decoded(count, read)
@@ -43,7 +43,7 @@ def find_broken(store: Path, count: int, read: Callable[[int], np.ndarray]) -> d
 
 
 def identity(names: Sequence[bytes], bits: int | None) -> str:
-    """Returns what changes with the name, size or time of a file, or with the range of deep images."""
+    """Returns a digest that changes with the name, size or time of a file, or with the bit depth."""
     digest = hashlib.sha256(f"{_FORMAT} {bits}".encode())
     for name in names:
         digest.update(name)
@@ -56,7 +56,7 @@ def identity(names: Sequence[bytes], bits: int | None) -> str:
 
 
 def warn(split: str, broken: dict[int, str], count: int) -> tuple[str, ...]:
-    """Warns of the images of a split that are left out, and returns what is wrong with each."""
+    """Warns about the images of a split that are left out, and returns the error of each."""
     reasons = tuple(broken[index] for index in sorted(broken))
     for first in reasons[:1]:
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
@@ -68,7 +68,7 @@ def warn(split: str, broken: dict[int, str], count: int) -> tuple[str, ...]:
 
 
 def _stored(store: Path) -> dict[int, str] | None:
-    """What was kept; None if there is nothing, or it is damaged."""
+    """Returns the stored results; None if there are none, or they are damaged."""
     try:
         content = json.loads(store.read_text(encoding="utf-8"))
         if content["format"] == _FORMAT:

@@ -1,18 +1,17 @@
 """Decodes any image file to uint8 (H, W, 3) RGB.
 
-Plain 8-bit JPEG and PNG, nearly all images there are, go to OpenCV, which is a third faster; every other kind
-goes to Pillow, which knows them all. What has no obvious RGB value is decided here:
+Plain 8-bit JPEG and PNG, the vast majority, are decoded by OpenCV, which is a third faster; all other kinds by Pillow.
+Pixels without an obvious RGB value are handled as follows:
 
-- transparency (RGBA, grey with alpha, palette with a transparent colour) is laid over white, as browsers show
-  it;
-- images of more than 8 bits are scaled to 8 by the range that is declared for all of them (`bits`), else by that of
-  their own header, see `deep.py`;
-- EXIF rotation is applied, so that the image stands as it was meant to be seen;
-- of animations and multi-page files the first frame counts.
+- transparency (RGBA, grey with alpha, palette with a transparent colour) is blended over white, as in browsers;
+- images of more than 8 bits are scaled to 8 by the range declared for all of them (`bits`), or else by that of their
+  own header, see `deep.py`;
+- EXIF rotation is applied, so that images are upright;
+- only the first frame of animations and multi-page files is used.
 
-A file is refused before it is decoded if it isn't a regular file, or if its header promises more pixels than
-`max_pixels`: a few kilobytes can unpack to many gigabytes. Formats that are not listed here are never opened, as Pillow
-would start other programs for some of them.
+A file is rejected before decoding if it is not a regular file, or if its header declares more pixels than
+`max_pixels`: a few kilobytes can unpack to many gigabytes. Formats that are not listed here are never opened, since
+Pillow would start other programs for some of them.
 """
 
 import os
@@ -27,14 +26,14 @@ from PIL import Image
 
 from cv_attention.data.decoding import deep
 
-# OpenCV's own threads fight with the loader's processes and with torch (330 k -> 4 k images/s measured).
+# OpenCV's threads compete with loader processes and with torch (measured: 330 k -> 4 k images/s).
 cv2.setNumThreads(0)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_GREY, _PNG_RGB = 0, 2
-# The last ones recognise nothing for certain.
+# The last ones do not identify files reliably.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "AVIF", "PPM", "ICO", "DIB", "TGA")
-# How files begin, for messages.
+# Magic numbers, for messages.
 _KINDS = {
     b"\x89PNG": "PNG",
     b"\xff\xd8": "JPEG",
@@ -48,11 +47,11 @@ _KINDS = {
     b"%PDF": "PDF",
     b"8BPS": "Photoshop file",
 }
-_HEAVY = ("WEBP", "AVIF", "JPEG2000")  # whose decoders hold an image several times
+_HEAVY = ("WEBP", "AVIF", "JPEG2000")  # decoders that hold several copies of an image
 _DEEP = (b"II", b"MM", b"P2", b"P3", b"P5", b"P6", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")  # and PNG
 _ORIENTATION = 0x0112
 _ROWS = 256  # that are converted at once: a large image is held once, not three times
-# EXIF's orientation -> the array as it is meant to be seen.
+# EXIF orientation -> function that makes the array upright.
 _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda pixels: pixels[:, ::-1],
     3: lambda pixels: pixels[::-1, ::-1],
@@ -62,27 +61,27 @@ _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda pixels: np.rot90(pixels, 2).swapaxes(0, 1),
     8: lambda pixels: np.rot90(pixels),
 }
-# No photograph comes near this; reading a sparse or endless file would fill the memory.
+# Far above any photograph; reading a sparse or endless file would exhaust memory.
 MAX_BYTES = 1 << 30
 
 
 class ImageError(ValueError):
-    """A file that cannot be used as an image; the message is one line that names it."""
+    """Signals a file that cannot be used as an image; the message is one line that names it."""
 
 
 def read_image(path: str | os.PathLike[str], bits: int | None = None) -> np.ndarray:
-    """Decodes an image file of any kind; the content decides, not the extension.
+    """Decodes an image file of any kind, recognised by its content rather than its extension.
 
     Args:
         path: The file.
-        bits: The range of images with more than 8 bits, 0 to 2 ** bits - 1: 12 for a camera's or a scanner's 12 bits in
-            16-bit files. None takes the whole range that a file's header allows.
+        bits: Bit depth of images with more than 8 bits, range 0 to 2 ** bits - 1: 12 for 12-bit data of a camera or
+            scanner in 16-bit files. None uses the full range that a file's header allows.
 
     Returns:
         uint8 array (H, W, 3), RGB, upright.
 
     Raises:
-        FileNotFoundError: if there is no such file.
+        FileNotFoundError: if the file does not exist.
         ImageError: if the file isn't a regular file, cannot be read, isn't an image, has more than `max_pixels` pixels
             or values beyond its range, or is truncated or damaged; names the path.
     """
@@ -90,7 +89,7 @@ def read_image(path: str | os.PathLike[str], bits: int | None = None) -> np.ndar
 
 
 def read_bytes(path: str | os.PathLike[str], most: int = MAX_BYTES) -> bytes:
-    """Reads at most so many bytes of a regular file, which has at most a GiB. Raises as `read_image`."""
+    """Reads at most this many bytes of a regular file of at most 1 GiB. Raises like `read_image`."""
     name = shown(path)
     try:
         status = os.stat(path)
@@ -107,12 +106,12 @@ def read_bytes(path: str | os.PathLike[str], most: int = MAX_BYTES) -> bytes:
 
 
 def shown(name: str | os.PathLike[str]) -> str:
-    """Returns a name as one line that a terminal can show: no line breaks, control characters or broken UTF-8."""
+    """Returns a name as one line safe for terminals: no line breaks, control characters or invalid UTF-8."""
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in os.fspath(name))
 
 
 def kind_of(mode: int) -> str:
-    """Names the kind of a file that is no regular file, by its `stat` mode."""
+    """Names the kind of a non-regular file, by its `stat` mode."""
     kinds = {
         stat.S_IFDIR: "a folder",
         stat.S_IFIFO: "a named pipe",
@@ -124,23 +123,23 @@ def kind_of(mode: int) -> str:
 
 
 def max_pixels() -> float:
-    """Returns the number of pixels above which an image is refused.
+    """Returns the number of pixels above which an image is rejected.
 
-    Twice `PIL.Image.MAX_IMAGE_PIXELS`, where Pillow draws the line too; infinity if that is set to None. Half of it for
-    colour of more than 8 bits, WebP, AVIF and JPEG 2000, so that no image takes more than 2 GB.
+    Twice `PIL.Image.MAX_IMAGE_PIXELS`, like Pillow's own limit; infinity if that is set to None. Half of it for colour
+    of more than 8 bits, WebP, AVIF and JPEG 2000, so that no image needs more than 2 GB.
     """
     limit = Image.MAX_IMAGE_PIXELS
     return float("inf") if limit is None else 2 * limit
 
 
 def decode_image(data: bytes, name: str, bits: int | None = None) -> np.ndarray:
-    """Decodes the content of an image file; `name` is for messages. Returns and raises as `read_image`."""
+    """Decodes the content of an image file; `name` is for messages. Returns and raises like `read_image`."""
     if _is_plain(data):
         _check_size(*_plain_size(data), name)
         pixels = _decode_plain(data)
         if pixels is not None:
             return pixels
-    # What OpenCV refused is tried again: Pillow then says what is wrong with it.
+    # Files that OpenCV rejects are tried again with Pillow, which reports what is wrong.
     with opened(data, name) as image:
         white = _white(image, data, name)
         image.load()
@@ -150,12 +149,12 @@ def decode_image(data: bytes, name: str, bits: int | None = None) -> np.ndarray:
 
 
 def may_be_deep(head: bytes) -> bool:
-    """Whether a file that begins like this can have more than 8 bits; AVIF scales its own, the others have none."""
+    """Returns whether a file that starts like this can have more than 8 bits; AVIF scales its own, others have none."""
     return head[24:25] == b"\x10" if head.startswith(_PNG) else head.startswith(_DEEP)
 
 
 def read_deep(data: bytes, name: str) -> deep.Deep | None:
-    """Reads the stored values of an image of more than 8 bits; None for any other. Raises as `read_image`."""
+    """Reads the stored values of an image of more than 8 bits; None for others. Raises like `read_image`."""
     if not may_be_deep(data):
         return None
     with opened(data, name) as image:
@@ -164,7 +163,7 @@ def read_deep(data: bytes, name: str) -> deep.Deep | None:
 
 
 def _white(image: Image.Image, data: bytes, name: str) -> int | None:
-    """As `deep.white_of`; refuses images of half the pixels where decoding holds them several times."""
+    """Wraps `deep.white_of`; halves the limit on pixels if decoding holds several copies."""
     white = deep.white_of(image, data)
     if image.format in _HEAVY or (white is not None and not image.mode.startswith("I")):
         _check_size(*image.size, name, share=2)
@@ -173,12 +172,12 @@ def _white(image: Image.Image, data: bytes, name: str) -> int | None:
 
 @contextmanager
 def opened(data: bytes, name: str) -> Iterator[Image.Image]:
-    """Opens an image by its header; whatever Pillow raises in the context is an `ImageError` of one line.
+    """Opens an image by its header; converts whatever Pillow raises in the context to a one-line `ImageError`.
 
     Raises:
-        ImageError: if it has more than `max_pixels` pixels, or is no image.
+        ImageError: if it has more than `max_pixels` pixels, or is not an image.
     """
-    Image.init()  # all plugins, at the first call alone
+    Image.init()  # loads all plugins, on the first call only
     try:
         with Image.open(BytesIO(data), formats=[name for name in _FORMATS if name in Image.OPEN]) as image:
             _check_size(*image.size, name)
@@ -186,12 +185,12 @@ def opened(data: bytes, name: str) -> Iterator[Image.Image]:
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"'{name}' is refused: {error}") from error
+        raise ImageError(f"'{name}' was rejected: {error}") from error
     except MemoryError as error:
         raise ImageError(f"'{name}' does not fit into memory") from error
     except Image.UnidentifiedImageError:
         kind = next((kind for start, kind in _KINDS.items() if data.startswith(start)), "")
-        said = f"a {kind} that is damaged or of a kind that cannot be read" if kind else "no image"
+        said = f"a {kind} that is damaged or of an unsupported kind" if kind else "not an image"
         raise ImageError(f"'{name}' is {said} ({len(data)} bytes{'' if kind else ' of unknown kind'})") from None
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -206,13 +205,13 @@ def _decode_plain(data: bytes) -> np.ndarray | None:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether this is a whole 8-bit grey or RGB JPEG or PNG with nothing in it that OpenCV would drop."""
+    """Returns whether this is a complete 8-bit grey or RGB JPEG or PNG without anything that OpenCV would drop."""
     if data.startswith(b"\xff\xd8"):
-        # A file cut short has no end-of-image marker; OpenCV would fill it with grey and say nothing.
+        # A truncated file has no end-of-image marker; OpenCV would silently fill it with grey.
         return data.rstrip(b"\0").endswith(b"\xff\xd9") and _jpeg_channels(data) in (1, 3)
     if data.startswith(_PNG) and len(data) > 26:
         depth, colour = data[24], data[25]
-        extras = any(chunk in data for chunk in (b"tRNS", b"eXIf"))  # a chance hit in pixels only costs time
+        extras = any(chunk in data for chunk in (b"tRNS", b"eXIf"))  # an accidental match in the pixels only costs time
         return depth == 8 and colour in (_PNG_GREY, _PNG_RGB) and b"IEND" in data[-12:] and not extras
     return False
 
@@ -225,7 +224,7 @@ def _check_size(width: int, height: int, name: str, share: int = 1) -> None:
 
 
 def _plain_size(data: bytes) -> tuple[int, int]:
-    """Width and height that the header of a plain JPEG or PNG gives."""
+    """Returns width and height from the header of a plain JPEG or PNG."""
     if data.startswith(_PNG):
         return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
     frame = _jpeg_frame(data)
@@ -233,13 +232,13 @@ def _plain_size(data: bytes) -> tuple[int, int]:
 
 
 def _jpeg_channels(data: bytes) -> int:
-    """Number of colour components in a JPEG's 8-bit frame header (4 is CMYK); 0 where there is none."""
+    """Returns the number of colour components in a JPEG's 8-bit frame header (4 is CMYK); 0 if there is none."""
     frame = _jpeg_frame(data)
     return data[frame + 9] if frame and data[frame + 4] == 8 else 0
 
 
 def _jpeg_frame(data: bytes) -> int:
-    """Where a JPEG's frame header begins; 0 where there is none."""
+    """Returns the offset of a JPEG's frame header; 0 if there is none."""
     at = 2
     while at + 9 < len(data) and data[at] == 0xFF:
         marker = data[at + 1]
@@ -269,5 +268,5 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
 
 
 def _turn(image: Image.Image) -> Callable[[np.ndarray], np.ndarray] | None:
-    """How the pixels of a loaded image get upright; None where Pillow and OpenCV do that themselves, as for TIFF."""
+    """Returns the function that makes a loaded image upright; None if Pillow and OpenCV do so, as for TIFF."""
     return None if image.format == "TIFF" else _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))

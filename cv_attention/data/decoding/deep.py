@@ -1,7 +1,7 @@
-"""Pixels of more than 8 bits, as a file stores them, and what they look like on a screen.
+"""Reads pixels of more than 8 bits as a file stores them, and converts them for display.
 
-Pillow keeps only the high byte of 16-bit colour, and scales some formats while it reads; OpenCV keeps the values but
-accepts damaged files. So Pillow decodes each file once, to see that it is whole, and OpenCV reads the colour values.
+Pillow keeps only the high byte of 16-bit colour, and scales some formats while reading; OpenCV keeps the values but
+accepts damaged files. So Pillow decodes each file once, to check that it is intact, and OpenCV reads the values.
 """
 
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ _ROWS = 256  # that are converted at once: a large image is held once, not three
 
 @dataclass(frozen=True)
 class Deep:
-    """Integer pixels of more than 8 bits.
+    """Holds integer pixels of more than 8 bits.
 
     Attributes:
         values: (H, W), or (H, W, 3) RGB, or (H, W, 4) with alpha.
-        white: The largest value that the file's own header allows.
+        white: The largest value that the file's header allows.
         transparent: The grey value that is transparent, if any.
-        premultiplied: Whether colours are multiplied by their alpha already.
-        significant: Bits that a PNG says count (its sBIT chunk); None where it says nothing.
+        premultiplied: Whether colours are already multiplied by alpha.
+        significant: Significant bits declared by a PNG (its sBIT chunk); None if not declared.
     """
 
     values: np.ndarray
@@ -38,18 +38,18 @@ class Deep:
 
     @property
     def colours(self) -> np.ndarray:
-        """The values without alpha."""
+        """Returns the values without alpha."""
         return self.values[..., :3] if self.values.ndim == 3 else self.values
 
     def to_rgb(self, bits: int | None) -> np.ndarray:
         """Scales the values to uint8 (H, W, 3), transparency over white.
 
         Args:
-            bits: The range of the values, 0 to 2 ** bits - 1, where the file's header allows more; None takes what
-                the header allows.
+            bits: Bit depth of the values, range 0 to 2 ** bits - 1, if the file's header allows more; None uses the
+                range of the header.
 
         Raises:
-            ValueError: if a value lies outside of the range.
+            ValueError: if a value is out of range.
         """
         white = self.white if bits is None else min(self.white, 2**bits - 1)
         colours = self.colours
@@ -106,13 +106,13 @@ def read(image: Image.Image, data: bytes, white: int) -> Deep:
 
     Raises:
         ValueError: if the file's layout cannot be read without losing bits.
-        OSError: if it is damaged, or whatever else Pillow raises then.
+        OSError: if it is damaged, or whatever else Pillow raises.
     """
     grey = image.mode.startswith("I")
     tiff = image.format == "TIFF"
     if tiff and not grey:
         _check_colour(image)
-    image.load()  # damage shows here
+    image.load()  # raises if the file is damaged
     if grey and image.format in ("PNG", "TIFF"):
         values = np.asarray(image)
         if tiff and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # pyright: ignore[reportAttributeAccessIssue]
@@ -122,7 +122,7 @@ def read(image: Image.Image, data: bytes, white: int) -> Deep:
         return Deep(values, white, transparent, significant=_significant(data) if not tiff else None)
     premultiplied = tiff and _tag(image, _EXTRA, 0) == _PREMULTIPLIED
     opaque = tiff and _tag(image, _EXTRA, 0) == 0
-    image.im = None  # pyright: ignore[reportAttributeAccessIssue]  # its memory, before the same is read again
+    image.im = None  # pyright: ignore[reportAttributeAccessIssue]  # frees its memory before reading the file again
     values = _values(data)
     if values.ndim == 3:
         values = values[..., 2::-1] if opaque or values.shape[2] == 3 else values[..., [2, 1, 0, 3]]
@@ -156,13 +156,13 @@ def _check_colour(image: Image.Image) -> None:
 
 
 def _tag(image: Image.Image, number: int, default: int) -> int:
-    """The largest value of a TIFF's tag."""
+    """Returns the largest value of a TIFF tag."""
     value = image.tag_v2.get(number, default)  # pyright: ignore[reportAttributeAccessIssue]
     return max(value, default=default) if isinstance(value, tuple) else value
 
 
 def _jpeg2000_bits(data: bytes) -> int:
-    """The precision of a codestream's components, from its SIZ marker."""
+    """Returns the precision of a codestream's components, from its SIZ marker."""
     at = data.find(b"\xff\x4f\xff\x51")
     if at < 0 or len(data) < at + 43:
         return 8
@@ -173,7 +173,7 @@ def _jpeg2000_bits(data: bytes) -> int:
 
 
 def _significant(data: bytes) -> int | None:
-    """The bits that a PNG's sBIT chunk says count, which lies before the pixels."""
+    """Returns the significant bits from a PNG's sBIT chunk, which precedes the pixels."""
     at = data.find(b"sBIT", 0, max(data.find(b"IDAT"), 0))
     if at < 0:
         return None

@@ -17,7 +17,7 @@ def divide(labels: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
         seed: Seed of the shuffle.
 
     Returns:
-        The positions in each fold, ascending; every image is in one.
+        The positions in each fold, ascending; every image is in exactly one fold.
 
     Raises:
         ValueError: if there are fewer than two folds, or a class has fewer images than there are folds.
@@ -35,7 +35,7 @@ def divide(labels: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
 
 
 def write(path: Path, labels: np.ndarray, count: int, seed: int) -> None:
-    """Writes the folds of `divide` as JSON: one line per fold, and what tells whether they belong to some data."""
+    """Writes the folds of `divide` as JSON: one line per fold, and fields to check that they belong to the data."""
     head: dict[str, Any] = {"images": len(labels), "labels": _digest(labels), "seed": seed}
     lines = [json.dumps(fold.tolist()) for fold in divide(labels, count, seed)]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,30 +46,30 @@ def read(path: str, fold: int, labels: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """Reads one fold.
 
     Args:
-        path: What `write` wrote.
-        fold: Which fold is held out, from 0 on.
+        path: A file from `write`.
+        fold: Index of the held-out fold, from 0.
         labels: Class indices (N,) of the training split.
 
     Returns:
         Positions of the images kept and of those held out, each ascending.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file holds no folds, none of this number, or those of other data.
+        FileNotFoundError: if the file does not exist.
+        ValueError: if the file holds no folds, not this fold, or the folds of other data.
     """
     file = Path(path).expanduser()
     if not file.is_file():
-        raise FileNotFoundError(f"data.split_file: there is no {path}; cv-attention folds writes one")
+        raise FileNotFoundError(f"data.split_file: file not found: {path}; cv-attention folds writes one")
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         images, digest, folds = content["images"], content["labels"], content["folds"]
         if not all(isinstance(place, int) and 0 <= place < images for part in folds for place in part):
-            raise ValueError("positions that are none of the images'")
+            raise ValueError("positions out of range")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"data.split_file: {path} holds no folds; cv-attention folds writes such a file") from error
     if images != len(labels) or digest != _digest(labels):
         raise ValueError(
-            f"data.split_file: {path} is of other data: it divides {images:,} images, the training split has "
+            f"data.split_file: {path} is for other data: it divides {images:,} images, the training split has "
             f"{len(labels):,}, and the labels in their order must be the same"
         )
     if not 0 <= fold < len(folds):

@@ -1,4 +1,4 @@
-"""Matches image folders with the class names of a trained network."""
+"""Matches image folders to the class names of a trained network."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from cv_attention.suggest import suggest
 
 
 def named_split(config: Data, split: str, names: Sequence[str], ids: Sequence[str]) -> ImageSet:
-    """Reads the labelled images of one split for a network that nobody trained here.
+    """Reads the labelled images of one split for a network without a training run.
 
     The folder ``root/<split>``, or `root` itself where there is none, holds a folder for each class, of which some may
     be missing; or the images themselves, named ``<class>_<anything>``. A class goes by its id (``n01440764``) or its
@@ -30,7 +30,7 @@ def named_split(config: Data, split: str, names: Sequence[str], ids: Sequence[st
 
     Raises:
         FileNotFoundError: if the folder does not exist.
-        ValueError: if it holds no images, or a class that the network does not know.
+        ValueError: if it contains no images, or a class unknown to the network.
     """
     if config.name != "folder":
         raise ValueError(f"data.name is {config.name}; a network without a training run is tested on data.name folder")
@@ -40,7 +40,7 @@ def named_split(config: Data, split: str, names: Sequence[str], ids: Sequence[st
         found = _by_file_names(folder)
     found = {name: files for name, files in found.items() if files}
     if not found:
-        raise ValueError(f"'{folder}' holds no folders of images, one for each class, and no images <class>_<name>")
+        raise ValueError(f"'{folder}' contains neither class folders with images nor images named <class>_<name>")
     places = _places(list(found), names, ids, folder)
     labels = np.concatenate([np.full(len(files), places[name], np.int64) for name, files in found.items()])
     files = np.array([file for files in found.values() for file in files])
@@ -51,7 +51,7 @@ def named_split(config: Data, split: str, names: Sequence[str], ids: Sequence[st
 
 def _split_folder(base: Path, split: str) -> Path:
     if not base.is_dir():
-        raise FileNotFoundError(f"data.root: no such folder: '{base}'")
+        raise FileNotFoundError(f"data.root: folder not found: '{base}'")
     there = {name: base / alias for name, aliases in ALIASES.items() for alias in aliases if (base / alias).is_dir()}
     if split == "test" and "test" not in there and "val" in there:
         return there["val"]
@@ -70,7 +70,7 @@ def _by_file_names(folder: Path) -> dict[str, list[bytes]]:
 
 
 def _places(found: Sequence[str], names: Sequence[str], ids: Sequence[str], folder: Path) -> dict[str, int]:
-    """The position of each class found among the network's; of classes that have only numbers, their order."""
+    """Returns the index of each class among the network's; if those are only numbers, the order of the classes."""
     known: dict[str, list[int]] = {}
     for place, (name, other) in enumerate(zip(names, ids, strict=True)):
         for one in {_fold(name), _fold(name.removesuffix(f" ({other})")), _fold(other)}:
@@ -87,7 +87,7 @@ def _places(found: Sequence[str], names: Sequence[str], ids: Sequence[str], fold
             f"{' or '.join(ids[place] for place in several)}"
         )
     near = suggest(unknown[0], dict.fromkeys([*names, *ids]), shown=3)
-    raise ValueError(f"'{folder}' has the class {unknown[0]}, which the network does not know{near}")
+    raise ValueError(f"'{folder}' has the class {unknown[0]}, which is unknown to the network{near}")
 
 
 def _fold(name: str) -> str:

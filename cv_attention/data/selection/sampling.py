@@ -7,14 +7,14 @@ from torch.utils.data import Sampler
 
 from cv_attention.data.sources.image_set import Draw
 
-_REPEATED = 32  # bits of an epoch's number that tell how often an image was drawn before in that epoch
+_REPEATED = 32  # bits of the epoch number that count earlier draws of an image in that epoch
 
 
 class TrainBatches(Sampler[list[Draw]]):
-    """Shuffled batches: the k-th batches of all processes together are the k-th batch of a single process.
+    """Samples shuffled batches: the k-th batches of all processes together are the k-th batch of a single process.
 
-    The order is a permutation drawn from (seed, epoch); process r of W takes every W-th image of it, from the
-    r-th on. The images that do not fill a last batch are left out of that epoch, unless there is only one
+    The order is a permutation drawn from (seed, epoch); process r of W takes every W-th image of it, starting with
+    the r-th. The images that do not fill a last batch are left out of that epoch, unless there is only one
     batch.
 
     Args:
@@ -23,12 +23,12 @@ class TrainBatches(Sampler[list[Draw]]):
         rank: Number of this process.
         world_size: Number of processes.
         seed: Seed of the order.
-        labels: Class indices (N,) to draw every class equally often in each epoch, repeating images of small classes
-            and leaving out some of large ones; None takes every image once.
+        labels: Class indices (N,), to draw every class equally often in each epoch, repeating images of small classes
+            and omitting some of large ones; None draws every image once.
 
     Attributes:
         epoch: Epoch whose order is drawn; Lightning sets it through `set_epoch`.
-        start: Number of batches to skip, for going on in the middle of an epoch.
+        start: Number of batches to skip, for resuming in the middle of an epoch.
 
     Raises:
         ValueError: if there are fewer images than processes, or the batch cannot be divided among them.
@@ -56,11 +56,11 @@ class TrainBatches(Sampler[list[Draw]]):
 
     @property
     def sampler(self) -> "TrainBatches":
-        """Where Lightning looks for `set_epoch`."""
+        """Returns the object on which Lightning calls `set_epoch`."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Makes the next iteration that of `epoch`."""
+        """Sets the epoch of the next iteration."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -76,7 +76,7 @@ class TrainBatches(Sampler[list[Draw]]):
             repeats = _repeats(order)
         for k in range(self.start, len(self)):
             mine = slice(k * self.batch_size + self.rank, (k + 1) * self.batch_size, self.world_size)
-            # An image drawn again in the same epoch is augmented as in an epoch that will never come.
+            # An image drawn again in the same epoch is augmented with an otherwise unused epoch number.
             epochs = epoch + (repeats[mine] << _REPEATED)
             yield list(zip(epochs.tolist(), order[mine].tolist(), strict=True))
 
@@ -98,7 +98,7 @@ def balanced(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def _repeats(order: np.ndarray) -> np.ndarray:
-    """For each position, how often its image has occurred before."""
+    """Returns for each position how often its image has occurred before."""
     by_image = np.argsort(order, kind="stable")
     images = order[by_image]
     begins = np.r_[True, images[1:] != images[:-1]]
@@ -109,11 +109,11 @@ def _repeats(order: np.ndarray) -> np.ndarray:
 
 
 class EvaluationBatches(Sampler[list[Draw]]):
-    """Batches in which every image occurs exactly once over all processes: none is repeated or left out.
+    """Samples every image exactly once over all processes, without repeating or omitting any.
 
     All processes have the same number of batches, none of them empty, because a process that runs out of
-    batches would leave the others waiting where they synchronise. A process's last batch may therefore hold
-    one image more than the others.
+    batches would leave the others waiting at the next synchronisation. The last batch of a process may therefore
+    have one image more than the others.
 
     Args:
         size: Number of images.
@@ -143,8 +143,8 @@ class EvaluationBatches(Sampler[list[Draw]]):
 
 def _check(size: int, batch_size: int, world_size: int, name: str) -> None:
     if size < world_size:
-        raise ValueError(f"{size} {name} images cannot be shared by {world_size} processes")
+        raise ValueError(f"{size} {name} images cannot be divided among {world_size} processes")
     if batch_size < 1 or batch_size % world_size:
         raise ValueError(
-            f"data.batch_size is {batch_size}, over all {world_size} processes: it must be a multiple of that"
+            f"data.batch_size is {batch_size}, the total over all {world_size} processes: it must be a multiple of that"
         )

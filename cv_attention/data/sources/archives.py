@@ -1,8 +1,7 @@
 """Reads images from tar archives in WebDataset's layout: ``<key>.jpg`` with its class in ``<key>.cls``.
 
-Read with the standard library: the headers are gone through once, and each image is then read where it lies. That a
-shard's images can be shared by processes and skipped on resuming needs this random access, which WebDataset's own
-streams do not have.
+Uses the standard library: the headers are read once, and each image is then read at its offset. Dividing a shard's
+images among processes and skipping them on resuming needs this random access, which WebDataset's own streams lack.
 """
 
 import os
@@ -24,17 +23,17 @@ _LABEL = 32  # bytes of the longest class number that is read
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An image in an archive: where it lies there, and its class where the archive says so."""
+    """Describes an image in an archive: its location, and its class if the archive has one."""
 
     archive: Path
     name: str
     offset: int
     size: int
     label: int | None = None
-    stated: str = ""  # what the archive says in place of a class, where that is no number
+    stated: str = ""  # content of the class entry, if it is not a number
 
     def read(self, bits: int | None = None) -> np.ndarray:
-        """Decodes it; see `cv_attention.data.read_image`."""
+        """Decodes the image; see `cv_attention.data.read_image`."""
         place = shown(f"{self.archive}/{self.name}")
         with self.archive.open("rb") as file:
             data = read_member(file.fileno(), self.offset, self.size, place)
@@ -45,27 +44,27 @@ def read_member(file: int, offset: int, size: int, place: str, most: int = MAX_B
     """Reads the content of an image in an open archive, or its first `most` bytes.
 
     Raises:
-        ImageError: if the archive is shorter than it says, or the image has no bytes or more than a GiB.
+        ImageError: if the archive is truncated, or the image is empty or larger than 1 GiB.
     """
     if size > MAX_BYTES:
         raise ImageError(f"'{place}' has {size:,} bytes; at most {MAX_BYTES:,} are read")
     wanted = min(size, most)
     data = os.pread(file, wanted, offset) if wanted > 0 and offset >= 0 else b""
     if not data or len(data) < wanted:
-        raise ImageError(f"'{place}' is empty, cut short or damaged")
+        raise ImageError(f"'{place}' is empty, truncated or damaged")
     return data
 
 
 def members(archive: Path, suffixes: Sequence[str], *, distinct: bool = False) -> Iterator[Member]:
     """Lists the images of an archive in its order, without links and sparse files.
 
-    A warning says so where the archive is of a data set (`distinct`).
+    A warning reports them if the archive belongs to a data set (`distinct`).
 
-    What cannot be read of a damaged archive counts as one more image, which then fails like any that is damaged.
+    The unreadable part of a damaged archive is listed as one more image, which then fails like any damaged image.
 
     Raises:
-        ValueError: if it is no regular file, or compressed, which forbids random access; or, where names must be
-            `distinct`, it holds an image or a class twice.
+        ValueError: if it is not a regular file, or is compressed, which prevents random access; or, if names must be
+            `distinct`, it contains an image or a class twice.
     """
     status = os.stat(archive)
     if not stat.S_ISREG(status.st_mode):
@@ -81,7 +80,7 @@ def members(archive: Path, suffixes: Sequence[str], *, distinct: bool = False) -
                 skipped += [info.name] if wanted and not info.isdir() else []
                 continue
             if distinct and info.name in names:
-                raise ValueError(f"{archive} holds {shown(info.name)} twice; the names in an archive must differ")
+                raise ValueError(f"{archive} contains {shown(info.name)} twice; the names in an archive must be unique")
             if wanted:
                 names.add(info.name)
                 images.append(Member(archive, info.name, info.offset_data, info.size))
@@ -101,14 +100,14 @@ def members(archive: Path, suffixes: Sequence[str], *, distinct: bool = False) -
 
 
 def _headers(archive: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """Goes through an archive's headers; whatever is wrong with one is a `tarfile.TarError`."""
+    """Iterates over an archive's headers; raises `tarfile.TarError` for anything wrong with one."""
     behind = -1
     with _readable(lambda: tarfile.open(archive, "r:")) as tar:
         while (info := _readable(tar.next)) is not None:
-            if info.size < 0 or info.offset <= behind:  # such headers would be read for ever
+            if info.size < 0 or info.offset <= behind:  # such headers would be read forever
                 raise tarfile.ReadError(f"damaged header of {info.name}")
             behind = info.offset
-            tar.members.clear()  # pyright: ignore[reportAttributeAccessIssue]  # an archive's millions of headers are not kept
+            tar.members.clear()  # pyright: ignore[reportAttributeAccessIssue]  # do not keep an archive's millions of headers
             yield tar, info
 
 
@@ -117,7 +116,7 @@ def _readable(read: Callable[[], _T]) -> _T:
         return read()
     except (tarfile.TarError, OSError):
         raise
-    except Exception as error:  # numbers, texts and nested headers of a damaged or hostile archive
+    except Exception as error:  # invalid numbers, texts and nested headers of damaged or hostile archives
         raise tarfile.ReadError(f"damaged header: {str(error) or type(error).__name__}") from error
 
 
@@ -125,17 +124,17 @@ def _refuse_compressed(archive: Path) -> None:
     with archive.open("rb") as file:
         start = file.read(6)
     if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
-        raise ValueError(f"{archive} is compressed; unpack it to .tar, of which any image can be read") from None
+        raise ValueError(f"{archive} is compressed; unpack it to a .tar file, which allows random access") from None
 
 
 def _key(name: str) -> str:
-    """WebDataset's key: the path up to the first dot of the file name."""
+    """Returns WebDataset's key: the path up to the first dot of the file name."""
     folder, _, file = name.rpartition("/")
     return f"{folder}/{file.partition('.')[0]}"
 
 
 def _label(tar: tarfile.TarFile, info: tarfile.TarInfo) -> int | str:
-    """The number in a ``.cls``, or the start of what it holds instead."""
+    """Returns the number in a ``.cls`` entry, or the start of its content if it is not a number."""
     file = tar.extractfile(info)
     text = file.read(_LABEL).strip() if file else b""
     if info.size <= _LABEL and text.isdigit():

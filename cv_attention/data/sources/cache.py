@@ -14,19 +14,19 @@ from cv_attention.data.decoding.decode import ImageError, read_image
 from cv_attention.data.sources.files import Files
 from cv_attention.rundir.files import replacing
 
-_FORMAT = 2  # 2 has a checksum of each image
+_FORMAT = 2  # 2 has a checksum per image
 _CHUNK = 256  # files that are decoded at once
 
 
 class PixelCache:
-    """Decoded images of any sizes in one file; only what is read gets into memory, shared by all processes.
+    """Holds decoded images of any size in one memory-mapped file, shared by all processes.
 
     Args:
         path: The file of pixels, ``<name>.pixels``; ``<name>.npz`` next to it says where each image begins.
 
     Attributes:
         shapes: int32 (N, 2), height and width of each image.
-        size: Bytes of all pixels.
+        size: Total size of the pixels in bytes.
 
     Raises:
         ValueError: if the index is not that of a cache.
@@ -48,15 +48,15 @@ class PixelCache:
         return PixelCache, (self.path,)  # a worker maps the file itself
 
     def read(self, row: int) -> np.ndarray:
-        """Returns one image, uint8 (H, W, 3) RGB; not to be written to.
+        """Returns one image, uint8 (H, W, 3) RGB; read-only.
 
         Raises:
-            ImageError: if its pixels are not those that were written.
+            ImageError: if its pixels differ from those written.
         """
         begin, end = self._begins[row : row + 2]
         pixels = np.asarray(self._pixels[begin:end])
         if zlib.crc32(pixels.data) != self._sums[row]:
-            raise ImageError(f"data.cache: '{self.path}' is damaged at image {row}; remove it, and it is made again")
+            raise ImageError(f"data.cache: '{self.path}' is damaged at image {row}; remove it, and it will be rebuilt")
         return pixels.reshape(*self.shapes[row], 3)
 
 
@@ -83,16 +83,16 @@ class CachedFiles(Files):
 
 
 def open_cache(folder: Path, paths: Sequence[bytes], side: int, bits: int | None = None) -> PixelCache:
-    """Opens the cache of these files; makes it first if it is missing or damaged, or a file has changed.
+    """Opens the cache of these files; builds it if it is missing or damaged, or if a file has changed.
 
     Args:
-        folder: Where the cache lies; made if need be.
+        folder: Folder of the cache; created if necessary.
         paths: The image files.
-        side: Largest length of an image's short side in pixels; larger images are scaled down to it.
-        bits: Range of files of more than 8 bits.
+        side: Maximum length of the shorter side in pixels; larger images are scaled down to it.
+        bits: Bit depth of files with more than 8 bits.
 
     Raises:
-        ValueError: if a file is broken, or the cache cannot be written; names the path. Nothing half-written is left.
+        ValueError: if a file is broken, or the cache cannot be written; names the path. No partial files remain.
     """
     from filelock import FileLock
 
@@ -101,7 +101,7 @@ def open_cache(folder: Path, paths: Sequence[bytes], side: int, bits: int | None
     if cache is None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(target.with_suffix(".lock")):  # the processes of one machine make it once
+            with FileLock(target.with_suffix(".lock")):  # built by one process per machine
                 if _read(target) is None:
                     _make(target, paths, side, bits)
         except OSError as error:
@@ -112,18 +112,18 @@ def open_cache(folder: Path, paths: Sequence[bytes], side: int, bits: int | None
 
 
 def _read(target: Path) -> PixelCache | None:
-    """Opens the cache if it is there, its index is whole, and its pixels are as many as the index says."""
+    """Opens the cache if it exists, its index is intact, and the number of pixels matches the index."""
     if not target.with_suffix(".npz").is_file():
         return None
     try:
         cache = PixelCache(target)
-    except Exception:  # whatever a damaged zip archive provokes: numpy, zipfile and zlib raise different errors
+    except Exception:  # whatever a damaged zip archive raises: numpy, zipfile and zlib use different errors
         return None
     return cache if target.stat().st_size == cache.size else None
 
 
 def _key(paths: Sequence[bytes], side: int, bits: int | None) -> str:
-    """Changes with every name, size and time of the files, and with what is done to them."""
+    """Returns a digest of the names, sizes and times of the files, and of the settings."""
     digest = hashlib.sha256(f"{_FORMAT} {side} {bits}".encode())
     for path in paths:
         status = os.stat(path)
@@ -144,7 +144,7 @@ def _make(target: Path, paths: Sequence[bytes], side: int, bits: int | None) -> 
         for number, image in enumerate(track(images, "decoding once", total=len(paths), transient=True)):
             shapes[number], sums[number] = image.shape[:2], zlib.crc32(image.data)
             file.write(image.data)
-    with replacing(target.with_suffix(".npz")) as file:  # what is read first is written last
+    with replacing(target.with_suffix(".npz")) as file:  # the index, which is read first, is written last
         np.savez(file, shapes=shapes, sums=sums)
 
 

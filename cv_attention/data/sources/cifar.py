@@ -8,10 +8,10 @@ from cv_attention.data.sources.memory import in_memory
 
 
 def download(name: str, root: str) -> None:
-    """Downloads `cifar10` or `cifar100` (170 MB) to `root` unless it is there already.
+    """Downloads `cifar10` or `cifar100` (170 MB) to `root` unless it already exists.
 
     Raises:
-        FileNotFoundError: if that fails; says where to put the files.
+        FileNotFoundError: if the download fails; the message explains where to put the files.
     """
     _open(name, root, train=False, download=True)
 
@@ -20,7 +20,7 @@ def load(name: str, root: str) -> tuple[list[str], dict[str, Images]]:
     """Reads the 50,000 training and 10,000 test images: class names, and the splits `train` and `test`.
 
     Raises:
-        FileNotFoundError: if the files are not there; says where to put them.
+        FileNotFoundError: if the files do not exist; the message explains where to put them.
     """
     parts = {split: _open(name, root, train=split == "train", download=False) for split in ("train", "test")}
     images = {split: in_memory(part.data.copy(), part.targets) for split, part in parts.items()}  # copy: C order
@@ -33,10 +33,10 @@ def _open(name: str, root: str, *, train: bool, download: bool) -> Any:
     kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
     try:
         return kind(root, train=train, download=download)
-    except (OSError, RuntimeError) as error:  # no network, or files that torchvision finds damaged
-        problem = "could not be downloaded" if download else "is not there"
+    except (OSError, RuntimeError) as error:  # no network, or files that torchvision rejects as damaged
+        problem = "could not be downloaded" if download else "was not found"
         reason = " ".join(str(error).split())
         example = Path(root, kind.base_folder, kind.train_list[0][0])
         raise FileNotFoundError(
-            f"{name} {problem} ({reason}); get {kind.url} and unpack it in '{root}', so that '{example}' is there"
+            f"{name} {problem} ({reason}); get {kind.url} and unpack it in '{root}', so that '{example}' exists"
         ) from error

@@ -1,11 +1,11 @@
 """Generates cluttered digits: real handwritten digits at random places among fragments of others.
 
-As in the cluttered MNIST of the recurrent-attention literature (Mnih et al., NeurIPS 2014,
+As in the cluttered MNIST of recurrent attention models (Mnih et al., NeurIPS 2014,
 https://arxiv.org/abs/1406.6247), but from scikit-learn's bundled 8×8 digits (UCI, 1,797 images), so that
 nothing is downloaded.
 
-The source digits are divided among the splits before anything is drawn: no digit, whole or as a fragment,
-occurs in two splits. All arithmetic on pixels is in integers, so that a seed draws the same bytes on every
+The source digits are divided among the splits before drawing: no digit, whole or as a fragment,
+occurs in two splits. All pixel arithmetic uses integers, so that a seed gives the same bytes on every
 platform.
 """
 
@@ -16,8 +16,8 @@ import numpy as np
 from cv_attention.config import Digits
 from cv_attention.config.bounds import check_bounds
 
-SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}  # of the source digits of each class
-_INK = 64  # darker pixels of an enlarged digit are its soft edge and do not count for its box
+SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}  # fractions of the source digits of each class
+_INK = 64  # darker pixels of an enlarged digit are its soft edge and ignored for its box
 
 
 def draw(config: Digits) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -47,7 +47,7 @@ _MOST_PIXELS = 1 << 33
 
 
 def check(config: Digits) -> None:
-    """Raises ValueError if the settings cannot be drawn."""
+    """Raises ValueError if digits cannot be drawn with these settings."""
     check_bounds(config, "data.digits.")
     largest = _sizes(config.digit)[-1]
     if config.canvas < largest:
@@ -55,7 +55,7 @@ def check(config: Digits) -> None:
     size = (config.train + config.val + config.test) * config.canvas**2
     if size > _MOST_PIXELS:
         raise ValueError(
-            f"data.digits: {size:,} pixels on all canvases are too many; at most {_MOST_PIXELS:,} are drawn into memory"
+            f"data.digits: {size:,} pixels on all canvases are too many; at most {_MOST_PIXELS:,} fit into memory"
         )
 
 
@@ -72,7 +72,7 @@ def split_sources(labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:
 
 
 def _load() -> tuple[np.ndarray, np.ndarray]:
-    """The 1,797 digits as int64 (1797, 8, 8) in [0, 16], and their labels."""
+    """Returns the 1,797 digits as int64 (1797, 8, 8) in [0, 16], and their labels."""
     from sklearn.datasets import load_digits
 
     digits: Any = load_digits(return_X_y=True)  # frames in the eyes of type checkers that know pandas
@@ -81,12 +81,12 @@ def _load() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sizes(digit: int) -> list[int]:
-    """Sides to which digits are enlarged: a sixth smaller to a sixth larger."""
+    """Returns the sizes to which digits are enlarged: a sixth smaller to a sixth larger."""
     return list(range(digit - digit // 6, digit + digit // 6 + 1))
 
 
 def _enlarge(digits: np.ndarray, size: int) -> np.ndarray:
-    """Bilinear enlargement in integers: (N, 8, 8) in [0, 16] -> uint8 (N, size, size)."""
+    """Enlarges bilinearly in integers: (N, 8, 8) in [0, 16] -> uint8 (N, size, size)."""
     # Weights of source pixels in 1/256; pixel centres are aligned, the border is repeated.
     centre = ((2 * np.arange(size) + 1) * 8 * 256 // size - 256) // 2
     low, part = np.divmod(np.clip(centre, 0, 7 * 256), 256)
@@ -105,7 +105,7 @@ def _draw_split(
     sizes = _sizes(config.digit)
     targets = rng.permutation(np.arange(count) % 10)
     members = [np.flatnonzero(labels == label) for label in range(10)]
-    # All random numbers at once: one call per quantity is what makes this fast.
+    # All random numbers at once: one call per quantity makes this fast.
     picks, places, levels = rng.integers(1 << 31, size=(3, count, 2))
     levels = 176 + levels % 80  # brightness of the digit and of the clutter
     images = _scatter(enlarged[config.digit], count, config, rng)
@@ -143,7 +143,7 @@ def _scatter(digits: np.ndarray, count: int, config: Digits, rng: np.random.Gene
 
 
 def _ink_box(patch: np.ndarray) -> tuple[int, int, int, int]:
-    """The box (x0, y0, x1, y1), ends exclusive, of the pixels with at least `_INK`."""
+    """Returns the box (x0, y0, x1, y1), ends exclusive, of the pixels with at least `_INK`."""
     ink = patch >= _INK
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

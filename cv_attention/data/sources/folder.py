@@ -31,7 +31,7 @@ ALIASES = {
 def load(
     root: str, subset: Subset, cache: int | None = None, bits: int | None = None, *, skip: bool = False
 ) -> tuple[list[str], dict[str, Images]]:
-    """Reads the folders: class names, and the images of `train`, `test` and, where there is one, `val`.
+    """Reads class names and the images of `train`, `test` and, if it exists, `val`.
 
     With only two splits (`train` and `val` as in ImageNet, or `train` and `test`) the other one is the test
     split and validation is held out of train, so that nothing is ever chosen on the data that the result is
@@ -42,7 +42,7 @@ def load(
 
     Args:
         root: The folder.
-        subset: Which classes are used.
+        subset: The classes to use.
         cache: Decode larger images once, short side at most this many pixels (see `cache.py`); None decodes a file
             whenever it is used.
         bits: Range of images of more than 8 bits; None finds it in a sample of the training images.
@@ -71,14 +71,14 @@ def load(
 
 
 def bits_of(files: Sequence[bytes]) -> int | None:
-    """Finds the range of the files of more than 8 bits; see `found_bits`."""
+    """Determines the bit depth of files with more than 8 bits; see `found_bits`."""
     return found_bits(len(files), lambda index, most: read_bytes(os.fsdecode(files[index]), most))
 
 
 def _split_folders(root: str) -> dict[str, Path]:
     base = Path(root).expanduser()
     if not base.is_dir():
-        raise FileNotFoundError(f"data.root: no such folder: '{root}'")
+        raise FileNotFoundError(f"data.root: folder not found: '{root}'")
     found: dict[str, Path] = {}
     for split, aliases in ALIASES.items():
         present = [base / alias for alias in aliases if (base / alias).is_dir()]
@@ -89,8 +89,8 @@ def _split_folders(root: str) -> dict[str, Path]:
     if "train" not in found or len(found) < 2:
         folders = ", ".join(subfolders(base)[:8]) or "none"
         raise ValueError(
-            f"'{root}' must hold the folders train and test, or train, val and test, "
-            f"with a folder per class in each; it holds {folders}"
+            f"'{root}' must contain the folders train and test, or train, val and test, "
+            f"with a folder per class in each, got {folders}"
         )
     if "test" not in found:
         found["test"] = found.pop("val")
@@ -105,36 +105,36 @@ def _class_names(folder: Path) -> list[str]:
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Returns the names of the folders in a folder, sorted; hidden ones are passed over."""
+    """Returns the sorted names of the folders in a folder, without hidden ones."""
     return sorted(name for name in os.listdir(folder) if not name.startswith(".") and os.path.isdir(folder / name))
 
 
 def _files(folder: Path, names: list[str]) -> tuple[list[bytes], np.ndarray]:
-    """The image files of the chosen classes, and their labels."""
+    """Returns the image files of the chosen classes, and their labels."""
     files: list[bytes] = []
     labels: list[np.ndarray] = []
     for label, name in enumerate(names):
         if not (folder / name).is_dir():
-            continue  # a class without test images: it is learnt, and counts where it occurs
+            continue  # a class without test images is still learned
         found = image_files(folder / name)
         if not found:
-            raise ValueError(f"class folder '{folder / name}' holds no images ({', '.join(EXTENSIONS[:6])}, ...)")
+            raise ValueError(f"class folder '{folder / name}' contains no images ({', '.join(EXTENSIONS[:6])}, ...)")
         files += found
         labels.append(np.full(len(found), label, np.int64))
     if not files:
-        raise ValueError(f"'{folder}' has images of none of the chosen classes {', '.join(names[:8])}")
+        raise ValueError(f"'{folder}' has no images of the chosen classes {', '.join(names[:8])}")
     return files, np.concatenate(labels)
 
 
 def _whole(
     folder: Path, files: list[bytes], labels: np.ndarray, bits: int | None
 ) -> tuple[list[bytes], np.ndarray, tuple[str, ...]]:
-    """The files that are not broken, their labels, and what is wrong with the others."""
+    """Returns the intact files, their labels, and the errors of the broken ones."""
     store = folder.parent / ".cv_attention" / f"broken-{identity(files, bits)}.json"
     broken = find_broken(store, len(files), lambda index: read_image(os.fsdecode(files[index]), bits))
     kept = [index for index in range(len(files)) if index not in broken]
     if len(np.unique(labels[kept])) < len(np.unique(labels)):
-        raise ValueError(f"'{folder}' has a class of which all images are broken: {next(iter(broken.values()))}")
+        raise ValueError(f"'{folder}' has a class whose images are all broken: {next(iter(broken.values()))}")
     return [files[index] for index in kept], labels[kept], warn(folder.name, broken, len(files))
 
 
@@ -157,10 +157,10 @@ def _images(
 
 
 def image_files(folder: Path) -> list[bytes]:
-    """Returns the encoded paths of the image files in a folder and in the folders below it, sorted.
+    """Returns the sorted encoded paths of the image files in a folder and its subfolders.
 
-    Links are followed, but each folder is read once, whatever links lead to it. Named pipes, sockets and devices are
-    left out. A warning counts and names what was left out.
+    Links are followed, but each folder is read only once. Named pipes, sockets and devices are left out. A warning
+    reports what was left out.
     """
     found: list[bytes] = []
     skipped: list[str] = []
@@ -173,7 +173,7 @@ def image_files(folder: Path) -> list[bytes]:
             status = os.stat(where)
             key = status.st_dev, status.st_ino
             if key in seen or key in above:
-                skipped.append(f"'{where}' leads to a folder that has been read already")
+                skipped.append(f"'{where}' leads to a folder that has already been read")
                 continue
             seen.add(key)
             entries = sorted(os.scandir(where), key=lambda entry: entry.name)
@@ -186,7 +186,7 @@ def image_files(folder: Path) -> list[bytes]:
             if os.path.isdir(entry.path):
                 todo.append(entry.path)
             elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS:
-                if os.path.isfile(entry.path) or not os.path.exists(entry.path):  # a broken link fails where it is read
+                if os.path.isfile(entry.path) or not os.path.exists(entry.path):  # a broken link fails when it is read
                     found.append(os.fsencode(entry.path))
                 else:
                     skipped.append(f"'{entry.path}' is {kind_of(os.stat(entry.path).st_mode)}")
@@ -197,6 +197,6 @@ def image_files(folder: Path) -> list[bytes]:
 
 
 def _above(folder: Path) -> set[tuple[int, int]]:
-    """Identities of the folders above one: a link to them would bring in the other classes."""
+    """Returns the identities of the parent folders: a link to them would include the other classes."""
     above = (os.stat(parent) for parent in Path(os.path.realpath(folder)).parents)
     return {(status.st_dev, status.st_ino) for status in above}

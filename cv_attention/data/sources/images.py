@@ -64,13 +64,13 @@ class Storage(Protocol):
 
 @dataclass(frozen=True)
 class Images:
-    """Images with their labels. Selecting some copies no pixels.
+    """Holds images with their labels. Selecting images copies no pixels.
 
     Attributes:
         labels: int64 (N,), positions in the class names.
         rows: int64 (N,), the row of each image in `storage`.
         storage: Where the pixels are.
-        boxes: float32 (N, 4), x0, y0, x1, y1 in pixels of the true object; None where it is unknown.
+        boxes: float32 (N, 4), x0, y0, x1, y1 of the object in pixels; None if unknown.
         left_out: What is wrong with each broken image that was left out; see `broken.py`.
     """
 

@@ -88,7 +88,7 @@ class Shards:
         return f"'{self._place(row)}'"
 
     def path(self, row: int) -> None:
-        """Returns None: a member of an archive is no file of its own."""
+        """Returns None: a member of an archive is not a separate file."""
 
     def version(self, row: int) -> str:
         """Returns size and time of the archive, where the image lies there, and `bits`."""

@@ -1,7 +1,7 @@
 """Selects classes and images, and holds out a validation split, deterministically.
 
-The choice depends on the values and on the (sorted) data alone, and a smaller choice lies inside a larger
-one: the images of `per_class=5` are among those of `per_class=10`.
+The selection depends only on the values and the (sorted) data, and smaller selections are contained in larger
+ones: the images of `per_class=5` are among those of `per_class=10`.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,12 +27,12 @@ def choose_classes(names: Sequence[str], subset: Subset) -> list[str]:
         The chosen names in the order of `names`.
 
     Raises:
-        ValueError: if a class is unknown (with near names), or there are fewer than asked for.
+        ValueError: if a class is unknown (with close matches), or there are fewer than requested.
     """
     check(subset)
     for name in subset.classes or []:
         if name not in names:
-            raise ValueError(f"data.subset.classes: no class '{name}'{suggest(name, names)}")
+            raise ValueError(f"data.subset.classes: unknown class '{name}'{suggest(name, names)}")
     chosen = [name for name in names if subset.classes is None or name in subset.classes]
     if subset.num_classes is not None:
         if subset.num_classes > len(chosen):
@@ -44,11 +44,11 @@ def choose_classes(names: Sequence[str], subset: Subset) -> list[str]:
 
 
 def thin(labels: np.ndarray, subset: Subset) -> np.ndarray:
-    """Chooses training images: of each class the share `fraction`, at least one, and at most `per_class`.
+    """Chooses training images: a `fraction` of each class, at least one, and at most `per_class`.
 
     Args:
         labels: Class indices (N,).
-        subset: The choice.
+        subset: The selection.
 
     Returns:
         Positions of the chosen images in `labels`, ascending.
@@ -64,22 +64,22 @@ def thin(labels: np.ndarray, subset: Subset) -> np.ndarray:
 
 
 def hold_out(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Holds out the same share of each class's training images, at least one where a class has two.
+    """Holds out the same fraction of each class's training images, at least one if a class has two.
 
     Args:
         labels: Class indices (N,).
-        fraction: Share held out, in (0, 1).
-        seed: Another seed holds out other images.
+        fraction: Fraction to hold out, in (0, 1).
+        seed: Seed of the selection.
 
     Returns:
-        Positions of the images kept and of those held out, each ascending.
+        Positions of the kept and of the held-out images, each ascending.
     """
     held = _first_of_each_class(labels, seed, lambda n: min(max(1, round(fraction * n)), n - 1))
     return np.setdiff1d(np.arange(len(labels)), held, assume_unique=True), held
 
 
 def _first_of_each_class(labels: np.ndarray, seed: int, count: Callable[[int], int]) -> np.ndarray:
-    """The first `count(class size)` images of each class in a fixed random order; ascending positions."""
+    """Returns the first `count(class size)` images of each class in a fixed random order; ascending positions."""
     parts = [np.zeros(0, np.int64)]
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)

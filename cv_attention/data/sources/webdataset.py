@@ -1,8 +1,8 @@
 """Reads tar shards as WebDataset writes them: root/{train,val,test}-*.tar or root/{train,val,test}/*.tar.
 
-The headers are gone through once and kept as an index; after that any image can be read where it lies. So shards are
-sampled exactly like a folder: every process sees its part of one permutation, each image counts once in an evaluation,
-and no process waits for another at the end of an epoch, which streams of shards cannot promise.
+The headers are read once and stored as an index; after that any image can be read at its offset. So shards are sampled
+exactly like a folder: every process gets its part of one permutation, each image counts once in an evaluation, and no
+process waits for another at the end of an epoch, which streams of shards cannot guarantee.
 """
 
 import hashlib
@@ -26,17 +26,17 @@ _SPLITS = ("train", "val", "test")
 def load(
     root: str, subset: Subset, bits: int | None = None, *, skip: bool = False
 ) -> tuple[list[str], dict[str, Images]]:
-    """Reads the shards' index: class names, and the images of `train`, `test` and, where there is one, `val`.
+    """Reads the shards' index: class names, and the images of `train`, `test` and, if it exists, `val`.
 
-    Each image is ``<key>.jpg`` (or another image's extension) with its class, a number from 0 on, in ``<key>.cls``.
-    ``root/classes.txt`` names the classes, one a line; without it they are called by their numbers. With only two
-    splits the other one is the test split, as in a folder.
+    Each image is ``<key>.jpg`` (or has another image extension) with its class, a number from 0, in ``<key>.cls``.
+    ``root/classes.txt`` names the classes, one per line; without it they are named by their numbers. With only two
+    splits the other one is the test split, as for folders.
 
     Args:
         root: The folder.
-        subset: Which classes are used.
-        bits: Range of images of more than 8 bits; None finds it in a sample of the training images.
-        skip: Decode all images once and leave out those that are broken.
+        subset: The classes to use.
+        bits: Bit depth of images with more than 8 bits; None determines it from a sample of the training images.
+        skip: Decodes all images once and leaves out broken ones.
 
     Raises:
         FileNotFoundError: if the folder does not exist.
@@ -45,13 +45,13 @@ def load(
     """
     base = Path(root).expanduser()
     if not base.is_dir():
-        raise FileNotFoundError(f"data.root: no such folder: '{root}'")
+        raise FileNotFoundError(f"data.root: folder not found: '{root}'")
     found = {split: sorted([*base.glob(f"{split}-*.tar"), *base.glob(f"{split}/*.tar")]) for split in _SPLITS}
     found = {split: archives for split, archives in found.items() if archives}
     if "train" not in found or len(found) < 2:
         there = ", ".join(sorted(path.name for path in base.iterdir())[:8]) or "nothing"
         raise ValueError(
-            f"'{root}' must hold train-*.tar and test-*.tar, or train-*.tar, val-*.tar and test-*.tar; it holds {there}"
+            f"'{root}' must contain train-*.tar and test-*.tar, or train-*.tar, val-*.tar and test-*.tar, got {there}"
         )
     if "test" not in found:
         found["test"] = found.pop("val")
@@ -62,7 +62,7 @@ def load(
     rows = {split: np.flatnonzero(position[shards.labels] >= 0) for split, shards in splits.items()}
     for split, chosen_rows in rows.items():
         if not len(chosen_rows):
-            raise ValueError(f"'{found[split][0].parent}' has {split} images of none of the chosen classes")
+            raise ValueError(f"'{found[split][0].parent}' has {split} images, but of none of the chosen classes")
     if bits is None:
         train, used = splits["train"], rows["train"]
         bits = found_bits(len(used), lambda index, most: train.content(int(used[index]), most))
@@ -75,14 +75,14 @@ def load(
 
 
 def _whole(split: str, shards: Shards, rows: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The rows that are not broken, and what is wrong with the others."""
+    """Returns the rows of intact images, and the errors of the others."""
     digest = hashlib.sha256(rows.tobytes()).hexdigest()[:8]
     store = shards.index.with_name(f"{shards.index.stem}-{digest}-{shards.bits}-broken.json")
     broken = find_broken(store, len(rows), lambda index: shards.read(int(rows[index])))
     kept = np.array([row for index, row in enumerate(rows) if index not in broken], np.int64)
     if len(np.unique(shards.labels[kept])) < len(np.unique(shards.labels[rows])):
         raise ValueError(
-            f"'{shards.archives[0].parent}' has a class of which all {split} images are broken: "
+            f"'{shards.archives[0].parent}' has a class whose {split} images are all broken: "
             f"{next(iter(broken.values()))}"
         )
     return kept, warn(split, broken, len(rows))
@@ -95,8 +95,8 @@ def _class_names(base: Path, splits: dict[str, Shards]) -> list[str]:
         images = sum(len(shards.labels) for shards in splits.values())
         if count > max(_UNNAMED, images):
             raise ValueError(
-                f"'{base}' has {images} images and labels up to {count - 1}; classes are counted from 0. If that is "
-                f"right, name all {count} classes in '{listed}', one a line"
+                f"'{base}' has {images} images and labels up to {count - 1}; classes are counted from 0. If this is "
+                f"right, name all {count} classes in '{listed}', one per line"
             )
         return [str(number) for number in range(count)]
     names = [line.strip() for line in _text(listed).splitlines() if line.strip()]

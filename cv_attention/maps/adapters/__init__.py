@@ -1,4 +1,4 @@
-"""Where the attention maps of modules are, ours and those that nobody here wrote: one file a library.
+"""Finds the attention maps of modules, ours and third-party ones: one file per library.
 
 A module is known by the name of its class or a base class, so that no library is imported to look. To add one, give its
 class a line in the library's table.

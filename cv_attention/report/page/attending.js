@@ -1,4 +1,4 @@
-// What the attention panel needs of the recorded heads, pairwise maps and gate statistics.
+// Provides recorded heads, pairwise maps and gate statistics to the attention panel.
 
 async function unpack(packed) {
   const [height, width] = packed.shape.length === 2 ? packed.shape : [1, packed.shape[0]];
@@ -63,7 +63,7 @@ function headMaps(all, sample) {
   }).filter(Boolean);
 }
 
-// Where one position looks, in every head.
+// What one position attends to, in every head.
 function queryMaps(all, sample, query) {
   const size = all.height * all.width;
   if (sample >= all.images || query >= all.queries) return [];

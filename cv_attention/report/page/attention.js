@@ -1,5 +1,5 @@
 // The attention panel: one block's map of one image in full: gates, positions through the epochs, heads, and
-// where each position looks.
+// what each position attends to.
 
 FIELDS.query = anIndex();
 state.query = null;
@@ -60,7 +60,7 @@ function overlaid(run, sample, map, range, label, onpick = null) {
   return frame;
 }
 
-// The same map through all recorded epochs; a click goes there.
+// The same map in all recorded epochs; a click selects the epoch.
 async function drawFilm(run, column, sample) {
   const snapshots = run.epochs.filter((snapshot) => snapshot.maps[column.index]);
   const now = nearestSnapshot(run, state.epoch, column);
@@ -103,7 +103,7 @@ function headGrid(run, sample, maps, label) {
   return el("div", { class: "head-grid" }, frames);
 }
 
-// A click on a position, or the arrow keys, choose whose look is shown.
+// A click or the arrow keys choose the position whose attention is shown.
 function queryPicker(run, sample, all) {
   const query = Math.min(state.query ?? Math.floor(all.queries / 2 + all.width / 2), all.queries - 1);
   const grid = all.queries === all.height * all.width;
@@ -123,7 +123,7 @@ function queryPicker(run, sample, all) {
     max: all.queries - 1,
     value: query,
     name: "query",
-    "aria-label": "Position whose look is shown",
+    "aria-label": "Position whose attention is shown",
     oninput: (event) => change({ query: Number(event.target.value) }),
   });
   return { query, element: el("div", { class: "query" }, frame, step) };
@@ -141,12 +141,12 @@ async function drawSelfAttention(run, title, sample) {
   const pairwise = pairs?.found[title];
   if (pairwise && sample < pairwise.images) {
     const { query, element } = queryPicker(run, sample, pairwise);
-    const words = `Where position ${query} looks, ${epochName(pairs.epoch)}`;
+    const words = `What position ${query} attends to, ${epochName(pairs.epoch)}`;
     const looks = headGrid(run, sample, queryMaps(pairwise, sample, query), words);
     looks.classList.add("looks");
     figures.unshift(panelFigure("Choose a position", element), panelFigure(words, looks));
   } else if (pairwise) {
-    const words = `Where positions look is kept of the first ${pairwise.images} images.`;
+    const words = `What positions attend to is recorded only for the first ${pairwise.images} images.`;
     figures.push(el("p", { class: "muted" }, words));
   }
   return { figures };

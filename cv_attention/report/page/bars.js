@@ -20,7 +20,7 @@ function inksOfBars() {
   return barInks;
 }
 
-// size: width and height of the canvas on the screen; asking it again for every canvas would be slow.
+// size: width and height of the canvas on the screen; querying it for every canvas would be slow.
 function paintBars(canvas, map, range, order, size) {
   const ratio = Math.min(3, window.devicePixelRatio || 1);
   const width = Math.round(Math.max(64, size.width) * ratio);

@@ -1,14 +1,14 @@
-// Keeps what was used last, up to a number of bytes.
+// Keeps the most recently used values, up to a number of bytes.
 
-// load(key) promises {value, bytes}. `now` gives what is there already, or undefined.
+// load(key) promises {value, bytes}. `now` returns a loaded value, or undefined.
 function makeCache(budget, load) {
-  const kept = new Map(); // key -> {promise, value, bytes}, the longest unused first
+  const kept = new Map(); // key -> {promise, value, bytes}, least recently used first
   let total = 0;
 
   function trim() {
     for (const [key, entry] of kept) {
       if (total <= budget) return;
-      if (entry.value === undefined) continue; // still on its way
+      if (entry.value === undefined) continue; // still loading
       total -= entry.bytes;
       kept.delete(key);
     }

@@ -1,4 +1,4 @@
-// One chart with its legend: the values at the chosen epoch, or under the pointer; a click chooses an epoch.
+// A chart with a legend of the values at the chosen epoch or under the pointer; a click chooses an epoch.
 
 function nearestPoint(points, x) {
   let low = 0;

@@ -1,4 +1,4 @@
-// The class switch: which class the maps explain, where maps of several classes were recorded.
+// The class switch: which class the maps explain, if maps of several classes were recorded.
 
 FIELDS.target = aChoice("predicted", ["predicted", "true", "second", "third", "difference"]);
 state.target = "predicted";
@@ -34,7 +34,7 @@ function classKey(snapshot) {
   return `${snapshot.run.folder}/e${snapshot.epoch}-classes`;
 }
 
-// The class that is explained for one sample; of a difference the first of the two.
+// The class explained for a sample; for a difference, the first of the two.
 function targetClass(snapshot, probe, target = state.target) {
   if (target === "true") return snapshot.run.probes[probe].label;
   if (target === "predicted" || target === "difference") return snapshot.predictions[probe];
@@ -72,13 +72,13 @@ function classMapNow(snapshot, column, probe) {
   return kept && cutClassMap(snapshot, kept, column, probe);
 }
 
-// A column as the switch makes it: a difference of two classes has a sign.
+// A column as modified by the switch: a difference of two classes is signed.
 function asShown(column) {
   const signed = state.target === "difference" && column.kind === "grad_cam" && anyClassMaps;
   return signed ? { ...column, signed: true } : column;
 }
 
-// "for cat", "cat − dog": what a map explains, while that is not the predicted class everywhere.
+// "for cat", "cat − dog": what a map explains, unless it is the predicted class everywhere.
 function targetWords(snapshot, column, probe) {
   if (!snapshot || state.target === "predicted" || !anyClassMaps) return "";
   const run = snapshot.run;
@@ -92,5 +92,5 @@ function targetWords(snapshot, column, probe) {
 }
 
 function makeClassSwitch() {
-  return anyClassMaps && select("target", "Class explained (Grad-CAM)", TARGETS);
+  return anyClassMaps && select("target", "Explained class (Grad-CAM)", TARGETS);
 }

@@ -1,7 +1,7 @@
 // Colour tables: a number of evenly spaced colours each, as rrggbb one after another, with straight lines
 // between. viridis, inferno and magma (S. van der Walt, N. Smith) and cividis (J. Nuñez et al.) are
 // perceptually uniform and dedicated to the public (CC0). The two for signed maps run over white, with the
-// lightness of OKLab falling evenly to both sides; the colour-blind tell their ends apart.
+// lightness of OKLab decreasing evenly to both sides; their ends are distinguishable for the colour-blind.
 
 const ANCHORS = {
   viridis:

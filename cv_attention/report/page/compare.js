@@ -1,4 +1,4 @@
-// The reader's choice of what maps are compared with, and the words that tell A from B.
+// Lets the reader choose what maps are compared with, and labels A and B.
 
 const BLINK_MS = 600;
 
@@ -43,12 +43,12 @@ function makeCompare() {
     el(
       "p",
       { class: "muted hint wide" },
-      "Methods have different units: their difference is that of maps scaled to their own ranges.",
+      "Methods have different units, so the difference is computed from maps scaled to their own ranges.",
     ),
   );
 }
 
-// The line under the player that says what is A and what is B; it also makes maps blink.
+// The line under the player that explains A and B; it also makes maps blink.
 function makeVersus(root) {
   const line = el("p", { class: "versus", hidden: true });
   let timer = null;

@@ -1,4 +1,4 @@
-// What a map is compared with: the same in another epoch, another column, or the same in another run.
+// Finds the map that a map is compared with: in another epoch, another column, or another run.
 // state.versus is "epoch:3", "column:5" or "run:1"; A is the map of the cell, B the other one.
 
 function versus() {
@@ -9,13 +9,13 @@ function versus() {
 
 const sameSample = new Map(); // "run>other" -> index in the other run of each sample
 
-// Whether two names can be those of one file: runs may tell more or fewer of its folders.
+// Whether two names can refer to the same file: runs may include more or fewer of its folders.
 function sameFile(a, b) {
   return a === b || a.endsWith(`/${b}`) || b.endsWith(`/${a}`);
 }
 
-// The index in the other run of each sample, null where that cannot be told: the image of the same name and
-// class; of the same place where several are called the same, or the run knows no names.
+// The index of each sample in the other run, null if unknown: the image of the same name and class; if several
+// have the same name, or the run has no names, the image at the same position.
 function placesIn(run, other) {
   const fileOf = ({ name, label }) => `${label}\n${name?.split("/").pop()}`;
   const files = new Map();
@@ -60,7 +60,7 @@ function partnerOf(run, snapshot, column, index) {
   return there && { snapshot: there, column: twin, index: place };
 }
 
-// The same column of another run; for a saliency method that it has not, its first other one.
+// The same column of another run; for a saliency method that it lacks, its first other one.
 function twinOf(column, columns) {
   const alike = columns.filter((one) => one.bars === column.bars);
   const same = alike.find((one) => one.title === column.title && one.kind === column.kind);
@@ -68,15 +68,15 @@ function twinOf(column, columns) {
   return alike.find((one) => one.source === "saliency");
 }
 
-// Why a map stands alone while others are compared.
+// Why a map is not compared while others are.
 function aloneWords() {
   const chosen = versus();
   if (!chosen) return "";
   return chosen.kind === "run" ? "not in B" : "not comparable";
 }
 
-// The layers to paint, and for the readout the maps that they come from; `words` tell how the two differ, and
-// `badge` what the eye would not see.
+// The layers to paint, and for the readout the maps that they come from; `words` describe how the two differ, and
+// `badge` what is not visible.
 function comparison(run, snapshot, plainColumn, map, partner, other) {
   const column = asShown(plainColumn);
   const plain = {
@@ -102,7 +102,7 @@ function comparison(run, snapshot, plainColumn, map, partner, other) {
   return { map, other, under: { ...plain, range: both ?? plain.range }, over };
 }
 
-// Two maps of one kind share a colour bar, or they could not be compared by eye.
+// Two maps of the same kind share a colour bar, so that they can be compared by eye.
 function unionOf(a, b, signed) {
   if (a.lo === null || b.lo === null) return null;
   const lo = Math.min(a.lo, b.lo);

@@ -1,12 +1,12 @@
-// The confusion matrix, and how well each class is known. A click lists the samples of that cell.
+// The confusion matrix and the accuracy of each class. A click lists the samples of a cell.
 
 FIELDS.counted = aChoice("test", ["test", "validation"]);
 state.counted = FIELDS.counted.start;
 
 const MOST_PAIRS = 8;
-const MOST_NAMED = 20; // classes whose names fit beside the matrix
+const MOST_NAMED = 20; // classes whose names fit next to the matrix
 
-// What is counted at the chosen epoch: {classes, counts, words}, or null.
+// The counts at the chosen epoch: {classes, counts, words}, or null.
 async function loadConfusion(run) {
   const { tested, confusion } = run.panels;
   const epochs = Object.keys(confusion).map(Number);
@@ -20,7 +20,7 @@ async function loadConfusion(run) {
   return { ...found, counted: "validation", words: `${found.what ?? "validation split"}, ${epochName(epoch)}` };
 }
 
-// {sums: images of each true class, guessed: of each predicted class, right: rightly predicted}.
+// {sums: images of each true class, guessed: of each predicted class, right: correctly predicted}.
 function countClasses({ classes, counts }) {
   const [sums, guessed, right] = [0, 0, 0].map(() => new Float64Array(classes));
   for (const [truth, guess, count] of counts) {
@@ -31,7 +31,7 @@ function countClasses({ classes, counts }) {
   return { sums, guessed, right };
 }
 
-// One pixel for each pair, coloured by its share of the true class; the style enlarges it.
+// One pixel for each pair, coloured by its fraction of the true class; CSS enlarges it.
 function paintConfusion(canvas, { classes, counts }, sums) {
   canvas.width = canvas.height = classes;
   const values = new Float32Array(classes * classes);
@@ -46,7 +46,7 @@ function listPair(label, predicted) {
   goTo("maps");
 }
 
-// A class, or a pair of classes, as a link to its images; as text where none of them was recorded.
+// A class, or a pair of classes, as a link to its images; as text if none of them was recorded.
 function linkToImages(run, text, label, predicted = null) {
   const snapshot = nearestSnapshot(run, state.epoch);
   const fits = (probe, i) =>
@@ -59,7 +59,7 @@ function linkToImages(run, text, label, predicted = null) {
 function confusedPairs(run, { counts }, sums) {
   const wrong = counts.filter(([truth, guess]) => truth !== guess);
   const worst = wrong.sort((a, b) => b[2] - a[2]).slice(0, MOST_PAIRS);
-  if (!worst.length) return el("p", { class: "muted" }, "No class was taken for another.");
+  if (!worst.length) return el("p", { class: "muted" }, "No class was confused with another.");
   const rows = worst.map(([truth, guess, count]) =>
     el(
       "li",
@@ -68,7 +68,7 @@ function confusedPairs(run, { counts }, sums) {
       el("span", { class: "number muted" }, `${count} of ${sums[truth]}`),
     ),
   );
-  return el("div", { class: "pairs" }, el("h3", {}, "Taken for another"), el("ol", {}, rows));
+  return el("div", { class: "pairs" }, el("h3", {}, "Most confused"), el("ol", {}, rows));
 }
 
 function classRow(run, index, { sums, guessed, right }) {
@@ -110,7 +110,7 @@ function confusionCanvas(run, content, sums) {
     const [truth, guess] = at(event);
     const count = content.counts.find((entry) => entry[0] === truth && entry[1] === guess)?.[2] ?? 0;
     const share = formatPercent(sums[truth] ? count / sums[truth] : null, 1);
-    showReadout(event, `${className(run, truth)} taken for ${className(run, guess)}: ${count} (${share})`);
+    showReadout(event, `${className(run, truth)} predicted as ${className(run, guess)}: ${count} (${share})`);
   });
   canvas.addEventListener("pointerleave", hideReadout);
   canvas.addEventListener("click", (event) => listPair(...at(event)));

@@ -1,4 +1,4 @@
-// The bar that stays in sight: where one can go on the page, and the epoch, which everything follows.
+// The sticky bar: links to the sections, and the epoch, which everything on the page follows.
 
 // id: of the section's heading.
 function goTo(id) {
@@ -17,7 +17,7 @@ function contentsButton(section) {
   return button;
 }
 
-// sections: elements with a heading; those without one are what the page begins with.
+// sections: elements with a heading; those without one are at the top of the page.
 function makeBar(sections) {
   const titled = sections.filter((section) => section.querySelector("h2"));
   const contents = el("nav", { class: "contents", "aria-label": "Contents" }, titled.map(contentsButton));
@@ -27,7 +27,7 @@ function makeBar(sections) {
   return bar;
 }
 
-// Pixels at the top of the window that the bar and the heads of the columns cover.
+// Height in pixels of the bar and the column heads at the top of the window.
 function coveredHeight() {
   return [".page-bar", ".sticky"].reduce((sum, name) => sum + (document.querySelector(name)?.offsetHeight ?? 0), 0);
 }

@@ -1,4 +1,4 @@
-// Fields that show and change one part of the state.
+// Form fields that show and change one part of the state.
 
 function labelled(label, field, ...classes) {
   return el("label", { class: ["control", ...classes].join(" ") }, el("span", {}, label), field);

@@ -1,6 +1,6 @@
-// The selected samples, or all that are listed, as a table for other programs.
+// Exports the selected samples, or all listed ones, as a table for other programs.
 
-// Text that a spreadsheet would take for a formula gets an apostrophe before it.
+// Prefixes text that a spreadsheet would interpret as a formula with an apostrophe.
 function csvCell(value) {
   if (value === null || value === undefined) return "";
   const text = typeof value === "number" ? String(value) : String(value).replace(/^[=+\-@\t\r]/, "'$&");

@@ -1,4 +1,4 @@
-// A dialog over the page: Escape closes it, and the focus goes back to where it was.
+// A modal dialog: Escape closes it, and the focus returns to where it was.
 
 function openDialog(title, content, onsave = null) {
   const before = document.activeElement;

@@ -1,5 +1,5 @@
 // Elements from names, attributes and children. Text becomes text nodes, never markup: class names, file
-// names and configuration values come from outside.
+// names and configuration values are untrusted.
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -1,5 +1,5 @@
-// Does a map tell what the network uses? Curves of its confidence while pixels go or come in the map's order,
-// with a slider that masks the image as the curve does, and a table beside maps that know nothing.
+// Does a map show what the network uses? Curves of its confidence while pixels are deleted or inserted in the map's
+// order, with a slider that masks the image in the same way, and a table with uninformed baseline maps.
 
 FIELDS.judged = aText("");
 FIELDS.kind = aChoice("deletion", ["deletion", "insertion"]);
@@ -144,7 +144,7 @@ function scrubber(points, step) {
     min: 0,
     max: points,
     value: step,
-    "aria-label": `Share of the pixels: ${formatPercent(step / points)}`,
+    "aria-label": `Fraction of the pixels: ${formatPercent(step / points)}`,
     oninput: (event) => change({ masked: Number(event.target.value) / points }),
   });
 }

@@ -22,7 +22,7 @@ function flagOptions(run) {
   };
 }
 
-// Measures by column, as far as they have come; they are asked for when somebody looks for them.
+// Measures by column, as far as they are loaded; they are requested when the reader opens the list.
 function sortOptions(run) {
   const fitting = Object.entries(SORTS).filter(([name]) => fitsRun(run, name));
   const plain = Object.fromEntries(fitting.map(([name, sort]) => [name, sort.text]));
@@ -58,7 +58,7 @@ function makeSearch() {
     onkeydown: (event) => {
       if (event.key !== "Escape") return;
       change({ search: "" });
-      field.blur(); // the keys of the page work again
+      field.blur(); // so that the page's shortcuts work again
     },
   });
   const show = () => {

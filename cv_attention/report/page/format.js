@@ -13,17 +13,17 @@ function formatPercent(share, digits = 0) {
   return share === null || share === undefined ? "–" : `${(100 * share).toFixed(digits)} %`;
 }
 
-// Whether a metric of this name is a share: it is then told in percent.
+// Whether a metric of this name is a fraction, to be shown in percent.
 function isShare(name, value) {
   return /acc|top|pointing/.test(name) && value >= 0 && value <= 1;
 }
 
-// Epochs are counted as people count them: the epoch with index 4 is the fifth.
+// Epochs are counted from 1: the epoch with index 4 is the fifth.
 function epochName(epoch) {
   return epoch < 0 ? "before training" : `epoch ${epoch + 1}`;
 }
 
-// The same of a recording; that of a saliency export belongs to no epoch.
+// The epoch of a recording; a saliency export has none.
 function snapshotName(snapshot) {
   return snapshot.run.export ? "" : epochName(snapshot.epoch);
 }
@@ -37,7 +37,7 @@ function className(run, index) {
   return run.classes[index] ?? `class ${index}`;
 }
 
-// ".map" ends the name of every recorded submodule and tells nothing.
+// ".map" ends the name of every recorded submodule and carries no information.
 function columnName(column) {
   return column.title.replace(/(\.attention)?\.map$/, "") || column.title;
 }
@@ -50,11 +50,11 @@ function kindName(column) {
 }
 
 const METRIC_WORDS = {
-  pointing: "Share of the test images on which the highest value of Grad-CAM for the true class lies in the true box",
-  pointing_chance: "Share of the test images on which a random point lies in the true box: what pointing is to be compared with",
+  pointing: "Fraction of test images on which the maximum of Grad-CAM for the true class lies in the true box",
+  pointing_chance: "Fraction of test images on which a random point lies in the true box: the baseline for pointing",
 };
 
-// One sentence on a metric of the test whose name does not tell enough, or nothing.
+// One sentence on a test metric whose name is not self-explanatory, or nothing.
 function metricWords(name) {
   return METRIC_WORDS[name] ?? null;
 }

@@ -1,4 +1,4 @@
-// The picture of a sample, over which maps are laid. Frames are used again for other samples while scrolling.
+// The picture of a sample with maps overlaid. Frames are reused for other samples while scrolling.
 
 // Frames of one run have room for its tallest image.
 function tallest(run) {
@@ -45,7 +45,7 @@ function makeFrame(run, room, ...over) {
   return { slot, frame, bind };
 }
 
-// Channel gates have no picture beneath, and the same height.
+// Channel gates have no picture below them, and the same height.
 function makeGateFrame(room, ...over) {
   const frame = el("div", { class: "frame gates" }, over);
   const slot = el("div", { class: "slot" }, frame);

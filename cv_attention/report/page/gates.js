@@ -1,4 +1,4 @@
-// Channel gates: this image's as sorted bars, and how every channel's spread over the data set.
+// Channel gates: this image's as sorted bars, and the distribution of every channel over the data set.
 
 const GATE_PLOT = { width: 640, height: 210, left: 44, right: 10, top: 8, bottom: 24 };
 

@@ -1,7 +1,7 @@
-// The list of samples. Only the rows in sight exist; they are used again as the page scrolls.
+// The list of samples. Only visible rows exist; they are reused as the page scrolls.
 
-const ROWS_BEYOND = 2; // above and below what is in sight
-const HASTE = 1.5; // screens per frame beyond which nothing is painted until the scrolling calms down
+const ROWS_BEYOND = 2; // above and below the visible ones
+const HASTE = 1.5; // screens per frame above which nothing is painted until scrolling slows down
 
 function drawHeads(heads, run, columns, count) {
   const [some, all] = [count, run.probes.length].map((number) => number.toLocaleString("en"));
@@ -25,9 +25,9 @@ function drawHeads(heads, run, columns, count) {
   );
 }
 
-// Why the list is empty: the numbers under Classes are of whole splits, the list is of a few images.
+// Why the list is empty: the numbers under Classes cover whole splits, the list only a few images.
 function emptyWords(run) {
-  const words = "No image fits the filters at this epoch.";
+  const words = "No image matches the filters at this epoch.";
   if (state.label === null && state.predicted === null) return words;
   const count = run.probes.length;
   return `${words} Only the ${count} image${count === 1 ? "" : "s"} that were recorded can be listed; the counts under Classes are of a whole split.`;
@@ -59,8 +59,8 @@ function makeGrid(heads) {
     return row;
   }
 
-  // All rows are as high as the first one turns out to be: texts take one line each. Before the page shows the
-  // list its rows have no height, and none is set: the list is measured again once it has a width.
+  // All rows have the height of the first one: each text takes one line. Before the list is visible its rows have no
+  // height, and none is set: the list is measured again once it has a width.
   function measure() {
     space.style.removeProperty("--row");
     if (!rows.size) {
@@ -104,7 +104,7 @@ function makeGrid(heads) {
     for (let position = first; position <= last; position++) {
       const known = rows.get(position);
       const row = known ?? take();
-      const before = known?.index; // one that was out of use may show the sample as it was long ago
+      const before = known?.index; // an unused row may show outdated content
       row.bind(listed[position], position, listed.length);
       if (!known) {
         place(row, position);

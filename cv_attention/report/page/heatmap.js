@@ -1,8 +1,8 @@
 // A map of numbers as pixels.
 
-const SMOOTH_SIDE = 128; // less than a cell on the screen: to draw a canvas smaller costs more than to draw it larger
+const SMOOTH_SIDE = 128; // less than a cell on the screen: drawing a canvas smaller costs more than drawing it larger
 
-// The numbers that the ends of the colour bar stand for. Signed maps keep zero in the middle.
+// The values at the ends of the colour bar. Signed maps keep zero in the middle.
 function valueRange(run, snapshot, column, map) {
   const [lo, hi] = state.scale === "image" ? [map.lo, map.hi] : sharedRange(run, snapshot, column);
   if (lo === null || hi === null || lo > hi) return null;
@@ -31,8 +31,8 @@ function sharedRange(run, snapshot, column) {
 }
 
 // Draws at native resolution, or smoothly enlarged: numbers are interpolated and then coloured, so that no
-// colour appears that the table does not have. What lies below the threshold, a share of the colour bar,
-// stays transparent; on a signed bar that is what lies near zero.
+// colour appears that is not in the table. Values below the threshold, a fraction of the colour bar,
+// stay transparent; on a signed bar these are values near zero.
 function paintHeatmap(canvas, map, range, table, { smooth, threshold, contour, signed }) {
   const factor = Math.max(1, Math.ceil(SMOOTH_SIDE / Math.max(map.height, map.width)));
   let drawn = map;
@@ -68,7 +68,7 @@ function paintHeatmap(canvas, map, range, table, { smooth, threshold, contour, s
 const WHITE = 0xffffffff;
 const BLACK = 0xff000000;
 
-// White just inside of the level and black just outside, to be seen on every colour.
+// White just inside of the level and black just outside, to be visible on every colour.
 function drawContour(words, inside, height, width) {
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
@@ -85,7 +85,7 @@ function drawContour(words, inside, height, width) {
 
 const packedTables = new Map();
 
-// The colours as the 32 bits that a pixel has in memory (little-endian, as all browsers' machines are).
+// The colours as 32-bit pixels (little-endian, like all machines that run browsers).
 function packed(table) {
   if (!packedTables.has(table)) {
     const words = new Uint32Array(256);
@@ -129,7 +129,7 @@ function repeat(map, factor) {
 
 const knownTaps = new Map();
 
-// Between which cells every pixel lies, and how far from the nearer one to the left.
+// The neighbouring cells of every pixel, and its distance from the left one.
 function taps(cells, pixels) {
   const key = `${cells}/${pixels}`;
   if (!knownTaps.has(key)) {

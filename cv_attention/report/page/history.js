@@ -1,5 +1,5 @@
-// What the network made of one image, epoch by epoch: a bar as high as the probability of the true class,
-// coloured by whether the prediction was right. Click a bar to go there.
+// The predictions for one image by epoch: a bar for the probability of the true class,
+// coloured by whether the prediction was right. Click a bar to select its epoch.
 
 function historyWords(run, snapshot, probe) {
   const predicted = className(run, snapshot.predictions[probe]);

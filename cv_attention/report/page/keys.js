@@ -1,4 +1,4 @@
-// What the keys do, wherever the focus is, unless what has the focus uses them itself.
+// Keyboard shortcuts, active anywhere unless the focused element uses the key itself.
 
 function makeKeys(grid) {
   const epochTo = (epoch) => change({ epoch });
@@ -13,7 +13,7 @@ function makeKeys(grid) {
     change({ [name]: choices[(choices.indexOf(state[name]) + 1) % choices.length] });
   };
   return [
-    [["ArrowLeft"], "epoch before", () => epochTo(state.epoch - 1)],
+    [["ArrowLeft"], "previous epoch", () => epochTo(state.epoch - 1)],
     [["ArrowRight"], "next epoch", () => epochTo(state.epoch + 1)],
     [["Home"], "first epoch", () => epochTo(bounds()[0])],
     [["End"], "last epoch", () => epochTo(bounds()[1])],
@@ -21,7 +21,7 @@ function makeKeys(grid) {
     [["g"], "to the maps", () => goTo("maps")],
     [["t"], "to the top", () => window.scrollTo(0, 0)],
     [["j"], "next sample", () => grid?.step(1)],
-    [["k"], "sample before", () => grid?.step(-1)],
+    [["k"], "previous sample", () => grid?.step(-1)],
     [["x"], "select the sample", pick],
     [["n"], "note on the sample", () => state.sample !== null && editNote(currentRun(), state.sample)],
     [["/"], "search file names", () => document.getElementById("search")?.focus()],
@@ -69,7 +69,7 @@ function listenToKeys(grid) {
     if (event.altKey || event.ctrlKey || event.metaKey || document.querySelector("dialog[open]")) return;
     const { target } = event;
     if (target.closest("input:not([type=checkbox]):not([type=range]), select, textarea")) return;
-    const moves = event.key.length > 1; // arrows, Home and End also serve sliders and scrolled texts
+    const moves = event.key.length > 1; // arrows, Home and End are also used by sliders and scrollable texts
     if (moves && target.closest("input, pre, .plot, [data-own-keys]")) return;
     const action = actions.get(event.key);
     if (!action || !currentRun()) return;

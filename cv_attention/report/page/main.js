@@ -1,4 +1,4 @@
-// Puts the page together.
+// Assembles the page.
 
 function makeMaps() {
   const run = currentRun();
@@ -7,7 +7,7 @@ function makeMaps() {
     const text = run.probes.length
       ? "No maps have been logged yet."
       : "No probe images have been recorded in this run.";
-    const hint = "log.maps_every and log.probes decide when and of how many images maps are kept.";
+    const hint = "log.maps_every and log.probes set when maps are recorded, and of how many images.";
     return {
       element: el(
         "section",
@@ -69,7 +69,7 @@ function recallTheme() {
     const kept = localStorage.getItem("cv_attention.theme");
     if (THEMES.includes(kept)) state.theme = kept;
   } catch {
-    // Without storage the system's theme is used.
+    // Without storage, the system's theme is used.
   }
 }
 

@@ -1,6 +1,6 @@
-// Takes pixels away and brings them back as the insertion and deletion curves do.
+// Deletes and inserts pixels in the same way as the insertion and deletion curves.
 
-// Places of the pixels, 0 for the most salient; equal values keep the order of pixels.
+// Ranks of the pixels, 0 for the most salient; ties keep the order of pixels.
 function pixelRanks(map, height, width) {
   const { values } = resample(map, height, width);
   const order = Array.from(values.keys()).sort((a, b) => values[b] - values[a] || a - b);
@@ -45,7 +45,7 @@ function meanColoured(length, mean) {
   return out;
 }
 
-// The image with `count` pixels deleted to the mean colour, or inserted into its blurred self.
+// The image with `count` pixels replaced by the mean colour, or inserted into its blurred version.
 function maskImage(image, ranks, count, kind, { mean, kernel }) {
   const { width, height, data } = image;
   const other = kind === "deletion" ? meanColoured(data.length, mean) : blurred(data, height, width, mean, kernel);

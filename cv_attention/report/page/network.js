@@ -17,7 +17,7 @@ function formatCount(value) {
   return `${Number((value / size).toPrecision(3))}${unit}`;
 }
 
-// Parts that have weights or cost something; the others are drawn nowhere.
+// Parts that have weights or a cost; others are not drawn.
 function drawnParts({ parts, sites }) {
   const within = (part) => sites.some((site) => belongs(site, part));
   return parts.filter((part) => part.parameters || part.flops || within(part));
@@ -33,7 +33,7 @@ function siteColumns(run, site) {
   );
 }
 
-// What a site's maps are: the last column of it, which for two gates is the one over positions.
+// The map of a site: its last column, which for two gates is the spatial one.
 function chooseSite(run, site) {
   const columns = siteColumns(run, site);
   const saliency = run.columns.filter((column) => column.source === "saliency");
@@ -53,7 +53,7 @@ function shapeText(shape) {
   return shape ? shape.join(" × ") : "";
 }
 
-// How much a block does; empty where the run did not measure it.
+// How much a block changes its input; empty if the run did not measure it.
 function usageText(site) {
   if (site.change === undefined) return "";
   const spreads = [
@@ -68,7 +68,7 @@ function usageHint({ sites, predictions_changed: changed }) {
   const changes = sites.map((site) => site.change).filter((change) => change !== undefined);
   if (!changes.length) return "";
   const range = `${formatPercent(Math.min(...changes), 1)} to ${formatPercent(Math.max(...changes), 1)}`;
-  const without = changed === undefined ? "" : `; without them ${formatPercent(changed, 1)} of the predictions are others`;
+  const without = changed === undefined ? "" : `; without them ${formatPercent(changed, 1)} of the predictions change`;
   return ` The blocks change their inputs by ${range}${without}.`;
 }
 

@@ -1,4 +1,4 @@
-// Notes and tags on samples. They live in the browser until the reader saves them as a file to keep.
+// Notes and tags on samples. They are kept in the browser until the reader saves them to a file.
 
 const notesKey = `cv_attention.notes.${report.runs.map((run) => run.name).join("|")}`;
 const notes = new Map(); // "run name\nsample" -> {note, tags}
@@ -38,7 +38,7 @@ function notesAsText() {
   return JSON.stringify({ cv_attention_notes: 1, notes: rows }, null, 1);
 }
 
-// What the page calls the sample of a note: notes written before names had folders know its file alone.
+// The page's name of a note's sample: notes written before names included folders have only the file name.
 function sampleOfNote(name, sample) {
   const run = report.runs.find((one) => one.name === name);
   const keys = run ? sampleKeys(run) : [];
@@ -47,13 +47,13 @@ function sampleOfNote(name, sample) {
   return alike.length === 1 ? alike[0] : sample;
 }
 
-// Takes over the notes of a file; throws where it is none. What it says replaces what was there for a sample.
+// Imports the notes of a file; throws if it is not a notes file. Its notes replace existing ones of the same sample.
 function readNotes(text) {
   const content = JSON.parse(text);
   if (content?.cv_attention_notes !== 1 || !Array.isArray(content.notes))
-    throw new Error("this is no file of notes");
+    throw new Error("this is not a notes file");
   for (const { run, sample, note, tags } of content.notes) {
-    if (typeof run !== "string" || !Array.isArray(tags)) throw new Error("a note in the file is broken");
+    if (typeof run !== "string" || !Array.isArray(tags)) throw new Error("a note in the file is invalid");
     notes.set(`${run}\n${sampleOfNote(run, sample)}`, { note: String(note ?? ""), tags: tags.map(String) });
   }
   return content.notes.length;
@@ -63,7 +63,7 @@ function keepNotes() {
   try {
     localStorage.setItem(notesKey, notesAsText());
   } catch {
-    // Without storage the file alone keeps them.
+    // Without storage, only the file keeps them.
   }
   change({ notes: true });
 }
@@ -73,7 +73,7 @@ function recallNotes() {
     const text = localStorage.getItem(notesKey);
     if (text) readNotes(text);
   } catch {
-    // Nothing was kept, or it cannot be read.
+    // Nothing was stored, or it cannot be read.
   }
 }
 
@@ -92,7 +92,7 @@ function editNote(run, index) {
 }
 
 function makeNotes() {
-  const told = el("span", { class: "muted", role: "status" });
+  const status = el("span", { class: "muted", role: "status" });
   const file = el("input", {
     type: "file",
     accept: ".json,application/json",
@@ -102,10 +102,10 @@ function makeNotes() {
   file.addEventListener("change", async () => {
     try {
       const count = readNotes(await file.files[0].text());
-      told.textContent = `${count} note${count === 1 ? "" : "s"} taken over.`;
+      status.textContent = `${count} note${count === 1 ? "" : "s"} imported.`;
       keepNotes();
     } catch (error) {
-      told.textContent = `Not taken over: ${error.message}.`;
+      status.textContent = `Not imported: ${error.message}.`;
     }
     file.value = "";
   });
@@ -117,18 +117,18 @@ function makeNotes() {
       setNote(run, index, known.note, [...new Set([...known.tags, ...splitTags(tag.value)])]);
     }
     const count = state.selected.length;
-    told.textContent = `${count} selected sample${count === 1 ? "" : "s"} tagged.`;
+    status.textContent = `${count} selected sample${count === 1 ? "" : "s"} tagged.`;
     keepNotes();
   };
   const save = () => download("notes.json", new Blob([notesAsText()], { type: "application/json" }));
   return el(
     "div",
     { class: "controls" },
-    pushButton("Save notes as a file", save),
-    pushButton("Load a file of notes", () => file.click()),
+    pushButton("Save notes to a file", save),
+    pushButton("Load notes from a file", () => file.click()),
     file,
     el("span", { class: "joined" }, labelled("Tag for the selection", tag), pushButton("Tag", tagSelection)),
-    told,
+    status,
   );
 }
 

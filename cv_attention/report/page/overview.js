@@ -1,4 +1,4 @@
-// The head of the page and what is known about the chosen run.
+// The head of the page, and the facts of the chosen run.
 
 function makeHeader() {
   const several = report.runs.length > 1;
@@ -18,7 +18,7 @@ function makeHeader() {
     try {
       localStorage.setItem("cv_attention.theme", state.theme);
     } catch {
-      // Storage may be switched off for files; the theme is then forgotten.
+      // Storage may be disabled for files; the theme is then not kept.
     }
   };
   watch((values) => {

@@ -1,11 +1,11 @@
-// Canvases are painted a few at a time, so that scrolling stays smooth however many are waiting.
+// Paints canvases a few at a time, so that scrolling stays smooth however many are waiting.
 
 const PAINT_MS = 8; // of each frame of the screen
 
 const waiting = new Set();
 let painting = false;
 
-// `job.paint()` is called soon, once however often it was asked for.
+// `job.paint()` is called soon, once regardless of the number of requests.
 function enqueue(job) {
   waiting.add(job);
   if (painting) return;

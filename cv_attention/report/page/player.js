@@ -1,5 +1,5 @@
-// The epoch: a slider with a tick for every logged epoch, a button that plays them, and what is shown in
-// words.
+// The epoch: a slider with a tick for every logged epoch, a button that plays them, and a text that describes what
+// is shown.
 
 const STEP_MS = 700;
 

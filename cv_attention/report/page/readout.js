@@ -1,4 +1,4 @@
-// The value under the pointer, and the pointer's place on all maps of the same image.
+// The value under the pointer, and the pointer's position on all maps of the same image.
 
 const readout = el("div", { class: "readout", "aria-hidden": "true" });
 

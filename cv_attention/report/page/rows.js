@@ -1,5 +1,5 @@
-// One sample in the list: its picture with label and prediction, then its maps side by side. A row is used
-// again for another sample when it scrolls out of sight.
+// One sample in the list: its picture with label and prediction, then its maps side by side. A row is reused
+// for another sample when it scrolls out of view.
 
 function makeSampleHead(run, room) {
   const picture = makeFrame(run, room);
@@ -35,7 +35,7 @@ function makeSampleHead(run, room) {
   return { ...parts, element: el("div", { class: "sample" }, shown, about) };
 }
 
-// Adds a sample to the reader's selection, or takes it out.
+// Adds a sample to the reader's selection, or removes it.
 function pickSample(index, wanted) {
   const rest = state.selected.filter((other) => other !== index);
   change({ selected: wanted ? [...rest, index].sort((a, b) => a - b) : rest });
@@ -78,14 +78,14 @@ function makeRow(run, columns, room) {
     head.past?.bind(index);
   }
 
-  // Out of sight, to be used again.
+  // Hidden, to be reused.
   function release() {
     element.hidden = true;
     delete element.dataset.sample;
     element.removeAttribute("aria-current");
   }
 
-  // What needs no map: texts and marks.
+  // The parts that need no map: texts and marks.
   function tell() {
     const { index } = row;
     const snapshot = nearestSnapshot(run, state.epoch);

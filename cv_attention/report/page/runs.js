@@ -1,4 +1,4 @@
-// Several runs side by side: what they are, what they cost, what they reached. A click on a title sorts.
+// Compares several runs: networks, costs and results. A click on a title sorts.
 
 const RUN_COLUMNS = [
   { title: "Run", value: (run) => run.name },

@@ -1,8 +1,8 @@
-// Which samples are listed, and in which order: pure functions of the run, the epoch and the reader's choice.
+// Selects and sorts the listed samples: pure functions of the run, the epoch and the reader's choices.
 
 const SURE = 0.9;
 
-// Flags that the predictions give; recorded flags and the reader's tags come on top.
+// Flags derived from predictions, in addition to recorded flags and the reader's tags.
 const FLAGS = {
   "prediction changed": (run, snapshot, i) => {
     const before = run.epochs[run.epochs.indexOf(snapshot) - 1];
@@ -13,18 +13,18 @@ const FLAGS = {
     return run.epochs.some((one) => one.epoch < snapshot.epoch && isRight(run, one, i));
   },
   "never right": (run, snapshot, i) => run.epochs.every((one) => isRight(run, one, i) === false),
-  "sure and wrong": (run, snapshot, i) =>
+  "confident and wrong": (run, snapshot, i) =>
     isRight(run, snapshot, i) === false && snapshot.confidence[i] >= SURE,
 };
 
-// True, false, or null where the class or the prediction is unknown.
+// True, false, or null if the class or the prediction is unknown.
 function isRight(run, snapshot, i) {
   const { label } = run.probes[i];
   const predicted = snapshot.predictions[i];
   return label === null || predicted === null || predicted === undefined ? null : predicted === label;
 }
 
-// Flags and orders that tell one epoch from those before it.
+// Flags and orders that compare an epoch with previous ones.
 const OF_THE_PAST = ["prediction changed", "forgotten", "never right", "loss-change", "flips"];
 
 function fitsRun(run, name) {
@@ -37,8 +37,8 @@ function countEach(words) {
   return counts;
 }
 
-// What tells the samples of a run apart: their names; with the class, and at last the number, where runs
-// recorded before names had folders call several the same.
+// Unique keys of a run's samples: their names; with the class, and finally the number, for runs recorded before
+// names included folders, in which several may have the same name.
 function sampleKeys(run) {
   if (!run.sampleKeys) {
     const names = run.probes.map((probe, i) => probe.name ?? String(i));
@@ -61,7 +61,7 @@ function sampleName(run, i) {
   return fileName(run, i) ?? `image ${i + 1}`;
 }
 
-// What a sample is called where the eye falls first: its true class, or its name where that is unknown.
+// The main label of a sample: its true class, or its name if that is unknown.
 function sampleTitle(run, i) {
   const { label } = run.probes[i];
   return label === null ? sampleName(run, i) : className(run, label);
@@ -108,11 +108,11 @@ function sampleTests(run, snapshot) {
   return tests;
 }
 
-// What samples can be sorted by: values for each sample, null where unknown.
+// The sort keys of samples: one value per sample, null if unknown.
 const SORTS = {
   loss: { text: "loss", values: (run, snapshot) => snapshot.losses },
   "loss-change": {
-    text: "change of the loss since the epoch logged before",
+    text: "change of the loss since the previous logged epoch",
     values: (run, snapshot) => {
       const before = run.epochs[run.epochs.indexOf(snapshot) - 1];
       return snapshot.losses.map((loss, i) => {
@@ -140,9 +140,9 @@ function isSort(run, name) {
   return /^\d+:./.test(name) && Boolean(run.columns[Number(name.split(":")[0])]);
 }
 
-const measuresHere = new WeakMap(); // snapshot -> its measures, once they have come
+const measuresHere = new WeakMap(); // snapshot -> its measures, once loaded
 
-// The measures of the maps in one epoch; undefined while they are on their way, `change` is called then.
+// The measures of the maps in one epoch; undefined while loading, after which `change` is called.
 function measuresNow(snapshot) {
   if (!measuresHere.has(snapshot)) {
     measuresHere.set(snapshot, undefined);
@@ -156,7 +156,7 @@ function measuresNow(snapshot) {
   return measuresHere.get(snapshot);
 }
 
-// The value of every sample that it is sorted by; null for the recorded order.
+// The sort value of every sample; null for the recorded order.
 function sortValues(run, snapshot) {
   if (!state.sort || !snapshot) return null;
   if (state.sort === "name") return null;
@@ -167,7 +167,7 @@ function sortValues(run, snapshot) {
   return (nearest && measuresNow(nearest)?.[column]?.[name.join(":")]) ?? null;
 }
 
-// Indices of the listed samples in their order; unknown values come last either way.
+// Indices of the listed samples in order; unknown values come last in both directions.
 function listSamples(run) {
   const snapshot = nearestSnapshot(run, state.epoch);
   const tests = sampleTests(run, snapshot);

@@ -1,6 +1,5 @@
-// Maps and images come in scripts that are added when they are needed, since a page from file:// cannot fetch
-// files. Each calls cvAttentionShard(key, payload). One holds the maps of one column in one epoch for a block
-// of samples.
+// Loads maps and images from scripts that are added on demand, since a page from file:// cannot fetch files. Each
+// script calls cvAttentionShard(key, payload) with the maps of one column in one epoch for a block of samples.
 
 const PER_SHARD = report.blocks ?? { maps: 64, pictures: 16 };
 const arrived = new Map();
@@ -26,7 +25,7 @@ function loadScript(key, hash) {
 
 const mapCache = makeCache(160e6, async (key, hash) => {
   const packed = await loadScript(key, hash).catch(() => null);
-  if (!packed) return { value: null, bytes: 0 }; // the folder is not complete
+  if (!packed) return { value: null, bytes: 0 }; // the folder is incomplete
   const values = await decode(packed);
   const [height, width] = packed.shape.length === 2 ? packed.shape : [1, packed.shape[0]];
   const { lo, hi } = packed;
@@ -55,7 +54,7 @@ function cutMap(all, probe) {
   };
 }
 
-// The map of one sample: {values, height, width, lo, hi}; channel gates have height 1. Null where it was not
+// The map of one sample: {values, height, width, lo, hi}; channel gates have height 1. Null if it was not
 // logged.
 async function loadMap(snapshot, column, probe) {
   if (followsTarget(snapshot, column)) return loadClassMap(snapshot, column, probe);
@@ -65,7 +64,7 @@ async function loadMap(snapshot, column, probe) {
   return all ? cutMap(all, probe) : null;
 }
 
-// The same where it is in memory already, else undefined.
+// The same if it is already in memory, else undefined.
 function mapNow(snapshot, column, probe) {
   if (followsTarget(snapshot, column)) return classMapNow(snapshot, column, probe);
   const block = Math.floor(probe / PER_SHARD.maps);
@@ -89,7 +88,7 @@ function loadMeasures(snapshot) {
   return plainCache.get(key, snapshot.measures, 2e3 * snapshot.predictions.length);
 }
 
-// The image of one sample as a data URL, or null where there is none.
+// The image of one sample as a data URL, or null if there is none.
 async function loadPicture(run, probe) {
   const block = Math.floor(probe / PER_SHARD.pictures);
   const urls = await plainCache.get(`${run.folder}/images-${block}`, run.pictures[block], 4e5);
@@ -110,7 +109,7 @@ async function decode(maps) {
   return maps.type === "f16" ? fromHalf(bytes) : fromSteps(bytes, maps);
 }
 
-let halves = null; // every float16 by its bits
+let halves = null; // all float16 values by their bits
 
 function fromHalf(bytes) {
   halves ??= Float32Array.from({ length: 65536 }, (_, bits) => half(bits));

@@ -1,4 +1,4 @@
-// The rows in sight as a picture: what is on the page is drawn again on one canvas, at twice its size.
+// Exports the visible rows as a picture: redraws them on one canvas at twice the size.
 
 const PICTURE_SCALE = 2;
 const PICTURE_MARGIN = 16;
@@ -18,7 +18,7 @@ function drawText(context, element, origin) {
   });
 }
 
-// Image, maps and box of a frame as the page lays them over one another, cut at the frame's edge.
+// Image, maps and box of a frame, overlaid as on the page and clipped to the frame.
 function drawFrame(context, frame, origin) {
   const edge = frame.getBoundingClientRect();
   context.save();
@@ -72,7 +72,7 @@ function drawBar(context, bar, origin) {
 const PICTURE_TEXTS =
   ".head-name, .head .kind, .about h3, .verdict > span, .sample-line .number, .file, .flags, .p-name, .top-classes .number, .scale > span:not(.bar)";
 
-// A canvas with the rows that are in sight now.
+// A canvas with the currently visible rows.
 function pictureOfView(grid, heads, rows) {
   const upper = heads.getBoundingClientRect();
   const seen = rows.filter((row) => {
@@ -134,10 +134,10 @@ function makeExport(grid, heads) {
     const text = await selectionAsCsv(state.selected.length ? state.selected : grid.listed());
     download(`${name()}.csv`, new Blob([text], { type: "text/csv" }));
   };
-  const told = el("span", { class: "muted" });
+  const status = el("span", { class: "muted" });
   const show = () => {
     const count = state.selected.length;
-    told.textContent = count ? `${count} selected` : "nothing selected: the table holds all listed samples";
+    status.textContent = count ? `${count} selected` : "nothing selected: the table contains all listed samples";
   };
   watch(show);
   show();
@@ -148,6 +148,6 @@ function makeExport(grid, heads) {
     pushButton("Samples as CSV", table),
     pushButton("Select all listed", () => change({ selected: [...grid.listed()] })),
     pushButton("Select none", () => change({ selected: [] })),
-    told,
+    status,
   );
 }

@@ -1,5 +1,5 @@
-// What the reader has chosen. It lives in the address (after the #), so that a view can be kept and shared.
-// A panel adds what it lets the reader choose as one more line, here or in its own file.
+// The reader's choices. They are kept in the URL (after the #), so that a view can be saved and shared.
+// A panel adds its choices as one more line, here or in its own file.
 
 const report = window.cvAttentionReport ?? { runs: [] };
 
@@ -8,7 +8,7 @@ function clampNumber(text, low, high, otherwise) {
   return Number.isFinite(value) ? Math.min(high, Math.max(low, value)) : otherwise;
 }
 
-// Kinds of fields: what they start with, and how they are read from the address and written to it.
+// Kinds of fields: their default, and how they are read from and written to the URL.
 const aNumber = (start, low, high) => ({
   start,
   read: (text) => clampNumber(text, low, high, start),
@@ -72,7 +72,7 @@ const FIELDS = {
   split: aNumber(0.5, 0, 1),
 };
 const THEMES = ["auto", "light", "dark"];
-const state = { theme: "auto" }; // kept in the browser, not in the address
+const state = { theme: "auto" }; // kept in the browser, not in the URL
 for (const [name, field] of Object.entries(FIELDS)) state[name] = field.start;
 const watchers = [];
 
@@ -95,7 +95,7 @@ function epochRange(run) {
   return [Math.min(...known), Math.max(...known)];
 }
 
-// The logged epoch nearest to this one; the nearest in which a column was logged, where one is given.
+// The logged epoch nearest to this one; if a column is given, the nearest in which it was logged.
 function nearestSnapshot(run, epoch, column = null) {
   let best = null;
   for (const snapshot of run.epochs) {
@@ -105,7 +105,7 @@ function nearestSnapshot(run, epoch, column = null) {
   return best;
 }
 
-// Without a choice: saliency, then the last maps that the network makes, which are the easiest to read.
+// Default columns: saliency, then the last maps of the network, which are the easiest to read.
 function defaultColumns(run) {
   const saliency = run.columns.filter((column) => column.source === "saliency").map((column) => column.index);
   const attention = run.columns
@@ -140,7 +140,7 @@ function settle() {
   forgetUnknown(run);
 }
 
-// What an address asks for and the run does not have falls back to how the page begins.
+// Choices in the URL that do not apply to the run fall back to their defaults.
 function forgetUnknown(run) {
   const forget = (...names) => names.forEach((name) => (state[name] = FIELDS[name].start));
   const [kind, number] = [state.versus.split(":")[0], Number(state.versus.split(":")[1])];
@@ -176,6 +176,6 @@ function writeAddress() {
   try {
     history.replaceState(null, "", `#${kept.toString().replaceAll("%2C", ",")}`);
   } catch {
-    // Some browsers refuse this for files, or when it comes too often; the page works without.
+    // Some browsers reject this for files, or if it happens too often; the page works without it.
   }
 }

@@ -1,7 +1,7 @@
-// A line of buttons, each of which opens one panel of controls beneath it.
+// A row of buttons, each of which opens a panel of controls below it.
 
 // panels: [{name, title, element, badge: () => text}]. Several may be open on a wide screen.
-function makeToolbar(panels, ...beside) {
+function makeToolbar(panels, ...extras) {
   const buttons = panels.map(({ name, title, element, badge }) => {
     element.id = `panel-${name}`;
     element.classList.add("panel");
@@ -28,7 +28,7 @@ function makeToolbar(panels, ...beside) {
       buttons[i].setAttribute("aria-expanded", String(now));
     });
   }
-  const line = el("div", { class: "toolbar" }, buttons, el("span", { class: "beside" }, beside));
+  const line = el("div", { class: "toolbar" }, buttons, el("span", { class: "extras" }, extras));
   return el(
     "div",
     { class: "tools" },

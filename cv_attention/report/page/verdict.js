@@ -1,4 +1,4 @@
-// The prediction for one image at the shown epoch, with the classes that came closest.
+// The prediction for one image at the current epoch, with the most probable classes.
 
 const TOP_SHOWN = 3;
 

@@ -1,5 +1,5 @@
-// Zoom and pan, the same in all pictures: wheel with Ctrl, pinch or the keys zoom, dragging moves. (x, y) is the
-// point of the image in the middle of its frame.
+// Zoom and pan, shared by all pictures: Ctrl+wheel, pinch or keys zoom, dragging pans. (x, y) is the point of the
+// image at the centre of its frame.
 
 function setZoom(zoom, x = state.x, y = state.y) {
   const clamped = Math.min(16, Math.max(1, zoom));
@@ -8,7 +8,7 @@ function setZoom(zoom, x = state.x, y = state.y) {
   change({ zoom: clamped, x: inside(x), y: inside(y) });
 }
 
-// Where in the image a point of the frame is, both in shares of width and height.
+// Converts a point of the frame to a point of the image, both in fractions of width and height.
 function throughZoom(across, down) {
   return [state.x + (across - 0.5) / state.zoom, state.y + (down - 0.5) / state.zoom];
 }
@@ -40,7 +40,7 @@ function linkZoom(grid) {
       const [across, down] = shares(frame, event);
       const [x, y] = throughZoom(across, down);
       const zoom = Math.min(16, Math.max(1, state.zoom * 2 ** (-event.deltaY / 200)));
-      setZoom(zoom, x - (across - 0.5) / zoom, y - (down - 0.5) / zoom); // what is under the pointer stays there
+      setZoom(zoom, x - (across - 0.5) / zoom, y - (down - 0.5) / zoom); // keeps the point under the pointer fixed
     },
     { passive: false },
   );

@@ -8,7 +8,7 @@ _COSTS = ("parameters", "flops", "images_per_second", "training_seconds")
 
 
 def facts(run: Run) -> list[tuple[str, str]]:
-    """Returns (label, text) pairs: what was trained, on what, how; only what the run directory knows."""
+    """Returns (label, text) pairs on network, data and training, as far as the run directory records them."""
     if run.export:
         return _export_facts(run)
     model, data = _part(run.config, "model"), _part(run.config, "data")
@@ -35,10 +35,10 @@ def _export_facts(run: Run) -> list[tuple[str, str]]:
     found = [
         ("Saliency method", _text(about.get("method"))),
         ("Layer", _text(about.get("layer"))),
-        ("Class explained", _text(about.get("target"))),
+        ("Explained class", _text(about.get("target"))),
         ("Checkpoint", _text(about.get("checkpoint"))),
         ("Images", f"{len(run.recording.probes):,}"),
-        ("Predicted rightly", _text(run.summary.get("right"))),
+        ("Predicted correctly", _text(run.summary.get("right"))),
         ("Classes", str(len(run.class_names) or "")),
         ("Image size", " × ".join(map(str, size)) if isinstance(size, list) else ""),
     ]
@@ -53,7 +53,7 @@ def costs(run: Run) -> dict[str, Any]:
 
 
 def results(run: Run) -> list[tuple[str, float]]:
-    """Returns (metric, value) of the test split; empty where the run was not tested."""
+    """Returns (metric, value) of the test split; empty if the run was not tested."""
     test = run.summary.get("test")
     if not isinstance(test, dict):
         return []
@@ -75,7 +75,7 @@ def _number(value: Any) -> float | None:
 
 
 def _large(value: Any) -> str:
-    """A large count with its unit: 81.9 M."""
+    """Formats a large count with its unit: 81.9 M."""
     number = _number(value)
     if not number:
         return ""

@@ -10,13 +10,13 @@ import numpy as np
 
 from cv_attention.rundir.layout import RunLayout
 
-LONGEST_LINE = 100_000  # characters of a line; a longer one is damaged, and the csv module refuses it
-_MOST_POINTS = 2000  # of one curve in the page; more than a screen has pixels
+LONGEST_LINE = 100_000  # characters of a line; longer lines are damaged, and the csv module rejects them
+_MOST_POINTS = 2000  # points of a curve on the page; more than a screen has pixels
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """The curves of a run.
+    """Holds the curves of a run.
 
     Attributes:
         series: Metric name -> points ``(epochs trained, step, value)`` in order. A value at the end of the
@@ -43,7 +43,7 @@ def read_metrics(run: RunLayout) -> Metrics:
         run: A run directory; it may have no metrics, and their files may end within a line.
 
     Returns:
-        The joined curves; empty where nothing was logged.
+        The joined curves; empty if nothing was logged.
     """
     rows = [row for part, path in run.metrics_files() for row in _read_part(part, path)]
     if not rows:
@@ -83,7 +83,7 @@ def _read_part(part: int, path: Path) -> list[_Row]:
 
 
 def _number(text: object) -> float | None:
-    """A cell's finite number; None where it is empty, not finite or torn by a kill."""
+    """Parses a cell as a finite number; None if it is empty, not finite or cut short by a kill."""
     try:
         value = float(text) if isinstance(text, str) else math.nan
     except ValueError:
@@ -92,7 +92,7 @@ def _number(text: object) -> float | None:
 
 
 def _thin(points: list[tuple[float, int, float]]) -> list[tuple[float, int, float]]:
-    """At most `_MOST_POINTS` evenly chosen points, the last one among them."""
+    """Returns at most `_MOST_POINTS` evenly spaced points, including the last one."""
     if len(points) <= _MOST_POINTS:
         return points
     chosen = np.linspace(0, len(points) - 1, _MOST_POINTS).round().astype(int)
@@ -100,10 +100,10 @@ def _thin(points: list[tuple[float, int, float]]) -> list[tuple[float, int, floa
 
 
 class _Clock:
-    """Turns steps into epochs trained, by the last step seen in every epoch.
+    """Converts steps to epochs trained, by the last step seen in every epoch.
 
     Args:
-        rows: All rows of all parts; some loggers leave out the epoch.
+        rows: All rows of all parts; some loggers omit the epoch.
     """
 
     def __init__(self, rows: list[_Row]) -> None:
@@ -118,17 +118,17 @@ class _Clock:
         self._ends = np.maximum.accumulate([ends[epoch] for epoch in self._epochs])
         knots = np.concatenate([[start], self._ends]).astype(float)
         lengths = np.diff(knots)
-        if len(lengths) > 1:  # an epoch that was cut short is as long as the others were
+        if len(lengths) > 1:  # an interrupted epoch is as long as the others
             knots[-1] = knots[-2] + max(lengths[-1], median(lengths[:-1]))
         self._knots = knots
         self._trained = np.array([self._epochs[0], *(epoch + 1 for epoch in self._epochs)], dtype=float)
 
     def epoch(self, row: _Row) -> int:
-        """The row's epoch index, by its step where the row does not say."""
+        """Returns the row's epoch index, derived from its step if missing."""
         if row.epoch is not None:
             return row.epoch
         return self._epochs[min(int(np.searchsorted(self._ends, row.step)), len(self._epochs) - 1)]
 
     def trained(self, step: int) -> float:
-        """Epochs trained at `step`, with fractions."""
+        """Returns the epochs trained at `step`, as a fraction."""
         return float(np.interp(step, self._knots, self._trained))

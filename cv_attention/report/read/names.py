@@ -8,18 +8,18 @@ _ABSOLUTE = re.compile(rf"{_SEPARATORS}|~|[A-Za-z]:|file:")
 
 
 def last_part(path: object) -> str:
-    """The file name at the end of a path."""
+    """Returns the file name at the end of a path."""
     return re.split(_SEPARATORS, str(path or ""))[-1]
 
 
 def image_names(paths: Sequence[object]) -> list[str]:
-    """Names images by their paths below the folder that they share, such as ``bird/0004.jpg``.
+    """Names images by their paths below their common folder, such as ``bird/0004.jpg``.
 
     Files of one name in the folders of different classes stay apart. Where on the machine they lie is not shown:
     absolute paths that share no folder but the root are cut to their last part.
 
     Args:
-        paths: One for every image; None or empty where the image has none.
+        paths: One path per image; None or empty if the image has none.
     """
     split = [re.split(_SEPARATORS, str(path)) if path else [] for path in paths]
     folders = [parts[:-1] for parts in split if parts]

@@ -4,7 +4,7 @@ from typing import Any
 
 _NUMBERS = ("parameters", "flops", "channels", "height", "width")
 
-# How much a block is in use, and all of them; none where the run did not measure it.
+# How much each block, and all blocks together, are in use; missing if the run did not measure it.
 _SHARES = ("change", "over_images", "over_channels", "over_positions", "predictions_changed")
 
 

@@ -15,26 +15,26 @@ from cv_attention.rundir.arrays import read_arrays as read_named
 from cv_attention.rundir.contents import EpochRecord, ProbeEntry, Probes
 from cv_attention.rundir.layout import EpochFile, RunLayout
 
-# A file that was torn by a kill, or written by somebody else, raises whatever it can when it is read.
+# A file that was truncated by a kill, or written by another program, can raise anything when it is read.
 UNREADABLE = (Exception,)
 
 
 class Unreadable(ValueError):
-    """A file could not be read; the message is a sentence for the reader of the page."""
+    """Signals that a file could not be read; the message is a sentence shown on the page."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One probe image.
+    """Describes one probe image.
 
     Attributes:
-        image: The image's file; None where it is missing or named outside of the maps folder.
+        image: The image's file; None if it is missing or outside of the maps folder.
         label: Index of its true class, or None.
         box: True box (x0, y0, x1, y1) in pixels of the image, or None.
-        name: The image's path below the folder that all share, or another name by which it is known in every run;
+        name: The image's path below the common folder, or another name that identifies it in every run;
             may be empty.
-        flags: Words that mark the image, such as ``blurred``.
-        file: What the image's file is called where one is named.
+        flags: Flags of the image, such as ``blurred``.
+        file: Name of the image's file, if given.
     """
 
     image: Path | None
@@ -47,7 +47,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Column:
-    """One kind of map: a block's attention map or a saliency method.
+    """Describes one kind of map: a block's attention map or a saliency method.
 
     Attributes:
         key: Name of its array.
@@ -64,19 +64,19 @@ class Column:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What was recorded at the end of one epoch.
+    """Holds what was recorded at the end of one epoch.
 
     Attributes:
         epoch: Index of the epoch; -1 is before training.
         step: Optimizer steps taken, or None.
         columns: The columns, in the order of the network.
-        load: Reads the arrays as they are stored, by column key; see `read_arrays`.
-        source: Where they lie, for a notice.
-        predictions: Predicted class of every probe, None where unknown.
+        load: Reads the stored arrays by column key; see `read_arrays`.
+        source: Where they are stored, for notices.
+        predictions: Predicted class of every probe, None if unknown.
         probabilities: Probability of every class for every probe (N, classes), or None.
-        losses: Cross-entropy of every probe, None where unknown.
-        measures: Column key -> name of a measure -> its value for every probe, such as a saliency metric that was
-            computed during the training.
+        losses: Cross-entropy of every probe, None if unknown.
+        measures: Column key -> name of a measure -> its value for every probe, such as a saliency metric
+            computed during training.
     """
 
     epoch: int
@@ -92,13 +92,13 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Recording:
-    """All that was recorded.
+    """Holds everything that was recorded.
 
     Attributes:
         class_names: Names of the classes; may be empty.
         probes: The probe images.
         snapshots: The logged epochs, in order.
-        notices: What could not be read, for the reader of the page.
+        notices: Notices about what could not be read, shown on the page.
     """
 
     class_names: list[str] = field(default_factory=list)
@@ -146,7 +146,7 @@ def read_arrays(snapshot: Snapshot, probes: int) -> dict[str, np.ndarray]:
 
 
 def file_within(folder: Path, name: object) -> Path | None:
-    """The file of this name below `folder`; None where there is none, or the name leads out of the folder."""
+    """Returns the file of this name below `folder`; None if it does not exist or is outside of the folder."""
     path = (folder / str(name)).resolve()
     return path if path.is_relative_to(folder.resolve()) and path.is_file() else None
 

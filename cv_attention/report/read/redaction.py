@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 # An absolute path: a root ("/", "~/", "C:\", "\\host\") after a delimiter, then at least one more part.
-# "https://host/x" and the "a/b" of a relative path are no matches: what precedes their slash is no delimiter.
+# "https://host/x" and the "a/b" of a relative path do not match: their slash does not follow a delimiter.
 _ABSOLUTE = re.compile(
     r"""(?<![\w.~/\\:-])(?:file://)?(?:~[\w-]*|[A-Za-z]:|\\)?[/\\](?:[^\s"'<>|:;,()\[\]{}/\\]+[/\\])+"""
     r"""(?P<name>[^\s"'<>|:;,()\[\]{}/\\]*)"""
@@ -16,10 +16,10 @@ def redact(value: Any) -> Any:
     """Replaces absolute paths in a tree of plain values by their last part, ``…/name``.
 
     Args:
-        value: Dicts, lists and scalars, nested; other objects become text first.
+        value: Nested dicts, lists and scalars; other objects are converted to text.
 
     Returns:
-        The same tree with text that no longer says where on the machine anything lies.
+        The same tree with text that no longer reveals locations on the machine.
     """
     if isinstance(value, dict):
         return {redact(str(key)): redact(inner) for key, inner in value.items()}
@@ -28,6 +28,6 @@ def redact(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     text = str(value)
-    if "\n" not in text and _WHOLE.fullmatch(text):  # a value that is a path, blanks in it included
+    if "\n" not in text and _WHOLE.fullmatch(text):  # the whole value is a path, possibly with spaces
         return "…/" + re.split(r"[/\\]", text.rstrip("/\\"))[-1]
     return _ABSOLUTE.sub(lambda found: "…/" + found["name"], text)

@@ -14,16 +14,16 @@ from cv_attention.rundir.layout import MARKS, ExportLayout, RunLayout
 
 @dataclass(frozen=True)
 class Run:
-    """What a run directory holds.
+    """Holds the contents of a run directory.
 
     Attributes:
-        directory: Where it is; never in the page.
+        directory: Its path; never shown on the page.
         name: Name of the directory.
-        config: The resolved configuration; empty where it is missing. No absolute path is in it.
+        config: The resolved configuration, without absolute paths; empty if it is missing.
         summary: Results at the end of training; empty for an interrupted run.
         metrics: The training curves.
         recording: The probe images and their maps.
-        notices: What could not be read, for the reader of the page.
+        notices: Notices about what could not be read, shown on the page.
         export: Whether it is a saliency export, without epochs and curves, rather than a training run.
     """
 
@@ -38,7 +38,7 @@ class Run:
 
     @property
     def class_names(self) -> list[str]:
-        """Names of the classes, from the recording or the summary."""
+        """Returns the names of the classes, from the recording or the summary."""
         names = self.recording.class_names or self.summary.get("class_names") or []
         return [str(name) for name in names]
 
@@ -48,7 +48,7 @@ def read_run(directory: Path) -> Run:
 
     Raises:
         FileNotFoundError: if there is no such directory; the message names similar ones, or those that exist.
-        ValueError: if it holds nothing that a run leaves behind.
+        ValueError: if it contains nothing written by a run.
     """
     from cv_attention.suggest import suggest  # here, so that the report is imported alone
 

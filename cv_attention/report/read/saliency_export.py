@@ -35,7 +35,7 @@ Row = dict[str, Any]
 
 
 def read_export(directory: Path) -> Run:
-    """Reads a saliency export, complete or not, as a run with a single recording that belongs to no epoch.
+    """Reads a saliency export, complete or not, as a run with a single recording without an epoch.
 
     Raises:
         ValueError: if ``export.json`` is not JSON, or of a format that this version does not know.
@@ -62,7 +62,7 @@ def read_export(directory: Path) -> Run:
     )
     notices += _failures([row for row in rows if row.get("error")])
     if not about.get("complete"):
-        notices.append("The export is not complete: the report shows the shards that are whole.")
+        notices.append("The export is incomplete: the report shows only complete shards.")
     names = image_names([row.get("image") for row in used])
     probes = [_probe(directory, row, name) for row, name in zip(used, names, strict=True)]
     recording = Recording(classes, probes, [snapshot] if used else [])
@@ -83,7 +83,7 @@ def _description(path: Path) -> dict[str, Any]:
         about = read_sealed(path, EXPORT_FORMAT)
     except Damaged as error:
         raise Damaged(
-            f"{error}. None of its images can be shown; once it is removed, the same saliency command writes it again"
+            f"{error}. None of its images can be shown; remove it, and the same saliency command will write it again"
         ) from error
     if not isinstance(about.get("columns", []), list) or not isinstance(about.get("class_names", []), list):
         raise Damaged(f"{path} is damaged: columns and class_names must be lists")
@@ -93,7 +93,7 @@ def _description(path: Path) -> dict[str, Any]:
 
 
 def _rows(directory: Path, about: dict[str, Any], notices: list[str]) -> Iterator[Row]:
-    """The rows of all whole shards, in the order of the images."""
+    """Yields the rows of all complete shards, in the order of the images."""
     counts = _expected(about)
     seen = 0
     for path in ExportLayout(directory).rows():
@@ -113,17 +113,17 @@ def _rows(directory: Path, about: dict[str, Any], notices: list[str]) -> Iterato
                 _check(directory, row)
             expected = counts.get(path.stem)
             if expected is not None and len(rows) != expected:
-                raise ValueError(f"it has {len(rows)} rows where {expected} belong")
+                raise ValueError(f"it has {len(rows)} rows instead of {expected}")
             yield from rows
         except UNREADABLE as error:
-            reason = f" ({error})" if "rows where" in str(error) else ""
+            reason = f" ({error})" if "rows instead of" in str(error) else ""
             notices.append(f"shards/{path.name} could not be read{reason}; its images are left out.")
     if about.get("complete") and seen < len(counts):
         notices.append(f"{len(counts) - seen} of {len(counts)} shards are missing.")
 
 
 def _expected(about: dict[str, Any]) -> dict[str, int]:
-    """The number of images by the name of their shard; empty where the export does not say how it is divided."""
+    """Returns the number of images by shard name; empty if the export does not record how it is divided."""
     images, size = about.get("images"), about.get("shard_size")
     if not isinstance(images, int) or not isinstance(size, int) or not size > 0 or not 0 <= images // size < 10**7:
         return {}
@@ -131,7 +131,7 @@ def _expected(about: dict[str, Any]) -> dict[str, int]:
 
 
 def _check(directory: Path, row: Row) -> None:
-    """Takes a row's values to what they must be; raises whatever that provokes where they are of another kind."""
+    """Converts a row's values to their expected types; raises whatever the conversion raises for other types."""
     if row.get("error"):
         str(row["error"])
         return
@@ -161,7 +161,7 @@ def _probe(directory: Path, row: Row, name: str) -> Probe:
 
 
 def _flags(row: Row) -> list[str]:
-    """What the export says of the method's map, and of the blocks' maps as "... attention"."""
+    """Returns the flags of the method's map, and those of the blocks' maps with the suffix "attention"."""
     found = []
     for entry in row.get("maps") or []:
         whose = " attention" if entry.get("method") == "attention" else ""
@@ -174,7 +174,7 @@ def _number(value: Any) -> int | None:
 
 
 def _probabilities(rows: Sequence[Row], classes: int) -> NDArray | None:
-    """Softmax of the logits (N, classes), or None where they are missing."""
+    """Computes the softmax of the logits (N, classes), or None if they are missing."""
     if not rows or any(len(row.get("logits") or []) != classes for row in rows):
         return None
     logits = np.array([row["logits"] for row in rows], dtype=np.float64)
@@ -200,7 +200,7 @@ def _failures(rows: Sequence[Row]) -> list[str]:
 
 
 def _load(directory: Path, columns: Sequence[Column], rows: Sequence[Row]) -> dict[str, NDArray]:
-    """The raw maps by column key, shard after shard, large ones shrunk at once."""
+    """Loads the raw maps by column key, shard by shard, shrinking large ones immediately."""
     shards: dict[str, list[Row]] = {}
     for row in rows:
         shards.setdefault(row["shard"], []).append(row)
@@ -215,7 +215,7 @@ def _load(directory: Path, columns: Sequence[Column], rows: Sequence[Row]) -> di
         except UNREADABLE as error:
             raise Unreadable(
                 f"{redact(name)} could not be read; remove it and its .jsonl, and the same saliency command "
-                "makes them again."
+                "will write them again."
             ) from error
     return {key: np.concatenate(found) for key, found in parts.items() if found}
 
@@ -225,7 +225,7 @@ def _scale(row: Row, key: str) -> float:
 
 
 def _read_shard(directory: Path, name: str, keys: Collection[str]) -> dict[str, NDArray]:
-    """Reads the named arrays alone."""
+    """Reads only the named arrays."""
     path = file_within(directory, name)
     if path is None:
         raise FileNotFoundError(f"{name} is missing")
@@ -233,5 +233,5 @@ def _read_shard(directory: Path, name: str, keys: Collection[str]) -> dict[str, 
         from safetensors import safe_open
 
         with safe_open(path, framework="numpy") as file:
-            return {key: file.get_tensor(key) for key in file.keys() if key in keys}  # noqa: SIM118  # no mapping
+            return {key: file.get_tensor(key) for key in file.keys() if key in keys}  # noqa: SIM118  # not a mapping
     return read_arrays(path, keys)

@@ -3,15 +3,15 @@
 import numpy as np
 from PIL import Image
 
-# What networks compute, up to the 56 x 56 of a ResNet's first stage at 224 pixels, keeps its resolution. Maps as
+# Feature-map resolutions, up to the 56 x 56 of a ResNet's first stage at 224 pixels, are kept. Maps as
 # large as the image are stored as means of equal blocks: 224 x 224 becomes 56 x 56.
 MOST_SIDE = 64
 
 
 def shrink(maps: np.ndarray) -> np.ndarray:
-    """Averages blocks of maps (N, h, w) until no side is longer than `MOST_SIDE`; channel gates (N, C) stay.
+    """Averages blocks of maps (N, h, w) until no side is longer than `MOST_SIDE`; channel gates (N, C) are unchanged.
 
-    Where no block size divides both sides, areas are averaged that share pixels with their neighbours.
+    If no block size divides both sides, overlapping areas are averaged.
     """
     if maps.ndim != 3 or max(maps.shape[1:]) <= MOST_SIDE:
         return maps

@@ -22,7 +22,7 @@ from cv_attention.rundir.layout import ExportLayout, RunLayout
 _PAGE = Path(__file__).parents[1] / "page"
 _STYLES = ("base", "controls", "toolbar", "curves", "frames", "grid", "verdict", "dialog", "tables", "network",
            "classes", "attention", "faithfulness")  # fmt: skip
-# In this order they make one script; each file uses only names of the files before it, outside of functions.
+# Concatenated in this order; outside of functions, each file uses only names of the files before it.
 _SCRIPTS = ("dom", "format", "state", "controls", "dialog", "colours", "cache", "shards", "painting", "heatmap", "bars",
             "plot", "chart", "curves", "overview", "zoom", "readout", "notes", "samples", "comparison", "frames",
             "classes", "cells", "history", "verdict", "rows", "grid", "columns", "player", "display", "finding",
@@ -37,9 +37,9 @@ def build(runs: Path | str | Sequence[Path | str], out: Path | str | None = None
     """Writes the report of one run or saliency export, or of several side by side.
 
     Args:
-        runs: Directory of a run or of a saliency export, or several. Whatever is missing in one makes a smaller page.
+        runs: Directory of a run or a saliency export, or several. Missing parts are omitted from the page.
         out: Folder of the report, by default ``<run>/report``, of several runs ``comparison`` next to the first; an
-            earlier report there is replaced when the new one is complete.
+            earlier report there is replaced once the new one is complete.
 
     Returns:
         The report's ``index.html``.
@@ -72,7 +72,7 @@ def _default_target(directories: list[Path]) -> Path:
 
 
 def _sweep(target: Path) -> None:
-    """Removes what builds left behind that were killed more than an hour ago; a younger one may still be at work."""
+    """Removes leftovers of builds killed more than an hour ago; a younger build may still be running."""
     for left in target.parent.glob(f".{glob.escape(target.name)}-*.partial"):
         if re.fullmatch(r"-[0-9a-f]{8}\.partial", left.name.removeprefix(f".{target.name}")):
             with contextlib.suppress(OSError):

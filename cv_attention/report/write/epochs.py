@@ -23,11 +23,11 @@ class EpochWriter:
     Args:
         root: Folder of the report.
         folder: Folder of the run's shards below ``data/``.
-        labels: True class of every probe, None where unknown.
-        boxes: True box of every probe in shares of the image, None where unknown.
+        labels: True class of every probe, None if unknown.
+        boxes: True box of every probe in fractions of the image, None if unknown.
 
     Attributes:
-        columns: What was found so far, by key; ``index`` is the name of a column in shards and addresses.
+        columns: The columns so far, by key; ``index`` is the name of a column in shards and addresses.
     """
 
     def __init__(self, root: Path, folder: str, labels: list[int | None], boxes: Boxes) -> None:
@@ -39,7 +39,7 @@ class EpochWriter:
         """Writes one epoch's shards.
 
         Returns:
-            What the page knows of the epoch from the start. Shards go by the hash that is part of their name.
+            The epoch's data that the page loads at the start. Shards are identified by the hash in their name.
         """
         arrays = read_arrays(snapshot, len(self.labels))
         ranges: dict[int, list[float]] = {}
@@ -92,7 +92,7 @@ class EpochWriter:
         ]
 
     def _losses(self, snapshot: Snapshot) -> list[float | None]:
-        """The recorded cross-entropies, or what the probabilities say."""
+        """Returns the recorded cross-entropies, or computes them from the probabilities."""
         losses = snapshot.losses
         if snapshot.probabilities is not None and not any(loss is not None for loss in losses):
             true = _raw_probability_of(self.labels, snapshot)
@@ -101,7 +101,7 @@ class EpochWriter:
 
 
 def _raw_probability_of(classes: Sequence[int | None], snapshot: Snapshot) -> list[float | None]:
-    """The probability of one class for each probe, None where either is unknown."""
+    """Returns the probability of one class for each probe, None if either is unknown."""
     if snapshot.probabilities is None:
         return [None] * len(classes)
     return [

@@ -23,11 +23,11 @@ def write_run(root: Path, number: int, run: Run) -> dict[str, Any]:
 
     Args:
         root: Folder of the report.
-        number: Position of the run in the report; its files lie in folders ``run<number>``.
+        number: Position of the run in the report; its files are in folders ``run<number>``.
         run: The run.
 
     Returns:
-        What the page has to know from the start, as plain values. Columns go by their index in ``columns``.
+        What the page needs at the start, as plain values. Columns are identified by their index in ``columns``.
     """
     folder = f"run{number}"
     notices = list(run.notices)
@@ -67,7 +67,7 @@ def write_run(root: Path, number: int, run: Run) -> dict[str, Any]:
 
 
 def _write_probes(root: Path, folder: str, probes: Sequence[Probe]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Writes the images in shards; returns what is known of every probe, without what is not, and the hashes."""
+    """Writes the images in shards; returns the known fields of every probe, and the hashes."""
     about, hashes = [], []
     for block, start in enumerate(range(0, len(probes), PICTURES_PER_SHARD)):
         part = probes[start : start + PICTURES_PER_SHARD]
@@ -79,14 +79,14 @@ def _write_probes(root: Path, folder: str, probes: Sequence[Probe]) -> tuple[lis
 
 
 def _without_pictures(probes: Sequence[Probe], known: Sequence[dict[str, Any]]) -> list[str]:
-    """Says which images have a file that could not be read."""
+    """Returns a notice about images whose file could not be read."""
     names = [
         redact(probe.file) for probe, about in zip(probes, known, strict=True) if probe.file and "size" not in about
     ]
     if not names:
         return []
     more = f" and {len(names) - 1} more images" if len(names) > 1 else ""
-    return [f"{names[0]}{more} could not be read; the maps are shown without."]
+    return [f"{names[0]}{more} could not be read; their maps are shown without the image."]
 
 
 def _about(probe: Probe, picture: Thumbnail | None) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _about(probe: Probe, picture: Thumbnail | None) -> dict[str, Any]:
 
 
 def _relative_box(box: Sequence[float] | None, size: tuple[int, int]) -> list[float] | None:
-    """A box as shares of the image's width and height, cut at its edges."""
+    """Converts a box to fractions of the image's width and height, clipped to the image."""
     if box is None:
         return None
     return [round(min(max(value / side, 0.0), 1.0), 5) for value, side in zip(box, size * 2, strict=True)]

@@ -13,12 +13,12 @@ def measure(values: NDArray, before: NDArray | None, boxes: Boxes) -> dict[str, 
 
     Args:
         values: (N, h, w) heatmaps or (N, C) channel gates.
-        before: The same column in the epoch logged before; None where there is none or its shape was another.
-        boxes: For each image the true box (x0, y0, x1, y1) in shares of its width and height, or None.
+        before: The same column in the previously logged epoch; None if there is none or its shape differed.
+        boxes: For each image the true box (x0, y0, x1, y1) in fractions of its width and height, or None.
 
     Returns:
-        A list of N numbers for each measure, None where it is not defined: ``change`` since `before`,
-        ``sparseness``, and where there are boxes ``energy in box`` and ``peak in box``.
+        A list of N numbers for each measure, None if it is undefined: ``change`` since `before`,
+        ``sparseness``, and with boxes also ``energy in box`` and ``peak in box``.
     """
     heat = _finite(values)
     found = {"sparseness": _plain(sparseness(heat))}
@@ -32,7 +32,7 @@ def measure(values: NDArray, before: NDArray | None, boxes: Boxes) -> dict[str, 
 
 
 def change(now: NDArray, before: NDArray) -> NDArray[np.float32]:
-    """One minus Pearson's correlation of maps (N, ...): 0 the same up to scale, 2 reversed; NaN where one is flat."""
+    """Computes one minus Pearson's correlation of maps (N, ...): 0 same up to scale, 2 reversed; NaN if one is flat."""
     a, b = (part.reshape(len(part), -1) for part in (now, before))
     a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
     norms = np.sqrt((a * a).sum(1) * (b * b).sum(1))
@@ -40,7 +40,7 @@ def change(now: NDArray, before: NDArray) -> NDArray[np.float32]:
 
 
 def sparseness(heat: NDArray) -> NDArray[np.float32]:
-    """Gini index of absolute values (Hurley & Rickard 2009): 0 evenly spread, near 1 on one spot; NaN for all 0."""
+    """Computes the Gini index of absolute values (Hurley & Rickard 2009): 0 uniform, near 1 one spot; NaN if all 0."""
     flat = np.sort(np.abs(heat.reshape(len(heat), -1)), axis=1)
     n = flat.shape[1]
     total = flat.sum(1)
@@ -48,7 +48,7 @@ def sparseness(heat: NDArray) -> NDArray[np.float32]:
 
 
 def energy_inside(heat: NDArray, inside: NDArray) -> NDArray[np.float32]:
-    """Share of the positive values that lies inside (N, h, w) shares of cells: the energy-based pointing game."""
+    """Computes the fraction of positive values inside (N, h, w) cell fractions: the energy-based pointing game."""
     positive = np.maximum(heat, 0)
     total = positive.sum((1, 2))
     known = (total > 0) & (inside.sum((1, 2)) > 0)
@@ -66,7 +66,7 @@ def peak_inside(heat: NDArray, inside: NDArray) -> NDArray[np.float32]:
 
 
 def _coverage(box: Sequence[float] | None, height: int, width: int) -> NDArray[np.float32]:
-    """How much of each cell lies in the box, (h, w) in [0, 1]."""
+    """Computes the fraction of each cell that lies in the box, (h, w) in [0, 1]."""
     if box is None:
         return np.zeros((height, width), np.float32)
     x0, y0, x1, y1 = box

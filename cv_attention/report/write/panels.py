@@ -18,16 +18,16 @@ from cv_attention.rundir.layout import EpochFile, RunLayout
 
 
 class PanelWriter:
-    """Writes the shards of one run's panels; what is missing makes fewer panels.
+    """Writes the shards of one run's panels; panels without data are omitted.
 
     Args:
         root: Folder of the report.
         folder: Folder of the run's shards below ``data/``.
         run: The run.
-        columns: Title -> index of the columns that the page knows.
+        columns: Title -> index of the page's columns.
 
     Attributes:
-        notices: What could not be read.
+        notices: Notices about what could not be read.
     """
 
     def __init__(self, root: Path, folder: str, run: Run, columns: Mapping[str, int]) -> None:
@@ -35,7 +35,7 @@ class PanelWriter:
         self.notices: list[str] = []
 
     def write(self) -> dict[str, Any]:
-        """Returns what the page knows of the panels from the start; shards go by epoch and hash."""
+        """Returns the panels' data that the page loads at the start; shards are identified by epoch and hash."""
         layout = RunLayout(self.run.directory)
         return {
             "network": network(self.run.summary),
@@ -60,7 +60,7 @@ class PanelWriter:
         try:
             return write_shard(self.root, f"{self.folder}/{name}", read(path))
         except UNREADABLE:
-            self.notices.append(f"{path.parent.name}/{path.name} could not be read; it is left out.")
+            self.notices.append(f"{path.parent.name}/{path.name} could not be read and is left out.")
             return None
 
     def _classes(self, path: Path) -> dict[str, Any]:
@@ -86,13 +86,13 @@ def _flat(values: np.ndarray, axes: int) -> np.ndarray:
 
 
 def _heads(path: Path) -> dict[str, Any]:
-    """Name -> the maps (N, heads, h, w) of all heads, image after image."""
+    """Returns name -> the maps (N, heads, h, w) of all heads, image by image."""
     found = {name: values for name, values in read_arrays(path).items() if values.ndim == 4}
     return {name: {"heads": values.shape[1], **encode(shrink(_flat(values, 2)))} for name, values in found.items()}
 
 
 def _pairwise(path: Path) -> dict[str, Any]:
-    """Name -> the maps (N, heads, queries, h, w), in 256 steps between the extremes of every single map."""
+    """Returns name -> the maps (N, heads, queries, h, w), in 256 steps between the extremes of each map."""
     found = {name: values for name, values in read_arrays(path).items() if values.ndim == 5}
     return {
         name: {

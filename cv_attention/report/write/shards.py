@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 # Maps of up to 32 x 32 values keep float16; larger ones are stored in 256 steps between their extremes, which
-# is finer than a screen shows and keeps the folder small.
+# is finer than a screen can show and keeps the folder small.
 _MOST_FLOAT16 = 1024
-# The same holds for maps whose largest value is less than this, such as gradients: float16 has few steps there.
+# So are maps whose largest value is below this, such as gradients, where float16 is coarse.
 _LEAST_FLOAT16 = 2.0**-10
 
 
@@ -20,11 +20,11 @@ def encode(values: np.ndarray, *, most_float16: int = _MOST_FLOAT16) -> dict[str
     """Encodes one column of maps, or of channel gates, for some probes.
 
     Args:
-        values: (N, h, w) or (N, C), any number type; not-a-number and infinities are kept.
-        most_float16: Values of one map up to which float16 is kept.
+        values: (N, h, w) or (N, C), any number type; NaN and infinities are kept.
+        most_float16: Largest number of values of a map for which float16 is kept.
 
     Returns:
-        ``shape`` of one map; the finite extremes ``lo`` and ``hi`` of every map, None where it has none;
+        ``shape`` of one map; the finite extremes ``lo`` and ``hi`` of every map, None if it has none;
         ``type``, ``f16`` or ``u8`` for round(255 * (value - lo) / (hi - lo)); ``data``, base64 of the
         zlib-compressed bytes.
     """
@@ -51,13 +51,13 @@ def encode(values: np.ndarray, *, most_float16: int = _MOST_FLOAT16) -> dict[str
 
 
 def as_json(value: Any) -> str:
-    r"""JSON in ASCII that stays data inside a script: ``<``, ``>``, ``&`` become ``\u003c`` and so on."""
+    r"""Dumps JSON in ASCII that is safe inside a script: ``<``, ``>``, ``&`` become ``\u003c`` and so on."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def write_shard(root: Path, key: str, payload: Any) -> str:
-    """Writes ``data/<key>.<hash>.js``, a script that hands `payload` to the page; returns the hash."""
+    """Writes ``data/<key>.<hash>.js``, a script that passes `payload` to the page; returns the hash."""
     name = write_hashed(root, f"data/{key}.js", f"cvAttentionShard({as_json(key)},{as_json(payload)});\n")
     return name.rsplit(".", 2)[1]
 
@@ -65,7 +65,7 @@ def write_shard(root: Path, key: str, payload: Any) -> str:
 def write_hashed(root: Path, name: str, content: str | bytes) -> str:
     """Writes ``name.ext`` as ``name.<hash of its content>.ext`` below `root` and returns that relative name.
 
-    A changed file has a changed name, so that no browser shows an old one from its cache.
+    A changed file has a new name, so that browsers do not show an old one from their cache.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     stem, extension = name.rsplit(".", 1)

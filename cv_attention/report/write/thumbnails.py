@@ -1,7 +1,7 @@
 """Encodes probe images for the page: pixels alone, as data URLs.
 
-A page from ``file://`` may not read the pixels of an image file that it shows, so it could not export a picture of
-itself. Pixels that come in a script are its own.
+A page opened from ``file://`` may not read the pixels of image files, so it could not export pictures of itself.
+Pixels that come in a script are not restricted.
 """
 
 import base64
@@ -15,12 +15,12 @@ from PIL import Image
 from cv_attention.report.read.recording import UNREADABLE
 
 _LARGEST_SIDE = 512
-_LOSSLESS_SIDE = 128  # small images are shown enlarged, where the blocks of a JPEG would be seen
+_LOSSLESS_SIDE = 128  # small images are shown enlarged, where JPEG artefacts would be visible
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """An image for the page.
+    """Holds an image for the page.
 
     Attributes:
         url: The pixels, as a ``data:`` URL.
@@ -35,7 +35,7 @@ def thumbnail(path: Path | None) -> Thumbnail | None:
     """Reads an image and encodes its pixels again, so that no metadata comes along.
 
     Returns:
-        A PNG up to 128 pixels wide and high, a JPEG of at most 512 above; None where the image is missing or broken.
+        A PNG up to 128 pixels wide and high, above that a JPEG of at most 512; None if the image is missing or broken.
     """
     if path is None:
         return None

@@ -1,1 +1,1 @@
-"""What every saliency method is made of: targets, layers, activations and gradients, and how layers become one map."""
+"""Provides the parts of saliency methods: targets, layers, activations, gradients, and fusion of layers."""

@@ -1,4 +1,4 @@
-"""Activations and gradients of chosen modules, for the price of one forward and the backward down to them."""
+"""Computes activations and gradients of chosen modules with one forward pass and a partial backward pass."""
 
 import threading
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ from cv_attention.saliency.core.unfused import Unfused
 
 @dataclass(frozen=True)
 class Trace:
-    """What one forward and the backward to the chosen layers gave.
+    """Holds the results of one forward pass and the backward pass to the chosen layers.
 
     Attributes:
         logits: (B, classes), in the model's precision.
-        activations: Layer -> its output as (B, C, h, w), before anything changed it in place.
-        gradients: For each target: layer -> the derivative of the image's score by that output, same shape. Empty if
-            not asked.
-        curvatures: Likewise the Hessian of the score times the output.
+        activations: Layer -> its output as (B, C, h, w), before any in-place modification.
+        gradients: For each target: layer -> the derivative of the image's score with respect to that output, same
+            shape. Empty if not requested.
+        curvatures: For each target: layer -> the Hessian of the score times the output. Empty if not requested.
     """
 
     logits: Tensor
@@ -43,18 +43,18 @@ def trace(
     gradients: bool = True,
     curvatures: bool = False,
 ) -> Trace:
-    """Runs `model` once and differentiates each of an image's target scores by the outputs of `layers`.
+    """Runs `model` once and differentiates the target scores of each image with respect to the outputs of `layers`.
 
-    The graph starts at the first of the layers: up to there nothing is kept and nothing needs gradients, so that the
-    work is one forward and the backward from the logits to that layer, also on frozen parameters and under the
-    caller's ``no_grad`` or ``inference_mode``. A module that runs several times counts with its last run.
+    The graph starts at the first of the layers: before it nothing is stored and nothing needs gradients, so the cost is
+    one forward pass and the backward pass from the logits to that layer, even with frozen parameters and under the
+    caller's ``no_grad`` or ``inference_mode``. For a module that runs several times, the last run is used.
 
     Args:
-        model: Maps `images` to logits (B, classes); run in eval mode and left as found.
-        images: (B, 3, H, W) as the model takes them, on its device.
-        targets: One or several scores of each image, see `Targets`; each costs a backward.
+        model: Maps `images` to logits (B, classes); run in eval mode and restored afterwards.
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: One or several scores per image, see `Targets`; each costs a backward pass.
         layers: Modules with outputs (B, C, h, w), (B, h, w, C) or tokens (B, N, C), see `find_layers` and `to_grid`.
-        gradients: Whether to differentiate at all; a method that needs only activations saves the backward.
+        gradients: Whether to compute gradients; methods that need only activations save the backward pass.
         curvatures: Whether to differentiate twice.
 
     Raises:
@@ -64,18 +64,18 @@ def trace(
     model = unwrap(model)
     with undisturbed(model, images.device.type):
         images = plain(images)
-        found = find_layers(model, images, layers)
+        modules = find_layers(model, images, layers)
         outputs: dict[str, Tensor] = {}
         with ExitStack() as hooks:
-            _watch(found, outputs, hooks, gradients, images)
+            _watch(modules, outputs, hooks, gradients, images)
             if curvatures:
                 hooks.enter_context(Unfused())
             logits = model(images)
         logits = check_logits(logits, len(images), model)
-        missing = [name for name in found if name not in outputs]
+        missing = [name for name in modules if name not in outputs]
         if missing:
-            raise ValueError(f"layer {missing[0]!r} did not run in the forward of {type(model).__name__}")
-        outputs = {name: outputs[name] for name in found}
+            raise ValueError(f"layer {missing[0]!r} did not run in the forward pass of {type(model).__name__}")
+        outputs = {name: outputs[name] for name in modules}
         first, second = [], []
         if gradients or curvatures:
             for gradient in _differentiate(logits, targets, outputs, curvatures):
@@ -85,7 +85,7 @@ def trace(
 
 
 def _grids(values: dict[str, Tensor], images: Tensor) -> dict[str, Tensor]:
-    """Outputs or their derivatives, off the graph, as (B, C, h, w)."""
+    """Returns outputs or their derivatives, detached, as (B, C, h, w)."""
     grids = {name: to_grid(value.detach(), images) for name, value in values.items()}
     return {name: grid for name, grid in grids.items() if grid is not None}
 
@@ -95,31 +95,31 @@ def check_images(images: object) -> Tensor:
     if isinstance(images, Tensor) and images.dim() == 4 and len(images) > 0:
         return images
     got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
-    raise ValueError(f"images must be a batch (B, C, H, W) of at least one, got {got}")
+    raise ValueError(f"images must be a batch (B, C, H, W) of at least one image, got {got}")
 
 
 def plain(images: Tensor) -> Tensor:
-    """Returns `images` without a graph, and as no inference tensor: those cannot take part in a graph."""
+    """Returns `images` detached and, if an inference tensor, copied: those cannot be used in autograd."""
     return images.detach().clone() if images.is_inference() else images.detach()
 
 
 def _watch(
     layers: dict[str, nn.Module], outputs: dict[str, Tensor], hooks: ExitStack, gradients: bool, images: Tensor
 ) -> None:
-    """Hooks the layers: each puts its output into `outputs`, and the first that runs starts the graph."""
+    """Hooks the layers: each stores its output in `outputs`, and the first that runs starts the graph."""
     thread = threading.get_ident()
 
     def watch(name: str, output: object) -> Tensor | None:
-        if threading.get_ident() != thread:  # another thread's forward of the same model
+        if threading.get_ident() != thread:  # a forward pass of the same model in another thread
             return None
         if not isinstance(output, Tensor) or to_grid(output, images) is None:
             got = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-            raise ValueError(f"layer {name!r} must give a feature map (B, C, h, w) or tokens of a grid, got {got}")
+            raise ValueError(f"layer {name!r} must return a feature map (B, C, h, w) or tokens of a grid, got {got}")
         if gradients and not (torch.is_grad_enabled() and output.requires_grad):
             output = output.detach().requires_grad_()
             torch.set_grad_enabled(True)  # until `undisturbed` ends
         outputs[name] = output
-        return output.clone()  # what follows may change it in place
+        return output.clone()  # later modules may modify it in place
 
     for name, module in layers.items():
         hook = module.register_forward_hook(lambda module, _, output, name=name: watch(name, output))
@@ -127,7 +127,7 @@ def _watch(
 
 
 def check_logits(logits: object, batch: int, model: nn.Module) -> Tensor:
-    """Returns what a model gave if it is (batch, classes), or has such `logits`; ValueError otherwise."""
+    """Returns the model output, or its `logits`, if of shape (batch, classes); raises ValueError otherwise."""
     logits = bare_logits(logits)
     if isinstance(logits, Tensor) and logits.dim() == 2 and len(logits) == batch:
         return logits
@@ -138,7 +138,7 @@ def check_logits(logits: object, batch: int, model: nn.Module) -> Tensor:
 def _differentiate(
     logits: Tensor, targets: Targets, outputs: dict[str, Tensor], again: bool
 ) -> Iterator[dict[str, Tensor]]:
-    """Yields, target by target, the derivatives of its scores by the outputs."""
+    """Yields, for each target, the derivatives of its scores with respect to the outputs."""
     with torch.enable_grad():
         columns = [target_scores(logits, target) for target in each_target(targets)]
     places = list(outputs.values())
@@ -165,7 +165,7 @@ def _differentiate(
 
 
 def _differentiate_again(gradients: dict[str, Tensor], outputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The Hessian times the output; zero where the gradient does not depend on it, as before a linear head."""
+    """Returns the Hessian times the output; zero if the gradient does not depend on it, as before a linear head."""
     result = {}
     for name, gradient in gradients.items():
         curvature = None

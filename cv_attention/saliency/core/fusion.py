@@ -1,4 +1,4 @@
-"""The maps of one or several layers as one map."""
+"""Fuses the maps of several layers into one map."""
 
 from collections.abc import Sequence
 
@@ -8,16 +8,17 @@ from torch import Tensor
 
 
 def fuse(heats: Sequence[Tensor], images: Tensor, upsample: bool = True, *, product: bool = False) -> Tensor:
-    """Resizes one layer's map; of several it takes the mean or product, after each was made comparable.
+    """Resizes the map of one layer; fuses several by mean or product, after scaling them.
 
-    Several layers differ in scale: of each one the positive part is scaled per image from its minimum and maximum to
+    Layers differ in scale: with several, the positive part of each is scaled per image from its minimum and maximum to
     [0, 1] at its own size, then resized.
 
     Args:
-        heats: Maps (B, T, h, w), one for each layer.
-        images: What they explain, (B, C, H, W).
-        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False takes the largest map's.
-        product: Multiply the maps in place of averaging them.
+        heats: Maps (B, T, h, w), one per layer.
+        images: The explained images, (B, C, H, W).
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False uses the size of the largest
+            map.
+        product: Multiply the maps instead of averaging them.
 
     Returns:
         (B, T, H, W) float32.

@@ -1,4 +1,4 @@
-"""Implements what every method shares: splitting batches that exceed memory, and several targets."""
+"""Implements what all methods share: splitting batches that exceed memory, and several targets."""
 
 import inspect
 from collections.abc import Callable
@@ -19,11 +19,11 @@ _PER_IMAGE = {"images", "baseline", "segments"}
 def explains(method: Callable[P, Tensor]) -> Callable[P, Tensor]:
     """Completes a method ``(model, images, targets, *, ..., batch_size)``.
 
-    Batches of more than `batch_size` images are explained piece by piece, each with its own targets, and options that
-    have one entry for each image are cut alike. A method that knows no targets gives its one map to each.
+    Batches of more than `batch_size` images are explained in parts, each with its own targets; options with one entry
+    per image are split in the same way. A method without targets returns the same map for each.
 
     Args:
-        method: From images (B, C, H, W) and T targets to (B, T, H, W), or (B, 1, H, W) if it knows no targets.
+        method: From images (B, C, H, W) and T targets to (B, T, H, W), or (B, 1, H, W) if it ignores targets.
     """
     signature = inspect.signature(method)
     free = signature.parameters["model"].annotation is not nn.Module  # of the model: bottom-up methods, baselines

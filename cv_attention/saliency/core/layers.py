@@ -1,4 +1,4 @@
-"""Selects the modules that a saliency method looks at."""
+"""Selects the layers that a saliency method uses."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -17,20 +17,20 @@ from cv_attention.saliency.core.layouts import to_grid
 # None: the last spatial stage; names or globs of modules, or modules themselves.
 Layers = TypeAliasType("Layers", str | nn.Module | Sequence[str | nn.Module] | None)
 
-# Model -> (what its last spatial module was found for, that module's name).
+# Model -> (key for which its last spatial module was determined, name of that module).
 _found: WeakKeyDictionary[nn.Module, tuple[tuple, str]] = WeakKeyDictionary()
 
 
 def bare_logits(output: Any) -> Any:
-    """Returns the logits in what a Hugging Face classifier gives; what others give is returned as it is."""
+    """Returns the logits of a Hugging Face classifier's output; other outputs are returned unchanged."""
     return getattr(output, "logits", output)
 
 
 def find_layers(model: nn.Module, images: Tensor, layers: Layers) -> dict[str, nn.Module]:
-    """Returns the modules that `layers` means, by name; see `last_spatial` for None.
+    """Resolves `layers` to modules, by name; see `last_spatial` for None.
 
     Raises:
-        ValueError: if a name or glob matches none, or a given module is not in the model.
+        ValueError: if a name or glob matches no module, or a given module is not part of the model.
     """
     modules = {name: module for name, module in bare_modules(model).items() if name}
     if layers is None:
@@ -45,23 +45,25 @@ def find_layers(model: nn.Module, images: Tensor, layers: Layers) -> dict[str, n
         else:
             chosen += [name for name, module in modules.items() if module is unwrap(layer)]
             if not chosen or modules[chosen[-1]] is not unwrap(layer):
-                raise ValueError(f"the given layer {type(layer).__name__} is no module of this {type(model).__name__}")
+                raise ValueError(
+                    f"the given layer {type(layer).__name__} is not a module of this {type(model).__name__}"
+                )
     if not chosen:
         raise ValueError("layers must name at least one module, got none")
     return {name: modules[name] for name in chosen}
 
 
 def last_spatial(model: nn.Module, images: Tensor) -> str:
-    """Returns the name of the module that gives the last feature map (B, C, H, W) larger than 1x1 before pooling.
+    """Returns the name of the module with the last feature map (B, C, H, W) larger than 1x1 before pooling.
 
-    Of nested modules that end together it is the outermost: a ResNet's whole last stage, with the attention inserted
-    into it. Where tokens (B, N, C) come later, as in vision transformers, it is the last module on whose patches the
-    logits depend; if that is not the very last, as only the class token counts there, the last normalisation, which is
-    what the last attention looks at. One or two forwards of one image find it; the answer is kept until the model's
+    Of nested modules that end together, it is the outermost: a ResNet's whole last stage, including inserted attention.
+    If tokens (B, N, C) come later, as in vision transformers, it is the last module on whose patches the logits depend;
+    if that is not the very last, because only the class token is used there, the last normalisation, which is the input
+    of the last attention. It takes one or two forward passes of one image; the result is cached until the model's
     modules or the image size change.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if there is no such module.
     """
     modules = bare_modules(model)
     key = (tuple(map(id, modules.values())), images.shape[1:])
@@ -98,15 +100,15 @@ def _run_once(model: nn.Module, modules: dict[str, nn.Module], image: Tensor) ->
 
 
 def _last_tokens(model: nn.Module, modules: dict[str, nn.Module], image: Tensor) -> str | None:
-    """The last module with tokens on whose patches the logits depend; see `last_spatial`."""
+    """Returns the last module with tokens on whose patches the logits depend; see `last_spatial`."""
     seen: dict[str, Tensor] = {}
 
     def keep(name: str, output: Tensor) -> Tensor | None:
         if output.dim() != 3 or to_grid(output, image) is None or not output.requires_grad:
             return None
-        seen.pop(name, None)  # of a module that runs several times the last counts
+        seen.pop(name, None)  # for a module that runs several times, the last run is used
         seen[name] = output
-        return output.clone()  # what follows may change it in place
+        return output.clone()  # later modules may modify it in place
 
     with torch.enable_grad():
         with _watched(modules, keep):
@@ -124,7 +126,7 @@ def _last_tokens(model: nn.Module, modules: dict[str, nn.Module], image: Tensor)
 
 @contextmanager
 def _watched(modules: dict[str, nn.Module], look: Callable[[str, Tensor], Tensor | None]) -> Iterator[None]:
-    """Shows `look` every module's output in this thread, but those of pools; what it returns goes on in its place."""
+    """Passes the output of every module but pools, in this thread, to `look`, whose result replaces it."""
     thread = threading.get_ident()
 
     def hook(name: str, module: nn.Module, output: object) -> Tensor | None:

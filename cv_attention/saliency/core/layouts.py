@@ -6,14 +6,14 @@ from cv_attention.maps.grids import alike, grid_of
 
 
 def to_grid(output: object, images: Tensor) -> Tensor | None:
-    """Returns a module's output as (B, C, h, w), or None where it is no feature map of `images`.
+    """Converts a module's output to (B, C, h, w); returns None if it is not a feature map of `images`.
 
-    (B, C, h, w) stays. (B, h, w, C) is taken as such where its first two sides have the images' shape, the last two
-    do not, and there are more channels than rows and columns: Swin. Tokens (B, N, C) lose what comes before the grid:
-    class and register tokens.
+    (B, C, h, w) is kept. (B, h, w, C), as in Swin, is recognised if its first two sides have the images' aspect ratio,
+    the last two do not, and there are more channels than rows and columns. Tokens (B, N, C) lose the class and register
+    tokens before the grid.
 
     Args:
-        output: What a module returned, or a gradient of the same shape.
+        output: The output of a module, or a gradient of the same shape.
         images: (B, C, H, W).
     """
     if not isinstance(output, Tensor) or len(output) != len(images):
@@ -28,7 +28,7 @@ def to_grid(output: object, images: Tensor) -> Tensor | None:
 
 
 def channel_axis(output: Tensor, images: Tensor) -> int:
-    """Returns which axis of a feature map or of tokens has the channels: 1, or the last one."""
+    """Returns the channel axis of a feature map or of tokens: 1, or the last one."""
     if output.dim() != 4:
         return output.dim() - 1
     aspect = images.shape[-2] / images.shape[-1]

@@ -1,16 +1,16 @@
-"""Draws noise and masks that depend on a seed alone."""
+"""Draws noise and masks that depend only on a seed."""
 
 import torch
 from torch import Tensor
 
 
 class Source:
-    """Random tensors that depend on nothing but the seed: not on the device, the batch or the process's own state.
+    """Draws random tensors that depend only on the seed, not on the device, the batch or the global random state.
 
-    All images of a batch get the same numbers, so that an image's map does not depend on its neighbours.
+    All images of a batch get the same numbers, so that the map of an image does not depend on the rest of the batch.
 
     Args:
-        seed: Same seed, same numbers.
+        seed: The seed.
     """
 
     def __init__(self, seed: int) -> None:
@@ -25,5 +25,5 @@ class Source:
         return torch.rand(shape, generator=self.generator).to(like)
 
     def index(self, below: int) -> int:
-        """Returns a whole number in 0..below - 1."""
+        """Returns an integer in 0..below - 1."""
         return int(torch.randint(below, (), generator=self.generator))

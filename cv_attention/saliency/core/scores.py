@@ -1,4 +1,4 @@
-"""Runs forwards, with or without gradients, on perturbed images, in chunks that fit into memory."""
+"""Computes scores and gradients of perturbed images, in chunks that fit into memory."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,18 +18,18 @@ from cv_attention.saliency.core.targets import (
     target_scores,
 )
 
-AT_ONCE = 16  # images of one forward with gradients, unless the caller's batch has more
+AT_ONCE = 16  # images per forward pass with gradients, unless the caller's batch has more
 
 
 class Scorer:
-    """The scores of fixed targets under one model, for as many changed copies of the images as a method likes.
+    """Computes scores of fixed targets under one model, for any number of modified copies of the images.
 
-    What is explained is settled once, on the images as they are; a forward is spent on that only where it must be.
+    Targets are resolved once, on the unchanged images; this takes a forward pass only if necessary.
 
     Attributes:
-        model: Without wrappers.
-        images: (B, C, H, W), outside any graph.
-        chunk: Images of one forward at most.
+        model: The model without wrappers.
+        images: (B, C, H, W), detached.
+        chunk: Maximum number of images per forward pass.
     """
 
     def __init__(self, model: nn.Module, images: Tensor, targets: Targets, chunk: int) -> None:
@@ -39,7 +39,7 @@ class Scorer:
 
     @property
     def logits(self) -> Tensor:
-        """Those of the unchanged images, (B, classes)."""
+        """Returns the logits of the unchanged images, (B, classes)."""
         if self._logits is None:
             with torch.no_grad():
                 self._logits = torch.cat([self.forward(part) for part in self.images.split(self.chunk)])
@@ -47,11 +47,11 @@ class Scorer:
 
     @property
     def targets(self) -> list[Tensor | Score]:
-        """What is explained, one by one: classes (B,) or a callable."""
+        """Returns the resolved targets as a list, each as classes (B,) or a callable."""
         return self._settle(None)
 
     def _settle(self, logits: Tensor | None) -> list[Tensor | Score]:
-        """Only the predicted class needs the unchanged images' logits; any others tell how many classes there are."""
+        """Resolves targets: only the predicted class needs the unchanged images' logits, others just their number."""
         if self._fixed is None:
             predicted = any(asks_prediction(target) for target in each_target(self._given))
             self._fixed = fix_targets(self.logits if predicted or logits is None else logits, self._given)
@@ -85,7 +85,7 @@ class Scorer:
     def gradients(self, vary: Callable[[int], Tensor], count: int) -> Iterator[Tensor]:
         """Yields `gradient` of the images ``vary(k)`` (B, C, H, W), for k in 0..count - 1.
 
-        As many k share a forward as `chunk` has room for, which is faster where the batch is small.
+        As many k as fit into `chunk` share a forward pass, which is faster for small batches.
         """
         at_once = max(1, self.chunk // len(self.images))
         for start in range(0, count, at_once):
@@ -93,9 +93,9 @@ class Scorer:
             yield from self.gradient(images).split(len(self.images))
 
     def gradient(self, images: Tensor) -> Tensor:
-        """Returns the derivatives (B, T, C, H, W), in float32, of each score by its image (B, C, H, W).
+        """Returns the derivatives (B, T, C, H, W), in float32, of each score with respect to its image (B, C, H, W).
 
-        `images` may also be several such batches in a row, which gives as many times B.
+        `images` may also be several such batches concatenated, which multiplies B.
         """
         unchanged = images is self.images
         images = images.detach().requires_grad_()
@@ -117,13 +117,13 @@ class Scorer:
 def scorer(
     model: nn.Module, images: Tensor, targets: Targets = None, *, chunk: int | None = 64, several: bool = False
 ) -> Iterator[Scorer]:
-    """Opens a `Scorer` on the model as it predicts; mode, hooks and the caller's grad mode come back as they were.
+    """Opens a `Scorer` on the model in eval mode; restores its mode, hooks and the caller's grad mode afterwards.
 
     Args:
         model: Maps images to logits (B, classes).
         images: (B, C, H, W).
         targets: See `Targets`.
-        chunk: Images of one forward at most; None for no more than there are.
+        chunk: Maximum number of images per forward pass; None for all.
         several: Whether an image may have several targets.
 
     Raises:
@@ -134,7 +134,7 @@ def scorer(
     if chunk < 1:
         raise ValueError(f"chunk must be positive, got {chunk}")
     if not several and len(each_target(targets)) > 1:
-        raise ValueError(f"measures judge one target of an image, got {len(each_target(targets))}")
+        raise ValueError(f"measures take one target per image, got {len(each_target(targets))}")
     model = unwrap(model)
     with undisturbed(model, images.device.type):
         yield Scorer(model, plain(images), targets, chunk)

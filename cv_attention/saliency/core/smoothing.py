@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def gaussian(images: Tensor, sigma: float) -> Tensor:
-    """Smooths (B, C, H, W) by a Gaussian cut off at 3 sigma; edges are continued."""
+    """Smooths (B, C, H, W) by a Gaussian truncated at 3 sigma; edges are replicated."""
     radius = max(round(3 * sigma), 1)
     offsets = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
     kernel = torch.exp(-(offsets**2) / (2 * sigma**2))

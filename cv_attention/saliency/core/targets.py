@@ -11,27 +11,27 @@ from torch import Tensor
 from typing_extensions import TypeAliasType  # torch needs it too
 
 Score = Callable[[Tensor], Tensor]  # logits (B, classes) -> scores (B,)
-# None and "predicted": the class with the largest logit; a number: this class for every image; (B,): a class for each
-# image, such as its true one; a callable. Several of these for each image: `Several`, or classes (B, T).
+# None and "predicted": the class with the largest logit; an int: this class for every image; (B,): a class for each
+# image, such as its true one; a callable. Several of these per image: `Several`, or class indices (B, T).
 Target = int | Sequence[int] | Tensor | str | Score | None
 
 
 @dataclass(frozen=True, init=False)
 class Several:
-    """Several targets for each image, explained from one forward: maps (B, T, H, W).
+    """Combines several targets per image, explained with one forward pass: maps (B, T, H, W).
 
     Args:
-        targets: Each one as if it stood alone.
+        targets: The single targets.
 
     Raises:
-        ValueError: if there is none, or one is `Several` itself.
+        ValueError: if there are none, or one is `Several` itself.
     """
 
     targets: tuple[Target, ...]
 
     def __init__(self, *targets: Target) -> None:
         if not targets or any(isinstance(target, Several) for target in targets):
-            raise ValueError(f"Several takes at least one target, and none that is several itself, got {targets}")
+            raise ValueError(f"Several takes at least one target, none of which may be Several, got {targets}")
         object.__setattr__(self, "targets", targets)
 
 
@@ -40,11 +40,11 @@ Targets = TypeAliasType("Targets", Target | Sequence[Sequence[int]] | Several)  
 
 @dataclass(frozen=True)
 class Difference:
-    """The target "rather `first` than `second`": the difference of their scores.
+    """Defines the target "`first` rather than `second`": the difference of their scores.
 
     Attributes:
         first: Any single target.
-        second: The one that it is compared with, given in the same ways.
+        second: The target to compare with, in the same forms.
     """
 
     first: Target
@@ -56,7 +56,7 @@ class Difference:
 
 
 def each_target(targets: Targets) -> list[Target]:
-    """Returns the targets of an image one by one: those of `Several`, the columns of (B, T), or the single one."""
+    """Returns the targets as a list: those of `Several`, the columns of (B, T), or the single one."""
     if isinstance(targets, Several):
         return list(targets.targets)
     if targets is None or isinstance(targets, str) or callable(targets):
@@ -64,7 +64,7 @@ def each_target(targets: Targets) -> list[Target]:
     try:
         classes = torch.as_tensor(targets)
     except (TypeError, ValueError, RuntimeError):
-        return [targets]  # pyright: ignore[reportReturnType]  # `classes_of` words the mistake
+        return [targets]  # pyright: ignore[reportReturnType]  # `classes_of` reports the mistake
     return list(classes.unbind(1)) if classes.dim() == 2 and classes.shape[1] else [targets]  # pyright: ignore[reportReturnType]
 
 
@@ -72,14 +72,14 @@ def target_scores(logits: Tensor, targets: Targets) -> Tensor:
     """Returns the scores (B,) of a single target in `logits` (B, classes), in the logits' graph.
 
     Raises:
-        ValueError: if `targets` is none of the forms of `Target`, has another length than the batch, or names a class
-            that the model does not have.
+        ValueError: if `targets` has none of the forms of `Target`, has another length than the batch, or contains a
+            class that the model does not have.
     """
     if callable(targets):
         scores = targets(logits)
         if not isinstance(scores, Tensor) or scores.shape != logits.shape[:1]:
             got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-            raise ValueError(f"targets must return scores of shape ({len(logits)},), one for each image, got {got}")
+            raise ValueError(f"targets must return scores of shape ({len(logits)},), one per image, got {got}")
         return scores
     return logits.gather(1, classes_of(logits, targets)[:, None])[:, 0]
 
@@ -94,7 +94,7 @@ def score_columns(logits: Tensor, targets: Targets) -> Tensor:
 
 
 def classes_of(logits: Tensor, targets: Any) -> Tensor:
-    """Returns the classes (B,) that `targets` names; ValueError where they name none."""
+    """Converts `targets` to class indices (B,); raises ValueError if that is not possible."""
     batch, count = logits.shape
     if targets is None or (isinstance(targets, str) and targets == "predicted"):
         return logits.detach().argmax(dim=1)
@@ -108,20 +108,20 @@ def classes_of(logits: Tensor, targets: Any) -> Tensor:
         except (TypeError, ValueError, RuntimeError):
             raise ValueError(f"targets must be classes or a callable on logits, got {targets!r}") from None
     if classes.dtype.is_floating_point or classes.dtype.is_complex or classes.dtype == torch.bool:
-        raise ValueError(f"targets must be whole class numbers, got {classes.dtype}")
+        raise ValueError(f"targets must be integer class indices, got {classes.dtype}")
     if classes.shape != (batch,):
         raise ValueError(
-            f"targets must name one class for each of the {batch} images, got shape {tuple(classes.shape)}"
+            f"targets must have one class for each of the {batch} images, got shape {tuple(classes.shape)}"
         )
     wrong = classes[(classes < 0) | (classes >= count)].tolist()
     if wrong:
         raise ValueError(f"targets must be classes in 0..{count - 1}, got {', '.join(map(str, wrong[:5]))}")
     classes = classes.to(device=logits.device, dtype=torch.int64)
-    return classes.clone() if classes.is_inference() else classes  # the others cannot take part in a graph
+    return classes.clone() if classes.is_inference() else classes  # inference tensors cannot be used in autograd
 
 
 def fix_targets(logits: Tensor, targets: Targets) -> list[Tensor | Score]:
-    """Returns each target such that changed images do not change what is explained: classes (B,), or the callable.
+    """Fixes each target, so that modified images do not change what is explained: classes (B,), or the callable.
 
     Raises:
         ValueError: as `target_scores`.
@@ -136,7 +136,7 @@ def _fix(logits: Tensor, target: Target) -> Tensor | Score:
 
 
 def asks_prediction(target: Target) -> bool:
-    """Returns whether the predicted class must be known to say what a single target is."""
+    """Returns whether resolving a single target requires the predicted class."""
     if isinstance(target, Difference):
         return asks_prediction(target.first) or asks_prediction(target.second)
     return target is None or isinstance(target, str)
@@ -156,18 +156,18 @@ def of_images(targets: Targets, part: slice, batch: int) -> Targets:
     if targets is None or isinstance(targets, str | int) or callable(targets) or getattr(targets, "ndim", 1) == 0:
         return targets
     if len(targets) != batch:
-        raise ValueError(f"targets must name one class for each of the {batch} images, got {len(targets)}")
+        raise ValueError(f"targets must have one class for each of the {batch} images, got {len(targets)}")
     return targets[part]
 
 
 def finer(targets: Targets, alpha: float, others: int) -> Several:
-    """Returns the targets of Finer-CAM: each class against those with the nearest logits, see `finer_cam`.
+    """Returns the targets of Finer-CAM: each class against those with the closest logits, see `finer_cam`.
 
     Raises:
         ValueError: if `targets` is a callable, or `others` is below 1.
     """
     if any(callable(target) for target in each_target(targets)):
-        raise ValueError("Finer-CAM compares classes; give targets as classes, not as a callable")
+        raise ValueError("Finer-CAM compares classes; give class indices as targets, not a callable")
     if others < 1:
         raise ValueError(f"others must be at least 1, got {others}")
 

@@ -1,8 +1,8 @@
 """Replaces fused attention kernels, to expose their attention weights.
 
-They keep no probabilities and cannot be differentiated twice. In this mode every scaled dot-product attention runs as
-the matrix products that it stands for, whoever calls it: timm, torchvision, transformers, `nn.MultiheadAttention` or
-our blocks. Other threads are not concerned.
+Fused kernels keep no probabilities and cannot be differentiated twice. In this mode every scaled dot-product attention
+runs as plain matrix products, whether called by timm, torchvision, transformers, `nn.MultiheadAttention` or our blocks.
+Other threads are not affected.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ class Unfused(TorchFunctionMode):
         if func is F.scaled_dot_product_attention:
             func = self._attend
         elif func is F.multi_head_attention_forward:
-            # inside it no mode is asked, so it runs as a copy that calls ours
+            # function modes do not apply inside it, so a copy that calls ours is used
             own = {"scaled_dot_product_attention": self._attend, "has_torch_function": lambda _: False}
             func = FunctionType(func.__code__, {**func.__globals__, **own}, None, func.__defaults__)
         return func(*args, **(kwargs or {}))

@@ -1,1 +1,1 @@
-"""Implements the saliency methods, grouped by what they look at."""
+"""Implements the saliency methods, grouped by what they use."""

@@ -1,4 +1,4 @@
-"""The grid pointing game (Bohle et al., CVPR 2021), https://arxiv.org/abs/2104.00032: localisation without boxes."""
+"""Implements the grid pointing game (Bohle et al., CVPR 2021), https://arxiv.org/abs/2104.00032."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -10,12 +10,12 @@ from cv_attention.saliency.metrics.pointing import energy_pointing_game
 
 
 class Mosaics(NamedTuple):
-    """Images of different classes side by side.
+    """Holds mosaics: images of different classes side by side.
 
     Attributes:
         images: (M, C, grid H, grid W).
-        labels: int64 (M, grid * grid), the class in each cell, row by row; all of a mosaic are different.
-        sources: int64 (M, grid * grid), which image each cell shows.
+        labels: int64 (M, grid * grid), the class in each cell, row by row; all different within a mosaic.
+        sources: int64 (M, grid * grid), the index of each cell's image.
     """
 
     images: Tensor
@@ -24,21 +24,21 @@ class Mosaics(NamedTuple):
 
 
 def mosaics(images: Tensor, labels: Tensor | Sequence[int], count: int, *, grid: int = 2, seed: int = 0) -> Mosaics:
-    """Draws `count` mosaics; none shows two images of one class.
+    """Draws `count` mosaics, each without two images of the same class.
 
     Args:
-        images: (N, C, H, W), best those that the model is surest of.
+        images: (N, C, H, W), preferably those that the model is most confident about.
         labels: Their classes (N,).
-        count: Mosaics to draw.
-        grid: Cells along each side.
-        seed: Of the draws.
+        count: Number of mosaics.
+        grid: Number of cells along each side.
+        seed: Seed of the draws.
 
     Raises:
         ValueError: if there are fewer classes than cells.
     """
     labels = torch.as_tensor(labels)
     if labels.shape != (len(images),):
-        raise ValueError(f"labels must be one for each of the {len(images)} images, got {tuple(labels.shape)}")
+        raise ValueError(f"labels must have one entry per image ({len(images)}), got shape {tuple(labels.shape)}")
     if count < 1 or grid < 1:
         raise ValueError(f"count and grid must be positive, got {count} and {grid}")
     members = {int(k): (labels == k).nonzero()[:, 0].tolist() for k in labels.unique()}
@@ -62,17 +62,17 @@ def mosaics(images: Tensor, labels: Tensor | Sequence[int], count: int, *, grid:
 def grid_pointing_game(
     method: Callable[..., Tensor], model: nn.Module, drawn: Mosaics, *, batch_size: int = 16, **options: object
 ) -> Tensor:
-    """Explains each class of each mosaic, and returns the share of positive values in its own cell.
+    """Explains each class of each mosaic, and returns the fraction of positive values in its own cell.
 
-    A map that says nothing gets 1 / cells. The model must take images of any size; one that ends in a mean over
-    positions does.
+    An uninformative map gets 1 / cells. The model must accept images of any size, as models do that end in a mean over
+    positions.
 
     Args:
         method: A saliency method (model, images, targets, ...) -> (B, 1, H, W).
-        model: What is explained.
-        drawn: From `mosaics`.
-        batch_size: Mosaics at once.
-        options: For the method.
+        model: The explained model.
+        drawn: The mosaics, from `mosaics`.
+        batch_size: Number of mosaics per batch.
+        options: Options of the method.
 
     Returns:
         (M, grid * grid) in [0, 1].

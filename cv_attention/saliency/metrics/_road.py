@@ -1,4 +1,4 @@
-"""ROAD, remove and debias (Rong et al., ICML 2022), https://arxiv.org/abs/2202.00449."""
+"""Implements ROAD, remove and debias (Rong et al., ICML 2022), https://arxiv.org/abs/2202.00449."""
 
 import math
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from cv_attention.saliency.metrics.faithfulness import check_heat, ranks
 
 
 class Road(NamedTuple):
-    """How the score changes when pixels are replaced by what their surroundings suggest.
+    """Holds changes of the score when pixels are imputed from their surroundings.
 
     Attributes:
-        most: (B,), the mean change with the most salient removed; a good map makes it low.
-        least: (B,), with the least salient removed; a good map makes it high.
-        combined: (least - most) / 2; the higher, the better.
+        most: (B,), mean change when the most salient pixels are removed; low for a good map.
+        least: (B,), mean change when the least salient pixels are removed; high for a good map.
+        combined: (least - most) / 2; higher is better.
     """
 
     most: Tensor
@@ -40,26 +40,26 @@ def road(
     seed: int = 0,
     chunk: int = 64,
 ) -> Road:
-    """Removes the most and the least salient pixels by noisy linear imputation, at several shares.
+    """Removes the most and the least salient pixels by noisy linear imputation, at several fractions.
 
-    As in the library pytorch-grad-cam: at percentile p the pixels below it stay, so (100 - p) % are removed.
+    As in the library pytorch-grad-cam, pixels below percentile p are kept, so (100 - p) % are removed.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, C, H, W) as the model takes them.
-        heat: The maps to judge, (B, 1, H, W).
-        targets: Classes, None for those predicted for the whole images, or a callable.
-        percentiles: In (0, 100), averaged over.
-        noise: Standard deviation of what is added to imputed pixels.
-        probabilities: Whether softmax probabilities are scored, in place of logits.
-        seed: Of the noise.
-        chunk: Images of one forward at most.
+        images: Model inputs (B, C, H, W).
+        heat: The maps to evaluate, (B, 1, H, W).
+        targets: Class indices, None for those predicted for the unchanged images, or a callable.
+        percentiles: Percentiles in (0, 100), over which the changes are averaged.
+        noise: Standard deviation of the noise added to imputed pixels.
+        probabilities: Whether to score softmax probabilities instead of logits.
+        seed: Seed of the noise.
+        chunk: Maximum number of images per forward pass.
 
     Raises:
         ValueError: for bad arguments, or if `heat` does not fit the images.
     """
     if not percentiles or not all(0 < p < 100 for p in percentiles) or noise < 0:
-        raise ValueError(f"percentiles in (0, 100) and noise >= 0 are needed, got {percentiles} and {noise}")
+        raise ValueError(f"percentiles must be in (0, 100) and noise at least 0, got {percentiles} and {noise}")
     heat = check_heat(heat, images)
     source = Source(seed)
     changes = []
@@ -74,27 +74,27 @@ def road(
                 speck = noise * source.normal((1, *filled.shape[1:]), filled)
                 return torch.where(masks[k], filled, filled + speck)
 
-            found = scores.variants(imputed, len(masks), probabilities=probabilities)
-            changes.append(torch.stack([(score - clean)[:, 0] for _, score in found]).mean(0))
+            variants = scores.variants(imputed, len(masks), probabilities=probabilities)
+            changes.append(torch.stack([(score - clean)[:, 0] for _, score in variants]).mean(0))
     most, least = changes
     return Road(most, least, (least - most) / 2)
 
 
 @torch.no_grad()
 def impute(images: Tensor, keep: Tensor, *, tolerance: float = 1e-5, most_steps: int = 2000) -> Tensor:
-    """Fills what is not kept so that each pixel is the weighted mean of its eight neighbours, as far as there are any.
+    """Imputes removed pixels as the weighted mean of their eight neighbours, as far as these exist.
 
-    Direct neighbours weigh 1/6, diagonal ones 1/12. The equations of all images and channels are solved together by
-    conjugate gradients, on their device.
+    Direct neighbours have weight 1/6, diagonal ones 1/12. The equations of all images and channels are solved together
+    by conjugate gradients, on their device.
 
     Args:
         images: (B, C, H, W).
         keep: bool (B, 1, H, W).
-        tolerance: Residual against the right-hand side.
-        most_steps: Steps at most.
+        tolerance: Residual relative to the right-hand side.
+        most_steps: Maximum number of steps.
 
     Returns:
-        (B, C, H, W), kept pixels unchanged; an image of which nothing is kept becomes zero.
+        (B, C, H, W), kept pixels unchanged; an image without kept pixels becomes zero.
     """
     known = torch.where(keep, images, 0).float()
     hole = (~keep).float()

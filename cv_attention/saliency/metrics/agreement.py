@@ -10,13 +10,13 @@ from cv_attention.saliency.core.fusion import scale
 
 
 def rank_correlation(first: Tensor, second: Tensor, *, absolute: bool = False) -> Tensor:
-    """Returns Spearman's correlation (B,) of two maps (B, 1, H, W), equal values sharing their mean rank.
+    """Computes Spearman's correlation (B,) of two maps (B, 1, H, W); ties share their mean rank.
 
-    Where a map is constant it says nothing, and the correlation is 0.
+    If a map is constant, the correlation is 0.
 
     Args:
-        first: Maps.
-        second: Maps of the same shape.
+        first: The first maps.
+        second: The second maps, of the same shape.
         absolute: Whether to compare absolute values.
 
     Raises:
@@ -32,12 +32,12 @@ def rank_correlation(first: Tensor, second: Tensor, *, absolute: bool = False) -
 
 
 def rank_correlations(maps: Sequence[Tensor]) -> Tensor:
-    """Returns Spearman's correlation of every two of M batches of maps (B, 1, H, W), as (B, M, M).
+    """Computes Spearman's correlation of all pairs among M batches of maps (B, 1, H, W), as (B, M, M).
 
-    As `rank_correlation`, but each map is ranked only once.
+    Like `rank_correlation`, but each map is ranked only once.
 
     Raises:
-        ValueError: if the shapes differ, or there is none.
+        ValueError: if the shapes differ, or there are no maps.
     """
     if not maps:
         raise ValueError("there are no maps to compare")
@@ -51,9 +51,9 @@ def rank_correlations(maps: Sequence[Tensor]) -> Tensor:
 
 
 def structural_similarity(first: Tensor, second: Tensor, *, sigma: float = 1.5) -> Tensor:
-    """Returns SSIM (B,) (Wang et al., 2004) of two maps (B, 1, H, W), each scaled to [0, 1] before.
+    """Computes SSIM (B,) (Wang et al., 2004) of two maps (B, 1, H, W), each first scaled to [0, 1].
 
-    Gaussian window 11x11, constants 0.01 and 0.03 squared, mean over the places where the window fits.
+    Uses an 11x11 Gaussian window, constants 0.01 and 0.03 squared, and the mean over positions where the window fits.
 
     Raises:
         ValueError: if the shapes differ, or the maps are smaller than the window.

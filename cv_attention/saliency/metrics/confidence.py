@@ -1,4 +1,4 @@
-"""Average drop and increase in confidence (Chattopadhay et al., WACV 2018), https://arxiv.org/abs/1710.11063."""
+"""Computes average drop and increase in confidence (Chattopadhay et al., WACV 2018), https://arxiv.org/abs/1710.11063."""
 
 from typing import NamedTuple
 
@@ -12,10 +12,10 @@ from cv_attention.saliency.metrics.faithfulness import check_heat
 
 
 class Confidence(NamedTuple):
-    """What remains of a prediction when only the salient is shown.
+    """Holds the change of confidence when only salient pixels are shown.
 
     Attributes:
-        drop: (B,), the share of the probability that is lost, in [0, 1]; its mean is the average drop.
+        drop: (B,), the fraction of the probability that is lost, in [0, 1]; its mean is the average drop.
         increase: bool (B,), whether the probability rises; its mean is the rate of increase.
     """
 
@@ -26,14 +26,14 @@ class Confidence(NamedTuple):
 def confidence_change(
     model: nn.Module, images: Tensor, heat: Tensor, targets: Targets = None, *, chunk: int = 64
 ) -> Confidence:
-    """Shows the model each image times its map, the positive part of which is scaled to [0, 1].
+    """Compares confidence on each image with that on the image times its map, whose positive part is scaled to [0, 1].
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, C, H, W), normalised: what is not salient becomes 0.
-        heat: The maps to judge, (B, 1, H, W).
-        targets: Classes, None for those predicted for the whole images; a callable gets probabilities.
-        chunk: Images of one forward at most.
+        images: Normalised images (B, C, H, W): pixels that are not salient become 0.
+        heat: The maps to evaluate, (B, 1, H, W).
+        targets: Class indices, None for those predicted for the unchanged images; a callable receives probabilities.
+        chunk: Maximum number of images per forward pass.
 
     Raises:
         ValueError: for bad images or targets, or if `heat` does not fit them.

@@ -1,4 +1,4 @@
-"""Insertion AUC and deletion AUC (Petsiuk et al., BMVC 2018), https://arxiv.org/abs/1806.07421."""
+"""Computes insertion AUC and deletion AUC (Petsiuk et al., BMVC 2018), https://arxiv.org/abs/1806.07421."""
 
 import math
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from cv_attention.saliency.core.targets import Targets
 
 
 class Curve(NamedTuple):
-    """How a probability changes while pixels come or go.
+    """Holds a probability's curve while pixels are inserted or deleted.
 
     Attributes:
-        auc: (B,), the area under the curve over shares of pixels from 0 to 1.
-        curve: (B, steps + 1), both ends included.
+        auc: (B,), the area under the curve over fractions of pixels from 0 to 1.
+        curve: (B, steps + 1), including both ends.
     """
 
     auc: Tensor
@@ -33,15 +33,15 @@ def deletion_auc(
     step: int | None = None,
     chunk: int = 64,
 ) -> Curve:
-    """Deletes pixels, most salient first, to 0 (of normalised images); a good map makes the area small.
+    """Deletes pixels, most salient first, by setting them to 0 (normalised images); low for a good map.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, C, H, W) as the model takes them.
-        heat: The maps to judge, (B, 1, H, W); only their order counts, equal values in the order of pixels.
-        targets: Classes, None for those predicted for the whole images; a callable gets probabilities.
-        step: Pixels at once; None takes the image's width, as the authors' 224 at 224 pixels.
-        chunk: Images of one forward at most.
+        images: Model inputs (B, C, H, W).
+        heat: The maps to evaluate, (B, 1, H, W); only their order matters, with ties in the order of pixels.
+        targets: Class indices, None for those predicted for the unchanged images; a callable receives probabilities.
+        step: Pixels per step; None means the image's width, like the authors' 224 at 224 pixels.
+        chunk: Maximum number of images per forward pass.
 
     Raises:
         ValueError: for bad images or targets, or if `heat` does not fit them.
@@ -58,7 +58,7 @@ def insertion_auc(
     step: int | None = None,
     chunk: int = 64,
 ) -> Curve:
-    """Inserts pixels, most salient first, into the blurred image; a good map makes the area large.
+    """Inserts pixels, most salient first, into the blurred image; high for a good map.
 
     Arguments as in `deletion_auc`.
     """
@@ -92,7 +92,7 @@ def _curve(
 
 
 def check_heat(heat: Tensor, images: Tensor) -> Tensor:
-    """Returns `heat` in float32 on the images' device if it is (B, 1, H, W) for them; ValueError otherwise."""
+    """Returns `heat` in float32 on the images' device; raises ValueError unless it is (B, 1, H, W) for them."""
     wanted = (len(images), 1, *images.shape[2:])
     if tuple(heat.shape) != wanted:
         raise ValueError(f"heat must be maps {wanted} for images {tuple(images.shape)}, got {tuple(heat.shape)}")
@@ -102,14 +102,14 @@ def check_heat(heat: Tensor, images: Tensor) -> Tensor:
 
 
 def ranks(heat: Tensor) -> Tensor:
-    """Returns each pixel's place, 0 for the largest value, (B, 1, H, W); equal values keep the order of pixels."""
+    """Returns each pixel's rank, 0 for the largest value, (B, 1, H, W); ties keep the order of pixels."""
     order = heat.flatten(1).argsort(dim=1, descending=True, stable=True)
     places = torch.arange(order.shape[1], device=heat.device).expand_as(order)
     return torch.zeros_like(order).scatter(1, order, places).view(heat.shape)
 
 
 def blur(images: Tensor, size: int = 11, sigma: float = 5.0) -> Tensor:
-    """Blurs as the authors' code does: a Gaussian reflected within its window of `size`, zeros around the image."""
+    """Blurs like the authors' code: a Gaussian reflected within its window of `size`, zero padding around the image."""
     kernel = reflected_gaussian(size, sigma).to(images)
     channels = images.shape[1]
     images = F.conv2d(
@@ -121,7 +121,7 @@ def blur(images: Tensor, size: int = 11, sigma: float = 5.0) -> Tensor:
 
 
 def reflected_gaussian(size: int, sigma: float) -> Tensor:
-    """A dot in the middle of `size` places after a Gaussian filter of radius 4 sigma that reflects at the ends."""
+    """Returns a centred impulse of length `size` after a Gaussian filter of radius 4 sigma, reflected at the ends."""
     radius = int(4 * sigma + 0.5)
     weights = [math.exp(-(d**2) / (2 * sigma**2)) for d in range(-radius, radius + 1)]
     kernel = [0.0] * size

@@ -13,7 +13,7 @@ def pointing_game(heat: Tensor, boxes: Tensor, tolerance: float = 0.0) -> Tensor
     Args:
         heat: Maps (B, 1, H, W).
         boxes: Boxes (B, 4) as x0, y0, x1, y1 in pixels; x1 and y1 are outside the box.
-        tolerance: Pixels by which a maximum may miss the box; the paper takes 15 at 224.
+        tolerance: Pixels by which a maximum may miss the box; the paper uses 15 at 224.
 
     Returns:
         bool (B,).
@@ -32,21 +32,21 @@ def pointing_game(heat: Tensor, boxes: Tensor, tolerance: float = 0.0) -> Tensor
         empty = int(((x1 <= x0) | (y1 <= y0)).nonzero()[0])
         raise ValueError(f"box {empty} is empty: {boxes[empty].tolist()}")
     peak = heat.flatten(1).argmax(1)
-    y, x = peak // heat.shape[3] + 0.5, peak % heat.shape[3] + 0.5  # a pixel's position is its middle
+    y, x = peak // heat.shape[3] + 0.5, peak % heat.shape[3] + 0.5  # the position of a pixel is its centre
     inside_x = (x >= x0 - tolerance) & (x <= x1 + tolerance)
     return inside_x & (y >= y0 - tolerance) & (y <= y1 + tolerance)
 
 
 def energy_pointing_game(heat: Tensor, objects: Tensor) -> Tensor:
-    """Returns the share of each map's positive values that lies on the object: the energy-based pointing game.
+    """Returns the fraction of each map's positive values on the object: the energy-based pointing game.
 
-    Score-CAM (Wang et al., 2020), https://arxiv.org/abs/1910.01279. A map without positive values points everywhere
-    alike, and gets the object's share of the area.
+    From Score-CAM (Wang et al., 2020), https://arxiv.org/abs/1910.01279. A map without positive values points
+    everywhere equally, and gets the object's fraction of the area.
 
     Args:
         heat: Maps (B, 1, H, W).
-        objects: Boxes (B, 4) as in `pointing_game`, of whose border pixels a part may count, or masks (B, 1, H, W),
-            bool or shares in [0, 1].
+        objects: Boxes (B, 4) as in `pointing_game`, whose border pixels may count in part, or masks (B, 1, H, W),
+            bool or fractions in [0, 1].
 
     Returns:
         (B,) in [0, 1].
@@ -70,7 +70,7 @@ def energy_pointing_game(heat: Tensor, objects: Tensor) -> Tensor:
 
 
 def _fill(boxes: Tensor, heat: Tensor) -> Tensor:
-    """Boxes (B, 4) as masks (B, 1, H, W) of how much of each pixel they cover."""
+    """Converts boxes (B, 4) to masks (B, 1, H, W) of the covered fraction of each pixel."""
 
     def cover(low: Tensor, high: Tensor, size: int) -> Tensor:
         edges = torch.arange(size, device=heat.device, dtype=torch.double)

@@ -1,4 +1,4 @@
-"""Sanity checks (Adebayo et al., NeurIPS 2018), https://arxiv.org/abs/1810.03292: does a map depend on the weights?"""
+"""Implements sanity checks (Adebayo et al., NeurIPS 2018), https://arxiv.org/abs/1810.03292."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -14,12 +14,12 @@ from cv_attention.saliency.metrics.agreement import rank_correlation, structural
 
 
 class Randomised(NamedTuple):
-    """How alike maps are before and after part of the weights was randomised.
+    """Holds the similarity of maps before and after randomising part of the weights.
 
     Attributes:
-        part: The last part that was randomised; all after it were, too.
+        part: The last part that was randomised; all later parts of the model were too.
         correlation: Spearman's correlation (B,).
-        similarity: SSIM (B,), nan for maps below 11x11.
+        similarity: SSIM (B,), NaN for maps below 11x11.
     """
 
     part: str
@@ -38,19 +38,19 @@ def cascading_randomisation(
 ) -> list[Randomised]:
     """Randomises the model's parts one after the other, from the logits down, and compares the maps with the first.
 
-    A method that explains the model loses its maps at once; one whose maps stay alike draws edges of the image. Parts
-    are the model's children with parameters, in reverse order. All of it happens in a copy.
+    The maps of a method that explains the model change at once; maps that stay similar merely show edges of the image.
+    Parts are the model's children with parameters, in reverse order. The model is copied first.
 
     Args:
         method: A saliency method (model, images, targets, ...) -> (B, 1, H, W).
-        model: What is explained.
+        model: The explained model.
         images: (B, C, H, W).
-        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
-            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
-            each image: classes (B, T), or ``Several(...)`` of any; they share one forward. None explains throughout
-            what the untouched model predicts.
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass. None
+            explains throughout what the untouched model predicts.
         seed: Of the random weights; the process's own random state is left alone.
-        options: For the method.
+        options: Options of the method.
 
     Raises:
         ValueError: for bad images or targets, or if the model has no parts with parameters.

@@ -1,4 +1,4 @@
-"""Infidelity and max-sensitivity (Yeh et al., NeurIPS 2019), https://arxiv.org/abs/1901.09392."""
+"""Computes infidelity and max-sensitivity (Yeh et al., NeurIPS 2019), https://arxiv.org/abs/1901.09392."""
 
 from collections.abc import Callable
 
@@ -25,21 +25,21 @@ def infidelity(
 ) -> Tensor:
     """Returns the mean of (sum(I heat) - (y(x) - y(x - I)))^2 over Gaussian perturbations I, (B,).
 
-    The less, the better. I changes the colour channels of a pixel alike, since a map has one value for a pixel.
+    Lower is better. I changes all colour channels of a pixel equally, since a map has one value per pixel.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, C, H, W) as the model takes them.
-        heat: The maps to judge, (B, 1, H, W).
-        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
-            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
-            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
+        images: Model inputs (B, C, H, W).
+        heat: The maps to evaluate, (B, 1, H, W).
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         samples: Perturbations, the same for all images.
         noise: Their standard deviation.
-        normalise: Scale each map by the factor that suits it best, since most maps have no unit; the infidelity is
+        normalise: Scale each map by its optimal factor, since most maps have no unit; the infidelity is
             then at most the mean of the squared changes.
         seed: Of the perturbations.
-        chunk: Images of one forward at most.
+        chunk: Maximum number of images per forward pass.
 
     Raises:
         ValueError: for bad arguments, or if `heat` does not fit the images.
@@ -77,20 +77,20 @@ def max_sensitivity(
     seed: int = 0,
     **options: object,
 ) -> Tensor:
-    """Returns the largest relative change of the map under small uniform noise, (B,); the less, the better.
+    """Returns the largest relative change of the map under small uniform noise, (B,); lower is better.
 
     Args:
         method: A saliency method (model, images, targets, ...) -> (B, 1, H, W).
-        model: What is explained.
+        model: The explained model.
         images: (B, C, H, W).
-        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
-            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
-            each image: classes (B, T), or ``Several(...)`` of any; they share one forward. None explains throughout
-            what is predicted for the unchanged images.
-        radius: Noise lies in [-radius, radius].
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass. None
+            explains the prediction for the unchanged images throughout.
+        radius: Range of the noise, [-radius, radius].
         samples: Perturbations, the same for all images.
         seed: Of the perturbations.
-        options: For the method.
+        options: Options of the method.
     """
     if samples < 1 or radius <= 0:
         raise ValueError(f"samples and radius must be positive, got {samples} and {radius}")

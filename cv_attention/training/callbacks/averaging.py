@@ -14,10 +14,10 @@ _PREFIX = "network."
 class MovingAverage(Callback):
     """Averages weights and batch norm statistics after every optimizer step: average = d * average + (1 - d) * weights.
 
-    The decay d rises with the steps, 1 - (1 + step)^(-2/3), up to `decay`, so that the average leaves the first random
-    weights behind also in a short training. It begins as the first step's weights, so a validation is right at any
-    time. Checkpoints hold the average as their weights, and beside it what training goes on with. Only a fit averages:
-    a checkpoint that is tested or validated by itself is used as it is.
+    The decay d rises with the steps, 1 - (1 + step)^(-2/3), up to `decay`, so that the average forgets the initial
+    random weights even in a short training run. It starts as the weights of the first step, so that validation is
+    valid at any time. Checkpoints hold the average as their weights, along with the state needed to resume training.
+    Averaging happens only in `fit`: a checkpoint that is only tested or validated is used as it is.
 
     Args:
         decay: Highest decay, in (0, 1).
@@ -43,40 +43,40 @@ class MovingAverage(Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Updates the average where the optimizer has made a step."""
+        """Updates the average if the optimizer has made a step."""
         if trainer.global_step > self._step:
             assert self.average is not None
             self._step = trainer.global_step
             self.average.update(pl_module.network, step=self._step)
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Puts the average in the network's place, before anything gets ready to look at it."""
+        """Replaces the network by its average, before other callbacks access it."""
         if self.average is None or not _fits(trainer):
             return
-        if trainer.world_size > 1:  # each process has seen other batch statistics; those of the first are saved
+        if trainer.world_size > 1:  # batch statistics differ between processes; the first one's are saved
             for buffer in self.average.module.buffers():
                 distributed.broadcast(buffer, src=0)
         self.trained, pl_module.network = pl_module.network, self.average.module
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Puts the network back; callbacks that look at the average run before this one."""
+        """Restores the network; callbacks that access the average run before this one."""
         self._put_back(pl_module)
 
     def on_exception(self, trainer: lightning.Trainer, pl_module: Any, exception: BaseException) -> None:
-        """Puts the network back where a validation was cut short."""
+        """Restores the network if validation was interrupted."""
         self._put_back(pl_module)
 
     def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Makes the average the checkpoint's weights."""
+        """Stores the average as the checkpoint's weights."""
         if self.average is not None:
-            # the average is in the network's place within a validation
+            # during validation the network is the average
             trained = pl_module.network if self.trained is None else self.trained
             checkpoint["trained_weights"] = trained.state_dict()
             averaged = self.average.module.state_dict()
             checkpoint["state_dict"] |= {f"{_PREFIX}{name}": value for name, value in averaged.items()}
 
     def on_load_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Takes up average and weights; a run that averaged nothing so far begins with its weights."""
+        """Restores average and weights; a run without averages so far starts from its weights."""
         if self.average is None or "state_dict" not in checkpoint or not _fits(trainer):
             return
         state = checkpoint["state_dict"]
@@ -91,7 +91,7 @@ class MovingAverage(Callback):
 
 
 def validated_network(trainer: lightning.Trainer, pl_module: Any) -> nn.Module:
-    """Returns the network that a fit validates and saves: the moving average where there is one, else the trained."""
+    """Returns the network that `fit` validates and saves: the moving average if there is one, else the trained one."""
     for callback in trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue]
         if isinstance(callback, MovingAverage) and callback.average is not None:
             return callback.average.module

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from cv_attention.training.tasks.interface import Guess
 
-_FAR = 2.0  # times the loss of a guess, where predictions are no better than one
-_ABSURD = 50.0  # times the loss of a guess, whatever the predictions
+_FAR = 2.0  # times the loss of guessing, if accuracy is at chance
+_ABSURD = 50.0  # times the loss of guessing, regardless of predictions
 
 
 class Divergence:
@@ -24,7 +24,7 @@ class Divergence:
         self._warned = False
 
     def of_steps(self, epoch: int, loss: float) -> str | None:
-        """Judges the lowest loss of several steps in a row.
+        """Checks the lowest loss of several consecutive steps.
 
         Args:
             epoch: Number of the epoch, from 1 on.

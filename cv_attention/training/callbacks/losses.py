@@ -1,4 +1,4 @@
-"""Logs the training loss, and ends the run where it is not finite."""
+"""Logs the training loss, and stops training if it is not finite."""
 
 from pathlib import Path
 from typing import Any
@@ -18,27 +18,27 @@ from cv_attention.training.optim.groups import current_rates
 
 
 class NonFiniteLoss(RuntimeError):
-    """The loss, or a weight, is NaN or infinite."""
+    """Signals that the loss or a weight is NaN or infinite."""
 
 
 class Losses(Callback):
-    """Logs loss and learning rate every ``log_every_n_steps``, and stops a training whose loss is NaN or infinite.
+    """Logs loss and learning rate every ``log_every_n_steps``, and stops training if the loss is NaN or infinite.
 
     A loss that shows that the training has diverged is warned about once, see `Divergence`.
 
     After each epoch it logs the mean loss over all images of it as ``train_loss_epoch``, and the task's other figures,
     such as ``train_accuracy``, also where the run was resumed within the epoch.
 
-    Reading a loss lets the host wait for the device. So the losses since the last reading stay on the device, each
+    Reading a loss makes the host wait for the device. So the losses since the last reading stay on the device, each
     with its step and the indices of its images, and are read together: at every log step, and before every checkpoint,
-    so that no checkpoint holds what came after a bad step.
+    so that no checkpoint contains updates after a non-finite loss.
 
     Args:
         run: The run directory.
 
     Attributes:
-        latest: The loss that was read last.
-        epoch: The means of the last epoch, by the names that they are logged under.
+        latest: The most recently read loss.
+        epoch: The means of the last epoch, by their logged names.
     """
 
     def __init__(self, run: Path) -> None:
@@ -57,7 +57,7 @@ class Losses(Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Keeps the loss; logs it where that is due."""
+        """Stores the loss; logs it when due."""
         accumulated = trainer.accumulate_grad_batches
         indices = batch.get("index") if isinstance(batch, dict) else None
         stepped = (batch_idx + 1) % accumulated == 0 or trainer.is_last_batch
@@ -66,7 +66,7 @@ class Losses(Callback):
         if not stepped or trainer.global_step % interval:
             return
         last, least = self._read(trainer, pl_module)
-        self.latest = last * accumulated  # Lightning divides each by their number
+        self.latest = last * accumulated  # Lightning divides each loss by the number of accumulated batches
         self._log(trainer, {"train_loss": self.latest, **self._rates})
         if watch := self._watch(pl_module):
             _warn(trainer, watch.of_steps(trainer.current_epoch + 1, least * accumulated))
@@ -108,7 +108,7 @@ class Losses(Callback):
         return self._divergence
 
     def _read(self, trainer: lightning.Trainer, pl_module: Any) -> list[float]:
-        """Returns the last loss and the least; the one place where the host waits for the device."""
+        """Returns the last and the lowest loss; the only place where the host waits for the device."""
         since, self._since = self._since, []
         losses = torch.stack([loss for _, loss, _ in since]) if since else torch.zeros(1, device=pl_module.device)
         bad = ~torch.isfinite(losses)
@@ -119,18 +119,18 @@ class Losses(Callback):
 
     @staticmethod
     def _anywhere(trainer: lightning.Trainer, bad: Tensor) -> bool:
-        """Whether any of `bad` is true in any process; all of them must ask."""
-        found: Any = bad.any().int()
-        return bool(trainer.strategy.reduce(found, reduce_op="max") if trainer.world_size > 1 else found)
+        """Returns whether any of `bad` is true in any process; all processes must call it."""
+        any_bad: Any = bad.any().int()
+        return bool(trainer.strategy.reduce(any_bad, reduce_op="max") if trainer.world_size > 1 else any_bad)
 
     def _stop(self, trainer: lightning.Trainer, task: Any, mine: tuple[int, Tensor, Tensor | None] | None) -> None:
-        found: list[Any] = [None] * trainer.world_size
+        gathered: list[Any] = [None] * trainer.world_size
         if mine is not None:
             step, loss, indices = mine
-            found[trainer.global_rank] = (step, float(loss), [] if indices is None else indices.tolist())
+            gathered[trainer.global_rank] = (step, float(loss), [] if indices is None else indices.tolist())
         if trainer.world_size > 1:
-            distributed.all_gather_object(found, found[trainer.global_rank])
-        bad = [entry for entry in found if entry is not None]
+            distributed.all_gather_object(gathered, gathered[trainer.global_rank])
+        bad = [entry for entry in gathered if entry is not None]
         step = min(entry[0] for entry in bad)
         value = next(entry[1] for entry in bad if entry[0] == step)
         images = sorted(index for entry in bad if entry[0] == step for index in entry[2])

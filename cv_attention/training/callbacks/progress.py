@@ -12,11 +12,11 @@ from cv_attention.training.callbacks.throughput import Throughput
 
 
 class ProgressBar(RichProgressBar):
-    """Lightning's, with the latest loss that was read, images per second, and the share of time waiting for images.
+    """Extends Lightning's bar with the latest loss, images per second, and the fraction of time waiting for images.
 
     Args:
-        losses: Who reads the loss.
-        throughput: Who measures the rest.
+        losses: The callback that reads the loss.
+        throughput: The callback that measures the rest.
     """
 
     def __init__(self, losses: Losses, throughput: Throughput) -> None:
@@ -24,7 +24,7 @@ class ProgressBar(RichProgressBar):
         self._losses, self._throughput = losses, throughput
 
     def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> dict[str, Any]:
-        """Returns what the bar shows behind it."""
+        """Returns the metrics shown after the bar."""
         shown = super().get_metrics(trainer, pl_module)
         loss = {} if self._losses.latest is None else {"train_loss": self._losses.latest}
         return {**loss, **self._throughput.now(), **{name: value for name, value in shown.items() if name != "v_num"}}
@@ -32,7 +32,7 @@ class ProgressBar(RichProgressBar):
     def _get_train_description(self, current_epoch: int) -> str:
         """Counts epochs from 1, as the report does; Lightning counts from 0."""
         shown = f"Epoch {current_epoch + 1}/{self.trainer.max_epochs}"
-        return shown.ljust(len(self.validation_description))  # two widths would flicker
+        return shown.ljust(len(self.validation_description))  # a changing width would flicker
 
 
 class EpochLines(Callback):
@@ -52,11 +52,11 @@ class EpochLines(Callback):
         self._start = time.monotonic()
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Forgets the last validation, whose figures Lightning keeps."""
+        """Discards the previous validation, whose metrics Lightning keeps."""
         self._validated = False
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Notes that this epoch was validated."""
+        """Records that this epoch was validated."""
         self._validated = True
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:

@@ -9,7 +9,7 @@ def techniques(task: Task) -> list[Callback]:
     """Returns the callbacks that the task's configuration asks for, in the order in which they work.
 
     Raises:
-        ValueError: if one of their values is out of its range.
+        ValueError: if one of their values is out of range.
     """
     callbacks: list[Callback] = []
     if sizes := task.experiment.data.progressive:

@@ -1,4 +1,4 @@
-"""Measures images per second, and the share of time spent waiting for data."""
+"""Measures images per second, and the fraction of time spent waiting for data."""
 
 import os
 from statistics import median
@@ -11,20 +11,20 @@ from lightning.pytorch.callbacks import Callback
 from cv_attention.config import Data
 from cv_attention.training.callbacks.terminal import say
 
-_TOO_MUCH = 0.1  # share of waiting above which something should change
+_TOO_MUCH = 0.1  # fraction of waiting above which advice is printed
 
 
 class Throughput(Callback):
-    """Measures each epoch of training, loading included, validation and what is recorded left out.
+    """Measures each training epoch, including loading but not validation and recording.
 
-    Says after the first epoch what to change where more than a tenth of it was spent waiting for images.
+    Prints advice after the first epoch if more than a tenth of it was spent waiting for images.
 
     Args:
         data: The data's part of the configuration.
 
     Attributes:
         rates: Images per second of each epoch, over all processes.
-        waiting: Share of each epoch that this process waited for its next batch, in [0, 1].
+        waiting: Fraction of each epoch that this process waited for its next batch, in [0, 1].
     """
 
     def __init__(self, data: Data) -> None:
@@ -44,22 +44,22 @@ class Throughput(Callback):
         return round(median(self.waiting), 4) if self.waiting else None
 
     def state_dict(self) -> dict[str, list[float]]:
-        """The rates and shares of the epochs so far, for a run that goes on."""
+        """Returns the rates and waiting fractions of the epochs so far, for resuming."""
         return {"rates": self.rates, "waiting": self.waiting}
 
     def load_state_dict(self, state_dict: dict[str, list[float]]) -> None:
-        """Takes up what `state_dict` returned."""
+        """Restores what `state_dict` returned."""
         self.rates, self.waiting = list(state_dict["rates"]), list(state_dict["waiting"])
 
     def now(self) -> dict[str, str]:
-        """Returns what a progress bar shows of the present epoch: images per second, share of waiting."""
+        """Returns the progress bar's metrics of the current epoch: images per second, fraction of waiting."""
         seconds = self._seconds + perf_counter() - self._since
         if not self._images or seconds <= 0:
             return {}
         return {"images/s": f"{self._images / seconds:.0f}", "waiting": f"{self._waited / seconds:.0%}"}
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Starts the clock for an epoch that a resumed run begins in the middle."""
+        """Starts the clock if a run is resumed in the middle of an epoch."""
         self._start_epoch()
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -67,7 +67,7 @@ class Throughput(Callback):
         self._start_epoch()
 
     def on_train_batch_start(self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """Takes the time since the last batch's end."""
+        """Adds the time since the end of the last batch."""
         self._waited += perf_counter() - self._ended
 
     def on_train_batch_end(
@@ -78,15 +78,15 @@ class Throughput(Callback):
         self._ended = perf_counter()
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Halts the clock."""
+        """Stops the clock."""
         self._seconds += perf_counter() - self._since
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Lets the clock go on; what remains of the epoch is nothing, unless it is validated in between."""
+        """Restarts the clock; nothing of the epoch remains unless it is validated in between."""
         self._since = self._ended = perf_counter()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Takes the epoch's rate."""
+        """Records the epoch's rate."""
         self._seconds += perf_counter() - self._since
         if not self._images or self._seconds <= 0:
             return
@@ -102,22 +102,22 @@ class Throughput(Callback):
 
 
 def advice(data: Data, share: float, *, resident: bool, cores: int | None = None) -> str:
-    """Says what to change where training waits for its images.
+    """Suggests what to change if training waits for its images.
 
     Args:
         data: The data's part of the configuration.
-        share: Share of the time spent waiting, in [0, 1].
+        share: Fraction of the time spent waiting, in [0, 1].
         resident: Whether the images are augmented in memory as whole batches.
-        cores: Processor cores that loading may use; None counts them.
+        cores: Number of processor cores available for loading; None counts them.
     """
     cores = cores or os.cpu_count() or 1
-    said = f"{share:.0%} of the time was spent waiting for images: "
+    waiting = f"{share:.0%} of the time was spent waiting for images: "
     if resident:
-        return said + "fewer or cheaper steps in data.train_transforms would help; the images are in memory already"
+        return waiting + "fewer or cheaper steps in data.train_transforms would help; the images are in memory already"
     ways = []
     if data.workers < cores - 1:
         ways.append(f"--data.workers {cores - 1} (now {data.workers}, {cores} cores)")
     if data.name == "folder" and data.cache is None:
-        ways.append("--data.cache 256 (decode once; choose a little more than the training's size)")
+        ways.append("--data.cache 256 (decode once; choose a little more than the training size)")
     ways.append("fewer or cheaper steps in data.train_transforms")
-    return said + "try " + "; or ".join(ways)
+    return waiting + "try " + "; or ".join(ways)

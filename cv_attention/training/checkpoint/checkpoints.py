@@ -38,25 +38,25 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint atomically, once it lies on the disk, and keeps the previous one."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Writes `checkpoint` to `path`, whole or not at all.
+        """Writes `checkpoint` to `path`, atomically.
 
         Raises:
-            OSError: if it cannot be written; what was there before is unharmed.
+            OSError: if it cannot be written; an existing file is unharmed.
         """
         buffer, path = io.BytesIO(), Path(path)
-        if path.is_dir():  # which somebody has put there
+        if path.is_dir():  # put there by someone else
             set_aside(path)
         torch.save(sealed(checkpoint), buffer)
         write_bytes(path, buffer.getbuffer(), durable=True, keep=PREVIOUS if path.name == LAST else None)
 
 
 def read(checkpoint: Path) -> dict[str, Any]:
-    """Reads the content of a checkpoint or of a ``.safetensors`` file, and verifies it; runs no code.
+    """Reads and verifies the content of a checkpoint or a ``.safetensors`` file, without running code from it.
 
     Raises:
-        ValueError: if the file is damaged, of another kind, or of a newer format; one line that names it and the file
-            beside it that can be used in its place.
-        OSError: if the system does not let it be read, which says nothing of its content.
+        ValueError: if the file is damaged, of another kind, or of a newer format; one line that names it and a file
+            next to it that can be used instead.
+        OSError: if the system cannot read it, which says nothing about its content.
     """
     content, end_verification = begin(checkpoint)
     end_verification()
@@ -88,7 +88,7 @@ def begin(checkpoint: Path) -> tuple[Any, Callable[[], None]]:
         if checkpoint.is_dir():
             raise Damaged("it is a folder")
         with checkpoint.open("rb"):
-            pass  # safetensors calls every failure to open one of its own
+            pass  # safetensors raises its own error for every failure to open a file
         if checkpoint.suffix == ".safetensors":
             content, verdict = weights.begin(checkpoint)
         else:
@@ -102,18 +102,18 @@ def begin(checkpoint: Path) -> tuple[Any, Callable[[], None]]:
 
 
 def _failed(checkpoint: Path, error: Exception) -> Exception:
-    """Tells a file that is damaged from one that the system did not let be read, whose content may be whole."""
+    """Distinguishes a damaged file from one that the system could not read, whose content may be intact."""
     if isinstance(error, FileNotFoundError):
         return error
     if not isinstance(error, Damaged):
         if isinstance(error, OSError):
-            of_the_system = error.errno not in (None, errno.EINVAL)  # which a seek in a cut file leads to
+            of_the_system = error.errno not in (None, errno.EINVAL)  # raised by a seek in a truncated file
         else:
             of_the_system = isinstance(error, MemoryError) or _OF_THE_SYSTEM.search(str(error)) is not None
         if of_the_system:
             return NotRead(checkpoint, MemoryError() if "memory" in str(error) else error)
         try:
-            checksum(checkpoint)  # libraries call it damage where the disk fails
+            checksum(checkpoint)  # libraries report disk failures as damage
         except OSError as failure:
             return NotRead(checkpoint, failure)
     return _damaged(checkpoint, error)
@@ -121,8 +121,10 @@ def _failed(checkpoint: Path, error: Exception) -> Exception:
 
 def _damaged(checkpoint: Path, error: Exception) -> Damaged:
     reason = " ".join((str(error) or type(error).__name__).splitlines()[0].split())
-    if "Weights only load failed" in reason:  # torch goes on to say how its code could be run after all
-        reason = "it is damaged, or holds Python objects beside weights, which are never loaded: that would run code"
+    if "Weights only load failed" in reason:  # torch then explains how to run the code anyway
+        reason = (
+            "it is damaged, or holds Python objects in addition to weights, which are never loaded: that would run code"
+        )
     if not reason.startswith(str(checkpoint)):
         reason = f"{checkpoint} cannot be read as a checkpoint: {reason}"
     return Damaged(f"{reason}{_instead(checkpoint)}")
@@ -131,14 +133,14 @@ def _damaged(checkpoint: Path, error: Exception) -> Damaged:
 def check_network(content: Any, checkpoint: Path) -> None:
     """Raises ValueError unless a file says which network it belongs to."""
     if not isinstance(content, dict) or not _PARTS.keys() <= content.keys():
-        raise ValueError(f"{checkpoint} is no checkpoint of cv_attention: it does not say which network it belongs to")
+        raise ValueError(f"{checkpoint} is not a checkpoint of cv_attention: it does not record its network")
     for name, kind in _PARTS.items():
         if not isinstance(content[name], kind):
             raise Damaged(f"{checkpoint} is damaged: its {name} must be a mapping, got {type(content[name]).__name__}")
 
 
 def _instead(checkpoint: Path) -> str:
-    """Names the file of the same run that has a network, too."""
+    """Names another file of the same run that holds a network."""
     run = checkpoint.parent if checkpoint.suffix == ".safetensors" else checkpoint.parent.parent
     near = {
         BEST: (RunLayout(run).weights, "the network that was tested last"),
@@ -150,8 +152,8 @@ def _instead(checkpoint: Path) -> str:
 
 
 def set_aside(path: Path) -> None:
-    """Renames a checkpoint that cannot be read, so that nobody takes it for one: ``last.ckpt.torn``."""
-    with suppress(FileNotFoundError):  # another process of this training has moved it
+    """Renames an unreadable checkpoint to ``last.ckpt.torn``, so that it is not mistaken for a checkpoint."""
+    with suppress(FileNotFoundError):  # another training process has moved it
         torn = path.with_name(f"{path.name}.torn")
         if torn.is_dir() and not torn.is_symlink():
             shutil.rmtree(torn)
@@ -159,16 +161,16 @@ def set_aside(path: Path) -> None:
 
 
 def keep_last_as_best(run: Path) -> None:
-    """Makes ``best.ckpt`` the network of the last epoch too, without a copy where the file system can do that."""
+    """Makes ``best.ckpt`` the network of the last epoch too, by a hard link if the file system supports it."""
     link_or_copy(RunLayout(run).checkpoint("last"), RunLayout(run).checkpoint("best"))
 
 
 def drop(run: Path, keep: str) -> None:
-    """Removes the checkpoints that ``log.keep`` does not want of a run that has been trained and tested."""
+    """Removes the checkpoints that ``log.keep`` excludes, after training and testing."""
     for name in _DROPPED[keep]:
         (RunLayout(run).checkpoints / name).unlink(missing_ok=True)
     if keep == "weights":
-        with suppress(OSError):  # somebody keeps something else there
+        with suppress(OSError):  # something else is there
             RunLayout(run).checkpoints.rmdir()
 
 
@@ -177,22 +179,22 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
 
     Args:
         path: A checkpoint, a file of weights (``.safetensors``), or a run directory.
-        name: Which checkpoint of the run directory: ``best``, the one that counts and was tested (see
-            `selection.select`), or ``last``. Where a copy of the directory has no checkpoints, the
-            ``weights.safetensors`` in it are the best ones.
+        name: Which checkpoint of the run directory: ``best``, the one that is used and was tested (see
+            `selection.select`), or ``last``. If a copy of the directory has no checkpoints, the
+            ``weights.safetensors`` in it is the best one.
 
     Raises:
-        FileNotFoundError: if there is none; the message lists what is there.
+        FileNotFoundError: if there is none; the message lists the existing ones.
     """
     if path.is_file():
         return path
     if not path.exists():
         near = [str(run) for run in runs_in(path.parent)]
-        there = f"; there are {', '.join(near)}" if near else ""
+        there = f"; available: {', '.join(near)}" if near else ""
         raise FileNotFoundError(f"{path} does not exist{there}")
     checkpoint = RunLayout(path).checkpoint(name)
     if checkpoint.is_dir():
-        raise ValueError(f"{checkpoint} is a folder, where a checkpoint is expected")
+        raise ValueError(f"{checkpoint} is a folder, expected a checkpoint")
     if not checkpoint.is_file():
         if name == "best" and (final := RunLayout(path).weights).is_file():
             return final

@@ -11,11 +11,11 @@ from torch import Tensor
 def sha256(tree: Any) -> str:
     """Hashes a tree of dicts, lists, tuples, tensors and plain values.
 
-    The order of a dict's keys does not count; names, types, shapes and every bit of every tensor do. The device that a
-    tensor lives on does not.
+    The order of dict keys does not matter; names, types, shapes and every bit of every tensor do. The device of a
+    tensor does not.
 
     Args:
-        tree: Such as the content of a checkpoint.
+        tree: The tree, such as the content of a checkpoint.
 
     Returns:
         64 hexadecimal digits.

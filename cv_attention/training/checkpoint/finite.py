@@ -1,4 +1,4 @@
-"""Refuses networks whose weights are not finite, before anything is computed with them."""
+"""Rejects networks with non-finite weights, before anything is computed with them."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +22,7 @@ def require_finite(task: AnyTask, source: Path | Task) -> AnyTask:
         The task, as it is.
 
     Raises:
-        ValueError: naming the first tensor that is not, and how many of its values are not.
+        ValueError: naming the first tensor with non-finite values, and their number.
     """
     wrong = [
         (name, int((~torch.isfinite(values)).sum()), values.numel())
@@ -33,7 +33,7 @@ def require_finite(task: AnyTask, source: Path | Task) -> AnyTask:
         name, bad, count = wrong[0]
         more = f" and in {len(wrong) - 1} more tensors" if len(wrong) > 1 else ""
         raise ValueError(
-            f"{name_of(source)}: {name} holds {bad} of {count} values that are not finite (NaN or infinite){more}, so "
-            "nothing can be computed with this network; train it again, such as with a lower rate"
+            f"{name_of(source)}: {bad} of {count} values of {name} are not finite (NaN or infinite){more}, so "
+            "this network cannot be used; train it again, for example with a lower learning rate"
         )
     return task

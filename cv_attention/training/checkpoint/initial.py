@@ -1,4 +1,4 @@
-"""Loads the weights that a training run starts from, without the head where classes differ."""
+"""Loads the weights that a training run starts from, without the head if the classes differ."""
 
 from pathlib import Path
 from typing import Any
@@ -26,17 +26,17 @@ def load(network: nn.Module, model: Model, names: list[str] | None) -> str:
     """Loads ``model.weights`` into the network.
 
     Args:
-        network: The network, its blocks inserted.
+        network: The network with its blocks inserted.
         model: The network's part of the configuration.
         names: What the network's outputs stand for, such as the classes of the data set; None where they have no
-            names. A head with other names starts anew.
+            names. A head with other names is reinitialized.
 
     Returns:
-        One line that says what was loaded and what is new.
+        One line on what was loaded and what is new.
 
     Raises:
-        FileNotFoundError: if there is no such checkpoint.
-        ValueError: if the file is no checkpoint, or its weights are not those of this network.
+        FileNotFoundError: if the checkpoint does not exist.
+        ValueError: if the file is not a checkpoint, or its weights do not fit this network.
     """
     path = find_checkpoint(Path(model.weights or "").expanduser())
     state, known = read(path)
@@ -50,7 +50,7 @@ def load(network: nn.Module, model: Model, names: list[str] | None) -> str:
     if reset := not fits or (known is not None and names is not None and known != names):
         if model.train == "blocks":
             raise ValueError(
-                f"model.weights: {path} knows other classes than the data, so the head has to learn; "
+                f"model.weights: {path} has other classes than the data, so the head must be trained; "
                 "model.train is blocks, use blocks+head"
             )
         state = {key: value for key, value in state.items() if not key.startswith(tuple(head))}
@@ -62,7 +62,7 @@ def load(network: nn.Module, model: Model, names: list[str] | None) -> str:
         reason = str(error).strip().splitlines()[-1].strip()
         raise ValueError(f"model.weights: {path} does not fit {model.backbone}: {reason}") from error
     if missing or unexpected:
-        says = [_list("lacks", missing), _list("has besides", unexpected)]
+        says = [_list("lacks", missing), _list("has in addition", unexpected)]
         advice = _advice(as_stored, network, path) if missing and unexpected and model.weights_by == "name" else ""
         raise ValueError(
             f"model.weights: {path} does not fit {model.backbone}: it {' and '.join(filter(None, says))}{advice}"
@@ -71,9 +71,9 @@ def load(network: nn.Module, model: Model, names: list[str] | None) -> str:
 
 
 def by_position(state: dict[str, Tensor], network: nn.Module, path: Path) -> dict[str, Tensor]:
-    """Gives the weights of another library the network's names: the first to the first, and so on.
+    """Assigns the weights of another library to the network's names by position.
 
-    Inserted blocks are left out. The head's weights may be of other classes; all others must have the same shapes.
+    Inserted blocks are skipped. The head's weights may be for other classes; all others must have the same shapes.
 
     Raises:
         ValueError: if the numbers of weights or their shapes differ.
@@ -96,7 +96,7 @@ def by_position(state: dict[str, Tensor], network: nn.Module, path: Path) -> dic
 
 
 def _advice(state: dict[str, Tensor], network: nn.Module, path: Path) -> str:
-    """Points to `by_position` where that would work."""
+    """Suggests `by_position` if it would work."""
     try:
         by_position(state, network, path)
     except ValueError:
@@ -105,11 +105,11 @@ def _advice(state: dict[str, Tensor], network: nn.Module, path: Path) -> str:
 
 
 def _head_line(names: list[str] | None) -> str:
-    return f"; the head starts anew{f' for {len(names)} classes' if names is not None else ''}, at zero"
+    return f"; the head is reinitialized{f' for {len(names)} classes' if names is not None else ''}, at zero"
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
-    """Reads weights by the network's own names, and the class names where the file knows them.
+    """Reads weights by the network's own names, and the class names if the file has them.
 
     Raises:
         ValueError: if the file cannot be read or holds no weights.
@@ -117,7 +117,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
     from timm.models import load_state_dict
 
     try:
-        content = checkpoints.verified(path)  # first: it words what is wrong
+        content = checkpoints.verified(path)  # first, because its message says what is wrong
         state: dict[str, Any] = load_state_dict(str(path), device="cpu", weights_only=True)  # pyright: ignore
     except Exception as error:  # whatever a damaged or foreign file provokes
         raise _unreadable(path, error) from error
@@ -127,14 +127,14 @@ def read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
         classes = None
     named = all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items())
     if not state or not named:
-        raise ValueError(f"model.weights: {path} is no checkpoint: it holds no weights by name")
+        raise ValueError(f"model.weights: {path} is not a checkpoint: it holds no named weights")
     if all(key.startswith("network.") for key in state):  # ours
         state = {key.removeprefix("network."): value for key, value in state.items()}
     return state, None if classes is None else [str(name) for name in classes]
 
 
 def stated(path: Path) -> dict[str, Any] | None:
-    """Reads what a file of ours says beside its weights: ``experiment`` and ``facts``; None in files of others.
+    """Reads the metadata of our weight files, ``experiment`` and ``facts``; None for files of other programs.
 
     Raises:
         ValueError: if the file cannot be read.

@@ -11,9 +11,9 @@ from torch import distributed
 
 
 class RandomStates(Callback):
-    """Puts every process's random states into checkpoints, and sets them just before a resumed run's first batch.
+    """Saves every process's random states in checkpoints, and restores them just before a resumed run's first batch.
 
-    With another number of processes than before, the states stay those of the seed.
+    With another number of processes than before, the states remain those of the seed.
     """
 
     def __init__(self) -> None:
@@ -28,11 +28,11 @@ class RandomStates(Callback):
         checkpoint["random_states"] = states
 
     def on_load_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Remembers the states; building loaders and the like may still draw."""
+        """Stores the states for later; building loaders and the like may still draw random numbers."""
         self._pending = checkpoint.get("random_states")
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Sets this process's states."""
+        """Restores this process's states."""
         states, self._pending = self._pending, None
         if states is not None and len(states) == trainer.world_size:
             restore(states[trainer.global_rank], pl_module.device)
@@ -53,7 +53,7 @@ def random_state(device: torch.device) -> dict[str, Any]:
 
 
 def restore(states: dict[str, Any], device: torch.device) -> None:
-    """Sets what `random_state` returned."""
+    """Restores what `random_state` returned."""
     version, words, gauss = states["python"]
     random.setstate((version, tuple(words), gauss))
     kind, keys, *rest = states["numpy"]

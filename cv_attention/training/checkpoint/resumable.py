@@ -18,7 +18,7 @@ from cv_attention.training.checkpoint.checkpoints import (
 )
 from cv_attention.training.tasks.task import Task
 
-# Of Lightning's loops; without one of them it stops with a KeyError.
+# States of Lightning's loops; if one is missing, Lightning fails with a KeyError.
 _LOOPS = ("state_dict", "epoch_progress", "epoch_loop.state_dict", "epoch_loop.batch_progress")
 _LOOPS += ("epoch_loop.scheduler_progress", "epoch_loop.automatic_optimization.state_dict")
 _LOOPS += ("epoch_loop.automatic_optimization.optim_progress", "epoch_loop.val_loop.state_dict")
@@ -42,14 +42,14 @@ _PARTS: dict[tuple[str, ...], type | tuple[type, ...]] = {
 def resumable(run: Path, task: type[Task]) -> tuple[Path, dict[str, Any], list[str]]:
     """Finds the newest intact checkpoint to resume from.
 
-    A damaged file is moved out of the way, and the checkpoint before it counts.
+    A damaged file is moved out of the way, and the previous checkpoint is used.
 
     Args:
         run: The run directory.
         task: The class of the task that is trained.
 
     Returns:
-        The file, its content, and what is to be said about files that were not used.
+        The file, its content, and notices about files that were not used.
 
     Raises:
         FileNotFoundError: if there is no intact checkpoint.
@@ -68,14 +68,14 @@ def resumable(run: Path, task: type[Task]) -> tuple[Path, dict[str, Any], list[s
             raise
         except ValueError as error:
             set_aside(path)
-            notices.append(f"{path} is torn, it is now {name}.torn")
-            wrong.append(f"{error} (it is now {name}.torn)")
+            notices.append(f"{path} is damaged and was renamed to {name}.torn")
+            wrong.append(f"{error} (renamed to {name}.torn)")
             continue
         if notices:
-            notices[-1] += f"; {path} counts"
+            notices[-1] += f"; using {path}"
         return path, content, notices
     missing = "; ".join(wrong) or f"{RunLayout(run).checkpoint('last')} does not exist"
-    raise FileNotFoundError(f"{missing}, so there is nothing to go on from")
+    raise FileNotFoundError(f"{missing}, so there is no checkpoint to resume from")
 
 
 def check_parts(content: Mapping[str, Any], path: Path, task: type[Task]) -> None:
@@ -87,7 +87,7 @@ def check_parts(content: Mapping[str, Any], path: Path, task: type[Task]) -> Non
             value = value.get(name) if isinstance(value, Mapping) else None
         absent = value is None and kind is not _PARTS["callbacks", "Checkpoints", "best"]
         if absent or not isinstance(value, kind) or isinstance(value, bool):
-            raise Damaged(f"{path} is damaged: it holds no {'.'.join(place)} to go on from")
+            raise Damaged(f"{path} is damaged: it holds no {'.'.join(place)} to resume from")
     try:
         facts_in(content["facts"], task.facts_type)
     except (ValueError, TypeError) as error:

@@ -11,13 +11,13 @@ from cv_attention.rundir.layout import EpochFile, RunLayout
 
 
 def rewind(run: Path, checkpoint: dict[str, Any]) -> None:
-    """Drops metrics, maps and confusions that were logged after the checkpoint: the resumed run logs them again.
+    """Drops metrics, maps and confusion matrices logged after the checkpoint: the resumed run logs them again.
 
-    Without this, a killed run's curves would hold the steps between checkpoint and kill twice.
+    Otherwise the curves of a killed run would contain the steps between checkpoint and kill twice.
 
     Args:
         run: The run directory.
-        checkpoint: What the checkpoint holds.
+        checkpoint: The content of the checkpoint.
     """
     step = checkpoint["global_step"]
     epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
@@ -45,7 +45,7 @@ def _rewind_metrics(path: Path, step: int, epochs: int) -> None:
 
 
 def _is_before(row: dict[str, Any], step: int, epochs: int) -> bool:
-    """Whether a row was logged before the checkpoint; a row torn by a kill was not."""
+    """Returns whether a row was logged before the checkpoint; False for a row cut short by a kill."""
     try:
         at, epoch = int(row["step"]), int(row["epoch"])
     except (KeyError, TypeError, ValueError):

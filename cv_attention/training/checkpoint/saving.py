@@ -15,21 +15,21 @@ from cv_attention.training.checkpoint import checkpoints
 from cv_attention.training.stopping.interruption import Interruption, Terminated
 from cv_attention.training.tasks.selection import Criterion
 
-# A validation that has not begun, in the words of Lightning's loops. A checkpoint from within a validation says this:
-# the network has not changed since the validation began, so a resumed run does the whole of it.
+# Lightning's loop state of a validation that has not started. Stored in checkpoints written during validation:
+# the network has not changed since validation started, so a resumed run repeats all of it.
 _UNTOUCHED = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
 
 
 class NotWritten(OSError):
-    """A checkpoint could not be written."""
+    """Signals that a checkpoint could not be written."""
 
 
 class Checkpoints(Checkpoint):
     """Writes ``best.ckpt`` by the task's criterion, and ``last.ckpt`` to resume from.
 
-    Which of the two counts is decided at the end, by `selection.select`.
+    Which of the two is tested is decided at the end, by `selection.select`.
 
-    Only whole optimizer steps are saved. A signal is answered after the step or the validation batch in which it came.
+    Only complete optimizer steps are saved. A signal takes effect after the current step or validation batch.
 
     Args:
         run: The run directory.
@@ -52,7 +52,7 @@ class Checkpoints(Checkpoint):
 
     @property
     def seconds(self) -> float:
-        """Seconds trained so far, in all parts of the run up to their last checkpoints."""
+        """Returns the seconds trained so far, over all parts of the run up to their last checkpoints."""
         return self._before + time.monotonic() - self._start
 
     def state_dict(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Checkpoints(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores what `state_dict` returned."""
         self.best, self._before = state_dict["best"], state_dict["seconds"]
-        self.latest = state_dict.get("latest", self.best)  # not in checkpoints of the first versions
+        self.latest = state_dict.get("latest", self.best)  # missing in checkpoints of the first versions
 
     def take_over(self) -> None:
         """Restores from ``last.ckpt`` the state of the processes that this one started, which have trained for it."""
@@ -73,7 +73,7 @@ class Checkpoints(Checkpoint):
             self._start = time.monotonic()
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        """Tells all processes the run directory of the first."""
+        """Broadcasts the run directory of the first process."""
         self.run = Path(trainer.strategy.broadcast(str(self.run)))
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
@@ -88,7 +88,7 @@ class Checkpoints(Checkpoint):
     ) -> None:
         """Saves where that is due, or a signal asks for it."""
         stepped, self._stepped = trainer.global_step > self._stepped, trainer.global_step
-        if not stepped or trainer.is_last_batch:  # gradients are being accumulated, or the end of the epoch follows
+        if not stepped or trainer.is_last_batch:  # accumulating gradients, or about to end the epoch
             return
         minutes, steps = self.every_minutes, self.every_n_steps
         late = minutes is not None and time.monotonic() - self._saved >= 60 * minutes
@@ -125,7 +125,7 @@ class Checkpoints(Checkpoint):
         self._obey(trainer, self.interruption.agree()[0])
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Obeys a signal of the last moment; what follows needs no checkpoint, so that signals end it at once."""
+        """Handles a signal that arrived last; what follows needs no checkpoint, so signals then end it at once."""
         signal, _ = self.interruption.agree(at_once=True)
         self.interruption.stop_listening()
         self._obey(trainer, signal)
@@ -137,7 +137,7 @@ class Checkpoints(Checkpoint):
     def _compare_with_file(self, trainer: lightning.Trainer, criterion: Criterion) -> None:
         """Corrects the best figure to that of ``best.ckpt``, which is the last epoch's where a finished run goes on.
 
-        Where it is damaged, the best of the coming epochs takes its place; every process finds that for itself.
+        If it is damaged, the best of the coming epochs replaces it; every process checks this itself.
         """
         path = RunLayout(self.run).checkpoint("best")
         if self.best is None or not os.path.lexists(path):
@@ -149,19 +149,19 @@ class Checkpoints(Checkpoint):
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             self.best = None
             if trainer.is_global_zero:
-                reason = error if isinstance(error, ValueError) else f"{path} is no checkpoint of this run"
-                print(f"resume: {reason}; the best of the coming epochs counts", file=sys.stderr, flush=True)
+                reason = error if isinstance(error, ValueError) else f"{path} is not a checkpoint of this run"
+                print(f"resume: {reason}; the best of the coming epochs will replace it", file=sys.stderr, flush=True)
 
     def _save_last(self, trainer: lightning.Trainer) -> None:
         self._save(trainer, "last")
         self._saved = time.monotonic()
 
     def _save(self, trainer: lightning.Trainer, name: str) -> None:
-        """Saves in all processes or in none: one that waited for the writer would never learn of its failure."""
+        """Saves in all processes or in none: a process waiting for the writer would never learn of its failure."""
         path, failure = RunLayout(self.run).checkpoint(name), None
         try:
             trainer.save_checkpoint(path)
-        except OSError as error:  # in the one process that writes
+        except OSError as error:  # in the writing process only
             failure = f"{path} could not be written: {error.strerror or error}"
             trainer.strategy.barrier("Trainer.save_checkpoint")
         failure = trainer.strategy.broadcast(failure)
@@ -171,8 +171,8 @@ class Checkpoints(Checkpoint):
     def _obey(self, trainer: lightning.Trainer, signal: int) -> None:
         if signal:
             task: Any = trainer.lightning_module
-            words = f" after step {trainer.global_step}; go on with: {task.resume_command(self.run)}"
+            words = f" after step {trainer.global_step}; resume with: {task.resume_command(self.run)}"
             stop = Terminated(signal, words if trainer.is_global_zero else "")
-            if stop.words and stop.signal != "SIGINT":  # of Ctrl-C the KeyboardInterrupt tells
+            if stop.words and stop.signal != "SIGINT":  # for Ctrl-C, the KeyboardInterrupt reports it
                 print(f"stopped by {stop.signal}{words}", file=sys.stderr, flush=True)
             raise stop

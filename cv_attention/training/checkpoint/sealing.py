@@ -1,4 +1,4 @@
-"""Seals the content of a checkpoint with the format's number and a SHA-256, and verifies both when it is read."""
+"""Seals the content of a checkpoint with a format number and a SHA-256, and verifies both when it is read."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -8,11 +8,11 @@ from typing import Any
 from cv_attention.rundir import Damaged, check_format
 from cv_attention.training.checkpoint.digest import sha256
 
-FORMAT = 1  # of checkpoints and weight files; files from before the number counts as 1
+FORMAT = 1  # of checkpoints and weight files; files without a number count as 1
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the content with ``format`` and ``sha256``, the checksum of all the rest."""
+    """Returns the content with ``format`` and ``sha256``, the checksum of everything else."""
     content = {**content, "format": FORMAT}
     return {**content, "sha256": sha256({name: value for name, value in content.items() if name != "sha256"})}
 
@@ -27,7 +27,7 @@ def verifying(content: Mapping[str, Any], file: Path) -> Callable[[], None]:
         file: The file, for messages.
 
     Returns:
-        A function that waits for the end, and raises Damaged if the content is not what was written.
+        A function that waits for the result, and raises Damaged if the content has changed.
 
     Raises:
         NewerFormat: at once, if the format is newer than this version's.
@@ -44,6 +44,6 @@ def verifying(content: Mapping[str, Any], file: Path) -> Callable[[], None]:
 
     def finish() -> None:
         if content["sha256"] != found.result():
-            raise Damaged(f"{file} is damaged: its content does not have the SHA-256 that was written with it")
+            raise Damaged(f"{file} is damaged: its content does not match the stored SHA-256")
 
     return finish

@@ -30,7 +30,7 @@ def write(path: Path, task: Task) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Reads and verifies what `write` wrote, arranged as in a checkpoint.
+    """Reads and verifies a file from `write`, structured like a checkpoint.
 
     Raises:
         ValueError: if the file cannot be read, is damaged, or was written in a newer format.
@@ -41,10 +41,10 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def begin(path: Path) -> tuple[dict[str, Any], Callable[[], None]]:
-    """Reads what `write` wrote, arranged as in a checkpoint, and begins to verify it in the background.
+    """Reads a file from `write`, structured like a checkpoint, and starts verifying it in the background.
 
     Returns:
-        The content, and a function that ends the verification; see `sealing.verifying`.
+        The content, and a function that waits for the verification; see `sealing.verifying`.
 
     Raises:
         ValueError: if the file cannot be read, or was written in a newer format.
@@ -52,7 +52,7 @@ def begin(path: Path) -> tuple[dict[str, Any], Callable[[], None]]:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
         metadata = file.metadata() or {}
     names = {"task", "experiment", "facts", "provenance", "sha256"} & metadata.keys()
     plain = {name: json.loads(metadata[name]) for name in names}

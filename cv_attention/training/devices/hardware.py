@@ -12,37 +12,35 @@ from cv_attention.training.devices import sharding
 
 
 def check(config: Trainer) -> None:
-    """Answers before any data is loaded what Lightning would answer afterwards, in words of its own.
+    """Checks the accelerator, strategy and devices before any data is loaded, where Lightning would fail later.
 
     Raises:
         ValueError: if the accelerator or the strategy is unknown, or this machine has no such accelerator or fewer
-            devices than asked for.
+            devices than requested.
     """
     available = {name: AcceleratorRegistry[name]["accelerator"].is_available() for name in AcceleratorRegistry}
     available["gpu"] = available["cuda"] or available["mps"]
     name = config.accelerator
     if name not in ("auto", *available):
         known = sorted(["auto", *available])
-        raise ValueError(f"trainer.accelerator: there is no accelerator {name}{suggest(name, known)}")
+        raise ValueError(f"trainer.accelerator: unknown accelerator {name}{suggest(name, known)}")
     if name != "auto" and not available[name]:
-        found = ", ".join(name for name, there in sorted(available.items()) if there)
-        raise ValueError(f"trainer.accelerator is {name}, but this machine has none that torch can use; it has {found}")
+        present = ", ".join(name for name, there in sorted(available.items()) if there)
+        raise ValueError(f"trainer.accelerator is {name}, but torch finds none on this machine; available: {present}")
     _check_devices(config, [name for name in ("cuda", "mps") if available[name]])
     strategies = ["auto", sharding.NAME, *StrategyRegistry.available_strategies()]
     if config.strategy not in strategies:
-        raise ValueError(
-            f"trainer.strategy: there is no strategy {config.strategy}{suggest(config.strategy, strategies)}"
-        )
+        raise ValueError(f"trainer.strategy: unknown strategy {config.strategy}{suggest(config.strategy, strategies)}")
 
 
 def _check_devices(config: Trainer, accelerators: list[str]) -> None:
-    """Compares an explicit number of devices with what there is; the CPU counts as many as it has cores."""
+    """Checks an explicit number of devices against those available; a CPU counts as one device per core."""
     name = config.accelerator
     if name in ("auto", "gpu"):
         name = next(iter(accelerators), "cpu")
     accepted = r"auto|\d+" if name == "cpu" else r"auto|-1|\d+(, *\d+)*,?"
     if isinstance(config.devices, str) and not re.fullmatch(accepted, config.devices):
-        several = "" if name == "cpu" else ", or numbers of devices such as '0,2'"
+        several = "" if name == "cpu" else ", or device indices such as '0,2'"
         raise ValueError(f"trainer.devices must be a number or auto{several}, got {config.devices!r}")
     if not isinstance(config.devices, int) or name not in ("cpu", "cuda", "mps"):
         return

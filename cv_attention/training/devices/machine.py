@@ -23,7 +23,7 @@ def machine(trainer: lightning.Trainer) -> dict[str, Any]:
 
 @cache
 def processor() -> str:
-    """Returns the processor's name, or its architecture where the system does not tell."""
+    """Returns the processor's name, or its architecture if the name is not available."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

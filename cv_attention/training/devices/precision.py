@@ -1,4 +1,4 @@
-"""Chooses the precision that the device computes fast."""
+"""Chooses a precision that the device computes fast."""
 
 import torch
 
@@ -6,13 +6,13 @@ _CPU_BF16 = ("avx512_bf16", "amx_bf16", "bf16")  # x86 with and without tiles, A
 
 
 def resolve(precision: str, accelerator: str) -> str:
-    """Turns ``auto`` into ``bf16-mixed`` where the device computes bfloat16 itself, else into ``32-true``.
+    """Resolves ``auto`` to ``bf16-mixed`` if the device computes bfloat16 natively, else to ``32-true``.
 
-    A device that emulates bfloat16 is many times slower with it than without.
+    Devices that emulate bfloat16 are many times slower with it than without.
 
     Args:
-        precision: ``auto``, or a precision of Lightning's, which stays as it is.
-        accelerator: As Lightning names it; ``auto`` is a GPU where there is one.
+        precision: ``auto``, or one of Lightning's precisions, which is returned unchanged.
+        accelerator: Lightning's name of the accelerator; ``auto`` is a GPU if there is one.
     """
     if precision != "auto":
         return precision

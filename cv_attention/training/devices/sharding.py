@@ -10,7 +10,7 @@ NAME = "fsdp2"
 
 
 class Sharded(ModelParallelStrategy):
-    """Lightning's strategy with all devices in one group of FSDP2.
+    """Runs Lightning's strategy with all devices in one FSDP2 group.
 
     Checkpoints hold the whole network under its usual names, so that they can be used on any number of devices.
     """
@@ -19,7 +19,7 @@ class Sharded(ModelParallelStrategy):
         super().__init__(tensor_parallel_size=1, save_distributed_checkpoint=False)
 
     def setup_environment(self) -> None:
-        """Takes all processes of all nodes as one group."""
+        """Puts all processes of all nodes into one group."""
         self._data_parallel_size = self.num_nodes * self.num_processes
         super().setup_environment()
 
@@ -28,12 +28,12 @@ def shard(network: nn.Module, mesh: Any) -> None:
     """Shards every module whose children are layers (a residual block, a stage's stem), and the rest as a whole.
 
     Args:
-        network: The network; blocks that hang on a module are sharded with it.
+        network: The network; attached blocks are sharded with their module.
         mesh: The devices.
     """
     from torch.distributed.fsdp import fully_shard
 
-    # FSDP2 takes no other order of weights yet; the images' order, which convolutions follow, stays channels_last.
+    # FSDP2 supports no other memory format of weights yet; images, which convolutions follow, stay channels_last.
     network.to(memory_format=torch.contiguous_format)
 
     def unit(module: nn.Module) -> bool:
@@ -47,7 +47,7 @@ def shard(network: nn.Module, mesh: Any) -> None:
 
 
 def local(value: Tensor) -> Tensor:
-    """Returns this process's part of a sharded tensor, and any other tensor as it is."""
+    """Returns this process's part of a sharded tensor; other tensors are returned unchanged."""
     to_local = getattr(value, "to_local", None)
     return to_local() if to_local is not None else value
 

@@ -24,18 +24,18 @@ from cv_attention.training.tasks.classifier import Classifier
 
 Format = Literal["onnx", "torch-export", "safetensors"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
-# Largest difference from the network, in units of its largest output: other orders of summation, not other results.
+# Tolerated difference relative to the network's largest output: allows another summation order, not other results.
 _TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export` wrote.
+    """Describes the file that `export` wrote.
 
     Attributes:
         path: The file.
-        input: What the file takes, in words.
-        differences: Of each output: the largest difference from the network's, in units of its largest value.
+        input: Description of the input.
+        differences: For each output, the largest difference from the network's relative to its largest value.
     """
 
     path: Path
@@ -44,21 +44,21 @@ class Exported:
 
 
 class Deployed(nn.Module):
-    """A network as a function of images alone, in eval mode.
+    """Wraps a network as a function of images only, in eval mode.
 
-    Takes ``images`` (B, 3, H, W), any B: uint8 RGB, or what normalisation makes of it. Returns the logits (B, classes)
-    and the attention maps that were asked for, each as `record` gives it.
+    Takes ``images`` (B, 3, H, W) for any B: uint8 RGB, or normalised float32. Returns the logits (B, classes) and the
+    requested attention maps, each as returned by `record`.
 
     Args:
         classifier: The trained network; it is copied.
-        maps: Return the attention maps too.
+        maps: Also return the attention maps.
         normalised: Leave normalisation to the caller.
 
     Attributes:
         outputs: Name of each output: ``logits``, and the names of the maps' modules.
 
     Raises:
-        ValueError: if maps are asked for and the network has none.
+        ValueError: if maps are requested and the network has none.
     """
 
     mean: Tensor
@@ -73,21 +73,21 @@ class Deployed(nn.Module):
             self.register_buffer(name, 255 * values.view(3, 1, 1), persistent=False)
         self.outputs = ["logits"]
         if maps:
-            with torch.no_grad(), record(self.network) as found:
+            with torch.no_grad(), record(self.network) as recorded:
                 self.network(torch.zeros(2, 3, *self.size))
-            self.outputs += list(found)
+            self.outputs += list(recorded)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Returns the logits, and the maps in the order of `outputs`."""
         inputs = images if self.normalised else (images.float() - self.mean) / self.std
         if not self.maps:
             return (self.network(inputs),)
-        with record(self.network) as found:
+        with record(self.network) as recorded:
             logits = self.network(inputs)
-        return logits, *(found[name].values for name in self.outputs[1:])
+        return logits, *(recorded[name].values for name in self.outputs[1:])
 
     def example(self, batch: int, seed: int = 0) -> Tensor:
-        """Returns a batch of random images as the network takes them."""
+        """Returns a batch of random images in the network's input format."""
         images = torch.randint(0, 256, (batch, 3, *self.size), generator=torch.Generator().manual_seed(seed))
         return (images - self.mean) / self.std if self.normalised else images.to(torch.uint8)
 
@@ -101,30 +101,30 @@ def export(
     normalised: bool = False,
     trust: Collection[str] = (),
 ) -> Exported:
-    """Writes a trained network in another format, once what comes back has been compared with the network.
+    """Writes a trained network in another format, after comparing the outputs of the file with the network's.
 
-    The file holds the configuration, the class names, the normalisation, the format's number and the code's version
-    too: ONNX and safetensors in their metadata, torch.export in the extra file ``cv_attention.json``. Paths of this
-    machine are in it only where the configuration names some.
+    The file also holds the configuration, class names, normalisation, format number and code
+    version: ONNX and safetensors in their metadata, torch.export in the extra file ``cv_attention.json``. Paths of this
+    machine are in it only if the configuration contains some.
 
     Args:
         checkpoint: A checkpoint or a ``.safetensors`` file, or what `open_pretrained` returned.
         format: ``onnx``, ``torch-export`` or ``safetensors``.
-        out: The file to write; None puts it beside the checkpoint, under its name, or here under the backbone's.
-        maps: Attention maps as further outputs of the graph, each with the name of its module.
+        out: The file to write; None writes next to the checkpoint, or here under the name of the backbone.
+        maps: Adds attention maps as outputs of the graph, each named after its module.
         normalised: Leave normalisation to the caller; by default the graph takes uint8 images.
         trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
 
     Raises:
-        ValueError: if the format is unknown or cannot hold what is asked for, `out` is the checkpoint, a package is
-            missing, the network cannot be exported, or the outputs are not the network's; a file that was there before
+        ValueError: if the format is unknown or cannot hold the requested outputs, `out` is the checkpoint, a package is
+            missing, the network cannot be exported, or the outputs differ from the network's; an existing file
             is unharmed.
     """
     if format not in get_args(Format):
-        raise ValueError(f"there is no format {format}; there are {', '.join(get_args(Format))}")
+        raise ValueError(f"unknown format {format}; expected one of {', '.join(get_args(Format))}")
     if format == "safetensors" and (maps or normalised):
         raise ValueError(
-            "safetensors holds weights, no graph with inputs and outputs; use onnx or torch-export for that"
+            "safetensors holds only weights, not a graph with inputs and outputs; use onnx or torch-export for that"
         )
     if format == "onnx":
         require("onnx", "format onnx")
@@ -143,7 +143,7 @@ def export(
 
 
 def _check_is_no_source(out: Path, checkpoint: Path | Classifier) -> None:
-    """Raises ValueError where the file to write is the one that is read, also by another name."""
+    """Raises ValueError if the file to write is the one being read, even under another name."""
     source = checkpoint if isinstance(checkpoint, Path) else checkpoint.experiment.model.weights
     if source and out.exists() and Path(source).exists() and out.samefile(source):
         raise ValueError(f"{out} is the file that the network is read from; give another file to write (-o)")
@@ -164,7 +164,7 @@ def _beside(checkpoint: Path | Classifier) -> Path:
     if isinstance(checkpoint, Path):
         return checkpoint
     name = checkpoint.experiment.model.backbone.replace("/", "-")
-    return Path(f"{name}.weights")  # a suffix to be replaced: names of timm have a dot
+    return Path(f"{name}.weights")  # this suffix will be replaced; timm names contain dots
 
 
 def _input(deployed: Deployed) -> str:
@@ -176,13 +176,13 @@ def _input(deployed: Deployed) -> str:
 def _trace(deployed: Deployed) -> torch.export.ExportedProgram:
     batch = torch.export.Dim("batch", min=1)
     try:
-        with torch.no_grad():  # a region without gradients inside the graph would not survive being saved
+        with torch.no_grad():  # a no_grad region inside the graph cannot be saved
             program = torch.export.export(
                 deployed, (deployed.example(2),), dynamic_shapes={"images": {0: batch}}, strict=False
             )
-    except Exception as error:  # whatever a module provokes that torch.export cannot follow
+    except Exception as error:  # whatever torch.export raises for modules that it cannot trace
         reason = (str(error) or type(error).__name__).strip().splitlines()[0]
-        raise ValueError(f"torch.export cannot follow the network: {reason}") from error
+        raise ValueError(f"torch.export cannot trace the network: {reason}") from error
     strip_program(program)
     return program
 
@@ -197,7 +197,7 @@ def _onnx(program: torch.export.ExportedProgram, deployed: Deployed, about: dict
     import warnings
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's exporter calls what torch deprecates
+        warnings.simplefilter("ignore")  # torch's exporter uses deprecated torch functions
         converted = torch.onnx.export(
             program, input_names=["images"], output_names=deployed.outputs, dynamo=True, verbose=False
         )
@@ -210,18 +210,18 @@ def _onnx(program: torch.export.ExportedProgram, deployed: Deployed, about: dict
 
 
 def _compare(deployed: Deployed, path: Path, format: Format, out: Path) -> dict[str, float]:
-    """Runs the file on a batch of another size than it was traced with; raises ValueError if the results differ."""
+    """Runs the file with another batch size than it was traced with; raises ValueError if the results differ."""
     images = deployed.example(3, seed=1)
     with torch.no_grad():
         expected = deployed(images)
-        found = _run(path, format, images, deployed)
+        results = _run(path, format, images, deployed)
     differences = {}
-    for name, ours, theirs in zip(deployed.outputs, expected, found, strict=True):
+    for name, ours, theirs in zip(deployed.outputs, expected, results, strict=True):
         scale = float(ours.abs().max()) or 1.0
         differences[name] = float((ours - theirs).abs().max()) / scale if ours.shape == theirs.shape else float("inf")
         if not differences[name] <= _TOLERANCE:
             raise ValueError(
-                f"the export gives another {name} than the network: off by {differences[name]:.2g} of its largest; "
+                f"the exported {name} differs from the network's by {differences[name]:.2g} of its largest value; "
                 f"{out} is not written"
             )
     return differences

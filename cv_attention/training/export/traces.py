@@ -1,18 +1,18 @@
-"""Takes out of exported graphs what says where on this machine they were made: the lines of code behind each node."""
+"""Removes stack traces from exported graphs, which contain paths of this machine."""
 
 from typing import Any
 
 import torch
 
-# What torch's tracer and its ONNX exporter write beside each node; all of it holds paths of source files.
+# Metadata that torch's tracer and ONNX exporter attach to nodes; all contain paths of source files.
 _TRACES = ("stack_trace", "from_node", "source_fn_stack", "original_aten", "fwd_source_fn_stack")
 
 
 def strip_program(program: torch.export.ExportedProgram) -> None:
-    """Removes the stack traces of all nodes, those of graphs inside the graph included.
+    """Removes the stack traces of all nodes, including those of nested graphs.
 
     Args:
-        program: The traced program; it is changed.
+        program: The traced program; modified in place.
     """
     for module in program.graph_module.modules():
         if isinstance(module, torch.fx.GraphModule):
@@ -22,10 +22,10 @@ def strip_program(program: torch.export.ExportedProgram) -> None:
 
 
 def strip_model(model: Any) -> None:
-    """Removes the stack traces and comments of an ONNX model, those of functions and graphs inside nodes included.
+    """Removes the stack traces and comments of an ONNX model, including those of functions and nested graphs.
 
     Args:
-        model: An ``onnx.ModelProto``; it is changed.
+        model: An ``onnx.ModelProto``; modified in place.
     """
     model.ClearField("doc_string")
     _strip_graph(model.graph)

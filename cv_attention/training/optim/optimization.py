@@ -66,7 +66,7 @@ def create_optimizer(config: Optimizer, network: nn.Module) -> torch.optim.Optim
 
     known = [*torch_names(torch.optim), *list_optimizers()]
     if config.name.removeprefix("lookahead_") not in known:
-        raise ValueError(f"optimizer.name: there is no optimizer {config.name}{suggest(config.name, known)}")
+        raise ValueError(f"optimizer.name: unknown optimizer {config.name}{suggest(config.name, known)}")
     groups = parameter_groups(network, config)
     if config.name == "Muon":
         raise ValueError("optimizer.name: torch's Muon takes matrices alone; use muon, timm's, which takes all weights")
@@ -99,7 +99,7 @@ def create_schedule(config: Optimizer, optimizer: torch.optim.Optimizer, epochs:
         return None
     known = [*torch_names(lr_scheduler), *_TIMM_SCHEDULES, "triangular"]
     if config.schedule not in known:
-        raise ValueError(f"optimizer.schedule: there is no schedule {config.schedule}{suggest(config.schedule, known)}")
+        raise ValueError(f"optimizer.schedule: unknown schedule {config.schedule}{suggest(config.schedule, known)}")
     try:
         if config.schedule in _TIMM_SCHEDULES:
             return _of_timm(config, optimizer, epochs, steps_per_epoch)

@@ -16,7 +16,7 @@ from cv_attention.rundir.layout import EpochFile, RunLayout
 class Confusion(Callback):
     """Writes ``confusion/epoch-XXXX.json`` after each validation and ``confusion/test.json`` after the test.
 
-    Images of all processes count. More than 2,000 classes are not counted.
+    Images of all processes are counted. Nothing is written for more than 2,000 classes.
 
     Args:
         run: The run directory.

@@ -36,12 +36,12 @@ def create_loggers(experiment: Experiment, run: Path, part: str) -> list[Logger]
 
 
 def log_results(loggers: Iterable[Logger], experiment: Experiment, test: Mapping[str, float]) -> None:
-    """Logs the test's figures to the loggers that show a table of runs.
+    """Logs the test metrics to the loggers that show a table of runs.
 
     Args:
         loggers: What `create_loggers` made.
         experiment: The configuration.
-        test: Figures of the test split, by name.
+        test: Metrics of the test split, by name.
     """
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
@@ -52,7 +52,7 @@ def log_results(loggers: Iterable[Logger], experiment: Experiment, test: Mapping
 
 
 def close(loggers: Iterable[Logger], *, failed: bool) -> None:
-    """Ends the run in wandb, which otherwise stays open as long as the process: the next `fit` would log into it.
+    """Finishes the wandb run, which otherwise stays open until the process ends: the next `fit` would log into it.
 
     Args:
         loggers: What `create_loggers` made.
@@ -64,20 +64,20 @@ def close(loggers: Iterable[Logger], *, failed: bool) -> None:
             folder = Path(run.dir).parent
             run.finish(exit_code=int(failed))
             logger._experiment = None
-            # They name temporary folders, which can lie in the user's home; links to them lie beside the run's folder.
+            # They name temporary folders, possibly in the user's home; links to them are next to the run's folder.
             for log in (*folder.glob("logs/*.log"), *folder.parent.glob("debug*.log")):
                 log.unlink()
 
 
 def continue_csv(loggers: Iterable[Logger], part: str) -> None:
-    """Has the CSV logger write to another part: other processes wrote the present one, which it would overwrite."""
+    """Makes the CSV logger write to another part: it would overwrite the current one, written by other processes."""
     for logger in loggers:
         if isinstance(logger, CSVLogger):
             logger._version, logger._experiment = part, None
 
 
 def _deciding(experiment: Experiment) -> dict[str, object]:
-    """The part of the configuration that decides the result."""
+    """Returns the part of the configuration that affects the result."""
     return {name: part for name, part in experiment.to_dict().items() if name != "log"}
 
 
@@ -94,7 +94,7 @@ def _tensorboard(experiment: Experiment, run: Path, part: str) -> Logger:
 
 
 def _name_no_machine() -> None:
-    """Keeps the name of this machine out of the names of TensorBoard's files."""
+    """Keeps this machine's name out of TensorBoard's file names."""
     from tensorboard.summary.writer import event_file_writer
 
     event_file_writer.socket = SimpleNamespace(gethostname=lambda: "cv-attention")  # pyright: ignore[reportAttributeAccessIssue]
@@ -102,7 +102,7 @@ def _name_no_machine() -> None:
 
 def _wandb(experiment: Experiment, run: Path) -> Logger:
     log = experiment.log
-    if log.wandb == "offline":  # nothing it could say matters then
+    if log.wandb == "offline":  # its messages do not matter then
         os.environ.setdefault("WANDB_SILENT", "true")
     import wandb
 
@@ -120,18 +120,18 @@ def _wandb(experiment: Experiment, run: Path) -> Logger:
         settings=wandb.Settings(
             silent=log.wandb == "offline",
             console="off",
-            program="cv-attention fit",  # by default paths of this machine
+            program="cv-attention fit",  # would contain paths of this machine by default
             x_executable="python",
         ),
     )
-    logger._wandb_init.pop("anonymous", None)  # Lightning 2.6 sets what wandb 0.31 warns of
+    logger._wandb_init.pop("anonymous", None)  # Lightning 2.6 sets it, wandb 0.31 warns about it
     if log.wandb == "online":
         _connect(logger)
     return logger
 
 
 def _wandb_id(run: Path) -> str:
-    """The id that wandb knows this run by, the same in every stretch of its training."""
+    """Returns the wandb id of this run, which is the same in every part of its training."""
     file = RunLayout(run).wandb_id
     if not file.is_file():
         write_text(file, secrets.token_hex(4) + "\n")
@@ -139,7 +139,7 @@ def _wandb_id(run: Path) -> str:
 
 
 def _connect(logger: WandbLogger) -> None:
-    """Starts the online run now, so that a missing key shows before anything is trained."""
+    """Starts the online run now, so that a missing key is reported before training."""
     import wandb
 
     try:

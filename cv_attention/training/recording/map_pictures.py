@@ -15,7 +15,7 @@ from cv_attention.drawing import overlay
 
 @dataclass(frozen=True)
 class MapPictures:
-    """What is shown of one epoch.
+    """Holds the pictures of one epoch.
 
     Attributes:
         epoch: Its index.
@@ -23,7 +23,7 @@ class MapPictures:
         maps: Title -> raw heatmaps (N, h, w).
         labels: Names of the true classes.
         predictions: Names of the predicted classes.
-        probabilities: Of the predicted classes.
+        probabilities: Probabilities of the predicted classes.
     """
 
     epoch: int
@@ -42,9 +42,9 @@ class MapPictures:
 
 
 def send(pictures: MapPictures, loggers: Sequence[Logger], step: int) -> None:
-    """Gives the pictures to every logger that shows some.
+    """Logs the pictures to every logger that supports them.
 
-    wandb gets each column as a list of images with captions, and ``maps/table``: a row for each image, with its class,
+    wandb gets each column as a list of images with captions, and ``maps/table``: one row per image, with its class,
     its prediction and all its maps; a query over the history of the run shows all epochs in one table. TensorBoard gets
     each column as images by step.
     """

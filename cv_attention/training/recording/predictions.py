@@ -1,4 +1,4 @@
-"""Stores the predictions for every test image in one NumPy file."""
+"""Stores the predictions for all test images in one NumPy file."""
 
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from cv_attention.rundir.arrays import write_arrays
 
 
 class Predictions(Callback):
-    """Writes every test image's prediction once the split has been tested, in the order of the data set.
+    """Writes the predictions of all test images after testing, in the order of the data set.
 
     The arrays of the file, for N images: ``index`` in the split, ``name`` (folder and file, name in the archive, or
     row), ``label``, ``predicted``, ``probability`` of the true class, ``loss`` (their mean is the test loss),
-    ``top_classes`` (N, 5) and ``top_probabilities`` (N, 5) of the five most probable classes (of all where there are
-    fewer), and ``class_names``. Images of all processes are in it, each once.
+    ``top_classes`` (N, 5) and ``top_probabilities`` (N, 5) of the five most probable classes (of all if there are
+    fewer), and ``class_names``. It includes the images of all processes, each once.
 
     Args:
         path: The file.

@@ -17,8 +17,8 @@ class ProbeDetails(Callback):
     - ``faithfulness.json``, after the last epoch: see `cv_attention.report.Recorder.faithfulness`.
 
     Args:
-        maps: The callback that records the maps; it goes first.
-        points: Steps of the insertion and deletion curves; 0 computes none.
+        maps: The callback that records the maps; it runs first.
+        points: Number of steps of the insertion and deletion curves; 0 disables them.
     """  # noqa: D415
 
     def __init__(self, maps: ProbeMaps, points: int) -> None:
@@ -33,19 +33,19 @@ class ProbeDetails(Callback):
             self.gates = GateStatistics(pl_module.network, images)
 
     def on_validation_batch_start(self, *_: Any, **__: Any) -> None:
-        """Looks at the gates of this batch."""
+        """Records the gates of this batch."""
         if self.gates:
             self.gates.look()
 
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Keeps them."""
+        """Stores the gates of this batch."""
         if self.gates:
             self.gates.take(batch["label"])
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        """Leaves no hook behind."""
+        """Removes all hooks."""
         if self.gates:
             self.gates.close()
 
@@ -61,4 +61,6 @@ class ProbeDetails(Callback):
         if recorder is None or not self.points or not recorder.latest:
             return
         with trainer.precision_plugin.forward_context():
-            recorder.faithfulness(validated_network(trainer, pl_module), points=self.points)  # whose maps they are
+            recorder.faithfulness(
+                validated_network(trainer, pl_module), points=self.points
+            )  # the one that the maps belong to

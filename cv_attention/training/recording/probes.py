@@ -39,14 +39,14 @@ class ProbeMaps(Callback):
                 raise ValueError(f"log.saliency: {error}") from error
 
     def state_dict(self) -> dict[str, Any]:
-        """The newest saliency maps: a run that is resumed after its last epoch still judges them."""
+        """Returns the newest saliency maps: a run resumed after its last epoch still evaluates them."""
         if self.recorder is None or self.recorder.latest_epoch is None:
             return self._restored
         latest = {title: torch.from_numpy(values) for title, values in self.recorder.latest.items()}
         return {"latest": latest, "epoch": self.recorder.latest_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes up what `state_dict` returned."""
+        """Restores what `state_dict` returned."""
         self._restored = state_dict
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
@@ -73,7 +73,7 @@ class ProbeMaps(Callback):
             self.recorder.latest_epoch = self._restored["epoch"]
 
     def due(self, trainer: lightning.Trainer) -> bool:
-        """Whether this process records in this epoch."""
+        """Returns whether this process records in this epoch."""
         last = trainer.current_epoch + 1 == trainer.max_epochs
         wanted = last or trainer.current_epoch % self.every == 0
         return wanted and self.recorder is not None and not trainer.sanity_checking
@@ -88,7 +88,8 @@ class ProbeMaps(Callback):
 
 
 def _pictures(recorder: Recorder, snapshot: Snapshot, epoch: int) -> MapPictures:
-    assert recorder.class_names is not None and recorder.labels is not None
+    assert recorder.class_names is not None
+    assert recorder.labels is not None
     names: Sequence[str] = recorder.class_names
     best = snapshot.logits.softmax(1).max(1)
     return MapPictures(

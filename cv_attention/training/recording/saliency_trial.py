@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from cv_attention.extras import require_for
 from cv_attention.saliency import resolve
 
-# Methods that only look at what goes in and comes out, or at the image alone: they work with any network.
+# Methods that use only inputs and outputs, or only the image: they work with any network.
 _ANY_NETWORK = {
     "gradient", "input_x_gradient", "smooth_grad", "var_grad", "integrated_gradients", "expected_gradients",
     "occlusion", "rise", "lime", "extremal_perturbation", "itti_koch_niebur", "spectral_residual", "random_map",
     "centre_bias",
 }  # fmt: skip
-# Methods that run the network hundreds of times or wait for scipy, and a quick one that asks the same of it.
+# Methods that run the network hundreds of times or import scipy, with a fast method of the same requirements.
 _QUICKER = {
     "score_cam": "grad_cam",
     "ablation_cam": "grad_cam",
@@ -24,7 +24,7 @@ _QUICKER = {
 
 
 def check_methods(network: nn.Module, inputs: Tensor, methods: Sequence[str]) -> None:
-    """Explains one image with each method, so that a method that the network cannot have shows before the training.
+    """Explains one image with each method, so that a method unsuited to the network is reported before training.
 
     Args:
         network: The network.
@@ -32,7 +32,7 @@ def check_methods(network: nn.Module, inputs: Tensor, methods: Sequence[str]) ->
         methods: Names of `METHODS`, or class paths.
 
     Raises:
-        ValueError: naming the first method that does not work, and why.
+        ValueError: naming the first method that does not work, and the reason.
     """
     for method in methods:
         require_for(method)

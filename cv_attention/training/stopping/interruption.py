@@ -11,19 +11,19 @@ import lightning
 import torch
 from torch import distributed
 
-# Ctrl-C is SIGINT; SLURM sends SIGTERM to a cancelled or preempted job, SIGUSR1 where `--signal=USR1@90` asks for it;
-# other queues send SIGUSR2 and SIGXCPU; SIGHUP comes from a terminal that is closed. SIGQUIT ends at once, as ever.
+# Ctrl-C is SIGINT; SLURM sends SIGTERM to a cancelled or preempted job, SIGUSR1 with `--signal=USR1@90`;
+# other queues send SIGUSR2 and SIGXCPU; a closed terminal sends SIGHUP. SIGQUIT still ends the process at once.
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
 _SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
-_SECONDS = 1.0  # between two agreements of several processes
+_SECONDS = 1.0  # between two synchronizations of several processes
 
 
 class Terminated(SystemExit):
-    """Work was stopped by a signal, after what was done had been written; the exit code is 128 + the signal.
+    """Signals that work was stopped after its results had been written; the exit code is 128 + the signal.
 
     Args:
         number: The signal.
-        words: What is to be said behind ``stopped by SIGINT`` where nobody has said it yet.
+        words: Text to print after ``stopped by SIGINT`` if it has not been printed yet.
 
     Attributes:
         signal: The signal's name.
@@ -35,7 +35,7 @@ class Terminated(SystemExit):
 
 
 def heard() -> list[int]:
-    """Returns the signals that end work in this thread: none outside the main thread, and none that is ignored.
+    """Returns the signals that end work in this thread: none outside the main thread, and no ignored ones.
 
     SIGINT is ignored in a script's background job, where Ctrl-C is meant for others, and SIGHUP under nohup.
     """
@@ -45,9 +45,9 @@ def heard() -> list[int]:
 
 
 def silence_lightning(trainer: lightning.Trainer) -> None:
-    """Takes the signals away from Lightning 2.6.
+    """Prevents Lightning 2.6 from handling the signals.
 
-    Its handler lets the process exit with code 0 and without a checkpoint, and with several processes it broadcasts in
+    Its handler exits with code 0 and without a checkpoint, and with several processes it broadcasts in
     every step (pytorch-lightning #20806, #21487).
     """
     connector: Any = trainer._signal_connector
@@ -61,18 +61,19 @@ def _nothing() -> None:
 
 
 class Interruption:
-    """Hears signals, and agrees with the other processes on what they heard.
+    """Receives signals, and agrees with the other processes on them.
 
-    A single process asks itself after every step, which is free. Several processes agree by a small reduction on the
-    CPU about once a second, whatever a step takes: each agreement also settles after how many steps the next one is.
-    Were each process to stop at the step at which it heard the signal, the others would wait for it forever.
-    A second Ctrl-C raises KeyboardInterrupt, as ever.
+    A single process checks after every step, at no cost. Several processes agree by a small reduction on the CPU about
+    once a second, however long a step takes: each reduction also decides after how many steps the next one happens. If
+    each process stopped at the step at which it received the signal, the others would wait for it forever.
+    A second Ctrl-C raises KeyboardInterrupt as usual.
 
     Args:
-        pass_on: Given SIGTERM for the processes that this one started: they need not have got the signal themselves.
+        pass_on: Called with SIGTERM, to forward it to the processes that this one started, which may not have received
+            it.
 
     Attributes:
-        received: The first signal that came, 0 for none.
+        received: The first signal received, 0 for none.
     """
 
     def __init__(self, *, pass_on: Callable[[int], object] | None = None) -> None:
@@ -85,7 +86,7 @@ class Interruption:
         self._last = 0
 
     def listen(self) -> None:
-        """Handles the signals from now on; of several processes all must call this."""
+        """Starts handling the signals; with several processes, all must call this."""
         self._process = os.getpid()
         for number in heard():
             if number not in self._handlers:
@@ -94,23 +95,23 @@ class Interruption:
             self._group = distributed.new_group(backend="gloo")  # the device need not wait for this
 
     def follow_fork(self) -> None:
-        """Hears the signals in this process too, which was forked from the one that listens to do its work."""
+        """Receives the signals in this process too, which was forked from the listening one to do its work."""
         self._process = os.getpid()
 
     def stop_listening(self) -> None:
-        """Gives the signals back."""
+        """Restores the previous signal handlers."""
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers = {}
 
     def _hear(self, number: int, _: Any) -> None:
-        if os.getpid() != self._process:  # a loader's, which is about to ignore signals
+        if os.getpid() != self._process:  # a loader worker, which is about to ignore signals
             return
         if number == signal.SIGINT:
             signal.signal(number, self._handlers[number])
             if not self.received and not (self._several() and distributed.get_rank()):
                 # print might be what was interrupted
-                os.write(2, b"\nstopping where nothing is lost; Ctrl-C again ends at once\n")
+                os.write(2, b"\nstopping at the next safe point; press Ctrl-C again to end at once\n")
         self.received = self.received or number
         if self._pass_on is not None:
             self._pass_on(signal.SIGTERM)
@@ -118,8 +119,8 @@ class Interruption:
     def agree(self, wish: bool = False, *, at_once: bool = False) -> tuple[int, bool]:
         """Returns the signal that any process received (0 for none), and whether any process has the `wish`.
 
-        All processes must call this equally often; the answer is the same in each, and late by about a second, unless
-        they ask `at_once`.
+        All processes must call this equally often; all get the same answer, delayed by about a second unless
+        `at_once` is set.
         """
         if not self._several():
             return self.received, wish
@@ -128,10 +129,10 @@ class Interruption:
             return 0, False
         steps, seconds = self._calls - self._last, max(time.monotonic() - self._asked, 1e-6)
         wait = max(1, min(int(steps * _SECONDS / seconds), 2 * steps))
-        said = torch.tensor([self.received, int(wish), wait])
-        distributed.all_reduce(said, distributed.ReduceOp.MAX, group=self._group)
-        self._last, self._next, self._asked = self._calls, self._calls + int(said[2]), time.monotonic()
-        return int(said[0]), bool(said[1])
+        state = torch.tensor([self.received, int(wish), wait])
+        distributed.all_reduce(state, distributed.ReduceOp.MAX, group=self._group)
+        self._last, self._next, self._asked = self._calls, self._calls + int(state[2]), time.monotonic()
+        return int(state[0]), bool(state[1])
 
     @staticmethod
     def _several() -> bool:

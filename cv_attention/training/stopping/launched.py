@@ -1,4 +1,4 @@
-"""The processes that a training or an export starts on its own machine: signals for them, and what their ends mean."""
+"""Forwards signals to locally launched processes of training or an export, and interprets how they ended."""
 
 import re
 import signal
@@ -14,22 +14,22 @@ from torch.multiprocessing.spawn import ProcessException, ProcessExitedException
 
 from cv_attention.training.stopping.interruption import Terminated, heard
 
-# Exceptions that stand for one line, by the names that a process writes before their messages.
+# An exception printed in one line: its name, then its message.
 _RAISED = re.compile(r"^(?P<name>[\w.]+)(?:: (?P<message>.*))?$", re.DOTALL)
 
-# What gloo, NCCL and torch's store say when another process is gone.
+# Messages of gloo, NCCL and torch's store when another process is gone.
 _LOST = re.compile(r"closed by peer|reset by peer|connection refused|broken pipe|timed? ?out|nccl.*remote", re.I)
 
 
 class LostProcess(RuntimeError):
-    """Another process of the training has ended before its time."""
+    """Signals that another training process has ended prematurely."""
 
 
 def pass_on(trainer: lightning.Trainer) -> bool:
-    """Sends SIGTERM to the processes that the trainer has started from this one: they need not have got the signal.
+    """Sends SIGTERM to the processes that the trainer has launched from this one, which may not have received it.
 
     Returns:
-        Whether they do all the work (``ddp_fork``, ``ddp_spawn``), so that this process has only to wait for them.
+        Whether they do all the work (``ddp_fork``, ``ddp_spawn``), so that this process only waits for them.
     """
     launcher: Any = trainer.strategy.launcher
     if launcher is None:
@@ -40,12 +40,12 @@ def pass_on(trainer: lightning.Trainer) -> bool:
 
 
 def all_work(trainer: lightning.Trainer) -> bool:
-    """Whether processes that are started from this one do all its work, and it waits: ``ddp_fork``, ``ddp_spawn``."""
+    """Returns whether launched processes do all the work while this one waits: ``ddp_fork``, ``ddp_spawn``."""
     return isinstance(trainer.strategy.launcher, _MultiProcessingLauncher)
 
 
 def spare(trainer: lightning.Trainer) -> None:
-    """Keeps Lightning's observer from killing this process because the others have ended, as they should."""
+    """Keeps Lightning's observer from killing this process after the others have ended normally."""
     launcher: Any = trainer.strategy.launcher
     for thread in threads():
         if launcher is not None and thread.name == "child-process-observer":
@@ -56,12 +56,12 @@ def spare(trainer: lightning.Trainer) -> None:
 def meaning_of_ends(
     trainer: lightning.Trainer, words: Callable[[], str | None], known: tuple[type[Exception], ...]
 ) -> Iterator[None]:
-    """Translates torch's account of processes that ended before their time.
+    """Translates torch's errors about processes that ended prematurely.
 
     Args:
-        trainer: What runs in the processes.
-        words: What stands behind ``stopped by SIGTERM`` where the signal gave a process no time to say it.
-        known: Exceptions that are raised again here, with their messages, if one of the processes ended with one.
+        trainer: The trainer that runs in the processes.
+        words: Text after ``stopped by SIGTERM``, for a process that had no time to print it.
+        known: Exceptions that are raised again here, with their messages, if a process ended with one.
 
     Raises:
         Terminated: if they were stopped by a signal that ends work.
@@ -77,11 +77,11 @@ def meaning_of_ends(
             if code < 0 and number != signal.SIGINT:
                 print(f"stopped by {stop.signal}{words() or ''}", file=sys.stderr, flush=True)
             raise stop from error
-        how = f"ended by {error.signal_name}" if error.signal_name else f"ended with exit code {code}"
-        raise LostProcess(f"process {error.error_index} of this training was {how}") from error
+        how = f"was ended by {error.signal_name}" if error.signal_name else f"ended with exit code {code}"
+        raise LostProcess(f"process {error.error_index} {how}") from error
     except ProcessException as error:
-        found = _RAISED.match(error.msg.strip().splitlines()[-1])
-        name, message = (found["name"].rpartition(".")[2], found["message"] or "") if found else ("", "")
+        match = _RAISED.match(error.msg.strip().splitlines()[-1])
+        name, message = (match["name"].rpartition(".")[2], match["message"] or "") if match else ("", "")
         for kind in known:
             if name == kind.__name__:
                 raise kind(message) from error
@@ -95,8 +95,6 @@ def meaning_of_ends(
 
 
 def _lost(rank: int, message: str) -> LostProcess:
-    """Names the process and the first sentence of what gloo or NCCL says, without the place in their sources."""
+    """Names the process and the first sentence of the gloo or NCCL message, without its source location."""
     reason = re.sub(r"^\[\S+\] ", "", " ".join(message.split())).partition(". ")[0]
-    return LostProcess(
-        f"process {rank} has lost another process of this training, which has ended or cannot be reached ({reason})"
-    )
+    return LostProcess(f"process {rank} lost another process, which has ended or cannot be reached ({reason})")

@@ -13,7 +13,7 @@ class EpochMeans:
     """Sums the loss and further figures over the images of an epoch; nothing waits for the device until they are read.
 
     Args:
-        figures: Names of the figures beside the loss, such as ``accuracy``.
+        figures: Names of the figures in addition to the loss, such as ``accuracy``.
         dtype: Of the sums.
     """
 

@@ -38,7 +38,7 @@ class TaskInterface:
     Attributes:
         name: Written into checkpoints, so that they are not loaded as another task's.
         criterion: The validation metric by which the best epoch is chosen. The task logs it as ``val_<metric>``.
-        train_figures: Names of the means over an epoch's training images beside the loss; each is logged as
+        train_figures: Names of the means over an epoch's training images in addition to the loss; each is logged as
             ``train_<name>``. The training step adds their sums to ``epoch_means``.
         facts_type: Dataclass of what the network must know of its data; it has a method `check`.
         options: Options that this task obeys, of those that not every task does: ``data.mixup``, ``data.cutmix``,

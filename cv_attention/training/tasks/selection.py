@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
 
-# A validation split is small where one standard error of the best accuracy is above this: below 900 images at 90 %.
+# A validation split is small if one standard error of the best accuracy exceeds this: below 900 images at 90 %.
 SMALL = 0.01
-# There the last epoch counts, unless it lies further than this below the best, in standard errors: it broke down.
+# Then the last epoch is selected, unless it is more than this many standard errors below the best: it broke down.
 TOLERANCE = 2.0
 
 
@@ -34,7 +34,7 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Selected:
-    """The epoch that counts, the ``best`` or the ``last``, and why."""
+    """Holds the selected epoch, ``best`` or ``last``, and the reason."""
 
     epoch: Literal["best", "last"]
     reason: str
@@ -64,9 +64,9 @@ def select(
 def by_accuracy(best: float, last: float, images: int) -> Selected:
     """Chooses between the epoch of the best accuracy and the last.
 
-    The highest of many accuracies on few images is mostly luck: with 24 images and 90 % right, one standard error is
-    6 points. A schedule that ends near rate zero makes the last epoch the natural choice there; where it breaks down,
-    the fall is larger than chance, and the best epoch counts.
+    The highest of many accuracies on few images is mostly luck: with 24 images and 90 % accuracy, one standard error is
+    6 points. With a schedule that ends near zero, the last epoch is then the natural choice; if training broke down,
+    the drop is larger than chance, and the best epoch is selected.
 
     Args:
         best: Highest validation accuracy of all epochs in [0, 1].
@@ -74,19 +74,19 @@ def by_accuracy(best: float, last: float, images: int) -> Selected:
         images: Number of validation images.
     """
     error = standard_error(best, images)
-    known = f"{images:,} validation images tell accuracies to ±{100 * error:.1f} points"
+    known = f"{images:,} validation images give accuracies to ±{100 * error:.1f} points"
     if error <= SMALL:
         return Selected("best", known)
     gap = best - last
     if gap > TOLERANCE * error:
-        return Selected("best", f"{known}, and the last epoch lies {100 * gap:.1f} points below the best")
+        return Selected("best", f"{known}, and the last epoch is {100 * gap:.1f} points below the best")
     return Selected("last", f"{known}, too few to choose an epoch by")
 
 
 def standard_error(accuracy: float, images: int) -> float:
-    """Estimates the standard error of an accuracy, after Agresti and Coull: all right of 24 is not certainty.
+    """Estimates the standard error of an accuracy, after Agresti and Coull: 24 of 24 correct is not certainty.
 
-    Two right and two wrong answers are added to those counted.
+    Two correct and two wrong predictions are added to the counts.
     """
     counted = images + 4
     share = (accuracy * images + 2) / counted

@@ -1,4 +1,4 @@
-"""Attention flow (Abnar and Zuidema, ACL 2020), https://arxiv.org/abs/2005.00928."""
+"""Implements attention flow (Abnar and Zuidema, ACL 2020), https://arxiv.org/abs/2005.00928."""
 
 import numpy as np
 import torch
@@ -21,21 +21,22 @@ def attention_flow(
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """How much each patch can send through the blocks to the class token, if attention is the width of the pipes.
+    """Computes how much each patch can send to the class token, with attention as edge capacity (attention flow).
 
-    For each patch the maximum flow through the layered graph whose edges have the capacities (A + I) / 2, to the last
-    block's class token; without a class token, to all of its tokens together, divided by their number. Where rollout
-    multiplies along paths and adds over them, a flow is bounded by each path's narrowest place. The same for every
-    target. A maximum flow for each patch of each image, on the CPU: slow, and meant for few images.
+    For each patch, this is the maximum flow through the layered graph with edge capacities (A + I) / 2 to the class
+    token of the last block; without a class token, to all of its tokens, divided by their number. While rollout
+    multiplies along paths and sums over them, a flow is limited by the smallest capacity of each path. The map is the
+    same for every target. Computes a maximum flow for each patch of each image on the CPU: slow, and meant for few
+    images.
 
     Args:
-        model: A transformer with global self-attention over patches of the image, all blocks on one grid.
-        images: (B, C, H, W) as the model takes them.
-        targets: Makes no difference.
+        model: A transformer with global self-attention over image patches, all blocks on the same grid.
+        images: Model inputs (B, C, H, W).
+        targets: Validated, but without effect.
         heads: How heads are fused: ``mean``, ``max`` or ``min``.
         upsample: Resize to the images' size (bilinear); False keeps the grid of patches.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
 
     Returns:
         (B, 1, H, W) float32 in [0, 1].
@@ -70,8 +71,8 @@ def patch_flows(shares: np.ndarray, extra: int) -> np.ndarray:
 
     layers, tokens, _ = shares.shape
     sink = (layers + 1) * tokens
-    read = np.arange(1 if extra else tokens, dtype=np.int32)  # older scipy takes no other indices
-    unit = (1 << 30) // len(read)  # scipy's flows are whole 32-bit numbers
+    read = np.arange(1 if extra else tokens, dtype=np.int32)  # older scipy accepts no other index type
+    unit = (1 << 30) // len(read)  # scipy's flows are 32-bit integers
     targets, sources = np.divmod(np.arange(tokens * tokens, dtype=np.int32), tokens)
     start = [level * tokens + sources for level in range(layers)]
     end = [(level + 1) * tokens + targets for level in range(layers)]

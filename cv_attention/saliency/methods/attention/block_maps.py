@@ -25,23 +25,22 @@ def block_maps(
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """All attention blocks' maps over positions as one, each scaled to [0, 1]; of a single one, itself.
+    """Combines the spatial maps of all attention blocks, each scaled to [0, 1]; a single map is returned unscaled.
 
-    The maps of all stages are resized to one size; their mean says where any block looks, their product where all of
-    them let something through, as gates do one after the other. Pairwise maps count as the attention that each position
-    receives, joint ones as their mean over channels; channel maps have no positions and are left out. The same for
-    every target, and computed before the classification: it tells where the model looks, not what for. Costs one
-    forward.
+    The maps of all stages are resized to one size; their mean shows where any block attends, their product where all of
+    them do, like gates in series. Pairwise maps enter as the attention that each position receives, joint ones as their
+    mean over channels; channel maps have no positions and are left out. The map is the same for every target: it shows
+    where the model attends, not for which class. Costs one forward pass.
 
     Args:
-        model: With attention blocks, ours or those that `cv_attention.record` knows.
-        images: (B, C, H, W) as the model takes them.
-        targets: Makes no difference.
-        only: Names or globs of the maps; None takes all.
+        model: A model with attention blocks, ours or others that `cv_attention.record` supports.
+        images: Model inputs (B, C, H, W).
+        targets: Validated, but without effect.
+        only: Names or globs of the maps; None uses all.
         combine: ``mean`` or ``product``.
-        upsample: Resize to the images' size (bilinear); False takes the largest map's.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        upsample: Resize to the images' size (bilinear); False uses the size of the largest map.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
 
     Returns:
         (B, 1, H, W) float32.
@@ -64,7 +63,7 @@ def block_heatmaps(
     with undisturbed(bare, images.device.type):
         with record(bare, only=only) as maps:
             logits = check_logits(bare(plain(images)), len(images), bare)
-        score_columns(logits, targets)  # wrong ones are told, though they make no difference
+        score_columns(logits, targets)  # validates the targets, which have no effect
         heats = {
             name: to_heatmap(map)
             for name, map in maps.items()
@@ -72,5 +71,5 @@ def block_heatmaps(
         }
     if not heats:
         kinds = ", ".join(sorted({map.kind for map in maps.values()}))
-        raise ValueError(f"{type(bare).__name__} has no attention map over positions, only of kind {kinds}")
+        raise ValueError(f"{type(bare).__name__} has no attention maps over positions, only of kind {kinds}")
     return heats

@@ -25,21 +25,21 @@ def gradient_attention(
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Gradient-weighted attention (Chefer et al., ICCV 2021), https://arxiv.org/abs/2103.15679, for self-attention.
+    """Computes gradient-weighted attention (Chefer et al., ICCV 2021), https://arxiv.org/abs/2103.15679.
 
     R = product over blocks, last times ... times first, of I + mean_heads(relu(dy / dA * A)). The map is the class
-    token's row of R - I; without a class token, the mean over rows. Costs one forward and, for each target, a backward;
-    holds every attention.
+    token's row of R - I; without a class token, the mean over rows. Costs one forward pass and a backward pass per
+    target; keeps all attention maps in memory.
 
     Args:
-        model: A transformer with global self-attention over patches of the image, all blocks on one grid.
-        images: (B, C, H, W) as the model takes them.
-        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
-            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
-            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
+        model: A transformer with global self-attention over image patches, all blocks on the same grid.
+        images: Model inputs (B, C, H, W).
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         upsample: Resize to the images' size (bilinear); False keeps the grid of patches.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
 
     Returns:
         (B, T, H, W) float32, at least 0.
@@ -64,11 +64,11 @@ def gradient_attention(
 
 
 def _relevance(attention: list[Tensor], gradients: Sequence[Tensor | None], model: nn.Module) -> Tensor:
-    """R - I, (B, tokens, tokens)."""
+    """Returns R - I, (B, tokens, tokens)."""
     shares = [
         (gradient.float() * values.detach().float()).relu().mean(1)
         for values, gradient in zip(attention, gradients, strict=True)
-        if gradient is not None  # what comes after the last use of the class token has none
+        if gradient is not None  # after the last use of the class token has none
     ]
     if not shares:
         raise ValueError(f"the target scores of {type(model).__name__} do not depend on its attention")
@@ -86,18 +86,18 @@ def attention_rollout(
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Attention rollout (Abnar and Zuidema, ACL 2020), https://arxiv.org/abs/2005.00928: the same for every target.
+    """Computes attention rollout (Abnar and Zuidema, ACL 2020), https://arxiv.org/abs/2005.00928, for any target.
 
-    The product over blocks of (A + I) / 2 with rows normalised, A fused over heads. Costs one forward.
+    This is the product over blocks of (A + I) / 2 with rows normalised, A fused over heads. Costs one forward pass.
 
     Args:
-        model: A transformer with global self-attention over patches of the image, all blocks on one grid.
-        images: (B, C, H, W) as the model takes them.
-        targets: Makes no difference.
+        model: A transformer with global self-attention over image patches, all blocks on the same grid.
+        images: Model inputs (B, C, H, W).
+        targets: Validated, but without effect.
         heads: How heads are fused: ``mean``, ``max`` or ``min``.
         upsample: Resize to the images' size (bilinear); False keeps the grid of patches.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
     """
     product = chain(residual_attention(model, images, targets, heads))
     return fuse([over_patches(product, images)], images, upsample)
@@ -107,8 +107,8 @@ def residual_attention(model: nn.Module, images: Tensor, targets: Targets, heads
     """Runs the model once and returns (A + I) / 2 of each block, (B, tokens, tokens) float32, rows summing to 1.
 
     Args:
-        model: A transformer with global self-attention over patches of the image, all blocks on one grid.
-        images: (B, C, H, W) as the model takes them.
+        model: A transformer with global self-attention over image patches, all blocks on the same grid.
+        images: Model inputs (B, C, H, W).
         targets: Checked, though they make no difference.
         heads: How heads are fused: ``mean``, ``max`` or ``min``.
     """
@@ -116,7 +116,7 @@ def residual_attention(model: nn.Module, images: Tensor, targets: Targets, heads
     bare = unwrap(model)
     mode = Unfused()
     with undisturbed(bare, images.device.type):
-        # asking for gradients keeps torch's fast path of whole encoder layers away, which has no attention to see
+        # enabling gradients disables torch's fast path for whole encoder layers, which hides the attention
         with torch.enable_grad(), mode:
             logits = check_logits(bare(plain(images).requires_grad_()), len(images), bare)
         score_columns(logits, targets)
@@ -124,7 +124,7 @@ def residual_attention(model: nn.Module, images: Tensor, targets: Targets, heads
 
 
 def square_attention(seen: list[Tensor], model: nn.Module) -> list[Tensor]:
-    """Returns the self-attentions over one grid, (B, heads, tokens, tokens), among what was seen.
+    """Returns the recorded self-attention maps over one grid, (B, heads, tokens, tokens).
 
     Raises:
         ValueError: if there are none, or they are over several grids.
@@ -133,13 +133,13 @@ def square_attention(seen: list[Tensor], model: nn.Module) -> list[Tensor]:
     if not square:
         raise ValueError(
             f"{type(model).__name__} runs no scaled dot-product self-attention over positions; for gates and other "
-            "blocks' own maps take block_maps"
+            "blocks' own maps use block_maps"
         )
     sizes = sorted({a.shape[-1] for a in square} | {a.shape[0] for a in square if a.shape[0] != seen[0].shape[0]})
     if len({(a.shape[0], a.shape[-1]) for a in square}) > 1:
         raise ValueError(
             f"{type(model).__name__} attends over grids of several sizes ({', '.join(map(str, sizes))} tokens), whose "
-            "attention cannot be multiplied; take block_maps or a CAM"
+            "attention cannot be multiplied; use block_maps or a CAM"
         )
     return square
 
@@ -154,11 +154,11 @@ def over_patches(relevance: Tensor, images: Tensor) -> Tensor:
     if len(relevance) != len(images):
         raise ValueError(
             f"attention within windows ({len(relevance)} of them for {len(images)} images) has no row for the whole "
-            "image; take block_maps or a CAM"
+            "image; use block_maps or a CAM"
         )
     grid = grid_of(tokens, images.shape[-2] / images.shape[-1])
     if grid is None:
-        raise ValueError(f"{tokens} tokens are no grid of images of {images.shape[-2]}x{images.shape[-1]}")
+        raise ValueError(f"{tokens} tokens do not form a grid of images of {images.shape[-2]}x{images.shape[-1]}")
     extra = tokens - grid[0] * grid[1]
     row = relevance[:, 0] if extra else relevance.mean(1)
     return row[:, extra:].unflatten(1, grid).unsqueeze(1)

@@ -1,1 +1,1 @@
-"""Implements class activation maps: weighted channels of a layer."""
+"""Implements class activation maps: weighted sums of a layer's channels."""

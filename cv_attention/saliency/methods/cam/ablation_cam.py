@@ -1,4 +1,4 @@
-"""Ablation-CAM (Desai and Ramaswamy, WACV 2020), https://ieeexplore.ieee.org/document/9093360."""
+"""Implements Ablation-CAM (Desai and Ramaswamy, WACV 2020), https://ieeexplore.ieee.org/document/9093360."""
 
 import threading
 from collections.abc import Iterator
@@ -26,22 +26,22 @@ def ablation_cam(
     upsample: bool = True,
     batch_size: int = 64,
 ) -> Tensor:
-    """Weighs each channel by how much the score falls without it: relu(sum_c (y - y_c) / y A_c), y_c with A_c zero.
+    """Weights each channel by the drop of the score without it: relu(sum_c (y - y_c) / y A_c), y_c with A_c zeroed.
 
-    What comes before the layer runs with one image for a whole chunk of channels, wherever what comes after can take
-    a larger batch than the model began with. Costs a pass from the layer on for each channel and image.
+    The part before the layer runs once per image and chunk of channels, if the part after it accepts a larger batch
+    than the input. Costs a partial forward pass, from the layer on, for each channel and image.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, 3, H, W) as the model takes them, on its device.
-        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
-            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
-            each image: classes (B, T), or ``Several(...)`` of any; they share one forward; a callable gets single
-            images' logits (1, classes), over and over.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None takes the last spatial stage.
-        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
-            several layers the largest.
-        batch_size: Images of one forward at most.
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass; a callable
+            receives single images' logits (1, classes), repeatedly.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
+            the largest one for several layers.
+        batch_size: Maximum number of images per forward pass.
 
     Returns:
         (B, T, H, W) float32, at least 0.
@@ -60,7 +60,7 @@ def ablation_cam(
 
 
 def _ablate(scores: Scorer, module: nn.Module, channels: int, number: int) -> Tensor:
-    """The scores (C, T) of image `number` without each of the module's channels."""
+    """Returns the scores (C, T) of image `number` without each of the module's channels."""
     image = scores.images[number : number + 1]
     result = []
     for start in range(0, channels, scores.chunk):
@@ -71,17 +71,17 @@ def _ablate(scores: Scorer, module: nn.Module, channels: int, number: int) -> Te
 
 
 def _score(scores: Scorer, logits: Tensor, number: int) -> Tensor:
-    """The scores (1, T) of image `number` in its `logits` (1, classes)."""
+    """Returns the scores (1, T) of image `number` from its `logits` (1, classes)."""
     columns = [of_images(target, slice(number, number + 1), len(scores.images)) for target in scores.targets]
     return score_columns(logits, Several(*columns))  # pyright: ignore[reportArgumentType]
 
 
 def _run(model: nn.Module, module: nn.Module, image: Tensor, channels: list[int]) -> Tensor:
-    """The logits (n, classes) for one `image`, each without another of `channels` of what `module` gives."""
+    """Returns the logits (n, classes) of one `image`, each with another of `module`'s `channels` zeroed."""
     with _ablated(module, image, channels):
         try:
             return check_logits(model(image), len(channels), model)
-        except (RuntimeError, ValueError):  # joins or reshapes with the batch that it began with
+        except (RuntimeError, ValueError):  # concatenates with or reshapes to the input batch size
             return check_logits(model(image.expand(len(channels), -1, -1, -1)), len(channels), model)
 
 

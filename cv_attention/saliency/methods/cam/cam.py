@@ -1,4 +1,4 @@
-"""Class activation mapping (Zhou et al., CVPR 2016), https://arxiv.org/abs/1512.04150."""
+"""Implements class activation mapping (Zhou et al., CVPR 2016), https://arxiv.org/abs/1512.04150."""
 
 import torch
 from torch import Tensor, nn
@@ -21,32 +21,32 @@ def cam(
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Reads the map from the head's weights: sum_c W[target, c] A_c, signed; it needs no gradient.
+    """Computes the map from the head's weights: sum_c W[target, c] A_c, signed; needs no gradient.
 
-    That is the target's logit spread over positions, and true only where the head is nothing but the mean over
-    positions and one linear layer. This is checked for the given images; `hires_cam` is the same map for such heads
-    (up to the number of positions) and defined for all others.
+    This distributes the target's logit over positions, and is valid only if the head is just the mean over positions
+    and one linear layer, which is checked for the given images. `hires_cam` is the same map for such heads (up to the
+    number of positions), and is defined for all others.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, 3, H, W) as the model takes them, on its device.
-        targets: Classes, no callable.
-        layers: One layer; None takes the last spatial stage.
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: Class indices, not a callable.
+        layers: One layer; None selects the last spatial stage.
         upsample: Resize to the images' size.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
 
     Returns:
-        (B, T, H, W) float32; without resizing the mean over positions plus the head's bias is the logit.
+        (B, T, H, W) float32; without resizing, the mean over positions plus the head's bias equals the logit.
 
     Raises:
-        ValueError: as `grad_cam`, or if the head does not allow it.
+        ValueError: as for `grad_cam`, or if the head does not allow it.
     """
     if any(callable(target) for target in each_target(targets)):
-        raise ValueError("CAM reads the weights of a class; give targets as classes, not as a callable")
+        raise ValueError("CAM uses the weights of a class; give class indices as targets, not a callable")
     seen = trace(model, images, targets, layers, gradients=False)
     if len(seen.activations) != 1:
-        raise ValueError(f"CAM reads one layer, got {len(seen.activations)}: {', '.join(seen.activations)}")
+        raise ValueError(f"CAM takes one layer, got {len(seen.activations)}: {', '.join(seen.activations)}")
     ((name, activations),) = seen.activations.items()
     with torch.no_grad():
         weight, bias = _head(model, activations.shape[1], seen.logits.shape[1])
@@ -54,7 +54,7 @@ def cam(
         if not torch.allclose(logits, seen.logits.float(), rtol=0, atol=0.05 * float(seen.logits.abs().max()) + 1e-6):
             raise ValueError(
                 f"the head of {type(model).__name__} is more than a mean over positions and a linear layer after "
-                f"{name!r}, so CAM is not defined; take hires_cam"
+                f"{name!r}, so CAM is not defined; use hires_cam"
             )
         chosen = torch.stack([weight[classes_of(seen.logits, target)] for target in each_target(targets)], 1)
         heat = torch.einsum("btc,bchw->bthw", chosen, activations.float())
@@ -62,7 +62,7 @@ def cam(
 
 
 def _head(model: nn.Module, channels: int, classes: int) -> tuple[Tensor, Tensor]:
-    """The weight (classes, channels) and bias of the last module that can be the head."""
+    """Returns the weight (classes, channels) and bias of the last module that can be the head."""
     for module in reversed(bare_modules(model).values()):
         weight = getattr(module, "weight", None)
         if not isinstance(module, nn.Linear | nn.Conv2d) or not isinstance(weight, Tensor):
@@ -72,5 +72,5 @@ def _head(model: nn.Module, channels: int, classes: int) -> tuple[Tensor, Tensor
             return weight.detach().flatten(1).float(), bias.detach().float()
     raise ValueError(
         f"{type(model).__name__} has no linear layer from {channels} channels to {classes} classes, so CAM is not "
-        "defined; take hires_cam"
+        "defined; use hires_cam"
     )

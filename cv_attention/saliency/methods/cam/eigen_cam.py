@@ -1,4 +1,4 @@
-"""Activations on their first principal direction: EigenCAM (Muhammad and Yeasin, 2020), with and without gradients."""
+"""Implements EigenCAM (Muhammad and Yeasin, 2020) and its gradient variants: projections on a principal direction."""
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +21,13 @@ def eigen_cam(
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """EigenCAM, https://arxiv.org/abs/2008.00299: A, centred over positions, on its first right singular vector.
+    """Computes EigenCAM, https://arxiv.org/abs/2008.00299: A, centred, projected on its first right singular vector.
 
-    The same for every target: it needs no gradient, and explains what the layer sees and not why. Signed; arguments
-    as in `grad_cam`.
+    The map is signed and the same for every target: it needs no gradient, and shows what the layer responds to, not
+    why. Arguments as in `grad_cam`.
     """
     seen = trace(model, images, None, layers, gradients=False)
-    score_columns(seen.logits, targets)  # wrong ones are told, though they make no difference
+    score_columns(seen.logits, targets)  # validates the targets, which have no effect
     return fuse([principal(a) for a in seen.activations.values()], images, upsample)
 
 
@@ -41,9 +41,9 @@ def eigen_grad_cam(
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Eigen-Grad-CAM: as `eigen_cam`, of g A in place of A, so that it depends on the target.
+    """Computes Eigen-Grad-CAM: like `eigen_cam`, but of g A instead of A, so that it depends on the target.
 
-    Known from the library pytorch-grad-cam; no paper.
+    From the library pytorch-grad-cam; there is no paper.
     """
     return by_rule(lambda a, g: principal(g * a), model, images, targets, layers, upsample)
 
@@ -58,7 +58,7 @@ def seg_eigen_cam(
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Seg-Eigen-CAM (Chung and Ying, 2025), https://doi.org/10.3390/app15137562: as `eigen_cam`, of |g| A."""
+    """Computes Seg-Eigen-CAM (Chung and Ying, 2025), https://doi.org/10.3390/app15137562: `eigen_cam` of |g| A."""
     return by_rule(lambda a, g: principal(g.abs() * a), model, images, targets, layers, upsample)
 
 
@@ -86,6 +86,6 @@ def principal(features: Tensor) -> Tensor:
 
 
 def orient(projected: Tensor) -> Tensor:
-    """Turns each row of (B, positions) such that the end further from zero is the positive one."""
+    """Orients each row of (B, positions), so that its value furthest from zero is positive."""
     low, high = projected.amin(1, keepdim=True), projected.amax(1, keepdim=True)
     return torch.where(low.abs() > high.abs(), -projected, projected)

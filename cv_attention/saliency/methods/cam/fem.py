@@ -1,4 +1,4 @@
-"""FEM, feature explanation method (Fuad et al., IPTA 2020), https://hal.science/hal-02963298."""
+"""Implements the feature explanation method, FEM (Fuad et al., IPTA 2020), https://hal.science/hal-02963298."""
 
 import torch
 from torch import Tensor, nn
@@ -21,24 +21,24 @@ def fem(
     deviations: float = 2.0,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Weighs each channel by how many of its positions stand out: sum_c w_c A_c, the same for every target.
+    """Weights each channel by the fraction of its outlying positions: sum_c w_c A_c, the same for every target.
 
-    w_c is the share of positions whose activation lies more than `deviations` standard deviations above the channel's
+    w_c is the fraction of positions whose activation is more than `deviations` standard deviations above the channel's
     mean.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, 3, H, W) as the model takes them, on its device.
-        targets: Makes no difference.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None takes the last spatial stage.
-        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
-            several layers the largest.
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: Validated, but without effect.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
+            the largest one for several layers.
         deviations: The paper's K.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
     """
     seen = trace(model, images, None, layers, gradients=False)
-    score_columns(seen.logits, targets)  # wrong ones are told, though they make no difference
+    score_columns(seen.logits, targets)  # validates the targets, which have no effect
     return fuse([_stand_out(a.float(), deviations) for a in seen.activations.values()], images, upsample)
 
 

@@ -1,4 +1,4 @@
-"""Grad-CAM (Selvaraju et al., ICCV 2017), https://arxiv.org/abs/1610.02391."""
+"""Implements Grad-CAM (Selvaraju et al., ICCV 2017), https://arxiv.org/abs/1610.02391."""
 
 import torch
 from torch import Tensor, nn
@@ -20,28 +20,28 @@ def grad_cam(
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Explains each image's target by where its channels' average gradients find evidence: relu(sum_c mean(g_c) A_c).
+    """Explains each image's target by channels weighted with their mean gradient: relu(sum_c mean(g_c) A_c).
 
-    The model is explained as it predicts, in eval mode. Mode, gradients, hooks, buffers and ``requires_grad`` are left
-    as found. Frozen parameters, ``no_grad``, ``inference_mode``, autocast, half precision and threads that share the
-    model are all fine.
+    The model runs in eval mode. Its mode, gradients, hooks, buffers and ``requires_grad`` are left unchanged. Frozen
+    parameters, ``no_grad``, ``inference_mode``, autocast, half precision and threads that share the model are all
+    supported.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, 3, H, W) as the model takes them, on its device.
-        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
-            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
-            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None takes the last spatial stage.
-        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
-            several layers the largest.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
+            the largest one for several layers.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
 
     Returns:
-        (B, T, H, W) float32, at least 0, T = 1 unless there are several targets. Of one layer these are raw values.
-        Several layers differ in scale: each one's map is scaled per image from its minimum and maximum to [0, 1], then
-        resized, and the mean over layers taken.
+        (B, T, H, W) float32, at least 0, T = 1 unless there are several targets. For one layer these are raw values.
+        Since layers differ in scale, the maps of several are scaled per image from minimum and maximum to [0, 1],
+        resized, and averaged.
 
     Raises:
         ValueError: for bad images, targets or layers, or if the model does not return logits.
@@ -54,7 +54,7 @@ def grad_cam(
 def grad_cam_layers(
     model: nn.Module, images: Tensor, targets: Targets = None, *, layers: Layers = None
 ) -> dict[str, Tensor]:
-    """Computes Grad-CAM of several layers in one pass, each by itself; the arguments are those of `grad_cam`.
+    """Computes separate Grad-CAM maps of several layers in one pass; arguments as in `grad_cam`.
 
     Returns:
         Layer name -> (B, T, h, w) float32, raw values at the layer's own size.

@@ -1,7 +1,8 @@
-"""Implements the relatives of Grad-CAM that differ in how activations and gradients become one map.
+"""Implements variants of Grad-CAM, which differ in how activations and gradients are combined.
 
-A are the layer's activations (B, C, h, w), g the derivative of the target score by them. All take the arguments of
-`grad_cam`, cost the same (one forward, and the backward down to the first of the layers) and fuse layers as it does.
+A are the layer's activations (B, C, h, w), g the derivative of the target score with respect to them. All take the
+arguments of `grad_cam`, cost the same (one forward pass, and a backward pass to the first of the layers) and fuse
+layers in the same way.
 """
 
 from collections.abc import Callable
@@ -29,10 +30,10 @@ def grad_cam_plus_plus(
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Grad-CAM++ (Chattopadhay et al., WACV 2018), https://arxiv.org/abs/1710.11063.
+    """Computes Grad-CAM++ (Chattopadhay et al., WACV 2018), https://arxiv.org/abs/1710.11063.
 
     relu(sum_c w_c A_c) with w = sum(alpha relu(g)) and alpha = g^2 / (2 g^2 + sum(A) g^3 + 1e-6), 0 where g is 0:
-    equation 19, under an exponential on the score that drops out.
+    equation 19, for an exponential of the score, which cancels out.
     """
     return by_rule(_plus_plus, model, images, targets, layers, upsample)
 
@@ -47,7 +48,7 @@ def xgrad_cam(
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """XGrad-CAM (Fu et al., BMVC 2020), https://arxiv.org/abs/2008.02312: w = sum(g A) / (sum(A) + 1e-7)."""
+    """Computes XGrad-CAM (Fu et al., BMVC 2020), https://arxiv.org/abs/2008.02312: w = sum(g A) / (sum(A) + 1e-7)."""
     return by_rule(_xgrad, model, images, targets, layers, upsample)
 
 
@@ -61,7 +62,10 @@ def layer_cam(
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """LayerCAM (Jiang et al., IEEE TIP 2021), https://ieeexplore.ieee.org/document/9462463: relu(sum_c relu(g) A)."""
+    """Computes LayerCAM (Jiang et al., IEEE TIP 2021): relu(sum_c relu(g) A).
+
+    https://ieeexplore.ieee.org/document/9462463
+    """
     return by_rule(lambda a, g: _weighted(g.relu(), a).relu(), model, images, targets, layers, upsample)
 
 
@@ -75,9 +79,9 @@ def hires_cam(
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """HiResCAM (Draelos and Carin, 2020), https://arxiv.org/abs/2011.08891: sum_c g A, signed.
+    """Computes HiResCAM (Draelos and Carin, 2020), https://arxiv.org/abs/2011.08891: sum_c g A, signed.
 
-    Before a head of one linear layer its sum over positions is the target's logit without the bias.
+    For a head of one linear layer, its sum over positions equals the target's logit without the bias.
     """
     return by_rule(_weighted, model, images, targets, layers, upsample)
 
@@ -92,9 +96,9 @@ def grad_cam_elementwise(
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Grad-CAM element by element: sum_c relu(g A). Known from the library pytorch-grad-cam; no paper.
+    """Computes Grad-CAM elementwise: sum_c relu(g A). From the library pytorch-grad-cam; there is no paper.
 
-    Unlike `hires_cam`, evidence against the target in one channel takes nothing from another's.
+    Unlike in `hires_cam`, evidence against the target in one channel does not reduce that of others.
     """
     return by_rule(lambda a, g: (g * a).relu().sum(1, keepdim=True), model, images, targets, layers, upsample)
 
@@ -109,9 +113,9 @@ def shapley_cam(
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """ShapleyCAM (Cai, 2025), https://arxiv.org/abs/2501.06261: relu(sum_c mean(g - H A / 2) A).
+    """Computes ShapleyCAM (Cai, 2025), https://arxiv.org/abs/2501.06261: relu(sum_c mean(g - H A / 2) A).
 
-    H is the Hessian of the target score by A. Where the head is linear it is zero, and the map that of Grad-CAM.
+    H is the Hessian of the target score with respect to A. For a linear head it is zero, and the map equals Grad-CAM.
     """
     seen = trace(model, images, targets, layers, curvatures=True)
     heats = []
@@ -137,40 +141,40 @@ def finer_cam(
     others: int = 3,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Finer-CAM (Zhang et al., CVPR 2025), https://arxiv.org/abs/2501.11309: what tells a class from its neighbours.
+    """Computes Finer-CAM (Zhang et al., CVPR 2025), https://arxiv.org/abs/2501.11309: a class against similar ones.
 
-    Grad-CAM of sum_d p_d (y_c - alpha y_d) / sum_d p_d over the classes d whose logits come nearest to the target's,
-    p their probabilities.
+    This is Grad-CAM of sum_d p_d (y_c - alpha y_d) / sum_d p_d over the classes d whose logits are closest to the
+    target's, with probabilities p.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, 3, H, W) as the model takes them, on its device.
-        targets: Classes c, no callable.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None takes the last spatial stage.
-        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
-            several layers the largest.
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: Class indices c, not a callable.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
+            the largest one for several layers.
         alpha: Weight of the other classes; 0 gives Grad-CAM.
-        others: How many of them, at most all.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        others: Number of other classes.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
     """
     return by_rule(channel_means, model, images, finer(targets, alpha, others), layers, upsample)
 
 
 @torch.no_grad()
 def by_rule(rule: Rule, model: nn.Module, images: Tensor, targets: Targets, layers: Layers, upsample: bool) -> Tensor:
-    """Returns the maps (B, T, H, W) that `rule` makes of each layer's activations and gradients, layers fused.
+    """Applies `rule` to each layer's activations and gradients, and fuses the layers to maps (B, T, H, W).
 
     Args:
         rule: (activations, gradients), each (B, C, h, w) float32, -> (B, 1, h, w).
         model: Maps images to logits (B, classes).
-        images: (B, 3, H, W) as the model takes them, on its device.
-        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
-            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
-            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None takes the last spatial stage.
-        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
-            several layers the largest.
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
+            the largest one for several layers.
     """
     seen = trace(model, images, targets, layers)
     activations = {name: a.float() for name, a in seen.activations.items()}
@@ -187,7 +191,7 @@ def _plus_plus(a: Tensor, g: Tensor) -> Tensor:
 
 
 def weigh_plus_plus(a: Tensor, g: Tensor, squared: Tensor, cubed: Tensor) -> Tensor:
-    """Returns Grad-CAM++'s map (B, 1, h, w) of activations and the first three derivatives, each (B, C, h, w)."""
+    """Returns the Grad-CAM++ map (B, 1, h, w) of activations and the first three derivatives, each (B, C, h, w)."""
     alpha = squared / (2 * squared + a.sum((2, 3), keepdim=True) * cubed + 1e-6)
     weights = (torch.where(g == 0, 0, alpha) * g.relu()).sum((2, 3), keepdim=True)
     return _weighted(weights, a).relu()

@@ -1,4 +1,4 @@
-"""KPCA-CAM (Karmani et al., 2024), https://arxiv.org/abs/2410.00267: EigenCAM with a kernel in place of a product."""
+"""Implements KPCA-CAM (Karmani et al., 2024), https://arxiv.org/abs/2410.00267: EigenCAM with a kernel."""
 
 from typing import Literal
 
@@ -27,31 +27,31 @@ def kpca_cam(
     gamma: float | None = None,
     batch_size: int | None = None,
 ) -> Tensor:
-    """The first kernel principal component of the positions' centred features; signed, the same for every target.
+    """Computes the first kernel principal component of the positions' features; signed, the same for every target.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, 3, H, W) as the model takes them, on its device.
-        targets: Makes no difference.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None takes the last spatial stage;
-            positions must be few, as every pair of them is compared.
-        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
-            several layers the largest.
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: Validated, but without effect.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage;
+            cost and memory grow with the square of the number of positions.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
+            the largest one for several layers.
         kernel: ``sigmoid``: tanh(gamma u.v + 1); ``rbf``: exp(-gamma |u - v|^2); ``linear``, which is EigenCAM.
-        gamma: Scale of the kernel; None takes 1 / channels.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        gamma: Scale of the kernel; None means 1 / channels.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
     """
     if kernel not in ("sigmoid", "rbf", "linear"):
         raise ValueError(f"kernel must be 'sigmoid', 'rbf' or 'linear', got {kernel!r}")
     seen = trace(model, images, None, layers, gradients=False)
-    score_columns(seen.logits, targets)  # wrong ones are told, though they make no difference
+    score_columns(seen.logits, targets)  # validates the targets, which have no effect
     return fuse([_component(a, kernel, gamma) for a in seen.activations.values()], images, upsample)
 
 
 @torch.no_grad()
 def _component(features: Tensor, kernel: str, gamma: float | None) -> Tensor:
-    """(B, C, h, w) -> (B, 1, h, w)."""
+    """Maps features (B, C, h, w) to (B, 1, h, w)."""
     rows = features.flatten(2).mT.double()
     rows = rows - rows.mean(1, keepdim=True)
     gamma = 1 / rows.shape[2] if gamma is None else gamma
@@ -60,7 +60,7 @@ def _component(features: Tensor, kernel: str, gamma: float | None) -> Tensor:
     else:
         gram = rows @ rows.mT
         gram = torch.tanh(gamma * gram + 1) if kernel == "sigmoid" else gram
-    gram = gram - gram.mean(1, keepdim=True)  # centred among the images of the kernel
+    gram = gram - gram.mean(1, keepdim=True)  # centred in the feature space of the kernel
     gram = gram - gram.mean(2, keepdim=True)
     values, vectors = torch.linalg.eigh(gram)
     projected = vectors[..., -1] * values[..., -1:].clamp(min=0).sqrt()

@@ -1,4 +1,4 @@
-"""Score-CAM (Wang et al., CVPR workshops 2020), https://arxiv.org/abs/1910.01279."""
+"""Implements Score-CAM (Wang et al., CVPR workshops 2020), https://arxiv.org/abs/1910.01279."""
 
 import torch
 import torch.nn.functional as F
@@ -22,21 +22,22 @@ def score_cam(
     upsample: bool = True,
     batch_size: int = 64,
 ) -> Tensor:
-    """Weighs each channel by the target's score on the image masked with it: relu(sum_c softmax_c(y(x M_c)) A_c).
+    """Weights each channel by the target's score on the image masked with it: relu(sum_c softmax_c(y(x M_c)) A_c).
 
-    M_c is the channel resized to the image and scaled to [0, 1]. The score is the logit; the blank image's, which the
-    paper subtracts, cancels in the softmax. Costs a forward for each channel: 512 for a ResNet-18's last stage.
+    M_c is the channel resized to the image and scaled to [0, 1]. The score is the logit; that of the blank image, which
+    the paper subtracts, cancels in the softmax. Costs a forward pass per channel: 512 for the last stage of a
+    ResNet-18.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, 3, H, W) as the model takes them, on its device.
-        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
-            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
-            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None takes the last spatial stage.
-        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
-            several layers the largest.
-        batch_size: Images of one forward at most.
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
+            the largest one for several layers.
+        batch_size: Maximum number of images per forward pass.
 
     Returns:
         (B, T, H, W) float32, at least 0.
@@ -51,7 +52,7 @@ def score_cam(
 
 
 def _weigh(scores: Scorer, activations: Tensor) -> Tensor:
-    """The weights (B, C, T)."""
+    """Computes the weights (B, C, T)."""
 
     def masked(k: int) -> Tensor:
         mask = F.interpolate(activations[:, k : k + 1], scores.images.shape[2:], mode="bilinear", align_corners=False)

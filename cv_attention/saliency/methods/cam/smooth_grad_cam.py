@@ -1,4 +1,4 @@
-"""Smooth Grad-CAM++ (Omeiza et al., 2019), https://arxiv.org/abs/1908.01224."""
+"""Implements Smooth Grad-CAM++ (Omeiza et al., 2019), https://arxiv.org/abs/1908.01224."""
 
 import torch
 from torch import Tensor, nn
@@ -25,24 +25,24 @@ def smooth_grad_cam_plus_plus(
     seed: int = 0,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Grad-CAM++ with activations and each of the three derivatives averaged over noisy copies of the image.
+    """Computes Grad-CAM++ with activations and the three derivatives averaged over noisy copies of the image.
 
-    Costs `samples` times `grad_cam` and one forward, which says what is predicted without noise.
+    Costs `samples` times as much as `grad_cam`, plus one forward pass for the prediction without noise.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, 3, H, W) as the model takes them, on its device.
-        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
-            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
-            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None takes the last spatial stage.
-        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size, of
-            several layers the largest.
-        samples: Noisy copies of each image.
-        noise: Standard deviation of the noise, as a share of the image's range (maximum - minimum).
-        seed: Of the noise, which is the same for all images.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
+            the largest one for several layers.
+        samples: Number of noisy copies per image.
+        noise: Standard deviation of the noise, as a fraction of the image's range (maximum - minimum).
+        seed: Seed of the noise, which is the same for all images.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
     """
     if samples < 1 or noise < 0:
         raise ValueError(f"samples must be positive and noise not negative, got samples={samples}, noise={noise}")

@@ -1,1 +1,1 @@
-"""Implements methods that follow gradients down to the pixels."""
+"""Implements methods based on the gradient with respect to the pixels."""

@@ -1,4 +1,4 @@
-"""FullGrad (Srinivas and Fleuret, NeurIPS 2019), https://arxiv.org/abs/1905.00780."""
+"""Implements FullGrad (Srinivas and Fleuret, NeurIPS 2019), https://arxiv.org/abs/1905.00780."""
 
 from typing import Literal
 
@@ -22,29 +22,29 @@ def full_grad(
     rescale: Literal["layer", "channel"] = "layer",
     batch_size: int | None = None,
 ) -> Tensor:
-    """Adds the input's share and every bias's share of the score: sum of psi(g x) and psi(g_l b_l) over layers l.
+    """Sums the contributions of the input and of all biases to the score: psi(g x) and psi(g_l b_l) over layers l.
 
     psi takes the absolute value, scales it to [0, 1] and resizes it to the image. Biases are those of convolutions and
-    BatchNorms, the latter with what normalisation adds: beta - mean gamma / sqrt(var + eps). The decomposition is
-    complete for networks of such layers, ReLUs and linear heads; gates, SiLU and LayerNorm have shares that it
-    does not count. Costs a forward and a full backward, and holds every such layer's output.
+    of BatchNorms, the latter including the normalisation: beta - mean gamma / sqrt(var + eps). The decomposition is
+    complete for networks of such layers, ReLUs and linear heads; contributions of gates, SiLU and LayerNorm are not
+    included. Costs a forward pass and a full backward pass, and keeps the outputs of all such layers.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, 3, H, W) as the model takes them, on its device.
-        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
-            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
-            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
-        rescale: psi scales over a layer's channels together, as the authors' code does, or ``"channel"`` each by
-            itself, as pytorch-grad-cam does.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        rescale: ``"layer"`` scales the channels of a layer together, as the authors' code does; ``"channel"`` scales
+            each separately, as pytorch-grad-cam does.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
 
     Returns:
         (B, T, H, W) float32, at least 0.
 
     Raises:
-        ValueError: as `grad_cam`, or if no convolution or BatchNorm has a bias.
+        ValueError: as for `grad_cam`, or if no convolution or BatchNorm has a bias.
     """
     if rescale not in ("layer", "channel"):
         raise ValueError(f"rescale must be 'layer' or 'channel', got {rescale!r}")
@@ -70,7 +70,7 @@ def full_grad(
 
 
 class _Entrance(nn.Module):
-    """The model behind an identity, at which the image's own gradient is taken."""
+    """Puts an identity before the model, at which the gradient of the image is taken."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class _Entrance(nn.Module):
 
 @torch.no_grad()
 def _bias(module: nn.Module) -> Tensor | None:
-    """What the layer adds to its output, (C, 1, 1), or None."""
+    """Returns the bias of a layer, (C, 1, 1), or None."""
     if isinstance(module, nn.BatchNorm2d) and module.bias is not None and module.running_mean is not None:
         assert module.running_var is not None
         shift = module.running_mean * module.weight / torch.sqrt(module.running_var + module.eps)

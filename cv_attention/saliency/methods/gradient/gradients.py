@@ -1,8 +1,7 @@
-"""Implements the gradient of the score by the pixels, plain and averaged over noise.
+"""Implements the gradient of the score with respect to the pixels, plain and averaged over noise.
 
-Each costs one forward and backward, or one for each sample. The caller chooses
-how colour channels become one value: their largest absolute value, as Simonyan et al. did, their sum, or the sum of
-absolute values.
+Each costs one forward and backward pass, or one per sample. The caller chooses how colour channels are joined: their
+largest absolute value, as in Simonyan et al., their sum, or the sum of absolute values.
 """
 
 from typing import Literal
@@ -27,17 +26,17 @@ def gradient(
     channels: Channels = "max_abs",
     batch_size: int | None = None,
 ) -> Tensor:
-    """Gradient (Simonyan et al., 2013), https://arxiv.org/abs/1312.6034: max_c |dy / dx|.
+    """Computes the gradient (Simonyan et al., 2013), https://arxiv.org/abs/1312.6034: max_c |dy / dx|.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, C, H, W) as the model takes them.
-        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
-            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
-            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
+        images: Model inputs (B, C, H, W).
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
 
     Returns:
         (B, T, H, W) float32.
@@ -55,7 +54,7 @@ def input_x_gradient(
     channels: Channels = "sum",
     batch_size: int | None = None,
 ) -> Tensor:
-    """Input x gradient (Shrikumar et al., 2016), https://arxiv.org/abs/1605.01713: sum_c x dy / dx, signed.
+    """Computes input x gradient (Shrikumar et al., 2016), https://arxiv.org/abs/1605.01713: sum_c x dy / dx, signed.
 
     Arguments as in `gradient`.
     """
@@ -75,20 +74,20 @@ def smooth_grad(
     channels: Channels = "max_abs",
     batch_size: int | None = None,
 ) -> Tensor:
-    """SmoothGrad (Smilkov et al., 2017), https://arxiv.org/abs/1706.03825: the mean gradient over noisy copies.
+    """Computes SmoothGrad (Smilkov et al., 2017), https://arxiv.org/abs/1706.03825: the mean gradient with noise.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, C, H, W) as the model takes them.
-        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
-            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
-            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
-        samples: Noisy copies.
-        noise: Standard deviation of the noise, as a share of each image's range (maximum - minimum).
-        seed: Of the noise, which is the same for all images of the batch.
-        channels: Joined after averaging.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        images: Model inputs (B, C, H, W).
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        samples: Number of noisy copies.
+        noise: Standard deviation of the noise, as a fraction of each image's range (maximum - minimum).
+        seed: Seed of the noise, which is the same for all images of the batch.
+        channels: How channels are joined after averaging: ``max_abs``, ``sum`` or ``sum_abs``.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
     """
     mean, _ = _moments(model, images, targets, samples, noise, seed, batch_size)
     return join(mean, channels)
@@ -106,9 +105,9 @@ def var_grad(
     channels: Channels = "sum",
     batch_size: int | None = None,
 ) -> Tensor:
-    """VarGrad (Adebayo et al., ICLR workshop 2018), https://arxiv.org/abs/1810.03307: the gradient's variance.
+    """Computes VarGrad (Adebayo et al., ICLR workshop 2018), https://arxiv.org/abs/1810.03307: gradient variance.
 
-    The variance over noisy copies (divided by `samples`), summed over channels; arguments as in `smooth_grad`.
+    This is the variance over noisy copies (divided by `samples`), summed over channels; arguments as in `smooth_grad`.
     """
     mean, square = _moments(model, images, targets, samples, noise, seed, batch_size)
     return join((square - mean**2).clamp(min=0), channels)
@@ -132,7 +131,7 @@ def join(attribution: Tensor, channels: Channels) -> Tensor:
 def _moments(
     model: nn.Module, images: Tensor, targets: Targets, samples: int, noise: float, seed: int, batch_size: int | None
 ) -> tuple[Tensor, Tensor]:
-    """Mean gradient and mean squared gradient over noisy copies, each (B, T, C, H, W)."""
+    """Computes the mean and the mean squared gradient over noisy copies, each (B, T, C, H, W)."""
     if samples < 1 or noise < 0:
         raise ValueError(f"samples must be positive and noise not negative, got samples={samples}, noise={noise}")
     source = Source(seed)

@@ -1,4 +1,4 @@
-"""Guided backpropagation (Springenberg et al., ICLR workshop 2015), https://arxiv.org/abs/1412.6806."""
+"""Implements guided backpropagation (Springenberg et al., ICLR workshop 2015), https://arxiv.org/abs/1412.6806."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,26 +25,26 @@ def guided_backprop(
     channels: Channels = "max_abs",
     batch_size: int | None = None,
 ) -> Tensor:
-    """The gradient with only positive gradients passing back through each ReLU.
+    """Computes the gradient, letting only positive gradients pass back through each ReLU.
 
-    Sharp pictures, but largely a reconstruction of the image: they hardly change when the network's weights are
-    randomised (Adebayo et al., 2018). ReLUs are seen whether they are modules, functions or used several times.
+    The maps are sharp, but largely reconstruct the image: they hardly change when the network's weights are randomised
+    (Adebayo et al., 2018). ReLUs may be modules, functions, or used several times.
     Arguments as in `gradient`.
 
     Raises:
-        ValueError: as `gradient`, or if the model runs no ReLU.
+        ValueError: as for `gradient`, or if the model runs no ReLU.
     """
     mode = _Guide()
     with scorer(model, images, targets, chunk=None, several=True) as scores:
         with mode:
             result = scores.gradient(scores.images)
         if not mode.seen:
-            raise ValueError(f"{type(model).__name__} runs no ReLU, through which guided backpropagation guides")
+            raise ValueError(f"{type(model).__name__} runs no ReLU, which guided backpropagation requires")
         return join(result, channels)
 
 
 class _Guide(TorchFunctionMode):
-    """Lets only positive gradients come back into the output of a ReLU; the ReLU's own backward does the rest."""
+    """Passes only positive gradients back to the output of a ReLU; the ReLU's own backward does the rest."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -22,23 +22,23 @@ def integrated_gradients(
     channels: Channels = "sum",
     batch_size: int | None = None,
 ) -> Tensor:
-    """Integrated gradients (Sundararajan et al., ICML 2017), https://arxiv.org/abs/1703.01365.
+    """Computes integrated gradients (Sundararajan et al., ICML 2017), https://arxiv.org/abs/1703.01365.
 
-    (x - x') times the mean gradient between the baseline x' and x, integrated by Gauss and Legendre. The map sums to
-    score(x) - score(x') as far as `steps` suffice. Costs `steps` forwards and backwards.
+    This is (x - x') times the mean gradient between the baseline x' and x, by Gauss-Legendre quadrature. The map sums
+    to score(x) - score(x') if `steps` suffice. Costs `steps` forward and backward passes.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, C, H, W) as the model takes them.
-        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
-            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
-            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
+        images: Model inputs (B, C, H, W).
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         baseline: A value, or an image or batch of them that broadcasts to `images`; 0 is the mean colour of
             normalised images.
-        steps: Nodes of the integration.
+        steps: Number of integration nodes.
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
     """
     if steps < 1:
         raise ValueError(f"steps must be positive, got {steps}")
@@ -65,23 +65,24 @@ def expected_gradients(
     channels: Channels = "sum",
     batch_size: int | None = None,
 ) -> Tensor:
-    """Expected gradients (Erion et al., 2021), https://arxiv.org/abs/1906.10670: no single baseline is right.
+    """Computes expected gradients (Erion et al., 2021), https://arxiv.org/abs/1906.10670, over several baselines.
 
-    The mean of (x - x') times the gradient at x' + a (x - x'), x' drawn from `baselines` and a uniformly from [0, 1].
+    This is the mean of (x - x') times the gradient at x' + a (x - x'), with x' from `baselines` and a uniform in [0,
+    1].
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, C, H, W) as the model takes them.
-        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
-            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
-            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
-        baselines: Images (N, C, H, W) to draw from, such as training images; None draws one normally distributed
-            colour for the whole image, for want of better.
-        samples: Draws, the same for all images of the batch.
-        seed: Of the draws.
+        images: Model inputs (B, C, H, W).
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        baselines: Images (N, C, H, W) to draw from, such as training images; None draws a normally distributed colour
+            for the whole image.
+        samples: Number of draws, the same for all images of the batch.
+        seed: Seed of the draws.
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
     """
     if samples < 1:
         raise ValueError(f"samples must be positive, got {samples}")

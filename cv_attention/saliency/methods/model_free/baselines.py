@@ -1,4 +1,4 @@
-"""Implements uninformative baselines that every method has to beat."""
+"""Implements uninformative baselines that every method should beat."""
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ def random_map(
     seed: int = 0,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Uniform noise (B, 1, H, W), the same for every image; neither model nor targets are used."""
+    """Returns uniform noise (B, 1, H, W), the same for every image; neither model nor targets are used."""
     images = check_images(images)
     noise = Source(seed).uniform((1, 1, *images.shape[2:]), torch.empty(0, device=images.device))
     return noise.repeat(len(images), 1, 1, 1)
@@ -33,7 +33,7 @@ def centre_bias(
     width: float = 0.25,
     batch_size: int | None = None,
 ) -> Tensor:
-    """A Gaussian in the middle, (B, 1, H, W): photographers put objects there.
+    """Returns a centred Gaussian (B, 1, H, W): photographers tend to put objects there.
 
     Neither model nor targets are used.
 
@@ -41,9 +41,9 @@ def centre_bias(
         model: Not used.
         images: (B, C, H, W).
         targets: Not used.
-        width: Standard deviation as a share of each side.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        width: Standard deviation as a fraction of each side.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
     """
     images = check_images(images)
     if width <= 0:

@@ -1,4 +1,4 @@
-"""Itti, Koch and Niebur (IEEE PAMI 1998), https://ieeexplore.ieee.org/document/730558: saliency before any training."""
+"""Implements bottom-up saliency (Itti, Koch, Niebur, PAMI 1998), https://ieeexplore.ieee.org/document/730558."""
 
 import math
 
@@ -23,7 +23,7 @@ def itti_koch_niebur(
     enlarge: int = 256,
     batch_size: int | None = None,
 ) -> Tensor:
-    """What stands out from its surround in intensity, colour opponency or orientation.
+    """Highlights what differs from its surround in intensity, colour opponency or orientation.
 
     Gaussian pyramids of 9 scales; centre-surround differences between scales c in {2, 3, 4} and c + {3, 4}, each map
     normalised by the operator N, added within and then over the three kinds: (N(I) + N(C) + N(O)) / 3 at scale 4.
@@ -31,17 +31,17 @@ def itti_koch_niebur(
     Args:
         model: Not used; None is fine.
         images: (B, 3, H, W) RGB; each is first scaled from its own minimum and maximum to [0, 1], so that pixels and
-            normalised images both do.
+            normalised images both work.
         targets: Not used.
-        enlarge: The shorter side is enlarged to this: scale 8 is a 256th.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        enlarge: The shorter side is enlarged to this many pixels: scale 8 is a 256th of it.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
 
     Returns:
         (B, 1, H, W) float32, at least 0.
 
     Raises:
-        ValueError: if the images have other than three channels.
+        ValueError: if the images do not have three channels.
     """
     images = check_images(images).float()
     height, width = images.shape[-2:]
@@ -68,7 +68,7 @@ def itti_koch_niebur(
 
 
 def _opponent(red: Tensor, green: Tensor, blue: Tensor, dark: Tensor) -> tuple[Tensor, Tensor]:
-    """Red against green and blue against yellow, (B, 1, H, W), of hues where the image is not dark."""
+    """Returns red-green and blue-yellow opponency, (B, 1, H, W), of hues where the image is not dark."""
     mean = (red + green + blue) / 3
     r, g, b = (torch.where(mean > dark, colour / mean.clamp(min=1e-7), 0) for colour in (red, green, blue))
     reds, greens, blues = ((a - (c + d) / 2).relu() for a, c, d in ((r, g, b), (g, r, b), (b, r, g)))
@@ -77,7 +77,7 @@ def _opponent(red: Tensor, green: Tensor, blue: Tensor, dark: Tensor) -> tuple[T
 
 
 def pyramid(image: Tensor) -> list[Tensor]:
-    """Returns the scales 0..8: each smoothed by 1 4 6 4 1 and halved such that the images' middles stay together."""
+    """Returns the scales 0..8: each smoothed by 1 4 6 4 1 and halved so that image centres stay aligned."""
     kernel = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=image.device) / 16
     levels = [image]
     for _ in range(_TOP):
@@ -90,7 +90,7 @@ def pyramid(image: Tensor) -> list[Tensor]:
 
 
 def _contrast(pyramids: list[list[Tensor]], size: torch.Size) -> Tensor:
-    """The sum over scales of N(|centre - surround|), at `size`; differences of several pyramids are added up."""
+    """Sums N(|centre - surround|) over scales, at `size`; differences of several pyramids are added."""
     total = torch.zeros(1, device=pyramids[0][0].device)
     for centre in _CENTRES:
         for delta in _DELTAS:
@@ -104,10 +104,10 @@ def _contrast(pyramids: list[list[Tensor]], size: torch.Size) -> Tensor:
 
 
 def normalise(heat: Tensor, window: int = 7) -> Tensor:
-    """The operator N: scaled to [0, 1], times (1 - m)^2, m the mean of the local maxima other than the global one.
+    """Applies the operator N: scales to [0, 1], then by (1 - m)^2, m the mean of the non-global local maxima.
 
-    A map with one peak keeps its strength, one with many of equal height loses it. Local maxima are the largest of
-    their `window` and above 0.1 of the global one.
+    A map with one peak keeps its strength, one with many equal peaks loses it. Local maxima are the largest values of
+    their `window`, above 0.1 of the global maximum.
     """
     low = heat.amin((2, 3), keepdim=True)
     span = heat.amax((2, 3), keepdim=True) - low
@@ -120,13 +120,13 @@ def normalise(heat: Tensor, window: int = 7) -> Tensor:
 
 
 def _gabor(level: Tensor, angle: int) -> Tensor:
-    """The energy of an even and an odd Gabor filter of 45 degrees times `angle`, 9x9."""
+    """Computes the energy of an even and an odd 9x9 Gabor filter at 45 degrees times `angle`."""
     offsets = torch.arange(-4.0, 5.0, device=level.device)
     y, x = torch.meshgrid(offsets, offsets, indexing="ij")
     along = x * math.cos(angle * math.pi / 4) + y * math.sin(angle * math.pi / 4)
     envelope = torch.exp(-(x**2 + y**2) / (2 * 2.333**2))
     even, odd = envelope * torch.cos(2 * math.pi * along / 7), envelope * torch.sin(2 * math.pi * along / 7)
-    even = even - envelope * (even.sum() / envelope.sum())  # blind to brightness
+    even = even - envelope * (even.sum() / envelope.sum())  # insensitive to brightness
     level = F.pad(level, [4] * 4, mode="replicate")
     parts = [F.conv2d(level, kernel[None, None] / kernel.abs().sum()).abs() for kernel in (even, odd)]
     return parts[0] + parts[1]

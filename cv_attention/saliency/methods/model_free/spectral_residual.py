@@ -1,4 +1,4 @@
-"""Spectral residual (Hou and Zhang, CVPR 2007), https://ieeexplore.ieee.org/document/4270292: no model, no training."""
+"""Implements the spectral residual (Hou and Zhang, CVPR 2007), https://ieeexplore.ieee.org/document/4270292."""
 
 import torch
 import torch.nn.functional as F
@@ -22,18 +22,18 @@ def spectral_residual(
     blur: float = 2.5,
     batch_size: int | None = None,
 ) -> Tensor:
-    """What the image's spectrum has beyond a smooth one: blur(|IFFT(exp(L - mean3x3(L) + i P))|^2).
+    """Computes the residual of the image's spectrum over a smooth one: blur(|IFFT(exp(L - mean3x3(L) + i P))|^2).
 
-    L and P are log amplitude and phase of the brightness, shrunk to `side` pixels along the shorter side.
+    L and P are the log amplitude and phase of the brightness, shrunk to `side` pixels along the shorter side.
 
     Args:
         model: Not used; None is fine.
         images: (B, C, H, W) in any scale: each one's brightness is scaled from its minimum and maximum to [0, 1].
         targets: Not used.
-        side: The scale of what is seen as an object; smaller images are not enlarged.
+        side: Shorter side in pixels, which sets the scale of objects; smaller images are not enlarged.
         blur: Standard deviation of the last smoothing, in pixels of the shrunk image.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
 
     Returns:
         (B, 1, H, W) float32, at least 0.
@@ -48,5 +48,5 @@ def spectral_residual(
     logs = spectrum.abs().clamp(min=1e-6).log()
     smooth = F.avg_pool2d(F.pad(logs, (1, 1, 1, 1), mode="circular"), 3, stride=1)
     heat = torch.fft.ifft2(torch.polar((logs - smooth).exp(), spectrum.angle())).abs() ** 2
-    heat = torch.where(span > 0, heat, 0)  # nothing stands out of one colour
+    heat = torch.where(span > 0, heat, 0)  # nothing stands out in a uniform image
     return F.interpolate(gaussian(heat, blur), (height, width), mode="bilinear", align_corners=False)

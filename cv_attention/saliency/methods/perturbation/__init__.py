@@ -1,1 +1,1 @@
-"""Implements methods that perturb the image and watch the score."""
+"""Implements methods that perturb the image and measure the change of the score."""

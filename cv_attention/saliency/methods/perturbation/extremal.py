@@ -1,4 +1,4 @@
-"""Extremal perturbation (Fong et al., ICCV 2019), https://arxiv.org/abs/1910.08485."""
+"""Implements extremal perturbation (Fong et al., ICCV 2019), https://arxiv.org/abs/1910.08485."""
 
 import torch
 from torch import Tensor, nn
@@ -26,38 +26,38 @@ def extremal_perturbation(
     jitter: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """The smooth mask of a given area that keeps the score as high as it can; the mean of the masks of all `areas`.
+    """Finds the smooth mask of a given area with the highest score; returns the mean of the masks of all `areas`.
 
-    What the mask leaves out is blurred, the more the lower the mask. Ascent by momentum on the score minus
-    ``constraint * mean((sorted mask - reference)^2)``, the reference zeros and then as many ones as the area has
-    pixels; the weight grows by 0.35 % a step. The game is preservation. Mask, blur, optimiser and their constants are
-    those of the authors' code (TorchRay), with sizes given for 224 pixels scaled to the image. Unlike there, the mask
-    may fill the area within the image, where theirs counts a share of the image and its surroundings. Costs `steps`
-    forwards and backwards for each area and target.
+    Pixels are blurred more the lower the mask is. Gradient ascent with momentum maximises the score minus
+    ``constraint * mean((sorted mask - reference)^2)``, where the reference has as many ones as the area has pixels and
+    zeros elsewhere; the weight grows by 0.35 % per step. This is the preservation game. Mask, blur, optimiser and their
+    constants are those of the authors' code (TorchRay), with sizes given for 224 pixels scaled to the image. Unlike
+    there, the area is a fraction of the image only, not of the image and its surroundings. Costs `steps` forward and
+    backward passes for each area and target.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, C, H, W) as the model takes them.
-        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
-            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
-            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
-        areas: Shares of the image in (0, 1).
-        steps: Steps of the optimisation.
-        spacing: Pixels between the cells of the coarse mask; None takes 7 at 224 pixels.
-        sigma: Width of the mask's kernel in pixels; None takes 21 at 224 pixels.
-        blur: The strongest blur's standard deviation in pixels; None takes 20 at 224 pixels.
-        levels: Blurred versions of the image, between which the mask chooses.
+        images: Model inputs (B, C, H, W).
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        areas: Fractions of the image in (0, 1).
+        steps: Number of optimisation steps.
+        spacing: Pixels between the cells of the coarse mask; None means 7 at 224 pixels.
+        sigma: Width of the mask's kernel in pixels; None means 21 at 224 pixels.
+        blur: The strongest blur's standard deviation in pixels; None means 20 at 224 pixels.
+        levels: Number of blurred versions of the image, between which the mask interpolates.
         rate: Step size.
-        constraint: Weight of the area against the score at first.
+        constraint: Initial weight of the area constraint.
         jitter: Mirror the image in every other step.
-        batch_size: Images of one forward at most; larger batches are explained in pieces, of which a callable target
-            sees one at a time. None takes all images at once.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
 
     Returns:
         (B, T, H, W) float32 in [0, 1].
     """
     if not areas or not all(0 < area < 1 for area in areas):
-        raise ValueError(f"areas must be shares in (0, 1), got {areas}")
+        raise ValueError(f"areas must be fractions in (0, 1), got {areas}")
     side = min(images.shape[-2:]) / 224
     spacing = max(round(7 * side), 1) if spacing is None else spacing
     sigma, blur = 21 * side if sigma is None else sigma, 20 * side if blur is None else blur
@@ -71,16 +71,16 @@ def extremal_perturbation(
         pyramid = blur_levels(scores.images.float(), levels, blur)
         heats = []
         for target in scores.targets:
-            found = []
+            masks = []
             for area in areas:
                 game = _Game(scores, target, mask, pyramid, area)
-                found.append(game.play(steps, rate, constraint, jitter))
-            heats.append(torch.stack(found).mean(0))
+                masks.append(game.play(steps, rate, constraint, jitter))
+            heats.append(torch.stack(masks).mean(0))
         return torch.cat(heats, 1)
 
 
 class _Game:
-    """The search for one target's masks of one area."""
+    """Searches the masks of one target and one area."""
 
     def __init__(self, scores: Scorer, target: Tensor | Score, mask: SmoothMask, pyramid: Tensor, area: float) -> None:
         self.scores, self.target, self.mask, self.pyramid = scores, target, mask, pyramid
@@ -91,7 +91,7 @@ class _Game:
         self.wanted = wanted
 
     def play(self, steps: int, rate: float, constraint: float, jitter: bool) -> Tensor:
-        """The masks (B, 1, H, W)."""
+        """Returns the masks (B, 1, H, W)."""
         momentum = None
         for step in range(steps):
             gradient = self._gradient(constraint * 1.0035**step, jitter and step % 2 == 0)
@@ -100,7 +100,7 @@ class _Game:
         return self.mask.enlarge(self.coarse)[0]
 
     def _gradient(self, weight: float, mirrored: bool) -> Tensor:
-        """The derivative of what is to grow by the coarse mask."""
+        """Returns the derivative of the objective with respect to the coarse mask."""
         with torch.enable_grad():
             coarse = self.coarse.detach().requires_grad_()
             inner, outer = self.mask.enlarge(coarse)

@@ -1,4 +1,4 @@
-"""LIME (Ribeiro et al., KDD 2016), https://arxiv.org/abs/1602.04938, through captum."""
+"""Implements LIME (Ribeiro et al., KDD 2016), https://arxiv.org/abs/1602.04938, by captum."""
 
 import math
 from typing import Any
@@ -28,31 +28,31 @@ def lime(
     seed: int = 0,
     batch_size: int = 64,
 ) -> Tensor:
-    """The coefficients of a ridge regression from which segments are shown to the target's probability, signed.
+    """Returns signed coefficients of a ridge regression from visible segments to the target's probability.
 
-    Half of the segments are covered at random in each sample. A sample weighs sqrt(exp(-d^2 / width^2)), d the cosine
-    distance between what is shown and everything, as in the authors' code for images. Segments are the cells of a grid
-    unless others, such as superpixels, are given. Costs `samples` forwards.
+    Each segment is covered with probability 1/2 in each sample. A sample has the weight sqrt(exp(-d^2 / width^2)), with
+    d the cosine distance between its visible segments and all segments, as in the authors' code for images. Segments
+    are the cells of a grid unless others, such as superpixels, are given. Costs `samples` forward passes.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, C, H, W) as the model takes them.
-        targets: Classes, whose softmax probability counts, or a callable, which gets probabilities.
-        cells: Cells of the grid along each side.
-        segments: Whole numbers from 0, (1, 1, H, W) for all images or (B, 1, H, W).
-        samples: Samples of each image.
-        value: What covers; 0 is the mean colour of normalised images.
-        width: Of the kernel.
-        alpha: Strength of the ridge.
-        seed: Of the samples.
-        batch_size: Images of one forward at most.
+        images: Model inputs (B, C, H, W).
+        targets: Class indices, whose softmax probability is the score, or a callable, which receives probabilities.
+        cells: Number of grid cells along each side.
+        segments: Integer labels from 0, (1, 1, H, W) for all images or (B, 1, H, W).
+        samples: Number of samples per image.
+        value: Fill value of covered pixels; 0 is the mean colour of normalised images.
+        width: Width of the kernel.
+        alpha: Strength of the ridge penalty.
+        seed: Seed of the samples.
+        batch_size: Maximum number of images per forward pass.
 
     Returns:
         (B, T, H, W) float32.
 
     Raises:
         MissingPackage: if captum is not installed.
-        ValueError: as `grad_cam`, or for bad `segments`.
+        ValueError: as for `grad_cam`, or for bad `segments`.
     """
     if min(cells, samples, width) <= 0 or alpha < 0:
         raise ValueError(
@@ -60,7 +60,7 @@ def lime(
         )
     captum = _captum()
     with (
-        torch.random.fork_rng(devices=[]),  # captum's loader of samples draws a seed
+        torch.random.fork_rng(devices=[]),  # captum's data loader draws a seed
         scorer(model, images, targets, chunk=batch_size, several=True) as scores,
     ):
         parts = _segments(segments, cells, scores.images)
@@ -70,8 +70,8 @@ def lime(
             for column, target in enumerate(scores.targets):
                 of_image = of_images(target, slice(number, number + 1), len(images))
 
-                def probability(some: Tensor, target: Any = of_image) -> Tensor:
-                    rows = scores.forward(some).float().softmax(1).split(1)
+                def probability(inputs: Tensor, target: Any = of_image) -> Tensor:
+                    rows = scores.forward(inputs).float().softmax(1).split(1)
                     return torch.cat([target_scores(row, target) for row in rows])
 
                 surrogate = captum.Lime(probability, _ridge(alpha), _Kernel(width), _Shown(seed))
@@ -99,7 +99,7 @@ def _ridge(alpha: float) -> Any:
 
 
 def _segments(given: Tensor | None, cells: int, images: Tensor) -> Tensor:
-    """(1 or B, 1, H, W) whole numbers, every one from 0 on taken."""
+    """Returns segment labels (1 or B, 1, H, W), renumbered from 0 without gaps."""
     batch, _, height, width = images.shape
     if given is None:
         rows = torch.arange(height, device=images.device) * min(cells, height) // height
@@ -107,30 +107,30 @@ def _segments(given: Tensor | None, cells: int, images: Tensor) -> Tensor:
         return (rows[:, None] * min(cells, width) + columns)[None, None]
     if given.shape[1:] != (1, height, width) or len(given) not in (1, batch) or given.dtype.is_floating_point:
         raise ValueError(
-            f"segments must be whole numbers (1 or {batch}, 1, {height}, {width}), got {given.dtype} {(*given.shape,)}"
+            f"segments must be integers (1 or {batch}, 1, {height}, {width}), got {given.dtype} {(*given.shape,)}"
         )
     return torch.stack([part.unique(return_inverse=True)[1] for part in given.to(images.device)])
 
 
 class _Shown:
-    """Which segments a sample shows: each one with probability 1/2."""
+    """Draws the visible segments of a sample, each with probability 1/2."""
 
     def __init__(self, seed: int) -> None:
         self.source = Source(seed)
 
-    def __call__(self, image: Tensor, **found: Any) -> Tensor:
+    def __call__(self, image: Tensor, **options: Any) -> Tensor:
         """Returns zeros and ones (1, segments)."""
-        shape = (1, found["num_interp_features"])
+        shape = (1, options["num_interp_features"])
         return (self.source.uniform(shape, torch.empty(0)) < 0.5).long().to(image.device)
 
 
 class _Kernel:
-    """The weight of a sample by how much of the image it shows."""
+    """Computes the weight of a sample from the fraction of visible segments."""
 
     def __init__(self, width: float) -> None:
         self.width = width
 
-    def __call__(self, image: Tensor, changed: Tensor, shown: Tensor, **found: Any) -> float:
-        """Returns the weight; the cosine between a vector of zeros and ones, and ones, is sqrt of their mean."""
+    def __call__(self, image: Tensor, changed: Tensor, shown: Tensor, **options: Any) -> float:
+        """Returns the weight; the cosine between a binary vector and ones is the square root of its mean."""
         distance = 1 - math.sqrt(float(shown.float().mean()))
         return math.exp(-(distance**2) / (2 * self.width**2))

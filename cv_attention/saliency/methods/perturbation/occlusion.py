@@ -1,4 +1,4 @@
-"""Occlusion (Zeiler and Fergus, ECCV 2014), https://arxiv.org/abs/1311.2901."""
+"""Implements occlusion (Zeiler and Fergus, ECCV 2014), https://arxiv.org/abs/1311.2901."""
 
 import torch
 from torch import Tensor, nn
@@ -19,20 +19,20 @@ def occlusion(
     value: float = 0.0,
     batch_size: int = 64,
 ) -> Tensor:
-    """How much the score falls when a window is covered: each pixel's mean over the windows that cover it, signed.
+    """Measures the drop of the score when a window is covered, averaged per pixel over its windows; signed.
 
-    Costs one forward for each position of the window.
+    Costs one forward pass per position of the window.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, C, H, W) as the model takes them.
-        targets: None or ``"predicted"`` for each image's largest logit, a class, classes (B,) such as the true ones,
-            ``Difference(a, b)`` for why a rather than b, or a callable logits (B, classes) -> scores (B,). Several for
-            each image: classes (B, T), or ``Several(...)`` of any; they share one forward.
-        window: Height and width of the window in pixels; None takes an eighth of the image.
-        stride: Steps between windows; None takes half a window. The last window is cut off at the edge.
-        value: What covers; 0 is the mean colour of normalised images.
-        batch_size: Images of one forward at most.
+        images: Model inputs (B, C, H, W).
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        window: Height and width of the window in pixels; None means an eighth of the image.
+        stride: Step between windows in pixels; None means half a window. The last window is clipped at the edge.
+        value: Fill value of covered pixels; 0 is the mean colour of normalised images.
+        batch_size: Maximum number of images per forward pass.
 
     Returns:
         (B, T, H, W) float32.
@@ -70,5 +70,5 @@ def _pair(given: int | tuple[int, int] | None, default: tuple[int, int], name: s
 
 
 def _starts(size: int, window: int, stride: int) -> range:
-    """Where windows begin: as many as are needed to reach the edge."""
+    """Returns the start of each window: as many as needed to reach the edge."""
     return range(0, max(size - window, 0) + stride, stride) if size > window else range(1)

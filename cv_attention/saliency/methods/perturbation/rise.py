@@ -1,4 +1,4 @@
-"""RISE (Petsiuk et al., BMVC 2018), https://arxiv.org/abs/1806.07421."""
+"""Implements RISE (Petsiuk et al., BMVC 2018), https://arxiv.org/abs/1806.07421."""
 
 import torch
 import torch.nn.functional as F
@@ -22,28 +22,28 @@ def rise(
     seed: int = 0,
     batch_size: int = 64,
 ) -> Tensor:
-    """The mean of random masks, weighted by the target's probability on the masked image: sum(p m) / (masks keep).
+    """Averages random masks, weighted by the target's probability on the masked image: sum(p m) / (masks keep).
 
     A mask is a grid of cells, each kept with probability `keep`, resized bilinearly and shifted by part of a cell.
-    Costs `masks` forwards; the paper takes 4000 to 8000.
+    Costs `masks` forward passes; the paper uses 4000 to 8000.
 
     Args:
         model: Maps images to logits (B, classes).
-        images: (B, C, H, W), normalised: what is masked becomes 0.
-        targets: Classes, whose softmax probability counts, or a callable, which gets probabilities.
+        images: Normalised images (B, C, H, W): masked pixels become 0.
+        targets: Class indices, whose softmax probability is the score, or a callable, which receives probabilities.
         masks: Number of masks, the same for all images of the batch.
-        cells: Cells along each side.
-        keep: Probability of a cell.
-        seed: Of the masks.
-        batch_size: Images of one forward at most.
+        cells: Number of cells along each side.
+        keep: Probability of keeping a cell.
+        seed: Seed of the masks.
+        batch_size: Maximum number of images per forward pass.
 
     Returns:
         (B, T, H, W) float32, at least 0.
     """
     if masks < 1 or cells < 1 or not 0 < keep < 1:
-        raise ValueError(f"masks, cells >= 1 and keep in (0, 1) are needed, got {masks}, {cells} and {keep}")
+        raise ValueError(f"masks and cells must be at least 1 and keep in (0, 1), got {masks}, {cells} and {keep}")
     source = Source(seed)
-    drawn: dict[int, Tensor] = {}  # those that are under way
+    drawn: dict[int, Tensor] = {}  # masks currently in use
     with scorer(model, images, targets, chunk=batch_size, several=True) as scores:
 
         def masked(k: int) -> Tensor:
