@@ -17,8 +17,7 @@ import cv2
 import numpy as np
 import torch
 
-from cv_attention.config import Experiment, Model
-from cv_attention.export_config import SaliencyExport
+from cv_attention.config import Experiment, Model, SaliencyExport
 from cv_attention.saliency_export import export_saliency
 from cv_attention.training import Classifier, DataFacts
 

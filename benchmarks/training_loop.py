@@ -64,7 +64,7 @@ def prepare(backbone: str, precision: str, channels_last: bool, steps: int, root
         )
     )
     if backbone == "empty":
-        prepared.classifier.network = Empty()
+        prepared.task.network = Empty()
     return prepared
 
 
@@ -74,7 +74,7 @@ def fit_seconds(backbone: str, precision: str, channels_last: bool, steps: int, 
     clock = StepClock()
     prepared.trainer.callbacks.append(clock)  # pyright: ignore[reportAttributeAccessIssue]
     with contextlib.redirect_stdout(io.StringIO()):
-        prepared.trainer.fit(prepared.classifier, datamodule=prepared.datamodule)
+        prepared.trainer.fit(prepared.task, datamodule=prepared.datamodule)
     return clock.seconds / steps
 
 
@@ -84,7 +84,7 @@ def bare_seconds(backbone: str, precision: str, channels_last: bool, steps: int,
     split = prepared.datamodule.splits["train"]
     images = torch.stack([torch.as_tensor(sample["image"]) for sample in split])
     labels = torch.tensor([int(sample["label"]) for sample in split])
-    network = prepared.classifier.network.train()
+    network = prepared.task.network.train()
     mean, std = (255 * torch.tensor(v).view(3, 1, 1) for v in (prepared.datamodule.mean, prepared.datamodule.std))
     optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)

@@ -7,7 +7,6 @@ case differ.
 
 import warnings
 from collections.abc import Sequence
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from typing_extensions import TypeAliasType
@@ -78,11 +77,6 @@ def levels_hint(glob: str, names: Sequence[str]) -> str:
         return ""
     count = sum(matches(_across(glob), name) for name in names)
     return f"; * stays within one level of a name: {_across(glob)!r} matches {count}" if count else ""
-
-
-def nearest(glob: str, names: Sequence[str], positions: Sequence[str] = ()) -> list[str]:
-    """Returns up to four names that somebody may have meant by a glob that fits none."""
-    return get_close_matches(glob, [*positions, *names], n=4, cutoff=0.4) or list(names[:4])
 
 
 def _across(glob: str) -> str:

@@ -25,6 +25,7 @@ from benchmarks.faults.small_run import Rows, train, write_images
 from cv_attention import training
 from cv_attention.training.checkpoint import checkpoints
 from cv_attention.training.checkpoint.digest import sha256
+from cv_attention.training.checkpoint.resumable import resumable
 
 FILES = ("checkpoints/last.ckpt", "checkpoints/best.ckpt", "weights.safetensors")
 
@@ -42,7 +43,7 @@ def places(data: bytes, count: int, kind: str, draw: random.Random) -> list[int]
 def load(path: Path, run: Path) -> tuple[str, str]:
     """Loads a file as its commands do; returns a digest of what was loaded, and what was said."""
     if path.name == checkpoints.LAST:
-        used, content, notices = checkpoints.resumable(run)
+        used, content, notices = resumable(run, training.Classifier)
         digest = sha256({key: value for key, value in content.items() if key != "sha256"})
         return digest, "" if used == path else " ".join(notices)
     classifier = training.load(path)

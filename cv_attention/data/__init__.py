@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from cv_attention.data.datamodule import ImageData
+    from cv_attention.data.module import DataModule
 
-__all__ = ["ImageError", "create", "fingerprint", "read_image", "training_labels"]
+__all__ = ["DataModule", "ImageError", "create", "read_image", "training_labels"]
 
 
 def create(config: Data, *, seed: int | None = None) -> "ImageData":
@@ -33,13 +34,6 @@ def create(config: Data, *, seed: int | None = None) -> "ImageData":
     return ImageData(config, seed=seed)
 
 
-def fingerprint(module: "ImageData") -> dict[str, Any]:
-    """Identifies the images of a data module, independent of their location; `module` must be set up."""
-    from cv_attention.data.identity import identity
-
-    return identity(module)
-
-
 def training_labels(config: Data) -> "np.ndarray":
     """Returns the labels (N,) of the training split before holding out validation, in the order of fold indices.
 
@@ -51,3 +45,11 @@ def training_labels(config: Data) -> "np.ndarray":
 
     ImageData(config).prepare_data()
     return load(config)[1]["train"].labels
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DataModule":  # which needs Lightning
+        from cv_attention.data.module import DataModule
+
+        return DataModule
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

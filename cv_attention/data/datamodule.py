@@ -1,28 +1,25 @@
-"""Builds the LightningDataModule of every data set: splits, transforms and batches."""
+"""Builds the data module of every data set: its splits and their transforms."""
 
 import warnings
-from typing import Any, Literal
-from weakref import WeakKeyDictionary, WeakSet
+from typing import Any
 
 import numpy as np
 import torch
-from lightning import LightningDataModule
 
-from cv_attention.bounds import check_bounds, check_source, check_statistics
 from cv_attention.config import SOURCES, Data
+from cv_attention.config.bounds import check_bounds
+from cv_attention.config.checking import check_source, check_statistics
 from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.data.decoding import bit_depth
-from cv_attention.data.loading import Loader
+from cv_attention.data.identity import identity
+from cv_attention.data.module import DataModule, Statistics
 from cv_attention.data.selection import folds
-from cv_attention.data.selection.sampling import EvaluationBatches, TrainBatches
 from cv_attention.data.sources import cifar, custom, digits, folder, subset, webdataset
 from cv_attention.data.sources.image_set import ImageSet
 from cv_attention.data.sources.images import Images
 from cv_attention.data.sources.memory import in_memory
 
-Statistics = tuple[float, float, float]
-
-# Of the pixels in [0, 1]: mean and standard deviation of red, green, blue. Everything else takes ImageNet's.
+# Of the pixels in [0, 1]: mean and standard deviation of red, green, blue. Folders and shards take ImageNet's.
 STATISTICS: dict[str, tuple[Statistics, Statistics]] = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
@@ -31,11 +28,9 @@ STATISTICS: dict[str, tuple[Statistics, Statistics]] = {
 }
 _TRIED = 8  # images of each split that `setup` transforms to check that they have the same size
 
-_LOADERS: WeakKeyDictionary[Any, WeakSet[Loader]] = WeakKeyDictionary()  # not in the modules, which are pickled
 
-
-class ImageData(LightningDataModule):
-    """Provides a data set for training.
+class ImageData(DataModule):
+    """A data set as the training sees it.
 
     Batches are dicts of `image` uint8 (B, 3, H, W) in channels_last memory order, `label` and `index` int64
     (B,), and `box` float32 (B, 4) if the data set has boxes. Normalisation, `(image / 255
@@ -70,18 +65,14 @@ class ImageData(LightningDataModule):
 
     class_names: list[str]
     num_classes: int
-    mean: Statistics
-    std: Statistics
-    image_size: tuple[int, int]
-    bits: int | None
-    left_out: dict[str, tuple[str, ...]]
+    splits: dict[str, ImageSet]
 
     def __init__(self, config: Data, *, seed: int | None = None):
-        super().__init__()
         _check(config)
+        super().__init__(
+            batch_size=config.batch_size, workers=config.workers, seed=config.seed if seed is None else seed
+        )
         self.config = config
-        self.seed = config.seed if seed is None else seed
-        self.splits: dict[str, ImageSet] = {}
         boxes = config.name == "cluttered_digits"
         self._pipelines = {
             "train": Pipeline(config.train_transforms, "data.train_transforms", boxes=boxes),
@@ -128,42 +119,22 @@ class ImageData(LightningDataModule):
         line = f"{self.config.name}: {train}, {val}, {test} images of {self.num_classes} classes, {height}×{width}"
         return line if self.bits is None else f"{line}\n{bit_depth.describe(self.bits)}"
 
-    def train_dataloader(self) -> Loader:
-        """Returns shuffled batches with the training transforms."""
-        split = self.splits["train"]
-        labels = split.images.labels if self.config.balanced else None
-        batches = TrainBatches(len(split), self.config.batch_size, seed=self.seed, labels=labels, **self._process())
-        return self._loader(split, batches)
+    def balancing_labels(self) -> np.ndarray | None:
+        """Returns the labels of the training images where ``data.balanced`` is set."""
+        return self.splits["train"].images.labels if self.config.balanced else None
 
-    def val_dataloader(self) -> Loader:
-        """Returns every validation image once over all processes."""
-        return self._evaluation("val")
+    @property
+    def source(self) -> str:
+        """The folder of the data set."""
+        return self.config.root
 
-    def test_dataloader(self) -> Loader:
-        """Returns every test image once over all processes."""
-        return self._evaluation("test")
+    def fingerprint(self) -> dict[str, Any]:
+        """Counts and identifies the images; see `identity`."""
+        images = {name: split.images for name, split in self.splits.items()}
+        return identity(self.class_names, images, self.config.split_file)
 
     def _image_set(self, name: str, images: Images) -> ImageSet:
         return ImageSet(name, images, self._pipelines["train" if name == "train" else "eval"], self.seed)
-
-    def _evaluation(self, name: Literal["val", "test"]) -> Loader:
-        split = self.splits[name]
-        return self._loader(split, EvaluationBatches(len(split), self.config.batch_size, name=name, **self._process()))
-
-    def _process(self) -> dict[str, int]:
-        trainer = self.trainer
-        return {"rank": trainer.global_rank, "world_size": trainer.world_size} if trainer else {}
-
-    def _loader(self, split: ImageSet, batches: TrainBatches | EvaluationBatches) -> Loader:
-        device = self.trainer.strategy.root_device if self.trainer else "cpu"
-        loader = Loader(split, batches, workers=self.config.workers, device=device)
-        _LOADERS.setdefault(self, WeakSet()).add(loader)
-        return loader
-
-    def close(self) -> None:
-        """Ends the worker processes of all loaders of this module; loaders start new ones when needed."""
-        for loader in list(_LOADERS.get(self, ())):
-            loader.close()
 
 
 def _check(config: Data) -> None:

@@ -3,42 +3,42 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cv_attention.data.sources.images import Images
 
-if TYPE_CHECKING:
-    from cv_attention.data.datamodule import ImageData
 
+def identity(class_names: Sequence[str], splits: Mapping[str, Images], split_file: str | None = None) -> dict[str, Any]:
+    """Counts and identifies the images of a data set.
 
-def identity(module: "ImageData") -> dict[str, Any]:
-    """Counts and identifies the images of a data module after its setup.
+    Args:
+        class_names: Names of the classes.
+        splits: The images of ``train``, ``val`` and ``test``.
+        split_file: File of folds that the splits follow, or None.
 
     Returns:
         ``images``, their number in each split; ``classes``, the number of classes; ``fingerprint``, 16 hexadecimal
         digits of classes, names and labels, independent of what is held out for validation; and ``folds``, the digest
         of the file and the number of folds, if there are any.
     """
-    splits = {name: split.images for name, split in module.splits.items()}
-    digest = hashlib.sha256(json.dumps(module.class_names).encode())
+    digest = hashlib.sha256(json.dumps(class_names).encode())
     for part in (["train", "val"], ["test"]):
         lines = sorted(line for name in part for line in _lines(splits[name]))
         digest.update(b"\0".join(lines) + b"\1")
         parts = [(splits[name].storage, splits[name].rows) for name in part]
         for content in parts[0][0].contents(parts):
             digest.update(content)
-    found: dict[str, Any] = {
+    about: dict[str, Any] = {
         "fingerprint": digest.hexdigest()[:16],
         "images": {name: len(images) for name, images in splits.items()},
-        "classes": len(module.class_names),
+        "classes": len(class_names),
     }
-    if module.config.split_file:
-        text = Path(module.config.split_file).expanduser().read_bytes()
-        count = len(json.loads(text)["folds"])
-        found["folds"] = {"digest": hashlib.sha256(text).hexdigest()[:16], "count": count}
-    return found
+    if split_file:
+        text = Path(split_file).expanduser().read_bytes()
+        about["folds"] = {"digest": hashlib.sha256(text).hexdigest()[:16], "count": len(json.loads(text)["folds"])}
+    return about
 
 
 def _lines(images: Images) -> Iterator[bytes]:

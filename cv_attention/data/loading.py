@@ -16,7 +16,6 @@ from torch.utils.data import DataLoader
 from torch.utils.data._utils import signal_handling
 
 from cv_attention.data.selection.sampling import EvaluationBatches, TrainBatches
-from cv_attention.data.sources.image_set import ImageSet
 
 _STARTED: dict[int, WeakSet[Any]] = defaultdict(WeakSet)  # torch's iterators with worker processes, by process
 
@@ -32,7 +31,7 @@ class Loader(DataLoader):
     the remaining batches.
 
     Args:
-        images: The split.
+        images: The split, such as an `ImageSet`; see `Split`.
         batches: Its sampler.
         workers: Number of loader processes; 0 loads in this process.
         device: Training device. Images in memory are copied there once and augmented there in whole batches;
@@ -41,7 +40,7 @@ class Loader(DataLoader):
 
     def __init__(
         self,
-        images: ImageSet,
+        images: Any,
         batches: TrainBatches | EvaluationBatches,
         *,
         workers: int = 0,

@@ -13,8 +13,9 @@ from cv_attention.judging.judge import BASELINES, Judge
 from cv_attention.judging.measures import GOOD, GRID, NAMES, resolve_measure
 from cv_attention.saliency.catalogue import method_name, resolve
 from cv_attention.statistics import Interval
-from cv_attention.training.checkpoint.checkpoints import load, name_of
+from cv_attention.training.checkpoint.checkpoints import name_of
 from cv_attention.training.checkpoint.finite import require_finite
+from cv_attention.training.loading import load
 from cv_attention.training.recording.probes import spread_over_classes
 from cv_attention.training.splits import open_data
 from cv_attention.training.tasks.classifier import Classifier

@@ -1,11 +1,34 @@
 """Defines the facts of a data set that a trained network carries along."""
 
+import math
 from dataclasses import dataclass
+from typing import Any
+
+_LARGEST = 16_384  # pixels on a side of the images that a network takes
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What any network must know of its images.
+
+    Attributes:
+        mean: Mean of each colour channel, for pixels in [0, 1].
+        std: Standard deviation of each colour channel.
+        image_size: Height and width of the images in pixels.
+    """
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    image_size: tuple[int, int]
+
+    def check(self) -> None:
+        """Raises ValueError where these cannot be the facts of a network."""
+        _check_images(self)
 
 
 @dataclass(frozen=True)
 class DataFacts:
-    """Facts of the data set that a network needs.
+    """What a classifier must know of its data set.
 
     Attributes:
         class_names: Name of each class, in the order of the logits.
@@ -21,3 +44,17 @@ class DataFacts:
     std: tuple[float, float, float]
     image_size: tuple[int, int]
     class_ids: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Raises ValueError where these cannot be the facts of a classifier."""
+        if not self.class_names:
+            raise ValueError("facts.class_names must name classes, got none")
+        _check_images(self)
+
+
+def _check_images(facts: Any) -> None:
+    height, width = facts.image_size
+    if not all(isinstance(side, int) and 0 < side <= _LARGEST for side in (height, width)):
+        raise ValueError(f"facts.image_size must be at most {_LARGEST} pixels a side, got {height} x {width}")
+    if not all(math.isfinite(value) for value in (*facts.mean, *facts.std)) or 0 in facts.std:
+        raise ValueError(f"facts.mean and facts.std must be finite and std not 0, got {facts.mean} and {facts.std}")

@@ -18,7 +18,8 @@ _KNOWN = {"parameters", "class_names", "network", "provenance", "data", "selecte
 _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     **dict.fromkeys(("test", "selected", "in_use", "left_out", FILES), (Mapping, "a mapping of names to values")),
     **dict.fromkeys(("selected.epoch", "selected.reason"), (str, "text")),
-    **dict.fromkeys(("training_seconds", "in_use.predictions_changed"), ((int, float), "a number")),
+    "training_seconds": ((int, float), "a number"),
+    "in_use.predictions_changed": ((int, float, type(None)), "a number, or null for a task without classes"),
     "in_use.images": (int, "a whole number"),
     "in_use.blocks": (list, "a list"),
     "finished": (bool, "true or false"),

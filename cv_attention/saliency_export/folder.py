@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cv_attention.export_config import SaliencyExport
+from cv_attention.config import SaliencyExport
 from cv_attention.rundir import Damaged, read_sealed, sealed
 from cv_attention.rundir.code_version import code_version
 from cv_attention.rundir.files import write_text

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cv_attention.export_config import SaliencyExport
+from cv_attention.config import SaliencyExport
 from cv_attention.maps import record
 from cv_attention.maps.adapters import adapter_of
 from cv_attention.recording.columns import drawable

@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from cv_attention.config import SaliencyExport
 from cv_attention.drawing import overlay
-from cv_attention.export_config import SaliencyExport
 
 # JPEG and WebP at a quality without visible blocks at twice the size; PNG with the fastest compression.
 _ENCODING = {

@@ -12,7 +12,8 @@ import lightning
 import numpy as np
 from lightning.pytorch.callbacks import Callback
 
-from cv_attention.export_config import SaliencyExport
+from cv_attention.config import SaliencyExport
+from cv_attention.config.bounds import check_bounds
 from cv_attention.extras import require, require_for
 from cv_attention.saliency_export import folder
 from cv_attention.saliency_export.batches import Batch, Batches, ShardBatches
@@ -21,8 +22,8 @@ from cv_attention.saliency_export.progress import ImageProgress
 from cv_attention.saliency_export.sources import Item, find_items, split_items
 from cv_attention.saliency_export.verification import missing, shard_requests
 from cv_attention.saliency_export.writing import ShardWriter
-from cv_attention.training.checkpoint.checkpoints import load
 from cv_attention.training.checkpoint.finite import require_finite
+from cv_attention.training.loading import load
 from cv_attention.training.splits import open_data
 from cv_attention.training.stopping.ending import raising_keyboard_interrupt
 from cv_attention.training.stopping.interruption import Interruption, silence_lightning
@@ -189,9 +190,7 @@ class _Merge(Callback):
 
 
 def _check(config: SaliencyExport, sources: Sequence[Path], split: str | None) -> None:
-    for name in ("batch_size", "shard_size", "workers"):
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name} must be positive, got {getattr(config, name)}")
+    check_bounds(config)
     if bool(sources) == (split is not None):
         raise ValueError("give images, folders or archives, or a split of the run's data set")
     if config.manifest == "parquet":

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cv_attention.export_config import SaliencyExport
+from cv_attention.config import SaliencyExport
 from cv_attention.rundir.checksums import changed
 from cv_attention.rundir.layout import ExportLayout
 from cv_attention.saliency_export.sources import Item, fingerprint

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cv_attention.export_config import SaliencyExport
+from cv_attention.config import SaliencyExport
 from cv_attention.rundir.checksums import listing
 from cv_attention.rundir.files import write_bytes
 from cv_attention.rundir.layout import ExportLayout

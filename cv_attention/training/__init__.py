@@ -1,19 +1,24 @@
 """Training, testing and the run directory that both leave behind."""
 
-from cv_attention.rundir.facts import DataFacts
+from cv_attention.rundir.facts import DataFacts, ImageFacts
 from cv_attention.training.callbacks.losses import NonFiniteLoss
-from cv_attention.training.checkpoint.checkpoints import find_checkpoint, load
+from cv_attention.training.checkpoint.checkpoints import find_checkpoint
 from cv_attention.training.checkpoint.saving import NotWritten
 from cv_attention.training.evaluation import evaluate
 from cv_attention.training.fit import fit
+from cv_attention.training.loading import load
 from cv_attention.training.opening import open_pretrained
 from cv_attention.training.preparation import Prepared, prepare
 from cv_attention.training.settling import NothingTrained
 from cv_attention.training.stopping.interruption import Terminated
 from cv_attention.training.stopping.launched import LostProcess
 from cv_attention.training.tasks.classifier import Classifier
+from cv_attention.training.tasks.network import build_network
+from cv_attention.training.tasks.selection import Criterion
+from cv_attention.training.tasks.task import Task
 
 __all__ = [
-    "Classifier", "DataFacts", "LostProcess", "NonFiniteLoss", "NotWritten", "NothingTrained", "Prepared", "Terminated",
-    "evaluate", "find_checkpoint", "fit", "load", "open_pretrained", "prepare",
+    "Classifier", "Criterion", "DataFacts", "ImageFacts", "LostProcess", "NonFiniteLoss", "NotWritten",
+    "NothingTrained", "Prepared", "Task", "Terminated", "build_network", "evaluate", "find_checkpoint", "fit", "load",
+    "open_pretrained", "prepare",
 ]  # fmt: skip

@@ -1,8 +1,11 @@
-"""Names the classes of pretrained networks, such as ImageNet's by the number of logits."""
+"""Names the classes of pretrained networks, and compares the classes of networks and data sets."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from timm.data import ImageNetInfo, infer_imagenet_subset
+
+_SHOWN = 20  # class names in a message
 
 
 def known_classes(count: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -24,3 +27,20 @@ def known_classes(count: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     first = [name.partition(",")[0] for name in info.label_descriptions()]  # its synonyms follow
     shared = Counter(first)
     return tuple(f"{name} ({i})" if shared[name] > 1 else name for name, i in zip(first, ids, strict=True)), ids
+
+
+def check_classes(names: Sequence[str], known: Sequence[str], source: str) -> None:
+    """Raises ValueError unless a data set has exactly the classes that a network knows, in their order.
+
+    Args:
+        names: The classes of the data set.
+        known: Those of the network.
+        source: Where the data set lies, for the message.
+    """
+    if list(names) != list(known):
+        raise ValueError(f"{source} has the classes {_listed(names)}; the network knows {_listed(known)}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,12 +1,13 @@
 """Trains and tests, from a prepared run to a run directory with its results."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import cast
 
 from lightning.pytorch.trainer.states import TrainerFn
 
-from cv_attention import backbones, data, report
+from cv_attention import data, report
 from cv_attention.backbones.attachment.lost import LostBlocksError
 from cv_attention.blocks.trust import class_paths_in, is_trusted
 from cv_attention.comparison.validation import at_epoch
@@ -16,7 +17,7 @@ from cv_attention.training.callbacks.losses import NonFiniteLoss
 from cv_attention.training.checkpoint import checkpoints, weights
 from cv_attention.training.checkpoint.saving import Checkpoints, NotWritten
 from cv_attention.training.devices.machine import machine
-from cv_attention.training.evaluation import in_use, point
+from cv_attention.training.loading import load
 from cv_attention.training.preparation import Prepared
 from cv_attention.training.provenance import provenance
 from cv_attention.training.recording.loggers import close, continue_csv, log_results
@@ -35,7 +36,7 @@ def fit(prepared: Prepared) -> Path:
         The run directory.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C; its message says how to go on.
+        KeyboardInterrupt: after Ctrl-C; its message says how to resume.
         Terminated: a SystemExit, after SIGTERM and its like.
     """
     trainer, words, failed = prepared.trainer, lambda: _ended(prepared), True
@@ -68,7 +69,7 @@ def _do_what_is_left(prepared: Prepared) -> None:
 
 def _complete(prepared: Prepared) -> None:
     """Does what is left once a run has been tested; only then it counts as finished."""
-    run, experiment = prepared.run, prepared.classifier.experiment
+    run, experiment = prepared.run, prepared.task.experiment
     report.build(run)
     checkpoints.drop(run, experiment.log.keep)
     log_results(prepared.trainer.loggers, experiment, summary.read(run)["test"])
@@ -76,17 +77,12 @@ def _complete(prepared: Prepared) -> None:
 
 
 def _train(prepared: Prepared) -> None:
-    run, trainer, classifier = prepared.run, prepared.trainer, prepared.classifier
-    datamodule = prepared.datamodule
+    run, trainer, task, datamodule = prepared.run, prepared.trainer, prepared.task, prepared.datamodule
     if trainer.is_global_zero:
-        network = backbones.outline(classifier.network, classifier.facts.image_size)
-        names, plan = list(classifier.facts.class_names), classifier.plan
-        summary.update(run, parameters=network["parameters"], flops=network["flops"], class_names=names)
-        summary.update(run, plan=plan and str(plan), sites=plan.to_dict()["sites"] if plan else [])
-        summary.update(run, network=network["parts"], provenance=provenance(classifier.experiment))
-        summary.update(run, hardware=machine(trainer), data=data.fingerprint(datamodule), **prepared.earlier)
+        summary.update(run, **task.summary(), provenance=provenance(task.experiment))
+        summary.update(run, hardware=machine(trainer), data=datamodule.fingerprint(), **prepared.earlier)
         summary.update(run, left_out=datamodule.left_out)
-    trainer.fit(classifier, datamodule=datamodule, ckpt_path=prepared.checkpoint, weights_only=True)
+    trainer.fit(task, datamodule=datamodule, ckpt_path=prepared.checkpoint, weights_only=True)
     saved = cast(Checkpoints, trainer.checkpoint_callback)
     if launched.all_work(trainer):
         saved.take_over()
@@ -95,32 +91,35 @@ def _train(prepared: Prepared) -> None:
     selected = settle(prepared)
     if trainer.is_global_zero:
         summary.update(run, selected=asdict(selected))
-    [metrics] = trainer.test(classifier, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
+    [metrics] = trainer.test(task, datamodule=datamodule, ckpt_path=best, weights_only=True, verbose=False)
     if trainer.is_global_zero:
-        # The file can be somebody else's, in a run that was resumed: it may name what the run's configuration names.
-        try:
-            named = [path for path in class_paths_in(classifier.experiment.to_dict()) if is_trusted(path)]
-            trained = checkpoints.load(best, trust=named)
-        except ValueError as error:
-            raise NothingTrained(str(error)) from error
-        weights.write(RunLayout(run).weights, trained)
-        summary.update(run, validation=at_epoch(run, checkpoints.epochs_trained(best)))
-        test = {name.removeprefix("test_"): value for name, value in metrics.items()}
-        if used := in_use(trained, datamodule):
-            summary.update(run, in_use=used.to_dict())
-        measured = prepared.throughput
-        summary.update(run, images_per_second=measured.images_per_second, waiting=measured.waiting_share)
-        test |= point(trained, datamodule)
-        results = {"test": test, "training_seconds": seconds, "finished": False}
-        summary.update(run, **results, **{summary.FILES: summary.checksums(run)})
+        _record_results(prepared, best, metrics, seconds)
+
+
+def _record_results(prepared: Prepared, best: Path, metrics: Mapping[str, float], seconds: float) -> None:
+    """Writes the final weights, and what the run has come to, into the run directory."""
+    run, datamodule, measured = prepared.run, prepared.datamodule, prepared.throughput
+    # The file can be somebody else's, in a run that was resumed: it may name what the run's configuration names.
+    named = [path for path in class_paths_in(prepared.task.experiment.to_dict()) if is_trusted(path)]
+    try:
+        trained = load(best, named, task=type(prepared.task))
+    except ValueError as error:
+        raise NothingTrained(str(error)) from error
+    weights.write(RunLayout(run).weights, trained)
+    summary.update(run, validation=at_epoch(run, checkpoints.epochs_trained(best)))
+    if used := trained.in_use(datamodule):
+        summary.update(run, in_use=used.to_dict())
+    summary.update(run, images_per_second=measured.images_per_second, waiting=measured.waiting_share)
+    results = {"test": trained.figures(metrics, datamodule), "training_seconds": seconds, "finished": False}
+    summary.update(run, **results, **{summary.FILES: summary.checksums(run)})
 
 
 def _ended(prepared: Prepared, *, by_hand: bool = False) -> str | None:
-    """What is said of a run that a signal ends where `Checkpoints` does not hear it."""
+    """Words for a run that a signal ends where `Checkpoints` does not hear it; None in all processes but the first."""
     run = prepared.run
     if not prepared.trainer.is_global_zero:
         return None
-    again = f"; resume with: cv-attention fit --resume {run}"
+    again = f"; resume with: {prepared.task.resume_command(run)}"
     if summary.read(run).get("test"):
         return f" before the report was written{again}"
     if not RunLayout(run).checkpoint("last").is_file():

@@ -9,9 +9,11 @@ from lightning.fabric.utilities.rank_zero import _get_rank
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from cv_attention import backbones, bounds, data
-from cv_attention.config import Experiment, Log, Trainer
-from cv_attention.differences import differences
+from cv_attention import backbones, data
+from cv_attention.config import Experiment, Trainer
+from cv_attention.config.checking import check
+from cv_attention.config.differences import differences
+from cv_attention.data.module import DataModule
 from cv_attention.rundir import summary
 from cv_attention.rundir.layout import RunLayout
 from cv_attention.rundir.links import check_links
@@ -20,21 +22,16 @@ from cv_attention.training import run as runs
 from cv_attention.training.callbacks.techniques import techniques
 from cv_attention.training.callbacks.throughput import Throughput
 from cv_attention.training.checkpoint import initial
+from cv_attention.training.checkpoint.checkpoints import facts_in
 from cv_attention.training.checkpoint.resumable import resumable
 from cv_attention.training.checkpoint.rewinding import rewind
 from cv_attention.training.devices import hardware
 from cv_attention.training.devices.precision import resolve
-from cv_attention.training.evaluation import facts_of
 from cv_attention.training.optim import optimization
 from cv_attention.training.optim.groups import describe
 from cv_attention.training.provenance import provenance
-from cv_attention.training.recording.confusion import Confusion
-from cv_attention.training.recording.predictions import Predictions
-from cv_attention.training.recording.probe_details import ProbeDetails
-from cv_attention.training.recording.probes import ProbeMaps
-from cv_attention.training.recording.saliency_trial import check_methods, unsuited
-from cv_attention.training.splits import check_classes
 from cv_attention.training.tasks.classifier import Classifier
+from cv_attention.training.tasks.task import Task
 from cv_attention.training.trainer import create_trainer
 
 
@@ -45,20 +42,19 @@ class Prepared:
     Attributes:
         run: The run directory.
         trainer: Lightning's Trainer.
-        classifier: The network with its loss and metrics.
+        task: The network with its loss and metrics.
         datamodule: The data.
-        checkpoint: The checkpoint to resume from, or None.
+        checkpoint: Where the training resumes from, or None.
         throughput: Counts images per second.
-        lines: What a person should see at the start: the data, the weights, the learning rates.
-        notices: What a person should know who resumes: from where it goes on, torn files, and every value that the
-            checkpoint has otherwise.
-        earlier: What the summary is to say of data sets that the run was trained on before.
+        lines: Lines to print at the start: the data, the weights, the learning rates.
+        notices: Lines to print on resuming: the checkpoint, damaged files, and every value that has changed since.
+        earlier: Data sets that the run was trained on before, for the summary.
         tested: Whether the run has been trained and tested before; only what follows the test is left.
     """
 
     run: Path
     trainer: lightning.Trainer
-    classifier: Classifier
+    task: Task
     datamodule: Any
     checkpoint: Path | None
     throughput: Throughput
@@ -68,60 +64,88 @@ class Prepared:
     earlier: dict[str, Any] = field(default_factory=dict)
 
 
-def prepare(experiment: Experiment, resume: Path | None = None) -> Prepared:
+def prepare(
+    experiment: Experiment,
+    resume: Path | None = None,
+    *,
+    task: type[Task] = Classifier,
+    datamodule: DataModule | None = None,
+) -> Prepared:
     """Builds data, network and trainer, and only then the run directory.
 
     Args:
         experiment: The configuration.
-        resume: A run directory to resume from its last checkpoint, or None to start a new run.
+        resume: A run directory to resume from its last checkpoint, or None to start a new one.
+        task: The class of the task to train.
+        datamodule: The data; None opens the data set of the configuration, which otherwise says nothing of the images.
 
     Raises:
-        ValueError: if anything in the configuration is wrong.
+        ValueError: if anything in the configuration is wrong, or the checkpoint belongs to another task.
         FileNotFoundError: if the data or the checkpoint is missing.
     """
-    bounds.check(experiment)
+    check(experiment)
     hardware.check(experiment.trainer)
     rank = _get_rank() or 0
     tested = resume is not None and runs.is_left_unreported(resume, experiment.trainer.max_epochs)
-    checkpoint, content, notices = _to_go_on_from(resume, experiment, rank, tested) if resume else (None, {}, [])
-    precision = resolve(experiment.trainer.precision, experiment.trainer.accelerator)
-    experiment = replace(experiment, trainer=replace(experiment.trainer, precision=precision))
-    expected = None
-    if not resume:  # a run's configuration has it already
-        experiment, expected = preprocessing.adopt(experiment)
+    checkpoint, content, notices = _to_resume(resume, experiment, task, rank, tested) if resume else (None, {}, [])
+    experiment, expected = _resolved(experiment, new=not resume)
     lightning.seed_everything(experiment.seed, workers=True, verbose=False)
-    datamodule = _opened(experiment)
+    datamodule = _opened(experiment, datamodule)
     experiment = replace(experiment, data=replace(experiment.data, bits=datamodule.bits))
     if content:
-        check_classes(datamodule.class_names, content["facts"]["class_names"], experiment.data.root)
-    classifier = Classifier(experiment, facts_of(datamodule))
-    if checkpoint and (wrong := misfit(content, classifier)):
+        task.check_data(datamodule, facts_in(content["facts"], task.facts_type))
+    built = task(experiment, task.facts_of(datamodule))
+    if checkpoint and (wrong := misfit(content, built)):
         raise ValueError(f"{checkpoint} {wrong}")
     earlier = _earlier_data(resume, datamodule, notices) if resume and content else {}
     lines = [datamodule.describe()]
     if not resume:
-        lines += initial.start(classifier.network, experiment.model, list(classifier.facts.class_names))
-    lines += [*([expected] if expected else []), *_described(experiment, classifier)]
-    optimization.check(experiment.optimizer, classifier.network, experiment.trainer.max_epochs)
-    asked_for = techniques(experiment, len(classifier.facts.class_names))
-    lines += _foreseen(experiment, classifier, datamodule)
-    run = _directory(experiment, resume, content, rank)
-    throughput, callbacks = Throughput(experiment.data), [*_recorders(experiment.log, run), *asked_for]
-    steps = optimization.steps_per_epoch(len(datamodule.train_dataloader()), experiment.trainer)
+        lines += initial.start(built.network, experiment.model, built.output_names())
+    lines += [*expected, *_described(built)]
+    optimization.check(experiment.optimizer, built.network, experiment.trainer.max_epochs)
+    asked_for = techniques(built)
+    lines += _foreseen(built, datamodule)
+    run, throughput = _directory(experiment, resume, content, rank), Throughput(experiment.data)
+    trainer = _trainer(built, datamodule, run, throughput, asked_for, discard=not resume and rank == 0)
+    return Prepared(run, trainer, built, datamodule, checkpoint, throughput, lines, notices, tested, earlier)
+
+
+def _resolved(experiment: Experiment, *, new: bool) -> tuple[Experiment, list[str]]:
+    """Fills in what follows from the device and the pretrained weights, and says so; a run that is resumed has that."""
+    precision = resolve(experiment.trainer.precision, experiment.trainer.accelerator)
+    experiment = replace(experiment, trainer=replace(experiment.trainer, precision=precision))
+    if not new:
+        return experiment, []
+    experiment, line = preprocessing.adopt(experiment)
+    return experiment, [line] if line else []
+
+
+def _trainer(
+    task: Task,
+    datamodule: DataModule,
+    run: Path,
+    throughput: Throughput,
+    asked_for: list[Callback],
+    *,
+    discard: bool,
+) -> lightning.Trainer:
+    """Creates the Trainer with its callbacks; where that fails, a new run directory can be discarded."""
+    steps = optimization.steps_per_epoch(len(datamodule.train_dataloader()), task.experiment.trainer)
     try:
-        trainer = create_trainer(experiment, run, str(RunLayout(run).next_part()), steps, throughput, callbacks)
+        # recorders look at the validated weights: they go before EMA, which takes those away again
+        callbacks = [*task.recorders(run), *asked_for]
+        return create_trainer(task.experiment, run, str(RunLayout(run).next_part()), steps, throughput, callbacks)
     except Exception:
-        if not resume and rank == 0:
+        if discard:
             runs.discard(run)
         raise
-    return Prepared(run, trainer, classifier, datamodule, checkpoint, throughput, lines, notices, tested, earlier)
 
 
 def _earlier_data(run: Path, datamodule: Any, notices: list[str]) -> dict[str, Any]:
-    """Notes that a run is resumed with other images; returns what its summary records about the earlier ones."""
+    """Notes where a run resumes with other images; returns the earlier ones for its summary."""
     known = summary.read(run)
-    before, now = known.get("data"), data.fingerprint(datamodule)
-    if not isinstance(before, dict) or before.get("fingerprint") == now["fingerprint"]:
+    before, now = known.get("data"), datamodule.fingerprint()
+    if not isinstance(before, dict) or before.get("fingerprint") == now.get("fingerprint"):
         return {}
     counts = " -> ".join(str((each.get("images") or {}).get("train")) for each in (before, now))
     notices.append(
@@ -131,24 +155,24 @@ def _earlier_data(run: Path, datamodule: Any, notices: list[str]) -> dict[str, A
     return {"data_before": [*known.get("data_before", []), before]}
 
 
-def _to_go_on_from(
-    run: Path, experiment: Experiment, rank: int, tested: bool
+def _to_resume(
+    run: Path, experiment: Experiment, task: type[Task], rank: int, tested: bool
 ) -> tuple[Path | None, dict[str, Any], list[str]]:
-    """Finds the checkpoint of a resumed run: the file, its content, and notices about both."""
+    """Finds the checkpoint of a run that is resumed: the file, its content, and lines about both."""
     if rank == 0:
         runs.claim(run)
     if tested:
         return None, {}, ["trained and tested; the report is written"]
     runs.check_kept(run)
     check_links(run)
-    checkpoint, content, notices = resumable(run)
+    checkpoint, content, notices = resumable(run, task)
     runs.check_unfinished(run, content, experiment.trainer.max_epochs)
     where = _where(checkpoint, content, experiment.trainer)
     return checkpoint, content, [where, *notices, *_changes(content, experiment)]
 
 
 def _where(checkpoint: Path, content: dict[str, Any], trainer: Trainer) -> str:
-    """Says at which step of which epoch a run goes on; raises ValueError where Lightning cannot."""
+    """Says at which step of which epoch a run resumes; raises ValueError where Lightning cannot."""
     max_epochs, epochs = trainer.max_epochs, content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
     if epochs >= max_epochs and trainer.extra.get("profiler") == "pytorch":
         raise ValueError(
@@ -160,9 +184,9 @@ def _where(checkpoint: Path, content: dict[str, Any], trainer: Trainer) -> str:
     return f"from {checkpoint}, after step {content['global_step']}: {rest}"
 
 
-def misfit(content: dict[str, Any], classifier: Classifier) -> str | None:
-    """Says which weights of a checkpoint differ from a network's in name or shape; None where none do."""
-    own, stored = classifier.state_dict(), content["state_dict"]
+def misfit(content: dict[str, Any], task: Task) -> str | None:
+    """Names the weights of a checkpoint that differ from a network's in name or shape; None where none do."""
+    own, stored = task.state_dict(), content["state_dict"]
     wrong = [name for name in {**own, **stored} if _shape(own.get(name)) != _shape(stored.get(name))]
     if not wrong:
         return None
@@ -174,23 +198,25 @@ def _shape(value: Any) -> tuple[int, ...] | None:
     return tuple(value.shape) if isinstance(value, Tensor) else None
 
 
-def _opened(experiment: Experiment) -> Any:
-    """The data module, its splits open."""
-    datamodule = data.create(experiment.data, seed=experiment.seed)
+def _opened(experiment: Experiment, datamodule: DataModule | None) -> DataModule:
+    """Opens the splits of a data module, or those of the configuration."""
+    if datamodule is None:
+        datamodule = data.create(experiment.data, seed=experiment.seed)
     datamodule.prepare_data()
     datamodule.setup()
     return datamodule
 
 
-def _described(experiment: Experiment, classifier: Classifier) -> list[str]:
-    """What is trained how fast, what is evaluated in part alone, and whether the images suit the network."""
-    lines = [describe(classifier.network, experiment.optimizer), *_limits(experiment.trainer.extra)]
-    note = backbones.too_small(classifier.network, experiment.model.backbone, classifier.facts.image_size)
+def _described(task: Task) -> list[str]:
+    """Describes learning rates, splits of which only a part is evaluated, and images too small for the network."""
+    experiment = task.experiment
+    lines = [describe(task.network, experiment.optimizer), *_limits(experiment.trainer.extra)]
+    note = backbones.too_small(task.network, experiment.model.backbone, task.facts.image_size)
     return [*lines, note] if note else lines
 
 
 def _directory(experiment: Experiment, resume: Path | None, content: dict[str, Any], rank: int) -> Path:
-    """Creates the run directory, or takes that of a run back to the checkpoint with this `content`."""
+    """Creates the run directory, or rolls that of a run back to the checkpoint with this `content`."""
     run = resume or runs.create(experiment, rank)
     if rank == 0:
         runs.claim(run)
@@ -201,39 +227,23 @@ def _directory(experiment: Experiment, resume: Path | None, content: dict[str, A
     return run
 
 
-def _recorders(log: Log, run: Path) -> list[Callback]:
-    """The callbacks that look at the validated weights; they go before EMA, which takes those away again."""
-    callbacks: list[Callback] = [Confusion(run), Predictions(RunLayout(run).predictions)]
-    if log.maps_every and log.probes:
-        callbacks.append(maps := ProbeMaps(run, log.maps_every, log.probes, log.saliency))
-        callbacks.append(ProbeDetails(maps, log.curve_points))
-    return callbacks
-
-
-def _foreseen(experiment: Experiment, classifier: Classifier, datamodule: Any) -> list[str]:
-    """What would otherwise show in the middle of the training: costs to be told of, ValueError for what cannot work."""
-    model, log, said = experiment.model, experiment.log, []
-    extra = {"check_val_every_n_epoch": 1, **experiment.trainer.extra}
+def _foreseen(task: Task, datamodule: DataModule) -> list[str]:
+    """Foresees what would otherwise show in the middle of training: high costs, and ValueError for what cannot work."""
+    model, trainer = task.experiment.model, task.experiment.trainer
+    extra = {"check_val_every_n_epoch": 1, **trainer.extra}
     every = extra.get("val_check_interval")
-    batches = optimization.trained_batches(len(datamodule.train_dataloader()), experiment.trainer)
+    batches = optimization.trained_batches(len(datamodule.train_dataloader()), trainer)
     if isinstance(every, int) and every > batches and extra["check_val_every_n_epoch"] is not None:
         raise ValueError(
             f"trainer.extra: val_check_interval is {every}, but an epoch has {batches} batches; give at most that, or "
             "check_val_every_n_epoch null too, which counts batches over all epochs"
         )
-    if classifier.plan and (costly := backbones.excess(classifier.network, model.block, classifier.plan)):
-        said.append(costly)
-    if log.maps_every and log.probes:
-        image = datamodule.splits["val"].batch([(0, 0)])["image"]
-        inputs = classifier.normalise(image)
-        check_methods(classifier.network, inputs, log.saliency)
-        if reason := unsuited(classifier.network, inputs, "grad_cam"):
-            said.append(f"no class maps are recorded and no pointing is judged, as Grad-CAM does not work: {reason}")
-    return said
+    costly = backbones.excess(task.network, model.block, task.plan) if task.plan else None
+    return [*([costly] if costly else []), *task.foreseen(datamodule)]
 
 
 def _limits(extra: dict[str, Any]) -> list[str]:
-    """Returns a notice if metrics are limited to the first batches of a split, which are not a random sample."""
+    """Warns where figures are of the first batches of a split alone, which are not a random sample of it."""
     return [
         f"trainer.extra: {key} is {extra[key]}, so the {name} figures are of the split's first images alone; they are "
         "often ordered by class"
@@ -243,7 +253,7 @@ def _limits(extra: dict[str, Any]) -> list[str]:
 
 
 def _changes(content: dict[str, Any], experiment: Experiment) -> list[str]:
-    """Lists options that differ from the checkpoint's: the current ones apply."""
+    """Lists what differs from the checkpoint; the present configuration counts."""
     before, now = content.get("provenance", {}), provenance(experiment)
     code = {name: before[name] for name in ("cv_attention", "torch") if name in before}
     return differences(content["experiment"], experiment.to_dict()) + differences(code, {n: now[n] for n in code})

@@ -5,12 +5,25 @@ from typing import Any
 
 from cv_attention.config import Experiment
 from cv_attention.rundir.code_version import code_version
-from cv_attention.rundir.facts import DataFacts
 
 
-def described(experiment: Experiment, facts: DataFacts) -> dict[str, Any]:
-    """Returns the metadata stored with weights, as plain values: ``experiment``, ``facts`` and ``provenance``."""
-    return {"experiment": experiment.to_dict(), "facts": asdict(facts), "provenance": provenance(experiment)}
+def described(task: str, experiment: Experiment, facts: Any) -> dict[str, Any]:
+    """Returns what is stored with weights, as plain values.
+
+    Args:
+        task: Name of the task.
+        experiment: The configuration.
+        facts: What the network knows of its data, a dataclass.
+
+    Returns:
+        ``task``, ``experiment``, ``facts`` and ``provenance``.
+    """
+    return {
+        "task": task,
+        "experiment": experiment.to_dict(),
+        "facts": asdict(facts),
+        "provenance": provenance(experiment),
+    }
 
 
 def provenance(experiment: Experiment) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Makes ``best.ckpt`` the network that counts at the end of a training run, whatever has happened to the files."""
+"""Settles at the end of training which network ``best.ckpt`` holds, even where a checkpoint is missing or damaged."""
 
 import os
 from pathlib import Path
@@ -8,10 +8,10 @@ from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.callbacks.terminal import say
 from cv_attention.training.checkpoint import checkpoints
 from cv_attention.training.checkpoint.saving import Checkpoints
-from cv_attention.training.checkpoint.selection import Selected, select
 from cv_attention.training.optim import optimization
 from cv_attention.training.preparation import Prepared, misfit
-from cv_attention.training.tasks.classifier import Classifier
+from cv_attention.training.tasks.selection import Selected, select
+from cv_attention.training.tasks.task import Task
 
 
 class NothingTrained(RuntimeError):
@@ -19,7 +19,7 @@ class NothingTrained(RuntimeError):
 
 
 def settle(prepared: Prepared) -> Selected:
-    """Makes ``best.ckpt`` the network that is tested and saved, verified, and says where it is not the one expected.
+    """Makes ``best.ckpt`` the network that is tested and saved, verified, and prints where it is not the one expected.
 
     Returns:
         Which epoch's network it is, and why; the same in all processes.
@@ -28,25 +28,33 @@ def settle(prepared: Prepared) -> Selected:
         NothingTrained: if there is no intact checkpoint, or the system does not let one be read.
     """
     trainer, saved = prepared.trainer, cast(Checkpoints, prepared.trainer.checkpoint_callback)
-    found: Any = None
+    outcome: Any = None
     if trainer.is_global_zero:
-        wish = prepared.classifier.experiment.trainer.select
-        selected = select(wish, saved.best, saved.latest, _validation_images(prepared))
         try:
-            found = _choose(saved.run, selected, prepared.classifier)
-        except (NothingTrained, OSError) as error:  # the other processes wait for what is found
-            found = str(error)
-    found = trainer.strategy.broadcast(found)
-    if isinstance(found, str):
-        raise NothingTrained(found)
-    selected, lines = found
+            outcome = _choose(saved.run, _selected(prepared), prepared.task)
+        except (NothingTrained, OSError) as error:  # the other processes wait for the outcome
+            outcome = str(error)
+    outcome = trainer.strategy.broadcast(outcome)
+    if isinstance(outcome, str):
+        raise NothingTrained(outcome)
+    selected, lines = outcome
     for line in lines if trainer.is_global_zero else ():
         say(trainer, line)
     return selected
 
 
-def _choose(run: Path, selected: Selected, classifier: Classifier) -> tuple[Selected, list[str]]:
-    """Takes the other checkpoint where the selected one is missing or damaged; says so in lines."""
+def _selected(prepared: Prepared) -> Selected:
+    """Selects the epoch whose network counts, by the task's criterion."""
+    task, saved = prepared.task, cast(Checkpoints, prepared.trainer.checkpoint_callback)
+
+    def choose(best: float, last: float) -> Selected:
+        return task.choose_epoch(best, last, _validation_images(prepared))
+
+    return select(task.experiment.trainer.select, saved.best, saved.latest, choose)
+
+
+def _choose(run: Path, selected: Selected, task: Task) -> tuple[Selected, list[str]]:
+    """Takes the other checkpoint where the selected one is missing or damaged, with lines to print."""
     best, last = RunLayout(run).checkpoint("best"), RunLayout(run).checkpoint("last")
     if not os.path.lexists(best) and not os.path.lexists(last):
         raise NothingTrained(
@@ -56,10 +64,10 @@ def _choose(run: Path, selected: Selected, classifier: Classifier) -> tuple[Sele
     lines = []
     if selected.reason == "no epoch was validated":
         lines.append("no epoch was validated: the last one is tested and saved")
-    wrong = _wrong(paths[selected.epoch], classifier)
+    wrong = _wrong(paths[selected.epoch], task)
     if wrong:
         other = "last" if selected.epoch == "best" else "best"
-        if also := _wrong(paths[other], classifier):
+        if also := _wrong(paths[other], task):
             raise NothingTrained(f"{wrong}; {also}; so there is nothing to test")
         lines.append(f"{wrong}; the {other} epoch's network is tested and saved")
         selected = Selected(other, f"{paths[selected.epoch].name} could not be read")
@@ -70,23 +78,23 @@ def _choose(run: Path, selected: Selected, classifier: Classifier) -> tuple[Sele
     return selected, lines
 
 
-def _wrong(path: Path, classifier: Classifier) -> str | None:
-    """Says what is wrong with a checkpoint; None where it is whole and of this network."""
+def _wrong(path: Path, task: Task) -> str | None:
+    """Describes what is wrong with a checkpoint; None where it is whole and of this network."""
     if not os.path.lexists(path):
         return f"{path} is missing"
     try:
         content = checkpoints.read(path)
     except ValueError as error:
         return str(error)
-    other = misfit(content, classifier)
+    other = misfit(content, task)
     return f"{path} {other}" if other else None
 
 
 def _validation_images(prepared: Prepared) -> int:
     """How many images an epoch validates: not all of them where ``trainer.extra`` leaves some out.
 
-    Lightning's own count is 0 where a run goes on that was stopped in its test.
+    Lightning's own count is 0 where a run resumes that was stopped in its test.
     """
-    images, size = len(prepared.datamodule.splits["val"]), prepared.datamodule.config.batch_size
+    images, size = len(prepared.datamodule.splits["val"]), prepared.datamodule.batch_size
     batches = optimization.limited(-(-images // size), prepared.trainer.limit_val_batches)
     return min(images, size * batches)

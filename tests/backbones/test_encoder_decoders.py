@@ -378,7 +378,9 @@ def test_heads_without_an_insertion():
     assert head_names(timm.create_model("resnet18")) == ["fc"]  # by what timm says
     with pytest.raises(ValueError, match="the head of Linear is not known"):
         head_names(nn.Linear(2, 2))
-    with pytest.raises(ValueError, match=r"head='hed' fits no module with parameters of TwoHeads; near: "):
+    with pytest.raises(
+        ValueError, match=r"head='hed' fits no module with parameters of TwoHeads; (did you mean|there are) "
+    ):
         parameter_parts(TwoHeads(), head="hed")
 
 

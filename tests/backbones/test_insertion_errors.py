@@ -87,7 +87,7 @@ def refuses(channels):
         (conv, "runs", ["site 'runs'", "Runs", "runs its children"]),
         (conv, "hidden", ["site 'hidden'", "HiddenRuns", "called 2 times"]),
         (conv, "stam", ["'stam'", "stem"]),
-        (conv, "residaul", ["'residaul'", "near: residual"]),
+        (conv, "residaul", ["'residaul'", "; did you mean 'residual'"]),
         (conv, "*.0.*", ["'*.0.*'", "**"]),
         (conv, "residual", ["Host has no position 'residual'", "glob"]),
         (conv, [], ["at must be", "[]"]),

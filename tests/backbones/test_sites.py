@@ -161,3 +161,12 @@ def test_table_and_dict():
     record = planned.to_dict()
     assert record["added_parameters"] == sum(site["parameters"] for site in record["sites"])
     assert record["sites"][0]["block"] == "layer1.2.attention"
+
+
+def test_summaries_keep_the_keys_of_sites():
+    """Run directories written by earlier versions, and the report's page, know these names."""
+    site = plan(build("resnet20"), Squeeze, "stage:0").to_dict()["sites"][0]
+    assert list(site) == [
+        "name", "host", "channels", "height", "width", "block", "parameters", "flops", "place", "label",
+    ]  # fmt: skip
+    assert (site["name"], site["host"], site["place"]) == ("layer1.2", "BasicBlock", "after")

@@ -126,12 +126,12 @@ def test_a_run_keeps_its_range(on_disk, tmp_path, monkeypatch, capsys):
     assert main(["fit", *options]) == 0
     assert "0 is black and 4,095 white (data.bits 12)" in capsys.readouterr().out
     assert yaml.safe_load((tmp_path / "run/config.yaml").read_text())["data"]["bits"] == 12
+    from cv_attention import training
     from cv_attention.saliency_export.sources import find_items
-    from cv_attention.training.checkpoint import checkpoints
     from cv_attention.training.splits import open_data
 
     for file in ("checkpoints/best.ckpt", "weights.safetensors"):
-        network = checkpoints.load(tmp_path / "run" / file)
+        network = training.load(tmp_path / "run" / file)
         dark = written(tmp_path / f"dark {Path(file).stem}", {"train": 100, "test": 100})
         image = open_data(network, str(dark), "test").splits["test"].images.read(0)
         np.testing.assert_array_equal(image, deep(0, 100) >> 4)

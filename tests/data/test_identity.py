@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 def found(root, **settings):
     module = data.create(Data(name="folder", root=str(root), **settings))
     module.setup()
-    return data.fingerprint(module)
+    return module.fingerprint()
 
 
 def test_counts(folder):
@@ -87,5 +87,5 @@ def test_images_in_memory_are_told_apart_by_pixels():
     for seed in (0, 0, 1):
         module = data.create(Data(digits=Digits(train=20, val=10, test=10, canvas=32, digit=16, seed=seed)))
         module.setup()
-        facts.append(data.fingerprint(module)["fingerprint"])
+        facts.append(module.fingerprint()["fingerprint"])
     assert facts[0] == facts[1] != facts[2]

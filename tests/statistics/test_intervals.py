@@ -49,3 +49,15 @@ def test_values_that_have_no_mean_are_refused(bad):
 def test_arguments_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match=r"confidence in \(0, 1\) and resamples >= 1 are needed, got"):
         bootstrap([1.0, 2.0], **options)
+
+
+def test_the_earlier_name_is_deprecated():
+    from cv_attention.saliency import metrics
+
+    with pytest.warns(
+        DeprecationWarning, match=r"metrics\.bootstrap is deprecated; use cv_attention\.statistics\.bootstrap"
+    ):
+        earlier = metrics.bootstrap
+    assert earlier is bootstrap
+    with pytest.raises(AttributeError, match="no attribute 'bootstrapp'"):
+        _ = metrics.bootstrapp

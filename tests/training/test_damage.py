@@ -13,8 +13,8 @@ from cv_attention.cli import main
 from cv_attention.rundir import NewerFormat, summary
 from cv_attention.training import settling
 from cv_attention.training.checkpoint import checkpoints
-from cv_attention.training.checkpoint.selection import Selected
 from cv_attention.training.checkpoint.weights import write as write_weights
+from cv_attention.training.tasks.selection import Selected
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ import torch
 from cv_attention import record, training
 from cv_attention.cli import main
 from cv_attention.config import Experiment
+from cv_attention.config.plain import from_plain
 from cv_attention.training.checkpoint import weights
-from cv_attention.training.checkpoint.checkpoints import from_plain, load
 from cv_attention.training.export.deployment import Deployed
+from cv_attention.training.loading import load
 
 
 @pytest.fixture(scope="module")

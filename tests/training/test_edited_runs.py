@@ -13,6 +13,7 @@ import yaml
 from cv_attention.cli import main
 from cv_attention.rundir import Damaged
 from cv_attention.training.checkpoint.resumable import check_parts
+from cv_attention.training.tasks.classifier import Classifier
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ SUMMARIES = {
     "no epoch": ({"selected": {"reason": "x"}}, "selected.epoch must be text, got None"),
     "a duration in words": ({"training_seconds": "long"}, "training_seconds must be a number, got 'long'"),
     "blocks": ({"in_use": {"blocks": [1], "images": 1, "predictions_changed": 0.5}}, "in_use.blocks must each have"),
-    "no blocks": ({"in_use": {"images": 1}}, "in_use.predictions_changed must be a number, got None"),
+    "no blocks": ({"in_use": {"images": 1}}, "in_use.blocks must be a list, got None"),
     "left out": ({"left_out": {"train": 3}}, "left_out.train must be a list of reasons, got 3"),
 }
 
@@ -105,10 +106,10 @@ PARTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
 def test_a_checkpoint_without_a_part_is_not_gone_on_from(change, words, tiny_run):
     path = tiny_run / "checkpoints/last.ckpt"
     content = torch.load(path, weights_only=True)
-    check_parts(content, path)
+    check_parts(content, path, Classifier)
     change(content)
     with pytest.raises(Damaged, match=words) as error:
-        check_parts(content, path)
+        check_parts(content, path, Classifier)
     assert str(error.value).startswith(f"{path} is damaged: ")
     assert "\n" not in str(error.value)
 

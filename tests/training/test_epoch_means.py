@@ -14,7 +14,7 @@ from cv_attention.config import Trainer
 from cv_attention.report.read.metrics import read_metrics
 from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.optim.optimization import steps_per_epoch
-from cv_attention.training.tasks.classifier import Classifier
+from cv_attention.training.tasks.classifier import Classifier, count_right
 from cv_attention.training.tasks.epoch_means import EpochMeans
 from tests.training.processes import End, logged, train
 
@@ -82,12 +82,15 @@ def test_every_image_counts_alike_in_batches_of_different_sizes():
     logits, labels = torch.randn(17, 4, generator=generator), torch.randint(4, (17,), generator=generator)
     shares = torch.rand(17, 4, generator=generator).softmax(1)
     for target in (labels, shares):
-        means, alone = EpochMeans(torch.float64), SimpleNamespace(world_size=1)
+        means, alone = EpochMeans(("accuracy",), torch.float64), SimpleNamespace(world_size=1)
         for start, end in ((0, 8), (8, 9), (9, 17)):
             part = slice(start, end)
-            means.add(torch.nn.functional.cross_entropy(logits[part], target[part]), logits[part], target[part])
-        loss, accuracy, images = means.compute(alone)  # pyright: ignore[reportArgumentType]
+            loss = torch.nn.functional.cross_entropy(logits[part], target[part])
+            means.add(end - start, loss, accuracy=count_right(logits[part], target[part]))
+        found, images = means.compute(alone)  # pyright: ignore[reportArgumentType]
+        loss, accuracy = found["loss"], found["accuracy"]
         assert images == 17
+        assert list(found) == ["loss", "accuracy"]
         assert loss == pytest.approx(
             torch.nn.functional.cross_entropy(logits.double(), target if target.ndim == 1 else target.double()).item(),
             rel=1e-6,
@@ -103,7 +106,8 @@ def test_sums_of_other_numbers_of_processes_are_taken_up():
     for world in (2, 1, 3):
         sums = torch.zeros(3, dtype=torch.double)
         for rank in range(world):
-            means, trainer = EpochMeans(torch.float64), SimpleNamespace(world_size=world, global_rank=rank)
+            trainer = SimpleNamespace(world_size=world, global_rank=rank)
+            means = EpochMeans(("accuracy",), torch.float64)
             means.restore(state, trainer)  # pyright: ignore[reportArgumentType]
             alone: Any = SimpleNamespace(world_size=1)
             sums += torch.tensor(means.state(alone)[0], dtype=torch.double)

@@ -14,12 +14,12 @@ from PIL import Image
 
 from cv_attention import training
 from cv_attention.cli import main
+from cv_attention.config import SaliencyExport
 from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.data.sources.files import Files
 from cv_attention.data.sources.image_set import ImageSet
 from cv_attention.data.sources.images import Images
 from cv_attention.data.sources.shards import open_shards
-from cv_attention.export_config import SaliencyExport
 from cv_attention.report.read.saliency_export import read_export
 from cv_attention.rundir.layout import EXPORT_FORMAT
 from cv_attention.rundir.sealed import sealed

@@ -69,7 +69,7 @@ def test_every_result_says_what_made_it(tiny_run, tiny_summary):
 
 
 def _experiment(checkpoint):
-    from cv_attention.training.checkpoint.checkpoints import from_plain
+    from cv_attention.config.plain import from_plain
 
     return from_plain(Experiment, checkpoint["experiment"])
 

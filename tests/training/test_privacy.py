@@ -15,8 +15,8 @@ import torch
 
 from cv_attention.cli import main
 from cv_attention.training import evaluate
-from cv_attention.training.checkpoint.checkpoints import load
 from cv_attention.training.export.deployment import Deployed, _run
+from cv_attention.training.loading import load
 
 # Folders as they stand in a path; short names of users and machines occur by chance in binary files.
 FOLDERS = {str(Path.home()), sys.prefix, sys.base_prefix, str(Path(torch.__file__).parents[1]),

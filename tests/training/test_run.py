@@ -13,8 +13,8 @@ from PIL import Image
 from cv_attention import data, training
 from cv_attention.cli import main
 from cv_attention.config import Experiment, Log
+from cv_attention.config.plain import from_plain
 from cv_attention.training import run as runs
-from cv_attention.training.checkpoint.checkpoints import from_plain
 
 
 def test_the_run_directory_holds_everything(tiny_run):

@@ -16,8 +16,8 @@ from PIL import Image
 
 from cv_attention import saliency, training
 from cv_attention.cli import main
+from cv_attention.config import SaliencyExport
 from cv_attention.drawing import overlay
-from cv_attention.export_config import SaliencyExport
 from cv_attention.saliency_export import export_saliency
 from cv_attention.saliency_export.names import file_stem
 from cv_attention.saliency_export.shards import encode_maps, to_half

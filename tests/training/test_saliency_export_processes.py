@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cv_attention.export_config import SaliencyExport
+from cv_attention.config import SaliencyExport
 from cv_attention.saliency_export import export_saliency
 
 REPOSITORY = Path(__file__).parents[2]

@@ -12,6 +12,7 @@ from cv_attention import training
 from cv_attention.training.checkpoint import checkpoints
 from cv_attention.training.checkpoint.resumable import resumable
 from cv_attention.training.checkpoint.sealing import FORMAT, sealed, verifying
+from cv_attention.training.tasks.classifier import Classifier
 
 
 @pytest.mark.parametrize("name", ["checkpoints/best.ckpt", "weights.safetensors"])
@@ -51,7 +52,7 @@ def test_the_checkpoint_before_a_damaged_one_counts(spoil, tiny_run, tmp_path):
     shutil.copytree(tiny_run, run)
     last, previous = (run / "checkpoints" / name for name in (checkpoints.LAST, checkpoints.PREVIOUS))
     last.write_bytes(spoil(last.read_bytes()))
-    path, content, notices = resumable(run)
+    path, content, notices = resumable(run, Classifier)
     assert path == previous
     assert content["epoch"] == 0
     assert notices == [f"{last} is damaged and was renamed to last.ckpt.torn; using {previous}"]
@@ -67,9 +68,9 @@ def test_a_newer_format_is_refused_with_both_versions(tiny_run, tmp_path):
         rf"last.ckpt has format {FORMAT + 1}, written by cv_attention .*; this is .*, which reads up to format {FORMAT}"
     )
     with pytest.raises(ValueError, match=message):
-        checkpoints.load(path)
+        training.load(path)
     with pytest.raises(ValueError, match=message):  # and the one before it is not taken in its place
-        resumable(run)
+        resumable(run, Classifier)
 
 
 def test_the_seal_is_in_every_weight_file(tiny_run):

@@ -16,7 +16,7 @@ from cv_attention import training
 from cv_attention.cli import main
 from cv_attention.config import Log
 from cv_attention.training.checkpoint.saving import Checkpoints
-from cv_attention.training.checkpoint.selection import SMALL, select, standard_error
+from cv_attention.training.tasks.selection import SMALL, Criterion, by_accuracy, select, standard_error
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ from cv_attention.training.checkpoint.selection import SMALL, select, standard_e
     ],
 )
 def test_the_epoch_that_counts(wish, best, last, images, epoch):
-    found = select(wish, best, last, images)
+    found = select(wish, best, last, lambda best, last: by_accuracy(best, last, images))
     assert found.epoch == epoch
     assert found.reason
 
@@ -93,8 +93,14 @@ def test_a_training_without_a_validation_is_tested_on_its_last_epoch(tiny_option
     assert 0 <= summary["test"]["accuracy"] <= 1
 
 
-@pytest.mark.parametrize(("in_file", "best"), [(0.5, 0.5), (0.9, 0.9), (None, 0.9)])
-def test_the_best_accuracy_is_that_of_the_file_whatever_was_selected_before(in_file, best, tmp_path):
+@pytest.mark.parametrize(
+    ("criterion", "in_file", "best"),
+    [
+        (Criterion("accuracy"), 0.5, 0.5), (Criterion("accuracy"), 0.9, 0.9), (Criterion("accuracy"), None, 0.9),
+        (Criterion("error", higher_is_better=False), 0.5, 0.9), (Criterion("error", higher_is_better=False), 1.2, 1.2),
+    ],
+)  # fmt: skip
+def test_the_best_figure_is_that_of_the_file_whatever_was_selected_before(criterion, in_file, best, tmp_path):
     saved: Any = Checkpoints(tmp_path, Log())
     saved.load_state_dict({"best": 0.9, "latest": 0.6, "seconds": 1.0})
     (tmp_path / "checkpoints").mkdir()
@@ -102,7 +108,7 @@ def test_the_best_accuracy_is_that_of_the_file_whatever_was_selected_before(in_f
     if in_file is not None:  # the last epoch's network, or one that was better since the run goes on
         content = {"callbacks": {saved.state_key: {"best": 0.9, "latest": in_file, "seconds": 1.0}}}
         torch.save(content, tmp_path / "checkpoints/best.ckpt")
-    saved.on_train_start(SimpleNamespace(global_step=0), None)
+    saved.on_train_start(SimpleNamespace(global_step=0), SimpleNamespace(criterion=criterion))
     saved.teardown(None, None, "fit")
     assert saved.best == best
 

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from cv_attention.cli import main
-from cv_attention.config import Data, Experiment, Log, Model, Trainer
-from cv_attention.export_config import SaliencyExport
+from cv_attention.config import Data, Experiment, Log, Model, SaliencyExport, Trainer
 from cv_attention.judging import evaluate_saliency
 from cv_attention.saliency_export import export_saliency
 from cv_attention.training import Classifier, DataFacts, fit, prepare

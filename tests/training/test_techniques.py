@@ -103,19 +103,25 @@ def test_halving_an_image_averages_smoothly():
 
 
 @pytest.mark.parametrize(
-    ("experiment", "words"),
+    ("data", "words"),
     [
-        (Experiment(data=Data(progressive={0: 0})), "data.progressive: .*got {0: 0}"),
-        (Experiment(data=Data(progressive={-1: 8})), "data.progressive: .*got {-1: 8}"),
+        (Data(progressive={0: 0}), "data.progressive: .*got {0: 0}"),
+        (Data(progressive={-1: 8}), "data.progressive: .*got {-1: 8}"),
     ],
 )
-def test_says_what_is_wrong(experiment, words):
+def test_says_what_is_wrong(data, words):
     with pytest.raises(ValueError, match=words):
-        techniques(experiment, 4)
+        techniques(classifier(data=data))
 
 
 def test_nothing_is_added_unless_asked_for():
-    assert techniques(Experiment(), 4) == []
+    assert techniques(classifier()) == []
+
+
+def test_techniques_work_in_their_order():
+    data, optimizer = Data(progressive={0: 4}, mixup=0.2), OptimizerConfig(ema=0.9)
+    found = techniques(classifier(data=data, optimizer=optimizer))
+    assert [type(one) for one in found] == [ProgressiveSize, Mixing, MovingAverage]
 
 
 class Linear(lightning.LightningModule):

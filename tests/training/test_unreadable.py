@@ -12,6 +12,7 @@ from cv_attention.cli import main
 from cv_attention.rundir import Damaged, NotRead, read_json, read_yaml, summary
 from cv_attention.training.checkpoint import checkpoints, weights
 from cv_attention.training.checkpoint.resumable import resumable
+from cv_attention.training.tasks.classifier import Classifier
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_a_checkpoint_that_cannot_be_read_now_stays(failure, run, monkeypatch, c
     assert f"{run}/checkpoints/last.ckpt cannot be read now: " in error
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == before
     monkeypatch.undo()
-    assert resumable(run)[0].name == "last.ckpt"
+    assert resumable(run, Classifier)[0].name == "last.ckpt"
 
 
 @pytest.mark.parametrize("name", ["checkpoints/best.ckpt", "weights.safetensors"])

@@ -7,7 +7,8 @@ from torch import nn
 from cv_attention.backbones.tracing.course import Course
 from cv_attention.backbones.tracing.trace import Trace, Value
 from cv_attention.backbones.tracing.trunk import ancestors
-from cv_attention.globs import Globs, levels_hint, matches, nearest
+from cv_attention.globs import Globs, levels_hint, matches
+from cv_attention.suggest import suggest
 
 _NORMS = {
     "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "cudnn_batch_norm",
@@ -194,8 +195,8 @@ def named_heads(model: nn.Module, wanted: Globs) -> list[str]:
         fitting = [name for name in names if matches(glob, name)]
         if not fitting:
             raise ValueError(
-                f"head={glob!r} fits no module with parameters of {type(model).__name__}; near: "
-                f"{', '.join(nearest(glob, names))}{levels_hint(glob, names)}"
+                f"head={glob!r} fits no module with parameters of {type(model).__name__}"
+                f"{levels_hint(glob, names) or suggest(glob, names, shown=4, cutoff=0.4)}"
             )
         found |= dict.fromkeys(fitting)
     return [name for name in found if not any(name != one and name.startswith(f"{one}.") for one in found)]

@@ -12,7 +12,7 @@ from cv_attention.backbones.positions.named import POSITIONS
 from cv_attention.backbones.positions.stages import find_stages
 from cv_attention.backbones.positions.traced_site import TracedSite, shape_of
 from cv_attention.backbones.tracing.trace import Trace
-from cv_attention.globs import levels_hint, matches, nearest
+from cv_attention.globs import levels_hint, matches
 from cv_attention.suggest import suggest
 
 DECODER = "decoder"
@@ -139,14 +139,11 @@ class _Search:
         return found
 
     def _no_module(self, pattern: str, glob: str) -> str:
-        near = nearest(glob, self.names, list(POSITIONS))
+        near = suggest(glob, [*POSITIONS, *self.names], shown=0, cutoff=0.4).rstrip("?")
         hint = levels_hint(glob, self.names)
         if ":" in glob:
             hint = f"; a stage can be named behind {', '.join(POSITIONS)}{suggest(glob.partition(':')[0], POSITIONS)}"
-        return (
-            f"at={pattern!r} fits no module of {self.kind}; near: {', '.join(near)}; "
-            f"positions: {self._positions()}{hint}"
-        )
+        return f"at={pattern!r} fits no module of {self.kind}{near}; positions: {self._positions()}{hint}"
 
     def _positions(self) -> str:
         counts = {position: len(self.sites(position)) for position in POSITIONS}

@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cv_attention import bounds
 from cv_attention.blocks.catalogue import find
 from cv_attention.blocks.trust import class_paths_in, class_paths_of
 from cv_attention.cli.errors import UserError, one_line, user_errors
@@ -16,7 +15,8 @@ from cv_attention.cli.parsing import experiment_parser, parse, read_experiment, 
 from cv_attention.cli.places import check_folder
 from cv_attention.cli.resuming import choose
 from cv_attention.config import Experiment
-from cv_attention.differences import differences
+from cv_attention.config.checking import check, check_source
+from cv_attention.config.differences import differences
 from cv_attention.rundir import summary
 from cv_attention.rundir.layout import RunLayout, runs_in
 from cv_attention.suggest import suggest
@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> None:
             prepared = training.prepare(experiment, resume)
     rank_zero = prepared.trainer.is_global_zero
     if rank_zero:
-        print(prepared.classifier.plan or "no attention block inserted")
+        print(prepared.task.plan or "no attention block inserted")
         print(*prepared.lines, sep="\n", flush=True)
         if started:
             print(f"resume: {started}: {prepared.run}", file=sys.stderr, flush=True)
@@ -141,8 +141,8 @@ def _check_early(experiment: Experiment) -> None:
     block, data = experiment.model.block, experiment.data
     name = block.get("name") if isinstance(block, dict) else block
     try:
-        bounds.check(experiment)
-        bounds.check_source(data.name)
+        check(experiment)
+        check_source(data.name)
         if isinstance(name, str) and "." not in name:
             find(name)
     except ValueError as error:
@@ -161,14 +161,12 @@ def _print_result(run: Path) -> None:
         print(f"test {name.replace('_', ' ')}: {value:.4f}")
     if used := figures.get("in_use"):
         changes = [100 * block["change"] for block in used["blocks"]]
-        print(
-            f"blocks in use: they change their inputs by {min(changes):.1f} to {max(changes):.1f} %; without them, "
-            f"{100 * used['predictions_changed']:.1f} % of {used['images']} validation predictions change"
-        )
+        line = f"blocks in use: they change their inputs by {min(changes):.1f} to {max(changes):.1f} %"
+        if (changed := used.get("predictions_changed")) is not None:
+            line += f"; without them, {100 * changed:.1f} % of {used['images']} validation predictions are others"
+        print(line)
     for split, reasons in (figures.get("left_out") or {}).items():
-        print(
-            f"left out as broken: {len(reasons)} {split} images, such as {reasons[0]} (all are listed in summary.json)"
-        )
+        print(f"left out as broken: {len(reasons)} {split} images, such as {reasons[0]} (all are in summary.json)")
     print(f"tested: the {figures['selected']['epoch']} epoch's network ({figures['selected']['reason']})")
     print(f"trained in {duration(figures['training_seconds'])}")
     print(f"report: {run / 'report' / 'index.html'}")

@@ -13,7 +13,7 @@ from cv_attention.cli.errors import UserError, user_errors
 from cv_attention.cli.opening import add_network, open_network
 from cv_attention.cli.parsing import parse
 from cv_attention.cli.places import check_folder
-from cv_attention.export_config import SaliencyExport
+from cv_attention.config import SaliencyExport
 from cv_attention.extras import require, require_for
 
 if TYPE_CHECKING:

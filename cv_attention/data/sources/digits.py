@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from cv_attention.bounds import check_bounds
 from cv_attention.config import Digits
+from cv_attention.config.bounds import check_bounds
 
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}  # fractions of the source digits of each class
 _INK = 64  # darker pixels of an enlarged digit are its soft edge and ignored for its box

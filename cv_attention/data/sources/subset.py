@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from cv_attention.bounds import check_bounds
 from cv_attention.config import Subset
+from cv_attention.config.bounds import check_bounds
 from cv_attention.suggest import suggest
 
 

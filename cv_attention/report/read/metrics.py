@@ -62,8 +62,8 @@ def read_metrics(run: RunLayout) -> Metrics:
 
 
 def is_per_epoch(name: str) -> bool:
-    """Whether a metric is logged once an epoch: a validation figure, or a mean over training."""
-    return name.startswith("val") or name in ("train_loss_epoch", "train_accuracy")
+    """Whether a metric is logged once an epoch: a validation figure, or a mean over the epoch's training images."""
+    return name.startswith("val") or (name.startswith("train_") and name != "train_loss")
 
 
 def _read_part(part: int, path: Path) -> list[_Row]:

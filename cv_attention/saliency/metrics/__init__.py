@@ -1,5 +1,8 @@
 """Measures saliency maps: faithfulness, localization, agreement and sanity checks."""
 
+import warnings
+from typing import Any
+
 from cv_attention.saliency.metrics._mosaics import Mosaics, grid_pointing_game, mosaics
 from cv_attention.saliency.metrics._road import Road, road
 from cv_attention.saliency.metrics.agreement import rank_correlation, structural_similarity
@@ -14,3 +17,13 @@ __all__ = [
     "deletion_auc", "energy_pointing_game", "grid_pointing_game", "infidelity", "insertion_auc",
     "max_sensitivity", "mosaics", "pointing_game", "rank_correlation", "road", "structural_similarity",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("bootstrap", "Interval"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from cv_attention import statistics
+
+    where = f"cv_attention.statistics.{name}"
+    warnings.warn(f"{__name__}.{name} is deprecated; use {where}", DeprecationWarning, stacklevel=2)
+    return getattr(statistics, name)

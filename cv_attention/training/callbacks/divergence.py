@@ -1,26 +1,27 @@
 """Detects training runs that diverge."""
 
-import math
+from collections.abc import Mapping
+
+from cv_attention.training.tasks.interface import Guess
 
 _FAR = 2.0  # times the loss of guessing, if accuracy is at chance
 _ABSURD = 50.0  # times the loss of guessing, regardless of predictions
 
 
 class Divergence:
-    """Detects divergence from the training losses, and warns once.
+    """Finds out from the losses of a training run that it has diverged, and says so once.
 
-    Guessing among C classes has a loss of ln(C) and an accuracy of 1/C. A network that is no more accurate but has
-    twice that loss is confidently wrong; fifty times that loss counts as divergence at any accuracy.
+    A network that predicts no better than a guess and has twice its loss is sure of what is wrong; a loss of fifty
+    times a guess's is a divergence in any case. Guessing among C classes, for one, costs ln(C).
 
     Args:
-        classes: Number of classes C.
+        guess: What guessing achieves.
         lr: The peak learning rate, for the advice.
     """
 
-    def __init__(self, classes: int, lr: float) -> None:
-        self.classes, self.lr = max(classes, 2), lr
-        self.guess = math.log(self.classes)
-        self._said = False
+    def __init__(self, guess: Guess, lr: float) -> None:
+        self.guess, self.lr = guess, lr
+        self._warned = False
 
     def of_steps(self, epoch: int, loss: float) -> str | None:
         """Checks the lowest loss of several consecutive steps.
@@ -32,32 +33,31 @@ class Divergence:
         Returns:
             The warning, the first time that there is one.
         """
-        return self._warn(f"epoch {epoch}: no loss of its last steps is below {loss:.4g}", loss > _ABSURD * self.guess)
+        where = f"epoch {epoch}: no loss of its last steps is below {loss:.4g}"
+        return self._warn(where, loss > _ABSURD * self.guess.loss)
 
-    def of_epoch(self, epoch: int, loss: float, accuracy: float, images: int) -> str | None:
-        """Checks the means of an epoch.
+    def of_epoch(self, epoch: int, means: Mapping[str, float], *, guessing: bool) -> str | None:
+        """Judges the means of an epoch.
 
         Args:
             epoch: Number of the epoch, from 1 on.
-            loss: Mean loss.
-            accuracy: Fraction of correct predictions.
-            images: Number of images in the means, which determines the margin of chance.
+            means: ``loss`` and the task's other figures over the epoch's images.
+            guessing: Whether the other figures are no better than those of a guess.
 
         Returns:
             The warning, the first time that there is one.
         """
-        chance = 1 / self.classes
-        margin = 3 * math.sqrt(chance * (1 - chance) / max(images, 1))
-        blind = loss > _FAR * self.guess and accuracy <= chance + margin
-        finding = f"epoch {epoch}: its mean loss is {loss:.4g} and its accuracy {100 * accuracy:.1f} %"
-        return self._warn(finding, blind or loss > _ABSURD * self.guess)
+        loss = means["loss"]
+        diverged = (guessing and loss > _FAR * self.guess.loss) or loss > _ABSURD * self.guess.loss
+        shown = [f"its mean {name} is {value:.4g}" for name, value in means.items()]
+        return self._warn(f"epoch {epoch}: {' and '.join(shown)}", diverged)
 
-    def _warn(self, finding: str, diverged: bool) -> str | None:
-        if not diverged or self._said:
+    def _warn(self, where: str, diverged: bool) -> str | None:
+        if not diverged or self._warned:
             return None
-        self._said = True
+        self._warned = True
         return (
-            f"warning: training seems to have diverged in {finding}; guessing among {self.classes} classes has a loss "
-            f"of {self.guess:.2f}; try a lower --optimizer.lr (now {self.lr:g}), --optimizer.warmup_epochs 1 or "
+            f"warning: the training seems to have diverged in {where}; {self.guess.words} has a loss of "
+            f"{self.guess.loss:.2f}; try a lower --optimizer.lr (now {self.lr:g}), --optimizer.warmup_epochs 1 or "
             "--trainer.gradient_clip_val 1"
         )

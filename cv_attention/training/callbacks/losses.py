@@ -24,10 +24,10 @@ class NonFiniteLoss(RuntimeError):
 class Losses(Callback):
     """Logs loss and learning rate every ``log_every_n_steps``, and stops training if the loss is NaN or infinite.
 
-    Divergence is warned about once, see `Divergence`.
+    A loss that shows that the training has diverged is warned about once, see `Divergence`.
 
-    After each epoch it logs the mean loss and accuracy over all its images, as ``train_loss_epoch`` and
-    ``train_accuracy``, even if the run was resumed within the epoch.
+    After each epoch it logs the mean loss over all images of it as ``train_loss_epoch``, and the task's other figures,
+    such as ``train_accuracy``, also where the run was resumed within the epoch.
 
     Reading a loss makes the host wait for the device. So the losses since the last reading stay on the device, each
     with its step and the indices of its images, and are read together: at every log step, and before every checkpoint,
@@ -50,7 +50,7 @@ class Losses(Callback):
         self._since: list[tuple[int, Tensor, Tensor | None]] = []  # step, loss, indices
 
     def on_before_optimizer_step(self, trainer: lightning.Trainer, pl_module: Any, optimizer: Any) -> None:
-        """Records the learning rates of a step to be logged, before the schedule advances at the end of the batch."""
+        """Notes the learning rates of a step that will be logged; the schedule has changed them when the batch ends."""
         if (trainer.global_step + 1) % trainer.log_every_n_steps == 0:  # pyright: ignore[reportAttributeAccessIssue]
             self._rates = current_rates(optimizer, pl_module.experiment.optimizer)
 
@@ -68,16 +68,19 @@ class Losses(Callback):
         last, least = self._read(trainer, pl_module)
         self.latest = last * accumulated  # Lightning divides each loss by the number of accumulated batches
         self._log(trainer, {"train_loss": self.latest, **self._rates})
-        _warn(trainer, self._watch(pl_module).of_steps(trainer.current_epoch + 1, least * accumulated))
+        if watch := self._watch(pl_module):
+            _warn(trainer, watch.of_steps(trainer.current_epoch + 1, least * accumulated))
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Logs the epoch's means."""
-        loss, accuracy, images = pl_module.epoch_means.compute(trainer)
+        means, images = pl_module.epoch_means.compute(trainer)
         pl_module.epoch_means.clear()
-        self.epoch = {"train_loss_epoch": loss, "train_accuracy": accuracy} if images else {}
+        self.epoch = {_logged(name): value for name, value in means.items()} if images else {}
         if images:
             self._log(trainer, self.epoch)
-            _warn(trainer, self._watch(pl_module).of_epoch(trainer.current_epoch + 1, loss, accuracy, images))
+        if images and (watch := self._watch(pl_module)):
+            guessing = pl_module.is_guessing(means, images)
+            _warn(trainer, watch.of_epoch(trainer.current_epoch + 1, means, guessing=guessing))
 
     @staticmethod
     def _log(trainer: lightning.Trainer, values: dict[str, float]) -> None:
@@ -86,11 +89,11 @@ class Losses(Callback):
             logger.save()
 
     def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Prevents saving non-finite weights."""
+        """Refuses to save weights that are not finite."""
         self._read(trainer, pl_module)
         finite = torch.stack([local(value.detach()).isfinite().all() for value in pl_module.parameters()])
         if self._anywhere(trainer, ~finite):
-            raise NonFiniteLoss(f"a weight is not finite after step {trainer.global_step}; {self._advice()}")
+            raise NonFiniteLoss(f"a weight is not finite after step {trainer.global_step}; {self._advice(pl_module)}")
         checkpoint["epoch_means"] = pl_module.epoch_means.state(trainer)
 
     def on_load_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
@@ -98,9 +101,10 @@ class Losses(Callback):
         if "epoch_means" in checkpoint:
             pl_module.epoch_means.restore(checkpoint["epoch_means"], trainer)
 
-    def _watch(self, pl_module: Any) -> Divergence:
-        if self._divergence is None:
-            self._divergence = Divergence(len(pl_module.facts.class_names), pl_module.experiment.optimizer.lr)
+    def _watch(self, pl_module: Any) -> Divergence | None:
+        guess = pl_module.guess()
+        if self._divergence is None and guess is not None:
+            self._divergence = Divergence(guess, pl_module.experiment.optimizer.lr)
         return self._divergence
 
     def _read(self, trainer: lightning.Trainer, pl_module: Any) -> list[float]:
@@ -110,7 +114,7 @@ class Losses(Callback):
         bad = ~torch.isfinite(losses)
         if self._anywhere(trainer, bad):
             first = int(bad.int().argmax()) if bool(bad.any()) else None
-            self._stop(trainer, None if first is None else since[first])
+            self._stop(trainer, pl_module, None if first is None else since[first])
         return torch.stack([losses[-1], losses.min()]).tolist()
 
     @staticmethod
@@ -119,7 +123,7 @@ class Losses(Callback):
         any_bad: Any = bad.any().int()
         return bool(trainer.strategy.reduce(any_bad, reduce_op="max") if trainer.world_size > 1 else any_bad)
 
-    def _stop(self, trainer: lightning.Trainer, mine: tuple[int, Tensor, Tensor | None] | None) -> None:
+    def _stop(self, trainer: lightning.Trainer, task: Any, mine: tuple[int, Tensor, Tensor | None] | None) -> None:
         gathered: list[Any] = [None] * trainer.world_size
         if mine is not None:
             step, loss, indices = mine
@@ -136,10 +140,10 @@ class Losses(Callback):
         shown = ", ".join(map(str, images[:16])) + (", ..." if len(images) > 16 else "")
         raise NonFiniteLoss(
             f"the loss is {value} at step {step} of epoch {trainer.current_epoch}, on the training images {shown} "
-            f"(all of them in {place}); {self._advice()}"
+            f"(all of them in {place}); {self._advice(task)}"
         )
 
-    def _advice(self) -> str:
+    def _advice(self, task: Any) -> str:
         last = RunLayout(self.run).checkpoint("last")
         if not last.is_file():
             return "there is no checkpoint yet; try a lower --optimizer.lr or --trainer.gradient_clip_val 1"
@@ -149,8 +153,13 @@ class Losses(Callback):
             return f"{last} cannot be read; try a lower --optimizer.lr or --trainer.gradient_clip_val 1"
         return (
             f"the last good checkpoint is {last} of step {step}; try a lower rate or clipped gradients: "
-            f"cv-attention fit --resume {self.run} --trainer.gradient_clip_val 1"
+            f"{task.resume_command(self.run, '--trainer.gradient_clip_val 1')}"
         )
+
+
+def _logged(name: str) -> str:
+    """The name that a mean over an epoch is logged under; ``train_loss`` is that of a step."""
+    return "train_loss_epoch" if name == "loss" else f"train_{name}"
 
 
 def _warn(trainer: lightning.Trainer, warning: str | None) -> None:

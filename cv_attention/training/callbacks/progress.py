@@ -10,14 +10,6 @@ from cv_attention.training.callbacks.losses import Losses
 from cv_attention.training.callbacks.terminal import duration, say
 from cv_attention.training.callbacks.throughput import Throughput
 
-# The metrics in an epoch's line, in this order.
-_SHOWN = {
-    "train_loss_epoch": "train loss",
-    "train_accuracy": "train accuracy",
-    "val_loss": "val loss",
-    "val_accuracy": "val accuracy",
-}
-
 
 class ProgressBar(RichProgressBar):
     """Extends Lightning's bar with the latest loss, images per second, and the fraction of time waiting for images.
@@ -47,8 +39,8 @@ class EpochLines(Callback):
     """Prints one line at the end of each epoch; it stays above a progress bar.
 
     Args:
-        losses: The callback that computes the epoch's training loss and accuracy.
-        throughput: The callback that measures images per second.
+        losses: Who computes the epoch's training loss and figures.
+        throughput: Who measures images per second.
     """
 
     def __init__(self, losses: Losses, throughput: Throughput) -> None:
@@ -67,14 +59,21 @@ class EpochLines(Callback):
         """Records that this epoch was validated."""
         self._validated = True
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Prints the line, in one process only."""
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Prints the line, in one process."""
         values = {**self._losses.epoch, **(trainer.callback_metrics if self._validated else {})}
-        parts = [f"{words} {float(values[name]):.4f}" for name, words in _SHOWN.items() if name in values]
+        shown = [f"{words} {float(values[name]):.4f}" for name, words in _shown(pl_module).items() if name in values]
         if self._throughput.rates:
-            parts.append(f"{self._throughput.rates[-1]:,.0f} images/s")
+            shown.append(f"{self._throughput.rates[-1]:,.0f} images/s")
         now = time.monotonic()
-        parts.append(duration(now - self._start))
+        shown.append(duration(now - self._start))
         self._start = now
         if trainer.is_global_zero:
-            say(trainer, f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}: {', '.join(parts)}")
+            say(trainer, f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}: {', '.join(shown)}")
+
+
+def _shown(task: Any) -> dict[str, str]:
+    """Names the metrics of an epoch's line, in their order, and what they are called there."""
+    names = ["train_loss_epoch", *(f"train_{name}" for name in task.train_figures)]
+    names += ["val_loss", f"val_{task.criterion.metric}"]
+    return {name: name.removesuffix("_epoch").replace("_", " ") for name in names}

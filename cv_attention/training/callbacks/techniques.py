@@ -2,26 +2,23 @@
 
 from lightning.pytorch.callbacks import Callback
 
-from cv_attention.config import Experiment
+from cv_attention.training.tasks.task import Task
 
 
-def techniques(experiment: Experiment, num_classes: int) -> list[Callback]:
-    """Creates the configured callbacks, in the order in which they run.
+def techniques(task: Task) -> list[Callback]:
+    """Returns the callbacks that the task's configuration asks for, in the order in which they work.
 
     Raises:
         ValueError: if one of their values is out of range.
     """
-    data, callbacks = experiment.data, []
-    if data.progressive:
+    callbacks: list[Callback] = []
+    if sizes := task.experiment.data.progressive:
         from cv_attention.training.callbacks.resizing import ProgressiveSize
 
-        callbacks.append(ProgressiveSize(data.progressive))
-    if data.mixup or data.cutmix:
-        from cv_attention.training.callbacks.mixing import Mixing
-
-        callbacks.append(Mixing(data, num_classes, experiment.seed))
-    if experiment.optimizer.ema is not None:
+        callbacks.append(ProgressiveSize(sizes))
+    callbacks += task.techniques()
+    if (decay := task.experiment.optimizer.ema) is not None:
         from cv_attention.training.callbacks.averaging import MovingAverage
 
-        callbacks.append(MovingAverage(experiment.optimizer.ema))
+        callbacks.append(MovingAverage(decay))
     return callbacks

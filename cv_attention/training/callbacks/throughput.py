@@ -94,8 +94,7 @@ class Throughput(Callback):
         self.waiting.append(self._waited / self._seconds)
         if len(self.waiting) == 1 and self.waiting[0] > _TOO_MUCH and trainer.is_global_zero:
             datamodule: Any = trainer.datamodule  # pyright: ignore[reportAttributeAccessIssue]
-            hint = advice(self.data, self.waiting[0], resident=datamodule.splits["train"].resident)
-            say(trainer, hint)
+            say(trainer, advice(self.data, self.waiting[0], resident=datamodule.splits["train"].resident))
 
     def _start_epoch(self) -> None:
         self._images, self._seconds, self._waited = 0, 0.0, 0.0

@@ -2,36 +2,36 @@
 
 import errno
 import io
-import math
 import re
 import shutil
-from collections.abc import Callable, Collection, Mapping
-from contextlib import nullcontext, suppress
-from dataclasses import fields, replace
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from cv_attention.blocks.trust import check_trusted, class_paths_of
-from cv_attention.config import SOURCES, Experiment
-from cv_attention.plain import from_plain
+from cv_attention.config.plain import from_plain
 from cv_attention.rundir import Damaged, NewerFormat, NotRead
 from cv_attention.rundir.checksums import checksum
-from cv_attention.rundir.facts import DataFacts
 from cv_attention.rundir.files import link_or_copy, write_bytes
 from cv_attention.rundir.layout import RunLayout, runs_in
 from cv_attention.training.checkpoint import weights
 from cv_attention.training.checkpoint.digest import sha256
 from cv_attention.training.checkpoint.sealing import sealed, verifying
-from cv_attention.training.tasks.classifier import Classifier
+from cv_attention.training.tasks.task import Task
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 _PARTS = {"experiment": Mapping, "facts": Mapping, "state_dict": Mapping}
 _OF_THE_SYSTEM = re.compile(r"allocate memory|out of memory|errno|os error|start new thread", re.IGNORECASE)
-_LARGEST = 16_384  # pixels on a side of the images that a network takes
+_FIRST_TASK = "classification"  # of files from before they named their task
 _DROPPED = {"all": (), "best": (LAST, PREVIOUS), "weights": (LAST, PREVIOUS, BEST)}  # by log.keep
+
+
+class OtherTask(ValueError):
+    """A file holds the network of another task than the one that is asked for."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -58,21 +58,25 @@ def read(checkpoint: Path) -> dict[str, Any]:
             next to it that can be used instead.
         OSError: if the system cannot read it, which says nothing about its content.
     """
-    content, end_verification = _begin(checkpoint)
+    content, end_verification = begin(checkpoint)
     end_verification()
-    _check_parts(content, checkpoint)
+    check_network(content, checkpoint)
     return content
 
 
 def verified(checkpoint: Path) -> Any:
-    """Reads any file of weights, verified if possible, without requiring particular parts; see `read`."""
-    content, end_verification = _begin(checkpoint)
+    """Reads whatever a file of weights holds, verified where it can be, without asking for its parts; see `read`."""
+    content, end_verification = begin(checkpoint)
     end_verification()
     return content
 
 
-def _begin(checkpoint: Path) -> tuple[Any, Callable[[], None]]:
-    """Reads a file and starts verifying it; returns its content and a function that waits for the result."""
+def begin(checkpoint: Path) -> tuple[Any, Callable[[], None]]:
+    """Reads a file and begins to verify it.
+
+    Returns:
+        Its content, and a function that waits for the verdict, and raises what `read` raises.
+    """
 
     def finish() -> None:
         try:
@@ -126,8 +130,8 @@ def _damaged(checkpoint: Path, error: Exception) -> Damaged:
     return Damaged(f"{reason}{_instead(checkpoint)}")
 
 
-def _check_parts(content: Any, checkpoint: Path) -> None:
-    """Raises ValueError unless a file records which network it belongs to."""
+def check_network(content: Any, checkpoint: Path) -> None:
+    """Raises ValueError unless a file says which network it belongs to."""
     if not isinstance(content, dict) or not _PARTS.keys() <= content.keys():
         raise ValueError(f"{checkpoint} is not a checkpoint of cv_attention: it does not record its network")
     for name, kind in _PARTS.items():
@@ -199,72 +203,33 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
     return checkpoint
 
 
-def load(checkpoint: Path | Classifier, trust: Collection[str] | None = ()) -> Classifier:
-    """Rebuilds the network of a checkpoint or of a ``.safetensors`` file, with its weights, on the CPU, in eval mode.
-
-    An already opened network (`opening.open_pretrained`) is returned as it is. A file can name a block by its
-    class path, which is imported only if the user trusts it.
+def facts_in(values: Any, kind: type[Any]) -> Any:
+    """Reads the facts of a checkpoint.
 
     Args:
-        checkpoint: The file.
-        trust: Modules and classes that the file may name, such as ``my_block`` or ``my_block.MyBlock``; None allows
-            all, for files that this process has written.
+        values: Plain values, as the checkpoint holds them.
+        kind: The task's `facts_type`.
 
     Raises:
-        ValueError: if the file was not written by cv_attention, its weights do not fit its configuration, or it names a
-            class that is not in `trust`.
+        ValueError: where they cannot be those of a network.
     """
-    if isinstance(checkpoint, Classifier):
-        return checkpoint
-    content, end_verification = _begin(checkpoint)
-    try:
-        _check_parts(content, checkpoint)
-        experiment = from_plain(Experiment, content["experiment"], "experiment")
-        facts = facts_in(content["facts"])
-        with nullcontext() if trust is None else class_paths_of(checkpoint, trust):
-            if experiment.data.name not in SOURCES:  # imported later, when the data is opened
-                check_trusted(experiment.data.name)
-            classifier = Classifier(_unloaded(experiment), facts)
-    except Exception as error:  # whatever a foreign configuration raises
-        end_verification()
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if not isinstance(error, ValueError | OSError):
-            reason = f"its network cannot be built ({type(error).__name__}: {reason[:300]})"
-        raise ValueError(reason if reason.startswith(str(checkpoint)) else f"{checkpoint}: {reason}") from error
-    end_verification()
-    classifier.experiment = experiment  # as trained, so that files written from now on have the run's fingerprint
-    try:
-        classifier.load_state_dict(content["state_dict"])
-    except (RuntimeError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ValueError(f"{checkpoint} does not fit {experiment.model.backbone}: {reason}") from error
-    return classifier.eval()
+    facts = from_plain(kind, values, "facts")
+    facts = replace(facts, **{name: tuple(value) for name, value in vars(facts).items() if isinstance(value, list)})
+    facts.check()
+    return facts
 
 
-def _unloaded(experiment: Experiment) -> Experiment:
-    """Returns the configuration of the same network without weights, since the checkpoint holds them.
-
-    timm would read any file named by ``checkpoint_path``.
-    """
-    options = {name: value for name, value in experiment.model.options.items() if name != "checkpoint_path"}
-    return replace(experiment, model=replace(experiment.model, pretrained=False, options=options))
-
-
-def facts_in(values: Any) -> DataFacts:
-    """Reads the facts of a checkpoint; raises ValueError if they are not those of a network."""
-    facts = from_plain(DataFacts, values, "facts")
-    height, width = facts.image_size
-    if not facts.class_names or not all(isinstance(side, int) and 0 < side <= _LARGEST for side in (height, width)):
-        raise ValueError(
-            f"facts must name classes and an image size of at most {_LARGEST} pixels a side, got "
-            f"{len(facts.class_names)} classes and {height} x {width}"
+def require_task(content: Mapping[str, Any], checkpoint: Path, task: type[Task]) -> None:
+    """Raises OtherTask unless a network was trained for `task`; `content` is that of its file."""
+    name = content.get("task", _FIRST_TASK)
+    if name != task.name:
+        raise OtherTask(
+            f"{checkpoint} was trained for the task {str(name)[:40]!r}, not {task.name!r}; from Python, give the class "
+            "of its task as task="
         )
-    if not all(math.isfinite(value) for value in (*facts.mean, *facts.std)) or 0 in facts.std:
-        raise ValueError(f"facts.mean and facts.std must be finite and std not 0, got {facts.mean} and {facts.std}")
-    return DataFacts(**{field.name: tuple(getattr(facts, field.name)) for field in fields(DataFacts)})
 
 
-def name_of(checkpoint: Path | Classifier) -> str:
+def name_of(checkpoint: Path | Task) -> str:
     """Names what `load` takes: a file by its path, an open network by its backbone and the file of its weights."""
     if isinstance(checkpoint, Path):
         return str(checkpoint)
@@ -272,7 +237,7 @@ def name_of(checkpoint: Path | Classifier) -> str:
     return f"{model.backbone} with {model.weights or 'pretrained weights'}"
 
 
-def digest_of(checkpoint: Path | Classifier) -> str:
+def digest_of(checkpoint: Path | Task) -> str:
     """Returns the SHA-256 of a file, or of an open network: its weights, and what it was built from."""
     if isinstance(checkpoint, Path):
         return checksum(checkpoint)

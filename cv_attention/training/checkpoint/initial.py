@@ -13,22 +13,23 @@ from cv_attention.training.checkpoint import checkpoints
 from cv_attention.training.checkpoint.checkpoints import find_checkpoint
 
 
-def start(network: nn.Module, model: Model, class_names: list[str]) -> list[str]:
-    """Loads ``model.weights`` into the network; returns a line on its initial weights, or none if they are random."""
+def start(network: nn.Module, model: Model, names: list[str] | None) -> list[str]:
+    """Loads ``model.weights`` into the network, and says what it starts from: a line, or none for random weights."""
     if model.weights:
-        return [load(network, model, class_names)]
+        return [load(network, model, names)]
     if not model.pretrained:
         return []
-    return [f"weights: pretrained {model.backbone}{_head_line(class_names) if has_head_at_zero(network) else ''}"]
+    return [f"weights: pretrained {model.backbone}{_head_line(names) if has_head_at_zero(network) else ''}"]
 
 
-def load(network: nn.Module, model: Model, class_names: list[str]) -> str:
+def load(network: nn.Module, model: Model, names: list[str] | None) -> str:
     """Loads ``model.weights`` into the network.
 
     Args:
         network: The network with its blocks inserted.
         model: The network's part of the configuration.
-        class_names: The classes of the data set.
+        names: What the network's outputs stand for, such as the classes of the data set; None where they have no
+            names. A head with other names is reinitialized.
 
     Returns:
         One line on what was loaded and what is new.
@@ -46,7 +47,7 @@ def load(network: nn.Module, model: Model, class_names: list[str]) -> str:
     head = [f"{name}." for name in head_names(network)]
     heads = [key for key in own if key.startswith(tuple(head))]
     fits = all(key in state and state[key].shape == own[key].shape for key in heads)
-    if reset := not fits or (known is not None and known != class_names):
+    if reset := not fits or (known is not None and names is not None and known != names):
         if model.train == "blocks":
             raise ValueError(
                 f"model.weights: {path} has other classes than the data, so the head must be trained; "
@@ -66,7 +67,7 @@ def load(network: nn.Module, model: Model, class_names: list[str]) -> str:
         raise ValueError(
             f"model.weights: {path} does not fit {model.backbone}: it {' and '.join(filter(None, says))}{advice}"
         )
-    return f"weights: {path}{_head_line(class_names) if reset else ''}"
+    return f"weights: {path}{_head_line(names) if reset else ''}"
 
 
 def by_position(state: dict[str, Tensor], network: nn.Module, path: Path) -> dict[str, Tensor]:
@@ -103,8 +104,8 @@ def _advice(state: dict[str, Tensor], network: nn.Module, path: Path) -> str:
     return "; the shapes are the same in the same order: load them with model.weights_by position"
 
 
-def _head_line(class_names: list[str]) -> str:
-    return f"; the head is reinitialized for {len(class_names)} classes, at zero"
+def _head_line(names: list[str] | None) -> str:
+    return f"; the head is reinitialized{f' for {len(names)} classes' if names is not None else ''}, at zero"
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:

@@ -1,19 +1,29 @@
-"""Finds the checkpoint to resume training from, and checks that it is complete."""
+"""Finds the checkpoint that a training run resumes from, and checks that it holds every part that this takes."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from cv_attention.rundir import Damaged, NewerFormat
 from cv_attention.rundir.layout import RunLayout
-from cv_attention.training.checkpoint.checkpoints import LAST, PREVIOUS, facts_in, read, set_aside
+from cv_attention.training.checkpoint.checkpoints import (
+    LAST,
+    PREVIOUS,
+    OtherTask,
+    facts_in,
+    read,
+    require_task,
+    set_aside,
+)
+from cv_attention.training.tasks.task import Task
 
 # States of Lightning's loops; if one is missing, Lightning fails with a KeyError.
 _LOOPS = ("state_dict", "epoch_progress", "epoch_loop.state_dict", "epoch_loop.batch_progress")
 _LOOPS += ("epoch_loop.scheduler_progress", "epoch_loop.automatic_optimization.state_dict")
 _LOOPS += ("epoch_loop.automatic_optimization.optim_progress", "epoch_loop.val_loop.state_dict")
 _LOOPS += ("epoch_loop.val_loop.batch_progress",)
-# Parts of a checkpoint needed for resuming, by path, with their types.
+# Parts that a run resumes from, by their places, and what they must be.
 _PARTS: dict[tuple[str, ...], type | tuple[type, ...]] = {
     ("epoch",): int,
     ("global_step",): int,
@@ -29,17 +39,22 @@ _PARTS: dict[tuple[str, ...], type | tuple[type, ...]] = {
 }
 
 
-def resumable(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
+def resumable(run: Path, task: type[Task]) -> tuple[Path, dict[str, Any], list[str]]:
     """Finds the newest intact checkpoint to resume from.
 
     A damaged file is moved out of the way, and the previous checkpoint is used.
+
+    Args:
+        run: The run directory.
+        task: The class of the task that is trained.
 
     Returns:
         The file, its content, and notices about files that were not used.
 
     Raises:
         FileNotFoundError: if there is no intact checkpoint.
-        OSError: if the system cannot read a checkpoint; it stays where it is, since it may be intact.
+        ValueError: if it belongs to another task.
+        OSError: if the system does not let a checkpoint be read; it stays where it is, for it may be whole.
     """
     notices, wrong = [], []
     for name in (LAST, PREVIOUS):
@@ -48,8 +63,8 @@ def resumable(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
             continue
         try:
             content = read(path)
-            check_parts(content, path)
-        except NewerFormat:
+            check_parts(content, path, task)
+        except (NewerFormat, OtherTask):
             raise
         except ValueError as error:
             set_aside(path)
@@ -63,8 +78,9 @@ def resumable(run: Path) -> tuple[Path, dict[str, Any], list[str]]:
     raise FileNotFoundError(f"{missing}, so there is no checkpoint to resume from")
 
 
-def check_parts(content: Mapping[str, Any], path: Path) -> None:
-    """Raises ValueError unless a checkpoint holds the state of a training run, not only a network."""
+def check_parts(content: Mapping[str, Any], path: Path, task: type[Task]) -> None:
+    """Raises ValueError unless a checkpoint holds the state of a training run of this task, not a network alone."""
+    require_task(content, path, task)
     for place, kind in _PARTS.items():
         value: Any = content
         for name in place:
@@ -73,11 +89,11 @@ def check_parts(content: Mapping[str, Any], path: Path) -> None:
         if absent or not isinstance(value, kind) or isinstance(value, bool):
             raise Damaged(f"{path} is damaged: it holds no {'.'.join(place)} to resume from")
     try:
-        facts_in(content["facts"])
+        facts_in(content["facts"], task.facts_type)
     except (ValueError, TypeError) as error:
         missing = isinstance(error, TypeError)
         reason = (
-            "its facts lack some of class_names, mean, std and image_size"
+            f"its facts lack some of {', '.join(field.name for field in fields(task.facts_type))}"
             if missing
             else " ".join(str(error).split())[:200]
         )

@@ -13,6 +13,7 @@ from cv_attention.config import Log
 from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.checkpoint import checkpoints
 from cv_attention.training.stopping.interruption import Interruption, Terminated
+from cv_attention.training.tasks.selection import Criterion
 
 # Lightning's loop state of a validation that has not started. Stored in checkpoints written during validation:
 # the network has not changed since validation started, so a resumed run repeats all of it.
@@ -24,7 +25,7 @@ class NotWritten(OSError):
 
 
 class Checkpoints(Checkpoint):
-    """Writes ``best.ckpt`` by validation accuracy, and ``last.ckpt`` to resume from.
+    """Writes ``best.ckpt`` by the task's criterion, and ``last.ckpt`` to resume from.
 
     Which of the two is tested is decided at the end, by `selection.select`.
 
@@ -32,7 +33,12 @@ class Checkpoints(Checkpoint):
 
     Args:
         run: The run directory.
-        log: How often checkpoints are written within an epoch.
+        log: How often checkpoints are written inside an epoch.
+
+    Attributes:
+        best: The best validation figure of all epochs, by the task's `Criterion`; None before any.
+        latest: That of the last epoch that was validated.
+        interruption: Hears the signals that end the training.
     """
 
     def __init__(self, run: Path, log: Log) -> None:
@@ -50,7 +56,7 @@ class Checkpoints(Checkpoint):
         return self._before + time.monotonic() - self._start
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the best and the latest accuracy, and the seconds trained."""
+        """The best and the latest validation figure, and the seconds trained."""
         return {"best": self.best, "latest": self.latest, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -59,8 +65,8 @@ class Checkpoints(Checkpoint):
         self.latest = state_dict.get("latest", self.best)  # missing in checkpoints of the first versions
 
     def take_over(self) -> None:
-        """Restores from ``last.ckpt`` the state of the launched processes that did the training."""
-        path = RunLayout(self.run).checkpoint("last")
+        """Restores from ``last.ckpt`` the state of the processes that this one started, which have trained for it."""
+        path = self.run / "checkpoints" / checkpoints.LAST
         if path.is_file():
             content = checkpoints.verified(path)
             self.load_state_dict(content["callbacks"][self.state_key])
@@ -70,9 +76,9 @@ class Checkpoints(Checkpoint):
         """Broadcasts the run directory of the first process."""
         self.run = Path(trainer.strategy.broadcast(str(self.run)))
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Starts the clocks."""
-        self._compare_with_file(trainer)
+        self._compare_with_file(trainer, pl_module.criterion)
         self.interruption.listen()
         self._start = self._saved = time.monotonic()
         self._stepped = trainer.global_step
@@ -80,7 +86,7 @@ class Checkpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves if due or requested."""
+        """Saves where that is due, or a signal asks for it."""
         stepped, self._stepped = trainer.global_step > self._stepped, trainer.global_step
         if not stepped or trainer.is_last_batch:  # accumulating gradients, or about to end the epoch
             return
@@ -94,24 +100,25 @@ class Checkpoints(Checkpoint):
     def on_validation_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        """Saves and stops if requested."""
+        """Saves and stops where a signal asks for it."""
         signal, _ = self.interruption.agree()
         if signal and not trainer.sanity_checking:
             self._save_last(trainer)
             self._obey(trainer, signal)
 
     def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
-        """Marks an unfinished validation as not started."""
+        """Stores an unfinished validation as one that has not begun."""
         if trainer.validating:
             progress = {"total": dict(_UNTOUCHED), "current": dict(_UNTOUCHED), "is_last_batch": False}
             checkpoint["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"] = progress
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Saves the epoch, also as the best one if it is."""
-        accuracy = trainer.callback_metrics.get("val_accuracy")
-        if accuracy is not None:
-            self.latest = float(accuracy)
-            if self.best is None or self.latest > self.best:
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Saves the epoch, and as the best one if it is."""
+        criterion = pl_module.criterion
+        figure = trainer.callback_metrics.get(f"val_{criterion.metric}")
+        if figure is not None:
+            self.latest = float(figure)
+            if self.best is None or criterion.is_better(self.latest, self.best):
                 self.best = self.latest
                 self._save(trainer, "best")
         self._save_last(trainer)
@@ -124,11 +131,11 @@ class Checkpoints(Checkpoint):
         self._obey(trainer, signal)
 
     def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        """Restores the previous signal handlers."""
+        """Restores the signals' handlers."""
         self.interruption.stop_listening()
 
-    def _compare_with_file(self, trainer: lightning.Trainer) -> None:
-        """Lowers the best accuracy to that of ``best.ckpt``, which is the last epoch's if a finished run is resumed.
+    def _compare_with_file(self, trainer: lightning.Trainer, criterion: Criterion) -> None:
+        """Corrects the best figure to that of ``best.ckpt``, which is the last epoch's where a finished run goes on.
 
         If it is damaged, the best of the coming epochs replaces it; every process checks this itself.
         """
@@ -138,7 +145,7 @@ class Checkpoints(Checkpoint):
         try:
             content = checkpoints.verified(path)
             there = content["callbacks"].get(self.state_key, {}).get("latest")
-            self.best = self.best if there is None else min(self.best, there)
+            self.best = self.best if there is None else criterion.worse_of(self.best, there)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             self.best = None
             if trainer.is_global_zero:
@@ -163,7 +170,8 @@ class Checkpoints(Checkpoint):
 
     def _obey(self, trainer: lightning.Trainer, signal: int) -> None:
         if signal:
-            words = f" after step {trainer.global_step}; resume with: cv-attention fit --resume {self.run}"
+            task: Any = trainer.lightning_module
+            words = f" after step {trainer.global_step}; resume with: {task.resume_command(self.run)}"
             stop = Terminated(signal, words if trainer.is_global_zero else "")
             if stop.words and stop.signal != "SIGINT":  # for Ctrl-C, the KeyboardInterrupt reports it
                 print(f"stopped by {stop.signal}{words}", file=sys.stderr, flush=True)

@@ -8,24 +8,21 @@ from typing import Any
 from cv_attention.rundir.files import write_bytes
 from cv_attention.training.checkpoint.sealing import sealed, verifying
 from cv_attention.training.provenance import described
-from cv_attention.training.tasks.classifier import Classifier
+from cv_attention.training.tasks.task import Task
 
 
-def write(path: Path, classifier: Classifier) -> None:
-    """Writes the network's weights, under their names without the LightningModule prefix.
+def write(path: Path, task: Task) -> None:
+    """Writes the network's weights, by the names that it has without a task around it.
 
-    The metadata hold, as JSON: ``experiment`` (the configuration), ``facts`` (class names, normalisation, image size),
-    ``provenance`` (fingerprint of the configuration, code version), ``cv_attention_format`` and ``sha256``, the
-    checksum of the tensors and all of these.
+    The metadata hold, as JSON: ``task`` (its name), ``experiment`` (the configuration), ``facts`` (such as class names,
+    normalisation, image size), ``provenance`` (the configuration's fingerprint, the code's version),
+    ``cv_attention_format`` and ``sha256``, the checksum of the tensors and of all these.
     """
     from safetensors.torch import save
 
-    tensors = {
-        name: value.detach().cpu().contiguous().clone() for name, value in classifier.network.state_dict().items()
-    }
-    plain = json.loads(
-        json.dumps(described(classifier.experiment, classifier.facts))
-    )  # as it will be read: keys are strings
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in task.network.state_dict().items()}
+    about = described(task.name, task.experiment, task.facts)
+    plain = json.loads(json.dumps(about))  # as it will be read: keys are text
     content = sealed({"state_dict": tensors, **plain})
     metadata = {name: json.dumps(value) for name, value in content.items() if name not in ("state_dict", "format")}
     metadata["cv_attention_format"] = json.dumps(content["format"])
@@ -57,7 +54,7 @@ def begin(path: Path) -> tuple[dict[str, Any], Callable[[], None]]:
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
         metadata = file.metadata() or {}
-    names = {"experiment", "facts", "provenance", "sha256"} & metadata.keys()
+    names = {"task", "experiment", "facts", "provenance", "sha256"} & metadata.keys()
     plain = {name: json.loads(metadata[name]) for name in names}
     if "cv_attention_format" in metadata:
         plain["format"] = json.loads(metadata["cv_attention_format"])

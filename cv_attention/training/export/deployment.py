@@ -15,10 +15,10 @@ from cv_attention.extras import require
 from cv_attention.maps import record
 from cv_attention.rundir.files import write_bytes
 from cv_attention.training.checkpoint import weights
-from cv_attention.training.checkpoint.checkpoints import load
 from cv_attention.training.checkpoint.finite import require_finite
 from cv_attention.training.checkpoint.sealing import FORMAT
 from cv_attention.training.export.traces import strip_model, strip_program
+from cv_attention.training.loading import load
 from cv_attention.training.provenance import described
 from cv_attention.training.tasks.classifier import Classifier
 
@@ -153,7 +153,7 @@ def _write(path: Path, format: Format, classifier: Classifier, deployed: Deploye
     if format == "safetensors":
         weights.write(path, classifier)
         return
-    about = {**described(classifier.experiment, classifier.facts), "input": _input(deployed)}
+    about = {**described(classifier.name, classifier.experiment, classifier.facts), "input": _input(deployed)}
     about["cv_attention_format"] = FORMAT
     program = _trace(deployed)
     content = _onnx(program, deployed, about) if format == "onnx" else _torch_export(program, about)

@@ -29,7 +29,7 @@ class Predictions(Callback):
         self.path = path
         self._batches: list[dict[str, np.ndarray]] = []
 
-    def on_test_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_test_epoch_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Starts collecting."""
         self._batches = []
 
@@ -40,7 +40,7 @@ class Predictions(Callback):
         labels = batch["label"]
         self._batches.append(columns_of(batch["index"], outputs, labels, pl_module.losses(outputs, labels)))
 
-    def on_test_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_test_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Writes the file, in one process only."""
         batches, self._batches = self._batches, []
         if trainer.world_size > 1:

@@ -13,7 +13,6 @@ from cv_attention.recording import Recorder
 from cv_attention.recording.snapshot import Snapshot
 from cv_attention.saliency import resolve
 from cv_attention.training.recording.map_pictures import MapPictures, send
-from cv_attention.training.tasks.classifier import Classifier
 
 
 class ProbeMaps(Callback):
@@ -50,9 +49,8 @@ class ProbeMaps(Callback):
         """Restores what `state_dict` returned."""
         self._restored = state_dict
 
-    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Chooses the probe images."""
-        assert isinstance(pl_module, Classifier)
         if not trainer.is_global_zero:
             return
         split = trainer.datamodule.splits["val"]  # pyright: ignore[reportAttributeAccessIssue]
@@ -80,9 +78,8 @@ class ProbeMaps(Callback):
         wanted = last or trainer.current_epoch % self.every == 0
         return wanted and self.recorder is not None and not trainer.sanity_checking
 
-    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Records the maps of this epoch."""
-        assert isinstance(pl_module, Classifier)
         if not self.due(trainer) or self.recorder is None:
             return
         with trainer.precision_plugin.forward_context():
@@ -91,7 +88,9 @@ class ProbeMaps(Callback):
 
 
 def _pictures(recorder: Recorder, snapshot: Snapshot, epoch: int) -> MapPictures:
-    names: Sequence[str] = recorder.class_names or ()
+    assert recorder.class_names is not None
+    assert recorder.labels is not None
+    names: Sequence[str] = recorder.class_names
     best = snapshot.logits.softmax(1).max(1)
     return MapPictures(
         epoch=epoch,

@@ -1,107 +1,87 @@
-"""Defines the LightningModule: a network, its loss, its metrics and its optimizer."""
+"""Defines the task of classifying images."""
 
-from collections.abc import Callable
-from typing import Any
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
 
-import lightning
 import torch
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from cv_attention.backbones.attachment.lost import require_applied
+from cv_attention.backbones import Plan
 from cv_attention.config import Experiment
-from cv_attention.data.augmentation.normalisation import normalise
+from cv_attention.maps import Usage
 from cv_attention.rundir.facts import DataFacts
-from cv_attention.training.devices.sharding import shard
-from cv_attention.training.optim.optimization import create_optimizer, create_schedule, steps_per_epoch
-from cv_attention.training.provenance import described
-from cv_attention.training.tasks.epoch_means import EpochMeans
+from cv_attention.rundir.layout import RunLayout
+from cv_attention.training.callbacks.mixing import Mixing
+from cv_attention.training.class_names import check_classes
+from cv_attention.training.named_data import NamedData
+from cv_attention.training.recording.confusion import Confusion
+from cv_attention.training.recording.pointing import point
+from cv_attention.training.recording.predictions import Predictions
+from cv_attention.training.recording.probe_details import ProbeDetails
+from cv_attention.training.recording.probes import ProbeMaps
+from cv_attention.training.recording.saliency_trial import check_methods, unsuited
+from cv_attention.training.tasks.block_usage import block_usage
+from cv_attention.training.tasks.interface import Guess
 from cv_attention.training.tasks.metrics import create_metrics
 from cv_attention.training.tasks.network import build_network
+from cv_attention.training.tasks.selection import Criterion, Selected, by_accuracy
+from cv_attention.training.tasks.task import Task
 
 
-class Classifier(lightning.LightningModule):
+class Classifier(Task):
     """Classifies uint8 images, (B, 3, H, W) -> logits (B, classes).
+
+    Batches hold ``label``, int64 (B,), or shares of classes (B, classes) where they are mixed.
 
     Args:
         experiment: The configuration.
-        facts: What the data set is like; kept in the checkpoint, so that nothing else is needed to use it.
+        facts: What the data set is like; kept in the checkpoint, so that nothing else is needed to use the network.
 
     Raises:
-        ValueError: if the network, the block, the optimizer or one of their options is unknown.
+        ValueError: if the network, the block or one of their options is unknown.
     """
 
-    mean: Tensor
-    std: Tensor
-    rescheduled = False
+    name: ClassVar[str] = "classification"
+    criterion: ClassVar[Criterion] = Criterion("accuracy")
+    train_figures: ClassVar[tuple[str, ...]] = ("accuracy",)
+    facts_type: ClassVar[type[Any]] = DataFacts
+    options: ClassVar[tuple[str, ...]] = ("data.mixup", "data.cutmix", "data.flip_test", "optimizer.label_smoothing")
+
+    facts: DataFacts
 
     def __init__(self, experiment: Experiment, facts: DataFacts) -> None:
-        super().__init__()
-        self.experiment, self.facts = experiment, facts
-        self._sharded = False
-        self._compiled: Callable[[Tensor], Tensor] | None = None
+        super().__init__(experiment, facts)
         classes = len(facts.class_names)
-        self.network, self.plan = build_network(experiment.model, classes, facts.image_size)
-        self.memory_format = torch.channels_last if experiment.model.channels_last else torch.contiguous_format
-        self.network.to(memory_format=self.memory_format)
-        self.register_buffer("mean", 255 * torch.tensor(facts.mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(facts.std).view(3, 1, 1), persistent=False)
         self.loss = nn.CrossEntropyLoss(label_smoothing=experiment.optimizer.label_smoothing)
-        # Sums over a large split lose digits in single precision; Apple's GPUs have no other.
-        self.exact = torch.float32 if torch.backends.mps.is_available() else torch.float64
-        self.epoch_means = EpochMeans(self.exact)
         self.metrics = create_metrics(classes, experiment.log.metrics, self.exact)
 
-    def train(self, mode: bool = True) -> "Classifier":
-        """Sets the mode; where the head alone is trained, batch norms keep their statistics."""
-        super().train(mode)
-        if mode and self.experiment.model.train == "head":
-            for module in self.network.modules():
-                if isinstance(module, _BatchNorm):
-                    module.eval()
-        return self
-
-    def normalise(self, images: Tensor) -> Tensor:
-        """Turns uint8 images (B, 3, H, W) into what the network takes."""
-        return normalise(images, self.mean, self.std).contiguous(memory_format=self.memory_format)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Returns the logits (B, classes) of uint8 images (B, 3, H, W)."""
-        return self.network(self.normalise(images))
+    def build(self) -> tuple[nn.Module, Plan | None]:
+        """Builds the network with a logit for each class, its blocks inserted."""
+        return build_network(self.experiment.model, len(self.facts.class_names), self.facts.image_size)
 
     def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
         """Returns the loss of a batch; `losses.Losses` logs it, and the epoch's means."""
-        logits = (self._compiled or self.network)(self.normalise(batch["image"]))
-        loss = self.loss(logits, batch["label"])
-        self.epoch_means.add(loss, logits, batch["label"])
+        logits, labels = self.training_network(self.normalise(batch["image"])), batch["label"]
+        loss = self.loss(logits, labels)
+        self.epoch_means.add(len(logits), loss, accuracy=count_right(logits, labels))
         return loss
 
-    def configure_model(self) -> None:
-        """Divides the network over the devices where the strategy is to do so; Lightning calls this at every start."""
-        if self.device_mesh is not None and not self._sharded:
-            shard(self.network, self.device_mesh["data_parallel"])
-            self._sharded = True
+    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Returns the loss (B,) of each image."""
+        smoothing = self.loss.label_smoothing
+        return functional.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
 
-    def on_fit_start(self) -> None:
-        """Checks that the strategy's conversions have left the blocks working, and compiles where that is wished."""
-        require_applied(self.network)
-        if self.experiment.trainer.compile:
-            network = self.network
+    def validation_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
+        """Counts one batch of the validation split; returns the logits (B, classes)."""
+        return self._evaluate("val", batch)
 
-            def forward(images: Tensor) -> Tensor:
-                return network(images)
-
-            # A last batch or images of another size get a program of their own: general ones are slower.
-            self._compiled = torch.compile(forward, dynamic=False)
-
-    def on_train_epoch_start(self) -> None:
-        """Sets the mode of this class; Lightning leaves every module in the mode in which it found it."""
-        self.train()
-
-    def on_fit_end(self) -> None:
-        """Lets the program go, which cannot be copied or pickled."""
-        self._compiled = None
+    def test_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
+        """Counts one batch of the test split; returns the logits (B, classes)."""
+        return self._evaluate("test", batch)
 
     def _evaluate(self, split: str, batch: dict[str, Tensor]) -> Tensor:
         logits, labels = self(batch["image"]).to(self.exact), batch["label"]
@@ -118,54 +98,96 @@ class Classifier(lightning.LightningModule):
             self.log(name, metric, on_step=False, on_epoch=True, prog_bar=bar, batch_size=len(labels))
         return logits
 
-    def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Returns the loss (B,) of each image."""
-        smoothing = self.loss.label_smoothing
-        return functional.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+    @classmethod
+    def facts_of(cls, datamodule: Any) -> DataFacts:
+        """Gathers the names of the classes, and what every task knows of its images."""
+        names, size = tuple(datamodule.class_names), tuple(datamodule.image_size)
+        return DataFacts(names, tuple(datamodule.mean), tuple(datamodule.std), size)
 
-    def validation_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
-        """Counts one batch of the validation split; returns the logits (B, classes)."""
-        return self._evaluate("val", batch)
+    @classmethod
+    def check_data(cls, datamodule: Any, facts: DataFacts) -> None:
+        """Raises ValueError unless the data have exactly the classes that the network knows, in their order."""
+        check_classes(datamodule.class_names, facts.class_names, datamodule.source)
 
-    def test_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
-        """Counts one batch of the test split; returns the logits (B, classes)."""
-        return self._evaluate("test", batch)
+    def open_split(self, split: str) -> Any | None:
+        """Opens a split of a folder by the names of a pretrained network's classes."""
+        return NamedData(self.experiment.data, self.facts, split) if self.facts.class_ids else None
 
-    def configure_optimizers(self) -> Any:
-        """Creates optimizer and schedule from the configuration."""
-        config, trainer = self.experiment.optimizer, self.experiment.trainer
-        optimizer = create_optimizer(config, self.network)
-        # `estimated_stepping_batches` would spoil a resumed loader's state.
-        batches = len(self.trainer.datamodule.train_dataloader())  # pyright: ignore[reportAttributeAccessIssue]
-        schedule = create_schedule(config, optimizer, trainer.max_epochs, steps_per_epoch(batches, trainer))
-        if schedule is None:
-            return optimizer
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def output_names(self) -> list[str]:
+        """Returns the names of the classes."""
+        return list(self.facts.class_names)
 
-    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Steps timm's schedules, which count updates, and torch's, which count calls."""
-        if hasattr(scheduler, "step_update"):
-            scheduler.step_update(self.global_step)
-        else:
-            scheduler.step()
+    def techniques(self) -> list[Callback]:
+        """Creates the callback of mixup and CutMix."""
+        data = self.experiment.data
+        mixed = data.mixup or data.cutmix
+        return [Mixing(data, len(self.facts.class_names), self.experiment.seed)] if mixed else []
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Lets a schedule follow the present configuration, where that has changed; only its position is taken over."""
-        before, now = checkpoint["experiment"], self.experiment.to_dict()
-        if any(before[part] != now[part] for part in ("data", "optimizer", "trainer")):
-            position = ("last_epoch", "_step_count")
-            schedules = checkpoint["lr_schedulers"]
-            checkpoint["lr_schedulers"] = [{k: s[k] for k in position if k in s} for s in schedules]
-            self.rescheduled = True
+    def foreseen(self, datamodule: Any) -> list[str]:
+        """Tries the saliency methods that are to be recorded."""
+        log = self.experiment.log
+        if not (log.maps_every and log.probes):
+            return []
+        inputs = self.normalise(datamodule.splits["val"].batch([(0, 0)])["image"])
+        check_methods(self.network, inputs, log.saliency)
+        if reason := unsuited(self.network, inputs, "grad_cam"):
+            return [f"no class maps are recorded and no pointing is judged, as Grad-CAM does not work: {reason}"]
+        return []
 
-    def on_train_start(self) -> None:
-        """Sets the rate that a changed schedule has at this step; the checkpoint's optimizer brought the old one."""
-        if self.rescheduled:
-            for config in self.trainer.lr_scheduler_configs:
-                if hasattr(config.scheduler, "last_epoch"):
-                    config.scheduler.last_epoch -= 1  # torch: the next call leads to the step where we are
-                self.lr_scheduler_step(config.scheduler, None)
+    def guess(self) -> Guess:
+        """Returns the loss ln(C) of guessing among C classes."""
+        classes = max(len(self.facts.class_names), 2)
+        return Guess(math.log(classes), f"guessing among {classes} classes")
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the resolved configuration, the data set's facts and the code's version, plain values only."""
-        checkpoint |= described(self.experiment, self.facts)
+    def is_guessing(self, means: Mapping[str, float], images: int) -> bool:
+        """Whether no more images are right than by chance, with a margin for their number."""
+        chance = 1 / max(len(self.facts.class_names), 2)
+        return means["accuracy"] <= chance + 3 * math.sqrt(chance * (1 - chance) / max(images, 1))
+
+    def choose_epoch(self, best: float, last: float, images: int) -> Selected:
+        """Chooses the best epoch, or the last where the validation images are too few to tell epochs apart."""
+        return by_accuracy(best, last, images)
+
+    def resume_command(self, run: Path, options: str = "") -> str:
+        """Returns the command line that resumes a run."""
+        return f"cv-attention fit --resume {run}{f' {options}' if options else ''}"
+
+    def recorders(self, run: Path) -> list[Callback]:
+        """Creates the recorders of confusions, predictions and the probe images' maps."""
+        log = self.experiment.log
+        callbacks: list[Callback] = [Confusion(run), *self.prediction_writers(RunLayout(run).predictions)]
+        if log.maps_every and log.probes:
+            callbacks.append(maps := ProbeMaps(run, log.maps_every, log.probes, log.saliency))
+            callbacks.append(ProbeDetails(maps, log.curve_points))
+        return callbacks
+
+    def prediction_writers(self, path: Path) -> list[Callback]:
+        """Creates the callback that writes each test image's probabilities."""
+        return [Predictions(path)]
+
+    def summary(self) -> dict[str, Any]:
+        """Returns what ``summary.json`` says of the network, and the names of the classes."""
+        return {**super().summary(), "class_names": list(self.facts.class_names)}
+
+    def figures(self, metrics: Mapping[str, float], datamodule: Any) -> dict[str, float]:
+        """Returns the test's figures; with boxes also how often Grad-CAM's maximum lies in them."""
+        return {**super().figures(metrics, datamodule), **point(self, datamodule)}
+
+    def in_use(self, datamodule: Any) -> Usage | None:
+        """Measures how much the inserted blocks do, and how many predictions they change."""
+        return block_usage(self, datamodule)
+
+
+def count_right(logits: Tensor, labels: Tensor) -> Tensor:
+    """Counts the correct predictions.
+
+    Where labels are mixed, an image counts with the share of its label that the predicted class has: an image that is
+    70 % cat and 30 % dog and is taken for a cat counts 0.7.
+
+    Args:
+        logits: (B, classes).
+        labels: (B,), or shares (B, classes).
+    """
+    with torch.no_grad():
+        predicted = logits.detach().argmax(1)
+        return labels.gather(1, predicted[:, None]).sum() if labels.ndim == 2 else (predicted == labels).sum()

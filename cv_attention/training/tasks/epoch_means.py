@@ -1,6 +1,7 @@
-"""Accumulates the epoch's mean training loss and accuracy on the device."""
+"""Accumulates the means of an epoch's training images on the device: the loss, and what else a task counts."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import lightning
@@ -9,59 +10,63 @@ from torch import Tensor, distributed
 
 
 class EpochMeans:
-    """Sums loss and correct predictions over the images of an epoch; nothing waits for the device until they are read.
-
-    Where labels are mixed, (B, classes), an image counts with the share of its label that the predicted class has: an
-    image that is 70 % cat and 30 % dog and is taken for a cat counts 0.7.
+    """Sums the loss and further figures over the images of an epoch; nothing waits for the device until they are read.
 
     Args:
+        figures: Names of the figures in addition to the loss, such as ``accuracy``.
         dtype: Of the sums.
     """
 
-    def __init__(self, dtype: torch.dtype) -> None:
+    def __init__(self, figures: Sequence[str], dtype: torch.dtype) -> None:
+        self.names = ("loss", *figures)
         self.dtype = dtype
         self.images = 0
-        self._sums: Tensor | None = None  # of the loss, of the correct predictions
+        self._sums: Tensor | None = None  # in the order of the names
 
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Adds a batch: its mean loss (), logits (B, classes), and labels (B,) or (B, classes)."""
-        if self._sums is None or self._sums.device != logits.device:
-            before = (0.0, 0.0) if self._sums is None else self._sums
-            self._sums = torch.as_tensor(before, dtype=self.dtype, device=logits.device)
+    def add(self, images: int, loss: Tensor, **sums: Tensor) -> None:
+        """Adds a batch.
+
+        Args:
+            images: Number of its images.
+            loss: Its mean loss ().
+            sums: The sum () of each further figure over its images, such as the number of correct predictions.
+        """
+        if self._sums is None or self._sums.device != loss.device:
+            before = (0.0,) * len(self.names) if self._sums is None else self._sums
+            self._sums = torch.as_tensor(before, dtype=self.dtype, device=loss.device)
         with torch.no_grad():
-            predicted = logits.detach().argmax(1)
-            mixed = labels.ndim == 2
-            correct = labels.gather(1, predicted[:, None]).sum() if mixed else (predicted == labels).sum()
-            self._sums[0].add_(loss.detach(), alpha=len(logits))
-            self._sums[1].add_(correct)
-        self.images += len(logits)
+            self._sums[0].add_(loss.detach(), alpha=images)
+            for place, name in enumerate(self.names[1:], 1):
+                self._sums[place].add_(sums[name].detach())
+        self.images += images
 
     def clear(self) -> None:
         """Forgets everything, for the next epoch."""
         self.images, self._sums = 0, None
 
-    def compute(self, trainer: lightning.Trainer) -> tuple[float, float, int]:
-        """Returns the mean loss, the accuracy, and the number of images, over all processes; NaN without images."""
-        loss, correct, images = (sum(column) for column in zip(*self._parts(trainer), strict=True))
-        return (loss / images, correct / images, int(images)) if images else (math.nan, math.nan, 0)
+    def compute(self, trainer: lightning.Trainer) -> tuple[dict[str, float], int]:
+        """Returns the means by name and the number of images, over all processes; NaN without images."""
+        *sums, images = (sum(column) for column in zip(*self._parts(trainer), strict=True))
+        means = [total / images if images else math.nan for total in sums]
+        return dict(zip(self.names, means, strict=True)), int(images)
 
     def state(self, trainer: lightning.Trainer) -> list[list[float]]:
-        """Returns the sums of every process, plain, for a checkpoint."""
+        """Returns the sums and the number of images of every process, plain, for a checkpoint."""
         return [list(part) for part in self._parts(trainer)]
 
     def restore(self, state: list[list[float]], trainer: lightning.Trainer) -> None:
         """Takes up what `state` returned, also with another number of processes than before."""
         if len(state) == trainer.world_size:
-            loss, correct, images = state[trainer.global_rank]
+            *sums, images = state[trainer.global_rank]
         else:
-            loss, correct, images = (sum(column) * (trainer.global_rank == 0) for column in zip(*state, strict=True))
-        self.images, self._sums = int(images), torch.tensor([loss, correct], dtype=self.dtype)
+            *sums, images = (sum(column) * (trainer.global_rank == 0) for column in zip(*state, strict=True))
+        self.images, self._sums = int(images), torch.tensor(sums, dtype=self.dtype)
 
-    def _parts(self, trainer: lightning.Trainer) -> list[tuple[float, float, int]]:
-        """Gathers (loss, correct, images) of every process; the host waits for the device here."""
-        loss, correct = (0.0, 0.0) if self._sums is None else self._sums.tolist()
-        parts: list[Any] = [(loss, correct, self.images)]
+    def _parts(self, trainer: lightning.Trainer) -> list[tuple[float, ...]]:
+        """Gathers the sums and the number of images of every process; the host waits for the device here."""
+        sums = [0.0] * len(self.names) if self._sums is None else self._sums.tolist()
+        parts: list[Any] = [(*sums, self.images)]
         if trainer.world_size > 1:
             parts = parts * trainer.world_size
-            distributed.all_gather_object(parts, (loss, correct, self.images))
+            distributed.all_gather_object(parts, (*sums, self.images))
         return parts

@@ -19,16 +19,16 @@ class NotDownloaded(ValueError):
         return "; ".join(self.args)
 
 
-def build_network(model: Model, num_classes: int, image_size: tuple[int, int]) -> tuple[nn.Module, Plan | None]:
+def build_network(model: Model, outputs: int, image_size: tuple[int, int]) -> tuple[nn.Module, Plan | None]:
     """Builds the backbone and inserts the block.
 
     Args:
         model: The network's part of the configuration.
-        num_classes: Width of the output.
+        outputs: Width of the output, such as the number of classes.
         image_size: Height and width of the images in pixels.
 
     Returns:
-        The network, (B, 3, H, W) -> (B, num_classes), and the plan of the insertion, or None without a block.
+        The network, (B, 3, H, W) -> (B, outputs), and the plan of the insertion, or None without a block.
 
     Raises:
         ValueError: if the backbone, the block, one of their options, or the site is unknown.
@@ -41,7 +41,7 @@ def build_network(model: Model, num_classes: int, image_size: tuple[int, int]) -
                 f"model.options: {option} cannot be among them; it follows from the rest of the configuration"
             )
     try:
-        network = backbones.build(model.backbone, num_classes=num_classes, pretrained=pretrained, **model.options)
+        network = backbones.build(model.backbone, num_classes=outputs, pretrained=pretrained, **model.options)
     except OSError as error:  # what urllib's and Hugging Face's errors have in common
         if not pretrained:
             raise

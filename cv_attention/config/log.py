@@ -1,7 +1,9 @@
-"""Defines what a run stores and logs; nothing here changes results."""
+"""Configures what a run stores and logs; nothing here changes results."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from cv_attention.config.bounds import bounded
 
 
 @dataclass
@@ -33,17 +35,17 @@ class Log:
 
     root: str = "runs"
     name: str | None = None
-    every_n_steps: int = 50
+    every_n_steps: int = bounded(50, "[1, inf)")
     wandb: Literal["offline", "online", "disabled"] = "offline"
     project: str = "cv_attention"
     group: str | None = None
     tags: list[str] = field(default_factory=list)
-    maps_every: int = 1
-    probes: int = 16
+    maps_every: int = bounded(1, "[0, inf)")
+    probes: int = bounded(16, "[0, inf)")
     saliency: list[str] = field(default_factory=lambda: ["grad_cam"])
     metrics: list[str | dict[str, Any]] = field(default_factory=list)
     curve_points: int = 20
     tensorboard: bool = False
-    checkpoint_every_minutes: float | None = 10.0
-    checkpoint_every_n_steps: int | None = None
+    checkpoint_every_minutes: float | None = bounded(10.0, "(0, inf)")
+    checkpoint_every_n_steps: int | None = bounded(None, "[1, inf)")
     keep: Literal["all", "best", "weights"] = "all"

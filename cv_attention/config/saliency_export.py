@@ -1,7 +1,9 @@
-"""Defines the configuration of a saliency export, as a typed dataclass. Imports no torch."""
+"""Configures a saliency export."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from cv_attention.config.bounds import bounded
 
 PictureFormat = Literal["jpg", "png", "webp", "none"]
 
@@ -41,11 +43,11 @@ class SaliencyExport:
     overlays: PictureFormat = "jpg"
     panels: PictureFormat = "none"
     manifest: Literal["jsonl", "parquet"] = "jsonl"
-    batch_size: int = 16
-    shard_size: int = 256
-    workers: int = 4
+    batch_size: int = bounded(16, "[1, inf)")
+    shard_size: int = bounded(256, "[1, inf)")
+    workers: int = bounded(4, "[1, inf)")
     accelerator: str = "auto"
-    devices: int | str = 1
-    num_nodes: int = 1
+    devices: int | str = bounded(1, "[1, inf)")
+    num_nodes: int = bounded(1, "[1, inf)")
     strategy: str = "auto"
     precision: str = "32-true"

@@ -1,9 +1,9 @@
-"""What a person reads where two configurations differ."""
+"""The lines that name the differences between two configurations."""
 
 import pytest
 
 from cv_attention.config import Experiment, Optimizer
-from cv_attention.differences import differences
+from cv_attention.config.differences import differences
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
-"""From plain values, as a file holds them, back to typed dataclasses: every name and every kind of value is checked."""
+"""Rebuilds typed dataclasses from the plain values of a file, and checks every name and type."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from cv_attention.config import BlockSpec
+from cv_attention.config.model import BlockSpec
 from cv_attention.suggest import suggest
 
 
@@ -17,41 +17,44 @@ def from_plain(tree: Any, values: Any, place: str = "the configuration") -> Any:
         values: The mapping, as `dataclasses.asdict` makes it.
         place: Where it comes from, for messages.
 
+    Returns:
+        An instance of `tree`.
+
     Raises:
-        ValueError: if it is not a mapping, has an unknown field, or a value of another kind.
+        ValueError: if it is not a mapping, names an unknown field, or a value has the wrong type.
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"{place} must be a mapping of names to values, got {_short(values)}")
     kinds: dict[str, Any] = {field.name: field.type for field in fields(tree)}
-    found = {}
+    given = {}
     for name, value in values.items():
         if name not in kinds:
             raise ValueError(f"{place} has no field {name!r}{suggest(str(name), list(kinds), shown=0)}")
         if is_dataclass(kinds[name]):
-            found[name] = from_plain(kinds[name], value, f"{place}.{name}")
+            given[name] = from_plain(kinds[name], value, f"{place}.{name}")
         elif value is None or kinds[name] is BlockSpec or fits(value, kinds[name]):
             # null counts as whatever the command line takes it for; `insert` takes more forms of blocks
-            found[name] = value
+            given[name] = value
         else:
             raise ValueError(f"{place}.{name} must be {_words(kinds[name])}, got {_short(value)}")
-    return tree(**found)
+    return tree(**given)
 
 
 def fits(value: Any, kind: Any) -> bool:
-    """Whether a value is of a kind, such as ``list[str] | None``; a whole number is a float too, a bool is neither."""
+    """Whether a value has a type such as ``list[str] | None``; an int counts as a float, a bool as neither."""
     origin, inner = get_origin(kind), get_args(kind)
     if kind is Any:
         return True
     if origin in (Union, UnionType):
-        return any(fits(value, one) for one in inner)
+        return any(fits(value, option) for option in inner)
     if origin is Literal:
         return value in inner
     if origin is list:
-        return isinstance(value, list | tuple) and all(fits(one, inner[0]) for one in value)
+        return isinstance(value, list | tuple) and all(fits(item, inner[0]) for item in value)
     if origin is tuple:
         several = inner[0], *inner[1:]
         if several[-1] is Ellipsis:
-            return isinstance(value, list | tuple) and all(fits(one, inner[0]) for one in value)
+            return isinstance(value, list | tuple) and all(fits(item, inner[0]) for item in value)
         return isinstance(value, list | tuple) and len(value) == len(inner) and all(map(fits, value, inner))
     if origin is dict:
         return isinstance(value, dict) and all(_key(k, inner[0]) and fits(v, inner[1]) for k, v in value.items())

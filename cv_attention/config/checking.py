@@ -1,0 +1,93 @@
+"""Checks a whole configuration before anything is built: each value by itself, then those that must fit together."""
+
+from pathlib import Path
+from typing import Any
+
+from cv_attention.config.bounds import check_bounds, contains
+from cv_attention.config.data import SOURCES, Data
+from cv_attention.config.experiment import Experiment
+from cv_attention.config.log import Log
+from cv_attention.config.model import Model
+
+_NUMBERS_OF_EXTRA = {f"limit_{split}_batches" for split in ("train", "val", "test", "predict")}
+_NUMBERS_OF_EXTRA |= {"overfit_batches", "max_steps", "min_steps", "min_epochs", "check_val_every_n_epoch"}
+
+
+def check(experiment: Experiment) -> None:
+    """Checks every value by itself, then those that must fit together.
+
+    Raises:
+        ValueError: naming the first option that is wrong, its value, and the accepted ones.
+    """
+    check_bounds(experiment)
+    _check_data(experiment.data)
+    _check_model(experiment.model)
+    _check_progressive(experiment.data.progressive, experiment.trainer.max_epochs)
+    _check_extra(experiment.trainer.extra, experiment.trainer.max_epochs)
+    _check_log(experiment.log)
+
+
+def check_source(name: str) -> None:
+    """Raises ValueError unless ``data.name`` is a data set of the package, or looks like a class path."""
+    if name not in SOURCES and "." not in str(name):
+        known = ", ".join(SOURCES)
+        raise ValueError(f"data.name is {name!r}; there are {known}, and class paths of your own such as my_data.birds")
+
+
+def check_statistics(mean: list[float] | None, std: list[float] | None) -> None:
+    """Raises ValueError unless the mean is null or three numbers in [0, 1], and the standard deviation in (0, 1]."""
+    for name, values, interval in (("mean", mean, "[0, 1]"), ("std", std, "(0, 1]")):
+        if values is not None and (len(values) != 3 or not all(contains(interval, value) for value in values)):
+            raise ValueError(
+                f"data.{name} must hold three numbers in {interval}, of red, green and blue, or be null, got {values}"
+            )
+
+
+def _check_data(data: Data) -> None:
+    if data.fold and not data.split_file:
+        raise ValueError(f"data.fold is {data.fold}, but it needs data.split_file; cv-attention folds writes one")
+    check_statistics(data.mean, data.std)
+
+
+def _check_model(model: Model) -> None:
+    if model.train == "head" and not (model.pretrained or model.weights):
+        raise ValueError(
+            "model.train is head, but the rest of the network is random: set model.pretrained or model.weights"
+        )
+
+
+def _check_progressive(sizes: dict[int, int], epochs: int) -> None:
+    """Refuses sizes of which not even the first is reached; later ones may be, as in a recipe tried for one epoch."""
+    first = min(map(int, sizes), default=0)
+    if first >= epochs:
+        raise ValueError(
+            f"data.progressive begins with epoch {first}, which never comes: trainer.max_epochs is {epochs}, and "
+            "epochs count from 0"
+        )
+
+
+def _check_extra(extra: dict[str, Any], epochs: int) -> None:
+    """Refuses values that are not numbers where one is needed, and those that leave nothing to train or to test."""
+    for key in sorted(_NUMBERS_OF_EXTRA & extra.keys()):
+        value = extra[key]
+        if value is not None and (not isinstance(value, int | float) or isinstance(value, bool)):
+            raise ValueError(f"trainer.extra: {key} must be a number, got {value!r}")
+    for key, done in (("limit_train_batches", "trained"), ("max_steps", "trained"), ("limit_test_batches", "tested")):
+        if key in extra and extra[key] == 0:
+            raise ValueError(
+                f"trainer.extra: {key} is {extra[key]}, so nothing would be {done}; take it out or raise it"
+            )
+    every = extra.get("check_val_every_n_epoch")
+    if isinstance(every, int) and every > epochs:
+        raise ValueError(
+            f"trainer.extra: check_val_every_n_epoch is {every}, but trainer.max_epochs is {epochs}: no epoch would be "
+            f"validated; give at most {epochs}, or limit_val_batches 0 to train without a validation"
+        )
+
+
+def _check_log(log: Log) -> None:
+    if log.name is None:
+        return
+    name = Path(log.name)
+    if name.is_absolute() or ".." in name.parts or not name.parts:
+        raise ValueError(f"log.name must name a folder inside log.root ({log.root}), got {log.name!r}")

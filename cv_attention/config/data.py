@@ -1,0 +1,81 @@
+"""Configures the images: the data set, its splits, transforms and batches."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cv_attention.config.bounds import bounded
+from cv_attention.config.digits import Digits
+from cv_attention.config.subset import Subset
+
+# One step of an albumentations pipeline: a class name, or a class name with its arguments.
+#   - HorizontalFlip
+#   - RandomCrop: {height: 32, width: 32, pad_if_needed: true}
+Transform = str | dict[str, dict[str, Any]]
+
+# Data sets that `Data.name` knows; any other name is the class path of a function.
+SOURCES = ("cluttered_digits", "cifar10", "cifar100", "folder", "webdataset")
+
+
+@dataclass
+class Data:
+    """The images.
+
+    Attributes:
+        name: Data set: ``cluttered_digits``, ``cifar10``, ``cifar100``, ``folder``, ``webdataset``, or the class path
+            of a function of your own such as ``my_data.birds``, see ``docs/extending.md``. ``folder`` reads
+            ``root/{train,val,test}/<class>/<image>``. Where there is only one split besides ``train``, it is the test
+            split. ``webdataset`` reads tar shards, ``root/{train,val,test}-*.tar``.
+        root: Folder of the data set, or where CIFAR is downloaded to.
+        options: Further arguments of a function of your own.
+        batch_size: Images in one optimizer step over all devices (before gradient accumulation).
+        workers: Processes that load images; 0 loads in the main process, which is fastest for small images.
+        cache: Decode a folder's files once, short side at most this many pixels, into a memory-mapped file in
+            ``root/.cv_attention``; null decodes a file whenever it is used. Small images are in memory anyway.
+        bits: Range of images of more than 8 bits: 12 means that 4095 is white in 16-bit files. Null finds it once for
+            the whole data set, by a sample of its training images, and keeps it in the run.
+        on_error: What a broken image does: ``raise`` ends the run with its name; ``skip`` decodes all images once
+            before training, leaves the broken ones out, and names them.
+        val_fraction: Share of the training split held out for validation where the data set brings no split of its own.
+        seed: Seed of the held-out split; shuffling and augmentation follow the experiment's seed.
+        train_transforms: albumentations steps on training images, in order; where the list is empty and the network
+            starts from pretrained weights, `eval_transforms`.
+        eval_transforms: albumentations steps on validation and test images, in order, and `ResizeAndCrop`. Where the
+            list is empty and the network starts from pretrained weights, the resizing and cropping that they expect.
+        mean: Mean of red, green and blue in [0, 1] that images are normalised with; null takes what pretrained weights
+            expect, else the data set's.
+        std: Standard deviation of the same.
+        mixup: Alpha of mixup, which blends pairs of images and labels; 0 blends none, 0.2 is usual.
+        cutmix: Alpha of CutMix, which pastes a part of one image into another; 0 pastes none, 1 is usual.
+        progressive: Shorter side in pixels of the training images from an epoch on: ``{0: 128, 10: 160}``; empty keeps
+            their size.
+        balanced: Draw every class equally often in each epoch, however many images it has.
+        flip_test: Average the logits of each validation and test image with those of its mirror image.
+        split_file: File of folds that ``cv-attention folds`` wrote; null holds out `val_fraction`.
+        fold: Which of its folds is the validation split, from 0 on.
+        subset: Part of the data set.
+        digits: Settings of the cluttered digits.
+    """
+
+    name: str = "cluttered_digits"
+    root: str = "data"
+    options: dict[str, Any] = field(default_factory=dict)
+    batch_size: int = bounded(128, "[1, inf)")
+    workers: int = bounded(0, "[0, 1024]")
+    cache: int | None = bounded(None, "[1, inf)")
+    bits: int | None = bounded(None, "[8, 16]")
+    on_error: Literal["raise", "skip"] = "raise"
+    val_fraction: float = bounded(0.1, "(0, 1)")
+    seed: int = bounded(0, "[0, inf)")
+    train_transforms: list[Transform] = field(default_factory=list)
+    eval_transforms: list[Transform] = field(default_factory=list)
+    mean: list[float] | None = None
+    std: list[float] | None = None
+    mixup: float = bounded(0.0, "[0, inf)")
+    cutmix: float = bounded(0.0, "[0, inf)")
+    progressive: dict[int, int] = field(default_factory=dict)
+    balanced: bool = False
+    flip_test: bool = False
+    split_file: str | None = None
+    fold: int = bounded(0, "[0, inf)")
+    subset: Subset = field(default_factory=Subset)
+    digits: Digits = field(default_factory=Digits)

@@ -1,0 +1,58 @@
+"""Joins the parts of a configuration into one tree, the experiment."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from cv_attention.config.bounds import bounded
+from cv_attention.config.data import Data
+from cv_attention.config.log import Log
+from cv_attention.config.model import Model
+from cv_attention.config.optimizer import Optimizer
+from cv_attention.config.trainer import Trainer
+
+
+@dataclass
+class Experiment:
+    """Everything that decides a run's result.
+
+    Attributes:
+        seed: Seed of weights, augmentation and the framework's other random numbers.
+        data: The images.
+        model: The network.
+        optimizer: The optimizer and schedule.
+        trainer: Lightning's Trainer.
+        log: What the run leaves behind.
+    """
+
+    seed: int = bounded(0, "[0, 4294967295]")
+    data: Data = field(default_factory=Data)
+    model: Model = field(default_factory=Model)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    trainer: Trainer = field(default_factory=Trainer)
+    log: Log = field(default_factory=Log)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the tree as plain dicts, lists and scalars."""
+        return asdict(self)
+
+    def name(self) -> str:
+        """Returns ``log.name``, or a name of what tells a run from others: data, backbone, block and seed."""
+        return self.log.name or f"{self._recipe()}-seed{self.seed}"
+
+    def group(self) -> str:
+        """Returns ``log.group``, or a name that the runs of several seeds share: data, backbone and block."""
+        return self.log.group or self._recipe()
+
+    def _recipe(self) -> str:
+        block = self.model.block
+        if isinstance(block, dict):
+            block = str(block.get("name") or block.get("class_path", "block")).rsplit(".", 1)[-1]
+        backbone = self.model.backbone.replace("/", "-")
+        return f"{self.data.name}-{backbone}-{block or 'plain'}"
+
+    def fingerprint(self) -> str:
+        """Returns 12 hexadecimal digits that are the same for the same configuration; ``log`` does not count."""
+        deciding = {name: part for name, part in self.to_dict().items() if name != "log"}
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,43 @@
+"""Configures Lightning's Trainer."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cv_attention.config.bounds import bounded
+
+
+@dataclass
+class Trainer:
+    """What goes to Lightning's Trainer.
+
+    Attributes:
+        max_epochs: Passes over the training split.
+        accelerator: ``auto``, ``cpu``, ``gpu``, ...
+        devices: Number of devices, or ``auto``.
+        num_nodes: Number of machines.
+        strategy: ``auto``, ``ddp``, ``ddp_fork``, ... of Lightning's; ``fsdp2`` divides weights, gradients and the
+            optimizer's state over the devices, for networks that do not fit on one.
+        precision: ``auto`` is ``bf16-mixed`` where the device computes it natively, else ``32-true``; or ``32-true``,
+            ``bf16-mixed``, ``16-mixed``, ...
+        compile: Train through ``torch.compile``. The first step takes a minute or so; validation, maps and checkpoints
+            are of the network itself.
+        accumulate_grad_batches: Batches of one optimizer step.
+        gradient_clip_val: Largest norm of the gradient; null does not clip.
+        select: Which epoch's network is tested and kept as the result: ``best`` by validation accuracy, ``last``, or
+            ``auto``: the best, but the last where so few images validate that they cannot tell epochs apart.
+        deterministic: Refuse operations that are not deterministic.
+        extra: Any further argument of ``lightning.Trainer``, by its name.
+    """
+
+    max_epochs: int = bounded(10, "[1, 1000000]")
+    accelerator: str = "auto"
+    devices: int | str = bounded("auto", "[1, inf)")
+    num_nodes: int = bounded(1, "[1, inf)")
+    strategy: str = "auto"
+    precision: str = "auto"
+    compile: bool = False
+    accumulate_grad_batches: int = bounded(1, "[1, inf)")
+    gradient_clip_val: float | None = bounded(None, "(0, inf)")
+    select: Literal["auto", "best", "last"] = "auto"
+    deterministic: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)
