@@ -57,7 +57,7 @@ class Divergence:
             return None
         self._warned = True
         return (
-            f"warning: the training seems to have diverged in {where}; {self.guess.words} has a loss of "
+            f"warning: training seems to have diverged in {where}; {self.guess.words} has a loss of "
             f"{self.guess.loss:.2f}; try a lower --optimizer.lr (now {self.lr:g}), --optimizer.warmup_epochs 1 or "
             "--trainer.gradient_clip_val 1"
         )
