@@ -215,7 +215,7 @@ def promised(number: int, code: int | None, said: str, work: str) -> list[str]:
     if "\nreport: " in said or " images explained, " in said:  # all was done, Python itself was ending
         return wrong
     expected = -number if number == signal.SIGINT or work == "export" else 128 + number
-    lines = sum(("stopped" in line and "stopping where" not in line) or "interrupted" in line
+    lines = sum(("stopped" in line and "stopping at" not in line) or "interrupted" in line
                 for line in said.splitlines())  # fmt: skip
     if code != expected:
         wrong.append(f"exit code {code} in place of {expected}")

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: success. 1: training failed (a non-finite loss, a full disk), or an export had no usable image. 2: a mistake in
     the arguments, the configuration or a file. Errors are reported in one line on standard error. When stopped by
     SIGTERM, training writes a checkpoint and an export writes its manifest, and the exit code is 143; Ctrl-C does the
-    same with exit code 130. Without `arguments`, the process itself dies of SIGINT after Ctrl-C, since only then does a
+    same with exit code 130. Without `arguments`, the process ends itself by SIGINT after Ctrl-C, since only then does a
     shell end its loop.
     """
     if arguments is None:
@@ -78,9 +78,9 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def run_process(arguments: Sequence[str]) -> int:
-    """Runs ``cv-attention`` as the whole of this process, and returns its exit code.
+    """Runs ``cv-attention`` as the main program of this process, and returns its exit code.
 
-    After Ctrl-C, Python shuts down as usual, and as its last act the process dies of SIGINT.
+    After Ctrl-C, Python shuts down as usual, and the process finally ends itself by SIGINT.
     """
     ended: list[int] = []
     atexit.register(_die_of_interrupt, ended)  # registered first, so that it is called last

@@ -135,7 +135,7 @@ class ImageSet(Dataset):
             return f"{array.shape[1]}x{array.shape[0]}"
 
         return (
-            f"{self.pipeline.place}: the images of a batch must have one size, but after the transforms "
+            f"{self.pipeline.place}: all images of a batch must have the same size, but after the transforms "
             f"{self.images.describe(index)} is {size(image)} and {self.images.describe(first)} "
             f"is {size(other)} (width x height); use {self.pipeline.size_advice}"
         )

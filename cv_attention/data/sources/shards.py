@@ -154,9 +154,9 @@ def _make(index: Path, archives: Sequence[Path]) -> None:
                 raise ValueError(f"{path} is damaged: {shown(member.name)}")
             if member.label is None:
                 stated = f"the class '{member.stated}'" if member.stated else "no class"
-                raise ValueError(f"{place} has {stated}; a number is expected in <key>.cls next to it")
+                raise ValueError(f"{place} has {stated}; expected a number in <key>.cls")
             if member.label > MAX_LABEL:
-                raise ValueError(f"{place} has the class {member.label}; at most {MAX_LABEL} is possible")
+                raise ValueError(f"{place} has the class {member.label}; the maximum is {MAX_LABEL}")
             archive.append(number)
             offset.append(member.offset)
             size.append(member.size)

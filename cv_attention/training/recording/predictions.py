@@ -30,7 +30,7 @@ class Predictions(Callback):
         self._batches: list[dict[str, np.ndarray]] = []
 
     def on_test_epoch_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Begins to collect."""
+        """Starts collecting."""
         self._batches = []
 
     def on_test_batch_end(
@@ -41,7 +41,7 @@ class Predictions(Callback):
         self._batches.append(columns_of(batch["index"], outputs, labels, pl_module.losses(outputs, labels)))
 
     def on_test_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Writes the file, in one process."""
+        """Writes the file, in one process only."""
         batches, self._batches = self._batches, []
         if trainer.world_size > 1:
             parts: list[Any] = [None] * trainer.world_size

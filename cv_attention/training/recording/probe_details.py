@@ -26,7 +26,7 @@ class ProbeDetails(Callback):
         self.gates: GateStatistics | None = None
 
     def on_validation_epoch_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Gets ready to collect gates."""
+        """Prepares to collect gates."""
         self.gates = None
         if self.maps.due(trainer):
             images = len(trainer.datamodule.splits["val"])  # pyright: ignore[reportAttributeAccessIssue]
@@ -56,7 +56,7 @@ class ProbeDetails(Callback):
         self.gates = None
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Judges the last recorded maps."""
+        """Computes the curves of the last recorded maps."""
         recorder = self.maps.recorder
         if recorder is None or not self.points or not recorder.latest:
             return
