@@ -40,7 +40,8 @@ def check_methods(methods: Any) -> dict[str, Callable[..., Tensor]]:
         ValueError: if one is unknown, needs a package that is not installed, or has the name of another one.
     """
     found: dict[str, Callable[..., Tensor]] = {}
-    for method in [methods] if isinstance(methods, str) or callable(methods) else methods:
+    given: list[Any] = [methods] if isinstance(methods, str) or callable(methods) else list(methods)
+    for method in given:
         name = method_name(method)
         if name in found:
             raise ValueError(f"methods has two that are called {name}")

@@ -115,7 +115,7 @@ class EpochRecord(_Written):
     def read(cls, path: Path) -> "EpochRecord":
         """Reads the file; an epoch that it does not state is that of its name."""
         content = json.loads(path.read_text(encoding="utf-8"))
-        epoch = content["epoch"] if "epoch" in content else EpochFile.RECORD.epoch_of(path)
+        epoch: Any = content["epoch"] if "epoch" in content else EpochFile.RECORD.epoch_of(path)
         columns = {
             key: ColumnEntry(str(about.get("title", key)), str(about.get("source", "")), str(about.get("kind", "")))
             for key, about in content["columns"].items()

@@ -110,16 +110,18 @@ def resolve(method: str | Callable[..., Tensor]) -> Callable[..., Tensor]:
         if "." not in method:
             raise ValueError(f"there is no saliency method {method}{suggest(method, METHODS, shown=len(METHODS))}")
         fits = is_function_of(method.rpartition(".")[0])
-        method = import_object(method, "saliency method", "function", fits, "my_methods.my_method")
+        function = import_object(method, "saliency method", "function", fits, "my_methods.my_method")
     elif method in METHODS.values():
         return method
+    else:
+        function = method
     try:
-        inspect.signature(method).bind(None, None, None)
+        inspect.signature(function).bind(None, None, None)
     except TypeError as error:
         raise ValueError(
             f"saliency method {method_name(method)} must take (model, images, targets): {error}"
         ) from error
-    return _checked(method)
+    return _checked(function)
 
 
 def method_name(method: str | Callable[..., Tensor]) -> str:

@@ -40,7 +40,7 @@ class Predictions(Callback):
         labels = batch["label"]
         self._batches.append(columns_of(batch["index"], outputs, labels, pl_module.losses(outputs, labels)))
 
-    def on_test_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_test_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Writes the file, in one process."""
         batches, self._batches = self._batches, []
         if trainer.world_size > 1:

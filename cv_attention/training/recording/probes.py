@@ -91,7 +91,8 @@ class ProbeMaps(Callback):
 
 
 def _pictures(recorder: Recorder, snapshot: Snapshot, epoch: int) -> MapPictures:
-    names, best = recorder.class_names or (), snapshot.logits.softmax(1).max(1)
+    names: list[str] = list(recorder.class_names or ())
+    best = snapshot.logits.softmax(1).max(1)
     return MapPictures(
         epoch=epoch,
         images=recorder.images.pictures,

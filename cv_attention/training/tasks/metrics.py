@@ -43,10 +43,11 @@ def create_metrics(classes: int, further: Sequence[str | dict[str, Any]], dtype:
 
 
 def _create(spec: str | dict[str, Any], classes: int) -> Metric:
-    mapping = {"class_path": spec} if isinstance(spec, str) else spec
+    mapping: dict[str, Any] = {"class_path": spec} if isinstance(spec, str) else spec
     if not isinstance(mapping, dict) or "class_path" not in mapping or mapping.keys() - {"class_path", "init_args"}:
         raise ValueError(f"log.metrics: an entry is a class path or {{class_path: ..., init_args: ...}}, got {spec!r}")
-    path, options = mapping["class_path"], dict(mapping.get("init_args") or {})
+    path = mapping["class_path"]
+    options: dict[str, Any] = dict(mapping.get("init_args") or {})
     kind = import_object(path, "log.metrics", "metric", _is_metric, _EXAMPLE)
     if "num_classes" in inspect.signature(kind).parameters:
         options.setdefault("num_classes", classes)
