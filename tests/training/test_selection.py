@@ -39,6 +39,16 @@ def test_the_epoch_that_counts(wish, best, last, images, epoch):
     assert found.reason
 
 
+def test_a_criterion_knows_its_direction():
+    accuracy, error = Criterion("accuracy"), Criterion("error", higher_is_better=False)
+    assert accuracy.is_better(0.6, 0.5)
+    assert error.is_better(0.5, 0.6)
+    for criterion in (accuracy, error):
+        assert not criterion.is_better(0.5, 0.5)
+        assert not criterion.is_better(float("nan"), 0.5)
+    assert (accuracy.worse_of(0.5, 0.6), error.worse_of(0.5, 0.6)) == (0.5, 0.6)
+
+
 def test_a_standard_error_is_the_binomials_of_a_slightly_worse_result():
     for right, images in ((12, 24), (90, 100), (9000, 10_000)):
         p = (right + 2) / (images + 4)
