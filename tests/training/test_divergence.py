@@ -49,7 +49,7 @@ def test_few_images_leave_a_margin_of_chance():
 def test_the_lowest_of_several_steps_warns_once():
     watch = Divergence(GUESS, 0.1)
     assert watch.of_steps(1, 49 * LN10) is None
-    assert watch.of_steps(1, 51 * LN10).startswith("warning: the training seems to have diverged in epoch 1: no loss")
+    assert watch.of_steps(1, 51 * LN10).startswith("warning: training seems to have diverged in epoch 1: no loss")
     assert watch.of_steps(2, 51 * LN10) is None
 
 
