@@ -31,7 +31,7 @@ def check_source(name: str) -> None:
     """Raises ValueError unless ``data.name`` is a data set of the package, or looks like a class path."""
     if name not in SOURCES and "." not in str(name):
         known = ", ".join(SOURCES)
-        raise ValueError(f"data.name is {name!r}; there are {known}, and class paths of your own such as my_data.birds")
+        raise ValueError(f"data.name must be one of {known}, or a class path such as my_data.birds, got {name!r}")
 
 
 def check_statistics(mean: list[float] | None, std: list[float] | None) -> None:

@@ -44,7 +44,7 @@ class Log:
     probes: int = bounded(16, "[0, inf)")
     saliency: list[str] = field(default_factory=lambda: ["grad_cam"])
     metrics: list[str | dict[str, Any]] = field(default_factory=list)
-    curve_points: int = 20
+    curve_points: int = bounded(20, "[0, inf)")
     tensorboard: bool = False
     checkpoint_every_minutes: float | None = bounded(10.0, "(0, inf)")
     checkpoint_every_n_steps: int | None = bounded(None, "[1, inf)")

@@ -18,6 +18,7 @@ from torch.utils.data._utils import signal_handling
 from cv_attention.data.selection.sampling import EvaluationBatches, TrainBatches
 
 _STARTED: dict[int, WeakSet[Any]] = defaultdict(WeakSet)  # torch's iterators with worker processes, by process
+_WORKERS: dict[int, list[Any]] = defaultdict(list)  # their processes, which can outlive an iterator
 
 
 class Loader(DataLoader):
@@ -85,8 +86,7 @@ class Loader(DataLoader):
         try:
             loaded = super().__iter__()
             if self.num_workers:
-                _STARTED[os.getpid()].add(loaded)
-                _kill_workers_at_exit(os.getpid())
+                _remember(loaded)
             yield from loaded
         except (ValueError, FileNotFoundError) as error:
             lines = str(error).splitlines()
@@ -132,6 +132,15 @@ def _start_worker(_: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def _remember(loaded: Any) -> None:
+    """Keeps what `close` and the end of this process need to know of an iterator with workers."""
+    process = os.getpid()
+    _STARTED[process].add(loaded)
+    known = [worker for worker in _WORKERS[process] if worker.is_alive()]
+    _WORKERS[process] = [*known, *(worker for worker in loaded._workers if worker not in known)]
+    _kill_workers_at_exit(process)
+
+
 @cache
 def _kill_workers_at_exit(process: int) -> None:
     """Makes this process kill its workers before Python waits for them: they ignore the SIGTERM that Python sends."""
@@ -141,7 +150,6 @@ def _kill_workers_at_exit(process: int) -> None:
 def _kill_workers(process: int) -> None:
     if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGCHLD"):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch treats a killed worker as an error
-    for loaded in list(_STARTED[process]):
-        for worker in loaded._workers:
-            if worker.is_alive():
-                worker.kill()
+    for worker in _WORKERS[process]:
+        if worker.is_alive():
+            worker.kill()

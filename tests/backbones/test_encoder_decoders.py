@@ -379,7 +379,7 @@ def test_heads_without_an_insertion():
     with pytest.raises(ValueError, match="the head of Linear is not known"):
         head_names(nn.Linear(2, 2))
     with pytest.raises(
-        ValueError, match=r"head='hed' fits no module with parameters of TwoHeads; (did you mean|there are) "
+        ValueError, match=r"head='hed' fits no module with parameters of TwoHeads; (did you mean|expected one of) "
     ):
         parameter_parts(TwoHeads(), head="hed")
 

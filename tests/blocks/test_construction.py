@@ -67,13 +67,13 @@ def test_resolve_finds_a_file_in_the_current_directory():
 
 def test_a_file_in_the_current_directory_hides_no_installed_module(tmp_path, monkeypatch):
     (tmp_path / "wave.py").write_text("raise RuntimeError('not the one of the standard library')")
-    (tmp_path / "beside.py").write_text(
+    (tmp_path / "nearby.py").write_text(
         "import wave\nfrom torch import nn\nclass Nearby(nn.Identity):\n    sound = wave\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
     monkeypatch.delitem(sys.modules, "wave", raising=False)
-    found = blocks.resolve("beside.Beside").func
+    found = blocks.resolve("nearby.Nearby").func
     assert found.sound.open
 
 

@@ -127,7 +127,7 @@ def test_images_outside_of_the_run_are_not_copied(run_directory: Path, name: str
 def test_missing_directory_names_near_ones(run_directory: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no run directory at .*cbam-1; did you mean '.*cbam-0'\?$"):
         build(run_directory.with_name("cluttered_digits-resnet20-cbam-1"))
-    with pytest.raises(FileNotFoundError, match=r"no run directory at .*nothere; available: .*cbam-0$"):
+    with pytest.raises(FileNotFoundError, match=r"no run directory at .*nothere; expected one of .*cbam-0$"):
         build(run_directory.with_name("nothere"))
 
 

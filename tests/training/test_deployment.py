@@ -81,7 +81,7 @@ def test_a_graph_gives_logits_and_maps(
     assert ("uint8" in about["input"]) != normalised
     said = capsys.readouterr().out
     assert about["input"] in said
-    gives = f"gives logits and {len(names) - 1} attention maps," if maps else "gives logits:"
+    gives = f"output: logits and {len(names) - 1} attention maps," if maps else "output: logits"
     assert said.splitlines()[-1].startswith(gives)
     assert len(said.splitlines()) == 3
 

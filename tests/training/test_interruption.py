@@ -213,7 +213,7 @@ def test_ended_while_the_report_is_built_it_gets_its_report(how, fit, whole):
     assert "resume: trained and tested; the report is written\n" in said
     assert (run / "report/index.html").is_file()
     assert_same(run, whole)
-    assert f"{run} has finished" in fit(name, "--resume=auto")[2]
+    assert f"{run} has already finished" in fit(name, "--resume=auto")[2]
 
 
 def test_it_says_from_where_it_goes_on(fit):

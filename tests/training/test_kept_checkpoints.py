@@ -44,7 +44,7 @@ def test_a_finished_run_keeps_what_was_asked_for(keep, tiny_options, tmp_path, m
     assert code == 2
     assert said == f"cv-attention: error: {run} has finished, and log.keep left no last.ckpt to resume from\n"
     assert main(["fit", *options, "--resume=auto"]) == 0
-    assert "has finished its" in capsys.readouterr().err
+    assert "has already finished its" in capsys.readouterr().err
     assert main(["fit", *options, "--resume=auto", "--trainer.max_epochs=3"]) == 0
     assert "and log.keep left no last.ckpt; starting a new run" in capsys.readouterr().err
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 import lightning
 import pytest
 import torch
-from cv_attention.report.metrics import read_metrics
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
@@ -18,6 +17,8 @@ from cv_attention import training
 from cv_attention.cli import main
 from cv_attention.config import Data, Experiment, Log, Model, Optimizer, Trainer
 from cv_attention.data import DataModule
+from cv_attention.report.read.metrics import read_metrics
+from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.checkpoint import initial
 from cv_attention.training.stopping.interruption import Terminated
 from cv_attention.training.tasks.interface import TaskInterface
@@ -153,7 +154,7 @@ def plain():
 
 def test_our_loop_trains_what_a_plain_loop_trains(run, summary, plain):
     data, averaged, figures = plain
-    series = read_metrics(run / "metrics").series
+    series = read_metrics(RunLayout(run)).series
     assert [at for at, _, _ in series["train_absolute_error"]] == [1, 2, 3]
     assert [value for _, _, value in series["train_loss_epoch"]] == pytest.approx([f[0] for f in figures], rel=1e-5)
     assert [value for _, _, value in series["train_absolute_error"]] == pytest.approx([f[1] for f in figures], rel=1e-5)

@@ -313,7 +313,7 @@ MISTAKES = {
     "option": ({"method": "smooth_grad", "options": {"sampels": 3}}, "samples"),
     "layer": ({"layers": "layr3"}, "layr3"),
     "class": ({"target": "11"}, "11"),
-    "labels": ({"target": "true"}, "not known"),
+    "labels": ({"target": "true"}, "is unknown"),
     "size": ({"batch_size": 0}, "batch_size"),
 }
 
