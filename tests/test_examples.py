@@ -22,6 +22,7 @@ def run(script, *options, cwd):
     return done.stdout
 
 
+@pytest.mark.long
 def test_report_from_any_loop(tmp_path):
     accuracies = []
     for options in ([], ["--plain"]):
@@ -36,6 +37,7 @@ def test_report_from_any_loop(tmp_path):
     ]
 
 
+@pytest.mark.long
 def test_report_from_lightning(tmp_path):
     printed = run("report_from_lightning.py", cwd=tmp_path)
     index = tmp_path / printed.strip().splitlines()[-1]

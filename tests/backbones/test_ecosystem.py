@@ -55,6 +55,7 @@ def test_onnx(tmp_path):
     torch.testing.assert_close(torch.from_numpy(output), model(x), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.long
 def test_compile_in_one_graph():
     model, x = attended(), image()
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")

@@ -106,7 +106,8 @@ def test_a_finished_run_goes_on_only_when_it_is_made_longer(schedule, tmp_path, 
     assert rates == pytest.approx([expected[step] for step in (3, 5, 7)], rel=1e-6)
 
 
-@pytest.mark.parametrize("strategy", ["ddp", pytest.param("fsdp2", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
 def test_two_processes_train_and_count_like_one(strategy, tmp_path, tiny_options):
     """A network without BatchNorm, since each process sees half of every batch; 31 test images do not divide by two."""
     options = [

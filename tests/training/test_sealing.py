@@ -15,7 +15,7 @@ from cv_attention.training.checkpoint.sealing import FORMAT, sealed, verifying
 from cv_attention.training.tasks.classifier import Classifier
 
 
-@pytest.mark.parametrize("name", ["checkpoints/best.ckpt", "weights.safetensors"])
+@pytest.mark.parametrize("name", [pytest.param("checkpoints/best.ckpt", marks=pytest.mark.long), "weights.safetensors"])
 def test_no_flipped_bit_passes_unnoticed(name, tiny_run, tmp_path):
     data = bytearray((tiny_run / name).read_bytes())
     before = {key: value.clone() for key, value in training.load(tiny_run / name).state_dict().items()}
