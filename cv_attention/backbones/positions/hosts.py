@@ -1,15 +1,11 @@
 """Chooses the module to attach a block to, given the value that the block should take."""
 
-from typing import TYPE_CHECKING
-
 from torch import nn
 
 from cv_attention.backbones.attachment.replacement import Replacement
+from cv_attention.backbones.positions.stage_hosts import Stages
 from cv_attention.backbones.positions.traced_site import TracedSite, shape_of
 from cv_attention.backbones.tracing.trace import Call, Trace, Value
-
-if TYPE_CHECKING:
-    from cv_attention.backbones.positions.stages import Stages
 
 # Multiplications by one learned or constant factor per channel or in all, such as a layer scale.
 _SCALES = {"mul", "mul_"}

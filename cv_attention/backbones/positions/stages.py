@@ -1,6 +1,5 @@
 """Finds a network's stages: the resolution levels of the encoder, and those of a decoder."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -16,27 +15,13 @@ from cv_attention.backbones.positions.levels import (
     levels_of,
     stage_numbers,
 )
+from cv_attention.backbones.positions.stage_hosts import Stages
 from cv_attention.backbones.tracing.course import Course, same_resolution
 from cv_attention.backbones.tracing.trace import Call, Trace, Value
 from cv_attention.backbones.tracing.trunk import trunk
 
 # A level, and the positions in it at which a stage ends; several only in a dilated network.
 _Ends = list[tuple[list[Value], list[int]]]
-
-
-@dataclass(frozen=True)
-class Stages:
-    """The hosts at the ends of a network's stages.
-
-    Attributes:
-        down: Those on the way down from the image, by which stages are counted.
-        up: Those of a decoder, from the deepest to the finest, in the order of the forward.
-        end: Index of the encoder's end, behind which nothing belongs to a stage; None where a classifier follows.
-    """
-
-    down: list[str]
-    up: list[str]
-    end: int | None = None
 
 
 def find_stages(model: nn.Module, trace: Trace, hosts: Hosts) -> Stages:
