@@ -95,7 +95,7 @@ def module(tmp_path, monkeypatch):
         (lambda: cva.maps.add_adapter(nn.Linear, "spatial"), "must be an Adapter"),
         (
             lambda: cva.data.create(cva.data.Data(name="fodler")),
-            "data.name is 'fodler'; there are .*folder",
+            "data.name must be one of .*folder.*got 'fodler'",
         ),
         (
             lambda: cva.data.create(cva.data.Data(name="folder", options={"a": 1})),
