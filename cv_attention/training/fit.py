@@ -87,7 +87,7 @@ def _train(prepared: Prepared) -> None:
     if launched.all_work(trainer):
         saved.take_over()
         continue_csv(trainer.loggers, str(RunLayout(run).next_part()))
-    seconds, best = round(saved.seconds, 1), RunLayout(run).checkpoint("best")
+    seconds, best = round(saved.seconds, 1), RunLayout(saved.run).checkpoint("best")
     selected = settle(prepared)
     if trainer.is_global_zero:
         summary.update(run, selected=asdict(selected))
