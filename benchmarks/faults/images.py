@@ -11,7 +11,6 @@ left out with one line; counted are also wrong pixels, exceptions of other kinds
 import argparse
 import collections
 import faulthandler
-import io
 import json
 import os
 import socket
@@ -26,8 +25,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.faults.hostile_archives import PLAIN_PNG, add, archives, tar_of
 from benchmarks.faults.hostile_images import Item, items
-from benchmarks.faults.image_files import chunk, png
 from cv_attention.config import Subset
 from cv_attention.data.decoding.decode import ImageError
 from cv_attention.data.sources import folder as folders
@@ -39,8 +38,6 @@ from cv_attention.data.sources.shards import open_shards
 from cv_attention.saliency_export.sources import find_items
 
 _SLOW, _MEMORY = 10, 2 << 30
-PLAIN = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3)
-_PLAIN = png(PLAIN, 2)
 
 
 def by_folder(item: Item, where: Path) -> np.ndarray:
@@ -85,7 +82,7 @@ def files() -> Iterator[tuple[str, Callable[[Path], str]]]:
     def listed(make: Callable[[Path], object], expected: int) -> Callable[[Path], str]:
         def attempt(where: Path) -> str:
             (where / "a").mkdir()
-            (where / "a/plain.png").write_bytes(_PLAIN)
+            (where / "a/plain.png").write_bytes(PLAIN_PNG)
             make(where / "a")
             found = folders.image_files(where / "a")
             return "right" if len(found) == expected else f"wrong: {len(found)} files, not {expected}"
@@ -97,7 +94,7 @@ def files() -> Iterator[tuple[str, Callable[[Path], str]]]:
 
     def other_class(folder: Path) -> None:
         (folder.parent / "b").mkdir()
-        (folder.parent / "b/other.png").write_bytes(_PLAIN)
+        (folder.parent / "b/other.png").write_bytes(PLAIN_PNG)
         (folder / "up").symlink_to("..")
 
     special: dict[str, tuple[Callable[[Path], object], int]] = {
@@ -113,146 +110,20 @@ def files() -> Iterator[tuple[str, Callable[[Path], str]]]:
         "link to /dev/tty": (lambda f: (f / "x.jpg").symlink_to("/dev/tty"), 1),
         "broken link": (lambda f: (f / "x.jpg").symlink_to("nowhere"), 2),  # named where it is read
         "folder called .jpg": (lambda f: (f / "x.jpg").mkdir(), 1),
-        "line break in the name": (lambda f: (f / "x\ny.png").write_bytes(_PLAIN), 2),
-        "escape in the name": (lambda f: (f / "\x1b[31mx.png").write_bytes(_PLAIN), 2),
-        "no UTF-8 in the name": (lambda f: Path(os.fsdecode(os.fsencode(f) + b"/\xff\xfe.png")).write_bytes(_PLAIN), 2),
-        "255 bytes of name": (lambda f: (f / ("x" * 251 + ".png")).write_bytes(_PLAIN), 2),
-        "hidden": (lambda f: (f / ".x.png").write_bytes(_PLAIN), 1),
-        "Thumbs.db": (lambda f: (f / "Thumbs.db").write_bytes(_PLAIN), 1),
-        "capitals": (lambda f: (f / "x.PnG").write_bytes(_PLAIN), 2),
-        "another extension": (lambda f: (f / "x.png.txt").write_bytes(_PLAIN), 1),
+        "line break in the name": (lambda f: (f / "x\ny.png").write_bytes(PLAIN_PNG), 2),
+        "escape in the name": (lambda f: (f / "\x1b[31mx.png").write_bytes(PLAIN_PNG), 2),
+        "no UTF-8 in the name": (
+            lambda f: Path(os.fsdecode(os.fsencode(f) + b"/\xff\xfe.png")).write_bytes(PLAIN_PNG),
+            2,
+        ),
+        "255 bytes of name": (lambda f: (f / ("x" * 251 + ".png")).write_bytes(PLAIN_PNG), 2),
+        "hidden": (lambda f: (f / ".x.png").write_bytes(PLAIN_PNG), 1),
+        "Thumbs.db": (lambda f: (f / "Thumbs.db").write_bytes(PLAIN_PNG), 1),
+        "capitals": (lambda f: (f / "x.PnG").write_bytes(PLAIN_PNG), 2),
+        "another extension": (lambda f: (f / "x.png.txt").write_bytes(PLAIN_PNG), 1),
     }
     for name, (make, expected) in special.items():
         yield name, listed(make, expected)
-
-
-def add(tar: tarfile.TarFile, name: str, content: bytes, **fields: object) -> None:
-    """Adds a member, with fields of its header set."""
-    info = tarfile.TarInfo(name)
-    info.size = len(content)
-    for field, value in fields.items():
-        setattr(info, field, value)
-    tar.addfile(info, io.BytesIO(content))
-
-
-def _tar(*parts: tuple[str, bytes], form: int = tarfile.GNU_FORMAT) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=form) as tar:
-        for name, content in parts:
-            add(tar, name, content)
-    return buffer.getvalue()
-
-
-def _linked(kind: bytes, target: str) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        add(tar, "1.png", _PLAIN)
-        add(tar, "1.cls", b"0")
-        add(tar, "2.png", b"", type=kind, linkname=target)
-        add(tar, "2.cls", b"1")
-    return buffer.getvalue()
-
-
-def _with_size(size: bytes) -> bytes:
-    data = bytearray(_tar(("1.png", _PLAIN), ("1.cls", b"0")))
-    data[124:136] = size
-    data[148:156] = b" " * 8
-    data[148:156] = b"%06o\0 " % sum(data[:512])
-    return bytes(data)
-
-
-def _extended(text: bytes) -> bytes:
-    """An archive whose first member has a header of the pax form."""
-    record = b"%d %s" % (len(text) + 3, text)
-    head = bytearray(_tar(("pax", record))[:1024])
-    head[156:157] = b"x"
-    head[148:156] = b" " * 8
-    head[148:156] = b"%06o\0 " % sum(head[:512])
-    return bytes(head) + _tar(("1.png", _PLAIN), ("1.cls", b"0"))
-
-
-def _sparse() -> bytes:
-    data = bytearray(_tar(("1.png", _PLAIN), ("1.cls", b"0")))
-    data[156:157] = b"S"
-    data[386:410] = b"00000000000\0" + b"00000001000\0"
-    data[483:495] = b"00000100000\0"
-    data[148:156] = b" " * 8
-    data[148:156] = b"%06o\0 " % sum(data[:512])
-    return bytes(data)
-
-
-def _names_in_names() -> bytes:
-    """Thousands of headers that each promise a long name for the next one."""
-    one = bytearray(_tar(("@", b"x"))[:1024])
-    one[156:157] = b"L"
-    one[148:156] = b" " * 8
-    one[148:156] = b"%06o\0 " % sum(one[:512])
-    return bytes(one) * 3000
-
-
-# Name -> the archive, and the labels that it must give; None if it must be refused.
-def archives() -> dict[str, tuple[bytes, list[int] | None]]:
-    """Makes hostile archives."""
-    image = ("1.png", _PLAIN)
-    wrong = (
-        b"-1",
-        b"1.0",
-        b"true",
-        b"null",
-        b"",
-        b"cat",
-        b'{"label": 1}',
-        b"1_0",
-        b"+1",
-        b"0x1",
-        b"1 2",
-        b"nan",
-        b"1\0",
-    )
-    wrong += ("٣".encode(), "²".encode(), b"9" * 25, b"9" * 40, b"999999999", b"\0\0\0\1")
-    right = (b"1", b" 1\n", b"007", b"2")
-    labels: dict[str, tuple[bytes, list[int] | None]] = {}
-    labels |= {f"class {text!r}": (_tar(image, ("1.cls", text)), None) for text in wrong}
-    labels |= {f"class {text!r} is right": (_tar(image, ("1.cls", text)), [int(text)]) for text in right}
-    labelled = ("1.cls", b"1")
-    return labels | {
-        "an image twice": (_tar(image, image, labelled), None),
-        "a class twice": (_tar(image, labelled, ("1.cls", b"2")), None),
-        "no class": (_tar(image), None),
-        "class of another key": (_tar(image, ("2.cls", b"1")), None),
-        "symbolic link out": (_linked(tarfile.SYMTYPE, "/etc/passwd"), [0]),
-        "hard link out": (_linked(tarfile.LNKTYPE, "../../etc/passwd"), [0]),
-        "hard link inside": (_linked(tarfile.LNKTYPE, "1.png"), [0]),
-        "device": (_linked(tarfile.CHRTYPE, ""), [0]),
-        "pipe": (_linked(tarfile.FIFOTYPE, ""), [0]),
-        "absolute path": (_tar(("/etc/1.png", _PLAIN), ("/etc/1.cls", b"1")), [1]),
-        "path up": (_tar(("../../1.png", _PLAIN), ("../../1.cls", b"1")), [1]),
-        "line break in the name": (_tar(("1\n2.png", _PLAIN), ("1\n2.cls", b"1")), [1]),
-        "long GNU name": (_tar(("a" * 900 + "/1.png", _PLAIN), ("a" * 900 + "/1.cls", b"1")), [1]),
-        "long pax name": (_tar(("ü" * 400 + ".png", _PLAIN), ("ü" * 400 + ".cls", b"1"), form=tarfile.PAX_FORMAT), [1]),
-        "archive in an archive": (_tar(image, labelled, ("2.tar", _tar(image))), [1]),
-        "sparse member": (_sparse(), None),
-        "cut in a header": (_tar(image, labelled)[:300], None),
-        "cut in an image": (_tar(image, labelled)[:600], None),
-        "cut between members": (_tar(image, labelled)[:1536], None),
-        "random": (np.random.default_rng(0).bytes(9000), None),
-        "empty": (b"", None),
-        "zeros": (bytes(10240), None),
-        "huge size": (_with_size(b"77777777777\0"), None),
-        "negative size": (_with_size(b"\xff" * 12), None),
-        "size of 2^80": (_with_size(b"\x80\0\1" + bytes(9)), None),
-        "size is not a number": (_with_size(b"zebra\0\0\0\0\0\0\0"), None),
-        "negative pax size": (_extended(b"size=-5120\n"), None),
-        "huge pax size": (_extended(b"size=99999999999999999999\n"), None),
-        "pax size of text": (_extended(b"size=zebra\n"), None),
-        "pax sparse": (_extended(b"GNU.sparse.size=999999999\n"), None),
-        "names in names": (_names_in_names(), None),
-        "compressed": (__import__("gzip").compress(bytes(10_000_000)), None),
-        "compressed by bzip2": (__import__("bz2").compress(bytes(1_000_000)), None),
-        "compressed by xz": (__import__("lzma").compress(bytes(1_000_000)), None),
-        "bomb inside": (_tar(("1.png", png(PLAIN, 2, size=(60_000, 60_000))), labelled), [1]),
-        "text bomb inside": (_tar(("1.png", png(PLAIN, 2, chunk(b"tEXt", b"k\0" + bytes(99)))), labelled), [1]),
-    }
 
 
 def read_archive(data: bytes, labels: list[int] | None, where: Path) -> str:
@@ -260,7 +131,9 @@ def read_archive(data: bytes, labels: list[int] | None, where: Path) -> str:
     path = where / "train-0.tar"
     path.write_bytes(data)
     (where / "val-0.tar").write_bytes(
-        _tar(*[(f"{i}{end}", content) for i in range(10) for end, content in ((".png", _PLAIN), (".cls", b"%d" % i))])
+        tar_of(
+            *[(f"{i}{end}", content) for i in range(10) for end, content in ((".png", PLAIN_PNG), (".cls", b"%d" % i))]
+        )
     )
     failed = ""
     try:
@@ -289,7 +162,7 @@ def special_archives() -> Iterator[tuple[str, Callable[[Path], str]]]:
 
     def refused(make: Callable[[Path], object]) -> Callable[[Path], str]:
         def attempt(where: Path) -> str:
-            (where / "val-0.tar").write_bytes(_tar(("1.png", _PLAIN), ("1.cls", b"0")))
+            (where / "val-0.tar").write_bytes(tar_of(("1.png", PLAIN_PNG), ("1.cls", b"0")))
             make(where / "train-0.tar")
             try:
                 webdataset.load(str(where), Subset())
