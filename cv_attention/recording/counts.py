@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cv_attention.rundir.contents import ConfusionCounts
+from cv_attention.rundir.contents import PREDICTION_ARRAYS, ConfusionCounts
 
 MOST_CLASSES = 2000  # the matrix is as large as the square of their number
 TOP = 5  # classes whose probabilities are kept
@@ -48,4 +48,5 @@ def prediction_arrays(
     """
     _, order = np.unique(columns["index"], return_index=True)
     kept = {name: values[order] for name, values in columns.items()}
-    return {"name": np.array(names), "class_names": np.array(class_names), **kept}
+    arrays = {"name": np.array(names), "class_names": np.array(class_names), **kept}
+    return {name: arrays[name] for name in PREDICTION_ARRAYS}
