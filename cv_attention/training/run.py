@@ -2,21 +2,22 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
-from filelock import FileLock, Timeout
 
 from cv_attention.config import Experiment
 from cv_attention.rundir import Damaged, read_yaml, summary
 from cv_attention.rundir.checksums import checksum
 from cv_attention.rundir.files import write_text
 from cv_attention.rundir.layout import RunLayout
+from cv_attention.rundir.lock import lock
 
 # Passes the run directory to the processes that its creator starts.
 _SHARED_RUN = "CV_ATTENTION_RUN"
-_CLAIMED: dict[Path, FileLock] = {}  # of this process
+_CLAIMED: dict[Path, Callable[[], None]] = {}  # by this process; each releases the lock
 _MADE: dict[Path, list[Path]] = {}  # folders above a run directory that were made for it, innermost first
 
 
@@ -59,18 +60,16 @@ def claim(run: Path) -> None:
     place = RunLayout(run).lock
     if place.is_symlink():  # some versions of filelock would empty the file that it leads to
         raise ValueError(f"{place} is a link; remove it")
-    lock = FileLock(place, thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise ValueError(f"{run} is being trained by another process") from error
-    _CLAIMED[run.resolve()] = lock
+    release = lock(place)
+    if release is None:
+        raise ValueError(f"{run} is being trained by another process")
+    _CLAIMED[run.resolve()] = release
 
 
 def discard(run: Path) -> None:
     """Removes a run directory in which nothing has happened, and the folders that `create` made for it."""
-    if lock := _CLAIMED.pop(run.resolve(), None):
-        lock.release()  # Windows removes no open file
+    if release := _CLAIMED.pop(run.resolve(), None):
+        release()  # Windows removes no open file
     shutil.rmtree(run)
     for folder in _MADE.pop(run, []):
         if any(folder.iterdir()):

@@ -46,6 +46,45 @@ def test_a_run_belongs_to_one_process_as_long_as_it_lives(end, holder, tmp_path)
     assert (tmp_path / ".lock").is_file()
 
 
+def hold_with_a_child(run, ready, _) -> None:
+    runs.claim(run)
+    if os.fork() == 0:  # as a loader process, which ends some seconds after its parent was killed
+        time.sleep(20)
+        os._exit(0)
+    ready.set()
+    time.sleep(60)
+
+
+def test_a_killed_process_leaves_no_lock_to_its_children(tmp_path):
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    process = context.Process(target=hold_with_a_child, args=(tmp_path, ready, None))
+    process.start()
+    assert ready.wait(30)
+    with pytest.raises(ValueError, match="is being trained by another process"):
+        runs.claim(tmp_path)
+    process.kill()
+    process.join(30)
+    runs.claim(tmp_path)
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_where_there_are_no_record_locks_filelock_is_used(taken, tmp_path):
+    from filelock import FileLock
+
+    from cv_attention.rundir.lock import _lock_by_library
+
+    other = FileLock(tmp_path / ".lock", is_singleton=False)
+    if taken:
+        other.acquire()
+    release = _lock_by_library(tmp_path / ".lock")
+    assert (release is None) == taken
+    if release is not None:
+        release()
+        other.acquire(timeout=0)
+    other.release()
+
+
 def test_a_discarded_run_is_free_again(tmp_path):
     run = tmp_path / "run"
     for _ in range(2):
