@@ -49,7 +49,7 @@ def test_a_run_belongs_to_one_process_as_long_as_it_lives(end, holder, tmp_path)
 def hold_with_a_child(run, ready, _) -> None:
     runs.claim(run)
     if os.fork() == 0:  # as a loader process, which ends some seconds after its parent was killed
-        time.sleep(20)
+        time.sleep(3)
         os._exit(0)
     ready.set()
     time.sleep(60)
