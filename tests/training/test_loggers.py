@@ -46,7 +46,17 @@ def records(file: Path) -> Iterator[Any]:
 
 
 def stretches(run: Path) -> list[list[Any]]:
-    return [list(records(file)) for file in sorted(run.glob("wandb/offline-run-*/run-*.wandb"))]
+    return [whole(file) for file in sorted(run.glob("wandb/offline-run-*/run-*.wandb"))]
+
+
+def whole(file: Path, seconds: float = 20) -> list[Any]:
+    """Reads a file to the record of its run's exit, which wandb's own process may still be writing."""
+    end = time.monotonic() + seconds
+    while True:
+        found = list(records(file))
+        if any(record.HasField("exit") for record in found) or time.monotonic() > end:
+            return found
+        time.sleep(0.1)
 
 
 def test_wandb_gets_the_configuration_group_and_tags(run):
@@ -86,6 +96,18 @@ def test_a_run_that_failed_is_closed_in_wandb_and_the_next_one_is_its_own(tiny_o
     ids = {record.run.run_id for record in after if record.HasField("run")}
     assert ids == {(tmp_path / "next/wandb/id").read_text().strip()}
     assert [record.exit.exit_code for record in after if record.HasField("exit")] == [0]
+
+
+def test_a_wandb_run_of_the_caller_stays_open(tiny_options, tmp_path):
+    import wandb
+
+    with wandb.init(mode="offline", dir=tmp_path, project="theirs", settings=wandb.Settings(silent=True)) as theirs:
+        options = [f"--log.root={tmp_path}", "--log.name=run", "--log.maps_every=0", "--trainer.max_epochs=1"]
+        with pytest.warns(UserWarning, match="already in progress"):
+            assert main(["fit", *tiny_options, *options]) == 0
+        assert wandb.run is theirs
+        theirs.log({"still": 1})
+        assert theirs.summary["test_accuracy"] >= 0
 
 
 def test_no_path_of_the_machine_goes_to_wandb_but_those_typed(run):

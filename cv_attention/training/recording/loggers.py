@@ -54,16 +54,19 @@ def log_results(loggers: Iterable[Logger], experiment: Experiment, test: Mapping
 def close(loggers: Iterable[Logger], *, failed: bool) -> None:
     """Finishes the wandb run, which otherwise stays open until the process ends: the next `fit` would log into it.
 
+    A run that the caller had started, such as an agent's, is the caller's to finish.
+
     Args:
         loggers: What `create_loggers` made.
         failed: Whether wandb should list the run as failed.
     """
     for logger in loggers:
         if isinstance(logger, WandbLogger) and logger._experiment is not None and _get_rank() in (None, 0):
-            run = logger._experiment
+            run, logger._experiment = logger._experiment, None
+            if run.id != logger._wandb_init["id"]:
+                continue
             folder = Path(run.dir).parent
             run.finish(exit_code=int(failed))
-            logger._experiment = None
             # They name temporary folders, possibly in the user's home; links to them are next to the run's folder.
             for log in (*folder.glob("logs/*.log"), *folder.parent.glob("debug*.log")):
                 log.unlink()
