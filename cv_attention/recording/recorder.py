@@ -89,6 +89,8 @@ class Recorder:
         config: Mapping[str, Any] | None = None,
     ) -> None:
         self.run = Path(run)
+        if self.run.exists() and not self.run.is_dir():
+            raise ValueError(f"run must be a directory, but {self.run} is a file")
         self.images = pictures.take(images)
         self.labels = check_labels(labels, len(self.images.values), class_names)
         self.class_names = None if class_names is None else tuple(str(name) for name in class_names)

@@ -103,7 +103,12 @@ def _forward(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Mapping[str, R
 
 def _explained(network: nn.Module, inputs: Tensor, logits: Tensor, name: str, method: Callable[..., Tensor]) -> Column:
     options = {"upsample": False} if name == "grad_cam" else {}
-    heat = method(network, inputs, logits.argmax(1), **options)[:, 0]
+    try:
+        heat = method(network, inputs, logits.argmax(1), **options)[:, 0]
+    except ValueError as error:
+        raise ValueError(
+            f"method {name} does not work with {type(network).__name__}: {error}; leave it out of methods"
+        ) from error
     return Column(GRAD_CAM if name == "grad_cam" else name, "saliency", name, half(heat))
 
 

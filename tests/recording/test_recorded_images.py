@@ -103,6 +103,13 @@ def test_wrong_arguments_are_named(tmp_path, images, change, message):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_file_is_not_a_run(tmp_path, images):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(ValueError, match="run must be a directory, but .* is a file"):
+        cva.report.Recorder(tmp_path / "run", images)
+    assert (tmp_path / "run").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -113,6 +120,10 @@ def test_wrong_arguments_are_named(tmp_path, images, change, message):
         (lambda r, m: r.log(m, -2), "epoch must be a whole number"),
         (lambda r, m: r.log(Net(classes=4), 0), "class_names has 3 names, but the model gives 4 logits"),
         (lambda r, m: r.log(nn.Conv2d(3, 3, 1), 0), "logits"),
+        (
+            lambda r, m: r.log(nn.Sequential(nn.Flatten(), nn.LazyLinear(3)), 0),
+            "method grad_cam does not work with Sequential: no module .*; leave it out of methods",
+        ),
         (lambda r, m: r.close(), "nothing was logged"),
         (lambda r, m: r.test(torch.zeros(2, 3), [0, 1]), "log an epoch before the test"),
         (lambda r, m: r.faithfulness(m), "record an epoch before"),
