@@ -105,7 +105,7 @@ def test_wrong_arguments_are_named(tmp_path, images, change, message):
 
 def test_a_file_is_not_a_run(tmp_path, images):
     (tmp_path / "run").write_text("mine")
-    with pytest.raises(ValueError, match="run must be a directory, but .* is a file"):
+    with pytest.raises(ValueError, match=r"run must be a directory, but .* is a file"):
         cva.report.Recorder(tmp_path / "run", images)
     assert (tmp_path / "run").read_text() == "mine"
 
