@@ -48,7 +48,7 @@ def folders(root: Path) -> dict:
     counts = Counter(str(file.parent.relative_to(root)) for file in files if file.name != "__init__.py")
     largest = [f"{folder} {number}" for folder, number in counts.most_common(5)]
     long = [str(file.relative_to(root)) for file in files if len(file.read_text().splitlines()) > 300]
-    return {"python files": len(files), "largest folders": ", ".join(largest), "files above 300 lines": len(long)}
+    return {"python files": len(files), "largest folders": ", ".join(largest), "files above 300 lines": long}
 
 
 def graph(root: Path) -> dict:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from cv_attention.rundir.contents import PREDICTION_ARRAYS, ConfusionCounts
 
@@ -12,11 +13,11 @@ MOST_CLASSES = 2000  # the matrix is as large as the square of their number
 TOP = 5  # classes whose probabilities are kept
 
 
-def confusion(labels: NDArray, predicted: NDArray, classes: int, what: str | None = None) -> ConfusionCounts:
+def confusion(labels: Any, predicted: Any, classes: int, what: str | None = None) -> ConfusionCounts:
     """Counts images by true and predicted class.
 
     Args:
-        labels: True classes (N).
+        labels: True classes (N): a tensor, an array or a list.
         predicted: Predicted classes (N).
         classes: Number of classes.
         what: What is counted, as the page calls it.
@@ -24,7 +25,7 @@ def confusion(labels: NDArray, predicted: NDArray, classes: int, what: str | Non
     Raises:
         ValueError: if there are not as many of both, or a class is out of range.
     """
-    labels, predicted = np.asarray(labels).ravel(), np.asarray(predicted).ravel()
+    labels, predicted = _array(labels), _array(predicted)
     if labels.shape != predicted.shape:
         raise ValueError(f"labels and predictions must be as many, got {len(labels)} and {len(predicted)}")
     for name, values in (("labels", labels), ("predictions", predicted)):
@@ -34,6 +35,10 @@ def confusion(labels: NDArray, predicted: NDArray, classes: int, what: str | Non
     cells, images = np.unique(labels.astype(np.int64) * classes + predicted, return_counts=True)
     entries = zip((cells // classes).tolist(), (cells % classes).tolist(), images.tolist(), strict=True)
     return ConfusionCounts(classes, [list(entry) for entry in entries], what)
+
+
+def _array(values: Any) -> NDArray[Any]:
+    return (values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)).ravel()
 
 
 def prediction_arrays(

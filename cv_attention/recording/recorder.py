@@ -146,7 +146,7 @@ class Recorder:
             values = {"recorded_loss": float(functional.cross_entropy(logits, labels)), **values}
             values = {"recorded_accuracy": float(hits), **values}
             if epoch not in self._counted:
-                self._count(epoch, labels.numpy(), logits.argmax(1).numpy(), "recorded images")
+                self._count(epoch, labels, logits.argmax(1), "recorded images")
         assert self._curves is not None
         self._curves.log(epoch, epoch if step is None else step, values)
         validation = {name.removeprefix("val_"): value for name, value in values.items() if name.startswith("val_")}
@@ -188,7 +188,7 @@ class Recorder:
             ValueError: if the classes of the model are not known yet, there are not as many of both, or one is out of
                 range.
         """
-        self._count(epoch, _plain(labels), _plain(predicted))
+        self._count(epoch, labels, predicted)
         self._counted.add(epoch)
 
     def test(self, logits: Any, labels: Any, *, names: Sequence[str] | None = None, **metrics: Any) -> dict[str, float]:
@@ -289,13 +289,9 @@ class Recorder:
         probes = [ProbeEntry(RunLayout.probe_image(i), *entry) for i, entry in enumerate(entries)]
         return Probes(self.class_names or (), tuple(probes))
 
-    def _count(self, epoch: int, labels: np.ndarray, predicted: np.ndarray, what: str | None = None) -> None:
+    def _count(self, epoch: int, labels: Any, predicted: Any, what: str | None = None) -> None:
         if self.class_names is None:
             raise ValueError("log an epoch first, or give class_names: the number of classes is not known yet")
         counts = confusion(labels, predicted, len(self.class_names), what)
         if len(self.class_names) <= MOST_CLASSES:
             counts.write(self._layout.epoch_file(EpochFile.CONFUSION, epoch))
-
-
-def _plain(values: Any) -> np.ndarray:
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)

@@ -34,7 +34,7 @@ def write_test(
         raise ValueError(f"logits must be (images, {len(class_names)}), a column per class; got {tuple(scores.shape)}")
     if true.shape != scores.shape[:1] or true.is_floating_point():
         raise ValueError(f"labels must be {len(scores)} indices of classes, got {tuple(true.shape)} of {true.dtype}")
-    counts = confusion(true.numpy(), scores.argmax(1).numpy(), len(class_names), "test split")
+    counts = confusion(true, scores.argmax(1), len(class_names), "test split")
     if names is not None and len(names) != len(scores):
         raise ValueError(f"names must have one entry for each of the {len(scores)} images, got {len(names)}")
     columns = columns_of(torch.arange(len(scores)), scores, true.long())
