@@ -43,12 +43,18 @@ def main() -> int:
 
 
 def folders(root: Path) -> dict:
-    """Counts Python files of each folder, and files and functions above the design's sizes."""
+    """Counts Python files of each folder, and and names folders and files above the design's sizes."""
     files = sorted((root / PACKAGE).rglob("*.py"))
     counts = Counter(str(file.parent.relative_to(root)) for file in files if file.name != "__init__.py")
+    crowded = [folder for folder, number in counts.items() if number > 14]
     largest = [f"{folder} {number}" for folder, number in counts.most_common(5)]
     long = [str(file.relative_to(root)) for file in files if len(file.read_text().splitlines()) > 300]
-    return {"python files": len(files), "largest folders": ", ".join(largest), "files above 300 lines": long}
+    return {
+        "python files": len(files),
+        "largest folders": ", ".join(largest),
+        "folders of more than 14 files": crowded,
+        "files above 300 lines": long,
+    }
 
 
 def graph(root: Path) -> dict:

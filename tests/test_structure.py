@@ -17,3 +17,7 @@ def test_no_imports_go_in_a_circle():
 
 def test_files_are_short():
     assert folders(ROOT)["files above 300 lines"] == []
+
+
+def test_folders_are_small():
+    assert folders(ROOT)["folders of more than 14 files"] == []

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from cv_attention.recording.snapshot import Snapshot
+from cv_attention.recording.snapshots.snapshot import Snapshot
 from cv_attention.rundir.arrays import write_arrays
 from cv_attention.rundir.contents import ColumnEntry, EpochRecord, Probes
 from cv_attention.rundir.files import write_bytes

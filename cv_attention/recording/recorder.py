@@ -16,10 +16,10 @@ from cv_attention.recording.arguments import check_box, check_epoch, check_label
 from cv_attention.recording.counts import MOST_CLASSES, confusion
 from cv_attention.recording.curve_file import CurveFile
 from cv_attention.recording.faithfulness import faithfulness_curves
-from cv_attention.recording.gates import GateStatistics
 from cv_attention.recording.probe_files import write_epoch, write_probes
 from cv_attention.recording.run_files import begin, finish
-from cv_attention.recording.snapshot import Snapshot, take_snapshot
+from cv_attention.recording.snapshots.gates import GateStatistics
+from cv_attention.recording.snapshots.snapshot import Snapshot, take_snapshot
 from cv_attention.recording.tested import write_test
 from cv_attention.rundir.arrays import write_arrays
 from cv_attention.rundir.contents import ProbeEntry, Probes

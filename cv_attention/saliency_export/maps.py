@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from cv_attention.config import SaliencyExport
 from cv_attention.maps import record
 from cv_attention.maps.adapters import adapter_of
-from cv_attention.recording.columns import drawable
+from cv_attention.recording.snapshots.columns import drawable
 from cv_attention.saliency import resolve
 from cv_attention.saliency.core.layers import find_layers
 from cv_attention.saliency.core.state import undisturbed

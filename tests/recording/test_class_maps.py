@@ -2,7 +2,7 @@
 
 import torch
 
-from cv_attention.recording.class_maps import top_and_true
+from cv_attention.recording.snapshots.class_maps import top_and_true
 
 
 def test_the_true_class_comes_fourth_unless_it_is_there_or_unknown():

@@ -6,8 +6,8 @@ from torch import nn
 
 from cv_attention.blocks import SqueezeExcite
 from cv_attention.maps import record
-from cv_attention.recording import gates
-from cv_attention.recording.gates import GateStatistics
+from cv_attention.recording.snapshots import gates
+from cv_attention.recording.snapshots.gates import GateStatistics
 
 
 def test_every_nth_image_counts_where_there_are_many(monkeypatch):

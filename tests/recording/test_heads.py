@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cv_attention.recording import heads
+from cv_attention.recording.snapshots import heads
 
 
 def softmaxed(*shape: int) -> Tensor:

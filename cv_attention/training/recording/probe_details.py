@@ -5,7 +5,7 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Callback
 
-from cv_attention.recording.gates import GateStatistics
+from cv_attention.recording.snapshots.gates import GateStatistics
 from cv_attention.training.callbacks.averaging import validated_network
 from cv_attention.training.recording.probes import ProbeMaps
 

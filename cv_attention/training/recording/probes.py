@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from cv_attention.recording import Recorder
-from cv_attention.recording.snapshot import Snapshot
+from cv_attention.recording.snapshots.snapshot import Snapshot
 from cv_attention.saliency import resolve
 from cv_attention.training.recording.map_pictures import MapPictures, send
 

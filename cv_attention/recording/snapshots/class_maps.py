@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cv_attention.recording.columns import GRAD_CAM, half
+from cv_attention.recording.snapshots.columns import GRAD_CAM, half
 from cv_attention.saliency import grad_cam
 
 _TOP = 3  # classes whose maps are kept, in addition to the true one

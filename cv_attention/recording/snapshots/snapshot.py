@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from cv_attention.maps import RecordedMap, record
 from cv_attention.maps.adapters import adapters_of
 from cv_attention.maps.wrappers import bare_modules
-from cv_attention.recording.class_maps import class_maps
-from cv_attention.recording.columns import GRAD_CAM, Column, drawable, half
-from cv_attention.recording.gates import GateStatistics
-from cv_attention.recording.heads import head_maps
+from cv_attention.recording.snapshots.class_maps import class_maps
+from cv_attention.recording.snapshots.columns import GRAD_CAM, Column, drawable, half
+from cv_attention.recording.snapshots.gates import GateStatistics
+from cv_attention.recording.snapshots.heads import head_maps
 from cv_attention.saliency.core.engine import check_logits
 from cv_attention.saliency.core.state import undisturbed
 
