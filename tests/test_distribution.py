@@ -2,6 +2,7 @@
 
 import email
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -9,8 +10,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt  # comes with rich
 
 ROOT = Path(__file__).parents[1]
+ADDRESS = "https://example.org/someone/cv_attention"
 pytestmark = pytest.mark.long
 
 
@@ -19,9 +22,8 @@ def built(tmp_path_factory) -> Path:
     pytest.importorskip("hatchling")
     out = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "hatchling", "build", "-d", str(out)]
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "SOURCE_DATE_EPOCH": "1"}, capture_output=True, text=True
-    )
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1", "CV_ATTENTION_URL": ADDRESS}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return out
 
@@ -34,8 +36,12 @@ def wheel(built) -> zipfile.ZipFile:
 
 @pytest.fixture(scope="module")
 def metadata(wheel) -> email.message.Message:
+    return described(wheel)
+
+
+def described(wheel: zipfile.ZipFile) -> email.message.Message:
     [name] = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
-    return email.message_from_bytes(wheel.read(name))
+    return email.message_from_string(wheel.read(name).decode())
 
 
 def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel):
@@ -62,12 +68,56 @@ def test_the_metadata_is_what_an_index_shows(metadata):
     assert metadata.get_payload().lstrip().startswith("# cv_attention")
 
 
+def test_a_release_links_to_its_repository(metadata):
+    urls = dict(line.split(", ") for line in metadata.get_all("Project-URL"))
+    assert urls["Homepage"] == ADDRESS
+    assert urls["Issues"] == f"{ADDRESS}/issues"
+
+
+def test_the_readme_of_a_release_has_absolute_links_alone(metadata):
+    text = metadata.get_payload()
+    markdown = MarkdownIt("commonmark").parse(text)
+    tokens = [token for block in markdown for token in [block, *(block.children or [])]]
+    links = [str(token.attrs["href"]) for token in tokens if "href" in token.attrs]
+    pictures = re.findall(r'(?:src|srcset)="([^"]*)"', text)
+    assert len(links) > 20
+    assert len(pictures) == 2
+    for link in [*links, *pictures]:
+        kind = "raw" if link in pictures else "tree" if link.endswith("/") else "blob"
+        path = link.removeprefix(f"{ADDRESS}/{kind}/main/").partition("#")[0]
+        assert path != link, "a relative link"
+        assert (ROOT / path).exists(), link
+
+
+@pytest.mark.parametrize("address", ["example.org/cv_attention", "http://example.org", "https://example.org/x?y"])
+def test_another_address_is_refused_in_one_line(address, tmp_path):
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "CV_ATTENTION_URL": address}, capture_output=True, text=True
+    )
+    assert done.returncode
+    assert f"must be the https address of the repository, got '{address}'" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_build_without_an_address_has_no_links_and_the_readme_as_it_is(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != "CV_ATTENTION_URL"}
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    [path] = tmp_path.glob("*.whl")
+    message = described(zipfile.ZipFile(path))
+    assert message.get_all("Project-URL") is None
+    assert message.get_payload().strip() == (ROOT / "README.md").read_text(encoding="utf-8").strip()
+
+
 def test_the_source_distribution_builds_the_same_wheel(built, wheel, tmp_path):
     [path] = built.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         archive.extractall(tmp_path, filter="data")
     [source] = tmp_path.iterdir()
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "again")]
-    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    subprocess.run(
+        command, cwd=source, check=True, capture_output=True, env={**os.environ, "CV_ATTENTION_URL": ADDRESS}
+    )
     [again] = (tmp_path / "again").glob("*.whl")
     assert sorted(zipfile.ZipFile(again).namelist()) == sorted(wheel.namelist())
