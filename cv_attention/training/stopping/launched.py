@@ -3,8 +3,10 @@
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from subprocess import Popen
 from threading import enumerate as threads
 from typing import Any
 
@@ -19,6 +21,8 @@ _RAISED = re.compile(r"^(?P<name>[\w.]+)(?:: (?P<message>.*))?$", re.DOTALL)
 
 # Messages of gloo, NCCL and torch's store when another process is gone.
 _LOST = re.compile(r"closed by peer|reset by peer|connection refused|broken pipe|timed? ?out|nccl.*remote", re.I)
+
+_PATIENCE = 2  # seconds for a process to end after its connection did
 
 
 class LostProcess(RuntimeError):
@@ -70,15 +74,7 @@ def meaning_of_ends(
     try:
         yield
     except ProcessExitedException as error:
-        code = error.exit_code
-        number = -code if code < 0 else code - 128
-        if number in heard():
-            stop = Terminated(number)
-            if code < 0 and number != signal.SIGINT:
-                print(f"stopped by {stop.signal}{words() or ''}", file=sys.stderr, flush=True)
-            raise stop from error
-        how = f"was ended by {error.signal_name}" if error.signal_name else f"ended with exit code {code}"
-        raise LostProcess(f"process {error.error_index} {how}") from error
+        raise _end_of(error.error_index, error.exit_code, words, silent=error.exit_code > 0) from error
     except ProcessException as error:
         match = _RAISED.match(error.msg.strip().splitlines()[-1])
         name, message = (match["name"].rpartition(".")[2], match["message"] or "") if match else ("", "")
@@ -91,7 +87,41 @@ def meaning_of_ends(
     except RuntimeError as error:
         if trainer.world_size == 1 or not _LOST.search(str(error)):
             raise
+        if ended := _ended_child(trainer):
+            raise _end_of(*ended, words) from error
         raise _lost(trainer.global_rank, str(error)) from error
+
+
+def _ended_child(trainer: lightning.Trainer) -> tuple[int, int] | None:
+    """Returns rank and exit code of a process that this one launched and that failed, which may take it a moment."""
+    children = enumerate(getattr(trainer.strategy.launcher, "procs", ()), start=trainer.global_rank + 1)
+    started = [(rank, child) for rank, child in children if isinstance(child, Popen)]
+    end = time.monotonic() + _PATIENCE
+    while started and time.monotonic() < end:
+        if failed := [(rank, child.returncode) for rank, child in started if child.poll()]:
+            return failed[0]
+        time.sleep(0.05)
+    return None
+
+
+def _end_of(rank: int, code: int, words: Callable[[], str | None], silent: bool = False) -> Terminated | LostProcess:
+    """Says how a process ended, by its exit code: below 0 is the signal that killed it, 128 + signal that it obeyed.
+
+    Args:
+        rank: Its rank.
+        code: Its exit code.
+        words: Text after ``stopped by SIGTERM``.
+        silent: Whether the process itself has printed that line.
+    """
+    number = -code if code < 0 else code - 128
+    if number in heard():
+        stop = Terminated(number)
+        if not silent and number != signal.SIGINT:
+            print(f"stopped by {stop.signal}{words() or ''}", file=sys.stderr, flush=True)
+        return stop
+    with suppress(ValueError):
+        return LostProcess(f"process {rank} was ended by {signal.Signals(-code).name}")
+    return LostProcess(f"process {rank} ended with exit code {code}")
 
 
 def _lost(rank: int, message: str) -> LostProcess:
