@@ -26,7 +26,8 @@ NAMES = ("lowest", "pip", "newest")
 GIGABYTES = 8  # of one environment
 TESTS = (
     "tests/blocks/test_contract.py", "tests/blocks/test_counting.py", "tests/blocks/test_flops.py",
-    "tests/backbones", "tests/maps", "tests/saliency", "tests/training",
+    "tests/backbones", "tests/maps", "tests/saliency", "tests/training", "tests/cli",
+    "tests/test_core.py", "tests/test_documents.py", "tests/test_library.py",  # the README's commands
 )  # fmt: skip
 PACKAGES = ("torch", "torchvision", "timm", "lightning", "transformers", "numpy")
 COUNTS = ("passed", "failed", "skipped", "seconds")
