@@ -227,6 +227,6 @@ def test_several_runs_go_beside_the_first_by_default(run_directory: Path) -> Non
 def test_no_two_files_of_the_page_declare_the_same_name() -> None:
     """They make one script, in which a second function of a name would silently replace the first."""
     declared = re.compile(r"^(?:async )?(?:function|const|let) (\w+)", re.MULTILINE)
-    files = (Path(report.__file__).parent / "page").glob("*.js")
+    files = (Path(report.__file__).parent / "page").rglob("*.js")
     names = [name for path in files for name in declared.findall(path.read_text())]
     assert sorted(name for name in set(names) if names.count(name) > 1) == []

@@ -38,7 +38,7 @@ def call(expression: str, *files: str, before: str = "") -> Any:
 def test_pixels_are_ranked_from_the_most_salient_and_ties_keep_their_order():
     values = [0.5, 0.9, 0.5, 0.1, 0.9, 0.5]
     ranks = call(
-        f"[...pixelRanks({{ values: {values} }}, 2, 3)]", "masking.js", before="const resample = (map) => map;"
+        f"[...pixelRanks({{ values: {values} }}, 2, 3)]", "panels/masking.js", before="const resample = (map) => map;"
     )
     order = np.argsort(-np.array(values), kind="stable")
     assert ranks == np.argsort(order).tolist() == [2, 0, 3, 5, 1, 4]
@@ -53,7 +53,7 @@ def test_pixels_are_ranked_from_the_most_salient_and_ties_keep_their_order():
     ],
 )  # fmt: skip
 def test_cells_of_a_table_are_never_formulas(value, cell):
-    assert call(f"csvCell({json.dumps(value)})", "csv.js") == cell
+    assert call(f"csvCell({json.dumps(value)})", "tools/csv.js") == cell
 
 
 RUN_OF_FIVE = """
@@ -67,7 +67,7 @@ const nearestSnapshot = () => snapshot, noteOf = () => null, className = () => "
 
 @pytest.mark.parametrize(("down", "order"), [("false", [2, 0, 3, 1, 4]), ("true", [0, 3, 2, 1, 4])])
 def test_unknown_values_come_last_in_both_directions(down, order):
-    assert call(f"state.down = {down}, listSamples(run)", "samples.js", before=RUN_OF_FIVE) == order
+    assert call(f"state.down = {down}, listSamples(run)", "samples/selection.js", before=RUN_OF_FIVE) == order
 
 
 def test_the_cache_frees_what_was_unused_longest():
@@ -81,7 +81,7 @@ def test_the_cache_frees_what_was_unused_longest():
         await cache.get("b");
         return { kept, loaded };
     })()"""
-    assert call(script, "cache.js") == {"kept": ["A", None, "C"], "loaded": ["a", "b", "c", "b"]}
+    assert call(script, "core/cache.js") == {"kept": ["A", None, "C"], "loaded": ["a", "b", "c", "b"]}
 
 
 def test_the_cache_forgets_what_failed():
@@ -94,4 +94,4 @@ def test_the_cache_forgets_what_failed():
         const first = await cache.get("a").catch((error) => error.message);
         return [first, await cache.get("a")];
     })()"""
-    assert call(script, "cache.js") == ["gone", "there"]
+    assert call(script, "core/cache.js") == ["gone", "there"]

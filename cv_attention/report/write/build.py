@@ -23,12 +23,15 @@ _PAGE = Path(__file__).parents[1] / "page"
 _STYLES = ("base", "controls", "toolbar", "curves", "frames", "grid", "verdict", "dialog", "tables", "network",
            "classes", "attention", "faithfulness")  # fmt: skip
 # Concatenated in this order; outside of functions, each file uses only names of the files before it.
-_SCRIPTS = ("dom", "format", "state", "controls", "dialog", "colours", "cache", "shards", "painting", "heatmap", "bars",
-            "plot", "chart", "curves", "overview", "zoom", "readout", "notes", "samples", "comparison", "frames",
-            "classes", "cells", "history", "verdict", "rows", "grid", "columns", "player", "display", "finding",
-            "compare", "csv", "snapshot", "toolbar", "keys", "network", "confusion", "runs", "attending", "gates",
-            "attention", "masking", "faithfulness",
-            "contents", "main")  # fmt: skip
+_SCRIPTS = ("core/dom", "core/format", "core/state", "core/controls", "core/dialog", "drawing/colours",
+            "core/cache", "core/shards", "drawing/painting", "drawing/heatmap", "drawing/bars", "drawing/plot",
+            "drawing/chart", "panels/curves", "panels/overview", "drawing/zoom", "drawing/readout",
+            "samples/notes", "samples/selection", "samples/comparison", "drawing/frames", "samples/classes",
+            "samples/cells", "samples/history", "samples/verdict", "samples/rows", "samples/grid",
+            "tools/columns", "tools/player", "tools/display", "tools/finding", "tools/compare", "tools/csv",
+            "tools/snapshot", "tools/toolbar", "tools/keys", "panels/network", "panels/confusion",
+            "panels/runs", "panels/attending", "panels/gates", "panels/attention", "panels/masking",
+            "panels/faithfulness", "tools/contents", "main")  # fmt: skip
 _ABANDONED = 3600  # seconds
 _GENERATOR = '<meta name="generator" content="cv_attention report">'
 
@@ -112,7 +115,7 @@ def _write(root: Path, runs: list[Run]) -> None:
         "runs": [write_run(root, number, run) for number, run in enumerate(runs)],
     }
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs: {', '.join(run.name for run in runs)}"
-    style = "\n".join((_PAGE / f"{name}.css").read_text(encoding="utf-8") for name in _STYLES)
+    style = "\n".join((_PAGE / f"styles/{name}.css").read_text(encoding="utf-8") for name in _STYLES)
     script = "\n".join((_PAGE / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
     template = Template((_PAGE / "index.html").read_text(encoding="utf-8"))
     page = template.substitute(
