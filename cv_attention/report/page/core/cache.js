@@ -1,7 +1,7 @@
 // Keeps the most recently used values, up to a number of bytes.
 
 // load(key) promises {value, bytes}. `now` returns a loaded value, or undefined.
-function makeCache(budget, load) {
+export function makeCache(budget, load) {
   const kept = new Map(); // key -> {promise, value, bytes}, least recently used first
   let total = 0;
 

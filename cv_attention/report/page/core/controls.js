@@ -1,11 +1,14 @@
 // Form fields that show and change one part of the state.
 
-function labelled(label, field, ...classes) {
+import { el } from "./dom.js";
+import { change, currentRun, state, watch } from "./state.js";
+
+export function labelled(label, field, ...classes) {
   return el("label", { class: ["control", ...classes].join(" ") }, el("span", {}, label), field);
 }
 
 // options: {value: text}, or a function of the run that returns it, or groups {title: {value: text}}.
-function select(name, label, options, onpick = (value) => change({ [name]: value })) {
+export function select(name, label, options, onpick = (value) => change({ [name]: value })) {
   const field = el("select", { name, onchange: () => onpick(field.value) });
   let filled = "";
   const show = () => {
@@ -28,7 +31,7 @@ function optionElements(options) {
   );
 }
 
-function range(name, label, low, high, step, format, onmove = (value) => change({ [name]: value })) {
+export function rangeControl(name, label, low, high, step, format, onmove = (value) => change({ [name]: value })) {
   const shown = el("output");
   const field = el("input", {
     type: "range",
@@ -47,7 +50,7 @@ function range(name, label, low, high, step, format, onmove = (value) => change(
   return labelled([label, " ", shown], field);
 }
 
-function toggleControl(name, label) {
+export function toggleControl(name, label) {
   const field = el("input", { type: "checkbox", name, onchange: () => change({ [name]: field.checked }) });
   const show = () => (field.checked = state[name]);
   watch(show);
@@ -55,6 +58,6 @@ function toggleControl(name, label) {
   return el("label", { class: "control check" }, field, el("span", {}, label));
 }
 
-function pushButton(text, onclick, attributes = {}) {
+export function pushButton(text, onclick, attributes = {}) {
   return el("button", { type: "button", onclick, ...attributes }, text);
 }

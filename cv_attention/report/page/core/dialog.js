@@ -1,6 +1,9 @@
 // A modal dialog: Escape closes it, and the focus returns to where it was.
 
-function openDialog(title, content, onsave = null) {
+import { pushButton } from "./controls.js";
+import { el } from "./dom.js";
+
+export function openDialog(title, content, onsave = null) {
   const before = document.activeElement;
   const close = () => dialog.close();
   const buttons = onsave

@@ -15,15 +15,15 @@ function fill(element, attributes, children) {
   return element;
 }
 
-function el(name, attributes, ...children) {
+export function el(name, attributes, ...children) {
   return fill(document.createElement(name), attributes, children);
 }
 
-function svg(name, attributes, ...children) {
+export function svg(name, attributes, ...children) {
   return fill(document.createElementNS(SVG, name), attributes, children);
 }
 
 // A long dotted name that may break after each dot.
-function breakable(name) {
+export function breakable(name) {
   return name.split(/(?<=[._/])/).flatMap((part, i) => (i ? [el("wbr"), part] : [part]));
 }

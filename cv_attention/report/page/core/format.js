@@ -1,6 +1,6 @@
 // Numbers and names as text.
 
-function formatValue(value) {
+export function formatValue(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
@@ -9,42 +9,53 @@ function formatValue(value) {
   return String(Number(value.toFixed(digits))).replace("-", "−");
 }
 
-function formatPercent(share, digits = 0) {
+export function formatCount(value) {
+  if (value === null || value === undefined) return "–";
+  const [size, unit] = [
+    [1e12, " T"],
+    [1e9, " G"],
+    [1e6, " M"],
+    [1e3, " k"],
+  ].find(([least]) => value >= least) ?? [1, ""];
+  return `${Number((value / size).toPrecision(3))}${unit}`;
+}
+
+export function formatPercent(share, digits = 0) {
   return share === null || share === undefined ? "–" : `${(100 * share).toFixed(digits)} %`;
 }
 
 // Whether a metric of this name is a fraction, to be shown in percent.
-function isShare(name, value) {
+export function isShare(name, value) {
   return /acc|top|pointing/.test(name) && value >= 0 && value <= 1;
 }
 
 // Epochs are counted from 1: the epoch with index 4 is the fifth.
-function epochName(epoch) {
+export function epochName(epoch) {
   return epoch < 0 ? "before training" : `epoch ${epoch + 1}`;
 }
 
 // The epoch of a recording; a saliency export has none.
-function snapshotName(snapshot) {
+export function snapshotName(snapshot) {
   return snapshot.run.export ? "" : epochName(snapshot.epoch);
 }
 
-function inWords(...parts) {
+export function inWords(...parts) {
   return parts.filter(Boolean).join(", ");
 }
 
-function className(run, index) {
+export function className(run, index) {
   if (index === null || index === undefined) return "unknown";
   return run.classes[index] ?? `class ${index}`;
 }
 
 // ".map" ends the name of every recorded submodule and carries no information.
-function columnName(column) {
+export function columnName(column) {
   return column.title.replace(/(\.attention)?\.map$/, "") || column.title;
 }
 
 const KINDS = { grad_cam: "Grad-CAM" };
 
-function kindName(column) {
+export function kindName(column) {
   const name = KINDS[column.kind] ?? column.kind;
   return columnName(column).endsWith(name) ? "" : name;
 }
@@ -55,11 +66,11 @@ const METRIC_WORDS = {
 };
 
 // One sentence on a test metric whose name is not self-explanatory, or nothing.
-function metricWords(name) {
+export function metricWords(name) {
   return METRIC_WORDS[name] ?? null;
 }
 
-function metricName(name) {
+export function metricName(name) {
   const words = name.replace(/[_/]+/g, " ").trim();
   return words.charAt(0).toUpperCase() + words.slice(1);
 }

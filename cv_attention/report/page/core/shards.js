@@ -1,13 +1,17 @@
 // Loads maps and images from scripts that are added on demand, since a page from file:// cannot fetch files. Each
 // script calls cvAttentionShard(key, payload) with the maps of one column in one epoch for a block of samples.
 
+import { makeCache } from "./cache.js";
+import { decode } from "./decoding.js";
+import { el } from "./dom.js";
+import { report } from "./report.js";
+
 const PER_SHARD = report.blocks ?? { maps: 64, pictures: 16 };
 const arrived = new Map();
 
-window.cvAttentionShard = (key, payload) => arrived.set(key, payload);
-for (const run of report.runs) for (const snapshot of run.epochs) snapshot.run = run;
+globalThis.cvAttentionShard = (key, payload) => arrived.set(key, payload);
 
-function loadScript(key, hash) {
+export function loadScript(key, hash) {
   return new Promise((resolve, reject) => {
     const src = `data/${key}.${hash}.js`;
     const script = el("script", { src });
@@ -32,7 +36,7 @@ const mapCache = makeCache(160e6, async (key, hash) => {
   return { value: { values, height, width, lo, hi }, bytes: values.byteLength };
 });
 
-const plainCache = makeCache(64e6, async (key, hash, bytes) => ({
+export const plainCache = makeCache(64e6, async (key, hash, bytes) => ({
   value: await loadScript(key, hash),
   bytes,
 }));
@@ -54,10 +58,9 @@ function cutMap(all, probe) {
   };
 }
 
-// The map of one sample: {values, height, width, lo, hi}; channel gates have height 1. Null if it was not
+// The recorded map of one sample: {values, height, width, lo, hi}; channel gates have height 1. Null if it was not
 // logged.
-async function loadMap(snapshot, column, probe) {
-  if (followsTarget(snapshot, column)) return loadClassMap(snapshot, column, probe);
+export async function loadRecordedMap(snapshot, column, probe) {
   const block = Math.floor(probe / PER_SHARD.maps);
   const hash = snapshot.maps[column.index]?.[block];
   const all = hash && (await mapCache.get(mapKey(snapshot, column, block), hash));
@@ -65,8 +68,7 @@ async function loadMap(snapshot, column, probe) {
 }
 
 // The same if it is already in memory, else undefined.
-function mapNow(snapshot, column, probe) {
-  if (followsTarget(snapshot, column)) return classMapNow(snapshot, column, probe);
+export function recordedMapNow(snapshot, column, probe) {
   const block = Math.floor(probe / PER_SHARD.maps);
   if (!snapshot.maps[column.index]?.[block]) return null;
   const all = mapCache.now(mapKey(snapshot, column, block));
@@ -74,7 +76,7 @@ function mapNow(snapshot, column, probe) {
 }
 
 // The classes with the highest probabilities: [[class, probability]], best first.
-async function topClasses(snapshot, probe) {
+export async function topClasses(snapshot, probe) {
   const block = Math.floor(probe / PER_SHARD.maps);
   const hash = snapshot.top[block];
   if (!hash) return [];
@@ -83,53 +85,19 @@ async function topClasses(snapshot, probe) {
 }
 
 // {column index: {measure: [a number or null for each sample]}}.
-function loadMeasures(snapshot) {
+export function loadMeasures(snapshot) {
   const key = `${snapshot.run.folder}/e${snapshot.epoch}-measures`;
   return plainCache.get(key, snapshot.measures, 2e3 * snapshot.predictions.length);
 }
 
 // The image of one sample as a data URL, or null if there is none.
-async function loadPicture(run, probe) {
+export async function loadPicture(run, probe) {
   const block = Math.floor(probe / PER_SHARD.pictures);
   const urls = await plainCache.get(`${run.folder}/images-${block}`, run.pictures[block], 4e5);
   return urls[probe % PER_SHARD.pictures];
 }
 
-function pictureNow(run, probe) {
+export function pictureNow(run, probe) {
   const block = Math.floor(probe / PER_SHARD.pictures);
   return plainCache.now(`${run.folder}/images-${block}`)?.[probe % PER_SHARD.pictures];
-}
-
-async function decode(maps) {
-  const letters = atob(maps.data);
-  const packed = new Uint8Array(letters.length);
-  for (let i = 0; i < packed.length; i++) packed[i] = letters.charCodeAt(i);
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
-  return maps.type === "f16" ? fromHalf(bytes) : fromSteps(bytes, maps);
-}
-
-let halves = null; // all float16 values by their bits
-
-function fromHalf(bytes) {
-  halves ??= Float32Array.from({ length: 65536 }, (_, bits) => half(bits));
-  const values = new Float32Array(bytes.length / 2);
-  for (let i = 0; i < values.length; i++) values[i] = halves[bytes[2 * i] | (bytes[2 * i + 1] << 8)];
-  return values;
-}
-
-function half(bits) {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return exponent ? sign * 2 ** (exponent - 15) * (1 + fraction / 1024) : sign * 2 ** -24 * fraction;
-}
-
-function fromSteps(bytes, { shape, lo, hi }) {
-  const size = shape.reduce((product, side) => product * side, 1);
-  return Float32Array.from(bytes, (step, i) => {
-    const probe = Math.floor(i / size);
-    return lo[probe] + (step / 255) * (hi[probe] - lo[probe]);
-  });
 }

@@ -1,39 +1,11 @@
 // The reader's choices. They are kept in the URL (after the #), so that a view can be saved and shared.
-// A panel adds its choices as one more line, here or in its own file.
+// A panel adds its choices as one more line here, or with `addField` in its own file.
 
-const report = window.cvAttentionReport ?? { runs: [] };
+import { epochRange } from "./epochs.js";
+import { aChoice, aList, anIndex, aNumber, aSwitch, aText, clampNumber } from "./fields.js";
+import { report } from "./report.js";
 
-function clampNumber(text, low, high, otherwise) {
-  const value = Number.parseFloat(text);
-  return Number.isFinite(value) ? Math.min(high, Math.max(low, value)) : otherwise;
-}
-
-// Kinds of fields: their default, and how they are read from and written to the URL.
-const aNumber = (start, low, high) => ({
-  start,
-  read: (text) => clampNumber(text, low, high, start),
-  write: (value) => String(Number(value.toFixed(4))),
-});
-const aChoice = (start, choices) => ({
-  start,
-  choices,
-  read: (text) => (choices.includes(text) ? text : start),
-  write: String,
-});
-const aSwitch = (start) => ({ start, read: (text) => text !== "0", write: (value) => (value ? "1" : "0") });
-const aText = (start) => ({ start, read: (text) => text.slice(0, 200), write: String });
-const aList = (start) => ({
-  start,
-  read: (text) => text.split(",").filter(Boolean).map(Number).filter(Number.isInteger),
-  write: (value) => value.join(","),
-});
-const anIndex = () => ({
-  start: null,
-  read: (text) => (/^\d{1,9}$/.test(text) ? Number(text) : null),
-  write: String,
-});
-
-const FIELDS = {
+export const FIELDS = {
   epoch: {
     start: null,
     read: (text) => clampNumber(text, 0, 1e9, 1) - 1,
@@ -71,38 +43,28 @@ const FIELDS = {
   compare: aChoice("difference", ["difference", "swipe", "blink"]),
   split: aNumber(0.5, 0, 1),
 };
-const THEMES = ["auto", "light", "dark"];
-const state = { theme: "auto" }; // kept in the browser, not in the URL
+export const THEMES = ["auto", "light", "dark"];
+export const state = { theme: "auto" }; // kept in the browser, not in the URL
 for (const [name, field] of Object.entries(FIELDS)) state[name] = field.start;
 const watchers = [];
+const limits = []; // {names, fits}: fields that return to their defaults if they do not fit a run
 
-function watch(update) {
+export function addField(name, field) {
+  FIELDS[name] = field;
+  state[name] = field.start;
+}
+
+// fits(run): whether the present values of these fields apply to the run.
+export function limitFields(names, fits) {
+  limits.push({ names, fits });
+}
+
+export function watch(update) {
   watchers.push(update);
 }
 
-function currentRun() {
+export function currentRun() {
   return report.runs[state.run];
-}
-
-// All epochs that the slider visits: those with curves and those with maps.
-function epochRange(run) {
-  const known = run.epochs.map((snapshot) => snapshot.epoch);
-  for (const points of Object.values(run.series)) {
-    for (const point of [points[0], points[points.length - 1]])
-      known.push(Math.max(0, Math.ceil(point[0]) - 1));
-  }
-  if (!known.length) return null;
-  return [Math.min(...known), Math.max(...known)];
-}
-
-// The logged epoch nearest to this one; if a column is given, the nearest in which it was logged.
-function nearestSnapshot(run, epoch, column = null) {
-  let best = null;
-  for (const snapshot of run.epochs) {
-    if (column && !snapshot.maps[column.index]) continue;
-    if (!best || Math.abs(snapshot.epoch - epoch) < Math.abs(best.epoch - epoch)) best = snapshot;
-  }
-  return best;
 }
 
 // Default columns: saliency, then the last maps of the network, which are the easiest to read.
@@ -114,12 +76,12 @@ function defaultColumns(run) {
   return [...saliency, ...attention.slice(-Math.max(2, 6 - saliency.length))];
 }
 
-function shownColumns(run) {
+export function shownColumns(run) {
   const chosen = state.columns ?? defaultColumns(run);
   return [...new Set(chosen)].map((index) => run.columns[index]).filter(Boolean);
 }
 
-function change(values) {
+export function change(values) {
   const runChanged = "run" in values && values.run !== state.run;
   Object.assign(state, values);
   if (runChanged) for (const name of ["columns", "sample", "label", "predicted"]) state[name] = null;
@@ -154,11 +116,10 @@ function forgetUnknown(run) {
   if (state.columns?.length && !state.columns.some((index) => run.columns[index])) forget("columns");
   for (const name of ["label", "predicted"])
     if (run.classes.length && state[name] !== null && !run.classes[state[name]]) forget(name);
-  if (!isSort(run, state.sort)) forget("sort", "down");
-  if (!isFlag(run, state.flag)) forget("flag");
+  for (const { names, fits } of limits) if (!fits(run)) forget(...names);
 }
 
-function readAddress() {
+export function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
   for (const [name, field] of Object.entries(FIELDS)) {
     state[name] = given.has(name) ? field.read(given.get(name)) : field.start;

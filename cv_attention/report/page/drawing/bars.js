@@ -1,7 +1,9 @@
 // Channel gates as bars, sorted from the largest to the smallest. Zero is a line; the dashed line is the
 // mean.
 
-function sortedGates(map) {
+import { watch } from "../core/state.js";
+
+export function sortedGates(map) {
   const order = Array.from(map.values.keys()).filter((channel) => Number.isFinite(map.values[channel]));
   return order.sort((a, b) => map.values[b] - map.values[a]);
 }
@@ -21,7 +23,7 @@ function inksOfBars() {
 }
 
 // size: width and height of the canvas on the screen; querying it for every canvas would be slow.
-function paintBars(canvas, map, range, order, size) {
+export function paintBars(canvas, map, range, order, size) {
   const ratio = Math.min(3, window.devicePixelRatio || 1);
   const width = Math.round(Math.max(64, size.width) * ratio);
   const height = Math.round(Math.max(48, size.height) * ratio);

@@ -1,5 +1,9 @@
 // A chart with a legend of the values at the chosen epoch or under the pointer; a click chooses an epoch.
 
+import { el, svg } from "../core/dom.js";
+import { formatValue } from "../core/format.js";
+import { drawAxes, drawLine, drawUpright, makeScales, valueBounds } from "./plot.js";
+
 function nearestPoint(points, x) {
   let low = 0;
   let high = points.length - 1;
@@ -33,7 +37,7 @@ function makeLegend(lines, format) {
 
 // lines: [{label, colour: 0-7, dashed, points: [[epochs trained, step, value]]}]; marks: where training was
 // resumed.
-function makeChart({ title, lines, marks, format, onpick }) {
+export function makeChart({ title, lines, marks, format, onpick }) {
   const plot = svg("svg", { class: "plot", role: "img", "aria-label": `${title}, by epochs trained` });
   const where = el("span", { class: "muted where" });
   const legend = makeLegend(lines, format);

@@ -3,6 +3,8 @@
 // perceptually uniform and dedicated to the public (CC0). The two for signed maps run over white, with the
 // lightness of OKLab decreasing evenly to both sides; their ends are distinguishable for the colour-blind.
 
+import { state } from "../core/state.js";
+
 const ANCHORS = {
   viridis:
     "440154470d6048186a482374472d7b4537814240863e49893b528b375b8d33638d" +
@@ -34,7 +36,7 @@ const ANCHORS = {
 const tables = new Map();
 
 // 256 colours, (256 * 3) bytes.
-function colourTable(name) {
+export function colourTable(name) {
   if (tables.has(name)) return tables.get(name);
   const anchors = ANCHORS[name].match(/../g).map((pair) => Number.parseInt(pair, 16));
   const last = anchors.length / 3 - 1;
@@ -51,12 +53,12 @@ function colourTable(name) {
   return table;
 }
 
-function tableOf(column) {
+export function tableOf(column) {
   return column.signed ? state.signed : state.colours;
 }
 
 // The table as a CSS gradient, for colour bars.
-function gradient(name) {
+export function gradient(name) {
   const colours = ANCHORS[name].match(/.{6}/g);
   return `linear-gradient(to right, ${colours.map((colour) => `#${colour}`).join(", ")})`;
 }

@@ -1,12 +1,15 @@
 // The picture of a sample with maps overlaid. Frames are reused for other samples while scrolling.
 
+import { el } from "../core/dom.js";
+import { loadPicture, pictureNow } from "../core/shards.js";
+
 // Frames of one run have room for its tallest image.
-function tallest(run) {
+export function tallest(run) {
   const sizes = run.probes.map((probe) => probe.size).filter(Boolean);
   return sizes.reduce((most, [width, height]) => Math.min(2, Math.max(most, height / width)), 0) || 1;
 }
 
-function makeFrame(run, room, ...over) {
+export function makeFrame(run, room, ...over) {
   const picture = el("img", { alt: "", draggable: "false", decoding: "async" });
   const missing = el("span", { class: "missing" }, "no image");
   const box = el("span", { class: "true-box" });
@@ -46,7 +49,7 @@ function makeFrame(run, room, ...over) {
 }
 
 // Channel gates have no picture below them, and the same height.
-function makeGateFrame(room, ...over) {
+export function makeGateFrame(room, ...over) {
   const frame = el("div", { class: "frame gates" }, over);
   const slot = el("div", { class: "slot" }, frame);
   slot.style.aspectRatio = frame.style.aspectRatio = `1 / ${room}`;

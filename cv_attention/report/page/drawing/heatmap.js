@@ -1,15 +1,17 @@
 // A map of numbers as pixels.
 
+import { shownColumns, state } from "../core/state.js";
+
 const SMOOTH_SIDE = 128; // less than a cell on the screen: drawing a canvas smaller costs more than drawing it larger
 
 // The values at the ends of the colour bar. Signed maps keep zero in the middle.
-function valueRange(run, snapshot, column, map) {
+export function valueRange(run, snapshot, column, map) {
   const [lo, hi] = state.scale === "image" ? [map.lo, map.hi] : sharedRange(run, snapshot, column);
   if (lo === null || hi === null || lo > hi) return null;
   return column.signed ? symmetric(lo, hi) : [lo, hi];
 }
 
-function symmetric(lo, hi) {
+export function symmetric(lo, hi) {
   const most = Math.max(Math.abs(lo), Math.abs(hi));
   return [-most, most];
 }
@@ -33,7 +35,7 @@ function sharedRange(run, snapshot, column) {
 // Draws at native resolution, or smoothly enlarged: numbers are interpolated and then coloured, so that no
 // colour appears that is not in the table. Values below the threshold, a fraction of the colour bar,
 // stay transparent; on a signed bar these are values near zero.
-function paintHeatmap(canvas, map, range, table, { smooth, threshold, contour, signed }) {
+export function paintHeatmap(canvas, map, range, table, { smooth, threshold, contour, signed }) {
   const factor = Math.max(1, Math.ceil(SMOOTH_SIDE / Math.max(map.height, map.width)));
   let drawn = map;
   if (smooth && factor > 1) drawn = resample(map, map.height * factor, map.width * factor);
@@ -97,7 +99,7 @@ function packed(table) {
 }
 
 // Bilinear, with the centres of the cells in place (what frameworks call align_corners=False).
-function resample(map, height, width) {
+export function resample(map, height, width) {
   if (map.height === height && map.width === width) return map;
   const rows = taps(map.height, height);
   const columns = taps(map.width, width);

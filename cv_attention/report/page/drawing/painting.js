@@ -6,7 +6,7 @@ const waiting = new Set();
 let painting = false;
 
 // `job.paint()` is called soon, once regardless of the number of requests.
-function enqueue(job) {
+export function enqueue(job) {
   waiting.add(job);
   if (painting) return;
   painting = true;

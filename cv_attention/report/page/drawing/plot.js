@@ -1,8 +1,10 @@
 // The drawing of one line chart: axes with round numbers, lines, a mark at one epoch.
 
+import { svg } from "../core/dom.js";
+
 const MARGIN = { left: 50, right: 12, top: 8, bottom: 36 };
 
-function roundTicks(low, high, count) {
+export function roundTicks(low, high, count) {
   const raw = (high - low) / Math.max(1, count) || 1;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = power * [1, 2, 5, 10].find((factor) => factor * power >= raw * 0.999);
@@ -13,7 +15,7 @@ function roundTicks(low, high, count) {
   return ticks;
 }
 
-function valueBounds(lines) {
+export function valueBounds(lines) {
   const values = lines.flatMap((line) => line.points.map((point) => point[2]));
   const low = values.reduce((a, b) => Math.min(a, b));
   const high = values.reduce((a, b) => Math.max(a, b));
@@ -22,7 +24,7 @@ function valueBounds(lines) {
 }
 
 // Epochs and values <-> pixels of a plot of this size.
-function makeScales(width, height, xs, ys) {
+export function makeScales(width, height, xs, ys) {
   const inner = width - MARGIN.left - MARGIN.right;
   const tall = height - MARGIN.top - MARGIN.bottom;
   return {
@@ -37,7 +39,7 @@ function makeScales(width, height, xs, ys) {
   };
 }
 
-function drawAxes({ width, height, xs, ys, x, y }, format) {
+export function drawAxes({ width, height, xs, ys, x, y }, format) {
   const right = width - MARGIN.right;
   const rows = roundTicks(...ys, 6).map((tick) =>
     svg(
@@ -58,12 +60,12 @@ function drawAxes({ width, height, xs, ys, x, y }, format) {
   ];
 }
 
-function drawLine({ x, y }, line) {
+export function drawLine({ x, y }, line) {
   const points = line.points.map((point) => `${x(point[0]).toFixed(1)},${y(point[2]).toFixed(1)}`).join(" ");
   return svg("polyline", { class: `curve line-${line.colour}${line.dashed ? " dashed" : ""}`, points });
 }
 
-function drawUpright({ x, height }, at, name, title) {
+export function drawUpright({ x, height }, at, name, title) {
   const ends = { x1: x(at), x2: x(at), y1: MARGIN.top, y2: height - MARGIN.bottom };
   return svg("line", { class: name, ...ends }, title && svg("title", {}, title));
 }

@@ -1,8 +1,17 @@
 // The value under the pointer, and the pointer's position on all maps of the same image.
 
-const readout = el("div", { class: "readout", "aria-hidden": "true" });
+import { el } from "../core/dom.js";
+import { formatValue } from "../core/format.js";
+import { throughZoom } from "./zoom.js";
 
-function showReadout(event, text) {
+let readout = null;
+
+export function makeReadout() {
+  readout = el("div", { class: "readout", "aria-hidden": "true" });
+  return readout;
+}
+
+export function showReadout(event, text) {
   readout.textContent = text;
   readout.classList.add("shown");
   const most = document.documentElement.clientWidth - readout.offsetWidth - 6;
@@ -11,11 +20,11 @@ function showReadout(event, text) {
   readout.style.transform = `translate(${left}px, ${top}px)`;
 }
 
-function hideReadout() {
+export function hideReadout() {
   readout.classList.remove("shown");
 }
 
-function readValue(edge, event, column, shown) {
+export function readValue(edge, event, column, shown) {
   const { map, other, difference, order } = shown;
   const across = Math.min(0.9999, Math.max(0, (event.clientX - edge.left) / edge.width));
   const down = Math.min(0.9999, Math.max(0, (event.clientY - edge.top) / edge.height));
@@ -42,7 +51,7 @@ function valueAt(map, x, y) {
   return Number.isNaN(value) ? "not a number" : formatValue(value);
 }
 
-function linkPointer(row, picture, cells) {
+export function linkPointer(row, picture, cells) {
   const follow = (frame) => (event) => {
     const edge = frame.getBoundingClientRect();
     row.style.setProperty("--x", `${(100 * (event.clientX - edge.left)) / edge.width}%`);

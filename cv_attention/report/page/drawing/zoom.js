@@ -1,7 +1,9 @@
 // Zoom and pan, shared by all pictures: Ctrl+wheel, pinch or keys zoom, dragging pans. (x, y) is the point of the
 // image at the centre of its frame.
 
-function setZoom(zoom, x = state.x, y = state.y) {
+import { change, state, watch } from "../core/state.js";
+
+export function setZoom(zoom, x = state.x, y = state.y) {
   const clamped = Math.min(16, Math.max(1, zoom));
   const half = 0.5 / clamped;
   const inside = (at) => Math.min(1 - half, Math.max(half, at));
@@ -9,11 +11,11 @@ function setZoom(zoom, x = state.x, y = state.y) {
 }
 
 // Converts a point of the frame to a point of the image, both in fractions of width and height.
-function throughZoom(across, down) {
+export function throughZoom(across, down) {
   return [state.x + (across - 0.5) / state.zoom, state.y + (down - 0.5) / state.zoom];
 }
 
-function linkZoom(grid) {
+export function linkZoom(grid) {
   const style = () => {
     const { zoom, x, y } = state;
     grid.style.setProperty("--zoom", zoom);

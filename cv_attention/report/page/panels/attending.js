@@ -1,5 +1,10 @@
 // Provides recorded heads, pairwise maps and gate statistics to the attention panel.
 
+import { makeCache } from "../core/cache.js";
+import { decode } from "../core/decoding.js";
+import { loadScript } from "../core/shards.js";
+import { state } from "../core/state.js";
+
 async function unpack(packed) {
   const [height, width] = packed.shape.length === 2 ? packed.shape : [1, packed.shape[0]];
   return { ...packed, values: await decode(packed), height, width };
@@ -12,12 +17,12 @@ async function unpackAll(found) {
 }
 
 const weigh = (all) => Object.values(all).reduce((sum, one) => sum + one.values.byteLength, 0);
-const headCache = makeCache(64e6, async (key, hash) => {
+export const headCache = makeCache(64e6, async (key, hash) => {
   const value = await unpackAll(await loadScript(key, hash));
   return { value, bytes: weigh(value) };
 });
 
-const gateCache = makeCache(32e6, async (key, hash) => {
+export const gateCache = makeCache(32e6, async (key, hash) => {
   const { images, gates } = await loadScript(key, hash);
   for (const one of Object.values(gates)) {
     one.quantiles = await unpack(one.quantiles);
@@ -35,14 +40,14 @@ function nearestOf(hashes, epoch = state.epoch) {
   return epochs.reduce((a, b) => (Math.abs(b - epoch) < Math.abs(a - epoch) ? b : a));
 }
 
-async function loadPanel(run, name, cache) {
+export async function loadPanel(run, name, cache) {
   const hashes = run.panels?.[name] ?? {};
   const epoch = nearestOf(hashes);
   if (epoch === null) return null;
   return { epoch, ...{ found: await cache.get(`${run.folder}/e${epoch}-${name}`, hashes[epoch]) } };
 }
 
-function finiteRange(values) {
+export function finiteRange(values) {
   let lo = Infinity;
   let hi = -Infinity;
   for (const value of values) {
@@ -54,7 +59,7 @@ function finiteRange(values) {
 }
 
 // The maps of all heads for one sample: what every position receives.
-function headMaps(all, sample) {
+export function headMaps(all, sample) {
   const size = all.height * all.width;
   return Array.from({ length: all.heads }, (_, head) => {
     const i = sample * all.heads + head;
@@ -64,7 +69,7 @@ function headMaps(all, sample) {
 }
 
 // What one position attends to, in every head.
-function queryMaps(all, sample, query) {
+export function queryMaps(all, sample, query) {
   const size = all.height * all.width;
   if (sample >= all.images || query >= all.queries) return [];
   return Array.from({ length: all.heads }, (_, head) => {

@@ -1,14 +1,22 @@
 // The attention panel: one block's map of one image in full: gates, positions through the epochs, heads, and
 // what each position attends to.
 
-FIELDS.query = anIndex();
-state.query = null;
+import { select } from "../core/controls.js";
+import { el } from "../core/dom.js";
+import { nearestSnapshot } from "../core/epochs.js";
+import { anIndex } from "../core/fields.js";
+import { columnName, epochName, formatValue, inWords, snapshotName } from "../core/format.js";
+import { addField, change, currentRun, state, watch } from "../core/state.js";
+import { valueRange } from "../drawing/heatmap.js";
+import { loadMap } from "../samples/maps.js";
+import { finiteRange, headCache, headMaps, loadPanel, queryMaps } from "./attending.js";
+import { overlaid, panelFigure } from "./figure.js";
+import { drawGates } from "./gates.js";
+import { sampleStepper } from "./stepper.js";
+
+addField("query", anIndex());
 
 const ROLLOUT = "rollout";
-
-function panelFigure(caption, ...content) {
-  return el("figure", { class: "panel-figure" }, el("figcaption", {}, caption), content);
-}
 
 function attentionColumns(run) {
   return run.columns.filter((column) => column.source === "attention");
@@ -28,36 +36,6 @@ function siteChoices(run) {
 function chosenSite(run) {
   const titles = Object.keys(siteChoices(run));
   return titles.includes(state.site) ? state.site : titles[titles.length - 1];
-}
-
-// A picture with a map over it, at the panel's size; it calls `onpick` with the position under a click.
-function overlaid(run, sample, map, range, label, onpick = null) {
-  const picture = el("img", { alt: "", draggable: "false" });
-  const canvas = el("canvas", { role: "img", class: "map", "aria-label": label });
-  const [width, height] = run.probes[sample].size ?? [map.width, map.height];
-  const frame = el("div", { class: "overlaid" }, picture, canvas);
-  frame.style.aspectRatio = `${width} / ${height}`;
-  loadPicture(run, sample).then((url) => (url ? (picture.src = url) : picture.remove()));
-  const { smooth, threshold, contour } = state;
-  paintHeatmap(canvas, map, range, colourTable(state.colours), { smooth, threshold, contour, signed: false });
-  canvas.style.opacity = state.opacity;
-  const place = (event) => {
-    const edge = frame.getBoundingClientRect();
-    const cell = (share, count) => Math.min(count - 1, Math.max(0, Math.floor(share * count)));
-    const y = cell((event.clientY - edge.top) / edge.height, map.height);
-    return [y, cell((event.clientX - edge.left) / edge.width, map.width)];
-  };
-  frame.addEventListener("pointermove", (event) => {
-    const [y, x] = place(event);
-    const where = `row ${y}, column ${x} of ${map.height} × ${map.width}`;
-    showReadout(event, `${formatValue(map.values[y * map.width + x])} · ${where}`);
-  });
-  frame.addEventListener("pointerleave", hideReadout);
-  if (onpick) {
-    frame.classList.add("pickable");
-    frame.addEventListener("click", (event) => onpick(...place(event)));
-  }
-  return frame;
 }
 
 // The same map in all recorded epochs; a click selects the epoch.
@@ -162,28 +140,9 @@ async function drawAttention(run, title, sample) {
   return column.bars ? drawGates(run, column, sample) : drawPositions(run, column, sample);
 }
 
-// Steps through the samples; the grid's chosen sample is the same one.
-function sampleStepper() {
-  const shown = el("output");
-  const step = (by) => {
-    const count = currentRun().probes.length;
-    change({ sample: ((state.sample ?? 0) + by + count) % count });
-  };
-  const show = () => {
-    const run = currentRun();
-    const at = state.sample ?? 0;
-    if (run.probes[at]) shown.textContent = `${at + 1} of ${run.probes.length}: ${sampleTitle(run, at)}`;
-  };
-  watch(show);
-  show();
-  const before = pushButton("‹", () => step(-1), { "aria-label": "Previous image" });
-  const after = pushButton("›", () => step(1), { "aria-label": "Next image" });
-  return el("div", { class: "stepper", role: "group", "aria-label": "Image" }, before, shown, after);
-}
-
 const ATTENTION_STATE = ["run", "epoch", "site", "sample", "query", "colours", "smooth", "opacity", "scale", "theme"];
 
-function makeAttention() {
+export function makeAttention() {
   const body = el("div", { class: "attention-body" });
   const site = select("site", "Map", siteChoices);
   const tools = el("div", { class: "panel-tools" }, site, sampleStepper());

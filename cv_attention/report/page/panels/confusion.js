@@ -1,7 +1,18 @@
 // The confusion matrix and the accuracy of each class. A click lists the samples of a cell.
 
-FIELDS.counted = aChoice("test", ["test", "validation"]);
-state.counted = FIELDS.counted.start;
+import { pushButton, select } from "../core/controls.js";
+import { el } from "../core/dom.js";
+import { nearestSnapshot } from "../core/epochs.js";
+import { aChoice } from "../core/fields.js";
+import { className, epochName, formatPercent } from "../core/format.js";
+import { goTo } from "../core/scrolling.js";
+import { plainCache } from "../core/shards.js";
+import { addField, change, currentRun, state, watch } from "../core/state.js";
+import { colourTable } from "../drawing/colours.js";
+import { paintHeatmap } from "../drawing/heatmap.js";
+import { hideReadout, showReadout } from "../drawing/readout.js";
+
+addField("counted", aChoice("test", ["test", "validation"]));
 
 const MOST_PAIRS = 8;
 const MOST_NAMED = 20; // classes whose names fit next to the matrix
@@ -139,7 +150,7 @@ function countedOptions({ panels }) {
   return { ...(panels?.tested && { test: "test split" }), ...(some && { validation: "validation, this epoch" }) };
 }
 
-function makeConfusion() {
+export function makeConfusion() {
   const body = el("div", { class: "confusion-body" });
   const words = el("p", { class: "muted counted" });
   const choice = select("counted", "Counted on", countedOptions);

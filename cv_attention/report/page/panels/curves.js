@@ -1,5 +1,11 @@
 // The training curves: which metrics share a chart, and the colours of their lines.
 
+import { el } from "../core/dom.js";
+import { formatPercent, formatValue, metricName } from "../core/format.js";
+import { report } from "../core/report.js";
+import { change, state, watch } from "../core/state.js";
+import { makeChart } from "../drawing/chart.js";
+
 const GROUPS = [
   { title: "Loss", fits: (name) => /loss/.test(name), format: formatValue },
   {
@@ -39,7 +45,7 @@ function linesOf(group) {
   );
 }
 
-function makeCurves() {
+export function makeCurves() {
   if (report.runs.every((run) => run.export)) return null;
   const charts = chartGroups().map((group) =>
     makeChart({

@@ -1,10 +1,19 @@
 // Does a map show what the network uses? Curves of its confidence while pixels are deleted or inserted in the map's
 // order, with a slider that masks the image in the same way, and a table with uninformed baseline maps.
 
-FIELDS.judged = aText("");
-FIELDS.kind = aChoice("deletion", ["deletion", "insertion"]);
-FIELDS.masked = aNumber(0.2, 0, 1);
-Object.assign(state, { judged: "", kind: "deletion", masked: 0.2 });
+import { makeCache } from "../core/cache.js";
+import { labelled, select } from "../core/controls.js";
+import { el, svg } from "../core/dom.js";
+import { aChoice, aNumber, aText } from "../core/fields.js";
+import { className, epochName, formatPercent, formatValue } from "../core/format.js";
+import { loadPicture, loadRecordedMap, plainCache } from "../core/shards.js";
+import { addField, change, currentRun, state, watch } from "../core/state.js";
+import { maskImage, pixelRanks } from "./masking.js";
+import { sampleStepper } from "./stepper.js";
+
+addField("judged", aText(""));
+addField("kind", aChoice("deletion", ["deletion", "insertion"]));
+addField("masked", aNumber(0.2, 0, 1));
 
 const FAITH_PLOT = { width: 460, height: 250, left: 46, right: 20, top: 10, bottom: 34 };
 const BASELINE_NAMES = { random: "random map", centre: "centre of the image" };
@@ -128,9 +137,8 @@ async function paintMasked(canvas, run, found, title, sample, step) {
   const column = run.columns.find((one) => one.title === title);
   const snapshot = column && run.epochs.find((one) => one.epoch === found.epoch);
   const image = await pictureCache.get(`${run.folder}/${sample}`, run, sample);
-  if (!snapshot || !image) return;
-  const block = Math.floor(sample / PER_SHARD.maps);
-  const map = cutMap(await mapCache.get(mapKey(snapshot, column, block), snapshot.maps[column.index][block]), sample);
+  const map = snapshot && (await loadRecordedMap(snapshot, column, sample));
+  if (!map || !image) return;
   const ranks = pixelRanks(map, image.height, image.width);
   canvas.width = image.width;
   canvas.height = image.height;
@@ -151,7 +159,7 @@ function scrubber(points, step) {
 
 const FAITH_STATE = ["run", "judged", "kind", "masked", "sample"];
 
-function makeFaithfulness() {
+export function makeFaithfulness() {
   const body = el("div", { class: "faith-body" });
   const maps = el("select", { name: "judged", onchange: () => change({ judged: maps.value }) });
   const kind = select("kind", "Curve", { deletion: "deletion", insertion: "insertion" });

@@ -1,5 +1,18 @@
 // Channel gates: this image's as sorted bars, and the distribution of every channel over the data set.
 
+import { el, svg } from "../core/dom.js";
+import { nearestSnapshot } from "../core/epochs.js";
+import { className, epochName, formatValue } from "../core/format.js";
+import { state } from "../core/state.js";
+import { paintBars, sortedGates } from "../drawing/bars.js";
+import { colourTable } from "../drawing/colours.js";
+import { paintHeatmap } from "../drawing/heatmap.js";
+import { roundTicks } from "../drawing/plot.js";
+import { hideReadout, showReadout } from "../drawing/readout.js";
+import { loadMap } from "../samples/maps.js";
+import { finiteRange, gateCache, loadPanel } from "./attending.js";
+import { panelFigure } from "./figure.js";
+
 const GATE_PLOT = { width: 640, height: 210, left: 44, right: 10, top: 8, bottom: 24 };
 
 function gateScales(range, count) {
@@ -96,7 +109,7 @@ function drawByClass(run, one) {
   return panelFigure("Mean by class (rows) and channel", canvas);
 }
 
-async function drawGates(run, column, sample) {
+export async function drawGates(run, column, sample) {
   const snapshot = nearestSnapshot(run, state.epoch, column);
   const map = snapshot && (await loadMap(snapshot, column, sample));
   const panel = await loadPanel(run, "gates", gateCache);

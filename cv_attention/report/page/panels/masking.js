@@ -1,7 +1,9 @@
 // Deletes and inserts pixels in the same way as the insertion and deletion curves.
 
+import { resample } from "../drawing/heatmap.js";
+
 // Ranks of the pixels, 0 for the most salient; ties keep the order of pixels.
-function pixelRanks(map, height, width) {
+export function pixelRanks(map, height, width) {
   const { values } = resample(map, height, width);
   const order = Array.from(values.keys()).sort((a, b) => values[b] - values[a] || a - b);
   const ranks = new Uint32Array(order.length);
@@ -46,7 +48,7 @@ function meanColoured(length, mean) {
 }
 
 // The image with `count` pixels replaced by the mean colour, or inserted into its blurred version.
-function maskImage(image, ranks, count, kind, { mean, kernel }) {
+export function maskImage(image, ranks, count, kind, { mean, kernel }) {
   const { width, height, data } = image;
   const other = kind === "deletion" ? meanColoured(data.length, mean) : blurred(data, height, width, mean, kernel);
   const [first, rest] = kind === "deletion" ? [other, data] : [data, other];

@@ -1,21 +1,15 @@
 // The network as a drawing: its parts from left to right, the units of a stage one below the other, and a
 // mark at every attention site. A click on a mark shows the site's maps.
 
-FIELDS.site = aText(""); // title of the map that the attention panel shows
-state.site = "";
+import { el, svg } from "../core/dom.js";
+import { aText } from "../core/fields.js";
+import { formatCount, formatPercent } from "../core/format.js";
+import { goTo } from "../core/scrolling.js";
+import { addField, change, currentRun, state, watch } from "../core/state.js";
+
+addField("site", aText("")); // title of the map that the attention panel shows
 
 const BOX = { width: 130, gap: 26, head: 46, unit: 26, foot: 38, top: 6 };
-
-function formatCount(value) {
-  if (value === null || value === undefined) return "–";
-  const [size, unit] = [
-    [1e12, " T"],
-    [1e9, " G"],
-    [1e6, " M"],
-    [1e3, " k"],
-  ].find(([least]) => value >= least) ?? [1, ""];
-  return `${Number((value / size).toPrecision(3))}${unit}`;
-}
 
 // Parts that have weights or a cost; others are not drawn.
 function drawnParts({ parts, sites }) {
@@ -168,7 +162,7 @@ function drawNetwork(run) {
   );
 }
 
-function makeNetwork() {
+export function makeNetwork() {
   const content = el("div", { class: "network-frame", tabindex: "0" });
   const section = el("section", { "aria-labelledby": "network" }, el("h2", { id: "network" }, "Network"), content);
   const draw = () => {

@@ -1,6 +1,11 @@
 // The head of the page, and the facts of the chosen run.
 
-function makeHeader() {
+import { breakable, el } from "../core/dom.js";
+import { formatPercent, formatValue, isShare, metricWords } from "../core/format.js";
+import { report } from "../core/report.js";
+import { change, currentRun, state, THEMES, watch } from "../core/state.js";
+
+export function makeHeader() {
   const several = report.runs.length > 1;
   const names = { auto: "Theme: system", light: "Theme: light", dark: "Theme: dark" };
   const theme = el("button", {
@@ -67,7 +72,7 @@ function detail(title, text) {
   return text && el("details", {}, el("summary", {}, title), el("pre", { tabindex: "0" }, text));
 }
 
-function makeOverview() {
+export function makeOverview() {
   const content = el("div", {});
   const draw = () => {
     const run = currentRun();

@@ -1,5 +1,11 @@
 // Compares several runs: networks, costs and results. A click on a title sorts.
 
+import { pushButton } from "../core/controls.js";
+import { breakable, el } from "../core/dom.js";
+import { formatCount, formatPercent, formatValue, isShare, metricWords } from "../core/format.js";
+import { report } from "../core/report.js";
+import { change, state, watch } from "../core/state.js";
+
 const RUN_COLUMNS = [
   { title: "Run", value: (run) => run.name },
   { title: "Backbone", value: (run) => run.costs.backbone },
@@ -36,7 +42,7 @@ function sortedRuns(column, down) {
   );
 }
 
-function makeRuns() {
+export function makeRuns() {
   if (report.runs.filter((run) => !run.export).length < 2) return null;
   const columns = [...RUN_COLUMNS, ...testColumns()].filter((column) =>
     report.runs.some((run) => column.value(run) !== null && column.value(run) !== undefined),

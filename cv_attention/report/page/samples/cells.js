@@ -1,7 +1,21 @@
 // One map of one sample: canvas over the picture, colour bar with the values at its ends. While maps are
 // compared a second canvas lies over the first.
 
-function makeCell(run, column, room) {
+import { breakable, el } from "../core/dom.js";
+import { nearestSnapshot } from "../core/epochs.js";
+import { columnName, epochName, formatValue } from "../core/format.js";
+import { state } from "../core/state.js";
+import { paintBars, sortedGates } from "../drawing/bars.js";
+import { colourTable, gradient } from "../drawing/colours.js";
+import { makeFrame, makeGateFrame } from "../drawing/frames.js";
+import { paintHeatmap } from "../drawing/heatmap.js";
+import { enqueue } from "../drawing/painting.js";
+import { readValue } from "../drawing/readout.js";
+import { targetWords } from "./classes.js";
+import { comparison, partnerOf } from "./comparison.js";
+import { loadMap, mapNow } from "./maps.js";
+
+export function makeCell(run, column, room) {
   const first = el("canvas", { role: "img", class: "map a" });
   const second = el("canvas", { class: "map b", hidden: true, "aria-hidden": "true" });
   const {

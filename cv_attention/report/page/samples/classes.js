@@ -1,7 +1,15 @@
 // The class switch: which class the maps explain, if maps of several classes were recorded.
 
-FIELDS.target = aChoice("predicted", ["predicted", "true", "second", "third", "difference"]);
-state.target = "predicted";
+import { makeCache } from "../core/cache.js";
+import { select } from "../core/controls.js";
+import { decode } from "../core/decoding.js";
+import { aChoice } from "../core/fields.js";
+import { className } from "../core/format.js";
+import { report } from "../core/report.js";
+import { loadScript } from "../core/shards.js";
+import { addField, state } from "../core/state.js";
+
+addField("target", aChoice("predicted", ["predicted", "true", "second", "third", "difference"]));
 const TARGETS = {
   predicted: "predicted",
   true: "true",
@@ -26,7 +34,7 @@ const classCache = makeCache(64e6, async (key, hash) => {
 const anyClassMaps = report.runs.some((run) => Object.keys(run.panels?.classes ?? {}).length);
 
 // Whether this column follows the switch: a saliency method that explains a class.
-function followsTarget(snapshot, column) {
+export function followsTarget(snapshot, column) {
   return state.target !== "predicted" && column.kind === "grad_cam" && snapshot.run.panels?.classes[snapshot.epoch];
 }
 
@@ -62,24 +70,24 @@ function cutClassMap(snapshot, kept, column, probe) {
   return { ...map, values, lo: -most, hi: most };
 }
 
-async function loadClassMap(snapshot, column, probe) {
+export async function loadClassMap(snapshot, column, probe) {
   const kept = await classCache.get(classKey(snapshot), snapshot.run.panels.classes[snapshot.epoch]);
   return cutClassMap(snapshot, kept, column, probe);
 }
 
-function classMapNow(snapshot, column, probe) {
+export function classMapNow(snapshot, column, probe) {
   const kept = classCache.now(classKey(snapshot));
   return kept && cutClassMap(snapshot, kept, column, probe);
 }
 
 // A column as modified by the switch: a difference of two classes is signed.
-function asShown(column) {
+export function asShown(column) {
   const signed = state.target === "difference" && column.kind === "grad_cam" && anyClassMaps;
   return signed ? { ...column, signed: true } : column;
 }
 
 // "for cat", "cat − dog": what a map explains, unless it is the predicted class everywhere.
-function targetWords(snapshot, column, probe) {
+export function targetWords(snapshot, column, probe) {
   if (!snapshot || state.target === "predicted" || !anyClassMaps) return "";
   const run = snapshot.run;
   if (column.source !== "saliency") return "any class";
@@ -91,6 +99,6 @@ function targetWords(snapshot, column, probe) {
   return label === explained ? "same class" : `${name} − ${className(run, label)}`;
 }
 
-function makeClassSwitch() {
+export function makeClassSwitch() {
   return anyClassMaps && select("target", "Explained class (Grad-CAM)", TARGETS);
 }

@@ -1,7 +1,15 @@
 // Finds the map that a map is compared with: in another epoch, another column, or another run.
 // state.versus is "epoch:3", "column:5" or "run:1"; A is the map of the cell, B the other one.
 
-function versus() {
+import { nearestSnapshot } from "../core/epochs.js";
+import { formatValue } from "../core/format.js";
+import { report } from "../core/report.js";
+import { state } from "../core/state.js";
+import { tableOf } from "../drawing/colours.js";
+import { resample, symmetric, valueRange } from "../drawing/heatmap.js";
+import { asShown } from "./classes.js";
+
+export function versus() {
   const [kind, text] = state.versus.split(":");
   const number = Number(text);
   return ["epoch", "column", "run"].includes(kind) && Number.isInteger(number) ? { kind, number } : null;
@@ -40,7 +48,7 @@ function sampleIn(run, other, index) {
 }
 
 // Where the other map is: {snapshot, column, index}, or null.
-function partnerOf(run, snapshot, column, index) {
+export function partnerOf(run, snapshot, column, index) {
   const chosen = versus();
   if (!chosen || !snapshot) return null;
   if (chosen.kind === "epoch") {
@@ -77,7 +85,7 @@ function aloneWords() {
 
 // The layers to paint, and for the readout the maps that they come from; `words` describe how the two differ, and
 // `badge` what is not visible.
-function comparison(run, snapshot, plainColumn, map, partner, other) {
+export function comparison(run, snapshot, plainColumn, map, partner, other) {
   const column = asShown(plainColumn);
   const plain = {
     map,

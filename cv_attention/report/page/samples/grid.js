@@ -1,5 +1,14 @@
 // The list of samples. Only visible rows exist; they are reused as the page scrolls.
 
+import { breakable, el } from "../core/dom.js";
+import { columnName, kindName } from "../core/format.js";
+import { coveredHeight } from "../core/scrolling.js";
+import { change, currentRun, shownColumns, state, watch } from "../core/state.js";
+import { tallest } from "../drawing/frames.js";
+import { linkZoom } from "../drawing/zoom.js";
+import { makeRow } from "./rows.js";
+import { listSamples } from "./selection.js";
+
 const ROWS_BEYOND = 2; // above and below the visible ones
 const HASTE = 1.5; // screens per frame above which nothing is painted until scrolling slows down
 
@@ -33,7 +42,7 @@ function emptyWords(run) {
   return `${words} Only the ${count} image${count === 1 ? "" : "s"} that were recorded can be listed; the counts under Classes are of a whole split.`;
 }
 
-function makeGrid(heads) {
+export function makeGrid(heads) {
   const space = el("div", { class: "probe-space", role: "list", "aria-label": "Samples" });
   const none = el("p", { class: "empty", hidden: true });
   const grid = el("div", { class: "probes" }, space, none);

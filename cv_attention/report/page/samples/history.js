@@ -1,12 +1,16 @@
 // The predictions for one image by epoch: a bar for the probability of the true class,
 // coloured by whether the prediction was right. Click a bar to select its epoch.
 
+import { svg } from "../core/dom.js";
+import { className, epochName, formatPercent } from "../core/format.js";
+import { change } from "../core/state.js";
+
 function historyWords(run, snapshot, probe) {
   const predicted = className(run, snapshot.predictions[probe]);
   return `${epochName(snapshot.epoch)}: ${predicted}, true class ${formatPercent(snapshot.true[probe])}`;
 }
 
-function makeHistory(run) {
+export function makeHistory(run) {
   const width = 100 / run.epochs.length;
   let probe = 0;
   const bars = run.epochs.map((snapshot, i) => {

@@ -1,25 +1,32 @@
 // Notes and tags on samples. They are kept in the browser until the reader saves them to a file.
 
+import { labelled } from "../core/controls.js";
+import { openDialog } from "../core/dialog.js";
+import { el } from "../core/dom.js";
+import { report } from "../core/report.js";
+import { change } from "../core/state.js";
+import { sampleKeys, sampleName } from "./names.js";
+
 const notesKey = `cv_attention.notes.${report.runs.map((run) => run.name).join("|")}`;
-const notes = new Map(); // "run name\nsample" -> {note, tags}
+export const notes = new Map(); // "run name\nsample" -> {note, tags}
 
 const noteKey = (run, index) => `${run.name}\n${sampleKeys(run)[index]}`;
 
-function noteOf(run, index) {
+export function noteOf(run, index) {
   return notes.get(noteKey(run, index));
 }
 
-function knownTags(run) {
+export function knownTags(run) {
   const mine = [...notes].filter(([key]) => key.startsWith(`${run.name}\n`));
   return [...new Set(mine.flatMap(([, note]) => note.tags))].sort();
 }
 
-function setNote(run, index, note, tags) {
+export function setNote(run, index, note, tags) {
   if (note || tags.length) notes.set(noteKey(run, index), { note, tags });
   else notes.delete(noteKey(run, index));
 }
 
-function splitTags(text) {
+export function splitTags(text) {
   return [
     ...new Set(
       text
@@ -30,7 +37,7 @@ function splitTags(text) {
   ];
 }
 
-function notesAsText() {
+export function notesAsText() {
   const rows = [...notes].map(([key, about]) => {
     const [run, sample] = key.split("\n");
     return { run, sample, ...about };
@@ -48,7 +55,7 @@ function sampleOfNote(name, sample) {
 }
 
 // Imports the notes of a file; throws if it is not a notes file. Its notes replace existing ones of the same sample.
-function readNotes(text) {
+export function readNotes(text) {
   const content = JSON.parse(text);
   if (content?.cv_attention_notes !== 1 || !Array.isArray(content.notes))
     throw new Error("this is not a notes file");
@@ -59,7 +66,7 @@ function readNotes(text) {
   return content.notes.length;
 }
 
-function keepNotes() {
+export function keepNotes() {
   try {
     localStorage.setItem(notesKey, notesAsText());
   } catch {
@@ -68,7 +75,7 @@ function keepNotes() {
   change({ notes: true });
 }
 
-function recallNotes() {
+export function recallNotes() {
   try {
     const text = localStorage.getItem(notesKey);
     if (text) readNotes(text);
@@ -78,7 +85,7 @@ function recallNotes() {
 }
 
 // A dialog for the note and the tags of one sample.
-function editNote(run, index) {
+export function editNote(run, index) {
   const known = noteOf(run, index) ?? { note: "", tags: [] };
   const text = el("textarea", { rows: "4", name: "note" });
   const tags = el("input", { type: "text", name: "tags", placeholder: "blurred, ask-anna" });
@@ -89,50 +96,4 @@ function editNote(run, index) {
     keepNotes();
   };
   openDialog(`Note on ${sampleName(run, index)}`, [labelled("Note", text), labelled("Tags", tags)], save);
-}
-
-function makeNotes() {
-  const status = el("span", { class: "muted", role: "status" });
-  const file = el("input", {
-    type: "file",
-    accept: ".json,application/json",
-    hidden: true,
-    "aria-label": "Notes file",
-  });
-  file.addEventListener("change", async () => {
-    try {
-      const count = readNotes(await file.files[0].text());
-      status.textContent = `${count} note${count === 1 ? "" : "s"} imported.`;
-      keepNotes();
-    } catch (error) {
-      status.textContent = `Not imported: ${error.message}.`;
-    }
-    file.value = "";
-  });
-  const tag = el("input", { type: "text", name: "tag", placeholder: "tag" });
-  const tagSelection = () => {
-    const run = currentRun();
-    for (const index of state.selected) {
-      const known = noteOf(run, index) ?? { note: "", tags: [] };
-      setNote(run, index, known.note, [...new Set([...known.tags, ...splitTags(tag.value)])]);
-    }
-    const count = state.selected.length;
-    status.textContent = `${count} selected sample${count === 1 ? "" : "s"} tagged.`;
-    keepNotes();
-  };
-  const save = () => download("notes.json", new Blob([notesAsText()], { type: "application/json" }));
-  return el(
-    "div",
-    { class: "controls" },
-    pushButton("Save notes to a file", save),
-    pushButton("Load notes from a file", () => file.click()),
-    file,
-    el("span", { class: "joined" }, labelled("Tag for the selection", tag), pushButton("Tag", tagSelection)),
-    status,
-  );
-}
-
-function countNotes() {
-  const run = currentRun();
-  return [...notes.keys()].filter((key) => key.startsWith(`${run.name}\n`)).length || "";
 }

@@ -1,6 +1,20 @@
 // One sample in the list: its picture with label and prediction, then its maps side by side. A row is reused
 // for another sample when it scrolls out of view.
 
+import { el } from "../core/dom.js";
+import { nearestSnapshot } from "../core/epochs.js";
+import { topClasses } from "../core/shards.js";
+import { change, state } from "../core/state.js";
+import { makeFrame } from "../drawing/frames.js";
+import { enqueue } from "../drawing/painting.js";
+import { linkPointer } from "../drawing/readout.js";
+import { makeCell } from "./cells.js";
+import { flagsOf } from "./flags.js";
+import { makeHistory } from "./history.js";
+import { fileName, sampleName, sampleTitle } from "./names.js";
+import { editNote, noteOf } from "./notes.js";
+import { drawTop, tellVerdict } from "./verdict.js";
+
 function makeSampleHead(run, room) {
   const picture = makeFrame(run, room);
   const parts = {
@@ -36,12 +50,12 @@ function makeSampleHead(run, room) {
 }
 
 // Adds a sample to the reader's selection, or removes it.
-function pickSample(index, wanted) {
+export function pickSample(index, wanted) {
   const rest = state.selected.filter((other) => other !== index);
   change({ selected: wanted ? [...rest, index].sort((a, b) => a - b) : rest });
 }
 
-function makeRow(run, columns, room) {
+export function makeRow(run, columns, room) {
   const head = makeSampleHead(run, room);
   const cells = columns.map((column) => makeCell(run, column, room));
   const maps = el(

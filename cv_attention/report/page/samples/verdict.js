@@ -1,8 +1,11 @@
 // The prediction for one image at the current epoch, with the most probable classes.
 
+import { el } from "../core/dom.js";
+import { className, formatPercent } from "../core/format.js";
+
 const TOP_SHOWN = 3;
 
-function tellVerdict(element, run, snapshot, index) {
+export function tellVerdict(element, run, snapshot, index) {
   const predicted = snapshot?.predictions[index];
   if (predicted === null || predicted === undefined) {
     element.replaceChildren("no prediction");
@@ -21,7 +24,7 @@ function tellVerdict(element, run, snapshot, index) {
   );
 }
 
-function drawTop(list, run, best, label) {
+export function drawTop(list, run, best, label) {
   const rows = best.slice(0, TOP_SHOWN).map(([index, p]) => {
     const bar = el("span", { class: "p-bar" });
     bar.style.width = `${100 * p}%`;

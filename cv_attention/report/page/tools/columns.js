@@ -1,7 +1,12 @@
 // Which columns are shown, and in which order: those shown with buttons to move them, all of them with check
 // marks by source.
 
-function makeColumnChooser() {
+import { pushButton } from "../core/controls.js";
+import { breakable, el } from "../core/dom.js";
+import { columnName, kindName } from "../core/format.js";
+import { change, currentRun, shownColumns, watch } from "../core/state.js";
+
+export function makeColumnChooser() {
   const order = el("ol", { class: "column-order", "aria-label": "Order of the columns" });
   const list = el("div", { class: "column-list" });
   const set = (indices) => change({ columns: indices });
@@ -91,7 +96,7 @@ function makeColumnChooser() {
   return el("div", { class: "columns" }, order, list, buttons);
 }
 
-function countColumns() {
+export function countColumns() {
   const run = currentRun();
   return `${shownColumns(run).length} of ${run.columns.length}`;
 }

@@ -1,5 +1,13 @@
 // Lets the reader choose what maps are compared with, and labels A and B.
 
+import { pushButton, rangeControl, select } from "../core/controls.js";
+import { el } from "../core/dom.js";
+import { nearestSnapshot } from "../core/epochs.js";
+import { columnName, epochName, formatPercent } from "../core/format.js";
+import { report } from "../core/report.js";
+import { change, currentRun, state, watch } from "../core/state.js";
+import { versus } from "../samples/comparison.js";
+
 const BLINK_MS = 600;
 
 function compareOptions(run) {
@@ -15,7 +23,7 @@ function compareOptions(run) {
   };
 }
 
-function versusWords() {
+export function versusWords() {
   const chosen = versus();
   const run = currentRun();
   if (!chosen) return null;
@@ -28,9 +36,9 @@ function versusWords() {
   return [epochName(nearestSnapshot(run, state.epoch)?.epoch ?? state.epoch), epochName(chosen.number)];
 }
 
-function makeCompare() {
+export function makeCompare() {
   const ways = { difference: "signed difference A − B", swipe: "swipe", blink: "blink" };
-  const swipe = range("split", "Swipe", 0, 1, 0.01, (value) => formatPercent(value));
+  const swipe = rangeControl("split", "Swipe", 0, 1, 0.01, (value) => formatPercent(value));
   const show = () => (swipe.hidden = state.compare !== "swipe");
   watch(show);
   show();
@@ -49,7 +57,7 @@ function makeCompare() {
 }
 
 // The line under the player that explains A and B; it also makes maps blink.
-function makeVersus(root) {
+export function makeVersus(root) {
   const line = el("p", { class: "versus", hidden: true });
   let timer = null;
   const flip = () => {

@@ -1,13 +1,21 @@
 // Exports the selected samples, or all listed ones, as a table for other programs.
 
+import { nearestSnapshot } from "../core/epochs.js";
+import { className, columnName } from "../core/format.js";
+import { loadMeasures } from "../core/shards.js";
+import { currentRun, shownColumns, state } from "../core/state.js";
+import { flagsOf, isRight } from "../samples/flags.js";
+import { fileName } from "../samples/names.js";
+import { noteOf } from "../samples/notes.js";
+
 // Prefixes text that a spreadsheet would interpret as a formula with an apostrophe.
-function csvCell(value) {
+export function csvCell(value) {
   if (value === null || value === undefined) return "";
   const text = typeof value === "number" ? String(value) : String(value).replace(/^[=+\-@\t\r]/, "'$&");
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-async function selectionAsCsv(listed) {
+export async function selectionAsCsv(listed) {
   const run = currentRun();
   const snapshot = nearestSnapshot(run, state.epoch);
   const measures = snapshot ? await loadMeasures(snapshot).catch(() => ({})) : {};
@@ -52,11 +60,4 @@ async function selectionAsCsv(listed) {
   });
   const lines = [[...head, ...columns.map((column) => column.name)], ...rows];
   return `${lines.map((row) => row.map(csvCell).join(",")).join("\r\n")}\r\n`;
-}
-
-function download(name, blob) {
-  const url = URL.createObjectURL(blob);
-  const link = el("a", { href: url, download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10000);
 }

@@ -1,6 +1,14 @@
 // How maps are drawn.
 
-function makeDisplay() {
+import { pushButton, rangeControl, select, toggleControl } from "../core/controls.js";
+import { el } from "../core/dom.js";
+import { formatPercent } from "../core/format.js";
+import { report } from "../core/report.js";
+import { FIELDS, state } from "../core/state.js";
+import { setZoom } from "../drawing/zoom.js";
+import { makeClassSwitch } from "../samples/classes.js";
+
+export function makeDisplay() {
   const boxes = report.runs.some((run) => run.probes.some((probe) => probe.box));
   const percent = (value) => formatPercent(value);
   const scales = {
@@ -13,13 +21,13 @@ function makeDisplay() {
   return el(
     "div",
     { class: "controls" },
-    range("opacity", "Opacity", 0, 1, 0.05, percent),
+    rangeControl("opacity", "Opacity", 0, 1, 0.05, percent),
     select("colours", "Colours", names(FIELDS.colours.choices)),
     select("signed", "Signed maps", names(FIELDS.signed.choices)),
     select("scale", "Normalised by", scales),
-    range("threshold", "Threshold", 0, 1, 0.01, (value) => (value ? percent(value) : "off")),
-    range("size", "Size", 64, 320, 4, (value) => `${value} px`),
-    range(
+    rangeControl("threshold", "Threshold", 0, 1, 0.01, (value) => (value ? percent(value) : "off")),
+    rangeControl("size", "Size", 64, 320, 4, (value) => `${value} px`),
+    rangeControl(
       "zoom",
       "Zoom",
       1,
@@ -28,8 +36,8 @@ function makeDisplay() {
       (value) => `× ${Number(value.toFixed(1))}`,
       (value) => setZoom(value),
     ),
-    range("x", "Centre, across", 0, 1, 0.01, percent, (value) => setZoom(state.zoom, value)),
-    range("y", "Centre, down", 0, 1, 0.01, percent, (value) => setZoom(state.zoom, state.x, value)),
+    rangeControl("x", "Centre, across", 0, 1, 0.01, percent, (value) => setZoom(state.zoom, value)),
+    rangeControl("y", "Centre, down", 0, 1, 0.01, percent, (value) => setZoom(state.zoom, state.x, value)),
     toggleControl("smooth", "Smooth"),
     toggleControl("contour", "Contour"),
     makeClassSwitch(),

@@ -1,5 +1,14 @@
 // Finding samples: search by file name, filters, order.
 
+import { pushButton, rangeControl, select } from "../core/controls.js";
+import { el } from "../core/dom.js";
+import { nearestSnapshot } from "../core/epochs.js";
+import { columnName, formatPercent } from "../core/format.js";
+import { change, currentRun, FIELDS, shownColumns, state, watch } from "../core/state.js";
+import { fitsRun, FLAGS } from "../samples/flags.js";
+import { knownTags } from "../samples/notes.js";
+import { measuresHere, measuresNow, SORTS } from "../samples/sorting.js";
+
 const FILTERS = ["label", "predicted", "show", "least", "most", "flag"];
 
 function classOptions(run) {
@@ -22,14 +31,15 @@ function flagOptions(run) {
   };
 }
 
+const measured = new Map(); // "folder of the run/column" -> names of its measures
+
 // Measures by column, as far as they are loaded; they are requested when the reader opens the list.
 function sortOptions(run) {
   const fitting = Object.entries(SORTS).filter(([name]) => fitsRun(run, name));
   const plain = Object.fromEntries(fitting.map(([name, sort]) => [name, sort.text]));
   const options = { "": "as recorded", name: "file name", ...plain };
-  const known = report.measured ?? {};
   for (const column of shownColumns(run)) {
-    const names = known[`${run.folder}/${column.index}`] ?? [];
+    const names = measured.get(`${run.folder}/${column.index}`) ?? [];
     const group = Object.fromEntries(names.map((name) => [`${column.index}:${name}`, name]));
     if (names.length) options[`map: ${columnName(column)}`] = group;
   }
@@ -39,16 +49,15 @@ function sortOptions(run) {
 // Remembers which measures each column has.
 function noteMeasures() {
   const run = currentRun();
-  report.measured ??= {};
   for (const snapshot of run.epochs) {
     for (const [column, found] of Object.entries(measuresHere.get(snapshot) ?? {})) {
       const key = `${run.folder}/${column}`;
-      report.measured[key] = [...new Set([...(report.measured[key] ?? []), ...Object.keys(found)])].sort();
+      measured.set(key, [...new Set([...(measured.get(key) ?? []), ...Object.keys(found)])].sort());
     }
   }
 }
 
-function makeSearch() {
+export function makeSearch() {
   const field = el("input", {
     type: "search",
     id: "search",
@@ -69,7 +78,7 @@ function makeSearch() {
   return field;
 }
 
-function makeSort() {
+export function makeSort() {
   const ask = () => {
     const snapshot = currentRun() && nearestSnapshot(currentRun(), state.epoch);
     if (snapshot) measuresNow(snapshot);
@@ -93,7 +102,7 @@ function makeSort() {
   return el("span", { class: "sort" }, field, way);
 }
 
-function makeFilters() {
+export function makeFilters() {
   const toIndex = (name) => (value) => change({ [name]: value === "" ? null : Number(value) });
   const percent = (value) => formatPercent(value);
   const clear = () =>
@@ -104,13 +113,13 @@ function makeFilters() {
     select("label", "True class", classOptions, toIndex("label")),
     select("predicted", "Predicted class", classOptions, toIndex("predicted")),
     select("show", "Prediction", { all: "right or wrong", correct: "right", wrong: "wrong" }),
-    range("least", "Confidence from", 0, 1, 0.01, percent),
-    range("most", "Confidence to", 0, 1, 0.01, percent),
+    rangeControl("least", "Confidence from", 0, 1, 0.01, percent),
+    rangeControl("most", "Confidence to", 0, 1, 0.01, percent),
     select("flag", "Flag", flagOptions),
     pushButton("Clear all filters", clear, { class: "quiet" }),
   );
 }
 
-function activeFilters() {
+export function activeFilters() {
   return FILTERS.filter((name) => state[name] !== FIELDS[name].start).length || "";
 }

@@ -1,5 +1,14 @@
 // Keyboard shortcuts, active anywhere unless the focused element uses the key itself.
 
+import { openDialog } from "../core/dialog.js";
+import { el } from "../core/dom.js";
+import { epochRange } from "../core/epochs.js";
+import { goTo } from "../core/scrolling.js";
+import { change, currentRun, FIELDS, state } from "../core/state.js";
+import { setZoom } from "../drawing/zoom.js";
+import { editNote } from "../samples/notes.js";
+import { pickSample } from "../samples/rows.js";
+
 function makeKeys(grid) {
   const epochTo = (epoch) => change({ epoch });
   const bounds = () => epochRange(currentRun()) ?? [0, 0];
@@ -46,7 +55,7 @@ function makeKeys(grid) {
 const KEY_NAMES = { ArrowLeft: "←", ArrowRight: "→", A: "Shift A", D: "Shift D", W: "Shift W", S: "Shift S" };
 let keyTable = [];
 
-function showKeys() {
+export function showKeys() {
   const rows = keyTable.map(([keys, words]) =>
     el(
       "div",
@@ -62,7 +71,7 @@ function showKeys() {
   openDialog("Keys", [el("dl", { class: "keys" }, rows)]);
 }
 
-function listenToKeys(grid) {
+export function listenToKeys(grid) {
   keyTable = makeKeys(grid);
   const actions = new Map(keyTable.flatMap(([keys, , action]) => keys.map((key) => [key, action])));
   document.addEventListener("keydown", (event) => {

@@ -1,6 +1,11 @@
 // The epoch: a slider with a tick for every logged epoch, a button that plays them, and a text that describes what
 // is shown.
 
+import { el } from "../core/dom.js";
+import { epochRange, nearestSnapshot } from "../core/epochs.js";
+import { epochName } from "../core/format.js";
+import { change, currentRun, state, watch } from "../core/state.js";
+
 const STEP_MS = 700;
 
 function makeTimer(onchange) {
@@ -42,7 +47,7 @@ function epochTicks(run, first, last) {
   });
 }
 
-function makePlayer() {
+export function makePlayer() {
   const move = () => change({ epoch: Number(slider.value) });
   const slider = el("input", { type: "range", step: "1", id: "epoch", "aria-label": "Epoch", oninput: move });
   const ticks = el("div", { class: "ticks", "aria-hidden": "true" });

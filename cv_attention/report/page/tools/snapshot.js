@@ -1,5 +1,15 @@
 // Exports the visible rows as a picture: redraws them on one canvas at twice the size.
 
+import { pushButton } from "../core/controls.js";
+import { el } from "../core/dom.js";
+import { download } from "../core/download.js";
+import { nearestSnapshot } from "../core/epochs.js";
+import { snapshotName } from "../core/format.js";
+import { change, currentRun, state, watch } from "../core/state.js";
+import { colourTable } from "../drawing/colours.js";
+import { versusWords } from "./compare.js";
+import { selectionAsCsv } from "./csv.js";
+
 const PICTURE_SCALE = 2;
 const PICTURE_MARGIN = 16;
 
@@ -121,7 +131,7 @@ function viewTitle() {
   return [run.name, snapshot ? snapshotName(snapshot) : "", against].filter(Boolean).join(" · ");
 }
 
-function makeExport(grid, heads) {
+export function makeExport(grid, heads) {
   const name = () => {
     const run = currentRun();
     return run.name.replace(/[^\w.-]+/g, "_") + (run.export ? "" : `-epoch-${state.epoch + 1}`);

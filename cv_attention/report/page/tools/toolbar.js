@@ -1,7 +1,11 @@
 // A row of buttons, each of which opens a panel of controls below it.
 
+import { pushButton } from "../core/controls.js";
+import { el } from "../core/dom.js";
+import { watch } from "../core/state.js";
+
 // panels: [{name, title, element, badge: () => text}]. Several may be open on a wide screen.
-function makeToolbar(panels, ...extras) {
+export function makeToolbar(panels, ...extras) {
   const buttons = panels.map(({ name, title, element, badge }) => {
     element.id = `panel-${name}`;
     element.classList.add("panel");
