@@ -12,11 +12,11 @@ from pathlib import Path
 _NAME = r"[A-Za-z_$][\w$]*"
 _IMPORT = re.compile(rf'^import \{{\s*({_NAME}(?:,\s*{_NAME})*),?\s*\}} from "(\.[^"\n]*)";$', re.MULTILINE)
 _EXPORT = re.compile(rf"^export (?=(?:async function|function|const) ({_NAME}))", re.MULTILINE)
-# Matches what is left of the statements that the two above do not read, and an await outside of a function.
+# Matches lines that are left without what the two above read: statements, dynamic imports, awaits outside of functions.
 _UNREAD = re.compile(
-    r"^\s*(?:import|export)\b(?=[\s{*\"']).*|^(?!\s*//).*\bimport\s*[.(].*|^(?![\s/])(?!.*\basync\b).*\bawait\b.*",
-    re.MULTILINE,
+    r"\s*(?:import|export)\b(?=[\s{*\"'])|(?!\s*//).*\bimport\s*[.(]|(?![\s/])(?!.*\basync\b).*\bawait\b"
 )
+_WORDS = ("import", "export", "await")
 _READ = 'import { a, b } from "./file.js"; and export before a function or const, each at the start of a line'
 _SHEET = re.compile(r'^@import "([^"\n]+)";$', re.MULTILINE)
 
@@ -78,8 +78,9 @@ def _parse(path: str, text: str) -> Module:
         imports.setdefault(file, []).extend(re.findall(_NAME, names))
     exports = _EXPORT.findall(text)
     body = _EXPORT.sub("", _IMPORT.sub("", text))
-    if unread := _UNREAD.search(body):
-        raise ValueError(f"{path}: cannot bundle '{unread[0].strip()}'; modules may use {_READ}")
+    for line in body.splitlines():
+        if any(word in line for word in _WORDS) and _UNREAD.match(line):
+            raise ValueError(f"{path}: cannot bundle '{line.strip()}'; modules may use {_READ}")
     return Module(imports, exports, body.strip())
 
 
