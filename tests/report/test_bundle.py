@@ -18,10 +18,10 @@ def write(tmp_path):
 
     def write(files: dict[str, str]) -> Path:
         for name, text in files.items():
-            path = tmp_path / name
-            path.parent.mkdir(exist_ok=True)
+            path = tmp_path / "page" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        return tmp_path
+        return tmp_path / "page"
 
     return write
 
@@ -61,7 +61,10 @@ def test_a_module_runs_once_and_keeps_names_that_it_does_not_export(write) -> No
     ("files", "told"),
     [
         ({"main.js": 'import { a } from "./a.js";\n'}, r"^a\.js does not exist, imported by main\.js$"),
-        ({"main.js": 'import { a } from "../a.js";\n'}, r"^\.\./a\.js does not exist, imported by main\.js$"),
+        (
+            {"main.js": 'import { a } from "../a.js";\n', "../a.js": "export const a = 1;\n"},
+            r"^\.\./a\.js does not exist, imported by main\.js$",
+        ),
         ({"a.js": ""}, r"^main\.js does not exist$"),
         (
             {"main.js": 'import { a, b } from "./x/a.js";\n', "x/a.js": "export const a = 1;\nconst b = 2;\n"},
@@ -103,7 +106,8 @@ def test_other_statements_are_refused(write, statement) -> None:
 
 def test_words_in_comments_and_texts_are_not_statements(write) -> None:
     text = '// import("x") and await\nconst kept = {\n  import: 1,\n};\nconsole.log("export default", kept.import);\n'
-    assert run("-e", bundle_script(write({"main.js": text}))) == "export default 1\n"
+    text += "const later = async () => console.log(await kept.import);\nlater();\n"
+    assert run("-e", bundle_script(write({"main.js": text}))) == "export default 1\n1\n"
 
 
 def test_sheets_are_joined_in_the_order_of_their_imports(write) -> None:
