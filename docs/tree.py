@@ -11,6 +11,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FAMILIES = ("branch", "channel", "context", "mixed", "spatial", "tokens")
+# The page is plain HTML, CSS and JavaScript modules, one idea per file.
+PAGE = {
+    "": "The report's page: `main.js` assembles it from the modules below, which use each other in this order",
+    "core/": "What everything uses: the data, the reader's choices, elements, form fields, loading",
+    "drawing/": "Draws maps, pictures and charts",
+    "samples/": "The list of samples: which ones, in which order, and what a row shows",
+    "panels/": "The sections about whole runs: curves, network, classes, attention, faithfulness",
+    "tools/": "What surrounds the list of samples: the bar, filters, display, columns, comparison, notes, export, keys",
+    "styles/": "The style sheets; `main.css` lists them in the order in which they apply",
+}
 
 
 def rows() -> list[str]:
@@ -29,8 +39,7 @@ def rows() -> list[str]:
         role = re.split(r"\n\n|\n    ", docstring)[0].replace("\n", " ").replace("|", "\\|").rstrip(".:")
         name = f"{path.parent.relative_to(ROOT)}/" if path.stem == "__init__" else str(path.relative_to(ROOT))
         found.append(f"| `{name}` | {role} |")
-    page = "the page itself: plain HTML, CSS and JavaScript, one idea per file"
-    return [*found, f"| `cv_attention/report/page/` | {page} |"]
+    return [*found, *(f"| `cv_attention/report/page/{folder}` | {role} |" for folder, role in PAGE.items())]
 
 
 def with_tree(document: str) -> str:

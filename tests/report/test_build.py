@@ -1,6 +1,5 @@
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -222,11 +221,3 @@ def test_what_a_killed_build_left_is_removed(run_directory: Path) -> None:
 
 def test_several_runs_go_beside_the_first_by_default(run_directory: Path) -> None:
     assert build([run_directory, run_directory]) == run_directory.parent / "comparison" / "index.html"
-
-
-def test_no_two_files_of_the_page_declare_the_same_name() -> None:
-    """They make one script, in which a second function of a name would silently replace the first."""
-    declared = re.compile(r"^(?:async )?(?:function|const|let) (\w+)", re.MULTILINE)
-    files = (Path(report.__file__).parent / "page").glob("*.js")
-    names = [name for path in files for name in declared.findall(path.read_text())]
-    assert sorted(name for name in set(names) if names.count(name) > 1) == []

@@ -1,4 +1,31 @@
 // Assembles the page.
+//
+// Folders use each other in one direction: core, what everything uses; drawing of maps and charts; samples, their list;
+// panels, the sections about whole runs, and tools, what surrounds the list, which do not know each other; this file.
+
+import { pushButton } from "./core/controls.js";
+import { el } from "./core/dom.js";
+import { report } from "./core/report.js";
+import { change, currentRun, readAddress, state, THEMES } from "./core/state.js";
+import { makeReadout } from "./drawing/readout.js";
+import { makeGrid } from "./samples/grid.js";
+import { recallNotes } from "./samples/notes.js";
+import { makeAttention } from "./panels/attention.js";
+import { makeConfusion } from "./panels/confusion.js";
+import { makeCurves } from "./panels/curves.js";
+import { makeFaithfulness } from "./panels/faithfulness.js";
+import { makeNetwork } from "./panels/network.js";
+import { makeHeader, makeOverview } from "./panels/overview.js";
+import { makeRuns } from "./panels/runs.js";
+import { countColumns, makeColumnChooser } from "./tools/columns.js";
+import { makeCompare, makeVersus } from "./tools/compare.js";
+import { makeBar } from "./tools/contents.js";
+import { makeDisplay } from "./tools/display.js";
+import { activeFilters, makeFilters, makeSearch, makeSort } from "./tools/finding.js";
+import { listenToKeys, showKeys } from "./tools/keys.js";
+import { countNotes, makeNotes } from "./tools/notes.js";
+import { makeExport } from "./tools/snapshot.js";
+import { makeToolbar } from "./tools/toolbar.js";
 
 function makeMaps() {
   const run = currentRun();
@@ -85,7 +112,7 @@ function start() {
   readAddress();
   const maps = makeMaps();
   const sections = [...makeSections(), maps.element];
-  root.append(makeHeader(), makeBar(sections), el("main", {}, sections), readout);
+  root.append(makeHeader(), makeBar(sections), el("main", {}, sections), makeReadout());
   listenToKeys(maps.grid);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   dark.addEventListener("change", () => change({ theme: state.theme })); // bars are painted in the theme's colours

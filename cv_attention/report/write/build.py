@@ -14,21 +14,13 @@ from string import Template
 
 from cv_attention.report.read.run_directory import Run, read_run
 from cv_attention.report.read.saliency_export import read_export
+from cv_attention.report.write.bundle import bundle_script, bundle_styles
 from cv_attention.report.write.epochs import PROBES_PER_SHARD
 from cv_attention.report.write.manifest import PICTURES_PER_SHARD, write_run
 from cv_attention.report.write.shards import as_json, write_hashed
 from cv_attention.rundir.layout import ExportLayout, RunLayout
 
 _PAGE = Path(__file__).parents[1] / "page"
-_STYLES = ("base", "controls", "toolbar", "curves", "frames", "grid", "verdict", "dialog", "tables", "network",
-           "classes", "attention", "faithfulness")  # fmt: skip
-# Concatenated in this order; outside of functions, each file uses only names of the files before it.
-_SCRIPTS = ("dom", "format", "state", "controls", "dialog", "colours", "cache", "shards", "painting", "heatmap", "bars",
-            "plot", "chart", "curves", "overview", "zoom", "readout", "notes", "samples", "comparison", "frames",
-            "classes", "cells", "history", "verdict", "rows", "grid", "columns", "player", "display", "finding",
-            "compare", "csv", "snapshot", "toolbar", "keys", "network", "confusion", "runs", "attending", "gates",
-            "attention", "masking", "faithfulness",
-            "contents", "main")  # fmt: skip
 _ABANDONED = 3600  # seconds
 _GENERATOR = '<meta name="generator" content="cv_attention report">'
 
@@ -112,13 +104,11 @@ def _write(root: Path, runs: list[Run]) -> None:
         "runs": [write_run(root, number, run) for number, run in enumerate(runs)],
     }
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs: {', '.join(run.name for run in runs)}"
-    style = "\n".join((_PAGE / f"{name}.css").read_text(encoding="utf-8") for name in _STYLES)
-    script = "\n".join((_PAGE / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)
     template = Template((_PAGE / "index.html").read_text(encoding="utf-8"))
     page = template.substitute(
         title=html.escape(title),
-        style=write_hashed(root, "assets/report.css", style),
+        style=write_hashed(root, "assets/report.css", bundle_styles(_PAGE)),
         data=write_hashed(root, "data/report.js", f"window.cvAttentionReport={as_json(report)};\n"),
-        script=write_hashed(root, "assets/report.js", f'(() => {{\n"use strict";\n{script}\n}})();\n'),
+        script=write_hashed(root, "assets/report.js", bundle_script(_PAGE)),
     )
     (root / "index.html").write_text(page, encoding="utf-8")

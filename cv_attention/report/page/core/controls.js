@@ -1,0 +1,63 @@
+// Form fields that show and change one part of the state.
+
+import { el } from "./dom.js";
+import { change, currentRun, state, watch } from "./state.js";
+
+export function labelled(label, field, ...classes) {
+  return el("label", { class: ["control", ...classes].join(" ") }, el("span", {}, label), field);
+}
+
+// options: {value: text}, or a function of the run that returns it, or groups {title: {value: text}}.
+export function select(name, label, options, onpick = (value) => change({ [name]: value })) {
+  const field = el("select", { name, onchange: () => onpick(field.value) });
+  let filled = "";
+  const show = () => {
+    const now = typeof options === "function" ? options(currentRun()) : options;
+    const signature = JSON.stringify(now);
+    if (signature !== filled) field.replaceChildren(...optionElements(now));
+    filled = signature;
+    field.value = state[name] ?? "";
+  };
+  watch(show);
+  show();
+  return labelled(label, field);
+}
+
+function optionElements(options) {
+  return Object.entries(options).map(([value, text]) =>
+    typeof text === "object"
+      ? el("optgroup", { label: value }, optionElements(text))
+      : el("option", { value }, text),
+  );
+}
+
+export function rangeControl(name, label, low, high, step, format, onmove = (value) => change({ [name]: value })) {
+  const shown = el("output");
+  const field = el("input", {
+    type: "range",
+    min: low,
+    max: high,
+    step,
+    name,
+    oninput: () => onmove(Number(field.value)),
+  });
+  const show = () => {
+    field.value = state[name];
+    shown.textContent = format(state[name]);
+  };
+  watch(show);
+  show();
+  return labelled([label, " ", shown], field);
+}
+
+export function toggleControl(name, label) {
+  const field = el("input", { type: "checkbox", name, onchange: () => change({ [name]: field.checked }) });
+  const show = () => (field.checked = state[name]);
+  watch(show);
+  show();
+  return el("label", { class: "control check" }, field, el("span", {}, label));
+}
+
+export function pushButton(text, onclick, attributes = {}) {
+  return el("button", { type: "button", onclick, ...attributes }, text);
+}

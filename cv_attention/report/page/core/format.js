@@ -1,0 +1,76 @@
+// Numbers and names as text.
+
+export function formatValue(value) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(1).replaceAll("-", "−");
+  const digits = size >= 100 ? 1 : size >= 10 ? 2 : 3;
+  return String(Number(value.toFixed(digits))).replace("-", "−");
+}
+
+export function formatCount(value) {
+  if (value === null || value === undefined) return "–";
+  const [size, unit] = [
+    [1e12, " T"],
+    [1e9, " G"],
+    [1e6, " M"],
+    [1e3, " k"],
+  ].find(([least]) => value >= least) ?? [1, ""];
+  return `${Number((value / size).toPrecision(3))}${unit}`;
+}
+
+export function formatPercent(share, digits = 0) {
+  return share === null || share === undefined ? "–" : `${(100 * share).toFixed(digits)} %`;
+}
+
+// Whether a metric of this name is a fraction, to be shown in percent.
+export function isShare(name, value) {
+  return /acc|top|pointing/.test(name) && value >= 0 && value <= 1;
+}
+
+// Epochs are counted from 1: the epoch with index 4 is the fifth.
+export function epochName(epoch) {
+  return epoch < 0 ? "before training" : `epoch ${epoch + 1}`;
+}
+
+// The epoch of a recording; a saliency export has none.
+export function snapshotName(snapshot) {
+  return snapshot.run.export ? "" : epochName(snapshot.epoch);
+}
+
+export function inWords(...parts) {
+  return parts.filter(Boolean).join(", ");
+}
+
+export function className(run, index) {
+  if (index === null || index === undefined) return "unknown";
+  return run.classes[index] ?? `class ${index}`;
+}
+
+// ".map" ends the name of every recorded submodule and carries no information.
+export function columnName(column) {
+  return column.title.replace(/(\.attention)?\.map$/, "") || column.title;
+}
+
+const KINDS = { grad_cam: "Grad-CAM" };
+
+export function kindName(column) {
+  const name = KINDS[column.kind] ?? column.kind;
+  return columnName(column).endsWith(name) ? "" : name;
+}
+
+const METRIC_WORDS = {
+  pointing: "Fraction of test images on which the maximum of Grad-CAM for the true class lies in the true box",
+  pointing_chance: "Fraction of test images on which a random point lies in the true box: the baseline for pointing",
+};
+
+// One sentence on a test metric whose name is not self-explanatory, or nothing.
+export function metricWords(name) {
+  return METRIC_WORDS[name] ?? null;
+}
+
+export function metricName(name) {
+  const words = name.replace(/[_/]+/g, " ").trim();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}

@@ -1,0 +1,142 @@
+// The reader's choices. They are kept in the URL (after the #), so that a view can be saved and shared.
+// A panel adds its choices as one more line here, or with `addField` in its own file.
+
+import { epochRange } from "./epochs.js";
+import { aChoice, aList, anIndex, aNumber, aSwitch, aText, clampNumber } from "./fields.js";
+import { report } from "./report.js";
+
+export const FIELDS = {
+  epoch: {
+    start: null,
+    read: (text) => clampNumber(text, 0, 1e9, 1) - 1,
+    write: (value) => String(value + 1),
+  },
+  run: aNumber(0, 0, 1e6),
+  // how maps are drawn
+  opacity: aNumber(0.65, 0, 1),
+  colours: aChoice("viridis", ["viridis", "cividis", "inferno", "magma", "grey"]),
+  signed: aChoice("blue-red", ["blue-red", "purple-green"]),
+  scale: aChoice("image", ["image", "column", "run", "global"]),
+  smooth: aSwitch(true),
+  box: aSwitch(true),
+  threshold: aNumber(0, 0, 1),
+  contour: aSwitch(false),
+  size: aNumber(132, 64, 320),
+  zoom: aNumber(1, 1, 16),
+  x: aNumber(0.5, 0, 1),
+  y: aNumber(0.5, 0, 1),
+  columns: aList(null),
+  // which samples are listed, and in which order
+  search: aText(""),
+  show: aChoice("all", ["all", "correct", "wrong"]),
+  label: anIndex(),
+  predicted: anIndex(),
+  least: aNumber(0, 0, 1),
+  most: aNumber(1, 0, 1),
+  flag: aText(""),
+  sort: aText(""),
+  down: aSwitch(true),
+  sample: anIndex(),
+  selected: aList([]),
+  // what maps are compared with
+  versus: aText(""),
+  compare: aChoice("difference", ["difference", "swipe", "blink"]),
+  split: aNumber(0.5, 0, 1),
+};
+export const THEMES = ["auto", "light", "dark"];
+export const state = { theme: "auto" }; // kept in the browser, not in the URL
+for (const [name, field] of Object.entries(FIELDS)) state[name] = field.start;
+const watchers = [];
+const limits = []; // {names, fits}: fields that return to their defaults if they do not fit a run
+
+export function addField(name, field) {
+  FIELDS[name] = field;
+  state[name] = field.start;
+}
+
+// fits(run): whether the present values of these fields apply to the run.
+export function limitFields(names, fits) {
+  limits.push({ names, fits });
+}
+
+export function watch(update) {
+  watchers.push(update);
+}
+
+export function currentRun() {
+  return report.runs[state.run];
+}
+
+// Default columns: saliency, then the last maps of the network, which are the easiest to read.
+function defaultColumns(run) {
+  const saliency = run.columns.filter((column) => column.source === "saliency").map((column) => column.index);
+  const attention = run.columns
+    .filter((column) => column.source !== "saliency")
+    .map((column) => column.index);
+  return [...saliency, ...attention.slice(-Math.max(2, 6 - saliency.length))];
+}
+
+export function shownColumns(run) {
+  const chosen = state.columns ?? defaultColumns(run);
+  return [...new Set(chosen)].map((index) => run.columns[index]).filter(Boolean);
+}
+
+export function change(values) {
+  const runChanged = "run" in values && values.run !== state.run;
+  Object.assign(state, values);
+  if (runChanged) for (const name of ["columns", "sample", "label", "predicted"]) state[name] = null;
+  if (runChanged) Object.assign(state, { selected: [], sort: "", versus: "" });
+  settle();
+  writeAddress();
+  for (const update of watchers) update(values);
+}
+
+// Keeps the epoch within the chosen run.
+function settle() {
+  state.run = Math.round(clampNumber(state.run, 0, Math.max(0, report.runs.length - 1), 0));
+  const run = currentRun();
+  const range = run && epochRange(run);
+  if (!range) return;
+  const last = run.epochs.length ? run.epochs[run.epochs.length - 1].epoch : range[1];
+  state.epoch = Math.round(clampNumber(state.epoch ?? last, range[0], range[1], last));
+  forgetUnknown(run);
+}
+
+// Choices in the URL that do not apply to the run fall back to their defaults.
+function forgetUnknown(run) {
+  const forget = (...names) => names.forEach((name) => (state[name] = FIELDS[name].start));
+  const [kind, number] = [state.versus.split(":")[0], Number(state.versus.split(":")[1])];
+  const comparable = {
+    epoch: () => run.epochs.some(({ epoch }) => epoch === number),
+    column: () => run.columns[number]?.bars === false,
+    run: () => report.runs[number] && number !== state.run,
+  };
+  if (state.versus && !comparable[kind]?.()) forget("versus");
+  if (state.sample !== null && !run.probes[state.sample]) forget("sample");
+  if (state.columns?.length && !state.columns.some((index) => run.columns[index])) forget("columns");
+  for (const name of ["label", "predicted"])
+    if (run.classes.length && state[name] !== null && !run.classes[state[name]]) forget(name);
+  for (const { names, fits } of limits) if (!fits(run)) forget(...names);
+}
+
+export function readAddress() {
+  const given = new URLSearchParams(location.hash.slice(1));
+  for (const [name, field] of Object.entries(FIELDS)) {
+    state[name] = given.has(name) ? field.read(given.get(name)) : field.start;
+  }
+  settle();
+}
+
+function writeAddress() {
+  const kept = new URLSearchParams();
+  for (const [name, field] of Object.entries(FIELDS)) {
+    const value = state[name];
+    if (value === null || String(value) === String(field.start)) continue;
+    kept.set(name, field.write(value));
+  }
+  try {
+    history.replaceState(null, "", `#${kept.toString().replaceAll("%2C", ",")}`);
+  } catch {
+    // Some browsers reject this for files, or if it happens too often; the page works without it.
+  }
+}

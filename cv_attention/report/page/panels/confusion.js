@@ -1,0 +1,182 @@
+// The confusion matrix and the accuracy of each class. A click lists the samples of a cell.
+
+import { pushButton, select } from "../core/controls.js";
+import { el } from "../core/dom.js";
+import { nearestSnapshot } from "../core/epochs.js";
+import { aChoice } from "../core/fields.js";
+import { className, epochName, formatPercent } from "../core/format.js";
+import { goTo } from "../core/scrolling.js";
+import { plainCache } from "../core/shards.js";
+import { addField, change, currentRun, state, watch } from "../core/state.js";
+import { colourTable } from "../drawing/colours.js";
+import { paintHeatmap } from "../drawing/heatmap.js";
+import { hideReadout, showReadout } from "../drawing/readout.js";
+
+addField("counted", aChoice("test", ["test", "validation"]));
+
+const MOST_PAIRS = 8;
+const MOST_NAMED = 20; // classes whose names fit next to the matrix
+
+// The counts at the chosen epoch: {classes, counts, words}, or null.
+async function loadConfusion(run) {
+  const { tested, confusion } = run.panels;
+  const epochs = Object.keys(confusion).map(Number);
+  if ((state.counted === "test" && tested) || !epochs.length) {
+    if (!tested) return null;
+    const found = await plainCache.get(`${run.folder}/confusion-test`, tested, 1e5);
+    return { ...found, counted: "test", words: found.what ?? "test split, best checkpoint" };
+  }
+  const epoch = epochs.reduce((a, b) => (Math.abs(b - state.epoch) < Math.abs(a - state.epoch) ? b : a));
+  const found = await plainCache.get(`${run.folder}/e${epoch}-confusion`, confusion[epoch], 1e5);
+  return { ...found, counted: "validation", words: `${found.what ?? "validation split"}, ${epochName(epoch)}` };
+}
+
+// {sums: images of each true class, guessed: of each predicted class, right: correctly predicted}.
+function countClasses({ classes, counts }) {
+  const [sums, guessed, right] = [0, 0, 0].map(() => new Float64Array(classes));
+  for (const [truth, guess, count] of counts) {
+    sums[truth] += count;
+    guessed[guess] += count;
+    if (truth === guess) right[truth] += count;
+  }
+  return { sums, guessed, right };
+}
+
+// One pixel for each pair, coloured by its fraction of the true class; CSS enlarges it.
+function paintConfusion(canvas, { classes, counts }, sums) {
+  canvas.width = canvas.height = classes;
+  const values = new Float32Array(classes * classes);
+  for (const [truth, guess, count] of counts) values[truth * classes + guess] = count / sums[truth];
+  const map = { values, height: classes, width: classes };
+  const plain = { smooth: false, threshold: 0, contour: false, signed: false };
+  paintHeatmap(canvas, map, [0, 1], colourTable(state.colours), plain);
+}
+
+function listPair(label, predicted) {
+  change({ label, predicted });
+  goTo("maps");
+}
+
+// A class, or a pair of classes, as a link to its images; as text if none of them was recorded.
+function linkToImages(run, text, label, predicted = null) {
+  const snapshot = nearestSnapshot(run, state.epoch);
+  const fits = (probe, i) =>
+    probe.label === label && (predicted === null || snapshot.predictions[i] === predicted);
+  if (snapshot && run.probes.some(fits))
+    return pushButton(text, () => listPair(label, predicted), { class: "link" });
+  return el("span", { title: "None of these images was recorded in this epoch." }, text);
+}
+
+function confusedPairs(run, { counts }, sums) {
+  const wrong = counts.filter(([truth, guess]) => truth !== guess);
+  const worst = wrong.sort((a, b) => b[2] - a[2]).slice(0, MOST_PAIRS);
+  if (!worst.length) return el("p", { class: "muted" }, "No class was confused with another.");
+  const rows = worst.map(([truth, guess, count]) =>
+    el(
+      "li",
+      {},
+      linkToImages(run, `${className(run, truth)} → ${className(run, guess)}`, truth, guess),
+      el("span", { class: "number muted" }, `${count} of ${sums[truth]}`),
+    ),
+  );
+  return el("div", { class: "pairs" }, el("h3", {}, "Most confused"), el("ol", {}, rows));
+}
+
+function classRow(run, index, { sums, guessed, right }) {
+  const share = sums[index] ? right[index] / sums[index] : null;
+  const precision = guessed[index] ? right[index] / guessed[index] : null;
+  const bar = el("i");
+  bar.style.width = `${100 * (share ?? 0)}%`;
+  const name = linkToImages(run, className(run, index), index);
+  return el(
+    "tr",
+    { "data-class": index },
+    el("th", { scope: "row" }, name),
+    el("td", { class: "number" }, sums[index]),
+    el("td", { class: "number with-bar" }, bar, el("span", {}, formatPercent(share, 1))),
+    el("td", { class: "number" }, formatPercent(precision, 1)),
+  );
+}
+
+function classTable(run, content, counted) {
+  const order = [...counted.sums.keys()].filter((i) => counted.sums[i] || counted.guessed[i]);
+  const share = (i) => (counted.sums[i] ? counted.right[i] / counted.sums[i] : 2);
+  order.sort((a, b) => share(a) - share(b));
+  const titles = ["Class", "Images", "Accuracy", "Precision"].map((text, i) =>
+    el("th", { scope: "col", class: i ? "number" : null }, text),
+  );
+  const body = el("tbody", {}, order.map((index) => classRow(run, index, counted)));
+  const table = el("table", { class: "per-class" }, el("thead", {}, el("tr", {}, titles)), body);
+  return el("div", { class: "table-frame", tabindex: "0" }, table);
+}
+
+function confusionCanvas(run, content, sums) {
+  const canvas = el("canvas", { class: "confusion-map", role: "img", "aria-label": "Confusion matrix" });
+  const at = (event) => {
+    const edge = canvas.getBoundingClientRect();
+    const cell = (share) => Math.min(content.classes - 1, Math.max(0, Math.floor(share * content.classes)));
+    return [cell((event.clientY - edge.top) / edge.height), cell((event.clientX - edge.left) / edge.width)];
+  };
+  canvas.addEventListener("pointermove", (event) => {
+    const [truth, guess] = at(event);
+    const count = content.counts.find((entry) => entry[0] === truth && entry[1] === guess)?.[2] ?? 0;
+    const share = formatPercent(sums[truth] ? count / sums[truth] : null, 1);
+    showReadout(event, `${className(run, truth)} predicted as ${className(run, guess)}: ${count} (${share})`);
+  });
+  canvas.addEventListener("pointerleave", hideReadout);
+  canvas.addEventListener("click", (event) => listPair(...at(event)));
+  paintConfusion(canvas, content, sums);
+  const few = content.classes <= MOST_NAMED;
+  const names = (side) =>
+    few &&
+    el(
+      "ol",
+      { class: `names-${side}`, "aria-hidden": "true" },
+      Array.from({ length: content.classes }, (_, i) => el("li", {}, el("span", {}, className(run, i)))),
+    );
+  return el(
+    "figure",
+    { class: "confusion" },
+    el("span", { class: "axis-y muted" }, "true class"),
+    names("y"),
+    canvas,
+    names("x"),
+    el("span", { class: "axis-x muted" }, "predicted class"),
+  );
+}
+
+function countedOptions({ panels }) {
+  const some = Object.keys(panels?.confusion ?? {}).length;
+  return { ...(panels?.tested && { test: "test split" }), ...(some && { validation: "validation, this epoch" }) };
+}
+
+export function makeConfusion() {
+  const body = el("div", { class: "confusion-body" });
+  const words = el("p", { class: "muted counted" });
+  const choice = select("counted", "Counted on", countedOptions);
+  const head = el("div", { class: "section-line" }, el("h2", { id: "classes" }, "Classes"), choice);
+  const section = el("section", { "aria-labelledby": "classes" }, head, words, body);
+  let wanted = 0;
+  async function draw() {
+    const turn = ++wanted;
+    const run = currentRun();
+    section.hidden = !run.panels || !(run.panels.tested || Object.keys(run.panels.confusion).length);
+    const content = section.hidden ? null : await loadConfusion(run).catch(() => null);
+    if (turn !== wanted || !content) return;
+    choice.querySelector("select").value = content.counted;
+    const counted = countClasses(content);
+    const total = counted.sums.reduce((a, b) => a + b, 0);
+    const right = counted.right.reduce((a, b) => a + b, 0);
+    words.textContent = `${content.words}: ${right} of ${total} right (${formatPercent(total ? right / total : null, 2)})`;
+    body.replaceChildren(
+      confusionCanvas(run, content, counted.sums),
+      confusedPairs(run, content, counted.sums),
+      classTable(run, content, counted),
+    );
+  }
+  watch((values) => {
+    if (["run", "counted", "colours", "epoch"].some((name) => name in values)) draw();
+  });
+  draw();
+  return section;
+}

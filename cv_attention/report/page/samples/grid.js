@@ -1,0 +1,211 @@
+// The list of samples. Only visible rows exist; they are reused as the page scrolls.
+
+import { breakable, el } from "../core/dom.js";
+import { columnName, kindName } from "../core/format.js";
+import { coveredHeight } from "../core/scrolling.js";
+import { change, currentRun, shownColumns, state, watch } from "../core/state.js";
+import { tallest } from "../drawing/frames.js";
+import { linkZoom } from "../drawing/zoom.js";
+import { makeRow } from "./rows.js";
+import { listSamples } from "./selection.js";
+
+const ROWS_BEYOND = 2; // above and below the visible ones
+const HASTE = 1.5; // screens per frame above which nothing is painted until scrolling slows down
+
+function drawHeads(heads, run, columns, count) {
+  const [some, all] = [count, run.probes.length].map((number) => number.toLocaleString("en"));
+  const of = some === all ? "" : ` of ${all}`;
+  const titles = columns.map((column) => {
+    const name = el("span", { class: "head-name" }, breakable(columnName(column)));
+    return el(
+      "span",
+      { class: "head", title: column.title },
+      name,
+      el("span", { class: "kind" }, kindName(column)),
+    );
+  });
+  heads.replaceChildren(
+    el(
+      "span",
+      { class: "sample-head", role: "status" },
+      `${some}${of} image${run.probes.length === 1 ? "" : "s"}`,
+    ),
+    ...titles,
+  );
+}
+
+// Why the list is empty: the numbers under Classes cover whole splits, the list only a few images.
+function emptyWords(run) {
+  const words = "No image matches the filters at this epoch.";
+  if (state.label === null && state.predicted === null) return words;
+  const count = run.probes.length;
+  return `${words} Only the ${count} image${count === 1 ? "" : "s"} that were recorded can be listed; the counts under Classes are of a whole split.`;
+}
+
+export function makeGrid(heads) {
+  const space = el("div", { class: "probe-space", role: "list", "aria-label": "Samples" });
+  const none = el("p", { class: "empty", hidden: true });
+  const grid = el("div", { class: "probes" }, space, none);
+  const rows = new Map(); // position -> row
+  let free = [];
+  let listed = [];
+  let columns = [];
+  let built = "";
+  let height = 0; // of one row
+  let room = 1;
+  let lastTop = 0;
+  let asked = false;
+  let calm = null;
+
+  function place(row, position) {
+    row.element.style.transform = `translateY(${position * height}px)`;
+    rows.set(position, row);
+  }
+
+  function take() {
+    const row = free.pop() ?? makeRow(currentRun(), columns, room);
+    if (!row.element.isConnected) space.append(row.element);
+    return row;
+  }
+
+  // All rows have the height of the first one: each text takes one line. Before the list is visible its rows have no
+  // height, and none is set: the list is measured again once it has a width.
+  function measure() {
+    space.style.removeProperty("--row");
+    if (!rows.size) {
+      const first = take();
+      first.bind(listed[0], 0, listed.length); // shows it: a row out of use is hidden
+      place(first, 0);
+    }
+    const row = rows.values().next().value;
+    height = Math.ceil(row.element.getBoundingClientRect().height);
+    if (!height) return [];
+    space.style.setProperty("--row", `${height}px`);
+    space.style.height = `${height * listed.length}px`;
+    const widths = row.cells.map((cell) => [cell.frame.clientWidth, cell.frame.clientHeight]);
+    for (const one of [...rows.values(), ...free]) {
+      one.cells.forEach((cell, i) => (cell.size = { width: widths[i][0], height: widths[i][1] }));
+    }
+    for (const [position, one] of rows) one.element.style.transform = `translateY(${position * height}px)`;
+    return widths;
+  }
+  let sizes = [];
+
+  function inSight() {
+    const top = -space.getBoundingClientRect().top;
+    const first = Math.max(0, Math.floor(top / height) - ROWS_BEYOND);
+    const last = Math.min(listed.length - 1, Math.floor((top + window.innerHeight) / height) + ROWS_BEYOND);
+    return { top, first, last };
+  }
+
+  function update(fresh = false) {
+    asked = false;
+    if (!listed.length || !height) return;
+    const { top, first, last } = inSight();
+    const hasty = !fresh && Math.abs(top - lastTop) > HASTE * window.innerHeight;
+    lastTop = top;
+    for (const [position, row] of rows) {
+      const away = position < first || position > last;
+      if (!away || row.element.contains(document.activeElement)) continue;
+      rows.delete(position);
+      free.push(row);
+    }
+    for (let position = first; position <= last; position++) {
+      const known = rows.get(position);
+      const row = known ?? take();
+      const before = known?.index; // an unused row may show outdated content
+      row.bind(listed[position], position, listed.length);
+      if (!known) {
+        place(row, position);
+        row.cells.forEach((cell, i) => (cell.size = { width: sizes[i][0], height: sizes[i][1] }));
+      }
+      if (fresh || before !== row.index || row.stale) {
+        row.stale = hasty;
+        if (hasty) row.tell();
+        else row.draw();
+      }
+    }
+    for (const row of free) row.release();
+    clearTimeout(calm);
+    if (hasty) calm = setTimeout(update, 120);
+  }
+
+  function rebuild() {
+    const run = currentRun();
+    columns = shownColumns(run);
+    room = tallest(run);
+    rows.clear();
+    free = [];
+    space.replaceChildren();
+    built = signature();
+  }
+  const signature = () => JSON.stringify([state.run, shownColumns(currentRun()).map((one) => one.index)]);
+
+  function refresh(values = {}) {
+    style();
+    if (signature() !== built) rebuild();
+    const next = listSamples(currentRun());
+    const same = next.length === listed.length && next.every((index, i) => index === listed[i]);
+    listed = next;
+    none.hidden = listed.length > 0;
+    none.textContent = emptyWords(currentRun());
+    space.hidden = !listed.length;
+    if (!same) {
+      for (const [position, row] of rows) {
+        if (position < listed.length) continue;
+        rows.delete(position);
+        free.push(row);
+      }
+    }
+    drawHeads(heads, currentRun(), columns, listed.length);
+    if (!listed.length) return;
+    if (!height || !rows.size || !same || "size" in values) sizes = measure();
+    update(true);
+  }
+
+  const style = () => {
+    grid.style.setProperty("--opacity", state.opacity);
+    grid.style.setProperty("--threshold", `${100 * state.threshold}%`);
+    document.documentElement.style.setProperty("--cell", `${state.size}px`);
+    grid.classList.toggle("without-boxes", !state.box);
+  };
+  const ask = () => {
+    if (!asked) requestAnimationFrame(() => update());
+    asked = true;
+  };
+  const light = new Set(["opacity", "split", "zoom", "x", "y", "box"]); // these need no painting
+  watch((values) => {
+    if (Object.keys(values).every((name) => light.has(name))) style();
+    else if (Object.keys(values).every((name) => ["sample", "selected", "notes"].includes(name))) {
+      if (state.flag) refresh();
+      else for (const row of rows.values()) row.tell();
+    } else refresh(values);
+  });
+  grid.addEventListener("scroll", () => (heads.scrollLeft = grid.scrollLeft), { passive: true });
+  window.addEventListener("scroll", ask, { passive: true });
+  let width = 0;
+  new ResizeObserver(() => {
+    if (grid.clientWidth === width || !listed.length) return;
+    width = grid.clientWidth;
+    sizes = measure();
+    update(true);
+  }).observe(grid);
+  refresh();
+  linkZoom(grid);
+
+  // Moves to another sample of the list and shows it.
+  function step(by) {
+    if (!listed.length) return;
+    const now = listed.indexOf(state.sample);
+    const { first } = inSight();
+    const next = now < 0 ? Math.min(listed.length - 1, first + (first ? ROWS_BEYOND : 0)) : now + by;
+    const position = Math.min(listed.length - 1, Math.max(0, next));
+    change({ sample: listed[position] });
+    const above = coveredHeight() + 8;
+    const top = space.getBoundingClientRect().top + position * height;
+    if (top < above || top + height > window.innerHeight) window.scrollBy(0, top - above);
+    update();
+    rows.get(position)?.element.focus({ preventScroll: true });
+  }
+  return { element: grid, step, listed: () => listed, rows: () => [...rows.values()] };
+}

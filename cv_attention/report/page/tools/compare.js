@@ -1,0 +1,95 @@
+// Lets the reader choose what maps are compared with, and labels A and B.
+
+import { pushButton, rangeControl, select } from "../core/controls.js";
+import { el } from "../core/dom.js";
+import { nearestSnapshot } from "../core/epochs.js";
+import { columnName, epochName, formatPercent } from "../core/format.js";
+import { report } from "../core/report.js";
+import { change, currentRun, state, watch } from "../core/state.js";
+import { versus } from "../samples/comparison.js";
+
+const BLINK_MS = 600;
+
+function compareOptions(run) {
+  const epochs = Object.fromEntries(run.epochs.map(({ epoch }) => [`epoch:${epoch}`, epochName(epoch)]));
+  const columns = run.columns.filter((column) => !column.bars);
+  const named = Object.fromEntries(columns.map((column) => [`column:${column.index}`, columnName(column)]));
+  const others = report.runs.map((other, i) => [`run:${i}`, other.name]).filter((_, i) => i !== state.run);
+  return {
+    "": "nothing",
+    ...(run.epochs.length > 1 ? { "another epoch": epochs } : {}),
+    ...(columns.length > 1 ? { "another column": named } : {}),
+    ...(others.length ? { "another run": Object.fromEntries(others) } : {}),
+  };
+}
+
+export function versusWords() {
+  const chosen = versus();
+  const run = currentRun();
+  if (!chosen) return null;
+  if (chosen.kind === "column") {
+    const column = run.columns[chosen.number];
+    return column ? ["each column", columnName(column)] : null;
+  }
+  if (chosen.kind === "run")
+    return report.runs[chosen.number] ? [run.name, report.runs[chosen.number].name] : null;
+  return [epochName(nearestSnapshot(run, state.epoch)?.epoch ?? state.epoch), epochName(chosen.number)];
+}
+
+export function makeCompare() {
+  const ways = { difference: "signed difference A − B", swipe: "swipe", blink: "blink" };
+  const swipe = rangeControl("split", "Swipe", 0, 1, 0.01, (value) => formatPercent(value));
+  const show = () => (swipe.hidden = state.compare !== "swipe");
+  watch(show);
+  show();
+  return el(
+    "div",
+    { class: "controls" },
+    select("versus", "Compare with", compareOptions),
+    select("compare", "By", ways),
+    swipe,
+    el(
+      "p",
+      { class: "muted hint wide" },
+      "Methods have different units, so the difference is computed from maps scaled to their own ranges.",
+    ),
+  );
+}
+
+// The line under the player that explains A and B; it also makes maps blink.
+export function makeVersus(root) {
+  const line = el("p", { class: "versus", hidden: true });
+  let timer = null;
+  const flip = () => {
+    const other = root().classList.toggle("showing-b");
+    line.dataset.shown = other ? "B" : "A";
+  };
+  const show = () => {
+    const words = versusWords();
+    const way = words ? state.compare : "";
+    line.hidden = !words;
+    const grid = root();
+    grid.classList.toggle("swiping", way === "swipe");
+    grid.classList.toggle("blinking", way === "blink");
+    if (way !== "blink") {
+      clearInterval(timer);
+      timer = null;
+      grid.classList.remove("showing-b");
+      delete line.dataset.shown;
+    } else timer ??= setInterval(flip, BLINK_MS);
+    if (!words) return;
+    const [a, b] = words;
+    line.replaceChildren(
+      el("span", { class: "side side-a" }, el("b", {}, "A"), " ", a),
+      el("span", { class: "side side-b" }, el("b", {}, "B"), " ", b),
+      el(
+        "span",
+        { class: "muted" },
+        { difference: "A − B", swipe: "A left, B right of the line", blink: "" }[way],
+      ),
+      pushButton("Stop comparing", () => change({ versus: "" }), { class: "quiet" }),
+    );
+  };
+  watch(show);
+  return { element: line, show };
+}

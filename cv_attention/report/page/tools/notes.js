@@ -1,0 +1,53 @@
+// Saves notes to a file and loads them, and tags the selection.
+
+import { labelled, pushButton } from "../core/controls.js";
+import { el } from "../core/dom.js";
+import { download } from "../core/download.js";
+import { currentRun, state } from "../core/state.js";
+import { keepNotes, noteOf, notes, notesAsText, readNotes, setNote, splitTags } from "../samples/notes.js";
+
+export function makeNotes() {
+  const status = el("span", { class: "muted", role: "status" });
+  const file = el("input", {
+    type: "file",
+    accept: ".json,application/json",
+    hidden: true,
+    "aria-label": "Notes file",
+  });
+  file.addEventListener("change", async () => {
+    try {
+      const count = readNotes(await file.files[0].text());
+      status.textContent = `${count} note${count === 1 ? "" : "s"} imported.`;
+      keepNotes();
+    } catch (error) {
+      status.textContent = `Not imported: ${error.message}.`;
+    }
+    file.value = "";
+  });
+  const tag = el("input", { type: "text", name: "tag", placeholder: "tag" });
+  const tagSelection = () => {
+    const run = currentRun();
+    for (const index of state.selected) {
+      const known = noteOf(run, index) ?? { note: "", tags: [] };
+      setNote(run, index, known.note, [...new Set([...known.tags, ...splitTags(tag.value)])]);
+    }
+    const count = state.selected.length;
+    status.textContent = `${count} selected sample${count === 1 ? "" : "s"} tagged.`;
+    keepNotes();
+  };
+  const save = () => download("notes.json", new Blob([notesAsText()], { type: "application/json" }));
+  return el(
+    "div",
+    { class: "controls" },
+    pushButton("Save notes to a file", save),
+    pushButton("Load notes from a file", () => file.click()),
+    file,
+    el("span", { class: "joined" }, labelled("Tag for the selection", tag), pushButton("Tag", tagSelection)),
+    status,
+  );
+}
+
+export function countNotes() {
+  const run = currentRun();
+  return [...notes.keys()].filter((key) => key.startsWith(`${run.name}\n`)).length || "";
+}
