@@ -2,11 +2,11 @@
 
     python benchmarks/structure.py [--root CHECKOUT] [--out DIRECTORY] [--list]
 
-The graph is that of import statements, those inside functions and behind ``TYPE_CHECKING`` included. The two paths are
-recorded while the command line trains a small network on a folder of images for one epoch, explains one photograph and
-builds the report: the files whose functions run, in the order in which they run first. An image's are those that run
-after ``import cv_attention.cli`` in ``saliency`` and ``report``; a block's are those that ``plan`` runs with a block,
-and those that ``fit`` runs with a block and not without one.
+The graph is that of import statements, those inside functions and behind ``TYPE_CHECKING`` included. The two paths
+are recorded while the command line trains a small network on a folder of images for one epoch, explains one
+photograph and builds the report: the files whose functions run, in the order in which they run first; what runs
+because a file is imported does not count. An image's are those that run in ``saliency`` and ``report``; a block's are
+those that ``plan`` runs with a block, and those that ``fit`` runs with a block and not without one.
 """
 
 import argparse
@@ -138,8 +138,15 @@ import sys, threading
 import {PACKAGE}.cli
 seen = {{}}
 def started(frame, event, argument):
-    if "{PACKAGE}" in frame.f_code.co_filename and frame.f_code.co_name != "<module>":
-        seen.setdefault(frame.f_code.co_filename)
+    file = frame.f_code.co_filename
+    if event == "call" and file not in seen and "{PACKAGE}" in file and not importing(frame):
+        seen[file] = None
+def importing(frame):
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_globals["__name__"] != "__main__":
+            return True
+        frame = frame.f_back
+    return False
 threading.setprofile(started)
 sys.setprofile(started)
 """
