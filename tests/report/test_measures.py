@@ -3,9 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from cv_attention.report.write.build import build
 from cv_attention.report.write.measures import measure
+from cv_attention.saliency.metrics import energy_pointing_game
 from tests.report.written import only_run, payload
 
 RNG = np.random.default_rng(0)
@@ -41,6 +43,15 @@ def test_box_measures_by_hand() -> None:
     assert found["peak in box"] == [1, 1, None, None]
     assert measure(heat[:, ::-1], None, boxes)["peak in box"] == [0, 1, None, None]
     assert "energy in box" not in measure(heat[:, 0], None, boxes)
+
+
+def test_energy_is_that_of_the_saliency_metrics() -> None:
+    heat = RNG.standard_normal((4, 5, 6)).astype(np.float32)
+    heat[3] = -np.abs(heat[3])  # nothing positive: the fraction of the area
+    boxes = [(0.0, 0.0, 0.5, 0.5), (0.1, 0.3, 0.75, 1.0), (0.0, 0.0, 1.0, 1.0), (0.25, 0.2, 1.0, 0.9)]
+    pixels = torch.tensor(boxes, dtype=torch.double) * torch.tensor([6.0, 5.0, 6.0, 5.0], dtype=torch.double)
+    expected = energy_pointing_game(torch.from_numpy(heat)[:, None], pixels)
+    assert measure(heat, None, boxes)["energy in box"] == pytest.approx(expected.tolist(), rel=0.01)
 
 
 def test_half_a_cell_is_enough_to_hold_the_peak() -> None:

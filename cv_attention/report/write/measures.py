@@ -48,11 +48,15 @@ def sparseness(heat: NDArray) -> NDArray[np.float32]:
 
 
 def energy_inside(heat: NDArray, inside: NDArray) -> NDArray[np.float32]:
-    """Computes the fraction of positive values inside (N, h, w) cell fractions: the energy-based pointing game."""
+    """Computes the fraction of positive values inside (N, h, w) cell fractions; NaN where nothing is inside.
+
+    A map without positive values gets the fraction of the area, as in `saliency.metrics.energy_pointing_game`.
+    """
     positive = np.maximum(heat, 0)
     total = positive.sum((1, 2))
-    known = (total > 0) & (inside.sum((1, 2)) > 0)
-    return (positive * inside).sum((1, 2)) / np.where(known, total, np.nan)
+    share = (positive * inside).sum((1, 2)) / np.where(total > 0, total, 1)
+    found = np.where(total > 0, share, inside.mean((1, 2)))
+    return np.where(inside.sum((1, 2)) > 0, found, np.nan)
 
 
 def peak_inside(heat: NDArray, inside: NDArray) -> NDArray[np.float32]:
