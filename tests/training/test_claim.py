@@ -74,7 +74,7 @@ def test_where_there_are_no_record_locks_filelock_is_used(taken, tmp_path):
 
     from cv_attention.rundir.lock import _lock_by_library
 
-    other = FileLock(tmp_path / ".lock", is_singleton=False)
+    other = FileLock(tmp_path / ".lock")
     if taken:
         other.acquire()
     release = _lock_by_library(tmp_path / ".lock")
