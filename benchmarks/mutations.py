@@ -5,8 +5,8 @@
 
 The bugs are in `mutations.json`, each as a text that occurs once in a file and the text in its place; they were chosen
 from the sources alone, before anybody looked at the tests. Each is put into a copy of the repository, where those tests
-run that execute its lines, by the record of `pytest-cov`; without one, and for the page's JavaScript, the tests of the
-folder named like the file's. Each ends in one line of OUT/mutations.jsonl; a call resumes where the last one stopped.
+run that execute its lines, by the record of `pytest-cov`; without one, and for the page's JavaScript, the tests named
+like the file's folder, and then all others. Each ends in one line of OUT/mutations.jsonl; a call resumes where the last one stopped.
 """
 
 import argparse
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 MUTATIONS = Path(__file__).with_name("mutations.json")
 COPIED = ("cv_attention", "tests", "configs", "examples", "docs", "results", "benchmarks")
 AT_ONCE = 300  # tests of one call of pytest
-SECONDS = 420  # for one mutation
+SECONDS = 900  # for one mutation
 
 
 def main() -> int:
@@ -59,18 +59,16 @@ def tried(mutation: dict, copy: Path, coverage: Path | None) -> dict:
     at = text[: text.index(mutation["before"])].count("\n") + 1
     lines = range(at, at + mutation["before"].count("\n") + 1)
     tests = covering(mutation["file"], lines, coverage) if coverage else []
-    tests = tests or [beside(mutation["file"])]
+    calls = [tests[first : first + AT_ONCE] for first in range(0, len(tests), AT_ONCE)]
+    calls = calls or [beside(mutation["file"]), ["tests"]]
     broken.write_text(text.replace(mutation["before"], mutation["after"]), encoding="utf-8")
     start, noticed = time.monotonic(), None
-    for first in range(0, len(tests), AT_ONCE):
-        left = SECONDS - (time.monotonic() - start)
-        if left < 5:
-            break
-        noticed = run(copy, tests[first : first + AT_ONCE], left)
+    for call in calls:
+        noticed = run(copy, call, SECONDS - (time.monotonic() - start))
         if noticed:
             break
     seconds = round(time.monotonic() - start)
-    return {"id": mutation["id"], "file": mutation["file"], "tests": len(tests), "noticed": noticed, "seconds": seconds}
+    return {"id": mutation["id"], "file": mutation["file"], "noticed": noticed, "seconds": seconds}
 
 
 def covering(file: str, lines: range, coverage: Path) -> list[str]:
@@ -84,30 +82,34 @@ def covering(file: str, lines: range, coverage: Path) -> list[str]:
         return []
     contexts = data.contexts_by_lineno(measured)
     found = {c.rpartition("|")[0] for line in lines for c in contexts.get(line, []) if c}
-    folder = beside(file)
+    folders = tuple(beside(file))
     stem = Path(file).stem.strip("_")
-    return sorted(found, key=lambda test: (stem not in test, not test.startswith(folder), test))
+    return sorted(found, key=lambda test: (stem not in test, not test.startswith(folders), test))
 
 
-def beside(file: str) -> str:
-    """Returns the folder of tests that is named like the file's."""
+def beside(file: str) -> list[str]:
+    """Returns the folder of tests that is named like the file's, or else the files of tests that are."""
     for part in Path(file).parts[1:-1]:
         if (ROOT / "tests" / part).is_dir():
-            return f"tests/{part}"
-    return "tests"
+            return [f"tests/{part}"]
+        if named := sorted((ROOT / "tests").rglob(f"test_{part}*.py")):
+            return [str(path.relative_to(ROOT)) for path in named]
+    return ["tests"]
 
 
 def run(copy: Path, tests: list[str], seconds: float) -> str | None:
-    """Returns the first test that fails, or None."""
+    """Returns the first test that fails; None if all pass, ``"out of time"`` if that was not to be seen in time."""
     environment = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1", "NO_ALBUMENTATIONS_UPDATE": "1"}
     listed = copy / "tests.txt"
     listed.write_text("\n".join(tests), encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", "-n", "2"]
     command += ["-m", "not long and not shared", f"@{listed}"]
     try:
-        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=seconds)
+        done = subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=max(seconds, 1)
+        )
     except subprocess.TimeoutExpired:
-        return None
+        return "out of time"
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     if done.returncode not in (0, 1, 5) and not failed:
         raise SystemExit(f"pytest ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
