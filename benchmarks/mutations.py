@@ -6,7 +6,8 @@
 The bugs are in `mutations.json`, each as a text that occurs once in a file and the text in its place; they were chosen
 from the sources alone, before anybody looked at the tests. Each is put into a copy of the repository, where those tests
 run that execute its lines, by the record of `pytest-cov`; without one, and for the page's JavaScript, the tests named
-like the file's folder, and then all others. Each ends in one line of OUT/mutations.jsonl; a call resumes where the last one stopped.
+like the file's folder, and then all others. Each ends in one line of OUT/mutations.jsonl; a call resumes where the last
+one stopped.
 """
 
 import argparse
