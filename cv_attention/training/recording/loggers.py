@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 from cv_attention.config import Experiment
 from cv_attention.rundir.files import write_text
 from cv_attention.rundir.layout import RunLayout
+from cv_attention.training.recording.metrics_file import MetricsLogger
 
 
 def create_loggers(experiment: Experiment, run: Path, part: str) -> list[Logger]:
@@ -27,7 +28,7 @@ def create_loggers(experiment: Experiment, run: Path, part: str) -> list[Logger]
         ValueError: if wandb or TensorBoard cannot be used.
     """
     log, name = experiment.log, RunLayout(run).metrics.name
-    loggers: list[Logger] = [CSVLogger(run, name=name, version=part, flush_logs_every_n_steps=log.every_n_steps)]
+    loggers: list[Logger] = [MetricsLogger(run, name=name, version=part, flush_logs_every_n_steps=log.every_n_steps)]
     if log.tensorboard:
         loggers.append(_tensorboard(experiment, run, part))
     if log.wandb != "disabled":
