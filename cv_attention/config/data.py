@@ -18,7 +18,7 @@ SOURCES = ("cluttered_digits", "cifar10", "cifar100", "folder", "webdataset")
 
 @dataclass
 class Data:
-    """The images.
+    """Configures the images: the data set, its splits, transforms and batches.
 
     Attributes:
         name: Data set: ``cluttered_digits``, ``cifar10``, ``cifar100``, ``folder``, ``webdataset``, or the class path
@@ -54,6 +54,12 @@ class Data:
         fold: Which of its folds is the validation split, from 0 on.
         subset: Part of the data set.
         digits: Settings of the cluttered digits.
+
+    Examples:
+        >>> from cv_attention.config import Data
+        >>> data = Data(name="folder", root="photos", batch_size=64, train_transforms=["HorizontalFlip"])
+        >>> data.val_fraction  # a tenth of the training images is held out where there is no split of its own
+        0.1
     """
 
     name: str = "cluttered_digits"

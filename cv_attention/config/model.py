@@ -10,7 +10,7 @@ BlockSpec = str | dict[str, Any] | None
 
 @dataclass
 class Model:
-    """The network and the attention inserted into it.
+    """Configures the network and the attention inserted into it.
 
     Attributes:
         backbone: One of our CIFAR ResNets (``resnet20``, ``resnet18_cifar``, ...), any timm or torchvision CNN, or the
@@ -32,6 +32,12 @@ class Model:
         channels_last: Keep images and weights in channels_last memory order, which most CPUs and GPUs run faster.
         head: Globs over the names of the modules that are the network's heads, for ``train: blocks+head`` and
             ``optimizer.lr_scale.head``; null takes the modules that make the outputs.
+
+    Examples:
+        >>> from cv_attention.config import Model
+        >>> model = Model(backbone="timm/resnet18", pretrained=True, block="se", init="identity")
+        >>> model.at, model.train
+        ('residual', 'all')
     """
 
     backbone: str = "resnet20"

@@ -10,7 +10,7 @@ PictureFormat = Literal["jpg", "png", "webp", "none"]
 
 @dataclass
 class SaliencyExport:
-    """What ``cv-attention saliency`` computes for each image, and how it writes it.
+    """Configures what ``cv-attention saliency`` computes for each image, and how it writes it.
 
     Attributes:
         method: Saliency method: ``grad_cam``, ``score_cam``, ``rise``, ..., or the class path of one of your own.
@@ -31,6 +31,12 @@ class SaliencyExport:
         num_nodes: Number of machines; they must share the output folder.
         strategy: ``auto``, ``ddp``, ...
         precision: ``32-true``, ``bf16-mixed``, ...
+
+    Examples:
+        >>> from cv_attention.config import SaliencyExport
+        >>> config = SaliencyExport(method="score_cam", layers="layer4", maps="safetensors", overlays="none")
+        >>> config.target
+        'predicted'
     """
 
     method: str = "grad_cam"

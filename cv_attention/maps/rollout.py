@@ -29,6 +29,18 @@ def rollout(maps: Maps | Iterable[RecordedMap], *, heads: Literal["mean", "max",
 
     Raises:
         ValueError: if there is no map, one is not pairwise over its own positions, or the grids or prefixes differ.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = torch.nn.Sequential(cva.blocks.ViTBlock(8, heads=2), cva.blocks.ViTBlock(8, heads=2))
+        >>> with cva.record(model) as maps:
+        ...     y = model(torch.randn(1, 8, 4, 4))
+        >>> rolled = cva.maps.rollout(maps)
+        >>> rolled.values.shape
+        torch.Size([1, 1, 16, 4, 4])
+        >>> cva.to_heatmap(rolled, size=32).shape
+        torch.Size([1, 1, 32, 32])
     """
     maps = [check_map(map).dense() for map in (maps.values() if isinstance(maps, Maps) else maps)]
     if not maps:

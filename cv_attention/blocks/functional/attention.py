@@ -37,10 +37,14 @@ def attend(
     Returns:
         (B, heads, Q, v), in the dtype of `value`.
 
-    Example:
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
         >>> query, key, value = torch.randn(3, 2, 4, 49, 16).unbind()
-        >>> attend(query, key, value).shape
+        >>> functional.attend(query, key, value).shape
         torch.Size([2, 4, 49, 16])
+        >>> y = functional.attend(query, key, value, observe=lambda weights: print(weights.shape) or weights)
+        torch.Size([2, 4, 49, 49])
     """
     if observe is None and not _is_slow_when_fused(query, key, value, bias):
         return F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
@@ -74,8 +78,10 @@ def attention_weights(
     Returns:
         (..., Q, K), in float32 or wider; rows sum to 1.
 
-    Example:
-        >>> attention_weights(torch.zeros(2, 4), torch.zeros(2, 4), is_causal=True)
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> functional.attention_weights(torch.zeros(2, 4), torch.zeros(2, 4), is_causal=True)
         tensor([[1.0000, 0.0000],
                 [0.5000, 0.5000]])
     """

@@ -21,10 +21,12 @@ def attend_linearly(query: Tensor, key: Tensor, value: Tensor, *, observe: Obser
     Returns:
         (B, heads, Q, v), in the dtype of `value`.
 
-    Example:
-        >>> query, key, value = torch.rand(3, 2, 4, 49, 16).unbind()
-        >>> attend_linearly(query, key, value).shape
-        torch.Size([2, 4, 49, 16])
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> query, key, value = torch.rand(3, 2, 4, 3136, 16).unbind()  # all pairs would be 315 MB
+        >>> functional.attend_linearly(query, key, value).shape
+        torch.Size([2, 4, 3136, 16])
     """
     # Sums over positions overflow in half precision, and 1e-6 vanishes.
     with without_autocast(value):

@@ -22,6 +22,14 @@ def rotate_2d(x: Tensor, height: int, width: int, *, theta: float = 100.0) -> Te
 
     Returns:
         The shape and dtype of `x`.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> query, key = (functional.rotate_2d(torch.ones(1, 1, 9, 4), 3, 3)[0, 0] for _ in range(2))
+        >>> scores = query @ key.T
+        >>> scores[0, 1], scores[4, 5]  # both pairs are one column apart
+        (tensor(3.0806), tensor(3.0806))
     """
     bands = x.shape[-1] // 4
     # Angles in half precision would confuse neighbouring positions.

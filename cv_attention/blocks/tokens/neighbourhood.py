@@ -10,6 +10,8 @@ from cv_attention.blocks.tokens.relative import RelativeBias
 class NeighbourhoodAttention(Block):
     """Every position attends to its K x K nearest: ``softmax(q_i · k_j / sqrt(d) + b_(i-j)) v_j``, then W_o.
 
+    Paper: Neighbourhood attention (Hassani et al., CVPR 2023), https://arxiv.org/abs/2204.07143.
+
     At the map's border the neighbourhood does not shrink: it is moved inwards, so that it always has K x K positions
     (all rows, or columns, of a map that has fewer than K).
 
@@ -28,6 +30,20 @@ class NeighbourhoodAttention(Block):
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, or `kernel_size` is even.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.NeighbourhoodAttention(64, heads=4, kernel_size=3)
+        >>> with record(block) as maps:
+        ...     print(block(torch.randn(2, 64, 5, 5)).shape)
+        torch.Size([2, 64, 5, 5])
+        >>> (maps["map"].values[0, 0, 0] > 0).int()  # at the corner, too, 3 x 3 positions
+        tensor([[1, 1, 1, 0, 0],
+                [1, 1, 1, 0, 0],
+                [1, 1, 1, 0, 0],
+                [0, 0, 0, 0, 0],
+                [0, 0, 0, 0, 0]], dtype=torch.int32)
     """
 
     def __init__(

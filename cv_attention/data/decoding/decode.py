@@ -66,7 +66,18 @@ MAX_BYTES = 1 << 30
 
 
 class ImageError(ValueError):
-    """Signals a file that cannot be used as an image; the message is one line that names it."""
+    """Signals a file that cannot be used as an image; the message is one line that names it.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention import data
+        >>> _ = Path("broken.jpg").write_text("no image")
+        >>> try:
+        ...     data.read_image("broken.jpg")
+        ... except data.ImageError as error:
+        ...     print(error)
+        'broken.jpg' is not an image (8 bytes of unknown kind)
+    """
 
 
 def read_image(path: str | os.PathLike[str], bits: int | None = None) -> np.ndarray:
@@ -84,6 +95,14 @@ def read_image(path: str | os.PathLike[str], bits: int | None = None) -> np.ndar
         FileNotFoundError: if the file does not exist.
         ImageError: if the file isn't a regular file, cannot be read, isn't an image, has more than `max_pixels` pixels
             or values beyond its range, or is truncated or damaged; names the path.
+
+    Examples:
+        >>> from PIL import Image
+        >>> from cv_attention import data
+        >>> Image.new("L", (640, 480), 200).save("grey.png")
+        >>> image = data.read_image("grey.png")
+        >>> image.shape, image.dtype, image[0, 0]
+        ((480, 640, 3), dtype('uint8'), array([200, 200, 200], dtype=uint8))
     """
     return decode_image(read_bytes(path), shown(path), bits)
 

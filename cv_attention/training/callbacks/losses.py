@@ -18,7 +18,10 @@ from cv_attention.training.optim.groups import current_rates
 
 
 class NonFiniteLoss(RuntimeError):
-    """Signals that the loss or a weight is NaN or infinite."""
+    """Raised by `fit` if the loss or a weight is NaN or infinite; the last checkpoint is from before that.
+
+    A smaller learning rate, gradient clipping or full precision usually helps.
+    """
 
 
 class Losses(Callback):

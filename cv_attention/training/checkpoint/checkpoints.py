@@ -175,7 +175,7 @@ def drop(run: Path, keep: str) -> None:
 
 
 def find_checkpoint(path: Path, name: str = "best") -> Path:
-    """Finds a checkpoint.
+    """Finds a checkpoint of a run.
 
     Args:
         path: A checkpoint, a file of weights (``.safetensors``), or a run directory.
@@ -183,8 +183,19 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
             `selection.select`), or ``last``. If a copy of the directory has no checkpoints, the
             ``weights.safetensors`` in it is the best one.
 
+    Returns:
+        Path of the file.
+
     Raises:
         FileNotFoundError: if there is none; the message lists the existing ones.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention import training
+        >>> Path("runs/mine/checkpoints").mkdir(parents=True)
+        >>> Path("runs/mine/checkpoints/last.ckpt").touch()  # as `fit` does, with content
+        >>> training.find_checkpoint(Path("runs/mine"), "last").as_posix()
+        'runs/mine/checkpoints/last.ckpt'
     """
     if path.is_file():
         return path

@@ -21,7 +21,7 @@ _UNTOUCHED = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
 
 
 class NotWritten(OSError):
-    """Signals that a checkpoint could not be written."""
+    """Raised by `fit` if a checkpoint could not be written, such as on a full disk; earlier ones are unharmed."""
 
 
 class Checkpoints(Checkpoint):

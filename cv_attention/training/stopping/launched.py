@@ -22,7 +22,10 @@ _LOST = re.compile(r"closed by peer|reset by peer|connection refused|broken pipe
 
 
 class LostProcess(RuntimeError):
-    """Signals that another training process has ended prematurely."""
+    """Raised by `fit` if another process of a distributed training run has ended prematurely.
+
+    Resume the run from its last checkpoint.
+    """
 
 
 def pass_on(trainer: lightning.Trainer) -> bool:

@@ -18,8 +18,11 @@ def concat_scores(query: Tensor, key: Tensor, weight: Tensor) -> Tensor:
     Returns:
         (..., Q, K), in the dtype of `query`.
 
-    Example:
-        >>> concat_scores(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0], [4.0]]), torch.tensor([[1.0, 1.0, 10.0]]))
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> query, key = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0], [4.0]])
+        >>> functional.concat_scores(query, key, torch.tensor([[1.0, 1.0, 10.0]]))
         tensor([[33., 43.]])
     """
     first, second = weight.to(query.dtype).split([query.shape[-1], key.shape[-1]], dim=1)

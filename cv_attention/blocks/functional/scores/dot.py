@@ -15,8 +15,10 @@ def dot_scores(query: Tensor, key: Tensor) -> Tensor:
     Returns:
         (..., Q, K), in float32, or float64 where the queries are.
 
-    Example:
-        >>> dot_scores(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0], [5.0, 6.0]]))
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> functional.dot_scores(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0], [5.0, 6.0]]))
         tensor([[11., 17.]])
     """
     with without_autocast(query):
