@@ -10,9 +10,11 @@ Public are the names in ``__all__`` of the package and its subpackages, and the 
   repeat them. Hooks that Lightning defines and calls are described there.
 - A block and a saliency method name their paper, or the library they come from.
 
-Constants and aliases are described by comments. ``Examples`` is the only spelling that mkdocstrings shows as code.
+Constants and aliases have a string below their definition, which the reference shows. ``Examples`` is the only spelling
+of that section that mkdocstrings shows as code.
 """
 
+import ast
 import contextlib
 import dataclasses
 import doctest
@@ -23,6 +25,8 @@ import pkgutil
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -152,6 +156,28 @@ def test_packages_have_docstrings():
     assert [package.__name__ for package in packages() if not package.__doc__] == []
 
 
+def test_constants_are_described():
+    exported = [(package, name) for package in packages() for name in package.__all__]
+    constants = {
+        name: package
+        for package, name in exported
+        if not isinstance(value := getattr(package, name), type | ModuleType) and not inspect.isfunction(value)
+    }
+    assert constants.keys() == {"BlockSpec", "CATALOGUE", "METHODS", "PictureFormat", "SOURCES", "Transform"}
+    assert [name for name, package in constants.items() if not is_described(package, name)] == []
+
+
+def is_described(package: ModuleType, name: str) -> bool:
+    """Whether a string follows the assignment of a constant in one of the package's modules."""
+    for path in Path(package.__path__[0]).glob("*.py"):
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        for statement, following in pairwise(body):
+            targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+            if any(getattr(target, "id", None) == name for target in targets):
+                return isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant)
+    return False
+
+
 def test_blocks_name_their_paper():
     assert [name for name, entry in CATALOGUE.items() if entry.paper not in entry.cls.__doc__] == []
 
@@ -168,19 +194,22 @@ def test_few_examples_are_skipped():
 def with_examples() -> dict[str, list[str]]:
     """Returns the modules whose source has examples, by subpackage."""
     found: dict[str, list[str]] = {}
-    for module in pkgutil.walk_packages(cv_attention.__path__, "cv_attention."):
-        specification = module.module_finder.find_spec(module.name)
-        if ">>> " in (specification.loader.get_source(module.name) or ""):
-            found.setdefault(".".join(module.name.split(".")[:2]), []).append(module.name)
+    root = Path(cv_attention.__path__[0])
+    for path in sorted(root.rglob("*.py")):
+        if ">>> " in path.read_text(encoding="utf-8"):
+            parts = path.relative_to(root.parent).with_suffix("").parts
+            name = ".".join(parts).removesuffix(".__init__")
+            found.setdefault(".".join(parts[:2]).removesuffix(".__init__"), []).append(name)
     return found
 
 
 def examples_in(module: ModuleType) -> Iterator[doctest.DocTest]:
-    """Yields the examples of a module's functions and classes. They see no names but their own: they stand alone."""
-    finder = doctest.DocTestFinder()
+    """Yields the examples of a module, its functions and classes. They see no names but their own: they stand alone."""
+    finder, own = doctest.DocTestFinder(), {"__name__": "__main__"}
+    yield doctest.DocTestParser().get_doctest(module.__doc__ or "", dict(own), "module", module.__file__, 0)
     for name, value in list(vars(module).items()):  # some modules import as they run
         if getattr(value, "__module__", None) == module.__name__ and callable(value):
-            yield from (test for test in finder.find(value, name, module=False, globs={"__name__": "__main__"}))
+            yield from finder.find(value, name, module=False, globs=dict(own))
 
 
 MODULES = with_examples()

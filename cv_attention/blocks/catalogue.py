@@ -29,16 +29,16 @@ class Entry:
     """Describes one block of the catalogue.
 
     Attributes:
-        name: What configurations and `create` call it.
+        name: Name of the block for `create` and in configurations.
         path: ``<family>.<file>.<class>`` below `cv_attention.blocks`.
-        title: What its paper calls it.
+        title: Name of the block in its paper.
         paper: Address of the paper.
         year: Year of the paper's first version.
         maps: Kinds of its attention maps, in the order in which the block passes them; repeated if it has several.
         gate: Factor by which a fresh block scales a random input (0.5 for SE, 1 for an identity); None where
             it does more than scale.
         multiple_of: With the default options, `channels` must be a multiple of this.
-        flags: Properties that excuse it from a test.
+        flags: Properties that exempt the block from a test.
         examples: Options that change what the block computes; the tests run each.
 
     Examples:
@@ -285,6 +285,7 @@ class Catalogue(Mapping[str, Entry]):
 
 
 CATALOGUE = Catalogue(_TABLE)
+"""All blocks by name, a read-only mapping to `Entry`; prints as a list of families."""
 
 
 def find(name: str) -> Entry:

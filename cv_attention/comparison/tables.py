@@ -81,7 +81,7 @@ class Table:
         reference: Label of the row that the others are compared with; None if the table lacks it.
         rows: One row per network, the reference first.
         residual: Pooled residual standard deviation of a single run; None if it cannot be estimated.
-        df: Its degrees of freedom.
+        df: Degrees of freedom of `residual`.
         method: How the intervals were computed; empty if there are none.
         folds: Whether the units are folds of one data set.
         notes: Cautions about fairness and completeness, one line each.

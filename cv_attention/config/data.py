@@ -7,13 +7,12 @@ from cv_attention.config.bounds import bounded
 from cv_attention.config.digits import Digits
 from cv_attention.config.subset import Subset
 
-# One step of an albumentations pipeline: a class name, or a class name with its arguments.
-#   - HorizontalFlip
-#   - RandomCrop: {height: 32, width: 32, pad_if_needed: true}
 Transform = str | dict[str, dict[str, Any]]
+"""One step of an albumentations pipeline: a class name, ``HorizontalFlip``, or a class name with its arguments,
+``{RandomCrop: {height: 32, width: 32, pad_if_needed: true}}``."""
 
-# Data sets that `Data.name` knows; any other name is the class path of a function.
 SOURCES = ("cluttered_digits", "cifar10", "cifar100", "folder", "webdataset")
+"""Data sets that `Data.name` knows; any other name is the class path of a function."""
 
 
 @dataclass

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-# A block of the catalogue by name, the same with options ({name: cbam, reduction: 8}), or any importable class
-# ({class_path: my_block.MyBlock, init_args: {...}}); null inserts none.
 BlockSpec = str | dict[str, Any] | None
+"""A block of the catalogue by name, the same with options (``{name: cbam, reduction: 8}``), or any importable class
+(``{class_path: my_block.MyBlock, init_args: {...}}``); null inserts none."""
 
 
 @dataclass

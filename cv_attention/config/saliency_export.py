@@ -6,6 +6,7 @@ from typing import Any, Literal
 from cv_attention.config.bounds import bounded
 
 PictureFormat = Literal["jpg", "png", "webp", "none"]
+"""Format of exported pictures; ``none`` writes none."""
 
 
 @dataclass

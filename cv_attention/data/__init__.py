@@ -1,7 +1,6 @@
 """Loads images and labels: data sets, splits, augmentation and batches.
 
-module = cv_attention.data.create(config)       # a LightningDataModule; config is cv_attention.config.Data
-image = cv_attention.data.read_image("cat.jpg")  # uint8 (H, W, 3) RGB, for any kind of image
+`create` makes a LightningDataModule of a configuration, `read_image` decodes an image of any kind.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -69,7 +69,8 @@ def head_heatmaps(
     Args:
         map: A map of kind ``pairwise``.
         size: Height and width to resize to (bilinear, ``align_corners=False``); None keeps the map's own.
-        reduce: Which queries, as in `to_heatmap`.
+        reduce: ``"received"`` averages over all queries; a number takes that query; (row, column) takes the query at
+            that position of the grid; ``"class"`` takes the class token's query.
 
     Returns:
         (B, heads, H, W) float32, on the map's device.

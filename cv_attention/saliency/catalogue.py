@@ -79,6 +79,7 @@ METHODS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
         )
     }
 )
+"""All saliency methods by name, a read-only mapping to functions ``(model, images, targets, **options)``."""
 
 
 def resolve(method: str | Callable[..., Tensor]) -> Callable[..., Tensor]:

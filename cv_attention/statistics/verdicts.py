@@ -23,7 +23,7 @@ class Judged:
     Attributes:
         difference: Arm minus reference, over the blocks; None if it cannot be estimated.
         low: Lower end of the simultaneous interval; None if there is no verdict.
-        high: Its upper end.
+        high: Upper end of the interval.
         verdict: ``better`` or ``worse`` if the interval excludes zero; ``equivalent`` if two one-sided tests place the
             difference within the margin; ``unresolved`` otherwise; ``none`` if nothing can be judged.
         within_margin: Whether the two one-sided tests place the difference within the margin; it can be significant

@@ -88,11 +88,12 @@ def measure(
     Args:
         plain: The model without blocks.
         attended: The model with blocks, on the same device.
-        example_inputs: What both take, of any structure and batch, as in `insert`; by default an image of zeros. The
-            images of a batch are counted along the first axis of the first input (B, C, H, W), else of what the first
-            convolution takes, else of the first input.
-        input_size: Side, (H, W) or (C, H, W) of the default image, as in `insert`.
-        rounds: Forwards of each to be timed, in turns; 0 times nothing.
+        example_inputs: What both models take, for models that take anything but one image: a tensor, a tuple of
+            positional arguments, a mapping of keyword arguments, or a tuple of both; see `insert`. The default is an
+            image of zeros. The images of a batch are counted along the first axis of the first input (B, C, H, W), else
+            of what the first convolution takes, else of the first input.
+        input_size: Side, (H, W) or (C, H, W) of the default image in pixels; by default the model's own.
+        rounds: Number of timed forwards of each model, in turns; 0 times nothing.
 
     Returns:
         The costs of both models; it prints as a table.

@@ -23,7 +23,7 @@ class Overview:
         model: Type of the model.
         input_shape: (C, H, W) of the image in the dry run.
         stages: Host and (C, H, W) at the end of each stage on the way down from the image.
-        decoder: The same of a decoder, on the way up.
+        decoder: Host and (C, H, W) at the end of each stage of a decoder, on the way up.
         positions: For each position the number of sites in all, in each stage, and in each stage of the decoder.
         head: Names of the modules that make the outputs; empty where these are features.
 

@@ -40,7 +40,7 @@ class SelectiveKernel(Block):
         dilated: Whether kernels above 3 x 3 are 3 x 3 kernels, dilated to cover as much (section 3.1).
         groups: Groups of the convolutions; None takes the greatest common divisor of C and 32, the paper's.
         reduction: Ratio r; z has max(C // r, minimum) channels.
-        minimum: Lower limit L of these.
+        minimum: Lower limit L of the channels of z.
         device: Device of parameters and buffers; None takes torch's default.
         dtype: Floating type of parameters and buffers; None takes torch's default.
 

@@ -37,7 +37,7 @@ class SplitAttention(Block):
         radix: Number of splits R.
         groups: Cardinality K, the groups whose splits are weighed separately.
         reduction: The hidden width is max(C * R // reduction, minimum), made divisible by `groups`.
-        minimum: Its lower limit.
+        minimum: Lower limit of the hidden width.
         device: Device of parameters and buffers; None takes torch's default.
         dtype: Floating type of parameters and buffers; None takes torch's default.
 

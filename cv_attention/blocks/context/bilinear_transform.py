@@ -40,8 +40,8 @@ class BilinearAttentionTransform(Block):
 
     Args:
         channels: Channels C of the input.
-        block_size: Bands b.
-        groups: Groups of channels.
+        block_size: Number b of bands.
+        groups: Number of groups of channels, each with its own P and Q.
         reduction: D has max(C // reduction, 1) channels, made divisible by `groups`.
         drop_rate: Share of the added channels that are dropped in training, in [0, 1); timm has 0.2.
         device: Device of parameters and buffers; None takes torch's default.

@@ -26,7 +26,7 @@ class DisentangledNonLocal(Block):
         channels: Channels C of the input.
         reduction: q, k and g have d = max(C // reduction, 1) channels.
         use_scale: Whether the pairwise logits are divided by sqrt(d).
-        temperature: What they are divided by in addition.
+        temperature: Divisor of the pairwise logits, in addition.
         norm: Whether batch norm follows W_z.
         device: Device of parameters and buffers; None takes torch's default.
         dtype: Floating type of parameters and buffers; None takes torch's default.

@@ -114,7 +114,7 @@ def attend_in_tiles(
         value: (B, heads, tiles, K, v).
         size: (H, W) of the whole map.
         queries: Rows and columns of the queries, each (tiles along the axis, Q along the axis).
-        keys: The same of the keys.
+        keys: Rows and columns of the keys, each (tiles along the axis, K along the axis).
         bias: Added to the scores, broadcastable to (B, heads, tiles, Q, K); -inf hides a key.
         observe: Is given the weights among all positions (B, heads, H*W, H*W), zeros outside a tile, and returns those
             to use; None does not write them.

@@ -32,7 +32,7 @@ def relative_bias(table: Tensor, rows: Tensor, columns: Tensor, reach: tuple[int
     Args:
         table: ((2 reach[0] - 1) * (2 reach[1] - 1), heads), offsets in raster order.
         rows: Offsets query - key along the rows, (tiles0, Q0, K0); those beyond reach take its last one.
-        columns: The same along the columns, (tiles1, Q1, K1).
+        columns: Offsets query - key along the columns, (tiles1, Q1, K1).
         reach: Offsets run from -(reach - 1) to reach - 1, along rows and along columns.
 
     Returns:
@@ -69,7 +69,7 @@ def relative_logits(
     Args:
         query: (..., Q0 * Q1, d), in raster order.
         rows: A vector for every offset of rows, (2 reach - 1, d), from -(reach - 1) on; offsets beyond are clipped.
-        columns: The same for columns.
+        columns: A vector for every offset of columns, (2 reach - 1, d).
         queries: The queries' rows (Q0,) and columns (Q1,).
         keys: The keys' rows (K0,) and columns (K1,).
 

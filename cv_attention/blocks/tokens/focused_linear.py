@@ -35,8 +35,8 @@ class FocusedLinearAttention(Block):
     Args:
         channels: Channels C of the input.
         heads: Number of heads; d = C / heads.
-        focusing_factor: p.
-        kernel_size: Of DWC, odd.
+        focusing_factor: Power p.
+        kernel_size: Side of the kernels of DWC, odd.
         qkv_bias: Whether the query, key and value projections have biases.
         device: Device of parameters and buffers; None takes torch's default.
         dtype: Floating type of parameters and buffers; None takes torch's default.

@@ -24,8 +24,8 @@ class HaloAttention(Block):
     Args:
         channels: Channels C of the input.
         heads: Number of heads; d = C / heads.
-        block_size: b.
-        halo_size: h.
+        block_size: Side b of a block, in positions.
+        halo_size: Positions h around a block.
         scale_position: Whether the logits of r are divided by sqrt(d) too; timm's are not.
         qkv_bias: Whether the query, key and value projections have biases.
         device: Device of parameters and buffers; None takes torch's default.

@@ -32,8 +32,8 @@ class LambdaLayer(Block):
     Args:
         channels: Channels C of the input.
         heads: Number of heads h; the values have C / h channels.
-        key_depth: k.
-        kernel_size: r, odd; the paper uses 23, timm 9.
+        key_depth: Number k of key channels.
+        kernel_size: Side r of the kernels, odd; the paper uses 23, timm 9.
         device: Device of parameters and buffers; None takes torch's default.
         dtype: Floating type of parameters and buffers; None takes torch's default.
 

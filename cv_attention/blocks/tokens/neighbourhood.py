@@ -22,7 +22,7 @@ class NeighbourhoodAttention(Block):
     Args:
         channels: Channels C of the input.
         heads: Number of heads; d = C / heads.
-        kernel_size: K, odd.
+        kernel_size: Side K of the neighbourhood, odd.
         qkv_bias: Whether the query, key and value projections have biases.
         relative_bias: Whether there is b, a learned number per head and relative position.
         device: Device of parameters and buffers; None takes torch's default.

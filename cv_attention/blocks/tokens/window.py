@@ -26,7 +26,7 @@ class WindowAttention(Block):
     Args:
         channels: Channels C of the input.
         heads: Number of heads; d = C / heads.
-        window_size: M.
+        window_size: Side M of a window, in positions.
         shift: Rows and columns by which the windows are shifted, below `window_size`; the paper's M // 2, or 0.
         qkv_bias: Whether the query, key and value projections have biases.
         device: Device of parameters and buffers; None takes torch's default.

@@ -37,7 +37,7 @@ def mosaics(images: Tensor, labels: Tensor | Sequence[int], count: int, *, grid:
 
     Args:
         images: (N, C, H, W), preferably those that the model is most confident about.
-        labels: Their classes (N,).
+        labels: Classes of the images, (N,).
         count: Number of mosaics.
         grid: Number of cells along each side.
         seed: Seed of the draws.

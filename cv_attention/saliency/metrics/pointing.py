@@ -52,7 +52,7 @@ def energy_pointing_game(heat: Tensor, objects: Tensor) -> Tensor:
 
     Args:
         heat: Maps (B, 1, H, W).
-        objects: Boxes (B, 4) as in `pointing_game`, whose border pixels may count in part, or masks (B, 1, H, W),
+        objects: Boxes (B, 4) as x0, y0, x1, y1 in pixels, whose border pixels may count in part, or masks (B, 1, H, W),
             bool or fractions in [0, 1].
 
     Returns:

@@ -42,7 +42,8 @@ def cam(
         (B, T, H, W) float32; without resizing, the mean over positions plus the head's bias equals the logit.
 
     Raises:
-        ValueError: as for `grad_cam`, or if the head does not allow it.
+        ValueError: for bad images, targets or layers, if the model does not return logits, or if its head is another
+            one.
 
     Examples:
         >>> import torch

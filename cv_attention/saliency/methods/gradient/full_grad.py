@@ -46,7 +46,8 @@ def full_grad(
         (B, T, H, W) float32, at least 0.
 
     Raises:
-        ValueError: as for `grad_cam`, or if no convolution or BatchNorm has a bias.
+        ValueError: for bad images or targets, if the model does not return logits, or if no convolution or BatchNorm
+            has a bias.
 
     Examples:
         >>> import torch
