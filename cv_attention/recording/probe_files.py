@@ -53,7 +53,7 @@ def write_epoch(run: RunLayout, snapshot: Snapshot, labels: Tensor, epoch: int, 
     record = EpochRecord(
         epoch=epoch,
         step=step,
-        columns={key: ColumnEntry(one.title, one.source, one.kind) for key, one in columns.items()},
+        columns={key: ColumnEntry(entry.title, entry.source, entry.kind) for key, entry in columns.items()},
         predictions=logits.argmax(1).tolist(),
         probabilities=[[round(p, 6) for p in row] for row in logits.softmax(1).tolist()],
         losses=[loss if label >= 0 else None for loss, label in zip(losses.tolist(), labels.tolist(), strict=True)],

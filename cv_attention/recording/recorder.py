@@ -103,9 +103,9 @@ class Recorder:
         self.latest: dict[str, np.ndarray] = {}
         self.latest_epoch: int | None = None
         count = len(self.labels)
-        for what, given in (("names", names), ("boxes", boxes)):
-            if given is not None and len(given) != count:
-                raise ValueError(f"{what} must have one entry for each of the {count} images, got {len(given)}")
+        for argument, entries in (("names", names), ("boxes", boxes)):
+            if entries is not None and len(entries) != count:
+                raise ValueError(f"{argument} must have one entry for each of the {count} images, got {len(entries)}")
         self._names = list(names or self.images.names)
         self._boxes = [None if box is None else check_box(box) for box in boxes or [None] * count]
         self._layout = RunLayout(self.run)

@@ -142,13 +142,13 @@ def check_network(content: Any, checkpoint: Path) -> None:
 def _instead(checkpoint: Path) -> str:
     """Names another file of the same run that holds a network."""
     run = checkpoint.parent if checkpoint.suffix == ".safetensors" else checkpoint.parent.parent
-    near = {
+    others = {
         BEST: (RunLayout(run).weights, "the network that was tested last"),
         RunLayout(run).weights.name: (RunLayout(run).checkpoint("best"), "the best network"),
         LAST: (RunLayout(run).checkpoint("previous"), "the checkpoint before it"),
     }
-    file, what = near.get(checkpoint.name, (None, ""))
-    return f"; {file} is {what}" if file is not None and file.is_file() else ""
+    file, content = others.get(checkpoint.name, (None, ""))
+    return f"; {file} is {content}" if file is not None and file.is_file() else ""
 
 
 def set_aside(path: Path) -> None:
@@ -201,16 +201,16 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
         return path
     if not path.exists():
         near = [str(run) for run in runs_in(path.parent)]
-        there = f"; available: {', '.join(near)}" if near else ""
-        raise FileNotFoundError(f"{path} does not exist{there}")
+        existing = f"; available: {', '.join(near)}" if near else ""
+        raise FileNotFoundError(f"{path} does not exist{existing}")
     checkpoint = RunLayout(path).checkpoint(name)
     if checkpoint.is_dir():
         raise ValueError(f"{checkpoint} is a folder, expected a checkpoint")
     if not checkpoint.is_file():
         if name == "best" and (final := RunLayout(path).weights).is_file():
             return final
-        there = sorted(str(found) for found in path.rglob("*.ckpt"))
-        raise FileNotFoundError(f"{checkpoint} does not exist; {path} holds {', '.join(there) or 'no checkpoint'}")
+        existing = sorted(str(file) for file in path.rglob("*.ckpt"))
+        raise FileNotFoundError(f"{checkpoint} does not exist; {path} holds {', '.join(existing) or 'no checkpoint'}")
     return checkpoint
 
 

@@ -144,8 +144,8 @@ class Checkpoints(Checkpoint):
             return
         try:
             content = checkpoints.verified(path)
-            there = content["callbacks"].get(self.state_key, {}).get("latest")
-            self.best = self.best if there is None else criterion.worse_of(self.best, there)
+            figure = content["callbacks"].get(self.state_key, {}).get("latest")
+            self.best = self.best if figure is None else criterion.worse_of(self.best, figure)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             self.best = None
             if trainer.is_global_zero:
