@@ -130,7 +130,7 @@ def overlay(
 
 
 def _coloured(heat: NDArray[np.float32], colours: str) -> Image.Image:
-    """The heatmap (h, w) in [0, 1] as an RGB image, looked up in the table of 256 colours."""
+    """Returns the heatmap (h, w) in [0, 1] as an RGB image, looked up in the table of 256 colours."""
     if colours not in COLOURS:
         raise ValueError(f"colours must be one of {', '.join(COLOURS)}, got {colours!r}")
     if heat.ndim != 2:

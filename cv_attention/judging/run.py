@@ -138,7 +138,7 @@ def evaluate_saliency(
 
 
 def _resolved(methods: Sequence[str | Callable[..., Tensor]]) -> dict[str, Callable[..., Tensor]]:
-    """The methods by name, the baselines last."""
+    """Returns the methods by name, the baselines last."""
     named = {method if isinstance(method, str) else method_name(method): method for method in methods}
     found = {name: resolve(method) for name, method in named.items() if name not in BASELINES}
     for name in found:
@@ -147,7 +147,7 @@ def _resolved(methods: Sequence[str | Callable[..., Tensor]]) -> dict[str, Calla
 
 
 def _column(measure: str) -> int:
-    """Where a measure stands in the table: ours first, in their order."""
+    """Returns where a measure stands in the table: ours first, in their order."""
     return NAMES.index(measure) if measure in NAMES else len(NAMES)
 
 

@@ -154,7 +154,7 @@ def _rows(map: RecordedMap, queries: list[int]) -> Tensor:
 
 
 def _query_number(reduce: str | int | tuple[int, int], queries: int, grid: tuple[int, int]) -> int:
-    """Which of the queries is meant."""
+    """Returns which of the queries is meant."""
     height, width = grid
     if isinstance(reduce, tuple):
         row, column = reduce

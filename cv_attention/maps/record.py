@@ -116,7 +116,7 @@ class _Visits:
 def _why_nothing(
     model: nn.Module, modules: dict[str, nn.Module], watched: dict[str, Adapter], visits: _Visits, watch: Watch
 ) -> str:
-    """The message where no map came: each attention module that was looked at, and why it gave none."""
+    """Returns the message where no map came: each attention module that was looked at, and why it gave none."""
     lines = [f"nothing was recorded inside the `with record(model)` of {type(model).__name__}:"]
     for name in list(watched)[:_SHOWN]:
         threads = visits.threads.get(name, set())

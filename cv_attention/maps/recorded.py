@@ -204,7 +204,7 @@ def _by(sizes: tuple[int, ...]) -> str:
 
 
 def _span(values: Tensor) -> str:
-    """The smallest and the largest value."""
+    """Returns the smallest and the largest value."""
     if values.numel() == 0 or values.is_meta:
         return "empty"
     low, high = (float(bound) for bound in values.detach().aminmax())

@@ -152,7 +152,7 @@ def gate_statistics(maps: RecordedMap | Iterable[RecordedMap], *, tolerance: flo
 
 
 def _own_grid(map: RecordedMap) -> tuple[int, int]:
-    """The grid of a map whose queries are its positions."""
+    """Returns the grid of a map whose queries are its positions."""
     if check_map(map).kind == "pairwise":
         grid = map.windows.grid if map.windows else (map.values.shape[3], map.values.shape[4])
         if grid[0] * grid[1] == map.values.shape[2]:

@@ -96,7 +96,7 @@ class _Sums:
     over_positions: list[Tensor] = field(default_factory=list)  # (B,) spreads
 
     def take(self, _: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        """The hook behind the block."""
+        """Gathers what the block does, as a hook behind it."""
         wide = torch.promote_types(output.dtype, torch.float32)
         x, y = args[0].detach().to(wide), output.detach().to(wide)
         self.added += float((y - x).square().sum(dtype=torch.float64))

@@ -98,7 +98,7 @@ def _channels_first(images: Tensor | np.ndarray) -> Tensor:
 
 
 def _pictures(values: Tensor) -> tuple[np.ndarray, tuple[float, float, float]]:
-    """What is shown, and the colour that a zero has there."""
+    """Returns what is shown, and the colour that a zero has there."""
     low, high = 0.0, 1.0
     shown = values.float() / 255 if values.dtype == torch.uint8 else values
     if shown.min() < 0 or shown.max() > 1:
@@ -146,7 +146,7 @@ def normaliser(
 
 
 def _colour(mean: Tensor) -> tuple[float, float, float]:
-    """A colour of three channels, as images are shown."""
+    """Returns a colour of three channels, as images are shown."""
     values = mean.flatten().tolist()
     grey = sum(values) / len(values)
     return (values[0], values[1], values[2]) if len(values) == 3 else (grey, grey, grey)

@@ -39,7 +39,7 @@ def block_names(network: nn.Module) -> list[str]:
 
 
 def _sites(network: nn.Module, inputs: Tensor) -> list[dict[str, Any]]:
-    """Every inserted block, with the size of its feature map."""
+    """Returns every inserted block, with the size of its feature map."""
     sites, hooks = [], []
     for name, host, child, place in attached(network):
         block = host.get_submodule(child)

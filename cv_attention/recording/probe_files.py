@@ -25,7 +25,7 @@ def write_probes(run: RunLayout, probes: Probes, pictures: NDArray[np.uint8]) ->
 
 
 def same_probes(run: RunLayout, probes: Probes, pictures: NDArray[np.uint8]) -> bool:
-    """Whether a run directory holds these very images under these labels and names of classes."""
+    """Returns whether a run directory holds these very images under these labels and names of classes."""
     try:
         if Probes.read(run.probes) != probes:
             return False

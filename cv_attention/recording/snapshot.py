@@ -85,7 +85,7 @@ def take_snapshot(
 
 
 def _forward(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Mapping[str, RecordedMap]]:
-    """The logits, and every map that was computed; a network without attention gives none."""
+    """Returns the logits, and every map that was computed; a network without attention gives none."""
     maps: Mapping[str, RecordedMap] = {}
     output: Any = None
     with undisturbed(network, inputs.device.type):

@@ -92,7 +92,7 @@ def prepare(
         >>> prepared = training.prepare(experiment)  # doctest: +SKIP
         >>> print(*prepared.lines, sep=", ")  # doctest: +SKIP
         >>> training.fit(prepared)  # doctest: +SKIP
-        PosixPath('runs/cluttered_digits-resnet20-plain-s0')
+        PosixPath('runs/cluttered_digits-resnet20-plain-seed0')
     """
     check(experiment)
     hardware.check(experiment.trainer)

@@ -154,7 +154,7 @@ def _message(model: nn.Module, found: dict[str, str]) -> str:
 
 
 def _graphs(model: nn.Module) -> list[tuple[str, Any]]:
-    """The modules that run a graph of torch.fx, and the prefix of names in it."""
+    """Returns the modules that run a graph of torch.fx, and the prefix of names in it."""
     found = [(name, m) for name, m in model.named_modules() if isinstance(m, torch.fx.GraphModule)]
     return [(f"{name}." if name else "", module.graph) for name, module in found]
 

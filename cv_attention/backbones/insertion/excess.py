@@ -52,7 +52,7 @@ def _shares(planned: Plan) -> tuple[float, float]:
 
 
 def _cheaper(model: nn.Module, block: Any, planned: Plan) -> list[str]:
-    """The positions that cost less, the dearest first."""
+    """Returns the positions that cost less, the dearest first."""
     plain, costs = copy.deepcopy(model), {}
     remove(plain)
     before = sum(_shares(planned))

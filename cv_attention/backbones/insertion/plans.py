@@ -161,7 +161,7 @@ class Plan:
         return f"{pairs}, init {self.init}{trained}, {given}"
 
     def _extra(self, place: str, label: str) -> tuple[str, ...]:
-        """The columns that only some plans have: other places than behind the host, and several blocks."""
+        """Returns the columns that only some plans have: other places than behind the host, and several blocks."""
         shown = (place,) if any(site.place != "after" for site in self.sites) else ()
         return (*shown, label) if len(self.pairs) > 1 else shown
 
@@ -172,5 +172,5 @@ class Plan:
 
 
 def insertion_of(child: str) -> str:
-    """The name of the insertion that a block belongs to, by what it is called below its host."""
+    """Returns the name of the insertion that a block belongs to, by what it is called below its host."""
     return child.partition("_and_")[0]

@@ -58,7 +58,7 @@ class Comparison:
         return asdict(self)
 
     def __str__(self) -> str:
-        """One line per cost: without, with, and their ratio."""
+        """Returns one line per cost: without, with, and their ratio."""
         rows = []
         for name, label in (("parameters", "parameters"), ("flops", "FLOPs")):
             one, two = getattr(self.plain, name), getattr(self.attended, name)

@@ -52,7 +52,7 @@ def outline(network: nn.Module, input_size: InputSize | None = None) -> dict[str
 
 
 def _watched(network: nn.Module, blocks: set[str]) -> dict[str, nn.Module]:
-    """The top-level modules, and the children of those that are containers."""
+    """Returns the top-level modules, and the children of those that are containers."""
     watched: dict[str, nn.Module] = {}
     for name, module in network.named_children():
         if name in blocks:

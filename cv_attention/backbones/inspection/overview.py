@@ -50,7 +50,7 @@ class Overview:
         return asdict(self)
 
     def __str__(self) -> str:
-        """One line per stage, with the sites of each position in it, and the heads."""
+        """Returns one line per stage, with the sites of each position in it, and the heads."""
         header = ("stage", "ends at", "channels", "size", *self.positions)
         rows = []
         for part, ends in enumerate((self.stages, self.decoder)):

@@ -51,7 +51,7 @@ def parameter_parts(model: nn.Module, head: Globs | None = None) -> dict[str, Pa
 
 
 def block_parameters(model: nn.Module) -> set[int]:
-    """The identities of the parameters of inserted blocks."""
+    """Returns the identities of the parameters of inserted blocks."""
     return {id(p) for _, host, child, _ in attached(model) for p in host.get_submodule(child).parameters()}
 
 

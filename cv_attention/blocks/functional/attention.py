@@ -112,7 +112,7 @@ def _biases_every_score(query: Tensor, key: Tensor, bias: Tensor) -> bool:
 
 
 def _is_slow_when_fused(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> bool:
-    """Whether plain steps are faster here than the fused kernel, or the fused kernel is exported wrongly."""
+    """Returns whether plain steps are faster here than the fused kernel, or the fused kernel is exported wrongly."""
     # The exporter to ONNX replaces the fused kernel, if it has a bias, by steps whose result is laid out otherwise
     # than the views that were traced behind it expect.
     if bias is not None and torch.compiler.is_exporting():

@@ -15,7 +15,7 @@ _STEP = 8  # groups of channels; 4 and 16 are slower at 56 x 56
 
 
 def needs_gradient(x: Tensor) -> bool:
-    """Whether a gradient must come back to `x`; a graph that `torch.jit.trace` draws serves both cases."""
+    """Returns whether a gradient must come back to `x`; a graph that `torch.jit.trace` draws serves both cases."""
     return x.requires_grad or torch.jit.is_tracing()
 
 

@@ -51,11 +51,8 @@ class EfficientLocalAttention(Block):
         >>> block = EfficientLocalAttention(64, kernel_size=5, norm_groups=32)  # ELA-T
         >>> block(torch.randn(2, 64, 14, 14)).shape
         torch.Size([2, 64, 14, 14])
-        >>> block.strips[0]  # for rows and columns
-        Sequential(
-          (0): Conv2d(64, 64, kernel_size=(5, 1), stride=(1, 1), padding=(2, 0), groups=64, bias=False)
-          (1): GroupNorm(32, 64, eps=1e-05, affine=True, bias=True)
-        )
+        >>> block.strips[0][0]  # for rows and columns
+        Conv2d(64, 64, kernel_size=(5, 1), stride=(1, 1), padding=(2, 0), groups=64, bias=False)
     """  # noqa: E501
 
     start: float = 1.0  # as in `Gate`

@@ -66,9 +66,8 @@ def load(
     if bits is None:
         bits = bits_of(files["train"][0])
     if skip:
-        files = {split: _whole(folders[split], *labelled, bits) for split, labelled in files.items()}
-    images = {split: _images(folders[split], *labelled, cache=cache, bits=bits) for split, labelled in files.items()}
-    return chosen, images
+        files = {split: _whole(folders[split], *listed, bits) for split, listed in files.items()}
+    return chosen, {split: _images(folders[split], *listed, cache=cache, bits=bits) for split, listed in files.items()}
 
 
 def bits_of(files: Sequence[bytes]) -> int | None:

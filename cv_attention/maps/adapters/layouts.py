@@ -112,5 +112,5 @@ def windowed(
 
 
 def _is_text(call: WatchedCall) -> bool:
-    """Whether the module belongs to a language model, as in CLIP, whose tokens are words."""
+    """Returns whether the module belongs to a language model, as in CLIP, whose tokens are words."""
     return "Text" in type(getattr(call.module, "config", None)).__name__ or bool(call.given.get("is_causal"))

@@ -161,7 +161,7 @@ class Losses(Callback):
 
 
 def _logged(name: str) -> str:
-    """The name that a mean over an epoch is logged under; ``train_loss`` is that of a step."""
+    """Returns the name that a mean over an epoch is logged under; ``train_loss`` is that of a step."""
     return "train_loss_epoch" if name == "loss" else f"train_{name}"
 
 

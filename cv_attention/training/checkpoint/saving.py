@@ -56,7 +56,7 @@ class Checkpoints(Checkpoint):
         return self._before + time.monotonic() - self._start
 
     def state_dict(self) -> dict[str, Any]:
-        """The best and the latest validation figure, and the seconds trained."""
+        """Returns the best and the latest validation figure, and the seconds trained."""
         return {"best": self.best, "latest": self.latest, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ class Criterion:
     higher_is_better: bool = True
 
     def is_better(self, value: float, than: float) -> bool:
-        """Whether `value` is better than the value `than`; NaN is not."""
+        """Returns whether `value` is better than the value `than`; NaN is not."""
         return value > than if self.higher_is_better else value < than
 
     def worse_of(self, first: float, second: float) -> float:
