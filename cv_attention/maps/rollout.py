@@ -13,6 +13,8 @@ from cv_attention.maps.recorded import Maps, RecordedMap, check_map, over_tokens
 def rollout(maps: Maps | Iterable[RecordedMap], *, heads: Literal["mean", "max", "min"] = "mean") -> RecordedMap:
     """Follows attention through layers of self-attention: how much each position of the last draws on each input.
 
+    Paper: Attention rollout (Abnar and Zuidema, ACL 2020), https://arxiv.org/abs/2005.00928.
+
     Each layer's heads are fused to A (queries, keys); with the residual connection its share of attention is
     (A + I) / 2 with rows normalised to sum 1; the rollout is the product over the layers, last times ... times first.
 

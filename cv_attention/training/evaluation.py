@@ -49,7 +49,7 @@ def evaluate(
         >>> from pathlib import Path
         >>> from cv_attention import training
         >>> training.evaluate(Path("runs/mine/checkpoints/best.ckpt"))  # doctest: +SKIP
-        {'accuracy': 0.97, 'loss': 0.11}
+        {'accuracy': 0.97, 'accuracy_top5': 1.0, 'loss': 0.11}
     """
     trained = load(checkpoint, trust, task=task)
     experiment = trained.experiment

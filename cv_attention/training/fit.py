@@ -51,7 +51,7 @@ def fit(prepared: Prepared) -> Path:
         >>> experiment = config.Experiment(model=config.Model(block="cbam"))
         >>> run = training.fit(training.prepare(experiment))  # doctest: +SKIP
         >>> training.evaluate(training.find_checkpoint(run))  # doctest: +SKIP
-        {'accuracy': 0.97, 'loss': 0.11}
+        {'accuracy': 0.97, 'accuracy_top5': 1.0, 'loss': 0.11}
     """
     trainer, words, failed = prepared.trainer, lambda: _ended(prepared), True
     try:

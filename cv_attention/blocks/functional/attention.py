@@ -25,6 +25,8 @@ def attend(
 ) -> Tensor:
     """Computes ``softmax(scale * q kᵀ + bias) v``, by the fastest kernel unless the weights are to be seen.
 
+    Paper: Scaled dot-product attention (Vaswani et al., NeurIPS 2017), https://arxiv.org/abs/1706.03762.
+
     Args:
         query: (B, heads, Q, d).
         key: (B, heads, K, d).

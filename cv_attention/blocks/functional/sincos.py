@@ -10,8 +10,8 @@ def sincos_2d(channels: int, height: int, width: int, *, device: torch.device | 
 
     With d = channels // 4 and frequencies w_i = 10000^(-i / d), the channels are, in this order, sin(row w),
     cos(row w), sin(column w), cos(column w); up to three channels that are left over are zero.
-    Source: Chen et al. 2021, https://arxiv.org/abs/2104.02057; Beyer et al. 2022,
-        https://arxiv.org/abs/2205.01580.
+
+    Papers: Chen et al. 2021, https://arxiv.org/abs/2104.02057; Beyer et al. 2022, https://arxiv.org/abs/2205.01580.
 
     Args:
         channels: Number of channels, at least 4 for any encoding.

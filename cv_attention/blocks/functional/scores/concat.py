@@ -10,6 +10,8 @@ from torch.nn import functional as F
 def concat_scores(query: Tensor, key: Tensor, weight: Tensor) -> Tensor:
     """Computes ``w · [q_i, k_j]`` without writing the pairs: ``w_1 · q_i + w_2 · k_j``.
 
+    Paper: Scores of the concatenated query and key (Luong et al., EMNLP 2015), https://arxiv.org/abs/1508.04025.
+
     Args:
         query: (..., Q, d).
         key: (..., K, e), whose leading axes are those of `query`.

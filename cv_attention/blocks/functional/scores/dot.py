@@ -8,6 +8,8 @@ from cv_attention.blocks.functional.half_precision import widened, without_autoc
 def dot_scores(query: Tensor, key: Tensor) -> Tensor:
     """Computes ``q_i · k_j``, in float32 or wider: half precision ends at 65,504.
 
+    Paper: Dot-product scores (Luong et al., EMNLP 2015), https://arxiv.org/abs/1508.04025.
+
     Args:
         query: (..., Q, d), scaled already where they are to be.
         key: (..., K, d), whose leading axes broadcast with those of `query`.
