@@ -198,7 +198,8 @@ def finer(targets: Targets, alpha: float, others: int) -> Several:
         own = logits.gather(1, classes)
         distance = (logits.detach() - own.detach()).abs().scatter(1, classes, -1.0)
         near = distance.argsort(dim=1, stable=True)[:, 1 : others + 1]
-        weights = logits.softmax(1).gather(1, near)
-        return (weights * (own - alpha * logits.gather(1, near))).sum(1) / (weights.sum(1) + 1e-9)
+        others_logits = logits.gather(1, near)
+        # Their probabilities over the sum of these, also where all of them vanish.
+        return (others_logits.softmax(1) * (own - alpha * others_logits)).sum(1)
 
     return Several(*(partial(score, target) for target in each_target(targets)))
