@@ -1,15 +1,26 @@
 """Attention for computer vision: insert blocks into CNNs, train with them, look at their maps.
 
-import cv_attention as cva
-
-print(cva.plan(model, "cbam", at="residual"))           # a table; nothing changed
-cva.insert(model, "cbam", at="residual", init="identity")
-print(cva.usage(model, images))                         # how far each block is from the identity
-with cva.record(model) as maps:                         # {module name: attention map}
-    model(images)
-heat = cva.saliency.grad_cam(model, images)             # (B, 1, H, W)
-picture = cva.overlay(photograph, heat[:1])             # (H, W, 3) uint8
-cva.remove(model)
+Examples:
+    >>> import numpy as np
+    >>> import torch
+    >>> import cv_attention as cva
+    >>> model = cva.backbones.build("resnet20", num_classes=10, width=4).eval()  # or any vision model of yours
+    >>> images, photograph = torch.randn(2, 3, 32, 32), np.zeros((224, 224, 3), np.uint8)
+    >>> plan = cva.plan(model, "cbam", at="residual")  # print(plan) shows a table; nothing has changed
+    >>> plan = cva.insert(model, "cbam", at="residual", init="identity")
+    >>> cva.usage(model, images).blocks[0].change  # how far the first block is from the identity
+    0.0
+    >>> with cva.record(model) as maps:  # {module name: attention map}
+    ...     logits = model(images)
+    >>> len(maps)
+    18
+    >>> heat = cva.saliency.grad_cam(model, images)
+    >>> heat.shape
+    torch.Size([2, 1, 32, 32])
+    >>> cva.overlay(photograph, heat[:1]).shape
+    (224, 224, 3)
+    >>> len(cva.remove(model))
+    9
 """
 
 from importlib import import_module

@@ -84,14 +84,27 @@ def overlay(
             that `to_heatmap` or a saliency method gave.
         opacity: Share of the heatmap, in [0, 1].
         colours: ``inferno`` or ``viridis``.
-        low: See `normalise`.
-        high: See `normalise`.
+        low: Value of the heatmap that gets the lowest colour, to share one scale among several maps; None takes the
+            heatmap's minimum.
+        high: Value that gets the highest colour; None takes the heatmap's maximum.
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
         ValueError: if `image`, `heat`, `opacity` or `colours` is none of that.
+
+    Examples:
+        >>> import numpy as np
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> photograph = np.full((224, 224, 3), 128, np.uint8)
+        >>> heat = torch.arange(49.0).view(1, 1, 7, 7)  # such as a saliency method returns
+        >>> picture = cva.overlay(photograph, heat, opacity=0.5)
+        >>> picture.shape, picture.dtype
+        ((224, 224, 3), dtype('uint8'))
+        >>> picture[0, 0], picture[-1, -1]  # the darkest and the brightest colour of inferno, half over grey
+        (array([64, 64, 66], dtype=uint8), array([190, 191, 146], dtype=uint8))
     """
     if isinstance(image, Image.Image):
         image = np.asarray(image.convert("RGB"))
@@ -117,7 +130,7 @@ def overlay(
 
 
 def _coloured(heat: NDArray[np.float32], colours: str) -> Image.Image:
-    """The heatmap (h, w) in [0, 1] as an RGB image, looked up in the table of 256 colours."""
+    """Returns the heatmap (h, w) in [0, 1] as an RGB image, looked up in the table of 256 colours."""
     if colours not in COLOURS:
         raise ValueError(f"colours must be one of {', '.join(COLOURS)}, got {colours!r}")
     if heat.ndim != 2:

@@ -26,7 +26,8 @@ def matches(glob: str, name: str) -> bool:
     Raises:
         ValueError: if ``**`` does not stand alone between dots.
 
-    Example:
+    Examples:
+        >>> from cv_attention.globs import matches
         >>> matches("layer*", "layer1"), matches("layer*", "layer1.0"), matches("layer*.**", "layer1.0")
         (True, False, True)
     """

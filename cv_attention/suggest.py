@@ -23,8 +23,12 @@ def suggest(
         cutoff: Least similarity of a near name, in [0, 1], as in `difflib.get_close_matches`.
         label: What a known name is shown as.
 
-    Example:
-        >>> raise ValueError(f"unknown method {name!r}{suggest(name, METHODS)}")
+    Examples:
+        >>> from cv_attention.suggest import suggest
+        >>> suggest("grad-cma", ["grad_cam", "rise"])
+        "; did you mean 'grad_cam'?"
+        >>> suggest("lrp", ["grad_cam", "rise"])
+        '; expected one of grad_cam, rise'
     """
     names = [str(each) for each in known]
     folded = {_fold(each): each for each in reversed(names)}

@@ -27,7 +27,8 @@ def text_table(
     Returns:
         The table; no line ends in a newline or in spaces.
 
-    Example:
+    Examples:
+        >>> from cv_attention.tables import text_table
         >>> print(text_table(["block", "parameters"], [["se", 580], ["cbam", 13_000]]))
         block  parameters
         se            580

@@ -1,14 +1,16 @@
 """Attention blocks: modules from (B, C, H, W) to (B, C, H, W) that need torch alone.
 
-    from cv_attention import blocks
-
-    block = blocks.create("cbam", 64, reduction=8)      # by name, options checked
-    block = blocks.CBAM(64, reduction=8)                # the same, by class
-    blocks.CATALOGUE["cbam"].paper                      # name -> Entry: class, family, paper, year, maps
-    blocks.cost("cbam", 64, 56, 56).flops               # parameters and operations, nothing computed
-
 Public names: `CATALOGUE`, `Entry`, `create`, `resolve`, `cost`, `Cost`, `AttentionMap`, `Block`, `Gate`, every block's
 class, and `functional`, the functions of tensors that blocks share.
+
+Examples:
+    >>> from cv_attention import blocks
+    >>> block = blocks.create("cbam", 64, reduction=8)  # by name, options checked
+    >>> block = blocks.CBAM(64, reduction=8)  # the same, by class
+    >>> blocks.CATALOGUE["cbam"].paper
+    'https://arxiv.org/abs/1807.06521'
+    >>> blocks.cost("cbam", 64, 56, 56).parameters  # nothing is computed
+    680
 """
 
 from importlib import import_module

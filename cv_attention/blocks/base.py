@@ -30,7 +30,7 @@ class Factory(TypedDict):
 
 
 class AttentionMap(nn.Module):
-    """The place where a block's attention map passes: an identity that hooks can see from outside.
+    """Marks the place where a block's attention map passes: an identity that hooks can see from outside.
 
     A block whose fused kernel hides the map asks `observed` and passes the map only when somebody looks. A
     module that was compiled before the hook came recompiles once, because `observed` is guarded, and again
@@ -47,6 +47,24 @@ class AttentionMap(nn.Module):
 
     Raises:
         ValueError: if `kind` is none of these.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import record
+        >>> from cv_attention.blocks import AttentionMap
+        >>> class Gate(torch.nn.Module):  # a block of your own
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.map = AttentionMap("spatial")
+        ...     def forward(self, x):
+        ...         return x * self.map(x.mean(1, keepdim=True).sigmoid())
+        >>> gate = Gate()
+        >>> with record(gate) as maps:
+        ...     print(gate(torch.zeros(2, 8, 7, 7)).shape)
+        torch.Size([2, 8, 7, 7])
+        >>> maps
+        map  kind     shape    range
+        map  spatial  2x1x7x7  0.5..0.5
     """
 
     def __init__(self, kind: MapKind) -> None:
@@ -56,7 +74,7 @@ class AttentionMap(nn.Module):
 
     @property
     def observed(self) -> bool:
-        """Whether somebody looks; a fused kernel that hides the map may run when nobody does."""
+        """Whether hooks observe the map; a fused kernel that hides the map may run when none do."""
         return len(self._forward_hooks) > 0
 
     def over(self, size: tuple[int, int]) -> Callable[[Tensor], Tensor] | None:
@@ -73,7 +91,7 @@ class AttentionMap(nn.Module):
         return lambda weights: self(weights.unflatten(-1, size)).flatten(-2)
 
     def forward(self, attention: Tensor) -> Tensor:
-        """Returns `attention` as it is."""
+        """Returns `attention`, a tensor shaped as `kind` says, unchanged."""
         # torch.compile guards what it reads, but not the hooks themselves: without this branch a hook that is
         # registered on an already compiled module would silently see nothing.
         if self.observed:
@@ -86,10 +104,29 @@ class AttentionMap(nn.Module):
 
 
 class Block(nn.Module):
-    """A module from (B, C, H, W) to (B, C, H, W), and nothing else: its forward refuses other tensors by name.
+    """Base class of blocks: modules from (B, C, H, W) to (B, C, H, W), whose forward rejects other tensors.
 
-    A subclass has a `forward` that takes the feature map first. Statistics over the positions of a video or a volume
-    would be those of its first two axes only, without an error.
+    A subclass implements `forward`, which takes the feature map first. Without the check, a video or a volume would
+    be processed along its first two axes only, without an error.
+
+    Raises:
+        ValueError: from the forward, if its input does not have four axes.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import Block
+        >>> class Scale(Block):
+        ...     def __init__(self, channels):
+        ...         super().__init__()
+        ...         self.weight = torch.nn.Parameter(torch.ones(channels, 1, 1))
+        ...     def forward(self, x):
+        ...         return x * self.weight
+        >>> Scale(8)(torch.randn(2, 8, 7, 7)).shape
+        torch.Size([2, 8, 7, 7])
+        >>> Scale(8)(torch.randn(2, 8, 7))
+        Traceback (most recent call last):
+            ...
+        ValueError: Scale takes a feature map (B, C, H, W), got shape (2, 8, 7)
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -112,14 +149,31 @@ def _checked(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 class Gate(Block):
-    """A block that multiplies its input by an attention map: ``x * attention(x)``.
+    """Base class of blocks that multiply their input by an attention map: ``x * attention(x)``.
 
-    A subclass sets `kind` and computes the map in `attention`; it overrides nothing else, but it may have a method
-    `start_as_identity`, which lets the map start as a constant and sets `start` to it.
+    A subclass sets `kind` and computes the map in `attention`. It overrides nothing else, but may have a method
+    `start_as_identity`, which lets the map start as a constant and sets `start` to that constant.
 
     Attributes:
-        kind: What the map's axes mean.
-        start: What the map is divided by before it multiplies the input. In a block as its paper has it that is 1.
+        kind: What the map's axes mean: ``channel``, ``spatial`` or ``joint``, see `AttentionMap`.
+        start: What the map is divided by before it multiplies the input; 1 in a block as in its paper.
+        map: The `AttentionMap` that the map passes, so that it can be recorded.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> class MaxGate(cva.blocks.Gate):
+        ...     kind = "channel"
+        ...     def __init__(self, channels):
+        ...         super().__init__()
+        ...         self.linear = torch.nn.Linear(channels, channels)
+        ...     def attention(self, x):
+        ...         return self.linear(x.amax((2, 3))).sigmoid()[:, :, None, None]
+        >>> MaxGate(8)(torch.randn(2, 8, 7, 7)).shape
+        torch.Size([2, 8, 7, 7])
+        >>> plan = cva.insert(cva.backbones.build("resnet20"), MaxGate, at="residual")
+        >>> len(plan.sites)
+        9
     """
 
     kind: MapKind
@@ -130,7 +184,7 @@ class Gate(Block):
         self.map = AttentionMap(self.kind)
 
     def attention(self, x: Tensor) -> Tensor:
-        """Computes the map of `x` (B, C, H, W), broadcastable to its shape."""
+        """Computes the map of `x` (B, C, H, W), broadcastable to the shape of `x`; a subclass implements this."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:

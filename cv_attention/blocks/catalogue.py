@@ -1,8 +1,6 @@
 """Lists every block: name, class path, family, paper, year and attention maps.
 
-Nothing here imports torch, so that a mistyped name answers at once. To add a block: write its file in the
-folder of its family, one entry in that family's table below, and the paper's equation as the function of the
-entry's name in `tests/references/<family>.py`. The catalogue's tests then cover it.
+Nothing here imports torch, so that a mistyped name is reported at once. CONTRIBUTING.md says how to add a block.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,21 +26,26 @@ Flag = Literal["batch_statistics", "needs_batch", "stochastic"]
 
 @dataclass(frozen=True)
 class Entry:
-    """One block of the catalogue.
+    """Describes one block of the catalogue.
 
     Attributes:
-        name: What configurations and `create` call it.
+        name: Name of the block for `create` and in configurations.
         path: ``<family>.<file>.<class>`` below `cv_attention.blocks`.
-        title: What its paper calls it.
+        title: Name of the block in its paper.
         paper: Address of the paper.
         year: Year of the paper's first version.
-        maps: Kinds of its attention maps, in the order in which the block passes them; repeated if it has
-            several.
+        maps: Kinds of its attention maps, in the order in which the block passes them; repeated if it has several.
         gate: Factor by which a fresh block scales a random input (0.5 for SE, 1 for an identity); None where
             it does more than scale.
         multiple_of: With the default options, `channels` must be a multiple of this.
-        flags: Properties that excuse it from a test.
+        flags: Properties that exempt the block from a test.
         examples: Options that change what the block computes; the tests run each.
+
+    Examples:
+        >>> from cv_attention.blocks import CATALOGUE
+        >>> entry = CATALOGUE["se"]
+        >>> entry.title, entry.family, entry.year, entry.maps
+        ('Squeeze-and-excitation', 'channel', 2017, ('channel',))
     """
 
     name: str
@@ -58,12 +61,12 @@ class Entry:
 
     @property
     def family(self) -> Family:
-        """The folder in which the block lives."""
+        """Family of the block, which is the folder that its file is in."""
         return self.path.split(".")[0]  # pyright: ignore[reportReturnType]
 
     @property
     def cls(self) -> "type[nn.Module]":
-        """The block's class, imported when it is first asked for."""
+        """Class of the block, imported at the first access."""
         module, name = self.path.rsplit(".", 1)
         return getattr(import_module(f"cv_attention.blocks.{module}"), name)
 
@@ -282,6 +285,7 @@ class Catalogue(Mapping[str, Entry]):
 
 
 CATALOGUE = Catalogue(_TABLE)
+"""All blocks by name, a read-only mapping to `Entry`; prints as a list of families."""
 
 
 def find(name: str) -> Entry:

@@ -35,8 +35,16 @@ def create(name: str, channels: int, *, device: Device = None, dtype: Dtype = No
     Raises:
         ValueError: if the block or one of its options is unknown, or a value is out of range.
 
-    Example:
-        >>> create("cbam", 64, reduction=8, dtype=torch.bfloat16)
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks
+        >>> block = blocks.create("cbam", 64, reduction=8)
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> blocks.create("cbam", 64, redction=8)
+        Traceback (most recent call last):
+            ...
+        ValueError: block 'cbam' has no option 'redction'; did you mean 'reduction'? ...
     """
     entry = find(name)
     _check_options(entry.cls, options, f"block {name!r}")
@@ -51,9 +59,20 @@ def resolve(spec: Spec) -> Callable[[int], nn.Module]:
             class (``"my_block.MyBlock"`` or ``{"class_path": "my_block.MyBlock", "init_args": {...}}``,
             looked up in the current directory too), a class, or any function from channels to a module.
 
+    Returns:
+        A function from the number of channels to a new module.
+
     Raises:
         ValueError: if the name, the class or an option does not exist. Values are checked when a block is
             built.
+
+    Examples:
+        >>> from cv_attention import blocks
+        >>> make = blocks.resolve({"name": "se", "reduction": 8})
+        >>> make(64).reduce
+        Linear(in_features=64, out_features=8, bias=True)
+        >>> blocks.resolve("torch.nn.BatchNorm2d")(64).num_features  # any class whose first argument is the channels
+        64
     """
     if isinstance(spec, str):
         return _from_class_path(spec, {}) if "." in spec else partial(create, find(spec).name)

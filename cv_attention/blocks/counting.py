@@ -31,7 +31,7 @@ _COMPOSITES = {
 
 @dataclass(frozen=True)
 class Cost:
-    """What a block costs for one image.
+    """Holds what a block costs for one image.
 
     Attributes:
         parameters: Learnable numbers.
@@ -39,6 +39,14 @@ class Cost:
             (as `torch.utils.flop_counter` counts).
         elementwise: Operations of everything else: one per element of an element-wise operation or of a
             reduction's input, a few for softmax and normalisations, none for copies.
+
+    Examples:
+        >>> from cv_attention import blocks
+        >>> found = blocks.cost("eca", 64, height=56, width=56)
+        >>> found
+        Cost(parameters=3, products=384, elementwise=401472)
+        >>> found.flops  # products and element-wise operations
+        401856
     """
 
     parameters: int
@@ -47,7 +55,7 @@ class Cost:
 
     @property
     def flops(self) -> int:
-        """All operations."""
+        """All operations: `products` and `elementwise`."""
         return self.products + self.elementwise
 
 
@@ -57,13 +65,23 @@ def cost(block: Spec | nn.Module, channels: int, height: int, width: int) -> Cos
     Nothing is computed: the block is built, or copied, on torch's meta device.
 
     Args:
-        block: Whatever `resolve` takes, or a block.
+        block: A name, a mapping or a class as `resolve` takes them, or a block.
         channels: Channels C of the feature map.
-        height: Its height H.
-        width: Its width W.
+        height: Height H of the feature map in positions.
+        width: Width W of the feature map in positions.
+
+    Returns:
+        The number of parameters and operations.
 
     Raises:
         ValueError: if there is no such block, or it does not take `channels`.
+
+    Examples:
+        >>> from cv_attention import blocks
+        >>> blocks.cost("se", 64, 56, 56)
+        Cost(parameters=580, products=1024, elementwise=401476)
+        >>> blocks.cost({"name": "se", "reduction": 4}, 64, 56, 56).parameters
+        2128
     """
     if isinstance(block, nn.Module):
         module = copy.deepcopy(block).to("meta")

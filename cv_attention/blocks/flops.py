@@ -39,7 +39,7 @@ def _formula(name: str) -> Formula | None:
 
 
 def _product(first: int) -> Formula:
-    """A matrix product of the argument number `first` and the next."""
+    """Returns the formula of a matrix product of the argument number `first` and the next."""
 
     def flops(args: tuple[Any, ...], out: Any) -> int:
         left, right = args[first], args[first + 1]
@@ -56,7 +56,7 @@ def _grouped_product(args: tuple[Any, ...], out: Any) -> int:
 
 
 def _by_weight(args: tuple[Any, ...], out: Any) -> int:
-    """A linear layer or a convolution: each output channel multiplies its weights at every position."""
+    """Counts a linear layer or a convolution: each output channel multiplies its weights at every position."""
     weight = args[1] if isinstance(args[1], Tensor) else args[1].unpack()[0]  # packed, where it is quantised
     channels = weight.shape[0] if weight.dim() > 1 else 1
     return 2 * weight.numel() * out.numel() // max(channels, 1)

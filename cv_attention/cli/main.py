@@ -28,13 +28,27 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs ``cv-attention`` with `arguments` (default: the process's) and returns its exit code.
+    """Runs ``cv-attention`` with command-line arguments and returns its exit code.
 
     0: success. 1: training failed (a non-finite loss, a full disk), or an export had no usable image. 2: a mistake in
     the arguments, the configuration or a file. Errors are reported in one line on standard error. When stopped by
     SIGTERM, training writes a checkpoint and an export writes its manifest, and the exit code is 143; Ctrl-C does the
     same with exit code 130. Without `arguments`, the process ends itself by SIGINT after Ctrl-C, since only then does a
     shell end its loop.
+
+    Args:
+        arguments: The command and its options; None takes those of the process.
+
+    Returns:
+        The exit code.
+
+    Examples:
+        >>> from cv_attention.cli import main
+        >>> main(["plam"])  # what is wrong is reported on standard error
+        2
+        >>> main(["--version"])
+        cv-attention ...
+        0
     """
     if arguments is None:
         return run_process(sys.argv[1:])

@@ -79,9 +79,26 @@ def compare(
         alpha: Probability of any wrong verdict in a table.
         across_recipes: Compares networks of different recipes with each other, in one table per data set.
 
+    Returns:
+        A table for each recipe and data set.
+
     Raises:
         ValueError: if a directory is not a run, nothing has finished, the metric is unknown, or the reference is
             unknown or ambiguous.
+
+    Examples:
+        >>> import json
+        >>> from pathlib import Path
+        >>> from cv_attention.comparison import compare
+        >>> runs = []
+        >>> for block, accuracies in {"null": [0.70, 0.72, 0.71, 0.70], "se": [0.75, 0.76, 0.76, 0.75]}.items():
+        ...     for seed, accuracy in enumerate(accuracies):  # as `training.fit` leaves runs behind
+        ...         runs.append(Path(f"runs/{block}-{seed}"))
+        ...         runs[-1].mkdir(parents=True)
+        ...         _ = (runs[-1] / "config.yaml").write_text(f"{{seed: {seed}, model: {{block: {block}}}}}")
+        ...         _ = (runs[-1] / "summary.json").write_text(json.dumps({"test": {"accuracy": accuracy}}))
+        >>> [(row.label, row.verdict) for row in compare(runs).tables[0].rows]
+        [('plain', 'none'), ('se', 'better')]
     """
     if margin is None and metric in SHARES:
         margin = MARGIN

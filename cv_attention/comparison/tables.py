@@ -28,11 +28,12 @@ class Row:
         values: The metric of each seed, or for folds the mean over each fold's seeds.
         unfinished: Directories of runs without a result.
         mean: Mean of the values; None if there are none.
-        deviation: Their standard deviation (n - 1); None for fewer than two.
+        deviation: Standard deviation of the values (n - 1); None for fewer than two.
         difference: This network minus the reference, over seeds or folds; None if it cannot be estimated.
         low: Lower end of the interval, simultaneous over all rows of the table; None if there is no verdict.
-        high: Its upper end.
-        verdict: ``reference``, ``better``, ``worse``, ``equivalent``, ``unresolved``, or ``none``.
+        high: Upper end of the interval.
+        verdict: ``better``, ``worse``, ``equivalent`` or ``unresolved``; ``none`` for the reference, and if nothing can
+            be judged.
         within_margin: Whether the difference is shown to lie within the margin.
         more: Approximate number of additional seeds an unresolved row needs; None if not applicable or above 1,000.
         reason: Why there is no verdict.
@@ -44,7 +45,7 @@ class Row:
         image_deviation: Standard deviation of the accuracy due to the choice of test images alone; None if predictions
             were not kept, for other metrics, and for folds.
         gained: For each seed shared with the reference, how many test images only this network classifies correctly.
-        lost: How many only the reference classifies correctly.
+        lost: For each of these seeds, how many test images only the reference classifies correctly.
     """
 
     label: str
@@ -80,7 +81,7 @@ class Table:
         reference: Label of the row that the others are compared with; None if the table lacks it.
         rows: One row per network, the reference first.
         residual: Pooled residual standard deviation of a single run; None if it cannot be estimated.
-        df: Its degrees of freedom.
+        df: Degrees of freedom of `residual`.
         method: How the intervals were computed; empty if there are none.
         folds: Whether the units are folds of one data set.
         notes: Cautions about fairness and completeness, one line each.

@@ -57,7 +57,7 @@ def check_bounds(part: Any, prefix: str = "") -> None:
 
 
 def contains(interval: str, value: float) -> bool:
-    """Whether a number lies in an interval such as ``[0, 1)``; NaN lies in none."""
+    """Returns whether a number lies in an interval such as ``[0, 1)``; NaN lies in none."""
     low, high = _ends(interval)
     above = value >= float(low) if interval[0] == "[" else value > float(low)
     return above and (value <= float(high) if interval[-1] == "]" else value < float(high))

@@ -7,18 +7,17 @@ from cv_attention.config.bounds import bounded
 from cv_attention.config.digits import Digits
 from cv_attention.config.subset import Subset
 
-# One step of an albumentations pipeline: a class name, or a class name with its arguments.
-#   - HorizontalFlip
-#   - RandomCrop: {height: 32, width: 32, pad_if_needed: true}
 Transform = str | dict[str, dict[str, Any]]
+"""One step of an albumentations pipeline: a class name, ``HorizontalFlip``, or a class name with its arguments,
+``{RandomCrop: {height: 32, width: 32, pad_if_needed: true}}``."""
 
-# Data sets that `Data.name` knows; any other name is the class path of a function.
 SOURCES = ("cluttered_digits", "cifar10", "cifar100", "folder", "webdataset")
+"""Data sets that `Data.name` knows; any other name is the class path of a function."""
 
 
 @dataclass
 class Data:
-    """The images.
+    """Configures the images: the data set, its splits, transforms and batches.
 
     Attributes:
         name: Data set: ``cluttered_digits``, ``cifar10``, ``cifar100``, ``folder``, ``webdataset``, or the class path
@@ -54,6 +53,12 @@ class Data:
         fold: Which of its folds is the validation split, from 0 on.
         subset: Part of the data set.
         digits: Settings of the cluttered digits.
+
+    Examples:
+        >>> from cv_attention.config import Data
+        >>> data = Data(name="folder", root="photos", batch_size=64, train_transforms=["HorizontalFlip"])
+        >>> data.val_fraction  # a tenth of the training images is held out where there is no split of its own
+        0.1
     """
 
     name: str = "cluttered_digits"

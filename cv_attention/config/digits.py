@@ -7,7 +7,7 @@ from cv_attention.config.bounds import bounded
 
 @dataclass
 class Digits:
-    """The cluttered digits that are drawn when ``data.name`` is ``cluttered_digits``.
+    """Configures the cluttered digits that are drawn if ``data.name`` is ``cluttered_digits``.
 
     Attributes:
         train: Number of training images.
@@ -17,6 +17,11 @@ class Digits:
         digit: Mean side of the pasted digit in pixels; it varies by a sixth.
         clutter: Number of fragments of other digits on each image.
         seed: Seed of the drawing; the same seed draws the same images.
+
+    Examples:
+        >>> from cv_attention.config import Data, Digits
+        >>> Data(digits=Digits(train=1000, canvas=32, digit=16)).digits
+        Digits(train=1000, val=1000, test=2000, canvas=32, digit=16, clutter=8, seed=0)
     """
 
     train: int = bounded(8_000, "[10, inf)")

@@ -15,7 +15,7 @@ from cv_attention.config.trainer import Trainer
 
 @dataclass
 class Experiment:
-    """Everything that decides a run's result.
+    """Configures an experiment: everything that decides a run's result.
 
     Attributes:
         seed: Seed of weights, augmentation and the framework's other random numbers.
@@ -24,6 +24,16 @@ class Experiment:
         optimizer: The optimizer and schedule.
         trainer: Lightning's Trainer.
         log: What the run leaves behind.
+
+    Examples:
+        >>> from cv_attention.config import Experiment, Model, Optimizer
+        >>> experiment = Experiment(seed=1, model=Model(block="cbam"), optimizer=Optimizer(lr=0.05))
+        >>> experiment.name(), experiment.group()
+        ('cluttered_digits-resnet20-cbam-seed1', 'cluttered_digits-resnet20-cbam')
+        >>> experiment.to_dict()["optimizer"]["lr"]
+        0.05
+        >>> experiment.fingerprint() == Experiment(seed=2).fingerprint()
+        False
     """
 
     seed: int = bounded(0, "[0, 4294967295]")

@@ -8,7 +8,7 @@ from cv_attention.config.bounds import bounded
 
 @dataclass
 class Log:
-    """What a run leaves behind.
+    """Configures what a run leaves behind.
 
     Attributes:
         root: Folder that holds the run directories.
@@ -31,6 +31,12 @@ class Log:
         keep: What stays of the checkpoints once the run has been trained, tested and reported; until then all do.
             ``all``: best and last, so that the run can be trained longer. ``best``: ``best.ckpt`` alone. ``weights``:
             none. ``weights.safetensors``, the best weights, stays in any case.
+
+    Examples:
+        >>> from cv_attention.config import Log
+        >>> log = Log(root="runs", wandb="disabled", saliency=["grad_cam", "layer_cam"], keep="weights")
+        >>> log.every_n_steps
+        50
     """
 
     root: str = "runs"

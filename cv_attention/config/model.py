@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-# A block of the catalogue by name, the same with options ({name: cbam, reduction: 8}), or any importable class
-# ({class_path: my_block.MyBlock, init_args: {...}}); null inserts none.
 BlockSpec = str | dict[str, Any] | None
+"""A block of the catalogue by name, the same with options (``{name: cbam, reduction: 8}``), or any importable class
+(``{class_path: my_block.MyBlock, init_args: {...}}``); null inserts none."""
 
 
 @dataclass
 class Model:
-    """The network and the attention inserted into it.
+    """Configures the network and the attention inserted into it.
 
     Attributes:
         backbone: One of our CIFAR ResNets (``resnet20``, ``resnet18_cifar``, ...), any timm or torchvision CNN, or the
@@ -32,6 +32,12 @@ class Model:
         channels_last: Keep images and weights in channels_last memory order, which most CPUs and GPUs run faster.
         head: Globs over the names of the modules that are the network's heads, for ``train: blocks+head`` and
             ``optimizer.lr_scale.head``; null takes the modules that make the outputs.
+
+    Examples:
+        >>> from cv_attention.config import Model
+        >>> model = Model(backbone="timm/resnet18", pretrained=True, block="se", init="identity")
+        >>> model.at, model.train
+        ('residual', 'all')
     """
 
     backbone: str = "resnet20"

@@ -9,7 +9,7 @@ from cv_attention.config.lr_scale import LrScale
 
 @dataclass
 class Optimizer:
-    """The optimizer and its learning-rate schedule, by the names of timm or torch.
+    """Configures the optimizer and its learning-rate schedule, by the names of timm or torch.
 
     Attributes:
         name: timm's (``sgd`` is with Nesterov momentum) or torch's name (``SGD``, ``AdamW``).
@@ -26,6 +26,12 @@ class Optimizer:
         label_smoothing: Share of the target spread over all classes, in [0, 1).
         ema: Decay of a moving average of the weights, which then is what is validated, tested and saved, such as
             0.999; null averages none.
+
+    Examples:
+        >>> from cv_attention.config import Optimizer
+        >>> optimizer = Optimizer(name="adamw", lr=1e-3, weight_decay=0.05, warmup_epochs=1, ema=0.999)
+        >>> optimizer.schedule
+        'cosine'
     """
 
     name: str = "sgd"

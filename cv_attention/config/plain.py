@@ -41,7 +41,7 @@ def from_plain(tree: Any, values: Any, place: str = "the configuration") -> Any:
 
 
 def fits(value: Any, kind: Any) -> bool:
-    """Whether a value has a type such as ``list[str] | None``; an int counts as a float, a bool as neither."""
+    """Returns whether a value has a type such as ``list[str] | None``; an int counts as a float, a bool as neither."""
     origin, inner = get_origin(kind), get_args(kind)
     if kind is Any:
         return True

@@ -6,11 +6,12 @@ from typing import Any, Literal
 from cv_attention.config.bounds import bounded
 
 PictureFormat = Literal["jpg", "png", "webp", "none"]
+"""Format of exported pictures; ``none`` writes none."""
 
 
 @dataclass
 class SaliencyExport:
-    """What ``cv-attention saliency`` computes for each image, and how it writes it.
+    """Configures what ``cv-attention saliency`` computes for each image, and how it writes it.
 
     Attributes:
         method: Saliency method: ``grad_cam``, ``score_cam``, ``rise``, ..., or the class path of one of your own.
@@ -31,6 +32,12 @@ class SaliencyExport:
         num_nodes: Number of machines; they must share the output folder.
         strategy: ``auto``, ``ddp``, ...
         precision: ``32-true``, ``bf16-mixed``, ...
+
+    Examples:
+        >>> from cv_attention.config import SaliencyExport
+        >>> config = SaliencyExport(method="score_cam", layers="layer4", maps="safetensors", overlays="none")
+        >>> config.target
+        'predicted'
     """
 
     method: str = "grad_cam"

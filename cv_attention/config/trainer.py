@@ -8,7 +8,7 @@ from cv_attention.config.bounds import bounded
 
 @dataclass
 class Trainer:
-    """What goes to Lightning's Trainer.
+    """Configures Lightning's Trainer.
 
     Attributes:
         max_epochs: Passes over the training split.
@@ -27,6 +27,12 @@ class Trainer:
             ``auto``: the best, but the last where so few images validate that they cannot tell epochs apart.
         deterministic: Refuse operations that are not deterministic.
         extra: Any further argument of ``lightning.Trainer``, by its name.
+
+    Examples:
+        >>> from cv_attention.config import Trainer
+        >>> trainer = Trainer(max_epochs=30, accelerator="gpu", devices=2, extra={"limit_train_batches": 0.1})
+        >>> trainer.precision
+        'auto'
     """
 
     max_epochs: int = bounded(10, "[1, 1000000]")

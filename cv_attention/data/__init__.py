@@ -1,7 +1,6 @@
 """Loads images and labels: data sets, splits, augmentation and batches.
 
-module = cv_attention.data.create(config)       # a LightningDataModule; config is cv_attention.config.Data
-image = cv_attention.data.read_image("cat.jpg")  # uint8 (H, W, 3) RGB, for any kind of image
+`create` makes a LightningDataModule of a configuration, `read_image` decodes an image of any kind.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -26,8 +25,22 @@ def create(config: Data, *, seed: int | None = None) -> "ImageData":
         seed: Seed of shuffling and augmentation; None takes `config.seed`, which also decides the held-out
             split.
 
+    Returns:
+        A `DataModule` of the data set; `prepare_data` and `setup` open it.
+
     Raises:
         ValueError: if a value of the configuration, or the name or an argument of a transform, is wrong.
+
+    Examples:
+        >>> from cv_attention import config, data
+        >>> digits = config.Digits(train=40, val=10, test=10, canvas=32, digit=16)
+        >>> module = data.create(config.Data(root="data", batch_size=8, digits=digits), seed=0)
+        >>> module.prepare_data()
+        >>> module.setup()
+        >>> module.describe()
+        'cluttered_digits: 40 train, 10 val, 10 test images of 10 classes, 32×32'
+        >>> next(iter(module.val_dataloader()))["image"].shape
+        torch.Size([8, 3, 32, 32])
     """
     from cv_attention.data.datamodule import ImageData
 
@@ -35,11 +48,24 @@ def create(config: Data, *, seed: int | None = None) -> "ImageData":
 
 
 def training_labels(config: Data) -> "np.ndarray":
-    """Returns the labels (N,) of the training split before holding out validation, in the order of fold indices.
+    """Returns the labels of the training split, before validation images are held out, in the order of fold indices.
+
+    Args:
+        config: The data set.
+
+    Returns:
+        int64 (N,).
 
     Raises:
         FileNotFoundError: if the data does not exist.
         ValueError: if a value of the configuration is invalid.
+
+    Examples:
+        >>> from cv_attention import config, data
+        >>> digits = config.Digits(train=40, val=10, test=10, canvas=32, digit=16)
+        >>> labels = data.training_labels(config.Data(root="data", digits=digits))
+        >>> labels.shape, labels.dtype
+        ((40,), dtype('int64'))
     """
     from cv_attention.data.datamodule import ImageData, load
 

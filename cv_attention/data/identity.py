@@ -24,11 +24,11 @@ def identity(class_names: Sequence[str], splits: Mapping[str, Images], split_fil
         of the file and the number of folds, if there are any.
     """
     digest = hashlib.sha256(json.dumps(class_names).encode())
-    for part in (["train", "val"], ["test"]):
-        lines = sorted(line for name in part for line in _lines(splits[name]))
+    for names in (["train", "val"], ["test"]):
+        lines = sorted(line for name in names for line in _lines(splits[name]))
         digest.update(b"\0".join(lines) + b"\1")
-        parts = [(splits[name].storage, splits[name].rows) for name in part]
-        for content in parts[0][0].contents(parts):
+        stores = [(splits[name].storage, splits[name].rows) for name in names]
+        for content in stores[0][0].contents(stores):
             digest.update(content)
     about: dict[str, Any] = {
         "fingerprint": digest.hexdigest()[:16],

@@ -35,11 +35,11 @@ class Split(Protocol):
 
 
 class DataModule(LightningDataModule):
-    """A LightningDataModule of images, and what a training run asks of it.
+    """Base class of data modules: a LightningDataModule of images with what training needs to know of them.
 
-    A data module of one's own derives from this. Its ``__init__`` calls this one, and its `setup` sets the attributes
-    below once. Batches are dicts with ``image``, uint8 (B, 3, H, W), ``index``, int64 (B,), the positions in the split,
-    and whatever the task needs. The loaders shuffle by seed and epoch, divide the images over processes, and let a run
+    Derive your own data module from it. Its ``__init__`` calls this one, and its `setup` sets the attributes below
+    once. Batches are dicts with ``image``, uint8 (B, 3, H, W), ``index``, int64 (B,), the positions in the split, and
+    whatever the task needs. The loaders shuffle by seed and epoch, divide the images over processes, and let a run
     resume in the middle of an epoch. Train with ``use_distributed_sampler=False``, as `training.prepare` does.
 
     Args:
@@ -55,6 +55,26 @@ class DataModule(LightningDataModule):
         image_size: Height and width of validation and test images.
         bits: Range of images of more than 8 bits; None without such.
         left_out: What was said of each broken image that is left out, by split.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import data
+        >>> class Noise(torch.utils.data.Dataset):
+        ...     resident = True  # in memory
+        ...     def __len__(self):
+        ...         return 10
+        ...     def batch(self, draws, device="cpu"):
+        ...         index = torch.tensor([index for epoch, index in draws])
+        ...         images = torch.zeros(len(draws), 3, 8, 8, dtype=torch.uint8)
+        ...         return {"image": images, "label": index % 2, "index": index}
+        >>> class NoiseData(data.DataModule):
+        ...     def setup(self, stage=None):
+        ...         self.splits = {"train": Noise(), "val": Noise(), "test": Noise()}
+        ...         self.mean, self.std, self.image_size = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), (8, 8)
+        >>> module = NoiseData(batch_size=4)
+        >>> module.setup()
+        >>> [len(batch["index"]) for batch in module.val_dataloader()]
+        [4, 4, 2]
     """
 
     mean: Statistics
@@ -70,12 +90,12 @@ class DataModule(LightningDataModule):
         self.left_out: dict[str, tuple[str, ...]] = {}
 
     def setup(self, stage: str | None = None) -> None:
-        """Sets the attributes, whatever the stage; Lightning calls this several times."""
+        """Sets the attributes, whatever the `stage`; a subclass implements it, and Lightning calls it several times."""
         raise NotImplementedError(f"{type(self).__name__} must implement setup()")
 
     @property
     def source(self) -> str:
-        """Where the images come from, for messages."""
+        """Where the images come from, for messages; by default the name of the class."""
         return type(self).__name__
 
     def describe(self) -> str:
@@ -92,7 +112,7 @@ class DataModule(LightningDataModule):
         return {"images": {name: len(split) for name, split in self.splits.items()}}
 
     def train_dataloader(self) -> Loader:
-        """Shuffled batches of the training split."""
+        """Returns shuffled batches of the training split."""
         split = self.splits["train"]
         batches = TrainBatches(
             len(split), self.batch_size, seed=self.seed, labels=self.balancing_labels(), **self._process()
@@ -104,11 +124,11 @@ class DataModule(LightningDataModule):
         return None
 
     def val_dataloader(self) -> Loader:
-        """Every validation image once over all processes."""
+        """Returns batches with every validation image once over all processes."""
         return self._evaluation("val")
 
     def test_dataloader(self) -> Loader:
-        """Every test image once over all processes."""
+        """Returns batches with every test image once over all processes."""
         return self._evaluation("test")
 
     def close(self) -> None:

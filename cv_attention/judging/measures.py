@@ -27,6 +27,16 @@ class Case:
         targets: The explained classes, (B,).
         heat: The method's maps, (B, 1, H, W).
         boxes: Bounding boxes of the objects, (B, 4), all 0 for none; None if the data set has no boxes.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> from cv_attention.judging import Case
+        >>> network, images = cva.backbones.build("resnet20", num_classes=10, width=4), torch.randn(2, 3, 32, 32)
+        >>> heat = cva.saliency.gradient(network, images, targets=3)
+        >>> case = Case(network, cva.saliency.gradient, images, torch.tensor([3, 3]), heat)
+        >>> case.heat.shape
+        torch.Size([2, 1, 32, 32])
     """
 
     network: nn.Module
@@ -39,12 +49,22 @@ class Case:
 
 @dataclass(frozen=True)
 class Measure:
-    """Describes a measure of maps.
+    """Describes a measure of saliency maps; `evaluate_saliency` takes your own by its class path.
 
     Attributes:
         good: Whether ``high`` or ``low`` values are good.
         compute: Computes at most one value per image; images without a box have none if it needs boxes.
         boxes: Whether it needs boxes.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.judging import Case, Measure
+        >>> def sparsity(case):  # of each map, in [0, 1]
+        ...     return (case.heat.abs() < 0.1).float().mean((1, 2, 3))
+        >>> measure = Measure("high", sparsity)
+        >>> heat = torch.tensor([0.0, 1.0]).view(1, 1, 1, 2)
+        >>> measure.compute(Case(torch.nn.Identity(), None, torch.zeros(1, 3, 1, 2), torch.tensor([0]), heat))
+        tensor([0.5000])
     """
 
     good: Literal["high", "low"]

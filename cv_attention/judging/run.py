@@ -29,7 +29,7 @@ USUAL = (
 
 @dataclass
 class Judged:
-    """Holds the results of `judge`.
+    """Holds the results of `evaluate_saliency`.
 
     Attributes:
         facts: The setting: checkpoint, split, number of images, target, seed, accuracy on these images.
@@ -38,6 +38,13 @@ class Judged:
         attention: Block's map -> method that explains a class -> mean rank correlation with its interval.
         left_out: What could not be computed -> the reason.
         good: Measure -> whether good maps make it ``high`` or ``low``, else empty; in the order of the columns.
+
+    Examples:
+        >>> from cv_attention.judging import Judged
+        >>> from cv_attention.statistics import Interval
+        >>> judged = Judged(facts={"images": 64}, table={"grad_cam": {"insertion_auc": Interval(0.61, 0.55, 0.67)}})
+        >>> judged.table["grad_cam"]["insertion_auc"].mean, judged.good["deletion_auc"]
+        (0.61, 'low')
     """
 
     facts: dict[str, Any]
@@ -82,9 +89,26 @@ def evaluate_saliency(
         say: Called with a line on what is being done.
         trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
 
+    Returns:
+        The measures of each method with their intervals, and what was left out; `printed` and `write` format it.
+
     Raises:
         ValueError: if a method or measure is unknown, or a number is not positive.
         FileNotFoundError: if the data set is missing.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import config, judging, training
+        >>> digits = config.Digits(train=40, val=10, test=10, canvas=32, digit=16)
+        >>> data, model = config.Data(digits=digits), config.Model(options={"width": 4})
+        >>> experiment = config.Experiment(data=data, model=model)
+        >>> facts = training.DataFacts(tuple("0123456789"), (0.1, 0.1, 0.1), (0.3, 0.3, 0.3), image_size=(32, 32))
+        >>> classifier = training.Classifier(experiment, facts).eval()  # a checkpoint's path in practice
+        >>> judged = judging.evaluate_saliency(
+        ...     classifier, methods=["grad_cam"], measures=["deletion_auc"], images=4
+        ... )
+        >>> list(judged.table)
+        ['grad_cam', 'random_map', 'centre_bias']
     """
     _check_positive({"images": images, "batch_size": batch_size, "mosaics": mosaics})
     found = _resolved(methods)
@@ -114,7 +138,7 @@ def evaluate_saliency(
 
 
 def _resolved(methods: Sequence[str | Callable[..., Tensor]]) -> dict[str, Callable[..., Tensor]]:
-    """The methods by name, the baselines last."""
+    """Returns the methods by name, the baselines last."""
     named = {method if isinstance(method, str) else method_name(method): method for method in methods}
     found = {name: resolve(method) for name, method in named.items() if name not in BASELINES}
     for name in found:
@@ -123,7 +147,7 @@ def _resolved(methods: Sequence[str | Callable[..., Tensor]]) -> dict[str, Calla
 
 
 def _column(measure: str) -> int:
-    """Where a measure stands in the table: ours first, in their order."""
+    """Returns where a measure stands in the table: ours first, in their order."""
     return NAMES.index(measure) if measure in NAMES else len(NAMES)
 
 

@@ -41,7 +41,26 @@ def tables(judged: Judged) -> Iterator[Table]:
 
 
 def printed(judged: Judged, width: int | None = None) -> str:
-    """Lays all tables out for a terminal of `width` columns, or for a pipe; columns that do not fit stand below."""
+    """Formats all tables of an evaluation as text.
+
+    Args:
+        judged: What `evaluate_saliency` returned.
+        width: Characters in a line of the terminal; columns that do not fit stand below. None wraps nothing.
+
+    Returns:
+        The tables, each below its title.
+
+    Examples:
+        >>> from cv_attention import judging
+        >>> from cv_attention.statistics import Interval
+        >>> facts = {"images": 64, "split": "test", "accuracy": 0.9, "target": "predicted"}
+        >>> judged = judging.Judged(facts, table={"grad_cam": {"insertion_auc": Interval(0.61, 0.55, 0.67)}})
+        >>> print(judging.printed(judged))
+        64 images of the test split, accuracy on them 90.0 %; target: predicted. ...
+        <BLANKLINE>
+        method    insertion auc ↑
+        grad_cam  0.610 [0.550, 0.670]
+    """
     parts = []
     for title, header, rows in tables(judged):
         parts += [title, text_table(header, rows, left=len(header), width=width)]
@@ -49,7 +68,27 @@ def printed(judged: Judged, width: int | None = None) -> str:
 
 
 def write(judged: Judged, out: Path) -> list[Path]:
-    """Writes ``saliency.md``, ``saliency.csv`` and ``saliency.json`` into `out`; returns their paths."""
+    """Writes an evaluation as ``saliency.md``, ``saliency.csv`` and ``saliency.json``.
+
+    Args:
+        judged: What `evaluate_saliency` returned.
+        out: The folder.
+
+    Returns:
+        Paths of the three files.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention import judging
+        >>> from cv_attention.statistics import Interval
+        >>> facts = {"images": 64, "split": "test", "accuracy": 0.9, "target": "predicted"}
+        >>> judged = judging.Judged(facts, table={"grad_cam": {"insertion_auc": Interval(0.61, 0.55, 0.67)}})
+        >>> [path.name for path in judging.write(judged, Path("evaluation"))]
+        ['saliency.md', 'saliency.csv', 'saliency.json']
+        >>> print(Path("evaluation/saliency.csv").read_text())
+        method,measure,good,mean,low,high
+        grad_cam,insertion_auc,high,0.61,0.55,0.67
+    """
     texts = {"md": _markdown(judged), "csv": _csv(judged), "json": _json(judged)}
     for suffix, text in texts.items():
         write_text(out / f"saliency.{suffix}", text)

@@ -39,5 +39,5 @@ def grid_of(tokens: int, aspect: float) -> tuple[int, int] | None:
 
 
 def alike(height: int, width: int, aspect: float) -> bool:
-    """Whether a grid has the images' aspect, up to the rounding of its sides."""
+    """Returns whether a grid has the images' aspect, up to the rounding of its sides."""
     return abs(height - width * aspect) < 0.5 * (1 + aspect)

@@ -32,6 +32,17 @@ def to_heatmap(
 
     Raises:
         ValueError: for maps without a grid (kind ``channel`` or ``alignment``), and for a query or head it lacks.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> block = cva.blocks.MultiHeadSelfAttention(8, heads=2)
+        >>> with cva.record(block) as maps:
+        ...     y = block(torch.randn(1, 8, 7, 7))
+        >>> cva.to_heatmap(maps["map"], size=224).shape
+        torch.Size([1, 1, 224, 224])
+        >>> cva.to_heatmap(maps["map"], reduce=(3, 3), head=0).shape  # where the centre looks, in one head
+        torch.Size([1, 1, 7, 7])
     """
     if check_map(map).kind == "pairwise":
         values = head_heatmaps(map, reduce=reduce)
@@ -58,13 +69,23 @@ def head_heatmaps(
     Args:
         map: A map of kind ``pairwise``.
         size: Height and width to resize to (bilinear, ``align_corners=False``); None keeps the map's own.
-        reduce: Which queries, as in `to_heatmap`.
+        reduce: ``"received"`` averages over all queries; a number takes that query; (row, column) takes the query at
+            that position of the grid; ``"class"`` takes the class token's query.
 
     Returns:
         (B, heads, H, W) float32, on the map's device.
 
     Raises:
         ValueError: for maps of other kinds, and for queries that the map has not.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> block = cva.blocks.MultiHeadSelfAttention(8, heads=2)
+        >>> with cva.record(block) as maps:
+        ...     y = block(torch.randn(1, 8, 7, 7))
+        >>> cva.maps.head_heatmaps(maps["map"], size=224).shape
+        torch.Size([1, 2, 224, 224])
     """
     _check_pairwise(map)
     values, windows = map.values, map.windows
@@ -84,7 +105,7 @@ def head_heatmaps(
 
 
 def query_heatmaps(map: RecordedMap, size: int | tuple[int, int] | None = None, *, head: int | None = None) -> Tensor:
-    """Gives a heatmap for each query of a pairwise map, raw: where each position looks.
+    """Computes a heatmap for each query of a pairwise map, raw: where each position looks.
 
     Args:
         map: A map of kind ``pairwise``.
@@ -96,6 +117,15 @@ def query_heatmaps(map: RecordedMap, size: int | tuple[int, int] | None = None, 
 
     Raises:
         ValueError: for maps of other kinds, and for heads that the map has not.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> block = cva.blocks.MultiHeadSelfAttention(8, heads=2)
+        >>> with cva.record(block) as maps:
+        ...     y = block(torch.randn(1, 8, 7, 7))
+        >>> cva.maps.query_heatmaps(maps["map"]).shape  # one 7 x 7 heatmap for each of 49 queries
+        torch.Size([1, 49, 7, 7])
     """
     _check_pairwise(map)
     heads = map.values.shape[1]
@@ -124,7 +154,7 @@ def _rows(map: RecordedMap, queries: list[int]) -> Tensor:
 
 
 def _query_number(reduce: str | int | tuple[int, int], queries: int, grid: tuple[int, int]) -> int:
-    """Which of the queries is meant."""
+    """Returns which of the queries is meant."""
     height, width = grid
     if isinstance(reduce, tuple):
         row, column = reduce

@@ -31,14 +31,13 @@ def record(
 ) -> Iterator[Maps]:
     """Records every attention map of the forwards that run inside the ``with``: our blocks' and the known libraries'.
 
-        with record(model) as maps:
-            model(images)
-        maps["layer4.1.bn2.attention.map"].values
-
     The dict fills as the maps are computed and stays afterwards; it is in the order of the first computation. A map
     that is computed again, by a second forward or by a block that runs twice, replaces the one before. Only forwards
     of the thread that entered the ``with`` count. Wrappers (``torch.compile``, DDP, FSDP) leave no trace in the names,
     and compiled models run uncompiled meanwhile. No hook is left behind.
+
+    Inserted blocks that are no longer applied, or that a forward of the whole model in eval mode leaves out, are
+    reported by a `cv_attention.LostBlocksWarning`.
 
     Args:
         model: Any model with attention inside, see `adapters`.
@@ -48,15 +47,24 @@ def record(
         dtype: What maps are converted to at once, such as ``torch.float16``; None leaves them.
         detach: Cut the maps off the graph; False lets gradients flow through them.
 
-    Inserted blocks that are no longer applied, or that a forward of the whole model in eval mode leaves out, are
-    reported by a `cv_attention.LostBlocksWarning`.
-
     Yields:
         Name of the map's module -> RecordedMap.
 
     Raises:
         ValueError: on entry if the model has no attention map, or `only` matches none; at the end if none of them was
             computed.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> plan = cva.insert(model, "cbam", at="stage")
+        >>> with cva.record(model, only="layer3.**") as maps:
+        ...     logits = model(torch.randn(2, 3, 32, 32))
+        >>> for name, map in maps.items():
+        ...     print(name, map.kind, tuple(map.values.shape))
+        layer3.2.attention.channel_map channel (2, 16, 1, 1)
+        layer3.2.attention.spatial.map spatial (2, 1, 8, 8)
     """
     check_module(model)
     if dtype is not None and not isinstance(dtype, torch.dtype):
@@ -108,7 +116,7 @@ class _Visits:
 def _why_nothing(
     model: nn.Module, modules: dict[str, nn.Module], watched: dict[str, Adapter], visits: _Visits, watch: Watch
 ) -> str:
-    """The message where no map came: each attention module that was looked at, and why it gave none."""
+    """Returns the message where no map came: each attention module that was looked at, and why it gave none."""
     lines = [f"nothing was recorded inside the `with record(model)` of {type(model).__name__}:"]
     for name in list(watched)[:_SHOWN]:
         threads = visits.threads.get(name, set())

@@ -13,12 +13,21 @@ from cv_attention.tables import text_table
 
 @dataclass(frozen=True)
 class Windows:
-    """Where the keys of a windowed map lie.
+    """Tells where the keys of a windowed map lie.
 
     Attributes:
         keys: (queries, h * w) whole numbers: the position of each query's keys on the grid, counted by rows; -1 where a
             key is padding outside the grid.
         grid: Height and width of the grid.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.maps import RecordedMap, Windows
+        >>> windows = Windows(torch.tensor([[0, 1], [0, 1], [2, 3], [2, 3]]), grid=(2, 2))  # one window per row
+        >>> map = RecordedMap(torch.full((1, 1, 4, 1, 2), 0.5), "pairwise", windows=windows)
+        >>> map.dense().values[0, 0, 0]  # the first query, on the whole grid
+        tensor([[0.5000, 0.5000],
+                [0.0000, 0.0000]])
     """
 
     keys: Tensor
@@ -27,7 +36,7 @@ class Windows:
 
 @dataclass(frozen=True, repr=False)
 class RecordedMap:
-    """One attention map of a batch.
+    """Holds one attention map of a batch.
 
     Attributes:
         values: The map, shaped as its kind says.
@@ -39,6 +48,18 @@ class RecordedMap:
             `values` to less. `values` is a view into it.
         windows: Where each query attends to a window only, `values` is (B, heads, queries, h, w) over the positions of
             its window, and this says where they lie; `dense` puts them back in their place.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> block = cva.blocks.MultiHeadSelfAttention(8, heads=2)
+        >>> with cva.record(block) as maps:
+        ...     y = block(torch.randn(1, 8, 3, 4))
+        >>> map = maps["map"]
+        >>> map.kind, map.values.shape  # (B, heads, queries, H, W)
+        ('pairwise', torch.Size([1, 2, 12, 3, 4]))
+        >>> map.values.sum((-2, -1)).round().unique()  # each query's weights sum to 1
+        tensor([1.])
     """
 
     values: Tensor
@@ -49,14 +70,22 @@ class RecordedMap:
 
     @property
     def from_prefix(self) -> Tensor:
-        """What the prefix tokens attend to on the grid: (B, heads, prefix, H, W); the class token is the first."""
+        """What the prefix tokens attend to on the grid: (B, heads, prefix, H, W); the class token is the first.
+
+        Raises:
+            ValueError: if there are no prefix tokens among the queries.
+        """
         if self.tokens is None or self.tokens.shape[2] != self.values.shape[2] + self.prefix:
             raise ValueError(f"{self} has no class or register token among its queries")
         return self.tokens[:, :, : self.prefix, self.prefix :].unflatten(-1, self.values.shape[-2:])
 
     @property
     def to_prefix(self) -> Tensor:
-        """What the queries of `values` attend to among the prefix tokens: (B, heads, queries, prefix)."""
+        """What the queries of `values` attend to among the prefix tokens: (B, heads, queries, prefix).
+
+        Raises:
+            ValueError: if there are no prefix tokens among the keys.
+        """
         if self.tokens is None:
             raise ValueError(f"{self} has no class or register token among its keys")
         return self.tokens[:, :, -self.values.shape[2] :, : self.prefix]
@@ -78,11 +107,19 @@ class RecordedMap:
         return RecordedMap(whole[..., :-1].unflatten(3, (height, width)), self.kind)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "RecordedMap":
-        """Returns the map on another device, in another dtype."""
+        """Converts the map to another device or floating type.
+
+        Args:
+            device: Device of the result; None keeps it.
+            dtype: Floating type of the result; None keeps it.
+
+        Returns:
+            A new map.
+        """
         return self._map(lambda whole: whole.to(device=device, dtype=dtype))
 
     def detach(self) -> "RecordedMap":
-        """Returns the map cut off the graph."""
+        """Returns a map with the same values that is detached from the autograd graph."""
         return self._map(Tensor.detach)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> "RecordedMap":
@@ -135,7 +172,20 @@ def over_windows(attention: Tensor, queries: Tensor, keys: Tensor, grid: tuple[i
 
 
 class Maps(dict[str, RecordedMap]):
-    """Name of the map's module -> RecordedMap; prints as a table."""
+    """Maps the name of each map's module to its `RecordedMap`; prints as a table. `record` returns it.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> block = cva.blocks.CBAMSpatial(8)
+        >>> with cva.record(block) as maps:
+        ...     y = block(torch.randn(2, 8, 7, 7))
+        >>> maps
+        map  kind     shape    range
+        map  spatial  2x1x7x7  0.5..0.5
+        >>> maps["map"].kind
+        'spatial'
+    """
 
     def __missing__(self, name: str) -> RecordedMap:
         raise KeyError(f"no map is called {name!r}{suggest(name, self)}")
@@ -154,7 +204,7 @@ def _by(sizes: tuple[int, ...]) -> str:
 
 
 def _span(values: Tensor) -> str:
-    """The smallest and the largest value."""
+    """Returns the smallest and the largest value."""
     if values.numel() == 0 or values.is_meta:
         return "empty"
     low, high = (float(bound) for bound in values.detach().aminmax())

@@ -13,6 +13,8 @@ from cv_attention.maps.recorded import Maps, RecordedMap, check_map, over_tokens
 def rollout(maps: Maps | Iterable[RecordedMap], *, heads: Literal["mean", "max", "min"] = "mean") -> RecordedMap:
     """Follows attention through layers of self-attention: how much each position of the last draws on each input.
 
+    Paper: Attention rollout (Abnar and Zuidema, ACL 2020), https://arxiv.org/abs/2005.00928.
+
     Each layer's heads are fused to A (queries, keys); with the residual connection its share of attention is
     (A + I) / 2 with rows normalised to sum 1; the rollout is the product over the layers, last times ... times first.
 
@@ -29,6 +31,18 @@ def rollout(maps: Maps | Iterable[RecordedMap], *, heads: Literal["mean", "max",
 
     Raises:
         ValueError: if there is no map, one is not pairwise over its own positions, or the grids or prefixes differ.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = torch.nn.Sequential(cva.blocks.ViTBlock(8, heads=2), cva.blocks.ViTBlock(8, heads=2))
+        >>> with cva.record(model) as maps:
+        ...     y = model(torch.randn(1, 8, 4, 4))
+        >>> rolled = cva.maps.rollout(maps)
+        >>> rolled.values.shape
+        torch.Size([1, 1, 16, 4, 4])
+        >>> cva.to_heatmap(rolled, size=32).shape
+        torch.Size([1, 1, 32, 32])
     """
     maps = [check_map(map).dense() for map in (maps.values() if isinstance(maps, Maps) else maps)]
     if not maps:

@@ -11,7 +11,7 @@ from cv_attention.maps.recorded import Maps, RecordedMap, check_map
 
 
 def attention_distance(map: RecordedMap, patch: float | tuple[float, float] = 1.0) -> Tensor:
-    """How far each head looks (Dosovitskiy et al., ICLR 2021, appendix D.7), https://arxiv.org/abs/2010.11929.
+    """Computes how far each head looks (Dosovitskiy et al., ICLR 2021, appendix D.7), https://arxiv.org/abs/2010.11929.
 
     The distance between a query's position and each position, weighted by the attention and averaged over queries. What
     a query pays to class and register tokens or to padding is left out; the rest is scaled to sum to 1.
@@ -25,6 +25,15 @@ def attention_distance(map: RecordedMap, patch: float | tuple[float, float] = 1.
 
     Raises:
         ValueError: if the map is of another kind, or its queries are not its positions.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.maps import RecordedMap, attention_distance
+        >>> itself = torch.eye(4).view(1, 1, 4, 2, 2)  # one head in which each of 2 x 2 positions looks at itself
+        >>> everywhere = torch.full((1, 1, 4, 2, 2), 0.25)
+        >>> map = RecordedMap(torch.cat([itself, everywhere], 1), "pairwise")
+        >>> attention_distance(map, patch=16)  # in pixels, for patches of 16 pixels
+        tensor([[ 0.0000, 13.6569]])
     """
     grid = _own_grid(map)
     height, width = (patch, patch) if isinstance(patch, int | float) else patch
@@ -42,7 +51,7 @@ def attention_distance(map: RecordedMap, patch: float | tuple[float, float] = 1.
 
 
 def attention_entropy(map: RecordedMap, *, normalised: bool = False) -> Tensor:
-    """How widely each head looks: -Σ a ln a over the keys, averaged over queries.
+    """Computes how widely each head looks: -Σ a ln a over the keys, averaged over queries.
 
     All keys count, class and register tokens and padding too, so that the weights sum to 1 as in the model.
 
@@ -55,6 +64,14 @@ def attention_entropy(map: RecordedMap, *, normalised: bool = False) -> Tensor:
 
     Raises:
         ValueError: if the map is of another kind.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.maps import RecordedMap, attention_entropy
+        >>> itself, everywhere = torch.eye(4).view(1, 1, 4, 2, 2), torch.full((1, 1, 4, 2, 2), 0.25)
+        >>> map = RecordedMap(torch.cat([itself, everywhere], 1), "pairwise")
+        >>> attention_entropy(map, normalised=True).abs()
+        tensor([[0., 1.]])
     """
     if check_map(map).kind not in ("pairwise", "alignment"):
         raise ValueError(f"only pairwise and alignment maps have an entropy, got kind {map.kind!r}")
@@ -66,7 +83,7 @@ def attention_entropy(map: RecordedMap, *, normalised: bool = False) -> Tensor:
 
 @dataclass(frozen=True)
 class GateSummary:
-    """What a gate does over a set of images.
+    """Summarises what a gate does over a set of images.
 
     Attributes:
         mean: (C,) mean of each channel over images and positions; C is 1 for spatial maps.
@@ -74,6 +91,14 @@ class GateSummary:
             what it sees. 0 where it is a constant factor.
         saturated: Share of all values within `tolerance` of 0 or of 1.
         dead: (D,) numbers of the channels whose values never exceed `tolerance`: what they carry is lost.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.maps import RecordedMap, gate_statistics
+        >>> gate = torch.tensor([[0.0, 0.4], [0.0, 0.6]])[:, :, None, None]  # two images, two channels
+        >>> summary = gate_statistics(RecordedMap(gate, "channel"))
+        >>> summary.mean, summary.dead, summary.saturated
+        (tensor([0.0000, 0.5000]), tensor([0]), 0.5)
     """
 
     mean: Tensor
@@ -89,14 +114,25 @@ class GateSummary:
 
 
 def gate_statistics(maps: RecordedMap | Iterable[RecordedMap], *, tolerance: float = 0.01) -> GateSummary:
-    """Sums up a gate over images.
+    """Summarises a gate over images.
 
     Args:
         maps: The gate's map of one batch, or of several.
         tolerance: How close to 0 or 1 a value counts as closed or open.
 
+    Returns:
+        Mean and spread of each channel, and how many values are closed or open.
+
     Raises:
         ValueError: if there is no map, one is not a gate (``channel``, ``spatial`` or ``joint``), or channels differ.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.maps import RecordedMap, gate_statistics
+        >>> batches = [RecordedMap(torch.full((8, 2, 1, 1), value), "channel") for value in (0.2, 0.6)]
+        >>> summary = gate_statistics(batches)
+        >>> summary.mean, summary.spread
+        (tensor([0.4000, 0.4000]), tensor([0.2000, 0.2000]))
     """
     batches = [check_map(maps)] if isinstance(maps, RecordedMap | Maps) else [check_map(map) for map in maps]
     if not batches:
@@ -116,7 +152,7 @@ def gate_statistics(maps: RecordedMap | Iterable[RecordedMap], *, tolerance: flo
 
 
 def _own_grid(map: RecordedMap) -> tuple[int, int]:
-    """The grid of a map whose queries are its positions."""
+    """Returns the grid of a map whose queries are its positions."""
     if check_map(map).kind == "pairwise":
         grid = map.windows.grid if map.windows else (map.values.shape[3], map.values.shape[4])
         if grid[0] * grid[1] == map.values.shape[2]:

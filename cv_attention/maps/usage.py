@@ -17,7 +17,7 @@ from cv_attention.tables import text_table
 
 @dataclass(frozen=True)
 class BlockUsage:
-    """What one block does to its input x, over all images.
+    """Describes what one block does to its input x, over all images.
 
     The spreads are of the factor by which the block scales x, ``<x, y> / <x, x>`` for its output y: standard deviations
     over the factor's mean, so that a constant factor has none, whatever its size. For a gate that is the gate.
@@ -28,6 +28,15 @@ class BlockUsage:
         over_images: Spread over the images of each channel's factor, averaged over the channels.
         over_channels: Spread over the channels of their mean factors.
         over_positions: Spread over the positions of each image's factor, averaged over the images.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU())
+        >>> plan = cva.insert(model, "cbam_spatial", at="0", input_size=16)
+        >>> [block] = cva.usage(model, torch.randn(4, 3, 16, 16)).blocks
+        >>> block.block, round(block.change, 3), round(block.over_positions, 3)  # halves its input everywhere
+        ('0.attention', 0.5, 0.0)
     """
 
     block: str
@@ -39,13 +48,24 @@ class BlockUsage:
 
 @dataclass(frozen=True)
 class Usage:
-    """How much the blocks of a model are in use; prints as a table.
+    """Holds how much the blocks of a model are in use; prints as a table.
 
     Attributes:
         blocks: Each block, in the model's order.
         images: Number of images that it was measured on.
         predictions_changed: Share of the images whose predicted class is another one when all blocks are switched off;
             None where the model does not return logits (B, classes), or has no blocks.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> plan = cva.insert(model, "se", at="stage:-1", init="identity")
+        >>> used = cva.usage(model, torch.randn(8, 3, 32, 32))
+        >>> used.images, used.predictions_changed
+        (8, 0.0)
+        >>> used.to_dict()["blocks"][0]["block"]
+        'layer3.2.attention'
     """
 
     blocks: tuple[BlockUsage, ...]
@@ -76,7 +96,7 @@ class _Sums:
     over_positions: list[Tensor] = field(default_factory=list)  # (B,) spreads
 
     def take(self, _: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-        """The hook behind the block."""
+        """Gathers what the block does, as a hook behind it."""
         wide = torch.promote_types(output.dtype, torch.float32)
         x, y = args[0].detach().to(wide), output.detach().to(wide)
         self.added += float((y - x).square().sum(dtype=torch.float64))
@@ -99,10 +119,8 @@ class _Sums:
 def usage(model: nn.Module, images: Tensor | Mapping[str, Any] | Iterable[Any]) -> Usage:
     """Measures how much each inserted block is in use.
 
-        print(usage(model, images))
-
-    The model runs twice, in eval mode and without gradients, once as it is and once without its blocks; nothing of it
-    changes.
+    The model runs twice, in eval mode and without gradients, once as it is and once without its blocks; it is left
+    unchanged.
 
     Args:
         model: A model with inserted blocks.
@@ -110,8 +128,21 @@ def usage(model: nn.Module, images: Tensor | Mapping[str, Any] | Iterable[Any]) 
             takes, as `insert` describes it for its `example_inputs`: ``[(left, right)]`` is one batch for
             ``model(left, right)``, and a mapping holds keyword arguments. The model gets copies.
 
+    Returns:
+        A measurement of each block, and the share of predictions that the blocks change.
+
     Raises:
         ValueError: if the model has no inserted block, or there is no image.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> plan = cva.insert(model, "se", at="stage:-1", init="identity")
+        >>> print(cva.usage(model, torch.randn(8, 3, 32, 32)))
+        block               change  over images  over channels  over positions
+        layer3.2.attention  0.00 %       0.00 %         0.00 %          0.00 %
+        without the blocks, 0.0 % of 8 predictions are others
     """
     check_module(model)
     bare = unwrap(model)

@@ -21,16 +21,16 @@ def check_labels(labels: Any, count: int, class_names: Sequence[str] | None) -> 
     """
     if labels is None:
         return torch.full((count,), -1)
-    given = labels.tolist() if isinstance(labels, Tensor | np.ndarray) else list(labels)
-    if len(given) != count:
-        raise ValueError(f"labels must have one class for each of the {count} images, got {len(given)}")
-    known = [label for label in given if label is not None]
+    classes = labels.tolist() if isinstance(labels, Tensor | np.ndarray) else list(labels)
+    if len(classes) != count:
+        raise ValueError(f"labels must have one class for each of the {count} images, got {len(classes)}")
+    known = [label for label in classes if label is not None]
     wrong = [label for label in known if isinstance(label, bool) or label != int(label) or label < 0]
     if wrong:
         raise ValueError(f"labels must be indices of classes from 0 on, or None where unknown, got {wrong[0]!r}")
     if class_names is not None and known and max(known) >= len(class_names):
         raise ValueError(f"labels has class {max(known)}, but class_names has {len(class_names)} names")
-    return torch.tensor([-1 if label is None else int(label) for label in given])
+    return torch.tensor([-1 if label is None else int(label) for label in classes])
 
 
 def check_methods(methods: Any) -> dict[str, Callable[..., Tensor]]:
@@ -39,15 +39,15 @@ def check_methods(methods: Any) -> dict[str, Callable[..., Tensor]]:
     Raises:
         ValueError: if one is unknown, needs a package that is not installed, or has the name of another one.
     """
-    found: dict[str, Callable[..., Tensor]] = {}
+    by_name: dict[str, Callable[..., Tensor]] = {}
     listed: Sequence[Any] = [methods] if isinstance(methods, str) or callable(methods) else methods
     for method in listed:
         name = method_name(method)
-        if name in found:
+        if name in by_name:
             raise ValueError(f"methods has two that are called {name}")
-        found[name] = resolve(method)
+        by_name[name] = resolve(method)
         require_for(name)
-    return found
+    return by_name
 
 
 def check_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -56,15 +56,15 @@ def check_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     Raises:
         ValueError: if one is not a single number, or has a name of its own meaning.
     """
-    found = {}
+    numbers = {}
     for name, value in metrics.items():
         if name.startswith("test"):
             raise ValueError(f"metric {name}: results on a test split do not form a curve; give them to Recorder.test")
         try:
-            found[name] = float(value)
+            numbers[name] = float(value)
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"metric {name} must be a number, got {value!r:.60}") from error
-    return found
+    return numbers
 
 
 def check_epoch(epoch: int) -> None:

@@ -48,11 +48,11 @@ def take(images: Any) -> Images:
     if isinstance(images, str | os.PathLike):
         raise ValueError(f"images must be {_FORMS}, got the single path {os.fspath(images)!r}: put it into a list")
     if not isinstance(images, Tensor | np.ndarray):
-        given: Sequence[Any] = list(images)
-        if given and all(isinstance(one, str | os.PathLike) for one in given):
-            names = tuple(str(Path(one)) for one in given)
-            given = [_read(one) for one in given]
-        images = _stack(given)
+        items: Sequence[Any] = list(images)
+        if items and all(isinstance(item, str | os.PathLike) for item in items):
+            names = tuple(str(Path(item)) for item in items)
+            items = [_read(item) for item in items]
+        images = _stack(items)
     values = _channels_first(images)
     if not len(values):
         raise ValueError("images must be at least one, got none")
@@ -68,13 +68,13 @@ def _read(path: Any) -> np.ndarray:
     return read_image(path)
 
 
-def _stack(given: Sequence[Any]) -> Any:
-    shapes = {tuple(np.shape(one)) for one in given}
+def _stack(items: Sequence[Any]) -> Any:
+    shapes = {tuple(np.shape(item)) for item in items}
     if len(shapes) > 1:
         raise ValueError(f"images must have one size; got {', '.join(map(str, sorted(shapes)[:3]))}: resize them first")
-    if given and all(isinstance(one, Tensor) for one in given):
-        return torch.stack(list(given))
-    return np.stack([np.asarray(one) for one in given]) if given else torch.empty(0, 1, 1, 1)
+    if items and all(isinstance(item, Tensor) for item in items):
+        return torch.stack(list(items))
+    return np.stack([np.asarray(item) for item in items]) if items else torch.empty(0, 1, 1, 1)
 
 
 def _channels_first(images: Tensor | np.ndarray) -> Tensor:
@@ -98,7 +98,7 @@ def _channels_first(images: Tensor | np.ndarray) -> Tensor:
 
 
 def _pictures(values: Tensor) -> tuple[np.ndarray, tuple[float, float, float]]:
-    """What is shown, and the colour that a zero has there."""
+    """Returns what is shown, and the colour that a zero has there."""
     low, high = 0.0, 1.0
     shown = values.float() / 255 if values.dtype == torch.uint8 else values
     if shown.min() < 0 or shown.max() > 1:
@@ -146,17 +146,17 @@ def normaliser(
 
 
 def _colour(mean: Tensor) -> tuple[float, float, float]:
-    """A colour of three channels, as images are shown."""
+    """Returns a colour of three channels, as images are shown."""
     values = mean.flatten().tolist()
     grey = sum(values) / len(values)
     return (values[0], values[1], values[2]) if len(values) == 3 else (grey, grey, grey)
 
 
 def _per_channel(name: str, value: Any, channels: int) -> Tensor:
-    found = torch.as_tensor(value, dtype=torch.float32).flatten()
-    if len(found) not in (1, channels):
-        raise ValueError(f"{name} must have one number per channel, {channels}, got {len(found)}")
-    return found.expand(channels).reshape(-1, 1, 1)
+    numbers = torch.as_tensor(value, dtype=torch.float32).flatten()
+    if len(numbers) not in (1, channels):
+        raise ValueError(f"{name} must have one number per channel, {channels}, got {len(numbers)}")
+    return numbers.expand(channels).reshape(-1, 1, 1)
 
 
 def _scaled(values: Tensor) -> Tensor:

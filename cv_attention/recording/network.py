@@ -22,13 +22,13 @@ def described(network: nn.Module, inputs: Tensor) -> dict[str, Any]:
         ``parameters``, ``sites``, and, where one image alone can be run, ``flops`` and ``network``.
     """
     network = unwrap(network)
-    found: dict[str, Any] = {"parameters": sum(parameter.numel() for parameter in network.parameters())}
-    found["sites"] = _sites(network, inputs[:1])
+    description: dict[str, Any] = {"parameters": sum(parameter.numel() for parameter in network.parameters())}
+    description["sites"] = _sites(network, inputs[:1])
     try:
         outline = backbones.outline(network, tuple(inputs.shape[1:]))
     except Exception:  # whatever the forward of a foreign network provokes on made-up numbers
-        return found
-    return found | {"flops": outline["flops"], "network": outline["parts"]}
+        return description
+    return description | {"flops": outline["flops"], "network": outline["parts"]}
 
 
 def block_names(network: nn.Module) -> list[str]:
@@ -39,7 +39,7 @@ def block_names(network: nn.Module) -> list[str]:
 
 
 def _sites(network: nn.Module, inputs: Tensor) -> list[dict[str, Any]]:
-    """Every inserted block, with the size of its feature map."""
+    """Returns every inserted block, with the size of its feature map."""
     sites, hooks = [], []
     for name, host, child, place in attached(network):
         block = host.get_submodule(child)

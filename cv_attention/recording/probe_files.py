@@ -25,7 +25,7 @@ def write_probes(run: RunLayout, probes: Probes, pictures: NDArray[np.uint8]) ->
 
 
 def same_probes(run: RunLayout, probes: Probes, pictures: NDArray[np.uint8]) -> bool:
-    """Whether a run directory holds these very images under these labels and names of classes."""
+    """Returns whether a run directory holds these very images under these labels and names of classes."""
     try:
         if Probes.read(run.probes) != probes:
             return False
@@ -53,7 +53,7 @@ def write_epoch(run: RunLayout, snapshot: Snapshot, labels: Tensor, epoch: int, 
     record = EpochRecord(
         epoch=epoch,
         step=step,
-        columns={key: ColumnEntry(one.title, one.source, one.kind) for key, one in columns.items()},
+        columns={key: ColumnEntry(entry.title, entry.source, entry.kind) for key, entry in columns.items()},
         predictions=logits.argmax(1).tolist(),
         probabilities=[[round(p, 6) for p in row] for row in logits.softmax(1).tolist()],
         losses=[loss if label >= 0 else None for loss, label in zip(losses.tolist(), labels.tolist(), strict=True)],

@@ -32,16 +32,10 @@ class Recorder:
     It works with any training loop and any ``nn.Module`` that maps images to logits (N, classes). At each `log` it
     runs the model on a few images of your choice and stores every attention map (see `cv_attention.record`), saliency
     maps of the predicted class, predictions and your metrics. `close`, or the end of a ``with``, builds the page.
-    ``cv-attention report`` and ``cv-attention compare`` read the directory like that of ``cv-attention fit``.
-
-    The model is left as it was: its modes, gradients, hooks and the state of random numbers. Files are written whole or
-    not at all, so that the page can be built while training goes on, and after a crash. A `Recorder` on a directory
-    that holds earlier epochs of the same images continues there; an epoch that is logged again is replaced.
-
-        with cva.report.Recorder("runs/mine", images, labels, class_names) as recorder:
-            for epoch in range(10):
-                loss = train_one_epoch(model)
-                recorder.log(model, epoch, train_loss=loss, val_accuracy=evaluate(model))
+    ``cv-attention report`` and ``cv-attention compare`` read the directory like that of ``cv-attention fit``. The model
+    is left as it was: its modes, gradients, hooks and the state of random numbers. Files are written whole or not at
+    all, so that the page can be built while training goes on, and after a crash. A `Recorder` on a directory that holds
+    earlier epochs of the same images continues there; an epoch that is logged again is replaced.
 
     Args:
         run: The run directory; made where it does not exist.
@@ -70,6 +64,15 @@ class Recorder:
 
     Raises:
         ValueError: if an argument has another form than described; the message says what is accepted.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model, images = cva.backbones.build("resnet20", num_classes=2, width=4), torch.rand(4, 3, 16, 16)
+        >>> with cva.report.Recorder("runs/mine", images, labels=[0, 1, 0, 1]) as recorder:
+        ...     recorder.log(model, epoch=0, train_loss=0.7)
+        >>> recorder.latest["Grad-CAM"].shape, (recorder.run / "report" / "index.html").is_file()
+        ((4, 4, 4), True)
     """
 
     def __init__(
@@ -100,9 +103,9 @@ class Recorder:
         self.latest: dict[str, np.ndarray] = {}
         self.latest_epoch: int | None = None
         count = len(self.labels)
-        for what, given in (("names", names), ("boxes", boxes)):
-            if given is not None and len(given) != count:
-                raise ValueError(f"{what} must have one entry for each of the {count} images, got {len(given)}")
+        for argument, entries in (("names", names), ("boxes", boxes)):
+            if entries is not None and len(entries) != count:
+                raise ValueError(f"{argument} must have one entry for each of the {count} images, got {len(entries)}")
         self._names = list(names or self.images.names)
         self._boxes = [None if box is None else check_box(box) for box in boxes or [None] * count]
         self._layout = RunLayout(self.run)
@@ -171,7 +174,7 @@ class Recorder:
         return snapshot
 
     def write_gates(self, epoch: int, statistics: GateStatistics) -> None:
-        """Writes how channel gates are distributed over the images that `statistics` has seen."""
+        """Writes how channel gates are distributed over the images that `statistics` has seen in an `epoch`."""
         assert self.class_names is not None, "an epoch is recorded first"
         if arrays := statistics.arrays(len(self.class_names)):
             write_arrays(self._layout.epoch_file(EpochFile.GATES, epoch), arrays)

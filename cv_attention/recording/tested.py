@@ -38,8 +38,8 @@ def write_test(
     if names is not None and len(names) != len(scores):
         raise ValueError(f"names must have one entry for each of the {len(scores)} images, got {len(names)}")
     columns = columns_of(torch.arange(len(scores)), scores, true.long())
-    shown = [str(number) for number in range(len(scores))] if names is None else [str(name) for name in names]
-    write_arrays(run.predictions, prediction_arrays(columns, shown, class_names), compressed=True)
+    image_names = [str(number) for number in range(len(scores))] if names is None else [str(name) for name in names]
+    write_arrays(run.predictions, prediction_arrays(columns, image_names, class_names), compressed=True)
     if len(class_names) <= MOST_CLASSES:
         counts.write(run.tested_confusion)
     results = {"accuracy": float(np.mean(columns["label"] == columns["predicted"]))}

@@ -1,10 +1,6 @@
 """A training run as one folder of static files that opens from ``file://``: `build` writes it, `Recorder` feeds it.
 
-from cv_attention import report
-
-report.build(["runs/a", "runs/b"], "comparison")                        # from run directories; needs no torch
-with report.Recorder("runs/mine", images, labels, class_names) as recorder:  # from any training loop
-    recorder.log(model, epoch, val_accuracy=accuracy)
+`build` reads run directories and needs no torch; `Recorder` makes them from any training loop.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -9,12 +9,16 @@ _LARGEST = 16_384  # pixels on a side of the images that a network takes
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What any network must know of its images.
+    """Holds what any network must know of its images.
 
     Attributes:
         mean: Mean of each colour channel, for pixels in [0, 1].
         std: Standard deviation of each colour channel.
         image_size: Height and width of the images in pixels.
+
+    Examples:
+        >>> from cv_attention.training import ImageFacts
+        >>> ImageFacts(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2), image_size=(32, 32)).check()
     """
 
     mean: tuple[float, float, float]
@@ -28,7 +32,7 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What a classifier must know of its data set.
+    """Holds what a classifier must know of its data set.
 
     Attributes:
         class_names: Name of each class, in the order of the logits.
@@ -37,6 +41,15 @@ class DataFacts:
         image_size: Height and width of the images in pixels.
         class_ids: Other names of the same classes, such as WordNet's, by which a pretrained network's data are found;
             empty for a network trained here, whose data must have `class_names`.
+
+    Examples:
+        >>> from cv_attention.training import DataFacts
+        >>> facts = DataFacts(("cat", "dog"), mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2), image_size=(32, 32))
+        >>> facts.check()
+        >>> DataFacts((), facts.mean, facts.std, facts.image_size).check()
+        Traceback (most recent call last):
+            ...
+        ValueError: facts.class_names must name classes, got none
     """
 
     class_names: tuple[str, ...]

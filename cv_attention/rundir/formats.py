@@ -8,15 +8,21 @@ from cv_attention.version import __version__
 
 
 class Damaged(ValueError):
-    """A file does not hold what was written into it."""
+    """Raised if a file does not hold what was written into it."""
 
 
 class NotRead(OSError):
-    """A file could not be read for a reason that says nothing of its content: its permissions, the disk, the memory.
+    """Raised if a file could not be read for a reason that says nothing of its content: permissions, disk, memory.
 
     Args:
         path: The file.
         reason: What prevented it.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention.rundir import NotRead
+        >>> print(NotRead(Path("runs/mine/summary.json"), PermissionError(13, "Permission denied")))
+        runs/mine/summary.json cannot be read now: Permission denied
     """
 
     def __init__(self, path: Path, reason: BaseException) -> None:
@@ -30,21 +36,30 @@ class NotRead(OSError):
 
 
 class NewerFormat(ValueError):
-    """A file was written by a later version of cv_attention."""
+    """Raised if a file was written by a later version of cv_attention."""
 
 
 def check_format(file: Path, number: Any, known: int, writer: Any = None) -> None:
-    """Makes sure that this version can read a file.
+    """Checks that this version can read a file.
 
     Args:
         file: The file, for messages.
-        number: The format that it states; None in files from before there was a number, which counts as 1.
+        number: The format that the file states; None in files from before there was a number, which counts as 1.
         known: The newest format that this version reads.
-        writer: The version of cv_attention that wrote it, where it says so.
+        writer: The version of cv_attention that wrote the file, if the file states it.
 
     Raises:
         NewerFormat: if the format is newer; one line with both versions.
         Damaged: if it is not a format number.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention import rundir
+        >>> rundir.check_format(Path("summary.json"), number=1, known=2)
+        >>> rundir.check_format(Path("summary.json"), number=3, known=2, writer="9.0")
+        Traceback (most recent call last):
+            ...
+        cv_attention.rundir.formats.NewerFormat: summary.json has format 3, written by cv_attention 9.0; ...
     """
     if number is None:
         return

@@ -90,7 +90,7 @@ class RunLayout:
         return self.root / "metrics"
 
     def metrics_file(self, part: int | str) -> Path:
-        """The curves of one start of the training run, counted from 0."""
+        """Returns the curves of one start of the training run, counted from 0."""
         return self.metrics / str(part) / "metrics.csv"
 
     def metrics_files(self) -> list[tuple[int, Path]]:
@@ -109,7 +109,7 @@ class RunLayout:
         return self.root / "checkpoints"
 
     def checkpoint(self, name: str) -> Path:
-        """A checkpoint, by its name without the suffix: ``best``, ``last`` or ``previous``."""
+        """Returns a checkpoint, by its name without the suffix: ``best``, ``last`` or ``previous``."""
         return self.checkpoints / f"{name}.ckpt"
 
     @property
@@ -138,7 +138,7 @@ class RunLayout:
         return self.root / "confusion" / "test.json"
 
     def epoch_file(self, kind: EpochFile, epoch: int) -> Path:
-        """A file of one recorded epoch."""
+        """Returns a file of one recorded epoch."""
         return self.root / kind.folder / kind.file_name(epoch)
 
     def epoch_files(self, kind: EpochFile) -> dict[int, Path]:
@@ -197,7 +197,7 @@ class ExportLayout:
         return self.root / "shards"
 
     def shard(self, number: int, suffix: str) -> Path:
-        """A file of a shard, by one of `SHARD_SUFFIXES`; the ``jsonl`` exists once the shard is whole."""
+        """Returns a file of a shard, by one of `SHARD_SUFFIXES`; the ``jsonl`` exists once the shard is whole."""
         return self.shards / f"{number:06d}.{suffix}"
 
     def rows(self) -> list[Path]:
@@ -205,5 +205,5 @@ class ExportLayout:
         return sorted(self.shards.glob("*.jsonl"))
 
     def manifest(self, suffix: str) -> Path:
-        """The rows of all shards in one file, ``jsonl`` or ``parquet``."""
+        """Returns the rows of all shards in one file, ``jsonl`` or ``parquet``."""
         return self.root / f"manifest.{suffix}"

@@ -13,10 +13,23 @@ from cv_attention.rundir.formats import Damaged, NotRead
 def read_json(path: Path) -> dict[str, Any]:
     """Reads a JSON file that holds a mapping.
 
+    Args:
+        path: The file, in UTF-8.
+
+    Returns:
+        The mapping.
+
     Raises:
         FileNotFoundError: if the file does not exist.
         NotRead: if the system does not let it be read.
         Damaged: if it holds something else.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention import rundir
+        >>> _ = Path("mine.json").write_text('{"seed": 0}')
+        >>> rundir.read_json(Path("mine.json"))
+        {'seed': 0}
     """
     return _mapping(path, json.loads, "JSON")
 
@@ -24,10 +37,23 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_yaml(path: Path) -> dict[str, Any]:
     """Reads a YAML file that holds a mapping, without executing any tag.
 
+    Args:
+        path: The file, in UTF-8.
+
+    Returns:
+        The mapping.
+
     Raises:
         FileNotFoundError: if the file does not exist.
         NotRead: if the system does not let it be read.
         Damaged: if it holds something else.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention import rundir
+        >>> _ = Path("mine.yaml").write_text("model: {block: se}")
+        >>> rundir.read_yaml(Path("mine.yaml"))
+        {'model': {'block': 'se'}}
     """
     return _mapping(path, yaml.safe_load, "YAML")
 

@@ -11,13 +11,26 @@ from cv_attention.rundir.reading import read_json
 
 
 def sealed(content: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """Returns the content with ``format`` first and ``sha256``, the checksum of all the rest, last."""
+    """Adds a format number and the SHA-256 of everything else to the content of a JSON file.
+
+    Args:
+        content: Values that JSON can hold.
+        number: The format number.
+
+    Returns:
+        The content with ``format`` first and ``sha256`` last.
+
+    Examples:
+        >>> from cv_attention import rundir
+        >>> list(rundir.sealed({"seed": 0}, number=1))
+        ['format', 'seed', 'sha256']
+    """
     plain = {"format": number, **{name: value for name, value in content.items() if name not in ("format", "sha256")}}
     return {**plain, "sha256": _digest(plain)}
 
 
 def read_sealed(path: Path, known: int) -> dict[str, Any]:
-    """Reads a file of `sealed`, or one from before there were checksums, which has nothing to verify.
+    """Reads and verifies a JSON file of `sealed` content; one from before there were checksums is read unverified.
 
     Args:
         path: The file.
@@ -30,6 +43,17 @@ def read_sealed(path: Path, known: int) -> dict[str, Any]:
         FileNotFoundError: if the file does not exist.
         NewerFormat: if its format is newer.
         Damaged: if its content is not what was written.
+
+    Examples:
+        >>> import json
+        >>> from pathlib import Path
+        >>> from cv_attention import rundir
+        >>> text = json.dumps(rundir.sealed({"seed": 0}, number=1))
+        >>> _ = Path("sealed.json").write_text(text.replace('"seed": 0', '"seed": 1'))
+        >>> rundir.read_sealed(Path("sealed.json"), known=1)
+        Traceback (most recent call last):
+            ...
+        cv_attention.rundir.formats.Damaged: sealed.json is damaged: its content does not have the SHA-256 ...
     """
     content = read_json(path)
     provenance = content.get("provenance")

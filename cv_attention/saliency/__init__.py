@@ -14,17 +14,10 @@ from cv_attention.saliency.methods.attention.transformers import attention_rollo
 from cv_attention.saliency.methods.cam.ablation_cam import ablation_cam
 from cv_attention.saliency.methods.cam.cam import cam
 from cv_attention.saliency.methods.cam.eigen_cam import eigen_cam, eigen_grad_cam, seg_eigen_cam
+from cv_attention.saliency.methods.cam.elementwise_cams import grad_cam_elementwise, hires_cam, layer_cam
 from cv_attention.saliency.methods.cam.fem import fem
 from cv_attention.saliency.methods.cam.grad_cam import grad_cam, grad_cam_layers
-from cv_attention.saliency.methods.cam.gradient_cams import (
-    finer_cam,
-    grad_cam_elementwise,
-    grad_cam_plus_plus,
-    hires_cam,
-    layer_cam,
-    shapley_cam,
-    xgrad_cam,
-)
+from cv_attention.saliency.methods.cam.gradient_cams import finer_cam, grad_cam_plus_plus, shapley_cam, xgrad_cam
 from cv_attention.saliency.methods.cam.kpca_cam import kpca_cam
 from cv_attention.saliency.methods.cam.score_cam import score_cam
 from cv_attention.saliency.methods.cam.smooth_grad_cam import smooth_grad_cam_plus_plus

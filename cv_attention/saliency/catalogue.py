@@ -15,17 +15,10 @@ from cv_attention.saliency.methods.attention.transformers import attention_rollo
 from cv_attention.saliency.methods.cam.ablation_cam import ablation_cam
 from cv_attention.saliency.methods.cam.cam import cam
 from cv_attention.saliency.methods.cam.eigen_cam import eigen_cam, eigen_grad_cam, seg_eigen_cam
+from cv_attention.saliency.methods.cam.elementwise_cams import grad_cam_elementwise, hires_cam, layer_cam
 from cv_attention.saliency.methods.cam.fem import fem
 from cv_attention.saliency.methods.cam.grad_cam import grad_cam
-from cv_attention.saliency.methods.cam.gradient_cams import (
-    finer_cam,
-    grad_cam_elementwise,
-    grad_cam_plus_plus,
-    hires_cam,
-    layer_cam,
-    shapley_cam,
-    xgrad_cam,
-)
+from cv_attention.saliency.methods.cam.gradient_cams import finer_cam, grad_cam_plus_plus, shapley_cam, xgrad_cam
 from cv_attention.saliency.methods.cam.kpca_cam import kpca_cam
 from cv_attention.saliency.methods.cam.score_cam import score_cam
 from cv_attention.saliency.methods.cam.smooth_grad_cam import smooth_grad_cam_plus_plus
@@ -86,6 +79,7 @@ METHODS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
         )
     }
 )
+"""All saliency methods by name, a read-only mapping to functions ``(model, images, targets, **options)``."""
 
 
 def resolve(method: str | Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -101,8 +95,17 @@ def resolve(method: str | Callable[..., Tensor]) -> Callable[..., Tensor]:
     Raises:
         ValueError: if the name or the function does not exist, or it does not take (model, images, targets).
 
-    Example:
-        ``resolve("grad_cam")(model, images)``
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.resolve("grad_cam")(model, images).shape
+        torch.Size([2, 1, 32, 32])
+        >>> def edges(model, images, targets):  # a method of your own
+        ...     return images.diff(dim=-1, append=images[..., -1:]).abs().mean(1, keepdim=True)
+        >>> cva.saliency.resolve(edges)(model, images).shape
+        torch.Size([2, 1, 32, 32])
     """
     function = _imported(method) if isinstance(method, str) else method
     if function in METHODS.values():

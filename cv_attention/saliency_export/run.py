@@ -47,6 +47,15 @@ class Exported:
         signal: The signal that stopped the export, or 0.
         is_main: Whether this process reports the outcome.
         not_finite: Number of images with NaN or infinite values in a map or logits; the manifest shows which.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention.saliency_export import Exported
+        >>> outcome = Exported(
+        ...     Path("maps/manifest.jsonl"), explained=90, failed=0, left=10, error="", seconds=4.5, new=90
+        ... )
+        >>> outcome.left  # run the export again for these
+        10
     """
 
     manifest: Path
@@ -91,9 +100,26 @@ def export_saliency(
         progress: Whether to show a progress bar.
         trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
 
+    Returns:
+        The path of the manifest, and the numbers of images that were explained, failed and are left.
+
     Raises:
         FileNotFoundError: if a source does not exist.
         ValueError: if there is no image, an option is wrong, or `out` holds another export.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> from cv_attention import config, saliency_export, training
+        >>> Path("photos").mkdir()
+        >>> Image.new("RGB", (48, 48), "red").save("photos/red.png")
+        >>> experiment = config.Experiment(model=config.Model(options={"width": 4}))
+        >>> facts = training.DataFacts(("cat", "dog"), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), image_size=(32, 32))
+        >>> classifier = training.Classifier(experiment, facts).eval()  # a checkpoint's path in practice
+        >>> settings = config.SaliencyExport(method="grad_cam", accelerator="cpu")
+        >>> outcome = saliency_export.export_saliency(classifier, [Path("photos")], Path("maps"), settings)
+        >>> outcome.explained, outcome.manifest.name
+        (1, 'manifest.jsonl')
     """
     _check(config, sources, split)
     classifier = require_finite(load(checkpoint, trust), checkpoint)

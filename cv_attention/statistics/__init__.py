@@ -1,9 +1,7 @@
 """Statistics of networks trained with several seeds: simultaneous intervals, verdicts and seeds to plan; bootstrap.
 
-judged = cv_attention.statistics.judge(values, reference=0, margin=0.3)   # values: (arms, blocks)
-
 An arm is a network; a block is a factor shared by runs of all arms, such as a seed. Nothing here needs
-torch or knows what a run is.
+torch or knows what a run is. `judge` is where to begin.
 """
 
 from cv_attention.statistics.additive import AdditiveFit, fit_additive

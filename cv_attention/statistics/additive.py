@@ -35,6 +35,13 @@ class AdditiveFit:
         residuals: Residual of each observation, in the order of ``values[present]``.
         variance: Pooled residual variance; NaN without degrees of freedom.
         covariance: (arms, arms) of the differences, in units of the variance.
+
+    Examples:
+        >>> import numpy as np
+        >>> from cv_attention.statistics import fit_additive
+        >>> fit = fit_additive(np.array([[0.70, 0.72, 0.71], [0.73, 0.74, 0.72]]))
+        >>> fit.differences.round(4), fit.errors.round(4)
+        (array([0.  , 0.02]), array([0.    , 0.0058]))
     """
 
     design: Design
@@ -50,11 +57,21 @@ class AdditiveFit:
 
 
 def fit_additive(values: np.ndarray, reference: int = 0) -> AdditiveFit:
-    """Fits ``arm + block`` by least squares.
+    """Fits ``arm + block`` to a table of values by least squares.
 
     Args:
         values: (arms, blocks), NaN where there is no run.
         reference: The arm that the others are compared with.
+
+    Returns:
+        The differences from the reference, the residuals and the pooled variance.
+
+    Examples:
+        >>> import numpy as np
+        >>> from cv_attention.statistics import fit_additive
+        >>> values = np.array([[0.70, 0.72, np.nan], [0.73, 0.75, 0.74]])  # a run is missing
+        >>> fit_additive(values).differences.round(4)
+        array([0.  , 0.03])
     """
     values = np.asarray(values, dtype=float)
     present = np.isfinite(values)

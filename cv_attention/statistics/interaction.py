@@ -7,7 +7,7 @@ from cv_attention.statistics.additive import fit_additive
 
 
 def interaction(first: np.ndarray, second: np.ndarray, reference: int = 0) -> float | None:
-    """Returns the p value of the arm × recipe interaction of two tables, by an F test with a pooled residual.
+    """Computes the p value of the arm × recipe interaction of two tables, by an F test with a pooled residual.
 
     Args:
         first: (arms, blocks) under one recipe, NaN where there is no run.
@@ -16,6 +16,14 @@ def interaction(first: np.ndarray, second: np.ndarray, reference: int = 0) -> fl
 
     Returns:
         The p value; None if no arm can be compared under both recipes, or there are no residual degrees of freedom.
+
+    Examples:
+        >>> import numpy as np
+        >>> from cv_attention.statistics import interaction
+        >>> short = np.array([[0.70, 0.72, 0.71], [0.73, 0.74, 0.72]])  # two networks, three seeds
+        >>> long = np.array([[0.80, 0.82, 0.81], [0.80, 0.83, 0.81]])  # the same with a longer recipe
+        >>> round(interaction(short, long), 3)
+        0.067
     """
     fits = [fit_additive(values, reference) for values in (first, second)]
     both = fits[0].design.estimable & fits[1].design.estimable

@@ -9,12 +9,20 @@ _AT_ONCE = 1 << 22  # drawn values in memory
 
 
 class Interval(NamedTuple):
-    """A mean with its confidence interval.
+    """Holds a mean with its confidence interval.
 
     Attributes:
         mean: The mean.
         low: Lower end of the interval.
         high: Upper end.
+
+    Examples:
+        >>> from cv_attention.statistics import Interval
+        >>> interval = Interval(mean=0.8, low=0.725, high=0.875)
+        >>> print(interval)
+        0.800 [0.725, 0.875]
+        >>> round(interval.high - interval.low, 3)
+        0.15
     """
 
     mean: float
@@ -32,7 +40,7 @@ def bootstrap(values: ArrayLike, *, confidence: float = 0.95, resamples: int = 2
         values: (N,), bool or numbers, such as one for each image.
         confidence: Confidence level in (0, 1).
         resamples: How often N of the N values are drawn.
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Returns:
         The mean and the ends of the interval; a single value is its own interval.
@@ -40,7 +48,8 @@ def bootstrap(values: ArrayLike, *, confidence: float = 0.95, resamples: int = 2
     Raises:
         ValueError: if there is no value, one is not finite, or an argument is out of range.
 
-    Example:
+    Examples:
+        >>> from cv_attention.statistics import bootstrap
         >>> print(bootstrap([0.9, 0.7, 0.8, 0.8]))
         0.800 [0.725, 0.875]
     """

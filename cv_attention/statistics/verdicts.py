@@ -23,7 +23,7 @@ class Judged:
     Attributes:
         difference: Arm minus reference, over the blocks; None if it cannot be estimated.
         low: Lower end of the simultaneous interval; None if there is no verdict.
-        high: Its upper end.
+        high: Upper end of the interval.
         verdict: ``better`` or ``worse`` if the interval excludes zero; ``equivalent`` if two one-sided tests place the
             difference within the margin; ``unresolved`` otherwise; ``none`` if nothing can be judged.
         within_margin: Whether the two one-sided tests place the difference within the margin; it can be significant
@@ -31,6 +31,14 @@ class Judged:
         more: Approximate number of additional blocks that would resolve the arm if the estimates were true; None if
             it is resolved, if blocks cannot be added, or if more than 1,000 would be needed.
         reason: Why there is no verdict; empty if there is one.
+
+    Examples:
+        >>> import numpy as np
+        >>> from cv_attention.statistics import judge
+        >>> values = np.array([[0.70, 0.72, 0.71, 0.70], [0.75, 0.76, 0.76, 0.75]])
+        >>> arm = judge(values).arms[1]
+        >>> arm.verdict, round(arm.difference, 4), round(arm.low, 4)
+        ('better', 0.0475, 0.0395)
     """
 
     difference: float | None
@@ -49,10 +57,17 @@ class Study:
     Attributes:
         arms: One verdict per arm; the reference's is empty.
         deviation: Pooled residual standard deviation of one run; None without degrees of freedom.
-        df: Its degrees of freedom.
+        df: Degrees of freedom of `deviation`.
         method: How the intervals were computed.
         spreads: For each arm, the standard deviation of its runs relative to the other arms' if an F test shows that it
             is larger, so that intervals with this arm allow for it; otherwise None.
+
+    Examples:
+        >>> import numpy as np
+        >>> from cv_attention.statistics import judge
+        >>> study = judge(np.array([[0.70, 0.72, 0.71, 0.70], [0.75, 0.76, 0.76, 0.75]]))
+        >>> round(study.deviation, 4), study.df
+        (0.0035, 3)
     """
 
     arms: tuple[Judged, ...]
@@ -71,7 +86,7 @@ def judge(
     overlap: float | None = None,
     higher_is_better: bool = True,
 ) -> Study:
-    """Compares every arm with the reference.
+    """Compares every arm with the reference, by simultaneous intervals.
 
     Intervals are simultaneous: the probability that any of them misses its true difference is `alpha`. They use
     Dunnett's critical value on the pooled residual; with six or more blocks, that of max-t by sign flips if it is
@@ -81,12 +96,26 @@ def judge(
 
     Args:
         values: (arms, blocks), NaN where there is no run.
-        reference: The arm that the others are compared with.
+        reference: Index of the arm that the others are compared with.
         alpha: Probability of any wrong verdict.
-        margin: Differences within ± this count as equivalent; None: equivalence is not tested.
+        margin: Differences within ± this count as equivalent; None does not test equivalence.
         overlap: For folds of one data set: held-out images per training image, 1/4 for five folds. None for
             seeds.
         higher_is_better: Whether a larger value is better.
+
+    Returns:
+        A verdict for each arm.
+
+    Examples:
+        >>> import numpy as np
+        >>> from cv_attention.statistics import judge
+        >>> accuracies = np.array([
+        ...     [0.700, 0.720, 0.710, 0.700],  # the reference, four seeds
+        ...     [0.750, 0.760, 0.760, 0.750],
+        ...     [0.701, 0.719, 0.711, 0.700],
+        ... ])
+        >>> [arm.verdict for arm in judge(accuracies, margin=0.01).arms[1:]]
+        ['better', 'equivalent']
     """
     values = np.asarray(values, dtype=float)
     fit = fit_additive(values, reference)

@@ -27,14 +27,24 @@ def load(checkpoint: Path | Task, trust: Collection[str] | None = (), *, task: t
     class path; that is imported only where the user says so.
 
     Args:
-        checkpoint: The file.
+        checkpoint: The file, or an open network, which is returned as it is.
         trust: Modules and classes that the file may name, such as ``my_block`` or ``my_block.MyBlock``; None allows
             all, for a file that this process has written.
         task: The class of the task that the network was trained for.
 
+    Returns:
+        The task with its network, on the CPU, in eval mode.
+
     Raises:
         ValueError: if the file is none of cv_attention's, belongs to another task, its weights do not fit its
             configuration, or it names a class that is not in `trust`.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention import training
+        >>> classifier = training.load(training.find_checkpoint(Path("runs/mine")))  # doctest: +SKIP
+        >>> classifier.facts.class_names  # doctest: +SKIP
+        ('cat', 'dog')
     """
     if isinstance(checkpoint, Task):
         return checkpoint

@@ -25,7 +25,7 @@ class NamedData(LightningDataModule):
         self.splits: dict[str, ImageSet] = {split: named_split(config, split, facts.class_names, facts.class_ids)}
 
     def test_dataloader(self) -> Loader:
-        """Every image once."""
+        """Returns batches with every image once."""
         images = self.splits[self.split]
         batches = EvaluationBatches(len(images), self.config.batch_size, name="test")
         device = self.trainer.strategy.root_device if self.trainer else "cpu"

@@ -38,6 +38,14 @@ def open_pretrained(model: Model, data: Data) -> Classifier:
         FileNotFoundError: if there is no such file.
         ValueError: if the backbone is unknown, its weights cannot be downloaded, the file holds no weights of this
             network, or it belongs to a run of ours, which has its own way to be opened.
+
+    Examples:
+        >>> from cv_attention import config, training
+        >>> model = config.Model(backbone="timm/resnet18", pretrained=True)
+        >>> photos = config.Data(name="folder", root="photos")
+        >>> classifier = training.open_pretrained(model, photos)  # doctest: +SKIP
+        >>> len(classifier.facts.class_names)  # doctest: +SKIP
+        1000
     """
     if model.weights:
         path = find_checkpoint(Path(model.weights).expanduser())

@@ -37,7 +37,7 @@ from cv_attention.training.trainer import create_trainer
 
 @dataclass
 class Prepared:
-    """Everything checked and built; nothing trained yet.
+    """Holds what `prepare` has checked and built; nothing is trained yet.
 
     Attributes:
         run: The run directory.
@@ -79,9 +79,20 @@ def prepare(
         task: The class of the task to train.
         datamodule: The data; None opens the data set of the configuration, which otherwise says nothing of the images.
 
+    Returns:
+        What `fit` takes.
+
     Raises:
         ValueError: if anything in the configuration is wrong, or the checkpoint belongs to another task.
         FileNotFoundError: if the data or the checkpoint is missing.
+
+    Examples:
+        >>> from cv_attention import config, training
+        >>> experiment = config.Experiment(trainer=config.Trainer(max_epochs=1, accelerator="cpu"))
+        >>> prepared = training.prepare(experiment)  # doctest: +SKIP
+        >>> print(*prepared.lines, sep=", ")  # doctest: +SKIP
+        >>> training.fit(prepared)  # doctest: +SKIP
+        PosixPath('runs/cluttered_digits-resnet20-plain-seed0')
     """
     check(experiment)
     hardware.check(experiment.trainer)

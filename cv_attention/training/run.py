@@ -90,7 +90,7 @@ def renew_checksum(run: Path, name: str) -> None:
 
 
 def is_left_unreported(run: Path, max_epochs: int) -> bool:
-    """Whether a run of `max_epochs` has been trained and tested, but was ended before all the rest was written.
+    """Returns whether a run of `max_epochs` has been trained and tested, but was ended before all the rest was written.
 
     Raises:
         ValueError: naming the file, if its summary or its configuration does not say what is needed for that.

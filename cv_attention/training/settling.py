@@ -15,11 +15,13 @@ from cv_attention.training.tasks.task import Task
 
 
 class NothingTrained(RuntimeError):
-    """The training ended without a checkpoint."""
+    """Raised by `fit` if training has ended without an intact checkpoint, so that there is nothing to test."""
 
 
 def settle(prepared: Prepared) -> Selected:
-    """Makes ``best.ckpt`` the network that is tested and saved, verified, and prints where it is not the one expected.
+    """Makes ``best.ckpt`` the network that is tested and saved, and verifies it.
+
+    It prints a line if this is not the network that was expected.
 
     Returns:
         Which epoch's network it is, and why; the same in all processes.
@@ -44,7 +46,7 @@ def settle(prepared: Prepared) -> Selected:
 
 
 def _selected(prepared: Prepared) -> Selected:
-    """Selects the epoch whose network counts, by the task's criterion."""
+    """Selects the epoch whose network is tested and saved, by the task's criterion."""
     task, saved = prepared.task, cast(Checkpoints, prepared.trainer.checkpoint_callback)
 
     def choose(best: float, last: float) -> Selected:
@@ -54,7 +56,7 @@ def _selected(prepared: Prepared) -> Selected:
 
 
 def _choose(run: Path, selected: Selected, task: Task) -> tuple[Selected, list[str]]:
-    """Takes the other checkpoint where the selected one is missing or damaged, with lines to print."""
+    """Falls back to the other checkpoint if the selected one is missing or damaged; returns lines to print, too."""
     best, last = RunLayout(run).checkpoint("best"), RunLayout(run).checkpoint("last")
     if not os.path.lexists(best) and not os.path.lexists(last):
         raise NothingTrained(
@@ -79,7 +81,7 @@ def _choose(run: Path, selected: Selected, task: Task) -> tuple[Selected, list[s
 
 
 def _wrong(path: Path, task: Task) -> str | None:
-    """Describes what is wrong with a checkpoint; None where it is whole and of this network."""
+    """Describes what is wrong with a checkpoint; None if it is intact and belongs to this network."""
     if not os.path.lexists(path):
         return f"{path} is missing"
     try:
@@ -91,7 +93,7 @@ def _wrong(path: Path, task: Task) -> str | None:
 
 
 def _validation_images(prepared: Prepared) -> int:
-    """How many images an epoch validates: not all of them where ``trainer.extra`` leaves some out.
+    """Computes how many images an epoch validates, which ``trainer.extra`` may limit.
 
     Lightning's own count is 0 where a run resumes that was stopped in its test.
     """

@@ -10,16 +10,19 @@ _SPLITS = ("train", "val", "test")
 
 
 def open_data(task: Task, root: str | None, split: str) -> Any:
-    """Opens the images that a network is tested or explained on, as a data module with `splits`.
+    """Opens the data set of a trained network, to test or explain the network on it.
 
     Args:
         task: The task with its trained network.
-        root: Where the data set lies now; None where it lay in training.
-        split: The split that is wanted: ``train``, ``val`` or ``test``.
+        root: Location of the data set, if it has moved since training; None takes that of training.
+        split: The split that is needed: ``train``, ``val`` or ``test``.
+
+    Returns:
+        A data module with `splits`.
 
     Raises:
         FileNotFoundError: if the data set is missing.
-        ValueError: if there is no such split, or the images do not suit the network, such as those of other classes
+        ValueError: if the split is unknown, or the images do not suit the network, such as those of other classes
             than it knows.
     """
     if split not in _SPLITS:

@@ -130,6 +130,17 @@ def test_finer_cam_by_hand():
         s.finer_cam(model, X, others=0)
 
 
+@pytest.mark.parametrize("distance", [20.0, 200.0])
+def test_finer_cam_of_a_class_with_vanishing_probability(distance):
+    """Its closest classes may be as improbable: their weights are ratios that do not vanish with them."""
+    model = network()
+    with torch.no_grad():
+        model.fc.bias[1:3] -= distance  # two classes close to each other, and far from the others
+    expected = s.grad_cam(model, X, 1, upsample=False)
+    assert float(expected.max()) > 0
+    torch.testing.assert_close(s.finer_cam(model, X, 1, alpha=0, others=1, upsample=False), expected)
+
+
 def test_cam_is_the_logit_spread_over_positions():
     model = network()
     heat = s.cam(model, X, CLASSES, upsample=False)

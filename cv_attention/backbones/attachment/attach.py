@@ -78,7 +78,7 @@ def detach(model: nn.Module, name: str, child: str) -> None:
 
 
 def attached(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, Place]]:
-    """Every inserted block as (host's name, host, child's name, place); per host in the order of insertion."""
+    """Yields every inserted block as (host's name, host, child's name, place); per host in the order of insertion."""
     for name, module in model.named_modules():
         for attachment in applied(module):
             yield name, module, attachment.child, attachment.place

@@ -42,7 +42,7 @@ class Attachment:
 
 
 def apply_to_output(host: nn.Module, args: Any, output: Tensor, *, attachment: Attachment) -> Tensor:
-    """The forward hook: applies the host's child to the host's output (B, C, H, W)."""
+    """Applies the host's child to the host's output (B, C, H, W), as a forward hook."""
     if attachment.removed:  # a module from before a removal
         return output
     attended = run_block(getattr(host, attachment.child), output)
@@ -50,7 +50,7 @@ def apply_to_output(host: nn.Module, args: Any, output: Tensor, *, attachment: A
 
 
 def apply_to_input(host: nn.Module, args: Any, *, attachment: Attachment) -> Any:
-    """The hook before the forward: applies the host's child to the host's first argument."""
+    """Applies the host's child to the host's first argument, as a hook before the forward."""
     return (apply_to_output(host, (), args[0], attachment=attachment), *args[1:])
 
 
@@ -62,12 +62,12 @@ def apply_to_shortcut(host: nn.Module, args: Any, *, attachment: Attachment) -> 
 
 
 def enter_branch(module: nn.Module, args: Any, *, attachment: Attachment) -> Any:
-    """The hook before the modules that begin a branch: gives them what the shortcut's block was given."""
+    """Gives the modules that begin a branch what the shortcut's block was given, as a hook before them."""
     return (_recall(args[0]), *args[1:])
 
 
 def leave_residual_block(host: nn.Module, args: Any, output: Any, *, attachment: Attachment) -> Any:
-    """The hook after a residual block: the shortcut may live on as its output, the original shall not."""
+    """Drops the original after a residual block, as a hook; the shortcut may live on as the block's output."""
     return _forget(args[0], output)
 
 
@@ -97,12 +97,12 @@ _OURS = (*_APPLYING, enter_branch, leave_residual_block)
 
 
 def attachment_of(hook: Any) -> Attachment | None:
-    """What a hook of a module applies; None for hooks of others."""
+    """Returns what a hook of a module applies; None for hooks of others."""
     return hook.keywords["attachment"] if isinstance(hook, partial) and hook.func in _OURS else None
 
 
 def hooks_of(module: nn.Module) -> tuple[dict[int, Any], dict[int, Any]]:
-    """The module's hooks before and behind its forward."""
+    """Returns the module's hooks before and behind its forward."""
     return module._forward_pre_hooks, module._forward_hooks
 
 
@@ -126,7 +126,7 @@ def applied(module: nn.Module) -> Iterator[Attachment]:
 
 
 def entrances(module: nn.Module, attachment: Attachment) -> int:
-    """How many modules below `module` give a branch what it had before the shortcut's block."""
+    """Returns how many modules below `module` give a branch what it had before the shortcut's block."""
     hooks = [hook for below in module.modules() for hook in hooks_of(below)[0].values()]
     ours = [(hook, at) for hook in hooks if (at := attachment_of(hook))]
     return sum(at.key == attachment.key and hook.func is enter_branch for hook, at in ours)

@@ -48,7 +48,7 @@ def forgive_vanilla(model: nn.Module, state_dict: dict[str, Any], prefix: str, *
 
 
 def _blocks(model: nn.Module) -> Iterator[tuple[str, nn.Module, str]]:
-    """Every inserted block as (host's name, host, child's name), under each name that its host has."""
+    """Yields every inserted block as (host's name, host, child's name), under each name that its host has."""
     for name, module in model.named_modules(remove_duplicate=False):
         for attachment in applied(module):
             yield name, module, attachment.child
@@ -63,7 +63,7 @@ def _load_call() -> dict[str, Any] | None:
 
 
 def _is_below_watched(top: nn.Module, model: nn.Module) -> bool:
-    """Whether `model` is part of another watched module in `top`."""
+    """Returns whether `model` is part of another watched module in `top`."""
     above = (module for module in top.modules() if module is not model and _loading_hooks(module))
     return any(model is module for other in above for module in other.modules())
 

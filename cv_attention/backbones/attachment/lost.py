@@ -14,7 +14,16 @@ _MARK = "_inserted_as"  # on a block: what it is called below its hosts
 
 
 class LostBlocksWarning(UserWarning):
-    """Warns that inserted blocks are no longer applied: they are in no forward, and do not learn."""
+    """Warns that inserted blocks are no longer applied: they take part in no forward, and do not learn.
+
+    That happens where a module of the model is replaced after the insertion. `cv_attention.record` and the training
+    loop give this warning; insert the blocks again, after the replacement.
+
+    Examples:
+        >>> import warnings
+        >>> import cv_attention as cva
+        >>> warnings.simplefilter("error", cva.LostBlocksWarning)  # an error ends the program where a warning is missed
+    """
 
 
 class LostBlocksError(ValueError):
@@ -145,7 +154,7 @@ def _message(model: nn.Module, found: dict[str, str]) -> str:
 
 
 def _graphs(model: nn.Module) -> list[tuple[str, Any]]:
-    """The modules that run a graph of torch.fx, and the prefix of names in it."""
+    """Returns the modules that run a graph of torch.fx, and the prefix of names in it."""
     found = [(name, m) for name, m in model.named_modules() if isinstance(m, torch.fx.GraphModule)]
     return [(f"{name}." if name else "", module.graph) for name, module in found]
 

@@ -14,7 +14,7 @@ _CHEAPER = ("residual:-1", "stage", "stage:-1")
 
 
 def excess(model: nn.Module, block: Any, planned: Plan) -> str | None:
-    """Says what an insertion costs where its blocks need more operations or parameters than the network.
+    """Warns of an insertion whose blocks need more operations or parameters than the network itself.
 
     Args:
         model: The model, with or without the blocks; it is not changed.
@@ -24,6 +24,14 @@ def excess(model: nn.Module, block: Any, planned: Plan) -> str | None:
     Returns:
         One line with the cost and the positions at which the same block costs less; None where the cost is at most that
         of the network.
+
+    Examples:
+        >>> from cv_attention import backbones
+        >>> model = backbones.build("resnet20", num_classes=10, width=4)
+        >>> backbones.excess(model, "se", backbones.plan(model, "se")) is None
+        True
+        >>> print(backbones.excess(model, "vit", backbones.plan(model, "vit")))
+        warning: the blocks add 1164 % to the network's FLOPs and 76 % to its parameters ...
     """
     flops, parameters = _shares(planned)
     if max(flops, parameters) <= _TOO_MUCH:
@@ -44,7 +52,7 @@ def _shares(planned: Plan) -> tuple[float, float]:
 
 
 def _cheaper(model: nn.Module, block: Any, planned: Plan) -> list[str]:
-    """The positions that cost less, the dearest first."""
+    """Returns the positions that cost less, the dearest first."""
     plain, costs = copy.deepcopy(model), {}
     remove(plain)
     before = sum(_shares(planned))

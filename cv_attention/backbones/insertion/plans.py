@@ -9,7 +9,7 @@ from cv_attention.tables import text_table
 
 @dataclass(frozen=True)
 class Site:
-    """Where one block goes, and what it costs.
+    """Describes where one block goes, and what it costs.
 
     Attributes:
         name: Name of the host: the module whose output, input or shortcut the block attends, or which it replaces.
@@ -24,6 +24,13 @@ class Site:
         place: ``after`` the host, ``before`` it, on the ``shortcut`` of the residual block that it is, or
             ``instead`` of it.
         label: The block, as it was named.
+
+    Examples:
+        >>> import cv_attention as cva
+        >>> planned = cva.plan(cva.backbones.build("resnet20", num_classes=10), "se", at="stage:-1")
+        >>> [site] = planned.sites
+        >>> site.name, site.host_type, (site.channels, site.height, site.width), site.parameters
+        ('layer3.2', 'BasicBlock', (64, 8, 8), 580)
     """
 
     name: str
@@ -44,7 +51,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Plan:
-    """The sites of one insertion, and what it costs; ``print(plan)`` shows a table.
+    """Holds the sites of one insertion, and what it costs; ``print(plan)`` shows a table.
 
     Attributes:
         model: Type of the model.
@@ -60,6 +67,16 @@ class Plan:
             divided by it.
         inputs: Places, shapes and types of the example inputs, if they were given.
         head: Names of the modules that make the model's outputs; empty where these are features.
+
+    Examples:
+        >>> import cv_attention as cva
+        >>> planned = cva.plan(cva.backbones.build("resnet20", num_classes=10), "se", at="residual:-1")
+        >>> planned.block, planned.at, len(planned.sites)
+        ('se', ('residual:-1',), 3)
+        >>> planned.added_parameters, planned.added_flops
+        (1740, 3072)
+        >>> planned.to_dict()["sites"][0]["name"]
+        'layer3.0.bn2'
     """
 
     model: str
@@ -144,7 +161,7 @@ class Plan:
         return f"{pairs}, init {self.init}{trained}, {given}"
 
     def _extra(self, place: str, label: str) -> tuple[str, ...]:
-        """The columns that only some plans have: other places than behind the host, and several blocks."""
+        """Returns the columns that only some plans have: other places than behind the host, and several blocks."""
         shown = (place,) if any(site.place != "after" for site in self.sites) else ()
         return (*shown, label) if len(self.pairs) > 1 else shown
 
@@ -155,5 +172,5 @@ class Plan:
 
 
 def insertion_of(child: str) -> str:
-    """The name of the insertion that a block belongs to, by what it is called below its host."""
+    """Returns the name of the insertion that a block belongs to, by what it is called below its host."""
     return child.partition("_and_")[0]

@@ -55,7 +55,7 @@ def rehearse(block: nn.Module, shape: tuple[int, int, int], site: str, label: st
 
 
 def _forbids_in_place(block: nn.Module, corner: Tensor) -> bool:
-    """Whether an addition in place to the block's output breaks its gradient, tried on an image's corner."""
+    """Returns whether an addition in place to the block's output breaks its gradient, tried on an image's corner."""
     with torch.enable_grad():
         x = corner.clone().requires_grad_()
         try:

@@ -12,7 +12,7 @@ _FEWEST = 2  # children that make a container worth opening: the residual blocks
 
 
 def outline(network: nn.Module, input_size: InputSize | None = None) -> dict[str, Any]:
-    """Runs one image through the network and describes its parts; nothing is changed.
+    """Runs one image through a network and describes its parts; the network is left unchanged.
 
     Args:
         network: Any network of images.
@@ -23,6 +23,14 @@ def outline(network: nn.Module, input_size: InputSize | None = None) -> dict[str
         top-level modules that ran, in that order, each with ``name``, ``type``, ``shape`` of its output without the
         batch (None where it is not a tensor), ``parameters``, ``flops``, and ``parts`` where it is a container, such as
         a stage of residual blocks. Inserted blocks are inside of their hosts.
+
+    Examples:
+        >>> import cv_attention as cva
+        >>> outline = cva.backbones.outline(cva.backbones.build("resnet20", num_classes=10))
+        >>> outline["parameters"], outline["flops"]
+        (269722, 81102080)
+        >>> [(part["name"], part["shape"]) for part in outline["parts"]][-2:]
+        [('layer3', [64, 8, 8]), ('fc', [10])]
     """
     blocks = {f"{host}.{child}" if host else child for host, _, child, _ in attached(network)}
     watched = _watched(network, blocks)
@@ -44,7 +52,7 @@ def outline(network: nn.Module, input_size: InputSize | None = None) -> dict[str
 
 
 def _watched(network: nn.Module, blocks: set[str]) -> dict[str, nn.Module]:
-    """The top-level modules, and the children of those that are containers."""
+    """Returns the top-level modules, and the children of those that are containers."""
     watched: dict[str, nn.Module] = {}
     for name, module in network.named_children():
         if name in blocks:

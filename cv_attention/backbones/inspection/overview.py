@@ -17,15 +17,25 @@ from cv_attention.tables import text_table
 
 @dataclass(frozen=True)
 class Overview:
-    """What a network offers; ``print(overview)`` shows a table.
+    """Describes where blocks can go in a network; ``print(overview)`` shows a table.
 
     Attributes:
         model: Type of the model.
         input_shape: (C, H, W) of the image in the dry run.
         stages: Host and (C, H, W) at the end of each stage on the way down from the image.
-        decoder: The same of a decoder, on the way up.
+        decoder: Host and (C, H, W) at the end of each stage of a decoder, on the way up.
         positions: For each position the number of sites in all, in each stage, and in each stage of the decoder.
         head: Names of the modules that make the outputs; empty where these are features.
+
+    Examples:
+        >>> import cv_attention as cva
+        >>> found = cva.backbones.overview(cva.backbones.build("resnet20", num_classes=10))
+        >>> found.stages
+        (('layer1.2', (16, 32, 32)), ('layer2.2', (32, 16, 16)), ('layer3.2', (64, 8, 8)))
+        >>> found.positions["residual"]  # sites in all, in each stage, and in a decoder's
+        (9, [3, 3, 3], [])
+        >>> found.head
+        ('fc',)
     """
 
     model: str
@@ -40,7 +50,7 @@ class Overview:
         return asdict(self)
 
     def __str__(self) -> str:
-        """One line per stage, with the sites of each position in it, and the heads."""
+        """Returns one line per stage, with the sites of each position in it, and the heads."""
         header = ("stage", "ends at", "channels", "size", *self.positions)
         rows = []
         for part, ends in enumerate((self.stages, self.decoder)):
@@ -75,8 +85,22 @@ def overview(model: nn.Module, *, input_size: InputSize | None = None, example_i
             Tensors, found at any depth, must have the device and type that the model takes: nothing is moved or cast.
             They are copied, so the originals stay as they are.
 
+    Returns:
+        The positions, stages and heads; it prints as a table.
+
     Raises:
         ValueError: if the model fails in the dry run.
+
+    Examples:
+        >>> import cv_attention as cva
+        >>> print(cva.backbones.overview(cva.backbones.build("resnet20", num_classes=10)))
+        CifarResNet, image 3×32×32: sites of each position
+        stage  ends at   channels   size  residual  pre  post  identity  stage  replace
+        0      layer1.2        16  32×32         3    3     3         3      1        6
+        1      layer2.2        32  16×16         3    3     3         3      1        5
+        2      layer3.2        64    8×8         3    3     3         3      1        5
+        all                                      9    9     9         9      3       16
+        head: fc
     """
     run = dry_run(model, input_size, example_inputs)
     inserted = {module for _, host, child, _ in attached(model) for module in host.get_submodule(child).modules()}

@@ -24,7 +24,7 @@ _FIXED = {"blocks", "depth", "widening", "num_classes"}  # no options: the name 
 
 
 def build(name: str, *, num_classes: int = 1000, pretrained: bool = False, **options: Any) -> nn.Module:
-    """Builds a classifier.
+    """Builds an image classifier by name.
 
     A bare name is looked up among our own ResNets, then in timm, then in torchvision; ``timm/resnet50`` and
     ``torchvision/resnet50`` say which library is meant. What none of them knows and has a dot is the class path of a
@@ -36,8 +36,22 @@ def build(name: str, *, num_classes: int = 1000, pretrained: bool = False, **opt
         pretrained: Load the library's default pretrained weights.
         **options: Further arguments of the model's constructor.
 
+    Returns:
+        A module from images (B, 3, H, W) to logits (B, num_classes), in training mode, on the CPU.
+
     Raises:
         ValueError: for an unknown name, an option that the model does not have, or weights that do not exist.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import backbones
+        >>> model = backbones.build("resnet20", num_classes=10, width=8)
+        >>> model(torch.randn(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
+        >>> backbones.build("resnet20", wdith=8)
+        Traceback (most recent call last):
+            ...
+        ValueError: backbone 'resnet20' has no option 'wdith'; did you mean 'width'?
     """
     if not (isinstance(num_classes, int) and num_classes >= 1):
         raise ValueError(f"num_classes must be a whole number of at least 1, got num_classes={num_classes!r}")

@@ -53,7 +53,7 @@ def logit_layers(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def _last_layers(head: nn.Module) -> Iterator[nn.Linear | nn.Conv2d]:
-    """The layer that ends a head, or of heads side by side that of each."""
+    """Yields the layer that ends a head, or of heads side by side that of each."""
     children = dict(head.named_children())
     if isinstance(head, nn.ModuleList) or any(name in children for name in _BESIDE):
         for one in children.values():

@@ -6,7 +6,7 @@ from cv_attention.backbones.tracing.trunk import ancestors, trunk
 
 
 def decoder_levels(trace: Trace, course: Course, deepest: Value) -> list[list[Value]]:
-    """The feature maps of each level on the way up, finer level by level; each level's last one ends it.
+    """Returns the feature maps of each level on the way up, finer level by level; each level's last one ends it.
 
     A level begins where the feature map of the level below is raised. It holds the values through which everything
     goes that leads from there to an output, and ends at the next rise, at a fork, or at the head.
@@ -24,7 +24,7 @@ def decoder_levels(trace: Trace, course: Course, deepest: Value) -> list[list[Va
 
 
 def _next_rise(course: Course, start: Value) -> Value | None:
-    """The first rise of a feature map of the same resolution that was made of `start`."""
+    """Returns the first rise of a feature map of the same resolution that was made of `start`."""
     for rise, source in course.rises.items():
         follows = rise.index > start.index and rise in course.live and same_resolution(source, start)
         if follows and start in ancestors(source):

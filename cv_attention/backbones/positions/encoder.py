@@ -47,7 +47,7 @@ def find_encoder(trace: Trace, course: Course) -> Encoder | None:
 
 
 def _pyramid(call: Call, course: Course) -> Encoder | None:
-    """The feature maps that a module returns, if they lead down level by level."""
+    """Returns the feature maps that a module returns, if they lead down level by level."""
     returned = _maps_of(call, course)
     if not returned <= course.down:
         return None
@@ -102,7 +102,7 @@ def _last_ops(value: Value, count: int) -> list[str]:
 
 
 def _parallel(calls: list[Call], course: Course) -> Encoder | None:
-    """The outermost module that returns feature maps of several resolutions, whichever way they were made."""
+    """Returns the outermost module that returns feature maps of several resolutions, whichever way they were made."""
     for call in calls:
         taps = sorted(_maps_of(call, course), key=lambda value: -value.shape[2])
         predicts = any(value in course.made for _, value in call.returned)
@@ -112,7 +112,7 @@ def _parallel(calls: list[Call], course: Course) -> Encoder | None:
 
 
 def _named(calls: list[Call], course: Course) -> Encoder | None:
-    """The module that is the first to return the deepest feature map under a name, or together with others."""
+    """Returns the module that is the first to return the deepest feature map under a name, or together with others."""
     found = []
     for call in calls:
         maps = _maps_of(call, course)
@@ -123,7 +123,7 @@ def _named(calls: list[Call], course: Course) -> Encoder | None:
 
 
 def _single(trace: Trace, calls: list[Call], course: Course) -> Encoder | None:
-    """The outermost module in the model that takes the image and returns the coarsest feature map."""
+    """Returns the outermost module in the model that takes the image and returns the coarsest feature map."""
     maps = [value for value in trace.values if value in course.live and _is_deep(value, course)]
     coarsest = min((value.shape[2] for value in maps), default=0)
     for call in calls:
@@ -152,7 +152,7 @@ def _raised(course: Course) -> Encoder | None:
 
 
 def _maps_of(call: Call, course: Course) -> set[Value]:
-    """The feature maps that a module returns."""
+    """Returns the feature maps that a module returns."""
     return {value for _, value in call.returned if is_map(value) and value in course.learned}
 
 

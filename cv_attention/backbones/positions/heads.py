@@ -58,7 +58,7 @@ class Heads:
         self.names = sorted(owners, key=lambda owner: owners[owner])
 
     def _walk(self, output: Value) -> dict[str, int]:
-        """The heads behind an output, each with the time of its last call, found from the output backwards."""
+        """Returns the heads behind an output, each with the time of its last call, found from the output backwards."""
         todo = [output]
         while todo:  # each value waits for its parents, so that a long network needs no deep recursion
             value = todo[-1]
@@ -78,14 +78,14 @@ class Heads:
         return self._found[output]
 
     def _before(self, value: Value) -> list[Value]:
-        """The next values of the walk: none behind a head, a norm or a residual sum, which end features."""
+        """Returns the next values of the walk: none behind a head, a norm or a residual sum, which end features."""
         if value not in self._next:
             ends = value.op in _NORMS or self._says(value) or self._shows_features(value) or self._is_residual(value)
             self._next[value] = [] if ends else value.parents
         return self._next[value]
 
     def _says(self, value: Value) -> bool:
-        """Whether learned weights make the value of others, rather than scale or norm it."""
+        """Returns whether learned weights make the value of others, rather than scale or norm it."""
         layer = value.weights and (value.mixes or value.op in _LAYERS)
         return bool(layer) and not self._is_expectation(value)
 
@@ -99,7 +99,7 @@ class Heads:
         return bool(weights) and constant and before.op == "_softmax"
 
     def _shows_features(self, value: Value) -> bool:
-        """Whether it is rectified, as features are and predictions are not."""
+        """Returns whether it is rectified, as features are and predictions are not."""
         if value.op.removesuffix("_") not in _RECTIFIERS or not value.parents:
             return False
         made, shape = value.parents[0], self._output.shape
@@ -122,7 +122,7 @@ class Heads:
         return False
 
     def _owner(self, parameter: str) -> str:
-        """The module that holds a parameter, or the parameter where the module holds other modules too."""
+        """Returns the module that holds a parameter, or the parameter where the module holds other modules too."""
         if parameter not in self._parameters:
             return parameter
         name = parameter.rpartition(".")[0].partition(".parametrizations")[0]
@@ -181,7 +181,7 @@ def declared_heads(model: nn.Module) -> list[str] | None:
 
 
 def named_heads(model: nn.Module, wanted: Globs) -> list[str]:
-    """The modules with parameters that globs name, without those inside of others.
+    """Returns the modules with parameters that globs name, without those inside of others.
 
     Raises:
         ValueError: if a glob fits none.

@@ -25,7 +25,7 @@ class Hosts:
         self.stages: Stages | None = None  # once they were found
 
     def of_branch(self, value: Value) -> str | None:
-        """The innermost host that made `value`, or that made it up to a scale; None if there is none."""
+        """Returns the innermost host that made `value`, or that made it up to a scale; None if there is none."""
         while True:
             for name in value.returned_by + value.passed_by:
                 if self.problem(name) is None:
@@ -77,7 +77,7 @@ class Hosts:
         return None
 
     def in_place_of(self, name: str) -> TracedSite:
-        """The site that takes the place of convolution `name`.
+        """Returns the site that takes the place of convolution `name`.
 
         Raises:
             ValueError: if no block can.
@@ -91,7 +91,7 @@ class Hosts:
         return TracedSite(name, "instead", shape_of(call.first), call.output.index, call.output.index)
 
     def at(self, name: str) -> str:
-        """The host for module `name`: itself, or where it is a container, what returns its output.
+        """Returns the host for module `name`: itself, or where it is a container, what returns its output.
 
         Raises:
             ValueError: if its output cannot be attended.
@@ -114,7 +114,7 @@ class Hosts:
         raise ValueError(f"site {name!r}: a {kind} runs its children itself, and {problem}; name one of them")
 
     def value(self, name: str) -> Value | None:
-        """What module `name` returned in its last call."""
+        """Returns what module `name` returned in its last call."""
         calls = self.trace.calls.get(name)
         return calls[-1].output if calls else None
 
@@ -138,7 +138,7 @@ class Hosts:
 
 
 def iterates_children(module: nn.Module) -> bool:
-    """Whether the forward runs over the module's children, and would run a new child as one of them."""
+    """Returns whether the forward runs over the module's children, and would run a new child as one of them."""
     if isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict) or hasattr(type(module), "__iter__"):
         return True
     code = getattr(type(module).forward, "__code__", None)

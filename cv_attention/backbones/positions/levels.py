@@ -12,7 +12,7 @@ _PADS = {"constant_pad_nd", "reflection_pad2d", "replication_pad2d", "_pad_circu
 
 
 def levels_of(chain: Sequence[Value], made: set[Value]) -> list[list[Value]]:
-    """The trunk's feature maps before the head, one list per resolution; padding changes none.
+    """Returns the trunk's feature maps before the head, one list per resolution; padding changes none.
 
     Args:
         chain: The trunk.
@@ -32,7 +32,7 @@ def levels_of(chain: Sequence[Value], made: set[Value]) -> list[list[Value]]:
 
 
 def stage_numbers(trace: Trace, levels: list[list[Value]], height: int) -> list[int]:
-    """Which levels are stages, and neither the image, `height` pixels high, nor the stem."""
+    """Returns which levels are stages, and neither the image, `height` pixels high, nor the stem."""
     blocks = residual_blocks(trace)
     first, start, found = (blocks[0].total.index if blocks else 0), 0, []
     for number, level in enumerate(levels):
@@ -46,7 +46,7 @@ def stage_numbers(trace: Trace, levels: list[list[Value]], height: int) -> list[
 
 
 def end_before(trace: Trace, level: list[Value], following: list[Value]) -> int:
-    """The position in a level of its last value before the module that changes the resolution.
+    """Returns the position in a level of its last value before the module that changes the resolution.
 
     Inverted residual blocks widen at the old resolution and stride afterwards, and a decoder's block may narrow before
     it raises the resolution; neither is the end of the level before.
@@ -63,7 +63,7 @@ def end_before(trace: Trace, level: list[Value], following: list[Value]) -> int:
 
 
 def end_before_widening(level: list[Value], ends: Sequence[str]) -> int:
-    """The position in the last level before a 1×1 convolution that widens for the head.
+    """Returns the position in the last level before a 1×1 convolution that widens for the head.
 
     It is recognised by where it stands: outside of the container that holds the ends of all stages.
 
@@ -82,10 +82,10 @@ def end_before_widening(level: list[Value], ends: Sequence[str]) -> int:
 
 
 def layers_between(trace: Trace, start: int, end: int) -> int:
-    """How many convolutions and matrix products run behind one value's index up to another's."""
+    """Returns how many convolutions and matrix products run behind one value's index up to another's."""
     return sum(value.mixes for value in trace.values[start + 1 : end + 1])
 
 
 def _pools_all(value: Value) -> bool:
-    """Whether an average over a window took all positions at once."""
+    """Returns whether an average over a window took all positions at once."""
     return value.op == "avg_pool2d" and set(value.shape[2:]) == {1} and set(value.parents[0].shape[2:]) != {1}

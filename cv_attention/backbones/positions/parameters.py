@@ -18,7 +18,7 @@ _HEADS = "_heads_beside_attention"
 
 
 def parameter_parts(model: nn.Module, head: Globs | None = None) -> dict[str, Part]:
-    """Returns the part of every parameter.
+    """Assigns each parameter of a network to a part: inserted blocks, head or backbone.
 
     Args:
         model: Any network, with or without inserted blocks.
@@ -29,6 +29,17 @@ def parameter_parts(model: nn.Module, head: Globs | None = None) -> dict[str, Pa
 
     Raises:
         ValueError: if a glob fits no module, or the heads cannot be found.
+
+    Examples:
+        >>> from collections import Counter
+        >>> from cv_attention import backbones
+        >>> model = backbones.build("resnet20", num_classes=10)
+        >>> planned = backbones.insert(model, "se", at="stage:-1")
+        >>> parts = backbones.parameter_parts(model)
+        >>> parts["fc.weight"], parts["conv1.weight"]
+        ('head', 'backbone')
+        >>> Counter(parts.values())
+        Counter({'backbone': 57, 'blocks': 4, 'head': 2})
     """
     blocks = block_parameters(model)
     heads = head_names(model) if head is None else named_heads(model, head)
@@ -40,7 +51,7 @@ def parameter_parts(model: nn.Module, head: Globs | None = None) -> dict[str, Pa
 
 
 def block_parameters(model: nn.Module) -> set[int]:
-    """The identities of the parameters of inserted blocks."""
+    """Returns the identities of the parameters of inserted blocks."""
     return {id(p) for _, host, child, _ in attached(model) for p in host.get_submodule(child).parameters()}
 
 

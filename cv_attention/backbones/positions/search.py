@@ -20,7 +20,7 @@ _STAGE = re.compile(r"(-?\d+)|(-?\d*):(-?\d*)")
 
 
 def find_sites(model: nn.Module, trace: Trace, at: Sequence[str], own: set[str]) -> list[TracedSite]:
-    """The sites in the order in which the forward reaches them.
+    """Returns the sites in the order in which the forward reaches them.
 
     Args:
         model: The model that was traced.
@@ -73,7 +73,7 @@ class _Search:
         return bool(_STAGE.fullmatch(text)) or text.partition(":")[0] == DECODER
 
     def find(self, pattern: str) -> list[TracedSite]:
-        """The sites of one pattern, at least one."""
+        """Returns the sites of one pattern, at least one."""
         position, colon, rest = pattern.partition(":")
         replaced = position == "replace" and rest and (rest in self.names or not self._is_stage(rest))
         if position not in POSITIONS or replaced:
@@ -86,12 +86,12 @@ class _Search:
         return self._in_stages(pattern, position, sites, rest)
 
     def sites(self, position: str) -> list[TracedSite]:
-        """The sites of a position, without those at which the output itself is made: logits, masks, boxes."""
+        """Returns the sites of a position, without those at which the output itself is made: logits, masks, boxes."""
         sites = POSITIONS[position](self.model, self.trace, self.hosts)
         return [site for site in sites if self.trace.values[site.index] not in self.made]
 
     def ends(self, names: Sequence[str]) -> list[int]:
-        """The indices of what hosts returned."""
+        """Returns the indices of what hosts returned."""
         return [value.index for name in names if (value := self.hosts.value(name))]
 
     def _in_stages(self, pattern: str, position: str, sites: list[TracedSite], rest: str) -> list[TracedSite]:
@@ -157,13 +157,13 @@ class _Search:
         return next((f"; or name modules by a glob, such as {name!r}" for name in plain), "")
 
     def _plain(self, name: str) -> bool:
-        """Whether a module would do as an example of a host: a feature map of more than one position."""
+        """Returns whether a module would do as an example of a host: a feature map of more than one position."""
         value = self.hosts.value(name)
         return bool(value and self.hosts.problem(name) is None and value.channel_axis == 1 and value.shape[-1] > 1)
 
 
 def _number(within: int, ends: list[int], last: int | None, *, decoder: bool) -> int | None:
-    """The number of the stage in which a value lies; None if it lies in no stage of the encoder, or decoder."""
+    """Returns the number of the stage in which a value lies; None if it lies in no stage of the encoder, or decoder."""
     number = min(bisect_left(ends, within), len(ends) - 1)
     if last is None:
         return number

@@ -45,12 +45,12 @@ def find_stages(model: nn.Module, trace: Trace, hosts: Hosts) -> Stages:
 
 
 def _is_classifier(trace: Trace) -> bool:
-    """Whether all outputs are one vector per image."""
+    """Returns whether all outputs are one vector per image."""
     return all(len(value.shape) == 2 and value.shape[0] == trace.batch for _, value in trace.outputs)
 
 
 def _plain_stages(model: nn.Module, trace: Trace, hosts: Hosts, made: set[Value]) -> list[str]:
-    """The stages of a network whose feature maps lead down to its outputs, as a classifier's do."""
+    """Returns the stages of a network whose feature maps lead down to its outputs, as a classifier's do."""
     chains = [trunk(trace, [value]) for _, value in trace.outputs]
     levels = levels_of(max(chains, key=len, default=[]), made)
     found: list[str] = []
@@ -68,14 +68,14 @@ def _plain_stages(model: nn.Module, trace: Trace, hosts: Hosts, made: set[Value]
 
 
 def _parallel_stages(hosts: Hosts, encoder: Encoder, height: int) -> list[str]:
-    """The stages of an encoder that keeps several resolutions at once: the feature maps that it returns."""
+    """Returns the stages of an encoder that keeps several resolutions at once: the feature maps that it returns."""
     taps = [value for value in encoder.taps if height > 3 * value.shape[2]] or encoder.taps  # without the stem
     found = [_host_of(hosts, value, {}) for value in taps]
     return [name for name in found if name is not None]
 
 
 def _stages_around(trace: Trace, hosts: Hosts, encoder: Encoder, course: Course) -> Stages:
-    """The stages of an encoder, and of the decoder behind it."""
+    """Returns the stages of an encoder, and of the decoder behind it."""
     levels = levels_of(trunk(trace, [encoder.end]), course.made)
     rising = decoder_levels(trace, course, encoder.end)
     image = [v.shape[2] for v in course.down - course.learned if v.is_feature_map]
@@ -106,7 +106,7 @@ def _stages_around(trace: Trace, hosts: Hosts, encoder: Encoder, course: Course)
 
 
 def _narrower(trace: Trace, hosts: Hosts, down: _Ends, found: list[str], inside: dict[str, set[Value]]) -> str | None:
-    """The last stage's host without a convolution that widens it for a head that is not there."""
+    """Returns the last stage's host without a convolution that widens it for a head that is not there."""
     level, ends = down[-1]
     level = level[: ends[-1] + 1]
     return _host_near(trace, hosts, level, end_before_widening(level, found[:-1]), inside)
@@ -124,14 +124,14 @@ def _calls_around(ends: list[Value]) -> dict[str, set[Value]]:
 
 
 def _has_layer(level: list[Value]) -> bool:
-    """Whether a decoder's level does more than to raise a feature map."""
+    """Returns whether a decoder's level does more than to raise a feature map."""
     return any(value.mixes or len(value.parents) > 1 for value in level)
 
 
 def _decoder_host(
     trace: Trace, hosts: Hosts, level: list[Value], course: Course, inside: dict[str, set[Value]]
 ) -> str | None:
-    """The host at a level's end, or what takes it alone where no module returns it, as in a feature pyramid."""
+    """Returns the host at a level's end, or what takes it alone where no module returns it, as in a feature pyramid."""
     end = level[-1]
     for value in reversed(level):
         if not layers_between(trace, value.index, end.index) and (host := _host_of(hosts, value, inside)):
@@ -150,13 +150,13 @@ def _decoder_host(
 
 
 def _host_of(hosts: Hosts, value: Value, inside: dict[str, set[Value]]) -> str | None:
-    """The outermost host that returned `value` and in which no other stage ends; None if there is none."""
+    """Returns the outermost host that returned `value` and in which no other stage ends; None if there is none."""
     names = [name for name in value.returned_by if not inside.get(name, set()) - {value}]
     return next((name for name in reversed(names) if hosts.problem(name) is None), None)
 
 
 def _host_near(trace: Trace, hosts: Hosts, level: list[Value], last: int, inside: dict[str, set[Value]]) -> str | None:
-    """The host at position `last`; else near it: before with no convolution between, after, or before."""
+    """Returns the host at position `last`; else near it: before with no convolution between, after, or before."""
     end = level[last].index
     before = level[last::-1]
     near = [value for value in before if not layers_between(trace, value.index, end)]
@@ -164,7 +164,7 @@ def _host_near(trace: Trace, hosts: Hosts, level: list[Value], last: int, inside
 
 
 def _declared_end(model: nn.Module) -> str:
-    """The module that ends the last stage, by timm's own list of features."""
+    """Returns the module that ends the last stage, by timm's own list of features."""
     info: Any = getattr(model, "feature_info", None)
     last = info[-1] if isinstance(info, list) and info else None
     return last.get("module", "") if isinstance(last, dict) else ""

@@ -49,7 +49,7 @@ def channel_axis(op: str, args: tuple[Any, ...], out: Tensor, parents: list[Pare
 
 
 def _axis_of_size_one(op: str, args: tuple[Any, ...], axis: int, shape: tuple[int, ...]) -> int | None:
-    """The axis of the channels after axes of size 1 came or went."""
+    """Returns the axis of the channels after axes of size 1 came or went."""
     if op == "unsqueeze":
         return axis + (args[1] % (len(shape) + 1) <= axis)
     given = args[1] if len(args) > 1 else range(len(shape))

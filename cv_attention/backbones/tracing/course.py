@@ -77,17 +77,17 @@ class Course:
 
 
 def is_map(value: Value) -> bool:
-    """Whether it is a feature map of the image, not of several regions of it."""
+    """Returns whether it is a feature map of the image, not of several regions of it."""
     return value.is_feature_map and value.op not in ("_softmax",)
 
 
 def resized(before: Value, after: Value) -> bool:
-    """Whether the resolution changed by more than a border: valid convolutions shave a pixel or two."""
+    """Returns whether the resolution changed by more than a border: valid convolutions shave a pixel or two."""
     return any(max(a, b) >= 1.5 * min(a, b) for a, b in zip(before.shape[2:], after.shape[2:], strict=True))
 
 
 def same_resolution(one: Value, two: Value) -> bool:
-    """Whether both are feature maps of one resolution."""
+    """Returns whether both are feature maps of one resolution."""
     return is_map(one) and is_map(two) and not resized(one, two)
 
 

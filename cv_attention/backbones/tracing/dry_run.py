@@ -108,7 +108,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
 
 
 def input_shapes(model: nn.Module, input_size: InputSize | None) -> list[tuple[int, int, int]]:
-    """The shapes (C, H, W) to try, the likeliest first.
+    """Returns the shapes (C, H, W) to try, the likeliest first.
 
     Args:
         model: Any model of images.
@@ -138,7 +138,7 @@ def example_input(model: nn.Module, shape: tuple[int, int, int]) -> Tensor:
 
 
 def declared_size(model: nn.Module) -> tuple[int, int] | None:
-    """The (H, W) that a model of ours or of timm says it is made for."""
+    """Returns the (H, W) that a model of ours or of timm says it is made for."""
     size = getattr(model, "native_input_size", None) or (getattr(model, "pretrained_cfg", None) or {}).get("input_size")
     return (size[-2], size[-1]) if size else None
 
@@ -148,7 +148,7 @@ def _device(model: nn.Module) -> torch.device:
 
 
 def _tried(model: nn.Module, input_size: InputSize | None, example_inputs: Any) -> list[Inputs]:
-    """The inputs to try, the likeliest first."""
+    """Returns the inputs to try, the likeliest first."""
     if example_inputs is None:
         return [Inputs(example_input(model, shape)) for shape in input_shapes(model, input_size)]
     if input_size is not None:
@@ -199,7 +199,7 @@ def _failed(model: nn.Module, tried: list[Inputs], error: Exception, *, given: b
 
 
 def _signature(model: nn.Module) -> str:
-    """The arguments of the model's forward, as ``(left, right, *, scale=1)``."""
+    """Returns the arguments of the model's forward, as ``(left, right, *, scale=1)``."""
     try:
         signature = inspect.signature(model.forward)
     except (TypeError, ValueError):

@@ -23,9 +23,15 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
     Args:
         model: Any module.
 
-    Example:
+    Examples:
+        >>> import torch
+        >>> from cv_attention.backbones.tracing.eval_mode import eval_mode
+        >>> model = torch.nn.Dropout()
         >>> with eval_mode(model), torch.no_grad():
-        ...     logits = model(images)
+        ...     print(model(torch.ones(3)))
+        tensor([1., 1., 1.])
+        >>> model.training
+        True
     """
     _enter(model)
     try:

@@ -102,7 +102,7 @@ def _is_tuple(value: Any) -> bool:
 
 
 def _has_values(tensor: Tensor) -> bool:
-    """Whether it holds an image or the like rather than indices or a mask."""
+    """Returns whether it holds an image or the like rather than indices or a mask."""
     return tensor.is_floating_point() or tensor.dtype == torch.uint8
 
 

@@ -27,7 +27,7 @@ class ResidualBlock:
 
 
 def residual_blocks(trace: Trace) -> list[ResidualBlock]:
-    """The residual blocks in the order of the forward.
+    """Returns the residual blocks in the order of the forward.
 
     An addition of two feature maps of one shape is a residual block where one is an ancestor of the other
     (identity shortcut), or where both come from the same input of the module that adds and one has fewer

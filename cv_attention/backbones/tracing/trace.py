@@ -40,7 +40,7 @@ class Call:
     problem: str = ""  # why its output cannot be attended, where it is not a traced tensor
 
     def within(self, outer: "Call") -> bool:
-        """Whether it is `outer` or was called inside it."""
+        """Returns whether it is `outer` or was called inside it."""
         call: Call | None = self
         while call is not None and call is not outer:
             call = call.parent
@@ -159,14 +159,14 @@ class Tracer(CountFlops):
         return handles
 
     def image(self) -> tuple[int, ...]:
-        """The shape (B, C, H, W) of the image, as `Trace` describes it; () where there is nothing like it."""
+        """Returns the shape (B, C, H, W) of the image, as `Trace` describes it; () where there is nothing like it."""
         maps = [tuple(tensor.shape) for tensor in self._inputs if tensor.dim() == 4]
         maps += [v.parents[0].shape for v in self.values if v.op == "convolution" and len(v.parents[0].shape) == 4]
         rest = [tuple(tensor.shape) for tensor in self._inputs if tensor.dim() > 0]
         return next(iter(maps + rest), ())
 
     def value(self, tensor: Any) -> Value | None:
-        """The value that a tensor holds now."""
+        """Returns the value that a tensor holds now."""
         if not isinstance(tensor, Tensor):
             return None
         found = self._current.get(tensor)
@@ -175,7 +175,7 @@ class Tracer(CountFlops):
         return found
 
     def named_values(self, tree: Any) -> list[tuple[str, Value]]:
-        """The values in any structure of tensors, each with the expression that reaches it."""
+        """Returns the values in any structure of tensors, each with the expression that reaches it."""
         named = [("", tree)] if isinstance(tree, Tensor) else named_tensors(tree)
         found = ((name, self.value(tensor)) for name, tensor in named)
         return [(name, value) for name, value in found if value is not None]
@@ -212,7 +212,7 @@ class Tracer(CountFlops):
             value.kernel, value.transposed = tuple(args[1].shape[2:]), bool(args[6])
 
     def _repeats(self, name: str, inputs: Any) -> bool:
-        """Whether a call is one that `once` leaves out."""
+        """Returns whether a call is one that `once` leaves out."""
         return name in self.calls and (name in self._once or (bool(self._once) and not self._values_of(inputs)))
 
     def _enter(self, name: str) -> Any:

@@ -27,7 +27,7 @@ def encoders(trace: Trace) -> list[str]:
 
 
 def is_complete(part: Trace, whole: Trace) -> bool:
-    """Whether every module whose output `whole` follows has one in `part`, too."""
+    """Returns whether every module whose output `whole` follows has one in `part`, too."""
     return _followed(whole) <= _followed(part)
 
 
@@ -44,7 +44,7 @@ def _callers(call: Call) -> set[str]:
 
 
 def _works_alike(trace: Trace, calls: list[Call]) -> bool:
-    """Whether all calls hold the same number of convolutions and matrix products, at least one."""
+    """Returns whether all calls hold the same number of convolutions and matrix products, at least one."""
     mixing = [value for value in trace.values if value.mixes]
     counts = {sum(value.call.within(call) for value in mixing) for call in calls}
     return len(counts) == 1 and 0 not in counts

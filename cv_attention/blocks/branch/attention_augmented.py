@@ -22,6 +22,8 @@ from cv_attention.blocks.tokens.relative import RelativeLogits
 class AttentionAugmentedConv(Block):
     """Concatenates self-attention to a convolution: ``concat[conv(x), W_o concat_h(O_h)]``.
 
+    Paper: Attention-augmented convolution (Bello et al., ICCV 2019), https://arxiv.org/abs/1904.09925.
+
     ``O_h = softmax((Q K' + S_H + S_W) / sqrt(d)) V``; S_H and S_W are ``q_i . r(j - i)`` with vectors r learned for
     every distance in rows and in columns, shared by the heads.
 
@@ -44,6 +46,15 @@ class AttentionAugmentedConv(Block):
 
     Raises:
         ValueError: if `heads` is above `channels`, or an argument is not in its range.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import AttentionAugmentedConv
+        >>> block = AttentionAugmentedConv(64, upsilon=0.25, heads=4)  # attention makes a quarter of C
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> block.conv.out_channels, block.project.out_features
+        (48, 16)
     """
 
     def __init__(

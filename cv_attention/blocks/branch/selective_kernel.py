@@ -24,6 +24,8 @@ from cv_attention.blocks.functional.pooling import average
 class SelectiveKernel(Block):
     """Chooses the kernel size by channel: ``sum_k a_k * U_k``, ``U_k = relu(norm(conv_k(x)))``.
 
+    Paper: Selective kernel convolution (Li et al., CVPR 2019), https://arxiv.org/abs/1903.06586.
+
     ``a = softmax_k(A_k z)`` over the branches k, ``z = relu(norm(W mean(sum_k U_k)))``.
 
     Maps: `maps.0`, `maps.1`, ..., one `channel` map (B, C, 1, 1) per branch; over the branches they sum to 1.
@@ -38,13 +40,25 @@ class SelectiveKernel(Block):
         dilated: Whether kernels above 3 x 3 are 3 x 3 kernels, dilated to cover as much (section 3.1).
         groups: Groups of the convolutions; None takes the greatest common divisor of C and 32, the paper's.
         reduction: Ratio r; z has max(C // r, minimum) channels.
-        minimum: Lower limit L of these.
+        minimum: Lower limit L of the channels of z.
         device: Device of parameters and buffers; None takes torch's default.
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if an argument is not in its range or `groups` does not divide `channels`; in training, if
             the batch holds one image.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.SelectiveKernel(64, kernel_size=(3, 5, 7)).eval()
+        >>> with record(block) as maps:
+        ...     print(block(torch.randn(2, 64, 14, 14)).shape)
+        torch.Size([2, 64, 14, 14])
+        >>> list(maps)  # one gate per branch; they sum to 1
+        ['maps.0', 'maps.1', 'maps.2']
+        >>> torch.allclose(sum(map.values for map in maps.values()), torch.ones(2, 64, 1, 1))
+        True
     """
 
     def __init__(

@@ -21,6 +21,8 @@ from cv_attention.blocks.functional.pooling import average
 class SplitAttention(Block):
     """Weighs R splits of a grouped convolution by channel: ``sum_r a_r * U_r``.
 
+    Paper: Split attention of ResNeSt (Zhang et al., 2020), https://arxiv.org/abs/2004.08955.
+
     ``U = relu(norm(conv(x)))`` has R * C channels; ``a = softmax_r(W2 relu(norm(W1 mean(sum_r U_r))))`` over the
     splits, a sigmoid where R is 1.
 
@@ -35,13 +37,22 @@ class SplitAttention(Block):
         radix: Number of splits R.
         groups: Cardinality K, the groups whose splits are weighed separately.
         reduction: The hidden width is max(C * R // reduction, minimum), made divisible by `groups`.
-        minimum: Its lower limit.
+        minimum: Lower limit of the hidden width.
         device: Device of parameters and buffers; None takes torch's default.
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by groups * radix, or an argument is not in its range; in
             training, if the batch holds one image.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import SplitAttention
+        >>> block = SplitAttention(64, radix=2)  # takes the place of a 3 x 3 convolution
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> block.conv  # all splits in one convolution
+        Conv2d(64, 128, kernel_size=(3, 3), stride=(1, 1), padding=(1, 1), groups=2, bias=False)
     """
 
     def __init__(

@@ -14,6 +14,8 @@ from cv_attention.blocks.functional.pooling import average
 class CircularECA(Gate):
     """Reweights channels from their neighbours' averages, the last next to the first.
 
+    Paper: Circular ECA: ECA-Net (Wang et al., CVPR 2020) with its ends joined, https://arxiv.org/abs/1910.03151.
+
     ``x * sigmoid(conv1d(mean(x)))`` as in ECA, but the convolution wraps around where ECA pads with zeros:
     channels have no order, so none of them should be an end.
 
@@ -30,6 +32,17 @@ class CircularECA(Gate):
     Raises:
         ValueError: if `channels` is not a positive integer, `kernel_size` even or too large, or `gamma` not
             positive.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import CircularECA
+        >>> block = CircularECA(8, kernel_size=3)
+        >>> x = torch.randn(2, 8, 7, 7)
+        >>> block(x).shape
+        torch.Size([2, 8, 7, 7])
+        >>> shifted = block(x.roll(1, dims=1)).roll(-1, dims=1)  # no channel is an end
+        >>> torch.allclose(block(x), shifted)
+        True
     """
 
     kind = "channel"

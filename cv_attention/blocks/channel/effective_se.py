@@ -10,6 +10,8 @@ from cv_attention.blocks.functional.pooling import average
 class EffectiveSE(Gate):
     """Reweights channels from their global averages, without a bottleneck: ``x * hsigmoid(W mean(x) + b)``.
 
+    Paper: Effective squeeze-excitation, eSE (CenterMask; Lee and Park, CVPR 2020), https://arxiv.org/abs/1911.06667.
+
     Map: `channel`, (B, C, 1, 1), values in [0, 1]; about 0.5 at the start.
 
     The gate is the official code's piecewise linear ``hsigmoid(z) = min(max(z + 3, 0), 6) / 6``; the paper's
@@ -22,6 +24,15 @@ class EffectiveSE(Gate):
 
     Raises:
         ValueError: if `channels` is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import EffectiveSE
+        >>> block = EffectiveSE(64)
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> block.excite  # no bottleneck
+        Linear(in_features=64, out_features=64, bias=True)
     """
 
     kind = "channel"

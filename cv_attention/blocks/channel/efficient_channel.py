@@ -33,6 +33,8 @@ def adaptive_kernel(channels: int, gamma: float, b: float) -> int:
 class EfficientChannelAttention(Gate):
     """Reweights channels from their neighbours' averages: ``x * sigmoid(conv1d(mean(x)))``.
 
+    Paper: Efficient channel attention, ECA-Net (Wang et al., CVPR 2020), https://arxiv.org/abs/1910.03151.
+
     Map: `channel`, (B, C, 1, 1), values in (0, 1); about 0.5 at the start.
 
     The kernel grows with the channels, ``|(log2 C + b) / gamma|`` made odd (equation 12). The official
@@ -49,6 +51,16 @@ class EfficientChannelAttention(Gate):
 
     Raises:
         ValueError: if `channels` is not a positive integer, `kernel_size` even or `gamma` not positive.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import EfficientChannelAttention
+        >>> EfficientChannelAttention(64)(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> [EfficientChannelAttention(channels).conv.kernel_size for channels in (64, 512)]  # the formula
+        [(3,), (5,)]
+        >>> EfficientChannelAttention(512, kernel_size=7).conv.kernel_size
+        (7,)
     """
 
     kind = "channel"

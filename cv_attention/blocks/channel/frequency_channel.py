@@ -28,6 +28,8 @@ _RANKED = {
 class FrequencyChannelAttention(Gate):
     """Reweights channels from DCT coefficients: ``x * sigmoid(W2 relu(W1 sum_hw(x B)))``.
 
+    Paper: Frequency channel attention, FcaNet (Qin et al., ICCV 2021), https://arxiv.org/abs/2012.11879.
+
     The channels are split into as many groups as there are frequencies; all of a group are squeezed by the
     group's basis function B, an orthonormal two-dimensional DCT. Frequency 0 alone is, but for a factor, SE.
 
@@ -47,6 +49,15 @@ class FrequencyChannelAttention(Gate):
 
     Raises:
         ValueError: if `channels` or `reduction` is not a positive integer or `frequencies` unknown.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import FrequencyChannelAttention
+        >>> block = FrequencyChannelAttention(64, frequencies="low4")
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> block.vertical[::16].tolist(), block.horizontal[::16].tolist()  # a frequency for each 16 channels
+        ([0, 0, 1, 1], [0, 1, 0, 1])
     """
 
     kind = "channel"

@@ -14,6 +14,8 @@ Norm = Literal["l2", "l1"]
 class GatedChannelTransform(Gate):
     """Lets channels compete or cooperate by their norms: ``x * (1 + tanh(gamma s / |s| + beta))``.
 
+    Paper: Gated channel transformation, GCT (Yang et al., CVPR 2020), https://arxiv.org/abs/1909.11519.
+
     The embedding is ``s_c = alpha_c sqrt(sum_hw x_c^2 + eps)``, and ``|s| = sqrt(mean_c s_c^2 + eps)``
     normalises it over the channels (equations 1 to 3).
 
@@ -30,6 +32,16 @@ class GatedChannelTransform(Gate):
 
     Raises:
         ValueError: if `channels` is not a positive integer, `norm` unknown or `eps` not positive.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import GatedChannelTransform
+        >>> block = GatedChannelTransform(64)
+        >>> x = torch.randn(2, 64, 14, 14)
+        >>> torch.equal(block(x), x)  # a new block is the identity
+        True
+        >>> sum(parameter.numel() for parameter in block.parameters())  # three numbers for each channel
+        192
     """
 
     kind = "channel"

@@ -14,6 +14,9 @@ from cv_attention.blocks.functional.gating import spread
 class GatherExcite(Gate):
     """Reweights positions from neighbourhoods that learned weights gather: ``x * sigmoid(interp(mlp(G x)))``.
 
+    Paper: Gather-excite with parameters, GE-theta and GE-theta-plus (Hu et al., NeurIPS 2018),
+    https://arxiv.org/abs/1810.12348.
+
     With an extent e, G is log2 e depthwise 3 x 3 convolutions of stride 2, each with a batch norm, a relu
     between them, and `interp` repeats the nearest value. Globally G is one depthwise convolution as large as
     the feature map, with a batch norm, which the paper ties to one feature size: here a kernel of
@@ -34,6 +37,16 @@ class GatherExcite(Gate):
     Raises:
         ValueError: if `channels`, `reduction` or `kernel_size` is not a positive integer, or `extent` is
             not a power of two; in training, if the batch has one image and the gathered map one position.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.GatherExcite(64, extent=4).eval()
+        >>> with record(block) as maps:
+        ...     print(block(torch.randn(2, 64, 16, 16)).shape)
+        torch.Size([2, 64, 16, 16])
+        >>> maps["map"].values[0, 0, :4, :4].unique().numel()  # these 4 x 4 positions have one gate
+        1
     """
 
     kind = "joint"

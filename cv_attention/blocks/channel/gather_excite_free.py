@@ -11,6 +11,8 @@ from cv_attention.blocks.functional.pooling import average
 class GatherExciteFree(Gate):
     """Reweights positions from their neighbourhoods' averages: ``x * sigmoid(interp(avgpool(x)))``.
 
+    Paper: Gather-excite without parameters, GE-theta-minus (Hu et al., NeurIPS 2018), https://arxiv.org/abs/1810.12348.
+
     With an extent e the average is over windows of side 2 e - 1 at every e-th position, of what lies inside
     the feature map, and `interp` repeats the nearest one; globally it is one average per channel.
 
@@ -25,6 +27,15 @@ class GatherExciteFree(Gate):
 
     Raises:
         ValueError: if `channels` or `extent` is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import GatherExciteFree
+        >>> block = GatherExciteFree(2)  # one gate per channel: the sigmoid of its average
+        >>> block(torch.tensor([0.0, 2.0]).view(1, 2, 1, 1).expand(1, 2, 3, 3))[0, :, 0, 0]
+        tensor([0.0000, 1.7616])
+        >>> GatherExciteFree(64, extent=4)(torch.randn(2, 64, 16, 16)).shape
+        torch.Size([2, 64, 16, 16])
     """
 
     kind = "joint"

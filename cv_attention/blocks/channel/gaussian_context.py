@@ -14,6 +14,9 @@ from cv_attention.blocks.functional.pooling import average
 class GaussianContextTransformer(Gate):
     """Damps channels whose average is unusual: ``x * exp(-n^2 / (2 c^2))``.
 
+    Paper: Gaussian context transformer, GCT (Ruan et al., CVPR 2021),
+    https://openaccess.thecvf.com/content/CVPR2021/html/Ruan_Gaussian_Context_Transformer_CVPR_2021_paper.html.
+
     n are the channels' averages, normalised to mean 0 and variance 1 over the channels. Without parameters by
     default (the paper's B0); B1 learns one, theta, which bounds the width by
     ``c = alpha sigmoid(theta) + beta`` and starts at 0.
@@ -32,6 +35,16 @@ class GaussianContextTransformer(Gate):
 
     Raises:
         ValueError: if `channels` is not a positive integer, or `c`, `alpha`, `beta` or `eps` not positive.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import GaussianContextTransformer
+        >>> block = GaussianContextTransformer(4)
+        >>> x = torch.tensor([0.0, 0.0, 0.0, 10.0]).view(1, 4, 1, 1)  # one channel is unusual
+        >>> block.attention(x).flatten()
+        tensor([0.9592, 0.9592, 0.9592, 0.6873])
+        >>> block(torch.randn(2, 4, 7, 7)).shape
+        torch.Size([2, 4, 7, 7])
     """
 
     kind = "channel"

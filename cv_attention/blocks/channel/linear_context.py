@@ -11,6 +11,8 @@ from cv_attention.blocks.functional.pooling import average
 class LinearContextTransform(Gate):
     """Gates every channel by its own normalised average: ``x * sigmoid(w n + b)``.
 
+    Paper: Linear context transform, LCT (Ruan et al., AAAI 2020), https://arxiv.org/abs/1909.03834.
+
     n are the channels' averages, normalised to mean 0 and variance 1 within groups of channels. `w` starts
     at 0 and `b` at 1.
 
@@ -28,6 +30,15 @@ class LinearContextTransform(Gate):
     Raises:
         ValueError: if `channels` or `groups` is not a positive integer, `channels` is not divisible by
             `groups`, or `eps` is not positive.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import LinearContextTransform
+        >>> block = LinearContextTransform(64, groups=8)
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> block(torch.ones(1, 64, 1, 1)).unique()  # sigmoid(1), as the weights start at 0 and the biases at 1
+        tensor([0.7311], grad_fn=<Unique2Backward0>)
     """
 
     kind = "channel"

@@ -10,6 +10,8 @@ from cv_attention.blocks.functional.norms import l2_norm
 class GlobalResponseNorm(Block):
     """Lets channels compete by their norms: ``x + gamma * (x * n) + beta``, ``n = |x_c| / mean_c |x_c|``.
 
+    Paper: Global response normalisation, GRN (ConvNeXt V2; Woo et al., CVPR 2023), https://arxiv.org/abs/2301.00808.
+
     The norm is over positions (equations 1 to 3 and algorithm 1). Both parameters start at zero, where the
     block is the identity.
 
@@ -23,6 +25,18 @@ class GlobalResponseNorm(Block):
 
     Raises:
         ValueError: if `channels` is not a positive integer or `eps` not positive.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.GlobalResponseNorm(2)
+        >>> x = torch.tensor([1.0, 3.0]).view(1, 2, 1, 1).expand(1, 2, 4, 4)
+        >>> with record(block) as maps:
+        ...     y = block(x)
+        >>> maps["map"].values.flatten()  # each channel's norm over the mean of all
+        tensor([0.5000, 1.5000])
+        >>> torch.equal(y, x)  # a new block is the identity
+        True
     """
 
     def __init__(self, channels: int, *, eps: float = 1e-6, device: Device = None, dtype: Dtype = None) -> None:

@@ -10,6 +10,8 @@ from cv_attention.blocks.functional.half_precision import run_wide, widened, wit
 class GlobalSecondOrderPooling(Gate):
     """Reweights channels from how they vary together: ``x * sigmoid(W rows(norm(cov(f))))``.
 
+    Paper: Global second-order pooling, GSoP-Net (Gao et al., CVPR 2019), https://arxiv.org/abs/1811.12006.
+
     ``f = relu(norm(reduce(relu(x))))`` has d channels and M positions, ``cov(f) = F F^T / M - m m^T`` is
     their covariance over positions, (d, d). `rows` maps every row of it, that is one channel's covariances
     with all, to four numbers by weights of its own; W maps all 4 d numbers to the C gates.
@@ -30,6 +32,15 @@ class GlobalSecondOrderPooling(Gate):
     Raises:
         ValueError: if `channels`, `dim` or `stride` is not a positive integer; in training, if a batch of one
             image has one position.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import GlobalSecondOrderPooling
+        >>> block = GlobalSecondOrderPooling(64, dim=16)  # the covariance of 16 channels
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> block.rows  # four numbers from each row of the covariance
+        Conv1d(16, 64, kernel_size=(16,), stride=(1,), groups=16)
     """
 
     kind = "channel"

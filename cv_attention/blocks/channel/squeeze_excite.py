@@ -9,6 +9,8 @@ from cv_attention.blocks.functional.pooling import average
 class SqueezeExcite(Gate):
     """Reweights channels from their global averages: ``x * sigmoid(W2 relu(W1 mean(x)))``.
 
+    Paper: Squeeze-and-Excitation (Hu et al., CVPR 2018), https://arxiv.org/abs/1709.01507.
+
     Map: `channel`, (B, C, 1, 1), values in (0, 1); 0.5 at zero weights.
 
     The paper writes no biases, its official Caffe models have them: `bias` chooses, and is on as there.
@@ -24,6 +26,17 @@ class SqueezeExcite(Gate):
 
     Raises:
         ValueError: if `channels`, `reduction` or `divisor` is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from cv_attention.blocks import SqueezeExcite
+        >>> gate = SqueezeExcite(64, reduction=8)
+        >>> stage = nn.Sequential(nn.Conv2d(3, 64, 3, stride=2, padding=1), nn.BatchNorm2d(64), gate, nn.ReLU())
+        >>> stage(torch.randn(2, 3, 32, 32)).shape
+        torch.Size([2, 64, 16, 16])
+        >>> gate.reduce  # 64 // 8 hidden numbers
+        Linear(in_features=64, out_features=8, bias=True)
     """
 
     kind = "channel"

@@ -13,6 +13,8 @@ from cv_attention.blocks.functional.pooling import average
 class StyleRecalibration(Gate):
     """Reweights channels from their mean and deviation: ``x * sigmoid(norm(w_1 mean(x) + w_2 std(x)))``.
 
+    Paper: Style-based recalibration module, SRM (Lee et al., ICCV 2019), https://arxiv.org/abs/1903.10829.
+
     Every channel has its own two weights, which start at zero as in the official code; `norm` is a batch
     norm. Training needs more than one image in a batch.
 
@@ -27,6 +29,16 @@ class StyleRecalibration(Gate):
 
     Raises:
         ValueError: if `channels` is not a positive integer; in training, if the batch has one image.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import StyleRecalibration
+        >>> block = StyleRecalibration(64)
+        >>> x = torch.randn(2, 64, 14, 14)
+        >>> torch.allclose(block(x), x / 2)  # its weights start at zero
+        True
+        >>> block.weight.shape  # of each channel's mean and deviation
+        torch.Size([64, 2])
     """
 
     kind = "channel"

@@ -25,6 +25,9 @@ from cv_attention.blocks.functional.gating import times
 class BilinearAttentionTransform(Block):
     """Mixes rows, then columns: ``x + E(P Z Q)``, ``Z = D x``, with matrices P and Q made from the image.
 
+    Paper: Grouped bilinear attentional transform (Chi et al., CVPR 2020),
+    https://openaccess.thecvf.com/content_CVPR_2020/html/Chi_Non-Local_Neural_Networks_With_Grouped_Bilinear_Attentional_Transforms_CVPR_2020_paper.html.
+
     D, E and the layers before P and Q are ``relu(norm(conv))``, E two of them. P (b x b, rows sum to 1) and Q
     (columns sum to 1) are normalised sigmoids of linear maps of Z's maxima over b bands of rows and of columns;
     each group of channels has its own. P is spread over the rows as ``P ⊗ I``: a row mixes with those at the same
@@ -37,8 +40,8 @@ class BilinearAttentionTransform(Block):
 
     Args:
         channels: Channels C of the input.
-        block_size: Bands b.
-        groups: Groups of channels.
+        block_size: Number b of bands.
+        groups: Number of groups of channels, each with its own P and Q.
         reduction: D has max(C // reduction, 1) channels, made divisible by `groups`.
         drop_rate: Share of the added channels that are dropped in training, in [0, 1); timm has 0.2.
         device: Device of parameters and buffers; None takes torch's default.
@@ -46,6 +49,15 @@ class BilinearAttentionTransform(Block):
 
     Raises:
         ValueError: if an argument is not in its range.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import BilinearAttentionTransform
+        >>> block = BilinearAttentionTransform(64, block_size=7, groups=4)
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> block.p  # makes four 7 x 7 matrices P from the maxima of four groups' bands
+        Linear(in_features=28, out_features=196, bias=True)
     """
 
     gain: float = 1.0  # what multiplies the last norm; `STEEP` where its scale starts at zero

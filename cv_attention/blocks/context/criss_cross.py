@@ -10,6 +10,8 @@ from cv_attention.blocks.functional.half_precision import widened, without_autoc
 class CrissCrossAttention(Block):
     """Adds what a position's row and column say: ``x_i + gamma sum_j softmax_j(Q x_i . K x_j) V x_j``.
 
+    Paper: Criss-cross attention of CCNet (Huang et al., ICCV 2019), https://arxiv.org/abs/1811.11721.
+
     j runs over the H + W - 1 positions of i's row and column (equations 1 and 2). The same weights are applied
     `recurrence` times: after the second time, every position has heard of every other. The logits are not
     scaled. A fresh block is an identity: gamma, not in the paper but in the official code, starts at zero.
@@ -26,6 +28,22 @@ class CrissCrossAttention(Block):
 
     Raises:
         ValueError: if an argument is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.CrissCrossAttention(64, recurrence=2)
+        >>> with record(block) as maps:
+        ...     print(block(torch.randn(2, 64, 7, 5)).shape)
+        torch.Size([2, 64, 7, 5])
+        >>> (maps["maps.0"].values[0, 0, 0] > 0).int()  # where the upper left position looks
+        tensor([[1, 1, 1, 1, 1],
+                [1, 0, 0, 0, 0],
+                [1, 0, 0, 0, 0],
+                [1, 0, 0, 0, 0],
+                [1, 0, 0, 0, 0],
+                [1, 0, 0, 0, 0],
+                [1, 0, 0, 0, 0]], dtype=torch.int32)
     """
 
     def __init__(

@@ -14,6 +14,8 @@ Energy = Literal["inverted", "plain"]
 class DANetChannel(Block):
     """Adds other channels' maps: ``x_j + beta sum_i softmax_i(e_ji) x_i`` (equations 3 and 4).
 
+    Paper: Channel attention of DANet (Fu et al., CVPR 2019), https://arxiv.org/abs/1809.02983.
+
     With ``plain`` energy, ``e_ji = x_j . x_i``, as in the paper, a channel attends to those like it, itself first;
     with ``inverted``, ``e_ji = max_k(x_j . x_k) - x_j . x_i``, as in the official code and here by default, to
     those unlike it. A fresh block is an identity: beta starts at zero.
@@ -28,6 +30,16 @@ class DANetChannel(Block):
 
     Raises:
         ValueError: if `channels` is not a positive integer or `energy` unknown.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.DANetChannel(64, energy="plain")
+        >>> with record(block) as maps:
+        ...     print(block(torch.randn(2, 64, 7, 7)).shape)
+        torch.Size([2, 64, 7, 7])
+        >>> maps["map"].values.shape  # channels by channels
+        torch.Size([2, 1, 64, 64])
     """
 
     def __init__(

@@ -11,6 +11,8 @@ from cv_attention.blocks.functional.layout import to_map, to_tokens
 class DANetPosition(Block):
     """Adds similar positions' features: ``x_i + alpha sum_j softmax_j(B x_i . C x_j) D x_j`` (equations 1, 2).
 
+    Paper: Position attention of DANet (Fu et al., CVPR 2019), https://arxiv.org/abs/1809.02983.
+
     The logits are not scaled. A fresh block is an identity: alpha starts at zero.
 
     Map: `pairwise`, (B, 1, H*W, H, W), the last two axes sum to 1; written when observed only.
@@ -24,6 +26,16 @@ class DANetPosition(Block):
 
     Raises:
         ValueError: if an argument is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import DANetPosition
+        >>> block = DANetPosition(64, reduction=8)
+        >>> x = torch.randn(2, 64, 7, 7)
+        >>> torch.equal(block(x), x)  # alpha starts at zero
+        True
+        >>> block.query  # to 64 // 8 channels
+        Linear(in_features=64, out_features=8, bias=True)
     """
 
     def __init__(self, channels: int, *, reduction: int = 8, device: Device = None, dtype: Dtype = None) -> None:

@@ -10,6 +10,8 @@ from cv_attention.blocks.functional.layout import to_map, to_tokens
 class DisentangledNonLocal(Block):
     """Parts the non-local block's attention: ``x_i + W_z sum_j (p_ij + u_j) g(x_j)``.
 
+    Paper: Disentangled non-local block (Yin et al., ECCV 2020), https://arxiv.org/abs/2006.06668.
+
     The pairwise term is whitened, ``p_ij = softmax_j((q_i - mean q) . (k_j - mean k) / (sqrt(d) temperature))``, the
     unary term the same for all queries, ``u_j = softmax_j(m . x_j)``.
 
@@ -24,13 +26,23 @@ class DisentangledNonLocal(Block):
         channels: Channels C of the input.
         reduction: q, k and g have d = max(C // reduction, 1) channels.
         use_scale: Whether the pairwise logits are divided by sqrt(d).
-        temperature: What they are divided by in addition.
+        temperature: Divisor of the pairwise logits, in addition.
         norm: Whether batch norm follows W_z.
         device: Device of parameters and buffers; None takes torch's default.
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` or `reduction` is not a positive integer, or `temperature` not positive.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.DisentangledNonLocal(64, temperature=0.05)
+        >>> with record(block) as maps:
+        ...     print(block(torch.randn(2, 64, 7, 7)).shape)
+        torch.Size([2, 64, 7, 7])
+        >>> {name: tuple(map.values.shape) for name, map in maps.items()}
+        {'pairwise': (2, 1, 49, 7, 7), 'unary': (2, 1, 1, 7, 7)}
     """
 
     def __init__(

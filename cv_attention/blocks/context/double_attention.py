@@ -8,6 +8,8 @@ from cv_attention.blocks.base import AttentionMap, Block, Device, Dtype, Factory
 class DoubleAttention(Block):
     """Gathers n descriptors of the image and hands them out: ``x + W [G softmax_n(rho x)]``.
 
+    Paper: Double attention block of A²-Nets (Chen et al., NeurIPS 2018), https://arxiv.org/abs/1810.11579.
+
     ``G = (phi x) softmax_positions(theta x)'`` holds one descriptor per column, a weighted average over the
     positions. Every position then takes its own mixture of them.
 
@@ -24,6 +26,16 @@ class DoubleAttention(Block):
 
     Raises:
         ValueError: if an argument is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.DoubleAttention(64, m=32, n=8)
+        >>> with record(block) as maps:
+        ...     print(block(torch.randn(2, 64, 7, 7)).shape)
+        torch.Size([2, 64, 7, 7])
+        >>> maps["gather"].values.shape  # from where each of the 8 descriptors is gathered
+        torch.Size([2, 1, 8, 7, 7])
     """
 
     def __init__(

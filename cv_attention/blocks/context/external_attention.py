@@ -11,6 +11,8 @@ from cv_attention.blocks.functional.gating import times
 class ExternalAttention(Block):
     """Asks S learned memory slots: ``relu(x + norm(W2 A M_v))``, ``A = l1(softmax(F M_k'))``, ``F = W1 x``.
 
+    Paper: External attention (Guo et al., 2021), https://arxiv.org/abs/2105.02358.
+
     The softmax runs over the positions, the l1 normalisation after it over the slots.
     The convolutions, the residual and the relu around the paper's equations are those of the official code;
     `relu` leaves the last one out.
@@ -26,6 +28,15 @@ class ExternalAttention(Block):
 
     Raises:
         ValueError: if `channels` or `slots` is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import ExternalAttention
+        >>> block = ExternalAttention(64, slots=16, relu=False)
+        >>> block(torch.randn(2, 64, 7, 7)).shape
+        torch.Size([2, 64, 7, 7])
+        >>> block.keys.weight.shape  # the memory: 16 keys of 64 channels
+        torch.Size([16, 64, 1])
     """
 
     gain: float = 1.0  # what multiplies the last norm; `STEEP` where its scale starts at zero

@@ -18,6 +18,8 @@ Mode = Literal["embedded_gaussian", "gaussian", "dot_product", "concatenation"]
 class NonLocal(Block):
     """Adds what all positions say to each: ``x_i + W_z sum_j f(x_i, x_j) g(x_j) / C(x)`` (equations 1 and 6).
 
+    Paper: Non-local block (Wang et al., CVPR 2018), https://arxiv.org/abs/1711.07971.
+
     - ``gaussian``: ``f / C = softmax_j(x_i . x_j)``
     - ``embedded_gaussian``: ``softmax_j(theta(x_i) . phi(x_j))``
     - ``dot_product``: ``theta(x_i) . phi(x_j) / N``, N positions j
@@ -41,6 +43,16 @@ class NonLocal(Block):
 
     Raises:
         ValueError: if `mode` is unknown or `channels` or `reduction` is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.NonLocal(64, mode="dot_product", sub_sample=True)
+        >>> with record(block) as maps:
+        ...     print(block(torch.randn(2, 64, 8, 8)).shape)
+        torch.Size([2, 64, 8, 8])
+        >>> maps["map"].values.shape  # 64 positions attend to 4 x 4 pooled ones
+        torch.Size([2, 1, 64, 4, 4])
     """
 
     def __init__(

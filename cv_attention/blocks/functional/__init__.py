@@ -1,16 +1,20 @@
 """The mathematics that blocks share, as functions of tensors that hold no parameters.
 
-    from cv_attention.blocks import functional
-
-    y = functional.attend(query, key, value)                    # the fastest kernel; no weights are kept
-    weights = functional.attention_weights(query, key)          # (..., queries, keys), rows sum to 1
-
 - `attention`: scaled dot-product attention, with or without its weights; `linear`: attention without a softmax;
   `local`: attention within tiles of a feature map.
 - `scores`: what a query and a key make of each other before the softmax, one file per kind.
 - `relative`, `rotary`, `sincos`: positions.
 - `pooling`, `norms`: statistics of a feature map; `gating`: how a gate multiplies it.
 - `layout`: between feature maps and rows of positions; `half_precision`: steps that leave its range.
+
+Examples:
+    >>> import torch
+    >>> from cv_attention.blocks import functional
+    >>> query, key, value = torch.randn(3, 2, 4, 49, 16).unbind()
+    >>> y = functional.attend(query, key, value)  # the fastest kernel; no weights are kept
+    >>> weights = functional.attention_weights(query, key)  # (..., queries, keys), rows sum to 1
+    >>> torch.allclose(weights @ value, y, atol=1e-5)
+    True
 """
 
 from cv_attention.blocks.functional.attention import attend, attention_weights

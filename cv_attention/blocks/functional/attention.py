@@ -25,6 +25,8 @@ def attend(
 ) -> Tensor:
     """Computes ``softmax(scale * q kᵀ + bias) v``, by the fastest kernel unless the weights are to be seen.
 
+    Paper: Scaled dot-product attention (Vaswani et al., NeurIPS 2017), https://arxiv.org/abs/1706.03762.
+
     Args:
         query: (B, heads, Q, d).
         key: (B, heads, K, d).
@@ -37,10 +39,14 @@ def attend(
     Returns:
         (B, heads, Q, v), in the dtype of `value`.
 
-    Example:
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
         >>> query, key, value = torch.randn(3, 2, 4, 49, 16).unbind()
-        >>> attend(query, key, value).shape
+        >>> functional.attend(query, key, value).shape
         torch.Size([2, 4, 49, 16])
+        >>> y = functional.attend(query, key, value, observe=lambda weights: print(weights.shape) or weights)
+        torch.Size([2, 4, 49, 49])
     """
     if observe is None and not _is_slow_when_fused(query, key, value, bias):
         return F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
@@ -74,8 +80,10 @@ def attention_weights(
     Returns:
         (..., Q, K), in float32 or wider; rows sum to 1.
 
-    Example:
-        >>> attention_weights(torch.zeros(2, 4), torch.zeros(2, 4), is_causal=True)
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> functional.attention_weights(torch.zeros(2, 4), torch.zeros(2, 4), is_causal=True)
         tensor([[1.0000, 0.0000],
                 [0.5000, 0.5000]])
     """
@@ -106,7 +114,7 @@ def _biases_every_score(query: Tensor, key: Tensor, bias: Tensor) -> bool:
 
 
 def _is_slow_when_fused(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> bool:
-    """Whether plain steps are faster here than the fused kernel, or the fused kernel is exported wrongly."""
+    """Returns whether plain steps are faster here than the fused kernel, or the fused kernel is exported wrongly."""
     # The exporter to ONNX replaces the fused kernel, if it has a bias, by steps whose result is laid out otherwise
     # than the views that were traced behind it expect.
     if bias is not None and torch.compiler.is_exporting():

@@ -16,12 +16,36 @@ def over_start(gate: Tensor, start: float) -> Tensor:
     Args:
         gate: Any shape.
         start: The value at which the gate starts; 1 returns the gate itself.
+
+    Returns:
+        The shape of `gate`.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> functional.over_start(torch.tensor([0.5, 0.25, 1.0]), 0.5)  # a gate that starts at 0.5
+        tensor([1.0000, 0.5000, 2.0000])
     """
     return gate if start == 1 else gate / start
 
 
 def times(x: Tensor, gain: float) -> Tensor:
-    """Returns ``gain * x``; `x` itself where `gain` is 1."""
+    """Returns ``gain * x``; `x` itself where `gain` is 1.
+
+    Args:
+        x: Any shape.
+        gain: The factor.
+
+    Returns:
+        The shape of `x`.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> x = torch.ones(2)
+        >>> functional.times(x, 10.0), functional.times(x, 1.0) is x
+        (tensor([10., 10.]), True)
+    """
     return x if gain == 1 else gain * x
 
 
@@ -34,6 +58,13 @@ def spread(gate: Tensor, size: Sequence[int]) -> Tensor:
 
     Returns:
         (B, C, H, W); a view where h and w are 1.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> functional.spread(torch.tensor([[0.0, 1.0]])[None, None], (2, 4))
+        tensor([[[[0., 0., 1., 1.],
+                  [0., 0., 1., 1.]]]])
     """
     if gate.shape[2:].numel() == 1:
         return gate.expand(*gate.shape[:2], *size)
@@ -60,6 +91,15 @@ def gate_by_row_and_column(
 
     Returns:
         (B, C, H, W).
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> rows = torch.tensor([1.0, 0.5]).view(1, 1, 2, 1)
+        >>> columns = torch.tensor([1.0, 0.0, 1.0]).view(1, 1, 1, 3)
+        >>> functional.gate_by_row_and_column(torch.ones(1, 1, 2, 3), rows, columns)
+        tensor([[[[1.0000, 0.0000, 1.0000],
+                  [0.5000, 0.0000, 0.5000]]]])
     """
     if observe is not None:
         return x * over_start(observe(rows * columns), start * start)

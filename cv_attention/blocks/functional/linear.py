@@ -9,6 +9,8 @@ from cv_attention.blocks.functional.half_precision import widened, without_autoc
 def attend_linearly(query: Tensor, key: Tensor, value: Tensor, *, observe: Observe | None = None) -> Tensor:
     """Computes ``q_i Σ_j k_j v_jᵀ / (q_i Σ_j k_j + 1e-6)``: attention whose cost is linear in the positions.
 
+    Paper: Linear attention (Katharopoulos et al., ICML 2020), https://arxiv.org/abs/2006.16236.
+
     Queries and keys are features φ(q) and φ(k) that are not negative, such as ``elu(x) + 1``.
 
     Args:
@@ -21,10 +23,12 @@ def attend_linearly(query: Tensor, key: Tensor, value: Tensor, *, observe: Obser
     Returns:
         (B, heads, Q, v), in the dtype of `value`.
 
-    Example:
-        >>> query, key, value = torch.rand(3, 2, 4, 49, 16).unbind()
-        >>> attend_linearly(query, key, value).shape
-        torch.Size([2, 4, 49, 16])
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> query, key, value = torch.rand(3, 2, 4, 3136, 16).unbind()  # all pairs would be 315 MB
+        >>> functional.attend_linearly(query, key, value).shape
+        torch.Size([2, 4, 3136, 16])
     """
     # Sums over positions overflow in half precision, and 1e-6 vanishes.
     with without_autocast(value):

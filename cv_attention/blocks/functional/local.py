@@ -25,6 +25,15 @@ def cut(x: Tensor, heads: int, tile: Size, halo: Size = (0, 0)) -> Tensor:
     Returns:
         (B, heads, tiles, T, C / heads), T = (tile[0] + 2 halo[0]) * (tile[1] + 2 halo[1]); tiles in raster order
         from the upper left corner, the last ones reach beyond the map.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> functional.cut(torch.arange(4.0).view(1, 1, 4, 1), heads=1, tile=(1, 2), halo=(0, 1))[0, 0, :, :, 0]
+        tensor([[0., 0., 1., 2.],
+                [1., 2., 3., 0.]])
+        >>> functional.cut(torch.randn(2, 14, 14, 64), heads=4, tile=(7, 7)).shape
+        torch.Size([2, 4, 4, 49, 16])
     """
     _, height, width, _ = x.shape
     bottom, right = -height % tile[0], -width % tile[1]
@@ -52,9 +61,12 @@ def join(x: Tensor, tile: Size, size: Size) -> Tensor:
     Returns:
         (B, H, W, heads * d).
 
-    Example:
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
         >>> x = torch.randn(2, 5, 7, 8)
-        >>> torch.equal(join(cut(x, 4, (3, 3)), (3, 3), (5, 7)), x)
+        >>> tiles = functional.cut(x, heads=4, tile=(3, 3))
+        >>> torch.equal(functional.join(tiles, tile=(3, 3), size=(5, 7)), x)
         True
     """
     rows, columns = -(-size[0] // tile[0]), -(-size[1] // tile[1])
@@ -102,13 +114,26 @@ def attend_in_tiles(
         value: (B, heads, tiles, K, v).
         size: (H, W) of the whole map.
         queries: Rows and columns of the queries, each (tiles along the axis, Q along the axis).
-        keys: The same of the keys.
+        keys: Rows and columns of the keys, each (tiles along the axis, K along the axis).
         bias: Added to the scores, broadcastable to (B, heads, tiles, Q, K); -inf hides a key.
         observe: Is given the weights among all positions (B, heads, H*W, H*W), zeros outside a tile, and returns those
             to use; None does not write them.
 
     Returns:
         (B, heads, tiles, Q, v).
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> query, key, value = functional.cut(torch.randn(2, 4, 6, 3 * 8), heads=3, tile=(2, 2)).chunk(3, 1)
+        >>> places = torch.arange(4).view(2, 2), torch.arange(6).view(3, 2)  # two tiles of rows, three of columns
+        >>> y = functional.attend_in_tiles(
+        ...     query, key, value, size=(4, 6), queries=places, keys=places, bias=torch.zeros(1, 1, 1, 4, 4)
+        ... )
+        >>> y.shape
+        torch.Size([2, 1, 6, 4, 8])
+        >>> functional.join(y, tile=(2, 2), size=(4, 6)).shape
+        torch.Size([2, 4, 6, 8])
     """
     bias = bias.to(query.dtype)
     if observe is None:

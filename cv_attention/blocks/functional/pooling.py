@@ -15,7 +15,7 @@ _STEP = 8  # groups of channels; 4 and 16 are slower at 56 x 56
 
 
 def needs_gradient(x: Tensor) -> bool:
-    """Whether a gradient must come back to `x`; a graph that `torch.jit.trace` draws serves both cases."""
+    """Returns whether a gradient must come back to `x`; a graph that `torch.jit.trace` draws serves both cases."""
     return x.requires_grad or torch.jit.is_tracing()
 
 
@@ -27,8 +27,13 @@ def average(x: Tensor, dim: int | tuple[int, ...], *, keepdim: bool = False) -> 
         dim: Axes of the mean.
         keepdim: Whether they stay, of size 1.
 
-    Example:
-        >>> average(torch.ones(2, 8, 7, 7), (2, 3)).shape
+    Returns:
+        The shape of ``x.mean(dim, keepdim)``, in the type of `x`.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> functional.average(torch.ones(2, 8, 7, 7), (2, 3)).shape
         torch.Size([2, 8])
     """
     if not x.requires_grad or x.dtype == torch.float16 or torch.jit.is_tracing():  # a sum may leave float16's range
@@ -38,19 +43,58 @@ def average(x: Tensor, dim: int | tuple[int, ...], *, keepdim: bool = False) -> 
 
 
 def channel_mean(x: Tensor) -> Tensor:
-    """Returns the mean over the channels of `x` (B, C, H, W): (B, 1, H, W)."""
+    """Computes the mean over the channels at each position.
+
+    Args:
+        x: (B, C, H, W).
+
+    Returns:
+        (B, 1, H, W).
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> functional.channel_mean(torch.tensor([1.0, 3.0]).view(1, 2, 1, 1))
+        tensor([[[[2.]]]])
+    """
     return x.unflatten(1, (_STEP, -1)).mean(1).mean(1, keepdim=True) if _far_apart(x) else average(x, 1, keepdim=True)
 
 
 def channel_max(x: Tensor) -> Tensor:
-    """Returns the maximum over the channels of `x` (B, C, H, W): (B, 1, H, W)."""
+    """Computes the maximum over the channels at each position.
+
+    Args:
+        x: (B, C, H, W).
+
+    Returns:
+        (B, 1, H, W).
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> functional.channel_max(torch.tensor([1.0, 3.0]).view(1, 2, 1, 1))
+        tensor([[[[3.]]]])
+    """
     if _far_apart(x):
         return x.unflatten(1, (_STEP, -1)).amax(1).amax(1, keepdim=True)
     return x.max(1, keepdim=True).values if needs_gradient(x) else x.amax(1, keepdim=True)
 
 
 def spatial_max(x: Tensor) -> Tensor:
-    """Returns the maximum over the positions of `x` (B, C, H, W): (B, C)."""
+    """Computes the maximum over the positions of each channel.
+
+    Args:
+        x: (B, C, H, W).
+
+    Returns:
+        (B, C).
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> functional.spatial_max(torch.arange(8.0).view(1, 2, 2, 2))
+        tensor([[3., 7.]])
+    """
     return x.flatten(2).max(2).values if needs_gradient(x) else x.amax((2, 3))
 
 

@@ -15,8 +15,10 @@ def relative_index(queries: Tensor, keys: Tensor, reach: int) -> Tensor:
     Returns:
         (Q, K): ``clip(key - query) + reach - 1``, from 0 to 2 reach - 2.
 
-    Example:
-        >>> relative_index(torch.arange(3), torch.arange(3), reach=2)
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> functional.relative_index(torch.arange(3), torch.arange(3), reach=2)
         tensor([[1, 2, 2],
                 [0, 1, 2],
                 [0, 0, 1]])
@@ -30,11 +32,20 @@ def relative_bias(table: Tensor, rows: Tensor, columns: Tensor, reach: tuple[int
     Args:
         table: ((2 reach[0] - 1) * (2 reach[1] - 1), heads), offsets in raster order.
         rows: Offsets query - key along the rows, (tiles0, Q0, K0); those beyond reach take its last one.
-        columns: The same along the columns, (tiles1, Q1, K1).
+        columns: Offsets query - key along the columns, (tiles1, Q1, K1).
         reach: Offsets run from -(reach - 1) to reach - 1, along rows and along columns.
 
     Returns:
         (heads, tiles0 * tiles1, Q0 * Q1, K0 * K1), to be added to the scores.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> table = torch.randn(3 * 3, 4)  # offsets -1, 0 and 1 of rows and of columns; 4 heads
+        >>> places = torch.arange(2)
+        >>> offsets = (places[:, None] - places)[None]  # one tile of 2 x 2 positions
+        >>> functional.relative_bias(table, offsets, offsets, reach=(2, 2)).shape
+        torch.Size([4, 1, 4, 4])
     """
     down, across = reach[0] - 1, reach[1] - 1
     row = (rows.clamp(-down, down) + down) * (2 * across + 1)
@@ -58,12 +69,22 @@ def relative_logits(
     Args:
         query: (..., Q0 * Q1, d), in raster order.
         rows: A vector for every offset of rows, (2 reach - 1, d), from -(reach - 1) on; offsets beyond are clipped.
-        columns: The same for columns.
+        columns: A vector for every offset of columns, (2 reach - 1, d).
         queries: The queries' rows (Q0,) and columns (Q1,).
         keys: The keys' rows (K0,) and columns (K1,).
 
     Returns:
         (..., Q0 * Q1, K0 * K1), to be added to the scores.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> query, vectors = torch.ones(1, 6, 1), torch.tensor([[-1.0], [0.0], [1.0]])  # reach 2, depth 1
+        >>> places = torch.arange(2), torch.arange(3)
+        >>> logits = functional.relative_logits(query, vectors, vectors, places, places)
+        >>> logits[0, 0].view(2, 3)  # of the first query, for each key
+        tensor([[0., 1., 1.],
+                [1., 2., 2.]])
     """
     # Every query meets every vector once; which key has which is looked up among the products.
     products = query @ torch.cat([rows, columns]).t()

@@ -10,6 +10,9 @@ from torch import Tensor
 def rotate_2d(x: Tensor, height: int, width: int, *, theta: float = 100.0) -> Tensor:
     """Turns pairs of channels by angles that grow with the row and the column of their position.
 
+    Papers: rotary position encoding (Su et al., 2021), https://arxiv.org/abs/2104.09864; axial in two dimensions
+    (Heo et al., ECCV 2024), https://arxiv.org/abs/2403.13298.
+
     With m = d // 4 and frequencies w_i = theta^(-i / m), the pairs of neighbouring channels (0, 1), (2, 3), ... turn
     by row * w_0, ..., row * w_(m-1), column * w_0, ..., column * w_(m-1); up to three channels that are left over
     stay. The product of a query and a key then depends on their offset alone.
@@ -22,6 +25,14 @@ def rotate_2d(x: Tensor, height: int, width: int, *, theta: float = 100.0) -> Te
 
     Returns:
         The shape and dtype of `x`.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> query, key = (functional.rotate_2d(torch.ones(1, 1, 9, 4), 3, 3)[0, 0] for _ in range(2))
+        >>> scores = query @ key.T
+        >>> scores[0, 1], scores[4, 5]  # both pairs are one column apart
+        (tensor(3.0806), tensor(3.0806))
     """
     bands = x.shape[-1] // 4
     # Angles in half precision would confuse neighbouring positions.

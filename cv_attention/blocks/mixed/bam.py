@@ -25,6 +25,8 @@ from cv_attention.blocks.functional.pooling import average
 class BAM(Block):
     """Enhances the input by a channel and a spatial branch at once: ``x + x * sigmoid(c(x) + s(x))``.
 
+    Paper: BAM: bottleneck attention module (Park et al., BMVC 2018), https://arxiv.org/abs/1807.06514.
+
     c is a two-layer MLP of the global averages, (B, C); s is a 1 x 1 convolution to C / r channels, two dilated 3 x 3
     ones and a 1 x 1 one to a single channel, (B, 1, H, W); relu between all. The official code differs twice, see
     `combine` and `norm`; the defaults are the paper's.
@@ -44,6 +46,15 @@ class BAM(Block):
     Raises:
         ValueError: if a number is not a positive integer, `combine` or `norm` is none of these, or in training on
             a batch of one, of whose averages there are no batch statistics.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import BAM
+        >>> block = BAM(64, reduction=16, dilation=4)
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> BAM(64, combine="multiply", norm="hidden").combine  # as in the official code
+        'multiply'
     """
 
     start: float = 1.0  # as in `Gate`

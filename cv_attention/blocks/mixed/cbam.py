@@ -11,6 +11,8 @@ from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
 class CBAM(Block):
     """Reweights channels, then positions: ``y = x * c(x)``, then ``y * s(y)``.
 
+    Paper: CBAM: convolutional block attention module (Woo et al., ECCV 2018), https://arxiv.org/abs/1807.06521.
+
     The channel gate c is ``sigmoid(mlp(mean x) + mlp(max x))`` with one shared two-layer MLP, the spatial
     gate s is that of `CBAMSpatial`. There is no residual connection around them, as in the paper.
 
@@ -26,6 +28,16 @@ class CBAM(Block):
 
     Raises:
         ValueError: if `channels` or `reduction` is not a positive integer, or `kernel_size` is even.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.CBAM(64, reduction=8, kernel_size=7)
+        >>> with record(block) as maps:
+        ...     print(block(torch.randn(2, 64, 14, 14)).shape)
+        torch.Size([2, 64, 14, 14])
+        >>> {name: tuple(map.values.shape) for name, map in maps.items()}
+        {'channel_map': (2, 64, 1, 1), 'spatial.map': (2, 1, 14, 14)}
     """
 
     start: float = 1.0  # as in `Gate`

@@ -23,6 +23,9 @@ from cv_attention.blocks.functional.pooling import average
 class ConcurrentSqueezeExcite(Block):
     """Joins a channel gate and a spatial gate that see the same input: ``x * c(x) + x * s(x)``.
 
+    Paper: scSE: concurrent spatial and channel squeeze and excitation (Roy et al., 2018),
+    https://arxiv.org/abs/1803.02579.
+
     ``c = sigmoid(W2 relu(W1 mean(x)))`` and ``s = sigmoid(conv1(x))``, a 1 x 1 convolution to one channel.
 
     Maps: `channel_map`, (B, C, 1, 1), and `spatial_map`, (B, 1, H, W), both in (0, 1), each about 0.5 at the start;
@@ -38,6 +41,15 @@ class ConcurrentSqueezeExcite(Block):
 
     Raises:
         ValueError: if `channels` or `reduction` is not a positive integer or `combine` is none of these.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import ConcurrentSqueezeExcite
+        >>> block = ConcurrentSqueezeExcite(64, combine="max")
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> block.squeeze  # of the spatial gate
+        Conv2d(64, 1, kernel_size=(1, 1), stride=(1, 1))
     """
 
     start: float = 1.0  # as in `Gate`

@@ -13,6 +13,8 @@ from cv_attention.blocks.functional.half_precision import run_wide, widened, wit
 class ContextEncoding(Block):
     """Reweights channels from how the positions differ from learned codewords: ``x * sigmoid(W mean_k relu(norm(e_k)))``.
 
+    Paper: Context encoding, EncNet (Zhang et al., CVPR 2018), https://arxiv.org/abs/1803.08904.
+
     e is the output (B, K, C) of an `EncodingLayer` over the projected input. The paper's loss on the classes that are
     present in an image is not part of the block.
 
@@ -32,6 +34,16 @@ class ContextEncoding(Block):
 
     Raises:
         ValueError: if a number is not a positive integer or `aggregate` is none of these.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.ContextEncoding(64, codewords=8)
+        >>> with record(block) as maps:
+        ...     print(block(torch.randn(2, 64, 14, 14)).shape)
+        torch.Size([2, 64, 14, 14])
+        >>> maps["encode.map"].values.shape  # each position's share of each codeword
+        torch.Size([2, 1, 8, 14, 14])
     """  # noqa: E501
 
     start: float = 1.0  # as in `Gate`

@@ -12,6 +12,8 @@ from cv_attention.blocks.functional.pooling import average
 class CoordinateAttention(Block):
     """Reweights channels by row and by column: ``x * sigmoid(conv_h(f_h)) * sigmoid(conv_w(f_w))``.
 
+    Paper: Coordinate attention (Hou et al., CVPR 2021), https://arxiv.org/abs/2103.02907.
+
     f, (B, hidden, H + W, 1), is ``hswish(norm(conv1([mean_W x, mean_H x])))``, the averages of rows and of columns in
     one sequence; f_h and f_w are its two parts, of H and of W positions. All convolutions are 1 x 1.
 
@@ -29,6 +31,15 @@ class CoordinateAttention(Block):
 
     Raises:
         ValueError: if a number is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import CoordinateAttention
+        >>> block = CoordinateAttention(64, reduction=8)
+        >>> block(torch.randn(2, 64, 14, 10)).shape
+        torch.Size([2, 64, 14, 10])
+        >>> block.reduce  # 64 // 8 hidden channels; the default 32 gives the smallest width, 8, as well
+        Conv2d(64, 8, kernel_size=(1, 1), stride=(1, 1), bias=False)
     """
 
     start: float = 1.0  # as in `Gate`

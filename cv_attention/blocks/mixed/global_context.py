@@ -12,6 +12,8 @@ _SMALLEST = 8
 class GlobalContext(Block):
     """Adds a transform of the attended average of all positions: ``x + W2 relu(norm(W1 sum_j softmax(k x)_j x_j))``.
 
+    Paper: Global context, GCNet (Cao et al., 2019), https://arxiv.org/abs/1904.11492.
+
     Map: `pool.map`, pairwise, (B, 1, 1, H, W): the weights of the positions, which sum to 1. The last layer starts at
     zero, so the block starts as the identity.
 
@@ -23,6 +25,18 @@ class GlobalContext(Block):
 
     Raises:
         ValueError: if `channels` or `reduction` is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.GlobalContext(64)
+        >>> x = torch.randn(2, 64, 7, 7)
+        >>> with record(block) as maps:
+        ...     y = block(x)
+        >>> torch.equal(y, x)  # a new block is the identity
+        True
+        >>> maps["pool.map"].values.shape  # one query: all positions share the context
+        torch.Size([2, 1, 1, 7, 7])
     """
 
     def __init__(self, channels: int, *, reduction: int = 16, device: Device = None, dtype: Dtype = None) -> None:
@@ -40,6 +54,8 @@ class GlobalContext(Block):
 class GlobalContextGate(Block):
     """Multiplies by a gate made of the attended average: ``x * sigmoid(W2 relu(norm(W1 sum_j softmax(k x)_j x_j)))``.
 
+    Paper: Global context, GCNet (Cao et al., 2019), https://arxiv.org/abs/1904.11492.
+
     GCNet's ablations call this fusion ``scale``, timm the block "gca".
 
     Maps: `pool.map`, pairwise, (B, 1, 1, H, W): the weights of the positions, which sum to 1; and `gate_map`, channel,
@@ -54,6 +70,15 @@ class GlobalContextGate(Block):
 
     Raises:
         ValueError: if `channels` or `reduction` is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import GlobalContextGate
+        >>> x = torch.randn(2, 64, 7, 7)
+        >>> torch.equal(GlobalContextGate(64)(x), x / 2)  # its gate starts at 0.5
+        True
+        >>> GlobalContextGate(64, reduction=4, add=True)(x).shape  # adds a transform of the context, too
+        torch.Size([2, 64, 7, 7])
     """
 
     start: float = 1.0  # as in `Gate`

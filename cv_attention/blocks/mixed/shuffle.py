@@ -13,6 +13,8 @@ from cv_attention.blocks.functional.half_precision import widened
 class ShuffleAttention(Block):
     """Gates half of each channel group by channel, the other half by position, then shuffles the channels.
 
+    Paper: Shuffle attention, SA-Net (Zhang and Yang, ICASSP 2021), https://arxiv.org/abs/2102.00240.
+
     With K = C / (2 G): the first K channels of a group are ``x * sigmoid(cweight * mean(x) + cbias)``, the other K are
     ``x * sigmoid(sweight * gn(x) + sbias)``, gn normalising each channel over its positions, with scale and shift. All
     groups share these parameters. Last, the channels' two halves interleave, so that groups talk to each other.
@@ -27,6 +29,16 @@ class ShuffleAttention(Block):
 
     Raises:
         ValueError: if `channels` or `groups` is not a positive integer, or 2 G does not divide `channels`.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import ShuffleAttention
+        >>> block = ShuffleAttention(8, groups=2)
+        >>> x = torch.arange(8.0).view(1, 8, 1, 1)
+        >>> block(x).flatten() / torch.tensor(1.0).sigmoid()  # the two halves of the channels interleave
+        tensor([0., 4., 1., 5., 2., 6., 3., 7.], grad_fn=<DivBackward0>)
+        >>> block(torch.randn(2, 8, 14, 14)).shape
+        torch.Size([2, 8, 14, 14])
     """
 
     start: float = 1.0  # as in `Gate`

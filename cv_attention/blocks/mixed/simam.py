@@ -10,6 +10,8 @@ from cv_attention.blocks.functional.pooling import average
 class SimAM(Gate):
     """Reweights what stands out of its channel, without parameters: ``x * sigmoid(1 / e)``.
 
+    Paper: SimAM (Yang et al., ICML 2021), https://proceedings.mlr.press/v139/yang21o.html.
+
     ``1 / e = (x - mean)^2 / (4 (variance + e_lambda)) + 0.5``, mean and variance over a channel's positions: the
     inverse of the smallest energy that separates a position from the others.
 
@@ -25,6 +27,17 @@ class SimAM(Gate):
 
     Raises:
         ValueError: if `channels` is not a positive integer or `e_lambda` not positive.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import SimAM
+        >>> block = SimAM(1)
+        >>> x = torch.tensor([[0.0, 0.0], [0.0, 4.0]])[None, None]
+        >>> block.attention(x)  # the position that stands out has the largest gate
+        tensor([[[[0.6370, 0.6370],
+                  [0.6370, 0.7432]]]])
+        >>> len(list(block.parameters()))
+        0
     """
 
     kind = "joint"

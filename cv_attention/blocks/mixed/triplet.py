@@ -11,6 +11,8 @@ from cv_attention.blocks.functional.pooling import average, needs_gradient
 class TripletAttention(Gate):
     """Averages three gates, each blind to one axis: ``x * (g_CW(x) + g_CH(x) + g_HW(x)) / 3``.
 
+    Paper: Triplet attention (Misra et al., WACV 2021), https://arxiv.org/abs/2010.03045.
+
     Each gate is ``sigmoid(norm(conv([max, mean])))`` of the maximum and mean along its blind axis (Z-pool), with one
     convolution over the two other axes: channels take the part of a spatial axis there. All have batch norms with
     momentum 0.01.
@@ -26,6 +28,15 @@ class TripletAttention(Gate):
 
     Raises:
         ValueError: if `channels` is not a positive integer or `kernel_size` is even.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import TripletAttention
+        >>> block = TripletAttention(64, kernel_size=7)
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> sum(parameter.numel() for parameter in block.parameters())  # whatever the number of channels
+        300
     """
 
     kind = "joint"

@@ -12,6 +12,8 @@ from cv_attention.blocks.functional.pooling import average
 class AttentionGate(Block):
     """Reweights positions by how they meet a coarser signal: ``x * up(sigmoid(psi(relu(theta(x) + phi(g)))))``.
 
+    Paper: The grid attention gate of Attention U-Net (Oktay et al., MIDL 2018), https://arxiv.org/abs/1804.03999.
+
     theta looks at patches of the input (a strided convolution without bias), phi and psi are 1 x 1 convolutions, `up`
     is bilinear. In a U-Net, g comes from the next coarser scale. Here the block gates itself: g is the mean of x over
     all positions, or over windows (`gating_stride`). Sizes that the strides do not divide repeat their border.
@@ -30,6 +32,15 @@ class AttentionGate(Block):
 
     Raises:
         ValueError: if a number is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import AttentionGate
+        >>> block = AttentionGate(64, gating_stride=7)  # a gating signal for each 7 x 7 positions
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> block.theta
+        Conv2d(64, 32, kernel_size=(2, 2), stride=(2, 2), bias=False)
     """
 
     start: float = 1.0  # as in `Gate`

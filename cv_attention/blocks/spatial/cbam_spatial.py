@@ -10,6 +10,8 @@ from cv_attention.blocks.functional.pooling import channel_max, channel_mean
 class CBAMSpatial(Gate):
     """Reweights positions from maximum and mean: ``x * sigmoid(norm(conv([max_c x, mean_c x])))``.
 
+    Paper: The spatial gate of CBAM (Woo et al., ECCV 2018), https://arxiv.org/abs/1807.06521.
+
     Map: `spatial`, (B, 1, H, W), values in (0, 1); 0.5 at the start.
 
     The batch norm is not in the paper's equation 3 but in the official code, where its scale starts at zero
@@ -23,6 +25,16 @@ class CBAMSpatial(Gate):
 
     Raises:
         ValueError: if `channels` is not a positive integer or `kernel_size` is even.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import CBAMSpatial
+        >>> block = CBAMSpatial(64, kernel_size=5)
+        >>> x = torch.randn(2, 64, 14, 14)
+        >>> torch.equal(block(x), x / 2)  # its gate starts at 0.5
+        True
+        >>> block.attention(x).shape
+        torch.Size([2, 1, 14, 14])
     """
 
     kind = "spatial"

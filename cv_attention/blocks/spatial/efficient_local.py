@@ -23,6 +23,8 @@ from cv_attention.blocks.functional.pooling import average
 class EfficientLocalAttention(Block):
     """Reweights rows and columns from their averages: ``x * sigmoid(gn(conv(mean_W x))) * sigmoid(gn(conv(mean_H x)))``.
 
+    Paper: Efficient local attention, ELA (Xu and Wan, 2024), https://arxiv.org/abs/2403.01123.
+
     The paper's variants: ELA-B is the default, ELA-T has `kernel_size` 5 and `norm_groups` 32, ELA-S has `kernel_size`
     5 and `conv_groups` C / 8, ELA-L `conv_groups` C / 8.
 
@@ -42,6 +44,15 @@ class EfficientLocalAttention(Block):
     Raises:
         ValueError: if `channels` is not a positive integer, `kernel_size` even, or a number of groups does not
             divide `channels`.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import EfficientLocalAttention
+        >>> block = EfficientLocalAttention(64, kernel_size=5, norm_groups=32)  # ELA-T
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> block.strips[0][0]  # for rows and columns
+        Conv2d(64, 64, kernel_size=(5, 1), stride=(1, 1), padding=(2, 0), groups=64, bias=False)
     """  # noqa: E501
 
     start: float = 1.0  # as in `Gate`

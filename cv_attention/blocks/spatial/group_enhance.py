@@ -13,6 +13,8 @@ from cv_attention.blocks.functional.half_precision import widened, without_autoc
 class SpatialGroupEnhance(Block):
     """Reweights the positions of each channel group by their likeness to the group's average.
 
+    Paper: Spatial group-wise enhance, SGE (Li et al., 2019), https://arxiv.org/abs/1905.09646.
+
     For each of G groups, with g the group's mean over positions and t its similarity ``t_i = g . x_i``:
     ``x_i * sigmoid(weight * (t_i - mean t) / (std t + 1e-5) + bias)``, one weight and one bias per group.
 
@@ -28,6 +30,15 @@ class SpatialGroupEnhance(Block):
 
     Raises:
         ValueError: if `channels` or `groups` is not a positive integer, or `groups` does not divide `channels`.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import SpatialGroupEnhance
+        >>> block = SpatialGroupEnhance(64, groups=8)
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> sum(parameter.numel() for parameter in block.parameters())  # a weight and a bias for each group
+        16
     """
 
     start: float = 1.0  # as in `Gate`

@@ -8,6 +8,8 @@ from cv_attention.blocks.base import Device, Dtype, Factory, Gate, check_whole, 
 class LargeKernelAttention(Gate):
     """Multiplies the input by a large-kernel convolution of itself: ``x * conv1(dilated(local(x)))``.
 
+    Paper: Large-kernel attention, LKA of VAN (Guo et al., 2022), https://arxiv.org/abs/2202.09741.
+
     A K x K convolution is taken apart into a depth-wise one of side 2 d - 1, a depth-wise one of side
     ceil(K / d) with dilation d, and a 1 x 1 convolution; K = 21 and d = 3 give sides 5 and 7. There is no sigmoid.
 
@@ -22,6 +24,15 @@ class LargeKernelAttention(Gate):
 
     Raises:
         ValueError: if an argument is not a positive integer, or ceil(kernel_size / dilation) is even.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import LargeKernelAttention
+        >>> block = LargeKernelAttention(64)
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> block.local.kernel_size, block.dilated.kernel_size, block.dilated.dilation  # together 21 x 21
+        ((5, 5), (7, 7), (3, 3))
     """
 
     kind = "joint"

@@ -9,6 +9,8 @@ from cv_attention.blocks.functional.pooling import average
 class StripPooling(Gate):
     """Reweights everything from averages of whole rows and columns: ``x * sigmoid(conv1(relu(v + h)))``.
 
+    Paper: Strip pooling (Hou et al., CVPR 2020), https://arxiv.org/abs/2003.13328.
+
     ``v = norm(conv(mean_W x))``, (B, C, H, 1), runs down the rows' averages and ``h = norm(conv(mean_H x))``,
     (B, C, 1, W), along the columns'; their sum is broadcast to H x W. Batch norms and relu are not in the
     paper's equations, but in the official code of its backbone, whose biases before batch norms are left out here.
@@ -23,6 +25,15 @@ class StripPooling(Gate):
 
     Raises:
         ValueError: if `channels` is not a positive integer or `kernel_size` is even.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import StripPooling
+        >>> block = StripPooling(64, kernel_size=5)
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> block.vertical.kernel_size, block.horizontal.kernel_size
+        ((5, 1), (1, 5))
     """
 
     kind = "joint"

@@ -11,6 +11,8 @@ from cv_attention.blocks.tokens.relative import RelativeEmbedding
 class AxialAttention(Block):
     """Attends along every column, then along every row, so that two cheap steps connect all positions.
 
+    Paper: Position-sensitive axial attention (Axial-DeepLab: Wang et al., ECCV 2020), https://arxiv.org/abs/2003.07853.
+
     Along an axis, with learned vectors r per offset (equation 4):
     ``y_o = Σ_p softmax_p((q_o · k_p + q_o · r^q_(p-o) + k_p · r^k_(p-o)) / sqrt(d)) (v_p + r^v_(p-o))``.
 
@@ -29,6 +31,16 @@ class AxialAttention(Block):
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, or `span` is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.AxialAttention(64, heads=4, span=16)
+        >>> with record(block) as maps:
+        ...     print(block(torch.randn(2, 64, 7, 7)).shape)
+        torch.Size([2, 64, 7, 7])
+        >>> {name: tuple(map.values.shape) for name, map in maps.items()}
+        {'columns.map': (2, 4, 49, 7, 7), 'rows.map': (2, 4, 49, 7, 7)}
     """
 
     def __init__(

@@ -11,6 +11,9 @@ from cv_attention.blocks.tokens.relative import RelativeLogits
 class BottleneckAttention(Block):
     """All-to-all attention by content and offset: ``softmax(q · (k + r_row + r_column) / sqrt(d)) v``.
 
+    Paper: Self-attention with 2-D relative positions (BoTNet: Srinivas et al., CVPR 2021),
+    https://arxiv.org/abs/2101.11605.
+
     r are learned vectors per relative row and relative column, shared by the heads. There is no output projection:
     in the paper a bottleneck's 1 x 1 convolution follows.
 
@@ -30,6 +33,15 @@ class BottleneckAttention(Block):
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, or `size` is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from cv_attention.blocks import BottleneckAttention
+        >>> attention = BottleneckAttention(64, heads=4)  # in place of a bottleneck's 3 x 3 convolution
+        >>> branch = nn.Sequential(nn.Conv2d(256, 64, 1), nn.BatchNorm2d(64), attention, nn.Conv2d(64, 256, 1))
+        >>> branch(torch.randn(2, 256, 14, 14)).shape
+        torch.Size([2, 256, 14, 14])
     """
 
     def __init__(

@@ -12,6 +12,8 @@ from cv_attention.blocks.functional.layout import laid_out_as, project
 class CrossCovarianceAttention(Block):
     """Mixes channels by how alike they are over all positions: ``softmax(Q̂ K̂ᵀ τ_h) V``, then W_o.
 
+    Paper: Cross-covariance attention (XCiT: El-Nouby et al., NeurIPS 2021), https://arxiv.org/abs/2106.09681.
+
     Q̂ and K̂ are (d, N), each row of length 1; τ_h is a learned temperature per head (the paper divides by it, the
     official code multiplies). The cost is linear in the number of positions.
 
@@ -26,6 +28,16 @@ class CrossCovarianceAttention(Block):
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.CrossCovarianceAttention(64, heads=4)
+        >>> with record(block) as maps:
+        ...     print(block(torch.randn(2, 64, 14, 14)).shape)
+        torch.Size([2, 64, 14, 14])
+        >>> maps["map"].values.shape  # the channels of each head among each other
+        torch.Size([2, 4, 16, 16])
     """
 
     def __init__(

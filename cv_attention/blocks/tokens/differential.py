@@ -12,6 +12,8 @@ from cv_attention.blocks.functional.layout import project, to_map, to_tokens
 class DifferentialAttention(Block):
     """The difference of two attention maps: ``(softmax(Q₁K₁ᵀ / sqrt(d)) - λ softmax(Q₂K₂ᵀ / sqrt(d))) V``.
 
+    Paper: Differential attention (Differential Transformer: Ye et al., ICLR 2025), https://arxiv.org/abs/2410.05258.
+
     What both maps have in common, noise, cancels. λ = exp(λ_q1 · λ_k1) - exp(λ_q2 · λ_k2) + λ_init is learned and
     shared by the heads; every head is RMS-normalised and multiplied by 1 - λ_init; then W_o.
 
@@ -27,6 +29,16 @@ class DifferentialAttention(Block):
 
     Raises:
         ValueError: if `channels` is not divisible by twice `heads`, or `lambda_init` does not lie in (0, 1).
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.DifferentialAttention(64, heads=4, lambda_init=0.8)
+        >>> with record(block) as maps:
+        ...     print(block(torch.randn(2, 64, 7, 7)).shape)
+        torch.Size([2, 64, 7, 7])
+        >>> bool((maps["map"].values < 0).any())  # a difference of two softmaxes
+        True
     """
 
     def __init__(

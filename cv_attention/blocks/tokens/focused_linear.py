@@ -21,6 +21,8 @@ from cv_attention.blocks.functional.linear import attend_linearly
 class FocusedLinearAttention(Block):
     """Linear attention that is as sharp and as diverse as with a softmax: ``φ(Q) (φ(K)ᵀ V) / Σ + DWC(V)``, then W_o.
 
+    Paper: Focused linear attention (FLatten Transformer: Han et al., ICCV 2023), https://arxiv.org/abs/2308.00442.
+
     φ(x) = |y| / |y^p| * y^p with y = relu(x) / s keeps the length of y and turns it towards its nearest axis; s is
     learned per channel, by softplus. DWC is a depthwise convolution that all heads share.
 
@@ -33,14 +35,23 @@ class FocusedLinearAttention(Block):
     Args:
         channels: Channels C of the input.
         heads: Number of heads; d = C / heads.
-        focusing_factor: p.
-        kernel_size: Of DWC, odd.
+        focusing_factor: Power p.
+        kernel_size: Side of the kernels of DWC, odd.
         qkv_bias: Whether the query, key and value projections have biases.
         device: Device of parameters and buffers; None takes torch's default.
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, or `kernel_size` is even.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import FocusedLinearAttention
+        >>> block = FocusedLinearAttention(64, heads=4, focusing_factor=3)
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> block.local  # the depthwise convolution DWC
+        Conv2d(16, 16, kernel_size=(5, 5), stride=(1, 1), padding=(2, 2), groups=16)
     """
 
     def __init__(

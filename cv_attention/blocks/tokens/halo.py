@@ -12,6 +12,8 @@ from cv_attention.blocks.tokens.relative import RelativeLogits
 class HaloAttention(Block):
     """Blocks of b x b queries share the keys of their block and h positions around it.
 
+    Paper: Halo attention (HaloNet: Vaswani et al., CVPR 2021), https://arxiv.org/abs/2103.12731.
+
     ``softmax(q · (k + r_row + r_column) / sqrt(d)) v`` over (b + 2h)² keys, with learned vectors r per relative row
     and column. There is no output projection.
 
@@ -22,8 +24,8 @@ class HaloAttention(Block):
     Args:
         channels: Channels C of the input.
         heads: Number of heads; d = C / heads.
-        block_size: b.
-        halo_size: h.
+        block_size: Side b of a block, in positions.
+        halo_size: Positions h around a block.
         scale_position: Whether the logits of r are divided by sqrt(d) too; timm's are not.
         qkv_bias: Whether the query, key and value projections have biases.
         device: Device of parameters and buffers; None takes torch's default.
@@ -31,6 +33,23 @@ class HaloAttention(Block):
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, or a size is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.HaloAttention(64, block_size=4, halo_size=1)
+        >>> with record(block) as maps:
+        ...     print(block(torch.randn(2, 64, 8, 8)).shape)
+        torch.Size([2, 64, 8, 8])
+        >>> (maps["map"].values[0, 0, 0] > 0).int()  # the first query sees its block and the halo
+        tensor([[1, 1, 1, 1, 1, 0, 0, 0],
+                [1, 1, 1, 1, 1, 0, 0, 0],
+                [1, 1, 1, 1, 1, 0, 0, 0],
+                [1, 1, 1, 1, 1, 0, 0, 0],
+                [1, 1, 1, 1, 1, 0, 0, 0],
+                [0, 0, 0, 0, 0, 0, 0, 0],
+                [0, 0, 0, 0, 0, 0, 0, 0],
+                [0, 0, 0, 0, 0, 0, 0, 0]], dtype=torch.int32)
     """
 
     def __init__(

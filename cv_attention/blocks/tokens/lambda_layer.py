@@ -19,6 +19,8 @@ from cv_attention.blocks.functional.layout import to_map
 class LambdaLayer(Block):
     """Turns the context into a linear function of every query: ``y_n = (λᶜ + λᵖ_n)ᵀ q_n``.
 
+    Paper: Lambda layer (LambdaNetworks: Bello, ICLR 2021), https://arxiv.org/abs/2102.08602.
+
     λᶜ = softmax(K)ᵀ V summarises the contents, with the softmax over positions; λᵖ_n = E_nᵀ V the positions around n,
     a convolution of the values with one r x r kernel per key depth. All heads share both. Queries and values are
     batch-normalised. This is the paper's lambda convolution with an intra-depth u of 1.
@@ -30,13 +32,22 @@ class LambdaLayer(Block):
     Args:
         channels: Channels C of the input.
         heads: Number of heads h; the values have C / h channels.
-        key_depth: k.
-        kernel_size: r, odd; the paper uses 23, timm 9.
+        key_depth: Number k of key channels.
+        kernel_size: Side r of the kernels, odd; the paper uses 23, timm 9.
         device: Device of parameters and buffers; None takes torch's default.
         dtype: Floating type of parameters and buffers; None takes torch's default.
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, or `kernel_size` is even.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import LambdaLayer
+        >>> block = LambdaLayer(64, heads=4, key_depth=16, kernel_size=9)
+        >>> block(torch.randn(2, 64, 14, 14)).shape
+        torch.Size([2, 64, 14, 14])
+        >>> block.position  # a 9 x 9 kernel for each of 16 key channels
+        Conv2d(1, 16, kernel_size=(9, 9), stride=(1, 1), padding=(4, 4), bias=False)
     """
 
     def __init__(

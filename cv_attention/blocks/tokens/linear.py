@@ -11,6 +11,8 @@ from cv_attention.blocks.functional.linear import attend_linearly
 class LinearAttention(Block):
     """Attention without softmax: ``φ(q_i)ᵀ Σ_j φ(k_j) v_jᵀ / (φ(q_i)ᵀ Σ_j φ(k_j) + ε)``, φ(x) = elu(x) + 1, then W_o.
 
+    Paper: Linear attention (Katharopoulos et al., ICML 2020), https://arxiv.org/abs/2006.16236.
+
     The sums over positions come first, so cost and memory are linear in their number, unless the map is observed.
 
     Map: `pairwise`, (B, heads, H*W, H, W), ``φ(q_i)·φ(k_j) / Σ_j``; the last two axes sum to 1 but for ε = 1e-6.
@@ -24,6 +26,14 @@ class LinearAttention(Block):
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import LinearAttention
+        >>> block = LinearAttention(64, heads=4)
+        >>> x = torch.randn(1, 64, 56, 56)  # all pairs of these positions would be 157 MB
+        >>> (x + block(x)).shape  # it has no residual connection of its own
+        torch.Size([1, 64, 56, 56])
     """
 
     def __init__(

@@ -18,6 +18,9 @@ PositionEncoding = Literal["rope", "none"]
 class MultiHeadSelfAttention(Block):
     """Mixes positions by their content: ``concat_h(softmax(Q_h K_hᵀ / sqrt(d)) V_h) W_o``, d = C / heads.
 
+    Papers: multi-head attention (Vaswani et al., 2017), https://arxiv.org/abs/1706.03762; over the positions of a CNN's
+    feature map (Cordonnier et al., ICLR 2020), https://arxiv.org/abs/1911.03584.
+
     It knows no positions (`ViTBlock` adds them) unless `position` is ``rope``, and has no residual connection.
     Memory grows with (H*W)² only while the map is observed.
 
@@ -35,6 +38,17 @@ class MultiHeadSelfAttention(Block):
     Raises:
         ValueError: if `channels` is not divisible by `heads`, one is not a positive integer, or `position` is
             unknown.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.MultiHeadSelfAttention(64, heads=4, position="rope")
+        >>> x = torch.randn(2, 64, 7, 7)
+        >>> with record(block) as maps:
+        ...     print((x + block(x)).shape)
+        torch.Size([2, 64, 7, 7])
+        >>> maps["map"].values.shape  # where each of the 49 positions looks
+        torch.Size([2, 4, 49, 7, 7])
     """
 
     def __init__(

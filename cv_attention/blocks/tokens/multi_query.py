@@ -13,6 +13,8 @@ from cv_attention.blocks.functional.layout import project, to_map, to_tokens
 class MultiQueryAttention(Block):
     """Self-attention whose heads share one key and one value: ``concat_h(softmax(Q_h Kᵀ / sqrt(d)) V) W_o``.
 
+    Paper: Multi-query attention (Shazeer, 2019), https://arxiv.org/abs/1911.02150.
+
     MobileNetV4's without its optional downsampling of the keys.
 
     Map: `pairwise`, (B, heads, H*W, H, W); the last two axes sum to 1.
@@ -25,6 +27,15 @@ class MultiQueryAttention(Block):
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import MultiQueryAttention
+        >>> block = MultiQueryAttention(64, heads=4)
+        >>> block(torch.randn(2, 64, 7, 7)).shape
+        torch.Size([2, 64, 7, 7])
+        >>> block.query.out_features, block.key.out_features  # one key for all heads
+        (64, 16)
     """
 
     def __init__(self, channels: int, *, heads: int = 4, device: Device = None, dtype: Dtype = None) -> None:

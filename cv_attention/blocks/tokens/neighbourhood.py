@@ -10,6 +10,8 @@ from cv_attention.blocks.tokens.relative import RelativeBias
 class NeighbourhoodAttention(Block):
     """Every position attends to its K x K nearest: ``softmax(q_i · k_j / sqrt(d) + b_(i-j)) v_j``, then W_o.
 
+    Paper: Neighbourhood attention (Hassani et al., CVPR 2023), https://arxiv.org/abs/2204.07143.
+
     At the map's border the neighbourhood does not shrink: it is moved inwards, so that it always has K x K positions
     (all rows, or columns, of a map that has fewer than K).
 
@@ -20,7 +22,7 @@ class NeighbourhoodAttention(Block):
     Args:
         channels: Channels C of the input.
         heads: Number of heads; d = C / heads.
-        kernel_size: K, odd.
+        kernel_size: Side K of the neighbourhood, odd.
         qkv_bias: Whether the query, key and value projections have biases.
         relative_bias: Whether there is b, a learned number per head and relative position.
         device: Device of parameters and buffers; None takes torch's default.
@@ -28,6 +30,20 @@ class NeighbourhoodAttention(Block):
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, or `kernel_size` is even.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> block = blocks.NeighbourhoodAttention(64, heads=4, kernel_size=3)
+        >>> with record(block) as maps:
+        ...     print(block(torch.randn(2, 64, 5, 5)).shape)
+        torch.Size([2, 64, 5, 5])
+        >>> (maps["map"].values[0, 0, 0] > 0).int()  # at the corner, too, 3 x 3 positions
+        tensor([[1, 1, 1, 0, 0],
+                [1, 1, 1, 0, 0],
+                [1, 1, 1, 0, 0],
+                [0, 0, 0, 0, 0],
+                [0, 0, 0, 0, 0]], dtype=torch.int32)
     """
 
     def __init__(

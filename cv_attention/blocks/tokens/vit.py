@@ -14,6 +14,8 @@ PositionEncoding = Literal["sincos", "rope", "none"]
 class ViTBlock(Block):
     """Pre-norm self-attention and MLP over positions: ``x = x + MSA(LN(x) + P)``, then ``x + MLP(LN(x))``.
 
+    Paper: Vision Transformer's encoder block (Dosovitskiy et al., ICLR 2021), https://arxiv.org/abs/2010.11929.
+
     Differs from the paper in the position encoding P: there it is learned for one size and added once to the
     first block's input. Here it is 2-D sine-cosine, so that any H and W do, and is added to the normalised
     input, so that a CNN's features, whose scale is unknown, stay as they are on the residual path.
@@ -33,6 +35,15 @@ class ViTBlock(Block):
     Raises:
         ValueError: if `channels` is not divisible by `heads`, `mlp_ratio` is not positive or `position` is
             unknown.
+
+    Examples:
+        >>> import torch
+        >>> from torch import nn
+        >>> from cv_attention.blocks import ViTBlock
+        >>> patches = nn.Conv2d(3, 64, 8, stride=8)
+        >>> model = nn.Sequential(patches, ViTBlock(64, heads=4), ViTBlock(64, position="rope"))
+        >>> model(torch.randn(2, 3, 64, 64)).shape
+        torch.Size([2, 64, 8, 8])
     """
 
     def __init__(

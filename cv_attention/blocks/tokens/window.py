@@ -11,6 +11,8 @@ from cv_attention.blocks.tokens.relative import RelativeBias
 class WindowAttention(Block):
     """Self-attention inside windows of M x M positions: ``softmax(Q Kᵀ / sqrt(d) + B) V``, then W_o.
 
+    Paper: Window and shifted window attention (Swin: Liu et al., ICCV 2021), https://arxiv.org/abs/2103.14030.
+
     B is a learned number per head and relative position. With `shift` the windows lie that much lower and further
     right; at the map's border they are cut off (the official code's cyclic shift and mask). Two blocks in a row, the
     second with ``shift = window_size // 2``, connect neighbouring windows.
@@ -24,7 +26,7 @@ class WindowAttention(Block):
     Args:
         channels: Channels C of the input.
         heads: Number of heads; d = C / heads.
-        window_size: M.
+        window_size: Side M of a window, in positions.
         shift: Rows and columns by which the windows are shifted, below `window_size`; the paper's M // 2, or 0.
         qkv_bias: Whether the query, key and value projections have biases.
         device: Device of parameters and buffers; None takes torch's default.
@@ -32,6 +34,16 @@ class WindowAttention(Block):
 
     Raises:
         ValueError: if `channels` is not divisible by `heads`, or `shift` does not lie in [0, window_size).
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import blocks, record
+        >>> model = torch.nn.Sequential(blocks.WindowAttention(64), blocks.WindowAttention(64, shift=3))
+        >>> with record(model) as maps:
+        ...     print(model(torch.randn(1, 64, 14, 14)).shape)
+        torch.Size([1, 64, 14, 14])
+        >>> [int((map.values[0, 0, 0] > 0).sum()) for map in maps.values()]  # the shift cuts the first window off
+        [49, 9]
     """
 
     def __init__(

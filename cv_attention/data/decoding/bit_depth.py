@@ -54,16 +54,16 @@ def _may(content: Content, index: int) -> bool:
 def _bits(content: Content, index: int) -> int | None:
     """Returns the bits an image needs; None if at most 8, or if it is broken, which is reported where it is used."""
     try:
-        found = read_deep(content(index, MAX_BYTES), str(index))
+        image = read_deep(content(index, MAX_BYTES), str(index))
     except (ImageError, OSError):
         return None
-    if found is None:
+    if image is None:
         return None
-    if found.white < 0xFFFF:
-        return found.white.bit_length()
-    needed = int(found.colours.max()).bit_length()
-    if found.significant is not None and needed <= found.significant:
-        return max(found.significant, 8)
+    if image.white < 0xFFFF:
+        return image.white.bit_length()
+    needed = int(image.colours.max()).bit_length()
+    if image.significant is not None and needed <= image.significant:
+        return max(image.significant, 8)
     return next((bits for bits in _USUAL if bits >= needed), 16)
 
 

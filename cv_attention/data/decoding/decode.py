@@ -66,7 +66,18 @@ MAX_BYTES = 1 << 30
 
 
 class ImageError(ValueError):
-    """Signals a file that cannot be used as an image; the message is one line that names it."""
+    """Signals a file that cannot be used as an image; the message is one line that names it.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention import data
+        >>> _ = Path("broken.jpg").write_text("no image")
+        >>> try:
+        ...     data.read_image("broken.jpg")
+        ... except data.ImageError as error:
+        ...     print(error)
+        'broken.jpg' is not an image (8 bytes of unknown kind)
+    """
 
 
 def read_image(path: str | os.PathLike[str], bits: int | None = None) -> np.ndarray:
@@ -84,6 +95,14 @@ def read_image(path: str | os.PathLike[str], bits: int | None = None) -> np.ndar
         FileNotFoundError: if the file does not exist.
         ImageError: if the file isn't a regular file, cannot be read, isn't an image, has more than `max_pixels` pixels
             or values beyond its range, or is truncated or damaged; names the path.
+
+    Examples:
+        >>> from PIL import Image
+        >>> from cv_attention import data
+        >>> Image.new("L", (640, 480), 200).save("grey.png")
+        >>> image = data.read_image("grey.png")
+        >>> image.shape, image.dtype, image[0, 0]
+        ((480, 640, 3), dtype('uint8'), array([200, 200, 200], dtype=uint8))
     """
     return decode_image(read_bytes(path), shown(path), bits)
 
@@ -107,7 +126,7 @@ def read_bytes(path: str | os.PathLike[str], most: int = MAX_BYTES) -> bytes:
 
 def shown(name: str | os.PathLike[str]) -> str:
     """Returns a name as one line safe for terminals: no line breaks, control characters or invalid UTF-8."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in os.fspath(name))
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in os.fspath(name))
 
 
 def kind_of(mode: int) -> str:
@@ -190,8 +209,8 @@ def opened(data: bytes, name: str) -> Iterator[Image.Image]:
         raise ImageError(f"'{name}' does not fit into memory") from error
     except Image.UnidentifiedImageError:
         kind = next((kind for start, kind in _KINDS.items() if data.startswith(start)), "")
-        said = f"a {kind} that is damaged or of an unsupported kind" if kind else "not an image"
-        raise ImageError(f"'{name}' is {said} ({len(data)} bytes{'' if kind else ' of unknown kind'})") from None
+        description = f"a {kind} that is damaged or of an unsupported kind" if kind else "not an image"
+        raise ImageError(f"'{name}' is {description} ({len(data)} bytes{'' if kind else ' of unknown kind'})") from None
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"'{name}' cannot be decoded: {reason}") from error
@@ -219,8 +238,8 @@ def _is_plain(data: bytes) -> bool:
 def _check_size(width: int, height: int, name: str, share: int = 1) -> None:
     most = max_pixels() / share
     if width * height > most:
-        of = "twice PIL.Image.MAX_IMAGE_PIXELS" if share == 1 else "PIL.Image.MAX_IMAGE_PIXELS for this kind of file"
-        raise ImageError(f"'{name}' has {width}x{height} pixels; at most {most:,.0f} are decoded ({of})")
+        limit = "twice PIL.Image.MAX_IMAGE_PIXELS" if share == 1 else "PIL.Image.MAX_IMAGE_PIXELS for this kind of file"
+        raise ImageError(f"'{name}' has {width}x{height} pixels; at most {most:,.0f} are decoded ({limit})")
 
 
 def _plain_size(data: bytes) -> tuple[int, int]:
@@ -239,15 +258,15 @@ def _jpeg_channels(data: bytes) -> int:
 
 def _jpeg_frame(data: bytes) -> int:
     """Returns the offset of a JPEG's frame header; 0 if there is none."""
-    at = 2
-    while at + 9 < len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
+    offset = 2
+    while offset + 9 < len(data) and data[offset] == 0xFF:
+        marker = data[offset + 1]
         if marker == 0xFF:  # padding
-            at += 1
+            offset += 1
         elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return at
+            return offset
         else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+            offset += 2 + int.from_bytes(data[offset + 2 : offset + 4], "big")
     return 0
 
 

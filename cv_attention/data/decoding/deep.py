@@ -64,14 +64,14 @@ class Deep:
             out[rows] = self._over_white(part, self.values[rows])
         return out
 
-    def _over_white(self, part: np.ndarray, values: np.ndarray) -> np.ndarray:
+    def _over_white(self, pixels: np.ndarray, values: np.ndarray) -> np.ndarray:
         if self.transparent is not None and values.ndim == 2:
-            return np.where((values == self.transparent)[..., None], np.uint8(255), part)
+            return np.where((values == self.transparent)[..., None], np.uint8(255), pixels)
         if values.ndim == 2 or values.shape[2] == 3:
-            return part
+            return pixels
         alpha = values[..., 3:].astype(np.float32) / self.white
-        own = part if self.premultiplied else part * alpha
-        return np.rint(np.minimum(own + 255 * (1 - alpha), 255)).astype(np.uint8)
+        premultiplied = pixels if self.premultiplied else pixels * alpha
+        return np.rint(np.minimum(premultiplied + 255 * (1 - alpha), 255)).astype(np.uint8)
 
 
 def white_of(image: Image.Image, data: bytes) -> int | None:
@@ -163,21 +163,21 @@ def _tag(image: Image.Image, number: int, default: int) -> int:
 
 def _jpeg2000_bits(data: bytes) -> int:
     """Returns the precision of a codestream's components, from its SIZ marker."""
-    at = data.find(b"\xff\x4f\xff\x51")
-    if at < 0 or len(data) < at + 43:
+    marker = data.find(b"\xff\x4f\xff\x51")
+    if marker < 0 or len(data) < marker + 43:
         return 8
-    parts = data[at + 42 : at + 42 + 3 * int.from_bytes(data[at + 40 : at + 42], "big") : 3]
-    if any(part & 0x80 for part in parts):
+    components = data[marker + 42 : marker + 42 + 3 * int.from_bytes(data[marker + 40 : marker + 42], "big") : 3]
+    if any(component & 0x80 for component in components):
         raise ValueError("signed components have no fixed range; convert the file to unsigned ones")
-    return max((part & 0x7F) + 1 for part in parts)
+    return max((component & 0x7F) + 1 for component in components)
 
 
 def _significant(data: bytes) -> int | None:
     """Returns the significant bits from a PNG's sBIT chunk, which precedes the pixels."""
-    at = data.find(b"sBIT", 0, max(data.find(b"IDAT"), 0))
-    if at < 0:
+    chunk = data.find(b"sBIT", 0, max(data.find(b"IDAT"), 0))
+    if chunk < 0:
         return None
-    return max(data[at + 4 : at + 4 + int.from_bytes(data[at - 4 : at], "big")], default=None)
+    return max(data[chunk + 4 : chunk + 4 + int.from_bytes(data[chunk - 4 : chunk], "big")], default=None)
 
 
 def _out_of_range(low: int, high: int, white: int, bits: int | None) -> str:
@@ -185,5 +185,5 @@ def _out_of_range(low: int, high: int, white: int, bits: int | None) -> str:
         return f"integer pixels from {low} to {high}: negative ones have no fixed range; convert the file to 8 bits"
     if high > 0xFFFF:
         return f"integer pixels from {low} to {high} do not fit 16 bits; convert the file to 8 bits"
-    said = f"the {white} that data.bits {bits} allows" if bits else f"the {white} that the file's header allows"
-    return f"pixels up to {high}, above {said}; data.bits {high.bit_length()} or more takes them"
+    allowed = f"the {white} that data.bits {bits} allows" if bits else f"the {white} that the file's header allows"
+    return f"pixels up to {high}, above {allowed}; data.bits {high.bit_length()} or more takes them"

@@ -35,15 +35,15 @@ def named_split(config: Data, split: str, names: Sequence[str], ids: Sequence[st
     if config.name != "folder":
         raise ValueError(f"data.name is {config.name}; a network without a training run is tested on data.name folder")
     folder = _split_folder(Path(config.root).expanduser(), split)
-    found = {name: image_files(folder / name) for name in subfolders(folder)}
-    if not any(found.values()):
-        found = _by_file_names(folder)
-    found = {name: files for name, files in found.items() if files}
-    if not found:
+    by_class = {name: image_files(folder / name) for name in subfolders(folder)}
+    if not any(by_class.values()):
+        by_class = _by_file_names(folder)
+    by_class = {name: files for name, files in by_class.items() if files}
+    if not by_class:
         raise ValueError(f"'{folder}' contains neither class folders with images nor images named <class>_<name>")
-    places = _places(list(found), names, ids, folder)
-    labels = np.concatenate([np.full(len(files), places[name], np.int64) for name, files in found.items()])
-    files = np.array([file for files in found.values() for file in files])
+    places = _places(list(by_class), names, ids, folder)
+    labels = np.concatenate([np.full(len(files), places[name], np.int64) for name, files in by_class.items()])
+    files = np.array([file for files in by_class.values() for file in files])
     bits = config.bits or bits_of(files.tolist())
     images = Images(labels, np.arange(len(files)), Files(files, bits))
     return ImageSet(split, images, Pipeline(config.eval_transforms, "data.eval_transforms"), config.seed)
@@ -52,35 +52,35 @@ def named_split(config: Data, split: str, names: Sequence[str], ids: Sequence[st
 def _split_folder(base: Path, split: str) -> Path:
     if not base.is_dir():
         raise FileNotFoundError(f"data.root: folder not found: '{base}'")
-    there = {name: base / alias for name, aliases in ALIASES.items() for alias in aliases if (base / alias).is_dir()}
-    if split == "test" and "test" not in there and "val" in there:
-        return there["val"]
-    if there and split not in there:
-        raise ValueError(f"'{base}' has no folder {split}; it has {', '.join(path.name for path in there.values())}")
-    return there.get(split, base)
+    folders = {name: base / alias for name, aliases in ALIASES.items() for alias in aliases if (base / alias).is_dir()}
+    if split == "test" and "test" not in folders and "val" in folders:
+        return folders["val"]
+    if folders and split not in folders:
+        raise ValueError(f"'{base}' has no folder {split}; it has {', '.join(path.name for path in folders.values())}")
+    return folders.get(split, base)
 
 
 def _by_file_names(folder: Path) -> dict[str, list[bytes]]:
-    found: dict[str, list[bytes]] = {}
+    by_class: dict[str, list[bytes]] = {}
     for file in image_files(folder):
         name, parted, _ = os.path.basename(os.fsdecode(file)).partition("_")
         if parted:
-            found.setdefault(name, []).append(file)
-    return found
+            by_class.setdefault(name, []).append(file)
+    return by_class
 
 
-def _places(found: Sequence[str], names: Sequence[str], ids: Sequence[str], folder: Path) -> dict[str, int]:
+def _places(folders: Sequence[str], names: Sequence[str], ids: Sequence[str], folder: Path) -> dict[str, int]:
     """Returns the index of each class among the network's; if those are only numbers, the order of the classes."""
-    known: dict[str, list[int]] = {}
-    for place, (name, other) in enumerate(zip(names, ids, strict=True)):
-        for one in {_fold(name), _fold(name.removesuffix(f" ({other})")), _fold(other)}:
-            known.setdefault(one, []).append(place)
-    unknown = [name for name in found if len(known.get(_fold(name), [])) != 1]
+    places: dict[str, list[int]] = {}
+    for place, (name, identifier) in enumerate(zip(names, ids, strict=True)):
+        for alias in {_fold(name), _fold(name.removesuffix(f" ({identifier})")), _fold(identifier)}:
+            places.setdefault(alias, []).append(place)
+    unknown = [name for name in folders if len(places.get(_fold(name), [])) != 1]
     if not unknown:
-        return {name: known[_fold(name)][0] for name in found}
-    if list(names) == [str(number) for number in range(len(found))]:
-        return {name: place for place, name in enumerate(found)}
-    several = known.get(_fold(unknown[0]))
+        return {name: places[_fold(name)][0] for name in folders}
+    if list(names) == [str(number) for number in range(len(folders))]:
+        return {name: place for place, name in enumerate(folders)}
+    several = places.get(_fold(unknown[0]))
     if several:
         raise ValueError(
             f"'{folder}': {unknown[0]} is the name of several classes; use "

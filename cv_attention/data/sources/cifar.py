@@ -22,9 +22,10 @@ def load(name: str, root: str) -> tuple[list[str], dict[str, Images]]:
     Raises:
         FileNotFoundError: if the files do not exist; the message explains where to put them.
     """
-    parts = {split: _open(name, root, train=split == "train", download=False) for split in ("train", "test")}
-    images = {split: in_memory(part.data.copy(), part.targets) for split, part in parts.items()}  # copy: C order
-    return list(parts["train"].classes), images
+    datasets = {split: _open(name, root, train=split == "train", download=False) for split in ("train", "test")}
+    # The copy is in C order.
+    images = {split: in_memory(dataset.data.copy(), dataset.targets) for split, dataset in datasets.items()}
+    return list(datasets["train"].classes), images
 
 
 def _open(name: str, root: str, *, train: bool, download: bool) -> Any:

@@ -38,39 +38,40 @@ def load(
         inspect.signature(source).bind(root, **options)
     except TypeError as error:
         raise ValueError(f"data.name {path!r} cannot be called with root and data.options: {error}") from error
-    found = source(root, **options)
+    returned = source(root, **options)
     try:
-        names, splits = found
+        names, splits = returned
         class_names = [str(name) for name in names]
-        parts = dict(splits)
+        by_split = dict(splits)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"data.name {path!r} must return class names and {{'train': (images, labels), ...}}, got {found!r:.80}"
+            f"data.name {path!r} must return class names and {{'train': (images, labels), ...}}, got {returned!r:.80}"
         ) from error
-    wrong = [name for name in parts if name not in _SPLITS] + [name for name in ("train", "test") if name not in parts]
-    if wrong:
+    if not {"train", "test"} <= by_split.keys() <= set(_SPLITS):
         raise ValueError(
-            f"data.name {path!r} must return the splits train, test and perhaps val, got {', '.join(parts)}"
+            f"data.name {path!r} must return the splits train, test and perhaps val, got {', '.join(by_split)}"
         )
-    return class_names, {name: _images(f"{path}, {name}", part, class_names, bits) for name, part in parts.items()}
+    return class_names, {name: _images(f"{path}, {name}", split, class_names, bits) for name, split in by_split.items()}
 
 
-def _images(place: str, part: Any, class_names: list[str], bits: int | None) -> Images:
+def _images(place: str, split: Any, class_names: list[str], bits: int | None) -> Images:
     try:
-        given, labels = part
+        images, labels = split
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{place}: a split must be (images, labels), got {type(part).__name__}") from error
+        raise ValueError(f"{place}: a split must be (images, labels), got {type(split).__name__}") from error
     labels = np.asarray(labels)
-    whole = labels.ndim == 1 and labels.size and np.issubdtype(labels.dtype, np.integer)
-    if not whole or labels.min() < 0 or labels.max() >= len(class_names):
+    integers = labels.ndim == 1 and labels.size and np.issubdtype(labels.dtype, np.integer)
+    if not integers or labels.min() < 0 or labels.max() >= len(class_names):
         raise ValueError(f"{place}: labels must be positions 0 to {len(class_names) - 1} in the class names")
-    if len(given) != len(labels):
-        raise ValueError(f"{place}: {len(given)} images have {len(labels)} labels")
-    if isinstance(given, np.ndarray) and given.dtype.kind not in "SUO":
-        if given.dtype != np.uint8 or given.ndim != 4 or given.shape[3] != 3:
-            raise ValueError(f"{place}: an array of images must be uint8 (N, H, W, 3), got {given.dtype} {given.shape}")
-        return in_memory(np.ascontiguousarray(given), labels)
-    paths = np.array([os.fsencode(path) for path in given])
+    if len(images) != len(labels):
+        raise ValueError(f"{place}: {len(images)} images have {len(labels)} labels")
+    if isinstance(images, np.ndarray) and images.dtype.kind not in "SUO":
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+            raise ValueError(
+                f"{place}: an array of images must be uint8 (N, H, W, 3), got {images.dtype} {images.shape}"
+            )
+        return in_memory(np.ascontiguousarray(images), labels)
+    paths = np.array([os.fsencode(path) for path in images])
     pixels = decode_all(paths.tolist(), bits=bits)
     storage = Files(paths, bits) if pixels is None else DecodedFiles(paths, bits, pixels)
     return Images(labels.astype(np.int64), np.arange(len(labels)), storage)

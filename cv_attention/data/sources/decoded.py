@@ -67,7 +67,7 @@ def decode_all(paths: Sequence[bytes], limit: int | None = None, bits: int | Non
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
-            same = all(pool.map(decode, range(0, len(paths), _CHUNK)))
+            one_size = all(pool.map(decode, range(0, len(paths), _CHUNK)))
         finally:
             pool.shutdown(cancel_futures=True)
-    return torch.from_numpy(pixels) if same else None
+    return torch.from_numpy(pixels) if one_size else None

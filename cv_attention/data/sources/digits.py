@@ -89,10 +89,10 @@ def _enlarge(digits: np.ndarray, size: int) -> np.ndarray:
     """Enlarges bilinearly in integers: (N, 8, 8) in [0, 16] -> uint8 (N, size, size)."""
     # Weights of source pixels in 1/256; pixel centres are aligned, the border is repeated.
     centre = ((2 * np.arange(size) + 1) * 8 * 256 // size - 256) // 2
-    low, part = np.divmod(np.clip(centre, 0, 7 * 256), 256)
+    low, fraction = np.divmod(np.clip(centre, 0, 7 * 256), 256)
     weights = np.zeros((size, 9), np.int64)
-    weights[np.arange(size), low] = 256 - part
-    weights[np.arange(size), low + 1] += part
+    weights[np.arange(size), low] = 256 - fraction
+    weights[np.arange(size), low + 1] += fraction
     weights = weights[:, :8]
     enlarged = weights @ digits @ weights.T  # (N, size, size)
     return (enlarged * 255 // (16 * 256 * 256)).astype(np.uint8)

@@ -66,8 +66,8 @@ def load(
     if bits is None:
         bits = bits_of(files["train"][0])
     if skip:
-        files = {split: _whole(folders[split], *found, bits) for split, found in files.items()}
-    return chosen, {split: _images(folders[split], *found, cache=cache, bits=bits) for split, found in files.items()}
+        files = {split: _whole(folders[split], *listed, bits) for split, listed in files.items()}
+    return chosen, {split: _images(folders[split], *listed, cache=cache, bits=bits) for split, listed in files.items()}
 
 
 def bits_of(files: Sequence[bytes]) -> int | None:
@@ -79,22 +79,22 @@ def _split_folders(root: str) -> dict[str, Path]:
     base = Path(root).expanduser()
     if not base.is_dir():
         raise FileNotFoundError(f"data.root: folder not found: '{root}'")
-    found: dict[str, Path] = {}
+    folder_of: dict[str, Path] = {}
     for split, aliases in ALIASES.items():
         present = [base / alias for alias in aliases if (base / alias).is_dir()]
         if len(present) > 1:
             raise ValueError(f"'{root}' has several {split} folders: {', '.join(p.name for p in present)}; keep one")
         if present:
-            found[split] = present[0]
-    if "train" not in found or len(found) < 2:
+            folder_of[split] = present[0]
+    if "train" not in folder_of or len(folder_of) < 2:
         folders = ", ".join(subfolders(base)[:8]) or "none"
         raise ValueError(
             f"'{root}' must contain the folders train and test, or train, val and test, "
             f"with a folder per class in each, got {folders}"
         )
-    if "test" not in found:
-        found["test"] = found.pop("val")
-    return found
+    if "test" not in folder_of:
+        folder_of["test"] = folder_of.pop("val")
+    return folder_of
 
 
 def _class_names(folder: Path) -> list[str]:
@@ -116,11 +116,11 @@ def _files(folder: Path, names: list[str]) -> tuple[list[bytes], np.ndarray]:
     for label, name in enumerate(names):
         if not (folder / name).is_dir():
             continue  # a class without test images is still learned
-        found = image_files(folder / name)
-        if not found:
+        of_class = image_files(folder / name)
+        if not of_class:
             raise ValueError(f"class folder '{folder / name}' contains no images ({', '.join(EXTENSIONS[:6])}, ...)")
-        files += found
-        labels.append(np.full(len(found), label, np.int64))
+        files += of_class
+        labels.append(np.full(len(of_class), label, np.int64))
     if not files:
         raise ValueError(f"'{folder}' has no images of the chosen classes {', '.join(names[:8])}")
     return files, np.concatenate(labels)

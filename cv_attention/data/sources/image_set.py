@@ -38,12 +38,12 @@ class ImageSet(Dataset):
         return len(self.images)
 
     def __getitem__(self, draw: int | Draw) -> dict[str, Any]:
-        """One sample: a batch's entries without the first axis; of epoch 0 where only an index is given."""
+        """Returns one sample: a batch's entries without the first axis; of epoch 0 where only an index is given."""
         draw = (0, draw) if isinstance(draw, int) else draw
         return {key: value[0] for key, value in self.batch([draw]).items()}
 
     def __getitems__(self, draws: list[Draw]) -> dict[str, Tensor]:
-        """What torch's DataLoader calls for a batch, instead of collating samples."""
+        """Makes a batch; torch's DataLoader calls this instead of collating samples."""
         return self.batch(draws)
 
     @property
@@ -82,7 +82,7 @@ class ImageSet(Dataset):
         return {name: values.to(pixels.device, non_blocking=True) for name, values in batch.items()}
 
     def _resident_batch(self, draws: list[Draw], device: torch.device) -> dict[str, Tensor]:
-        """One gather and the batched transforms; on a GPU nothing waits for it."""
+        """Makes a batch by one gather and the batched transforms; on a GPU nothing waits for it."""
         assert self.pipeline.batched is not None
         epoch, index = np.array(draws, np.int64).T
         pixels, rows = self._on(device), torch.from_numpy(self.images.rows[index]).to(device, non_blocking=True)
@@ -95,7 +95,7 @@ class ImageSet(Dataset):
         return self._as_batch(images.contiguous(), index.copy(), None if boxes is None else boxes[index])
 
     def _on(self, device: torch.device) -> Tensor:
-        """All pixels on `device`; a split lives on one accelerator at a time."""
+        """Returns all pixels on `device`; a split lives on one accelerator at a time."""
         assert self.images.pixels is not None
         if self.images.pixels.device == device:
             return self.images.pixels

@@ -46,23 +46,23 @@ def load(
     base = Path(root).expanduser()
     if not base.is_dir():
         raise FileNotFoundError(f"data.root: folder not found: '{root}'")
-    found = {split: sorted([*base.glob(f"{split}-*.tar"), *base.glob(f"{split}/*.tar")]) for split in _SPLITS}
-    found = {split: archives for split, archives in found.items() if archives}
-    if "train" not in found or len(found) < 2:
-        there = ", ".join(sorted(path.name for path in base.iterdir())[:8]) or "nothing"
+    archives_of = {split: sorted([*base.glob(f"{split}-*.tar"), *base.glob(f"{split}/*.tar")]) for split in _SPLITS}
+    archives_of = {split: archives for split, archives in archives_of.items() if archives}
+    if "train" not in archives_of or len(archives_of) < 2:
+        present = ", ".join(sorted(path.name for path in base.iterdir())[:8]) or "nothing"
         raise ValueError(
-            f"'{root}' must contain train-*.tar and test-*.tar, or train-*.tar, val-*.tar and test-*.tar, got {there}"
+            f"'{root}' must contain train-*.tar and test-*.tar, or train-*.tar, val-*.tar and test-*.tar, got {present}"
         )
-    if "test" not in found:
-        found["test"] = found.pop("val")
-    splits = {split: open_shards(base / ".cv_attention", archives) for split, archives in found.items()}
+    if "test" not in archives_of:
+        archives_of["test"] = archives_of.pop("val")
+    splits = {split: open_shards(base / ".cv_attention", archives) for split, archives in archives_of.items()}
     names = _class_names(base, splits)
     chosen = choose_classes(names, subset)
     position = np.array([chosen.index(name) if name in chosen else -1 for name in names])
     rows = {split: np.flatnonzero(position[shards.labels] >= 0) for split, shards in splits.items()}
     for split, chosen_rows in rows.items():
         if not len(chosen_rows):
-            raise ValueError(f"'{found[split][0].parent}' has {split} images, but of none of the chosen classes")
+            raise ValueError(f"'{archives_of[split][0].parent}' has {split} images, but of none of the chosen classes")
     if bits is None:
         train, used = splits["train"], rows["train"]
         bits = found_bits(len(used), lambda index, most: train.content(int(used[index]), most))

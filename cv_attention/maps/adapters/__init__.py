@@ -36,8 +36,22 @@ def add_adapter(module: type[nn.Module] | str, adapter: Adapter) -> None:
     Raises:
         ValueError: if the name has no module, or `adapter` is not an `Adapter`.
 
-    Example:
-        ``add_adapter("their_package.SpatialGate", output_of("sigmoid", "spatial"))``
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> class TheirGate(torch.nn.Module):  # of a library that `record` does not know
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.sigmoid = torch.nn.Sigmoid()
+        ...     def forward(self, x):
+        ...         return x * self.sigmoid(x.mean(1, keepdim=True))
+        >>> cva.maps.add_adapter(TheirGate, cva.maps.output_of("sigmoid", "spatial"))
+        >>> model = torch.nn.Sequential(TheirGate())
+        >>> with cva.record(model) as maps:
+        ...     y = model(torch.zeros(1, 8, 7, 7))
+        >>> maps
+        map  kind     shape    range
+        0    spatial  1x1x7x7  0.5..0.5
     """
     name = module if isinstance(module, str) else f"{module.__module__}.{module.__qualname__}"
     if "." not in name:

@@ -18,13 +18,18 @@ Layout = Callable[[WatchedCall], Iterable[tuple[str, RecordedMap]]]
 
 
 class Adapter(NamedTuple):
-    """How the map of one class of modules is seen.
+    """Describes how the maps of one class of modules are seen; `output_of` and `by_softmax` make it.
 
     Attributes:
         attach: (module, keep, watch, hooks) -> None: makes every forward of `module` call `keep` with its maps, through
             hooks whose removal goes onto the stack `hooks`. It changes neither the module nor its output.
         kinds: What its maps' axes may mean.
         speaks_for: Names of children whose maps this one gives, so that their own adapters are not asked.
+
+    Examples:
+        >>> from cv_attention.maps import output_of
+        >>> output_of("sigmoid", "spatial").kinds
+        frozenset({'spatial'})
     """
 
     attach: Callable[[nn.Module, Keep, Watch, ExitStack], None]
@@ -33,7 +38,23 @@ class Adapter(NamedTuple):
 
 
 def output_of(child: str, kind: MapKind, shape: Callable[[Tensor], Tensor] = lambda values: values) -> Adapter:
-    """The map is what the child of this name returns (``""`` is the module itself), reshaped."""
+    """Makes the adapter of a module one of whose children returns the map.
+
+    Args:
+        child: Name of the child below the module, such as ``"gate.sigmoid"``; ``""`` is the module itself.
+        kind: What the map's axes mean: ``channel``, ``spatial``, ``joint``, ``pairwise`` or ``alignment``, see
+            `RecordedMap`.
+        shape: Turns what the child returns into the shape of that kind; by default it has that shape.
+
+    Returns:
+        The adapter, for `add_adapter`.
+
+    Examples:
+        >>> from cv_attention.maps import output_of
+        >>> flat = output_of("gate", "channel", shape=lambda gate: gate[:, :, None, None])  # from (B, C)
+        >>> flat.kinds
+        frozenset({'channel'})
+    """
 
     def attach(module: nn.Module, keep: Keep, watch: Watch, hooks: ExitStack) -> None:
         def look(_: nn.Module, args: tuple, values: Tensor) -> None:
@@ -49,7 +70,23 @@ def output_of(child: str, kind: MapKind, shape: Callable[[Tensor], Tensor] = lam
 def by_softmax(
     layout: Layout, speaks_for: tuple[str, ...] = (), kinds: Iterable[MapKind] = ("pairwise", "alignment")
 ) -> Adapter:
-    """The map comes from the softmax, sigmoids or attention kernels that run inside the module, through `layout`."""
+    """Makes the adapter of a module that computes its map by a softmax, sigmoids or an attention kernel.
+
+    What these return while the module's forward runs is what `layout` sees as ``call.attention``.
+
+    Args:
+        layout: From the call that has run to pairs of a name below the module and a map, such as `tokens`.
+        speaks_for: Names of children whose maps this one gives, so that their own adapters are not asked.
+        kinds: What the maps' axes may mean.
+
+    Returns:
+        The adapter, for `add_adapter`.
+
+    Examples:
+        >>> from cv_attention.maps import by_softmax, tokens
+        >>> sorted(by_softmax(tokens).kinds)
+        ['alignment', 'pairwise']
+    """
 
     def attach(module: nn.Module, keep: Keep, watch: Watch, hooks: ExitStack) -> None:
         signature = inspect.signature(type(module).forward)

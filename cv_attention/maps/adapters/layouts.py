@@ -14,7 +14,18 @@ NamedMaps = Iterable[tuple[str, RecordedMap]]
 
 
 def tokens(call: WatchedCall) -> NamedMaps:
-    """Attention over a sequence: pairwise where it is a grid behind class and register tokens, else alignment."""
+    """Lays out attention over a sequence: pairwise if it is a grid behind class and register tokens, else alignment.
+
+    Args:
+        call: The call of the module, with the attention weights (B, heads, queries, keys) that were computed in it.
+
+    Yields:
+        The name below the module, ``""``, and the map.
+
+    Examples:
+        >>> from cv_attention.maps import add_adapter, by_softmax, tokens
+        >>> add_adapter("their_package.layers.SelfAttention", by_softmax(tokens))
+    """
     for attention in call.attention[-1:]:
         if attention.dim() == 3:
             attention = attention.unsqueeze(1)
@@ -101,5 +112,5 @@ def windowed(
 
 
 def _is_text(call: WatchedCall) -> bool:
-    """Whether the module belongs to a language model, as in CLIP, whose tokens are words."""
+    """Returns whether the module belongs to a language model, as in CLIP, whose tokens are words."""
     return "Text" in type(getattr(call.module, "config", None)).__name__ or bool(call.given.get("is_causal"))

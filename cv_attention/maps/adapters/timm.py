@@ -18,13 +18,13 @@ from cv_attention.maps.watch import WatchedCall
 
 
 def _plain_gate(call: WatchedCall) -> NamedMaps:
-    """One gate for each channel, and where it is not (B, C, 1, 1), for each position, too."""
+    """Yields one gate for each channel, and where it is not (B, C, 1, 1), for each position, too."""
     gate = call.gates[-1]
     yield "", RecordedMap(gate, "channel" if gate.shape[2:] == (1, 1) else "joint")
 
 
 def _global_context(call: WatchedCall) -> NamedMaps:
-    """The pooling over positions, and the gate over channels where there is one."""
+    """Yields the pooling over positions, and the gate over channels where there is one."""
     if call.attention:
         yield "", over_tokens(call.attention[0].unsqueeze(1), _size(call))
     if call.gates:
@@ -39,7 +39,7 @@ def _branches(call: WatchedCall) -> NamedMaps:
 
 
 def _split(call: WatchedCall) -> NamedMaps:
-    """The radix's weights (B, radix, groups, C / groups), or a plain gate where the radix is 1."""
+    """Yields the radix's weights (B, radix, groups, C / groups), or a plain gate where the radix is 1."""
     if call.attention:
         yield from _branches(call)
     else:
@@ -63,7 +63,7 @@ def _bilinear(call: WatchedCall) -> NamedMaps:
 
 
 def _lambda(call: WatchedCall) -> NamedMaps:
-    """The keys' softmax over positions (B, K, H * W); it is shared by the heads."""
+    """Yields the keys' softmax over positions (B, K, H * W); it is shared by the heads."""
     yield "", over_tokens(call.attention[0].unsqueeze(1), _size(call))
 
 
@@ -95,17 +95,17 @@ def _swin(call: WatchedCall) -> NamedMaps:
 
 
 def _max_vit(call: WatchedCall) -> NamedMaps:
-    """Attention in windows or in a raster of the input (B, H, W, C)."""
+    """Yields attention in windows or in a raster of the input (B, H, W, C)."""
     yield "attn", _partitioned(call, call.attention[-1], call.input.shape[1:3], call.module.partition_block)
 
 
 def _max_vit_2d(call: WatchedCall) -> NamedMaps:
-    """The same for (B, C, H, W)."""
+    """Yields attention in windows or in a raster of the input (B, C, H, W)."""
     yield "attn", _partitioned(call, call.attention[-1], call.input.shape[2:], call.module.partition_block)
 
 
 def _max_vit_parallel(call: WatchedCall) -> NamedMaps:
-    """Both at once."""
+    """Yields attention in windows and in a raster of the input (B, H, W, C)."""
     yield "attn_block", _partitioned(call, call.attention[0], call.input.shape[1:3], True)
     yield "attn_grid", _partitioned(call, call.attention[1], call.input.shape[1:3], False)
 

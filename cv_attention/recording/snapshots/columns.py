@@ -27,13 +27,13 @@ class Column:
     values: np.ndarray
 
 
-def drawable(found: RecordedMap) -> Tensor:
+def drawable(recorded: RecordedMap) -> Tensor:
     """Reduces a map to a heatmap (N, h, w), or to bars (N, bars) where its last axes are not a grid of positions."""
-    if found.kind == "channel":
-        return found.values.flatten(1)
-    if found.kind == "alignment":
-        return found.values.mean((1, 2))  # what each key receives, over heads and queries
-    return to_heatmap(found)[:, 0]
+    if recorded.kind == "channel":
+        return recorded.values.flatten(1)
+    if recorded.kind == "alignment":
+        return recorded.values.mean((1, 2))  # what each key receives, over heads and queries
+    return to_heatmap(recorded)[:, 0]
 
 
 def half(values: Tensor) -> np.ndarray:

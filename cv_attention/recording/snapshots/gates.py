@@ -31,7 +31,7 @@ class GateStatistics:
         self.names = [
             name
             for name, module in bare_modules(network).items()
-            if (found := adapter_of(module)) and "channel" in found.kinds
+            if (adapter := adapter_of(module)) and "channel" in adapter.kinds
         ]
         self._seen, self._hooks = 0, ExitStack()
         self._maps: dict[str, RecordedMap] = {}
@@ -50,13 +50,14 @@ class GateStatistics:
 
     def add(self, maps: Mapping[str, RecordedMap], labels: Tensor) -> None:
         """Keeps the channel gates among the `maps` of images with these labels (B,), -1 where unknown."""
-        kept = torch.arange(len(labels))[-self._seen % self.stride :: self.stride]
+        chosen = torch.arange(len(labels))[-self._seen % self.stride :: self.stride]
         self._seen += len(labels)
-        self._labels.append(labels[kept.to(labels.device)].cpu())
-        for name, found in maps.items():
-            if found.kind != "channel":
+        self._labels.append(labels[chosen.to(labels.device)].cpu())
+        for name, recorded in maps.items():
+            if recorded.kind != "channel":
                 continue
-            self._gates.setdefault(name, []).append(found.values.flatten(1)[kept.to(found.values.device)].float().cpu())
+            gates = recorded.values.flatten(1)
+            self._gates.setdefault(name, []).append(gates[chosen.to(gates.device)].float().cpu())
 
     def close(self) -> None:
         """Removes all hooks, even after an error."""
@@ -69,22 +70,22 @@ class GateStatistics:
             The arrays of ``maps/gates-XXXX.npz``: quantiles at `QUANTILES`, means, histograms and, of at most 100
             classes, means by class, NaN for a class without an image. Empty where nothing was recorded.
         """
-        found: dict[str, np.ndarray] = {}
+        arrays: dict[str, np.ndarray] = {}
         labels = torch.cat(self._labels) if self._labels else torch.empty(0, dtype=torch.long)
-        for name, parts in self._gates.items():
-            if not parts:
+        for name, batches in self._gates.items():
+            if not batches:
                 continue
-            values = torch.cat(parts)
+            values = torch.cat(batches)
             low, high = float(values.min()), float(values.max())
             quantiles = values.quantile(torch.tensor(QUANTILES), dim=0)
             counts, _ = np.histogram(values.double().numpy(), bins=_BINS, range=(low, max(high, low + 1e-6)))
-            found[gate_array("quantiles", name)] = quantiles.numpy().astype(np.float16)
-            found[gate_array("mean", name)] = values.mean(0).numpy().astype(np.float16)
-            found[gate_array("histogram", name)] = counts.astype(np.int32)
-            found[gate_array("range", name)] = np.array([low, high], np.float32)
+            arrays[gate_array("quantiles", name)] = quantiles.numpy().astype(np.float16)
+            arrays[gate_array("mean", name)] = values.mean(0).numpy().astype(np.float16)
+            arrays[gate_array("histogram", name)] = counts.astype(np.int32)
+            arrays[gate_array("range", name)] = np.array([low, high], np.float32)
             if classes <= _MOST_CLASSES:
                 means = [values[labels == label].mean(0).numpy() for label in range(classes)]  # NaN without images
-                found[gate_array("by_class", name)] = np.stack(means).astype(np.float16)
-        if found:
-            found["images"] = np.array(len(labels))
-        return found
+                arrays[gate_array("by_class", name)] = np.stack(means).astype(np.float16)
+        if arrays:
+            arrays["images"] = np.array(len(labels))
+        return arrays

@@ -35,23 +35,23 @@ def head_maps(maps: Mapping[str, RecordedMap]) -> dict[str, Heads]:
     Returns:
         Name -> reduced maps; the rollout is called ``rollout``.
     """
-    pairwise = {name: one for name, one in maps.items() if one.kind == "pairwise"}
-    found = {name: _reduced(one) for name, one in pairwise.items()}
+    pairwise = {name: recorded for name, recorded in maps.items() if recorded.kind == "pairwise"}
+    reduced = {name: _reduced(recorded) for name, recorded in pairwise.items()}
     square = [
-        one
-        for one in pairwise.values()
-        if one.windows is None and one.values.shape[2] == one.values.shape[3] * one.values.shape[4]
+        recorded
+        for recorded in pairwise.values()
+        if recorded.windows is None and recorded.values.shape[2] == recorded.values.shape[3] * recorded.values.shape[4]
     ]
-    if len(square) > 1 and len({(one.values.shape[-2:], one.prefix) for one in square}) == 1:
-        found["rollout"] = _reduced(rollout(square))
-    return found
+    if len(square) > 1 and len({(recorded.values.shape[-2:], recorded.prefix) for recorded in square}) == 1:
+        reduced["rollout"] = _reduced(rollout(square))
+    return reduced
 
 
-def _reduced(one: RecordedMap) -> Heads:
-    by_class = one.tokens is not None and one.tokens.shape[2] == one.tokens.shape[3]
-    heads = head_heatmaps(one, reduce="class" if by_class else "received")
+def _reduced(recorded: RecordedMap) -> Heads:
+    by_class = recorded.tokens is not None and recorded.tokens.shape[2] == recorded.tokens.shape[3]
+    heads = head_heatmaps(recorded, reduce="class" if by_class else "received")
     # the whole grid for every query of a window is as large as queries times positions
-    values = one.values.float() if one.windows is None else torch.empty(0)
+    values = recorded.values.float() if recorded.windows is None else torch.empty(0)
     return Heads(heads, _limited(values) if values.numel() else values)
 
 

@@ -1,7 +1,7 @@
 """Runs a network on the recorded images once: its attention maps, its logits, and saliency maps of its predictions."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -61,31 +61,31 @@ def take_snapshot(
     Raises:
         ValueError: if a method does not work with the network, or it does not return logits.
     """
-    parts: list[Snapshot] = []
+    snapshots: list[Snapshot] = []
     done = 0
     for batch in batches:
-        known = labels[done : done + len(batch)]
+        true = labels[done : done + len(batch)]
         logits, maps = _forward(network, batch)
         if statistics is not None:
-            statistics.add(maps, known)
+            statistics.add(maps, true)
         columns = [Column(name, "attention", one.kind, half(drawable(one))) for name, one in maps.items()]
         columns += [_explained(network, batch, logits, *method) for method in methods.items()]
-        heads, left = head_maps(maps), max(0, _MOST_PAIRWISE - done)
-        parts.append(
+        heads, pairwise_left = head_maps(maps), max(0, _MOST_PAIRWISE - done)
+        snapshots.append(
             Snapshot(
                 {f"m{number}": column for number, column in enumerate(columns)},
                 logits.float().cpu(),
-                class_maps(network, batch, logits, known) if "grad_cam" in methods else {},
+                class_maps(network, batch, logits, true) if "grad_cam" in methods else {},
                 {name: half(one.heads) for name, one in heads.items()},
-                {name: half(one.pairwise[:left]) for name, one in heads.items() if one.pairwise.numel()},
+                {name: half(one.pairwise[:pairwise_left]) for name, one in heads.items() if one.pairwise.numel()},
             )
         )
         done += len(batch)
-    return parts[0] if len(parts) == 1 else _joined(parts)
+    return snapshots[0] if len(snapshots) == 1 else _joined(snapshots)
 
 
 def _forward(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Mapping[str, RecordedMap]]:
-    """The logits, and every map that was computed; a network without attention gives none."""
+    """Returns the logits, and every map that was computed; a network without attention gives none."""
     maps: Mapping[str, RecordedMap] = {}
     output: Any = None
     with undisturbed(network, inputs.device.type):
@@ -112,20 +112,20 @@ def _explained(network: nn.Module, inputs: Tensor, logits: Tensor, name: str, me
     return Column(GRAD_CAM if name == "grad_cam" else name, "saliency", name, half(heat))
 
 
-def _joined(parts: Sequence[Snapshot]) -> Snapshot:
+def _joined(snapshots: Sequence[Snapshot]) -> Snapshot:
     """Puts the images of several forwards in a row."""
 
-    def rows(found: Sequence[Arrays]) -> Arrays:
-        return {key: np.concatenate([each[key] for each in found]) for key in found[0]}
+    def rows(arrays: Sequence[Arrays]) -> Arrays:
+        return {key: np.concatenate([each[key] for each in arrays]) for key in arrays[0]}
 
     columns = {
-        key: Column(one.title, one.source, one.kind, np.concatenate([part.columns[key].values for part in parts]))
-        for key, one in parts[0].columns.items()
+        key: replace(column, values=np.concatenate([snapshot.columns[key].values for snapshot in snapshots]))
+        for key, column in snapshots[0].columns.items()
     }
     return Snapshot(
         columns,
-        torch.cat([part.logits for part in parts]),
-        rows([part.classes for part in parts]),
-        rows([part.heads for part in parts]),
-        rows([part.pairwise for part in parts if part.pairwise] or [{}]),
+        torch.cat([snapshot.logits for snapshot in snapshots]),
+        rows([snapshot.classes for snapshot in snapshots]),
+        rows([snapshot.heads for snapshot in snapshots]),
+        rows([snapshot.pairwise for snapshot in snapshots if snapshot.pairwise] or [{}]),
     )

@@ -25,7 +25,7 @@ def faithfulness(content: Faithfulness) -> dict[str, Any]:
 
 
 def _interval(values: list[float]) -> list[float]:
-    """The mean over images with its 95 % bootstrap interval."""
+    """Returns the mean over images with its 95 % bootstrap interval."""
     from cv_attention.statistics import bootstrap
 
     return [round(value, 4) for value in bootstrap(values)]

@@ -192,7 +192,7 @@ def _snapshot(path: Path, probes: int) -> Snapshot:
 
 
 def _numbers(values: Any, count: int) -> list[float | None] | None:
-    """A list of `count` numbers with None for what is not finite; None where it is something else."""
+    """Returns a list of `count` numbers with None for what is not finite; None where it is something else."""
     if not isinstance(values, list) or len(values) != count:
         return None
     numbers = np.array(values, dtype=float)

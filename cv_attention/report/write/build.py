@@ -39,6 +39,16 @@ def build(runs: Path | str | Sequence[Path | str], out: Path | str | None = None
     Raises:
         FileNotFoundError: if a directory does not exist.
         ValueError: if a directory is neither run nor export, none is given, or `out` holds other files than a report.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=2, width=4)
+        >>> for seed in (0, 1):
+        ...     with cva.report.Recorder(f"runs/seed-{seed}", torch.rand(2, 3, 16, 16)) as recorder:
+        ...         recorder.log(model, epoch=0, val_accuracy=0.5)
+        >>> cva.report.build(["runs/seed-0", "runs/seed-1"], "comparison").as_posix()
+        'comparison/index.html'
     """
     directories = [Path(runs)] if isinstance(runs, Path | str) else [Path(run) for run in runs]
     if not directories:

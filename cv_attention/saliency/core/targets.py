@@ -21,10 +21,19 @@ class Several:
     """Combines several targets per image, explained with one forward pass: maps (B, T, H, W).
 
     Args:
-        targets: The single targets.
+        targets: The single targets: None or ``"predicted"``, a class index, class indices (B,), a `Difference`, or a
+            callable from logits (B, classes) to scores (B,).
 
     Raises:
         ValueError: if there are none, or one is `Several` itself.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.grad_cam(model, images, cva.saliency.Several("predicted", 3, 7)).shape
+        torch.Size([2, 3, 32, 32])
     """
 
     targets: tuple[Target, ...]
@@ -45,13 +54,24 @@ class Difference:
     Attributes:
         first: Any single target.
         second: The target to compare with, in the same forms.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> why = cva.saliency.Difference("predicted", 7)  # why the predicted class rather than class 7
+        >>> cva.saliency.grad_cam(model, images, why).shape
+        torch.Size([2, 1, 32, 32])
+        >>> cva.saliency.Difference(0, 1)(torch.tensor([[3.0, 1.0]]))
+        tensor([2.])
     """
 
     first: Target
     second: Target
 
     def __call__(self, logits: Tensor) -> Tensor:
-        """Returns the scores (B,)."""
+        """Computes the scores (B,) of `logits` (B, classes)."""
         return target_scores(logits, self.first) - target_scores(logits, self.second)
 
 
@@ -178,7 +198,8 @@ def finer(targets: Targets, alpha: float, others: int) -> Several:
         own = logits.gather(1, classes)
         distance = (logits.detach() - own.detach()).abs().scatter(1, classes, -1.0)
         near = distance.argsort(dim=1, stable=True)[:, 1 : others + 1]
-        weights = logits.softmax(1).gather(1, near)
-        return (weights * (own - alpha * logits.gather(1, near))).sum(1) / (weights.sum(1) + 1e-9)
+        others_logits = logits.gather(1, near)
+        # Their probabilities over the sum of these, also where all of them vanish.
+        return (others_logits.softmax(1) * (own - alpha * others_logits)).sum(1)
 
     return Several(*(partial(score, target) for target in each_target(targets)))

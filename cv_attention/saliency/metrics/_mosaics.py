@@ -16,6 +16,13 @@ class Mosaics(NamedTuple):
         images: (M, C, grid H, grid W).
         labels: int64 (M, grid * grid), the class in each cell, row by row; all different within a mosaic.
         sources: int64 (M, grid * grid), the index of each cell's image.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.saliency import metrics
+        >>> drawn = metrics.mosaics(torch.randn(8, 3, 16, 16), labels=range(8), count=2)
+        >>> drawn.images.shape, drawn.labels.shape
+        (torch.Size([2, 3, 32, 32]), torch.Size([2, 4]))
     """
 
     images: Tensor
@@ -26,15 +33,28 @@ class Mosaics(NamedTuple):
 def mosaics(images: Tensor, labels: Tensor | Sequence[int], count: int, *, grid: int = 2, seed: int = 0) -> Mosaics:
     """Draws `count` mosaics, each without two images of the same class.
 
+    They are what the grid pointing game (Böhle et al., CVPR 2021), https://arxiv.org/abs/2104.00032, is played on.
+
     Args:
         images: (N, C, H, W), preferably those that the model is most confident about.
-        labels: Their classes (N,).
+        labels: Classes of the images, (N,).
         count: Number of mosaics.
         grid: Number of cells along each side.
         seed: Seed of the draws.
 
+    Returns:
+        The mosaics, their cells' classes, and the index of each cell's image.
+
     Raises:
         ValueError: if there are fewer classes than cells.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.saliency import metrics
+        >>> images = torch.arange(4.0).view(4, 1, 1, 1)  # four classes of one pixel
+        >>> drawn = metrics.mosaics(images, labels=[0, 1, 2, 3], count=1, grid=2)
+        >>> sorted(drawn.images.flatten().tolist()), torch.equal(drawn.labels, drawn.sources)
+        ([0.0, 1.0, 2.0, 3.0], True)
     """
     labels = torch.as_tensor(labels)
     if labels.shape != (len(images),):
@@ -64,18 +84,32 @@ def grid_pointing_game(
 ) -> Tensor:
     """Explains each class of each mosaic, and returns the fraction of positive values in its own cell.
 
-    An uninformative map gets 1 / cells. The model must accept images of any size, as models do that end in a mean over
-    positions.
+    This is the grid pointing game (Böhle et al., CVPR 2021), https://arxiv.org/abs/2104.00032. An uninformative map
+    gets 1 / cells. The model must accept images of any size, as models do that end in a mean over positions.
 
     Args:
         method: A saliency method (model, images, targets, ...) -> (B, 1, H, W).
         model: The explained model.
         drawn: The mosaics, from `mosaics`.
         batch_size: Number of mosaics per batch.
-        options: Options of the method.
+        **options: Options of the method.
 
     Returns:
         (M, grid * grid) in [0, 1].
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> from cv_attention.saliency import metrics
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4).eval()
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> drawn = metrics.mosaics(torch.randn(4, 3, 16, 16), labels=[0, 1, 2, 3], count=2)
+        >>> metrics.grid_pointing_game(cva.saliency.grad_cam, model, drawn).shape
+        torch.Size([2, 4])
+        >>> def constant(model, images, targets):
+        ...     return torch.ones_like(images[:, :1])
+        >>> metrics.grid_pointing_game(constant, model, drawn)[0]
+        tensor([0.2500, 0.2500, 0.2500, 0.2500])
     """
     cells = drawn.labels.shape[1]
     grid = round(cells**0.5)

@@ -21,6 +21,16 @@ class Road(NamedTuple):
         most: (B,), mean change when the most salient pixels are removed; low for a good map.
         least: (B,), mean change when the least salient pixels are removed; high for a good map.
         combined: (least - most) / 2; higher is better.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> from cv_attention.saliency import metrics
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4).eval()
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> found = metrics.road(model, images, torch.rand(2, 1, 32, 32), percentiles=[50, 90])
+        >>> torch.allclose(found.combined, (found.least - found.most) / 2)
+        True
     """
 
     most: Tensor
@@ -42,6 +52,7 @@ def road(
 ) -> Road:
     """Removes the most and the least salient pixels by noisy linear imputation, at several fractions.
 
+    The measure is ROAD (Rong et al., ICML 2022), https://arxiv.org/abs/2202.00449.
     As in the library pytorch-grad-cam, pixels below percentile p are kept, so (100 - p) % are removed.
 
     Args:
@@ -55,8 +66,21 @@ def road(
         seed: Seed of the noise.
         chunk: Maximum number of images per forward pass.
 
+    Returns:
+        The mean changes of the score of each image.
+
     Raises:
         ValueError: for bad arguments, or if `heat` does not fit the images.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> from cv_attention.saliency import metrics
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4).eval()
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> heat = cva.saliency.grad_cam(model, images)
+        >>> metrics.road(model, images, heat, percentiles=[50, 90]).combined.shape
+        torch.Size([2])
     """
     if not percentiles or not all(0 < p < 100 for p in percentiles) or noise < 0:
         raise ValueError(f"percentiles must be in (0, 100) and noise at least 0, got {percentiles} and {noise}")

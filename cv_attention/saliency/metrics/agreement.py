@@ -10,17 +10,27 @@ from cv_attention.saliency.core.fusion import scale
 
 
 def rank_correlation(first: Tensor, second: Tensor, *, absolute: bool = False) -> Tensor:
-    """Computes Spearman's correlation (B,) of two maps (B, 1, H, W); ties share their mean rank.
+    """Computes Spearman's rank correlation of two maps; ties share their mean rank.
 
     If a map is constant, the correlation is 0.
 
     Args:
-        first: The first maps.
+        first: The first maps, (B, 1, H, W).
         second: The second maps, of the same shape.
         absolute: Whether to compare absolute values.
 
+    Returns:
+        (B,) in [-1, 1].
+
     Raises:
         ValueError: if the shapes differ.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.saliency import metrics
+        >>> first = torch.arange(16.0).view(1, 1, 4, 4)
+        >>> metrics.rank_correlation(first, first**2), metrics.rank_correlation(first, -first)
+        (tensor([1.]), tensor([-1.]))
     """
     _check(first, second)
     if absolute:
@@ -51,12 +61,28 @@ def rank_correlations(maps: Sequence[Tensor]) -> Tensor:
 
 
 def structural_similarity(first: Tensor, second: Tensor, *, sigma: float = 1.5) -> Tensor:
-    """Computes SSIM (B,) (Wang et al., 2004) of two maps (B, 1, H, W), each first scaled to [0, 1].
+    """Computes the structural similarity SSIM (Wang et al., 2004) of two maps, each first scaled to [0, 1].
 
     Uses an 11x11 Gaussian window, constants 0.01 and 0.03 squared, and the mean over positions where the window fits.
+    The paper is https://doi.org/10.1109/TIP.2003.819861.
+
+    Args:
+        first: The first maps, (B, 1, H, W).
+        second: The second maps, of the same shape.
+        sigma: Standard deviation of the window in pixels.
+
+    Returns:
+        (B,) in [-1, 1].
 
     Raises:
         ValueError: if the shapes differ, or the maps are smaller than the window.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.saliency import metrics
+        >>> first = torch.arange(256.0).view(1, 1, 16, 16)
+        >>> metrics.structural_similarity(first, 2 * first + 1)  # scale and offset make no difference
+        tensor([1.])
     """
     _check(first, second)
     if min(first.shape[2:]) < 11:

@@ -17,6 +17,17 @@ class Confidence(NamedTuple):
     Attributes:
         drop: (B,), the fraction of the probability that is lost, in [0, 1]; its mean is the average drop.
         increase: bool (B,), whether the probability rises; its mean is the rate of increase.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> from cv_attention.saliency import metrics
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4).eval()
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> found = metrics.confidence_change(model, images, torch.rand(2, 1, 32, 32))
+        >>> average_drop, rate_of_increase = found.drop.mean(), found.increase.float().mean()
+        >>> found.drop.shape, found.increase.shape
+        (torch.Size([2]), torch.Size([2]))
     """
 
     drop: Tensor
@@ -28,6 +39,9 @@ def confidence_change(
 ) -> Confidence:
     """Compares confidence on each image with that on the image times its map, whose positive part is scaled to [0, 1].
 
+    The measures are average drop and increase of Grad-CAM++ (Chattopadhay et al., WACV 2018),
+    https://arxiv.org/abs/1710.11063.
+
     Args:
         model: Maps images to logits (B, classes).
         images: Normalised images (B, C, H, W): pixels that are not salient become 0.
@@ -35,8 +49,21 @@ def confidence_change(
         targets: Class indices, None for those predicted for the unchanged images; a callable receives probabilities.
         chunk: Maximum number of images per forward pass.
 
+    Returns:
+        The relative drop, and whether the confidence rises, of each image.
+
     Raises:
         ValueError: for bad images or targets, or if `heat` does not fit them.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> from cv_attention.saliency import metrics
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4).eval()
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> found = metrics.confidence_change(model, images, cva.saliency.grad_cam(model, images))
+        >>> found.drop.shape, found.increase.dtype
+        (torch.Size([2]), torch.bool)
     """
     shown = scale(check_heat(heat, images).relu())
     with scorer(model, images, targets, chunk=chunk) as scores:

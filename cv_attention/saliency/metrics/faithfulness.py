@@ -18,6 +18,16 @@ class Curve(NamedTuple):
     Attributes:
         auc: (B,), the area under the curve over fractions of pixels from 0 to 1.
         curve: (B, steps + 1), including both ends.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> from cv_attention.saliency import metrics
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4).eval()
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> found = metrics.deletion_auc(model, images, torch.rand(2, 1, 32, 32), step=256)
+        >>> found.auc.shape, found.curve.shape  # 1,024 pixels in four steps
+        (torch.Size([2]), torch.Size([2, 5]))
     """
 
     auc: Tensor
@@ -35,6 +45,8 @@ def deletion_auc(
 ) -> Curve:
     """Deletes pixels, most salient first, by setting them to 0 (normalised images); low for a good map.
 
+    The measure is that of RISE (Petsiuk et al., BMVC 2018), https://arxiv.org/abs/1806.07421.
+
     Args:
         model: Maps images to logits (B, classes).
         images: Model inputs (B, C, H, W).
@@ -43,8 +55,21 @@ def deletion_auc(
         step: Pixels per step; None means the image's width, like the authors' 224 at 224 pixels.
         chunk: Maximum number of images per forward pass.
 
+    Returns:
+        The area under the curve of the target's probability, and the curve, of each image.
+
     Raises:
         ValueError: for bad images or targets, or if `heat` does not fit them.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> from cv_attention.saliency import metrics
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4).eval()
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> heat = cva.saliency.grad_cam(model, images)
+        >>> metrics.deletion_auc(model, images, heat, step=128).auc.shape
+        torch.Size([2])
     """
     return _curve(model, images, heat, targets, step, chunk, lambda x: (x, torch.zeros_like(x)))
 
@@ -60,7 +85,33 @@ def insertion_auc(
 ) -> Curve:
     """Inserts pixels, most salient first, into the blurred image; high for a good map.
 
-    Arguments as in `deletion_auc`.
+    The measure is that of RISE (Petsiuk et al., BMVC 2018), https://arxiv.org/abs/1806.07421.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: Model inputs (B, C, H, W).
+        heat: The maps to evaluate, (B, 1, H, W); only their order matters, with ties in the order of pixels.
+        targets: Class indices, None for those predicted for the unchanged images; a callable receives probabilities.
+        step: Pixels per step; None means the image's width, like the authors' 224 at 224 pixels.
+        chunk: Maximum number of images per forward pass.
+
+    Returns:
+        The area under the curve of the target's probability, and the curve, of each image.
+
+    Raises:
+        ValueError: for bad images or targets, or if `heat` does not fit them.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> from cv_attention.saliency import metrics
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4).eval()
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> found = metrics.insertion_auc(model, images, cva.saliency.grad_cam(model, images), step=128)
+        >>> with torch.no_grad():
+        ...     probabilities = model(images).softmax(1).amax(1)
+        >>> torch.allclose(found.curve[:, -1], probabilities, atol=1e-5)  # at its end, the whole image is there
+        True
     """
     return _curve(model, images, heat, targets, step, chunk, lambda x: (blur(x), x))
 

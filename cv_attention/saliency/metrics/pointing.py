@@ -18,12 +18,19 @@ def pointing_game(heat: Tensor, boxes: Tensor, tolerance: float = 0.0) -> Tensor
     Returns:
         bool (B,).
 
-    Example:
-        >>> heat = grad_cam(model, images, labels)
-        >>> pointing_game(heat, boxes).float().mean()  # hit rate
-
     Raises:
         ValueError: if shapes do not fit, or a box is empty.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.saliency import metrics
+        >>> heat = torch.zeros(2, 1, 8, 8)
+        >>> heat[:, 0, 2, 5] = 1  # row 2, column 5
+        >>> boxes = torch.tensor([[4, 0, 8, 4], [0, 4, 4, 8]])  # x0, y0, x1, y1
+        >>> metrics.pointing_game(heat, boxes)
+        tensor([ True, False])
+        >>> metrics.pointing_game(heat, boxes).float().mean()  # the hit rate
+        tensor(0.5000)
     """
     if heat.ndim != 4 or heat.shape[1] != 1 or boxes.shape != (len(heat), 4):
         raise ValueError(f"expected maps (B, 1, H, W) and boxes (B, 4), got {(*heat.shape,)} and {(*boxes.shape,)}")
@@ -45,7 +52,7 @@ def energy_pointing_game(heat: Tensor, objects: Tensor) -> Tensor:
 
     Args:
         heat: Maps (B, 1, H, W).
-        objects: Boxes (B, 4) as in `pointing_game`, whose border pixels may count in part, or masks (B, 1, H, W),
+        objects: Boxes (B, 4) as x0, y0, x1, y1 in pixels, whose border pixels may count in part, or masks (B, 1, H, W),
             bool or fractions in [0, 1].
 
     Returns:
@@ -53,6 +60,13 @@ def energy_pointing_game(heat: Tensor, objects: Tensor) -> Tensor:
 
     Raises:
         ValueError: if shapes do not fit, or an object is empty.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.saliency import metrics
+        >>> heat = torch.ones(1, 1, 8, 8)
+        >>> metrics.energy_pointing_game(heat, torch.tensor([[0, 0, 4, 8]]))  # the box is half of the image
+        tensor([0.5000])
     """
     if heat.ndim != 4 or heat.shape[1] != 1 or objects.shape not in ((len(heat), 4), heat.shape):
         raise ValueError(

@@ -20,6 +20,16 @@ class Randomised(NamedTuple):
         part: The last part that was randomised; all later parts of the model were too.
         correlation: Spearman's correlation (B,).
         similarity: SSIM (B,), NaN for maps below 11x11.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> from cv_attention.saliency import metrics
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4).eval()
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> stages = metrics.cascading_randomisation(cva.saliency.gradient, model, images)
+        >>> stages[0].part, stages[0].correlation.shape
+        ('fc', torch.Size([2]))
     """
 
     part: str
@@ -38,6 +48,7 @@ def cascading_randomisation(
 ) -> list[Randomised]:
     """Randomises the model's parts one after the other, from the logits down, and compares the maps with the first.
 
+    This is the sanity check of Adebayo et al. (NeurIPS 2018), https://arxiv.org/abs/1810.03292.
     The maps of a method that explains the model change at once; maps that stay similar merely show edges of the image.
     Parts are the model's children with parameters, in reverse order. The model is copied first.
 
@@ -49,11 +60,27 @@ def cascading_randomisation(
             ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass. None
             explains throughout what the untouched model predicts.
-        seed: Of the random weights; the process's own random state is left alone.
-        options: Options of the method.
+        seed: Seed of the random weights; the process's own random state is left alone.
+        **options: Options of the method.
+
+    Returns:
+        The similarities after each part, in the order of randomisation.
 
     Raises:
         ValueError: for bad images or targets, or if the model has no parts with parameters.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> from cv_attention.saliency import metrics
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4).eval()
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> stages = metrics.cascading_randomisation(cva.saliency.gradient, model, images)
+        >>> [stage.part for stage in stages]
+        ['fc', 'layer3', 'layer2', 'layer1', 'bn1', 'conv1']
+        >>> centre = metrics.cascading_randomisation(cva.saliency.centre_bias, model, images)
+        >>> centre[-1].correlation  # this map does not depend on the model at all
+        tensor([1., 1.])
     """
     with scorer(model, images, targets) as scores:
         [fixed] = scores.targets

@@ -23,8 +23,9 @@ def infidelity(
     seed: int = 0,
     chunk: int = 64,
 ) -> Tensor:
-    """Returns the mean of (sum(I heat) - (y(x) - y(x - I)))^2 over Gaussian perturbations I, (B,).
+    """Computes the infidelity of maps, the mean of (sum(I heat) - (y(x) - y(x - I)))^2 over Gaussian perturbations I.
 
+    The measure is that of Yeh et al. (NeurIPS 2019), https://arxiv.org/abs/1901.09392.
     Lower is better. I changes all colour channels of a pixel equally, since a map has one value per pixel.
 
     Args:
@@ -34,15 +35,28 @@ def infidelity(
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
             ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        samples: Perturbations, the same for all images.
-        noise: Their standard deviation.
+        samples: Number of perturbations, the same for all images.
+        noise: Standard deviation of the perturbations, in units of the normalised images.
         normalise: Scale each map by its optimal factor, since most maps have no unit; the infidelity is
             then at most the mean of the squared changes.
-        seed: Of the perturbations.
+        seed: Seed of the perturbations.
         chunk: Maximum number of images per forward pass.
+
+    Returns:
+        (B,), at least 0.
 
     Raises:
         ValueError: for bad arguments, or if `heat` does not fit the images.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> from cv_attention.saliency import metrics
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4).eval()
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> heat = cva.saliency.input_x_gradient(model, images)
+        >>> metrics.infidelity(model, images, heat, samples=10).shape
+        torch.Size([2])
     """
     if samples < 1 or noise <= 0:
         raise ValueError(f"samples and noise must be positive, got {samples} and {noise}")
@@ -77,7 +91,9 @@ def max_sensitivity(
     seed: int = 0,
     **options: object,
 ) -> Tensor:
-    """Returns the largest relative change of the map under small uniform noise, (B,); lower is better.
+    """Computes the largest relative change of the map under small uniform noise; lower is better.
+
+    The measure is that of Yeh et al. (NeurIPS 2019), https://arxiv.org/abs/1901.09392.
 
     Args:
         method: A saliency method (model, images, targets, ...) -> (B, 1, H, W).
@@ -88,9 +104,26 @@ def max_sensitivity(
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass. None
             explains the prediction for the unchanged images throughout.
         radius: Range of the noise, [-radius, radius].
-        samples: Perturbations, the same for all images.
-        seed: Of the perturbations.
-        options: Options of the method.
+        samples: Number of perturbations, the same for all images.
+        seed: Seed of the perturbations.
+        **options: Options of the method.
+
+    Returns:
+        (B,), at least 0.
+
+    Raises:
+        ValueError: for bad images, targets or arguments.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> from cv_attention.saliency import metrics
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4).eval()
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> metrics.max_sensitivity(cva.saliency.grad_cam, model, images, samples=3).shape
+        torch.Size([2])
+        >>> metrics.max_sensitivity(cva.saliency.centre_bias, model, images, samples=3)  # it does not see the image
+        tensor([0., 0.])
     """
     if samples < 1 or radius <= 0:
         raise ValueError(f"samples and radius must be positive, got {samples} and {radius}")

@@ -18,7 +18,10 @@ from cv_attention.training.optim.groups import current_rates
 
 
 class NonFiniteLoss(RuntimeError):
-    """Signals that the loss or a weight is NaN or infinite."""
+    """Raised by `fit` if the loss or a weight is NaN or infinite; the last checkpoint is from before that.
+
+    A smaller learning rate, gradient clipping or full precision usually helps.
+    """
 
 
 class Losses(Callback):
@@ -158,7 +161,7 @@ class Losses(Callback):
 
 
 def _logged(name: str) -> str:
-    """The name that a mean over an epoch is logged under; ``train_loss`` is that of a step."""
+    """Returns the name that a mean over an epoch is logged under; ``train_loss`` is that of a step."""
     return "train_loss_epoch" if name == "loss" else f"train_{name}"
 
 

@@ -142,13 +142,13 @@ def check_network(content: Any, checkpoint: Path) -> None:
 def _instead(checkpoint: Path) -> str:
     """Names another file of the same run that holds a network."""
     run = checkpoint.parent if checkpoint.suffix == ".safetensors" else checkpoint.parent.parent
-    near = {
+    others = {
         BEST: (RunLayout(run).weights, "the network that was tested last"),
         RunLayout(run).weights.name: (RunLayout(run).checkpoint("best"), "the best network"),
         LAST: (RunLayout(run).checkpoint("previous"), "the checkpoint before it"),
     }
-    file, what = near.get(checkpoint.name, (None, ""))
-    return f"; {file} is {what}" if file is not None and file.is_file() else ""
+    file, content = others.get(checkpoint.name, (None, ""))
+    return f"; {file} is {content}" if file is not None and file.is_file() else ""
 
 
 def set_aside(path: Path) -> None:
@@ -175,7 +175,7 @@ def drop(run: Path, keep: str) -> None:
 
 
 def find_checkpoint(path: Path, name: str = "best") -> Path:
-    """Finds a checkpoint.
+    """Finds a checkpoint of a run.
 
     Args:
         path: A checkpoint, a file of weights (``.safetensors``), or a run directory.
@@ -183,23 +183,34 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
             `selection.select`), or ``last``. If a copy of the directory has no checkpoints, the
             ``weights.safetensors`` in it is the best one.
 
+    Returns:
+        Path of the file.
+
     Raises:
         FileNotFoundError: if there is none; the message lists the existing ones.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention import training
+        >>> Path("runs/mine/checkpoints").mkdir(parents=True)
+        >>> Path("runs/mine/checkpoints/last.ckpt").touch()  # as `fit` does, with content
+        >>> training.find_checkpoint(Path("runs/mine"), "last").as_posix()
+        'runs/mine/checkpoints/last.ckpt'
     """
     if path.is_file():
         return path
     if not path.exists():
         near = [str(run) for run in runs_in(path.parent)]
-        there = f"; available: {', '.join(near)}" if near else ""
-        raise FileNotFoundError(f"{path} does not exist{there}")
+        existing = f"; available: {', '.join(near)}" if near else ""
+        raise FileNotFoundError(f"{path} does not exist{existing}")
     checkpoint = RunLayout(path).checkpoint(name)
     if checkpoint.is_dir():
         raise ValueError(f"{checkpoint} is a folder, expected a checkpoint")
     if not checkpoint.is_file():
         if name == "best" and (final := RunLayout(path).weights).is_file():
             return final
-        there = sorted(str(found) for found in path.rglob("*.ckpt"))
-        raise FileNotFoundError(f"{checkpoint} does not exist; {path} holds {', '.join(there) or 'no checkpoint'}")
+        existing = sorted(str(file) for file in path.rglob("*.ckpt"))
+        raise FileNotFoundError(f"{checkpoint} does not exist; {path} holds {', '.join(existing) or 'no checkpoint'}")
     return checkpoint
 
 

@@ -20,25 +20,25 @@ def sha256(tree: Any) -> str:
     Returns:
         64 hexadecimal digits.
     """
-    found = hashlib.sha256()
-    _add(found, tree)
-    return found.hexdigest()
+    digest = hashlib.sha256()
+    _add(digest, tree)
+    return digest.hexdigest()
 
 
-def _add(found: Any, tree: Any) -> None:
+def _add(digest: Any, tree: Any) -> None:
     if isinstance(tree, Tensor):
         tensor = tree.detach().cpu().contiguous()
-        found.update(f"tensor {tensor.dtype} {tuple(tensor.shape)}:".encode())
+        digest.update(f"tensor {tensor.dtype} {tuple(tensor.shape)}:".encode())
         if tensor.numel():
-            found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+            digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     elif isinstance(tree, Mapping):
-        found.update(f"dict {len(tree)}:".encode())
+        digest.update(f"dict {len(tree)}:".encode())
         for key in sorted(tree, key=lambda key: (type(key).__name__, str(key))):
-            found.update(f"{type(key).__name__} {key!r}=".encode())
-            _add(found, tree[key])
+            digest.update(f"{type(key).__name__} {key!r}=".encode())
+            _add(digest, tree[key])
     elif isinstance(tree, list | tuple):
-        found.update(f"list {len(tree)}:".encode())
+        digest.update(f"list {len(tree)}:".encode())
         for value in tree:
-            _add(found, value)
+            _add(digest, value)
     else:
-        found.update(f"{type(tree).__name__} {tree!r};".encode())
+        digest.update(f"{type(tree).__name__} {tree!r};".encode())

@@ -39,15 +39,15 @@ def load(network: nn.Module, model: Model, names: list[str] | None) -> str:
         ValueError: if the file is not a checkpoint, or its weights do not fit this network.
     """
     path = find_checkpoint(Path(model.weights or "").expanduser())
-    state, known = read(path)
+    state, trained_on = read(path)
     as_stored = state
-    own = network.state_dict()
+    new = network.state_dict()
     if model.weights_by == "position":
         state = by_position(state, network, path)
     head = [f"{name}." for name in head_names(network)]
-    heads = [key for key in own if key.startswith(tuple(head))]
-    fits = all(key in state and state[key].shape == own[key].shape for key in heads)
-    if reset := not fits or (known is not None and names is not None and known != names):
+    heads = [key for key in new if key.startswith(tuple(head))]
+    fits = all(key in state and state[key].shape == new[key].shape for key in heads)
+    if reset := not fits or (trained_on is not None and names is not None and trained_on != names):
         if model.train == "blocks":
             raise ValueError(
                 f"model.weights: {path} has other classes than the data, so the head must be trained; "
@@ -55,7 +55,7 @@ def load(network: nn.Module, model: Model, names: list[str] | None) -> str:
             )
         state = {key: value for key, value in state.items() if not key.startswith(tuple(head))}
         start_head_at_zero(network)
-        state |= {key: own[key] for key in heads}  # the network's own tensors
+        state |= {key: new[key] for key in heads}  # the network's own tensors
     try:
         missing, unexpected = network.load_state_dict(state, strict=False)
     except RuntimeError as error:  # shapes
@@ -79,20 +79,20 @@ def by_position(state: dict[str, Tensor], network: nn.Module, path: Path) -> dic
         ValueError: if the numbers of weights or their shapes differ.
     """
     blocks = tuple(f"{name}.{child}." if name else f"{child}." for name, _, child, _ in attached(network))
-    own = {name: value for name, value in network.state_dict().items() if not name.startswith(blocks)}
+    expected = {name: value for name, value in network.state_dict().items() if not name.startswith(blocks)}
     heads = tuple(f"{name}." for name in head_names(network))
-    if len(state) != len(own):
+    if len(state) != len(expected):
         raise ValueError(
-            f"model.weights: {path} holds {len(state)} weights and the network {len(own)}, so they do not fit by "
+            f"model.weights: {path} holds {len(state)} weights and the network {len(expected)}, so they do not fit by "
             "position"
         )
-    for (theirs, value), (name, ours) in zip(state.items(), own.items(), strict=True):
-        if value.shape != ours.shape and not name.startswith(heads):
+    for (stored_name, value), (name, weight) in zip(state.items(), expected.items(), strict=True):
+        if value.shape != weight.shape and not name.startswith(heads):
             raise ValueError(
-                f"model.weights: {path} does not fit by position: its {theirs} is {tuple(value.shape)}, and {name} in "
-                f"its place is {tuple(ours.shape)}"
+                f"model.weights: {path} does not fit by position: its {stored_name} is {tuple(value.shape)}, and "
+                f"{name} in its place is {tuple(weight.shape)}"
             )
-    return dict(zip(own, state.values(), strict=True))
+    return dict(zip(expected, state.values(), strict=True))
 
 
 def _advice(state: dict[str, Tensor], network: nn.Module, path: Path) -> str:
@@ -153,6 +153,6 @@ def _unreadable(path: Path, error: Exception) -> ValueError:
     return ValueError(f"model.weights: {path} cannot be read as a checkpoint: {reason}")
 
 
-def _list(what: str, names: list[str]) -> str:
+def _list(verb: str, names: list[str]) -> str:
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"{what} {shown}" if names else ""
+    return f"{verb} {shown}" if names else ""

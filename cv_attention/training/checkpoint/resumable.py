@@ -109,6 +109,6 @@ def check_parts(content: Mapping[str, Any], path: Path, task: type[Task]) -> Non
 
 def _check_states(path: Path, name: str, content: Mapping[str, Any], keys: Sequence[str], *, least: int = 1) -> None:
     states = content[name]
-    if len(states) < least or not all(isinstance(one, Mapping) and one.keys() >= set(keys) for one in states):
+    if len(states) < least or not all(isinstance(state, Mapping) and state.keys() >= set(keys) for state in states):
         held = f", each with {', '.join(keys)}" if keys else ""
         raise Damaged(f"{path} is damaged: its {name} must hold at least {least}{held}")

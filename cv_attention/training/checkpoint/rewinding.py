@@ -47,8 +47,8 @@ def _rewind_metrics(path: Path, step: int, epochs: int) -> None:
 def _is_before(row: dict[str, Any], step: int, epochs: int) -> bool:
     """Returns whether a row was logged before the checkpoint; False for a row cut short by a kill."""
     try:
-        at, epoch = int(row["step"]), int(row["epoch"])
+        logged, epoch = int(row["step"]), int(row["epoch"])
     except (KeyError, TypeError, ValueError):
         return False
     of_epoch = any(value for name, value in row.items() if name and is_per_epoch(name))
-    return at < step and not (of_epoch and epoch >= epochs)
+    return logged < step and not (of_epoch and epoch >= epochs)

@@ -21,7 +21,7 @@ _UNTOUCHED = {"ready": 1, "started": 1, "processed": 0, "completed": 0}
 
 
 class NotWritten(OSError):
-    """Signals that a checkpoint could not be written."""
+    """Raised by `fit` if a checkpoint could not be written, such as on a full disk; earlier ones are unharmed."""
 
 
 class Checkpoints(Checkpoint):
@@ -56,7 +56,7 @@ class Checkpoints(Checkpoint):
         return self._before + time.monotonic() - self._start
 
     def state_dict(self) -> dict[str, Any]:
-        """The best and the latest validation figure, and the seconds trained."""
+        """Returns the best and the latest validation figure, and the seconds trained."""
         return {"best": self.best, "latest": self.latest, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -144,8 +144,8 @@ class Checkpoints(Checkpoint):
             return
         try:
             content = checkpoints.verified(path)
-            there = content["callbacks"].get(self.state_key, {}).get("latest")
-            self.best = self.best if there is None else criterion.worse_of(self.best, there)
+            figure = content["callbacks"].get(self.state_key, {}).get("latest")
+            self.best = self.best if figure is None else criterion.worse_of(self.best, figure)
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             self.best = None
             if trainer.is_global_zero:

@@ -37,13 +37,13 @@ def verifying(content: Mapping[str, Any], file: Path) -> Callable[[], None]:
     check_format(file, content.get("format"), FORMAT, writer)
     if "sha256" not in content:
         return lambda: None
-    rest = {name: value for name, value in content.items() if name != "sha256"}
+    hashed = {name: value for name, value in content.items() if name != "sha256"}
     thread = ThreadPoolExecutor(1, "sha256")
-    found = thread.submit(sha256, rest)
+    digest = thread.submit(sha256, hashed)
     thread.shutdown(wait=False)
 
     def finish() -> None:
-        if content["sha256"] != found.result():
+        if content["sha256"] != digest.result():
             raise Damaged(f"{file} is damaged: its content does not match the stored SHA-256")
 
     return finish

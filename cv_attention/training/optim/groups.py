@@ -10,7 +10,7 @@ from cv_attention.backbones.positions.parameters import PARTS, Part, parameter_p
 
 
 def parameter_groups(network: nn.Module, optimizer: config.Optimizer) -> list[dict[str, Any]]:
-    """Divides the trainable parameters by learning rate and weight decay.
+    """Divides the trainable parameters into groups by learning rate and weight decay.
 
     A parameter's rate is ``lr``, times ``lr_scale`` of its part, times ``layer_decay`` to the power of the layers
     between it and the head. Biases and norms (parameters with one axis) get no weight decay in any group.
@@ -46,7 +46,7 @@ def parameter_groups(network: nn.Module, optimizer: config.Optimizer) -> list[di
 
 
 def _parts(network: nn.Module, needed: bool) -> dict[str, Part]:
-    """The part of each parameter; without a known head all are the backbone's, where that makes no difference."""
+    """Returns the part of each parameter; if the head is unknown and irrelevant, all belong to the backbone."""
     try:
         return parameter_parts(network)
     except ValueError:
@@ -56,7 +56,7 @@ def _parts(network: nn.Module, needed: bool) -> dict[str, Part]:
 
 
 def layers_below_the_head(network: nn.Module, layer_decay: float) -> dict[str, int]:
-    """For each parameter, how many layers lie between it and the head, as timm counts them; all 0 without a decay."""
+    """Counts the layers between each parameter and the head, as timm does; all are 0 without a decay."""
     names = [name for name, _ in network.named_parameters()]
     if layer_decay == 1:
         return dict.fromkeys(names, 0)
@@ -74,14 +74,14 @@ def layers_below_the_head(network: nn.Module, layer_decay: float) -> dict[str, i
 
 
 def current_rates(optimizer: Optimizer, config: config.Optimizer) -> dict[str, float]:
-    """The present learning rates to be logged: `lr`, the highest, and `lr_<group>` of each where they differ."""
+    """Returns the current learning rates to log: `lr`, the highest, and `lr_<group>` for each group if they differ."""
     by_name = {f"lr_{group['name']}": group["lr"] for group in optimizer.param_groups}
     differ = config.layer_decay != 1 or len(set(vars(config.lr_scale).values())) > 1
     return {"lr": max(by_name.values()), **(by_name if differ else {})}
 
 
 def describe(network: nn.Module, optimizer: config.Optimizer) -> str:
-    """One line: the peak learning rate and the number of parameters of each group."""
+    """Describes the peak learning rate and the number of parameters of each group, in one line."""
     counts: dict[tuple[str, float], int] = {}
     for group in parameter_groups(network, optimizer):
         key = group["name"], group["lr"]

@@ -17,12 +17,12 @@ _TIMM_SCHEDULES = ("constant", "cosine", "multistep", "poly", "rsqrt", "step", "
 
 
 def torch_names(module: Any) -> list[str]:
-    """Names of the classes that a torch module offers."""
+    """Lists the names of the public classes of a torch module, such as ``torch.optim``."""
     return [name for name, value in vars(module).items() if isinstance(value, type) and not name.startswith("_")]
 
 
 def check(config: Optimizer, network: nn.Module, epochs: int) -> None:
-    """Creates optimizer and schedule once, so that mistakes show before anything is trained.
+    """Checks the optimizer's part of a configuration, by creating optimizer and schedule once before training.
 
     Raises:
         ValueError: if a name or an option is unknown.
@@ -31,22 +31,25 @@ def check(config: Optimizer, network: nn.Module, epochs: int) -> None:
 
 
 def steps_per_epoch(batches: int, trainer: Trainer) -> int:
-    """Counts the optimizer steps of an epoch of `batches`: what is left over at its end makes a step, too.
+    """Computes the number of optimizer steps in an epoch; incomplete accumulation at its end counts as a step.
 
     Args:
         batches: Batches of the training split, for one process.
         trainer: The trainer's part of the configuration.
+
+    Returns:
+        At least 1.
     """
     return max(1, -(-trained_batches(batches, trainer) // trainer.accumulate_grad_batches))
 
 
 def trained_batches(batches: int, trainer: Trainer) -> int:
-    """Returns how many of an epoch's batches are trained on, by ``limit_train_batches`` of ``trainer.extra``."""
+    """Computes how many of an epoch's batches are trained on, given ``limit_train_batches`` in ``trainer.extra``."""
     return limited(batches, trainer.extra.get("limit_train_batches"))
 
 
 def limited(batches: int, limit: float | None) -> int:
-    """Returns how many of `batches` a limit of Lightning's leaves: a share of them, their number, or None for all."""
+    """Applies one of Lightning's limits to a number of batches: a fraction, a number, or None for all."""
     if limit is None:
         return batches
     return int(batches * limit) if isinstance(limit, float) else min(batches, limit)
@@ -57,7 +60,7 @@ def create_optimizer(config: Optimizer, network: nn.Module) -> torch.optim.Optim
 
     Args:
         config: The optimizer's part of the configuration.
-        network: Whose parameters are optimized.
+        network: The network whose parameters are optimized.
 
     Raises:
         ValueError: if the name or one of its options is unknown.
@@ -82,9 +85,15 @@ def create_optimizer(config: Optimizer, network: nn.Module) -> torch.optim.Optim
 
 
 def create_schedule(config: Optimizer, optimizer: torch.optim.Optimizer, epochs: int, steps_per_epoch: int) -> Any:
-    """Creates the schedule, to be stepped after every optimizer step, or None for a constant rate.
+    """Creates the learning-rate schedule, which is stepped after every optimizer step; None for a constant rate.
 
     Every schedule multiplies each group's own rate.
+
+    Args:
+        config: The optimizer's part of the configuration.
+        optimizer: The optimizer, whose groups each keep their own rate as the peak.
+        epochs: Number of training epochs.
+        steps_per_epoch: Optimizer steps in an epoch.
 
     Raises:
         ValueError: if the name or one of its options is unknown, or the warm-up does not fit.
@@ -110,7 +119,7 @@ def create_schedule(config: Optimizer, optimizer: torch.optim.Optimizer, epochs:
 
 
 def _maker(schedule: str) -> Any:
-    """What takes the options of a schedule."""
+    """Returns the function or class that takes the options of a schedule."""
     if schedule in _TIMM_SCHEDULES:
         from timm.scheduler import create_scheduler_v2
 
@@ -119,7 +128,7 @@ def _maker(schedule: str) -> Any:
 
 
 def _explain(part: str, name: str, options: dict[str, Any], error: Exception, maker: Any) -> str:
-    """Says which option there is not, or what the library says."""
+    """Describes an option that does not exist, or quotes the library's error."""
     wrong = re.search(r"unexpected keyword argument '(\w+)'", str(error))
     if wrong is None or wrong[1] not in options:
         return f"{part} {name} with options {options}: {error}"
@@ -145,7 +154,7 @@ def _of_timm(config: Optimizer, optimizer: torch.optim.Optimizer, epochs: int, s
 
 
 def _of_torch(config: Optimizer, optimizer: torch.optim.Optimizer, epochs: int, steps_per_epoch: int) -> Any:
-    """A schedule of torch's, with the arguments that follow from the length of the training unless they are given."""
+    """Creates one of torch's schedules; arguments that follow from the length of training are filled in."""
     name, options = config.schedule or "", config.schedule_options
     if name == "triangular":
         name = "OneCycleLR"

@@ -19,14 +19,23 @@ _SECONDS = 1.0  # between two synchronizations of several processes
 
 
 class Terminated(SystemExit):
-    """Signals that work was stopped after its results had been written; the exit code is 128 + the signal.
+    """Raised by `fit` after a signal such as SIGTERM, once what can be resumed has been written.
+
+    It is a `SystemExit` with the exit code 128 + the number of the signal.
 
     Args:
-        number: The signal.
+        number: Number of the signal.
         words: Text to print after ``stopped by SIGINT`` if it has not been printed yet.
 
     Attributes:
-        signal: The signal's name.
+        signal: Name of the signal.
+        words: The text.
+
+    Examples:
+        >>> from cv_attention.training import Terminated
+        >>> stopped = Terminated(15)
+        >>> stopped.signal, stopped.code
+        ('SIGTERM', 143)
     """
 
     def __init__(self, number: int, words: str = "") -> None:

@@ -26,7 +26,10 @@ _PATIENCE = 2  # seconds for a process to end after its connection did
 
 
 class LostProcess(RuntimeError):
-    """Signals that another training process has ended prematurely."""
+    """Raised by `fit` if another process of a distributed training run has ended prematurely.
+
+    Resume the run from its last checkpoint.
+    """
 
 
 def pass_on(trainer: lightning.Trainer) -> bool:

@@ -39,10 +39,22 @@ class Classifier(Task):
 
     Args:
         experiment: The configuration.
-        facts: What the data set is like; kept in the checkpoint, so that nothing else is needed to use the network.
+        facts: What the network must know of its data set; kept in the checkpoint, so that nothing else is needed to use
+            the network.
 
     Raises:
         ValueError: if the network, the block or one of their options is unknown.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import config, training
+        >>> experiment = config.Experiment(model=config.Model(options={"width": 4}, block="se"))
+        >>> facts = training.DataFacts(("cat", "dog"), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), image_size=(32, 32))
+        >>> classifier = training.Classifier(experiment, facts)
+        >>> classifier(torch.zeros(4, 3, 32, 32, dtype=torch.uint8)).shape
+        torch.Size([4, 2])
+        >>> len(classifier.plan.sites)
+        9
     """
 
     name: ClassVar[str] = "classification"
@@ -71,7 +83,7 @@ class Classifier(Task):
         return loss
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Returns the loss (B,) of each image."""
+        """Computes the loss (B,) of each image from `logits` (B, classes) and `labels`, (B,) or (B, classes)."""
         smoothing = self.loss.label_smoothing
         return functional.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
 
@@ -140,7 +152,7 @@ class Classifier(Task):
         return Guess(math.log(classes), f"guessing among {classes} classes")
 
     def is_guessing(self, means: Mapping[str, float], images: int) -> bool:
-        """Whether no more images are right than by chance, with a margin for their number."""
+        """Returns whether no more images are right than by chance, with a margin for their number."""
         chance = 1 / max(len(self.facts.class_names), 2)
         return means["accuracy"] <= chance + 3 * math.sqrt(chance * (1 - chance) / max(images, 1))
 

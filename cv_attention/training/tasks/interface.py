@@ -21,11 +21,11 @@ _OF_SOME_TASKS = ("data.mixup", "data.cutmix", "data.flip_test", "optimizer.labe
 
 
 class Guess(NamedTuple):
-    """What a network achieves that guesses without looking: a training run whose loss is far above has diverged.
+    """Holds what guessing without looking achieves: a training run whose loss is far above has diverged.
 
     Attributes:
-        loss: Its loss.
-        words: What it does, such as ``guessing among 10 classes``.
+        loss: Loss of guessing.
+        words: Description of the guess, such as ``guessing among 10 classes``.
     """
 
     loss: float
@@ -33,7 +33,7 @@ class Guess(NamedTuple):
 
 
 class TaskInterface:
-    """What is asked of a task, with answers that suit a task of which nothing else is known.
+    """Defines what training asks of a task, with defaults that suit any task.
 
     Attributes:
         name: Written into checkpoints, so that they are not loaded as another task's.
@@ -64,15 +64,28 @@ class TaskInterface:
 
     @classmethod
     def facts_of(cls, datamodule: Any) -> Any:
-        """Gathers what the network must know of its data, of type `facts_type`, once the data module is set up."""
+        """Gathers what the network must know of its data, of type `facts_type`.
+
+        Args:
+            datamodule: The data, set up.
+        """
         return ImageFacts(tuple(datamodule.mean), tuple(datamodule.std), tuple(datamodule.image_size))
 
     @classmethod
     def check_data(cls, datamodule: Any, facts: Any) -> None:
-        """Raises ValueError unless the images suit a network that was trained on data with these `facts`."""
+        """Raises ValueError unless the images suit a network that was trained on data with these facts.
+
+        Args:
+            datamodule: The data, set up.
+            facts: What the network knows of the data that it was trained on.
+        """
 
     def open_split(self, split: str) -> Any | None:
-        """Opens a split by other means than the configuration's data module; None where that is to be used."""
+        """Opens a split by other means than the configuration's data module; None if that is to be used.
+
+        Args:
+            split: ``train``, ``val`` or ``test``.
+        """
         return None
 
     def output_names(self) -> list[str] | None:
@@ -98,32 +111,45 @@ class TaskInterface:
         return []
 
     def foreseen(self, datamodule: Any) -> list[str]:
-        """Returns what a person should know before training starts; raises ValueError for what cannot work."""
+        """Returns notices to print before training starts; raises ValueError for what cannot work.
+
+        Args:
+            datamodule: The data, set up.
+        """
         return []
 
     def guess(self) -> Guess | None:
-        """Returns what guessing achieves; None where that is not known, and no divergence is warned of."""
+        """Returns what guessing achieves; None if that is unknown, and no divergence is warned of."""
         return None
 
     def is_guessing(self, means: Mapping[str, float], images: int) -> bool:
-        """Whether an epoch's training means (``loss`` and `train_figures`) over `images` images are those of a guess.
+        """Returns whether an epoch's training figures are those of a guess.
 
         Then a loss of twice the guess's is a divergence; otherwise only one of fifty times is.
+
+        Args:
+            means: Means over the epoch's training images: ``loss`` and `train_figures`.
+            images: Number of images.
         """
         return False
 
     def choose_epoch(self, best: float, last: float, images: int) -> Selected:
-        """Chooses the epoch whose network counts where ``trainer.select`` is ``auto``.
+        """Chooses the epoch whose network is tested and saved if ``trainer.select`` is ``auto``.
 
         Args:
             best: The best validation figure of all epochs.
-            last: That of the last epoch.
+            last: The validation figure of the last epoch.
             images: Number of validation images.
         """
         return Selected("best", f"it has the best validation {self.criterion.metric.replace('_', ' ')}")
 
     def resume_command(self, run: Path, options: str = "") -> str:
-        """Returns what resumes a run, for messages; `options` are those of the command line to be changed."""
+        """Returns the command or call that resumes a run, for messages.
+
+        Args:
+            run: The run directory.
+            options: Options of the command line that are changed.
+        """
         return f"training.prepare(experiment, resume=Path('{run}'), task={type(self).__name__}, ...)"
 
     # What is recorded
@@ -137,7 +163,11 @@ class TaskInterface:
         return []
 
     def prediction_writers(self, path: Path) -> list[Callback]:
-        """Creates the callbacks that write every test image's prediction to a file; none where the task has no such."""
+        """Creates the callbacks that write every test image's prediction to a file, if the task has predictions.
+
+        Args:
+            path: The file.
+        """
         return []
 
     def summary(self) -> dict[str, Any]:
@@ -162,6 +192,10 @@ class TaskInterface:
         return {name.removeprefix("test_"): value for name, value in metrics.items()}
 
     def in_use(self, datamodule: Any) -> Usage | None:
-        """Measures how much the inserted blocks do, on validation images; None without blocks."""
+        """Measures how much the inserted blocks do, on validation images; None without blocks.
+
+        Args:
+            datamodule: The data, set up.
+        """
         used = block_usage(self, datamodule)
         return used and replace(used, predictions_changed=None)  # which compares classes

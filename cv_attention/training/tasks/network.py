@@ -33,6 +33,13 @@ def build_network(model: Model, outputs: int, image_size: tuple[int, int]) -> tu
     Raises:
         ValueError: if the backbone, the block, one of their options, or the site is unknown.
         NotDownloaded: if the pretrained weights cannot be downloaded.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import config, training
+        >>> network, plan = training.build_network(config.Model(options={"width": 4}, block="se"), 10, (32, 32))
+        >>> network(torch.randn(2, 3, 32, 32)).shape, len(plan.sites)
+        (torch.Size([2, 10]), 9)
     """
     pretrained = model.pretrained and not model.weights  # a file's weights take their place
     for option in ("name", "num_classes", "pretrained"):

@@ -13,22 +13,29 @@ TOLERANCE = 2.0
 
 @dataclass(frozen=True)
 class Criterion:
-    """The validation metric that epochs are compared by.
+    """Names the validation metric that epochs are compared by.
 
     Attributes:
-        metric: Its name without the split: ``accuracy`` is logged as ``val_accuracy``.
+        metric: Name of the metric without the split: ``accuracy`` is logged as ``val_accuracy``.
         higher_is_better: Whether the best epoch has the highest value, or the lowest.
+
+    Examples:
+        >>> from cv_attention.training import Criterion
+        >>> Criterion("mse", higher_is_better=False).is_better(0.1, than=0.2)
+        True
+        >>> Criterion("accuracy").is_better(float("nan"), than=0.5)
+        False
     """
 
     metric: str
     higher_is_better: bool = True
 
     def is_better(self, value: float, than: float) -> bool:
-        """Whether `value` is better than another one; NaN is not."""
+        """Returns whether `value` is better than the value `than`; NaN is not."""
         return value > than if self.higher_is_better else value < than
 
     def worse_of(self, first: float, second: float) -> float:
-        """Returns the worse of two values."""
+        """Returns the worse of two values, `first` and `second`."""
         return min(first, second) if self.higher_is_better else max(first, second)
 
 

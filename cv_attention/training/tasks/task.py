@@ -20,23 +20,11 @@ from cv_attention.training.tasks.interface import TaskInterface
 
 
 class Task(TaskInterface, lightning.LightningModule):
-    """What every task shares. A task of one's own derives from this.
+    """Base class of tasks: a network with its loss, its metrics and its optimizer. Derive your own task from it.
 
-    It sets `name` and `criterion`, and implements `build`, `training_step`, `validation_step` and `test_step`. The
+    A task sets `name` and `criterion`, and implements `build`, `training_step`, `validation_step` and `test_step`. The
     training step calls `training_network`, adds its loss to `epoch_means` and returns it; the other steps log
-    ``val_<metric>`` and ``test_<metric>``. Everything else that is asked of it has an answer in `TaskInterface`.
-
-        class Regressor(Task):
-            name, criterion = "regression", Criterion("mse", higher_is_better=False)
-
-            def build(self):
-                return build_network(self.experiment.model, 1, self.facts.image_size)
-
-            def training_step(self, batch, step):
-                predicted = self.training_network(self.normalise(batch["image"]))[:, 0]
-                loss = functional.mse_loss(predicted, batch["target"])
-                self.epoch_means.add(len(predicted), loss)
-                return loss
+    ``val_<metric>`` and ``test_<metric>``. Everything else that training asks of it has a default in `TaskInterface`.
 
     Args:
         experiment: The configuration.
@@ -50,6 +38,24 @@ class Task(TaskInterface, lightning.LightningModule):
     Raises:
         ValueError: if the network, the block or one of their options is unknown, or an option is set that the task
             does not use.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import config, training
+        >>> class Regressor(training.Task):
+        ...     name, criterion = "regression", training.Criterion("mse", higher_is_better=False)
+        ...     def build(self):
+        ...         return training.build_network(self.experiment.model, 1, self.facts.image_size)
+        ...     def training_step(self, batch, step):
+        ...         predicted = self.training_network(self.normalise(batch["image"]))[:, 0]
+        ...         loss = torch.nn.functional.mse_loss(predicted, batch["target"])
+        ...         self.epoch_means.add(len(predicted), loss)
+        ...         return loss
+        >>> facts = training.ImageFacts(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2), image_size=(32, 32))
+        >>> task = Regressor(config.Experiment(model=config.Model(options={"width": 4})), facts)
+        >>> batch = {"image": torch.zeros(4, 3, 32, 32, dtype=torch.uint8), "target": torch.ones(4)}
+        >>> task.training_step(batch, 0).shape
+        torch.Size([])
     """
 
     mean: Tensor
@@ -81,7 +87,7 @@ class Task(TaskInterface, lightning.LightningModule):
         return self._compiled or self.network
 
     def train(self, mode: bool = True) -> "Task":
-        """Sets the mode; where the head alone is trained, batch norms keep their statistics."""
+        """Sets the training mode to `mode`; if only the head is trained, batch norms keep their statistics."""
         super().train(mode)
         if mode and self.experiment.model.train == "head":
             for module in self.network.modules():
@@ -90,11 +96,11 @@ class Task(TaskInterface, lightning.LightningModule):
         return self
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Turns uint8 images (B, 3, H, W) into what the network takes."""
+        """Normalises uint8 `images` (B, 3, H, W) to what the network takes."""
         return normalise(images, self.mean, self.std).contiguous(memory_format=self.memory_format)
 
     def forward(self, images: Tensor) -> Any:
-        """Returns the network's output for uint8 images (B, 3, H, W)."""
+        """Returns the network's output for uint8 `images` (B, 3, H, W)."""
         return self.network(self.normalise(images))
 
     def configure_model(self) -> None:
@@ -120,7 +126,7 @@ class Task(TaskInterface, lightning.LightningModule):
         self.train()
 
     def on_fit_end(self) -> None:
-        """Lets the program go, which cannot be copied or pickled."""
+        """Drops the compiled network, which can be neither copied nor pickled."""
         self._compiled = None
 
     def configure_optimizers(self) -> Any:

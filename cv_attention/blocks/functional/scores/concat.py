@@ -10,6 +10,8 @@ from torch.nn import functional as F
 def concat_scores(query: Tensor, key: Tensor, weight: Tensor) -> Tensor:
     """Computes ``w · [q_i, k_j]`` without writing the pairs: ``w_1 · q_i + w_2 · k_j``.
 
+    Paper: Scores of the concatenated query and key (Luong et al., EMNLP 2015), https://arxiv.org/abs/1508.04025.
+
     Args:
         query: (..., Q, d).
         key: (..., K, e), whose leading axes are those of `query`.
@@ -18,8 +20,11 @@ def concat_scores(query: Tensor, key: Tensor, weight: Tensor) -> Tensor:
     Returns:
         (..., Q, K), in the dtype of `query`.
 
-    Example:
-        >>> concat_scores(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0], [4.0]]), torch.tensor([[1.0, 1.0, 10.0]]))
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> query, key = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0], [4.0]])
+        >>> functional.concat_scores(query, key, torch.tensor([[1.0, 1.0, 10.0]]))
         tensor([[33., 43.]])
     """
     first, second = weight.to(query.dtype).split([query.shape[-1], key.shape[-1]], dim=1)

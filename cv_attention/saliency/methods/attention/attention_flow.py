@@ -23,7 +23,8 @@ def attention_flow(
 ) -> Tensor:
     """Computes how much each patch can send to the class token, with attention as edge capacity (attention flow).
 
-    For each patch, this is the maximum flow through the layered graph with edge capacities (A + I) / 2 to the class
+    This is attention flow (Abnar and Zuidema, ACL 2020), https://arxiv.org/abs/2005.00928. For each patch, it is the
+    maximum flow through the layered graph with edge capacities (A + I) / 2 to the class
     token of the last block; without a class token, to all of its tokens, divided by their number. While rollout
     multiplies along paths and sums over them, a flow is limited by the smallest capacity of each path. The map is the
     same for every target. Computes a maximum flow for each patch of each image on the CPU: slow, and meant for few
@@ -43,6 +44,16 @@ def attention_flow(
 
     Raises:
         MissingPackage: if scipy is not installed.
+        ValueError: for bad images or targets, or if the model has no such attention.
+
+    Examples:
+        >>> import torch
+        >>> from torchvision.models import VisionTransformer
+        >>> import cv_attention as cva
+        >>> model = VisionTransformer(32, 8, num_layers=2, num_heads=2, hidden_dim=24, mlp_dim=48, num_classes=10)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.attention_flow(model, images, upsample=False).shape
+        torch.Size([2, 1, 4, 4])
     """
     require_for("attention_flow")
     shares = torch.stack(residual_attention(model, images, targets, heads), 1).double().cpu()

@@ -47,6 +47,14 @@ def block_maps(
 
     Raises:
         ValueError: for bad images, or if the model has no map over positions.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> plan = cva.insert(model, "cbam", at="stage")
+        >>> cva.saliency.block_maps(model, torch.randn(2, 3, 32, 32), combine="product").shape
+        torch.Size([2, 1, 32, 32])
     """
     if combine not in ("mean", "product"):
         raise ValueError(f"combine must be 'mean' or 'product', got {combine!r}")

@@ -46,6 +46,15 @@ def gradient_attention(
 
     Raises:
         ValueError: for bad images or targets, or if the model has no such attention.
+
+    Examples:
+        >>> import torch
+        >>> from torchvision.models import VisionTransformer
+        >>> import cv_attention as cva
+        >>> model = VisionTransformer(32, 8, num_layers=2, num_heads=2, hidden_dim=24, mlp_dim=48, num_classes=10)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.gradient_attention(model, images, upsample=False).shape  # patches of 8 x 8 pixels
+        torch.Size([2, 1, 4, 4])
     """
     images = check_images(images)
     bare = unwrap(model)
@@ -98,6 +107,21 @@ def attention_rollout(
         upsample: Resize to the images' size (bilinear); False keeps the grid of patches.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, at least 0, the same map for each of T targets.
+
+    Raises:
+        ValueError: for bad images or targets, or if the model has no such attention.
+
+    Examples:
+        >>> import torch
+        >>> from torchvision.models import VisionTransformer
+        >>> import cv_attention as cva
+        >>> model = VisionTransformer(32, 8, num_layers=2, num_heads=2, hidden_dim=24, mlp_dim=48, num_classes=10)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.attention_rollout(model, images, heads="max").shape
+        torch.Size([2, 1, 32, 32])
     """
     product = chain(residual_attention(model, images, targets, heads))
     return fuse([over_patches(product, images)], images, upsample)

@@ -28,6 +28,8 @@ def ablation_cam(
 ) -> Tensor:
     """Weights each channel by the drop of the score without it: relu(sum_c (y - y_c) / y A_c), y_c with A_c zeroed.
 
+    Paper: Ablation-CAM (Desai and Ramaswamy, WACV 2020), https://ieeexplore.ieee.org/document/9093360.
+
     The part before the layer runs once per image and chunk of channels, if the part after it accepts a larger batch
     than the input. Costs a partial forward pass, from the layer on, for each channel and image.
 
@@ -45,6 +47,17 @@ def ablation_cam(
 
     Returns:
         (B, T, H, W) float32, at least 0.
+
+    Raises:
+        ValueError: for bad images, targets or layers, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.ablation_cam(model, images, targets=3, batch_size=32).shape
+        torch.Size([2, 1, 32, 32])
     """
     seen = trace(model, images, targets, layers, gradients=False)
     heats = []

@@ -23,6 +23,8 @@ def cam(
 ) -> Tensor:
     """Computes the map from the head's weights: sum_c W[target, c] A_c, signed; needs no gradient.
 
+    Paper: class activation mapping (Zhou et al., CVPR 2016), https://arxiv.org/abs/1512.04150.
+
     This distributes the target's logit over positions, and is valid only if the head is just the mean over positions
     and one linear layer, which is checked for the given images. `hires_cam` is the same map for such heads (up to the
     number of positions), and is defined for all others.
@@ -40,7 +42,18 @@ def cam(
         (B, T, H, W) float32; without resizing, the mean over positions plus the head's bias equals the logit.
 
     Raises:
-        ValueError: as for `grad_cam`, or if the head does not allow it.
+        ValueError: for bad images, targets or layers, if the model does not return logits, or if its head is another
+            one.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> heat = cva.saliency.cam(model, images, targets=3, upsample=False)
+        >>> logits = model.eval()(images)[:, 3]
+        >>> torch.allclose(heat.mean((1, 2, 3)) + model.fc.bias[3], logits, atol=1e-4)
+        True
     """
     if any(callable(target) for target in each_target(targets)):
         raise ValueError("CAM uses the weights of a class; give class indices as targets, not a callable")

@@ -24,7 +24,32 @@ def eigen_cam(
     """Computes EigenCAM, https://arxiv.org/abs/2008.00299: A, centred, projected on its first right singular vector.
 
     The map is signed and the same for every target: it needs no gradient, and shows what the layer responds to, not
-    why. Arguments as in `grad_cam`.
+    why. A are the layer's activations (B, C, h, w).
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: Validated, but without effect.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
+            the largest one for several layers.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, signed. The maps of several layers are scaled per
+        image from minimum and maximum to [0, 1], resized, and averaged.
+
+    Raises:
+        ValueError: for bad images, targets or layers, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.eigen_cam(model, images, layers="layer2").shape
+        torch.Size([2, 1, 32, 32])
     """
     seen = trace(model, images, None, layers, gradients=False)
     score_columns(seen.logits, targets)  # validates the targets, which have no effect
@@ -43,7 +68,34 @@ def eigen_grad_cam(
 ) -> Tensor:
     """Computes Eigen-Grad-CAM: like `eigen_cam`, but of g A instead of A, so that it depends on the target.
 
-    From the library pytorch-grad-cam; there is no paper.
+    A are the layer's activations, g the gradient of the score. From the library pytorch-grad-cam; there is no paper.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
+            the largest one for several layers.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, signed, T = 1 unless there are several targets. The maps of several layers are scaled per
+        image from minimum and maximum to [0, 1], resized, and averaged.
+
+    Raises:
+        ValueError: for bad images, targets or layers, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.eigen_grad_cam(model, images, targets=3).shape
+        torch.Size([2, 1, 32, 32])
     """
     return by_rule(lambda a, g: principal(g * a), model, images, targets, layers, upsample)
 
@@ -58,7 +110,37 @@ def seg_eigen_cam(
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Computes Seg-Eigen-CAM (Chung and Ying, 2025), https://doi.org/10.3390/app15137562: `eigen_cam` of |g| A."""
+    """Computes Seg-Eigen-CAM (Chung and Ying, 2025), https://doi.org/10.3390/app15137562: `eigen_cam` of |g| A.
+
+    A are the layer's activations, g the gradient of the score.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
+            the largest one for several layers.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, signed, T = 1 unless there are several targets. The maps of several layers are scaled per
+        image from minimum and maximum to [0, 1], resized, and averaged.
+
+    Raises:
+        ValueError: for bad images, targets or layers, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.seg_eigen_cam(model, images, targets=3).shape
+        torch.Size([2, 1, 32, 32])
+    """
     return by_rule(lambda a, g: principal(g.abs() * a), model, images, targets, layers, upsample)
 
 

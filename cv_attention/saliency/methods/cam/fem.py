@@ -23,6 +23,8 @@ def fem(
 ) -> Tensor:
     """Weights each channel by the fraction of its outlying positions: sum_c w_c A_c, the same for every target.
 
+    Paper: the feature explanation method, FEM (Fuad et al., IPTA 2020), https://hal.science/hal-02963298.
+
     w_c is the fraction of positions whose activation is more than `deviations` standard deviations above the channel's
     mean.
 
@@ -36,6 +38,20 @@ def fem(
         deviations: The paper's K.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, the same map for each of T targets.
+
+    Raises:
+        ValueError: for bad images, targets or layers, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.fem(model, images, deviations=1.0).shape
+        torch.Size([2, 1, 32, 32])
     """
     seen = trace(model, images, None, layers, gradients=False)
     score_columns(seen.logits, targets)  # validates the targets, which have no effect

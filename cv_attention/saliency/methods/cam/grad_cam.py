@@ -22,6 +22,10 @@ def grad_cam(
 ) -> Tensor:
     """Explains each image's target by channels weighted with their mean gradient: relu(sum_c mean(g_c) A_c).
 
+    Paper: Grad-CAM (Selvaraju et al., ICCV 2017), https://arxiv.org/abs/1610.02391.
+
+    A are the layer's activations, g the gradient of the score with respect to them.
+
     The model runs in eval mode. Its mode, gradients, hooks, buffers and ``requires_grad`` are left unchanged. Frozen
     parameters, ``no_grad``, ``inference_mode``, autocast, half precision and threads that share the model are all
     supported.
@@ -45,6 +49,19 @@ def grad_cam(
 
     Raises:
         ValueError: for bad images, targets or layers, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.grad_cam(model, images).shape  # of the predicted classes
+        torch.Size([2, 1, 32, 32])
+        >>> cva.saliency.grad_cam(model, images, [3, 7], layers="layer2", upsample=False).shape
+        torch.Size([2, 1, 16, 16])
+        >>> both = cva.saliency.Several("predicted", cva.saliency.Difference("predicted", 7))
+        >>> cva.saliency.grad_cam(model, images, both).shape
+        torch.Size([2, 2, 32, 32])
     """
     seen = trace(model, images, targets, layers)
     heats = [[channel_means(a, g[name]) for name, a in seen.activations.items()] for g in seen.gradients]
@@ -54,10 +71,32 @@ def grad_cam(
 def grad_cam_layers(
     model: nn.Module, images: Tensor, targets: Targets = None, *, layers: Layers = None
 ) -> dict[str, Tensor]:
-    """Computes separate Grad-CAM maps of several layers in one pass; arguments as in `grad_cam`.
+    """Computes separate Grad-CAM maps of several layers in one pass.
+
+    Paper: Grad-CAM (Selvaraju et al., ICCV 2017), https://arxiv.org/abs/1610.02391.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
 
     Returns:
         Layer name -> (B, T, h, w) float32, raw values at the layer's own size.
+
+    Raises:
+        ValueError: for bad images, targets or layers, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> heats = cva.saliency.grad_cam_layers(model, images, layers=["layer1", "layer3"])
+        >>> {name: tuple(heat.shape) for name, heat in heats.items()}
+        {'layer1': (2, 1, 32, 32), 'layer3': (2, 1, 8, 8)}
     """
     seen = trace(model, images, targets, layers)
     return {

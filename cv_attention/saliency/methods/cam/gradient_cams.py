@@ -1,4 +1,4 @@
-"""Implements variants of Grad-CAM, which differ in how activations and gradients are combined.
+"""Implements variants of Grad-CAM, which differ in the weight of each channel.
 
 A are the layer's activations (B, C, h, w), g the derivative of the target score with respect to them. All take the
 arguments of `grad_cam`, cost the same (one forward pass, and a backward pass to the first of the layers) and fuse
@@ -34,6 +34,36 @@ def grad_cam_plus_plus(
 
     relu(sum_c w_c A_c) with w = sum(alpha relu(g)) and alpha = g^2 / (2 g^2 + sum(A) g^3 + 1e-6), 0 where g is 0:
     equation 19, for an exponential of the score, which cancels out.
+
+    A are the layer's activations, g the gradient of the score with respect to them.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
+            the largest one for several layers.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, at least 0, T = 1 unless there are several targets. The maps of several layers are scaled
+        per image from minimum and maximum to [0, 1], resized, and averaged.
+
+    Raises:
+        ValueError: for bad images, targets or layers, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> heat = cva.saliency.grad_cam_plus_plus(model, images, targets=3)
+        >>> heat.shape, bool((heat >= 0).all())
+        (torch.Size([2, 1, 32, 32]), True)
     """
     return by_rule(_plus_plus, model, images, targets, layers, upsample)
 
@@ -48,59 +78,38 @@ def xgrad_cam(
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Computes XGrad-CAM (Fu et al., BMVC 2020), https://arxiv.org/abs/2008.02312: w = sum(g A) / (sum(A) + 1e-7)."""
+    """Computes XGrad-CAM (Fu et al., BMVC 2020), https://arxiv.org/abs/2008.02312: w = sum(g A) / (sum(A) + 1e-7).
+
+    The map is relu(sum_c w_c A_c). A are the layer's activations, g the gradient of the score with respect to them.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
+            the largest one for several layers.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, at least 0, T = 1 unless there are several targets. The maps of several layers are scaled
+        per image from minimum and maximum to [0, 1], resized, and averaged.
+
+    Raises:
+        ValueError: for bad images, targets or layers, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.xgrad_cam(model, images, targets=[3, 7]).shape  # a class for each image
+        torch.Size([2, 1, 32, 32])
+    """
     return by_rule(_xgrad, model, images, targets, layers, upsample)
-
-
-@explains
-def layer_cam(
-    model: nn.Module,
-    images: Tensor,
-    targets: Targets = None,
-    *,
-    layers: Layers = None,
-    upsample: bool = True,
-    batch_size: int | None = None,
-) -> Tensor:
-    """Computes LayerCAM (Jiang et al., IEEE TIP 2021): relu(sum_c relu(g) A).
-
-    https://ieeexplore.ieee.org/document/9462463
-    """
-    return by_rule(lambda a, g: _weighted(g.relu(), a).relu(), model, images, targets, layers, upsample)
-
-
-@explains
-def hires_cam(
-    model: nn.Module,
-    images: Tensor,
-    targets: Targets = None,
-    *,
-    layers: Layers = None,
-    upsample: bool = True,
-    batch_size: int | None = None,
-) -> Tensor:
-    """Computes HiResCAM (Draelos and Carin, 2020), https://arxiv.org/abs/2011.08891: sum_c g A, signed.
-
-    For a head of one linear layer, its sum over positions equals the target's logit without the bias.
-    """
-    return by_rule(_weighted, model, images, targets, layers, upsample)
-
-
-@explains
-def grad_cam_elementwise(
-    model: nn.Module,
-    images: Tensor,
-    targets: Targets = None,
-    *,
-    layers: Layers = None,
-    upsample: bool = True,
-    batch_size: int | None = None,
-) -> Tensor:
-    """Computes Grad-CAM elementwise: sum_c relu(g A). From the library pytorch-grad-cam; there is no paper.
-
-    Unlike in `hires_cam`, evidence against the target in one channel does not reduce that of others.
-    """
-    return by_rule(lambda a, g: (g * a).relu().sum(1, keepdim=True), model, images, targets, layers, upsample)
 
 
 @explains
@@ -115,7 +124,36 @@ def shapley_cam(
 ) -> Tensor:
     """Computes ShapleyCAM (Cai, 2025), https://arxiv.org/abs/2501.06261: relu(sum_c mean(g - H A / 2) A).
 
-    H is the Hessian of the target score with respect to A. For a linear head it is zero, and the map equals Grad-CAM.
+    A are the layer's activations, g the gradient of the score with respect to them, H
+    the Hessian of the score. For a linear head it is zero, and the map equals Grad-CAM.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: Model inputs (B, 3, H, W), on the model's device.
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
+            the largest one for several layers.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, at least 0, T = 1 unless there are several targets. The maps of several layers are scaled
+        per image from minimum and maximum to [0, 1], resized, and averaged.
+
+    Raises:
+        ValueError: for bad images, targets or layers, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> heat = cva.saliency.shapley_cam(model, images, targets=3)
+        >>> torch.allclose(heat, cva.saliency.grad_cam(model, images, targets=3), atol=1e-4)  # as the head is linear
+        True
     """
     seen = trace(model, images, targets, layers, curvatures=True)
     heats = []
@@ -144,7 +182,7 @@ def finer_cam(
     """Computes Finer-CAM (Zhang et al., CVPR 2025), https://arxiv.org/abs/2501.11309: a class against similar ones.
 
     This is Grad-CAM of sum_d p_d (y_c - alpha y_d) / sum_d p_d over the classes d whose logits are closest to the
-    target's, with probabilities p.
+    target's, with probabilities p and logits y.
 
     Args:
         model: Maps images to logits (B, classes).
@@ -157,6 +195,24 @@ def finer_cam(
         others: Number of other classes.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, at least 0, T = 1 unless there are several targets. The maps of several layers are scaled
+        per image from minimum and maximum to [0, 1], resized, and averaged.
+
+    Raises:
+        ValueError: for bad images, targets or layers, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.finer_cam(model, images, targets=3, others=2).shape
+        torch.Size([2, 1, 32, 32])
+        >>> plain = cva.saliency.finer_cam(model, images, targets=3, alpha=0)
+        >>> torch.allclose(plain, cva.saliency.grad_cam(model, images, targets=3), atol=1e-4)
+        True
     """
     return by_rule(channel_means, model, images, finer(targets, alpha, others), layers, upsample)
 
@@ -182,7 +238,8 @@ def by_rule(rule: Rule, model: nn.Module, images: Tensor, targets: Targets, laye
     return torch.cat([fuse(of_layers, images, upsample) for of_layers in heats], 1)
 
 
-def _weighted(weights: Tensor, activations: Tensor) -> Tensor:
+def weighted_sum(weights: Tensor, activations: Tensor) -> Tensor:
+    """Sums activations (B, C, h, w) over the channels, each times its weights: (B, 1, h, w)."""
     return (weights * activations).sum(1, keepdim=True)
 
 
@@ -194,9 +251,9 @@ def weigh_plus_plus(a: Tensor, g: Tensor, squared: Tensor, cubed: Tensor) -> Ten
     """Returns the Grad-CAM++ map (B, 1, h, w) of activations and the first three derivatives, each (B, C, h, w)."""
     alpha = squared / (2 * squared + a.sum((2, 3), keepdim=True) * cubed + 1e-6)
     weights = (torch.where(g == 0, 0, alpha) * g.relu()).sum((2, 3), keepdim=True)
-    return _weighted(weights, a).relu()
+    return weighted_sum(weights, a).relu()
 
 
 def _xgrad(a: Tensor, g: Tensor) -> Tensor:
     weights = (g * a).sum((2, 3), keepdim=True) / (a.sum((2, 3), keepdim=True) + 1e-7)
-    return _weighted(weights, a).relu()
+    return weighted_sum(weights, a).relu()

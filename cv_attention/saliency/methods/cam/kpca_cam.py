@@ -29,6 +29,8 @@ def kpca_cam(
 ) -> Tensor:
     """Computes the first kernel principal component of the positions' features; signed, the same for every target.
 
+    Paper: KPCA-CAM (Karmani et al., 2024), https://arxiv.org/abs/2410.00267: EigenCAM with a kernel.
+
     Args:
         model: Maps images to logits (B, classes).
         images: Model inputs (B, 3, H, W), on the model's device.
@@ -41,6 +43,22 @@ def kpca_cam(
         gamma: Scale of the kernel; None means 1 / channels.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, signed. The maps of several layers are scaled per
+        image from minimum and maximum to [0, 1], resized, and averaged.
+
+    Raises:
+        ValueError: for bad images, targets or layers, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> heat = cva.saliency.kpca_cam(model, images, kernel="linear", upsample=False)
+        >>> torch.allclose(heat, cva.saliency.eigen_cam(model, images, upsample=False), atol=1e-4)
+        True
     """
     if kernel not in ("sigmoid", "rbf", "linear"):
         raise ValueError(f"kernel must be 'sigmoid', 'rbf' or 'linear', got {kernel!r}")

@@ -24,6 +24,8 @@ def score_cam(
 ) -> Tensor:
     """Weights each channel by the target's score on the image masked with it: relu(sum_c softmax_c(y(x M_c)) A_c).
 
+    Paper: Score-CAM (Wang et al., CVPR workshops 2020), https://arxiv.org/abs/1910.01279.
+
     M_c is the channel resized to the image and scaled to [0, 1]. The score is the logit; that of the blank image, which
     the paper subtracts, cancels in the softmax. Costs a forward pass per channel: 512 for the last stage of a
     ResNet-18.
@@ -41,6 +43,17 @@ def score_cam(
 
     Returns:
         (B, T, H, W) float32, at least 0.
+
+    Raises:
+        ValueError: for bad images, targets or layers, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.score_cam(model, images, targets=3).shape
+        torch.Size([2, 1, 32, 32])
     """
     seen = trace(model, images, targets, layers, gradients=False)
     with scorer(model, images, targets, chunk=batch_size, several=True) as scores:

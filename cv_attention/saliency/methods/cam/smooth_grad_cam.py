@@ -27,6 +27,8 @@ def smooth_grad_cam_plus_plus(
 ) -> Tensor:
     """Computes Grad-CAM++ with activations and the three derivatives averaged over noisy copies of the image.
 
+    Paper: Smooth Grad-CAM++ (Omeiza et al., 2019), https://arxiv.org/abs/1908.01224.
+
     Costs `samples` times as much as `grad_cam`, plus one forward pass for the prediction without noise.
 
     Args:
@@ -43,6 +45,20 @@ def smooth_grad_cam_plus_plus(
         seed: Seed of the noise, which is the same for all images.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, at least 0.
+
+    Raises:
+        ValueError: for bad images, targets or layers, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.smooth_grad_cam_plus_plus(model, images, targets=3, samples=3).shape
+        torch.Size([2, 1, 32, 32])
     """
     if samples < 1 or noise < 0:
         raise ValueError(f"samples must be positive and noise not negative, got samples={samples}, noise={noise}")

@@ -24,6 +24,8 @@ def full_grad(
 ) -> Tensor:
     """Sums the contributions of the input and of all biases to the score: psi(g x) and psi(g_l b_l) over layers l.
 
+    Paper: FullGrad (Srinivas and Fleuret, NeurIPS 2019), https://arxiv.org/abs/1905.00780.
+
     psi takes the absolute value, scales it to [0, 1] and resizes it to the image. Biases are those of convolutions and
     of BatchNorms, the latter including the normalisation: beta - mean gamma / sqrt(var + eps). The decomposition is
     complete for networks of such layers, ReLUs and linear heads; contributions of gates, SiLU and LayerNorm are not
@@ -44,7 +46,17 @@ def full_grad(
         (B, T, H, W) float32, at least 0.
 
     Raises:
-        ValueError: as for `grad_cam`, or if no convolution or BatchNorm has a bias.
+        ValueError: for bad images or targets, if the model does not return logits, or if no convolution or BatchNorm
+            has a bias.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> heat = cva.saliency.full_grad(model, images, targets=3)
+        >>> heat.shape, bool((heat >= 0).all())
+        (torch.Size([2, 1, 32, 32]), True)
     """
     if rescale not in ("layer", "channel"):
         raise ValueError(f"rescale must be 'layer' or 'channel', got {rescale!r}")

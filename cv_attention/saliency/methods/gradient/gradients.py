@@ -39,7 +39,21 @@ def gradient(
             sees one part at a time. None processes all images at once.
 
     Returns:
-        (B, T, H, W) float32.
+        (B, T, H, W) float32, T = 1 unless there are several targets.
+
+    Raises:
+        ValueError: for bad images or targets, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.gradient(model, images, targets=3).shape
+        torch.Size([2, 1, 32, 32])
+        >>> signed = cva.saliency.gradient(model, images, targets=3, channels="sum")
+        >>> bool((signed < 0).any())
+        True
     """
     with scorer(model, images, targets, chunk=None, several=True) as scores:
         return join(scores.gradient(scores.images), channels)
@@ -56,7 +70,31 @@ def input_x_gradient(
 ) -> Tensor:
     """Computes input x gradient (Shrikumar et al., 2016), https://arxiv.org/abs/1605.01713: sum_c x dy / dx, signed.
 
-    Arguments as in `gradient`.
+    Args:
+        model: Maps images to logits (B, classes).
+        images: Model inputs (B, C, H, W).
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, T = 1 unless there are several targets.
+
+    Raises:
+        ValueError: for bad images or targets, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> heat = cva.saliency.input_x_gradient(model, images, targets=3)
+        >>> gradient = cva.saliency.gradient(model, images, targets=3, channels="sum")
+        >>> heat.shape == gradient.shape
+        True
     """
     with scorer(model, images, targets, chunk=None, several=True) as scores:
         return join(scores.gradient(scores.images) * scores.images.float().unsqueeze(1), channels)
@@ -88,6 +126,20 @@ def smooth_grad(
         channels: How channels are joined after averaging: ``max_abs``, ``sum`` or ``sum_abs``.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, T = 1 unless there are several targets.
+
+    Raises:
+        ValueError: for bad images or targets, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.smooth_grad(model, images, targets=3, samples=4, noise=0.1).shape
+        torch.Size([2, 1, 32, 32])
     """
     mean, _ = _moments(model, images, targets, samples, noise, seed, batch_size)
     return join(mean, channels)
@@ -107,7 +159,35 @@ def var_grad(
 ) -> Tensor:
     """Computes VarGrad (Adebayo et al., ICLR workshop 2018), https://arxiv.org/abs/1810.03307: gradient variance.
 
-    This is the variance over noisy copies (divided by `samples`), summed over channels; arguments as in `smooth_grad`.
+    This is the variance over noisy copies (divided by `samples`), by default summed over channels.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: Model inputs (B, C, H, W).
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        samples: Number of noisy copies.
+        noise: Standard deviation of the noise, as a fraction of each image's range (maximum - minimum).
+        seed: Seed of the noise, which is the same for all images of the batch.
+        channels: How the variances of the channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, at least 0, T = 1 unless there are several targets.
+
+    Raises:
+        ValueError: for bad images or targets, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> heat = cva.saliency.var_grad(model, images, targets=3, samples=4)
+        >>> heat.shape, bool((heat >= 0).all())
+        (torch.Size([2, 1, 32, 32]), True)
     """
     mean, square = _moments(model, images, targets, samples, noise, seed, batch_size)
     return join((square - mean**2).clamp(min=0), channels)

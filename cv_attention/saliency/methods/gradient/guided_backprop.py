@@ -28,11 +28,32 @@ def guided_backprop(
     """Computes the gradient, letting only positive gradients pass back through each ReLU.
 
     The maps are sharp, but largely reconstruct the image: they hardly change when the network's weights are randomised
-    (Adebayo et al., 2018). ReLUs may be modules, functions, or used several times.
-    Arguments as in `gradient`.
+    (Adebayo et al., 2018). ReLUs may be modules, functions, or used several times. The method is that of Springenberg
+    et al. (ICLR workshop 2015), https://arxiv.org/abs/1412.6806.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: Model inputs (B, C, H, W).
+        targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
+        channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, T = 1 unless there are several targets.
 
     Raises:
-        ValueError: as for `gradient`, or if the model runs no ReLU.
+        ValueError: for bad images or targets, or if the model runs no ReLU.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.guided_backprop(model, images, targets=3).shape
+        torch.Size([2, 1, 32, 32])
     """
     mode = _Guide()
     with scorer(model, images, targets, chunk=None, several=True) as scores:

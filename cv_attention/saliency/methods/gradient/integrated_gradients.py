@@ -39,6 +39,23 @@ def integrated_gradients(
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, T = 1 unless there are several targets.
+
+    Raises:
+        ValueError: for bad images or targets, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> heat = cva.saliency.integrated_gradients(model, images, targets=3, steps=32)
+        >>> with torch.no_grad():
+        ...     change = (model.eval()(images) - model(torch.zeros_like(images)))[:, 3]
+        >>> torch.allclose(heat.sum((1, 2, 3)), change, atol=0.05)  # the map distributes the change of the score
+        True
     """
     if steps < 1:
         raise ValueError(f"steps must be positive, got {steps}")
@@ -83,6 +100,21 @@ def expected_gradients(
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
+
+    Returns:
+        (B, T, H, W) float32, T = 1 unless there are several targets.
+
+    Raises:
+        ValueError: for bad images or targets, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> training_images = torch.randn(16, 3, 32, 32)
+        >>> cva.saliency.expected_gradients(model, images, baselines=training_images, samples=8).shape
+        torch.Size([2, 1, 32, 32])
     """
     if samples < 1:
         raise ValueError(f"samples must be positive, got {samples}")

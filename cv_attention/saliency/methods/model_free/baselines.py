@@ -18,7 +18,30 @@ def random_map(
     seed: int = 0,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Returns uniform noise (B, 1, H, W), the same for every image; neither model nor targets are used."""
+    """Returns uniform noise, the same for every image: a baseline that every method should beat.
+
+    Neither model nor targets are used.
+
+    Args:
+        model: Not used; None is fine.
+        images: (B, C, H, W).
+        targets: Not used.
+        seed: Seed of the noise.
+        batch_size: Maximum number of images at once; it changes nothing here.
+
+    Returns:
+        (B, 1, H, W) float32 in [0, 1).
+
+    Raises:
+        ValueError: for bad images.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import saliency
+        >>> heat = saliency.random_map(None, torch.randn(2, 3, 32, 32), seed=1)
+        >>> heat.shape, torch.equal(heat[0], heat[1])
+        (torch.Size([2, 1, 32, 32]), True)
+    """
     images = check_images(images)
     noise = Source(seed).uniform((1, 1, *images.shape[2:]), torch.empty(0, device=images.device))
     return noise.repeat(len(images), 1, 1, 1)
@@ -33,17 +56,30 @@ def centre_bias(
     width: float = 0.25,
     batch_size: int | None = None,
 ) -> Tensor:
-    """Returns a centred Gaussian (B, 1, H, W): photographers tend to put objects there.
+    """Returns a centred Gaussian: a baseline, as photographers tend to put objects there.
 
     Neither model nor targets are used.
 
     Args:
-        model: Not used.
+        model: Not used; None is fine.
         images: (B, C, H, W).
         targets: Not used.
         width: Standard deviation as a fraction of each side.
-        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
-            sees one part at a time. None processes all images at once.
+        batch_size: Maximum number of images at once; it changes nothing here.
+
+    Returns:
+        (B, 1, H, W) float32 in (0, 1].
+
+    Raises:
+        ValueError: for bad images, or if `width` is not positive.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import saliency
+        >>> saliency.centre_bias(None, torch.zeros(1, 3, 3, 3))[0, 0]
+        tensor([[0.1690, 0.4111, 0.1690],
+                [0.4111, 1.0000, 0.4111],
+                [0.1690, 0.4111, 0.1690]])
     """
     images = check_images(images)
     if width <= 0:

@@ -25,6 +25,9 @@ def itti_koch_niebur(
 ) -> Tensor:
     """Highlights what differs from its surround in intensity, colour opponency or orientation.
 
+    Paper: bottom-up saliency (Itti, Koch, Niebur, PAMI 1998), https://ieeexplore.ieee.org/document/730558.
+
+    The method is that of Itti, Koch and Niebur (IEEE TPAMI 1998), https://doi.org/10.1109/34.730558.
     Gaussian pyramids of 9 scales; centre-surround differences between scales c in {2, 3, 4} and c + {3, 4}, each map
     normalised by the operator N, added within and then over the three kinds: (N(I) + N(C) + N(O)) / 3 at scale 4.
 
@@ -42,6 +45,15 @@ def itti_koch_niebur(
 
     Raises:
         ValueError: if the images do not have three channels.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import saliency
+        >>> image = torch.zeros(1, 3, 64, 64)
+        >>> image[..., 16:24, 40:48] = 1  # a bright square
+        >>> heat = saliency.itti_koch_niebur(None, image, enlarge=128)
+        >>> heat.shape, divmod(int(heat.argmax()), 64)  # row and column of the maximum
+        (torch.Size([1, 1, 64, 64]), (20, 43))
     """
     images = check_images(images).float()
     height, width = images.shape[-2:]

@@ -24,6 +24,8 @@ def spectral_residual(
 ) -> Tensor:
     """Computes the residual of the image's spectrum over a smooth one: blur(|IFFT(exp(L - mean3x3(L) + i P))|^2).
 
+    Paper: the spectral residual (Hou and Zhang, CVPR 2007), https://ieeexplore.ieee.org/document/4270292.
+
     L and P are the log amplitude and phase of the brightness, shrunk to `side` pixels along the shorter side.
 
     Args:
@@ -37,6 +39,15 @@ def spectral_residual(
 
     Returns:
         (B, 1, H, W) float32, at least 0.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention import saliency
+        >>> image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        >>> image[..., 16:24, 40:48] = 2  # a bright square over noise
+        >>> heat = saliency.spectral_residual(None, image)
+        >>> heat.shape, divmod(int(heat.argmax()), 64)  # row and column of the maximum
+        (torch.Size([1, 1, 64, 64]), (21, 41))
     """
     images = check_images(images).float()
     height, width = images.shape[-2:]

@@ -28,6 +28,8 @@ def extremal_perturbation(
 ) -> Tensor:
     """Finds the smooth mask of a given area with the highest score; returns the mean of the masks of all `areas`.
 
+    Paper: extremal perturbation (Fong et al., ICCV 2019), https://arxiv.org/abs/1910.08485.
+
     Pixels are blurred more the lower the mask is. Gradient ascent with momentum maximises the score minus
     ``constraint * mean((sorted mask - reference)^2)``, where the reference has as many ones as the area has pixels and
     zeros elsewhere; the weight grows by 0.35 % per step. This is the preservation game. Mask, blur, optimiser and their
@@ -55,6 +57,18 @@ def extremal_perturbation(
 
     Returns:
         (B, T, H, W) float32 in [0, 1].
+
+    Raises:
+        ValueError: for bad images or targets, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> heat = cva.saliency.extremal_perturbation(model, images, targets=3, areas=(0.2,), steps=2)
+        >>> heat.shape  # two steps for brevity, where some hundred are needed
+        torch.Size([2, 1, 32, 32])
     """
     if not areas or not all(0 < area < 1 for area in areas):
         raise ValueError(f"areas must be fractions in (0, 1), got {areas}")

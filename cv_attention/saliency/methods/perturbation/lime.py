@@ -30,6 +30,8 @@ def lime(
 ) -> Tensor:
     """Returns signed coefficients of a ridge regression from visible segments to the target's probability.
 
+    Paper: LIME (Ribeiro et al., KDD 2016), https://arxiv.org/abs/1602.04938, by captum.
+
     Each segment is covered with probability 1/2 in each sample. A sample has the weight sqrt(exp(-d^2 / width^2)), with
     d the cosine distance between its visible segments and all segments, as in the authors' code for images. Segments
     are the cells of a grid unless others, such as superpixels, are given. Costs `samples` forward passes.
@@ -52,7 +54,16 @@ def lime(
 
     Raises:
         MissingPackage: if captum is not installed.
-        ValueError: as for `grad_cam`, or for bad `segments`.
+        ValueError: for bad images or targets, if the model does not return logits, or for bad `segments`.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> heat = cva.saliency.lime(model, images, targets=3, cells=4, samples=20)  # use hundreds of samples
+        >>> heat.shape, heat[0].unique().numel()  # one coefficient for each of 4 x 4 cells
+        (torch.Size([2, 1, 32, 32]), 16)
     """
     if min(cells, samples, width) <= 0 or alpha < 0:
         raise ValueError(

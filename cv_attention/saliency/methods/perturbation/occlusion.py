@@ -21,6 +21,8 @@ def occlusion(
 ) -> Tensor:
     """Measures the drop of the score when a window is covered, averaged per pixel over its windows; signed.
 
+    Paper: occlusion (Zeiler and Fergus, ECCV 2014), https://arxiv.org/abs/1311.2901.
+
     Costs one forward pass per position of the window.
 
     Args:
@@ -36,6 +38,17 @@ def occlusion(
 
     Returns:
         (B, T, H, W) float32.
+
+    Raises:
+        ValueError: for bad images or targets, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.occlusion(model, images, targets=3, window=8, stride=8).shape  # covers 4 x 4 windows
+        torch.Size([2, 1, 32, 32])
     """
     size = (images.shape[-2], images.shape[-1])
     window = _pair(window, (max(size[0] // 8, 1), max(size[1] // 8, 1)), "window")

@@ -24,6 +24,8 @@ def rise(
 ) -> Tensor:
     """Averages random masks, weighted by the target's probability on the masked image: sum(p m) / (masks keep).
 
+    Paper: RISE (Petsiuk et al., BMVC 2018), https://arxiv.org/abs/1806.07421.
+
     A mask is a grid of cells, each kept with probability `keep`, resized bilinearly and shifted by part of a cell.
     Costs `masks` forward passes; the paper uses 4000 to 8000.
 
@@ -39,6 +41,17 @@ def rise(
 
     Returns:
         (B, T, H, W) float32, at least 0.
+
+    Raises:
+        ValueError: for bad images or targets, or if the model does not return logits.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> cva.saliency.rise(model, images, targets=3, masks=20).shape  # use 1,000 masks or more
+        torch.Size([2, 1, 32, 32])
     """
     if masks < 1 or cells < 1 or not 0 < keep < 1:
         raise ValueError(f"masks and cells must be at least 1 and keep in (0, 1), got {masks}, {cells} and {keep}")
