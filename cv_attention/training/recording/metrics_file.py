@@ -16,8 +16,8 @@ from cv_attention.rundir.files import write_bytes
 class MetricsLogger(CSVLogger):
     """Lightning's CSV logger with a writer that signals and kills do not harm.
 
-    Lightning's own empties the file and writes it again when a metric is logged for the first time, as at the end of the
-    test, so that a process that is ended there loses all rows. And rows of a `save` that a signal interrupted are
+    Lightning's own empties the file and writes it again when a metric is logged for the first time, as at the end of
+    the test, so that a process that is ended there loses all rows. And rows of a `save` that a signal interrupted are
     written twice.
     """
 
