@@ -156,6 +156,15 @@ def test_packages_have_docstrings():
     assert [package.__name__ for package in packages() if not package.__doc__] == []
 
 
+def test_the_reference_shows_every_package():
+    """Some are shown by the package above them, which exports the same names."""
+    pages = Path(__file__).parents[1].glob("docs/reference/*.md")
+    shown = set(re.findall(r"^::: (\S+)$", "\n".join(page.read_text(encoding="utf-8") for page in pages), flags=re.M))
+    names = {name.rpartition(".")[2] for package in packages() if package.__name__ in shown for name in package.__all__}
+    absent = [p.__name__ for p in packages() if p.__name__ not in shown and not set(p.__all__) <= names]
+    assert absent == ["cv_attention.cli"]  # which `--help` describes
+
+
 def test_constants_are_described():
     exported = [(package, name) for package in packages() for name in package.__all__]
     constants = {
