@@ -165,7 +165,7 @@ def _pages(run: Path, folder: Path) -> Iterator[tuple[str, list[Path], list[list
         probes["probes"][0]["image"] = name
         (one / "maps/probes.json").write_text(json.dumps(probes))
         yield f"an image at {name!r}", [one], [_REPORT]
-        shutil.rmtree(one)
+        shutil.rmtree(one, ignore_errors=True)
     one = theirs("tags")
     (one / "config.yaml").write_text("!!python/object/apply:os.system ['touch EXECUTED']\n")
     yield "a tag in the configuration", [one], [_REPORT, _COMPARE, _RESUME]
