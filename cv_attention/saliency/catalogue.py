@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from types import MappingProxyType
 from typing import Any
 
@@ -126,8 +126,12 @@ def _imported(method: str) -> Callable[..., Tensor]:
 
 
 def method_name(method: str | Callable[..., Tensor]) -> str:
-    """Returns the short name of a method: ``edges`` for ``my_methods.edges``."""
-    return method.rpartition(".")[2] if isinstance(method, str) else getattr(method, "__name__", type(method).__name__)
+    """Returns the short name of a method: ``edges`` for ``my_methods.edges``, and for a partial of that function."""
+    if isinstance(method, str):
+        return method.rpartition(".")[2]
+    if isinstance(method, partial) and not hasattr(method, "__name__"):
+        return method_name(method.func)
+    return getattr(method, "__name__", type(method).__name__)
 
 
 def _checked(method: Callable[..., Tensor]) -> Callable[..., Tensor]:

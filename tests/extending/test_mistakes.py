@@ -1,6 +1,8 @@
 """Extensions that do not fit: each mistake is one line that names it."""
 
 import sys
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import cv_attention as cva
 from cv_attention import backbones
 from cv_attention.blocks.trust import class_paths_in, class_paths_of
 from cv_attention.data.sources import custom
+from cv_attention.judging import evaluate_saliency
 from cv_attention.judging.measures import resolve_measure
 from cv_attention.training.tasks.metrics import create_metrics
 
@@ -107,6 +110,12 @@ def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+def test_two_methods_of_one_name_are_not_taken_for_one():
+    methods = [partial(cva.saliency.grad_cam, layers=layer) for layer in ("conv1", "conv2")]
+    with pytest.raises(ValueError, match="two that are called grad_cam; give one of them another __name__"):
+        evaluate_saliency(Path("best.ckpt"), methods=methods)
 
 
 def test_a_method_that_returns_something_else_is_named():
