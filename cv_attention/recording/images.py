@@ -3,11 +3,13 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 Normalise = Callable[[Tensor], Tensor]
@@ -37,9 +39,9 @@ def take(images: Any) -> Images:
 
     Args:
         images: A tensor (N, C, H, W) or (N, H, W); a NumPy array (N, H, W) or (N, H, W, C) with 1, 3 or 4 channels; or
-            a list of files, of tensors (C, H, W) or of arrays (H, W) or (H, W, C). uint8, or floats: those within
-            [0, 1] are shown as they are, others stretched between their extremes. One channel is shown as grey, and so
-            is the mean of any other number than three.
+            a list of files, of tensors (C, H, W), of arrays (H, W) or (H, W, C), or of Pillow's images. uint8, or
+            floats: those within [0, 1] are shown as they are, others stretched between their extremes. One channel is
+            shown as grey, and so is the mean of any other number than three.
 
     Raises:
         ValueError: if they have another form, several sizes, or numbers that are not finite.
@@ -52,7 +54,7 @@ def take(images: Any) -> Images:
         if given and all(isinstance(one, str | os.PathLike) for one in given):
             names = tuple(str(Path(one)) for one in given)
             given = [_read(one) for one in given]
-        images = _stack(given)
+        images = _stack([_pixels(one) for one in given])
     values = _channels_first(images)
     if not len(values):
         raise ValueError("images must be at least one, got none")
@@ -66,6 +68,21 @@ def _read(path: Any) -> np.ndarray:
     from cv_attention.data.decoding.decode import read_image
 
     return read_image(path)
+
+
+def _pixels(one: Any) -> Tensor | np.ndarray:
+    """One image as numbers; of Pillow's modes, those that are not grey are shown and given as RGB."""
+    if isinstance(one, Image.Image):
+        return np.asarray(one.convert("L" if one.mode in ("1", "L") else "RGB"))
+    if isinstance(one, Tensor):
+        return one
+    try:
+        found = np.asarray(one)
+    except ValueError:  # of several lengths, such as a pair of image and label
+        found = np.empty(0, object)
+    if found.dtype == object:
+        raise ValueError(f"images must be {_FORMS}, got a list with a {type(one).__name__} in it")
+    return found
 
 
 def _stack(given: Sequence[Any]) -> Any:
@@ -138,11 +155,11 @@ def normaliser(
     centre, spread = _per_channel("mean", mean, channels), _per_channel("std", std, channels)
     if bool((spread <= 0).any()):
         raise ValueError(f"std must be positive, got {spread.flatten().tolist()}")
+    return partial(_standardised, centre=centre, spread=spread), _colour(centre)
 
-    def standardised(values: Tensor) -> Tensor:
-        return (_scaled(values) - centre.to(values.device)) / spread.to(values.device)
 
-    return standardised, _colour(centre)
+def _standardised(values: Tensor, *, centre: Tensor, spread: Tensor) -> Tensor:
+    return (_scaled(values) - centre.to(values.device)) / spread.to(values.device)
 
 
 def _colour(mean: Tensor) -> tuple[float, float, float]:

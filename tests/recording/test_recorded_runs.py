@@ -1,6 +1,7 @@
 """The run directory of a `Recorder` over time: continued, replaced, refused, compared."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,51 @@ def test_a_directory_of_something_else_is_refused(tmp_path, model, images, other
     with pytest.raises(ValueError, match=message):
         cva.report.Recorder(run, images, labels, names).log(model, 1)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("call", [lambda r: r.__enter__(), lambda r: r.confusion(0, LABELS, LABELS)])
+def test_a_run_of_somebody_else_is_noticed_before_an_epoch_is_trained(tmp_path, images, call):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "summary.json").write_text(summary.text({"parameters": 3, "class_names": CLASSES}))
+    with pytest.raises(ValueError, match="no Recorder has written"):
+        call(cva.report.Recorder(run, images, LABELS, CLASSES))
+    assert [path.name for path in run.iterdir()] == ["summary.json"]
+
+
+def test_the_directory_is_the_same_wherever_a_notebook_goes(tmp_path, model, images, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    recorder = cva.report.Recorder("run", images, LABELS, CLASSES)
+    recorder.log(model, 0)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    recorder.log(model, 1)
+    assert recorder.close() == tmp_path / "run/report/index.html"
+    assert not any((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_directory_that_is_removed_meanwhile_is_written_again(tmp_path, model, images):
+    run = tmp_path / "run"
+    recorder = cva.report.Recorder(run, images, LABELS, CLASSES)
+    recorder.log(model, 0)
+    shutil.rmtree(run)
+    recorder.log(model, 1)
+    recorder.close()
+    read = read_run(run)
+    assert read.notices == []
+    assert len(read.recording.probes) == 6
+    assert read.class_names == CLASSES
+
+
+def test_names_of_test_metrics_do_not_clash(tmp_path, model, images):
+    recorder = cva.report.Recorder(tmp_path / "run", images, LABELS, CLASSES)
+    recorder.log(model, 0)
+    assert recorder.test(torch.eye(3), [0, 1, 1], test_f1=0.5)["f1"] == 0.5
+    assert summary.read(tmp_path / "run")["test"]["accuracy"] == pytest.approx(2 / 3)
+    with pytest.raises(ValueError, match="metric accuracy is computed from logits and labels"):
+        recorder.test(torch.eye(3), [0, 1, 1], test_accuracy=0.9)
+    with pytest.raises(ValueError, match="logits must be one tensor, array or list of all images"):
+        recorder.test([torch.eye(3), torch.eye(3)[:2]], LABELS[:5])
 
 
 def test_a_full_disk_leaves_the_earlier_epochs(tmp_path, model, images, monkeypatch):
