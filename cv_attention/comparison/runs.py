@@ -42,6 +42,11 @@ class Run:
             metrics = best_validation(self.path)  # for older runs; newer ones record {} if the epoch was not validated
         return summaries.figures(metrics or {})
 
+    @property
+    def directions(self) -> Mapping[str, Any]:
+        """Metric -> whether higher values of it are better, as far as the run says so."""
+        return self.summary.get("higher_is_better") or {}
+
     def predictions(self) -> Predictions | None:
         """Returns the predictions for the test images; None if they were not kept."""
         return predictions.read(self.path, self.figures("test").get("accuracy"))

@@ -184,6 +184,7 @@ def test_the_run_directory_is_complete_and_holds_nothing_of_classes(run, summary
     assert summary["data"] == {"images": {"train": 40, "val": 15, "test": 17}}
     assert summary["in_use"]["predictions_changed"] is None
     assert len(summary["in_use"]["blocks"]) == 9
+    assert summary["higher_is_better"] == {"mse": False}
     assert "class_names" not in summary
 
 
@@ -235,6 +236,7 @@ def test_a_network_is_loaded_as_its_own_task_alone(run, summary, tmp_path, capsy
     [
         ({"data": Data(mixup=0.2)}, "data.mixup is 0.2, but the task regression does not use it"),
         ({"optimizer": Optimizer(label_smoothing=0.1)}, "optimizer.label_smoothing is 0.1, but the task regression"),
+        ({"log": Log(metrics=["torchmetrics.MeanSquaredError"])}, "log.metrics is .* but the task regression"),
     ],
 )
 def test_options_that_a_task_does_not_use_are_refused(change, message, tmp_path):

@@ -25,7 +25,7 @@ from cv_attention.training.recording.probe_details import ProbeDetails
 from cv_attention.training.recording.probes import ProbeMaps
 from cv_attention.training.recording.saliency_trial import check_methods, unsuited
 from cv_attention.training.tasks.block_usage import block_usage
-from cv_attention.training.tasks.interface import Guess
+from cv_attention.training.tasks.interface import OF_SOME_TASKS, Guess
 from cv_attention.training.tasks.metrics import create_metrics
 from cv_attention.training.tasks.network import build_network
 from cv_attention.training.tasks.selection import Criterion, Selected, by_accuracy
@@ -49,7 +49,7 @@ class Classifier(Task):
     criterion: ClassVar[Criterion] = Criterion("accuracy")
     train_figures: ClassVar[tuple[str, ...]] = ("accuracy",)
     facts_type: ClassVar[type[Any]] = DataFacts
-    options: ClassVar[tuple[str, ...]] = ("data.mixup", "data.cutmix", "data.flip_test", "optimizer.label_smoothing")
+    options: ClassVar[tuple[str, ...]] = OF_SOME_TASKS
 
     facts: DataFacts
 
@@ -166,8 +166,11 @@ class Classifier(Task):
         return [Predictions(path)]
 
     def summary(self) -> dict[str, Any]:
-        """Returns what ``summary.json`` says of the network, and the names of the classes."""
-        return {**super().summary(), "class_names": list(self.facts.class_names)}
+        """Returns what ``summary.json`` says of the network, the names of the classes and the direction of metrics."""
+        found, metrics = super().summary(), self.metrics["test"].items(keep_base=True)
+        known = {name: metric.higher_is_better for name, metric in metrics if metric.higher_is_better is not None}
+        directions = {**known, **found["higher_is_better"]}
+        return {**found, "higher_is_better": directions, "class_names": list(self.facts.class_names)}
 
     def figures(self, metrics: Mapping[str, float], datamodule: Any) -> dict[str, float]:
         """Returns the test's figures; with boxes also how often Grad-CAM's maximum lies in them."""
