@@ -167,7 +167,8 @@ class Classifier(Task):
 
     def summary(self) -> dict[str, Any]:
         """Returns what ``summary.json`` says of the network, the names of the classes and the direction of metrics."""
-        found, metrics = super().summary(), self.metrics["test"].items(keep_base=True)
+        test: Any = self.metrics["test"]
+        found, metrics = super().summary(), test.items(keep_base=True)
         known = {name: metric.higher_is_better for name, metric in metrics if metric.higher_is_better is not None}
         directions = {**known, **found["higher_is_better"]}
         return {**found, "higher_is_better": directions, "class_names": list(self.facts.class_names)}
