@@ -6,9 +6,12 @@ from functools import partial, wraps
 from types import MappingProxyType
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from cv_attention.blocks.importing import import_object, is_function_of
+from cv_attention.saliency.core.engine import plain
+from cv_attention.saliency.core.state import undisturbed_by_others
 from cv_attention.saliency.methods.attention.attention_flow import attention_flow
 from cv_attention.saliency.methods.attention.block_maps import block_maps
 from cv_attention.saliency.methods.attention.transformers import attention_rollout, gradient_attention
@@ -96,7 +99,8 @@ def resolve(method: str | Callable[..., Tensor]) -> Callable[..., Tensor]:
             current directory too; or a function.
 
     Returns:
-        The method. One of your own is checked at each call: it must return float maps of the images it was given.
+        The method. One of your own is run in eval mode with gradients on, leaves modes and gradients of the model as
+        they were, and is checked at each call: it must return float maps of the images it was given.
 
     Raises:
         ValueError: if the name or the function does not exist, or it does not take (model, images, targets).
@@ -137,7 +141,14 @@ def method_name(method: str | Callable[..., Tensor]) -> str:
 def _checked(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @wraps(method)
     def checked(model: Any, images: Tensor, targets: Any = None, **options: Any) -> Tensor:
-        heat = method(model, images, targets, **options)
+        try:
+            with undisturbed_by_others(model, images):
+                heat = method(model, plain(images), targets, **options)
+        except (ValueError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            raise ValueError(f"saliency method {method_name(method)} fails: {what}") from error
         wanted = (len(images), 1, *images.shape[2:])
         if not isinstance(heat, Tensor) or heat.dim() != 4 or (len(heat), 1, *heat.shape[2:]) != wanted:
             got = tuple(heat.shape) if isinstance(heat, Tensor) else type(heat).__name__
