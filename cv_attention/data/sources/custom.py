@@ -41,18 +41,29 @@ def load(
     found = source(root, **options)
     try:
         names, splits = found
-        class_names = [str(name) for name in names]
+        class_names = _names(names)
         parts = dict(splits)
     except (TypeError, ValueError) as error:
+        got = " ".join(repr(found).split())
         raise ValueError(
-            f"data.name {path!r} must return class names and {{'train': (images, labels), ...}}, got {found!r:.80}"
+            f"data.name {path!r} must return class names and {{'train': (images, labels), ...}}, got {got:.80}"
         ) from error
     wrong = [name for name in parts if name not in _SPLITS] + [name for name in ("train", "test") if name not in parts]
     if wrong:
         raise ValueError(
             f"data.name {path!r} must return the splits train, test and perhaps val, got {', '.join(parts)}"
         )
+    if len(set(class_names)) < max(2, len(class_names)):
+        raise ValueError(
+            f"data.name {path!r} must return at least two classes of different names, got {class_names!r:.80}"
+        )
     return class_names, {name: _images(f"{path}, {name}", part, class_names, bits) for name, part in parts.items()}
+
+
+def _names(names: Any) -> list[str]:
+    if isinstance(names, str):
+        raise TypeError("the class names are one text")
+    return [str(name) for name in names]
 
 
 def _images(place: str, part: Any, class_names: list[str], bits: int | None) -> Images:
@@ -61,6 +72,8 @@ def _images(place: str, part: Any, class_names: list[str], bits: int | None) -> 
     except (TypeError, ValueError) as error:
         raise ValueError(f"{place}: a split must be (images, labels), got {type(part).__name__}") from error
     labels = np.asarray(labels)
+    if labels.ndim == 1 and not labels.size:
+        raise ValueError(f"{place}: a split must have at least one image")
     whole = labels.ndim == 1 and labels.size and np.issubdtype(labels.dtype, np.integer)
     if not whole or labels.min() < 0 or labels.max() >= len(class_names):
         raise ValueError(f"{place}: labels must be positions 0 to {len(class_names) - 1} in the class names")
@@ -70,6 +83,11 @@ def _images(place: str, part: Any, class_names: list[str], bits: int | None) -> 
         if given.dtype != np.uint8 or given.ndim != 4 or given.shape[3] != 3:
             raise ValueError(f"{place}: an array of images must be uint8 (N, H, W, 3), got {given.dtype} {given.shape}")
         return in_memory(np.ascontiguousarray(given), labels)
+    wrong = [type(one).__name__ for one in given if not isinstance(one, str | bytes | os.PathLike)]
+    if wrong:
+        raise ValueError(
+            f"{place}: images must be a uint8 array (N, H, W, 3) or a list of files, got a list of {wrong[0]}"
+        )
     paths = np.array([os.fsencode(path) for path in given])
     pixels = decode_all(paths.tolist(), bits=bits)
     storage = Files(paths, bits) if pixels is None else DecodedFiles(paths, bits, pixels)

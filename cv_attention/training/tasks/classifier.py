@@ -15,6 +15,7 @@ from cv_attention.config import Experiment
 from cv_attention.maps import Usage
 from cv_attention.rundir.facts import DataFacts
 from cv_attention.rundir.layout import RunLayout
+from cv_attention.saliency.core.state import undisturbed
 from cv_attention.training.callbacks.mixing import Mixing
 from cv_attention.training.class_names import check_classes
 from cv_attention.training.named_data import NamedData
@@ -124,15 +125,24 @@ class Classifier(Task):
         return [Mixing(data, len(self.facts.class_names), self.experiment.seed)] if mixed else []
 
     def foreseen(self, datamodule: Any) -> list[str]:
-        """Tries the saliency methods that are to be recorded."""
+        """Tries the network, and the saliency methods that are to be recorded."""
         log = self.experiment.log
+        inputs = self.normalise(datamodule.splits["val"].batch([(0, 0)])["image"])
+        self._check_output(inputs)
         if not (log.maps_every and log.probes):
             return []
-        inputs = self.normalise(datamodule.splits["val"].batch([(0, 0)])["image"])
         check_methods(self.network, inputs, log.saliency)
         if reason := unsuited(self.network, inputs, "grad_cam"):
             return [f"no class maps are recorded and no pointing is judged, as Grad-CAM does not work: {reason}"]
         return []
+
+    def _check_output(self, inputs: Tensor) -> None:
+        with undisturbed(self.network, inputs.device.type):
+            logits = self.network(inputs)
+        wanted = (len(inputs), len(self.facts.class_names))
+        if not isinstance(logits, Tensor) or logits.shape != wanted:
+            got = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+            raise ValueError(f"{self.experiment.model.backbone} must return logits {wanted}, got {got}")
 
     def guess(self) -> Guess:
         """Returns the loss ln(C) of guessing among C classes."""
