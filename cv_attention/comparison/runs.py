@@ -101,6 +101,9 @@ def read(path: Path) -> Run:
     for name in ("seed", "data.fold"):
         if not isinstance(config[name], int) or isinstance(config[name], bool):
             raise ValueError(f"{file}: {name} must be a whole number, got {config[name]!r}")
+    own = said.get("data") or {}
+    if "module" in own:  # a data module of one's own, of which the configuration says nothing
+        config |= {"data.name": str(own["module"]), "data.batch_size": own.get("batch_size")}
     return Run(path, config, said, tuple(summary.changes(path, said, (file.name, RunLayout(path).predictions.name))))
 
 

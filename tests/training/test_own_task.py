@@ -17,7 +17,9 @@ from cv_attention import training
 from cv_attention.cli import main
 from cv_attention.config import Data, Experiment, Log, Model, Optimizer, Trainer
 from cv_attention.data import DataModule
+from cv_attention.report.read.facts import facts
 from cv_attention.report.read.metrics import read_metrics
+from cv_attention.report.read.run_directory import read_run
 from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.checkpoint import initial
 from cv_attention.training.stopping.interruption import Terminated
@@ -181,7 +183,10 @@ def test_the_run_directory_is_complete_and_holds_nothing_of_classes(run, summary
     assert (run / "report/index.html").is_file()
     assert summary["task"] == "regression"
     assert summary["finished"]
-    assert summary["data"] == {"images": {"train": 40, "val": 15, "test": 17}}
+    images = {"train": 40, "val": 15, "test": 17}
+    assert summary["data"] == {"module": "Squares", "batch_size": BATCH, "images": images}
+    shown = dict(facts(read_run(run)))
+    assert (shown["Data"], shown["Batch size"]) == ("Squares", str(BATCH))
     assert summary["in_use"]["predictions_changed"] is None
     assert len(summary["in_use"]["blocks"]) == 9
     assert summary["higher_is_better"] == {"mse": False}
