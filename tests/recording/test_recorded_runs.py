@@ -55,6 +55,17 @@ def test_a_run_goes_on_in_another_process(tmp_path, model, images):
     assert [s.epoch for s in read_run(run).recording.snapshots] == [0, 1, 2, 3]
 
 
+def test_curves_go_by_epochs_where_steps_start_again(tmp_path, model, images):
+    run = tmp_path / "run"
+    for start in (0, 3):
+        recorder = cva.report.Recorder(run, images, LABELS, CLASSES)
+        for epoch in range(start, start + 3):
+            recorder.log(model, epoch, step=None if epoch == 5 else 10 * (epoch - start + 1), train_loss=float(epoch))
+    metrics = read_metrics(RunLayout(run))
+    assert [(at, value) for at, _, value in metrics.series["train_loss"]] == [(e + 1.0, float(e)) for e in range(6)]
+    assert metrics.resumed == [3.0]
+
+
 @pytest.mark.parametrize("other", ["image", "label", "names", "fit", "torn"])
 def test_a_directory_of_something_else_is_refused(tmp_path, model, images, other):
     run = tmp_path / "run"
