@@ -106,7 +106,7 @@ def check_curves(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def check_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Returns metrics as floats; NaN and infinity are kept in the file, but are no points of the curve.
+    """Returns metrics as floats; NaN and infinity are kept in the file, and left out of the curve.
 
     Raises:
         ValueError: if one is not a single number.

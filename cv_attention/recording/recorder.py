@@ -124,7 +124,7 @@ class Recorder:
             epoch: Index of the epoch, counted from 0; -1 is before training. One that was logged before is replaced.
             step: Optimizer steps taken, where known.
             **metrics: Numbers to draw as curves, such as ``train_loss`` and ``val_accuracy``. Those called ``val_...``
-                of the last epoch are what ``cv-attention compare --split val`` compares.
+                or ``val/...`` of the last epoch are what ``cv-attention compare --split val`` compares.
 
         Raises:
             ValueError: if the model does not return logits, a saliency method does not work with it, a metric is not a
@@ -150,7 +150,7 @@ class Recorder:
                 self._count(epoch, labels, logits.argmax(1), "recorded images")
         assert self._curves is not None
         self._curves.log(epoch, epoch if step is None else step, values)
-        validation = {name.removeprefix("val_"): value for name, value in values.items() if name.startswith("val_")}
+        validation = {name[4:]: value for name, value in values.items() if name.startswith(("val_", "val/"))}
         self._validation = {**validation, "epoch": epoch + 1} if validation else {}
 
     def record(self, model: nn.Module, epoch: SupportsIndex, *, step: SupportsIndex | None = None) -> Snapshot:

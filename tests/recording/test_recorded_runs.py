@@ -123,6 +123,12 @@ def test_a_directory_that_is_removed_meanwhile_is_written_again(tmp_path, model,
     assert read.class_names == CLASSES
 
 
+def test_validation_metrics_may_be_named_as_in_lightning(tmp_path, model, images):
+    with cva.report.Recorder(tmp_path / "run", images, LABELS, CLASSES) as recorder:
+        recorder.log(model, 0, **{"val/acc": 0.25, "val_loss": 1.5, "train/loss": 2.0})
+    assert summary.read(tmp_path / "run")["validation"] == {"acc": 0.25, "loss": 1.5, "epoch": 1}
+
+
 def test_names_of_test_metrics_do_not_clash(tmp_path, model, images):
     recorder = cva.report.Recorder(tmp_path / "run", images, LABELS, CLASSES)
     recorder.log(model, 0)
