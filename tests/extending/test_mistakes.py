@@ -16,6 +16,7 @@ from cv_attention.data.sources import custom
 from cv_attention.judging import Case, Measure, evaluate_saliency
 from cv_attention.judging.measures import resolve_measure
 from cv_attention.maps import adapters
+from cv_attention.training.recording.saliency_trial import check_methods
 from cv_attention.training.tasks.metrics import create_metrics
 
 SOURCE = """
@@ -161,6 +162,12 @@ def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+def test_two_recorded_methods_of_one_name_are_noticed_before_training():
+    methods = ["extension.edges", "theirs.edges"]
+    with pytest.raises(ValueError, match="log.saliency has two methods that are called edges"):
+        check_methods(nn.Identity(), torch.zeros(1, 3, 8, 8), methods)
 
 
 @pytest.mark.parametrize(
