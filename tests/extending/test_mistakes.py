@@ -166,7 +166,7 @@ def test_mistakes_are_named(call, message):
 
 def test_two_recorded_methods_of_one_name_are_noticed_before_training():
     methods = ["extension.edges", "theirs.edges"]
-    with pytest.raises(ValueError, match="log.saliency has two methods that are called edges"):
+    with pytest.raises(ValueError, match=r"log\.saliency has two methods that are called edges"):
         check_methods(nn.Identity(), torch.zeros(1, 3, 8, 8), methods)
 
 
