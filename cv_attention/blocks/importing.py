@@ -35,7 +35,7 @@ def import_object(path: object, place: str, noun: str, fits: Callable[[Any], boo
         sys.path.append(here)
     try:
         module = import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that parses the command line ends the process
         missing = isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}.")
         reason = f"neither installed nor a file in {here}" if missing else f"{type(error).__name__}: {error}"
         raise ValueError(f"{place} {path!r}: cannot import {module_name}: {reason}") from error

@@ -1,12 +1,13 @@
 """Builds comparison tables from run directories, one per recipe and data set."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cv_attention.comparison import recipes
 from cv_attention.comparison.arms import Arm, values
+from cv_attention.comparison.direction import stated
 from cv_attention.comparison.fields import Kind
 from cv_attention.comparison.recipes import Part
 from cv_attention.comparison.runs import SHARES, Run, read
@@ -26,6 +27,7 @@ class Comparison:
     Attributes:
         split: The split of the figures, ``test`` or ``val``.
         metric: Name of the metric.
+        higher_is_better: Whether higher values of it are better.
         margin: Differences within ± this count as equivalent; None if equivalence was not tested.
         alpha: Probability of any wrong verdict in a table.
         tables: One table per recipe and data set.
@@ -35,6 +37,7 @@ class Comparison:
 
     split: str
     metric: str
+    higher_is_better: bool
     margin: float | None
     alpha: float
     tables: tuple[Table, ...]
@@ -64,6 +67,7 @@ def compare(
     margin: float | None = None,
     alpha: float = 0.05,
     across_recipes: bool = False,
+    higher_is_better: bool | None = None,
 ) -> Comparison:
     """Compares networks over the seeds that their runs share.
 
@@ -78,6 +82,8 @@ def compare(
             equivalence for other metrics.
         alpha: Probability of any wrong verdict in a table.
         across_recipes: Compares networks of different recipes with each other, in one table per data set.
+        higher_is_better: Whether higher values of the metric are better; None takes what the runs say of it, and higher
+            where they say nothing.
 
     Returns:
         A table for each recipe and data set.
@@ -105,6 +111,10 @@ def compare(
     question = Question(split, metric, margin, alpha)
     paths, others = _run_directories(runs)
     opened = _read(paths, question)
+    direction = stated(metric, opened) if higher_is_better is None else higher_is_better
+    if direction is None:
+        others.append(f"no run says whether higher or lower {metric} is better; higher is taken to be")
+    question = replace(question, higher_is_better=direction is not False)
     others += [f"{run.path}: {what}" for run in opened for what in run.altered]
     groups = _groups(opened, question)
     if across_recipes or len({name for group in groups for name in group.arms}) == 1:
@@ -114,7 +124,8 @@ def compare(
     groups.sort(key=lambda group: chosen not in group.arms)  # stable: tables with the reference come first
     tables = tuple(_table(group, groups, names, chosen, question) for group in groups)
     notes = (*others, *([_separated(groups)] if len(groups) > 1 else []))
-    return Comparison(split, metric, margin, alpha, tables, _interaction(groups, chosen, question), notes)
+    p, better = _interaction(groups, chosen, question), question.higher_is_better
+    return Comparison(split, metric, better, margin, alpha, tables, p, notes)
 
 
 def _run_directories(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:

@@ -95,7 +95,10 @@ def _recorded(run: Run) -> Mapping[str, Any]:
 
 
 def _fingerprint(run: Run) -> str | None:
-    return _recorded(run).get("fingerprint")
+    recorded = _recorded(run)
+    if "module" in recorded and "fingerprint" not in recorded:
+        return canonical("images", recorded.get("images"))
+    return recorded.get("fingerprint")
 
 
 def _digest(run: Run) -> str | None:

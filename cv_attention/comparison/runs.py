@@ -42,6 +42,11 @@ class Run:
             metrics = best_validation(self.path)  # for older runs; newer ones record {} if the epoch was not validated
         return summaries.figures(metrics or {})
 
+    @property
+    def directions(self) -> Mapping[str, Any]:
+        """Metric -> whether higher values of it are better, as far as the run says so."""
+        return self.summary.get("higher_is_better") or {}
+
     def predictions(self) -> Predictions | None:
         """Returns the predictions for the test images; None if they were not kept."""
         return predictions.read(self.path, self.figures("test").get("accuracy"))
@@ -96,6 +101,9 @@ def read(path: Path) -> Run:
     for name in ("seed", "data.fold"):
         if not isinstance(config[name], int) or isinstance(config[name], bool):
             raise ValueError(f"{file}: {name} must be a whole number, got {config[name]!r}")
+    own = said.get("data") or {}
+    if "module" in own:  # a data module of one's own, of which the configuration says nothing
+        config |= {"data.name": str(own["module"]), "data.batch_size": own.get("batch_size")}
     return Run(path, config, said, tuple(summary.changes(path, said, (file.name, RunLayout(path).predictions.name))))
 
 

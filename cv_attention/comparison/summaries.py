@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 # Names with dots are fields of a section.
-_MAPPINGS = ("test", "validation", "data", "data.folds", "provenance", "hardware")
+_MAPPINGS = ("test", "validation", "higher_is_better", "data", "data.folds", "provenance", "hardware")
 _TEXTS = ("data.fingerprint", "data.folds.digest", "provenance.cv_attention", "provenance.torch")
 _TEXTS += ("hardware.accelerator", "hardware.device", "hardware.precision")
 _COUNTS = ("data.folds.count", "hardware.devices", "hardware.threads")

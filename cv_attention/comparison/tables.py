@@ -14,8 +14,6 @@ from cv_attention.comparison.summaries import number
 from cv_attention.statistics import Judged, Study, judge
 from cv_attention.statistics.verdicts import Verdict
 
-LOWER_IS_BETTER = ("loss",)
-
 
 @dataclass(frozen=True)
 class Row:
@@ -106,12 +104,14 @@ class Question:
         metric: Name of the metric in ``summary.json``.
         margin: Differences within ± this count as equivalent, in the metric's unit; None: equivalence is not tested.
         alpha: Probability of any wrong verdict in a table.
+        higher_is_better: Whether higher values of the metric are better.
     """
 
     split: str
     metric: str
     margin: float | None
     alpha: float
+    higher_is_better: bool = True
 
 
 def table(title: str, arms: Sequence[Arm], labels: Sequence[str], reference: int | None, question: Question) -> Table:
@@ -156,7 +156,7 @@ def _study(figures: Values, compared: bool, question: Question) -> Study:
         alpha=question.alpha,
         margin=question.margin,
         overlap=figures.overlap,
-        higher_is_better=question.metric not in LOWER_IS_BETTER,
+        higher_is_better=question.higher_is_better,
     )
 
 

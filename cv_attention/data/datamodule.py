@@ -133,6 +133,10 @@ class ImageData(DataModule):
         images = {name: split.images for name, split in self.splits.items()}
         return identity(self.class_names, images, self.config.split_file)
 
+    def described(self) -> dict[str, Any]:
+        """Returns the fingerprint; the configuration says everything else."""
+        return self.fingerprint()
+
     def _image_set(self, name: str, images: Images) -> ImageSet:
         return ImageSet(name, images, self._pipelines["train" if name == "train" else "eval"], self.seed)
 

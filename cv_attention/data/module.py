@@ -111,6 +111,10 @@ class DataModule(LightningDataModule):
         """
         return {"images": {name: len(split) for name, split in self.splits.items()}}
 
+    def described(self) -> dict[str, Any]:
+        """Returns what ``summary.json`` says of the data: `fingerprint`, and what no configuration says of it."""
+        return {"module": type(self).__name__, "batch_size": self.batch_size, **self.fingerprint()}
+
     def train_dataloader(self) -> Loader:
         """Returns shuffled batches of the training split."""
         split = self.splits["train"]

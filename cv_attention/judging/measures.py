@@ -4,13 +4,15 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from cv_attention.blocks.base import check_choice
 from cv_attention.blocks.importing import import_object
 from cv_attention.saliency import metrics
 from cv_attention.suggest import suggest
@@ -71,6 +73,10 @@ class Measure:
     compute: Callable[[Case], Tensor]
     boxes: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises ValueError if `good` is neither ``high`` nor ``low``."""
+        check_choice("good", self.good, ("high", "low"))
+
 
 def _boxed(case: Case, game: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     assert case.boxes is not None
@@ -124,4 +130,20 @@ def resolve_measure(name: str) -> Measure | None:
         return MEASURES.get(name)
     if "." not in name:
         raise ValueError(f"unknown measure {name}{suggest(name, NAMES, shown=len(NAMES))}")
-    return import_object(name, "measure", "Measure", lambda value: isinstance(value, Measure), "my_measures.smoothness")
+    fits = lambda value: isinstance(value, Measure)  # noqa: E731
+    found: Measure = import_object(name, "measure", "Measure", fits, "my_measures.smoothness")
+    return replace(found, compute=partial(_checked, name, found.compute))
+
+
+def _checked(name: str, compute: Callable[[Case], Tensor], case: Case) -> Tensor:
+    """Computes somebody else's measure; raises ValueError where it fails, or gives something else than values."""
+    try:
+        values = compute(case)
+    except Exception as error:
+        raise ValueError(f"{name} fails: {type(error).__name__}: {error}") from error
+    if not isinstance(values, Tensor) or values.dim() != 1 or len(values) > len(case.images):
+        got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        raise ValueError(f"{name} must compute a tensor of at most {len(case.images)} values, one per image; got {got}")
+    if not bool(values.isfinite().all()):
+        raise ValueError(f"{name} gives values that are not finite")
+    return values

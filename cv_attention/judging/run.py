@@ -139,7 +139,11 @@ def evaluate_saliency(
 
 def _resolved(methods: Sequence[str | Callable[..., Tensor]]) -> dict[str, Callable[..., Tensor]]:
     """Returns the methods by name, the baselines last."""
-    named = {method if isinstance(method, str) else method_name(method): method for method in methods}
+    named: dict[str, str | Callable[..., Tensor]] = {}
+    for method in methods:
+        name = method if isinstance(method, str) else method_name(method)
+        if named.setdefault(name, method) != method:
+            raise ValueError(f"methods has two that are called {name}; give one of them another __name__")
     found = {name: resolve(method) for name, method in named.items() if name not in BASELINES}
     for name in found:
         require_for(name)

@@ -7,20 +7,23 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
+_INNER = ("_orig_mod", "_forward_module")  # where torch.compile and Lightning's Fabric keep the module
 # What torch.compile, FSDP and activation checkpointing put into the names of modules.
 _WRAPPER_PARTS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """Returns the module inside ``torch.compile``, DistributedDataParallel and DataParallel."""
+    """Returns the module inside ``torch.compile``, (Distributed)DataParallel, ``AveragedModel`` and Fabric."""
     while True:
-        if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
+        if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel | AveragedModel):
             model = model.module
-        elif isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):
-            model = inner
-        else:
+            continue
+        inside = [inner for name in _INNER if isinstance(inner := getattr(model, name, None), nn.Module)]
+        if not inside:
             return model
+        model = inside[0]
 
 
 def bare_modules(model: nn.Module) -> dict[str, nn.Module]:

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 Normalise = Callable[[Tensor], Tensor]
@@ -37,9 +39,9 @@ def take(images: Any) -> Images:
 
     Args:
         images: A tensor (N, C, H, W) or (N, H, W); a NumPy array (N, H, W) or (N, H, W, C) with 1, 3 or 4 channels; or
-            a list of files, of tensors (C, H, W) or of arrays (H, W) or (H, W, C). uint8, or floats: those within
-            [0, 1] are shown as they are, others stretched between their extremes. One channel is shown as grey, and so
-            is the mean of any other number than three.
+            a list of files, of tensors (C, H, W), of arrays (H, W) or (H, W, C), or of Pillow's images. uint8, or
+            floats: those within [0, 1] are shown as they are, others stretched between their extremes. One channel is
+            shown as grey, and so is the mean of any other number than three.
 
     Raises:
         ValueError: if they have another form, several sizes, or numbers that are not finite.
@@ -48,11 +50,11 @@ def take(images: Any) -> Images:
     if isinstance(images, str | os.PathLike):
         raise ValueError(f"images must be {_FORMS}, got the single path {os.fspath(images)!r}: put it into a list")
     if not isinstance(images, Tensor | np.ndarray):
-        items: Sequence[Any] = list(images)
-        if items and all(isinstance(item, str | os.PathLike) for item in items):
-            names = tuple(str(Path(item)) for item in items)
-            items = [_read(item) for item in items]
-        images = _stack(items)
+        given: Sequence[Any] = list(images)
+        if given and all(isinstance(one, str | os.PathLike) for one in given):
+            names = tuple(str(Path(one)) for one in given)
+            given = [_read(one) for one in given]
+        images = _stack([_pixels(one) for one in given])
     values = _channels_first(images)
     if not len(values):
         raise ValueError("images must be at least one, got none")
@@ -68,13 +70,28 @@ def _read(path: Any) -> np.ndarray:
     return read_image(path)
 
 
-def _stack(items: Sequence[Any]) -> Any:
-    shapes = {tuple(np.shape(item)) for item in items}
+def _pixels(one: Any) -> Tensor | np.ndarray:
+    """One image as numbers; of Pillow's modes, those that are not grey are shown and given as RGB."""
+    if isinstance(one, Image.Image):
+        return np.asarray(one.convert("L" if one.mode in ("1", "L") else "RGB"))
+    if isinstance(one, Tensor):
+        return one
+    try:
+        found = np.asarray(one)
+    except ValueError:  # of several lengths, such as a pair of image and label
+        found = np.empty(0, object)
+    if found.dtype == object:
+        raise ValueError(f"images must be {_FORMS}, got a list with a {type(one).__name__} in it")
+    return found
+
+
+def _stack(given: Sequence[Any]) -> Any:
+    shapes = {tuple(np.shape(one)) for one in given}
     if len(shapes) > 1:
         raise ValueError(f"images must have one size; got {', '.join(map(str, sorted(shapes)[:3]))}: resize them first")
-    if items and all(isinstance(item, Tensor) for item in items):
-        return torch.stack(list(items))
-    return np.stack([np.asarray(item) for item in items]) if items else torch.empty(0, 1, 1, 1)
+    if given and all(isinstance(one, Tensor) for one in given):
+        return torch.stack(list(given))
+    return np.stack([np.asarray(one) for one in given]) if given else torch.empty(0, 1, 1, 1)
 
 
 def _channels_first(images: Tensor | np.ndarray) -> Tensor:
@@ -98,7 +115,7 @@ def _channels_first(images: Tensor | np.ndarray) -> Tensor:
 
 
 def _pictures(values: Tensor) -> tuple[np.ndarray, tuple[float, float, float]]:
-    """Returns what is shown, and the colour that a zero has there."""
+    """What is shown, and the colour that a zero has there."""
     low, high = 0.0, 1.0
     shown = values.float() / 255 if values.dtype == torch.uint8 else values
     if shown.min() < 0 or shown.max() > 1:
@@ -138,25 +155,25 @@ def normaliser(
     centre, spread = _per_channel("mean", mean, channels), _per_channel("std", std, channels)
     if bool((spread <= 0).any()):
         raise ValueError(f"std must be positive, got {spread.flatten().tolist()}")
+    return partial(_standardised, centre=centre, spread=spread), _colour(centre)
 
-    def standardised(values: Tensor) -> Tensor:
-        return (_scaled(values) - centre.to(values.device)) / spread.to(values.device)
 
-    return standardised, _colour(centre)
+def _standardised(values: Tensor, *, centre: Tensor, spread: Tensor) -> Tensor:
+    return (_scaled(values) - centre.to(values.device)) / spread.to(values.device)
 
 
 def _colour(mean: Tensor) -> tuple[float, float, float]:
-    """Returns a colour of three channels, as images are shown."""
+    """A colour of three channels, as images are shown."""
     values = mean.flatten().tolist()
     grey = sum(values) / len(values)
     return (values[0], values[1], values[2]) if len(values) == 3 else (grey, grey, grey)
 
 
 def _per_channel(name: str, value: Any, channels: int) -> Tensor:
-    numbers = torch.as_tensor(value, dtype=torch.float32).flatten()
-    if len(numbers) not in (1, channels):
-        raise ValueError(f"{name} must have one number per channel, {channels}, got {len(numbers)}")
-    return numbers.expand(channels).reshape(-1, 1, 1)
+    found = torch.as_tensor(value, dtype=torch.float32).flatten()
+    if len(found) not in (1, channels):
+        raise ValueError(f"{name} must have one number per channel, {channels}, got {len(found)}")
+    return found.expand(channels).reshape(-1, 1, 1)
 
 
 def _scaled(values: Tensor) -> Tensor:

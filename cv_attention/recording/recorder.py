@@ -3,21 +3,21 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, SupportsIndex
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cv_attention.maps.wrappers import unwrap
+from cv_attention.recording import arguments
 from cv_attention.recording import images as pictures
-from cv_attention.recording.arguments import check_box, check_epoch, check_labels, check_methods, check_metrics
 from cv_attention.recording.counts import MOST_CLASSES, confusion
 from cv_attention.recording.curve_file import CurveFile
 from cv_attention.recording.faithfulness import faithfulness_curves
+from cv_attention.recording.inputs import batches
 from cv_attention.recording.probe_files import write_epoch, write_probes
-from cv_attention.recording.run_files import begin, finish
+from cv_attention.recording.run_files import begin, check_directory, configuration, finish
 from cv_attention.recording.snapshots.gates import GateStatistics
 from cv_attention.recording.snapshots.snapshot import Snapshot, take_snapshot
 from cv_attention.recording.tested import write_test
@@ -40,14 +40,16 @@ class Recorder:
     Args:
         run: The run directory; made where it does not exist.
         images: Held-out images to look at, all of one size: a tensor (N, C, H, W) or (N, H, W), a NumPy array
-            (N, H, W) or (N, H, W, C), or a list of files, of tensors (C, H, W) or of arrays (H, W, C). uint8 or float.
-            16 to 64 are enough for most questions; each epoch stores the maps of all of them.
+            (N, H, W) or (N, H, W, C), or a list of files, of tensors (C, H, W), of arrays (H, W, C) or of Pillow's
+            images. uint8 or float. 16 to 64 are enough for most questions; each epoch stores the maps of all.
         labels: Index of each image's true class, or None where it is unknown.
-        class_names: Name of each class, in the order of the logits; by default their numbers.
+        class_names: Name of each class, in the order of the logits, or a mapping from index to name; by default their
+            numbers.
         names: What each image is called on the page; by default its path.
         boxes: True box (x0, y0, x1, y1) of each image in pixels, or None.
         normalise: Turns a batch of `images` (N, C, H, W), in their own type and on the model's device, into the model's
-            input. By default uint8 is divided by 255, and floats are taken as they are.
+            input. By default uint8 is divided by 255, and floats are taken as they are, in the type of the model's
+            first parameter.
         mean: Mean of each channel in [0, 1], used with `std` in place of `normalise`. With `normalise`, the colour that
             it turns into zero, which `faithfulness` has to know.
         std: Standard deviation of each channel.
@@ -59,7 +61,7 @@ class Recorder:
 
     Attributes:
         run: The run directory.
-        latest: Title -> float16 (N, h, w), the newest saliency maps.
+        latest: Title -> (N, h, w), the newest saliency maps.
         latest_epoch: Index of their epoch; None before the first.
 
     Raises:
@@ -80,10 +82,10 @@ class Recorder:
         run: str | Path,
         images: Any,
         labels: Any = None,
-        class_names: Sequence[str] | None = None,
+        class_names: Sequence[str] | Mapping[int, str] | None = None,
         *,
-        names: Sequence[str | None] | None = None,
-        boxes: Sequence[Sequence[float] | None] | None = None,
+        names: Any = None,
+        boxes: Any = None,
         normalise: pictures.Normalise | None = None,
         mean: Any = None,
         std: Any = None,
@@ -91,30 +93,29 @@ class Recorder:
         batch_size: int | None = 64,
         config: Mapping[str, Any] | None = None,
     ) -> None:
-        self.run = Path(run)
+        self.run = Path(run).absolute()  # notebooks change the current directory
         if self.run.exists() and not self.run.is_dir():
             raise ValueError(f"run must be a directory, but {self.run} is a file")
         self.images = pictures.take(images)
-        self.labels = check_labels(labels, len(self.images.values), class_names)
-        self.class_names = None if class_names is None else tuple(str(name) for name in class_names)
-        self.methods = check_methods(methods)
-        self.batch_size, self.config = batch_size or len(self.labels), dict(config or {})
+        count = len(self.images.values)
+        self.class_names = arguments.check_class_names(class_names)
+        self.labels = arguments.check_labels(labels, count, self.class_names)
+        self.methods = arguments.check_methods(methods)
+        self.batch_size = count if batch_size is None else arguments.check_count("batch_size", batch_size)
+        self.config = configuration(config)
         self.normalise, self.zero = pictures.normaliser(self.images, normalise, mean, std)
+        self._keeps_type = normalise is not None
         self.latest: dict[str, np.ndarray] = {}
         self.latest_epoch: int | None = None
-        count = len(self.labels)
-        for argument, entries in (("names", names), ("boxes", boxes)):
-            if entries is not None and len(entries) != count:
-                raise ValueError(f"{argument} must have one entry for each of the {count} images, got {len(entries)}")
-        self._names = list(names or self.images.names)
-        self._boxes = [None if box is None else check_box(box) for box in boxes or [None] * count]
+        self._names = list(self.images.names) if names is None else arguments.check_names(names, count)
+        self._boxes = arguments.check_boxes(boxes, count)
         self._layout = RunLayout(self.run)
         self._written = self._begun = False
         self._curves: CurveFile | None = None
         self._counted: set[int] = set()
         self._validation: dict[str, float] = {}
 
-    def log(self, model: nn.Module, epoch: int, *, step: int | None = None, **metrics: Any) -> None:
+    def log(self, model: nn.Module, epoch: SupportsIndex, *, step: SupportsIndex | None = None, **metrics: Any) -> None:
         """Records one epoch: maps, predictions, and the given metrics.
 
         With labels, the loss and accuracy on the recorded images are logged as ``recorded_loss`` and
@@ -126,20 +127,20 @@ class Recorder:
             epoch: Index of the epoch, counted from 0; -1 is before training. One that was logged before is replaced.
             step: Optimizer steps taken, where known.
             **metrics: Numbers to draw as curves, such as ``train_loss`` and ``val_accuracy``. Those called ``val_...``
-                of the last epoch are what ``cv-attention compare --split val`` compares.
+                or ``val/...`` of the last epoch are what ``cv-attention compare --split val`` compares.
 
         Raises:
             ValueError: if the model does not return logits, a saliency method does not work with it, a metric is not a
                 number, or the directory holds something else than earlier epochs of the same images.
         """
-        values = check_metrics(metrics)
-        check_epoch(epoch)
-        statistics = GateStatistics(unwrap(model), len(self.labels))
+        values = arguments.check_curves(metrics)
+        epoch, step, model = arguments.check_epoch(epoch), arguments.check_step(step), arguments.bare(model)
+        statistics = GateStatistics(model, len(self.labels))
         snapshot = self._look(model, statistics)
-        if not self._begun:
+        if not self._begun or not self._layout.probes.exists():
             inputs, shown = next(self._batches(model)), self.images.pictures
             begin(self._layout, model, inputs, self._probes(), shown, self.config)
-            self._curves, self._begun = CurveFile(self._layout), True
+            self._curves, self._begun, self._written = CurveFile(self._layout), True, False
         self._write(snapshot, epoch, step)
         self.write_gates(epoch, statistics)
         known = self.labels >= 0
@@ -152,10 +153,10 @@ class Recorder:
                 self._count(epoch, labels, logits.argmax(1), "recorded images")
         assert self._curves is not None
         self._curves.log(epoch, epoch if step is None else step, values)
-        validation = {name.removeprefix("val_"): value for name, value in values.items() if name.startswith("val_")}
+        validation = {name[4:]: value for name, value in values.items() if name.startswith(("val_", "val/"))}
         self._validation = {**validation, "epoch": epoch + 1} if validation else {}
 
-    def record(self, model: nn.Module, epoch: int, *, step: int | None = None) -> Snapshot:
+    def record(self, model: nn.Module, epoch: SupportsIndex, *, step: SupportsIndex | None = None) -> Snapshot:
         """Records the maps and predictions of one epoch and nothing else: a part of `log`.
 
         It is for training programs that write configuration, metrics and results themselves.
@@ -168,8 +169,8 @@ class Recorder:
         Returns:
             What was recorded.
         """
-        check_epoch(epoch)
-        snapshot = self._look(model)
+        epoch, step = arguments.check_epoch(epoch), arguments.check_step(step)
+        snapshot = self._look(arguments.bare(model))
         self._write(snapshot, epoch, step)
         return snapshot
 
@@ -179,7 +180,7 @@ class Recorder:
         if arrays := statistics.arrays(len(self.class_names)):
             write_arrays(self._layout.epoch_file(EpochFile.GATES, epoch), arrays)
 
-    def confusion(self, epoch: int, labels: Any, predicted: Any) -> None:
+    def confusion(self, epoch: SupportsIndex, labels: Any, predicted: Any) -> None:
         """Counts the confusion of a whole validation split in place of the recorded images'.
 
         Args:
@@ -191,6 +192,9 @@ class Recorder:
             ValueError: if the classes of the model are not known yet, there are not as many of both, or one is out of
                 range.
         """
+        epoch = arguments.check_epoch(epoch)
+        if not self._begun:
+            self._check_directory()
         self._count(epoch, labels, predicted)
         self._counted.add(epoch)
 
@@ -203,7 +207,7 @@ class Recorder:
             logits: What the model gives for each of M images, (M, classes).
             labels: True classes (M).
             names: Name of each image; by default its number.
-            **metrics: Further numbers, such as ``pointing``.
+            **metrics: Further numbers, such as ``pointing``; a ``test_`` in front of a name is left out.
 
         Returns:
             ``accuracy``, ``loss`` (cross-entropy), for more than five classes ``accuracy_top5``, and `metrics`.
@@ -213,18 +217,19 @@ class Recorder:
         """
         if not self._begun or self.class_names is None:
             raise ValueError("log an epoch before the test: the run directory does not know the model yet")
-        return write_test(self._layout, logits, labels, names, self.class_names, check_metrics(metrics))
+        return write_test(self._layout, logits, labels, names, self.class_names, arguments.check_metrics(metrics))
 
     def faithfulness(self, model: nn.Module, *, points: int = 20) -> None:
         """Judges the newest saliency maps by insertion and deletion curves; about 2 × `points` forwards per method.
 
         Args:
             model: The model in the state of the last `log`.
-            points: Steps of a curve.
+            points: Steps of a curve, at least 1.
 
         Raises:
             ValueError: if nothing was recorded, or `normalise` was given without `mean`.
         """
+        points, model = arguments.check_count("points", points), arguments.bare(model)
         if self.latest_epoch is None:
             raise ValueError("record an epoch before judging its maps")
         if self.zero is None:
@@ -249,7 +254,8 @@ class Recorder:
         return finish(self._layout, self._validation)
 
     def __enter__(self) -> Self:
-        """Returns the recorder."""
+        """Returns the recorder; raises ValueError if the directory holds something else than earlier epochs."""
+        self._check_directory()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -258,14 +264,7 @@ class Recorder:
             self.close()
 
     def _batches(self, model: nn.Module) -> Iterator[Tensor]:
-        tensor = next(iter([*model.parameters(), *model.buffers()]), torch.empty(0))
-        for values in self.images.values.split(self.batch_size):
-            with torch.inference_mode(False), torch.no_grad():
-                inputs = self.normalise(values.to(tensor.device))
-            if not isinstance(inputs, Tensor) or len(inputs) != len(values):
-                got = tuple(inputs.shape) if isinstance(inputs, Tensor) else type(inputs).__name__
-                raise ValueError(f"normalise must return one tensor of {len(values)} images, got {got}")
-            yield inputs
+        return batches(self.images.values, self.normalise, model, self.batch_size, keeps_type=self._keeps_type)
 
     def _look(self, model: nn.Module, statistics: GateStatistics | None = None) -> Snapshot:
         snapshot = take_snapshot(model, self._batches(model), self.labels, self.methods, statistics)
@@ -285,6 +284,9 @@ class Recorder:
         maps = snapshot.columns.values()
         self.latest = {c.title: c.values for c in maps if c.source == "saliency" and c.values.ndim == 3}
         self.latest_epoch = epoch
+
+    def _check_directory(self) -> None:
+        check_directory(self._layout, self._probes() if self.class_names else None, self.images.pictures)
 
     def _probes(self) -> Probes:
         labels = [None if label < 0 else label for label in self.labels.tolist()]

@@ -36,13 +36,7 @@ def begin(
     Raises:
         ValueError: if the directory holds a run of ``cv-attention fit``, or one of other images.
     """
-    if any((run.root / mark).exists() for mark in MARKS) and not summary.read(run.root).get(_RECORDER):
-        raise ValueError(f"{run.root} holds a run that no Recorder has written; give another directory")
-    if run.probes.exists() and not same_probes(run, probes, pictures):
-        raise ValueError(
-            f"{run.root} holds maps of other images, labels or class names; give another directory, or remove it to "
-            "start over"
-        )
+    check_directory(run, probes, pictures)
     text = _config(model, config)  # before anything is written
     if run.summary.exists():
         summary.forget_results(run.root)
@@ -52,14 +46,47 @@ def begin(
     write_text(run.config, text)
 
 
-def _config(model: nn.Module, config: Mapping[str, Any]) -> str:
-    blocks = block_names(model)
-    known = {"backbone": type(unwrap(model)).__name__, "block": " + ".join(blocks) or None}
-    part = config.get("model", {})
+def check_directory(run: RunLayout, probes: Probes | None, pictures: NDArray[np.uint8]) -> None:
+    """Raises ValueError if a directory holds a run of ``cv-attention fit``, or one of other images.
+
+    Args:
+        run: The run directory.
+        probes: What is to be recorded; None where the class names are not known yet, and images are not compared.
+        pictures: The images (N, H, W, 3).
+    """
+    if any((run.root / mark).exists() for mark in MARKS) and not summary.read(run.root).get(_RECORDER):
+        raise ValueError(f"{run.root} holds a run that no Recorder has written; give another directory")
+    if probes and run.probes.exists() and not same_probes(run, probes, pictures):
+        raise ValueError(
+            f"{run.root} holds maps of other images, labels or class names; give another directory, or remove it to "
+            "start over"
+        )
+
+
+def configuration(config: Any) -> dict[str, Any]:
+    """Returns a recorder's `config` as a dictionary.
+
+    Raises:
+        ValueError: if it is not a mapping, its ``model`` is none, or YAML cannot hold one of its values.
+    """
+    if config is not None and not isinstance(config, Mapping):
+        raise ValueError(f"config must be a mapping such as {{'seed': 0}}, or vars(...) of it, got {config!r:.60}")
+    found = dict(config or {})
+    part = found.get("model", {})
     if not isinstance(part, Mapping):
         raise ValueError(f"config: model must be a mapping such as {{'backbone': 'my_net'}}, got {part!r}")
+    _text(found)
+    return found
+
+
+def _config(model: nn.Module, config: Mapping[str, Any]) -> str:
+    known = {"backbone": type(unwrap(model)).__name__, "block": " + ".join(block_names(model)) or None}
+    return _text({**config, "model": {**known, **config.get("model", {})}})
+
+
+def _text(config: Mapping[str, Any]) -> str:
     try:
-        return yaml.safe_dump({**config, "model": {**known, **part}}, sort_keys=False)
+        return yaml.safe_dump(config, sort_keys=False)
     except yaml.YAMLError as error:
         raise ValueError(f"config must hold numbers, text, lists and mappings, got {error.args[-1]!r}") from error
 

@@ -14,6 +14,8 @@ from cv_attention.rundir import summary
 from cv_attention.rundir.arrays import write_arrays
 from cv_attention.rundir.layout import RunLayout
 
+_COMPUTED = ("accuracy", "accuracy_top5", "loss")
+
 
 def write_test(
     run: RunLayout,
@@ -26,14 +28,14 @@ def write_test(
     """Writes ``predictions.npz``, ``confusion/test.json`` and the summary's ``test``; see `Recorder.test`.
 
     Raises:
-        ValueError: if shapes or classes do not fit.
+        ValueError: if shapes or classes do not fit, or one of `metrics` is computed here.
     """
-    scores = torch.as_tensor(logits).detach().float().cpu()
-    true = torch.as_tensor(labels).detach().cpu()
+    scores, true = _tensor("logits", logits).float(), _tensor("labels", labels)
     if scores.dim() != 2 or scores.shape[1] != len(class_names) or not len(scores):
         raise ValueError(f"logits must be (images, {len(class_names)}), a column per class; got {tuple(scores.shape)}")
     if true.shape != scores.shape[:1] or true.is_floating_point():
         raise ValueError(f"labels must be {len(scores)} indices of classes, got {tuple(true.shape)} of {true.dtype}")
+    further = _further(metrics)
     counts = confusion(true, scores.argmax(1), len(class_names), "test split")
     if names is not None and len(names) != len(scores):
         raise ValueError(f"names must have one entry for each of the {len(scores)} images, got {len(names)}")
@@ -45,9 +47,24 @@ def write_test(
     results = {"accuracy": float(np.mean(columns["label"] == columns["predicted"]))}
     if len(class_names) > TOP:
         results["accuracy_top5"] = float((columns["top_classes"] == columns["label"][:, None]).any(1).mean())
-    results |= {"loss": float(columns["loss"].mean(dtype=float)), **metrics}
-    summary.update(run.root, test=results)
-    return results
+    results |= {"loss": float(columns["loss"].mean(dtype=float))}
+    summary.update(run.root, test=results | further)
+    return results | further
+
+
+def _tensor(what: str, values: Any) -> Tensor:
+    try:
+        return torch.as_tensor(values).detach().cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{what} must be one tensor, array or list of all images: {error}") from error
+
+
+def _further(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Returns the metrics that a caller gives by the names that they get in the summary."""
+    further = {name.removeprefix("test_"): value for name, value in metrics.items()}
+    if taken := sorted(further.keys() & set(_COMPUTED)):
+        raise ValueError(f"metric {taken[0]} is computed from logits and labels; leave it out, or give it another name")
+    return further
 
 
 def columns_of(index: Tensor, logits: Tensor, labels: Tensor, losses: Tensor | None = None) -> dict[str, NDArray]:

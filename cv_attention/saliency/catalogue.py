@@ -2,13 +2,16 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from types import MappingProxyType
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from cv_attention.blocks.importing import import_object, is_function_of
+from cv_attention.saliency.core.engine import plain
+from cv_attention.saliency.core.state import undisturbed_by_others
 from cv_attention.saliency.methods.attention.attention_flow import attention_flow
 from cv_attention.saliency.methods.attention.block_maps import block_maps
 from cv_attention.saliency.methods.attention.transformers import attention_rollout, gradient_attention
@@ -90,7 +93,8 @@ def resolve(method: str | Callable[..., Tensor]) -> Callable[..., Tensor]:
             current directory too; or a function.
 
     Returns:
-        The method. One of your own is checked at each call: it must return float maps of the images it was given.
+        The method. One of your own is run in eval mode with gradients on, leaves modes and gradients of the model as
+        they were, and is checked at each call: it must return float maps of the images it was given.
 
     Raises:
         ValueError: if the name or the function does not exist, or it does not take (model, images, targets).
@@ -129,14 +133,25 @@ def _imported(method: str) -> Callable[..., Tensor]:
 
 
 def method_name(method: str | Callable[..., Tensor]) -> str:
-    """Returns the short name of a method: ``edges`` for ``my_methods.edges``."""
-    return method.rpartition(".")[2] if isinstance(method, str) else getattr(method, "__name__", type(method).__name__)
+    """Returns the short name of a method: ``edges`` for ``my_methods.edges``, and for a partial of that function."""
+    if isinstance(method, str):
+        return method.rpartition(".")[2]
+    if isinstance(method, partial) and not hasattr(method, "__name__"):
+        return method_name(method.func)
+    return getattr(method, "__name__", type(method).__name__)
 
 
 def _checked(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @wraps(method)
     def checked(model: Any, images: Tensor, targets: Any = None, **options: Any) -> Tensor:
-        heat = method(model, images, targets, **options)
+        try:
+            with undisturbed_by_others(model, images):
+                heat = method(model, plain(images), targets, **options)
+        except (ValueError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            raise ValueError(f"saliency method {method_name(method)} fails: {what}") from error
         wanted = (len(images), 1, *images.shape[2:])
         if not isinstance(heat, Tensor) or heat.dim() != 4 or (len(heat), 1, *heat.shape[2:]) != wanted:
             got = tuple(heat.shape) if isinstance(heat, Tensor) else type(heat).__name__

@@ -13,6 +13,7 @@ from cv_attention.training.loading import load
 from cv_attention.training.splits import open_data
 from cv_attention.training.stopping.ending import raising_keyboard_interrupt
 from cv_attention.training.tasks.classifier import Classifier
+from cv_attention.training.tasks.contract import check_data, check_kind
 from cv_attention.training.tasks.task import Task
 from cv_attention.training.trainer import quieten
 
@@ -72,8 +73,10 @@ def evaluate(
 
 
 def _checked(task: Task, datamodule: DataModule) -> DataModule:
+    check_kind(datamodule)
     datamodule.prepare_data()
     datamodule.setup()
+    check_data(datamodule, ("test",))
     task.check_data(datamodule, task.facts)
     return datamodule
 

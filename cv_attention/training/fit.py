@@ -94,7 +94,7 @@ def _train(prepared: Prepared) -> None:
     run, trainer, task, datamodule = prepared.run, prepared.trainer, prepared.task, prepared.datamodule
     if trainer.is_global_zero:
         summary.update(run, **task.summary(), provenance=provenance(task.experiment))
-        summary.update(run, hardware=machine(trainer), data=datamodule.fingerprint(), **prepared.earlier)
+        summary.update(run, hardware=machine(trainer), data=datamodule.described(), **prepared.earlier)
         summary.update(run, left_out=datamodule.left_out)
     trainer.fit(task, datamodule=datamodule, ckpt_path=prepared.checkpoint, weights_only=True)
     saved = cast(Checkpoints, trainer.checkpoint_callback)

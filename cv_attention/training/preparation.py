@@ -31,6 +31,7 @@ from cv_attention.training.optim import optimization
 from cv_attention.training.optim.groups import describe
 from cv_attention.training.provenance import provenance
 from cv_attention.training.tasks.classifier import Classifier
+from cv_attention.training.tasks.contract import check_data, check_kind, check_task
 from cv_attention.training.tasks.task import Task
 from cv_attention.training.trainer import create_trainer
 
@@ -94,6 +95,7 @@ def prepare(
         >>> training.fit(prepared)  # doctest: +SKIP
         PosixPath('runs/cluttered_digits-resnet20-plain-seed0')
     """
+    check_task(task)
     check(experiment)
     hardware.check(experiment.trainer)
     rank = _get_rank() or 0
@@ -213,8 +215,10 @@ def _opened(experiment: Experiment, datamodule: DataModule | None) -> DataModule
     """Opens the splits of a data module, or those of the configuration."""
     if datamodule is None:
         datamodule = data.create(experiment.data, seed=experiment.seed)
+    check_kind(datamodule)
     datamodule.prepare_data()
     datamodule.setup()
+    check_data(datamodule)
     return datamodule
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from scipy import stats
 
+from cv_attention.cli import main
 from cv_attention.comparison import compare
 from tests.comparison.written import FIGURES, write, write_all
 
@@ -49,6 +50,31 @@ def test_a_lower_loss_is_better(tmp_path):
     runs = write_all(tmp_path, {"null": [0.70, 0.71, 0.705], "se": [0.80, 0.812, 0.80]})
     assert rows(runs)["se"].verdict == rows(runs, metric="loss")["se"].verdict == "better"
     assert rows(runs, metric="loss", reference="se")["plain"].verdict == "worse"
+
+
+@pytest.mark.parametrize(
+    ("directions", "wanted", "verdict", "noted"),
+    [
+        ({"mse": False}, None, "worse", False),
+        ({"mse": True}, None, "better", False),
+        ({"mse": True}, False, "worse", False),
+        ({}, False, "worse", False),
+        ({}, None, "better", True),
+    ],
+)
+def test_what_the_runs_say_of_a_metric_decides_what_is_better(tmp_path, directions, wanted, verdict, noted):
+    runs = [
+        write(tmp_path, f"{block}-{seed}", seed=seed, block=block, test={"mse": value}, higher_is_better=directions)
+        for block, values in ((None, [0.10, 0.11, 0.105]), ("se", [0.20, 0.212, 0.204]))
+        for seed, value in enumerate(values)
+    ]
+    found = compare(runs, metric="mse", higher_is_better=wanted)
+    assert found.tables[0].rows[1].verdict == verdict
+    assert found.higher_is_better == (verdict == "better")
+    assert any("no run says whether higher or lower mse is better" in note for note in found.notes) == noted
+    command = ["compare", *map(str, runs), "--metric", "mse", "--json", str(tmp_path / "found.json")]
+    assert main([*command, *(["--lower-is-better"] if wanted is False else [])]) == 0
+    assert json.loads((tmp_path / "found.json").read_text())["tables"][0]["rows"][1]["verdict"] == verdict
 
 
 @pytest.mark.parametrize("by", ["label", "run"])

@@ -153,3 +153,24 @@ def test_folds_are_the_same_in_a_copy_of_their_file(tmp_path):
     [table] = compare(runs).tables
     assert table.folds
     assert [len(row.runs) for row in table.rows] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("other", "tables"),
+    [
+        ({}, 1),
+        ({"module": "Circles"}, 2),
+        ({"batch_size": 40}, 2),
+        ({"images": {"train": 9, "val": 15, "test": 17}}, 2),
+    ],
+)
+def test_data_modules_of_ones_own_are_told_apart(tmp_path, other, tables):
+    """Of which the configuration says nothing but its defaults."""
+    data = {"module": "Squares", "batch_size": 20, "images": {"train": 40, "val": 15, "test": 17}}
+    runs = []
+    for seed, about in ((0, data), (1, data | other)):
+        for block in (None, "se"):
+            name, fields = f"{block}-{seed}", {"data.name": "cluttered_digits"}
+            test = {"accuracy": 0.7 + 0.01 * seed}
+            runs.append(write(tmp_path, name, seed=seed, block=block, test=test, fields=fields, data=about))
+    assert len(compare(runs, reference=runs[0]).tables) == tables

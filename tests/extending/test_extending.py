@@ -151,6 +151,33 @@ def test_methods_are_functions_in_python(tmp_path):
     assert cva.saliency.resolve("grad_cam") is METHODS["grad_cam"]
 
 
+@pytest.mark.parametrize("around", [torch.no_grad, torch.inference_mode])
+def test_a_method_may_differentiate_and_changes_nothing(around):
+    """As in the training loop: the model in train mode, gradients of the last step, validation without gradients."""
+
+    def slope(model, images, targets=None):
+        assert not model.training
+        images = images.clone().requires_grad_()
+        model(images).sum().backward()
+        model.train()
+        return images.grad.abs().mean(1, keepdim=True)
+
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Flatten())
+    images = torch.rand(2, 3, 5, 5)
+    model(images).square().sum().backward()
+    gradients = [parameter.grad.clone() for parameter in model.parameters()]
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with around():
+        found = cva.saliency.resolve(slope)(model, images.clone())
+    assert model.training
+    assert all(torch.equal(p.grad, g) for p, g in zip(model.parameters(), gradients, strict=True))
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    inputs = images.clone().requires_grad_()
+    [expected] = torch.autograd.grad(model.eval()(inputs).sum(), inputs)
+    torch.testing.assert_close(found, expected.abs().mean(1, keepdim=True))
+
+
 def test_an_adapter_shows_a_gate_of_another_package(monkeypatch):
     from cv_attention.maps import adapters
 

@@ -1,7 +1,10 @@
 """Images and calls in every form that a `Recorder` takes, and in some that it does not."""
 
+import functools
 import json
+import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from PIL import Image
 from torch import nn
 
 import cv_attention as cva
-from tests.recording.nets import CLASSES, LABELS, Net, record_json
+from tests.recording.nets import CLASSES, LABELS, Net, column, record_json
 
 
 def as_files(folder: Path, pixels: np.ndarray) -> list[Path]:
@@ -94,6 +97,20 @@ def test_a_function_normalises_what_it_is_given(tmp_path, model):
         ({"normalise": lambda x: x, "std": 0.5}, "either normalise or std"),
         ({"names": ["a"]}, "names must have one entry for each of the 6 images, got 1"),
         ({"boxes": [(5, 0, 1, 1)] * 6}, "x0 <= x1"),
+        ({"boxes": [3] * 6}, "a box must be .* got 3"),
+        ({"labels": ["zero", "one", "two"] * 2}, "indices of classes from 0 on, or None where unknown, got 'zero'"),
+        ({"labels": [0, 1, 2, 0, 1, float("nan")]}, "indices of classes .* got nan"),
+        ({"labels": torch.eye(3)[LABELS]}, r"indices of classes .* got \[1.0, 0.0, 0.0\]"),
+        ({"labels": 2}, "labels must be a list with one class for each of the 6 images, got 2"),
+        ({"names": "abcdef"}, "names must be a list .* got 'abcdef'"),
+        ({"class_names": "abc"}, "class_names must be a list of names"),
+        ({"class_names": {1: "zero", 2: "one", 3: "two"}}, "in the order of the logits, or map 0, 1, 2"),
+        ({"images": [(torch.zeros(3, 4, 4), 0)] * 6}, "got a list with a tuple in it"),
+        ({"batch_size": 0}, "batch_size must be a whole number from 1 on, got 0"),
+        ({"config": SimpleNamespace(lr=0.1)}, "config must be a mapping"),
+        ({"config": {"model": "resnet"}}, "model must be a mapping"),
+        ({"config": {"root": Path("here")}}, "config must hold numbers, text, lists and mappings"),
+        ({"methods": [lambda m, x, t=None: x, lambda m, x, t=None: x]}, "two that are called <lambda>"),
     ],
 )
 def test_wrong_arguments_are_named(tmp_path, images, change, message):
@@ -101,6 +118,53 @@ def test_wrong_arguments_are_named(tmp_path, images, change, message):
     with pytest.raises(ValueError, match=message):
         cva.report.Recorder(tmp_path / "run", **arguments)
     assert not (tmp_path / "run").exists()
+
+
+def test_arguments_may_be_arrays_paths_and_mappings(tmp_path, images, model):
+    arguments = {
+        "class_names": {"0": "zero", "1": "one", "2": "two"},  # as Hugging Face stores `id2label`
+        "names": [tmp_path / f"{n}.png" for n in range(6)],
+        "boxes": np.tile([1, 2, 5, 7], (6, 1)),
+        "methods": None,
+    }
+    recorder = cva.report.Recorder(tmp_path / "run", images, np.array(LABELS), **arguments)
+    recorder.log(model, np.int64(3), step=np.int64(7))
+    stored = json.loads((tmp_path / "run/maps/probes.json").read_text())
+    assert stored["class_names"] == CLASSES
+    assert stored["probes"][2]["name"] == str(tmp_path / "2.png")
+    assert stored["probes"][5]["box"] == [1, 2, 5, 7]
+    assert record_json(tmp_path / "run", 3)["step"] == 7
+    cva.report.Recorder(tmp_path / "run", images, LABELS, **{**arguments, "names": np.array(arguments["names"], str)})
+
+
+def test_images_of_pillow_are_rgb_or_grey(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 9, 7, 3), dtype=np.uint8)
+    for mode, channels in (("RGB", 3), ("P", 3), ("CMYK", 3), ("L", 1), ("1", 1)):
+        converted = [Image.fromarray(one).convert(mode) for one in pixels]
+        recorder = cva.report.Recorder(tmp_path / mode, converted)
+        expected = np.stack([np.asarray(one.convert("RGB")) for one in converted])
+        assert recorder.images.values.shape[1] == channels
+        assert np.array_equal(recorder.images.pictures, expected)
+
+
+def test_a_recorder_can_be_sent_to_another_process(tmp_path, images, model):
+    recorder = cva.report.Recorder(tmp_path / "run", images, LABELS, CLASSES, mean=0.5, std=0.25)
+    pickle.loads(pickle.dumps(recorder)).log(model, 0)
+    recorder.log(model, 1)
+    one, other = (record_json(tmp_path / "run", epoch)["probabilities"] for epoch in (0, 1))
+    assert one == other
+
+
+def test_methods_are_told_apart_by_what_they_are(tmp_path, images, model):
+    def grad_cam(model: nn.Module, images: torch.Tensor, targets: torch.Tensor | None = None) -> torch.Tensor:
+        return images.mean(1, keepdim=True)
+
+    cva.report.Recorder(tmp_path / "own", images, LABELS, CLASSES, methods=[grad_cam]).log(model, 0)
+    np.testing.assert_allclose(column(tmp_path / "own", "grad_cam"), images.mean(1).numpy(), atol=1e-3)
+    layer = functools.partial(cva.saliency.layer_cam, layers="conv2")
+    cva.report.Recorder(tmp_path / "partial", images, LABELS, CLASSES, methods=[layer]).log(model, 0)
+    expected = cva.saliency.layer_cam(model, images, layers="conv2")[:, 0]
+    np.testing.assert_allclose(column(tmp_path / "partial", "layer_cam"), expected.numpy(), atol=1e-3)
 
 
 def test_a_file_is_not_a_run(tmp_path, images):
@@ -118,6 +182,10 @@ def test_a_file_is_not_a_run(tmp_path, images):
         (lambda r, m: r.log(m, 0, test_accuracy=0.5), "give them to Recorder.test"),
         (lambda r, m: r.log(m, 1.5), "epoch must be a whole number"),
         (lambda r, m: r.log(m, -2), "epoch must be a whole number"),
+        (lambda r, m: r.log(m, 0, step=1.5), "step must be a whole number, or None where unknown, got 1.5"),
+        (lambda r, m: r.confusion(-2, LABELS, LABELS), "epoch must be a whole number"),
+        (lambda r, m: r.faithfulness(m, points=0), "points must be a whole number from 1 on, got 0"),
+        (lambda r, m: r.log(lambda images: images.mean((2, 3)), 0), "model must be a torch.nn.Module"),
         (lambda r, m: r.log(Net(classes=4), 0), "class_names has 3 names, but the model gives 4 logits"),
         (lambda r, m: r.log(nn.Conv2d(3, 3, 1), 0), "logits"),
         (

@@ -1,6 +1,7 @@
 """The run directory of a `Recorder` over time: continued, replaced, refused, compared."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,17 @@ def test_a_run_goes_on_in_another_process(tmp_path, model, images):
     assert [s.epoch for s in read_run(run).recording.snapshots] == [0, 1, 2, 3]
 
 
+def test_curves_go_by_epochs_where_steps_start_again(tmp_path, model, images):
+    run = tmp_path / "run"
+    for start in (0, 3):
+        recorder = cva.report.Recorder(run, images, LABELS, CLASSES)
+        for epoch in range(start, start + 3):
+            recorder.log(model, epoch, step=None if epoch == 5 else 10 * (epoch - start + 1), train_loss=float(epoch))
+    metrics = read_metrics(RunLayout(run))
+    assert [(at, value) for at, _, value in metrics.series["train_loss"]] == [(e + 1.0, float(e)) for e in range(6)]
+    assert metrics.resumed == [3.0]
+
+
 @pytest.mark.parametrize("other", ["image", "label", "names", "fit", "torn"])
 def test_a_directory_of_something_else_is_refused(tmp_path, model, images, other):
     run = tmp_path / "run"
@@ -75,6 +87,57 @@ def test_a_directory_of_something_else_is_refused(tmp_path, model, images, other
     with pytest.raises(ValueError, match=message):
         cva.report.Recorder(run, images, labels, names).log(model, 1)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("call", [lambda r: r.__enter__(), lambda r: r.confusion(0, LABELS, LABELS)])
+def test_a_run_of_somebody_else_is_noticed_before_an_epoch_is_trained(tmp_path, images, call):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "summary.json").write_text(summary.text({"parameters": 3, "class_names": CLASSES}))
+    with pytest.raises(ValueError, match="no Recorder has written"):
+        call(cva.report.Recorder(run, images, LABELS, CLASSES))
+    assert [path.name for path in run.iterdir()] == ["summary.json"]
+
+
+def test_the_directory_is_the_same_wherever_a_notebook_goes(tmp_path, model, images, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    recorder = cva.report.Recorder("run", images, LABELS, CLASSES)
+    recorder.log(model, 0)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    recorder.log(model, 1)
+    assert recorder.close() == tmp_path / "run/report/index.html"
+    assert not any((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_directory_that_is_removed_meanwhile_is_written_again(tmp_path, model, images):
+    run = tmp_path / "run"
+    recorder = cva.report.Recorder(run, images, LABELS, CLASSES)
+    recorder.log(model, 0)
+    shutil.rmtree(run)
+    recorder.log(model, 1)
+    recorder.close()
+    read = read_run(run)
+    assert read.notices == []
+    assert len(read.recording.probes) == 6
+    assert read.class_names == CLASSES
+
+
+def test_validation_metrics_may_be_named_as_in_lightning(tmp_path, model, images):
+    with cva.report.Recorder(tmp_path / "run", images, LABELS, CLASSES) as recorder:
+        recorder.log(model, 0, **{"val/acc": 0.25, "val_loss": 1.5, "train/loss": 2.0})
+    assert summary.read(tmp_path / "run")["validation"] == {"acc": 0.25, "loss": 1.5, "epoch": 1}
+
+
+def test_names_of_test_metrics_do_not_clash(tmp_path, model, images):
+    recorder = cva.report.Recorder(tmp_path / "run", images, LABELS, CLASSES)
+    recorder.log(model, 0)
+    assert recorder.test(torch.eye(3), [0, 1, 1], test_f1=0.5)["f1"] == 0.5
+    assert summary.read(tmp_path / "run")["test"]["accuracy"] == pytest.approx(2 / 3)
+    with pytest.raises(ValueError, match="metric accuracy is computed from logits and labels"):
+        recorder.test(torch.eye(3), [0, 1, 1], test_accuracy=0.9)
+    with pytest.raises(ValueError, match="logits must be one tensor, array or list of all images"):
+        recorder.test([torch.eye(3), torch.eye(3)[:2]], LABELS[:5])
 
 
 def test_a_full_disk_leaves_the_earlier_epochs(tmp_path, model, images, monkeypatch):

@@ -17,7 +17,9 @@ from cv_attention import training
 from cv_attention.cli import main
 from cv_attention.config import Data, Experiment, Log, Model, Optimizer, Trainer
 from cv_attention.data import DataModule
+from cv_attention.report.read.facts import facts
 from cv_attention.report.read.metrics import read_metrics
+from cv_attention.report.read.run_directory import read_run
 from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.checkpoint import initial
 from cv_attention.training.stopping.interruption import Terminated
@@ -181,9 +183,13 @@ def test_the_run_directory_is_complete_and_holds_nothing_of_classes(run, summary
     assert (run / "report/index.html").is_file()
     assert summary["task"] == "regression"
     assert summary["finished"]
-    assert summary["data"] == {"images": {"train": 40, "val": 15, "test": 17}}
+    images = {"train": 40, "val": 15, "test": 17}
+    assert summary["data"] == {"module": "Squares", "batch_size": BATCH, "images": images}
+    shown = dict(facts(read_run(run)))
+    assert (shown["Data"], shown["Batch size"]) == ("Squares", str(BATCH))
     assert summary["in_use"]["predictions_changed"] is None
     assert len(summary["in_use"]["blocks"]) == 9
+    assert summary["higher_is_better"] == {"mse": False}
     assert "class_names" not in summary
 
 
@@ -235,6 +241,7 @@ def test_a_network_is_loaded_as_its_own_task_alone(run, summary, tmp_path, capsy
     [
         ({"data": Data(mixup=0.2)}, "data.mixup is 0.2, but the task regression does not use it"),
         ({"optimizer": Optimizer(label_smoothing=0.1)}, "optimizer.label_smoothing is 0.1, but the task regression"),
+        ({"log": Log(metrics=["torchmetrics.MeanSquaredError"])}, "log.metrics is .* but the task regression"),
     ],
 )
 def test_options_that_a_task_does_not_use_are_refused(change, message, tmp_path):

@@ -34,8 +34,9 @@ def build_class(name: str, path: str, num_classes: int, pretrained: bool, option
                 raise ValueError(f"backbone {name!r} has no option {option!r}{suggest(option, sorted(parameters))}")
     try:
         return kind(num_classes=num_classes, **options)
-    except (TypeError, ValueError, AssertionError, KeyError) as error:
-        raise ValueError(f"backbone {name!r} cannot be built with the options {options}: {error}") from error
+    except Exception as error:  # of somebody else's class
+        kind_of = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise ValueError(f"backbone {name!r} cannot be built with the options {options}: {kind_of}{error}") from error
 
 
 def _is_network(value: object) -> bool:

@@ -37,6 +37,7 @@ def run(arguments: Sequence[str]) -> None:
             margin=None if options.margin is None else options.margin / scale,
             alpha=options.alpha,
             across_recipes=options.across_recipes,
+            higher_is_better=False if options.lower_is_better else None,
         )
         if options.json:
             content = json.dumps(comparison.to_dict(), indent=2, ensure_ascii=False)
@@ -55,6 +56,11 @@ def _parser() -> ArgumentParser:
         "--split", choices=["test", "val"], default="test", help="Split to compare; use val to choose recipes."
     )
     parser.add_argument("--metric", default="accuracy", help="Metric, as named in summary.json, or probability.")
+    parser.add_argument(
+        "--lower-is-better",
+        action="store_true",
+        help="Lower values of the metric are better; runs of `fit` say so themselves.",
+    )
     parser.add_argument(
         "--reference",
         metavar="NAME",

@@ -38,40 +38,57 @@ def load(
         inspect.signature(source).bind(root, **options)
     except TypeError as error:
         raise ValueError(f"data.name {path!r} cannot be called with root and data.options: {error}") from error
-    returned = source(root, **options)
+    found = source(root, **options)
     try:
-        names, splits = returned
-        class_names = [str(name) for name in names]
-        by_split = dict(splits)
+        names, splits = found
+        class_names = _names(names)
+        parts = dict(splits)
     except (TypeError, ValueError) as error:
+        got = " ".join(repr(found).split())
         raise ValueError(
-            f"data.name {path!r} must return class names and {{'train': (images, labels), ...}}, got {returned!r:.80}"
+            f"data.name {path!r} must return class names and {{'train': (images, labels), ...}}, got {got:.80}"
         ) from error
-    if not {"train", "test"} <= by_split.keys() <= set(_SPLITS):
+    wrong = [name for name in parts if name not in _SPLITS] + [name for name in ("train", "test") if name not in parts]
+    if wrong:
         raise ValueError(
-            f"data.name {path!r} must return the splits train, test and perhaps val, got {', '.join(by_split)}"
+            f"data.name {path!r} must return the splits train, test and perhaps val, got {', '.join(parts)}"
         )
-    return class_names, {name: _images(f"{path}, {name}", split, class_names, bits) for name, split in by_split.items()}
+    if len(set(class_names)) < max(2, len(class_names)):
+        raise ValueError(
+            f"data.name {path!r} must return at least two classes of different names, got {class_names!r:.80}"
+        )
+    return class_names, {name: _images(f"{path}, {name}", part, class_names, bits) for name, part in parts.items()}
 
 
-def _images(place: str, split: Any, class_names: list[str], bits: int | None) -> Images:
+def _names(names: Any) -> list[str]:
+    if isinstance(names, str):
+        raise TypeError("the class names are one text")
+    return [str(name) for name in names]
+
+
+def _images(place: str, part: Any, class_names: list[str], bits: int | None) -> Images:
     try:
-        images, labels = split
+        given, labels = part
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{place}: a split must be (images, labels), got {type(split).__name__}") from error
+        raise ValueError(f"{place}: a split must be (images, labels), got {type(part).__name__}") from error
     labels = np.asarray(labels)
-    integers = labels.ndim == 1 and labels.size and np.issubdtype(labels.dtype, np.integer)
-    if not integers or labels.min() < 0 or labels.max() >= len(class_names):
+    if labels.ndim == 1 and not labels.size:
+        raise ValueError(f"{place}: a split must have at least one image")
+    whole = labels.ndim == 1 and labels.size and np.issubdtype(labels.dtype, np.integer)
+    if not whole or labels.min() < 0 or labels.max() >= len(class_names):
         raise ValueError(f"{place}: labels must be positions 0 to {len(class_names) - 1} in the class names")
-    if len(images) != len(labels):
-        raise ValueError(f"{place}: {len(images)} images have {len(labels)} labels")
-    if isinstance(images, np.ndarray) and images.dtype.kind not in "SUO":
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
-            raise ValueError(
-                f"{place}: an array of images must be uint8 (N, H, W, 3), got {images.dtype} {images.shape}"
-            )
-        return in_memory(np.ascontiguousarray(images), labels)
-    paths = np.array([os.fsencode(path) for path in images])
+    if len(given) != len(labels):
+        raise ValueError(f"{place}: {len(given)} images have {len(labels)} labels")
+    if isinstance(given, np.ndarray) and given.dtype.kind not in "SUO":
+        if given.dtype != np.uint8 or given.ndim != 4 or given.shape[3] != 3:
+            raise ValueError(f"{place}: an array of images must be uint8 (N, H, W, 3), got {given.dtype} {given.shape}")
+        return in_memory(np.ascontiguousarray(given), labels)
+    wrong = [type(one).__name__ for one in given if not isinstance(one, str | bytes | os.PathLike)]
+    if wrong:
+        raise ValueError(
+            f"{place}: images must be a uint8 array (N, H, W, 3) or a list of files, got a list of {wrong[0]}"
+        )
+    paths = np.array([os.fsencode(path) for path in given])
     pixels = decode_all(paths.tolist(), bits=bits)
     storage = Files(paths, bits) if pixels is None else DecodedFiles(paths, bits, pixels)
     return Images(labels.astype(np.int64), np.arange(len(labels)), storage)

@@ -53,9 +53,12 @@ def add_adapter(module: type[nn.Module] | str, adapter: Adapter) -> None:
         map  kind     shape    range
         0    spatial  1x1x7x7  0.5..0.5
     """
+    known = isinstance(module, type) and issubclass(module, nn.Module)
+    if not known and not (isinstance(module, str) and "." in module):
+        raise ValueError(
+            f"module must be a class or its full name, such as 'their_package.Attention', got {module!r:.60}"
+        )
     name = module if isinstance(module, str) else f"{module.__module__}.{module.__qualname__}"
-    if "." not in name:
-        raise ValueError(f"module must be a class or its full name, such as 'their_package.Attention', got {name!r}")
     if not isinstance(adapter, Adapter):
         raise ValueError(f"adapter must be an Adapter, as output_of or by_softmax return, got {adapter!r:.60}")
     _ADAPTERS[name] = adapter

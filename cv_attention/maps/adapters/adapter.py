@@ -4,15 +4,23 @@ import inspect
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import MapKind
+from cv_attention.blocks.base import MapKind, check_choice
 from cv_attention.maps.recorded import RecordedMap
 from cv_attention.maps.watch import Watch, WatchedCall, quietly
+from cv_attention.suggest import suggest
 
 # (name below the module, map)
+_AXES: dict[MapKind, str] = {
+    "channel": "(B, C, 1, 1)",
+    "spatial": "(B, 1, H, W)",
+    "joint": "(B, C, H, W)",
+    "pairwise": "(B, heads, queries, H, W)",
+    "alignment": "(B, heads, queries, keys)",
+}
 Keep = Callable[[str, RecordedMap], None]
 Layout = Callable[[WatchedCall], Iterable[tuple[str, RecordedMap]]]
 
@@ -49,22 +57,40 @@ def output_of(child: str, kind: MapKind, shape: Callable[[Tensor], Tensor] = lam
     Returns:
         The adapter, for `add_adapter`.
 
+    Raises:
+        ValueError: if there is no such `kind`; when the module is recorded, if it has no such child, or the child gives
+            something else than a tensor with the axes of the kind.
+
     Examples:
         >>> from cv_attention.maps import output_of
         >>> flat = output_of("gate", "channel", shape=lambda gate: gate[:, :, None, None])  # from (B, C)
         >>> flat.kinds
         frozenset({'channel'})
     """
+    check_choice("kind", kind, get_args(MapKind))
 
     def attach(module: nn.Module, keep: Keep, watch: Watch, hooks: ExitStack) -> None:
         def look(_: nn.Module, args: tuple, values: Tensor) -> None:
             if threading.get_ident() == watch.thread:
                 with quietly(watch.detach):
-                    keep("", RecordedMap(shape(values), kind))
+                    keep("", RecordedMap(_checked(shape(values), kind, place), kind))
 
-        hooks.callback(module.get_submodule(child).register_forward_hook(look).remove)
+        place = f"{type(module).__name__}.{child}" if child else type(module).__name__
+        try:
+            source = module.get_submodule(child)
+        except AttributeError as error:
+            names = [name for name, _ in module.named_modules() if name]
+            raise ValueError(f"{place} is to be recorded, but does not exist{suggest(child, names)}") from error
+        hooks.callback(source.register_forward_hook(look).remove)
 
     return Adapter(attach, frozenset([kind]))
+
+
+def _checked(values: object, kind: MapKind, place: str) -> Tensor:
+    if not isinstance(values, Tensor) or (values.dim() != _AXES[kind].count(",") + 1 and kind != "channel"):
+        got = tuple(values.shape) if isinstance(values, Tensor) else f"a {type(values).__name__}"
+        raise ValueError(f"a map of kind {kind} must be {_AXES[kind]}, but {place} gives {got}")
+    return values
 
 
 def by_softmax(

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cv_attention.recording.snapshots.columns import GRAD_CAM, half
+from cv_attention.recording.snapshots.columns import GRAD_CAM, compact
 from cv_attention.saliency import grad_cam
 
 _TOP = 3  # classes whose maps are kept, in addition to the true one
@@ -20,7 +20,7 @@ def class_maps(network: nn.Module, inputs: Tensor, logits: Tensor, labels: Tenso
         labels: True classes (N), -1 where unknown.
 
     Returns:
-        ``classes`` (N, K), see `top_and_true`, and ``Grad-CAM`` float16 (N, K, h, w); empty for a network without
+        ``classes`` (N, K), see `top_and_true`, and ``Grad-CAM`` (N, K, h, w); empty for a network without
         feature maps.
     """
     classes = top_and_true(logits.to(inputs.device), labels.to(inputs.device))
@@ -28,7 +28,7 @@ def class_maps(network: nn.Module, inputs: Tensor, logits: Tensor, labels: Tenso
         heat = grad_cam(network, inputs, classes, upsample=False)
     except ValueError:  # a network without feature maps, which was reported before training
         return {}
-    return {"classes": classes.cpu().numpy(), GRAD_CAM: half(heat)}
+    return {"classes": classes.cpu().numpy(), GRAD_CAM: compact(heat)}
 
 
 def top_and_true(logits: Tensor, labels: Tensor) -> Tensor:

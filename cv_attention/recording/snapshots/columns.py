@@ -18,7 +18,7 @@ class Column:
         title: Module name or saliency method.
         source: ``attention`` or ``saliency``.
         kind: Kind of the attention map, or the method.
-        values: float16 (N, h, w), or (N, C) for channel gates.
+        values: (N, h, w), or (N, C) for channel gates; see `compact`.
     """
 
     title: str
@@ -36,6 +36,10 @@ def drawable(recorded: RecordedMap) -> Tensor:
     return to_heatmap(recorded)[:, 0]
 
 
-def half(values: Tensor) -> np.ndarray:
-    """Returns float16 values on the CPU."""
-    return values.float().cpu().numpy().astype(np.float16)
+def compact(values: Tensor) -> np.ndarray:
+    """Returns maps (N, ...) on the CPU: in float16, or in float32 where one is too large or too small for float16."""
+    maps = values.float().cpu().numpy()
+    most = np.abs(maps).max(tuple(range(1, maps.ndim)), initial=0, where=np.isfinite(maps))
+    limits = np.finfo(np.float16)
+    fits = ((most == 0) | (most >= float(limits.smallest_normal))) & (most <= float(limits.max))
+    return maps.astype(np.float16) if fits.all() else maps

@@ -68,7 +68,8 @@ class GateStatistics:
 
         Returns:
             The arrays of ``maps/gates-XXXX.npz``: quantiles at `QUANTILES`, means, histograms and, of at most 100
-            classes, means by class, NaN for a class without an image. Empty where nothing was recorded.
+            classes, means by class, NaN for a class without an image. Gates with a value that is not finite are left
+            out. Empty where nothing was recorded.
         """
         arrays: dict[str, np.ndarray] = {}
         labels = torch.cat(self._labels) if self._labels else torch.empty(0, dtype=torch.long)
@@ -76,6 +77,8 @@ class GateStatistics:
             if not batches:
                 continue
             values = torch.cat(batches)
+            if not bool(values.isfinite().all()):  # training has diverged
+                continue
             low, high = float(values.min()), float(values.max())
             quantiles = values.quantile(torch.tensor(QUANTILES), dim=0)
             counts, _ = np.histogram(values.double().numpy(), bins=_BINS, range=(low, max(high, low + 1e-6)))

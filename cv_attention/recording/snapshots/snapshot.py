@@ -12,9 +12,10 @@ from cv_attention.maps import RecordedMap, record
 from cv_attention.maps.adapters import adapters_of
 from cv_attention.maps.wrappers import bare_modules
 from cv_attention.recording.snapshots.class_maps import class_maps
-from cv_attention.recording.snapshots.columns import GRAD_CAM, Column, drawable, half
+from cv_attention.recording.snapshots.columns import GRAD_CAM, Column, compact, drawable
 from cv_attention.recording.snapshots.gates import GateStatistics
 from cv_attention.recording.snapshots.heads import head_maps
+from cv_attention.saliency import grad_cam
 from cv_attention.saliency.core.engine import check_logits
 from cv_attention.saliency.core.state import undisturbed
 
@@ -31,8 +32,8 @@ class Snapshot:
         columns: Short key -> maps, in the order of the network; saliency methods last.
         logits: (N, classes), float32 on the CPU.
         classes: Grad-CAM of several classes, see `class_maps`; empty where Grad-CAM is not recorded.
-        heads: Name of a self-attention -> float16 (N, heads, h, w), see `head_maps`.
-        pairwise: Name of a self-attention -> float16 (at most 8, heads, queries, h, w).
+        heads: Name of a self-attention -> (N, heads, h, w), see `head_maps`.
+        pairwise: Name of a self-attention -> (at most 8, heads, queries, h, w).
     """
 
     columns: dict[str, Column]
@@ -68,16 +69,16 @@ def take_snapshot(
         logits, maps = _forward(network, batch)
         if statistics is not None:
             statistics.add(maps, true)
-        columns = [Column(name, "attention", one.kind, half(drawable(one))) for name, one in maps.items()]
+        columns = [Column(name, "attention", one.kind, compact(drawable(one))) for name, one in maps.items()]
         columns += [_explained(network, batch, logits, *method) for method in methods.items()]
         heads, pairwise_left = head_maps(maps), max(0, _MOST_PAIRWISE - done)
         snapshots.append(
             Snapshot(
                 {f"m{number}": column for number, column in enumerate(columns)},
                 logits.float().cpu(),
-                class_maps(network, batch, logits, true) if "grad_cam" in methods else {},
-                {name: half(one.heads) for name, one in heads.items()},
-                {name: half(one.pairwise[:pairwise_left]) for name, one in heads.items() if one.pairwise.numel()},
+                class_maps(network, batch, logits, true) if grad_cam in methods.values() else {},
+                {name: compact(one.heads) for name, one in heads.items()},
+                {name: compact(one.pairwise[:pairwise_left]) for name, one in heads.items() if one.pairwise.numel()},
             )
         )
         done += len(batch)
@@ -102,14 +103,15 @@ def _forward(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Mapping[str, R
 
 
 def _explained(network: nn.Module, inputs: Tensor, logits: Tensor, name: str, method: Callable[..., Tensor]) -> Column:
-    options = {"upsample": False} if name == "grad_cam" else {}
+    ours = method is grad_cam
+    options = {"upsample": False} if ours else {}
     try:
         heat = method(network, inputs, logits.argmax(1), **options)[:, 0]
     except ValueError as error:
         raise ValueError(
             f"method {name} does not work with {type(network).__name__}: {error}; leave it out of methods"
         ) from error
-    return Column(GRAD_CAM if name == "grad_cam" else name, "saliency", name, half(heat))
+    return Column(GRAD_CAM if ours else name, "saliency", name, compact(heat))
 
 
 def _joined(snapshots: Sequence[Snapshot]) -> Snapshot:

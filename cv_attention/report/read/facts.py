@@ -11,7 +11,9 @@ def facts(run: Run) -> list[tuple[str, str]]:
     """Returns (label, text) pairs on network, data and training, as far as the run directory records them."""
     if run.export:
         return _export_facts(run)
-    model, data = _part(run.config, "model"), _part(run.config, "data")
+    model, own = _part(run.config, "model"), _part(run.summary, "data")
+    # of a data module of one's own, the configuration says nothing
+    data = {"name": own["module"], **own} if "module" in own else _part(run.config, "data")
     optimizer, trainer = _part(run.config, "optimizer"), _part(run.config, "trainer")
     found = [
         ("Backbone", _backbone(model)),

@@ -3,6 +3,7 @@
 import csv
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -49,16 +50,27 @@ def read_metrics(run: RunLayout) -> Metrics:
     if not rows:
         return Metrics()
     clock = _Clock(rows)
+    by_epoch = _is_by_epoch(rows)
     kept: dict[str, dict[int, tuple[float, int, float]]] = {}
     for row in rows:
         epoch = clock.epoch(row)
         for name, value in row.values.items():
-            per_epoch = is_per_epoch(name)
+            per_epoch = by_epoch or is_per_epoch(name)
             at = float(epoch + 1) if per_epoch else clock.trained(row.step)
             kept.setdefault(name, {})[epoch if per_epoch else row.step] = (round(at, 4), row.step, value)
     series = {name: _thin([points[key] for key in sorted(points)]) for name, points in kept.items()}
-    first = {row.part: clock.trained(row.step) for row in reversed(rows)}
+    first = {
+        row.part: float(row.epoch) if by_epoch and row.epoch is not None else clock.trained(row.step)
+        for row in reversed(rows)
+    }
     return Metrics(series, [round(first[part], 4) for part in sorted(first)[1:]])
+
+
+def _is_by_epoch(rows: list[_Row]) -> bool:
+    """Whether every row is of an epoch of its own, and steps do not grow with them, as after a restart of the count."""
+    steps = {row.epoch: row.step for row in rows if row.epoch is not None}
+    ordered = [steps[epoch] for epoch in sorted(steps)]
+    return len(steps) == len(rows) and any(later <= step for step, later in pairwise(ordered))
 
 
 def is_per_epoch(name: str) -> bool:

@@ -1,10 +1,10 @@
 """Saves and restores the state of model and process around a saliency method."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cv_attention.backbones.tracing.eval_mode import eval_mode
 from cv_attention.maps.wrappers import run_eagerly
@@ -24,3 +24,22 @@ def undisturbed(model: nn.Module, device_type: str) -> Iterator[None]:
             # Autocast weights cached without gradients must not be reused in the caller's next training step, as
             # happens in some versions of torch.
             torch.clear_autocast_cache()
+
+
+@contextmanager
+def undisturbed_by_others(model: object, images: Tensor) -> Iterator[None]:
+    """Runs somebody else's saliency method: as `undisturbed`, with gradients on, which parameters do not keep."""
+    parameters = list(model.parameters()) if isinstance(model, nn.Module) else []
+    gradients = [parameter.grad for parameter in parameters]
+    with ExitStack() as stack:
+        if isinstance(model, nn.Module):
+            stack.enter_context(undisturbed(model, images.device.type))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        for parameter in parameters:
+            parameter.grad = None
+        try:
+            yield
+        finally:
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient

@@ -62,6 +62,8 @@ class Losses(Callback):
     ) -> None:
         """Stores the loss; logs it when due."""
         accumulated = trainer.accumulate_grad_batches
+        if not isinstance(outputs, dict) or "loss" not in outputs:
+            raise ValueError(f"{type(pl_module).__name__}.training_step must return the loss")
         indices = batch.get("index") if isinstance(batch, dict) else None
         stepped = (batch_idx + 1) % accumulated == 0 or trainer.is_last_batch
         self._since.append((trainer.global_step - stepped, outputs["loss"], indices))

@@ -48,7 +48,7 @@ class Checkpoints(Checkpoint):
         self.latest: float | None = None
         self.interruption = Interruption()
         self._before, self._start = 0.0, time.monotonic()
-        self._saved, self._stepped = time.monotonic(), 0
+        self._saved, self._stepped, self._validated = time.monotonic(), 0, False
 
     @property
     def seconds(self) -> float:
@@ -106,6 +106,10 @@ class Checkpoints(Checkpoint):
             self._save_last(trainer)
             self._obey(trainer, signal)
 
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Notes that there has been a validation."""
+        self._validated = self._validated or not trainer.sanity_checking
+
     def on_save_checkpoint(self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Stores an unfinished validation as one that has not begun."""
         if trainer.validating:
@@ -115,7 +119,11 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Saves the epoch, and as the best one if it is."""
         criterion = pl_module.criterion
-        figure = trainer.callback_metrics.get(f"val_{criterion.metric}")
+        figure = trainer.callback_metrics.get(name := f"val_{criterion.metric}")
+        if figure is None and self._validated:
+            logged = ", ".join(key for key in trainer.callback_metrics if key.startswith("val_")) or "nothing"
+            task = type(pl_module).__name__
+            raise ValueError(f"the validation of {task} must log {name}, which its criterion names; it logged {logged}")
         if figure is not None:
             self.latest = float(figure)
             if self.best is None or criterion.is_better(self.latest, self.best):

@@ -23,7 +23,7 @@ class MetricsLogger(CSVLogger):
 
     @property
     @rank_zero_experiment
-    def experiment(self) -> ExperimentWriter:
+    def experiment(self) -> Any:
         """The writer, which is made when it is first asked for."""
         if self._experiment is None:
             self._experiment = MetricsFile(log_dir=self.log_dir)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from cv_attention.extras import require_for
 from cv_attention.saliency import resolve
+from cv_attention.saliency.catalogue import method_name
 
 # Methods that use only inputs and outputs, or only the image: they work with any network.
 _ANY_NETWORK = {
@@ -32,8 +33,11 @@ def check_methods(network: nn.Module, inputs: Tensor, methods: Sequence[str]) ->
         methods: Names of `METHODS`, or class paths.
 
     Raises:
-        ValueError: naming the first method that does not work, and the reason.
+        ValueError: naming the first method that does not work, and the reason; or two of the same short name.
     """
+    short = [method_name(method) for method in methods]
+    if twice := [name for name in short if short.count(name) > 1]:
+        raise ValueError(f"log.saliency has two methods that are called {twice[0]}")
     for method in methods:
         require_for(method)
         if reason := unsuited(network, inputs, method):

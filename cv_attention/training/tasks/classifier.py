@@ -15,6 +15,7 @@ from cv_attention.config import Experiment
 from cv_attention.maps import Usage
 from cv_attention.rundir.facts import DataFacts
 from cv_attention.rundir.layout import RunLayout
+from cv_attention.saliency.core.state import undisturbed
 from cv_attention.training.callbacks.mixing import Mixing
 from cv_attention.training.class_names import check_classes
 from cv_attention.training.named_data import NamedData
@@ -25,7 +26,7 @@ from cv_attention.training.recording.probe_details import ProbeDetails
 from cv_attention.training.recording.probes import ProbeMaps
 from cv_attention.training.recording.saliency_trial import check_methods, unsuited
 from cv_attention.training.tasks.block_usage import block_usage
-from cv_attention.training.tasks.interface import Guess
+from cv_attention.training.tasks.interface import OF_SOME_TASKS, Guess
 from cv_attention.training.tasks.metrics import create_metrics
 from cv_attention.training.tasks.network import build_network
 from cv_attention.training.tasks.selection import Criterion, Selected, by_accuracy
@@ -61,7 +62,7 @@ class Classifier(Task):
     criterion: ClassVar[Criterion] = Criterion("accuracy")
     train_figures: ClassVar[tuple[str, ...]] = ("accuracy",)
     facts_type: ClassVar[type[Any]] = DataFacts
-    options: ClassVar[tuple[str, ...]] = ("data.mixup", "data.cutmix", "data.flip_test", "optimizer.label_smoothing")
+    options: ClassVar[tuple[str, ...]] = OF_SOME_TASKS
 
     facts: DataFacts
 
@@ -136,15 +137,24 @@ class Classifier(Task):
         return [Mixing(data, len(self.facts.class_names), self.experiment.seed)] if mixed else []
 
     def foreseen(self, datamodule: Any) -> list[str]:
-        """Tries the saliency methods that are to be recorded."""
+        """Tries the network, and the saliency methods that are to be recorded."""
         log = self.experiment.log
+        inputs = self.normalise(datamodule.splits["val"].batch([(0, 0)])["image"])
+        self._check_output(inputs)
         if not (log.maps_every and log.probes):
             return []
-        inputs = self.normalise(datamodule.splits["val"].batch([(0, 0)])["image"])
         check_methods(self.network, inputs, log.saliency)
         if reason := unsuited(self.network, inputs, "grad_cam"):
             return [f"no class maps are recorded and no pointing is judged, as Grad-CAM does not work: {reason}"]
         return []
+
+    def _check_output(self, inputs: Tensor) -> None:
+        with undisturbed(self.network, inputs.device.type):
+            logits = self.network(inputs)
+        wanted = (len(inputs), len(self.facts.class_names))
+        if not isinstance(logits, Tensor) or logits.shape != wanted:
+            got = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+            raise ValueError(f"{self.experiment.model.backbone} must return logits {wanted}, got {got}")
 
     def guess(self) -> Guess:
         """Returns the loss ln(C) of guessing among C classes."""
@@ -178,8 +188,12 @@ class Classifier(Task):
         return [Predictions(path)]
 
     def summary(self) -> dict[str, Any]:
-        """Returns what ``summary.json`` says of the network, and the names of the classes."""
-        return {**super().summary(), "class_names": list(self.facts.class_names)}
+        """Returns what ``summary.json`` says of the network, the names of the classes and the direction of metrics."""
+        test: Any = self.metrics["test"]
+        found, metrics = super().summary(), test.items(keep_base=True)
+        known = {name: metric.higher_is_better for name, metric in metrics if metric.higher_is_better is not None}
+        directions = {**known, **found["higher_is_better"]}
+        return {**found, "higher_is_better": directions, "class_names": list(self.facts.class_names)}
 
     def figures(self, metrics: Mapping[str, float], datamodule: Any) -> dict[str, float]:
         """Returns the test's figures; with boxes also how often Grad-CAM's maximum lies in them."""

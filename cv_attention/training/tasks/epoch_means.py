@@ -30,7 +30,13 @@ class EpochMeans:
             images: Number of its images.
             loss: Its mean loss ().
             sums: The sum () of each further figure over its images, such as the number of correct predictions.
+
+        Raises:
+            ValueError: if a figure is missing, or has another name.
         """
+        if sums.keys() != set(self.names[1:]):
+            named = ", ".join(self.names[1:]) or "no figures"
+            raise ValueError(f"train_figures names {named}, but epoch_means.add got {', '.join(sums) or 'none'}")
         if self._sums is None or self._sums.device != loss.device:
             before = (0.0,) * len(self.names) if self._sums is None else self._sums
             self._sums = torch.as_tensor(before, dtype=self.dtype, device=loss.device)

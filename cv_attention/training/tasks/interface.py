@@ -17,7 +17,9 @@ from cv_attention.training.tasks.block_usage import block_usage
 from cv_attention.training.tasks.selection import Criterion, Selected
 
 # Options that only some tasks obey; see `TaskInterface.options`.
-_OF_SOME_TASKS = ("data.mixup", "data.cutmix", "data.flip_test", "optimizer.label_smoothing")
+OF_SOME_TASKS = (
+    "data.mixup", "data.cutmix", "data.flip_test", "optimizer.label_smoothing", "log.metrics", "log.saliency",
+)  # fmt: skip
 
 
 class Guess(NamedTuple):
@@ -42,7 +44,8 @@ class TaskInterface:
             ``train_<name>``. The training step adds their sums to ``epoch_means``.
         facts_type: Dataclass of what the network must know of its data; it has a method `check`.
         options: Options that this task obeys, of those that not every task does: ``data.mixup``, ``data.cutmix``,
-            ``data.flip_test`` and ``optimizer.label_smoothing``. Others of them are refused.
+            ``data.flip_test``, ``optimizer.label_smoothing``, ``log.metrics`` and ``log.saliency``. Others of them are
+            refused.
         experiment: The configuration.
         facts: What the network knows of its data.
         network: The network: what is trained, averaged and saved.
@@ -100,7 +103,7 @@ class TaskInterface:
     def check_options(self) -> None:
         """Raises ValueError where an option is set that this task does not obey."""
         default = Experiment()
-        for option in _OF_SOME_TASKS:
+        for option in OF_SOME_TASKS:
             section, field = option.split(".")
             value = getattr(getattr(self.experiment, section), field)
             if option not in self.options and value != getattr(getattr(default, section), field):
@@ -180,6 +183,7 @@ class TaskInterface:
             "plan": self.plan and str(self.plan),
             "sites": self.plan.to_dict()["sites"] if self.plan else [],
             "network": outline["parts"],
+            "higher_is_better": {self.criterion.metric: self.criterion.higher_is_better},
         }
 
     def figures(self, metrics: Mapping[str, float], datamodule: Any) -> dict[str, float]:

@@ -2,11 +2,12 @@
 
 import inspect
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -47,14 +48,41 @@ def _create(spec: str | dict[str, Any], classes: int) -> Metric:
     if not isinstance(mapping, dict) or "class_path" not in mapping or mapping.keys() - {"class_path", "init_args"}:
         raise ValueError(f"log.metrics: an entry is a class path or {{class_path: ..., init_args: ...}}, got {spec!r}")
     path = mapping["class_path"]
-    options: dict[str, Any] = dict(mapping.get("init_args") or {})
+    options = mapping.get("init_args") or {}
+    if not isinstance(options, Mapping):
+        raise ValueError(f"log.metrics: init_args of {path} must be a mapping of options, got {options!r}")
+    options = dict(options)
     kind = import_object(path, "log.metrics", "metric", _is_metric, _EXAMPLE)
     if "num_classes" in inspect.signature(kind).parameters:
         options.setdefault("num_classes", classes)
     try:
-        return kind(**options)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"log.metrics: {path} cannot be created with {options}: {error}") from error
+        metric = kind(**options)
+    except Exception as error:  # of somebody else's class
+        raise ValueError(f"log.metrics: {path} cannot be created with {options}: {_words(error)}") from error
+    _try(metric, path, classes)
+    return metric
+
+
+def _try(metric: Metric, path: str, classes: int) -> None:
+    """Computes a metric of made-up logits, one image of each class; raises ValueError unless that gives a number."""
+    logits, labels = torch.eye(classes), torch.arange(classes)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            metric.update(logits, labels)
+            value = metric.compute()
+            metric.reset()
+    except Exception as error:
+        raise ValueError(
+            f"log.metrics: {path} must take logits (B, {classes}) and labels (B,): {_words(error)}"
+        ) from error
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        got = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise ValueError(f"log.metrics: {path} must compute a tensor with one number, got {got}")
+
+
+def _words(error: Exception) -> str:
+    return f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
 
 
 def _is_metric(value: object) -> bool:

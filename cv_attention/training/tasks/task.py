@@ -68,7 +68,7 @@ class Task(TaskInterface, lightning.LightningModule):
         self.check_options()
         self._sharded = False
         self._compiled: Callable[..., Any] | None = None
-        self.network, self.plan = self.build()
+        self.network, self.plan = _built(self)
         self.memory_format = torch.channels_last if experiment.model.channels_last else torch.contiguous_format
         self.network.to(memory_format=self.memory_format)
         self.register_buffer("mean", 255 * torch.tensor(facts.mean).view(3, 1, 1), persistent=False)
@@ -167,3 +167,14 @@ class Task(TaskInterface, lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the task, the resolved configuration, the data's facts and the code's version, plain values only."""
         checkpoint |= described(self.name, self.experiment, self.facts)
+
+
+def _built(task: Task) -> tuple[nn.Module, Plan | None]:
+    """What `Task.build` returns; raises ValueError where that is something else than a network and a plan."""
+    found: Any = task.build()
+    if not isinstance(found, tuple) or len(found) != 2 or not isinstance(found[0], nn.Module):
+        kind = type(found).__name__
+        raise ValueError(
+            f"{type(task).__name__}.build must return a network and its plan, or None for no plan; got a {kind}"
+        )
+    return found

@@ -117,7 +117,8 @@ export async function drawGates(run, column, sample) {
   const bars = el("canvas", { class: "gate-bars", role: "img", "aria-label": "Gates of this image, sorted" });
   const figures = [panelFigure(`Gates of this image, sorted (${map?.width ?? 0} channels)`, bars)];
   if (one) {
-    const words = `Over ${panel.found.images} validation images, ${epochName(panel.epoch)}: median, middle half, nine tenths; dots: this image`;
+    const images = panel.found.images === 1 ? "1 image" : `${panel.found.images} images`;
+    const words = `Over ${images}, ${epochName(panel.epoch)}: median, middle half, nine tenths; dots: this image`;
     figures.push(panelFigure(words, drawSpread(one, map)), panelFigure("All values", drawHistogram(one)), drawByClass(run, one));
   }
   const paint = () => map && paintBars(bars, map, [map.lo, map.hi], sortedGates(map), { width: bars.clientWidth, height: bars.clientHeight });
