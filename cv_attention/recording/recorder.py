@@ -8,7 +8,6 @@ from typing import Any, Self, SupportsIndex
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from cv_attention.recording import arguments
 from cv_attention.recording import images as pictures
@@ -20,7 +19,7 @@ from cv_attention.recording.probe_files import write_epoch, write_probes
 from cv_attention.recording.run_files import begin, check_directory, configuration, finish
 from cv_attention.recording.snapshots.gates import GateStatistics
 from cv_attention.recording.snapshots.snapshot import Snapshot, take_snapshot
-from cv_attention.recording.tested import write_test
+from cv_attention.recording.tested import of_recorded, write_test
 from cv_attention.rundir.arrays import write_arrays
 from cv_attention.rundir.contents import ProbeEntry, Probes
 from cv_attention.rundir.layout import EpochFile, RunLayout
@@ -146,9 +145,7 @@ class Recorder:
         known = self.labels >= 0
         if bool(known.any()):
             logits, labels = snapshot.logits[known], self.labels[known]
-            hits = (logits.argmax(1) == labels).float().mean()
-            values = {"recorded_loss": float(functional.cross_entropy(logits, labels)), **values}
-            values = {"recorded_accuracy": float(hits), **values}
+            values = {**of_recorded(logits, labels), **values}
             if epoch not in self._counted:
                 self._count(epoch, labels, logits.argmax(1), "recorded images")
         assert self._curves is not None

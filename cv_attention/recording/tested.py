@@ -1,4 +1,4 @@
-"""Writes the results on a test split to a run directory."""
+"""Computes results from logits, and writes those on a test split to a run directory."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +15,12 @@ from cv_attention.rundir.arrays import write_arrays
 from cv_attention.rundir.layout import RunLayout
 
 _COMPUTED = ("accuracy", "accuracy_top5", "loss")
+
+
+def of_recorded(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """Returns accuracy and loss on the recorded images, from logits (N, classes) and true classes (N)."""
+    accuracy = (logits.argmax(1) == labels).float().mean()
+    return {"recorded_accuracy": float(accuracy), "recorded_loss": float(functional.cross_entropy(logits, labels))}
 
 
 def write_test(
