@@ -147,9 +147,10 @@ def export_saliency(
         interruption.listen()
         try:
             trainer.predict(work, return_predictions=False)
+            # Still listening: what a signal finds complete is reported as complete.
+            return _summary(out, config, work, before, time.perf_counter() - start, trainer.global_rank == 0)
         finally:
             interruption.stop_listening()
-    return _summary(out, config, work, before, time.perf_counter() - start, trainer.global_rank == 0)
 
 
 class _Work(lightning.LightningModule):

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import signal
 import tarfile
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from cv_attention import saliency, training
 from cv_attention.cli import main
 from cv_attention.config import SaliencyExport
 from cv_attention.drawing import overlay
-from cv_attention.saliency_export import export_saliency
+from cv_attention.saliency_export import export_saliency, folder
 from cv_attention.saliency_export.names import file_stem
 from cv_attention.saliency_export.shards import encode_maps, to_half
 
@@ -26,12 +27,12 @@ from cv_attention.saliency_export.shards import encode_maps, to_half
 @pytest.fixture
 def photographs(tmp_path) -> Path:
     """Eleven pictures of noise in several sizes."""
-    folder, random = tmp_path / "photographs", np.random.default_rng(0)
-    (folder / "deep").mkdir(parents=True)
+    place, random = tmp_path / "photographs", np.random.default_rng(0)
+    (place / "deep").mkdir(parents=True)
     for number in range(11):
         pixels = random.integers(0, 255, (32 + 3 * (number % 3), 32, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / ("deep" if number % 2 else ".") / f"{number:02d}.png")
-    return folder
+        Image.fromarray(pixels).save(place / ("deep" if number % 2 else ".") / f"{number:02d}.png")
+    return place
 
 
 def rows_of(out: Path) -> list[dict]:
@@ -397,3 +398,18 @@ def test_an_export_of_a_newer_version_is_not_gone_on_with(photographs, tiny_chec
         export_saliency(tiny_checkpoint, [photographs], out, SaliencyExport(**SMALL))
     path.unlink()
     assert export_saliency(tiny_checkpoint, [photographs], out, SaliencyExport(**SMALL)).new == 0  # whole shards stay
+
+
+def test_a_signal_that_finds_all_complete_changes_nothing(photographs, tiny_checkpoint, tmp_path, monkeypatch):
+    """It comes while the manifest's counts are read for the result."""
+    read = folder.read
+
+    def struck(out):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return read(out)
+
+    monkeypatch.setattr(folder, "read", struck)
+    before = signal.getsignal(signal.SIGTERM)
+    done = export_saliency(tiny_checkpoint, [photographs], tmp_path / "out", SaliencyExport(**SMALL))
+    assert (done.explained, done.left, done.signal) == (11, 0, 0)
+    assert signal.getsignal(signal.SIGTERM) is before
