@@ -68,3 +68,15 @@ def test_the_cache_forgets_what_failed():
         return [first, await cache.get("a")];
     })()"""
     assert call(script, "core/cache.js") == ["gone", "there"]
+
+
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (2, 0), (0, 1), (1, 1), (2, 1)])
+def test_the_value_under_the_pointer_is_that_of_the_cell(x, y):
+    """Of a map of two rows and three columns, in a frame of 90 x 60 pixels that begins at (10, 20)."""
+    values = np.arange(6).reshape(2, 3) / 8
+    shown = f"{{ map: {{ values: {values.ravel().tolist()}, height: 2, width: 3 }}, other: null }}"
+    event = f"{{ clientX: {10 + 30 * x + 15}, clientY: {20 + 30 * y + 15} }}"
+    edge = "{ left: 10, top: 20, width: 90, height: 60 }"
+    before = "globalThis.location = { hash: '' };"
+    text = call(f"readValue({edge}, {event}, {{}}, {shown})", "drawing/readout.js", before=before)
+    assert text == f"{values[y, x]:g} · row {y}, column {x} of 2 × 3"
