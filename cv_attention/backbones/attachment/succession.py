@@ -176,7 +176,7 @@ def hand_over(old: nn.Module, new: nn.Module) -> None:
 
 
 def release(module: nn.Module, attachment: Attachment) -> None:
-    """Takes off one module what it applies of an attachment: its hooks and the block."""
+    """Removes from one module what an attachment added to it: its hooks and the block."""
     for hooks in hooks_of(module):
         for number, hook in list(hooks.items()):
             if (at := attachment_of(hook)) is not None and at.key == attachment.key:
@@ -190,7 +190,7 @@ def release(module: nn.Module, attachment: Attachment) -> None:
 
 
 def sweep(model: nn.Module) -> None:
-    """Takes off what is left of removed blocks, such as the hook of a block that somebody deleted."""
+    """Removes what removed blocks left behind, such as the hook of a block that somebody deleted."""
     for module in model.modules():
         for at in carried(module):
             if at.removed:
