@@ -46,6 +46,9 @@ def test_better_worse_and_equivalent_are_said_with_their_bounds(tmp_path, capsys
     assert re.search(r"eca .*equivalent within ±0\.30 points ", out)
     assert re.search(r"simam .*better by at least 0\.\d\d points, yet within ±0\.30 points ", out)
     assert "unresolved" not in out
+    wide, narrow = (printed(capsys, *map(str, tmp_path.iterdir()), f"--margin={points}") for points in (6, 0.01))
+    assert re.search(r"se .*better by at least 4\.9\d points, yet within ±6\.00 points ", wide)
+    assert "within" not in narrow
     loss = printed(capsys, *map(str, tmp_path.iterdir()), "--metric", "loss")
     assert re.search(r"se .*better by at least 0\.049\d ", loss)
     assert "equivalent" not in loss

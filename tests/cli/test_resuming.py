@@ -1,0 +1,63 @@
+"""Which run ``--resume auto`` resumes, among run directories written by hand."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cv_attention.cli.resuming import choose
+from cv_attention.config import Experiment, Log, Model, Trainer
+
+
+def requested(root: Path, block: str | None = None, epochs: int = 10) -> Experiment:
+    return Experiment(
+        log=Log(root=str(root), name="mine"), model=Model(block=block), trainer=Trainer(max_epochs=epochs)
+    )
+
+
+def write(root: Path, name: str, saved: float | None, *, finished: bool = False, **fields) -> Path:
+    """A run whose last checkpoint was written at `saved`, in seconds; None: it has none."""
+    run = root / name
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "config.yaml").write_text(yaml.safe_dump(requested(root, **fields).to_dict()))
+    summary = {"test": {"accuracy": 0.5}, "finished": True} if finished else {}
+    (run / "summary.json").write_text(json.dumps(summary))
+    if saved is not None:
+        (run / "checkpoints/last.ckpt").touch()
+        os.utime(run / "checkpoints/last.ckpt", (saved, saved))
+    return run
+
+
+@pytest.mark.parametrize("newest", ["mine", "mine-2", "mine-3"])
+def test_the_unfinished_run_that_was_saved_last_is_resumed(newest, tmp_path):
+    for name in ("mine", "mine-2", "mine-3"):
+        write(tmp_path, name, saved=2e9 if name == newest else 1e9)
+    assert choose(requested(tmp_path)).run == tmp_path / newest
+
+
+def test_an_unfinished_run_comes_before_a_finished_one(tmp_path):
+    write(tmp_path, "mine", saved=2e9, finished=True)
+    waiting = write(tmp_path, "mine-2", saved=1e9)
+    assert choose(requested(tmp_path)).run == waiting
+
+
+def test_other_models_and_names_are_left_alone(tmp_path):
+    write(tmp_path, "mine", saved=3e9, block="se")
+    write(tmp_path, "mine-too", saved=2e9)
+    choice = choose(requested(tmp_path))
+    assert choice.run is None
+    assert choice.notice == "no unfinished run of this name and model; starting a new run"
+
+
+def test_a_finished_run_ends_the_command_unless_more_epochs_are_asked_for(tmp_path):
+    run = write(tmp_path, "mine", saved=1e9, finished=True)
+    assert choose(requested(tmp_path)).finished
+    longer = choose(requested(tmp_path, epochs=11))
+    assert (longer.run, longer.finished) == (run, False)
+
+
+def test_a_run_without_a_checkpoint_is_named(tmp_path):
+    run = write(tmp_path, "mine", saved=None)
+    assert choose(requested(tmp_path)).notice == f"{run} has no checkpoint yet; starting a new run"
