@@ -56,6 +56,8 @@ def read_sealed(path: Path, known: int) -> dict[str, Any]:
         cv_attention.rundir.formats.Damaged: sealed.json is damaged: its content does not have the SHA-256 ...
     """
     content = read_json(path)
+    if not content:  # what was written holds at least its format
+        raise Damaged(f"{path} is damaged: it holds nothing")
     provenance = content.get("provenance")
     writer = provenance.get("cv_attention") if isinstance(provenance, dict) else content.get("cv_attention")
     check_format(path, content.get("format"), known, writer)
