@@ -54,6 +54,10 @@ if TYPE_CHECKING:  # every block by name, for type checkers and editors
     from cv_attention.blocks.mixed.shuffle import ShuffleAttention
     from cv_attention.blocks.mixed.simam import SimAM
     from cv_attention.blocks.mixed.triplet import TripletAttention
+    from cv_attention.blocks.pooling.additive import AdditivePool
+    from cv_attention.blocks.pooling.gated import GatedPool
+    from cv_attention.blocks.pooling.local import LocalPool
+    from cv_attention.blocks.pooling.luong import LuongPool
     from cv_attention.blocks.spatial.attention_gate import AttentionGate
     from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
     from cv_attention.blocks.spatial.efficient_local import EfficientLocalAttention
@@ -78,6 +82,7 @@ __all__ = [
     "BAM",
     "CATALOGUE",
     "CBAM",
+    "AdditivePool",
     "AttentionAugmentedConv",
     "AttentionGate",
     "AttentionMap",
@@ -107,6 +112,7 @@ __all__ = [
     "FrequencyChannelAttention",
     "Gate",
     "GatedChannelTransform",
+    "GatedPool",
     "GatherExcite",
     "GatherExciteFree",
     "GaussianContextTransformer",
@@ -119,6 +125,8 @@ __all__ = [
     "LargeKernelAttention",
     "LinearAttention",
     "LinearContextTransform",
+    "LocalPool",
+    "LuongPool",
     "MultiHeadSelfAttention",
     "MultiQueryAttention",
     "NeighbourhoodAttention",

@@ -44,6 +44,7 @@ WHOLE = [
     "vit",
 ]
 BY_THEMSELVES = ["gct", "grn", "gc", "non_local", "disentangled_non_local", "danet_channel"]
+BY_THEMSELVES += ["additive", "luong", "local", "gated"]
 ADDED = [
     "attention_augmented",
     "mhsa",
@@ -82,7 +83,7 @@ def spread_out(*shape, seed=1):
 
 def test_the_table_is_complete():
     assert sorted([*WHOLE, *BY_THEMSELVES, *ADDED, *FADED]) == sorted(CATALOGUE)
-    assert len(CATALOGUE) == 53
+    assert len(CATALOGUE) == 57
 
 
 @pytest.mark.parametrize("case", DEFAULTS, ids=str)

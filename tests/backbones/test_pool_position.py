@@ -8,6 +8,7 @@ import torch.nn.functional as F
 import transformers
 from torch import nn
 
+from cv_attention import record, to_heatmap
 from cv_attention.backbones import build, insert, overview, plan, remove
 from tests.backbones.test_encoder_decoders import ResidualUNet, UNet
 
@@ -248,3 +249,51 @@ def test_trains_block_and_head():
 
 def test_the_overview_counts_it():
     assert overview(build("resnet20")).positions["pool"] == (1, [0, 0, 1], [])
+
+
+POOLINGS = ["additive", {"name": "luong", "score": "concat"}, "luong", "local", "gated"]
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet20", "timm/efficientnet_b0", "timm/mobilenetv3_small_100", "torchvision/densenet121"]
+)
+def test_fresh_attention_poolings_change_no_bit(name):
+    torch.manual_seed(0)
+    model, image = build(name, num_classes=5).eval(), torch.randn(2, 3, 96, 96)
+    with torch.no_grad():
+        plain = model(image)
+        for block in POOLINGS:
+            insert(model, block, "pool", input_size=96)
+            assert torch.equal(model(image), plain), block
+            with record(model) as maps:
+                model(image)
+            [map_] = [map_ for name, map_ in maps.items() if name.endswith("attention.map")]
+            assert (map_.values == 1).all()
+            assert to_heatmap(map_).shape[:2] == (2, 1)
+            remove(model)
+    model.train()
+    torch.manual_seed(1)
+    plain = model(image)
+    insert(model, "additive", "pool", input_size=96)
+    torch.manual_seed(1)
+    assert torch.equal(model(image), plain)
+
+
+@pytest.mark.parametrize("block", POOLINGS, ids=str)
+def test_trained_attention_poolings_are_weighted_averages(block):
+    torch.manual_seed(0)
+    model, image = build("resnet20", num_classes=5).eval(), torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        features = model.layer3(model.layer2(model.layer1(model.act1(model.bn1(model.conv1(image))))))
+        plain = model(image)
+        insert(model, block, "pool", input_size=64)
+        for parameter in model.layer3[2].attention.parameters():
+            parameter += 0.3 * torch.randn_like(parameter)
+        with record(model) as maps:
+            logits = model(image)
+        [map_] = maps.values()
+        assert map_.kind == "spatial"
+        weights = map_.values.flatten(2) / 256
+        torch.testing.assert_close(weights.sum(2), torch.ones(2, 1))
+        torch.testing.assert_close(logits, model.fc((features.flatten(2) * weights).sum(2)))
+        assert (logits - plain).abs().max() > 1e-3
