@@ -55,9 +55,12 @@ if TYPE_CHECKING:  # every block by name, for type checkers and editors
     from cv_attention.blocks.mixed.simam import SimAM
     from cv_attention.blocks.mixed.triplet import TripletAttention
     from cv_attention.blocks.pooling.additive import AdditivePool
+    from cv_attention.blocks.pooling.class_attention import ClassAttention
     from cv_attention.blocks.pooling.gated import GatedPool
+    from cv_attention.blocks.pooling.latent_pool import LatentPool
     from cv_attention.blocks.pooling.local import LocalPool
     from cv_attention.blocks.pooling.luong import LuongPool
+    from cv_attention.blocks.pooling.query_2d import QueryPool2d
     from cv_attention.blocks.spatial.attention_gate import AttentionGate
     from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
     from cv_attention.blocks.spatial.efficient_local import EfficientLocalAttention
@@ -92,6 +95,7 @@ __all__ = [
     "BottleneckAttention",
     "CBAMSpatial",
     "CircularECA",
+    "ClassAttention",
     "ConcurrentSqueezeExcite",
     "ContextEncoding",
     "CoordinateAttention",
@@ -123,6 +127,7 @@ __all__ = [
     "HaloAttention",
     "LambdaLayer",
     "LargeKernelAttention",
+    "LatentPool",
     "LinearAttention",
     "LinearContextTransform",
     "LocalPool",
@@ -131,6 +136,7 @@ __all__ = [
     "MultiQueryAttention",
     "NeighbourhoodAttention",
     "NonLocal",
+    "QueryPool2d",
     "SelectiveKernel",
     "ShuffleAttention",
     "SimAM",

@@ -209,6 +209,15 @@ _POOLING = (
     Entry("gated", "pooling.gated.GatedPool", "Gated attention pooling of multiple-instance learning",
           "https://arxiv.org/abs/1802.04712", 2018, maps=("spatial",), gate=1.0,
           examples=({"gated": False, "bias": True},)),
+    Entry("class_attention", "pooling.class_attention.ClassAttention", "Class attention of CaiT",
+          "https://arxiv.org/abs/2103.17239", 2021, maps=("pairwise", "pairwise"), multiple_of=4,
+          examples=({"heads": 2, "mlp_ratio": 1.5, "qkv_bias": False, "init_values": 0.1},)),
+    Entry("latent_pool", "pooling.latent_pool.LatentPool", "Attention pooling by a latent query (MAP, SigLIP)",
+          "https://arxiv.org/abs/2106.04560", 2021, maps=("pairwise",), multiple_of=4,
+          examples=({"heads": 2, "mlp_ratio": 1.5, "norm": False, "qkv_bias": False},)),
+    Entry("query_2d", "pooling.query_2d.QueryPool2d", "Attention pooling of CLIP's ResNets",
+          "https://arxiv.org/abs/2103.00020", 2021, maps=("pairwise",), multiple_of=4,
+          examples=({"heads": 2, "size": 3, "qkv_bias": False},)),
 )
 
 _MEMORY = ()

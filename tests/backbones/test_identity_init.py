@@ -61,6 +61,7 @@ ADDED = [
     "axial",
 ]
 FADED = ["ge_minus", "gaussian_context", "simam", "sk", "split_attention"]
+FADED += ["class_attention", "latent_pool", "query_2d"]
 
 
 def made(case, channels=24, plain=False):
@@ -83,7 +84,7 @@ def spread_out(*shape, seed=1):
 
 def test_the_table_is_complete():
     assert sorted([*WHOLE, *BY_THEMSELVES, *ADDED, *FADED]) == sorted(CATALOGUE)
-    assert len(CATALOGUE) == 57
+    assert len(CATALOGUE) == 60
 
 
 @pytest.mark.parametrize("case", DEFAULTS, ids=str)

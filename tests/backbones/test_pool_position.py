@@ -251,6 +251,7 @@ def test_the_overview_counts_it():
     assert overview(build("resnet20")).positions["pool"] == (1, [0, 0, 1], [])
 
 
+QUERIES = ["class_attention", "latent_pool", "query_2d"]
 POOLINGS = ["additive", {"name": "luong", "score": "concat"}, "luong", "local", "gated"]
 
 
@@ -271,12 +272,32 @@ def test_fresh_attention_poolings_change_no_bit(name):
             assert (map_.values == 1).all()
             assert to_heatmap(map_).shape[:2] == (2, 1)
             remove(model)
+        for block in QUERIES:  # they return other features, which are faded in
+            insert(model, block, "pool", init="identity", input_size=96)
+            assert torch.equal(model(image), plain), block
+            with record(model) as maps:
+                model(image)
+            last = [map_ for name, map_ in maps.items() if ".attention.block." in name][-1]
+            assert last.values.shape[:3] == (2, 4, 1)
+            assert to_heatmap(last).shape[:2] == (2, 1)
+            remove(model)
     model.train()
     torch.manual_seed(1)
     plain = model(image)
     insert(model, "additive", "pool", input_size=96)
     torch.manual_seed(1)
     assert torch.equal(model(image), plain)
+
+
+@pytest.mark.parametrize("block", QUERIES)
+def test_the_mean_gives_the_vector_of_one_query_back(block):
+    torch.manual_seed(0)
+    model, image, seen = build("resnet20", num_classes=5).eval(), torch.randn(2, 3, 64, 64), []
+    insert(model, block, "pool", input_size=64)
+    model.layer3[2].attention.register_forward_hook(lambda block, inputs, output: seen.append(output))
+    with torch.no_grad():
+        logits = model(image)
+        torch.testing.assert_close(logits, model.fc(seen[0][:, :, 3, 5]))
 
 
 @pytest.mark.parametrize("block", POOLINGS, ids=str)

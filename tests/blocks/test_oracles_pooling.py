@@ -1,8 +1,12 @@
 """Attention poolings equal torch's attention and the papers' code, with the same weights."""
 
 import pytest
+import timm
 import torch
 import torch.nn.functional as F
+from timm.layers import AttentionPool2d, AttentionPoolLatent
+from timm.models.cait import LayerScaleBlockClassAttn
+from torch import nn
 from torch.testing import assert_close
 
 from cv_attention import blocks
@@ -59,6 +63,91 @@ def test_gated_is_the_official_code(gated):
         scores = scores * torch.sigmoid(F.linear(bag, block.opening.weight[:, :, 0, 0], block.opening.bias))
     weights = F.softmax(F.linear(scores, block.w).T, dim=1)
     assert_close(pooled(block, x), weights @ bag)
+
+
+def copy(ours, theirs, *more):
+    """Copies the weights of a layer, or of several stacked one below the other."""
+    for name, parameter in ours.named_parameters():
+        sources = [dict(layer.named_parameters())[name] for layer in (theirs, *more)]
+        parameter.data.copy_(torch.cat(sources) if more else sources[0])
+
+
+def everywhere(vector, x):
+    return vector[:, :, None, None].expand_as(x)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_class_attention_is_timms_cait(layers):
+    theirs = [unlike(LayerScaleBlockClassAttn(8, 2, qkv_bias=True, norm_layer=norm)) for _ in range(layers)]
+    ours = blocks.ClassAttention(8, heads=2, layers=layers)
+    x = feature_map(3, 8, 4, 5)
+    for mine, other in zip(ours.layers, theirs, strict=True):
+        copy(mine.norm1, other.norm1)
+        copy(mine.norm2, other.norm2)
+        copy(mine.query, other.attn.q)
+        copy(mine.key_value, other.attn.k, other.attn.v)
+        copy(mine.project, other.attn.proj)
+        copy(mine.mlp[0], other.mlp.fc1)
+        copy(mine.mlp[2], other.mlp.fc2)
+        mine.gamma1.data.copy_(other.gamma_1)
+        mine.gamma2.data.copy_(other.gamma_2)
+    with torch.no_grad():
+        tokens, z = x.flatten(2).transpose(1, 2), ours.token.expand(3, -1, -1)
+        for other in theirs:
+            z = other(tokens, z)
+        assert_close(ours(x), everywhere(z[:, 0], x))
+        with hooked(ours) as maps:
+            assert_close(ours(x), everywhere(z[:, 0], x))
+    assert [map_.shape for _, map_ in maps] == [(3, 2, 1, 4, 5)] * layers
+
+
+def norm(width, **factory):
+    return nn.LayerNorm(width, eps=1e-6, **factory)
+
+
+def test_class_attention_starts_as_timms_cait():
+    model = timm.create_model("cait_xxs24_224", pretrained=False)
+    ours = blocks.ClassAttention(192)
+    assert len(ours.layers) == len(model.blocks_token_only)
+    assert (ours.layers[0].gamma1 == model.blocks_token_only[0].gamma_1).all()
+
+
+@pytest.mark.parametrize("qkv_bias", [True, False])
+@pytest.mark.parametrize("normed", [True, False])
+def test_latent_pool_is_timms(normed, qkv_bias):
+    theirs = unlike(AttentionPoolLatent(8, num_heads=2, qkv_bias=qkv_bias, norm_layer=norm if normed else None))
+    ours = blocks.LatentPool(8, heads=2, norm=normed, qkv_bias=qkv_bias)
+    ours.latent.data.copy_(theirs.latent)
+    pairs = [(ours.query, theirs.q), (ours.key_value, theirs.kv), (ours.project, theirs.proj), (ours.norm, theirs.norm)]
+    for mine, other in [*pairs, (ours.mlp[0], theirs.mlp.fc1), (ours.mlp[2], theirs.mlp.fc2)]:
+        copy(mine, other)
+    x = feature_map(3, 8, 4, 5)
+    with torch.no_grad():
+        assert_close(ours(x), everywhere(theirs(x.flatten(2).transpose(1, 2)), x))
+
+
+@pytest.mark.parametrize("size", [(7, 7), (4, 5), (14, 9)])
+def test_query_2d_is_timms(size):
+    theirs = unlike(AttentionPool2d(8, feat_size=7, num_heads=2, qkv_separate=True))
+    ours = blocks.QueryPool2d(8, heads=2)
+    ours.position.data.copy_(theirs.pos_embed)
+    copy(ours.query, theirs.q)
+    copy(ours.key_value, theirs.k, theirs.v)
+    copy(ours.project, theirs.proj)
+    x = feature_map(3, 8, *size)
+    with torch.no_grad():
+        assert_close(ours(x), everywhere(theirs(x), x))
+
+
+@pytest.mark.parametrize(("name", "others"), [("class_attention", True), ("latent_pool", False), ("query_2d", True)])
+def test_maps_of_one_query_leave_out_what_is_no_position(name, others):
+    block, x = unlike(blocks.create(name, 8)), feature_map(2, 8, 4, 5)
+    with hooked(block) as maps, torch.no_grad():
+        block(x)
+    for kind, map_ in maps:
+        assert (kind, map_.shape) == ("pairwise", (2, 4, 1, 4, 5))
+        total = map_.sum((3, 4))
+        assert (total < 1).all() if others else torch.allclose(total, torch.ones_like(total))
 
 
 @every_gate

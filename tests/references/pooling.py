@@ -2,7 +2,7 @@
 
 import torch
 
-from tests.references.arithmetic import linear, sigmoid, softmax
+from tests.references.arithmetic import gelu, layer_norm, linear, sigmoid, softmax
 
 
 def rows(x):
@@ -76,3 +76,53 @@ def gated(block, x):
             hidden = hidden * sigmoid(projected(block.opening, h[:, i]))
         scores.append((hidden * block.w[0]).sum(1))
     return weighted(x, torch.stack(scores, 1))
+
+
+def multi_head(query, key_value, heads, tokens, block):
+    """One query (B, 1, C) over tokens (B, N, C): the mixed values (B, 1, C), and the weights (B, heads, 1, N)."""
+    k, v = linear(key_value, tokens).chunk(2, 2)
+    depth = query.shape[2] // heads
+    mixed, weights = torch.zeros_like(query), []
+    for head in range(heads):
+        part = slice(head * depth, (head + 1) * depth)
+        scores = torch.einsum("bqd,bkd->bqk", query[..., part], k[..., part]) / depth**0.5
+        weights.append(softmax(scores, 2))
+        mixed[..., part] = weights[-1] @ v[..., part]
+    return linear(block.project, mixed), torch.stack(weights, 1)
+
+
+def mlp(layers, x):
+    return linear(layers[2], gelu(linear(layers[0], x)))
+
+
+def everywhere(vector, x):
+    return vector[:, :, None, None].expand_as(x)
+
+
+def class_attention(block, x):
+    z, maps = block.token.expand(len(x), 1, -1), []
+    for layer in block.layers:
+        tokens = layer_norm(layer.norm1, torch.cat([z, rows(x)], 1))
+        mixed, weights = multi_head(linear(layer.query, tokens[:, :1]), layer.key_value, layer.heads, tokens, layer)
+        maps.append(weights[..., 1:].unflatten(3, x.shape[2:]))
+        z = z + layer.gamma1 * mixed
+        z = z + layer.gamma2 * mlp(layer.mlp, layer_norm(layer.norm2, z))
+    return everywhere(z[:, 0], x), *maps
+
+
+def latent_pool(block, x):
+    query = linear(block.query, block.latent).expand(len(x), -1, -1)
+    z, weights = multi_head(query, block.key_value, block.heads, rows(x), block)
+    normed = layer_norm(block.norm, z) if hasattr(block.norm, "weight") else z
+    return everywhere((z + mlp(block.mlp, normed))[:, 0], x), weights.unflatten(3, x.shape[2:])
+
+
+def query_2d(block, x):
+    position = block.position
+    if x.shape[2:] != (block.size, block.size):  # by a library: bicubic, with the low-pass of Pillow
+        grid = position[1:].T.reshape(1, -1, block.size, block.size)
+        grid = torch.nn.functional.interpolate(grid, x.shape[2:], mode="bicubic", antialias=True)
+        position = torch.cat([position[:1], grid[0].flatten(1).T])
+    tokens = torch.cat([rows(x).mean(1, keepdim=True), rows(x)], 1) + position
+    mixed, weights = multi_head(linear(block.query, tokens[:, :1]), block.key_value, block.heads, tokens, block)
+    return everywhere(mixed[:, 0], x), weights[..., 1:].unflatten(3, x.shape[2:])

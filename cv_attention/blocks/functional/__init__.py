@@ -16,7 +16,7 @@
 from cv_attention.blocks.functional.attention import attend, attention_weights
 from cv_attention.blocks.functional.gating import gate_by_row_and_column, over_start, softmax_gate, spread, times
 from cv_attention.blocks.functional.half_precision import run_wide, widened, without_autocast
-from cv_attention.blocks.functional.layout import laid_out_as, project, to_map, to_tokens
+from cv_attention.blocks.functional.layout import expanded_like, laid_out_as, project, to_map, to_tokens
 from cv_attention.blocks.functional.linear import attend_linearly
 from cv_attention.blocks.functional.local import attend_in_tiles, cut, join
 from cv_attention.blocks.functional.norms import l2_norm
@@ -35,8 +35,8 @@ from cv_attention.blocks.functional.sincos import sincos_2d
 
 __all__ = [
     "additive_scores", "attend", "attend_in_tiles", "attend_linearly", "attention_weights", "average", "channel_max",
-    "channel_mean", "concat_scores", "cut", "dot_scores", "gate_by_row_and_column", "gated_scores", "general_scores",
-    "join", "l2_norm", "laid_out_as", "local_scores", "over_start", "project", "relative_bias", "relative_index",
-    "relative_logits", "rotate_2d", "run_wide", "sincos_2d", "softmax_gate", "spatial_max", "spread", "times", "to_map",
-    "to_tokens", "widened", "without_autocast",
+    "channel_mean", "concat_scores", "cut", "dot_scores", "expanded_like", "gate_by_row_and_column", "gated_scores",
+    "general_scores", "join", "l2_norm", "laid_out_as", "local_scores", "over_start", "project", "relative_bias",
+    "relative_index", "relative_logits", "rotate_2d", "run_wide", "sincos_2d", "softmax_gate", "spatial_max", "spread",
+    "times", "to_map", "to_tokens", "widened", "without_autocast",
 ]  # fmt: skip

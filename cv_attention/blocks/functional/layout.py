@@ -21,6 +21,11 @@ def laid_out_as(y: Tensor, like: Tensor) -> Tensor:
     return y.contiguous(memory_format=torch.contiguous_format if like.is_contiguous() else torch.channels_last)
 
 
+def expanded_like(vector: Tensor, like: Tensor) -> Tensor:
+    """Returns vectors (B, C) at every position, with the size, dtype and memory format of `like` (B, C, H, W)."""
+    return laid_out_as(vector.to(like.dtype)[:, :, None, None].expand_as(like), like)
+
+
 def project(x: Tensor, layer: nn.Linear) -> Tensor:
     """Applies `layer` to the channels of x (B, C, H, W); returns (B, d, H, W) in the memory format of `x`.
 
