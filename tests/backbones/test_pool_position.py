@@ -188,6 +188,7 @@ def test_outputs_of_one_mean_share_the_block():
         (lambda fc, x: (fc(x.mean((2, 3))), fc(x.relu().mean((2, 3)))), "come from 2 poolings, of the feature maps"),
         (lambda fc, x: (fc(x.mean((2, 3))), x), "that its pooling takes is used elsewhere too"),
         (lambda fc, x: (fc(x.relu().mean((2, 3))), x), "that its pooling takes is used elsewhere too"),
+        (lambda fc, x: (fc(x.mean((2, 3))), x + 1), "that its pooling takes is used elsewhere too"),
         (lambda fc, x: x, "its output is a feature map, 8×30×30, and nothing pools it"),
     ],
 )

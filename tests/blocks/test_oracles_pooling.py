@@ -10,6 +10,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from cv_attention import blocks
+from cv_attention.blocks.functional import softmax_gate
 from tests.blocks.cases import feature_map, hooked
 
 GATES = [
@@ -179,6 +180,14 @@ def test_a_fresh_block_is_the_identity_for_any_number_of_positions(name, options
 
 def test_n_times_a_softmax_would_not_be():
     assert any((n * torch.zeros(n).softmax(0) != 1).any() for n in range(1, 200))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_softmax_gate_is_n_times_torchs_softmax(dtype):
+    scores = (300 * feature_map(3, 4, 7)).to(dtype)  # their exponentials leave the range of float32
+    gate = softmax_gate(scores)
+    assert gate.dtype == torch.float32
+    assert_close(gate, 7 * scores.float().softmax(-1))
 
 
 @every_gate

@@ -79,9 +79,9 @@ def test_gated(gated):
 @pytest.mark.parametrize("window", [True, False])
 def test_local(window):
     centre = torch.tensor([[2.5, 0.0], [1.75, 6.0]], dtype=torch.float64)
-    scores = local_scores(centre, (4, 6), 2, window=window)
+    scores = local_scores(centre, (5, 6), 2, window=window)
     for sample, (row, column) in enumerate(centre.tolist()):
-        for i in range(4):
+        for i in range(5):
             for j in range(6):
                 down, across = i + 0.5 - row, j + 0.5 - column
                 gaussian = math.exp(-(down**2 + across**2) / (2 * (2 / 2) ** 2))
