@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FAMILIES = ("branch", "channel", "context", "mixed", "spatial", "tokens")
+FAMILIES = ("branch", "channel", "context", "mixed", "pooling", "spatial", "tokens")
 # The page is plain HTML, CSS and JavaScript modules, one idea per file.
 PAGE = {
     "": "The report's page: `main.js` assembles it from the modules below, which use each other in this order",

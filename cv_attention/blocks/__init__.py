@@ -56,6 +56,13 @@ if TYPE_CHECKING:  # every block by name, for type checkers and editors
     from cv_attention.blocks.mixed.shuffle import ShuffleAttention
     from cv_attention.blocks.mixed.simam import SimAM
     from cv_attention.blocks.mixed.triplet import TripletAttention
+    from cv_attention.blocks.pooling.additive import AdditivePool
+    from cv_attention.blocks.pooling.class_attention import ClassAttention
+    from cv_attention.blocks.pooling.gated import GatedPool
+    from cv_attention.blocks.pooling.latent_pool import LatentPool
+    from cv_attention.blocks.pooling.local import LocalPool
+    from cv_attention.blocks.pooling.luong import LuongPool
+    from cv_attention.blocks.pooling.query_2d import QueryPool2d
     from cv_attention.blocks.spatial.attention_gate import AttentionGate
     from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
     from cv_attention.blocks.spatial.efficient_local import EfficientLocalAttention
@@ -80,6 +87,7 @@ __all__ = [
     "BAM",
     "CATALOGUE",
     "CBAM",
+    "AdditivePool",
     "AttentionAugmentedConv",
     "AttentionGate",
     "AttentionMap",
@@ -89,6 +97,7 @@ __all__ = [
     "BottleneckAttention",
     "CBAMSpatial",
     "CircularECA",
+    "ClassAttention",
     "ConcurrentSqueezeExcite",
     "ContextEncoding",
     "CoordinateAttention",
@@ -109,6 +118,7 @@ __all__ = [
     "FrequencyChannelAttention",
     "Gate",
     "GatedChannelTransform",
+    "GatedPool",
     "GatherExcite",
     "GatherExciteFree",
     "GaussianContextTransformer",
@@ -119,12 +129,16 @@ __all__ = [
     "HaloAttention",
     "LambdaLayer",
     "LargeKernelAttention",
+    "LatentPool",
     "LinearAttention",
     "LinearContextTransform",
+    "LocalPool",
+    "LuongPool",
     "MultiHeadSelfAttention",
     "MultiQueryAttention",
     "NeighbourhoodAttention",
     "NonLocal",
+    "QueryPool2d",
     "SelectiveKernel",
     "ShuffleAttention",
     "SimAM",

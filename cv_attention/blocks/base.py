@@ -77,18 +77,27 @@ class AttentionMap(nn.Module):
         """Whether hooks observe the map; a fused kernel that hides the map may run when none do."""
         return len(self._forward_hooks) > 0
 
-    def over(self, size: tuple[int, int]) -> Callable[[Tensor], Tensor] | None:
+    def over(self, size: tuple[int, int], *, ahead: int = 0) -> Callable[[Tensor], Tensor] | None:
         """Returns the function that passes weights over a grid to observers, for `functional.attend`; None without any.
 
         Args:
             size: (H, W) of the grid.
+            ahead: Number of keys ahead of the grid, such as a class token, whose weights are not part of the map.
 
         Returns:
-            A function that passes weights (..., H*W) through the map as (..., H, W) and returns them as they came.
+            A function that passes weights (..., ahead + H*W) through the map as (..., H, W) and returns them as they
+            came.
         """
         if not self.observed:
             return None
-        return lambda weights: self(weights.unflatten(-1, size)).flatten(-2)
+        if ahead == 0:
+            return lambda weights: self(weights.unflatten(-1, size)).flatten(-2)
+
+        def observe(weights: Tensor) -> Tensor:
+            others, grid = weights[..., :ahead], weights[..., ahead:]
+            return torch.cat([others, self(grid.unflatten(-1, size)).flatten(-2)], -1)
+
+        return observe
 
     def forward(self, attention: Tensor) -> Tensor:
         """Returns `attention`, a tensor shaped as `kind` says, unchanged."""

@@ -4,72 +4,9 @@ Nothing here imports torch, so that a mistyped name is reported at once. CONTRIB
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
 
+from cv_attention.blocks.entry import Entry
 from cv_attention.suggest import suggest
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from cv_attention.blocks.base import MapKind
-
-Family = Literal["channel", "spatial", "mixed", "branch", "context", "tokens", "memory"]
-
-# What excuses a block from one test each; the test then shows that the flag is true.
-#   batch_statistics: in training the samples of a batch influence each other (BatchNorm)
-#   needs_batch: training on a batch of one is a ValueError
-#   stochastic: two forwards in training differ
-Flag = Literal["batch_statistics", "needs_batch", "stochastic"]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Describes one block of the catalogue.
-
-    Attributes:
-        name: Name of the block for `create` and in configurations.
-        path: ``<family>.<file>.<class>`` below `cv_attention.blocks`.
-        title: Name of the block in its paper.
-        paper: Address of the paper.
-        year: Year of the paper's first version.
-        maps: Kinds of its attention maps, in the order in which the block passes them; repeated if it has several.
-        gate: Factor by which a fresh block scales a random input (0.5 for SE, 1 for an identity); None where
-            it does more than scale.
-        multiple_of: With the default options, `channels` must be a multiple of this.
-        flags: Properties that exempt the block from a test.
-        examples: Options that change what the block computes; the tests run each.
-
-    Examples:
-        >>> from cv_attention.blocks import CATALOGUE
-        >>> entry = CATALOGUE["se"]
-        >>> entry.title, entry.family, entry.year, entry.maps
-        ('Squeeze-and-excitation', 'channel', 2017, ('channel',))
-    """
-
-    name: str
-    path: str
-    title: str
-    paper: str
-    year: int
-    maps: tuple["MapKind", ...]
-    gate: float | None = None
-    multiple_of: int = 1
-    flags: tuple[Flag, ...] = ()
-    examples: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
-
-    @property
-    def family(self) -> Family:
-        """Family of the block, which is the folder that its file is in."""
-        return self.path.split(".")[0]  # pyright: ignore[reportReturnType]
-
-    @property
-    def cls(self) -> "type[nn.Module]":
-        """Class of the block, imported at the first access."""
-        module, name = self.path.rsplit(".", 1)
-        return getattr(import_module(f"cv_attention.blocks.{module}"), name)
-
 
 # fmt: off
 _CHANNEL = (
@@ -256,10 +193,35 @@ _TOKENS = (
           examples=({"heads": 2, "span": 3},)),
 )
 
+_POOLING = (
+    Entry("additive", "pooling.additive.AdditivePool", "Additive attention pooling (Bahdanau)",
+          "https://arxiv.org/abs/1409.0473", 2014, maps=("spatial",), gate=1.0,
+          examples=({"width": 3, "state": "global"},)),
+    Entry("luong", "pooling.luong.LuongPool", "Luong's attention pooling",
+          "https://arxiv.org/abs/1508.04025", 2015, maps=("spatial",), gate=1.0,
+          examples=({"state": "learned"}, {"score": "dot"}, {"score": "concat", "width": 3},
+                    {"score": "concat", "state": "learned"})),
+    Entry("local", "pooling.local.LocalPool", "Luong's local attention pooling",
+          "https://arxiv.org/abs/1508.04025", 2015, maps=("spatial",), gate=1.0,
+          examples=({"reach": 1, "state": "learned", "width": 3}, {"renormalise": False})),
+    Entry("gated", "pooling.gated.GatedPool", "Gated attention pooling of multiple-instance learning",
+          "https://arxiv.org/abs/1802.04712", 2018, maps=("spatial",), gate=1.0,
+          examples=({"gated": False, "bias": True},)),
+    Entry("class_attention", "pooling.class_attention.ClassAttention", "Class attention of CaiT",
+          "https://arxiv.org/abs/2103.17239", 2021, maps=("pairwise", "pairwise"), multiple_of=4,
+          examples=({"heads": 2, "mlp_ratio": 1.5, "qkv_bias": False, "init_values": 0.1},)),
+    Entry("latent_pool", "pooling.latent_pool.LatentPool", "Attention pooling by a latent query (MAP, SigLIP)",
+          "https://arxiv.org/abs/2106.04560", 2021, maps=("pairwise",), multiple_of=4,
+          examples=({"heads": 2, "mlp_ratio": 1.5, "norm": False, "qkv_bias": False},)),
+    Entry("query_2d", "pooling.query_2d.QueryPool2d", "Attention pooling of CLIP's ResNets",
+          "https://arxiv.org/abs/2103.00020", 2021, maps=("pairwise",), multiple_of=4,
+          examples=({"heads": 2, "size": 3, "qkv_bias": False},)),
+)
+
 _MEMORY = ()
 # fmt: on
 
-_TABLE: tuple[Entry, ...] = (*_CHANNEL, *_SPATIAL, *_MIXED, *_BRANCH, *_CONTEXT, *_TOKENS, *_MEMORY)
+_TABLE: tuple[Entry, ...] = (*_CHANNEL, *_SPATIAL, *_MIXED, *_BRANCH, *_CONTEXT, *_TOKENS, *_POOLING, *_MEMORY)
 
 
 class Catalogue(Mapping[str, Entry]):

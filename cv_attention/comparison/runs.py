@@ -14,7 +14,8 @@ from cv_attention.rundir import read_yaml, summary
 from cv_attention.rundir.layout import RunLayout, runs_in
 from cv_attention.suggest import suggest
 
-SHARES = ("accuracy", "accuracy_top5", "pointing", "probability")  # between 0 and 1, shown in percent
+# Between 0 and 1, shown in percent.
+SHARES = ("accuracy", "accuracy_top5", "pointing", "pointing_attention", "probability")
 SPLITS = {"test": "test", "val": "validation"}  # the split -> its figures in summary.json
 
 

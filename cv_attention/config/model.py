@@ -24,8 +24,8 @@ class Model:
             another library whose weights have other names and the same shapes in the same order.
         block: Attention block: a name, ``{name: ..., <options>}``, ``{class_path: ..., init_args: ...}`` or null.
             Different blocks at different places: ``{"residual:0": se, "stage:-1": vit}``.
-        at: Where it goes: a position (``residual``, ``pre``, ``post``, ``identity``, ``stage``, ``replace``;
-            ``stage:-1`` takes the last stage alone) or a glob over module names, or a list of these.
+        at: Where it goes: a position (``residual``, ``pre``, ``post``, ``identity``, ``stage``, ``replace``,
+            ``pool``; ``stage:-1`` takes the last stage alone) or a glob over module names, or a list of these.
         init: ``plain``, or ``identity`` to leave the network's output as it was at the start.
         train: ``all``, ``blocks`` to freeze everything but the blocks, ``blocks+head`` to train the last layer too, or
             ``head`` for the last layer alone, where the statistics of batch norms stay as well.

@@ -44,6 +44,7 @@ WHOLE = [
     "vit",
 ]
 BY_THEMSELVES = ["gct", "grn", "gc", "non_local", "disentangled_non_local", "danet_channel"]
+BY_THEMSELVES += ["additive", "luong", "local", "gated"]
 ADDED = [
     "attention_augmented",
     "mhsa",
@@ -60,6 +61,7 @@ ADDED = [
     "axial",
 ]
 FADED = ["ge_minus", "gaussian_context", "simam", "sk", "split_attention"]
+FADED += ["class_attention", "latent_pool", "query_2d"]
 
 
 def made(case, channels=24, plain=False):
@@ -82,7 +84,7 @@ def spread_out(*shape, seed=1):
 
 def test_the_table_is_complete():
     assert sorted([*WHOLE, *BY_THEMSELVES, *ADDED, *FADED]) == sorted(CATALOGUE)
-    assert len(CATALOGUE) == 53
+    assert len(CATALOGUE) == 60
 
 
 @pytest.mark.parametrize("case", DEFAULTS, ids=str)

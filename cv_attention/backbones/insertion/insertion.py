@@ -39,11 +39,11 @@ def plan(
             ``[(block, at), ...]``.
         at: Where blocks go: ``residual`` (end of each residual branch, before the addition), ``pre`` (its start),
             ``post`` (behind the addition and its activation), ``identity`` (on the shortcut), ``stage`` (end of each
-            stage, also of a decoder), ``replace`` (in place of each 3×3 convolution that keeps the channels); each may
-            be followed by stages on the way down from the image (``residual:-1``, ``stage:1:3``) or by ``decoder``
-            (``stage:decoder``, ``residual:decoder:-1``); a glob over module names (``layer*.*.bn2``; ``*`` stays
-            within one level, ``**`` crosses levels) for their outputs, ``replace:<glob>`` for convolutions to be
-            replaced; or a list.
+            stage, also of a decoder), ``replace`` (in place of each 3×3 convolution that keeps the channels), ``pool``
+            (the feature map that the global average pooling takes); each may be followed by stages on the way down
+            from the image (``residual:-1``, ``stage:1:3``) or by ``decoder`` (``stage:decoder``,
+            ``residual:decoder:-1``); a glob over module names (``layer*.*.bn2``; ``*`` stays within one level, ``**``
+            crosses levels) for their outputs, ``replace:<glob>`` for convolutions to be replaced; or a list.
         init: ``plain``, or ``identity`` to leave the model's output as it is.
         input_size: Side, (H, W) or (C, H, W) of the image in the dry run, in pixels, for a model that takes one image
             (B, C, H, W); by default the model's own.
@@ -122,11 +122,11 @@ def insert(
             ...]``.
         at: Where blocks go: ``residual`` (end of each residual branch, before the addition), ``pre`` (its start),
             ``post`` (behind the addition and its activation), ``identity`` (on the shortcut), ``stage`` (end of each
-            stage, also of a decoder), ``replace`` (in place of each 3×3 convolution that keeps the channels); each may
-            be followed by stages on the way down from the image (``residual:-1``, ``stage:1:3``) or by ``decoder``
-            (``stage:decoder``, ``residual:decoder:-1``); a glob over module names (``layer*.*.bn2``; ``*`` stays
-            within one level, ``**`` crosses levels) for their outputs, ``replace:<glob>`` for convolutions to be
-            replaced; or a list.
+            stage, also of a decoder), ``replace`` (in place of each 3×3 convolution that keeps the channels), ``pool``
+            (the feature map that the global average pooling takes); each may be followed by stages on the way down
+            from the image (``residual:-1``, ``stage:1:3``) or by ``decoder`` (``stage:decoder``,
+            ``residual:decoder:-1``); a glob over module names (``layer*.*.bn2``; ``*`` stays within one level, ``**``
+            crosses levels) for their outputs, ``replace:<glob>`` for convolutions to be replaced; or a list.
         init: ``plain``, or ``identity`` to leave the model's output as it is.
         input_size: Side, (H, W) or (C, H, W) of the image in the dry run, in pixels, for a model that takes one image
             (B, C, H, W); by default the model's own.

@@ -95,11 +95,11 @@ def overview(model: nn.Module, *, input_size: InputSize | None = None, example_i
         >>> import cv_attention as cva
         >>> print(cva.backbones.overview(cva.backbones.build("resnet20", num_classes=10)))
         CifarResNet, image 3×32×32: sites of each position
-        stage  ends at   channels   size  residual  pre  post  identity  stage  replace
-        0      layer1.2        16  32×32         3    3     3         3      1        6
-        1      layer2.2        32  16×16         3    3     3         3      1        5
-        2      layer3.2        64    8×8         3    3     3         3      1        5
-        all                                      9    9     9         9      3       16
+        stage  ends at   channels   size  residual  pre  post  identity  stage  replace  pool
+        0      layer1.2        16  32×32         3    3     3         3      1        6     0
+        1      layer2.2        32  16×16         3    3     3         3      1        5     0
+        2      layer3.2        64    8×8         3    3     3         3      1        5     1
+        all                                      9    9     9         9      3       16     1
         head: fc
     """
     run = dry_run(model, input_size, example_inputs)

@@ -7,6 +7,7 @@ from torch import nn
 
 from cv_attention.backbones.attachment.place import Place
 from cv_attention.backbones.positions.hosts import Hosts
+from cv_attention.backbones.positions.pooling import find_pool
 from cv_attention.backbones.positions.stages import find_stages
 from cv_attention.backbones.positions.traced_site import TracedSite, shape_of
 from cv_attention.backbones.tracing.residual_blocks import ResidualBlock, residual_blocks
@@ -90,11 +91,18 @@ def replace(model: nn.Module, trace: Trace, hosts: Hosts) -> list[TracedSite]:
     ]
 
 
+def pool(model: nn.Module, trace: Trace, hosts: Hosts) -> list[TracedSite]:
+    """At what the global average pooling takes, where a spatial gate of mean 1 makes it a weighted average."""
+    found = find_pool(trace, hosts)
+    return [] if isinstance(found, str) else [found]
+
+
 # From a traced model to the sites of one position.
 FindSites = Callable[[nn.Module, Trace, Hosts], list[TracedSite]]
 
 POSITIONS: dict[str, FindSites] = {
     "residual": residual, "pre": pre, "post": post, "identity": identity, "stage": stage, "replace": replace,
+    "pool": pool,
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from torch import nn
 from cv_attention.backbones.positions.heads import Heads
 from cv_attention.backbones.positions.hosts import Hosts
 from cv_attention.backbones.positions.named import POSITIONS
+from cv_attention.backbones.positions.pooling import find_pool
 from cv_attention.backbones.positions.stages import find_stages
 from cv_attention.backbones.positions.traced_site import TracedSite, shape_of
 from cv_attention.backbones.tracing.trace import Trace
@@ -80,7 +81,9 @@ class _Search:
             return self._by_glob(pattern, rest if replaced else pattern)
         sites = self.sites(position)
         if not sites:
-            raise ValueError(f"{self.kind} has no position {position!r}; it has: {self._positions()}{self._example()}")
+            why = self._why_no_pool() if position == "pool" else ""
+            has = f"{self._positions()}{self._example()}"
+            raise ValueError(f"{self.kind} has no position {position!r}{why}; it has: {has}")
         if not colon:
             return sites
         return self._in_stages(pattern, position, sites, rest)
@@ -89,6 +92,11 @@ class _Search:
         """Returns the sites of a position, without those at which the output itself is made: logits, masks, boxes."""
         sites = POSITIONS[position](self.model, self.trace, self.hosts)
         return [site for site in sites if self.trace.values[site.index] not in self.made]
+
+    def _why_no_pool(self) -> str:
+        found = find_pool(self.trace, self.hosts)
+        why = found if isinstance(found, str) else "its head comes before its pooling, which takes the logits"
+        return f", since {why}"
 
     def ends(self, names: Sequence[str]) -> list[int]:
         """Returns the indices of what hosts returned."""

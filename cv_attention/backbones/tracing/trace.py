@@ -181,8 +181,7 @@ class Tracer(CountFlops):
         return [(name, value) for name, value in found if value is not None]
 
     def _record(self, tensor: Tensor, op: str, axis: int | None, parents: list[Value]) -> None:
-        shape = tuple(tensor.shape)
-        value = Value(len(self.values), op, shape, axis, parents, self.call)
+        value = Value(len(self.values), op, tuple(tensor.shape), axis, parents, self.call)
         self.values.append(value)
         self._current[tensor] = value
 
@@ -210,6 +209,8 @@ class Tracer(CountFlops):
         value.weights = weights
         if value.op == "convolution":
             value.kernel, value.transposed = tuple(args[1].shape[2:]), bool(args[6])
+        elif value.op == "avg_pool2d":
+            value.kernel = tuple(args[1]) * (3 - len(args[1]))
 
     def _repeats(self, name: str, inputs: Any) -> bool:
         """Returns whether a call is one that `once` leaves out."""
@@ -234,9 +235,8 @@ class Tracer(CountFlops):
             if self._unseen:
                 self._unseen -= 1
                 return
-            call = self.call
-            call.output, call.gives = self.value(output), _kind(output)
-            value = call.output
+            call, value = self.call, self.value(output)
+            call.output, call.gives = value, _kind(output)
             call.returned = self.named_values(output)
             if value is None:
                 call.problem = (

@@ -18,21 +18,29 @@ Examples:
 """
 
 from cv_attention.blocks.functional.attention import attend, attention_weights
-from cv_attention.blocks.functional.gating import gate_by_row_and_column, over_start, spread, times
+from cv_attention.blocks.functional.gating import gate_by_row_and_column, over_start, softmax_gate, spread, times
 from cv_attention.blocks.functional.half_precision import run_wide, widened, without_autocast
-from cv_attention.blocks.functional.layout import laid_out_as, project, to_map, to_tokens
+from cv_attention.blocks.functional.layout import expanded_like, laid_out_as, project, to_map, to_tokens
 from cv_attention.blocks.functional.linear import attend_linearly
 from cv_attention.blocks.functional.local import attend_in_tiles, cut, join
 from cv_attention.blocks.functional.norms import l2_norm
 from cv_attention.blocks.functional.pooling import average, channel_max, channel_mean, spatial_max
 from cv_attention.blocks.functional.relative import relative_bias, relative_index, relative_logits
 from cv_attention.blocks.functional.rotary import rotate_2d
-from cv_attention.blocks.functional.scores import concat_scores, dot_scores
+from cv_attention.blocks.functional.scores import (
+    additive_scores,
+    concat_scores,
+    dot_scores,
+    gated_scores,
+    general_scores,
+    local_scores,
+)
 from cv_attention.blocks.functional.sincos import sincos_2d
 
 __all__ = [
-    "attend", "attend_in_tiles", "attend_linearly", "attention_weights", "average", "channel_max", "channel_mean",
-    "concat_scores", "cut", "dot_scores", "gate_by_row_and_column", "join", "l2_norm", "laid_out_as", "over_start",
-    "project", "relative_bias", "relative_index", "relative_logits", "rotate_2d", "run_wide", "sincos_2d",
-    "spatial_max", "spread", "times", "to_map", "to_tokens", "widened", "without_autocast",
+    "additive_scores", "attend", "attend_in_tiles", "attend_linearly", "attention_weights", "average", "channel_max",
+    "channel_mean", "concat_scores", "cut", "dot_scores", "expanded_like", "gate_by_row_and_column", "gated_scores",
+    "general_scores", "join", "l2_norm", "laid_out_as", "local_scores", "over_start", "project", "relative_bias",
+    "relative_index", "relative_logits", "rotate_2d", "run_wide", "sincos_2d", "softmax_gate", "spatial_max", "spread",
+    "times", "to_map", "to_tokens", "widened", "without_autocast",
 ]  # fmt: skip

@@ -1,10 +1,11 @@
-"""Multiplies feature maps by gates: over a start, by rows and columns, from a coarser grid."""
+"""Multiplies feature maps by gates: over a start, by rows and columns, from a coarser grid, by shares of a mean."""
 
 from collections.abc import Callable, Sequence
 
 from torch import Tensor
 from torch.nn import functional as F
 
+from cv_attention.blocks.functional.half_precision import widened, without_autocast
 from cv_attention.blocks.functional.pooling import needs_gradient
 
 
@@ -69,6 +70,29 @@ def spread(gate: Tensor, size: Sequence[int]) -> Tensor:
     if gate.shape[2:].numel() == 1:
         return gate.expand(*gate.shape[:2], *size)
     return F.interpolate(gate, size=list(size))
+
+
+def softmax_gate(scores: Tensor) -> Tensor:
+    """Computes ``N softmax(e)`` over the last axis: a gate of mean 1 that makes a mean over N positions a weighted one.
+
+    Where all scores are equal, the gate is 1 to the bit, whatever N is; N times a softmax would round.
+
+    Args:
+        scores: (..., N); at least one finite, -inf gives 0.
+
+    Returns:
+        (..., N), in float32, or float64 where the scores are; values in [0, N].
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> functional.softmax_gate(torch.tensor([0.0, 0.0, 0.0, -torch.inf]))
+        tensor([1.3333, 1.3333, 1.3333, 0.0000])
+    """
+    with without_autocast(scores):
+        scores = widened(scores)
+        weights = (scores - scores.amax(-1, keepdim=True).detach()).exp()
+        return weights * weights.shape[-1] / weights.sum(-1, keepdim=True)  # N / sum would be N times a reciprocal
 
 
 def gate_by_row_and_column(

@@ -64,6 +64,27 @@ def laid_out_as(y: Tensor, like: Tensor) -> Tensor:
     return y.contiguous(memory_format=torch.contiguous_format if like.is_contiguous() else torch.channels_last)
 
 
+def expanded_like(vector: Tensor, like: Tensor) -> Tensor:
+    """Returns one vector of each image at every position.
+
+    Args:
+        vector: (B, C).
+        like: (B, C, H, W), whose size, dtype and memory format are taken.
+
+    Returns:
+        (B, C, H, W).
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.blocks import functional
+        >>> functional.expanded_like(torch.tensor([[1.0, 2.0]]), torch.zeros(1, 2, 1, 3))
+        tensor([[[[1., 1., 1.]],
+        <BLANKLINE>
+                 [[2., 2., 2.]]]])
+    """
+    return laid_out_as(vector.to(like.dtype)[:, :, None, None].expand_as(like), like)
+
+
 def project(x: Tensor, layer: nn.Linear) -> Tensor:
     """Applies a linear layer to the channels of a feature map, in the memory format of the map.
 

@@ -62,6 +62,8 @@ export function kindName(column) {
 
 const METRIC_WORDS = {
   pointing: "Fraction of test images on which the maximum of Grad-CAM for the true class lies in the true box",
+  pointing_attention:
+    "Fraction of test images on which the largest weight of the attention pooling lies in the true box",
   pointing_chance: "Fraction of test images on which a random point lies in the true box: the baseline for pointing",
 };
 

@@ -1,0 +1,56 @@
+"""The share of test images on which the weights of an attention pooling point into the true box."""
+
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cv_attention import data, training
+from cv_attention.blocks import create
+from cv_attention.cli import main
+from cv_attention.training.recording.pointing import point, pooling_map
+from tests.references import pooling
+
+
+def test_counts_where_the_largest_weight_lies(tiny_options, tmp_path):
+    options = ["--model.block=additive", "--model.at=pool", f"--log.root={tmp_path}", "--log.name=pool"]
+    assert main(["fit", *tiny_options, *options]) == 0
+    summary = json.loads((tmp_path / "pool" / "summary.json").read_text())
+    assert [site["block"] for site in summary["sites"]] == ["layer3.2.attention"]
+    classifier = training.load(training.find_checkpoint(tmp_path / "pool")).eval()
+    module = data.create(classifier.experiment.data)
+    module.setup()
+    assert summary["test"]["pointing_attention"] == pytest.approx(hits(classifier, module) / 30)
+    torch.manual_seed(0)
+    for parameter in classifier.network.layer3[2].attention.parameters():  # weights that point all over the image
+        parameter.data.normal_()
+    assert 0 < hits(classifier, module) < 30
+    assert point(classifier, module)["pointing_attention"] == pytest.approx(hits(classifier, module) / 30)
+
+
+def hits(classifier, module):
+    """Counts the test images whose largest weight lies in the box, with weights by the paper's equation."""
+    block, inputs, found = classifier.network.layer3[2].attention, [], 0
+    handle = block.register_forward_pre_hook(lambda block, given: inputs.append(given[0]))
+    for batch in module.test_dataloader():
+        with torch.no_grad():
+            classifier(batch["image"])
+            gate = pooling.additive(block, inputs.pop())[1]
+        heat = F.interpolate(gate, size=batch["image"].shape[-2:], mode="bilinear")[:, 0]
+        for one, (left, top, right, bottom) in zip(heat, batch["box"].tolist(), strict=True):
+            row, column = divmod(one.argmax().item(), one.shape[1])
+            found += left <= column < right and top <= row < bottom
+    handle.remove()
+    return found
+
+
+def test_other_blocks_have_no_such_figure(tiny_summary):
+    assert "pointing" in tiny_summary["test"]
+    assert "pointing_attention" not in tiny_summary["test"]
+
+
+def test_the_last_map_of_the_last_pooling():
+    blocks = {"first": create("gated", 8), "between": create("cbam_spatial", 8), "last": create("class_attention", 8)}
+    assert pooling_map(torch.nn.ModuleDict(blocks)) == "last.layers.1.map"
+    assert pooling_map(torch.nn.ModuleDict({"between": blocks["between"]})) is None
