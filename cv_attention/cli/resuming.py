@@ -3,13 +3,15 @@
 import glob
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from cv_attention.cli.errors import UserError
 from cv_attention.cli.parsing import read_experiment
 from cv_attention.config import Experiment
+from cv_attention.config.bounds import check_bounds
 from cv_attention.rundir import summary
 from cv_attention.rundir.layout import RunLayout
 
@@ -25,11 +27,13 @@ class Choice:
         run: The run to resume; None starts a new one.
         notice: One line that explains the choice.
         finished: Whether the run has already finished.
+        warnings: Lines about runs that are left alone, since their configuration is not the one that was trained.
     """
 
     run: Path | None
     notice: str
     finished: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class _Candidate:
     finished: bool
     saved: float | None  # when its newest checkpoint was written
     since: float
+    changed: str | None  # says that its configuration is not the one that it was trained with
 
 
 def choose(experiment: Experiment) -> Choice:
@@ -48,7 +53,15 @@ def choose(experiment: Experiment) -> Choice:
     Args:
         experiment: The requested configuration.
     """
-    candidates = sorted(_candidates(experiment), key=lambda candidate: candidate.saved or candidate.since, reverse=True)
+    found = _candidates(experiment)
+    warnings = tuple(
+        f"{candidate.run}: {candidate.changed}, so this run is left alone" for candidate in found if candidate.changed
+    )
+    return replace(_choose([candidate for candidate in found if not candidate.changed], experiment), warnings=warnings)
+
+
+def _choose(found: list[_Candidate], experiment: Experiment) -> Choice:
+    candidates = sorted(found, key=lambda candidate: candidate.saved or candidate.since, reverse=True)
     matching = [candidate for candidate in candidates if not candidate.other]
     asked = experiment.trainer.max_epochs
     unfinished = [candidate for candidate in matching if not candidate.finished and candidate.saved is not None]
@@ -73,24 +86,49 @@ def choose(experiment: Experiment) -> Choice:
     return Choice(None, "no unfinished run of this name and model; starting a new run")
 
 
+def check_resumed(config: Path, before: Experiment, experiment: Experiment) -> None:
+    """Names the file where a value in it is wrong that the command line does not replace.
+
+    Args:
+        config: The run's configuration file.
+        before: What it holds.
+        experiment: The same with the command line's values.
+
+    Raises:
+        UserError: naming the first value that is null or out of bounds.
+    """
+    try:
+        check_bounds(experiment)
+    except ValueError as error:
+        wrong = str(error)
+        try:
+            check_bounds(before)
+        except ValueError as own:
+            wrong = f"{config}: {own}" if str(own) == wrong else wrong
+        raise UserError(wrong) from error
+
+
 def _candidates(experiment: Experiment) -> list[_Candidate]:
     candidates = []
     for config in Path(experiment.log.root).glob(f"{glob.escape(experiment.name())}*/{RunLayout(Path()).config.name}"):
         run, number = config.parent, config.parent.name.removeprefix(experiment.name())
         if number and not re.fullmatch(r"-\d+", number):
             continue
+        known = _summary(run)
+        if changed := next(summary.changes(run, known, (config.name,)), None):
+            candidates.append(_Candidate(run, [], 0, True, None, 0.0, changed))
+            continue
         before = read_experiment(config)
         if (before.model, before.seed) != (experiment.model, experiment.seed):
             continue
         times = [path.stat().st_mtime for path in RunLayout(run).checkpoints.glob("*.ckpt")]
-        known = _summary(run)
         tested = bool(known.get("test"))
         # runs of earlier versions do not record that they have finished; their report shows it
         finished = tested and known.get("finished", RunLayout(run).page.is_file())
         since = config.stat().st_mtime
         saved = max(times) if times else since if tested else None
         candidates.append(
-            _Candidate(run, _other(before, experiment), before.trainer.max_epochs, finished, saved, since)
+            _Candidate(run, _other(before, experiment), before.trainer.max_epochs, finished, saved, since, None)
         )
     return candidates
 

@@ -115,12 +115,16 @@ def compare(
     if direction is None:
         others.append(f"no run says whether higher or lower {metric} is better; higher is taken to be")
     question = replace(question, higher_is_better=direction is not False)
-    others += [f"{run.path}: {what}" for run in opened for what in run.altered]
+    altered = [f"{run.path}: {what}" for run in opened for what in run.altered]
+    others += altered
     groups = _groups(opened, question)
     if across_recipes or len({name for group in groups for name in group.arms}) == 1:
         groups = _merged(groups)
     names = _labels(groups)
-    chosen = _reference(reference, groups, names)
+    try:
+        chosen = _reference(reference, groups, names)
+    except ValueError as error:  # possibly since a configuration is not what was trained
+        raise ValueError("; ".join([str(error), *altered])) from error
     groups.sort(key=lambda group: chosen not in group.arms)  # stable: tables with the reference come first
     tables = tuple(_table(group, groups, names, chosen, question) for group in groups)
     notes = (*others, *([_separated(groups)] if len(groups) > 1 else []))

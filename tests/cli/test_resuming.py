@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cv_attention.cli import main
 from cv_attention.cli.resuming import choose
 from cv_attention.config import Experiment, Log, Model, Trainer
+from cv_attention.rundir import summary as summaries
 
 
 def requested(root: Path, block: str | None = None, epochs: int = 10) -> Experiment:
@@ -61,3 +63,27 @@ def test_a_finished_run_ends_the_command_unless_more_epochs_are_asked_for(tmp_pa
 def test_a_run_without_a_checkpoint_is_named(tmp_path):
     run = write(tmp_path, "mine", saved=None)
     assert choose(requested(tmp_path)).notice == f"{run} has no checkpoint yet; starting a new run"
+
+
+@pytest.mark.parametrize("text", ["", "seed: 0\n", "seed: [\n", "model: {backbone: null}\n"])
+def test_a_run_whose_configuration_has_changed_is_left_alone_and_named(text, tmp_path):
+    """Read as it is, one cut short would say that the run has finished the default number of epochs."""
+    run = write(tmp_path, "mine", saved=1e9, finished=True, epochs=2)
+    summaries.update(run, files=summaries.checksums(run))
+    assert choose(requested(tmp_path, epochs=2)).finished
+    (run / "config.yaml").write_text(text)
+    choice = choose(requested(tmp_path, epochs=2))
+    assert (choice.run, choice.finished) == (None, False)
+    assert choice.warnings == (f"{run}: config.yaml has changed since it was written, so this run is left alone",)
+
+
+@pytest.mark.parametrize(("field", "value"), [("batch_size", None), ("workers", -1)])
+def test_a_wrong_value_in_the_configuration_of_the_run_is_named_with_its_file(field, value, tmp_path, capsys):
+    run = write(tmp_path, "mine", saved=1e9)
+    content = yaml.safe_load((run / "config.yaml").read_text())
+    content["data"][field] = value
+    (run / "config.yaml").write_text(yaml.safe_dump(content))
+    assert main(["fit", "--resume", str(run)]) == 2
+    assert f"error: {run}/config.yaml: data.{field} must" in capsys.readouterr().err
+    assert main(["fit", "--resume", str(run), f"--data.{field}=-7"]) == 2
+    assert f"error: data.{field} must be" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import pytest
 
 from cv_attention.cli.main import main
 from cv_attention.comparison import compare
+from cv_attention.rundir.summary import checksums
 from tests.comparison.written import write, write_all
 
 TWO = {"null": [0.70, 0.71, 0.72], "se": [0.72, 0.735, 0.73]}
@@ -156,3 +157,14 @@ def test_metrics_of_any_size_are_readable(tmp_path, capsys, unit):
     assert main(["compare", *map(str, runs), "--metric", "loss"]) == 0
     [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("plain")]
     assert " ".join(line.split()).startswith(f"plain 3 {2 * unit:.3g} ± {unit:.3g} ")
+
+
+def test_a_changed_configuration_is_named_where_it_makes_the_reference_ambiguous(tmp_path, capsys):
+    plain = [write(tmp_path, f"plain-{seed}", seed=seed, test={"accuracy": 0.7}) for seed in range(2)]
+    other = plain[0]
+    change(other, files=checksums(other))
+    (other / "config.yaml").write_text("seed: 1\nmodel: {options: {width: 4}}\n")
+    assert main(["compare", *map(str, plain)]) == 2
+    error = capsys.readouterr().err
+    assert "the reference must be named" in error
+    assert error.strip().endswith(f"{other}: config.yaml has changed since it was written")

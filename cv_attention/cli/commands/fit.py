@@ -13,7 +13,7 @@ from cv_attention.cli.errors import UserError, one_line, user_errors
 from cv_attention.cli.opening import add_trust
 from cv_attention.cli.parsing import experiment_parser, parse, read_experiment, to_experiment
 from cv_attention.cli.places import check_folder
-from cv_attention.cli.resuming import choose
+from cv_attention.cli.resuming import check_resumed, choose
 from cv_attention.config import Experiment
 from cv_attention.config.checking import check, check_source
 from cv_attention.config.differences import differences
@@ -113,6 +113,8 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | Non
     if namespace.resume == "auto":
         experiment = to_experiment(parser, namespace)
         choice = choose(experiment)
+        for warning in choice.warnings:
+            print(f"resume: {warning}", file=sys.stderr)
         if choice.run is None or choice.finished:
             return experiment, choice.run, choice.notice, nullcontext()
         print(f"resume: {choice.notice}", file=sys.stderr)
@@ -127,6 +129,7 @@ def _parse(arguments: Sequence[str]) -> tuple[Experiment, Path | None, str | Non
     before = read_experiment(config)
     overridden = parse(parser, ["--config", str(config), *arguments])
     experiment = to_experiment(parser, overridden)
+    check_resumed(config, before, experiment)
     if before.model != experiment.model:
         changes = "; ".join(differences({"model": vars(before.model)}, {"model": vars(experiment.model)}))
         raise UserError(
