@@ -180,12 +180,13 @@ def test_two_recorded_methods_of_one_name_are_noticed_before_training():
     ],
 )
 def test_a_measure_that_gives_something_else_is_named(tmp_path, monkeypatch, text, message):
-    (tmp_path / "mine.py").write_text(f"from cv_attention.judging import Measure\none = Measure('low', {text})\n")
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    (tmp_path / "measures.py").write_text(f"from cv_attention.judging import Measure\none = Measure('low', {text})\n")
+    monkeypatch.setitem(sys.modules, "measures", None)  # so that it is removed again
+    del sys.modules["measures"]
     images = torch.rand(2, 3, 8, 8)
-    measure = resolve_measure("mine.one")
+    measure = resolve_measure("measures.one")
     assert measure is not None
-    with pytest.raises(ValueError, match=f"mine.one {message}"):
+    with pytest.raises(ValueError, match=f"measures.one {message}"):
         measure.compute(Case(nn.Identity(), lambda *_: images, images, torch.zeros(2), images[:, :1]))
 
 

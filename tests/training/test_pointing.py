@@ -22,9 +22,12 @@ def test_counts_where_the_largest_weight_lies(tiny_options, tmp_path):
     module = data.create(classifier.experiment.data)
     module.setup()
     assert summary["test"]["pointing_attention"] == pytest.approx(hits(classifier, module) / 30)
-    torch.manual_seed(0)
-    for parameter in classifier.network.layer3[2].attention.parameters():  # weights that point all over the image
-        parameter.data.normal_()
+    for seed in range(50):  # weights that point all over the image
+        torch.manual_seed(seed)
+        for parameter in classifier.network.layer3[2].attention.parameters():
+            parameter.data.normal_()
+        if 0 < hits(classifier, module) < 30:
+            break
     assert 0 < hits(classifier, module) < 30
     assert point(classifier, module)["pointing_attention"] == pytest.approx(hits(classifier, module) / 30)
 
