@@ -249,7 +249,7 @@ def test_learns_to_look_where_the_label_is(name, options):
 
 def test_local_looks_around_its_centre():
     block = blocks.LocalPool(8, reach=1).double()
-    block.strength.data.fill_(0.1)
+    block.strength.data.fill_(1.0)
     x = feature_map(2, 8, 9, 7, dtype=torch.float64)
     gate = block.attention(x)[:, 0]
     share = ((x.mean((2, 3)) @ block.hidden.T).tanh() @ block.centre.T).sigmoid()

@@ -60,7 +60,7 @@ def local(block, x):
                 gaussian[b, i, j] = torch.exp(-(down**2 + across**2) / (2 * (block.reach / 2) ** 2))
                 inside[b, i, j] = float(max(abs(down), abs(across)) <= block.reach)
     if block.strength is not None:
-        return weighted(x, (scores + 10 * block.strength * torch.log(gaussian)).flatten(1))
+        return weighted(x, (scores + block.strength * torch.log(gaussian)).flatten(1))
     exponential = torch.exp(scores) * inside
     weights = exponential / exponential.sum((1, 2), keepdim=True) * gaussian
     gate = height * width * weights[:, None]

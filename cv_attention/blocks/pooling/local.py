@@ -5,7 +5,7 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import STEEP, Device, Dtype, Factory, check_choice, check_whole
+from cv_attention.blocks.base import Device, Dtype, Factory, check_choice, check_whole
 from cv_attention.blocks.functional.gating import softmax_gate
 from cv_attention.blocks.functional.half_precision import widened, without_autocast
 from cv_attention.blocks.functional.scores import general_scores, local_scores
@@ -71,7 +71,7 @@ class LocalPool(WeightedPool):
         self.weight = nn.Parameter(torch.zeros(heads, depth, depth, **factory))
         self.hidden = drawn(width, channels, **factory)  # W_p
         self.centre = drawn(2 * heads, width, **factory)  # V_p
-        self.strength = nn.Parameter(torch.zeros(heads, **factory)) if renormalise else None  # λ / 10
+        self.strength = nn.Parameter(torch.zeros(heads, **factory)) if renormalise else None  # λ
 
     def gate(self, x: Tensor) -> Tensor:
         """Computes N times the weights, (B, heads, H*W), of `x` (B, C, H, W)."""
@@ -85,5 +85,5 @@ class LocalPool(WeightedPool):
             centre = share.unflatten(1, (self.heads, 2)) * size
             local = local_scores(centre, x.shape[2:], self.reach, window=self.strength is None)
             if self.strength is not None:
-                return softmax_gate(scores + STEEP * widened(self.strength)[:, None] * local)
+                return softmax_gate(scores + widened(self.strength)[:, None] * local)
             return softmax_gate(scores.masked_fill(local.isneginf(), -torch.inf)) * local.exp()
