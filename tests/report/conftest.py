@@ -257,6 +257,9 @@ class Opened:
 
     def cell(self, title: str, probe: int = 0) -> "Locator":
         row = self.page.locator(f'.probe:not([hidden])[data-sample="{probe}"]')
+        if not self.page.locator(".probe:not([hidden])").count() and self.page.locator(".probe-space").is_visible():
+            self.show(0)  # no row exists where the list is far below
+            self.settle()
         return row.locator(".cell", has=self.page.locator(f'.cell-name[title="{title}"]'))
 
     def pixels(self, title: str, probe: int = 0, layer: str = "a") -> np.ndarray:

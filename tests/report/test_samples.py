@@ -157,17 +157,3 @@ def test_names_keys_and_clicks_choose_a_sample(open_page, many: Path) -> None:
     assert "selected=13" in opened.page.evaluate("location.hash")
     opened.page.locator('.probe[data-sample="12"] .shown-picture .frame').click()
     assert current.get_attribute("data-sample") == "12"
-
-
-def test_rows_follow_a_page_that_changes_above_them(open_page, runs):
-    """Without a scroll event: something above the list grows and shrinks, and the browser does not make up for it."""
-    opened = open_page()
-    opened.page.evaluate("document.documentElement.style.overflowAnchor = 'none'")
-    opened.show(0)
-    opened.settle()
-    assert opened.page.locator(".probe:not([hidden])").count()
-    opened.page.evaluate("document.body.prepend(Object.assign(document.createElement('div'), {id: 'above'}))")
-    opened.page.evaluate("document.querySelector('#above').style.height = '5000px'")
-    opened.until("!document.querySelector('.probe:not([hidden])')")
-    opened.page.evaluate("document.querySelector('#above').remove()")
-    opened.until("document.querySelector('.probe:not([hidden])')")

@@ -190,8 +190,6 @@ export function makeGrid(heads) {
     sizes = measure();
     update(true);
   }).observe(grid);
-  // What grows or shrinks above the list moves it, and without a scroll no other event says so.
-  new ResizeObserver(ask).observe(document.body);
   refresh();
   linkZoom(grid);
 
