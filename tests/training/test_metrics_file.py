@@ -83,6 +83,17 @@ def test_rows_cut_short_by_an_interrupted_save_are_written_whole(tmp_path):
     assert path.read_bytes() == b"loss,step\r\n1.0,0\r\n0.5,1\r\n"
 
 
+def test_a_file_that_was_removed_is_written_again(tmp_path):
+    logger = MetricsLogger(tmp_path, name="metrics", version="0")
+    path = tmp_path / "metrics/0/metrics.csv"
+    for step in range(3):
+        logger.log_metrics({"loss": 0.5}, step)
+        logger.save()
+        if step == 1:
+            path.unlink()
+    assert path.read_bytes() == b"loss,step\r\n0.5,0\r\n0.5,1\r\n0.5,2\r\n"
+
+
 def test_a_process_killed_while_a_new_metric_is_logged_keeps_its_rows(tmp_path, monkeypatch):
     child = os.fork()
     if not child:

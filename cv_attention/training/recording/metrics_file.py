@@ -45,22 +45,23 @@ class MetricsFile(ExperimentWriter):
     def save(self) -> None:
         """Writes what was logged since the last call."""
         columns, size, count = self._written
-        rows, path = list(self.metrics), Path(self.metrics_file_path)
-        if len(rows) == count:
+        total, path = len(self.metrics), Path(self.metrics_file_path)
+        if total == count:
             return
-        names = sorted(set(columns).union(*rows[count:]))
-        if names != columns:
-            content = _lines(names, rows, header=True)
+        rows = self.metrics[count:total]
+        names = sorted(set(columns).union(*rows))
+        if names != columns or not path.is_file():  # somebody may have removed it
+            content = _lines(names, self.metrics[:total], header=True)
             write_bytes(path, content)
             size = len(content)
         else:
-            content = _lines(names, rows[count:], header=False)
+            content = _lines(names, rows, header=False)
             with path.open("r+b") as file:
                 file.truncate(size)
                 file.seek(size)
                 file.write(content)
             size += len(content)
-        self._written = names, size, len(rows)
+        self._written = names, size, total
 
 
 def _lines(names: Sequence[str], rows: Sequence[Mapping[str, Any]], *, header: bool) -> bytes:
