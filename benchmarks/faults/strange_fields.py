@@ -78,7 +78,7 @@ FIELDS: dict[str, tuple[str, Any]] = {
     "timm, an activation": ("model", {"backbone": "timm/test_resnet", "options": {"act_layer": "evil.Evil"}}),
     "pretrained": ("model.pretrained", True),
     "weights elsewhere": ("model.weights", "evil.pth"),
-    "a head glob": ("model.head", ["evil.Evil"]),
+    "a head glob": ("model.head_modules", ["evil.Evil"]),
     "an optimizer": ("optimizer.name", "evil.Evil"),
     "an optimizer of os": ("optimizer.name", "os.system"),
     "an optimizer's dunder": ("optimizer.name", "__builtins__"),

@@ -42,6 +42,7 @@ KINDS = {
     "model.init": Kind.NETWORK,
     "model.train": Kind.NETWORK,
     "model.head": Kind.NETWORK,
+    "model.head_modules": Kind.NETWORK,
     "optimizer.lr_scale.blocks": Kind.NETWORK,  # unused by networks without blocks
     "data.batch_size": Kind.RECIPE,
     "data.train_transforms": Kind.RECIPE,

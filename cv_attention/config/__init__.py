@@ -8,13 +8,13 @@ from cv_attention.config.digits import Digits
 from cv_attention.config.experiment import Experiment
 from cv_attention.config.log import Log
 from cv_attention.config.lr_scale import LrScale
-from cv_attention.config.model import BlockSpec, Model
+from cv_attention.config.model import BlockSpec, HeadSpec, Model
 from cv_attention.config.optimizer import Optimizer
 from cv_attention.config.saliency_export import PictureFormat, SaliencyExport
 from cv_attention.config.subset import Subset
 from cv_attention.config.trainer import Trainer
 
 __all__ = [
-    "SOURCES", "BlockSpec", "Data", "Digits", "Experiment", "Log", "LrScale", "Model", "Optimizer", "PictureFormat",
-    "SaliencyExport", "Subset", "Trainer", "Transform",
+    "SOURCES", "BlockSpec", "Data", "Digits", "Experiment", "HeadSpec", "Log", "LrScale", "Model", "Optimizer",
+    "PictureFormat", "SaliencyExport", "Subset", "Trainer", "Transform",
 ]  # fmt: skip

@@ -7,6 +7,10 @@ BlockSpec = str | dict[str, Any] | None
 """A block of the catalogue by name, the same with options (``{name: cbam, reduction: 8}``), or any importable class
 (``{class_path: my_block.MyBlock, init_args: {...}}``); null inserts none."""
 
+HeadSpec = str | dict[str, Any] | None
+"""What reads the feature map, written like a block: a pooling (``additive``, ``{name: hard, estimator: gumbel}``), a
+decoder of text (``{name: gru, score: general}``), or any importable class; null leaves the backbone's own head."""
+
 
 @dataclass
 class Model:
@@ -30,7 +34,9 @@ class Model:
         train: ``all``, ``blocks`` to freeze everything but the blocks, ``blocks+head`` to train the last layer too, or
             ``head`` for the last layer alone, where the statistics of batch norms stay as well.
         channels_last: Keep images and weights in channels_last memory order, which most CPUs and GPUs run faster.
-        head: Globs over the names of the modules that are the network's heads, for ``train: blocks+head`` and
+        head: What reads the feature map in place of the average pooling and its classifier: a name,
+            ``{name: ..., <options>}``, ``{class_path: ..., init_args: ...}``, or null for the backbone's own.
+        head_modules: Globs over the names of the modules that are the network's heads, for ``train: blocks+head`` and
             ``optimizer.lr_scale.head``; null takes the modules that make the outputs.
 
     Examples:
@@ -50,4 +56,5 @@ class Model:
     init: Literal["plain", "identity"] = "plain"
     train: Literal["all", "blocks", "blocks+head", "head"] = "all"
     channels_last: bool = True
-    head: str | list[str] | None = None
+    head: HeadSpec = None
+    head_modules: str | list[str] | None = None

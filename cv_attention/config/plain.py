@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from cv_attention.config.model import BlockSpec
+from cv_attention.config.model import BlockSpec, HeadSpec
 from cv_attention.suggest import suggest
 
 
@@ -32,7 +32,7 @@ def from_plain(tree: Any, values: Any, place: str = "the configuration") -> Any:
             raise ValueError(f"{place} has no field {name!r}{suggest(str(name), list(kinds), shown=0)}")
         if is_dataclass(kinds[name]):
             given[name] = from_plain(kinds[name], value, f"{place}.{name}")
-        elif value is None or kinds[name] is BlockSpec or fits(value, kinds[name]):
+        elif value is None or kinds[name] in (BlockSpec, HeadSpec) or fits(value, kinds[name]):
             # null counts as whatever the command line takes it for; `insert` takes more forms of blocks
             given[name] = value
         else:

@@ -70,11 +70,11 @@ def _attended(network: nn.Module, model: Model, image_size: tuple[int, int]) -> 
     if model.block is None:
         if model.train != "all":
             raise ValueError(f"model.train is {model.train}, but model.block is null: there are no blocks to train")
-        if model.head is not None:
-            remember_heads(network, named_heads(network, model.head))
+        if model.head_modules is not None:
+            remember_heads(network, named_heads(network, model.head_modules))
         return network, None
     train: Any = model.train
     plan = backbones.insert(
-        network, model.block, model.at, init=model.init, train=train, head=model.head, input_size=image_size
+        network, model.block, model.at, init=model.init, train=train, head=model.head_modules, input_size=image_size
     )
     return network, plan
