@@ -9,9 +9,10 @@ from cv_attention.backbones.inspection.native_size import too_small
 from cv_attention.backbones.inspection.outline import outline
 from cv_attention.backbones.inspection.overview import Overview, overview
 from cv_attention.backbones.models.build import build
+from cv_attention.backbones.models.reader import Reader, reader
 from cv_attention.backbones.positions.parameters import parameter_parts
 
 __all__ = [
-    "LostBlocksWarning", "Overview", "Plan", "Site", "build", "excess", "insert", "measure", "outline", "overview",
-    "parameter_parts", "plan", "remove", "too_small",
+    "LostBlocksWarning", "Overview", "Plan", "Reader", "Site", "build", "excess", "insert", "measure", "outline", "overview",
+    "parameter_parts", "plan", "reader", "remove", "too_small",
 ]  # fmt: skip

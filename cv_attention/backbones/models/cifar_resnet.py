@@ -149,7 +149,11 @@ class CifarResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps images (B, in_chans, H, W) to logits (B, num_classes)."""
+        return self.fc(self.forward_features(x).mean((2, 3)))
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Maps images (B, in_chans, H, W) to the last feature map (B, C, H / 4, W / 4)."""
         x = self.act1(self.bn1(self.conv1(x)))
         for index in range(self.stages):
             x = self.get_submodule(f"layer{index + 1}")(x)
-        return self.fc(x.mean((2, 3)))
+        return x

@@ -98,5 +98,9 @@ class WideResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps images (B, in_chans, H, W) to logits (B, num_classes)."""
+        return self.fc(self.forward_features(x).mean((2, 3)))
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Maps images (B, in_chans, H, W) to the last feature map (B, C, H / 4, W / 4)."""
         x = self.get_submodule("layer3")(self.get_submodule("layer2")(self.get_submodule("layer1")(self.conv1(x))))
-        return self.fc(self.act(self.bn(x)).mean((2, 3)))
+        return self.act(self.bn(x))

@@ -23,3 +23,24 @@ class Memory(NamedTuple):
     values: Tensor
     grid: tuple[int, int] | None = None
     keep: Tensor | None = None
+
+    def repeated(self, times: int) -> "Memory":
+        """Returns the memory with every sample `times` times in a row, (B * times, N, C)."""
+        if times == 1:
+            return self
+        keep = None if self.keep is None else self.keep.repeat_interleave(times, 0)
+        return Memory(self.values.repeat_interleave(times, 0), self.grid, keep)
+
+    def check(self) -> None:
+        """Raises ValueError where shapes do not fit together, or all vectors of a sample are padding."""
+        values, keep = self.values, self.keep
+        if values.ndim != 3:
+            raise ValueError(f"the values of a memory must be (B, N, C), got shape {tuple(values.shape)}")
+        if self.grid is not None and self.grid[0] * self.grid[1] != values.shape[1]:
+            raise ValueError(f"a grid of {self.grid[0]} x {self.grid[1]} does not hold {values.shape[1]} vectors")
+        if keep is None:
+            return
+        if keep.shape != values.shape[:2]:
+            raise ValueError(f"keep must be (B, N) = {tuple(values.shape[:2])}, got shape {tuple(keep.shape)}")
+        if len(empty := (~keep.any(1)).nonzero()):
+            raise ValueError(f"all vectors of sample {int(empty[0])} are padding, so there is nothing to attend to")

@@ -1,0 +1,87 @@
+"""Lists the heads by name; nothing here imports torch."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal
+
+from cv_attention.suggest import suggest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Family = Literal["decode"]
+
+
+@dataclass(frozen=True)
+class HeadEntry:
+    """Describes one head of the catalogue.
+
+    Attributes:
+        name: Name of the head in configurations.
+        path: ``<file>.<class>`` below `cv_attention.heads`.
+        title: What it is called in its paper.
+        paper: Address of the paper.
+        year: Year of the paper's first version.
+        family: What it does with a memory: ``decode`` writes a text.
+        attends: Whether it has attention weights.
+
+    Examples:
+        >>> from cv_attention.heads import HEADS
+        >>> HEADS["gru"].title, HEADS["gru"].year
+        ('Additive attention of a GRU', 2014)
+    """
+
+    name: str
+    path: str
+    title: str
+    paper: str
+    year: int
+    family: Family = "decode"
+    attends: bool = True
+
+    @property
+    def cls(self) -> "type[nn.Module]":
+        """The head's class, imported when it is first asked for."""
+        module, name = self.path.rsplit(".", 1)
+        return getattr(import_module(f"cv_attention.heads.{module}"), name)
+
+
+_ENTRIES = (
+    HeadEntry("gru", "recurrent.GRUDecoder", "Additive attention of a GRU", "https://arxiv.org/abs/1409.0473", 2014),
+    HeadEntry("lstm", "recurrent.LSTMDecoder", "Show, attend and tell", "https://arxiv.org/abs/1502.03044", 2015),
+    HeadEntry(
+        "transformer", "transformer.TransformerDecoder", "Transformer decoder", "https://arxiv.org/abs/1706.03762", 2017
+    ),
+    HeadEntry(
+        "permuted",
+        "permuted.PermutedDecoder",
+        "Permuted autoregressive decoding",
+        "https://arxiv.org/abs/2207.06966",
+        2022,
+    ),
+    HeadEntry("queries", "queries.QueriesDecoder", "Output queries", "https://arxiv.org/abs/2107.14795", 2021),
+    HeadEntry(
+        "ctc",
+        "ctc.CTCHead",
+        "Connectionist temporal classification",
+        "https://doi.org/10.1145/1143844.1143891",
+        2006,
+        attends=False,
+    ),
+)
+
+HEADS: dict[str, HeadEntry] = {entry.name: entry for entry in _ENTRIES}
+
+
+def find_head(name: str) -> HeadEntry:
+    """Finds a head by name.
+
+    Args:
+        name: Its name.
+
+    Raises:
+        ValueError: if there is none of this name; names the closest.
+    """
+    if name not in HEADS:
+        raise ValueError(f"unknown head {name!r}{suggest(name, list(HEADS))}")
+    return HEADS[name]
