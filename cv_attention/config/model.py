@@ -17,8 +17,8 @@ class Model:
     """Configures the network and the attention inserted into it.
 
     Attributes:
-        backbone: One of our CIFAR ResNets (``resnet20``, ``resnet18_cifar``, ...), any timm or torchvision CNN, or the
-            class path of a network of your own such as ``my_net.MyNet``, see ``docs/extending.md``.
+        backbone: One of our small networks (``resnet20``, ``wrn16_8``, ``convnet``, ...), any timm or torchvision CNN,
+            or the class path of a network of your own such as ``my_net.MyNet``, see ``docs/extending.md``.
         options: Further arguments of the backbone's constructor.
         pretrained: Load the library's pretrained weights.
         weights: Checkpoint to start from: a run directory (its best), or a file of ours, of timm or a plain state
