@@ -49,8 +49,8 @@ _NAMES = {
 }
 
 __all__ = [
-    "LostBlocksWarning", "backbones", "blocks", "data", "heads", "insert", "maps", "overlay", "plan", "record", "remove",
-    "report", "saliency", "to_heatmap", "training", "usage",
+    "LostBlocksWarning", "backbones", "blocks", "data", "heads", "insert", "maps", "overlay", "plan", "record",
+    "remove", "report", "saliency", "to_heatmap", "training", "usage",
 ]  # fmt: skip
 
 

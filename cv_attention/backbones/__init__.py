@@ -13,6 +13,6 @@ from cv_attention.backbones.models.reader import Reader, reader
 from cv_attention.backbones.positions.parameters import parameter_parts
 
 __all__ = [
-    "LostBlocksWarning", "Overview", "Plan", "Reader", "Site", "build", "excess", "insert", "measure", "outline", "overview",
-    "parameter_parts", "plan", "reader", "remove", "too_small",
+    "LostBlocksWarning", "Overview", "Plan", "Reader", "Site", "build", "excess", "insert", "measure", "outline",
+    "overview", "parameter_parts", "plan", "reader", "remove", "too_small",
 ]  # fmt: skip

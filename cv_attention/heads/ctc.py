@@ -2,7 +2,6 @@
 
 import math
 from collections import defaultdict
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -43,8 +42,6 @@ class CTCHead(TextHead):
         torch.Size([2, 16, 11])
     """
 
-    attends: ClassVar[bool] = False
-
     def __init__(
         self,
         channels: int,
@@ -55,7 +52,7 @@ class CTCHead(TextHead):
         width: int = 64,
         layers: int = 1,
     ) -> None:
-        super().__init__(channels, outputs, longest)
+        super().__init__(channels, outputs, longest, attends=False)
         check_whole(width=width)
         if not isinstance(layers, int) or layers < 0:
             raise ValueError(f"layers must be a whole number of at least 0, got layers={layers!r}")
@@ -89,8 +86,8 @@ class CTCHead(TextHead):
     def read(self, memory: Memory, *, beams: int = 1, length_penalty: float = 0.0) -> Found:
         """Reads by the likeliest number of each column, or by prefix beam search.
 
-        The logarithms of a text sum to that of its probability, over all ways to write it: those of its units are of the
-        columns where they are likeliest, and that of its end is the rest.
+        The logarithms of a text sum to that of its probability, over all ways to write it: those of its units are of
+        the columns where they are likeliest, and that of its end is the rest.
 
         Args:
             memory: What is read.
@@ -100,7 +97,7 @@ class CTCHead(TextHead):
         check_whole(beams=beams)
         if length_penalty:
             raise ValueError(f"ctc has no length penalty, got length_penalty={length_penalty!r}")
-        logs = self(memory).float().log_softmax(2)
+        logs = self(memory).float().log_softmax(2).detach()
         _, lengths = _columns(memory)
         found = []
         for each, length in zip(logs, lengths.tolist(), strict=True):

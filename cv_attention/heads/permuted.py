@@ -149,7 +149,7 @@ class PermutedDecoder(Decoder):
         told, order = self.inputs(tokens), torch.arange(tokens.shape[1], device=tokens.device)
         if self.how == "parallel":
             order = torch.zeros_like(order)
-        return self._run(stacked, keep, told, order, seen=self.map.observed)
+        return self._run(stacked, keep, told, order, seen=self.observed)
 
     def loss(self, memory: Memory, tokens: Tensor, smoothing: float = 0.0) -> Tensor:
         """Computes the training loss, the mean over `orders` orders of the steps."""

@@ -101,7 +101,7 @@ class QueriesDecoder(Decoder):
     def decode(self, memory: Memory, tokens: Tensor) -> Decoded:
         """Computes as many steps as `tokens` (B, T) have; which numbers these are makes no difference."""
         check_length(tokens, self.longest)
-        return self._run(memory, tokens.shape[1], seen=self.map.observed)
+        return self._run(memory, tokens.shape[1], seen=self.observed)
 
     def _run(self, memory: Memory, steps: int, *, seen: bool) -> Decoded:
         memory = self.positions(memory)

@@ -91,21 +91,21 @@ class RecurrentDecoder(Decoder):
         dropout: float = 0.0,
         position: Position = "sine",
     ) -> None:
-        super().__init__(channels, outputs, longest)
+        super().__init__(channels, outputs, longest, attends=context == "attention")
         check_whole(width=width, embedding=embedding, hidden=hidden, reach=reach)
         check_number(coverage=coverage, dropout=dropout)
         check_choice("cell", cell, ("gru", "lstm"))
         check_choice("attend", attend, get_args(Attend))
         check_choice("context", context, get_args(Context))
         _check_range(coverage, dropout)
-        self.attend, self.coverage, self.attends = attend, coverage, context == "attention"  # pyright: ignore[reportAttributeAccessIssue]
+        self.attend, self.coverage = attend, coverage
         self.positions = Positions(channels, position, grid)
         self.embedding = nn.Embedding(outputs + 2, embedding, padding_idx=self.padding)
         self.start_state = nn.Linear(channels, width)
         self.start_cell = nn.Linear(channels, width) if cell == "lstm" else None
         kind = nn.GRUCell if cell == "gru" else nn.LSTMCell
         self.cell = kind(embedding + (channels if attend == "before" else width), width)
-        self.score = create_score(score, width, channels, hidden, reach) if self.attends else None
+        self.score = create_score(score, width, channels, hidden, reach) if context == "attention" else None
         self.gate = nn.Linear(width, channels) if gate else None
         self.combine = nn.Linear(channels + width, width, bias=False) if attend == "after" else None
         self.dropout = nn.Dropout(dropout)

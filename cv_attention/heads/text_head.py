@@ -1,6 +1,6 @@
 """Defines what every head that writes texts has: logits, a loss, and reading."""
 
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,23 +34,22 @@ class TextHead(nn.Module):
         channels: Channels C of the memory.
         outputs: Numbers that can be written: the units of the alphabet and the end.
         longest: Units of the longest text; reading takes at most one step more.
+        attends: Whether it has attention weights.
 
     Attributes:
-        attends: Whether it has attention weights.
-        map: The `AttentionMap` that the weights of all steps pass at once: `pairwise`, (B, heads, steps, H, W).
+        map: The `AttentionMap` that the weights of all steps pass at once: `pairwise`, (B, heads, steps, H, W); None
+            without attention.
 
     Raises:
         ValueError: if a number is not a positive integer.
     """
 
-    attends: ClassVar[bool] = True
-
-    def __init__(self, channels: int, outputs: int, longest: int) -> None:
+    def __init__(self, channels: int, outputs: int, longest: int, *, attends: bool = True) -> None:
         super().__init__()
         check_whole(channels=channels, outputs=outputs, longest=longest)
         self.channels, self.outputs, self.longest = channels, outputs, longest
         self.first, self.padding = outputs, outputs + 1
-        self.map = AttentionMap("pairwise")
+        self.map = AttentionMap("pairwise") if attends else None
 
     def forward(self, memory: Memory, tokens: Tensor | None = None) -> Tensor:
         """Computes the logits (B, T, outputs) of every step.
@@ -86,6 +85,11 @@ class TextHead(nn.Module):
         """
         raise NotImplementedError
 
+    @property
+    def observed(self) -> bool:
+        """Whether somebody looks at the attention weights."""
+        return self.map is not None and self.map.observed
+
     def cross_entropy(self, logits: Tensor, tokens: Tensor, smoothing: float) -> Tensor:
         """Computes the mean cross-entropy over the numbers of a batch that are not padding."""
         with torch.autocast(logits.device.type, enabled=False):
@@ -94,6 +98,5 @@ class TextHead(nn.Module):
 
     def show(self, weights: Tensor | None, grid: tuple[int, int] | None) -> None:
         """Passes the weights (B, heads, T, N) of all steps through `map`, if somebody looks."""
-        if weights is None or grid is None or not self.map.observed:
-            return
-        self.map(weights.unflatten(-1, grid))
+        if self.map is not None and self.map.observed and weights is not None and grid is not None:
+            self.map(weights.unflatten(-1, grid))

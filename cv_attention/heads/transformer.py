@@ -104,7 +104,7 @@ class TransformerDecoder(Decoder):
             )
         state = self.start(memory)
         causal = torch.ones(length, length, dtype=torch.bool, device=tokens.device).tril()
-        logits, weights, _ = self._run(self._embedded(self.inputs(tokens), 0), state, causal, seen=self.map.observed)
+        logits, weights, _ = self._run(self._embedded(self.inputs(tokens), 0), state, causal, seen=self.observed)
         return Decoded(logits, weights)
 
     def _embedded(self, tokens: Tensor, first: int) -> Tensor:

@@ -72,9 +72,13 @@ class ConvNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps images (B, in_chans, H, W) to logits (B, num_classes)."""
+        return self.fc(self.forward_features(x).mean((2, 3)))
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Maps images (B, in_chans, H, W) to the last feature map (B, C, H', W')."""
         for number in range(1, self.depth + 1):
             x = self.get_submodule(f"layer{number}")(x)
-        return self.fc(x.mean((2, 3)))
+        return x
 
 
 def _check(name: str, number: Any) -> None:
