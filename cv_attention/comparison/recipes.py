@@ -11,6 +11,9 @@ Part = dict[str, str]  # field -> its value in canonical form
 # Fields that belong to a block; without a block, all but the first have no effect.
 OF_BLOCKS = ("model.block", "model.at", "model.init", "optimizer.lr_scale.blocks")
 
+# Data sets that are drawn, not read, and the fields that say how.
+DRAWN = {"cluttered_digits": "data.digits", "digit_strings": "data.strings"}
+
 
 def part(run: Run, wanted: Kind) -> Part:
     """Returns the fields of one kind that have an effect in this run."""
@@ -26,10 +29,9 @@ def part(run: Run, wanted: Kind) -> Part:
 def _unused(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Lists fields, or prefixes of their names, that have no effect given the values of the others."""
     unused = ["data.root"]  # only the images matter, see `data_of`
-    drawn, folds = config["data.name"] == "cluttered_digits", config["data.split_file"] is not None
-    if not drawn:
-        unused.append("data.digits.")
-    if drawn or folds:
+    folds = config["data.split_file"] is not None
+    unused += [f"{fields}." for name, fields in DRAWN.items() if name != config["data.name"]]
+    if config["data.name"] in DRAWN or folds:
         unused += ["data.val_fraction", "data.seed"]
     if config["model.block"] is None:
         unused += OF_BLOCKS[1:]
@@ -70,7 +72,7 @@ def data_of(runs: Sequence[Run]) -> list[Part]:
     parts = []
     for run, fingerprint, digest in zip(runs, images, folds, strict=True):
         fields = part(run, Kind.DATA)
-        if run.config["data.name"] != "cluttered_digits":
+        if run.config["data.name"] not in DRAWN:
             fields |= {"images": fingerprint} if fingerprint else {"data.root": _place(run)[1]}
         if run.config["data.split_file"] is not None and digest:
             fields["data.split_file"] = f"folds {digest}"

@@ -3,18 +3,19 @@
 A YAML file, dotted options on the command line, a run's ``config.yaml`` and a checkpoint all hold this same tree.
 """
 
-from cv_attention.config.data import SOURCES, Data, Transform
-from cv_attention.config.digits import Digits
+from cv_attention.config.data import SOURCES, TEXT_SOURCES, Data, Transform
 from cv_attention.config.experiment import Experiment
 from cv_attention.config.log import Log
 from cv_attention.config.lr_scale import LrScale
 from cv_attention.config.model import BlockSpec, HeadSpec, Model
 from cv_attention.config.optimizer import Optimizer
 from cv_attention.config.saliency_export import PictureFormat, SaliencyExport
+from cv_attention.config.sources.digits import Digits
+from cv_attention.config.sources.strings import Strings
 from cv_attention.config.subset import Subset
 from cv_attention.config.trainer import Trainer
 
 __all__ = [
-    "SOURCES", "BlockSpec", "Data", "Digits", "Experiment", "HeadSpec", "Log", "LrScale", "Model", "Optimizer",
-    "PictureFormat", "SaliencyExport", "Subset", "Trainer", "Transform",
+    "SOURCES", "TEXT_SOURCES", "BlockSpec", "Data", "Digits", "Experiment", "HeadSpec", "Log", "LrScale", "Model",
+    "Optimizer", "PictureFormat", "SaliencyExport", "Strings", "Subset", "Trainer", "Transform",
 ]  # fmt: skip

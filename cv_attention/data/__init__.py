@@ -5,7 +5,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from cv_attention.config import Data
+from cv_attention.config import TEXT_SOURCES, Data
 from cv_attention.data.decoding.decode import ImageError, read_image
 
 if TYPE_CHECKING:
@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
     from cv_attention.data.datamodule import ImageData
     from cv_attention.data.module import DataModule
+    from cv_attention.data.text_data import TextData
 
 __all__ = ["DataModule", "ImageError", "create", "read_image", "training_labels"]
 
 
-def create(config: Data, *, seed: int | None = None) -> "ImageData":
+def create(config: Data, *, seed: int | None = None) -> "ImageData | TextData":
     """Creates the Lightning datamodule of a configuration.
 
     Args:
@@ -26,7 +27,7 @@ def create(config: Data, *, seed: int | None = None) -> "ImageData":
             split.
 
     Returns:
-        A `DataModule` of the data set; `prepare_data` and `setup` open it.
+        A `DataModule` of the data set; `prepare_data` and `setup` open it. Images that show texts come as `TextData`.
 
     Raises:
         ValueError: if a value of the configuration, or the name or an argument of a transform, is wrong.
@@ -42,6 +43,10 @@ def create(config: Data, *, seed: int | None = None) -> "ImageData":
         >>> next(iter(module.val_dataloader()))["image"].shape
         torch.Size([8, 3, 32, 32])
     """
+    if config.name in TEXT_SOURCES:
+        from cv_attention.data.text_data import TextData
+
+        return TextData(config, seed=seed)
     from cv_attention.data.datamodule import ImageData
 
     return ImageData(config, seed=seed)
@@ -58,7 +63,7 @@ def training_labels(config: Data) -> "np.ndarray":
 
     Raises:
         FileNotFoundError: if the data does not exist.
-        ValueError: if a value of the configuration is invalid.
+        ValueError: if a value of the configuration is invalid, or the images have texts in place of labels.
 
     Examples:
         >>> from cv_attention import config, data
@@ -69,6 +74,8 @@ def training_labels(config: Data) -> "np.ndarray":
     """
     from cv_attention.data.datamodule import ImageData, load
 
+    if config.name in TEXT_SOURCES:
+        raise ValueError(f"data.name {config.name!r} has texts and no classes to divide into folds of equal shares")
     ImageData(config).prepare_data()
     return load(config)[1]["train"].labels
 

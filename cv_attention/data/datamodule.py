@@ -4,7 +4,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-import torch
 
 from cv_attention.config import SOURCES, Data
 from cv_attention.config.bounds import check_bounds
@@ -12,21 +11,13 @@ from cv_attention.config.checking import check_source, check_statistics
 from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.data.decoding import bit_depth
 from cv_attention.data.identity import identity
-from cv_attention.data.module import DataModule, Statistics
+from cv_attention.data.module import DataModule
 from cv_attention.data.selection import folds
 from cv_attention.data.sources import cifar, custom, digits, folder, subset, webdataset
 from cv_attention.data.sources.image_set import ImageSet
 from cv_attention.data.sources.images import Images
 from cv_attention.data.sources.memory import in_memory
-
-# Of the pixels in [0, 1]: mean and standard deviation of red, green, blue. Folders and shards take ImageNet's.
-STATISTICS: dict[str, tuple[Statistics, Statistics]] = {
-    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
-    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-    "folder": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "webdataset": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-}
-_TRIED = 8  # images of each split that `setup` transforms to check that they have the same size
+from cv_attention.data.statistics import statistics
 
 
 class ImageData(DataModule):
@@ -98,14 +89,10 @@ class ImageData(DataModule):
         names, images = load(self.config)
         if "val" not in images or self.config.split_file:
             images["train"], images["val"] = _hold_out(images["train"], self.config)
-        if self.config.name == "cluttered_digits":
-            self.mean, self.std = _measure(images["train"])
-        else:
-            self.mean, self.std = STATISTICS.get(self.config.name, STATISTICS["folder"])
-        self.mean, self.std = _triple(self.config.mean) or self.mean, _triple(self.config.std) or self.std
+        self.mean, self.std = statistics(self.config, images["train"])
         images["train"] = images["train"].select(subset.thin(images["train"].labels, self.config.subset))
         splits = {name: self._image_set(name, images[name]) for name in ("train", "val", "test")}
-        sizes = {name: _try(split) for name, split in splits.items()}
+        sizes = {name: split.size() for name, split in splits.items()}
         self.class_names, self.num_classes = names, len(names)
         self.bits = self.config.bits or images["train"].bits
         self.left_out = {name: part.left_out for name, part in images.items() if part.left_out}
@@ -195,26 +182,3 @@ def _hold_out(images: Images, config: Data) -> tuple[Images, Images]:
     if not len(held):
         raise ValueError(f"no validation images can be held out of {len(images)} training images of as many classes")
     return images.select(kept), images.select(held)
-
-
-def _triple(values: list[float] | None) -> Statistics | None:
-    return None if values is None else (values[0], values[1], values[2])
-
-
-def _measure(images: Images) -> tuple[Statistics, Statistics]:
-    """Computes mean and standard deviation of grey images in memory, from exact counts, to four digits."""
-    assert images.pixels is not None
-    counts = torch.bincount(images.pixels[..., 0].flatten().int(), minlength=256).double()
-    values = torch.arange(256).double() / 255
-    mean = (counts * values).sum() / counts.sum()
-    std = ((counts * (values - mean) ** 2).sum() / counts.sum()).sqrt()
-    m, s = round(float(mean), 4), round(float(std), 4)
-    return (m, m, m), (s, s, s)
-
-
-def _try(split: ImageSet) -> tuple[int, int]:
-    """Transforms a few images of a split as one batch; returns their (H, W)."""
-    tried = sorted({int(i) for i in np.linspace(0, len(split) - 1, _TRIED)})
-    batch: dict[str, Any] = split.batch([(0, i) for i in tried])
-    height, width = batch["image"].shape[2:]
-    return height, width

@@ -9,8 +9,7 @@ from lightning import LightningDataModule
 
 from cv_attention.data.loading import Loader
 from cv_attention.data.selection.sampling import EvaluationBatches, TrainBatches
-
-Statistics = tuple[float, float, float]
+from cv_attention.data.statistics import Statistics
 
 _LOADERS: WeakKeyDictionary[Any, WeakSet[Loader]] = WeakKeyDictionary()  # not in the modules, which are pickled
 

@@ -61,7 +61,10 @@ def test_another_recipe_is_another_table(tmp_path, name):
     assert shape(tmp_path, {name: value}) == ([2, 2], [1, 1])
 
 
-@pytest.mark.parametrize("name", [name for name in listed(Kind.DATA) if not name.startswith("data.digits.")])
+DRAWN = ("data.digits.", "data.strings.")
+
+
+@pytest.mark.parametrize("name", [name for name in listed(Kind.DATA) if not name.startswith(DRAWN)])
 def test_other_data_are_another_table(tmp_path, name):
     assert shape(tmp_path, {name: other(name)}) == ([2, 2], [1, 1])
 
@@ -83,6 +86,7 @@ def test_how_blocks_go_in_does_not_matter_without_one(tmp_path, name):
     [
         {"data.fold": 3},  # without a file of folds
         {"data.digits.clutter": 5},  # of a folder
+        {"data.strings.clutter": 5},
         {"model.at": ["residual"]},
         {"optimizer.lr": 0.1, "trainer.max_epochs": 10.0},
         {"trainer.extra": {"enable_progress_bar": False}},

@@ -50,7 +50,7 @@ class Pipeline:
         if self.steps:
             albumentations = _albumentations()
             transforms = [_build(step, f"{place}[{i}]", albumentations) for i, step in enumerate(self.steps)]
-            bbox_params = albumentations.BboxParams(format="pascal_voc", label_fields=[]) if boxes else None
+            bbox_params = albumentations.BboxParams(format="pascal_voc", label_fields=["places"]) if boxes else None
             self._compose = albumentations.Compose(transforms, bbox_params=bbox_params)
             self._random = _KeyedRandom()
             self._compose.set_random_state(self._random.generator, self._random)
@@ -93,17 +93,44 @@ class Pipeline:
         Raises:
             ValueError: if a transform changed the dtype or the number of channels.
         """
+        if box is None:
+            return self._apply(image, key)["image"], None
+        image, boxes = self.with_boxes(image, key, box[None])
+        return image, np.nan_to_num(boxes[0])
+
+    def with_boxes(
+        self, image: np.ndarray, key: tuple[int, int, int], boxes: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Transforms an image with any number of boxes.
+
+        Args:
+            image: uint8 (H, W, 3).
+            key: (seed, epoch, index), which determines all random numbers.
+            boxes: float32 (N, 4), x0, y0, x1, y1 in pixels, NaN where there is no box.
+
+        Returns:
+            The image, uint8 (H', W', 3), and the boxes, float32 (N, 4), NaN where one has left the image.
+
+        Raises:
+            ValueError: if a transform changed the dtype or the number of channels.
+        """
+        places = np.flatnonzero(~np.isnan(boxes).any(1))
+        result = self._apply(image, key, bboxes=boxes[places], places=places)
+        moved = np.full_like(boxes, np.nan, dtype=np.float32)
+        kept = np.asarray(result["bboxes"], np.float32).reshape(-1, 4)
+        inside = (kept[:, 2:] - kept[:, :2] > 0.01).all(1)  # albumentations keeps a box without area at the border
+        moved[np.asarray(result["places"], np.int64)[inside]] = kept[inside]
+        return result["image"], moved
+
+    def _apply(self, image: np.ndarray, key: tuple[int, int, int], **boxes: np.ndarray) -> dict[str, Any]:
         self._random.set_key(key)
-        result = self._compose(image=image, **({} if box is None else {"bboxes": box[None]}))
+        result = self._compose(image=image, **boxes)
         image = result["image"]
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(
                 f"the transforms must leave a uint8 (H, W, 3) image, got {image.dtype} {tuple(image.shape)}"
             )
-        if box is not None:
-            kept = np.asarray(result["bboxes"], np.float32).reshape(-1, 4)
-            box = kept[0] if len(kept) else np.zeros(4, np.float32)
-        return image, box
+        return result
 
 
 class _KeyedRandom(random.Random):

@@ -32,12 +32,12 @@ def draw(config: Digits) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
         ValueError: if a number is too small, or the digit does not fit the canvas.
     """
     check(config)
-    digits, labels = _load()
+    digits, labels = load()
     sources = split_sources(labels, config.seed)
     sizes = _sizes(config.digit)
     drawn = {}
     for number, split in enumerate(SHARES):
-        enlarged = {size: _enlarge(digits[sources[split]], size) for size in {*sizes, config.digit}}
+        enlarged = {size: enlarge(digits[sources[split]], size) for size in {*sizes, config.digit}}
         rng = np.random.default_rng((config.seed, number))
         drawn[split] = _draw_split(enlarged, labels[sources[split]], getattr(config, split), config, rng)
     return drawn
@@ -71,7 +71,7 @@ def split_sources(labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     return {split: np.sort(np.concatenate(members)) for split, members in parts.items()}
 
 
-def _load() -> tuple[np.ndarray, np.ndarray]:
+def load() -> tuple[np.ndarray, np.ndarray]:
     """Returns the 1,797 digits as int64 (1797, 8, 8) in [0, 16], and their labels."""
     from sklearn.datasets import load_digits
 
@@ -85,7 +85,7 @@ def _sizes(digit: int) -> list[int]:
     return list(range(digit - digit // 6, digit + digit // 6 + 1))
 
 
-def _enlarge(digits: np.ndarray, size: int) -> np.ndarray:
+def enlarge(digits: np.ndarray, size: int) -> np.ndarray:
     """Enlarges bilinearly in integers: (N, 8, 8) in [0, 16] -> uint8 (N, size, size)."""
     # Weights of source pixels in 1/256; pixel centres are aligned, the border is repeated.
     centre = ((2 * np.arange(size) + 1) * 8 * 256 // size - 256) // 2
@@ -108,9 +108,9 @@ def _draw_split(
     # All random numbers at once: one call per quantity makes this fast.
     picks, places, levels = rng.integers(1 << 31, size=(3, count, 2))
     levels = 176 + levels % 80  # brightness of the digit and of the clutter
-    images = _scatter(enlarged[config.digit], count, config, rng)
+    images = scatter(enlarged[config.digit], count, config.clutter, (config.canvas, config.canvas), rng)
     boxes = np.zeros((count, 4), np.float32)
-    tight = {size: [_ink_box(patch) for patch in patches] for size, patches in enlarged.items()}
+    tight = {size: [ink_box(patch) for patch in patches] for size, patches in enlarged.items()}
     for i in range(count):
         size = sizes[picks[i, 0] % len(sizes)]
         source = members[targets[i]][picks[i, 1] % len(members[targets[i]])]
@@ -124,14 +124,27 @@ def _draw_split(
     return np.repeat(images[..., None], 3, axis=3), targets.astype(np.int64), boxes
 
 
-def _scatter(digits: np.ndarray, count: int, config: Digits, rng: np.random.Generator) -> np.ndarray:
-    """Draws square fragments, a third to half of a digit wide, the brighter pixel on top; uint8 (N, H, W)."""
-    canvas, shape = config.canvas, (count, config.clutter)
-    images = np.zeros((count, canvas, canvas), np.uint8)
+def scatter(
+    digits: np.ndarray, count: int, fragments: int, size: tuple[int, int], rng: np.random.Generator
+) -> np.ndarray:
+    """Draws square fragments of digits, a third to half of a digit wide, the brighter pixel on top.
+
+    Args:
+        digits: Enlarged digits, uint8 (M, side, side).
+        count: Number of images.
+        fragments: Number of fragments on each image.
+        size: Height and width of the images in pixels.
+        rng: Source of the random numbers.
+
+    Returns:
+        uint8 (count, H, W).
+    """
+    shape, digit = (count, fragments), digits.shape[1]
+    images = np.zeros((count, *size), np.uint8)
     sources = rng.integers(len(digits), size=shape)
-    sides = rng.integers(config.digit // 3, config.digit // 2 + 1, size=shape)
-    cuts = rng.integers(1 << 31, size=(*shape, 2)) % (config.digit - sides + 1)[..., None]
-    places = rng.integers(1 << 31, size=(*shape, 2)) % (canvas - sides + 1)[..., None]
+    sides = rng.integers(digit // 3, digit // 2 + 1, size=shape)
+    cuts = rng.integers(1 << 31, size=(*shape, 2)) % (digit - sides + 1)[..., None]
+    places = rng.integers(1 << 31, size=(*shape, 2)) % (np.array(size[::-1]) - sides[..., None] + 1)
     for i in range(count):
         image = images[i]
         for source, side, (u, v), (x, y) in zip(
@@ -142,7 +155,7 @@ def _scatter(digits: np.ndarray, count: int, config: Digits, rng: np.random.Gene
     return images
 
 
-def _ink_box(patch: np.ndarray) -> tuple[int, int, int, int]:
+def ink_box(patch: np.ndarray) -> tuple[int, int, int, int]:
     """Returns the box (x0, y0, x1, y1), ends exclusive, of the pixels with at least `_INK`."""
     ink = patch >= _INK
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))

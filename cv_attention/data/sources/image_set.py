@@ -11,6 +11,7 @@ from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.data.sources.images import Images
 
 Draw = tuple[int, int]  # (epoch, index): which image, and in which epoch's augmentation
+_TRIED = 8  # images that are transformed to find their size
 
 
 class ImageSet(Dataset):
@@ -51,6 +52,16 @@ class ImageSet(Dataset):
         """Whether batches are made from pixels in memory as a whole, which no worker process could speed up."""
         return self.images.pixels is not None and self.pipeline.batched is not None
 
+    def size(self) -> tuple[int, int]:
+        """Transforms a few images as one batch, to report mistakes before training; returns their (H, W).
+
+        Raises:
+            ValueError: if they have different sizes, or one is broken.
+        """
+        tried = sorted({int(i) for i in np.linspace(0, len(self) - 1, _TRIED)})
+        height, width = self.batch([(0, i) for i in tried])["image"].shape[2:]
+        return height, width
+
     def batch(self, draws: list[Draw], device: torch.device | str = "cpu") -> dict[str, Tensor]:
         """Makes a batch.
 
@@ -65,9 +76,11 @@ class ImageSet(Dataset):
         Raises:
             ValueError: if the images have different sizes after the transforms, or a file is broken.
         """
-        if self.resident:
-            return self._resident_batch(draws, torch.device(device))
         index = np.array([i for _, i in draws], np.int64)
+        if self.resident:
+            boxes = self.images.boxes
+            pixels = self._resident_pixels(draws, torch.device(device))
+            return self._as_batch(pixels, index, None if boxes is None else boxes[index])
         pixels, boxes = self._pixels(draws, index)
         return self._as_batch(torch.from_numpy(pixels), index, boxes)
 
@@ -81,8 +94,8 @@ class ImageSet(Dataset):
             batch["box"] = torch.from_numpy(boxes)
         return {name: values.to(pixels.device, non_blocking=True) for name, values in batch.items()}
 
-    def _resident_batch(self, draws: list[Draw], device: torch.device) -> dict[str, Tensor]:
-        """Makes a batch by one gather and the batched transforms; on a GPU nothing waits for it."""
+    def _resident_pixels(self, draws: list[Draw], device: torch.device) -> Tensor:
+        """Makes a batch's pixels by one gather and the batched transforms; on a GPU nothing waits for it."""
         assert self.pipeline.batched is not None
         epoch, index = np.array(draws, np.int64).T
         pixels, rows = self._on(device), torch.from_numpy(self.images.rows[index]).to(device, non_blocking=True)
@@ -91,8 +104,7 @@ class ImageSet(Dataset):
             images = self.pipeline.batched(pixels.index_select(0, rows), self.seed, *keys)
         except ValueError as error:
             raise ValueError(f"{self.pipeline.place}: {error}") from None
-        boxes = self.images.boxes
-        return self._as_batch(images.contiguous(), index.copy(), None if boxes is None else boxes[index])
+        return images.contiguous()
 
     def _on(self, device: torch.device) -> Tensor:
         """Returns all pixels on `device`; a split lives on one accelerator at a time."""
@@ -126,9 +138,14 @@ class ImageSet(Dataset):
         if not self.pipeline:
             return image, box
         try:
-            return self.pipeline(image, key, box)
+            return self._augmented(image, key, box)
         except Exception as error:  # whatever albumentations or OpenCV raise on an image they cannot take
             raise ValueError(f"{self.pipeline.place}: {self.images.describe(index)}: {_one_line(error)}") from error
+
+    def _augmented(
+        self, image: np.ndarray, key: tuple[int, int, int], box: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        return self.pipeline(image, key, box)
 
     def _sizes_differ(self, index: int, image: np.ndarray, first: int, other: np.ndarray) -> str:
         def size(array: np.ndarray) -> str:

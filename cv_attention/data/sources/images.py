@@ -62,26 +62,19 @@ class Storage(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Images:
-    """Holds images with their labels. Selecting images copies no pixels.
+class Stored:
+    """Base class of the images of one split, which are rows of a storage.
 
     Attributes:
-        labels: int64 (N,), positions in the class names.
         rows: int64 (N,), the row of each image in `storage`.
         storage: Where the pixels are.
-        boxes: float32 (N, 4), x0, y0, x1, y1 of the object in pixels; None if unknown.
-        left_out: What is wrong with each broken image that was left out; see `broken.py`.
     """
 
-    labels: np.ndarray
     rows: np.ndarray
     storage: Storage
-    boxes: np.ndarray | None = None
-    left_out: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.rows)
 
     @property
     def pixels(self) -> Tensor | None:
@@ -92,15 +85,6 @@ class Images:
     def bits(self) -> int | None:
         """Range of files of more than 8 bits; None where there are none."""
         return self.storage.bits
-
-    def select(self, positions: np.ndarray) -> "Images":
-        """Returns the images at `positions`, in that order."""
-        return replace(
-            self,
-            labels=self.labels[positions],
-            rows=self.rows[positions],
-            boxes=None if self.boxes is None else self.boxes[positions],
-        )
 
     def read(self, index: int) -> np.ndarray:
         """Returns one image, uint8 (H, W, 3) RGB; see `Storage.read`."""
@@ -121,6 +105,34 @@ class Images:
     def version(self, index: int) -> str:
         """Returns a text that changes whenever one image or the way to read it does."""
         return self.storage.version(int(self.rows[index]))
+
+
+@dataclass(frozen=True)
+class Images(Stored):
+    """Holds images with their labels. Selecting images copies no pixels.
+
+    Attributes:
+        labels: int64 (N,), positions in the class names.
+        rows: int64 (N,), the row of each image in `storage`.
+        storage: Where the pixels are.
+        boxes: float32 (N, 4), x0, y0, x1, y1 of the object in pixels; None if unknown.
+        left_out: What is wrong with each broken image that was left out; see `broken.py`.
+    """
+
+    labels: np.ndarray
+    rows: np.ndarray
+    storage: Storage
+    boxes: np.ndarray | None = None
+    left_out: tuple[str, ...] = ()
+
+    def select(self, positions: np.ndarray) -> "Images":
+        """Returns the images at `positions`, in that order."""
+        return replace(
+            self,
+            labels=self.labels[positions],
+            rows=self.rows[positions],
+            boxes=None if self.boxes is None else self.boxes[positions],
+        )
 
 
 def spaced(count: int, most: int = 256) -> slice:

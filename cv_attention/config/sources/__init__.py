@@ -1,0 +1,1 @@
+"""Configures the data sets that are drawn."""

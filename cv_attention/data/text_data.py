@@ -1,0 +1,155 @@
+"""Builds the data module of images that show texts."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from cv_attention.alphabet import Alphabet
+from cv_attention.config import Data
+from cv_attention.config.bounds import check_bounds
+from cv_attention.config.checking import check_statistics
+from cv_attention.data.augmentation.transforms import Pipeline
+from cv_attention.data.identity import text_identity
+from cv_attention.data.module import DataModule
+from cv_attention.data.sources import subset
+from cv_attention.data.sources.memory import Memory
+from cv_attention.data.statistics import statistics
+from cv_attention.data.texts import digit_strings
+from cv_attention.data.texts.text_images import TextImages
+from cv_attention.data.texts.text_set import TextSet
+
+_DIGITS = "0123456789"
+
+
+class TextData(DataModule):
+    """A data set of images with the texts that they show, as the training sees it.
+
+    Batches are dicts of ``image`` uint8 (B, 3, H, W) in channels_last memory order, ``width``, ``tokens``, ``length``,
+    ``index`` and, where the data set has them, ``boxes``; see `TextSet.batch`. Normalisation, ``(image / 255 - mean) /
+    std``, is left to the device.
+
+    Args:
+        config: The data set, its splits and its transforms.
+        seed: Seed of shuffling and augmentation; None takes `config.seed`.
+
+    Attributes:
+        alphabet: Numbers the units of the texts. This and all following attributes exist after `setup()`.
+        longest: Units of the longest text in any split.
+        mean: Mean of the pixels in [0, 1] for red, green, blue.
+        std: Standard deviation of the pixels, likewise.
+        image_size: (H, W) of evaluation images after their transforms.
+        bits: Bit depth of images with more than 8 bits; None without such images.
+        left_out: The errors of broken images that ``data.on_error`` left out, by split.
+        splits: `train`, `val` and `test` as data sets; `splits["val"][i]` is one sample.
+
+    Raises:
+        ValueError: if a value of the configuration, or the name or an argument of a transform, is wrong.
+    """
+
+    alphabet: Alphabet
+    longest: int
+    splits: dict[str, TextSet]
+
+    def __init__(self, config: Data, *, seed: int | None = None):
+        _check(config)
+        super().__init__(
+            batch_size=config.batch_size, workers=config.workers, seed=config.seed if seed is None else seed
+        )
+        self.config = config
+        boxes = config.name == "digit_strings"
+        self._pipelines = {
+            "train": Pipeline(config.train_transforms, "data.train_transforms", boxes=boxes),
+            "eval": Pipeline(config.eval_transforms, "data.eval_transforms", boxes=boxes),
+        }
+
+    def setup(self, stage: str | None = None) -> None:
+        """Loads all splits, whatever the stage, and tries their transforms, to report mistakes before training.
+
+        Raises:
+            FileNotFoundError: if the data does not exist; names the path.
+            ValueError: if something is wrong with it, or transformed images of a split have different sizes.
+        """
+        # Loading small images in the training process measured fastest and is the default.
+        warnings.filterwarnings("ignore", ".*does not have many workers which may be a bottleneck.*")
+        if self.splits:
+            return
+        images = {name: _in_memory(*drawn) for name, drawn in digit_strings.draw(self.config.strings).items()}
+        self.mean, self.std = statistics(self.config, images["train"])
+        kept = subset.thin(np.zeros(len(images["train"]), np.int64), self.config.subset)
+        images["train"] = images["train"].select(kept)
+        alphabet = Alphabet(_DIGITS)
+        splits = {
+            name: TextSet(name, part, self._pipelines["train" if name == "train" else "eval"], self.seed, alphabet)
+            for name, part in images.items()
+        }
+        sizes = {name: split.size() for name, split in splits.items()}
+        self.alphabet = alphabet
+        self.longest = max(int(split.lengths.max()) for split in splits.values())
+        self.bits = self.config.bits or images["train"].bits
+        self.left_out = {name: part.left_out for name, part in images.items() if part.left_out}
+        self.image_size = sizes["test"]
+        self.splits = splits
+
+    def texts(self, split: str) -> Sequence[str]:
+        """Returns the texts of a split, in the order of ``index``.
+
+        Args:
+            split: ``train``, ``val`` or ``test``.
+        """
+        return self.splits[split].images.texts
+
+    def describe(self) -> str:
+        """Returns the numbers of images and units, the length of the texts, and the image size."""
+        counts = ", ".join(f"{len(self.splits[name]):,} {name}" for name in ("train", "val", "test"))
+        height, width = self.image_size
+        units = f"texts of up to {self.longest} of {len(self.alphabet.units)} {self.alphabet.unit}s"
+        return f"{self.config.name}: {counts} images, {units}, {height}×{width}"
+
+    @property
+    def source(self) -> str:
+        """The folder of the data set."""
+        return self.config.root
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Counts and identifies the images and texts."""
+        return text_identity({name: split.images for name, split in self.splits.items()})
+
+    def described(self) -> dict[str, Any]:
+        """Returns the fingerprint; the configuration says everything else."""
+        return self.fingerprint()
+
+
+def _check(config: Data) -> None:
+    check_bounds(config, "data.")
+    check_statistics(config.mean, config.std)
+    _refuse_for_classes(config)
+    subset.check(config.subset)
+    digit_strings.check(config.strings)
+    if config.root != Data.root:
+        raise ValueError(f"data.root is '{config.root}', but digit strings are generated and need no folder")
+
+
+def _refuse_for_classes(config: Data) -> None:
+    """Refuses what needs a class for each image, or changes what a text says."""
+    unused = {
+        "data.options": (config.options, "for a data set of your own"),
+        "data.mixup": (config.mixup, "for classes: two texts cannot be blended"),
+        "data.cutmix": (config.cutmix, "for classes: two texts cannot be blended"),
+        "data.balanced": (config.balanced, "for classes"),
+        "data.flip_test": (config.flip_test, "for classes: mirrored text reads differently"),
+        "data.progressive": (config.progressive, "for classes: the texts would become too small to read"),
+        "data.split_file": (config.split_file, "for classes: its folds hold equal shares of each"),
+        "data.subset.classes": (config.subset.classes, "for classes"),
+        "data.subset.num_classes": (config.subset.num_classes, "for classes"),
+        "data.subset.per_class": (config.subset.per_class, "for classes; data.subset.fraction takes a share"),
+    }
+    for name, (value, reason) in unused.items():
+        if value:
+            raise ValueError(f"{name} is {reason}, but data.name {config.name!r} has texts; got {value!r}")
+
+
+def _in_memory(images: np.ndarray, texts: list[str], boxes: np.ndarray) -> TextImages:
+    return TextImages(texts, np.arange(len(texts)), Memory(torch.from_numpy(images)), boxes)
