@@ -48,21 +48,27 @@ class Experiment:
         return asdict(self)
 
     def name(self) -> str:
-        """Returns ``log.name``, or a name of what tells a run from others: data, backbone, block and seed."""
+        """Returns ``log.name``, or a name of what tells a run from others: data, backbone, block, head and seed."""
         return self.log.name or f"{self._recipe()}-seed{self.seed}"
 
     def group(self) -> str:
-        """Returns ``log.group``, or a name that the runs of several seeds share: data, backbone and block."""
+        """Returns ``log.group``, or a name that the runs of several seeds share: data, backbone, block and head."""
         return self.log.group or self._recipe()
 
     def _recipe(self) -> str:
-        block = self.model.block
-        if isinstance(block, dict):
-            block = str(block.get("name") or block.get("class_path", "block")).rsplit(".", 1)[-1]
-        backbone = self.model.backbone.replace("/", "-")
-        return f"{self.data.name}-{backbone}-{block or 'plain'}"
+        parts = [self.data.name, self.model.backbone.replace("/", "-"), _called(self.model.block) or "plain"]
+        if self.model.head is not None:
+            parts.append(_called(self.model.head))
+        return "-".join(parts)
 
     def fingerprint(self) -> str:
         """Returns 12 hexadecimal digits that are the same for the same configuration; ``log`` does not count."""
         deciding = {name: part for name, part in self.to_dict().items() if name != "log"}
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _called(spec: Any) -> str:
+    """Returns the name of a block or head; empty where there is none."""
+    if isinstance(spec, dict):
+        return str(spec.get("name") or spec.get("class_path", "block")).rsplit(".", 1)[-1]
+    return spec or ""

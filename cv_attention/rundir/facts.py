@@ -4,6 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from cv_attention.alphabet import Alphabet
+
+_LONGEST = 10_000  # units of a text
 _LARGEST = 16_384  # pixels on a side of the images that a network takes
 
 
@@ -62,6 +65,41 @@ class DataFacts:
         """Raises ValueError where these cannot be the facts of a classifier."""
         if not self.class_names:
             raise ValueError("facts.class_names must name classes, got none")
+        _check_images(self)
+
+
+@dataclass(frozen=True)
+class TextFacts:
+    """Holds what a network that reads must know of its data set.
+
+    Attributes:
+        units: The units of its alphabet, in the order of their numbers.
+        unit: What a text is divided into: ``character``, ``grapheme`` or ``word``.
+        longest: Units of the longest text that it writes.
+        mean: Mean of each colour channel, for pixels in [0, 1].
+        std: Standard deviation of each colour channel.
+        image_size: Height and width of the images in pixels.
+        padded: Whether images are narrower than `image_size` and padded on the right.
+
+    Examples:
+        >>> from cv_attention.training import TextFacts
+        >>> facts = TextFacts(("a", "b"), "character", 8, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), image_size=(32, 128))
+        >>> facts.check()
+    """
+
+    units: tuple[str, ...]
+    unit: str
+    longest: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    image_size: tuple[int, int]
+    padded: bool = False
+
+    def check(self) -> None:
+        """Raises ValueError where these cannot be the facts of a network that reads."""
+        Alphabet(self.units, self.unit)  # pyright: ignore[reportArgumentType]
+        if not 0 < self.longest <= _LONGEST:
+            raise ValueError(f"facts.longest must be 1 to {_LONGEST:,} units, got {self.longest}")
         _check_images(self)
 
 

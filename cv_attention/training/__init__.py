@@ -1,6 +1,6 @@
 """Training, testing and the run directory that both leave behind."""
 
-from cv_attention.rundir.facts import DataFacts, ImageFacts
+from cv_attention.rundir.facts import DataFacts, ImageFacts, TextFacts
 from cv_attention.training.callbacks.losses import NonFiniteLoss
 from cv_attention.training.checkpoint.checkpoints import find_checkpoint
 from cv_attention.training.checkpoint.saving import NotWritten
@@ -14,11 +14,12 @@ from cv_attention.training.stopping.interruption import Terminated
 from cv_attention.training.stopping.launched import LostProcess
 from cv_attention.training.tasks.classifier import Classifier
 from cv_attention.training.tasks.network import build_network
+from cv_attention.training.tasks.reading.transcriber import Transcriber
 from cv_attention.training.tasks.selection import Criterion
 from cv_attention.training.tasks.task import Task
 
 __all__ = [
     "Classifier", "Criterion", "DataFacts", "ImageFacts", "LostProcess", "NonFiniteLoss", "NotWritten",
-    "NothingTrained", "Prepared", "Task", "Terminated", "build_network", "evaluate", "find_checkpoint", "fit", "load",
-    "open_pretrained", "prepare",
+    "NothingTrained", "Prepared", "Task", "Terminated", "TextFacts", "Transcriber", "build_network", "evaluate", "find_checkpoint", "fit",
+    "load", "open_pretrained", "prepare",
 ]  # fmt: skip

@@ -12,7 +12,6 @@ from cv_attention.training.devices.precision import resolve
 from cv_attention.training.loading import load
 from cv_attention.training.splits import open_data
 from cv_attention.training.stopping.ending import raising_keyboard_interrupt
-from cv_attention.training.tasks.classifier import Classifier
 from cv_attention.training.tasks.contract import check_data, check_kind
 from cv_attention.training.tasks.task import Task
 from cv_attention.training.trainer import quieten
@@ -24,7 +23,7 @@ def evaluate(
     predictions: Path | None = None,
     trust: Collection[str] = (),
     *,
-    task: type[Task] = Classifier,
+    task: type[Task] | None = None,
     datamodule: DataModule | None = None,
 ) -> dict[str, float]:
     """Evaluates a checkpoint, or a pretrained network, on the test split of its data set.
@@ -34,7 +33,8 @@ def evaluate(
         root: Where the data set lies now, if not where it lay in training.
         predictions: File that every image's prediction is written to, see `Predictions`; None writes none.
         trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
-        task: The class of the task that the network of a file was trained for.
+        task: The class of the task that the network of a file was trained for; None takes whichever of the package's
+            tasks it is.
         datamodule: The data to test on; None opens the data set of the configuration.
 
     Returns:

@@ -10,6 +10,7 @@ from cv_attention.blocks.trust import check_trusted, class_paths_of
 from cv_attention.config import SOURCES, Experiment
 from cv_attention.config.plain import from_plain
 from cv_attention.training.checkpoint.checkpoints import begin, check_network, facts_in, require_task
+from cv_attention.training.tasks.choosing import task_named
 from cv_attention.training.tasks.classifier import Classifier
 from cv_attention.training.tasks.task import Task
 
@@ -20,7 +21,9 @@ AnyTask = TypeVar("AnyTask", bound=Task)
 def load(checkpoint: Path | Classifier, trust: Collection[str] | None = ()) -> Classifier: ...
 @overload
 def load(checkpoint: Path | AnyTask, trust: Collection[str] | None = (), *, task: type[AnyTask]) -> AnyTask: ...
-def load(checkpoint: Path | Task, trust: Collection[str] | None = (), *, task: type[Task] = Classifier) -> Task:
+@overload
+def load(checkpoint: Path | Task, trust: Collection[str] | None = (), *, task: None) -> Task: ...
+def load(checkpoint: Path | Task, trust: Collection[str] | None = (), *, task: type[Task] | None = Classifier) -> Task:
     """Rebuilds the network of a checkpoint or of a ``.safetensors`` file, with its weights, on the CPU, in eval mode.
 
     A network that is open already (`opening.open_pretrained`) is returned as it is. A file can name a block by its
@@ -30,7 +33,7 @@ def load(checkpoint: Path | Task, trust: Collection[str] | None = (), *, task: t
         checkpoint: The file, or an open network, which is returned as it is.
         trust: Modules and classes that the file may name, such as ``my_block`` or ``my_block.MyBlock``; None allows
             all, for a file that this process has written.
-        task: The class of the task that the network was trained for.
+        task: The class of the task that the network was trained for; None takes whichever of the package's tasks it is.
 
     Returns:
         The task with its network, on the CPU, in eval mode.
@@ -51,6 +54,7 @@ def load(checkpoint: Path | Task, trust: Collection[str] | None = (), *, task: t
     content, end_verification = begin(checkpoint)
     try:
         check_network(content, checkpoint)
+        task = task or task_named(content.get("task")) or Classifier
         require_task(content, checkpoint, task)
         experiment = from_plain(Experiment, content["experiment"], "experiment")
         facts = facts_in(content["facts"], task.facts_type)

@@ -30,7 +30,7 @@ from cv_attention.training.devices.precision import resolve
 from cv_attention.training.optim import optimization
 from cv_attention.training.optim.groups import describe
 from cv_attention.training.provenance import provenance
-from cv_attention.training.tasks.classifier import Classifier
+from cv_attention.training.tasks.choosing import task_of
 from cv_attention.training.tasks.contract import check_data, check_kind, check_task
 from cv_attention.training.tasks.task import Task
 from cv_attention.training.trainer import create_trainer
@@ -69,7 +69,7 @@ def prepare(
     experiment: Experiment,
     resume: Path | None = None,
     *,
-    task: type[Task] = Classifier,
+    task: type[Task] | None = None,
     datamodule: DataModule | None = None,
 ) -> Prepared:
     """Builds data, network and trainer, and only then the run directory.
@@ -77,7 +77,8 @@ def prepare(
     Args:
         experiment: The configuration.
         resume: A run directory to resume from its last checkpoint, or None to start a new one.
-        task: The class of the task to train.
+        task: The class of the task to train; None takes the one that suits the data of the configuration: a
+            `Classifier`, or a `Transcriber` for images with texts.
         datamodule: The data; None opens the data set of the configuration, which otherwise says nothing of the images.
 
     Returns:
@@ -95,6 +96,7 @@ def prepare(
         >>> training.fit(prepared)  # doctest: +SKIP
         PosixPath('runs/cluttered_digits-resnet20-plain-seed0')
     """
+    task = task_of(experiment) if task is None else task
     check_task(task)
     check(experiment)
     hardware.check(experiment.trainer)

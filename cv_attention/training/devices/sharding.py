@@ -31,7 +31,7 @@ def shard(network: nn.Module, mesh: Any) -> None:
         network: The network; attached blocks are sharded with their module.
         mesh: The devices.
     """
-    from torch.distributed.fsdp import fully_shard
+    from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
     # FSDP2 supports no other memory format of weights yet; images, which convolutions follow, stay channels_last.
     network.to(memory_format=torch.contiguous_format)
@@ -44,6 +44,9 @@ def shard(network: nn.Module, mesh: Any) -> None:
         if module is not network:
             fully_shard(module, mesh=mesh)
     fully_shard(network, mesh=mesh)
+    for name in ("loss", "search"):  # which a network that reads calls in place of its forward
+        if hasattr(network, name):
+            register_fsdp_forward_method(network, name)
 
 
 def local(value: Tensor) -> Tensor:

@@ -82,9 +82,14 @@ class Task(TaskInterface, lightning.LightningModule):
         raise NotImplementedError(f"{type(self).__name__} must implement build()")
 
     @property
+    def trained_call(self) -> Callable[..., Any]:
+        """What a training step calls: the network, if a task does not override it."""
+        return self.network
+
+    @property
     def training_network(self) -> Callable[..., Any]:
-        """The network as the training step calls it: compiled where the configuration asks for that."""
-        return self._compiled or self.network
+        """What the training step calls, compiled where the configuration asks for that."""
+        return self._compiled or self.trained_call
 
     def train(self, mode: bool = True) -> "Task":
         """Sets the training mode to `mode`; if only the head is trained, batch norms keep their statistics."""
@@ -113,10 +118,10 @@ class Task(TaskInterface, lightning.LightningModule):
         """Checks that the strategy's conversions have left the blocks working, and compiles where that is wished."""
         require_applied(self.network)
         if self.experiment.trainer.compile:
-            network = self.network
+            call = self.trained_call
 
             def forward(*inputs: Any) -> Any:
-                return network(*inputs)
+                return call(*inputs)
 
             # A last batch or images of another size get a program of their own: general ones are slower.
             self._compiled = torch.compile(forward, dynamic=False)

@@ -1,0 +1,1 @@
+"""Defines the task of reading texts from images."""
