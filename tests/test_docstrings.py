@@ -172,7 +172,15 @@ def test_constants_are_described():
         for package, name in exported
         if not isinstance(value := getattr(package, name), type | ModuleType) and not inspect.isfunction(value)
     }
-    assert constants.keys() == {"BlockSpec", "CATALOGUE", "METHODS", "PictureFormat", "SOURCES", "Transform"}
+    assert constants.keys() == {
+        "BlockSpec",
+        "CATALOGUE",
+        "HeadSpec",
+        "METHODS",
+        "PictureFormat",
+        "SOURCES",
+        "Transform",
+    }
     assert [name for name, package in constants.items() if not is_described(package, name)] == []
 
 
