@@ -48,21 +48,26 @@ class Experiment:
         return asdict(self)
 
     def name(self) -> str:
-        """Returns ``log.name``, or a name of what tells a run from others: data, backbone, block and seed."""
+        """Returns ``log.name``, or a name of what tells a run from others: data, backbone, block, head and seed."""
         return self.log.name or f"{self._recipe()}-seed{self.seed}"
 
     def group(self) -> str:
-        """Returns ``log.group``, or a name that the runs of several seeds share: data, backbone and block."""
+        """Returns ``log.group``, or a name that the runs of several seeds share: data, backbone, block and head."""
         return self.log.group or self._recipe()
 
     def _recipe(self) -> str:
-        block = self.model.block
-        if isinstance(block, dict):
-            block = str(block.get("name") or block.get("class_path", "block")).rsplit(".", 1)[-1]
         backbone = self.model.backbone.replace("/", "-")
-        return f"{self.data.name}-{backbone}-{block or 'plain'}"
+        attention = [_short(spec) for spec in (self.model.block, self.model.head) if spec is not None]
+        return f"{self.data.name}-{backbone}-{'-'.join(attention) or 'plain'}"
 
     def fingerprint(self) -> str:
         """Returns 12 hexadecimal digits that are the same for the same configuration; ``log`` does not count."""
         deciding = {name: part for name, part in self.to_dict().items() if name != "log"}
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _short(spec: Any) -> str:
+    """Returns a block's or a head's name, or that of its class."""
+    if isinstance(spec, dict):
+        spec = str(spec.get("name") or spec.get("class_path", "block")).rsplit(".", 1)[-1]
+    return str(spec)

@@ -10,6 +10,7 @@ from cv_attention.backbones import Plan
 from cv_attention.backbones.positions.heads import named_heads
 from cv_attention.backbones.positions.parameters import remember_heads
 from cv_attention.config import Model
+from cv_attention.heads import placed
 
 
 class NotDownloaded(ValueError):
@@ -20,7 +21,7 @@ class NotDownloaded(ValueError):
 
 
 def build_network(model: Model, outputs: int, image_size: tuple[int, int]) -> tuple[nn.Module, Plan | None]:
-    """Builds the backbone and inserts the block.
+    """Builds the backbone and inserts the block, and the head where it is an attention pooling.
 
     Args:
         model: The network's part of the configuration.
@@ -28,10 +29,10 @@ def build_network(model: Model, outputs: int, image_size: tuple[int, int]) -> tu
         image_size: Height and width of the images in pixels.
 
     Returns:
-        The network, (B, 3, H, W) -> (B, outputs), and the plan of the insertion, or None without a block.
+        The network, (B, 3, H, W) -> (B, outputs), and the plan of the insertion, or None without a block and head.
 
     Raises:
-        ValueError: if the backbone, the block, one of their options, or the site is unknown.
+        ValueError: if the backbone, the block, the head, one of their options, or the site is unknown.
         NotDownloaded: if the pretrained weights cannot be downloaded.
 
     Examples:
@@ -67,7 +68,8 @@ def build_network(model: Model, outputs: int, image_size: tuple[int, int]) -> tu
 
 
 def _attended(network: nn.Module, model: Model, image_size: tuple[int, int]) -> tuple[nn.Module, Plan | None]:
-    if model.block is None:
+    pairs = placed(model.block, model.at, model.head)
+    if not pairs:
         if model.train != "all":
             raise ValueError(f"model.train is {model.train}, but model.block is null: there are no blocks to train")
         if model.head_modules is not None:
@@ -75,6 +77,12 @@ def _attended(network: nn.Module, model: Model, image_size: tuple[int, int]) -> 
         return network, None
     train: Any = model.train
     plan = backbones.insert(
-        network, model.block, model.at, init=model.init, train=train, head=model.head_modules, input_size=image_size
+        network,
+        # one block in its own words: a mistake in it is then reported as before
+        *((pairs,) if model.head is not None else (model.block, model.at)),  # pyright: ignore[reportArgumentType]
+        init=model.init,
+        train=train,
+        head=model.head_modules,
+        input_size=image_size,
     )
     return network, plan

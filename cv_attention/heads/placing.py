@@ -1,0 +1,116 @@
+"""Decides what kind of head a configuration names, and where a head that pools goes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from cv_attention.blocks import CATALOGUE
+from cv_attention.config import BlockSpec, HeadSpec
+from cv_attention.suggest import suggest
+
+Family = Literal["pool", "decode"]
+
+# Heads that write a text; they have no place in a classifier.
+DECODERS = ("gru", "lstm", "transformer", "permuted", "queries", "ctc", "mean")
+_POOL = "pool"
+_GLOBS = "; globs over the names of modules are model.head_modules"
+
+
+def pooling_names() -> list[str]:
+    """Lists the heads that pool a feature map to one vector.
+
+    Returns:
+        Their names, in the catalogue's order.
+
+    Examples:
+        >>> from cv_attention import heads
+        >>> heads.pooling_names()[:3]
+        ['additive', 'luong', 'local']
+    """
+    return [entry.name for entry in CATALOGUE.values() if entry.family == "pooling"]
+
+
+def family_of(head: HeadSpec) -> Family:
+    """Says what a head makes of a feature map: one vector, or a text.
+
+    Args:
+        head: A name, ``{name: ..., <options>}`` or ``{class_path: ..., init_args: ...}``; a class path is a pooling.
+
+    Returns:
+        ``pool`` or ``decode``.
+
+    Raises:
+        ValueError: if it is none of these forms, or the name is unknown.
+
+    Examples:
+        >>> from cv_attention import heads
+        >>> heads.family_of({"name": "hard", "estimator": "reinforce"}), heads.family_of("gru")
+        ('pool', 'decode')
+        >>> heads.family_of("aditive")
+        Traceback (most recent call last):
+            ...
+        ValueError: model.head: there is no head 'aditive'; did you mean 'additive'?
+    """
+    name = head.get("name") if isinstance(head, Mapping) else head
+    if isinstance(head, Mapping) and "class_path" in head:
+        return "pool"
+    if not isinstance(name, str):
+        raise ValueError(
+            "model.head is a name, {name: ..., <options>} or {class_path: ..., init_args: ...}, "
+            f"got {head!r}{_GLOBS}"
+        )
+    if "." in name or name in pooling_names():
+        return "pool"
+    if name in DECODERS:
+        return "decode"
+    if name in CATALOGUE:
+        raise ValueError(
+            f"model.head: {name} is a block within the network, not a head: give it as model.block; heads that pool "
+            f"are {', '.join(pooling_names())}"
+        )
+    near = suggest(name, [*pooling_names(), *DECODERS], shown=20)
+    raise ValueError(f"model.head: there is no head {name!r}{near}{_GLOBS if '*' in name else ''}")
+
+
+def placed(block: BlockSpec, at: str | Sequence[str], head: HeadSpec) -> list[tuple[Any, Any]]:
+    """Returns the blocks of a classifier with their positions: those within the network, and the head that pools.
+
+    Args:
+        block: The block, ``{position: block}``, or None.
+        at: The block's position, or several.
+        head: The head, or None.
+
+    Returns:
+        Pairs of a block and its positions, as `cv_attention.insert` takes them; the head's position is ``pool``.
+
+    Raises:
+        ValueError: if the head does not pool or is unknown, or a block is at ``pool`` too.
+
+    Examples:
+        >>> from cv_attention import heads
+        >>> heads.placed("se", "residual", {"name": "additive", "heads": 4})
+        [('se', 'residual'), ({'name': 'additive', 'heads': 4}, 'pool')]
+    """
+    pairs: list[tuple[Any, Any]] = []
+    if isinstance(block, Mapping) and not {"name", "class_path"} & set(block):
+        pairs += [(spec, where) for where, spec in block.items()]
+    elif block is not None:
+        pairs.append((block, at))
+    if head is None:
+        return pairs
+    if family_of(head) != "pool":
+        name = head["name"] if isinstance(head, Mapping) else head
+        raise ValueError(
+            f"model.head: {name} writes a text, and a classifier needs one vector; heads that pool are "
+            f"{', '.join(pooling_names())}"
+        )
+    for spec, where in pairs:
+        if _POOL in ([where] if isinstance(where, str) else where):
+            raise ValueError(
+                f"model.head is {_said(head)}, and model.block {_said(spec)} is at pool too: both weigh the same "
+                "feature map; give one of them"
+            )
+    return [*pairs, (head, _POOL)]
+
+
+def _said(spec: Any) -> str:
+    return str(spec.get("name") or spec.get("class_path")) if isinstance(spec, Mapping) else str(spec)
