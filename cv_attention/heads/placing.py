@@ -11,22 +11,54 @@ Family = Literal["pool", "decode"]
 
 # Heads that write a text; they have no place in a classifier.
 DECODERS = ("gru", "lstm", "transformer", "permuted", "queries", "ctc", "mean")
+PAY_ATTENTION = "pay_attention"
 _POOL = "pool"
 _GLOBS = "; globs over the names of modules are model.head_modules"
 
 
 def pooling_names() -> list[str]:
-    """Lists the heads that pool a feature map to one vector.
+    """Lists the heads that pool to one vector: one feature map, or with ``pay_attention`` those of several depths.
 
     Returns:
-        Their names, in the catalogue's order.
+        Their names, the blocks in the catalogue's order.
 
     Examples:
         >>> from cv_attention import heads
         >>> heads.pooling_names()[:3]
         ['additive', 'luong', 'local']
     """
-    return [entry.name for entry in CATALOGUE.values() if entry.family == "pooling"]
+    return [*(entry.name for entry in CATALOGUE.values() if entry.family == "pooling"), PAY_ATTENTION]
+
+
+def options_of_pay_attention(head: HeadSpec) -> dict[str, Any] | None:
+    """Returns the options of a head that reads several depths; None where the head is none or another.
+
+    Args:
+        head: The head of a configuration.
+
+    Returns:
+        The options: ``depths`` (how many last stages are read, 3 by default), ``at`` (names of modules in their place)
+        and ``score``.
+
+    Raises:
+        ValueError: if it has another option.
+
+    Examples:
+        >>> from cv_attention import heads
+        >>> heads.options_of_pay_attention({"name": "pay_attention", "score": "dp"})
+        {'depths': 3, 'at': None, 'score': 'dp'}
+    """
+    if head != PAY_ATTENTION and not (isinstance(head, Mapping) and head.get("name") == PAY_ATTENTION):
+        return None
+    given = {name: value for name, value in head.items() if name != "name"} if isinstance(head, Mapping) else {}
+    known = {"depths": 3, "at": None, "score": "pc"}
+    for name in given:
+        if name not in known:
+            raise ValueError(f"model.head: {PAY_ATTENTION} has no option {name!r}{suggest(name, list(known))}")
+    depths = given.get("depths", 1)
+    if not isinstance(depths, int) or isinstance(depths, bool) or depths < 1:
+        raise ValueError(f"model.head: depths must be a positive whole number, got depths={depths!r}")
+    return {**known, **given}
 
 
 def family_of(head: HeadSpec) -> Family:
@@ -48,7 +80,7 @@ def family_of(head: HeadSpec) -> Family:
         >>> heads.family_of("aditive")
         Traceback (most recent call last):
             ...
-        ValueError: model.head: there is no head 'aditive'; did you mean 'additive'?
+        ValueError: model.head: unknown head 'aditive'; did you mean 'additive'?
     """
     name = head.get("name") if isinstance(head, Mapping) else head
     if isinstance(head, Mapping) and "class_path" in head:
@@ -68,7 +100,7 @@ def family_of(head: HeadSpec) -> Family:
             f"are {', '.join(pooling_names())}"
         )
     near = suggest(name, [*pooling_names(), *DECODERS], shown=20)
-    raise ValueError(f"model.head: there is no head {name!r}{near}{_GLOBS if '*' in name else ''}")
+    raise ValueError(f"model.head: unknown head {name!r}{near}{_GLOBS if '*' in name else ''}")
 
 
 def placed(block: BlockSpec, at: str | Sequence[str], head: HeadSpec) -> list[tuple[Any, Any]]:
@@ -81,6 +113,7 @@ def placed(block: BlockSpec, at: str | Sequence[str], head: HeadSpec) -> list[tu
 
     Returns:
         Pairs of a block and its positions, as `cv_attention.insert` takes them; the head's position is ``pool``.
+        ``pay_attention`` is not among them, since it has no single position.
 
     Raises:
         ValueError: if the head does not pool or is unknown, or a block is at ``pool`` too.
@@ -103,6 +136,8 @@ def placed(block: BlockSpec, at: str | Sequence[str], head: HeadSpec) -> list[tu
             f"model.head: {name} writes a text, and a classifier needs one vector; heads that pool are "
             f"{', '.join(pooling_names())}"
         )
+    if options_of_pay_attention(head) is not None:
+        return pairs
     for spec, where in pairs:
         if _POOL in ([where] if isinstance(where, str) else where):
             raise ValueError(

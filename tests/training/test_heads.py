@@ -64,7 +64,7 @@ def test_only_the_head_is_trained(train):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"head": "additiv"}, "there is no head 'additiv'; did you mean 'additive'"),
+        ({"head": "additiv"}, "unknown head 'additiv'; did you mean 'additive'"),
         ({"head": "se"}, "se is a block within the network, not a head: give it as model.block"),
         ({"head": "gru"}, "gru writes a text, and a classifier needs one vector; heads that pool are additive"),
         ({"head": {"name": "lstm", "score": "general"}}, "lstm writes a text"),
@@ -142,3 +142,13 @@ def test_plan_shows_the_head(capsys):
     assert "additive at pool" in capsys.readouterr().out
     assert main(["plan", "convnet", "--head=additve", "--rounds=0"]) != 0
     assert "did you mean 'additive'" in capsys.readouterr().err
+
+
+def test_a_run_with_pay_attention(tmp_path, tiny_options, capsys):
+    options = [*tiny_options, "--model.backbone=convnet", "--model.head={name: pay_attention, depths: 2}"]
+    options += ["--model.options={widths: [8, 8, 8], strides: [2, 2, 2]}", f"--log.root={tmp_path}"]
+    assert main(["fit", *options, "--trainer.max_epochs=1", "--log.name=run"]) == 0
+    assert "pointing attention" in capsys.readouterr().out
+    assert main(["test", str(tmp_path / "run")]) == 0
+    assert main(["plan", "convnet", "--head=pay_attention", "--rounds=0"]) == 0
+    assert "pay_attention reads layer2.2, layer4.2, " in capsys.readouterr().out

@@ -56,12 +56,18 @@ def _show(options: Namespace) -> None:
     import copy
 
     from cv_attention import backbones
-    from cv_attention.heads import placed
+    from cv_attention.heads import options_of_pay_attention, placed
 
     plain = backbones.build(options.model, num_classes=options.classes, **options.options)
     plain = plain.to(find_device(options.device))
     size = tuple(options.size) if isinstance(options.size, list) else options.size
     pairs = placed(options.block, options.at, options.head)
+    if options_of_pay_attention(options.head) is not None:
+        from cv_attention.training.tasks.network import add_pay_attention
+
+        print(add_pay_attention(copy.deepcopy(plain), options.head, size), end="\n\n" if pairs else "\n")
+        if not pairs:
+            return
     if not pairs:
         sites = backbones.overview(plain, input_size=size)
         print(sites)
