@@ -1,7 +1,7 @@
 """Attention blocks: modules from (B, C, H, W) to (B, C, H, W) that need torch alone.
 
-Public names: `CATALOGUE`, `Entry`, `create`, `resolve`, `cost`, `Cost`, `AttentionMap`, `Block`, `Gate`, every block's
-class, and `functional`, the functions of tensors that blocks share.
+Public names: `CATALOGUE`, `Entry`, `create`, `resolve`, `cost`, `Cost`, `AttentionMap`, `Draw`, `Block`, `Gate`, every
+block's class, and `functional`, the functions of tensors that blocks share.
 
 Examples:
     >>> from cv_attention import blocks
@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # every block by name, for type checkers and editors
     from cv_attention.blocks.context.external_attention import ExternalAttention
     from cv_attention.blocks.context.non_local import NonLocal
     from cv_attention.blocks.counting import Cost, cost
+    from cv_attention.blocks.draw import Draw
     from cv_attention.blocks.mixed.bam import BAM
     from cv_attention.blocks.mixed.cbam import CBAM
     from cv_attention.blocks.mixed.concurrent_squeeze_excite import ConcurrentSqueezeExcite
@@ -59,6 +60,7 @@ if TYPE_CHECKING:  # every block by name, for type checkers and editors
     from cv_attention.blocks.pooling.additive import AdditivePool
     from cv_attention.blocks.pooling.class_attention import ClassAttention
     from cv_attention.blocks.pooling.gated import GatedPool
+    from cv_attention.blocks.pooling.hard import HardPool
     from cv_attention.blocks.pooling.latent_pool import LatentPool
     from cv_attention.blocks.pooling.local import LocalPool
     from cv_attention.blocks.pooling.luong import LuongPool
@@ -109,6 +111,7 @@ __all__ = [
     "DifferentialAttention",
     "DisentangledNonLocal",
     "DoubleAttention",
+    "Draw",
     "EffectiveSE",
     "EfficientChannelAttention",
     "EfficientLocalAttention",
@@ -127,6 +130,7 @@ __all__ = [
     "GlobalResponseNorm",
     "GlobalSecondOrderPooling",
     "HaloAttention",
+    "HardPool",
     "LambdaLayer",
     "LargeKernelAttention",
     "LatentPool",
@@ -160,6 +164,7 @@ __all__ = [
 _NAMES = {
     "AttentionMap": "base",
     "Block": "base",
+    "Draw": "draw",
     "Gate": "base",
     "create": "construction",
     "resolve": "construction",

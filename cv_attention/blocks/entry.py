@@ -19,7 +19,8 @@ Family = Literal["channel", "spatial", "mixed", "branch", "context", "tokens", "
 #   batch_statistics: in training the samples of a batch influence each other (BatchNorm)
 #   needs_batch: training on a batch of one is a ValueError
 #   stochastic: two forwards in training differ
-Flag = Literal["batch_statistics", "needs_batch", "stochastic"]
+#   selects: evaluation takes the largest weight alone, without a gradient, and half precision may take another
+Flag = Literal["batch_statistics", "needs_batch", "stochastic", "selects"]
 
 
 @dataclass(frozen=True)

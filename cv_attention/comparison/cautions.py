@@ -7,7 +7,7 @@ import numpy as np
 
 from cv_attention.comparison.arms import Arm, Values
 from cv_attention.comparison.fields import Kind
-from cv_attention.comparison.recipes import OF_BLOCKS, part, varying
+from cv_attention.comparison.recipes import OF_ATTENTION, OF_BLOCKS, is_plain, part, varying
 from cv_attention.comparison.runs import Run
 from cv_attention.rundir.layout import RunLayout
 
@@ -50,8 +50,8 @@ def cautions(
 def _not_the_block_alone(arms: Sequence[Arm], labels: Sequence[str]) -> Iterator[str]:
     """Notes a reference without a block, such as a wider network, that differs from all others in other fields too."""
     plain = _without_block(arms[0])
-    others = [_without_block(arm) for arm in arms if arm.network["model.block"] != "null"]
-    if arms[0].network["model.block"] != "null" or not others or plain in others:
+    others = [_without_block(arm) for arm in arms if not is_plain(arm.network)]
+    if not is_plain(arms[0].network) or not others or plain in others:
         return
     fields = ", ".join(varying([plain, *others]))
     words = f"{labels[0]} differs from all networks with a block also in {fields}"
@@ -59,7 +59,7 @@ def _not_the_block_alone(arms: Sequence[Arm], labels: Sequence[str]) -> Iterator
 
 
 def _without_block(arm: Arm) -> dict[str, str]:
-    return {name: value for name, value in arm.network.items() if name not in OF_BLOCKS}
+    return {name: value for name, value in arm.network.items() if name not in (*OF_BLOCKS, *OF_ATTENTION)}
 
 
 def _unpaired(arms: Sequence[Arm], labels: Sequence[str]) -> Iterator[str]:

@@ -204,7 +204,7 @@ def _reference(wanted: str | Path | None, groups: Sequence[_Group], names: dict[
     if wanted is not None:
         return _named(wanted, groups, names)
     arms = {name: arm for group in groups for name, arm in group.arms.items()}
-    plain = [name for name, arm in arms.items() if arm.network["model.block"] == "null"]
+    plain = [name for name, arm in arms.items() if recipes.is_plain(arm.network)]
     if len(plain) == 1:
         return plain[0]
     if len(arms) == 1:

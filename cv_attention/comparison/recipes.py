@@ -10,6 +10,8 @@ from cv_attention.comparison.runs import Run
 Part = dict[str, str]  # field -> its value in canonical form
 # Fields that belong to a block; without a block, all but the first have no effect.
 OF_BLOCKS = ("model.block", "model.at", "model.init", "optimizer.lr_scale.blocks")
+# What makes a network differ from its backbone.
+OF_ATTENTION = ("model.block", "model.head")
 
 # Data sets that are drawn, not read, and the fields that say how.
 DRAWN = {"cluttered_digits": "data.digits", "digit_strings": "data.strings"}
@@ -33,8 +35,8 @@ def _unused(config: Mapping[str, Any]) -> tuple[str, ...]:
     unused += [f"{fields}." for name, fields in DRAWN.items() if name != config["data.name"]]
     if config["data.name"] in DRAWN or folds:
         unused += ["data.val_fraction", "data.seed"]
-    if config["model.block"] is None:
-        unused += OF_BLOCKS[1:]
+    if config["model.block"] is None:  # a head has its place
+        unused += OF_BLOCKS[1:] if config["model.head"] is None else ("model.at",)
     return tuple(unused)
 
 
@@ -42,7 +44,7 @@ def canonical(name: str, value: Any) -> str:
     """Formats a value in canonical form: ``[residual]`` equals ``residual``, ``{name: se}`` equals ``se``."""
     if name == "model.at" and isinstance(value, list) and len(value) == 1:
         value = value[0]
-    if name == "model.block" and isinstance(value, Mapping) and list(value) == ["name"]:
+    if name in OF_ATTENTION and isinstance(value, Mapping) and list(value) == ["name"]:
         value = value["name"]
     if name == "trainer.extra" and isinstance(value, Mapping):
         value = {key: option for key, option in value.items() if key not in SILENT_EXTRA}
@@ -118,12 +120,19 @@ def varying(parts: Iterable[Part]) -> list[str]:
     return [name for name in known if len({part[name] for part in parts if name in part}) > 1]
 
 
+def is_plain(network: Part) -> bool:
+    """Returns whether a network has neither a block nor a head of ours."""
+    return all(network[name] == "null" for name in OF_ATTENTION)
+
+
 def network_labels(networks: Sequence[Part]) -> list[str]:
-    """Labels each network by its block and the other fields in which the networks differ."""
-    others = [name for name in varying(networks) if name != "model.block"]
-    labels = [", ".join(filter(None, [_block(network["model.block"]), label(network, others)])) for network in networks]
+    """Labels each network by its block and head, and the other fields in which the networks differ."""
+    others = [name for name in varying(networks) if name not in OF_ATTENTION]
+    labels = [", ".join(filter(None, [_attention(network), label(network, others)])) for network in networks]
     return [
-        text if labels.count(text) == 1 else f"{network['model.block']}, {label(network, others)}".rstrip(", ")
+        text
+        if labels.count(text) == 1
+        else ", ".join([*(network[name] for name in OF_ATTENTION if network[name] != "null"), label(network, others)])
         for text, network in zip(labels, networks, strict=True)
     ]
 
@@ -135,6 +144,13 @@ def label(fields: Part, names: Iterable[str]) -> str:
 
 def _said(name: str, value: str) -> str:
     return f"{name} {value}"
+
+
+def _attention(network: Part) -> str:
+    """Names what attends in a network: ``plain`` for nothing, ``se``, ``additive at pool``, or both."""
+    block, head = (network[name] for name in OF_ATTENTION)
+    parts = [_block(block)] if block != "null" or head == "null" else []
+    return " + ".join([*parts, *([] if head == "null" else [f"{_block(head)} at pool"])])
 
 
 def _block(text: str) -> str:

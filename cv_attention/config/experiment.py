@@ -56,10 +56,9 @@ class Experiment:
         return self.log.group or self._recipe()
 
     def _recipe(self) -> str:
-        parts = [self.data.name, self.model.backbone.replace("/", "-"), _called(self.model.block) or "plain"]
-        if self.model.head is not None:
-            parts.append(_called(self.model.head))
-        return "-".join(parts)
+        backbone = self.model.backbone.replace("/", "-")
+        attention = [_short(spec) for spec in (self.model.block, self.model.head) if spec is not None]
+        return f"{self.data.name}-{backbone}-{'-'.join(attention) or 'plain'}"
 
     def fingerprint(self) -> str:
         """Returns 12 hexadecimal digits that are the same for the same configuration; ``log`` does not count."""
@@ -67,8 +66,8 @@ class Experiment:
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _called(spec: Any) -> str:
-    """Returns the name of a block or head; empty where there is none."""
+def _short(spec: Any) -> str:
+    """Returns a block's or a head's name, or that of its class."""
     if isinstance(spec, dict):
-        return str(spec.get("name") or spec.get("class_path", "block")).rsplit(".", 1)[-1]
-    return spec or ""
+        spec = str(spec.get("name") or spec.get("class_path", "block")).rsplit(".", 1)[-1]
+    return str(spec)

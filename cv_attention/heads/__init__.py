@@ -4,17 +4,20 @@ from cv_attention.alphabet import Alphabet
 from cv_attention.blocks.memory import Memory
 from cv_attention.heads.building import build
 from cv_attention.heads.catalogue import HEADS, HeadEntry
-from cv_attention.heads.ctc import CTCHead
-from cv_attention.heads.decoder import Decoder
-from cv_attention.heads.permuted import PermutedDecoder
-from cv_attention.heads.queries import QueriesDecoder
+from cv_attention.heads.decoders.ctc import CTCHead
+from cv_attention.heads.decoders.decoder import Decoder
+from cv_attention.heads.decoders.permuted import PermutedDecoder
+from cv_attention.heads.decoders.queries import QueriesDecoder
+from cv_attention.heads.decoders.recurrent import GRUDecoder, LSTMDecoder, RecurrentDecoder
+from cv_attention.heads.decoders.transformer import TransformerDecoder
+from cv_attention.heads.pay_attention import PayAttention, pay_attention, remove_pay_attention
+from cv_attention.heads.placing import family_of, options_of_pay_attention, placed, pooling_names
 from cv_attention.heads.recognizer import Reading, TextRecognizer
-from cv_attention.heads.recurrent import GRUDecoder, LSTMDecoder, RecurrentDecoder
 from cv_attention.heads.text_head import Found, TextHead
-from cv_attention.heads.transformer import TransformerDecoder
 
 __all__ = [
     "HEADS", "Alphabet", "CTCHead", "Decoder", "Found", "GRUDecoder", "HeadEntry", "LSTMDecoder", "Memory",
-    "PermutedDecoder", "QueriesDecoder", "Reading", "RecurrentDecoder", "TextHead", "TextRecognizer",
-    "TransformerDecoder", "build",
+    "PayAttention", "PermutedDecoder", "QueriesDecoder", "Reading", "RecurrentDecoder", "TextHead", "TextRecognizer",
+    "TransformerDecoder", "build", "family_of", "options_of_pay_attention", "pay_attention", "placed", "pooling_names",
+    "remove_pay_attention",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ class HeadEntry:
 
     Attributes:
         name: Name of the head in configurations.
-        path: ``<file>.<class>`` below `cv_attention.heads`.
+        path: ``<folder>.<file>.<class>`` below `cv_attention.heads`.
         title: What it is called in its paper.
         paper: Address of the paper.
         year: Year of the paper's first version.
@@ -47,22 +47,30 @@ class HeadEntry:
 
 
 _ENTRIES = (
-    HeadEntry("gru", "recurrent.GRUDecoder", "Additive attention of a GRU", "https://arxiv.org/abs/1409.0473", 2014),
-    HeadEntry("lstm", "recurrent.LSTMDecoder", "Show, attend and tell", "https://arxiv.org/abs/1502.03044", 2015),
     HeadEntry(
-        "transformer", "transformer.TransformerDecoder", "Transformer decoder", "https://arxiv.org/abs/1706.03762", 2017
+        "gru", "decoders.recurrent.GRUDecoder", "Additive attention of a GRU", "https://arxiv.org/abs/1409.0473", 2014
+    ),
+    HeadEntry(
+        "lstm", "decoders.recurrent.LSTMDecoder", "Show, attend and tell", "https://arxiv.org/abs/1502.03044", 2015
+    ),
+    HeadEntry(
+        "transformer",
+        "decoders.transformer.TransformerDecoder",
+        "Transformer decoder",
+        "https://arxiv.org/abs/1706.03762",
+        2017,
     ),
     HeadEntry(
         "permuted",
-        "permuted.PermutedDecoder",
+        "decoders.permuted.PermutedDecoder",
         "Permuted autoregressive decoding",
         "https://arxiv.org/abs/2207.06966",
         2022,
     ),
-    HeadEntry("queries", "queries.QueriesDecoder", "Output queries", "https://arxiv.org/abs/2107.14795", 2021),
+    HeadEntry("queries", "decoders.queries.QueriesDecoder", "Output queries", "https://arxiv.org/abs/2107.14795", 2021),
     HeadEntry(
         "ctc",
-        "ctc.CTCHead",
+        "decoders.ctc.CTCHead",
         "Connectionist temporal classification",
         "https://doi.org/10.1145/1143844.1143891",
         2006,

@@ -14,12 +14,14 @@ from cv_attention.training.stopping.interruption import Terminated
 from cv_attention.training.stopping.launched import LostProcess
 from cv_attention.training.tasks.classifier import Classifier
 from cv_attention.training.tasks.network import build_network
+from cv_attention.training.tasks.policy import Reinforce, draws_of
 from cv_attention.training.tasks.reading.transcriber import Transcriber
 from cv_attention.training.tasks.selection import Criterion
 from cv_attention.training.tasks.task import Task
 
 __all__ = [
     "Classifier", "Criterion", "DataFacts", "ImageFacts", "LostProcess", "NonFiniteLoss", "NotWritten",
-    "NothingTrained", "Prepared", "Task", "Terminated", "TextFacts", "Transcriber", "build_network", "evaluate",
+    "NothingTrained", "Prepared", "Reinforce", "Task", "Terminated", "TextFacts", "Transcriber", "build_network",
+    "draws_of", "evaluate",
     "find_checkpoint", "fit", "load", "open_pretrained", "prepare",
 ]  # fmt: skip

@@ -142,6 +142,10 @@ def test_every_parameter_learns(case):
 def test_maps_are_what_the_catalogue_says_and_recording_changes_nothing(case):
     block, x = case.build_trained(), feature_map(2, case.channels, 5, 7).requires_grad_()
     learned = (x, *block.parameters())
+    if "selects" in case.entry.flags:
+        gradients = torch.autograd.grad(block(x).sum(), learned, allow_unused=True)
+        assert gradients[1:] == (None,) * len(gradients[1:]), "drop the flag selects"
+        block.train()
     plain = block(x)
     gradients = torch.autograd.grad(plain.square().mean(), learned)
     with hooked(block) as maps:
@@ -176,7 +180,7 @@ def test_starts_at_the_gate_it_says(case):
 
 @every_case
 def test_runs_in_bf16(case):
-    block, x = case.build_trained(), feature_map(2, case.channels, 5, 7)
+    block, x = case.build_trained().train("selects" in case.entry.flags), feature_map(2, case.channels, 5, 7)
     expected = block(x)
     for given in (x, x.bfloat16()):
         with torch.autocast("cpu", dtype=torch.bfloat16):

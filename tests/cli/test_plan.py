@@ -83,5 +83,5 @@ def test_says_when_the_images_are_small(capsys):
 
 def test_the_head_can_be_named(capsys):
     arguments = ["plan", "resnet20", "--block", "se", "--rounds", "0", "--device", "cpu", "--train", "blocks+head"]
-    assert main([*arguments, "--head", "layer3.2.*"]) == 0
+    assert main([*arguments, "--head-modules", "layer3.2.*"]) == 0
     assert "head: layer3.2.conv1, layer3.2.bn1, layer3.2.conv2, layer3.2.bn2 (trained)" in capsys.readouterr().out

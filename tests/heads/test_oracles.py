@@ -10,8 +10,8 @@ from torch.testing import assert_close
 
 from cv_attention.blocks.functional import sincos_2d
 from cv_attention.heads import Memory
-from cv_attention.heads.ctc import best_path, prefix_search
-from cv_attention.heads.orders import query_mask, sample_orders
+from cv_attention.heads.decoders.ctc import best_path, prefix_search
+from cv_attention.heads.decoders.orders import query_mask, sample_orders
 from tests.heads.cases import CHANNELS, GRID, OUTPUTS, PADDING, head, memory, sample, texts
 
 

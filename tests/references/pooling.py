@@ -32,6 +32,16 @@ def additive(block, x):
     return weighted(x, torch.stack(scores, 1))
 
 
+def hard(block, x):
+    """Soft in training, as long as the warm-up lasts; the largest weight alone in evaluation."""
+    _, gate = additive(block, x)
+    if not block.training:
+        flat = gate.flatten(1)
+        gate = torch.nn.functional.one_hot(flat.argmax(1), flat.shape[1]).to(x.dtype) * flat.shape[1]
+        gate = gate.reshape(len(x), 1, *x.shape[2:])
+    return x * gate, gate
+
+
 def luong(block, x):
     h = rows(x)
     s = h.mean(1) if block.state is None else block.state.expand(len(x), -1)

@@ -97,7 +97,7 @@ def test_it_learns_to_read(tmp_path):
         log=Log(root=str(tmp_path), wandb="disabled"),
     )
     run = training.fit(training.prepare(experiment))
-    assert run.name == "digit_strings-convnet-plain-gru-seed0"
+    assert run.name == "digit_strings-convnet-gru-seed0"
     figures = json.loads((run / "summary.json").read_text())["test"]
     assert figures["cer"] < 0.5
     assert figures["exact"] > 0.5

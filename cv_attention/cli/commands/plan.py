@@ -12,13 +12,14 @@ from cv_attention.cli.devices import find_device
 from cv_attention.cli.errors import user_errors
 from cv_attention.cli.parsing import parse
 from cv_attention.cli.places import check_file
-from cv_attention.config import BlockSpec
+from cv_attention.config import BlockSpec, HeadSpec
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Prints the sites of a block with totals next to the plain model's, or without a block all available sites."""
+    """Prints the sites of a block and a head, and totals next to the plain model's; without them all possible sites."""
     options = parse(_parser(), arguments)
-    options.block, options.options = restored(options.block), restored(options.options)
+    for name in ("block", "head", "options"):
+        setattr(options, name, restored(getattr(options, name)))
     if options.json:
         check_file(Path(options.json))
     with user_errors():
@@ -37,8 +38,9 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--train", type=Literal["all", "blocks", "blocks+head"], default="all", help="Parameters to train."
     )
+    parser.add_argument("--head", type=HeadSpec, help="Head that pools the last feature map, such as additive.")
     parser.add_argument(
-        "--head",
+        "--head-modules",
         type=str | list[str],
         help="Globs over the names of the heads (default: the modules that make the output).",
     )
@@ -54,11 +56,19 @@ def _show(options: Namespace) -> None:
     import copy
 
     from cv_attention import backbones
+    from cv_attention.heads import options_of_pay_attention, placed
 
     plain = backbones.build(options.model, num_classes=options.classes, **options.options)
     plain = plain.to(find_device(options.device))
     size = tuple(options.size) if isinstance(options.size, list) else options.size
-    if options.block is None:
+    pairs = placed(options.block, options.at, options.head)
+    if options_of_pay_attention(options.head) is not None:
+        from cv_attention.training.tasks.network import add_pay_attention
+
+        print(add_pay_attention(copy.deepcopy(plain), options.head, size), end="\n\n" if pairs else "\n")
+        if not pairs:
+            return
+    if not pairs:
         sites = backbones.overview(plain, input_size=size)
         print(sites)
         _write(options, {"overview": sites.to_dict()})
@@ -66,12 +76,11 @@ def _show(options: Namespace) -> None:
     attended = copy.deepcopy(plain)
     planned = backbones.insert(
         attended,
-        options.block,
-        options.at,
+        *((pairs,) if options.head else (options.block, options.at)),
         init=options.init,
         input_size=size,
         train=options.train,
-        head=options.head,
+        head=options.head_modules,
     )
     totals = backbones.measure(plain, attended, input_size=planned.input_shape, rounds=options.rounds)
     print(planned, totals, sep="\n\n")

@@ -17,7 +17,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
     optimizer, trainer = _part(run.config, "optimizer"), _part(run.config, "trainer")
     found = [
         ("Backbone", _backbone(model)),
-        ("Attention", _block(model)),
+        ("Attention", _attention(model)),
         ("Data", _text(data.get("name"))),
         ("Classes", str(len(run.class_names) or "")),
         ("Parameters", _count(run.summary.get("parameters"))),
@@ -51,7 +51,7 @@ def costs(run: Run) -> dict[str, Any]:
     """Returns costs for the table of several runs; None where the run does not have them."""
     model = _part(run.config, "model")
     known = {name: _number(run.summary.get(name)) for name in _COSTS}
-    return {"backbone": _backbone(model), "attention": _block(model), **known}
+    return {"backbone": _backbone(model), "attention": _attention(model), **known}
 
 
 def results(run: Run) -> list[tuple[str, float]]:
@@ -96,6 +96,14 @@ def _count(value: Any) -> str:
 def _backbone(model: dict[str, Any]) -> str:
     name = _text(model.get("backbone"))
     return f"{name}, pretrained" if name and model.get("pretrained") else name
+
+
+def _attention(model: dict[str, Any]) -> str:
+    """The block and the head; a list is what `model.head` was called before it meant this."""
+    block, head = _block(model), model.get("head")
+    if not isinstance(head, str | dict):
+        return block
+    return ", ".join([*([] if block in ("", "none") else [block]), _block({"block": head, "at": "pool"})])
 
 
 def _block(model: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from cv_attention.backbones.tracing.eval_mode import eval_mode
 from cv_attention.blocks import CATALOGUE, AttentionMap
+from cv_attention.heads import PayAttention
 from cv_attention.maps import record, to_heatmap
 from cv_attention.saliency import grad_cam
 from cv_attention.saliency.metrics.pointing import pointing_game
@@ -47,7 +48,7 @@ def point(classifier: Any, datamodule: Any) -> dict[str, float]:
 
 def pooling_map(network: nn.Module) -> str | None:
     """Returns the name of the last attention map of the network's last attention pooling; None if there is none."""
-    poolings = tuple(entry.cls for entry in CATALOGUE.values() if entry.family == "pooling")
+    poolings = (PayAttention, *(entry.cls for entry in CATALOGUE.values() if entry.family == "pooling"))
     blocks = [name for name, module in network.named_modules() if isinstance(module, poolings)]
     below = f"{blocks[-1]}." if blocks else None
     maps = [name for name, module in network.named_modules() if isinstance(module, AttentionMap)]

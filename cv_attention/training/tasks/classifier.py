@@ -17,6 +17,7 @@ from cv_attention.rundir.facts import DataFacts
 from cv_attention.rundir.layout import RunLayout
 from cv_attention.saliency.core.state import undisturbed
 from cv_attention.training.callbacks.mixing import Mixing
+from cv_attention.training.callbacks.sampling import CollapseWarning, Sampling, samples
 from cv_attention.training.class_names import check_classes
 from cv_attention.training.named_data import NamedData
 from cv_attention.training.recording.confusion import Confusion
@@ -29,6 +30,7 @@ from cv_attention.training.tasks.block_usage import block_usage
 from cv_attention.training.tasks.interface import OF_SOME_TASKS, Guess
 from cv_attention.training.tasks.metrics import create_metrics
 from cv_attention.training.tasks.network import build_network
+from cv_attention.training.tasks.policy import Reinforce, draws_of
 from cv_attention.training.tasks.selection import Criterion, Selected, by_accuracy
 from cv_attention.training.tasks.task import Task
 
@@ -71,6 +73,7 @@ class Classifier(Task):
         classes = len(facts.class_names)
         self.loss = nn.CrossEntropyLoss(label_smoothing=experiment.optimizer.label_smoothing)
         self.metrics = create_metrics(classes, experiment.log.metrics, self.exact)
+        self.reinforce = Reinforce() if samples(self.network) else None
 
     def build(self) -> tuple[nn.Module, Plan | None]:
         """Builds the network with a logit for each class, its blocks inserted."""
@@ -78,8 +81,14 @@ class Classifier(Task):
 
     def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
         """Returns the loss of a batch; `losses.Losses` logs it, and the epoch's means."""
-        logits, labels = self.training_network(self.normalise(batch["image"])), batch["label"]
-        loss = self.loss(logits, labels)
+        images, labels = self.normalise(batch["image"]), batch["label"]
+        if self.reinforce is None:
+            logits = self.training_network(images)
+            loss = self.loss(logits, labels)
+        else:
+            with draws_of(self.network) as drawn:
+                logits = self.training_network(images)
+            loss = self.loss(logits, labels) + self.reinforce.loss(drawn, logits, labels)
         self.epoch_means.add(len(logits), loss, accuracy=count_right(logits, labels))
         return loss
 
@@ -131,10 +140,23 @@ class Classifier(Task):
         return list(self.facts.class_names)
 
     def techniques(self) -> list[Callback]:
-        """Creates the callback of mixup and CutMix."""
-        data = self.experiment.data
-        mixed = data.mixup or data.cutmix
-        return [Mixing(data, len(self.facts.class_names), self.experiment.seed)] if mixed else []
+        """Creates the callbacks of mixup and CutMix, and of hard attention."""
+        data, seed, found = self.experiment.data, self.experiment.seed, list[Callback]()
+        if data.mixup or data.cutmix:
+            found.append(Mixing(data, len(self.facts.class_names), seed))
+        return found if self.reinforce is None else [*found, Sampling(seed), CollapseWarning()]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds what every task adds, and the baselines of hard attention."""
+        super().on_save_checkpoint(checkpoint)
+        if self.reinforce is not None:
+            checkpoint["baselines"] = self.reinforce.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restores what every task restores, and the baselines of hard attention."""
+        super().on_load_checkpoint(checkpoint)
+        if self.reinforce is not None:
+            self.reinforce.load_state_dict(checkpoint.get("baselines", {}))
 
     def foreseen(self, datamodule: Any) -> list[str]:
         """Tries the network, and the saliency methods that are to be recorded."""

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from cv_attention.blocks.base import check_divisible, check_positive, check_whole
 from cv_attention.blocks.memory import Memory
-from cv_attention.heads.decoder import Decoded, Decoder
-from cv_attention.heads.layers import DecoderLayer, over_vectors
-from cv_attention.heads.positions import Position, Positions
+from cv_attention.heads.decoders.decoder import Decoded, Decoder
+from cv_attention.heads.decoders.layers import DecoderLayer, over_vectors
+from cv_attention.heads.decoders.positions import Position, Positions
 
 
 class Written(NamedTuple):

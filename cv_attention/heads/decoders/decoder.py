@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from cv_attention.blocks.memory import Memory
-from cv_attention.heads.search import search
+from cv_attention.heads.decoders.search import search
 from cv_attention.heads.text_head import Found, TextHead
 
 

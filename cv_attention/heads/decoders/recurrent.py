@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from cv_attention.blocks.base import check_choice, check_number, check_whole
 from cv_attention.blocks.memory import Memory
-from cv_attention.heads.decoder import Decoder, weigh
-from cv_attention.heads.positions import Position, Positions
-from cv_attention.heads.scores import ScoreName, create_score
+from cv_attention.heads.decoders.decoder import Decoder, weigh
+from cv_attention.heads.decoders.positions import Position, Positions
+from cv_attention.heads.decoders.scores import ScoreName, create_score
 
 Attend = Literal["before", "after"]
 Context = Literal["attention", "mean"]

@@ -11,7 +11,7 @@ from cv_attention.blocks.memory import Memory
 from cv_attention.heads.text_head import Found
 
 if TYPE_CHECKING:
-    from cv_attention.heads.decoder import Decoder
+    from cv_attention.heads.decoders.decoder import Decoder
 
 
 class _Beams(NamedTuple):

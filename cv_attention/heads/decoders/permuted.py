@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from cv_attention.alphabet import END
 from cv_attention.blocks.base import check_choice, check_divisible, check_positive, check_whole
 from cv_attention.blocks.memory import Memory
-from cv_attention.heads.decoder import Decoded, Decoder
-from cv_attention.heads.layers import DecoderLayer, over_vectors
-from cv_attention.heads.orders import all_but_own, behind_end, content_mask, itself, query_mask, sample_orders
-from cv_attention.heads.positions import Position, Positions
-from cv_attention.heads.queries import Written, check_dropout, check_length
-from cv_attention.heads.search import search
+from cv_attention.heads.decoders.decoder import Decoded, Decoder
+from cv_attention.heads.decoders.layers import DecoderLayer, over_vectors
+from cv_attention.heads.decoders.orders import all_but_own, behind_end, content_mask, itself, query_mask, sample_orders
+from cv_attention.heads.decoders.positions import Position, Positions
+from cv_attention.heads.decoders.queries import Written, check_dropout, check_length
+from cv_attention.heads.decoders.search import search
 from cv_attention.heads.text_head import Found
 
 Decode = Literal["autoregressive", "parallel"]

@@ -19,7 +19,7 @@ def sample_orders(length: int, count: int, *, device: torch.device) -> list[Tens
 
     Examples:
         >>> import torch
-        >>> from cv_attention.heads.orders import sample_orders
+        >>> from cv_attention.heads.decoders.orders import sample_orders
         >>> sample_orders(3, 2, device=torch.device("cpu"))
         [tensor([0, 1, 2]), tensor([2, 1, 0])]
     """
@@ -42,7 +42,7 @@ def query_mask(rank: Tensor) -> Tensor:
 
     Examples:
         >>> import torch
-        >>> from cv_attention.heads.orders import query_mask
+        >>> from cv_attention.heads.decoders.orders import query_mask
         >>> query_mask(torch.tensor([1, 0]))  # the second number is written first
         tensor([[ True, False],
                 [ True, False]])
@@ -85,7 +85,7 @@ def behind_end(tokens: Tensor, padding: int) -> Tensor:
 
     Examples:
         >>> import torch
-        >>> from cv_attention.heads.orders import behind_end
+        >>> from cv_attention.heads.decoders.orders import behind_end
         >>> behind_end(torch.tensor([[3, 0, 5], [1, 2, 3]]), padding=9)
         tensor([[3, 0, 9],
                 [1, 2, 3]])
