@@ -41,7 +41,7 @@ class TextData(DataModule):
 
     Attributes:
         alphabet: Numbers the units of the texts. This and all following attributes exist after `setup()`.
-        longest: Units of the longest text in any split.
+        longest: Units of the longest text in any split, or ``data.text.longest``.
         mean: Mean of the pixels in [0, 1] for red, green, blue.
         std: Standard deviation of the pixels, likewise.
         image_size: (H, W) of evaluation images after their transforms.
@@ -86,7 +86,8 @@ class TextData(DataModule):
         splits = {name: self._text_set(name, part, alphabet) for name, part in images.items()}
         sizes = {name: split.size() for name, split in splits.items()}
         self.alphabet = alphabet
-        self.longest = max(int(split.lengths.max()) for split in splits.values())
+        most = None if self.config.name in DRAWN else self.config.text.longest
+        self.longest = most or max(int(split.lengths.max()) for split in splits.values())
         self.bits = self.config.bits or images["train"].bits
         self.left_out = {name: part.left_out for name, part in images.items() if part.left_out}
         self.image_size = sizes["test"]

@@ -64,9 +64,9 @@ CONTENTS = {
         "Hugging Face",
     ),
     "labels.csv": ("filename,words\n" + lines(","), "EasyOCR"),
-    "gt.txt": (lines("\t"), "PaddleOCR, clovaai"),
-    "labels.txt": (lines("\t"), "PaddleOCR, clovaai"),
-    "rec_gt_train.txt": ("\ufeff" + lines("\t").replace("\n", "\r\n"), "PaddleOCR, clovaai"),
+    "gt.txt": (lines("\t"), "PaddleOCR, clovaai, TRDG"),
+    "labels.txt": (lines("\t"), "PaddleOCR, clovaai, TRDG"),
+    "rec_gt_train.txt": ("\ufeff" + lines("\t").replace("\n", "\r\n"), "PaddleOCR, clovaai, TRDG"),
     "captions.txt": (table(["image", "caption"], WORDS.items()), "Flickr8k"),
 }
 
@@ -96,6 +96,18 @@ def test_labels_csv_is_read_like_pandas_in_easyocr(tmp_path):
         tmp_path / "test/labels.csv", sep="^([^,]+),", engine="python", usecols=["filename", "words"], quoting=3
     )
     assert pairs(opened(tmp_path), "test") == dict(zip(frame["filename"], frame["words"], strict=True))
+
+
+def test_trdg_separates_by_a_space(tmp_path):
+    """``trdg -na 2`` writes ``f"{file_name} {label}"``."""
+    words = {"0.jpg": "two words", "1.jpg": "tab\tless"}
+    for split in ("train", "test"):
+        save(tmp_path / split, "labels.txt", "".join(f"{k} {v}\n" for k, v in words.items()), names=words)
+    with pytest.raises(ValueError, match="line 2 must be a path, a tab and a text, got a tab, unlike line 1"):
+        opened(tmp_path)
+    for split in ("train", "test"):
+        save(tmp_path / split, "labels.txt", "0.jpg two words\n1.jpg  x \n", names=words)
+    assert pairs(opened(tmp_path), "test") == {"0.jpg": "two words", "1.jpg": " x "}
 
 
 @pytest.mark.parametrize("images", ["images", "."])

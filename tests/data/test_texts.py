@@ -88,7 +88,7 @@ def test_too_long_texts(tmp_path):
     make(tmp_path, ["abc", "ab", "a" * 1001], val=["a"])
     with pytest.raises(ValueError, match=r"line 3: the text has 1,001 characters; data.text.longest allows 1,000"):
         opened(tmp_path)
-    assert opened(tmp_path, {"longest": 2000}).longest == 1001
+    assert opened(tmp_path, {"longest": 2000}).longest == 2000
     module = opened(tmp_path, {"longest": 2, "unknown": "drop"})
     assert list(module.texts("train")) == ["ab"]
     assert module.alphabet.units == ("a", "b")  # of the texts that are learned
@@ -344,6 +344,34 @@ def test_a_cache_holds_the_same_texts(tmp_path):
         torch.testing.assert_close(ours[name], theirs[name], atol=2, rtol=0)
 
 
+def test_a_cache_of_images_with_boxes_is_refused(tmp_path, monkeypatch):
+    from scipy.io import savemat
+
+    for split in ("train", "test"):
+        row = np.zeros((1, 2), [("ImgName", "O"), ("GroundTruth", "O"), ("charBB", "O")])
+        for i in range(2):
+            picture(tmp_path / split / f"{i}.png", (100 + i, 100))
+            row[0, i] = (f"{split}/{i}.png", "a", np.array([[1.0, 2, 3, 4]]))
+        savemat(tmp_path / f"{split}data.mat", {f"{split}data": row})
+        savemat(tmp_path / f"{split}CharBound.mat", {f"{split}CharBound": row})
+    with pytest.raises(ValueError, match=r"data\.cache changes the size of images, but these have boxes"):
+        opened(tmp_path, cache=32)
+    batch = opened(tmp_path).splits["test"].batch([(0, 1)])
+    np.testing.assert_allclose(batch["boxes"][0, 0], [0.32, 0.64, 1.28, 1.92], atol=0.02)
+
+
+def test_sixteen_bits(tmp_path):
+    """The range of deep images is found as for folders of classes."""
+    make(tmp_path, ["a", "b"], val=["a"])
+    for split in ("train", "val", "test"):
+        for path in (tmp_path / split).glob("*.png"):
+            Image.fromarray(np.full((10, 20), 4095, np.uint16)).save(path)
+    module = opened(tmp_path)
+    assert module.bits == 12
+    assert "4,095" in module.describe().splitlines()[-1]
+    assert module.splits["test"].batch([(0, 0)])["image"][0, 0, 0, 0] == 255
+
+
 def test_several_texts_in_worker_processes(tmp_path):
     make(tmp_path, [*"abcdefgh"], val=["a"])
     steps = [{"Affine": {"rotate": [-5, 5]}}]
@@ -387,6 +415,14 @@ def test_the_fingerprint(tmp_path):
     assert opened(tmp_path, {"height": 16}, batch_size=2).fingerprint() == first
     (tmp_path / "train/gt.txt").write_text("0.png\tba\n1.png\tb\n")
     assert opened(tmp_path).fingerprint()["fingerprint"] != first["fingerprint"]
+
+
+def test_the_fingerprint_does_not_change_with_the_place(tmp_path):
+    write(tmp_path / "here", [*"ab" * 10])
+    first = opened(tmp_path / "here").fingerprint()
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert opened(tmp_path / "there").fingerprint() == first
+    assert opened(tmp_path / "there").splits["train"].images.short_name(0) == "0.png"
 
 
 def test_readings_are_labels_for_the_next_run(tmp_path):

@@ -13,7 +13,7 @@ from cv_attention.data.sources.subset import hold_out
 from cv_attention.data.texts import alphabets
 from cv_attention.data.texts.label_files.labels import Entry
 from cv_attention.data.texts.label_files.table import SPLITS, Found, find
-from cv_attention.data.texts.listed import find_bits, list_texts, open_images, without_broken
+from cv_attention.data.texts.listed import CACHE, find_bits, list_texts, open_images, without_broken
 from cv_attention.data.texts.text_images import TextImages
 
 _TEST_SEED = 0  # of the test images, which no setting but their share may change
@@ -82,7 +82,8 @@ def load(config: Data) -> Loaded:
 
 
 def _open(found: Mapping[str, Found], config: Data) -> dict[str, tuple[_Part, int]]:
-    skip, cache = config.on_error == "skip", Path(config.root).expanduser() / ".cv_attention"
+    skip, root = config.on_error == "skip", Path(config.root).expanduser()
+    cache = root / CACHE
     listed = {name: list_texts(each, config.text, cache, missing=skip) for name, each in found.items()}
     first = listed["train" if "train" in listed else "all"]
     bits = config.bits or find_bits(first)
@@ -91,7 +92,7 @@ def _open(found: Mapping[str, Found], config: Data) -> dict[str, tuple[_Part, in
         listed = {name: without_broken(each, kinds.get(name, name), cache, bits) for name, each in listed.items()}
     boxes = config.text.unit == "character"
     return {
-        name: (_Part(each.entries, open_images(each, cache, config.cache, bits, boxes=boxes)), each.unused)
+        name: (_Part(each.entries, open_images(each, root, config.cache, bits, boxes=boxes)), each.unused)
         for name, each in listed.items()
     }
 

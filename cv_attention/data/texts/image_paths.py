@@ -29,12 +29,13 @@ def image_paths(entries: Sequence[Entry], folder: Path, root: Path, folders: Seq
         ValueError: if a path leads out of the data set; names the line.
     """
     top = os.path.abspath(root)
-    starts = [start for start in (folder, *(folder / name for name in folders), folder.parent) if _within(start, top)]
+    places = (folder, *(folder / name for name in folders), folder.parent)
+    starts = [start for start in map(os.path.abspath, places) if _within(start, top)]
     tried = [entries[i] for i in np.unique(np.linspace(0, len(entries) - 1, _TRIED).astype(int))]
     found = [sum(os.path.lexists(_join(start, entry, top)) for entry in tried) for start in starts]
     if not max(found):
-        places = ", ".join(f"'{start}'" for start in starts)
-        raise FileNotFoundError(f"{entries[0].place}: image not found: '{brief(entries[0].image)}' in {places}")
+        tried_in = ", ".join(f"'{start}'" for start in starts)
+        raise FileNotFoundError(f"{entries[0].place}: image not found: '{brief(entries[0].image)}' in {tried_in}")
     start = starts[found.index(max(found))]
     return [_join(start, entry, top) for entry in entries]
 
@@ -53,11 +54,13 @@ def check_presence(entries: Sequence[Entry], paths: Sequence[str]) -> int:
         FileNotFoundError: if an image is missing; names the line and the path.
     """
     there: dict[str, set[str]] = {}
-    for path in paths:
-        folder = os.path.dirname(path)
+    missing = []
+    for place, path in enumerate(paths):
+        folder, name = os.path.split(path)
         if folder not in there:
             there[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
-    missing = [i for i, path in enumerate(paths) if os.path.basename(path) not in there[os.path.dirname(path)]]
+        if name not in there[folder]:
+            missing.append(place)
     if missing:
         more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
         raise FileNotFoundError(f"{entries[missing[0]].place}: image not found: '{brief(paths[missing[0]])}'{more}")
@@ -65,15 +68,14 @@ def check_presence(entries: Sequence[Entry], paths: Sequence[str]) -> int:
     return max(images - len(set(paths)), 0)
 
 
-def _within(path: str | Path, top: str) -> bool:
-    whole = os.path.abspath(path)
-    return whole == top or whole.startswith(top.rstrip(os.sep) + os.sep)
+def _within(path: str, top: str) -> bool:
+    return path == top or path.startswith(top.rstrip(os.sep) + os.sep)
 
 
-def _join(start: Path, entry: Entry, top: str) -> str:
+def _join(start: str, entry: Entry, top: str) -> str:
     if not entry.image or "\0" in entry.image:
         raise ValueError(f"{entry.place}: '{brief(entry.image)}' is not the name of an image")
-    path = os.path.normpath(start / entry.image)
+    path = os.path.normpath(os.path.join(start, entry.image))
     if not _within(path, top):
         raise ValueError(f"{entry.place}: '{brief(entry.image)}' leads out of the data set's folder '{top}'")
     return path

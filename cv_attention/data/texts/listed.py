@@ -16,11 +16,12 @@ from cv_attention.data.sources.cache import CachedFiles, open_cache
 from cv_attention.data.sources.decoded import DecodedFiles, decode_all
 from cv_attention.data.sources.files import Files
 from cv_attention.data.sources.folder import bits_of
-from cv_attention.data.sources.images import Storage
 from cv_attention.data.texts.image_paths import check_presence, image_paths
 from cv_attention.data.texts.label_files.labels import Entry, brief, check_text
 from cv_attention.data.texts.label_files.table import Archive, Found
 from cv_attention.data.texts.text_images import TextImages
+
+CACHE = ".cv_attention"  # the folder in that of the data set for what is computed once
 
 
 @dataclass(frozen=True)
@@ -136,12 +137,12 @@ def without_broken(listed: Listed, split: str, cache: Path, bits: int | None) ->
     )
 
 
-def open_images(listed: Listed, folder: Path, cache: int | None, bits: int | None, *, boxes: bool) -> TextImages:
+def open_images(listed: Listed, root: Path, cache: int | None, bits: int | None, *, boxes: bool) -> TextImages:
     """Opens the images: in memory where they are small and have one size, else as files or from a cache.
 
     Args:
         listed: The texts.
-        folder: Folder of the cache.
+        root: Folder of the data set, from which the names of the images start.
         cache: Short side in pixels that images are decoded to once; None decodes a file whenever it is used.
         bits: Range of images of more than 8 bits.
         boxes: Whether the boxes are those of the texts' units.
@@ -157,13 +158,14 @@ def open_images(listed: Listed, folder: Path, cache: int | None, bits: int | Non
         listed.archive.bits = bits
         return TextImages(texts, listed.rows, listed.archive, found, listed.left_out)
     paths = np.array(listed.files)
-    storage: Storage = Files(paths, bits)
+    storage = Files(paths, bits)
     if (pixels := decode_all(listed.files, bits=bits)) is not None:
         storage = DecodedFiles(paths, bits, pixels)
     elif cache is not None:
         if found is not None:
             raise ValueError("data.cache changes the size of images, but these have boxes; set it to null")
-        storage = CachedFiles(paths, bits, open_cache(folder, listed.files, cache, bits))
+        storage = CachedFiles(paths, bits, open_cache(root / CACHE, listed.files, cache, bits))
+    storage.root = os.path.abspath(root)
     return TextImages(texts, listed.rows, storage, found, listed.left_out)
 
 

@@ -1,4 +1,7 @@
-"""Reads the label files of PaddleOCR and clovaai: a path, a tab and a text in each line."""
+"""Reads the label files of PaddleOCR and clovaai: a path, a tab and a text in each line.
+
+The generator TRDG (``-na 2``) writes a space in place of the tab; a file without a tab in its first line is read so.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +17,15 @@ def read(file: Path) -> Iterator[Entry]:
     Raises:
         ValueError: if a line has no tab or several; names it.
     """
+    spaced = None
     for number, line in lines(file):
         image, *texts = line.split("\t")
-        if len(texts) != 1:
-            found = f"{len(texts)} tabs" if texts else "no tab"
+        if spaced is None:
+            spaced = not texts and " " in line
+        if spaced and not texts:
+            image, _, text = line.partition(" ")
+            texts = [text]
+        elif len(texts) != 1 or spaced:
+            found = f"{len(texts)} tabs" if len(texts) > 1 else "a tab, unlike line 1" if spaced else "no tab"
             raise ValueError(f"'{file}', line {number} must be a path, a tab and a text, got {found} in {line!r:.80}")
         yield Entry(image, texts[0], file, number)

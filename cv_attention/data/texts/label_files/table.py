@@ -60,7 +60,7 @@ FORMATS = (  # the first that is found wins
     Format("docTR", doctr.NAMES, (), doctr.read, ("images",)),
     Format("Hugging Face", huggingface.NAMES, (), huggingface.read),
     Format("EasyOCR", easyocr.NAMES, (), easyocr.read),
-    Format("PaddleOCR, clovaai", tab_separated.NAMES, ("rec_gt_{split}.txt",), tab_separated.read, ("images",)),
+    Format("PaddleOCR, clovaai, TRDG", tab_separated.NAMES, ("rec_gt_{split}.txt",), tab_separated.read, ("images",)),
     Format("Flickr8k", captions.NAMES, (), captions.read, ("Images", "images"), repeated=True),
     Format("WebDataset", webdataset.NAMES, ("{split}-*.tar",), open=webdataset.open_archives),
     Format("IIIT5K", iiit5k.NAMES, ("{split}data.mat",), iiit5k.read),
