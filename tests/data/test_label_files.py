@@ -210,6 +210,8 @@ def test_shards(tmp_path):
     assert batch["image"].shape == (4, 3, 32, 128)
     module.close()
     assert pairs(opened(tmp_path), "test") == pairs(module, "test")  # from the index
+    with pytest.raises(ValueError, match=r"data\.cache works only with image files"):
+        opened(tmp_path, cache=32)
 
 
 def test_shards_written_by_webdataset(tmp_path):
@@ -222,6 +224,17 @@ def test_shards_written_by_webdataset(tmp_path):
     assert list(module.texts("test")) == list(WORDS.values())
     read = webdataset.WebDataset(str(tmp_path / "test-0.tar"), shardshuffle=False).decode().to_tuple("txt")
     assert [text for (text,) in read] == list(WORDS.values())
+
+
+def test_broken_images_of_a_shard_are_left_out(tmp_path):
+    for split in ("train", "test"):
+        samples = [("0.png", png()), ("0.txt", b"a"), ("1.png", b"broken"), ("1.txt", b"b"), ("2.png", png())]
+        shard(tmp_path / f"{split}-0.tar", [*samples, ("2.txt", b"a")])
+    with pytest.warns(UserWarning, match=r"1 of 3 test images are left out: .*test-0.tar/1.png"):
+        module = opened(tmp_path, on_error="skip")
+    assert pairs(module, "test") == {"0.png": "a", "2.png": "a"}
+    with pytest.raises(ValueError, match=r"train-0.tar/1.png"):
+        [*opened(tmp_path).train_dataloader()]
 
 
 def test_a_shard_without_a_text_is_named(tmp_path):

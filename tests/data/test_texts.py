@@ -303,6 +303,23 @@ def test_images_without_a_text_are_counted(tmp_path):
     assert lines[2:] == ["1 images in the same folders have no text and are not used", "1 texts are empty"]
 
 
+def test_images_of_all_splits_in_one_folder(tmp_path):
+    """None of them is without a text, and a path may go up as long as it stays in the data set."""
+    for split, numbers in {"train": (0, 1, 2), "test": (3, 4)}.items():
+        (tmp_path / split).mkdir()
+        for number in numbers:
+            picture(tmp_path / "images" / f"{number}.png")
+        (tmp_path / split / "gt.txt").write_text("".join(f"../images/{number}.png\ta\n" for number in numbers))
+    module = opened(tmp_path)
+    assert [len(split) for split in module.splits.values()] == [2, 1, 2]
+    assert len(module.describe().splitlines()) == 2
+    (tmp_path / "test/gt.txt").write_text("".join(f"{tmp_path}/images/{number}.png\ta\n" for number in (3, 4)))
+    assert len(opened(tmp_path).splits["test"]) == 2
+    (tmp_path / "test/gt.txt").write_text("../images/1.png\ta\n../images/3.png\ta\n")
+    with pytest.raises(ValueError, match=r"images/1.png' is in train and in test; an image is in one split"):
+        opened(tmp_path)
+
+
 def test_broken_images(tmp_path):
     make(tmp_path, ["a", "b", "c", "d"], val=["a"])
     (tmp_path / "train/1.png").write_text("no image")
@@ -358,6 +375,17 @@ def test_a_cache_of_images_with_boxes_is_refused(tmp_path, monkeypatch):
         opened(tmp_path, cache=32)
     batch = opened(tmp_path).splits["test"].batch([(0, 1)])
     np.testing.assert_allclose(batch["boxes"][0, 0], [0.32, 0.64, 1.28, 1.92], atol=0.02)
+
+
+def test_what_cannot_be_done_with_texts_is_refused(tmp_path):
+    make(tmp_path, ["a"], val=["a"])
+    refused = {"balanced": True, "flip_test": True, "mixup": 0.1, "cutmix": 0.1, "progressive": {0: 16}}
+    refused |= {"split_file": "folds.json", "subset": Subset(num_classes=2), "options": {"x": 1}}
+    for name, value in refused.items():
+        with pytest.raises(ValueError, match=rf"data\.{name}"):
+            opened(tmp_path, **{name: value})
+    with pytest.raises(ValueError, match=r"data\.name 'text' has texts and no classes to divide"):
+        data.training_labels(Data(name="text", root=str(tmp_path)))
 
 
 def test_sixteen_bits(tmp_path):

@@ -1,5 +1,6 @@
 """Reads a folder of images with a label file: its splits, its alphabet, and what is left out of it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -61,9 +62,7 @@ def load(config: Data) -> Loaded:
         ValueError: if there is no label file, or it is invalid, or holds texts that cannot be learned.
     """
     found = find(config.root, config.text.from_name)
-    parts = _open(found, config)
-    unused = sum(count for _, count in parts.values())
-    splits = {name: part for name, (part, _) in parts.items()}
+    splits, unused = _open(found, config)
     if "test" not in splits:
         [whole] = splits.values()
         learned, tested = whole.divide(config.text.test_fraction, _TEST_SEED, "test")
@@ -81,20 +80,31 @@ def load(config: Data) -> Loaded:
     return Loaded(alphabet, images, notes)
 
 
-def _open(found: Mapping[str, Found], config: Data) -> dict[str, tuple[_Part, int]]:
+def _open(found: Mapping[str, Found], config: Data) -> tuple[dict[str, _Part], int]:
+    """Opens what the label files name; returns it and the number of images without a text next to them.
+
+    Raises:
+        ValueError: if an image is in two splits.
+    """
     skip, root = config.on_error == "skip", Path(config.root).expanduser()
     cache = root / CACHE
     listed = {name: list_texts(each, config.text, cache, missing=skip) for name, each in found.items()}
-    first = listed["train" if "train" in listed else "all"]
-    bits = config.bits or find_bits(first)
+    folders = {folder: count for each in listed.values() for folder, count in each.folders.items()}
+    splits: dict[bytes, str] = {}
+    for name, each in listed.items():
+        for file in each.files:
+            if splits.setdefault(file, name) != name:
+                raise ValueError(f"'{os.fsdecode(file)}' is in {splits[file]} and in {name}; an image is in one split")
+    bits = config.bits or find_bits(listed["train" if "train" in listed else "all"])
     if skip:
         kinds = {"all": "labelled"}
         listed = {name: without_broken(each, kinds.get(name, name), cache, bits) for name, each in listed.items()}
     boxes = config.text.unit == "character"
-    return {
-        name: (_Part(each.entries, open_images(each, root, config.cache, bits, boxes=boxes)), each.unused)
+    parts = {
+        name: _Part(each.entries, open_images(each, root, config.cache, bits, boxes=boxes))
         for name, each in listed.items()
     }
+    return parts, max(sum(folders.values()) - len(splits), 0)
 
 
 def _learnable(splits: Mapping[str, _Part], alphabet: Alphabet, config: Data) -> tuple[dict[str, _Part], list[str]]:

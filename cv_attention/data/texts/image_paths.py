@@ -32,15 +32,17 @@ def image_paths(entries: Sequence[Entry], folder: Path, root: Path, folders: Seq
     places = (folder, *(folder / name for name in folders), folder.parent)
     starts = [start for start in map(os.path.abspath, places) if _within(start, top)]
     tried = [entries[i] for i in np.unique(np.linspace(0, len(entries) - 1, _TRIED).astype(int))]
-    found = [sum(os.path.lexists(_join(start, entry, top)) for entry in tried) for start in starts]
+    found = [sum(_is_there(start, entry, top) for entry in tried) for start in starts]
     if not max(found):
+        for entry in tried:
+            _join(starts[0], entry, top)  # may say more
         tried_in = ", ".join(f"'{start}'" for start in starts)
         raise FileNotFoundError(f"{entries[0].place}: image not found: '{brief(entries[0].image)}' in {tried_in}")
     start = starts[found.index(max(found))]
     return [_join(start, entry, top) for entry in entries]
 
 
-def check_presence(entries: Sequence[Entry], paths: Sequence[str]) -> int:
+def check_presence(entries: Sequence[Entry], paths: Sequence[str]) -> dict[str, int]:
     """Checks that all images exist, by listing each folder once.
 
     Args:
@@ -48,7 +50,7 @@ def check_presence(entries: Sequence[Entry], paths: Sequence[str]) -> int:
         paths: The images' paths.
 
     Returns:
-        The number of images in the same folders that no text belongs to.
+        The folders and the number of images in each, with or without a text.
 
     Raises:
         FileNotFoundError: if an image is missing; names the line and the path.
@@ -59,13 +61,12 @@ def check_presence(entries: Sequence[Entry], paths: Sequence[str]) -> int:
         folder, name = os.path.split(path)
         if folder not in there:
             there[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
-        if name not in there[folder]:
+        if name not in there[folder] and not os.path.lexists(path):  # some file systems write a name differently
             missing.append(place)
     if missing:
         more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
         raise FileNotFoundError(f"{entries[missing[0]].place}: image not found: '{brief(paths[missing[0]])}'{more}")
-    images = sum(name.lower().endswith(EXTENSIONS) for names in there.values() for name in names)
-    return max(images - len(set(paths)), 0)
+    return {folder: sum(name.lower().endswith(EXTENSIONS) for name in names) for folder, names in there.items()}
 
 
 def _within(path: str, top: str) -> bool:
@@ -79,3 +80,10 @@ def _join(start: str, entry: Entry, top: str) -> str:
     if not _within(path, top):
         raise ValueError(f"{entry.place}: '{brief(entry.image)}' leads out of the data set's folder '{top}'")
     return path
+
+
+def _is_there(start: str, entry: Entry, top: str) -> bool:
+    try:
+        return os.path.lexists(_join(start, entry, top))
+    except ValueError:  # it leads out of the data set only from here
+        return False

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,8 @@ class Listed:
         files: Encoded path of each image, once; empty for an archive.
         rows: int64 (N,), the position in `files`, or the row in `archive`, of each text's image.
         archive: The images that are in no files of their own.
-        unused: Number of images without a text in the same folders.
+        folders: The folders of the images, and the number of images in each, with or without a text; empty if they
+            were not listed.
         left_out: What is wrong with each broken image that was left out.
     """
 
@@ -41,7 +42,7 @@ class Listed:
     files: list[bytes]
     rows: np.ndarray
     archive: Archive | None = None
-    unused: int = 0
+    folders: dict[str, int] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
 
 
@@ -63,12 +64,12 @@ def list_texts(found: Found, config: Text, cache: Path, *, missing: bool = False
         return Listed(_checked(entries, config), [], np.arange(len(entries)), archive)
     entries, paths = _read(found)
     entries = _checked(entries, config)
-    unused = 0 if missing else check_presence(entries, paths)
+    folders = {} if missing else check_presence(entries, paths)
     numbers: dict[str, int] = {}
     rows = np.array([numbers.setdefault(path, len(numbers)) for path in paths], np.int64)
     if len(numbers) < len(paths) and not found.format.repeated:
         _refuse_repeated(entries, rows)
-    return Listed(entries, [os.fsencode(path) for path in numbers], rows, unused=unused)
+    return Listed(entries, [os.fsencode(path) for path in numbers], rows, folders=folders)
 
 
 def _read(found: Found) -> tuple[list[Entry], list[str]]:
