@@ -46,37 +46,22 @@ class HeadEntry:
         return getattr(import_module(f"cv_attention.heads.{module}"), name)
 
 
+# fmt: off
 _ENTRIES = (
-    HeadEntry(
-        "gru", "decoders.recurrent.GRUDecoder", "Additive attention of a GRU", "https://arxiv.org/abs/1409.0473", 2014
-    ),
-    HeadEntry(
-        "lstm", "decoders.recurrent.LSTMDecoder", "Show, attend and tell", "https://arxiv.org/abs/1502.03044", 2015
-    ),
-    HeadEntry(
-        "transformer",
-        "decoders.transformer.TransformerDecoder",
-        "Transformer decoder",
-        "https://arxiv.org/abs/1706.03762",
-        2017,
-    ),
-    HeadEntry(
-        "permuted",
-        "decoders.permuted.PermutedDecoder",
-        "Permuted autoregressive decoding",
-        "https://arxiv.org/abs/2207.06966",
-        2022,
-    ),
-    HeadEntry("queries", "decoders.queries.QueriesDecoder", "Output queries", "https://arxiv.org/abs/2107.14795", 2021),
-    HeadEntry(
-        "ctc",
-        "decoders.ctc.CTCHead",
-        "Connectionist temporal classification",
-        "https://doi.org/10.1145/1143844.1143891",
-        2006,
-        attends=False,
-    ),
+    HeadEntry("gru", "decoders.recurrent.GRUDecoder", "Additive attention of a GRU",
+              "https://arxiv.org/abs/1409.0473", 2014),
+    HeadEntry("lstm", "decoders.recurrent.LSTMDecoder", "Show, attend and tell",
+              "https://arxiv.org/abs/1502.03044", 2015),
+    HeadEntry("transformer", "decoders.transformer.TransformerDecoder", "Transformer decoder",
+              "https://arxiv.org/abs/1706.03762", 2017),
+    HeadEntry("permuted", "decoders.permuted.PermutedDecoder", "Permuted autoregressive decoding",
+              "https://arxiv.org/abs/2207.06966", 2022),
+    HeadEntry("queries", "decoders.queries.QueriesDecoder", "Output queries",
+              "https://arxiv.org/abs/2107.14795", 2021),
+    HeadEntry("ctc", "decoders.ctc.CTCHead", "Connectionist temporal classification",
+              "https://doi.org/10.1145/1143844.1143891", 2006, attends=False),
 )
+# fmt: on
 
 HEADS: dict[str, HeadEntry] = {entry.name: entry for entry in _ENTRIES}
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cv_attention.backbones.models.preprocessing import Triple, preprocessing_of
-from cv_attention.config import Experiment, Model, Transform
+from cv_attention.config import TEXT_SOURCES, Experiment, Model, Transform
 from cv_attention.training.checkpoint.checkpoints import find_checkpoint
 from cv_attention.training.checkpoint.initial import stated
 
@@ -21,6 +21,8 @@ class Expected:
 
 def adopt(experiment: Experiment) -> tuple[Experiment, str | None]:
     """Fills in the normalisation and the transforms that the configuration leaves to the weights it starts from.
+
+    Images that show texts get the normalisation alone: their own data module brings them to one size.
 
     Resolved like this they are in the run's ``config.yaml``, in its checkpoints and in everything exported from them.
 
@@ -39,6 +41,8 @@ def adopt(experiment: Experiment) -> tuple[Experiment, str | None]:
     if found is None:
         return experiment, None
     data = experiment.data
+    if data.name in TEXT_SOURCES:
+        found = replace(found, transforms=[])  # cropping the centre cuts off the text
     resized = found.transforms and not data.eval_transforms
     filled = replace(
         data,

@@ -159,6 +159,15 @@ def test_transforms_that_are_configured_stay(pretrained):
     assert line.endswith("as configured: data.eval_transforms")
 
 
+@pytest.mark.parametrize("name", ["text", "digit_strings"])
+def test_texts_are_not_cropped(pretrained, name):
+    asked = experiment(backbone="timm/test_resnet", pretrained=True, options=pretrained[0])
+    asked.data.name = name
+    found, line = adopt(asked)
+    assert (found.data.mean, found.data.eval_transforms, found.data.train_transforms) == (MEAN, [], [])
+    assert "ResizeAndCrop" not in line
+
+
 def test_training_from_nothing_changes_nothing():
     for backbone in ("resnet20", "timm/test_resnet", "torchvision/resnet18"):
         asked = experiment(backbone=backbone)

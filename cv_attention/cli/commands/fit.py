@@ -150,7 +150,7 @@ def _check_early(experiment: Experiment) -> None:
             find(name)
     except ValueError as error:
         raise UserError(one_line(error)) from error
-    if data.name in ("folder", "webdataset") and not Path(data.root).is_dir():
+    if data.name in ("folder", "webdataset", "text") and not Path(data.root).is_dir():
         raise UserError(f"data.root: folder not found: {data.root}")
 
 

@@ -17,7 +17,12 @@ class Files:
     Args:
         paths: Encoded path of each file, (M,); an array of bytes keeps a million of them compact.
         bits: Range of files of more than 8 bits; see `read_image`.
+
+    Attributes:
+        root: Folder that names start from; None names a file by its folder and itself.
     """
+
+    root: str | None = None
 
     def __init__(self, paths: np.ndarray, bits: int | None = None) -> None:
         self.paths, self.bits = paths, bits
@@ -36,7 +41,9 @@ class Files:
         return read_image(self.path(row), self.bits)
 
     def name(self, row: int) -> str:
-        """Returns the names of the folder and of the file."""
+        """Returns the path from `root`, or the names of the folder and of the file."""
+        if self.root is not None:
+            return os.path.relpath(self.path(row), self.root).replace(os.sep, "/")
         return "/".join(self.path(row).split(os.sep)[-2:])
 
     def describe(self, row: int) -> str:
