@@ -15,6 +15,8 @@ CASES = {
     "gru-concat-gate": ("gru", {"score": "concat", "gate": True, "position": "learned"}),
     "gru-local": ("gru", {"score": "local", "position": "none"}),
     "gru-coverage": ("gru", {"coverage": 0.5}),
+    "gru-gumbel": ("gru", {"sampling": "gumbel", "warmup": 0.0}),
+    "lstm-reinforce": ("lstm", {"sampling": "reinforce", "warmup": 0.0}),
     "gru-mean": ("gru", {"context": "mean"}),
     "lstm": ("lstm", {}),
     "lstm-after-concat": ("lstm", {"attend": "after", "score": "concat", "gate": True}),

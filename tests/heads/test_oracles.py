@@ -277,3 +277,26 @@ def test_the_length_penalty_is_that_of_the_paper():
                 best, largest = list(text), value
         found = decoder.read(read_from, beams=27, length_penalty=penalty)
         assert [number for number in found.tokens[0].tolist() if number != 4] == best
+
+
+def test_drawn_vectors_learn_what_the_expectation_says():
+    """REINFORCE's gradient, averaged over samples, is that of the expected reward, by enumeration of all positions."""
+    decoder, one, tokens = head("lstm-reinforce").train(), sample(memory(), 1), torch.tensor([[2]])
+    decoder.draw.entropy, count = 0.0, 6000
+    scored = decoder.score.v
+    state = decoder.start(one)
+    scores = decoder.score(state.hidden[:, None], state.keys, state.grid).masked_fill(~one.keep[:, None], -torch.inf)
+    probabilities = scores.softmax(-1)[0, 0]
+    rewards = []
+    for position in range(12):
+        context = state.values[:, position]
+        embedded = decoder.embedding(torch.tensor([decoder.first]))
+        moved = decoder._moved(state, torch.cat([embedded, context], 1))
+        logits = decoder.output(torch.cat([moved.hidden, context, embedded], 1))
+        rewards.append(logits.log_softmax(1)[0, 2].detach())
+    [expected] = torch.autograd.grad((probabilities * torch.stack(rewards)).sum(), scored)
+    many = Memory(one.values.expand(count, -1, -1), one.grid, one.keep.expand(count, -1))
+    torch.manual_seed(0)
+    loss = decoder.loss(many, tokens.expand(count, -1))
+    [found] = torch.autograd.grad(loss, scored)  # the cross-entropy has none: a sample is a constant
+    assert_close(-found, expected, atol=0.03 * float(expected.abs().max()) + 1e-3, rtol=0.1)

@@ -6,13 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import check_choice, check_number, check_whole
+from cv_attention.blocks.draw import Draw
 from cv_attention.blocks.memory import Memory
 from cv_attention.heads.decoders.decoder import Decoder, weigh
+from cv_attention.heads.decoders.penalties import Baseline, drawn_by, uncovered
 from cv_attention.heads.decoders.positions import Position, Positions
 from cv_attention.heads.decoders.scores import ScoreName, create_score
 
 Attend = Literal["before", "after"]
 Context = Literal["attention", "mean"]
+Sampling = Literal["none", "gumbel", "reinforce"]
 
 
 class _State(NamedTuple):
@@ -55,6 +58,11 @@ class RecurrentDecoder(Decoder):
         context: ``attention``; or ``mean``, where c_t is the mean of the memory at every step: the encoder–decoder with
             a vector of fixed length, which is the control that the papers compare with.
         gate: Whether c_t is multiplied by Xu's ``β_t = sigmoid(W_β s_{t-1})``.
+        sampling: ``none`` weighs all vectors; ``gumbel`` and ``reinforce`` draw one at each step of training, which is
+            Xu's hard attention, and take the largest score in evaluation. They learn by the straight-through
+            Gumbel-softmax or by REINFORCE, whose reward is the log-probability of the text; see `blocks.Draw`.
+        warmup: Share of the training that weighs all vectors before any is drawn, in [0, 1].
+        entropy: Weight of the entropy that ``reinforce`` adds to the reward.
         coverage: Weight of Xu's penalty ``Σ_i (1 - Σ_t α_ti)²`` on vectors that no step, or more than one, looks at.
         dropout: Share of the numbers that training drops in front of the logits, in [0, 1).
         position: Encoding of the positions that is added to the memory: ``sine``, ``learned`` or ``none``.
@@ -87,17 +95,25 @@ class RecurrentDecoder(Decoder):
         attend: Attend = "before",
         context: Context = "attention",
         gate: bool = False,
+        sampling: Sampling = "none",
+        warmup: float = 0.5,
+        entropy: float = 0.02,
         coverage: float = 0.0,
         dropout: float = 0.0,
         position: Position = "sine",
     ) -> None:
         super().__init__(channels, outputs, longest, attends=context == "attention")
         check_whole(width=width, embedding=embedding, hidden=hidden, reach=reach)
-        check_number(coverage=coverage, dropout=dropout)
+        check_number(coverage=coverage, dropout=dropout, warmup=warmup, entropy=entropy)
         check_choice("cell", cell, ("gru", "lstm"))
         check_choice("attend", attend, get_args(Attend))
         check_choice("context", context, get_args(Context))
-        _check_range(coverage, dropout)
+        check_choice("sampling", sampling, get_args(Sampling))
+        _check_range(coverage, dropout, warmup)
+        if context == "mean" and sampling != "none":
+            raise ValueError(
+                f"context 'mean' attends to nothing, so that sampling={sampling!r} has nothing to draw from"
+            )
         self.attend, self.coverage = attend, coverage
         self.positions = Positions(channels, position, grid)
         self.embedding = nn.Embedding(outputs + 2, embedding, padding_idx=self.padding)
@@ -106,6 +122,9 @@ class RecurrentDecoder(Decoder):
         kind = nn.GRUCell if cell == "gru" else nn.LSTMCell
         self.cell = kind(embedding + (channels if attend == "before" else width), width)
         self.score = create_score(score, width, channels, hidden, reach) if context == "attention" else None
+        self.draw = None if sampling == "none" else Draw(sampling, entropy=entropy)
+        self.warmup, self.soft = warmup, self.draw is not None and warmup > 0
+        self.baseline = Baseline() if sampling == "reinforce" else None
         self.gate = nn.Linear(width, channels) if gate else None
         self.combine = nn.Linear(channels + width, width, bias=False) if attend == "after" else None
         self.dropout = nn.Dropout(dropout)
@@ -139,16 +158,19 @@ class RecurrentDecoder(Decoder):
         return self.output(self.dropout(deep)), state, weights
 
     def loss(self, memory: Memory, tokens: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Computes the training loss; with the penalty of coverage, of each sample's own steps alone."""
-        decoded = self.decode(memory, tokens)
+        """Computes the training loss; with the penalty of coverage and that of drawn vectors, where these are set."""
+        memory.check()
+        with drawn_by(self.draw) as drawn:
+            decoded = self.decode(memory, tokens)
         loss = self.cross_entropy(decoded.logits, tokens, smoothing)
-        if not self.coverage or decoded.weights is None:
-            return loss
-        seen = decoded.weights[:, 0].masked_fill((tokens == self.padding)[..., None], 0).sum(1)
-        missed = (1 - seen).square()
-        if memory.keep is not None:
-            missed = missed.masked_fill(~memory.keep, 0)
-        return loss + self.coverage * missed.sum(1).mean()
+        real = tokens != self.padding
+        if self.coverage and decoded.weights is not None:
+            loss = loss + self.coverage * uncovered(decoded.weights[:, 0], real, memory.keep)
+        if self.training and self.baseline is not None and self.draw is not None and drawn:
+            loss = loss + self.baseline.loss(
+                drawn, decoded.logits, tokens.masked_fill(~real, 0), real, self.draw.entropy
+            )
+        return loss
 
     def _moved(self, state: _State, entered: Tensor) -> _State:
         if state.cell is None:
@@ -161,9 +183,15 @@ class RecurrentDecoder(Decoder):
         if self.score is None:
             context, weights = state.values[:, 0], None
         else:
-            weights = weigh(self.score(state.hidden[:, None], state.keys, state.grid), state.keep)
+            weights = self._weights(self.score(state.hidden[:, None], state.keys, state.grid), state.keep)
             context = (weights.to(state.values.dtype) @ state.values)[:, 0]
         return context if self.gate is None else context * self.gate(state.hidden).sigmoid(), weights
+
+    def _weights(self, scores: Tensor, keep: Tensor | None) -> Tensor:
+        """Returns the weights (B, 1, N) of scores: all of them, or one that is drawn."""
+        if self.draw is None or (self.training and self.soft):
+            return weigh(scores, keep)
+        return self.draw.choose(scores if keep is None else scores.masked_fill(~keep[:, None], -torch.inf))
 
 
 def _mean(memory: Memory) -> Tensor:
@@ -174,7 +202,9 @@ def _mean(memory: Memory) -> Tensor:
     return (keep[:, None] @ memory.values)[:, 0] / keep.sum(1, keepdim=True)
 
 
-def _check_range(coverage: float, dropout: float) -> None:
+def _check_range(coverage: float, dropout: float, warmup: float) -> None:
+    if not 0 <= warmup <= 1:
+        raise ValueError(f"warmup must be in [0, 1], got warmup={warmup!r}")
     if coverage < 0:
         raise ValueError(f"coverage must be at least 0, got coverage={coverage!r}")
     if not 0 <= dropout < 1:

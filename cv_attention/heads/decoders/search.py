@@ -1,6 +1,6 @@
 """Reads with a decoder: greedy and beam search."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -10,8 +10,25 @@ from cv_attention.blocks.base import check_whole
 from cv_attention.blocks.memory import Memory
 from cv_attention.heads.text_head import Found
 
-if TYPE_CHECKING:
-    from cv_attention.heads.decoders.decoder import Decoder
+
+class Stepwise(Protocol):
+    """What a search needs of a decoder.
+
+    Attributes:
+        first: The number that starts a text.
+        padding: The number that follows its end.
+    """
+
+    first: int
+    padding: int
+
+    def start(self, memory: Memory) -> Any:
+        """Returns the state before the first step."""
+        ...
+
+    def step(self, state: Any, token: Tensor) -> tuple[Tensor, Any, Tensor | None]:
+        """Returns logits (B, outputs), the next state, and weights (B, heads, N)."""
+        ...
 
 
 class _Beams(NamedTuple):
@@ -25,7 +42,7 @@ class _Beams(NamedTuple):
     weights: Tensor | None  # (B, beams, heads, t, N)
 
 
-def search(decoder: "Decoder", memory: Memory, steps: int, beams: int = 1, length_penalty: float = 0.0) -> Found:
+def search(decoder: Stepwise, memory: Memory, steps: int, beams: int = 1, length_penalty: float = 0.0) -> Found:
     """Searches for the likeliest texts; one beam is greedy search.
 
     Texts are compared by ``log p / ((5 + length) / 6)^α``. The search stops as soon as every best text has ended and no

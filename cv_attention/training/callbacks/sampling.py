@@ -15,7 +15,7 @@ _COLLAPSED = 0.95  # share of the images whose largest weight lies at one positi
 
 
 class Sampling(Callback):
-    """Seeds every `Draw` of the network before each batch, and lets every `HardPool` sample once its warm-up is over.
+    """Seeds every `Draw` of the network before each batch, and lets what draws sample once its warm-up is over.
 
     Samples depend only on (seed, epoch, batch, process), so that a resumed run draws the same and no other random
     numbers of training change.
@@ -30,8 +30,9 @@ class Sampling(Callback):
     def on_train_batch_start(self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Seeds the draws of this batch."""
         progress = (trainer.current_epoch + batch_idx / trainer.num_training_batches) / (trainer.max_epochs or 1)
-        for block in _of_type(pl_module.network, HardPool):
-            block.soft = progress < block.warmup
+        for module in pl_module.network.modules():
+            if isinstance(getattr(module, "draw", None), Draw):
+                module.soft = progress < module.warmup
         key = (self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
         for number, draw in enumerate(_of_type(pl_module.network, Draw)):
             high, low = np.random.SeedSequence((*key, number)).generate_state(2)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from cv_attention.alphabet import Alphabet
@@ -12,6 +13,7 @@ from cv_attention.backbones import Plan
 from cv_attention.config import Experiment
 from cv_attention.heads import Found, Reading, TextRecognizer
 from cv_attention.rundir.facts import TextFacts
+from cv_attention.training.callbacks.sampling import Sampling, samples
 from cv_attention.training.tasks.interface import Guess
 from cv_attention.training.tasks.reading.metrics import create_reading_metrics
 from cv_attention.training.tasks.reading.network import build_recognizer
@@ -164,6 +166,10 @@ class Transcriber(Task):
     def output_names(self) -> list[str]:
         """Returns the units of the alphabet."""
         return list(self.facts.units)
+
+    def techniques(self) -> list[Callback]:
+        """Creates the callback of hard attention."""
+        return [Sampling(self.experiment.seed)] if samples(self.network) else []
 
     def guess(self) -> Guess:
         """Returns the loss ln(V) of guessing among V numbers."""
