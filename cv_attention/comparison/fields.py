@@ -32,6 +32,7 @@ KINDS = {
     "data.split_file": Kind.DATA,
     "data.subset.": Kind.DATA,
     "data.digits.": Kind.DATA,
+    "data.bags.": Kind.DATA,
     "model.backbone": Kind.NETWORK,
     "model.options": Kind.NETWORK,
     "model.pretrained": Kind.NETWORK,

@@ -10,6 +10,9 @@ from cv_attention.comparison.runs import Run
 Part = dict[str, str]  # field -> its value in canonical form
 # Fields that belong to a block; without a block, all but the first have no effect.
 OF_BLOCKS = ("model.block", "model.at", "model.init", "optimizer.lr_scale.blocks")
+# Data sets that are drawn, and fields that only some data sets have.
+_DRAWN = ("cluttered_digits", "digit_bags")
+_OF_SOME = {"data.digits.": ("cluttered_digits",), "data.bags.": ("bags", "digit_bags")}
 # What makes a network differ from its backbone.
 OF_ATTENTION = ("model.block", "model.head")
 
@@ -28,9 +31,11 @@ def part(run: Run, wanted: Kind) -> Part:
 def _unused(config: Mapping[str, Any]) -> tuple[str, ...]:
     """Lists fields, or prefixes of their names, that have no effect given the values of the others."""
     unused = ["data.root"]  # only the images matter, see `data_of`
-    drawn, folds = config["data.name"] == "cluttered_digits", config["data.split_file"] is not None
-    if not drawn:
-        unused.append("data.digits.")
+    name, folds = config["data.name"], config["data.split_file"] is not None
+    drawn = name in _DRAWN
+    unused += [
+        group for group, of in (("data.digits.", "cluttered_digits"), ("data.bags.", "digit_bags")) if name != of
+    ]
     if drawn or folds:
         unused += ["data.val_fraction", "data.seed"]
     if config["model.block"] is None:  # a head has its place
@@ -72,7 +77,7 @@ def data_of(runs: Sequence[Run]) -> list[Part]:
     parts = []
     for run, fingerprint, digest in zip(runs, images, folds, strict=True):
         fields = part(run, Kind.DATA)
-        if run.config["data.name"] != "cluttered_digits":
+        if run.config["data.name"] not in _DRAWN:
             fields |= {"images": fingerprint} if fingerprint else {"data.root": _place(run)[1]}
         if run.config["data.split_file"] is not None and digest:
             fields["data.split_file"] = f"folds {digest}"

@@ -4,7 +4,7 @@ A YAML file, dotted options on the command line, a run's ``config.yaml`` and a c
 """
 
 from cv_attention.config.data import SOURCES, Data, Transform
-from cv_attention.config.digits import Digits
+from cv_attention.config.digits import Bags, Digits
 from cv_attention.config.experiment import Experiment
 from cv_attention.config.log import Log
 from cv_attention.config.lr_scale import LrScale
@@ -15,6 +15,6 @@ from cv_attention.config.subset import Subset
 from cv_attention.config.trainer import Trainer
 
 __all__ = [
-    "SOURCES", "BlockSpec", "Data", "Digits", "Experiment", "HeadSpec", "Log", "LrScale", "Model", "Optimizer",
+    "SOURCES", "Bags", "BlockSpec", "Data", "Digits", "Experiment", "HeadSpec", "Log", "LrScale", "Model", "Optimizer",
     "PictureFormat", "SaliencyExport", "Subset", "Trainer", "Transform",
 ]  # fmt: skip

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cv_attention.config.bounds import bounded
-from cv_attention.config.digits import Digits
+from cv_attention.config.digits import Bags, Digits
 from cv_attention.config.subset import Subset
 
 Transform = str | dict[str, dict[str, Any]]
 """One step of an albumentations pipeline: a class name, ``HorizontalFlip``, or a class name with its arguments,
 ``{RandomCrop: {height: 32, width: 32, pad_if_needed: true}}``."""
 
-SOURCES = ("cluttered_digits", "cifar10", "cifar100", "folder", "webdataset")
+SOURCES = ("cluttered_digits", "cifar10", "cifar100", "folder", "webdataset", "bags", "digit_bags")
 """Data sets that `Data.name` knows; any other name is the class path of a function."""
 
 
@@ -23,7 +23,9 @@ class Data:
         name: Data set: ``cluttered_digits``, ``cifar10``, ``cifar100``, ``folder``, ``webdataset``, or the class path
             of a function of your own such as ``my_data.birds``, see ``docs/extending.md``. ``folder`` reads
             ``root/{train,val,test}/<class>/<image>``. Where there is only one split besides ``train``, it is the test
-            split. ``webdataset`` reads tar shards, ``root/{train,val,test}-*.tar``.
+            split. ``webdataset`` reads tar shards, ``root/{train,val,test}-*.tar``. ``bags`` reads
+            ``root/{train,val,test}/<class>/<bag>/<image>``, where a bag has one label for all of its images;
+            ``digit_bags`` draws such bags.
         root: Folder of the data set, or where CIFAR is downloaded to.
         options: Further arguments of a function of your own.
         batch_size: Images in one optimizer step over all devices (before gradient accumulation).
@@ -53,6 +55,7 @@ class Data:
         fold: Which of its folds is the validation split, from 0 on.
         subset: Part of the data set.
         digits: Settings of the cluttered digits.
+        bags: Settings of bags.
 
     Examples:
         >>> from cv_attention.config import Data
@@ -84,3 +87,4 @@ class Data:
     fold: int = bounded(0, "[0, inf)")
     subset: Subset = field(default_factory=Subset)
     digits: Digits = field(default_factory=Digits)
+    bags: Bags = field(default_factory=Bags)

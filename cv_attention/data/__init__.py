@@ -11,13 +11,14 @@ from cv_attention.data.decoding.decode import ImageError, read_image
 if TYPE_CHECKING:
     import numpy as np
 
+    from cv_attention.data.bags import BagData
     from cv_attention.data.datamodule import ImageData
     from cv_attention.data.module import DataModule
 
 __all__ = ["DataModule", "ImageError", "create", "read_image", "training_labels"]
 
 
-def create(config: Data, *, seed: int | None = None) -> "ImageData":
+def create(config: Data, *, seed: int | None = None) -> "ImageData | BagData":
     """Creates the Lightning datamodule of a configuration.
 
     Args:
@@ -42,6 +43,10 @@ def create(config: Data, *, seed: int | None = None) -> "ImageData":
         >>> next(iter(module.val_dataloader()))["image"].shape
         torch.Size([8, 3, 32, 32])
     """
+    if config.name in ("bags", "digit_bags"):
+        from cv_attention.data.bags import BagData
+
+        return BagData(config, seed=seed)
     from cv_attention.data.datamodule import ImageData
 
     return ImageData(config, seed=seed)

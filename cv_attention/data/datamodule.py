@@ -99,7 +99,7 @@ class ImageData(DataModule):
         if "val" not in images or self.config.split_file:
             images["train"], images["val"] = _hold_out(images["train"], self.config)
         if self.config.name == "cluttered_digits":
-            self.mean, self.std = _measure(images["train"])
+            self.mean, self.std = measure(images["train"])
         else:
             self.mean, self.std = STATISTICS.get(self.config.name, STATISTICS["folder"])
         self.mean, self.std = _triple(self.config.mean) or self.mean, _triple(self.config.std) or self.std
@@ -201,7 +201,7 @@ def _triple(values: list[float] | None) -> Statistics | None:
     return None if values is None else (values[0], values[1], values[2])
 
 
-def _measure(images: Images) -> tuple[Statistics, Statistics]:
+def measure(images: Images) -> tuple[Statistics, Statistics]:
     """Computes mean and standard deviation of grey images in memory, from exact counts, to four digits."""
     assert images.pixels is not None
     counts = torch.bincount(images.pixels[..., 0].flatten().int(), minlength=256).double()

@@ -9,10 +9,9 @@ from lightning.pytorch.callbacks import Callback
 
 from cv_attention.data.module import DataModule
 from cv_attention.training.devices.precision import resolve
-from cv_attention.training.loading import load
+from cv_attention.training.loading import load, task_in
 from cv_attention.training.splits import open_data
 from cv_attention.training.stopping.ending import raising_keyboard_interrupt
-from cv_attention.training.tasks.classifier import Classifier
 from cv_attention.training.tasks.contract import check_data, check_kind
 from cv_attention.training.tasks.task import Task
 from cv_attention.training.trainer import quieten
@@ -24,7 +23,7 @@ def evaluate(
     predictions: Path | None = None,
     trust: Collection[str] = (),
     *,
-    task: type[Task] = Classifier,
+    task: type[Task] | None = None,
     datamodule: DataModule | None = None,
 ) -> dict[str, float]:
     """Evaluates a checkpoint, or a pretrained network, on the test split of its data set.
@@ -34,7 +33,8 @@ def evaluate(
         root: Where the data set lies now, if not where it lay in training.
         predictions: File that every image's prediction is written to, see `Predictions`; None writes none.
         trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
-        task: The class of the task that the network of a file was trained for.
+        task: The class of the task that the network of a file was trained for; None takes that of the package which
+            the file names.
         datamodule: The data to test on; None opens the data set of the configuration.
 
     Returns:
@@ -52,7 +52,7 @@ def evaluate(
         >>> training.evaluate(Path("runs/mine/checkpoints/best.ckpt"))  # doctest: +SKIP
         {'accuracy': 0.97, 'accuracy_top5': 1.0, 'loss': 0.11}
     """
-    trained = load(checkpoint, trust, task=task)
+    trained = load(checkpoint, trust, task=task or (task_in(checkpoint) if isinstance(checkpoint, Path) else Task))
     experiment = trained.experiment
     images: Any = open_data(trained, root, "test") if datamodule is None else _checked(trained, datamodule)
     quieten()

@@ -10,6 +10,7 @@ from cv_attention.blocks.trust import check_trusted, class_paths_of
 from cv_attention.config import SOURCES, Experiment
 from cv_attention.config.plain import from_plain
 from cv_attention.training.checkpoint.checkpoints import begin, check_network, facts_in, require_task
+from cv_attention.training.tasks.choice import task_named
 from cv_attention.training.tasks.classifier import Classifier
 from cv_attention.training.tasks.task import Task
 
@@ -72,6 +73,20 @@ def load(checkpoint: Path | Task, trust: Collection[str] | None = (), *, task: t
         reason = " ".join(str(error).split())[:300]
         raise ValueError(f"{checkpoint} does not fit {experiment.model.backbone}: {reason}") from error
     return loaded.eval()
+
+
+def task_in(checkpoint: Path) -> type[Task]:
+    """Returns the class of the package's task that a file's network was trained for; else `Classifier`.
+
+    Args:
+        checkpoint: The file.
+
+    Raises:
+        ValueError: if it cannot be read.
+    """
+    content, end_verification = begin(checkpoint)
+    end_verification()
+    return task_named(content.get("task") if isinstance(content, dict) else None)
 
 
 def _unloaded(experiment: Experiment) -> Experiment:

@@ -61,13 +61,16 @@ def test_another_recipe_is_another_table(tmp_path, name):
     assert shape(tmp_path, {name: value}) == ([2, 2], [1, 1])
 
 
-@pytest.mark.parametrize("name", [name for name in listed(Kind.DATA) if not name.startswith("data.digits.")])
+OF_OTHER_DATA = ("data.digits.", "data.bags.")
+
+
+@pytest.mark.parametrize("name", [name for name in listed(Kind.DATA) if not name.startswith(OF_OTHER_DATA)])
 def test_other_data_are_another_table(tmp_path, name):
     assert shape(tmp_path, {name: other(name)}) == ([2, 2], [1, 1])
 
 
 @pytest.mark.parametrize(
-    "name", ["model.backbone", "model.options", "model.pretrained", "model.weights", "model.train"]
+    "name", ["model.backbone", "model.options", "model.pretrained", "model.weights", "model.train", "model.head"]
 )
 def test_another_network_is_another_row(tmp_path, name):
     assert shape(tmp_path, {name: other(name)}) == ([4], [1])
@@ -83,6 +86,7 @@ def test_how_blocks_go_in_does_not_matter_without_one(tmp_path, name):
     [
         {"data.fold": 3},  # without a file of folds
         {"data.digits.clutter": 5},  # of a folder
+        {"data.bags.most": 5},
         {"model.at": ["residual"]},
         {"optimizer.lr": 0.1, "trainer.max_epochs": 10.0},
         {"trainer.extra": {"enable_progress_bar": False}},

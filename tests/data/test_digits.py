@@ -41,7 +41,7 @@ def test_another_seed_draws_other_images(drawn):
 
 
 def test_source_digits_are_divided():
-    _, labels = digits._load()
+    _, labels = digits.load()
     sources = split_sources(labels, seed=0)
     everything = np.concatenate(list(sources.values()))
     assert np.array_equal(np.sort(everything), np.arange(1797))  # disjoint, and all of them
@@ -52,7 +52,7 @@ def test_source_digits_are_divided():
 
 def test_no_digit_of_another_split_leaks_into_an_image(monkeypatch):
     """With every source digit of the other splits blanked, a split's images stay what they were."""
-    pixels, labels = digits._load()
+    pixels, labels = digits.load()
     sources = split_sources(labels, SMALL.seed)
     expected = draw(SMALL)
     for split, members in sources.items():
@@ -77,8 +77,8 @@ def test_digits_lie_over_the_clutter_unharmed():
     """The pixels in the box are those of a source digit of that class, enlarged and dimmed."""
     config = Digits(train=30, val=10, test=10, clutter=30)
     images, labels, boxes = draw(config)["train"]
-    pixels, classes = digits._load()
-    enlarged = {size: digits._enlarge(pixels, size) for size in digits._sizes(config.digit)}
+    pixels, classes = digits.load()
+    enlarged = {size: digits.enlarge(pixels, size) for size in digits._sizes(config.digit)}
     for image, label, box in zip(images, labels, boxes.astype(int), strict=True):
         x0, y0, x1, y1 = box
         patch = image[y0:y1, x0:x1, 0].astype(float)
@@ -96,12 +96,12 @@ def test_digits_lie_over_the_clutter_unharmed():
 def test_enlargement_is_bilinear():
     import torch
 
-    pixels, _ = digits._load()
+    pixels, _ = digits.load()
     for size in (20, 24, 28):
         expected = torch.nn.functional.interpolate(
             torch.tensor(pixels[:20, None] * 255 / 16), (size, size), mode="bilinear", align_corners=False
         )[:, 0].numpy()
-        assert np.abs(digits._enlarge(pixels[:20], size) - expected).max() <= 2.5
+        assert np.abs(digits.enlarge(pixels[:20], size) - expected).max() <= 2.5
 
 
 def test_fast_enough_to_draw_at_every_start():

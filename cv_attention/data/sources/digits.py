@@ -32,12 +32,12 @@ def draw(config: Digits) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
         ValueError: if a number is too small, or the digit does not fit the canvas.
     """
     check(config)
-    digits, labels = _load()
+    digits, labels = load()
     sources = split_sources(labels, config.seed)
     sizes = _sizes(config.digit)
     drawn = {}
     for number, split in enumerate(SHARES):
-        enlarged = {size: _enlarge(digits[sources[split]], size) for size in {*sizes, config.digit}}
+        enlarged = {size: enlarge(digits[sources[split]], size) for size in {*sizes, config.digit}}
         rng = np.random.default_rng((config.seed, number))
         drawn[split] = _draw_split(enlarged, labels[sources[split]], getattr(config, split), config, rng)
     return drawn
@@ -71,7 +71,7 @@ def split_sources(labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     return {split: np.sort(np.concatenate(members)) for split, members in parts.items()}
 
 
-def _load() -> tuple[np.ndarray, np.ndarray]:
+def load() -> tuple[np.ndarray, np.ndarray]:
     """Returns the 1,797 digits as int64 (1797, 8, 8) in [0, 16], and their labels."""
     from sklearn.datasets import load_digits
 
@@ -85,7 +85,7 @@ def _sizes(digit: int) -> list[int]:
     return list(range(digit - digit // 6, digit + digit // 6 + 1))
 
 
-def _enlarge(digits: np.ndarray, size: int) -> np.ndarray:
+def enlarge(digits: np.ndarray, size: int) -> np.ndarray:
     """Enlarges bilinearly in integers: (N, 8, 8) in [0, 16] -> uint8 (N, size, size)."""
     # Weights of source pixels in 1/256; pixel centres are aligned, the border is repeated.
     centre = ((2 * np.arange(size) + 1) * 8 * 256 // size - 256) // 2
