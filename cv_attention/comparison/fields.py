@@ -36,6 +36,7 @@ KINDS = {
     "data.text.": Kind.DATA,
     "data.text.height": Kind.RECIPE,
     "data.text.width": Kind.RECIPE,
+    "data.bags.": Kind.DATA,
     "model.backbone": Kind.NETWORK,
     "model.options": Kind.NETWORK,
     "model.pretrained": Kind.NETWORK,

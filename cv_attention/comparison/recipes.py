@@ -14,7 +14,7 @@ OF_BLOCKS = ("model.block", "model.at", "model.init", "optimizer.lr_scale.blocks
 OF_ATTENTION = ("model.block", "model.head")
 
 # Data sets that are drawn, not read, and the fields that say how.
-DRAWN = {"cluttered_digits": "data.digits", "digit_strings": "data.strings"}
+DRAWN = {"cluttered_digits": "data.digits", "digit_bags": "data.bags", "digit_strings": "data.strings"}
 
 
 def part(run: Run, wanted: Kind) -> Part:

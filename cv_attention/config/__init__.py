@@ -10,13 +10,13 @@ from cv_attention.config.lr_scale import LrScale
 from cv_attention.config.model import BlockSpec, HeadSpec, Model
 from cv_attention.config.optimizer import Optimizer
 from cv_attention.config.saliency_export import PictureFormat, SaliencyExport
-from cv_attention.config.sources.digits import Digits
+from cv_attention.config.sources.digits import Bags, Digits
 from cv_attention.config.sources.strings import Strings
 from cv_attention.config.sources.text import Text
 from cv_attention.config.subset import Subset
 from cv_attention.config.trainer import Trainer
 
 __all__ = [
-    "SOURCES", "TEXT_SOURCES", "BlockSpec", "Data", "Digits", "Experiment", "HeadSpec", "Log", "LrScale", "Model",
-    "Optimizer", "PictureFormat", "SaliencyExport", "Strings", "Subset", "Text", "Trainer", "Transform",
+    "SOURCES", "TEXT_SOURCES", "Bags", "BlockSpec", "Data", "Digits", "Experiment", "HeadSpec", "Log", "LrScale",
+    "Model", "Optimizer", "PictureFormat", "SaliencyExport", "Strings", "Subset", "Text", "Trainer", "Transform",
 ]  # fmt: skip

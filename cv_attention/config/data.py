@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cv_attention.config.bounds import bounded
-from cv_attention.config.sources.digits import Digits
+from cv_attention.config.sources.digits import Bags, Digits
 from cv_attention.config.sources.strings import Strings
 from cv_attention.config.sources.text import Text
 from cv_attention.config.subset import Subset
@@ -13,7 +13,9 @@ Transform = str | dict[str, dict[str, Any]]
 """One step of an albumentations pipeline: a class name, ``HorizontalFlip``, or a class name with its arguments,
 ``{RandomCrop: {height: 32, width: 32, pad_if_needed: true}}``."""
 
-SOURCES = ("cluttered_digits", "cifar10", "cifar100", "folder", "webdataset", "digit_strings", "text")
+SOURCES = (
+    "cluttered_digits", "cifar10", "cifar100", "folder", "webdataset", "bags", "digit_bags", "digit_strings", "text",
+)  # fmt: skip
 """Data sets that `Data.name` knows; any other name is the class path of a function."""
 
 TEXT_SOURCES = ("digit_strings", "text")
@@ -25,12 +27,13 @@ class Data:
     """Configures the images: the data set, its splits, transforms and batches.
 
     Attributes:
-        name: Data set: ``cluttered_digits``, ``cifar10``, ``cifar100``, ``folder``, ``webdataset``,
-            ``digit_strings``, ``text``, or the class path of a function of your own such as ``my_data.birds``, see
-            ``docs/extending.md``. ``folder`` reads ``root/{train,val,test}/<class>/<image>``. Where there is only one
-            split besides ``train``, it is the test split. ``webdataset`` reads tar shards,
-            ``root/{train,val,test}-*.tar``. ``digit_strings`` draws images of numbers to be read.
-            ``text`` reads a folder of images with a label file, see ``docs/reading.md``.
+        name: Data set: ``cluttered_digits``, ``cifar10``, ``cifar100``, ``folder``, ``webdataset``, ``bags``,
+            ``digit_bags``, ``digit_strings``, ``text``, or the class path of a function of your own such as
+            ``my_data.birds``, see ``docs/extending.md``. ``folder`` reads ``root/{train,val,test}/<class>/<image>``.
+            Where there is only one split besides ``train``, it is the test split. ``webdataset`` reads tar shards,
+            ``root/{train,val,test}-*.tar``. ``bags`` reads ``root/{train,val,test}/<class>/<bag>/<image>``, where a bag
+            has one label for all of its images; ``digit_bags`` draws such bags. ``text`` reads a folder of images with
+            a label file, see ``docs/reading.md``; ``digit_strings`` draws images of numbers to be read.
         root: Folder of the data set, or where CIFAR is downloaded to.
         options: Further arguments of a function of your own.
         batch_size: Images in one optimizer step over all devices (before gradient accumulation).
@@ -62,6 +65,7 @@ class Data:
         digits: Settings of the cluttered digits.
         strings: Settings of the drawn strings of digits.
         text: Settings of the texts of a folder with a label file.
+        bags: Settings of bags.
 
     Examples:
         >>> from cv_attention.config import Data
@@ -95,3 +99,4 @@ class Data:
     digits: Digits = field(default_factory=Digits)
     strings: Strings = field(default_factory=Strings)
     text: Text = field(default_factory=Text)
+    bags: Bags = field(default_factory=Bags)

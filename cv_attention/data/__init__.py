@@ -11,6 +11,7 @@ from cv_attention.data.decoding.decode import ImageError, read_image
 if TYPE_CHECKING:
     import numpy as np
 
+    from cv_attention.data.bags import BagData
     from cv_attention.data.datamodule import ImageData
     from cv_attention.data.module import DataModule
     from cv_attention.data.text_data import TextData
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["DataModule", "ImageError", "create", "read_image", "training_labels"]
 
 
-def create(config: Data, *, seed: int | None = None) -> "ImageData | TextData":
+def create(config: Data, *, seed: int | None = None) -> "ImageData | BagData | TextData":
     """Creates the Lightning datamodule of a configuration.
 
     Args:
@@ -43,6 +44,10 @@ def create(config: Data, *, seed: int | None = None) -> "ImageData | TextData":
         >>> next(iter(module.val_dataloader()))["image"].shape
         torch.Size([8, 3, 32, 32])
     """
+    if config.name in ("bags", "digit_bags"):
+        from cv_attention.data.bags import BagData
+
+        return BagData(config, seed=seed)
     if config.name in TEXT_SOURCES:
         from cv_attention.data.text_data import TextData
 

@@ -13,7 +13,7 @@ _KNOWN: dict[str, tuple[Statistics, Statistics]] = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
 }
-DRAWN = ("cluttered_digits", "digit_strings")  # data sets that are drawn, not read
+DRAWN = ("cluttered_digits", "digit_bags", "digit_strings")  # data sets that are drawn, not read
 
 
 def statistics(config: Data, train: Stored) -> tuple[Statistics, Statistics]:

@@ -2,6 +2,7 @@
 
 from cv_attention.alphabet import Alphabet
 from cv_attention.blocks.memory import Memory
+from cv_attention.heads.bag_pooling import BagNetwork, BagPooling
 from cv_attention.heads.building import build
 from cv_attention.heads.catalogue import HEADS, HeadEntry
 from cv_attention.heads.decoders.ctc import CTCHead
@@ -16,8 +17,8 @@ from cv_attention.heads.recognizer import Reading, TextRecognizer
 from cv_attention.heads.text_head import Found, TextHead
 
 __all__ = [
-    "HEADS", "Alphabet", "CTCHead", "Decoder", "Found", "GRUDecoder", "HeadEntry", "LSTMDecoder", "Memory",
-    "PayAttention", "PermutedDecoder", "QueriesDecoder", "Reading", "RecurrentDecoder", "TextHead", "TextRecognizer",
-    "TransformerDecoder", "build", "family_of", "options_of_pay_attention", "pay_attention", "placed", "pooling_names",
-    "remove_pay_attention",
+    "HEADS", "Alphabet", "BagNetwork", "BagPooling", "CTCHead", "Decoder", "Found", "GRUDecoder", "HeadEntry",
+    "LSTMDecoder", "Memory", "PayAttention", "PermutedDecoder", "QueriesDecoder", "Reading", "RecurrentDecoder",
+    "TextHead", "TextRecognizer", "TransformerDecoder", "build", "family_of", "options_of_pay_attention",
+    "pay_attention", "placed", "pooling_names", "remove_pay_attention",
 ]  # fmt: skip

@@ -65,6 +65,11 @@ class RunLayout:
         return self.root / "predictions.npz"
 
     @property
+    def bags(self) -> Path:
+        """The images of some test bags, with their attention weights."""
+        return self.root / "bags.npz"
+
+    @property
     def weights(self) -> Path:
         """The tested network's weights."""
         return self.root / "weights.safetensors"

@@ -12,6 +12,8 @@ from cv_attention.training.preparation import Prepared, prepare
 from cv_attention.training.settling import NothingTrained
 from cv_attention.training.stopping.interruption import Terminated
 from cv_attention.training.stopping.launched import LostProcess
+from cv_attention.training.tasks.bags import BagClassifier
+from cv_attention.training.tasks.choosing import task_of
 from cv_attention.training.tasks.classifier import Classifier
 from cv_attention.training.tasks.network import build_network
 from cv_attention.training.tasks.policy import Reinforce, draws_of
@@ -20,8 +22,7 @@ from cv_attention.training.tasks.selection import Criterion
 from cv_attention.training.tasks.task import Task
 
 __all__ = [
-    "Classifier", "Criterion", "DataFacts", "ImageFacts", "LostProcess", "NonFiniteLoss", "NotWritten",
+    "BagClassifier", "Classifier", "Criterion", "DataFacts", "ImageFacts", "LostProcess", "NonFiniteLoss", "NotWritten",
     "NothingTrained", "Prepared", "Reinforce", "Task", "Terminated", "TextFacts", "Transcriber", "build_network",
-    "draws_of", "evaluate",
-    "find_checkpoint", "fit", "load", "open_pretrained", "prepare",
+    "draws_of", "evaluate", "find_checkpoint", "fit", "load", "open_pretrained", "prepare", "task_of",
 ]  # fmt: skip

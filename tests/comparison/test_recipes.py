@@ -19,7 +19,7 @@ def test_every_field_of_the_configuration_is_classified():
     assert not unclassified, "say in cv_attention/comparison/fields.py what these decide"
 
 
-UNUSED = ("data.digits.", "data.strings.", "data.text.")  # by the folder of these runs
+UNUSED = ("data.digits.", "data.bags.", "data.strings.", "data.text.")  # by the folder of these runs
 
 
 def other(name):
@@ -70,7 +70,7 @@ def test_other_data_are_another_table(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["model.backbone", "model.options", "model.pretrained", "model.weights", "model.train"]
+    "name", ["model.backbone", "model.options", "model.pretrained", "model.weights", "model.train", "model.head"]
 )
 def test_another_network_is_another_row(tmp_path, name):
     assert shape(tmp_path, {name: other(name)}) == ([4], [1])
@@ -88,6 +88,7 @@ def test_how_blocks_go_in_does_not_matter_without_one(tmp_path, name):
         {"data.digits.clutter": 5},  # of a folder
         {"data.strings.clutter": 5},
         {"data.text.lower": True},
+        {"data.bags.most": 5},
         {"model.at": ["residual"]},
         {"optimizer.lr": 0.1, "trainer.max_epochs": 10.0},
         {"trainer.extra": {"enable_progress_bar": False}},

@@ -40,10 +40,11 @@ def run(arguments: Sequence[str]) -> None:
         from cv_attention import training
 
         with named:
-            prepared = training.prepare(experiment, resume)
+            prepared = training.prepare(experiment, resume, task=training.task_of(experiment))
     rank_zero = prepared.trainer.is_global_zero
     if rank_zero:
-        print(prepared.task.plan or "no attention block inserted")
+        head = prepared.task.experiment.model.head
+        print(prepared.task.plan or (f"head: {head}" if head else "no attention block inserted"))
         print(*prepared.lines, sep="\n", flush=True)
         if started:
             print(f"resume: {started}: {prepared.run}", file=sys.stderr, flush=True)
@@ -150,7 +151,7 @@ def _check_early(experiment: Experiment) -> None:
             find(name)
     except ValueError as error:
         raise UserError(one_line(error)) from error
-    if data.name in ("folder", "webdataset", "text") and not Path(data.root).is_dir():
+    if data.name in ("folder", "webdataset", "text", "bags") and not Path(data.root).is_dir():
         raise UserError(f"data.root: folder not found: {data.root}")
 
 

@@ -1,4 +1,4 @@
-"""Configures the cluttered digits."""
+"""Configures data that are drawn, cluttered digits and bags of digits, and bags in general."""
 
 from dataclasses import dataclass
 
@@ -30,4 +30,37 @@ class Digits:
     canvas: int = 64
     digit: int = bounded(24, "[8, inf)")
     clutter: int = bounded(8, "[0, inf)")
+    seed: int = bounded(0, "[0, inf)")
+
+
+@dataclass
+class Bags:
+    """Configures bags: many images with one label for all of them.
+
+    Attributes:
+        most: A training bag with more images than this is a random part of them, drawn again in every epoch; null takes
+            all. Validation and test bags are always whole.
+        train: Number of training bags that are drawn if ``data.name`` is ``digit_bags``; as all that follow.
+        val: Number of validation bags.
+        test: Number of test bags.
+        mean: Mean number of digits of a bag.
+        spread: Standard deviation of that number.
+        positive: The digit that makes a bag positive.
+        side: Side of each digit's image in pixels.
+        seed: Seed of the drawing; the same seed draws the same bags.
+
+    Examples:
+        >>> from cv_attention.config import Bags, Data
+        >>> Data(name="digit_bags", bags=Bags(train=200, positive=3)).bags.mean
+        10.0
+    """
+
+    most: int | None = bounded(None, "[1, inf)")
+    train: int = bounded(500, "[10, inf)")
+    val: int = bounded(200, "[10, inf)")
+    test: int = bounded(500, "[10, inf)")
+    mean: float = bounded(10.0, "[1, 1000]")
+    spread: float = bounded(2.0, "[0, 1000]")
+    positive: int = bounded(9, "[0, 9]")
+    side: int = bounded(28, "[8, 256]")
     seed: int = bounded(0, "[0, inf)")

@@ -11,6 +11,7 @@ import { makeReadout } from "./drawing/readout.js";
 import { makeGrid } from "./samples/grid.js";
 import { recallNotes } from "./samples/notes.js";
 import { makeAttention } from "./panels/attention.js";
+import { makeBags } from "./panels/bags.js";
 import { makeConfusion } from "./panels/confusion.js";
 import { makeCurves } from "./panels/curves.js";
 import { makeFaithfulness } from "./panels/faithfulness.js";
@@ -85,6 +86,7 @@ function makeSections() {
     makeCurves,
     makeNetwork,
     makeConfusion,
+    makeBags,
     makeAttention,
     makeFaithfulness,
   ];

@@ -1,4 +1,4 @@
-"""Writes the data of the panels: confusion, maps by class, heads, gates over the data set, faithfulness."""
+"""Writes the data of the panels: confusion, maps by class, heads, gates, faithfulness, bags."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +12,7 @@ from cv_attention.report.read.recording import UNREADABLE
 from cv_attention.report.read.run_directory import Run
 from cv_attention.report.read.shrinking import shrink
 from cv_attention.report.write.shards import encode, write_shard
+from cv_attention.report.write.thumbnails import as_url
 from cv_attention.rundir.arrays import read_arrays
 from cv_attention.rundir.contents import ConfusionCounts, Faithfulness, gate_array
 from cv_attention.rundir.layout import EpochFile, RunLayout
@@ -46,6 +47,7 @@ class PanelWriter:
             "pairwise": self._each(layout, EpochFile.PAIRWISE, "pairwise", _pairwise),
             "gates": self._each(layout, EpochFile.GATES, "gates", _gates),
             "faithfulness": self._one(layout.faithfulness, "faithfulness", _faithfulness),
+            "bags": self._one(layout.bags, "bags", _bags),
         }
 
     def _each(self, layout: RunLayout, kind: EpochFile, name: str, read: Callable[[Path], Any]) -> dict[int, str]:
@@ -79,6 +81,25 @@ def _confusion(path: Path) -> dict[str, Any]:
 
 def _faithfulness(path: Path) -> dict[str, Any]:
     return faithfulness(Faithfulness.read(path))
+
+
+def _bags(path: Path) -> list[dict[str, Any]]:
+    """Returns the bags, each with its images, the heaviest first."""
+    arrays = read_arrays(path)
+    starts = [int(start) for start in arrays["starts"]]
+    bags = []
+    for number, name in enumerate(arrays["name"]):
+        rows = range(starts[number], starts[number + 1])
+        rows = sorted(rows, key=lambda row: -float(arrays["weight"][row]))
+        images = [
+            {"url": as_url(arrays["image"][row]), "weight": round(float(arrays["weight"][row]), 5),
+             "key": int(arrays["key"][row])}
+            for row in rows
+        ]  # fmt: skip
+        about = {field: int(arrays[field][number]) for field in ("label", "predicted", "size")}
+        probability = round(float(arrays["probability"][number]), 5)
+        bags.append({"name": str(name), **about, "probability": probability, "images": images})
+    return bags
 
 
 def _flat(values: np.ndarray, axes: int) -> np.ndarray:

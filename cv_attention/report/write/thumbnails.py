@@ -10,6 +10,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from cv_attention.report.read.recording import UNREADABLE
@@ -48,7 +49,16 @@ def thumbnail(path: Path | None) -> Thumbnail | None:
         return None
     size = image.size
     image.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE))
+    return Thumbnail(_encoded(image), size)
+
+
+def as_url(pixels: np.ndarray) -> str:
+    """Encodes pixels, uint8 (H, W, 3), as a ``data:`` URL."""
+    return _encoded(Image.fromarray(np.ascontiguousarray(pixels, np.uint8)))
+
+
+def _encoded(image: Image.Image) -> str:
     kind = "png" if max(image.size) <= _LOSSLESS_SIDE else "jpeg"
     buffer = io.BytesIO()
     image.save(buffer, kind, **({"quality": 88} if kind == "jpeg" else {}))
-    return Thumbnail(f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}", size)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

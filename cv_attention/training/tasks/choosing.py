@@ -3,18 +3,34 @@
 from typing import Any
 
 from cv_attention.config import TEXT_SOURCES, Experiment
+from cv_attention.training.tasks.bags import BagClassifier
 from cv_attention.training.tasks.classifier import Classifier
 from cv_attention.training.tasks.reading.transcriber import Transcriber
 from cv_attention.training.tasks.task import Task
 
-TASKS: dict[str, type[Task]] = {kind.name: kind for kind in (Classifier, Transcriber)}
+TASKS: dict[str, type[Task]] = {kind.name: kind for kind in (Classifier, BagClassifier, Transcriber)}
 
 
 def task_of(experiment: Experiment) -> type[Task]:
-    """Returns the task that suits the data of a configuration: texts are read, classes are told apart."""
-    return Transcriber if experiment.data.name in TEXT_SOURCES else Classifier
+    """Returns the class of the task that suits a configuration's data.
+
+    Args:
+        experiment: The configuration.
+
+    Returns:
+        `Transcriber` for images with texts, `BagClassifier` for bags, else `Classifier`.
+
+    Examples:
+        >>> from cv_attention import config, training
+        >>> training.task_of(config.Experiment(data=config.Data(name="digit_bags"))).name
+        'bags'
+    """
+    name = experiment.data.name
+    if name in TEXT_SOURCES:
+        return Transcriber
+    return BagClassifier if name in ("bags", "digit_bags") else Classifier
 
 
 def task_named(name: Any) -> type[Task] | None:
-    """Returns the task of this name; None if it is none of the package's."""
+    """Returns the package's task of this name; None if it is none of them."""
     return TASKS.get(name) if isinstance(name, str) else None
