@@ -79,7 +79,7 @@ class TextRecognizer(nn.Module):
         return self.head(self.memory(images, width), tokens)
 
     def memory(self, images: Tensor, width: Tensor | None = None) -> Memory:
-        """Returns what the head reads of `images` (B, 3, H, W), of which `width` (B,) columns are no padding."""
+        """Returns what the head reads of `images` (B, 3, H, W), of which `width` (B,) columns are not padding."""
         return self.reader(images) if width is None else self.reader(images, width)
 
     def loss(self, images: Tensor, tokens: Tensor, width: Tensor | None = None, smoothing: float = 0.0) -> Tensor:

@@ -101,7 +101,7 @@ class Reader(nn.Module):
             return self.grid
         across = round((positions * size[1] / size[0]) ** 0.5)
         if across < 1 or positions % across:
-            raise ValueError(f"{positions} positions of an image {size[0]}×{size[1]} are no grid that is known")
+            raise ValueError(f"{positions} positions of an image {size[0]}×{size[1]} do not form a known grid")
         return positions // across, across
 
     def extra_repr(self) -> str:
@@ -186,7 +186,7 @@ def _described(model: nn.Module, features: Tensor, image: Tensor) -> tuple[int, 
             return features.shape[2], (positions // across, across), prefix
     raise ValueError(
         f"{type(model).__name__}.forward_features returns {positions} positions for an image {height}×{columns}, which "
-        "are no grid of square patches"
+        "do not form a grid of square patches"
     )
 
 

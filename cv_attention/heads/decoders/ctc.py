@@ -73,7 +73,7 @@ class CTCHead(TextHead):
         return self.output(columns)
 
     def _read_both_ways(self, columns: Tensor, lengths: Tensor | None) -> Tensor:
-        """Runs the LSTM over columns (B, columns, C), of which the first `lengths` (B,) are no padding."""
+        """Runs the LSTM over columns (B, columns, C), of which the first `lengths` (B,) are not padding."""
         assert self.recurrent is not None
         if lengths is None:
             return self.recurrent(columns)[0]
@@ -147,7 +147,7 @@ def prefix_search(logs: Tensor, beams: int) -> list[int]:
 
 
 def _columns(memory: Memory) -> tuple[Tensor, Tensor]:
-    """Returns the mean over the rows of each column, (B, columns, C), and how many columns are no padding, (B,)."""
+    """Returns the mean over the rows of each column, (B, columns, C), and how many columns are not padding, (B,)."""
     if memory.grid is None:
         raise ValueError("ctc needs a memory with a grid, whose columns it reads")
     values = memory.values.unflatten(1, memory.grid)

@@ -105,7 +105,7 @@ class Decoder(TextHead):
 
 
 def weigh(scores: Tensor, keep: Tensor | None) -> Tensor:
-    """Computes the softmax of scores over the vectors that are no padding.
+    """Computes the softmax of scores over the vectors that are not padding.
 
     Args:
         scores: (B, ..., N), float32 or wider.

@@ -195,7 +195,7 @@ class RecurrentDecoder(Decoder):
 
 
 def _mean(memory: Memory) -> Tensor:
-    """Returns the mean (B, C) of the vectors that are no padding."""
+    """Returns the mean (B, C) of the vectors that are not padding."""
     if memory.keep is None:
         return memory.values.mean(1)
     keep = memory.keep.to(memory.values.dtype)

@@ -39,7 +39,7 @@ class Transcriber(Task):
     """Reads texts from uint8 images (B, 3, H, W).
 
     Batches hold ``tokens``, int64 (B, T): the numbers of each text, its end and padding; and ``width``, int64 (B,), the
-    columns of each image that are no padding. Validation and test read freely: no step is told the true text.
+    columns of each image that are not padding. Validation and test read freely: no step is told the true text.
 
     Args:
         experiment: The configuration; ``model.head`` names the head.
@@ -112,7 +112,7 @@ class Transcriber(Task):
         return Read(readings, truths, found)
 
     def columns(self, batch: Mapping[str, Tensor]) -> Tensor | None:
-        """Returns the columns of each image that are no padding; None where all are."""
+        """Returns the columns of each image that are not padding; None where all are."""
         width = batch.get("width")
         return None if width is None or not self.facts.padded else width
 
