@@ -175,6 +175,7 @@ def test_constants_are_described():
     assert constants.keys() == {
         "BlockSpec",
         "CATALOGUE",
+        "HEADS",
         "HeadSpec",
         "METHODS",
         "PictureFormat",

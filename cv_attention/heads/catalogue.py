@@ -64,6 +64,7 @@ _ENTRIES = (
 # fmt: on
 
 HEADS: dict[str, HeadEntry] = {entry.name: entry for entry in _ENTRIES}
+"""The heads that write texts, by name."""
 
 
 def find_head(name: str) -> HeadEntry:

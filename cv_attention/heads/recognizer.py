@@ -130,7 +130,7 @@ class TextRecognizer(nn.Module):
         return self.readings(self.search(images, width, beams=beams, length_penalty=length_penalty))
 
     def readings(self, found: Found) -> list[Reading]:
-        """Returns the texts of numbers that were read, with their probabilities."""
+        """Returns the texts of the numbers `found`, with their probabilities."""
         rows: Any = zip(found.tokens.tolist(), found.log_probabilities.tolist(), strict=True)
         return [self._reading(numbers, logs) for numbers, logs in rows]
 

@@ -17,6 +17,13 @@ class Found(NamedTuple):
         tokens: Numbers of the units and the end, then padding, int64 (B, T).
         log_probabilities: Logarithm of each number's probability, given those before, (B, T); 0 behind the end.
         weights: Attention weights of each step of the text, (B, heads, T, N); 0 behind the end. None without attention.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.heads import CTCHead, Memory
+        >>> found = CTCHead(8, outputs=3, longest=4, grid=(1, 6)).read(Memory(torch.randn(2, 6, 8), (1, 6)))
+        >>> found.tokens.shape == found.log_probabilities.shape, found.weights
+        (True, None)
     """
 
     tokens: Tensor
@@ -42,6 +49,11 @@ class TextHead(nn.Module):
 
     Raises:
         ValueError: if a number is not a positive integer.
+
+    Examples:
+        >>> from cv_attention import heads
+        >>> issubclass(heads.GRUDecoder, heads.TextHead), issubclass(heads.CTCHead, heads.TextHead)
+        (True, True)
     """
 
     def __init__(self, channels: int, outputs: int, longest: int, *, attends: bool = True) -> None:
@@ -91,12 +103,21 @@ class TextHead(nn.Module):
         return self.map is not None and self.map.observed
 
     def cross_entropy(self, logits: Tensor, tokens: Tensor, smoothing: float) -> Tensor:
-        """Computes the mean cross-entropy over the numbers of a batch that are not padding."""
+        """Computes the mean cross-entropy over the numbers of a batch that are not padding.
+
+        Args:
+            logits: (B, T, outputs).
+            tokens: The texts with their ends, padded, (B, T).
+            smoothing: Label smoothing in [0, 1).
+
+        Returns:
+            A scalar, in float32.
+        """
         with torch.autocast(logits.device.type, enabled=False):
             flat = logits.float().flatten(0, 1)
             return F.cross_entropy(flat, tokens.flatten(), ignore_index=self.padding, label_smoothing=smoothing)
 
     def show(self, weights: Tensor | None, grid: tuple[int, int] | None) -> None:
-        """Passes the weights (B, heads, T, N) of all steps through `map`, if somebody looks."""
+        """Passes the `weights` (B, heads, T, N) of all steps through `map` as maps over `grid`, if somebody looks."""
         if self.map is not None and self.map.observed and weights is not None and grid is not None:
             self.map(weights.unflatten(-1, grid))

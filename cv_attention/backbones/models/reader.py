@@ -31,6 +31,14 @@ class Reader(nn.Module):
         model: The backbone.
         channels: Channels C of the memory.
         grid: Rows and columns of the memory for images of the size of the dry run.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> reader = cva.backbones.reader(cva.backbones.build("convnet"), input_size=(48, 128))
+        >>> memory = reader(torch.randn(2, 3, 48, 128), torch.tensor([128, 40]))  # the second has 40 columns of image
+        >>> memory.keep.sum(1)  # of 6 x 16 positions
+        tensor([96, 30])
     """
 
     def __init__(

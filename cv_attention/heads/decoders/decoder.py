@@ -32,13 +32,37 @@ class Decoder(TextHead):
         channels: Channels C of the memory.
         outputs: Numbers that can be written: the units of the alphabet and the end.
         longest: Units of the longest text; reading takes at most one step more.
+        attends: Whether it has attention weights.
 
     Raises:
         ValueError: if a number is not a positive integer.
+
+    Examples:
+        >>> import torch
+        >>> from typing import NamedTuple
+        >>> from cv_attention import heads
+        >>> class State(NamedTuple):
+        ...     mean: torch.Tensor  # (B, C)
+        >>> class Bigrams(heads.Decoder):  # knows the mean of the memory and the last number
+        ...     def __init__(self, channels, outputs, longest, grid=(1, 1)):
+        ...         super().__init__(channels, outputs, longest, attends=False)
+        ...         self.embedding = torch.nn.Embedding(outputs + 2, channels)
+        ...         self.output = torch.nn.Linear(channels, outputs)
+        ...     def start(self, memory):
+        ...         return State(memory.values.mean(1))
+        ...     def step(self, state, token):
+        ...         return self.output(state.mean + self.embedding(token)), state, None
+        >>> memory = heads.Memory(torch.randn(2, 12, 8))
+        >>> Bigrams(8, outputs=4, longest=3).read(memory, beams=2).tokens.shape[0]
+        2
     """
 
     def start(self, memory: Memory) -> Any:
-        """Returns the state before the first step, for a memory of B samples."""
+        """Returns the state before the first step.
+
+        Args:
+            memory: What is read, B samples.
+        """
         raise NotImplementedError
 
     def step(self, state: Any, token: Tensor) -> tuple[Tensor, Any, Tensor | None]:
@@ -67,7 +91,15 @@ class Decoder(TextHead):
         return logits
 
     def decode(self, memory: Memory, tokens: Tensor) -> Decoded:
-        """Computes all steps for a given text (B, T), whose padding is an input like any other number."""
+        """Computes all steps for a given text, whose padding is an input like any other number.
+
+        Args:
+            memory: What is read.
+            tokens: The text with its end, padded, (B, T).
+
+        Returns:
+            Logits (B, T, outputs), and weights (B, heads, T, N) where somebody looks at them.
+        """
         state, logits, weights = self.start(memory), [], []
         for token in self.inputs(tokens).unbind(1):
             found, state, seen = self.step(state, token)
@@ -76,7 +108,7 @@ class Decoder(TextHead):
         return Decoded(torch.stack(logits, 1), _stacked(weights))
 
     def free(self, memory: Memory) -> Decoded:
-        """Computes ``longest + 1`` steps, each told the likeliest number of the step before."""
+        """Computes ``longest + 1`` steps of `memory`, each told the likeliest number of the step before."""
         state, logits, weights = self.start(memory), [], []
         token = torch.full((memory.values.shape[0],), self.first, device=memory.values.device)
         for _ in range(self.longest + 1):

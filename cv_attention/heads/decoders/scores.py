@@ -107,8 +107,8 @@ class GeneralScore(Score):
 
     def __init__(self, state: int, channels: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(state, channels))
-        nn.init.xavier_uniform_(self.weight)
+        # Small scores at the start: where all weights are alike, all vectors get a gradient.
+        self.weight = nn.Parameter(torch.randn(state, channels) * (state * channels) ** -0.5)
 
     def forward(self, state: Tensor, keys: Tensor, grid: Grid) -> Tensor:
         """Computes the scores (B, Q, N)."""

@@ -112,7 +112,7 @@ class Transcriber(Task):
         return Read(readings, truths, found)
 
     def columns(self, batch: Mapping[str, Tensor]) -> Tensor | None:
-        """Returns the columns of each image that are not padding; None where all are."""
+        """Returns the columns of each image of `batch` that are not padding; None if none is padded."""
         width = batch.get("width")
         return None if width is None or not self.facts.padded else width
 
