@@ -56,7 +56,7 @@ def check_presence(entries: Sequence[Entry], paths: Sequence[str]) -> dict[str, 
         FileNotFoundError: if an image is missing; names the line and the path.
     """
     there: dict[str, set[str]] = {}
-    missing = []
+    missing: list[int] = []
     for place, path in enumerate(paths):
         folder, name = os.path.split(path)
         if folder not in there:
