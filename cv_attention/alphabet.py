@@ -43,7 +43,8 @@ class Alphabet:
     def __init__(self, units: Iterable[str], unit: Unit = "character") -> None:
         if unit not in get_args(Unit):
             raise ValueError(f"unit must be one of {', '.join(get_args(Unit))}, got {unit!r}")
-        self.units, self.unit = tuple(units), unit
+        self.units = tuple(units)
+        self.unit: Unit = unit
         self._numbers = {text: number for number, text in enumerate(self.units, 1)}
         _check(self.units, self._numbers, unit)
         self.outputs = len(self.units) + 1

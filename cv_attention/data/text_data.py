@@ -108,7 +108,7 @@ class TextData(DataModule):
         """
         counts = ", ".join(f"{len(self.splits[name]):,} {name}" for name in ("train", "val", "test"))
         height, width = self.image_size
-        units = f"texts of up to {self.longest} of {len(self.alphabet.units)} {self.alphabet.unit}s"
+        units = f"texts of up to {self.longest} {self.alphabet.unit}s, alphabet of {len(self.alphabet.units)}"
         lines = [f"{self.config.name}: {counts} images, {units}, {height}×{width}", *self._notes]
         return "\n".join(lines if self.bits is None else [*lines, bit_depth.describe(self.bits)])
 

@@ -131,7 +131,7 @@ def test_a_batch():
     module = opened()
     assert (module.alphabet.units, module.longest, module.image_size) == (tuple("0123456789"), 5, (48, 128))
     assert module.describe() == (
-        "digit_strings: 60 train, 20 val, 30 test images, texts of up to 5 of 10 characters, 48×128"
+        "digit_strings: 60 train, 20 val, 30 test images, texts of up to 5 characters, alphabet of 10, 48×128"
     )
     split = module.splits["val"]
     chosen = sorted(range(20), key=lambda i: len(module.texts("val")[i]))[:7]  # the longest has two digits

@@ -93,7 +93,11 @@ def test_labels_csv_is_read_like_pandas_in_easyocr(tmp_path):
     for split in ("train", "test"):
         save(tmp_path / split, "labels.csv", content, names=("a.png", "b.png", "c.png"))
     frame = pandas.read_csv(
-        tmp_path / "test/labels.csv", sep="^([^,]+),", engine="python", usecols=["filename", "words"], quoting=3
+        tmp_path / "test/labels.csv",
+        sep="^([^,]+),",
+        engine="python",
+        usecols=["filename", "words"],
+        keep_default_na=False,
     )
     assert pairs(opened(tmp_path), "test") == dict(zip(frame["filename"], frame["words"], strict=True))
 
@@ -204,7 +208,7 @@ def test_shards(tmp_path):
             shard(tmp_path / f"{split}-{number}.tar", samples)
     module = opened(tmp_path, workers=1)
     assert pairs(module, "test") == {"00.png": "cat", "01.png": "dog", "10.png": "日本", "11.png": ""}
-    assert "1 texts are empty" in module.describe() or "2 texts are empty" in module.describe()
+    assert "empty texts: 2" in module.describe()
     assert "texts: train-0.tar, train-1.tar (WebDataset), test-0.tar, test-1.tar (WebDataset)" in module.describe()
     [batch] = module.test_dataloader()
     assert batch["image"].shape == (4, 3, 32, 128)

@@ -184,6 +184,7 @@ def test_images_of_any_size_in_a_batch(tmp_path):
             picture(tmp_path / split / f"{i}.png", size)
     module = opened(tmp_path, {"height": 16, "width": 60})
     assert module.image_size == (16, 60)
+    assert not module.splits["test"].resident  # worker processes help
     [batch] = module.test_dataloader()
     assert batch["image"].shape == (4, 3, 16, 60)
     assert batch["width"].tolist() == [32, 60, 1, 16]
@@ -191,7 +192,7 @@ def test_images_of_any_size_in_a_batch(tmp_path):
         assert not image[:, :, width:].any()
         assert image[0, 8, :width].min() == 200
     assert module.describe().splitlines()[0] == (
-        "text: 3 train, 1 val, 4 test images, texts of up to 1 of 1 characters, 16×60"
+        "text: 3 train, 1 val, 4 test images, texts of up to 1 characters, alphabet of 1, 16×60"
     )
 
 
@@ -217,6 +218,7 @@ HOSTILE = {
     "the same file": (b"0.png\ta\n./0.png\ta\n", r"line 2: './0.png' has a text already"),
     "outside": (b"0.png\ta\n../../etc/x.png\ta\n", r"line 2: '../../etc/x.png' leads out of the data set's folder"),
     "absolute": (b"0.png\ta\n/etc/passwd\ta\n", r"line 2: '/etc/passwd' leads out of the data set's folder"),
+    "Windows": (b"train\\0.png\ta\n", r"line 1: image not found: .*; write / in place of "),
     "a folder": (b"0.png\ta\n.\tb\n", "not found|not a regular file|a folder"),
 }
 
@@ -300,7 +302,7 @@ def test_images_without_a_text_are_counted(tmp_path):
     picture(tmp_path / "train/unlabelled.png")
     (tmp_path / "train/notes.md").write_text("")
     lines = opened(tmp_path).describe().splitlines()
-    assert lines[2:] == ["1 images in the same folders have no text and are not used", "1 texts are empty"]
+    assert lines[2:] == ["images without a text in the same folders, not used: 1", "empty texts: 1"]
 
 
 def test_images_of_all_splits_in_one_folder(tmp_path):
@@ -375,6 +377,24 @@ def test_a_cache_of_images_with_boxes_is_refused(tmp_path, monkeypatch):
         opened(tmp_path, cache=32)
     batch = opened(tmp_path).splits["test"].batch([(0, 1)])
     np.testing.assert_allclose(batch["boxes"][0, 0], [0.32, 0.64, 1.28, 1.92], atol=0.02)
+
+
+def test_boxes_that_reach_out_of_the_image_pass_the_transforms(tmp_path):
+    """People draw boxes over the border; albumentations refuses such."""
+    from scipy.io import savemat
+
+    for split in ("train", "test"):
+        row = np.zeros((1, 2), [("ImgName", "O"), ("GroundTruth", "O"), ("charBB", "O")])
+        for i in range(2):
+            picture(tmp_path / split / f"{i}.png", (64, 32))
+            row[0, i] = (f"{split}/{i}.png", "ab", np.array([[-5.0, -1, 25, 40], [70, 0, 9, 9]]))
+        savemat(tmp_path / f"{split}data.mat", {f"{split}data": row})
+        savemat(tmp_path / f"{split}CharBound.mat", {f"{split}CharBound": row})
+    step = {"Pad": {"padding": [0, 32]}}  # 64×96 of 64×32
+    batch = opened(tmp_path, eval_transforms=[step]).splits["test"].batch([(0, 0)])
+    assert batch["width"].tolist() == [21]
+    np.testing.assert_allclose(batch["boxes"][0, 0], [0, 32 / 3, 20 * 21 / 64, 64 / 3], atol=0.01)
+    assert batch["boxes"][0, 1:].isnan().all()
 
 
 def test_what_cannot_be_done_with_texts_is_refused(tmp_path):

@@ -133,5 +133,5 @@ def _learnable(splits: Mapping[str, _Part], alphabet: Alphabet, config: Data) ->
 
 def _remarks(images: Mapping[str, TextImages], unused: int) -> list[str]:
     empty = sum(not text for part in images.values() for text in part.texts)
-    remarks = [f"{unused:,} images in the same folders have no text and are not used"] if unused else []
-    return [*remarks, f"{empty:,} texts are empty"] if empty else remarks
+    remarks = [f"images without a text in the same folders, not used: {unused:,}"] if unused else []
+    return [*remarks, f"empty texts: {empty:,}"] if empty else remarks

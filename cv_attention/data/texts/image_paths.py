@@ -37,7 +37,9 @@ def image_paths(entries: Sequence[Entry], folder: Path, root: Path, folders: Seq
         for entry in tried:
             _join(starts[0], entry, top)  # may say more
         tried_in = ", ".join(f"'{start}'" for start in starts)
-        raise FileNotFoundError(f"{entries[0].place}: image not found: '{brief(entries[0].image)}' in {tried_in}")
+        raise FileNotFoundError(
+            f"{entries[0].place}: image not found: '{brief(entries[0].image)}' in {tried_in}{_hint(entries[0])}"
+        )
     start = starts[found.index(max(found))]
     return [_join(start, entry, top) for entry in entries]
 
@@ -56,7 +58,7 @@ def check_presence(entries: Sequence[Entry], paths: Sequence[str]) -> dict[str, 
         FileNotFoundError: if an image is missing; names the line and the path.
     """
     there: dict[str, set[str]] = {}
-    missing = []
+    missing: list[int] = []
     for place, path in enumerate(paths):
         folder, name = os.path.split(path)
         if folder not in there:
@@ -65,7 +67,8 @@ def check_presence(entries: Sequence[Entry], paths: Sequence[str]) -> dict[str, 
             missing.append(place)
     if missing:
         more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
-        raise FileNotFoundError(f"{entries[missing[0]].place}: image not found: '{brief(paths[missing[0]])}'{more}")
+        first = entries[missing[0]]
+        raise FileNotFoundError(f"{first.place}: image not found: '{brief(paths[missing[0]])}'{more}{_hint(first)}")
     return {folder: sum(name.lower().endswith(EXTENSIONS) for name in names) for folder, names in there.items()}
 
 
@@ -87,3 +90,7 @@ def _is_there(start: str, entry: Entry, top: str) -> bool:
         return os.path.lexists(_join(start, entry, top))
     except ValueError:  # it leads out of the data set only from here
         return False
+
+
+def _hint(entry: Entry) -> str:
+    return "; write / in place of \\" if "\\" in entry.image else ""

@@ -38,7 +38,7 @@ class TextSet(ImageSet):
         alphabet: Alphabet,
         fit: Fit | None = None,
     ):
-        super().__init__(name, images, pipeline, seed)
+        super().__init__(name, images, pipeline, seed)  # pyright: ignore[reportArgumentType]  # labels are not read here
         self.alphabet, self.fit = alphabet, fit
         encoded = [np.array(alphabet.encode(text), np.int32) for text in images.texts]
         self.lengths = np.array([len(numbers) for numbers in encoded], np.int64)

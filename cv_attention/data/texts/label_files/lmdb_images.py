@@ -45,7 +45,7 @@ class LmdbImages:
         Raises:
             ValueError: if the database is damaged.
         """
-        import lmdb
+        import lmdb  # pyright: ignore[reportMissingImports]  # an extra
 
         try:
             with _environment(self.folder).begin() as transaction:
@@ -96,7 +96,7 @@ class LmdbImages:
 
 def _environment(folder: Path) -> Any:
     """Opens a database, once in each process and again after it has changed."""
-    import lmdb
+    import lmdb  # pyright: ignore[reportMissingImports]  # an extra
 
     key = os.getpid(), file_version(folder / NAMES[0])
     with _OPENING:

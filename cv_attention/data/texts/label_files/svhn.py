@@ -23,7 +23,7 @@ def read(file: Path) -> Iterator[Entry]:
         ValueError: if h5py is not installed, or the file is not what it should be; names it.
     """
     require("svhn", f"'{file}'")
-    import h5py
+    import h5py  # pyright: ignore[reportMissingImports]  # an extra
     from rich.progress import track
 
     try:

@@ -27,7 +27,13 @@ SPLITS = ("train", "val", "test")
 class Archive(Storage, Protocol):
     """A storage of files in archives."""
 
-    bits: int | None
+    @property
+    def bits(self) -> int | None:
+        """Range of files of more than 8 bits; it can be set."""
+        ...
+
+    @bits.setter
+    def bits(self, value: int | None) -> None: ...
 
     def content(self, row: int, most: int = ...) -> bytes:
         """Returns the file of one image, or its first `most` bytes."""
