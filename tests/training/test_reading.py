@@ -216,3 +216,32 @@ def test_only_a_part_is_trained(train_):
     }
     assert parts == set(train_.split("+"))
     assert backbones.parameter_parts(transcriber.network)["head.output.weight"] == "head"
+
+
+def test_weights_of_a_classifier_start_the_backbone(tmp_path, capsys):
+    """Every weight of the classifier but its head's, to the bit; and of a reading run all, where the units are same."""
+    torch.manual_seed(1)
+    classifier = backbones.build("convnet", num_classes=4, **SMALL)
+    torch.save(classifier.state_dict(), tmp_path / "classifier.pt")
+    options = [f"--model.weights={tmp_path / 'classifier.pt'}", "--trainer.max_epochs=1", "--optimizer.lr=1e-12"]
+    root = [f"--log.root={tmp_path}", f"--model.head={HEADS['gru']}"]
+    assert main(["fit", *OPTIONS, *root, *options, "--optimizer.weight_decay=0", "--log.name=a"]) == 0
+    assert f"weights: {tmp_path / 'classifier.pt'}, of the backbone; the head is new" in capsys.readouterr().out
+    first = torch.load(tmp_path / "a/checkpoints/best.ckpt", weights_only=True)["state_dict"]
+    for name, value in classifier.named_parameters():
+        if not name.startswith("fc."):
+            torch.testing.assert_close(first[f"network.reader.model.{name}"], value.detach(), atol=1e-6, rtol=1e-5)
+    options[0] = f"--model.weights={tmp_path / 'a'}"
+    assert main(["fit", *OPTIONS, *root, *options, "--optimizer.weight_decay=0", "--log.name=b"]) == 0
+    assert "the head is new" not in capsys.readouterr().out
+    second = torch.load(tmp_path / "b/checkpoints/best.ckpt", weights_only=True)["state_dict"]
+    assert_close = torch.testing.assert_close
+    assert_close(second["network.head.output.weight"], first["network.head.output.weight"], atol=1e-6, rtol=1e-5)
+
+
+def test_weights_of_another_backbone_are_refused(tmp_path, capsys):
+    torch.save(backbones.build("convnet", widths=[8, 16], strides=[2, 2]).state_dict(), tmp_path / "other.pt")
+    options = [f"--model.weights={tmp_path / 'other.pt'}", f"--log.root={tmp_path}", f"--model.head={HEADS['gru']}"]
+    assert main(["fit", *OPTIONS, *options]) == 2
+    message = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "does not fit the backbone: layer2.0.weight is (16, 8, 3, 3), and the network's is (12, 8, 3, 3)" in message

@@ -9,8 +9,10 @@ from cv_attention.backbones.attachment.attach import attached
 from cv_attention.backbones.models.new_head import has_head_at_zero, start_head_at_zero
 from cv_attention.backbones.positions.parameters import head_names
 from cv_attention.config import Model
+from cv_attention.heads import TextRecognizer
 from cv_attention.training.checkpoint import checkpoints
 from cv_attention.training.checkpoint.checkpoints import find_checkpoint
+from cv_attention.training.checkpoint.reader_weights import load_reader
 
 
 def start(network: nn.Module, model: Model, names: list[str] | None) -> list[str]:
@@ -40,6 +42,8 @@ def load(network: nn.Module, model: Model, names: list[str] | None) -> str:
     """
     path = find_checkpoint(Path(model.weights or "").expanduser())
     state, trained_on = read(path)
+    if isinstance(network, TextRecognizer):
+        return load_reader(network, state, path, trained_on, names)
     as_stored = state
     new = network.state_dict()
     if model.weights_by == "position":
@@ -122,7 +126,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], list[str] | None]:
     except Exception as error:  # whatever a damaged or foreign file provokes
         raise _unreadable(path, error) from error
     facts = content.get("facts") if isinstance(content, dict) else None
-    classes = facts.get("class_names") if isinstance(facts, dict) else None
+    classes = facts.get("class_names", facts.get("units")) if isinstance(facts, dict) else None
     if not isinstance(classes, list | tuple):
         classes = None
     named = all(isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items())
