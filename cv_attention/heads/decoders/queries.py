@@ -18,17 +18,17 @@ class Written(NamedTuple):
     Attributes:
         logits: (B, T, outputs).
         weights: (B, heads, T, N).
-        index: Number of the next step.
+        place: Number of the next step.
     """
 
     logits: Tensor
     weights: Tensor
-    index: int
+    place: int
 
     def step(self) -> tuple[Tensor, "Written", Tensor]:
         """Returns logits and weights of the next step, and the state behind it."""
-        weights, index = self.weights, self.index
-        return self.logits[:, index], self._replace(index=index + 1), weights[:, :, index]
+        weights, place = self.weights, self.place
+        return self.logits[:, place], self._replace(place=place + 1), weights[:, :, place]
 
 
 class QueriesDecoder(Decoder):

@@ -32,7 +32,9 @@ class Exact(MeanMetric):
 
     higher_is_better = True
 
-    def update(self, preds: list[str], target: list[str]) -> None:
+    def update(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, preds: list[str], target: list[str]
+    ) -> None:
         """Counts the texts of a batch."""
         super().update(torch.tensor([float(read == true) for read, true in zip(preds, target, strict=True)]))
 

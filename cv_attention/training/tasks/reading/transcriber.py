@@ -93,11 +93,15 @@ class Transcriber(Task):
         self.epoch_means.add(len(images), loss)
         return loss
 
-    def validation_step(self, batch: dict[str, Tensor], step: int) -> Read:
+    def validation_step(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, batch: dict[str, Tensor], step: int
+    ) -> Read:
         """Reads one batch of the validation split and counts its errors."""
         return self._evaluate("val", batch)
 
-    def test_step(self, batch: dict[str, Tensor], step: int) -> Read:
+    def test_step(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, batch: dict[str, Tensor], step: int
+    ) -> Read:
         """Reads one batch of the test split and counts its errors."""
         return self._evaluate("test", batch)
 
