@@ -47,6 +47,8 @@ if TYPE_CHECKING:  # every block by name, for type checkers and editors
     from cv_attention.blocks.context.external_attention import ExternalAttention
     from cv_attention.blocks.context.non_local import NonLocal
     from cv_attention.blocks.counting import Cost, cost
+    from cv_attention.blocks.graph.gat import GraphAttention
+    from cv_attention.blocks.graph.gatv2 import GraphAttentionV2
     from cv_attention.blocks.mixed.bam import BAM
     from cv_attention.blocks.mixed.cbam import CBAM
     from cv_attention.blocks.mixed.concurrent_squeeze_excite import ConcurrentSqueezeExcite
@@ -126,6 +128,8 @@ __all__ = [
     "GlobalContextGate",
     "GlobalResponseNorm",
     "GlobalSecondOrderPooling",
+    "GraphAttention",
+    "GraphAttentionV2",
     "HaloAttention",
     "LambdaLayer",
     "LargeKernelAttention",

@@ -193,6 +193,15 @@ _TOKENS = (
           examples=({"heads": 2, "span": 3},)),
 )
 
+_GRAPH = (
+    Entry("gat", "graph.gat.GraphAttention", "Graph attention to the neighbours on the grid (GAT)",
+          "https://arxiv.org/abs/1710.10903", 2017, maps=("pairwise",), multiple_of=4,
+          examples=({"heads": 2, "neighbours": 4, "self_loops": False}, {"heads": 2, "average": True})),
+    Entry("gatv2", "graph.gatv2.GraphAttentionV2", "Dynamic graph attention to the neighbours on the grid (GATv2)",
+          "https://arxiv.org/abs/2105.14491", 2021, maps=("pairwise",), multiple_of=4,
+          examples=({"heads": 2, "neighbours": 4, "self_loops": False}, {"heads": 2, "average": True})),
+)
+
 _POOLING = (
     Entry("additive", "pooling.additive.AdditivePool", "Additive attention pooling (Bahdanau)",
           "https://arxiv.org/abs/1409.0473", 2014, maps=("spatial",), gate=1.0,
@@ -221,7 +230,7 @@ _POOLING = (
 _MEMORY = ()
 # fmt: on
 
-_TABLE: tuple[Entry, ...] = (*_CHANNEL, *_SPATIAL, *_MIXED, *_BRANCH, *_CONTEXT, *_TOKENS, *_POOLING, *_MEMORY)
+_TABLE: tuple[Entry, ...] = (*_CHANNEL, *_SPATIAL, *_MIXED, *_BRANCH, *_CONTEXT, *_TOKENS, *_GRAPH, *_POOLING, *_MEMORY)
 
 
 class Catalogue(Mapping[str, Entry]):

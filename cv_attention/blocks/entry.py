@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from cv_attention.blocks.base import MapKind
 
-Family = Literal["channel", "spatial", "mixed", "branch", "context", "tokens", "pooling", "memory"]
+Family = Literal["channel", "spatial", "mixed", "branch", "context", "tokens", "graph", "pooling", "memory"]
 
 # What excuses a block from one test each; the test then shows that the flag is true.
 #   batch_statistics: in training the samples of a batch influence each other (BatchNorm)

@@ -59,6 +59,8 @@ ADDED = [
     "focused_linear",
     "differential",
     "axial",
+    "gat",
+    "gatv2",
 ]
 FADED = ["ge_minus", "gaussian_context", "simam", "sk", "split_attention"]
 FADED += ["class_attention", "latent_pool", "query_2d"]
@@ -84,7 +86,7 @@ def spread_out(*shape, seed=1):
 
 def test_the_table_is_complete():
     assert sorted([*WHOLE, *BY_THEMSELVES, *ADDED, *FADED]) == sorted(CATALOGUE)
-    assert len(CATALOGUE) == 60
+    assert len(CATALOGUE) == 62
 
 
 @pytest.mark.parametrize("case", DEFAULTS, ids=str)

@@ -7,12 +7,14 @@ class a line in the library's table.
 import re
 from collections.abc import Mapping
 
-from torch import nn
+from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap
+from cv_attention.blocks.graph.grid import WindowMap
 from cv_attention.maps.adapters import huggingface, pytorch, timm, torchvision
 from cv_attention.maps.adapters.adapter import Adapter, by_softmax, output_of
 from cv_attention.maps.adapters.layouts import tokens
+from cv_attention.maps.recorded import RecordedMap, Windows
 
 _ADAPTERS: dict[str, Adapter] = {
     **pytorch.ADAPTERS,
@@ -66,6 +68,8 @@ def add_adapter(module: type[nn.Module] | str, adapter: Adapter) -> None:
 
 def adapter_of(module: nn.Module) -> Adapter | None:
     """Returns how the map of `module` itself is seen, or None where it has none; its children are not looked at."""
+    if isinstance(module, WindowMap):
+        return output_of("", "pairwise", _in_windows)
     if isinstance(module, AttentionMap):
         return output_of("", module.kind)  # pyright: ignore[reportArgumentType]
     for base in type(module).__mro__:
@@ -73,6 +77,13 @@ def adapter_of(module: nn.Module) -> Adapter | None:
         if adapter is not None:
             return adapter
     return None
+
+
+def _in_windows(values: Tensor) -> RecordedMap:
+    """Turns attention to the window around each position, (B, heads, H, W, k, k), into a map with these windows."""
+    height, width, size = values.shape[2], values.shape[3], values.shape[4]
+    windows = Windows(WindowMap.keys(height, width, size, values.device), (height, width))
+    return RecordedMap(values.flatten(2, 3), "pairwise", windows=windows)
 
 
 def adapters_of(modules: Mapping[str, nn.Module]) -> dict[str, Adapter]:
