@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # every block by name, for type checkers and editors
     from cv_attention.blocks.context.disentangled_non_local import DisentangledNonLocal
     from cv_attention.blocks.context.double_attention import DoubleAttention
     from cv_attention.blocks.context.external_attention import ExternalAttention
+    from cv_attention.blocks.context.latent import LatentAttention
     from cv_attention.blocks.context.non_local import NonLocal
     from cv_attention.blocks.counting import Cost, cost
     from cv_attention.blocks.graph.gat import GraphAttention
@@ -133,6 +134,7 @@ __all__ = [
     "HaloAttention",
     "LambdaLayer",
     "LargeKernelAttention",
+    "LatentAttention",
     "LatentPool",
     "LinearAttention",
     "LinearContextTransform",

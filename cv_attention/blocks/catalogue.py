@@ -145,6 +145,9 @@ _CONTEXT = (
     Entry("external_attention", "context.external_attention.ExternalAttention", "External attention",
           "https://arxiv.org/abs/2105.02358", 2021, maps=("alignment",), flags=("batch_statistics",),
           examples=({"slots": 3, "relu": False},)),
+    Entry("latent", "context.latent.LatentAttention", "Perceiver between convolutions",
+          "https://arxiv.org/abs/2107.14795", 2021, maps=("pairwise", "alignment", "alignment"), multiple_of=4,
+          examples=({"latents": 3, "width": 6, "heads": 2, "cross_heads": 3, "bands": 0, "mlp_ratio": 1.5},)),
     Entry("bat", "context.bilinear_transform.BilinearAttentionTransform", "Bilinear attentional transform",
           "https://openaccess.thecvf.com/content_CVPR_2020/html/"
           "Chi_Non-Local_Neural_Networks_With_Grouped_Bilinear_Attentional_Transforms_CVPR_2020_paper.html",

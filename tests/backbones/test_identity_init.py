@@ -40,6 +40,7 @@ WHOLE = [
     "danet_position",
     "criss_cross",
     "external_attention",
+    "latent",
     "bat",
     "vit",
 ]
@@ -86,7 +87,7 @@ def spread_out(*shape, seed=1):
 
 def test_the_table_is_complete():
     assert sorted([*WHOLE, *BY_THEMSELVES, *ADDED, *FADED]) == sorted(CATALOGUE)
-    assert len(CATALOGUE) == 62
+    assert len(CATALOGUE) == 63
 
 
 @pytest.mark.parametrize("case", DEFAULTS, ids=str)
