@@ -66,6 +66,8 @@ if TYPE_CHECKING:  # every block by name, for type checkers and editors
     from cv_attention.blocks.pooling.local import LocalPool
     from cv_attention.blocks.pooling.luong import LuongPool
     from cv_attention.blocks.pooling.query_2d import QueryPool2d
+    from cv_attention.blocks.sequence.transformer_xl import TransformerXLAttention
+    from cv_attention.blocks.sequence.xlnet import XLNetAttention
     from cv_attention.blocks.spatial.attention_gate import AttentionGate
     from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
     from cv_attention.blocks.spatial.efficient_local import EfficientLocalAttention
@@ -153,9 +155,11 @@ __all__ = [
     "SqueezeExcite",
     "StripPooling",
     "StyleRecalibration",
+    "TransformerXLAttention",
     "TripletAttention",
     "ViTBlock",
     "WindowAttention",
+    "XLNetAttention",
     "cost",
     "create",
     "functional",

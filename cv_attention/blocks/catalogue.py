@@ -205,6 +205,16 @@ _GRAPH = (
           examples=({"heads": 2, "neighbours": 4, "self_loops": False}, {"heads": 2, "average": True})),
 )
 
+_SEQUENCE = (
+    Entry("transformer_xl", "sequence.transformer_xl.TransformerXLAttention",
+          "Strips of rows with a memory of earlier strips (Transformer-XL)",
+          "https://arxiv.org/abs/1901.02860", 2019, maps=("pairwise",), multiple_of=4, flags=("detached",),
+          examples=({"heads": 2, "rows": 3, "memory": 0}, {"rows": 1, "memory": 2, "detach": False, "causal": False})),
+    Entry("xlnet", "sequence.xlnet.XLNetAttention", "Strips of rows with a memory, in both directions (XLNet)",
+          "https://arxiv.org/abs/1906.08237", 2019, maps=("pairwise",), multiple_of=4, flags=("detached",),
+          examples=({"heads": 2, "rows": 3, "memory": 0}, {"rows": 1, "memory": 2, "detach": False})),
+)
+
 _POOLING = (
     Entry("additive", "pooling.additive.AdditivePool", "Additive attention pooling (Bahdanau)",
           "https://arxiv.org/abs/1409.0473", 2014, maps=("spatial",), gate=1.0,
@@ -233,7 +243,18 @@ _POOLING = (
 _MEMORY = ()
 # fmt: on
 
-_TABLE: tuple[Entry, ...] = (*_CHANNEL, *_SPATIAL, *_MIXED, *_BRANCH, *_CONTEXT, *_TOKENS, *_GRAPH, *_POOLING, *_MEMORY)
+_TABLE: tuple[Entry, ...] = (
+    *_CHANNEL,
+    *_SPATIAL,
+    *_MIXED,
+    *_BRANCH,
+    *_CONTEXT,
+    *_TOKENS,
+    *_GRAPH,
+    *_SEQUENCE,
+    *_POOLING,
+    *_MEMORY,
+)
 
 
 class Catalogue(Mapping[str, Entry]):

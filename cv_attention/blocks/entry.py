@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
     from cv_attention.blocks.base import MapKind
 
-Family = Literal["channel", "spatial", "mixed", "branch", "context", "tokens", "graph", "pooling", "memory"]
+Family = Literal["channel", "spatial", "mixed", "branch", "context", "tokens", "graph", "sequence", "pooling", "memory"]
 
 # What excuses a block from one test each; the test then shows that the flag is true.
 #   batch_statistics: in training the samples of a batch influence each other (BatchNorm)
 #   needs_batch: training on a batch of one is a ValueError
 #   stochastic: two forwards in training differ
-Flag = Literal["batch_statistics", "needs_batch", "stochastic"]
+#   detached: parts of the input pass no gradient, on purpose
+Flag = Literal["batch_statistics", "needs_batch", "stochastic", "detached"]
 
 
 @dataclass(frozen=True)

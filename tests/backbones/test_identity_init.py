@@ -62,6 +62,8 @@ ADDED = [
     "axial",
     "gat",
     "gatv2",
+    "transformer_xl",
+    "xlnet",
 ]
 FADED = ["ge_minus", "gaussian_context", "simam", "sk", "split_attention"]
 FADED += ["class_attention", "latent_pool", "query_2d"]
@@ -87,7 +89,7 @@ def spread_out(*shape, seed=1):
 
 def test_the_table_is_complete():
     assert sorted([*WHOLE, *BY_THEMSELVES, *ADDED, *FADED]) == sorted(CATALOGUE)
-    assert len(CATALOGUE) == 63
+    assert len(CATALOGUE) == 65
 
 
 @pytest.mark.parametrize("case", DEFAULTS, ids=str)

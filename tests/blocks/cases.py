@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from cv_attention.blocks import CATALOGUE, AttentionMap, Entry, create
-from cv_attention.blocks.graph.grid import WindowMap
+from cv_attention.blocks.windows import WindowMap
 from cv_attention.maps import RecordedMap, Windows
 
 
@@ -57,8 +57,8 @@ def on_the_grid(module, map_):
     """Puts attention to windows onto the grid; other maps are as the module shows them."""
     if not isinstance(module, WindowMap):
         return map_
-    size, side = tuple(map_.shape[2:4]), map_.shape[-1]
-    windows = Windows(module.keys(*size, side, map_.device), size)
+    size = tuple(map_.shape[2:4])
+    windows = Windows(module.keys(*size, map_.device), size)
     return RecordedMap(map_.flatten(2, 3), "pairwise", windows=windows).dense().values
 
 

@@ -29,9 +29,9 @@ def fourier_features(positions: Tensor, bands: int, resolution: Sequence[float])
     Examples:
         >>> import torch
         >>> from cv_attention.blocks import functional
-        >>> functional.fourier_features(torch.tensor([[0.0], [0.5]]), bands=1, resolution=(2,))  # x, sin(πx), cos(πx)
+        >>> functional.fourier_features(torch.tensor([[0.0], [1/3]]), bands=1, resolution=(2,))  # x, sin(πx), cos(πx)
         tensor([[0.0000, 0.0000, 1.0000],
-                [0.5000, 1.0000, 0.0000]])
+                [0.3333, 0.8660, 0.5000]])
     """
     if positions.shape[-1] != len(resolution):
         raise ValueError(

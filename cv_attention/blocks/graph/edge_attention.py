@@ -19,7 +19,8 @@ from cv_attention.blocks.base import (
 )
 from cv_attention.blocks.functional.graph import mix_over_edges, prepared_edges, softmax_over_edges
 from cv_attention.blocks.functional.layout import laid_out_as
-from cv_attention.blocks.graph.grid import WindowMap, mix, offsets, shifted, visible
+from cv_attention.blocks.graph.grid import mix, offsets, shifted, visible
+from cv_attention.blocks.windows import Surroundings
 
 
 class EdgeAttention(Block):
@@ -53,7 +54,7 @@ class EdgeAttention(Block):
         self.steps = offsets(neighbours, self_loops)
         self._make(channels, {"device": device, "dtype": dtype})
         self.bias = nn.Parameter(torch.zeros(channels, device=device, dtype=dtype))
-        self.map, self.edge_map = WindowMap(), AttentionMap("alignment")
+        self.map, self.edge_map = Surroundings(3), AttentionMap("alignment")
 
     def _make(self, channels: int, factory: Factory) -> None:
         """Creates the layers, among them `value`, from `channels` to heads * depth."""

@@ -7,29 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cv_attention.blocks.base import AttentionMap
-
 Offset = tuple[int, int]  # rows and columns from a position to its neighbour, -1 to 1
-
-
-class WindowMap(AttentionMap):
-    """Marks the place where attention to a window around each position passes: (B, heads, H, W, k, k), k odd.
-
-    `cv_attention.record` gives it as a map of kind ``pairwise`` (B, heads, H*W, k, k) with `cv_attention.maps.Windows`;
-    its `dense` puts the windows onto the grid. So the memory does not grow with the square of the positions.
-    """
-
-    def __init__(self) -> None:
-        super().__init__("pairwise")
-
-    @staticmethod
-    def keys(height: int, width: int, size: int, device: torch.device | None = None) -> Tensor:
-        """Returns the number of each key, (H*W, k*k), of windows of this `size`; -1 where it is off the grid."""
-        inside = torch.arange(size, device=device) - size // 2
-        rows, columns = (torch.arange(length, device=device)[:, None] + inside for length in (height, width))
-        there = ((rows >= 0) & (rows < height))[:, None, :, None] & ((columns >= 0) & (columns < width))[:, None]
-        keys = (rows * width)[:, None, :, None] + columns[:, None]
-        return keys.where(there, -1).flatten(2).flatten(0, 1)
 
 
 def offsets(neighbours: int, self_loops: bool) -> tuple[Offset, ...]:
