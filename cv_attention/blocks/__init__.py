@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # every block by name, for type checkers and editors
     from cv_attention.blocks import functional
     from cv_attention.blocks.base import AttentionMap, Block, Gate
     from cv_attention.blocks.branch.attention_augmented import AttentionAugmentedConv
+    from cv_attention.blocks.branch.dynamic_convolution import DynamicConvolution
     from cv_attention.blocks.branch.selective_kernel import SelectiveKernel
     from cv_attention.blocks.branch.split_attention import SplitAttention
     from cv_attention.blocks.channel.circular_eca import CircularECA
@@ -114,6 +115,7 @@ __all__ = [
     "DifferentialAttention",
     "DisentangledNonLocal",
     "DoubleAttention",
+    "DynamicConvolution",
     "EffectiveSE",
     "EfficientChannelAttention",
     "EfficientLocalAttention",

@@ -120,6 +120,10 @@ _BRANCH = (
           "Attention-augmented convolution", "https://arxiv.org/abs/1904.09925", 2019, maps=("pairwise",),
           examples=({"heads": 2, "upsilon": 0.5, "kappa": 0.9, "minimum": 1, "extent": 3},
                     {"relative": False, "upsilon": 1.0})),
+    Entry("dynamic_convolution", "branch.dynamic_convolution.DynamicConvolution",
+          "Dynamic convolution: attention over kernels", "https://arxiv.org/abs/1912.03458", 2019, maps=("alignment",),
+          examples=({"kernels": 3, "kernel_size": 5, "groups": 2, "reduction": 2, "temperature": 1.0},
+                    {"routing": "sigmoid", "bias": False})),
 )
 
 _CONTEXT = (

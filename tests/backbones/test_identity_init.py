@@ -64,6 +64,7 @@ ADDED = [
     "gatv2",
     "transformer_xl",
     "xlnet",
+    "dynamic_convolution",
 ]
 FADED = ["ge_minus", "gaussian_context", "simam", "sk", "split_attention"]
 FADED += ["class_attention", "latent_pool", "query_2d"]
@@ -89,7 +90,7 @@ def spread_out(*shape, seed=1):
 
 def test_the_table_is_complete():
     assert sorted([*WHOLE, *BY_THEMSELVES, *ADDED, *FADED]) == sorted(CATALOGUE)
-    assert len(CATALOGUE) == 65
+    assert len(CATALOGUE) == 66
 
 
 @pytest.mark.parametrize("case", DEFAULTS, ids=str)
