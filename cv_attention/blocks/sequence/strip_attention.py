@@ -157,10 +157,10 @@ class StripAttention(Block):
         """Computes ``query · W R_(i-j)``, (B, heads, strips, S, K), of `query` (B, heads, strips, S, d)."""
         distance = torch.arange(keys, -1 if self.causal else -length, -1, device=query.device, dtype=query.dtype)
         vectors = widened(self.position.weight) @ encoded(distance, self.position.in_features).T  # (C, distances)
-        products = query.flatten(2, 3) @ vectors.unflatten(0, (self.heads, -1))
-        # Row i of (S, distances) begins with the distance of query S - 1; it is moved to begin with its own.
-        moved = products.unflatten(2, query.shape[2:4]).flatten(3)[..., length:]
-        return moved.unflatten(3, (length, -1))[..., :keys]
+        products = torch.einsum("bhtsd,hdl->bhtsl", query, vectors.unflatten(0, (self.heads, -1)))
+        # Row i of (S, distances) is moved by i, so that each column is a key. With T and S flattened before the product,
+        # the exporter to ONNX would merge both reshapes wrongly.
+        return products.flatten(3)[..., length:].unflatten(3, (length, -1))[..., :keys]
 
     def _seen(self, weights: Tensor, count: int, size: tuple[int, int]) -> Tensor:
         """Shows `weights` (B, heads * strips, S, K) on the windows of all positions."""
