@@ -158,8 +158,8 @@ class StripAttention(Block):
         distance = torch.arange(keys, -1 if self.causal else -length, -1, device=query.device, dtype=query.dtype)
         vectors = widened(self.position.weight) @ encoded(distance, self.position.in_features).T  # (C, distances)
         products = torch.einsum("bhtsd,hdl->bhtsl", query, vectors.unflatten(0, (self.heads, -1)))
-        # Row i of (S, distances) is moved by i, so that each column is a key. With T and S flattened before the product,
-        # the exporter to ONNX would merge both reshapes wrongly.
+        # Row i of (S, distances) is moved by i, so that each column is a key. If strips and positions were flattened
+        # before the product, the exporter to ONNX would merge both reshapes wrongly.
         return products.flatten(3)[..., length:].unflatten(3, (length, -1))[..., :keys]
 
     def _seen(self, weights: Tensor, count: int, size: tuple[int, int]) -> Tensor:
