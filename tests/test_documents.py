@@ -36,7 +36,9 @@ def test_the_lines_of_the_readme_run():
     assert not any("attention" in name for name, _ in names["model"].named_modules())
 
 
-@pytest.mark.parametrize("document", ["docs/maps.md", "docs/insertion.md", "docs/pooling.md", "docs/tasks.md"])
+@pytest.mark.parametrize(
+    "document", ["docs/maps.md", "docs/insertion.md", "docs/pooling.md", "docs/tasks.md", "docs/graphs_and_strips.md"]
+)
 def test_the_lines_of_a_guide_run_one_after_another(document, tmp_path, monkeypatch):
     names, sources = {}, code_blocks(document, "python")
     monkeypatch.chdir(tmp_path)  # what they write stays out of the repository
