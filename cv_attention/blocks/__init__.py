@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # every block by name, for type checkers and editors
     from cv_attention.blocks import functional
     from cv_attention.blocks.base import AttentionMap, Block, Gate
     from cv_attention.blocks.branch.attention_augmented import AttentionAugmentedConv
+    from cv_attention.blocks.branch.dynamic_convolution import DynamicConvolution
     from cv_attention.blocks.branch.selective_kernel import SelectiveKernel
     from cv_attention.blocks.branch.split_attention import SplitAttention
     from cv_attention.blocks.channel.circular_eca import CircularECA
@@ -45,9 +46,12 @@ if TYPE_CHECKING:  # every block by name, for type checkers and editors
     from cv_attention.blocks.context.disentangled_non_local import DisentangledNonLocal
     from cv_attention.blocks.context.double_attention import DoubleAttention
     from cv_attention.blocks.context.external_attention import ExternalAttention
+    from cv_attention.blocks.context.latent import LatentAttention
     from cv_attention.blocks.context.non_local import NonLocal
     from cv_attention.blocks.counting import Cost, cost
     from cv_attention.blocks.draw import Draw
+    from cv_attention.blocks.graph.gat import GraphAttention
+    from cv_attention.blocks.graph.gatv2 import GraphAttentionV2
     from cv_attention.blocks.mixed.bam import BAM
     from cv_attention.blocks.mixed.cbam import CBAM
     from cv_attention.blocks.mixed.concurrent_squeeze_excite import ConcurrentSqueezeExcite
@@ -65,6 +69,8 @@ if TYPE_CHECKING:  # every block by name, for type checkers and editors
     from cv_attention.blocks.pooling.local import LocalPool
     from cv_attention.blocks.pooling.luong import LuongPool
     from cv_attention.blocks.pooling.query_2d import QueryPool2d
+    from cv_attention.blocks.sequence.transformer_xl import TransformerXLAttention
+    from cv_attention.blocks.sequence.xlnet import XLNetAttention
     from cv_attention.blocks.spatial.attention_gate import AttentionGate
     from cv_attention.blocks.spatial.cbam_spatial import CBAMSpatial
     from cv_attention.blocks.spatial.efficient_local import EfficientLocalAttention
@@ -112,6 +118,7 @@ __all__ = [
     "DisentangledNonLocal",
     "DoubleAttention",
     "Draw",
+    "DynamicConvolution",
     "EffectiveSE",
     "EfficientChannelAttention",
     "EfficientLocalAttention",
@@ -129,10 +136,13 @@ __all__ = [
     "GlobalContextGate",
     "GlobalResponseNorm",
     "GlobalSecondOrderPooling",
+    "GraphAttention",
+    "GraphAttentionV2",
     "HaloAttention",
     "HardPool",
     "LambdaLayer",
     "LargeKernelAttention",
+    "LatentAttention",
     "LatentPool",
     "LinearAttention",
     "LinearContextTransform",
@@ -151,9 +161,11 @@ __all__ = [
     "SqueezeExcite",
     "StripPooling",
     "StyleRecalibration",
+    "TransformerXLAttention",
     "TripletAttention",
     "ViTBlock",
     "WindowAttention",
+    "XLNetAttention",
     "cost",
     "create",
     "functional",

@@ -120,6 +120,10 @@ _BRANCH = (
           "Attention-augmented convolution", "https://arxiv.org/abs/1904.09925", 2019, maps=("pairwise",),
           examples=({"heads": 2, "upsilon": 0.5, "kappa": 0.9, "minimum": 1, "extent": 3},
                     {"relative": False, "upsilon": 1.0})),
+    Entry("dynamic_convolution", "branch.dynamic_convolution.DynamicConvolution",
+          "Dynamic convolution: attention over kernels", "https://arxiv.org/abs/1912.03458", 2019, maps=("alignment",),
+          examples=({"kernels": 3, "kernel_size": 5, "groups": 2, "reduction": 2, "temperature": 1.0},
+                    {"routing": "sigmoid", "bias": False})),
 )
 
 _CONTEXT = (
@@ -145,6 +149,9 @@ _CONTEXT = (
     Entry("external_attention", "context.external_attention.ExternalAttention", "External attention",
           "https://arxiv.org/abs/2105.02358", 2021, maps=("alignment",), flags=("batch_statistics",),
           examples=({"slots": 3, "relu": False},)),
+    Entry("latent", "context.latent.LatentAttention", "Perceiver between convolutions",
+          "https://arxiv.org/abs/2107.14795", 2021, maps=("pairwise", "alignment", "alignment"), multiple_of=4,
+          examples=({"latents": 3, "width": 6, "heads": 2, "cross_heads": 3, "bands": 0, "mlp_ratio": 1.5},)),
     Entry("bat", "context.bilinear_transform.BilinearAttentionTransform", "Bilinear attentional transform",
           "https://openaccess.thecvf.com/content_CVPR_2020/html/"
           "Chi_Non-Local_Neural_Networks_With_Grouped_Bilinear_Attentional_Transforms_CVPR_2020_paper.html",
@@ -193,6 +200,25 @@ _TOKENS = (
           examples=({"heads": 2, "span": 3},)),
 )
 
+_GRAPH = (
+    Entry("gat", "graph.gat.GraphAttention", "Graph attention to the neighbours on the grid (GAT)",
+          "https://arxiv.org/abs/1710.10903", 2017, maps=("pairwise",), multiple_of=4,
+          examples=({"heads": 2, "neighbours": 4, "self_loops": False}, {"heads": 2, "average": True})),
+    Entry("gatv2", "graph.gatv2.GraphAttentionV2", "Dynamic graph attention to the neighbours on the grid (GATv2)",
+          "https://arxiv.org/abs/2105.14491", 2021, maps=("pairwise",), multiple_of=4,
+          examples=({"heads": 2, "neighbours": 4, "self_loops": False}, {"heads": 2, "average": True})),
+)
+
+_SEQUENCE = (
+    Entry("transformer_xl", "sequence.transformer_xl.TransformerXLAttention",
+          "Strips of rows with a memory of earlier strips (Transformer-XL)",
+          "https://arxiv.org/abs/1901.02860", 2019, maps=("pairwise",), multiple_of=4, flags=("detached",),
+          examples=({"heads": 2, "rows": 3, "memory": 0}, {"rows": 1, "memory": 2, "detach": False, "causal": False})),
+    Entry("xlnet", "sequence.xlnet.XLNetAttention", "Strips of rows with a memory, in both directions (XLNet)",
+          "https://arxiv.org/abs/1906.08237", 2019, maps=("pairwise",), multiple_of=4, flags=("detached",),
+          examples=({"heads": 2, "rows": 3, "memory": 0}, {"rows": 1, "memory": 2, "detach": False})),
+)
+
 _POOLING = (
     Entry("additive", "pooling.additive.AdditivePool", "Additive attention pooling (Bahdanau)",
           "https://arxiv.org/abs/1409.0473", 2014, maps=("spatial",), gate=1.0,
@@ -224,7 +250,18 @@ _POOLING = (
 _MEMORY = ()
 # fmt: on
 
-_TABLE: tuple[Entry, ...] = (*_CHANNEL, *_SPATIAL, *_MIXED, *_BRANCH, *_CONTEXT, *_TOKENS, *_POOLING, *_MEMORY)
+_TABLE: tuple[Entry, ...] = (
+    *_CHANNEL,
+    *_SPATIAL,
+    *_MIXED,
+    *_BRANCH,
+    *_CONTEXT,
+    *_TOKENS,
+    *_GRAPH,
+    *_SEQUENCE,
+    *_POOLING,
+    *_MEMORY,
+)
 
 
 class Catalogue(Mapping[str, Entry]):

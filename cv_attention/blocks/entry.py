@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
     from cv_attention.blocks.base import MapKind
 
-Family = Literal["channel", "spatial", "mixed", "branch", "context", "tokens", "pooling", "memory"]
+Family = Literal["channel", "spatial", "mixed", "branch", "context", "tokens", "graph", "sequence", "pooling", "memory"]
 
 # What excuses a block from one test each; the test then shows that the flag is true.
 #   batch_statistics: in training the samples of a batch influence each other (BatchNorm)
 #   needs_batch: training on a batch of one is a ValueError
 #   stochastic: two forwards in training differ
 #   selects: evaluation takes the largest weight alone, without a gradient, and half precision may take another
-Flag = Literal["batch_statistics", "needs_batch", "stochastic", "selects"]
+#   detached: parts of the input pass no gradient, on purpose
+Flag = Literal["batch_statistics", "needs_batch", "stochastic", "selects", "detached"]
 
 
 @dataclass(frozen=True)

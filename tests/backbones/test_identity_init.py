@@ -40,6 +40,7 @@ WHOLE = [
     "danet_position",
     "criss_cross",
     "external_attention",
+    "latent",
     "bat",
     "vit",
 ]
@@ -59,6 +60,11 @@ ADDED = [
     "focused_linear",
     "differential",
     "axial",
+    "gat",
+    "gatv2",
+    "transformer_xl",
+    "xlnet",
+    "dynamic_convolution",
 ]
 FADED = ["ge_minus", "gaussian_context", "simam", "sk", "split_attention"]
 FADED += ["class_attention", "latent_pool", "query_2d"]
@@ -84,7 +90,7 @@ def spread_out(*shape, seed=1):
 
 def test_the_table_is_complete():
     assert sorted([*WHOLE, *BY_THEMSELVES, *ADDED, *FADED]) == sorted(CATALOGUE)
-    assert len(CATALOGUE) == 60
+    assert len(CATALOGUE) == 66
 
 
 @pytest.mark.parametrize("case", DEFAULTS, ids=str)

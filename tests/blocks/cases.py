@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from cv_attention.blocks import CATALOGUE, AttentionMap, Entry, create
+from cv_attention.blocks.windows import WindowMap
+from cv_attention.maps import RecordedMap, Windows
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,22 @@ def feature_map(*shape, seed=1, dtype=torch.float32):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
 
 
+def on_the_grid(module, map_):
+    """Puts attention to windows onto the grid; other maps are as the module shows them."""
+    if not isinstance(module, WindowMap):
+        return map_
+    size = tuple(map_.shape[2:4])
+    windows = Windows(module.keys(*size, map_.device), size)
+    return RecordedMap(map_.flatten(2, 3), "pairwise", windows=windows).dense().values
+
+
 @contextmanager
 def hooked(block):
     """Yields a list that fills with (kind, map) while the block runs."""
     seen = []
 
     def see(module, inputs, output):
-        seen.append((module.kind, output.detach()))
+        seen.append((module.kind, on_the_grid(module, output.detach())))
 
     handles = [m.register_forward_hook(see) for m in block.modules() if isinstance(m, AttentionMap)]
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch.autograd import gradcheck
+from torch.autograd.gradcheck import GradcheckError
 from torch.func import functional_call
 from torch.testing import assert_close
 
@@ -122,6 +123,10 @@ def test_gradcheck(case):
         return functional_call(copy.deepcopy(block), dict(zip(names, parameters, strict=True)), x)
 
     parameters = [p.detach().requires_grad_() for p in block.parameters()]
+    if "detached" in case.entry.flags and block.detach and block.memory:
+        with pytest.raises(GradcheckError):
+            gradcheck(run, (x, *parameters), fast_mode=True)
+        block.detach = False
     assert gradcheck(run, (x, *parameters), fast_mode=True)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from timm.layers import SelectiveKernel, SplitAttn
+from timm.layers import CondConv2d, SelectiveKernel, SplitAttn
 from torch import nn
 from torch.testing import assert_close
 
@@ -85,3 +85,57 @@ def test_bad_options_are_said(name, options, message):
     with pytest.raises(ValueError) as error:
         blocks.create(name, 8, **options)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("groups", [1, 4])
+def test_sigmoid_routing_is_timms_cond_conv(groups, bias):
+    """With the routing of timm's EfficientNet-CondConv: a sigmoid of one layer of the means."""
+    ours = blocks.DynamicConvolution(16, kernels=3, groups=groups, routing="sigmoid", bias=bias)
+    theirs = CondConv2d(16, 16, 3, padding=1, groups=groups, bias=bias, num_experts=3)
+    with torch.no_grad():
+        theirs.weight.copy_(ours.weight.flatten(1))
+        if bias:
+            theirs.bias.copy_(ours.bias)
+    x = feature_map(3, 16, 6, 9)
+    routing = torch.sigmoid(
+        nn.functional.linear(x.mean((2, 3)), ours.attention.route.weight, ours.attention.route.bias)
+    )
+    assert_close(ours(x), theirs(x, routing), rtol=1e-5, atol=1e-6)
+
+
+def test_the_temperature_falls_to_one_and_stays_there():
+    block = blocks.DynamicConvolution(8, temperature=30.0, annealing=4).train()
+    x, found = feature_map(2, 8, 4, 5), []
+    logits = block.attention.route(block.attention.reduce(x.mean((2, 3))).relu())
+    for _ in range(7):
+        weights = block.attention(x)
+        spread = (weights.max(1).values / weights.min(1).values).log()  # the largest difference of logits over tau
+        found.append(((logits.max(1).values - logits.min(1).values) / spread)[0].item())
+    assert found == pytest.approx([30, 22.75, 15.5, 8.25, 1, 1, 1], rel=1e-3)
+    again = blocks.DynamicConvolution(8, temperature=30.0, annealing=4).eval()
+    again.load_state_dict(block.state_dict())
+    assert_close(again(x), block.eval()(x))
+    assert block.attention.steps == 7  # evaluation does not count
+
+
+def test_a_high_temperature_mixes_kernels_alike():
+    block, x = blocks.DynamicConvolution(8, temperature=1e6), feature_map(2, 8, 4, 5)
+    mean = nn.functional.conv2d(x, block.weight.mean(0).view(8, 8, 3, 3), block.bias.mean(0), padding=1)
+    assert_close(block(x), mean, rtol=1e-4, atol=1e-5)
+
+
+def test_cost_of_dynamic_convolution_does_not_grow_with_kernels_but_for_their_mixture():
+    few, many = (blocks.cost({"name": "dynamic_convolution", "kernels": k}, 16, 32, 32) for k in (2, 8))
+    mixture = 2 * 6 * (16 * 16 * 9 + 16)  # six kernels more, and a row of their weights each
+    assert many.products - few.products == mixture + 2 * 6 * 4
+    assert many.parameters > 3 * few.parameters
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"annealing": 0}, "annealing=0"), ({"groups": 3}, "groups=3"), ({"temperature": 0.0}, "temperature=0.0")],
+)
+def test_bad_options_of_dynamic_convolution_are_said(options, message):
+    with pytest.raises(ValueError, match=message):
+        blocks.DynamicConvolution(8, **options)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from cv_attention.maps import RecordedMap, Windows
 from cv_attention.recording.snapshots import heads
 
 
@@ -44,3 +45,14 @@ def test_queries_of_their_own_stay_apart(monkeypatch):
 def test_what_stays_too_large_is_left_out(monkeypatch):
     monkeypatch.setattr(heads, "MOST_VALUES", 3)
     assert heads._limited(softmaxed(1, 2, 5, 1, 7)).numel() == 0
+
+
+def test_small_windows_are_put_onto_the_grid(monkeypatch):
+    """Where each position looks is kept, too, unless the whole grid for every query is too large."""
+    keys = torch.tensor([[0, 1], [0, 1], [2, 3], [2, -1]])
+    values = softmaxed(3, 2, 4, 1, 2)
+    windowed = RecordedMap(values, "pairwise", windows=Windows(keys, (2, 2)))
+    found = heads.head_maps({"map": windowed})["map"]
+    torch.testing.assert_close(found.pairwise, windowed.dense().values)
+    monkeypatch.setattr(heads, "_MOST_DENSE", 2 * 4 * 4 - 1)
+    assert heads.head_maps({"map": windowed})["map"].pairwise.numel() == 0

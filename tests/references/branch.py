@@ -72,3 +72,25 @@ def attention_augmented(block, x):
         local = conv2d(block.conv.weight, x) + block.conv.bias[:, None, None]
         mixed = torch.cat([local, mixed], 1)
     return mixed, torch.stack(maps, 1)
+
+
+def dynamic_convolution(block, x):
+    pooled, attention = x.mean((2, 3)), block.attention
+    if attention.routing == "sigmoid":
+        weights = sigmoid(linear(attention.route, pooled))
+    else:
+        hidden = torch.clamp(linear(attention.reduce, pooled), min=0)
+        weights = softmax(linear(attention.route, hidden) / attention.temperature, 1)
+    y, width = torch.zeros_like(x), x.shape[1] // block.groups
+    kernels = block.weight.unflatten(2, (width, block.kernel_size, block.kernel_size))
+    for sample in range(len(x)):
+        for kernel in range(len(block.weight)):
+            parts = []
+            for group in range(block.groups):
+                part = slice(group * width, (group + 1) * width)
+                parts.append(conv2d(kernels[kernel, part], x[sample : sample + 1, part])[0])
+            part = torch.cat(parts)
+            if block.bias is not None:
+                part = part + block.bias[kernel][:, None, None]
+            y[sample] += weights[sample, kernel] * part
+    return y, weights[:, None, None]

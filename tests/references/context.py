@@ -1,8 +1,10 @@
 """Rewrites of the papers' equations: <catalogue name>(block, x) -> (output, *maps)."""
 
+import math
+
 import torch
 
-from tests.references.arithmetic import batch_norm, linear, sigmoid, softmax
+from tests.references.arithmetic import batch_norm, gelu, layer_norm, linear, sigmoid, softmax
 
 
 def pixels(x):
@@ -163,3 +165,50 @@ def bat(block, x):
     for part in block.expand:
         y = layer(part, y)
     return x + y, a.flatten(2, 3)
+
+
+def fourier(size, bands, resolution):
+    """(H*W, 2 * (2 bands + 1)): place, sines, cosines; the row's before the column's in each."""
+    rows = []
+    for row in range(size[0]):
+        for column in range(size[1]):
+            place = [2 * i / (n - 1) - 1 if n > 1 else 0.0 for i, n in zip((row, column), size, strict=True)]
+            steps = [k / (bands - 1) if bands > 1 else 0.0 for k in range(bands)]
+            frequencies = [1 + step * (resolution / 2 - 1) for step in steps]
+            angles = [math.pi * f * p for p in place for f in frequencies]
+            rows.append([*place, *(math.sin(a) for a in angles), *(math.cos(a) for a in angles)])
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def cross_attention(layer, z, inputs):
+    """Queries of z, keys and values of inputs, each behind its norm: (result, weights)."""
+    z = layer_norm(layer.norm, z)
+    inputs = z if inputs is None else layer_norm(layer.norm_input, inputs)
+    q, (k, v) = linear(layer.query, z), linear(layer.key_value, inputs).chunk(2, 2)
+    parts, maps, depth = [], [], q.shape[2] // layer.heads
+    for head in range(layer.heads):
+        own = slice(head * depth, (head + 1) * depth)
+        weights = softmax(torch.einsum("bqd,bkd->bqk", q[..., own], k[..., own]) / depth**0.5, 2)
+        maps.append(weights)
+        parts.append(torch.einsum("bqk,bkd->bqd", weights, v[..., own]))
+    return linear(layer.project, torch.cat(parts, 2)), torch.stack(maps, 1)
+
+
+def perceiver_layer(layer, z, inputs=None):
+    read, weights = cross_attention(layer.attention, z, inputs)
+    z = z + read
+    first, _, second = layer.mlp
+    return z + linear(second, gelu(linear(first, layer_norm(layer.norm, z)))), weights
+
+
+def latent(block, x):
+    size = tuple(x.shape[2:])
+    places = fourier(size, block.bands, block.resolution)
+    tokens = torch.cat([pixels(x), places.expand(len(x), -1, -1)], 2)
+    z, read = perceiver_layer(block.read, block.latents.expand(len(x), -1, -1), tokens)
+    maps = [read.unflatten(3, size)]
+    for layer in block.think:
+        z, weights = perceiver_layer(layer, z)
+        maps.append(weights)
+    y, write = cross_attention(block.write, tokens, z)
+    return x + image(y, size), *maps, write

@@ -6,13 +6,16 @@ class a line in the library's table.
 
 import re
 from collections.abc import Mapping
+from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap
+from cv_attention.blocks.windows import WindowMap
 from cv_attention.maps.adapters import huggingface, pytorch, timm, torchvision
 from cv_attention.maps.adapters.adapter import Adapter, by_softmax, output_of
 from cv_attention.maps.adapters.layouts import tokens
+from cv_attention.maps.recorded import RecordedMap, Windows
 
 _ADAPTERS: dict[str, Adapter] = {
     **pytorch.ADAPTERS,
@@ -66,6 +69,8 @@ def add_adapter(module: type[nn.Module] | str, adapter: Adapter) -> None:
 
 def adapter_of(module: nn.Module) -> Adapter | None:
     """Returns how the map of `module` itself is seen, or None where it has none; its children are not looked at."""
+    if isinstance(module, WindowMap):
+        return output_of("", "pairwise", partial(_in_windows, module))
     if isinstance(module, AttentionMap):
         return output_of("", module.kind)  # pyright: ignore[reportArgumentType]
     for base in type(module).__mro__:
@@ -73,6 +78,13 @@ def adapter_of(module: nn.Module) -> Adapter | None:
         if adapter is not None:
             return adapter
     return None
+
+
+def _in_windows(map: WindowMap, values: Tensor) -> RecordedMap:
+    """Turns attention to a window of each position, (B, heads, H, W, h, w), into a map with these windows."""
+    size = (values.shape[2], values.shape[3])
+    windows = Windows(map.keys(*size, values.device), size)
+    return RecordedMap(values.flatten(2, 3), "pairwise", windows=windows)
 
 
 def adapters_of(modules: Mapping[str, nn.Module]) -> dict[str, Adapter]:

@@ -45,14 +45,17 @@ class Adapter(NamedTuple):
     speaks_for: tuple[str, ...] = ()
 
 
-def output_of(child: str, kind: MapKind, shape: Callable[[Tensor], Tensor] = lambda values: values) -> Adapter:
+def output_of(
+    child: str, kind: MapKind, shape: Callable[[Tensor], Tensor | RecordedMap] = lambda values: values
+) -> Adapter:
     """Makes the adapter of a module one of whose children returns the map.
 
     Args:
         child: Name of the child below the module, such as ``"gate.sigmoid"``; ``""`` is the module itself.
         kind: What the map's axes mean: ``channel``, ``spatial``, ``joint``, ``pairwise`` or ``alignment``, see
             `RecordedMap`.
-        shape: Turns what the child returns into the shape of that kind; by default it has that shape.
+        shape: Turns what the child returns into the shape of that kind, or into a whole `RecordedMap`, as for attention
+            within windows; by default it has that shape.
 
     Returns:
         The adapter, for `add_adapter`.
@@ -73,7 +76,9 @@ def output_of(child: str, kind: MapKind, shape: Callable[[Tensor], Tensor] = lam
         def look(_: nn.Module, args: tuple, values: Tensor) -> None:
             if threading.get_ident() == watch.thread:
                 with quietly(watch.detach):
-                    keep("", RecordedMap(_checked(shape(values), kind, place), kind))
+                    found = shape(values)
+                    whole = isinstance(found, RecordedMap)
+                    keep("", found if whole else RecordedMap(_checked(found, kind, place), kind))
 
         place = f"{type(module).__name__}.{child}" if child else type(module).__name__
         try:

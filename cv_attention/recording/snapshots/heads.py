@@ -12,6 +12,7 @@ from cv_attention.maps import RecordedMap, head_heatmaps, rollout
 # Number of values of one image's pairwise map to keep: all heads of 8x8 positions, the mean over heads of 16x16. Above
 # that neighbouring positions are averaged.
 MOST_VALUES = 65_536
+_MOST_DENSE = 16 * MOST_VALUES  # of one image's windows put onto the grid: 14x14 positions of up to 27 heads
 
 
 class Heads(NamedTuple):
@@ -51,8 +52,16 @@ def _reduced(recorded: RecordedMap) -> Heads:
     by_class = recorded.tokens is not None and recorded.tokens.shape[2] == recorded.tokens.shape[3]
     heads = head_heatmaps(recorded, reduce="class" if by_class else "received")
     # the whole grid for every query of a window is as large as queries times positions
-    values = recorded.values.float() if recorded.windows is None else torch.empty(0)
+    values = recorded.dense().values.float() if _dense_values(recorded) <= _MOST_DENSE else torch.empty(0)
     return Heads(heads, _limited(values) if values.numel() else values)
+
+
+def _dense_values(recorded: RecordedMap) -> int:
+    """Returns how many values one image's map has when windows are put onto the grid; 0 if it has no windows."""
+    if recorded.windows is None:
+        return 0
+    heads, queries = recorded.values.shape[1:3]
+    return heads * queries * recorded.windows.grid[0] * recorded.windows.grid[1]
 
 
 def _limited(values: Tensor) -> Tensor:
