@@ -45,7 +45,7 @@ def test_the_lines_of_the_readme_run():
         "docs/reading.md",
         "docs/tasks.md",
         "docs/graphs_and_strips.md",
-    ],  # fmt: skip
+    ],
 )
 def test_the_lines_of_a_guide_run_one_after_another(document, tmp_path, monkeypatch):
     names, sources = {}, code_blocks(document, "python")
