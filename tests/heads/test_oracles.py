@@ -27,7 +27,7 @@ def score(decoder, state, vector, case):
         hidden = module.key.weight @ vector + module.query.weight @ state + module.query.bias
         return module.v @ hidden.tanh()
     if "general" in case:
-        return state @ module.weight @ vector
+        return state @ module.weight @ vector / len(vector) ** 0.5
     if "concat" in case:
         return module.v @ (module.weight @ torch.cat([state, vector])).tanh()
     return state @ vector

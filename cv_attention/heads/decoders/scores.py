@@ -103,16 +103,20 @@ class DotScore(Score):
 
 
 class GeneralScore(Score):
-    """Computes ``s · W h_i`` (Luong et al., EMNLP 2015)."""
+    """Computes ``s · W h_i / sqrt(C)`` (Luong et al., EMNLP 2015).
+
+    The divisor is that of scaled dot products. Without it, one step of Adam, which moves every number of W, can change
+    scores by so much that a single position gets all the weight, and training begins late.
+    """
 
     def __init__(self, state: int, channels: int) -> None:
         super().__init__()
-        # Small scores at the start: where all weights are alike, all vectors get a gradient.
-        self.weight = nn.Parameter(torch.randn(state, channels) * (state * channels) ** -0.5)
+        self.weight = nn.Parameter(torch.empty(state, channels))
+        nn.init.xavier_uniform_(self.weight)
 
     def forward(self, state: Tensor, keys: Tensor, grid: Grid) -> Tensor:
         """Computes the scores (B, Q, N)."""
-        return general_scores(state, keys, self.weight)
+        return general_scores(state, keys, self.weight * self.weight.shape[1] ** -0.5)
 
 
 class LocalScore(GeneralScore):
