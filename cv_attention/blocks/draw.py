@@ -80,7 +80,7 @@ class Draw(nn.Module):
             (B, heads, N), in float32, or float64 where the scores are; sums to `total`.
         """
         if self.training:
-            return self._sample(scores, soft_chance) * total
+            return self._sample(scores, soft_chance) * total  # pyright: ignore[reportCallIssue]  # of the decorator
         scores = widened(scores)
         largest = (scores == scores.amax(-1, keepdim=True)).to(scores.dtype)
         count = largest.sum(-1, keepdim=True)

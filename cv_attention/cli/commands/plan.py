@@ -76,7 +76,7 @@ def _show(options: Namespace) -> None:
     attended = copy.deepcopy(plain)
     planned = backbones.insert(
         attended,
-        *((pairs,) if options.head else (options.block, options.at)),
+        *((pairs,) if options.head else (options.block, options.at)),  # pyright: ignore[reportArgumentType]
         init=options.init,
         input_size=size,
         train=options.train,

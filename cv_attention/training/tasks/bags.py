@@ -89,9 +89,9 @@ class BagClassifier(Task):
         remember_heads(network, ["classifier"])
         return network, plan
 
-    def forward(self, batch: dict[str, Tensor]) -> Tensor:
-        """Returns the logits (B, classes) of a `batch` with ``image`` (B, T, 3, H, W) uint8 and ``keep`` (B, T)."""
-        return self.network(self.normalise(batch["image"][batch["keep"]]), batch["keep"])
+    def forward(self, images: dict[str, Tensor]) -> Tensor:
+        """Returns the logits (B, classes) of `images`: a batch with ``image`` (B, T, 3, H, W) uint8 and ``keep``."""
+        return self.network(self.normalise(images["image"][images["keep"]]), images["keep"])
 
     def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
         """Returns the loss of a batch of bags."""
