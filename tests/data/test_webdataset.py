@@ -210,3 +210,34 @@ def test_a_damaged_index_is_made_once_more(damage, root):
     index = images.storage.index
     index.write_bytes(damage(index.read_bytes()))
     np.testing.assert_array_equal(load(str(root), Subset())[1]["train"].read(7), before)
+
+
+@pytest.mark.parametrize("name", ["archive", "offset", "size", "label", "name"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda values: np.arange(len(values)) - 5,
+        lambda values: np.arange(len(values)) / 2,
+        lambda values: values.astype("U"),
+        lambda values: values[:-1],
+        lambda values: values[:, None],
+        lambda values: values[0],
+        None,
+    ],
+    ids=["negative", "fractions", "texts", "one fewer", "two axes", "a single one", "missing"],
+)
+def test_an_index_with_arrays_of_another_kind_is_made_once_more(name, change, root):
+    """Intact archives of arrays, which other programs may have written."""
+    images = load(str(root), Subset())[1]["train"]
+    before, index = [images.read(row) for row in range(len(images))], images.storage.index
+    with np.load(index) as stored:
+        arrays = {key: stored[key] for key in stored.files if change or key != name}
+    if change:
+        arrays[name] = change(arrays[name])
+    np.savez(index, **arrays)
+    again = load(str(root), Subset())[1]["train"]
+    for row, pixels in enumerate(before):
+        np.testing.assert_array_equal(again.read(row), pixels)
+    assert again.labels.tolist() == images.labels.tolist()
+    names, same = ([each.storage.name(row) for row in range(len(before))] for each in (images, again))
+    assert same == names
