@@ -118,6 +118,24 @@ def test_the_index_is_kept_and_renewed(root):
     assert len(load(str(root), Subset())[1]["val"]) == 4
 
 
+@pytest.mark.parametrize("there", [("train", "val"), ("train", "test"), ("train", "val", "test")])
+def test_no_image_is_in_two_splits(there, root):
+    """Where there is one split besides train, it is the test split, and some of train are held out for validation."""
+    for split in {"val", "test"} - {*there}:
+        (root / f"{split}-000000.tar").unlink()
+    module = create(Data(name="webdataset", root=str(root), val_fraction=0.2))
+    module.setup()
+    named = {
+        split: [images.images.short_name(i) for i in range(len(images))] for split, images in module.splits.items()
+    }
+    every = [name for names in named.values() for name in names]
+    assert len(set(every)) == len(every)
+    tested = range(30, 39) if "test" not in there else range(39, 46)
+    assert named["test"] == [f"{number:06d}.png" for number in tested]
+    assert len(named["val"]) == (9 if len(there) == 3 else 6)
+    assert len(named["train"]) + len(named["val"]) == (39 if len(there) == 3 else 30)
+
+
 def test_classes_without_names_are_numbers_and_can_be_chosen(root):
     (root / "classes.txt").unlink()
     names, images = load(str(root), Subset(classes=["2", "0"]))
