@@ -170,3 +170,29 @@ def test_a_finished_run_that_goes_on_has_no_result_until_it_is_tested_again(tiny
     assert found["selected"]["reason"].startswith("20 validation images")
     assert found["images_per_second"] > 0  # of epochs before the stop
     assert found["test"] == training.evaluate(training.find_checkpoint(run))
+
+
+def test_a_run_that_is_trained_longer_says_what_a_new_one_says(
+    tiny_options, tmp_path, monkeypatch
+):
+    """Results of the shorter run, such as how much its blocks were in use, would be taken for the longer one's."""
+    options = [
+        *tiny_options,
+        "--model.block=se",
+        "--log.wandb=disabled",
+        "--log.maps_every=0",
+        f"--log.root={tmp_path}",
+    ]
+    assert main(["fit", *options, "--log.name=longer", "--trainer.max_epochs=1"]) == 0
+    finished = json.loads((tmp_path / "longer/summary.json").read_text())
+    assert {"in_use", "test", "selected", "validation"} <= finished.keys()
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(lightning.Trainer, "test", full)
+    assert main(["fit", *options, "--log.name=new", "--trainer.max_epochs=2"]) == 1
+    assert main(["fit", "--resume", str(tmp_path / "longer"), "--trainer.max_epochs=2"]) == 1
+    new, longer = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("new", "longer"))
+    assert longer.keys() == new.keys()
+    assert longer["selected"] == new["selected"]
