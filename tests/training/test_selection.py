@@ -172,9 +172,7 @@ def test_a_finished_run_that_goes_on_has_no_result_until_it_is_tested_again(tiny
     assert found["test"] == training.evaluate(training.find_checkpoint(run))
 
 
-def test_a_run_that_is_trained_longer_says_what_a_new_one_says(
-    tiny_options, tmp_path, monkeypatch
-):
+def test_a_run_that_is_trained_longer_says_what_a_new_one_says(tiny_options, tmp_path, monkeypatch):
     """Results of the shorter run, such as how much its blocks were in use, would be taken for the longer one's."""
     options = [
         *tiny_options,
