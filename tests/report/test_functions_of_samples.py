@@ -146,3 +146,33 @@ def test_every_sample_has_its_own_values_and_range_in_whichever_block_it_lies():
         assert (one["height"], one["width"]) == (3, 4)
         np.testing.assert_array_equal(np.array(one["values"], np.float16).reshape(3, 4), map)
         assert (one["lo"], one["hi"]) == (pytest.approx(float(map.min())), pytest.approx(float(map.max())))
+
+
+@pytest.mark.parametrize(
+    ("choices", "listed"),
+    [
+        ({}, [0, 1, 2, 3, 4, 5]),
+        ({"search": "IMAGE 3"}, [2, 3]),  # a name, and the number that is shown
+        ({"label": 0}, [0, 1, 2, 5]),
+        ({"predicted": 1}, [1, 2, 4]),
+        ({"show": "correct"}, [0, 5]),
+        ({"show": "wrong"}, [1, 2, 3]),
+        ({"least": 0.7}, [0, 1, 4, 5]),
+        ({"most": 0.5}, [2, 3]),
+        ({"flag": "dark"}, [2]),
+        ({"flag": "selected", "selected": [4, 1]}, [1, 4]),
+        ({"show": "wrong", "label": 0, "least": 0.9}, [1]),
+        ({"sort": "confidence", "down": True}, [4, 1, 0, 5, 2, 3]),
+        ({"sort": "confidence", "down": False}, [3, 2, 5, 0, 1, 4]),
+        ({"sort": "flips", "down": True}, [1, 4, 5, 3, 0, 2]),
+        ({"sort": "label", "down": False}, [0, 1, 2, 5, 3, 4]),
+        ({"sort": "name", "down": True}, [5, 4, 3, 2, 1, 0]),
+    ],
+    ids=str,
+)
+def test_samples_are_filtered_and_sorted(choices, listed):
+    """In the last of three epochs."""
+    chosen = json.dumps({"epoch": 2, **choices})
+    shown = f"(Object.assign(state, {chosen}), listSamples(report.runs[0]))"
+    files = ("samples/selection.js", "core/state.js", "core/report.js")
+    assert call(shown, *files, before=RUN_OF_SIX) == listed
