@@ -13,7 +13,7 @@ IDS = ["n1", "n2", "n3", "n4", "n5"]
 
 @pytest.fixture
 def split(tmp_path):
-    """Makes one image in each of the folders, or beside each other, and returns the split's images and labels."""
+    """Makes one image in each of the folders, or next to each other, and returns the split's images and labels."""
 
     def make(*folders, names=NAMES, ids=IDS, flat=False):
         for number, name in enumerate(folders):

@@ -10,7 +10,7 @@ from cv_attention.rundir.checksums import changed, checksum, listing
 
 @pytest.fixture
 def listed(tmp_path):
-    """A listing in a folder, of files next to it, above it and beside that folder."""
+    """A listing in a folder, of files next to it, above it and outside of that folder."""
     for name in ("shards/a.bin", "shards/two words.bin", "inputs/b.png", "c.txt"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
