@@ -25,7 +25,8 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "finished": (bool, "true or false"),
 }
 # Results of a training run, which are removed once it is resumed.
-_RESULTS = ("selected", "validation", "in_use", "test", "training_seconds", "finished", FILES)
+_RESULTS = ("selected", "validation", "in_use", "test", "training_seconds", "images_per_second", "waiting", "finished")
+_RESULTS += (FILES,)
 
 
 def read(run: Path) -> dict[str, Any]:

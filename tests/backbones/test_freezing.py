@@ -106,6 +106,37 @@ def test_the_head_is_what_makes_the_logits(name, head):
         assert 7 in next(iter(model.get_submodule(module).parameters())).shape
 
 
+class TwoHeads(torch.nn.Module):
+    """Two outputs, of which the name of one begins with the other's."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = torch.nn.Conv2d(3, 8, 3)
+        self.fc = torch.nn.Linear(8, 2)
+        self.fc_aux = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU(), torch.nn.Linear(4, 3))
+
+    def forward(self, x):
+        pooled = self.stem(x).mean((2, 3))
+        return self.fc(pooled), self.fc_aux(pooled)
+
+
+@pytest.mark.parametrize(
+    ("glob", "head"),
+    [
+        ("fc*", ["fc", "fc_aux"]), ("fc", ["fc"]), (["fc_aux", "fc"], ["fc_aux", "fc"]),
+        ("fc_aux.*", ["fc_aux.0", "fc_aux.2"]), ("fc_aux.**", ["fc_aux"]), (["fc_aux.2", "fc"], ["fc_aux.2", "fc"]),
+        ("**", ["stem", "fc", "fc_aux"]),
+    ],
+)  # fmt: skip
+def test_heads_that_are_named_are_all_trained_and_parts_of_them_are_not_listed(glob, head):
+    model = TwoHeads()
+    planned = insert(model, "se", "stem", train="blocks+head", head=glob, input_size=16)
+    assert sorted(planned.head) == sorted(head)
+    blocks = {name for name, _ in model.named_parameters() if ".attention." in name}
+    inside = {name for name, _ in model.named_parameters() if any(name.startswith(f"{one}.") for one in head)}
+    assert trainable(model) == blocks | inside
+
+
 def test_a_block_behind_the_head_is_no_head():
     model = torch.nn.Sequential(
         torch.nn.Conv2d(3, 8, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(8, 2)

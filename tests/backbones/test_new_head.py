@@ -61,6 +61,38 @@ def test_a_head_at_zero_learns_in_its_first_step_and_the_backbone_in_its_second(
     assert not has_head_at_zero(model)
 
 
+class WithHiddenLayers(torch.nn.Module):
+    """Declares its head as timm's networks do: a perceptron, or several side by side."""
+
+    def __init__(self, kind):
+        super().__init__()
+        nn = torch.nn
+        self.stem = nn.Conv2d(3, 8, 3, stride=4)
+        heads = [nn.Sequential(nn.Linear(8, 6), nn.GELU(), nn.LayerNorm(6), nn.Linear(6, 5)) for _ in range(2)]
+        self.head = heads[0] if kind == "perceptron" else nn.ModuleList(heads)
+
+    def get_classifier(self):
+        return self.head
+
+    def forward(self, x):
+        pooled = self.stem(x).mean((2, 3))
+        heads = self.head if isinstance(self.head, torch.nn.ModuleList) else [self.head]
+        return sum(head(pooled) for head in heads)
+
+
+@pytest.mark.parametrize("kind", ["perceptron", "several"])
+def test_only_the_last_layer_of_a_head_with_hidden_layers_is_zero(kind):
+    model = WithHiddenLayers(kind).eval()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    expected = ["head.3"] if kind == "perceptron" else ["head.0.3", "head.1.3"]
+    assert start_head_at_zero(model) == expected
+    assert not model(torch.randn(2, 3, 32, 32)).any()
+    changed = {
+        key.rpartition(".")[0] for key, value in model.state_dict().items() if not torch.equal(value, before[key])
+    }
+    assert changed == set(expected)
+
+
 def hugging_face(kind):
     import transformers
 

@@ -170,3 +170,27 @@ def test_summaries_keep_the_keys_of_sites():
         "name", "host", "channels", "height", "width", "block", "parameters", "flops", "place", "label",
     ]  # fmt: skip
     assert (site["name"], site["host"], site["place"]) == ("layer1.2", "BasicBlock", "after")
+
+
+class Grouped(nn.Module):
+    """Residual blocks inside of a long skip, as in RCAN (Zhang et al., ECCV 2018)."""
+
+    def __init__(self, blocks: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.convs = nn.ModuleList(nn.Conv2d(8, 8, 3, padding=1) for _ in range(blocks))
+        self.last = nn.Conv2d(8, 8, 3, padding=1)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x):
+        x = self.stem(x)
+        y = x
+        for conv in self.convs:
+            y = y + conv(y)
+        return self.head((x + self.last(y)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("blocks", [2, 3, 5])
+def test_a_skip_around_several_residual_blocks_is_not_one(blocks):
+    planned = plan(Grouped(blocks), "se", at="residual", input_size=16)
+    assert [site.name for site in planned.sites] == [f"convs.{number}" for number in range(blocks)]

@@ -22,6 +22,17 @@ def test_every_field_of_the_configuration_is_classified():
 UNUSED = ("data.digits.", "data.bags.", "data.strings.", "data.text.")  # by the folder of these runs
 
 
+def test_only_how_the_same_is_computed_may_differ_within_a_row():
+    """Stated twice on purpose: a field that is wrongly among these mixes the results of different recipes."""
+    machine = {"accelerator", "devices", "num_nodes", "strategy", "precision", "compile", "deterministic"}
+    others = {"data.workers", "data.cache", "model.channels_last"}
+    assert set(listed(Kind.EXECUTION)) == {f"trainer.{name}" for name in machine} | others
+    assert set(listed(Kind.RECORD)) == {name for name in names() if name.startswith("log.")}
+    assert set(listed(Kind.BLOCK)) == {"seed", "data.fold"}
+    networks = {name for name in names() if name.startswith("model.")} - others
+    assert set(listed(Kind.NETWORK)) == networks | {"optimizer.lr_scale.blocks"}
+
+
 def other(name):
     """A value that the field does not have by default."""
     return {"data.split_file": "folds.json", "model.block": "cbam"}.get(name, "other")

@@ -1,11 +1,12 @@
 """Typed dataclasses rebuilt from the plain values of a file."""
 
 import json
+from typing import Any, Literal
 
 import pytest
 
 from cv_attention.config import Data, Experiment, Model, Subset
-from cv_attention.config.plain import from_plain
+from cv_attention.config.plain import fits, from_plain
 
 
 def test_a_configuration_survives_json():
@@ -37,3 +38,30 @@ def test_missing_fields_have_their_defaults_and_whole_numbers_are_floats():
 def test_a_wrong_value_is_named_with_its_place(values, message):
     with pytest.raises(ValueError, match=message):
         from_plain(Experiment, values, "experiment")
+
+
+NONE, YES, NUMBER, REAL, TEXT, LIST, TABLE = None, True, 2, 0.5, "text", [1, 2], {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "accepted"),
+    [
+        (int, [NUMBER]), (float, [NUMBER, REAL]), (bool, [YES]), (str, [TEXT]), (int | None, [NONE, NUMBER]),
+        (float | None, [NONE, NUMBER, REAL]), (int | str, [NUMBER, TEXT]), (list[int], [LIST]), (list[float], [LIST]),
+        (list[bool], []), (list[str], []), (dict[str, int], [TABLE]), (dict[str, Any], [TABLE]), (dict[int, int], []),
+        (tuple[int, int], [LIST]), (tuple[int, int, int], []), (tuple[float, ...], [LIST]), (tuple[str, ...], []),
+        (Literal["text", 2], [TEXT, NUMBER]), (Literal[True], [YES]),
+        (Any, [NONE, YES, NUMBER, REAL, TEXT, LIST, TABLE]), (list[int] | dict[str, int], [LIST, TABLE]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_value_has_a_type_or_not(kind, accepted):
+    """Every value against every kind of field; in YAML, `true` is neither a whole number nor a real one."""
+    for value in (NONE, YES, NUMBER, REAL, TEXT, LIST, TABLE):
+        assert fits(value, kind) == any(value is one for one in accepted), value
+
+
+@pytest.mark.parametrize("kind", [list[float], list[int], dict[str, float], tuple[float, ...], dict[str, int]])
+def test_true_is_no_number_at_any_depth(kind):
+    inside = {"a": True} if kind in (dict[str, float], dict[str, int]) else [1, True]
+    assert not fits(inside, kind)

@@ -44,7 +44,7 @@ def test_a_file_that_does_not_fit_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="cv-attention folds writes one"):
         folds.read(str(path), 0, LABELS)
     folds.write(path, LABELS, 5, seed=2)
-    with pytest.raises(ValueError, match=r"data\.fold must lie between 0 and 4, got 5"):
+    with pytest.raises(ValueError, match=r"data\.fold must lie between 0 and 4, the folds of .*folds\.json, got 5"):
         folds.read(str(path), 5, LABELS)
     with pytest.raises(ValueError, match="for other data: it divides 40 images, the training split has 39"):
         folds.read(str(path), 0, LABELS[1:])
@@ -54,6 +54,35 @@ def test_a_file_that_does_not_fit_is_named(tmp_path):
         path.write_text(text)
         with pytest.raises(ValueError, match="holds no folds"):
             folds.read(str(path), 0, LABELS)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    {
+        "none": lambda parts: [],
+        "a mapping": lambda parts: {},
+        "one fewer": lambda parts: parts[:4],
+        "an image lost": lambda parts: [parts[0][:-1], *parts[1:]],
+        "an image twice in a fold": lambda parts: [[parts[0][0], *parts[0][:-1]], *parts[1:]],
+        "an image in two folds": lambda parts: [[parts[1][0], *parts[0][1:]], *parts[1:]],
+        "beyond the images": lambda parts: [[40, *parts[0][1:]], *parts[1:]],
+        "negative": lambda parts: [[-1, *parts[0][1:]], *parts[1:]],
+        "not a whole number": lambda parts: [[float(place) for place in parts[0]], *parts[1:]],
+        "true for 1": lambda parts: [[True if place == 1 else place for place in part] for part in parts],
+        "texts": lambda parts: [[str(place) for place in part] for part in parts],
+        "null": lambda parts: [None, *parts[1:]],
+    }.items(),
+    ids=lambda change: change[0],
+)
+@pytest.mark.parametrize("fold", [0, 4])
+def test_folds_that_do_not_hold_every_image_once_are_refused(changed, fold, tmp_path):
+    """A fold that lost images, or has some of another, would be validated on other images without a word."""
+    path = tmp_path / "folds.json"
+    folds.write(path, LABELS, 5, seed=2)
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "folds": changed[1](content["folds"])}))
+    with pytest.raises(ValueError, match=r"folds\.json holds no folds"):
+        folds.read(str(path), fold, LABELS)
 
 
 def test_folds_from_the_command_line_are_the_validation_splits(tmp_path, capsys):

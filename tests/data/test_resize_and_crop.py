@@ -67,14 +67,29 @@ def test_the_image_size_of_the_options_counts():
     assert found.resize == int(384 / 0.9)
 
 
-def test_a_box_moves_along():
-    """A box around white pixels is around them afterwards."""
-    pipeline = Pipeline([{"ResizeAndCrop": {"resize": 50, "crop": [40, 40]}}], "data.eval_transforms", boxes=True)
-    image = np.zeros((100, 200, 3), np.uint8)
-    image[40:60, 90:120] = 255
-    moved, box = pipeline(image, (0, 0, 0), np.array([90, 40, 120, 60], np.float32))
+@pytest.mark.parametrize("height", [100, 160])
+@pytest.mark.parametrize("crop", [[40, 40], [40, 90], [90, 40]])
+@pytest.mark.parametrize(
+    "resize",
+    [
+        {"resize": 100},
+        {"resize": [100, 120]},
+        {"resize": [100, 120], "fit": "squash"},
+        {"resize": [100, 120], "fit": "border"},
+        {"resize": 36},  # smaller than the crop, which is padded
+    ],
+    ids=str,
+)
+def test_a_box_moves_along(resize, crop, height):
+    """A box around white pixels is around them afterwards, also in crops that are not square."""
+    step = {"ResizeAndCrop": {**resize, "crop": crop, "interpolation": "nearest"}}
+    pipeline = Pipeline([step], "data.eval_transforms", boxes=True)
+    image = np.zeros((height, 140, 3), np.uint8)
+    image[height // 2 - 8 : height // 2 + 10, 60:90] = 255
+    moved, box = pipeline(image, (0, 0, 0), np.array([60, height // 2 - 8, 90, height // 2 + 10], np.float32))
+    assert moved.shape[:2] == tuple(crop)
     rows, columns = np.nonzero(moved[..., 0] > 127)
-    np.testing.assert_allclose(box, [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], atol=0.51)
+    np.testing.assert_allclose(box, [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], atol=0.76)
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,24 @@ def test_the_index_is_kept_and_renewed(root):
     assert len(load(str(root), Subset())[1]["val"]) == 4
 
 
+@pytest.mark.parametrize("there", [("train", "val"), ("train", "test"), ("train", "val", "test")])
+def test_no_image_is_in_two_splits(there, root):
+    """Where there is one split besides train, it is the test split, and some of train are held out for validation."""
+    for split in {"val", "test"} - {*there}:
+        (root / f"{split}-000000.tar").unlink()
+    module = create(Data(name="webdataset", root=str(root), val_fraction=0.2))
+    module.setup()
+    named = {
+        split: [images.images.short_name(i) for i in range(len(images))] for split, images in module.splits.items()
+    }
+    every = [name for names in named.values() for name in names]
+    assert len(set(every)) == len(every)
+    tested = range(30, 39) if "test" not in there else range(39, 46)
+    assert named["test"] == [f"{number:06d}.png" for number in tested]
+    assert len(named["val"]) == (9 if len(there) == 3 else 6)
+    assert len(named["train"]) + len(named["val"]) == (39 if len(there) == 3 else 30)
+
+
 def test_classes_without_names_are_numbers_and_can_be_chosen(root):
     (root / "classes.txt").unlink()
     names, images = load(str(root), Subset(classes=["2", "0"]))
@@ -210,3 +228,34 @@ def test_a_damaged_index_is_made_once_more(damage, root):
     index = images.storage.index
     index.write_bytes(damage(index.read_bytes()))
     np.testing.assert_array_equal(load(str(root), Subset())[1]["train"].read(7), before)
+
+
+@pytest.mark.parametrize("name", ["archive", "offset", "size", "label", "name"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda values: np.arange(len(values)) - 5,
+        lambda values: np.arange(len(values)) / 2,
+        lambda values: values.astype("U"),
+        lambda values: values[:-1],
+        lambda values: values[:, None],
+        lambda values: values[0],
+        None,
+    ],
+    ids=["negative", "fractions", "texts", "one fewer", "two axes", "a single one", "missing"],
+)
+def test_an_index_with_arrays_of_another_kind_is_made_once_more(name, change, root):
+    """Intact archives of arrays, which other programs may have written."""
+    images = load(str(root), Subset())[1]["train"]
+    before, index = [images.read(row) for row in range(len(images))], images.storage.index
+    with np.load(index) as stored:
+        arrays = {key: stored[key] for key in stored.files if change or key != name}
+    if change:
+        arrays[name] = change(arrays[name])
+    np.savez(index, **arrays)
+    again = load(str(root), Subset())[1]["train"]
+    for row, pixels in enumerate(before):
+        np.testing.assert_array_equal(again.read(row), pixels)
+    assert again.labels.tolist() == images.labels.tolist()
+    names, same = ([each.storage.name(row) for row in range(len(before))] for each in (images, again))
+    assert same == names

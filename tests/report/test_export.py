@@ -1,6 +1,8 @@
 """Reports of saliency exports, which are made here as ``docs/saliency_export.md`` describes them."""
 
+import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -200,3 +202,56 @@ def test_two_exports_are_opened_and_compared_by_name(
     opened.page.get_by_role("navigation", name="Runs").get_by_role("button", name="other").click()
     opened.settle()
     assert "layer_cam" in opened.page.locator(".tiles").inner_text()
+
+
+def write_checksums(out: Path) -> None:
+    """Lists the files of each shard as an export does: rows, maps and pictures."""
+    for rows in sorted((out / "shards").glob("*.jsonl")):
+        pictures = sorted((out / "inputs" / rows.stem).iterdir())
+        files = [rows, *(path for path in rows.parent.glob(f"{rows.stem}.npz")), *pictures]
+        sums = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        lines = [f"{found}  {os.path.relpath(path, rows.parent)}\n" for path, found in sums.items()]
+        rows.with_suffix(".sha256").write_text("".join(lines))
+
+
+@pytest.mark.parametrize("damaged", ["inputs/000000/000000-trip.png", "shards/000000.sha256"])
+def test_a_picture_and_a_checksum_that_differ_are_named_with_the_list(tmp_path: Path, damaged: str) -> None:
+    out = tmp_path / "out"
+    write_export(out, images=4)
+    write_checksums(out)
+    assert not any("checksums" in notice for notice in only_run(report.build(out))["notices"])
+    if damaged.endswith(".png"):
+        Image.new("RGB", (64, 64), "red").save(out / damaged)
+    else:
+        text = (out / damaged).read_text()
+        place = text.index("  ../inputs/000000/000000-trip.png") - 1  # the last digit of its checksum
+        (out / damaged).write_text(text[:place] + ("0" if text[place] != "0" else "1") + text[place + 1 :])
+    run = only_run(report.build(out))
+    [notice] = [notice for notice in run["notices"] if "checksums" in notice]
+    assert "inputs/000000/000000-trip.png" in notice
+    assert "shards/000000.sha256" in notice
+    assert len(run["probes"]) == 3, "the maps are shown all the same"
+
+
+def test_rows_and_maps_with_other_checksums_are_left_out(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_export(out, images=4)
+    write_checksums(out)
+    (out / "shards/000001.npz").write_bytes((out / "shards/000000.npz").read_bytes())
+    run = only_run(report.build(out))
+    assert [probe["name"] for probe in run["probes"]] == ["photo 0.jpg", "photo 2.jpg"]
+    assert any("shards/000001.npz has changed" in notice for notice in run["notices"])
+
+
+def test_a_shard_with_too_few_rows_is_left_out_and_a_short_last_one_is_not(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_export(out, images=8)  # shards of 3, 3 and 2
+    describe(out, 8, "grad_cam", shard_size=SIZE)
+    run = only_run(report.build(out))
+    assert len(run["probes"]) == 7, "the last shard is shorter, as it should be"
+    assert not any("rows instead of" in notice for notice in run["notices"])
+    rows = out / "shards/000001.jsonl"
+    rows.write_text("".join(rows.read_text().splitlines(keepends=True)[:2]))
+    run = only_run(report.build(out))
+    assert [probe["name"] for probe in run["probes"]] == [f"photo {i}.jpg" for i in (0, 2, 6, 7)]
+    assert any("it has 2 rows instead of 3" in notice for notice in run["notices"])

@@ -28,6 +28,21 @@ def test_sides_that_no_block_divides_keep_the_mean() -> None:
     assert small.mean((1, 2)) == pytest.approx(maps.mean((1, 2)), rel=1e-2)
 
 
+@pytest.mark.parametrize("size", [(93, 121), (121, 93), (65, 197), (197, 65), (224, 112), (30, 90)])
+def test_rows_stay_rows_and_columns_columns(size: tuple[int, int]) -> None:
+    """Of a map whose values are the places of its rows, or of its columns, on a scale of 0 to 1."""
+    height, width = size
+    least = -(-max(size) // MOST_SIDE)
+    along = [(np.arange(side) + 0.5) / side for side in size]
+    maps = np.stack([np.tile(along[0][:, None], (1, width)), np.tile(along[1], (height, 1))])
+    small = shrink(maps)
+    assert all(side / (2 * least) < now <= -(-side // least) for side, now in zip(size, small.shape[1:], strict=True))
+    for axis, values in enumerate(small):
+        side = values.shape[axis]
+        expected = np.expand_dims((np.arange(side) + 0.5) / side, 1 - axis)
+        np.testing.assert_allclose(values, np.broadcast_to(expected, values.shape), atol=0.5 / side)
+
+
 def test_gates_stay() -> None:
     gates = np.ones((3, 512), np.float16)
     assert shrink(gates) is gates

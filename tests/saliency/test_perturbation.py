@@ -51,21 +51,24 @@ def test_occlusion_equals_captum(window, stride, batch_size):
     torch.testing.assert_close(got, expected[:, :1].float().detach(), rtol=1e-4, atol=1e-6)
 
 
-def test_rise_by_hand():
-    model = Plain()
-    got = s.rise(model, X, CLASSES, masks=9, cells=4, keep=0.3, seed=4, batch_size=5)
+@pytest.mark.parametrize(("height", "width", "cells"), [(24, 21, 4), (24, 9, 4), (8, 21, 2), (24, 21, 30)])
+def test_rise_by_hand(height, width, cells):
+    """Also on images whose cells are not square, and with more cells than pixels."""
+    model, images = Plain(), X[..., :height, :width]
+    got = s.rise(model, images, CLASSES, masks=9, cells=cells, keep=0.3, seed=4, batch_size=5)
     draws = torch.Generator().manual_seed(4)
-    expected = torch.zeros(2, 1, 24, 21)
+    expected = torch.zeros(2, 1, height, width)
+    down, across = math.ceil(height / cells), math.ceil(width / cells)
     for _ in range(9):
-        grid = (torch.rand(1, 1, 4, 4, generator=draws) < 0.3).float()
-        large = nn.Upsample((30, 30), mode="bilinear")(grid)
-        y = int(torch.randint(6, (), generator=draws))
-        x = int(torch.randint(6, (), generator=draws))
-        mask = large[:, :, y : y + 24, x : x + 21]
-        p = model(X * mask).softmax(1)[range(2), CLASSES].detach()
+        grid = (torch.rand(1, 1, cells, cells, generator=draws) < 0.3).float()
+        large = nn.Upsample(((cells + 1) * down, (cells + 1) * across), mode="bilinear")(grid)
+        y = int(torch.randint(down, (), generator=draws))
+        x = int(torch.randint(across, (), generator=draws))
+        mask = large[:, :, y : y + height, x : x + width]
+        p = model(images * mask).softmax(1)[range(2), CLASSES].detach()
         expected += p[:, None, None, None] * mask / (9 * 0.3)
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-6)
-    alone = s.rise(model, X[1:], 4, masks=9, cells=4, keep=0.3, seed=4)
+    alone = s.rise(model, images[1:], 4, masks=9, cells=cells, keep=0.3, seed=4)
     torch.testing.assert_close(alone, got[1:], rtol=1e-4, atol=1e-6)
 
 

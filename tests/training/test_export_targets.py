@@ -35,7 +35,8 @@ def test_other_formats_do_not_replace_the_checkpoint(tiny_run, tmp_path, capsys)
     assert f"{checkpoint} is the file that the network is read from" in capsys.readouterr().err
 
 
-def test_an_export_that_differs_leaves_the_earlier_file(tiny_run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("more", [1.0, float("nan"), float("inf")])
+def test_an_export_that_differs_leaves_the_earlier_file(more, tiny_run, tmp_path, monkeypatch):
     out = tmp_path / "model.safetensors"
     out.write_bytes(b"the earlier one")
     write = weights.write
@@ -43,7 +44,7 @@ def test_an_export_that_differs_leaves_the_earlier_file(tiny_run, tmp_path, monk
     def spoil(path, classifier):
         other = deployment.load(tiny_run / "weights.safetensors")
         for value in other.network.parameters():
-            value.data.add_(1)
+            value.data.add_(more)
         write(path, other)
 
     monkeypatch.setattr(weights, "write", spoil)

@@ -8,7 +8,8 @@ import torch
 
 from cv_attention import judging, record, saliency, training
 from cv_attention.cli import main
-from cv_attention.judging.measures import MEASURES, NAMES, Measure
+from cv_attention.judging.judge import Judge
+from cv_attention.judging.measures import MEASURES, NAMES, Case, Measure
 from cv_attention.saliency import metrics
 from cv_attention.saliency.metrics.agreement import rank_correlations
 
@@ -59,6 +60,38 @@ def test_cells_are_the_means_of_the_metrics(judged, examples):
             found = judged.table[name][measure]
             assert found.mean == pytest.approx(mean, rel=1e-3, abs=1e-5), (name, measure)
             assert found.low <= found.mean <= found.high
+
+
+@pytest.mark.parametrize("measure", ["pointing", "energy_pointing"])
+def test_objects_at_the_edges_count_and_those_that_a_crop_lost_do_not(measure):
+    boxes = torch.tensor([[0, 0, 4, 4], [0, 3, 5, 8], [2, 0, 8, 3], [3, 3, 6, 6], [0, 0, 0, 0], [0, 0, 8, 8]]).float()
+    heat = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    expected = []
+    for (left, top, right, bottom), [one] in zip(boxes.int().tolist(), heat, strict=True):
+        if measure == "energy_pointing":
+            expected.append(float(one[top:bottom, left:right].sum() / one.sum()))
+        else:
+            row, column = divmod(int(one.argmax()), 8)
+            expected.append(float(left <= column < right and top <= row < bottom))
+    del expected[4]  # the lost one
+    case = Case(torch.nn.Identity(), saliency.METHODS["gradient"], heat, torch.zeros(6), heat, boxes)
+    assert MEASURES[measure].compute(case).tolist() == pytest.approx(expected)
+    lost = Case(torch.nn.Identity(), saliency.METHODS["gradient"], heat, torch.zeros(6), heat, torch.zeros(6, 4))
+    assert MEASURES[measure].compute(lost).tolist() == []
+
+
+def test_mosaics_are_made_of_images_that_are_classified_correctly(tiny_checkpoint, monkeypatch):
+    """An untrained network is right on a few images only, which are neither the first nor next to each other."""
+    seen = []
+    monkeypatch.setattr(Judge, "play_grid", lambda judge, batch, count: seen.append((judge, batch, count)))
+    judging.evaluate_saliency(
+        tiny_checkpoint, methods=["gradient"], measures=["grid_pointing"], images=30, batch_size=8, mosaics=5
+    )
+    [(judge, batch, count)] = seen
+    predicted = judge.network(judge.classifier.normalise(batch["image"])).argmax(1)
+    assert count == 5
+    assert predicted.tolist() == batch["label"].tolist()
+    assert len(predicted) == int(judge.right.sum()) > 0, "all of them: there are fewer than for five mosaics"
 
 
 def test_baselines_stand_beside_and_what_does_not_work_is_told(judged):

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cv_attention import data, training
+from cv_attention import data, saliency, training
 from cv_attention.blocks import create
 from cv_attention.cli import main
 from cv_attention.training.recording.pointing import point, pooling_map
@@ -46,6 +46,27 @@ def hits(classifier, module):
             found += left <= column < right and top <= row < bottom
     handle.remove()
     return found
+
+
+def test_grad_cam_of_the_true_class_is_judged_where_the_network_is_wrong(tiny_run):
+    classifier = training.load(training.find_checkpoint(tiny_run)).eval()
+    module = data.create(classifier.experiment.data)
+    module.setup()
+    torch.manual_seed(0)
+    torch.nn.init.normal_(classifier.network.fc.weight)  # knows nothing, and has another map for each class
+    counts = {"true": [], "predicted": []}
+    for batch in module.test_dataloader():
+        inputs = classifier.normalise(batch["image"])
+        predicted = classifier.network(inputs).argmax(1)
+        assert (predicted != batch["label"]).any()
+        for of, classes in (("true", batch["label"]), ("predicted", predicted)):
+            heat = saliency.grad_cam(classifier.network, inputs, classes)[:, 0]
+            for one, (left, top, right, bottom) in zip(heat, batch["box"].tolist(), strict=True):
+                row, column = divmod(one.argmax().item(), one.shape[1])
+                counts[of].append(left <= column < right and top <= row < bottom)
+    shares = {of: sum(hit) / len(hit) for of, hit in counts.items()}
+    assert shares["true"] != shares["predicted"], "nothing would be shown"
+    assert point(classifier, module)["pointing"] == pytest.approx(shares["true"])
 
 
 def test_other_blocks_have_no_such_figure(tiny_summary):

@@ -15,6 +15,7 @@ import torch
 from cv_attention import training
 from cv_attention.cli import main
 from cv_attention.config import Log
+from cv_attention.training.checkpoint import saving
 from cv_attention.training.checkpoint.saving import Checkpoints
 from cv_attention.training.tasks.selection import SMALL, Criterion, by_accuracy, select, standard_error
 
@@ -103,6 +104,32 @@ def test_a_training_without_a_validation_is_tested_on_its_last_epoch(tiny_option
     assert 0 <= summary["test"]["accuracy"] <= 1
 
 
+# 20 images in batches of 8, 8 and 4
+@pytest.mark.parametrize(("limit", "images"), [("1.0", 20), ("2", 16), ("3", 20), ("0.4", 8), ("1000", 20)])
+def test_only_images_that_were_validated_count_as_evidence(limit, images, tiny_options, tmp_path):
+    options = [*tiny_options, "--data.batch_size=8", "--log.maps_every=0", f"--log.root={tmp_path}"]
+    extra = f"--trainer.extra={{enable_progress_bar: false, limit_val_batches: {limit}}}"
+    assert main(["fit", *options, "--log.wandb=disabled", "--log.name=run", "--trainer.max_epochs=1", extra]) == 0
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["selected"]["reason"].startswith(f"{images} validation images give")
+
+
+def test_the_seconds_of_all_parts_of_a_run_count(tmp_path, monkeypatch):
+    """Three parts of 10, 5 and 2 seconds, each resumed from the state of the one before."""
+    now, state = 1000.0, {}
+    monkeypatch.setattr(saving.time, "monotonic", lambda: now)
+    for seconds, expected in ((10, 10), (5, 15), (2, 17)):
+        part: Any = Checkpoints(tmp_path, Log())
+        if state:
+            part.load_state_dict(state)
+        now += 100  # of building the network, which are not trained
+        part.on_train_start(SimpleNamespace(global_step=0), SimpleNamespace(criterion=Criterion("accuracy")))
+        now += seconds
+        state = part.state_dict()
+        part.teardown(None, None, "fit")
+        assert state["seconds"] == part.seconds == expected
+
+
 @pytest.mark.parametrize(
     ("criterion", "in_file", "best"),
     [
@@ -143,3 +170,27 @@ def test_a_finished_run_that_goes_on_has_no_result_until_it_is_tested_again(tiny
     assert found["selected"]["reason"].startswith("20 validation images")
     assert found["images_per_second"] > 0  # of epochs before the stop
     assert found["test"] == training.evaluate(training.find_checkpoint(run))
+
+
+def test_a_run_that_is_trained_longer_says_what_a_new_one_says(tiny_options, tmp_path, monkeypatch):
+    """Results of the shorter run, such as how much its blocks were in use, would be taken for the longer one's."""
+    options = [
+        *tiny_options,
+        "--model.block=se",
+        "--log.wandb=disabled",
+        "--log.maps_every=0",
+        f"--log.root={tmp_path}",
+    ]
+    assert main(["fit", *options, "--log.name=longer", "--trainer.max_epochs=1"]) == 0
+    finished = json.loads((tmp_path / "longer/summary.json").read_text())
+    assert {"in_use", "test", "selected", "validation"} <= finished.keys()
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(lightning.Trainer, "test", full)
+    assert main(["fit", *options, "--log.name=new", "--trainer.max_epochs=2"]) == 1
+    assert main(["fit", "--resume", str(tmp_path / "longer"), "--trainer.max_epochs=2"]) == 1
+    new, longer = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("new", "longer"))
+    assert longer.keys() == new.keys()
+    assert longer["selected"] == new["selected"]

@@ -55,7 +55,7 @@ def read(path: str, fold: int, labels: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
     Raises:
         FileNotFoundError: if the file does not exist.
-        ValueError: if the file holds no folds, not this fold, or the folds of other data.
+        ValueError: if the file holds no folds with every image in exactly one, not this fold, or folds of other data.
     """
     file = Path(path).expanduser()
     if not file.is_file():
@@ -63,8 +63,9 @@ def read(path: str, fold: int, labels: np.ndarray) -> tuple[np.ndarray, np.ndarr
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         images, digest, folds = content["images"], content["labels"], content["folds"]
-        if not all(isinstance(place, int) and 0 <= place < images for part in folds for place in part):
-            raise ValueError("positions out of range")
+        places = [place for part in folds for place in part]
+        if not all(type(place) is int for place in places) or sorted(places) != list(range(images)):
+            raise ValueError("every image must be in exactly one fold")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"data.split_file: {path} holds no folds; cv-attention folds writes such a file") from error
     if images != len(labels) or digest != _digest(labels):
@@ -73,7 +74,7 @@ def read(path: str, fold: int, labels: np.ndarray) -> tuple[np.ndarray, np.ndarr
             f"{len(labels):,}, and the labels in their order must be the same"
         )
     if not 0 <= fold < len(folds):
-        raise ValueError(f"data.fold must lie between 0 and {len(folds) - 1}, got {fold}")
+        raise ValueError(f"data.fold must lie between 0 and {len(folds) - 1}, the folds of {path}, got {fold}")
     held = np.array(sorted(folds[fold]), np.int64)
     return np.setdiff1d(np.arange(len(labels)), held, assume_unique=True), held
 

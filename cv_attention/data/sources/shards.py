@@ -46,9 +46,9 @@ class Shards:
             self.labels, self._name = stored["label"], stored["name"]
             self.texts = _divided(stored["text"], stored["text_end"]) if "text" in stored else []
         numbers = (self._archive, self._offset, self._size, self.labels)
-        if not all(
-            values.dtype.kind == "i" and values.shape == self._name.shape == (len(self._name),) for values in numbers
-        ):
+        if {values.dtype.kind for values in numbers} != {"i"} or self._name.dtype.kind != "S":
+            raise ValueError(f"{index} is damaged")
+        if any(values.shape != (self._name.size,) for values in (*numbers, self._name)):
             raise ValueError(f"{index} is damaged")
         least = min(int(values.min(initial=0)) for values in numbers)
         if least < 0 or self._archive.max(initial=0) >= len(self.archives) or self.labels.max(initial=0) > MAX_LABEL:

@@ -98,11 +98,12 @@ def _rows(directory: Path, about: dict[str, Any], notices: list[str]) -> Iterato
     seen = 0
     for path in ExportLayout(directory).rows():
         seen += 1
-        altered = [one.relative_to(directory).as_posix() for one in changed(path.with_suffix(".sha256"), directory)]
+        listed = path.with_suffix(".sha256")
+        altered = [one.relative_to(directory).as_posix() for one in changed(listed, directory)]
         rest = [name for name in altered if not name.startswith("shards/")]
         if rest:
             more = f" and {len(rest) - 1} more files" if len(rest) > 1 else ""
-            notices.append(f"{rest[0]}{more} changed since the export wrote them.")
+            notices.append(f"{rest[0]}{more} changed since the export, or their checksums in shards/{listed.name} did.")
         if len(rest) < len(altered):
             name = next(name for name in altered if name.startswith("shards/"))
             notices.append(f"{name} has changed since it was written; the images of this shard are left out.")
