@@ -247,7 +247,6 @@ _POOLING = (
           examples=({"heads": 2, "size": 3, "qkv_bias": False},)),
 )
 
-_MEMORY = ()
 # fmt: on
 
 _TABLE: tuple[Entry, ...] = (
@@ -260,7 +259,6 @@ _TABLE: tuple[Entry, ...] = (
     *_GRAPH,
     *_SEQUENCE,
     *_POOLING,
-    *_MEMORY,
 )
 
 
