@@ -65,6 +65,11 @@ class RunLayout:
         return self.root / "predictions.npz"
 
     @property
+    def readings(self) -> Path:
+        """The text that was read from every test image, with the true one."""
+        return self.root / "readings.csv"
+
+    @property
     def weights(self) -> Path:
         """The tested network's weights."""
         return self.root / "weights.safetensors"
@@ -170,7 +175,10 @@ def runs_in(folder: Path) -> list[Path]:
 # What a directory must hold, at least one of these, to be taken for a run.
 MARKS = tuple(getattr(RunLayout(Path()), name).name for name in ("config", "summary", "metrics", "maps"))
 # What reports and comparisons read; its checksums are in the summary of a finished run.
-CHECKSUMMED = ("config.yaml", "predictions.npz", "metrics/*/metrics.csv", "confusion/*", "maps/*.*", "maps/images/*")
+CHECKSUMMED = (
+    *("config.yaml", "predictions.npz", "readings.csv", "metrics/*/metrics.csv", "confusion/*", "maps/*.*"),
+    "maps/images/*",
+)
 
 
 @dataclass(frozen=True)
