@@ -12,6 +12,9 @@ EXTRAS = {
     "captum": ("captum",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "parquet": ("pyarrow",),
+    "svhn": ("h5py",),
+    "lmdb": ("lmdb",),
+    "graphemes": ("regex",),
 }  # fmt: skip
 _OF_METHODS = {"lime": "captum", "attention_flow": "flow"}  # saliency methods
 

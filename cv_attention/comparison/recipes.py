@@ -31,6 +31,8 @@ def _unused(config: Mapping[str, Any]) -> tuple[str, ...]:
     unused = ["data.root"]  # only the images matter, see `data_of`
     folds = config["data.split_file"] is not None
     unused += [f"{fields}." for name, fields in DRAWN.items() if name != config["data.name"]]
+    if config["data.name"] != "text":
+        unused.append("data.text.")
     if config["data.name"] in DRAWN or folds:
         unused += ["data.val_fraction", "data.seed"]
     if config["model.block"] is None:

@@ -12,10 +12,11 @@ from cv_attention.config.optimizer import Optimizer
 from cv_attention.config.saliency_export import PictureFormat, SaliencyExport
 from cv_attention.config.sources.digits import Digits
 from cv_attention.config.sources.strings import Strings
+from cv_attention.config.sources.text import Text
 from cv_attention.config.subset import Subset
 from cv_attention.config.trainer import Trainer
 
 __all__ = [
     "SOURCES", "TEXT_SOURCES", "BlockSpec", "Data", "Digits", "Experiment", "HeadSpec", "Log", "LrScale", "Model",
-    "Optimizer", "PictureFormat", "SaliencyExport", "Strings", "Subset", "Trainer", "Transform",
+    "Optimizer", "PictureFormat", "SaliencyExport", "Strings", "Subset", "Text", "Trainer", "Transform",
 ]  # fmt: skip

@@ -6,16 +6,17 @@ from typing import Any, Literal
 from cv_attention.config.bounds import bounded
 from cv_attention.config.sources.digits import Digits
 from cv_attention.config.sources.strings import Strings
+from cv_attention.config.sources.text import Text
 from cv_attention.config.subset import Subset
 
 Transform = str | dict[str, dict[str, Any]]
 """One step of an albumentations pipeline: a class name, ``HorizontalFlip``, or a class name with its arguments,
 ``{RandomCrop: {height: 32, width: 32, pad_if_needed: true}}``."""
 
-SOURCES = ("cluttered_digits", "cifar10", "cifar100", "folder", "webdataset", "digit_strings")
+SOURCES = ("cluttered_digits", "cifar10", "cifar100", "folder", "webdataset", "digit_strings", "text")
 """Data sets that `Data.name` knows; any other name is the class path of a function."""
 
-TEXT_SOURCES = ("digit_strings",)
+TEXT_SOURCES = ("digit_strings", "text")
 """Those of `SOURCES` whose images show texts to be read, in place of classes."""
 
 
@@ -25,10 +26,11 @@ class Data:
 
     Attributes:
         name: Data set: ``cluttered_digits``, ``cifar10``, ``cifar100``, ``folder``, ``webdataset``,
-            ``digit_strings``, or the class path of a function of your own such as ``my_data.birds``, see
+            ``digit_strings``, ``text``, or the class path of a function of your own such as ``my_data.birds``, see
             ``docs/extending.md``. ``folder`` reads ``root/{train,val,test}/<class>/<image>``. Where there is only one
             split besides ``train``, it is the test split. ``webdataset`` reads tar shards,
             ``root/{train,val,test}-*.tar``. ``digit_strings`` draws images of numbers to be read.
+            ``text`` reads a folder of images with a label file, see ``docs/reading.md``.
         root: Folder of the data set, or where CIFAR is downloaded to.
         options: Further arguments of a function of your own.
         batch_size: Images in one optimizer step over all devices (before gradient accumulation).
@@ -59,6 +61,7 @@ class Data:
         subset: Part of the data set.
         digits: Settings of the cluttered digits.
         strings: Settings of the drawn strings of digits.
+        text: Settings of the texts of a folder with a label file.
 
     Examples:
         >>> from cv_attention.config import Data
@@ -91,3 +94,4 @@ class Data:
     subset: Subset = field(default_factory=Subset)
     digits: Digits = field(default_factory=Digits)
     strings: Strings = field(default_factory=Strings)
+    text: Text = field(default_factory=Text)

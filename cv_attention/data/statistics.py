@@ -13,7 +13,7 @@ _KNOWN: dict[str, tuple[Statistics, Statistics]] = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
 }
-_DRAWN = ("cluttered_digits", "digit_strings")
+DRAWN = ("cluttered_digits", "digit_strings")  # data sets that are drawn, not read
 
 
 def statistics(config: Data, train: Stored) -> tuple[Statistics, Statistics]:
@@ -23,7 +23,7 @@ def statistics(config: Data, train: Stored) -> tuple[Statistics, Statistics]:
         config: The data set; its ``mean`` and ``std`` replace those of the images.
         train: The training images, which are measured where they are drawn.
     """
-    mean, std = _measure(train) if config.name in _DRAWN else _KNOWN.get(config.name, IMAGENET)
+    mean, std = _measure(train) if config.name in DRAWN else _KNOWN.get(config.name, IMAGENET)
     return _triple(config.mean) or mean, _triple(config.std) or std
 
 

@@ -8,20 +8,24 @@ import numpy as np
 import torch
 
 from cv_attention.alphabet import Alphabet
-from cv_attention.config import Data
+from cv_attention.config import Data, Transform
 from cv_attention.config.bounds import check_bounds
 from cv_attention.config.checking import check_statistics
 from cv_attention.data.augmentation.transforms import Pipeline
+from cv_attention.data.decoding import bit_depth
 from cv_attention.data.identity import text_identity
 from cv_attention.data.module import DataModule
 from cv_attention.data.sources import subset
 from cv_attention.data.sources.memory import Memory
-from cv_attention.data.statistics import statistics
-from cv_attention.data.texts import digit_strings
+from cv_attention.data.statistics import DRAWN, statistics
+from cv_attention.data.texts import digit_strings, folder
+from cv_attention.data.texts.fitting import Fit
+from cv_attention.data.texts.label_files.file_names import check_pattern
 from cv_attention.data.texts.text_images import TextImages
 from cv_attention.data.texts.text_set import TextSet
 
 _DIGITS = "0123456789"
+_MIRRORS = ("HorizontalFlip", "VerticalFlip", "Transpose", "D4", "SquareSymmetry")
 
 
 class TextData(DataModule):
@@ -59,11 +63,10 @@ class TextData(DataModule):
             batch_size=config.batch_size, workers=config.workers, seed=config.seed if seed is None else seed
         )
         self.config = config
-        boxes = config.name == "digit_strings"
-        self._pipelines = {
-            "train": Pipeline(config.train_transforms, "data.train_transforms", boxes=boxes),
-            "eval": Pipeline(config.eval_transforms, "data.eval_transforms", boxes=boxes),
-        }
+        self._notes: list[str] = []
+        for place in ("train_transforms", "eval_transforms"):
+            _refuse_mirrors(getattr(config, place), f"data.{place}")
+            Pipeline(getattr(config, place), f"data.{place}")  # reports mistakes before anything is loaded
 
     def setup(self, stage: str | None = None) -> None:
         """Loads all splits, whatever the stage, and tries their transforms, to report mistakes before training.
@@ -76,15 +79,11 @@ class TextData(DataModule):
         warnings.filterwarnings("ignore", ".*does not have many workers which may be a bottleneck.*")
         if self.splits:
             return
-        images = {name: _in_memory(*drawn) for name, drawn in digit_strings.draw(self.config.strings).items()}
+        alphabet, images, self._notes = _load(self.config)
         self.mean, self.std = statistics(self.config, images["train"])
         kept = subset.thin(np.zeros(len(images["train"]), np.int64), self.config.subset)
         images["train"] = images["train"].select(kept)
-        alphabet = Alphabet(_DIGITS)
-        splits = {
-            name: TextSet(name, part, self._pipelines["train" if name == "train" else "eval"], self.seed, alphabet)
-            for name, part in images.items()
-        }
+        splits = {name: self._text_set(name, part, alphabet) for name, part in images.items()}
         sizes = {name: split.size() for name, split in splits.items()}
         self.alphabet = alphabet
         self.longest = max(int(split.lengths.max()) for split in splits.values())
@@ -102,11 +101,15 @@ class TextData(DataModule):
         return self.splits[split].images.texts
 
     def describe(self) -> str:
-        """Returns the numbers of images and units, the length of the texts, and the image size."""
+        """Returns the numbers of images and units, the length of the texts, and the image size.
+
+        Further lines name the label files and their format, count what is left out, and tell the meaning of `bits`.
+        """
         counts = ", ".join(f"{len(self.splits[name]):,} {name}" for name in ("train", "val", "test"))
         height, width = self.image_size
         units = f"texts of up to {self.longest} of {len(self.alphabet.units)} {self.alphabet.unit}s"
-        return f"{self.config.name}: {counts} images, {units}, {height}×{width}"
+        lines = [f"{self.config.name}: {counts} images, {units}, {height}×{width}", *self._notes]
+        return "\n".join(lines if self.bits is None else [*lines, bit_depth.describe(self.bits)])
 
     @property
     def source(self) -> str:
@@ -121,15 +124,25 @@ class TextData(DataModule):
         """Returns the fingerprint; the configuration says everything else."""
         return self.fingerprint()
 
+    def _text_set(self, name: str, images: TextImages, alphabet: Alphabet) -> TextSet:
+        place = "train_transforms" if name == "train" else "eval_transforms"
+        pipeline = Pipeline(getattr(self.config, place), f"data.{place}", boxes=images.boxes is not None)
+        text = self.config.text
+        fit = None if self.config.name in DRAWN else Fit(text.height, text.width)
+        return TextSet(name, images, pipeline, self.seed, alphabet, fit)
+
 
 def _check(config: Data) -> None:
     check_bounds(config, "data.")
     check_statistics(config.mean, config.std)
     _refuse_for_classes(config)
     subset.check(config.subset)
-    digit_strings.check(config.strings)
-    if config.root != Data.root:
-        raise ValueError(f"data.root is '{config.root}', but digit strings are generated and need no folder")
+    if config.name in DRAWN:
+        digit_strings.check(config.strings)
+        if config.root != Data.root:
+            raise ValueError(f"data.root is '{config.root}', but digit strings are generated and need no folder")
+    elif config.text.from_name is not None:
+        check_pattern(config.text.from_name)
 
 
 def _refuse_for_classes(config: Data) -> None:
@@ -151,5 +164,24 @@ def _refuse_for_classes(config: Data) -> None:
             raise ValueError(f"{name} is {reason}, but data.name {config.name!r} has texts; got {value!r}")
 
 
-def _in_memory(images: np.ndarray, texts: list[str], boxes: np.ndarray) -> TextImages:
-    return TextImages(texts, np.arange(len(texts)), Memory(torch.from_numpy(images)), boxes)
+def _refuse_mirrors(steps: list[Transform], place: str) -> None:
+    """Refuses transforms that mirror an image, also within others."""
+    for step in steps:
+        name, arguments = next(iter(step.items())) if isinstance(step, dict) and step else (step, None)
+        if name in _MIRRORS:
+            raise ValueError(
+                f"{place}: {name} mirrors images, but data.name is one of texts, which then read differently"
+            )
+        inner = arguments.get("transforms") if isinstance(arguments, dict) else None
+        if isinstance(inner, list):
+            _refuse_mirrors(inner, place)
+
+
+def _load(config: Data) -> folder.Loaded:
+    if config.name not in DRAWN:
+        return folder.load(config)
+    images = {
+        name: TextImages(drawn.texts, np.arange(len(drawn.texts)), Memory(torch.from_numpy(drawn.images)), drawn.boxes)
+        for name, drawn in digit_strings.draw(config.strings).items()
+    }
+    return folder.Loaded(Alphabet(_DIGITS), images, [])

@@ -19,6 +19,9 @@ def test_every_field_of_the_configuration_is_classified():
     assert not unclassified, "say in cv_attention/comparison/fields.py what these decide"
 
 
+UNUSED = ("data.digits.", "data.strings.", "data.text.")  # by the folder of these runs
+
+
 def other(name):
     """A value that the field does not have by default."""
     return {"data.split_file": "folds.json", "model.block": "cbam"}.get(name, "other")
@@ -55,16 +58,13 @@ def test_what_changes_results_is(tmp_path, fields):
     assert shape(tmp_path, fields) == ([2, 2], [1, 1])
 
 
-@pytest.mark.parametrize("name", listed(Kind.RECIPE))
+@pytest.mark.parametrize("name", [name for name in listed(Kind.RECIPE) if not name.startswith(UNUSED)])
 def test_another_recipe_is_another_table(tmp_path, name):
     value = {"other": 1} if name == "trainer.extra" else other(name)
     assert shape(tmp_path, {name: value}) == ([2, 2], [1, 1])
 
 
-DRAWN = ("data.digits.", "data.strings.")
-
-
-@pytest.mark.parametrize("name", [name for name in listed(Kind.DATA) if not name.startswith(DRAWN)])
+@pytest.mark.parametrize("name", [name for name in listed(Kind.DATA) if not name.startswith(UNUSED)])
 def test_other_data_are_another_table(tmp_path, name):
     assert shape(tmp_path, {name: other(name)}) == ([2, 2], [1, 1])
 
@@ -87,6 +87,7 @@ def test_how_blocks_go_in_does_not_matter_without_one(tmp_path, name):
         {"data.fold": 3},  # without a file of folds
         {"data.digits.clutter": 5},  # of a folder
         {"data.strings.clutter": 5},
+        {"data.text.lower": True},
         {"model.at": ["residual"]},
         {"optimizer.lr": 0.1, "trainer.max_epochs": 10.0},
         {"trainer.extra": {"enable_progress_bar": False}},
@@ -123,6 +124,22 @@ def test_drawn_digits_have_no_place(tmp_path):
     runs += write_all(tmp_path, {"se": [0.7]}, fields=digits | {"data.root": "data", "data.val_fraction": 0.5})
     assert len(compare(runs).tables) == 1
     runs += write_all(tmp_path, {"eca": [0.7]}, fields=digits | {"data.digits.clutter": 4})
+    assert len(compare(runs).tables) == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "unused", "used"),
+    [
+        ("digit_strings", {"data.text.lower": True, "data.digits.seed": 3}, {"data.strings.clutter": 4}),
+        ("text", {"data.strings.seed": 3, "data.digits.seed": 3}, {"data.text.lower": True}),
+        ("text", {}, {"data.text.height": 64}),
+    ],
+)
+def test_settings_of_texts_count_where_they_are_used(tmp_path, data, unused, used):
+    runs = write_all(tmp_path, {"null": [0.7]}, fields={"data.name": data})
+    runs += write_all(tmp_path, {"se": [0.7]}, fields={"data.name": data} | unused)
+    assert len(compare(runs).tables) == 1
+    runs += write_all(tmp_path, {"eca": [0.7]}, fields={"data.name": data} | used)
     assert len(compare(runs).tables) == 2
 
 

@@ -1,1 +1,1 @@
-"""Configures the data sets that are drawn."""
+"""Configures the data sets that are drawn, and those whose images show texts."""

@@ -19,11 +19,12 @@ from cv_attention.data.decoding.decode import MAX_BYTES, ImageError, decode_imag
 
 _T = TypeVar("_T")
 _LABEL = 32  # bytes of the longest class number that is read
+_TEXT = 1 << 20  # bytes of the longest text
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Describes an image in an archive: its location, and its class if the archive has one."""
+    """Describes an image in an archive: its location, and its class and text if the archive has them."""
 
     archive: Path
     name: str
@@ -31,6 +32,7 @@ class Member:
     size: int
     label: int | None = None
     stated: str = ""  # content of the class entry, if it is not a number
+    text: bytes | None = None  # content of the text entry, if texts are asked for
 
     def read(self, bits: int | None = None) -> np.ndarray:
         """Decodes the image; see `cv_attention.data.read_image`."""
@@ -55,22 +57,25 @@ def read_member(file: int, offset: int, size: int, place: str, most: int = MAX_B
     return data
 
 
-def members(archive: Path, suffixes: Sequence[str], *, distinct: bool = False) -> Iterator[Member]:
+def members(archive: Path, suffixes: Sequence[str], *, distinct: bool = False, texts: bool = False) -> Iterator[Member]:
     """Lists the images of an archive in its order, without links and sparse files.
 
     A warning reports them if the archive belongs to a data set (`distinct`).
 
+    Where `texts` are asked for, each image has the content of the ``.txt`` entry of the same key.
+
     The unreadable part of a damaged archive is listed as one more image, which then fails like any damaged image.
 
     Raises:
-        ValueError: if it is not a regular file, or is compressed, which prevents random access; or, if names must be
-            `distinct`, it contains an image or a class twice.
+        ValueError: if it is not a regular file, or is compressed, which prevents random access; if it contains an
+            image, a class or a text twice although names must be `distinct`; or if a text is larger than 1 MiB.
     """
     status = os.stat(archive)
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"{shown(archive)} is {kind_of(status.st_mode)}, not a regular file")
     images: list[Member] = []
     labels: dict[str, int | str] = {}
+    written: dict[str, bytes] = {}
     names: set[str] = set()
     skipped: list[str] = []
     try:
@@ -87,6 +92,9 @@ def members(archive: Path, suffixes: Sequence[str], *, distinct: bool = False) -
             elif info.name.endswith(".cls"):
                 names.add(info.name)
                 labels[_key(info.name)] = _label(tar, info)
+            elif texts and info.name.endswith(".txt"):
+                names.add(info.name)
+                written[_key(info.name)] = _text(tar, info)
     except tarfile.TarError as error:
         if not images:
             _refuse_compressed(archive)
@@ -95,8 +103,9 @@ def members(archive: Path, suffixes: Sequence[str], *, distinct: bool = False) -
         more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
         warnings.warn(f"left out: {shown(f'{archive}/{skipped[0]}')} is a link or sparse{more}", stacklevel=2)
     for image in images:
-        label = labels.get(_key(image.name))
-        yield replace(image, stated=label) if isinstance(label, str) else replace(image, label=label)
+        label, text = labels.get(_key(image.name)), written.get(_key(image.name))
+        stated = {"stated": label} if isinstance(label, str) else {"label": label}
+        yield replace(image, text=text, **stated)
 
 
 def _headers(archive: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
@@ -140,3 +149,11 @@ def _label(tar: tarfile.TarFile, info: tarfile.TarInfo) -> int | str:
     if info.size <= _LABEL and text.isdigit():
         return int(text)
     return shown(text[:20].decode("utf-8", "backslashreplace")) or "nothing"
+
+
+def _text(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
+    """Returns the content of a ``.txt`` entry."""
+    if info.size > _TEXT:
+        raise ValueError(f"{shown(f'{tar.name}/{info.name}')} has {info.size:,} bytes; at most {_TEXT:,} are read")
+    file = tar.extractfile(info)
+    return file.read() if file else b""

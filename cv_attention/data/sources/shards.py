@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from cv_attention.data.decoding.decode import MAX_BYTES, decode_image, shown
-from cv_attention.data.sources.archives import members, read_member
+from cv_attention.data.sources.archives import Member, members, read_member
 from cv_attention.data.sources.files import file_version
 from cv_attention.data.sources.folder import EXTENSIONS
 from cv_attention.data.sources.images import Storage
@@ -29,7 +29,8 @@ class Shards:
         bits: Range of images of more than 8 bits; see `read_image`. It may be set later.
 
     Attributes:
-        labels: int64 (M,), class of each image, by its ``.cls``.
+        labels: int64 (M,), class of each image, by its ``.cls``; all 0 where texts are read.
+        texts: The M texts by their ``.txt``, undecoded; empty where classes are read.
 
     Raises:
         ValueError: if the index holds anything else.
@@ -43,6 +44,7 @@ class Shards:
         with open(index, "rb") as file, np.load(file) as stored:  # numpy leaves damaged files open
             self._archive, self._offset, self._size = (stored[name] for name in ("archive", "offset", "size"))
             self.labels, self._name = stored["label"], stored["name"]
+            self.texts = _divided(stored["text"], stored["text_end"]) if "text" in stored else []
         numbers = (self._archive, self._offset, self._size, self.labels)
         if not all(
             values.dtype.kind == "i" and values.shape == self._name.shape == (len(self._name),) for values in numbers
@@ -87,12 +89,16 @@ class Shards:
         """Names one image and its archive in an error message."""
         return f"'{self._place(row)}'"
 
+    def archive(self, row: int) -> Path:
+        """Returns the archive of one image."""
+        return self.archives[int(self._archive[row])]
+
     def path(self, row: int) -> None:
         """Returns None: a member of an archive is not a separate file."""
 
     def version(self, row: int) -> str:
         """Returns size and time of the archive, where the image lies there, and `bits`."""
-        archive = self.archives[int(self._archive[row])]
+        archive = self.archive(row)
         return f"{archive.name} {file_version(archive)} {self._offset[row]} {self._size[row]} {self.bits}"
 
     def contents(self, parts: Sequence[tuple[Storage, np.ndarray]]) -> Iterator[bytes]:
@@ -100,22 +106,23 @@ class Shards:
         yield from ()
 
     def _place(self, row: int) -> str:
-        return f"{self.archives[int(self._archive[row])]}/{self.name(row)}"
+        return f"{self.archive(row)}/{self.name(row)}"
 
 
-def open_shards(folder: Path, archives: Sequence[Path]) -> Shards:
+def open_shards(folder: Path, archives: Sequence[Path], *, texts: bool = False) -> Shards:
     """Opens the index of these archives; makes it first if it is missing or damaged, or an archive has changed.
 
     Args:
         folder: Where the index lies; made if need be.
         archives: The tar files.
+        texts: Whether images have a text, in ``<key>.txt``, in place of a class.
 
     Raises:
         ValueError: if an archive cannot be used, or the index not be written.
     """
     from filelock import FileLock
 
-    digest = hashlib.sha256(b"%d" % _FORMAT)
+    digest = hashlib.sha256(b"%d" % _FORMAT + (b" texts" if texts else b""))
     for path in archives:
         status = path.stat()
         digest.update(b"\0".join([os.fsencode(path.name), b"%d %d" % (status.st_size, status.st_mtime_ns)]))
@@ -126,7 +133,7 @@ def open_shards(folder: Path, archives: Sequence[Path]) -> Shards:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(index.with_suffix(".lock")):  # the processes of one machine make it once
                 if _read(archives, index) is None:
-                    _make(index, archives)
+                    _make(index, archives, texts=texts)
         except OSError as error:
             raise ValueError(f"data.root: '{folder}' cannot be written: {error.strerror or error}") from error
         shards = Shards(archives, index)
@@ -143,27 +150,25 @@ def _read(archives: Sequence[Path], index: Path) -> Shards | None:
         return None
 
 
-def _make(index: Path, archives: Sequence[Path]) -> None:
+def _make(index: Path, archives: Sequence[Path], *, texts: bool) -> None:
     from rich.progress import track
 
-    archive, offset, size, label, name = [], [], [], [], []
+    archive, offset, size, label, name, text = [], [], [], [], [], []
     for number, path in enumerate(track(archives, "reading the shards' headers once", transient=True)):
-        for member in members(path, EXTENSIONS, distinct=True):
-            place = shown(f"{path}/{member.name}")
+        for member in members(path, EXTENSIONS, distinct=True, texts=texts):
             if not member.size:
                 raise ValueError(f"{path} is damaged: {shown(member.name)}")
-            if member.label is None:
-                stated = f"the class '{member.stated}'" if member.stated else "no class"
-                raise ValueError(f"{place} has {stated}; expected a number in <key>.cls")
-            if member.label > MAX_LABEL:
-                raise ValueError(f"{place} has the class {member.label}; the maximum is {MAX_LABEL}")
             archive.append(number)
             offset.append(member.offset)
             size.append(member.size)
-            label.append(member.label)
+            label.append(0 if texts else _class(member))
             name.append(os.fsencode(member.name))
+            if texts:
+                text.append(_written(member))
     if not name:
         raise ValueError(f"{archives[0]} and its like hold no images ({', '.join(EXTENSIONS[:6])}, ...)")
+    ends = np.cumsum([len(each) for each in text])
+    written = {"text": np.frombuffer(b"".join(text), np.uint8), "text_end": ends.astype(np.int64)} if texts else {}
     with replacing(index) as file:
         np.savez(
             file,
@@ -172,4 +177,26 @@ def _make(index: Path, archives: Sequence[Path]) -> None:
             size=np.array(size, np.int64),
             label=np.array(label, np.int64),
             name=np.array(name),
+            **written,
         )
+
+
+def _class(member: Member) -> int:
+    place = shown(f"{member.archive}/{member.name}")
+    if member.label is None:
+        stated = f"the class '{member.stated}'" if member.stated else "no class"
+        raise ValueError(f"{place} has {stated}; expected a number in <key>.cls")
+    if member.label > MAX_LABEL:
+        raise ValueError(f"{place} has the class {member.label}; the maximum is {MAX_LABEL}")
+    return member.label
+
+
+def _written(member: Member) -> bytes:
+    if member.text is None:
+        raise ValueError(f"{shown(f'{member.archive}/{member.name}')} has no text; expected one in <key>.txt")
+    return member.text
+
+
+def _divided(text: np.ndarray, ends: np.ndarray) -> list[bytes]:
+    whole = text.tobytes()
+    return [whole[begin:end] for begin, end in zip([0, *ends.tolist()], ends.tolist(), strict=False)]

@@ -1,7 +1,5 @@
 """Makes batches of augmented images of one split with the numbers of their texts."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,6 +7,7 @@ from torch import Tensor
 from cv_attention.alphabet import END, Alphabet
 from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.data.sources.image_set import Draw, ImageSet
+from cv_attention.data.texts.fitting import Fit, clipped
 from cv_attention.data.texts.text_images import TextImages
 
 
@@ -21,6 +20,7 @@ class TextSet(ImageSet):
         pipeline: Transforms of each image.
         seed: Seed of the augmentation.
         alphabet: Numbers the units of the texts.
+        fit: Brings the images to one size, after the transforms; None where they have one.
         lengths: int64 (N,), the number of units of each text.
 
     Raises:
@@ -29,9 +29,17 @@ class TextSet(ImageSet):
 
     images: TextImages
 
-    def __init__(self, name: str, images: TextImages, pipeline: Pipeline, seed: int, alphabet: Alphabet):
+    def __init__(
+        self,
+        name: str,
+        images: TextImages,
+        pipeline: Pipeline,
+        seed: int,
+        alphabet: Alphabet,
+        fit: Fit | None = None,
+    ):
         super().__init__(name, images, pipeline, seed)
-        self.alphabet = alphabet
+        self.alphabet, self.fit = alphabet, fit
         encoded = [np.array(alphabet.encode(text), np.int32) for text in images.texts]
         self.lengths = np.array([len(numbers) for numbers in encoded], np.int64)
         self._numbers = np.concatenate(encoded)  # of all texts: much smaller than a list of arrays
@@ -54,24 +62,40 @@ class TextSet(ImageSet):
         Raises:
             ValueError: if the images have different sizes after the transforms, or a file is broken.
         """
-        return super().batch(draws, device)
+        if self.fit is None:
+            return super().batch(draws, device)
+        index = np.array([i for _, i in draws], np.int64)
+        pixels = np.empty((len(draws), self.fit.height, self.fit.width, 3), np.uint8)
+        widths = np.empty(len(draws), np.int64)
+        boxes = None if self.images.boxes is None else self.images.boxes[index]
+        for place, (epoch, i) in enumerate(draws):
+            image, moved = self._transform(i, (self.seed, epoch, i), None if boxes is None else boxes[place])
+            pixels[place], moved, widths[place] = self.fit(image, moved)
+            if boxes is not None:
+                boxes[place] = moved
+        return self._as_batch(torch.from_numpy(pixels), index, boxes, widths)
 
-    def _as_batch(self, pixels: Tensor, index: np.ndarray, boxes: np.ndarray | None) -> dict[str, Tensor]:
-        tokens, lengths = self._tokens(index), self.lengths[index]
-        batch: dict[str, Any] = {
-            "image": pixels.permute(0, 3, 1, 2),
-            "width": np.full(len(index), pixels.shape[2], np.int64),
+    @property
+    def resident(self) -> bool:
+        """Whether batches are made from pixels in memory as a whole, which no worker process could speed up."""
+        return self.fit is None and super().resident
+
+    def _as_batch(
+        self, pixels: Tensor, index: np.ndarray, boxes: np.ndarray | None, widths: np.ndarray | None = None
+    ) -> dict[str, Tensor]:
+        tokens = self._tokens(index)
+        arrays = {
+            "width": np.full(len(index), pixels.shape[2], np.int64) if widths is None else widths,
             "tokens": tokens,
-            "length": lengths,
+            "length": self.lengths[index],
             "index": index,
         }
         if boxes is not None:
-            batch["boxes"] = _padded(boxes, tokens.shape[1])
-        arrays = {name: torch.from_numpy(values) for name, values in batch.items() if name != "image"}
-        return {
-            name: values.to(pixels.device, non_blocking=True)
-            for name, values in {"image": batch["image"], **arrays}.items()
+            arrays["boxes"] = _padded(boxes, tokens.shape[1])
+        batch = {"image": pixels.permute(0, 3, 1, 2)} | {
+            name: torch.from_numpy(values) for name, values in arrays.items()
         }
+        return {name: values.to(pixels.device, non_blocking=True) for name, values in batch.items()}
 
     def _tokens(self, index: np.ndarray) -> np.ndarray:
         """Returns the numbers of texts, int64 (B, T): their units, the end, padding."""
@@ -85,7 +109,10 @@ class TextSet(ImageSet):
     def _augmented(
         self, image: np.ndarray, key: tuple[int, int, int], box: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        return self.pipeline(image, key) if box is None else self.pipeline.with_boxes(image, key, box)
+        if box is None:
+            return self.pipeline(image, key)
+        height, width = image.shape[:2]
+        return self.pipeline.with_boxes(image, key, clipped(box, width, height))
 
 
 def _padded(boxes: np.ndarray, length: int) -> np.ndarray:
