@@ -69,11 +69,17 @@ class CTCHead(TextHead):
         memory.check()
         columns, lengths = _columns(memory)
         if self.recurrent is not None:
-            packed = nn.utils.rnn.pack_padded_sequence(columns, lengths.cpu(), batch_first=True, enforce_sorted=False)
-            columns, _ = nn.utils.rnn.pad_packed_sequence(
-                self.recurrent(packed)[0], batch_first=True, total_length=columns.shape[1]
-            )
+            columns = self._read_both_ways(columns, None if memory.keep is None else lengths)
         return self.output(columns)
+
+    def _read_both_ways(self, columns: Tensor, lengths: Tensor | None) -> Tensor:
+        """Runs the LSTM over columns (B, columns, C), of which the first `lengths` (B,) are no padding."""
+        assert self.recurrent is not None
+        if lengths is None:
+            return self.recurrent(columns)[0]
+        pack, unpack = nn.utils.rnn.pack_padded_sequence, nn.utils.rnn.pad_packed_sequence
+        packed = pack(columns, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        return unpack(self.recurrent(packed)[0], batch_first=True, total_length=columns.shape[1])[0]
 
     def loss(self, memory: Memory, tokens: Tensor, smoothing: float = 0.0) -> Tensor:
         """Computes ``-log p(text)`` divided by the number of units, the mean over the batch; nothing is smoothed."""
@@ -146,7 +152,7 @@ def _columns(memory: Memory) -> tuple[Tensor, Tensor]:
         raise ValueError("ctc needs a memory with a grid, whose columns it reads")
     values = memory.values.unflatten(1, memory.grid)
     if memory.keep is None:
-        return values.mean(1), torch.full((len(values),), memory.grid[1], device=values.device)
+        return values.mean(1), torch.full((values.shape[0],), memory.grid[1], device=values.device)
     keep = memory.keep.unflatten(1, memory.grid)
     weights = keep / keep.sum(1, keepdim=True).clamp(min=1)
     return (values * weights[..., None].to(values.dtype)).sum(1), keep.any(1).sum(1)

@@ -78,7 +78,7 @@ class Decoder(TextHead):
     def free(self, memory: Memory) -> Decoded:
         """Computes ``longest + 1`` steps, each told the likeliest number of the step before."""
         state, logits, weights = self.start(memory), [], []
-        token = torch.full((len(memory.values),), self.first, device=memory.values.device)
+        token = torch.full((memory.values.shape[0],), self.first, device=memory.values.device)
         for _ in range(self.longest + 1):
             found, state, seen = self.step(state, token)
             logits.append(found)
@@ -115,7 +115,7 @@ def weigh(scores: Tensor, keep: Tensor | None) -> Tensor:
         Weights of the same shape, which sum to 1.
     """
     if keep is not None:
-        keep = keep.view(len(keep), *[1] * (scores.ndim - 2), -1)
+        keep = keep.view(keep.shape[0], *[1] * (scores.ndim - 2), -1)
         scores = scores.masked_fill(~keep, -torch.inf)
     return scores.softmax(-1)
 

@@ -120,11 +120,11 @@ class PermutedDecoder(Decoder):
     def start(self, memory: Memory) -> _State | Written:
         """Returns the state before the first step; if reading is parallel, all steps are computed here."""
         stacked, keep = self._stacked(memory)
-        told = torch.full((len(stacked), 1), self.first, device=stacked.device)
+        told = torch.full((stacked.shape[0], 1), self.first, device=stacked.device)
         if self.how == "autoregressive":
             return _State(stacked, keep, told, begun=False)
         length = len(self.steps)
-        told = torch.cat([told, told.new_full((len(told), length - 1), self.padding)], 1)
+        told = torch.cat([told, told.new_full((told.shape[0], length - 1), self.padding)], 1)
         order = torch.zeros(length, dtype=torch.int64, device=told.device)  # no step comes before another
         decoded = self._run(stacked, keep, told, order, seen=True)
         if self.refinements:
@@ -206,7 +206,7 @@ class PermutedDecoder(Decoder):
         mask = shown & (all_but_own(length, told.device) if cloze else query_mask(order))
         places = self.steps[:length]
         content = self.embedding(told) + torch.cat([torch.zeros_like(places[:1]), places[:-1]])
-        x, weights = places[None].expand(len(told), -1, -1), None
+        x, weights = places[None].expand(told.shape[0], -1, -1), None
         layers = self._each_layer()
         for index, layer in enumerate(layers):
             last = index == len(layers) - 1
@@ -220,7 +220,7 @@ class PermutedDecoder(Decoder):
     def _refined(self, memory: Tensor, keep: Tensor | None, tokens: Tensor) -> Decoded:
         """Writes texts again, each step told all other numbers of the text before; at least one refinement is set."""
         short = len(self.steps) - tokens.shape[1]
-        tokens = torch.cat([tokens, tokens.new_full((len(tokens), short), self.padding)], 1)
+        tokens = torch.cat([tokens, tokens.new_full((tokens.shape[0], short), self.padding)], 1)
         order = torch.zeros(tokens.shape[1], dtype=torch.int64, device=tokens.device)
         for _ in range(self.refinements):
             told = self.inputs(behind_end(tokens, self.padding))

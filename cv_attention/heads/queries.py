@@ -105,7 +105,7 @@ class QueriesDecoder(Decoder):
 
     def _run(self, memory: Memory, steps: int, *, seen: bool) -> Decoded:
         memory = self.positions(memory)
-        x, weights = self.steps[None, :steps].expand(len(memory.values), -1, -1), None
+        x, weights = self.steps[None, :steps].expand(memory.values.shape[0], -1, -1), None
         for layer in cast(list[DecoderLayer], list(self.layers)):
             keys_and_values = layer.cross.keys_and_values(memory.values)
             x, weights = layer.read(x, keys_and_values, over_vectors(memory.keep), seen=seen)

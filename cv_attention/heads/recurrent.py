@@ -170,8 +170,8 @@ def _mean(memory: Memory) -> Tensor:
     """Returns the mean (B, C) of the vectors that are no padding."""
     if memory.keep is None:
         return memory.values.mean(1)
-    weights = memory.keep / memory.keep.sum(1, keepdim=True).clamp(min=1)
-    return (weights[:, None].to(memory.values.dtype) @ memory.values)[:, 0]
+    keep = memory.keep.to(memory.values.dtype)
+    return (keep[:, None] @ memory.values)[:, 0] / keep.sum(1, keepdim=True)
 
 
 def _check_range(coverage: float, dropout: float) -> None:

@@ -85,7 +85,7 @@ class TransformerDecoder(Decoder):
         """Returns the state before the first step: keys and values of the memory, and none of the text."""
         memory = self.positions(memory)
         stacked = torch.stack([layer.cross.keys_and_values(memory.values) for layer in self.layers], 1)  # pyright: ignore[reportAttributeAccessIssue, reportCallIssue]
-        past = stacked.new_zeros(len(stacked), len(self.layers), 2, self.heads, 0, self.depth)
+        past = stacked.new_zeros(stacked.shape[0], len(self.layers), 2, self.heads, 0, self.depth)
         return _State(stacked, over_vectors(memory.keep), past)
 
     def step(self, state: _State, token: Tensor) -> tuple[Tensor, _State, Tensor]:

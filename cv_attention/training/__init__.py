@@ -20,6 +20,6 @@ from cv_attention.training.tasks.task import Task
 
 __all__ = [
     "Classifier", "Criterion", "DataFacts", "ImageFacts", "LostProcess", "NonFiniteLoss", "NotWritten",
-    "NothingTrained", "Prepared", "Task", "Terminated", "TextFacts", "Transcriber", "build_network", "evaluate", "find_checkpoint", "fit",
-    "load", "open_pretrained", "prepare",
+    "NothingTrained", "Prepared", "Task", "Terminated", "TextFacts", "Transcriber", "build_network", "evaluate",
+    "find_checkpoint", "fit", "load", "open_pretrained", "prepare",
 ]  # fmt: skip

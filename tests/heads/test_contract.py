@@ -7,11 +7,11 @@ import math
 
 import pytest
 import torch
-from tests.heads.cases import ATTENDING, CASES, PADDING, SEARCHED, STEPS, STEPWISE, head, memory, sample, texts
 from torch.testing import assert_close
 
 from cv_attention import record
 from cv_attention.heads import HEADS, Memory
+from tests.heads.cases import ATTENDING, CASES, PADDING, SEARCHED, STEPS, STEPWISE, head, memory, sample, texts
 
 
 def test_every_head_has_a_case():

@@ -20,7 +20,7 @@ from cv_attention.training.checkpoint.sealing import FORMAT
 from cv_attention.training.export.traces import strip_model, strip_program
 from cv_attention.training.loading import load
 from cv_attention.training.provenance import described
-from cv_attention.training.tasks.classifier import Classifier
+from cv_attention.training.tasks.task import Task
 
 Format = Literal["onnx", "torch-export", "safetensors"]
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "torch-export": ".pt2", "safetensors": ".safetensors"}
@@ -46,11 +46,12 @@ class Exported:
 class Deployed(nn.Module):
     """Wraps a network as a function of images only, in eval mode.
 
-    Takes ``images`` (B, 3, H, W) for any B: uint8 RGB, or normalised float32. Returns the logits (B, classes) and the
-    requested attention maps, each as returned by `record`.
+    Takes ``images`` (B, 3, H, W) for any B: uint8 RGB, or normalised float32. Returns the logits (B, classes), or, of a
+    network that reads, those of each step of a greedy reading, (B, longest + 1, outputs); and the requested attention
+    maps, each as returned by `record`.
 
     Args:
-        classifier: The trained network; it is copied.
+        task: The task with its trained network, which is copied.
         maps: Also return the attention maps.
         normalised: Leave normalisation to the caller.
 
@@ -64,12 +65,12 @@ class Deployed(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, classifier: Classifier, *, maps: bool = False, normalised: bool = False) -> None:
+    def __init__(self, task: Task, *, maps: bool = False, normalised: bool = False) -> None:
         super().__init__()
-        self.network = copy.deepcopy(classifier.network).cpu().eval().to(memory_format=torch.contiguous_format)
-        self.maps, self.normalised, self.size = maps, normalised, tuple(classifier.facts.image_size)
+        self.network = copy.deepcopy(task.network).cpu().eval().to(memory_format=torch.contiguous_format)
+        self.maps, self.normalised, self.size = maps, normalised, tuple(task.facts.image_size)
         for name in ("mean", "std"):
-            values = torch.tensor(getattr(classifier.facts, name))
+            values = torch.tensor(getattr(task.facts, name))
             self.register_buffer(name, 255 * values.view(3, 1, 1), persistent=False)
         self.outputs = ["logits"]
         if maps:
@@ -93,7 +94,7 @@ class Deployed(nn.Module):
 
 
 def export(
-    checkpoint: Path | Classifier,
+    checkpoint: Path | Task,
     format: Format = "onnx",
     out: Path | None = None,
     *,
@@ -130,11 +131,11 @@ def export(
         require("onnx", "format onnx")
     out = out or _beside(checkpoint).with_suffix(SUFFIXES[format])
     _check_is_no_source(out, checkpoint)
-    classifier = require_finite(load(checkpoint, trust), checkpoint)
-    deployed = Deployed(classifier, maps=maps, normalised=normalised).eval()
+    task = require_finite(load(checkpoint, trust, task=None), checkpoint)
+    deployed = Deployed(task, maps=maps, normalised=normalised).eval()
     unchecked = out.with_name(f"{out.name}.unchecked{SUFFIXES[format]}")
     try:
-        _write(unchecked, format, classifier, deployed)
+        _write(unchecked, format, task, deployed)
         differences = _compare(deployed, unchecked, format, out)
         unchecked.replace(out)
     finally:
@@ -142,25 +143,25 @@ def export(
     return Exported(out, _input(deployed), differences)
 
 
-def _check_is_no_source(out: Path, checkpoint: Path | Classifier) -> None:
+def _check_is_no_source(out: Path, checkpoint: Path | Task) -> None:
     """Raises ValueError if the file to write is the one being read, even under another name."""
     source = checkpoint if isinstance(checkpoint, Path) else checkpoint.experiment.model.weights
     if source and out.exists() and Path(source).exists() and out.samefile(source):
         raise ValueError(f"{out} is the file that the network is read from; give another file to write (-o)")
 
 
-def _write(path: Path, format: Format, classifier: Classifier, deployed: Deployed) -> None:
+def _write(path: Path, format: Format, task: Task, deployed: Deployed) -> None:
     if format == "safetensors":
-        weights.write(path, classifier)
+        weights.write(path, task)
         return
-    about = {**described(classifier.name, classifier.experiment, classifier.facts), "input": _input(deployed)}
+    about = {**described(task.name, task.experiment, task.facts), "input": _input(deployed)}
     about["cv_attention_format"] = FORMAT
     program = _trace(deployed)
     content = _onnx(program, deployed, about) if format == "onnx" else _torch_export(program, about)
     write_bytes(path, content, durable=True)
 
 
-def _beside(checkpoint: Path | Classifier) -> Path:
+def _beside(checkpoint: Path | Task) -> Path:
     if isinstance(checkpoint, Path):
         return checkpoint
     name = checkpoint.experiment.model.backbone.replace("/", "-")
@@ -229,7 +230,7 @@ def _compare(deployed: Deployed, path: Path, format: Format, out: Path) -> dict[
 
 def _run(path: Path, format: Format, images: Tensor, deployed: Deployed) -> Sequence[Tensor]:
     if format == "safetensors":
-        return Deployed(load(path, trust=None)).eval()(images)
+        return Deployed(load(path, trust=None, task=None)).eval()(images)
     if format == "torch-export":
         return torch.export.load(path).module()(images)
     import onnxruntime
