@@ -191,7 +191,7 @@ class ExportLayout:
 
     root: Path
 
-    PICTURES = ("inputs", "overlays", "panels")  # folders of pictures, each with one folder per shard
+    PICTURES = ("inputs", "overlays", "panels", "alignments", "crops")  # each with one folder per shard
     SHARD_SUFFIXES = ("jsonl", "npz", "safetensors", "sha256", "request")
 
     @property
@@ -211,6 +211,11 @@ class ExportLayout:
     def rows(self) -> list[Path]:
         """Returns the rows of all whole shards, in the order of the images."""
         return sorted(self.shards.glob("*.jsonl"))
+
+    @property
+    def readings(self) -> Path:
+        """The texts that were read, of ``cv-attention read``."""
+        return self.root / "readings.csv"
 
     def manifest(self, suffix: str) -> Path:
         """Returns the rows of all shards in one file, ``jsonl`` or ``parquet``."""
