@@ -6,6 +6,7 @@ from enum import Enum
 from pathlib import Path
 
 RUN_FORMAT = 1  # of ``summary.json``, and so of a run directory
+READING_FORMAT = 1  # of ``maps/reading-XXXX.json``
 EXPORT_FORMAT = 1  # of ``export.json``, and so of a saliency export
 
 
@@ -24,6 +25,8 @@ class EpochFile(Enum):
     HEADS = ("maps", "heads", "npz")
     PAIRWISE = ("maps", "pairwise", "npz")
     GATES = ("maps", "gates", "npz")
+    READING = ("maps", "reading", "json")
+    READING_WEIGHTS = ("maps", "reading", "npz")
     CONFUSION = ("confusion", "epoch", "json")
 
     def __init__(self, folder: str, stem: str, suffix: str) -> None:

@@ -1,13 +1,18 @@
-"""Defines ``readings.csv``: the text that was read from each image, which is itself a file of labels."""
+"""Defines files of texts that were read: ``readings.csv``, which is itself a label file, and ``maps/reading-XXXX.json``."""
 
 import csv
 import io
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from cv_attention.rundir.files import write_bytes
+from cv_attention.alignment import Pair
+from cv_attention.rundir.files import write_bytes, write_text
 from cv_attention.rundir.formats import Damaged
+from cv_attention.rundir.layout import READING_FORMAT
+from cv_attention.rundir.sealed import read_sealed, sealed
 
 FIELDS = ("file_name", "text", "confidence")
 TRUE_FIELDS = ("truth", "cer")
@@ -94,3 +99,86 @@ def _row(cells: dict[str, str]) -> ReadText:
         cells.get("truth") if cer else None,  # an empty truth has a rate too
         float(cer) if cer else None,
     )
+
+
+@dataclass(frozen=True)
+class ReadProbe:
+    """Holds what was read from one probe image.
+
+    Attributes:
+        text: The text.
+        confidence: Its probability.
+        units: Its T units: characters, graphemes or words.
+        confidences: The probability of each unit.
+        truth: The true text.
+        true_units: Its units.
+        alignment: The edit alignment of `units` with `true_units`.
+    """
+
+    text: str
+    confidence: float
+    units: tuple[str, ...]
+    confidences: tuple[float, ...]
+    truth: str
+    true_units: tuple[str, ...]
+    alignment: tuple[Pair, ...]
+
+
+@dataclass(frozen=True)
+class ReadEpoch:
+    """``maps/reading-XXXX.json``: what was read from N probe images at the end of one epoch.
+
+    Weights are in ``maps/reading-XXXX.npz``, array ``weights``, float16 (N, heads, T, h, w): of each unit of each text,
+    0 behind the last one, for T units of the longest text.
+
+    Attributes:
+        epoch: Index of the epoch.
+        step: Optimizer steps taken; None where unknown.
+        unit: What texts are divided into: ``character``, ``grapheme`` or ``word``.
+        attends: Whether there are weights.
+        probes: What was read, in the order of the probe images.
+    """
+
+    epoch: int
+    step: int | None
+    unit: str
+    attends: bool
+    probes: tuple[ReadProbe, ...]
+
+    def write(self, path: Path) -> None:
+        """Writes the file whole or not at all, and makes its folder."""
+        write_text(path, json.dumps(sealed(asdict(self), READING_FORMAT)))
+
+    @classmethod
+    def read(cls, path: Path) -> "ReadEpoch":
+        """Reads the file.
+
+        Raises:
+            NewerFormat: if a later version wrote it.
+            Damaged: if it does not hold what was written.
+        """
+        content = read_sealed(path, READING_FORMAT)
+        try:
+            return cls(
+                epoch=int(content["epoch"]),
+                step=None if content.get("step") is None else int(content["step"]),
+                unit=str(content["unit"]),
+                attends=bool(content["attends"]),
+                probes=tuple(_probe(entry) for entry in content["probes"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise Damaged(f"{path} is damaged: {error or type(error).__name__}") from error
+
+
+def _probe(entry: Mapping[str, Any]) -> ReadProbe:
+    units, true = tuple(map(str, entry["units"])), tuple(map(str, entry["true_units"]))
+    each = tuple(float(value) for value in entry["confidences"])
+    pairs = tuple(Pair(kind, read, place) for kind, read, place in entry["alignment"])
+    whole = [pair.read for pair in pairs if pair.read is not None] == list(range(len(units)))
+    if len(each) != len(units) or not whole:
+        raise ValueError("each unit must have one probability and one place in the alignment")
+    if [pair.true for pair in pairs if pair.true is not None] != list(range(len(true))):
+        raise ValueError("each true unit must have one place in the alignment")
+    if not all(0 <= value <= 1 for value in (*each, float(entry["confidence"]))):
+        raise ValueError("probabilities must be 0 to 1")
+    return ReadProbe(str(entry["text"]), float(entry["confidence"]), units, each, str(entry["truth"]), true, pairs)

@@ -14,6 +14,7 @@ from cv_attention.config import Experiment
 from cv_attention.heads import Found, Reading, TextRecognizer
 from cv_attention.rundir.facts import TextFacts
 from cv_attention.rundir.layout import RunLayout
+from cv_attention.training.recording.readings import Readings
 from cv_attention.training.recording.readings_file import ReadingsFile
 from cv_attention.training.tasks.interface import Guess
 from cv_attention.training.tasks.reading.metrics import create_reading_metrics
@@ -192,8 +193,9 @@ class Transcriber(Task):
         return f"cv-attention fit --resume {run}{f' {options}' if options else ''}"
 
     def recorders(self, run: Path) -> list[Callback]:
-        """Creates the recorder of the test images' texts."""
-        return self.prediction_writers(run / self.predictions_name)
+        """Creates the recorders of the test images' texts and of what is read from the probe images."""
+        log, callbacks = self.experiment.log, self.prediction_writers(run / self.predictions_name)
+        return [*callbacks, Readings(run, log.maps_every, log.probes)] if log.maps_every and log.probes else callbacks
 
     def prediction_writers(self, path: Path) -> list[Callback]:
         """Creates the callback that writes the text that was read from each test image."""
