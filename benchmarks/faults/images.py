@@ -35,7 +35,7 @@ from cv_attention.data.sources.archives import members
 from cv_attention.data.sources.cache import open_cache
 from cv_attention.data.sources.files import Files
 from cv_attention.data.sources.shards import open_shards
-from cv_attention.saliency_export.sources import find_items
+from cv_attention.exporting.sources import find_items
 
 _SLOW, _MEMORY = 10, 2 << 30
 

@@ -50,7 +50,7 @@ PHASES = {
     "test": ("cv_attention.training.tasks.classifier", "Classifier.test_step"),
     "results": ("cv_attention.training.checkpoint.weights", "write"),
     "report": ("cv_attention.report.write.build", "_write"),
-    "saliency": ("cv_attention.saliency_export.run", "_Work.predict_step"),
+    "saliency": ("cv_attention.exporting.work", "Work.predict_step"),
     "shard": ("cv_attention.saliency_export.writing", "write_bytes"),
     "manifest": ("cv_attention.saliency_export.folder", "finish"),
     "trace": ("cv_attention.training.export.deployment", "_trace"),

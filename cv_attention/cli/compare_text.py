@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cv_attention.comparison import Comparison, Row, Table
-from cv_attention.comparison.runs import SHARES
+from cv_attention.comparison.runs import RATES, SHARES
 from cv_attention.statistics.planning import MOST
 from cv_attention.tables import markdown_table, text_table
 
@@ -32,7 +32,7 @@ class _Unit:
     """Formats values of a metric: accuracies in percent, other metrics as they are."""
 
     def __init__(self, metric: str) -> None:
-        self.share = metric in SHARES
+        self.share = metric in (*SHARES, *RATES)
         self.scale, self.digits = (100, 2) if self.share else (1, 4)
         self.name, self.points = (" (%)", " points") if self.share else ("", "")
 

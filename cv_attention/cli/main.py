@@ -14,11 +14,13 @@ from cv_attention.suggest import suggest
 
 # Each command is a module of `cli.commands` with run(arguments); only the requested one is imported.
 COMMANDS = {
-    "fit": "train a classifier and test it",
+    "fit": "train a classifier or a reader of texts, and test it",
     "test": "evaluate a finished run again",
     "folds": "divide the training images for cross-validation",
     "blocks": "list the attention blocks",
+    "heads": "list the heads that read texts",
     "plan": "show where a block would go in a network",
+    "read": "read the texts of images with a trained network",
     "saliency": "explain images with a trained network",
     "evaluate-saliency": "evaluate saliency methods on a trained network",
     "export": "write a trained network for other programs",

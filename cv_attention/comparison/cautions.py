@@ -9,7 +9,6 @@ from cv_attention.comparison.arms import Arm, Values
 from cv_attention.comparison.fields import Kind
 from cv_attention.comparison.recipes import OF_ATTENTION, OF_BLOCKS, is_plain, part, varying
 from cv_attention.comparison.runs import Run
-from cv_attention.rundir.layout import RunLayout
 
 # Fields that change results only by rounding or chance, but whose differences are still reported.
 _REPORTED = ("data.cache", "trainer.precision", "trainer.devices", "trainer.num_nodes", "trainer.compile")
@@ -37,8 +36,7 @@ def cautions(
             yield f"{label}: without a result: {paths}{rest}"
         for run in arm.finished.values():
             if run.contradicts():
-                path = RunLayout(run.path).predictions
-                yield f"{path} does not belong to the test in summary.json, so it is not used"
+                yield f"{run.predictions_file} does not belong to the test in summary.json, so it is not used"
     yield from _missing(labels, figures)
     if figures.overlap is not None:
         yield from _unpaired(arms, labels)

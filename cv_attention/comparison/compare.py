@@ -10,7 +10,7 @@ from cv_attention.comparison.arms import Arm, values
 from cv_attention.comparison.direction import stated
 from cv_attention.comparison.fields import Kind
 from cv_attention.comparison.recipes import Part
-from cv_attention.comparison.runs import SHARES, Run, read
+from cv_attention.comparison.runs import RATES, SHARES, Run, read
 from cv_attention.comparison.tables import Question, Table, table
 from cv_attention.rundir import NewerFormat, summary
 from cv_attention.rundir.layout import RunLayout
@@ -78,8 +78,8 @@ def compare(
             true class on the test images, which varies less than the accuracy.
         reference: The network that the others are compared with: the label of its row, or one of its runs. By default
             the one network without a block.
-        margin: Differences within ± this count as equivalent; default: 0.003 for fractions such as the accuracy, and no
-            equivalence for other metrics.
+        margin: Differences within ± this count as equivalent; default: 0.003 for fractions such as the accuracy and
+            for the character error rate, and no equivalence for other metrics.
         alpha: Probability of any wrong verdict in a table.
         across_recipes: Compares networks of different recipes with each other, in one table per data set.
         higher_is_better: Whether higher values of the metric are better; None takes what the runs say of it, and higher
@@ -106,7 +106,7 @@ def compare(
         >>> [(row.label, row.verdict) for row in compare(runs).tables[0].rows]
         [('plain', 'none'), ('se', 'better')]
     """
-    if margin is None and metric in SHARES:
+    if margin is None and metric in (*SHARES, *RATES):
         margin = MARGIN
     question = Question(split, metric, margin, alpha)
     paths, others = _run_directories(runs)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cv_attention.comparison.runs import SHARES, Run
+from cv_attention.comparison.runs import RATES, SHARES, Run
 
 
 def stated(metric: str, runs: Sequence[Run]) -> bool | None:
@@ -19,4 +19,4 @@ def stated(metric: str, runs: Sequence[Run]) -> bool | None:
     said = {found for run in runs if isinstance(found := run.directions.get(metric), bool)}
     if len(said) == 1:
         return said.pop()
-    return True if metric in SHARES else None
+    return True if metric in SHARES else False if metric in RATES else None

@@ -15,7 +15,11 @@ from cv_attention.rundir.layout import RunLayout, runs_in
 from cv_attention.suggest import suggest
 
 # Between 0 and 1, shown in percent.
-SHARES = ("accuracy", "accuracy_top5", "pointing", "pointing_attention", "probability")
+SHARES = (
+    *("accuracy", "accuracy_top5", "pointing", "pointing_attention", "probability"),
+    *("exact", "word_accuracy", "attention_in_box"),
+)
+RATES = ("cer",)  # shown in percent; lower is better, and more errors than characters are possible
 SPLITS = {"test": "test", "val": "validation"}  # the split -> its figures in summary.json
 
 
@@ -50,11 +54,16 @@ class Run:
 
     def predictions(self) -> Predictions | None:
         """Returns the predictions for the test images; None if they were not kept."""
-        return predictions.read(self.path, self.figures("test").get("accuracy"))
+        return predictions.read(self.path, self.figures("test"))
 
     def contradicts(self) -> bool:
         """Returns whether there are predictions that do not belong to the test in the summary."""
-        return RunLayout(self.path).predictions.is_file() and self.predictions() is None
+        return self.predictions_file.is_file() and self.predictions() is None
+
+    @property
+    def predictions_file(self) -> Path:
+        """The file of predictions, whether it exists or not."""
+        return predictions.file_of(self.path, self.figures("test"))
 
     def figure(self, split: str, metric: str) -> float | None:
         """Returns one metric; None if the run has not finished or ended with a non-finite value.
@@ -65,7 +74,8 @@ class Run:
         metrics = self.figures(split)
         if not metrics:
             return None
-        if metric == "probability" and split == "test" and (images := self.predictions()):
+        images = self.predictions() if metric == "probability" and split == "test" else None
+        if images is not None and images.probability is not None:
             metrics |= {"probability": float(images.probability.mean(dtype=float))}
         if metric not in metrics:
             raise ValueError(f"{self.path} has no {split} metric {metric!r}{self._why(split, metric, metrics)}")
@@ -75,7 +85,7 @@ class Run:
         return value if math.isfinite(value) else None
 
     def _why(self, split: str, metric: str, metrics: Mapping[str, float]) -> str:
-        if metric == "probability" and split == "test":
+        if metric == "probability" and split == "test" and predictions.OF_TEXTS not in metrics:
             state = "does not belong to the test in summary.json" if self.contradicts() else "is missing"
             return f": it is computed from {RunLayout(self.path).predictions.name}, which {state}"
         return suggest(metric, list(metrics))
@@ -105,7 +115,8 @@ def read(path: Path) -> Run:
     own = said.get("data") or {}
     if "module" in own:  # a data module of one's own, of which the configuration says nothing
         config |= {"data.name": str(own["module"]), "data.batch_size": own.get("batch_size")}
-    return Run(path, config, said, tuple(summary.changes(path, said, (file.name, RunLayout(path).predictions.name))))
+    used = (file.name, RunLayout(path).predictions.name, RunLayout(path).readings.name)
+    return Run(path, config, said, tuple(summary.changes(path, said, used)))
 
 
 def _flat(config: Mapping[str, Any], groups: set[str], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from cv_attention.comparison.arms import Arm, Block, Values, values
 from cv_attention.comparison.cautions import cautions, hardware
-from cv_attention.comparison.predictions import Predictions, changed, image_deviation
+from cv_attention.comparison.predictions import OF_CLASSES, OF_TEXTS, Predictions, changed, image_deviation
 from cv_attention.comparison.summaries import number
 from cv_attention.statistics import Judged, Study, judge
 from cv_attention.statistics.verdicts import Verdict
@@ -40,10 +40,10 @@ class Row:
         training_seconds: Median over the runs.
         images_per_second: Median over the runs, in training.
         hardware: Hardware that the runs were trained on, one entry per kind of machine; empty if not recorded.
-        image_deviation: Standard deviation of the accuracy due to the choice of test images alone; None if predictions
-            were not kept, for other metrics, and for folds.
-        gained: For each seed shared with the reference, how many test images only this network classifies correctly.
-        lost: For each of these seeds, how many test images only the reference classifies correctly.
+        image_deviation: Standard deviation of the accuracy, or of the share of exact texts, due to the choice of test
+            images alone; None if predictions were not kept, for other metrics, and for folds.
+        gained: For each seed shared with the reference, how many test images only this network gets right.
+        lost: For each of these seeds, how many test images only the reference gets right.
     """
 
     label: str
@@ -176,7 +176,7 @@ def _per_image(
     """Compares per-image predictions with the reference's; `alone`: values are of single runs, not means."""
     pairs = [changed(reference[block], own[block]) for block in own if block in reference and own is not reference]
     known = [pair for pair in pairs if pair is not None]
-    deviation = image_deviation(list(own.values())) if alone and question.metric == "accuracy" else None
+    deviation = image_deviation(list(own.values())) if alone and question.metric in (OF_CLASSES, OF_TEXTS) else None
     gained, lost = tuple(pair[0] for pair in known), tuple(pair[1] for pair in known)
     return {"image_deviation": deviation, "gained": gained, "lost": lost}
 

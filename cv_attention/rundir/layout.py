@@ -6,6 +6,7 @@ from enum import Enum
 from pathlib import Path
 
 RUN_FORMAT = 1  # of ``summary.json``, and so of a run directory
+READING_FORMAT = 1  # of ``maps/reading-XXXX.json``
 EXPORT_FORMAT = 1  # of ``export.json``, and so of a saliency export
 
 
@@ -24,6 +25,8 @@ class EpochFile(Enum):
     HEADS = ("maps", "heads", "npz")
     PAIRWISE = ("maps", "pairwise", "npz")
     GATES = ("maps", "gates", "npz")
+    READING = ("maps", "reading", "json")
+    READING_WEIGHTS = ("maps", "reading", "npz")
     CONFUSION = ("confusion", "epoch", "json")
 
     def __init__(self, folder: str, stem: str, suffix: str) -> None:
@@ -68,6 +71,11 @@ class RunLayout:
     def bags(self) -> Path:
         """The images of some test bags, with their attention weights."""
         return self.root / "bags.npz"
+
+    @property
+    def readings(self) -> Path:
+        """The text that was read from every test image, with the true one."""
+        return self.root / "readings.csv"
 
     @property
     def weights(self) -> Path:
@@ -175,7 +183,10 @@ def runs_in(folder: Path) -> list[Path]:
 # What a directory must hold, at least one of these, to be taken for a run.
 MARKS = tuple(getattr(RunLayout(Path()), name).name for name in ("config", "summary", "metrics", "maps"))
 # What reports and comparisons read; its checksums are in the summary of a finished run.
-CHECKSUMMED = ("config.yaml", "predictions.npz", "metrics/*/metrics.csv", "confusion/*", "maps/*.*", "maps/images/*")
+CHECKSUMMED = (
+    *("config.yaml", "predictions.npz", "readings.csv", "metrics/*/metrics.csv", "confusion/*", "maps/*.*"),
+    "maps/images/*",
+)
 
 
 @dataclass(frozen=True)
@@ -188,7 +199,7 @@ class ExportLayout:
 
     root: Path
 
-    PICTURES = ("inputs", "overlays", "panels")  # folders of pictures, each with one folder per shard
+    PICTURES = ("inputs", "overlays", "panels", "alignments", "crops")  # each with one folder per shard
     SHARD_SUFFIXES = ("jsonl", "npz", "safetensors", "sha256", "request")
 
     @property
@@ -208,6 +219,11 @@ class ExportLayout:
     def rows(self) -> list[Path]:
         """Returns the rows of all whole shards, in the order of the images."""
         return sorted(self.shards.glob("*.jsonl"))
+
+    @property
+    def readings(self) -> Path:
+        """The texts that were read, of ``cv-attention read``."""
+        return self.root / "readings.csv"
 
     def manifest(self, suffix: str) -> Path:
         """Returns the rows of all shards in one file, ``jsonl`` or ``parquet``."""

@@ -4,18 +4,12 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from cv_attention.config import SaliencyExport
 from cv_attention.drawing import overlay
+from cv_attention.exporting.encoding import encode
 
-# JPEG and WebP at a quality without visible blocks at twice the size; PNG with the fastest compression.
-_ENCODING = {
-    "jpg": [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444],
-    "png": [cv2.IMWRITE_PNG_COMPRESSION, 1],
-    "webp": [cv2.IMWRITE_WEBP_QUALITY, 92],
-}
 _GAP = 4  # pixels between the pictures of a panel
 
 
@@ -55,12 +49,6 @@ def write_pictures(
         (out / path).write_bytes(content)
         sums[out / path] = hashlib.sha256(content).hexdigest()
     return sums
-
-
-def encode(pixels: np.ndarray, kind: str) -> bytes:
-    """Encodes RGB pixels as ``jpg``, ``png`` or ``webp``."""
-    _, data = cv2.imencode(f".{kind}", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), _ENCODING[kind])
-    return data.tobytes()
 
 
 def _side_by_side(pictures: list[np.ndarray]) -> np.ndarray:

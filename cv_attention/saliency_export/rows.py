@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from cv_attention.exporting.sources import Item
 from cv_attention.saliency_export.maps import Column
 from cv_attention.saliency_export.shards import flags_of
-from cv_attention.saliency_export.sources import Item
 
 FIELDS = (
     *("index", "image", "error", "name", "width", "height", "label", "box", "predicted", "predicted_class"),

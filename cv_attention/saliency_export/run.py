@@ -1,34 +1,27 @@
-"""Runs an export on all devices, through Lightning's `Trainer.predict`."""
+"""Explains images on all devices and writes the maps."""
 
-import sys
-import time
-import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import lightning
 import numpy as np
-from lightning.pytorch.callbacks import Callback
 
 from cv_attention.config import SaliencyExport
 from cv_attention.config.bounds import check_bounds
+from cv_attention.exporting.batches import Batch, Batches, ShardBatches, preparation, resized
+from cv_attention.exporting.folder import begin, first_failure, read
+from cv_attention.exporting.sources import Item, find_items, split_items
+from cv_attention.exporting.verification import missing, shard_requests
+from cv_attention.exporting.work import Work, carry_out
 from cv_attention.extras import require, require_for
 from cv_attention.saliency_export import folder
-from cv_attention.saliency_export.batches import Batch, Batches, ShardBatches
 from cv_attention.saliency_export.maps import Explainer
-from cv_attention.saliency_export.progress import ImageProgress
-from cv_attention.saliency_export.sources import Item, find_items, split_items
-from cv_attention.saliency_export.verification import missing, shard_requests
 from cv_attention.saliency_export.writing import ShardWriter
 from cv_attention.training.checkpoint.finite import require_finite
 from cv_attention.training.loading import load
 from cv_attention.training.splits import open_data
-from cv_attention.training.stopping.ending import raising_keyboard_interrupt
-from cv_attention.training.stopping.interruption import Interruption, silence_lightning
 from cv_attention.training.tasks.classifier import Classifier
-from cv_attention.training.trainer import quieten
 
 
 @dataclass(frozen=True)
@@ -133,87 +126,44 @@ def export_saliency(
     described = folder.describe(checkpoint, classifier, named, items, explainer.columns, config)
     requests = shard_requests(described, items, config.shard_size)
     writer = ShardWriter(out, config, items, explainer.columns, classifier.facts.class_names, requests)
-    interruption = Interruption(pass_on=lambda number: _tell_children(trainer, number))
-    work = _Work(explainer, items, writer, interruption)
-    bar: list[Callback] = [ImageProgress()] if progress else []
-    trainer = _trainer(config, [_Merge(), *bar])
-    if trainer.global_rank == 0:
-        for line in folder.begin(out, described, items, config, overwrite):
-            print(f"saliency: {line}", file=sys.stderr, flush=True)
-    before, start = work.images_of(missing(out, work.shards)), time.perf_counter()
-    with raising_keyboard_interrupt(
-        lambda: "; run the same command again to resume" if trainer.is_global_zero else None
-    ):
-        interruption.listen()
-        try:
-            trainer.predict(work, return_predictions=False)
-            # Still listening: what a signal finds complete is reported as complete.
-            return _summary(out, config, work, before, time.perf_counter() - start, trainer.global_rank == 0)
-        finally:
-            interruption.stop_listening()
+    work = _Explaining(explainer, items, writer)
+    return carry_out(
+        work,
+        lambda: begin(out, described, items, config, overwrite, folder.COUNTS),
+        lambda before, seconds, is_main: _summary(out, config, work, before, seconds, is_main),
+        command="saliency",
+        progress=progress,
+    )
 
 
-class _Work(lightning.LightningModule):
-    """Explains the batches of this process and passes them to its writer."""
+class _Explaining(Work):
+    """Explains the batches of this process."""
 
-    def __init__(
-        self, explainer: Explainer, items: list[Item], writer: ShardWriter, interruption: Interruption
-    ) -> None:
-        super().__init__()
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer shards than devices
-        self.classifier, self.explainer, self.items, self.writer = explainer.classifier, explainer, items, writer
-        self.interruption = interruption
-        self.shards = -(-len(items) // explainer.config.shard_size)
+    verb = "explaining"
+    writer: ShardWriter
 
-    def images_of(self, shards: Sequence[int]) -> int:
-        """Counts the images of these shards; the last shard may be smaller."""
-        size = self.explainer.config.shard_size
-        return sum(min(size, len(self.items) - shard * size) for shard in shards)
+    def __init__(self, explainer: Explainer, items: list[Item], writer: ShardWriter) -> None:
+        super().__init__(explainer.classifier, explainer.config, items, writer)
+        self.explainer = explainer
 
-    def predict_dataloader(self) -> Batches:
-        """Divides the missing shards as seen by process 0; others would see files being written meanwhile."""
-        config, trainer, out = self.explainer.config, self.trainer, self.writer.out
-        left = missing(out, self.shards) if trainer.is_global_zero else []
-        left = trainer.strategy.broadcast(left)
-        rank = {"rank": trainer.global_rank, "world_size": trainer.world_size}
-        parts = ShardBatches(len(self.items), config.shard_size, config.batch_size, left, **rank)
-        steps, size = self.classifier.experiment.data.eval_transforms, self.classifier.facts.image_size
-        return Batches(self.items, parts, steps, size, config.workers, self._stopped)
+    def batches(self, parts: ShardBatches, stopped: Callable[[], bool]) -> Batches:
+        """Decodes images and passes them through the evaluation transforms."""
+        experiment, facts = self.explainer.classifier.experiment, self.explainer.classifier.facts
+        prepare = preparation(experiment.data.eval_transforms, partial(resized, size=facts.image_size))
+        return Batches(self.items, parts, prepare, self.config.workers, stopped)
 
-    def _stopped(self) -> bool:
-        return self.interruption.received > 0 or self.writer.stopped.is_set()
-
-    def on_predict_start(self) -> None:
-        self.interruption.follow_fork()
-        self.writer.open()
-
-    def on_predict_end(self) -> None:
-        self.writer.close()
-
-    def predict_step(self, batch: Batch, step: int) -> int:
-        """Explains one batch; returns its number of images."""
+    def process(self, batch: Batch) -> None:
+        """Explains one batch."""
         maps: dict[str, np.ndarray] = {}
         logits, targets = np.empty((0, 0), np.float32), []
         if batch.images is not None:
             labels = [self.items[sample.number].label for sample in batch.samples]
             maps, logits, targets = self.explainer(batch.images.to(self.device, non_blocking=True), labels)
         self.writer.add(batch, maps, logits, targets)
-        return len(batch)
 
-
-class _Merge(Callback):
-    """Writes the manifest in the first process, once all processes have written their shards."""
-
-    def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        assert isinstance(pl_module, _Work)
-        trainer.strategy.barrier("shards are written")
-        writer = pl_module.writer
-        if trainer.is_global_zero:
-            try:
-                folder.finish(writer.out, writer.config, pl_module.shards)
-            except OSError as error:  # the disk is still full
-                writer.error = writer.error or " ".join(str(error).split())
-        trainer.strategy.barrier("the manifest is written")
+    def finish(self) -> None:
+        """Writes the manifest."""
+        folder.finish(self.writer.out, self.writer.config, self.shards)
 
 
 def _check(config: SaliencyExport, sources: Sequence[Path], split: str | None) -> None:
@@ -231,37 +181,10 @@ def _check_labels(config: SaliencyExport, items: Sequence[Item]) -> None:
         raise ValueError(f"target is true, but the class of {unknown} is unknown; use a split or labelled archives")
 
 
-def _trainer(config: SaliencyExport, callbacks: list[Callback]) -> lightning.Trainer:
-    quieten()
-    warnings.filterwarnings(
-        "ignore", r"Total length of `\w+` across ranks is zero"
-    )  # a finished export that is run again
-    arguments: dict[str, Any] = {
-        name: getattr(config, name) for name in ("accelerator", "devices", "num_nodes", "strategy", "precision")
-    }
-    trainer = lightning.Trainer(
-        **arguments,
-        callbacks=callbacks,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,  # `ShardBatches` divides by rank, without padding
-        inference_mode=False,  # inference tensors would have to be copied for autograd
-    )
-    silence_lightning(trainer)
-    return trainer
-
-
-def _tell_children(trainer: lightning.Trainer, number: int) -> None:
-    """Sends a signal to the processes that Lightning launched from this one."""
-    launcher: Any = trainer.strategy.launcher
-    if launcher is not None:
-        launcher.kill(number)
-
-
-def _summary(out: Path, config: SaliencyExport, work: _Work, before: int, seconds: float, is_main: bool) -> Exported:
-    said, left = folder.read(out), missing(out, work.shards)
+def _summary(
+    out: Path, config: SaliencyExport, work: _Explaining, before: int, seconds: float, is_main: bool
+) -> Exported:
+    said, left = read(out), missing(out, work.shards)
     failures = is_main and said["failed"] > 0
     waiting, stopped = work.images_of(left), work.interruption.received if left else 0
     return Exported(
@@ -274,6 +197,6 @@ def _summary(out: Path, config: SaliencyExport, work: _Work, before: int, second
         before - waiting,
         stopped,
         is_main,
-        folder.first_failure(out, work.shards) if failures else "",
+        first_failure(out, work.shards) if failures else "",
         said.get("not_finite", 0),
     )

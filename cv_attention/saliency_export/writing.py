@@ -12,23 +12,19 @@ from typing import Any
 import numpy as np
 
 from cv_attention.config import SaliencyExport
+from cv_attention.exporting.batches import Batch, Sample
+from cv_attention.exporting.names import file_stem
+from cv_attention.exporting.sources import Item
+from cv_attention.exporting.verification import rows_path
 from cv_attention.rundir.checksums import listing
 from cv_attention.rundir.files import write_bytes
 from cv_attention.rundir.layout import ExportLayout
-from cv_attention.saliency_export.batches import Batch, Sample
 from cv_attention.saliency_export.maps import Column
-from cv_attention.saliency_export.names import file_stem
 from cv_attention.saliency_export.pictures import picture_paths, write_pictures
 from cv_attention.saliency_export.rows import class_fields, failed_row, map_fields
 from cv_attention.saliency_export.shards import encode_maps, to_half
-from cv_attention.saliency_export.sources import Item
 
 _MOST_WAITING = 64  # images queued for writing; bounds memory when the disk is slower than the network
-
-
-def rows_path(out: Path, shard: int) -> Path:
-    """Returns the path of a shard's rows; the file exists once the shard is complete."""
-    return ExportLayout(out).shard(shard, "jsonl")
 
 
 class ShardWriter:

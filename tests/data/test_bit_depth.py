@@ -127,7 +127,7 @@ def test_a_run_keeps_its_range(on_disk, tmp_path, monkeypatch, capsys):
     assert "0 is black and 4,095 white (data.bits 12)" in capsys.readouterr().out
     assert yaml.safe_load((tmp_path / "run/config.yaml").read_text())["data"]["bits"] == 12
     from cv_attention import training
-    from cv_attention.saliency_export.sources import find_items
+    from cv_attention.exporting.sources import find_items
     from cv_attention.training.splits import open_data
 
     for file in ("checkpoints/best.ckpt", "weights.safetensors"):

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from cv_attention.saliency_export.batches import ShardBatches
+from cv_attention.exporting.batches import ShardBatches
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 5])

@@ -20,11 +20,11 @@ from cv_attention.data.sources.files import Files
 from cv_attention.data.sources.image_set import ImageSet
 from cv_attention.data.sources.images import Images
 from cv_attention.data.sources.shards import open_shards
+from cv_attention.exporting.sources import fingerprint, split_items
 from cv_attention.report.read.saliency_export import read_export
 from cv_attention.rundir.layout import EXPORT_FORMAT
 from cv_attention.rundir.sealed import sealed
 from cv_attention.saliency_export import export_saliency
-from cv_attention.saliency_export.sources import fingerprint, split_items
 
 SMALL = {"batch_size": 2, "shard_size": 2, "workers": 2, "accelerator": "cpu"}
 
@@ -157,7 +157,7 @@ def test_a_replaced_image_is_explained_again(how, photographs, tiny_checkpoint, 
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
     capsys.readouterr()
     done = export_saliency(tiny_checkpoint, [photographs], out, config)
-    assert f"{path} has changed since it was explained; the images of this shard" in capsys.readouterr().err
+    assert f"{path} has changed since it was processed; the images of this shard" in capsys.readouterr().err
     assert (done.new, done.failed) == (2, how == "broken")
     export_saliency(tiny_checkpoint, [photographs], fresh, config)
     assert files_of(out) == files_of(fresh)
@@ -173,7 +173,7 @@ def test_an_archive_that_was_written_again_is_explained_again(photographs, tiny_
                 tar.add(path, path.name)
         os.utime(archive, (seed, seed))
         assert export_saliency(tiny_checkpoint, [archive], out, SaliencyExport(**SMALL)).new == 4
-    assert capsys.readouterr().err.count("has changed since it was explained") == 2
+    assert capsys.readouterr().err.count("has changed since it was processed") == 2
 
 
 def test_a_split_with_other_pixels_is_explained_again(tiny_checkpoint, tmp_path, capsys):
@@ -183,7 +183,7 @@ def test_a_split_with_other_pixels_is_explained_again(tiny_checkpoint, tmp_path,
         assert export_saliency(classifier, [], out, config, split="test").new == new
     classifier.experiment.data.digits.seed = 1
     assert export_saliency(classifier, [], out, config, split="test").new == 30
-    assert "test/0 has changed since it was explained" in capsys.readouterr().err
+    assert "test/0 has changed since it was processed" in capsys.readouterr().err
 
 
 PICTURES = {

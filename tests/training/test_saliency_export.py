@@ -19,8 +19,8 @@ from cv_attention import saliency, training
 from cv_attention.cli import main
 from cv_attention.config import SaliencyExport
 from cv_attention.drawing import overlay
-from cv_attention.saliency_export import export_saliency, folder
-from cv_attention.saliency_export.names import file_stem
+from cv_attention.exporting.names import file_stem
+from cv_attention.saliency_export import export_saliency, run
 from cv_attention.saliency_export.shards import encode_maps, to_half
 
 
@@ -369,7 +369,7 @@ def test_a_damaged_shard_is_made_again(suffix, spoil, photographs, tiny_checkpoi
     done = export_saliency(tiny_checkpoint, [photographs], out, SaliencyExport(**SMALL))
     error = capsys.readouterr().err
     assert "shards/000000." in error
-    assert "explained again" in error
+    assert "processed again" in error
     assert done.explained == 11
     assert files_of(out) == whole
 
@@ -402,13 +402,13 @@ def test_an_export_of_a_newer_version_is_not_gone_on_with(photographs, tiny_chec
 
 def test_a_signal_that_finds_all_complete_changes_nothing(photographs, tiny_checkpoint, tmp_path, monkeypatch):
     """It comes while the manifest's counts are read for the result."""
-    read = folder.read
+    read = run.read
 
     def struck(out):
         os.kill(os.getpid(), signal.SIGTERM)
         return read(out)
 
-    monkeypatch.setattr(folder, "read", struck)
+    monkeypatch.setattr(run, "read", struck)
     before = signal.getsignal(signal.SIGTERM)
     done = export_saliency(tiny_checkpoint, [photographs], tmp_path / "out", SaliencyExport(**SMALL))
     assert (done.explained, done.left, done.signal) == (11, 0, 0)

@@ -1,9 +1,11 @@
 """The true boxes of an export, in pixels of what the network saw."""
 
+from functools import partial
+
 import numpy as np
 
-from cv_attention.saliency_export.batches import _preparation
-from cv_attention.saliency_export.sources import Item
+from cv_attention.exporting.batches import preparation, resized
+from cv_attention.exporting.sources import Item
 
 BOX = np.array([2.0, 1.0, 10.0, 5.0], np.float32)
 
@@ -15,7 +17,7 @@ def item() -> Item:
 
 
 def test_an_image_of_another_shape_is_resized_and_its_box_with_it():
-    sample = _preparation([], (30, 40))(0, item())
+    sample = preparation([], partial(resized, size=(30, 40)))(0, item())
     assert sample.pixels.shape == (30, 40, 3)
     assert (sample.width, sample.height) == (20, 10)
     assert sample.box == [4, 3, 20, 15]
@@ -25,6 +27,6 @@ def test_an_image_of_another_shape_is_resized_and_its_box_with_it():
 
 
 def test_transforms_come_first():
-    sample = _preparation([{"HorizontalFlip": {"p": 1.0}}], (20, 20))(0, item())
+    sample = preparation([{"HorizontalFlip": {"p": 1.0}}], partial(resized, size=(20, 20)))(0, item())
     assert sample.box == [10, 2, 18, 10]
     assert sample.pixels[4:8, 12:16].min() == 255

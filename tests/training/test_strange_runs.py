@@ -12,8 +12,8 @@ import yaml
 
 from cv_attention.cli import main
 from cv_attention.config import SaliencyExport
+from cv_attention.exporting import folder
 from cv_attention.rundir.files import write_bytes
-from cv_attention.saliency_export import folder
 from cv_attention.training.recording.probe_details import ProbeDetails
 
 

@@ -14,7 +14,7 @@ from cv_attention.cli.parsing import parse
 from cv_attention.cli.places import check_file
 from cv_attention.cli.terminal import terminal_width
 from cv_attention.comparison import Comparison, compare
-from cv_attention.comparison.runs import SHARES
+from cv_attention.comparison.runs import RATES, SHARES
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -23,7 +23,7 @@ def run(arguments: Sequence[str]) -> None:
     for name in (options.json, options.csv):
         if name:
             check_file(Path(name))
-    scale = 100 if options.metric in SHARES else 1
+    scale = 100 if options.metric in (*SHARES, *RATES) else 1
     if not 0 < options.alpha < 0.5:
         raise UserError(f"--alpha must lie between 0 and 0.5, got {options.alpha}")
     if options.margin is not None and not options.margin > 0:

@@ -20,8 +20,8 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--predictions",
         metavar="FILE",
-        help="File for the predictions of all images, .npz (default: in the run directory, unless --root or "
-        "--data.root is given).",
+        help="File for the predictions of all images: .npz, or .csv where texts are read (default: in the run "
+        "directory, unless --root or --data.root is given).",
     )
     options = parse(parser, arguments)
     path = Path(options.run) if options.run else None
@@ -33,10 +33,12 @@ def run(arguments: Sequence[str]) -> None:
         from cv_attention.training.run import renew_checksum
 
         network, root = open_network(parser, options, "run")
+        trained = training.load(network, options.trust, task=None)
+        own = path and path / trained.predictions_name
         if path and not predictions and root is None and RunLayout(path).config.is_file() and os.access(path, os.W_OK):
-            predictions = RunLayout(path).predictions
-        metrics = training.evaluate(network, root, predictions, trust=options.trust)
-        if predictions and path and predictions == RunLayout(path).predictions:
+            predictions = own
+        metrics = training.evaluate(trained, root, predictions)
+        if path and predictions and predictions == own:
             renew_checksum(path, predictions.name)
     for name, value in metrics.items():
         print(f"test {name.replace('_', ' ')}: {value:.4f}")

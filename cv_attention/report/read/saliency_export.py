@@ -42,6 +42,8 @@ def read_export(directory: Path) -> Run:
     """
     path = ExportLayout(directory).description
     about = _description(path)
+    if about.get("kind") == "readings":
+        raise ValueError(f"{directory} was written by cv-attention read; its texts are in readings.csv")
     notices: list[str] = []
     rows = list(_rows(directory, about, notices))
     used = [row for row in rows if not row.get("error")]

@@ -13,6 +13,7 @@ from cv_attention.backbones import Plan
 from cv_attention.config import Experiment
 from cv_attention.maps import Usage
 from cv_attention.rundir.facts import ImageFacts
+from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.tasks.block_usage import block_usage
 from cv_attention.training.tasks.selection import Criterion, Selected
 
@@ -46,6 +47,7 @@ class TaskInterface:
         options: Options that this task obeys, of those that not every task does: ``data.mixup``, ``data.cutmix``,
             ``data.flip_test``, ``optimizer.label_smoothing``, ``log.metrics`` and ``log.saliency``. Others of them are
             refused.
+        predictions_name: Name of the file in the run directory that holds each test image's prediction.
         experiment: The configuration.
         facts: What the network knows of its data.
         network: The network: what is trained, averaged and saved.
@@ -57,6 +59,7 @@ class TaskInterface:
     train_figures: ClassVar[tuple[str, ...]] = ()
     facts_type: ClassVar[type[Any]] = ImageFacts
     options: ClassVar[tuple[str, ...]] = ()
+    predictions_name: ClassVar[str] = RunLayout(Path()).predictions.name
 
     experiment: Experiment
     facts: Any

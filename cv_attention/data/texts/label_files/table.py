@@ -130,6 +130,15 @@ def find(root: str, from_name: str | None = None) -> dict[str, Found]:
     raise ValueError(f"'{root}' has no label file, nor has its folder train; expected {expected()}; got {present}")
 
 
+def find_in(folder: Path) -> Found | None:
+    """Finds the label file of one folder of images, whatever split it is; None where there is none.
+
+    Args:
+        folder: The folder.
+    """
+    return _in_folder(folder, folder)
+
+
 def split_folders(base: Path) -> dict[str, Path]:
     """Returns the folders of the splits that a data set has.
 

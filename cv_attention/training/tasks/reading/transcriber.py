@@ -13,10 +13,14 @@ from cv_attention.backbones import Plan
 from cv_attention.config import Experiment
 from cv_attention.heads import Found, Reading, TextRecognizer
 from cv_attention.rundir.facts import TextFacts
+from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.callbacks.sampling import Sampling, samples
+from cv_attention.training.recording.readings import Readings
+from cv_attention.training.recording.readings_file import ReadingsFile
 from cv_attention.training.tasks.interface import Guess
 from cv_attention.training.tasks.reading.metrics import create_reading_metrics
 from cv_attention.training.tasks.reading.network import build_recognizer
+from cv_attention.training.tasks.reading.pointing import AttentionInBox
 from cv_attention.training.tasks.selection import Criterion
 from cv_attention.training.tasks.task import Task
 
@@ -67,6 +71,7 @@ class Transcriber(Task):
     criterion: ClassVar[Criterion] = Criterion("cer", higher_is_better=False)
     facts_type: ClassVar[type[Any]] = TextFacts
     options: ClassVar[tuple[str, ...]] = ("optimizer.label_smoothing",)
+    predictions_name: ClassVar[str] = RunLayout(Path()).readings.name
 
     facts: TextFacts
     network: TextRecognizer
@@ -75,6 +80,7 @@ class Transcriber(Task):
         self.alphabet = alphabet_of(facts)
         super().__init__(experiment, facts)
         self.metrics = create_reading_metrics(self.exact)
+        self.pointing = AttentionInBox()
 
     def build(self) -> tuple[nn.Module, Plan | None]:
         """Builds the backbone with its blocks and the head that writes."""
@@ -106,14 +112,25 @@ class Transcriber(Task):
         return self._evaluate("test", batch)
 
     def _evaluate(self, split: str, batch: dict[str, Tensor]) -> Read:
-        found = self.network.search(self.normalise(batch["image"]), self.columns(batch))
+        memory = self.network.memory(self.normalise(batch["image"]), self.columns(batch))
+        found = self.network.head.read(memory)
         readings = self.network.readings(found)
         truths = [self.alphabet.decode(numbers) for numbers in batch["tokens"].tolist()]
         metrics: Any = self.metrics[split]
         metrics.update([reading.text for reading in readings], truths)
         for name, metric in metrics.items():
             self.log(name, metric, on_step=False, on_epoch=True, prog_bar=name.endswith("_cer"), batch_size=len(truths))
+        if split == "test" and found.weights is not None and memory.grid is not None and "boxes" in batch:
+            self._point(readings, found.weights, batch, memory.grid)
         return Read(readings, truths, found)
+
+    def _point(self, readings: list[Reading], weights: Tensor, batch: dict[str, Tensor], grid: tuple[int, int]) -> None:
+        """Counts the characters that the weights of their steps lie on."""
+        height, width = batch["image"].shape[-2:]
+        true = [self.alphabet.parts(numbers) for numbers in batch["tokens"].tolist()]
+        read = [reading.units for reading in readings]
+        self.pointing.update(read, true, weights, batch["boxes"], grid, (height, width))
+        self.log("test_attention_in_box", self.pointing, on_step=False, on_epoch=True, batch_size=len(read))
 
     def columns(self, batch: Mapping[str, Tensor]) -> Tensor | None:
         """Returns the columns of each image of `batch` that are not padding; None if none is padded."""
@@ -184,9 +201,18 @@ class Transcriber(Task):
         """Returns the command line that resumes a run."""
         return f"cv-attention fit --resume {run}{f' {options}' if options else ''}"
 
+    def recorders(self, run: Path) -> list[Callback]:
+        """Creates the recorders of the test images' texts and of what is read from the probe images."""
+        log, callbacks = self.experiment.log, self.prediction_writers(run / self.predictions_name)
+        return [*callbacks, Readings(run, log.maps_every, log.probes)] if log.maps_every and log.probes else callbacks
+
+    def prediction_writers(self, path: Path) -> list[Callback]:
+        """Creates the callback that writes the text that was read from each test image."""
+        return [ReadingsFile(path)]
+
     def summary(self) -> dict[str, Any]:
         """Returns what ``summary.json`` says of the network, the alphabet and the direction of metrics."""
-        directions = {"cer": False, "exact": True, "word_accuracy": True}
+        directions = {"cer": False, "exact": True, "word_accuracy": True, "attention_in_box": True}
         units = {"units": list(self.facts.units), "unit": self.facts.unit}
         return {**super().summary(), "higher_is_better": directions, "alphabet": units}
 

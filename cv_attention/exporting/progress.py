@@ -1,4 +1,4 @@
-"""Shows a progress bar of explained images."""
+"""Shows a progress bar of images."""
 
 from typing import Any
 
@@ -8,20 +8,27 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from cv_attention.saliency_export.batches import Batches
+from cv_attention.exporting.batches import Batches
 
 
 class ImageProgress(Callback):
-    """Shows the progress of the first process; with several processes, each does about as much."""
+    """Shows the progress of the first process; with several processes, each does about as much.
+
+    Args:
+        verb: What is done to the images, in front of the bar.
+    """
 
     _bar: Progress | None = None
+
+    def __init__(self, verb: str) -> None:
+        self.verb = verb
 
     def on_predict_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Opens the bar."""
         batches: Any = trainer.predict_dataloaders
         if trainer.is_global_zero and isinstance(batches, Batches):
             total = sum(len(part.numbers) for part in batches.parts)
-            columns = (TextColumn("explaining"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+            columns = (TextColumn(self.verb), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
             self._bar = Progress(*columns, console=Console(stderr=True))
             self._task = self._bar.add_task("images", total=total)
             self._bar.start()

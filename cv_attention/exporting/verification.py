@@ -7,16 +7,33 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from cv_attention.config import SaliencyExport
+from cv_attention.exporting.sources import Item, fingerprint
 from cv_attention.rundir.checksums import changed
 from cv_attention.rundir.layout import ExportLayout
-from cv_attention.saliency_export.sources import Item, fingerprint
-from cv_attention.saliency_export.writing import rows_path
 
 SPELLING = ("checkpoint", "sources")  # compared by digest instead
 _NOT_OF_A_SHARD = (*SPELLING, "format", "images", "images_sha256", "manifest")
+
+
+class Settings(Protocol):
+    """What of an export's configuration says what a shard must hold."""
+
+    @property
+    def shard_size(self) -> int:
+        """Images of one shard."""
+        ...
+
+    @property
+    def maps(self) -> str:
+        """Suffix of the files of arrays, or ``none``."""
+        ...
+
+
+def rows_path(out: Path, shard: int) -> Path:
+    """Returns the path of a shard's rows; the file exists once the shard is complete."""
+    return ExportLayout(out).shard(shard, "jsonl")
 
 
 def missing(out: Path, count: int) -> list[int]:
@@ -34,9 +51,7 @@ def shard_requests(description: Mapping[str, Any], items: Sequence[Item], shard_
     ]
 
 
-def remove_unusable(
-    out: Path, description: Mapping[str, Any], items: Sequence[Item], config: SaliencyExport
-) -> list[str]:
+def remove_unusable(out: Path, description: Mapping[str, Any], items: Sequence[Item], config: Settings) -> list[str]:
     """Removes shards that are damaged, belong to another request, or whose images have changed, to redo them.
 
     Args:
@@ -56,7 +71,7 @@ def remove_unusable(
         images = items[shard * config.shard_size : (shard + 1) * config.shard_size]
         wrong = _difference(path, request, images) or _damage(path, out, len(images), config)
         if wrong:
-            notices.append(f"{wrong}; the images of this shard are explained again")
+            notices.append(f"{wrong}; the images of this shard are processed again")
             _remove_shard(out, path.stem)
     for path in ExportLayout(out).rows():
         if re.fullmatch(r"\d{6,}", path.stem) and int(path.stem) >= len(requests):
@@ -65,7 +80,7 @@ def remove_unusable(
     return notices
 
 
-def _damage(path: Path, out: Path, images: int, config: SaliencyExport) -> str:
+def _damage(path: Path, out: Path, images: int, config: Settings) -> str:
     """Returns what is wrong with a shard, or an empty string."""
     listed = path.with_suffix(".sha256")
     for altered in changed(listed, out):
@@ -89,13 +104,15 @@ def _damage(path: Path, out: Path, images: int, config: SaliencyExport) -> str:
 
 def _pictures(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Returns the paths of all pictures listed in a shard's rows."""
-    named = [
-        picture
-        for row in rows
-        if row["error"] is None
-        for picture in (row["input"], row["panel"], *(entry["overlay"] for entry in row["maps"]))
-    ]
+    named = [picture for row in rows if row["error"] is None for picture in _pictures_of(row)]
     return [picture for picture in named if picture is not None]
+
+
+def _pictures_of(row: Mapping[str, Any]) -> list[str | None]:
+    """Returns the paths in the row of an explained image, or of one whose text was read."""
+    if "maps" in row:
+        return [row["input"], row["panel"], *(entry["overlay"] for entry in row["maps"])]
+    return [row["alignment"], *row["crops"]]
 
 
 def _difference(path: Path, request: str, images: Sequence[Item]) -> str:
@@ -110,7 +127,7 @@ def _difference(path: Path, request: str, images: Sequence[Item]) -> str:
     if before[:1] != now[:1] or len(before) != len(now):
         return f"{path} belongs to another export"
     place = next(number for number, line in enumerate(now) if line != before[number])
-    return f"{images[place - 1].title} has changed since it was explained"
+    return f"{images[place - 1].title} has changed since it was processed"
 
 
 def _remove_shard(out: Path, name: str) -> None:

@@ -1,5 +1,6 @@
 """Lists the images to explain: files, folders, tar archives, or a split of the run's data set."""
 
+import glob
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ from cv_attention.data.sources.archives import members
 from cv_attention.data.sources.files import file_version
 from cv_attention.data.sources.folder import EXTENSIONS, image_files
 from cv_attention.data.sources.image_set import ImageSet
-from cv_attention.saliency_export.names import printable
+from cv_attention.exporting.names import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ def find_items(sources: Sequence[Path], out: Path, classes: int, bits: int | Non
     """Lists the images of `sources`, in their order and sorted within a folder.
 
     Args:
-        sources: Image files, WebDataset tar archives, and folders that are searched for both.
+        sources: Image files, WebDataset tar archives, folders that are searched for both, and globs such as
+            ``photos/*.jpg``.
         out: Output folder; files in it are not used as sources.
         classes: Number of classes; labels in archives outside this range count as unknown.
         bits: Bit depth of images with more than 8 bits; see `read_image`.
@@ -52,11 +54,29 @@ def find_items(sources: Sequence[Path], out: Path, classes: int, bits: int | Non
         FileNotFoundError: if a source does not exist.
         ValueError: if they contain no images.
     """
-    items = [item for source in sources for item in _of_source(source, out.resolve(), classes, bits)]
+    named = [path for source in sources for path in expanded(source)]
+    items = [item for source in named for item in _of_source(source, out.resolve(), classes, bits)]
     if not items:
         searched = ", ".join(str(source) for source in sources)
         raise ValueError(f"no images in {searched}; expected files ending in {', '.join(EXTENSIONS)} or .tar")
     return items
+
+
+def expanded(source: Path) -> list[Path]:
+    """Returns the files and folders that a glob matches, sorted; a path that exists stands for itself.
+
+    Args:
+        source: A path, or a glob in which ``**`` stands for any number of folders.
+
+    Raises:
+        FileNotFoundError: if it is a glob that matches nothing.
+    """
+    if source.exists() or not glob.has_magic(str(source)):
+        return [source]
+    found = sorted(glob.glob(str(source), recursive=True))
+    if not found:
+        raise FileNotFoundError(f"no file or folder matches {source}")
+    return [Path(path) for path in found]
 
 
 def split_items(split: ImageSet) -> list[Item]:

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from torch.utils.data import Sampler
 
 from cv_attention.config import Transform
 from cv_attention.data.augmentation.transforms import Pipeline
-from cv_attention.saliency_export.sources import Item
+from cv_attention.exporting.sources import Item
 
 _AHEAD = 2  # batches to decode while the network is computing
 
@@ -68,13 +69,23 @@ class ShardBatches(Sampler[Part]):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Holds one network input, uint8 (H, W, 3), with its size before and its box after the transforms."""
+    """Holds one network input.
+
+    Attributes:
+        number: Number of the image.
+        pixels: uint8 (H, W, 3), after the transforms.
+        width: Width of the image before them.
+        height: Height of the image before them.
+        box: Box of its object after them; None if unknown.
+        columns: How many columns of `pixels` are image; the rest is padding.
+    """
 
     number: int
     pixels: np.ndarray
     width: int
     height: int
     box: list[float] | None
+    columns: int
 
 
 class Batch:
@@ -95,8 +106,7 @@ class Batches:
     Args:
         items: All images.
         parts: The batches.
-        transforms: albumentations steps.
-        size: Input size (H, W) of the network; images of another size after the transforms are resized.
+        prepare: Decodes and transforms one image, from `preparation`.
         workers: Number of threads.
         stopped: Ends the iteration early once it returns True.
     """
@@ -105,13 +115,11 @@ class Batches:
         self,
         items: Sequence[Item],
         parts: ShardBatches,
-        transforms: Sequence[Transform],
-        size: tuple[int, int],
+        prepare: Callable[[int, Item], Sample],
         workers: int,
         stopped: Callable[[], bool],
     ) -> None:
-        self.items, self.parts, self.size, self.workers, self.stopped = items, parts, size, workers, stopped
-        self.prepare = _preparation(transforms, size)
+        self.items, self.parts, self.prepare, self.workers, self.stopped = items, parts, prepare, workers, stopped
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -143,7 +151,27 @@ class Batches:
         return Batch(part, samples, errors)
 
 
-def _preparation(transforms: Sequence[Transform], size: tuple[int, int]) -> Callable[[int, Item], Sample]:
+class Fit(Protocol):
+    """Brings an image, uint8 (H, W, 3), and its box to the size of the network.
+
+    It returns both, and how many columns are image and not padding; see `resized`.
+    """
+
+    def __call__(self, pixels: np.ndarray, box: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None, int]:
+        """Returns the image, the box and the number of columns."""
+        ...
+
+
+def preparation(transforms: Sequence[Transform], fit: Fit) -> Callable[[int, Item], Sample]:
+    """Makes a function that decodes and transforms one image, for several threads at once.
+
+    Args:
+        transforms: albumentations steps.
+        fit: Brings what they leave to the size of the network.
+
+    Raises:
+        ValueError: if a transform is unknown or has a wrong argument.
+    """
     own = threading.local()  # a pipeline has random state, so each thread needs its own
 
     def prepare(number: int, item: Item) -> Sample:
@@ -154,15 +182,32 @@ def _preparation(transforms: Sequence[Transform], size: tuple[int, int]) -> Call
             if not hasattr(own, name):
                 setattr(own, name, Pipeline(transforms, "data.eval_transforms", boxes=box is not None))
             pixels, box = _transform(getattr(own, name), pixels, box, item)
-        if pixels.shape[:2] != size:
-            if box is not None:
-                box = box * np.tile((size[1] / pixels.shape[1], size[0] / pixels.shape[0]), 2)
-            pixels = cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_AREA)
+        pixels, box, columns = fit(pixels, box)
         kept = None if box is None or not box.any() else [round(float(side), 4) for side in box]
-        return Sample(number, np.ascontiguousarray(pixels), width, height, kept)
+        return Sample(number, np.ascontiguousarray(pixels), width, height, kept, columns)
 
     Pipeline(transforms, "data.eval_transforms")  # reports mistakes here rather than as damaged images
     return prepare
+
+
+def resized(
+    pixels: np.ndarray, box: np.ndarray | None, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """Resizes an image of another size, whatever its aspect.
+
+    Args:
+        pixels: uint8 (H, W, 3).
+        box: x0, y0, x1, y1 in pixels, or None.
+        size: Height and width.
+
+    Returns:
+        The image, its box, and its width.
+    """
+    if pixels.shape[:2] != size:
+        if box is not None:
+            box = box * np.tile((size[1] / pixels.shape[1], size[0] / pixels.shape[0]), 2)
+        pixels = cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_AREA)
+    return pixels, box, size[1]
 
 
 def _transform(
