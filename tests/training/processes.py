@@ -175,7 +175,7 @@ def recorded(run: Path) -> list[Path]:
     return [path for folder in ("maps", "confusion") for path in (run / folder).rglob("*") if path.is_file()]
 
 
-def assert_same(run: Path, expected: Path, *, maps: bool = True) -> None:
+def assert_same(run: Path, expected: Path) -> None:
     """Asserts that two runs ended alike, to the bit: weights, optimizer, random states, metrics and maps."""
     for name in ("last", "best"):
         states = [torch.load(r / f"checkpoints/{name}.ckpt", weights_only=True) for r in (run, expected)]
@@ -187,7 +187,7 @@ def assert_same(run: Path, expected: Path, *, maps: bool = True) -> None:
     assert logged(run) == logged(expected)
     names = [sorted(str(path.relative_to(r)) for path in recorded(r)) for r in (run, expected)]
     assert names[0] == names[1]
-    assert names[0] or not maps
+    assert names[0]
     for name in names[0]:
         ours, theirs = run / name, expected / name
         if not name.endswith(".npz"):

@@ -109,7 +109,7 @@ def test_killed_and_resumed_it_ends_like_one_that_was_not(fit, whole):
     assert code == -signal.SIGKILL, said
     code, _, said = fit("killed", "gru", *options, "--resume=auto")
     assert code == 0, said
-    assert_same(run, whole, maps=False)
+    assert_same(run, whole)
 
 
 @pytest.mark.long
@@ -122,7 +122,7 @@ def test_other_heads_resume_to_the_bit(head, end, fit):
     assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143}[end.how], said
     code, _, said = fit(name, head, "--resume=auto")
     assert code == 0, said
-    assert_same(run, expected, maps=False)
+    assert_same(run, expected)
 
 
 @pytest.mark.long
