@@ -54,7 +54,15 @@ def run(folder) -> Path:
 
 
 def test_the_page_has_a_file_of_each_kind():
-    names = {"my_methods.py", "my_adapters.py", "my_data.py", "my_net.py", "my_metrics.py", "my_measures.py"}
+    names = {
+        "my_methods.py",
+        "my_adapters.py",
+        "my_data.py",
+        "my_net.py",
+        "my_metrics.py",
+        "my_measures.py",
+        "my_head.py",
+    }
     assert FILES.keys() == names
 
 
@@ -200,3 +208,37 @@ def test_an_adapter_shows_a_gate_of_another_package(monkeypatch):
     with cva.record(model) as maps:
         model(x)
     torch.testing.assert_close(maps["1"].values, model[1].reduce(model[0](x)))
+
+
+@pytest.fixture(scope="module")
+def reading_run(folder) -> Path:
+    """A run whose head is somebody's own."""
+    options = [
+        "--data.name=digit_strings", "--data.strings.train=40", "--data.strings.val=10", "--data.strings.test=10",
+        "--data.strings.width=64", "--data.strings.longest=2", "--data.batch_size=20", "--model.backbone=convnet",
+        "--model.options={widths: [8, 8], strides: [4, 2]}", "--trainer.max_epochs=1", "--trainer.accelerator=cpu",
+        "--trainer.extra={enable_progress_bar: false}", "--log.wandb=disabled",
+        "--model.head={class_path: my_head.Bigrams, init_args: {width: 8}}",
+    ]  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(["fit", *options, "--log.root=runs", "--log.name=bigrams"]) == 0
+    return folder / "runs/bigrams"
+
+
+def test_a_head_of_ones_own_is_trained_tested_and_read_with(reading_run, capsys):
+    assert main(["test", str(reading_run), "--trust", "my_head"]) == 0
+    assert "test cer: " in capsys.readouterr().out
+    task = training.load(reading_run / "checkpoints/best.ckpt", trust=["my_head.Bigrams"], task=training.Transcriber)
+    assert type(task.network.head).__name__ == "Bigrams"
+    with cva.record(task.network) as maps:
+        readings = task.read(torch.zeros(2, 3, 48, 64, dtype=torch.uint8), beams=3)
+    assert len(readings) == 2
+    assert maps["head.map"].values.shape[-2:] == (6, 8)
+
+
+def test_a_head_of_a_file_is_not_imported_without_trust(reading_run, capsys):
+    sys.modules.pop("my_head", None)
+    assert main(["test", str(reading_run)]) == 2
+    assert "names the class my_head.Bigrams" in capsys.readouterr().err
+    assert "my_head" not in sys.modules

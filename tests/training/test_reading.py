@@ -78,7 +78,9 @@ def test_the_summary_names_the_task_and_the_alphabet(whole):
     summary = json.loads((whole / "summary.json").read_text())
     assert summary["task"] == "reading"
     assert summary["alphabet"] == {"units": list("0123456789"), "unit": "character"}
-    assert summary["higher_is_better"] == {"cer": False, "exact": True, "word_accuracy": True}
+    assert summary["higher_is_better"] == {
+        "cer": False, "exact": True, "word_accuracy": True, "attention_in_box": True,
+    }  # fmt: skip
     assert len(summary["sites"]) > 0
 
 
