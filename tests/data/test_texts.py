@@ -248,6 +248,7 @@ HOSTILE_FILES = {
     "metadata.jsonl": {
         '{"file_name": "0.png", "text": "a"}\n{"file_name": "1.png"}\n': "line 2 must have the strings file_name",
         '{"file_name": "0.png", "text": null}': "line 1 must have the strings",
+        '{"file_name": "0.png", "text": 12}': "line 1 must have the strings",
         "0.png a": "line 1 is not valid JSON",
         "[]": "line 1 must have the strings",
     },
