@@ -64,11 +64,11 @@ def training_labels(config: Data) -> "np.ndarray":
         config: The data set.
 
     Returns:
-        int64 (N,).
+        int64 (N,); of images with texts, a checksum of each text.
 
     Raises:
         FileNotFoundError: if the data does not exist.
-        ValueError: if a value of the configuration is invalid, or the images have texts in place of labels.
+        ValueError: if a value of the configuration is invalid.
 
     Examples:
         >>> from cv_attention import config, data
@@ -77,12 +77,21 @@ def training_labels(config: Data) -> "np.ndarray":
         >>> labels.shape, labels.dtype
         ((40,), dtype('int64'))
     """
+    return divisible(config)[0]
+
+
+def divisible(config: Data) -> "tuple[np.ndarray, np.ndarray | None]":
+    """Returns what `folds.write` takes of a training split: labels, and the image of each text where it has texts."""
+    if config.name in TEXT_SOURCES:
+        from cv_attention.data import text_data
+
+        text_data.TextData(config)
+        images = text_data.load(config).images["train"]
+        return images.checksums(), images.rows
     from cv_attention.data.datamodule import ImageData, load
 
-    if config.name in TEXT_SOURCES:
-        raise ValueError(f"data.name {config.name!r} has texts and no classes to divide into folds of equal shares")
     ImageData(config).prepare_data()
-    return load(config)[1]["train"].labels
+    return load(config)[1]["train"].labels, None
 
 
 def __getattr__(name: str) -> Any:

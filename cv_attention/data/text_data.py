@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.data.decoding import bit_depth
 from cv_attention.data.identity import text_identity
 from cv_attention.data.module import DataModule
+from cv_attention.data.selection import folds
 from cv_attention.data.sources import subset
 from cv_attention.data.sources.memory import Memory
 from cv_attention.data.statistics import DRAWN, statistics
 from cv_attention.data.texts import digit_strings, folder
 from cv_attention.data.texts.fitting import Fit
 from cv_attention.data.texts.label_files.file_names import check_pattern
-from cv_attention.data.texts.text_images import TextImages
+from cv_attention.data.texts.text_images import TextImages, held_out
 from cv_attention.data.texts.text_set import TextSet
 
 _DIGITS = "0123456789"
@@ -79,7 +81,10 @@ class TextData(DataModule):
         warnings.filterwarnings("ignore", ".*does not have many workers which may be a bottleneck.*")
         if self.splits:
             return
-        alphabet, images, self._notes = _load(self.config)
+        alphabet, images, self._notes = load(self.config)
+        if "val" not in images or self.config.split_file:
+            images["train"], images["val"] = _hold_out(images["train"], self.config)
+        images = {name: images[name] for name in ("train", "val", "test")}
         self.mean, self.std = statistics(self.config, images["train"])
         kept = subset.thin(np.zeros(len(images["train"]), np.int64), self.config.subset)
         images["train"] = images["train"].select(kept)
@@ -155,7 +160,6 @@ def _refuse_for_classes(config: Data) -> None:
         "data.balanced": (config.balanced, "for classes"),
         "data.flip_test": (config.flip_test, "for classes: mirrored text reads differently"),
         "data.progressive": (config.progressive, "for classes: the texts would become too small to read"),
-        "data.split_file": (config.split_file, "for classes: its folds hold equal shares of each"),
         "data.subset.classes": (config.subset.classes, "for classes"),
         "data.subset.num_classes": (config.subset.num_classes, "for classes"),
         "data.subset.per_class": (config.subset.per_class, "for classes; data.subset.fraction takes a share"),
@@ -178,7 +182,8 @@ def _refuse_mirrors(steps: list[Transform], place: str) -> None:
             _refuse_mirrors(inner, place)
 
 
-def _load(config: Data) -> folder.Loaded:
+def load(config: Data) -> folder.Loaded:
+    """Reads or draws the images and texts of a data set; ``val`` is missing where it must be held out."""
     if config.name not in DRAWN:
         return folder.load(config)
     images = {
@@ -186,3 +191,12 @@ def _load(config: Data) -> folder.Loaded:
         for name, drawn in digit_strings.draw(config.strings).items()
     }
     return folder.Loaded(Alphabet(_DIGITS), images, [])
+
+
+def _hold_out(images: TextImages, config: Data) -> tuple[TextImages, TextImages]:
+    """Divides training images: by a fold, or by ``data.val_fraction``."""
+    if config.split_file:
+        kept, held = folds.read(config.split_file, config.fold, images.checksums())
+    else:
+        kept, held = held_out(images, config.val_fraction, config.seed, "validation")
+    return images.select(kept), replace(images.select(held), left_out=())

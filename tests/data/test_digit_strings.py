@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from cv_attention import data
+from cv_attention.cli import main
 from cv_attention.config import Data, Strings, Subset
 from cv_attention.data.sources import digits
 from cv_attention.data.sources.digits import split_sources
@@ -199,7 +200,6 @@ def test_augmented_images_are_the_same_with_worker_processes():
         ({"balanced": True}, "data.balanced is for classes, but data.name 'digit_strings' has texts; got True"),
         ({"flip_test": True}, "data.flip_test.*mirrored"),
         ({"progressive": {0: 32}}, "data.progressive"),
-        ({"split_file": "folds.json"}, "data.split_file"),
         ({"subset": Subset(classes=["1"])}, "data.subset.classes"),
         ({"subset": Subset(per_class=3)}, "data.subset.per_class.*fraction"),
         ({"options": {"a": 1}}, "data.options"),
@@ -219,9 +219,23 @@ def test_a_fraction_of_the_training_images():
     assert set(module.texts("train")) <= set(opened().texts("train"))
 
 
-def test_folds_are_refused():
-    with pytest.raises(ValueError, match="'digit_strings' has texts"):
-        data.training_labels(Data(name="digit_strings"))
+def test_folds_divide_the_training_images(tmp_path, capsys):
+    options = [
+        "--data.name=digit_strings",
+        "--data.strings.train=60",
+        "--data.strings.val=20",
+        "--data.strings.test=30",
+    ]
+    assert main(["folds", *options, "--folds=3", "-o", str(tmp_path / "folds.json")]) == 0
+    assert "60 training images in 3 folds" in capsys.readouterr().out
+    whole = opened().texts("train")
+    held = []
+    for fold in range(3):
+        module = opened(split_file=str(tmp_path / "folds.json"), fold=fold)
+        assert [len(module.splits[name]) for name in ("train", "val", "test")] == [40, 20, 30]
+        assert sorted([*module.texts("train"), *module.texts("val")]) == sorted(whole)
+        held += module.texts("val")
+    assert sorted(held) == sorted(whole)
 
 
 def test_the_fingerprint_is_that_of_images_and_texts():

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from cv_attention import data
 from cv_attention.alphabet import divide
 from cv_attention.config import Data, Subset, Text
+from cv_attention.data.selection import folds
 from cv_attention.data.texts.fitting import Fit
 
 
@@ -401,12 +403,10 @@ def test_boxes_that_reach_out_of_the_image_pass_the_transforms(tmp_path):
 def test_what_cannot_be_done_with_texts_is_refused(tmp_path):
     make(tmp_path, ["a"], val=["a"])
     refused = {"balanced": True, "flip_test": True, "mixup": 0.1, "cutmix": 0.1, "progressive": {0: 16}}
-    refused |= {"split_file": "folds.json", "subset": Subset(num_classes=2), "options": {"x": 1}}
+    refused |= {"subset": Subset(num_classes=2), "options": {"x": 1}}
     for name, value in refused.items():
         with pytest.raises(ValueError, match=rf"data\.{name}"):
             opened(tmp_path, **{name: value})
-    with pytest.raises(ValueError, match=r"data\.name 'text' has texts and no classes to divide"):
-        data.training_labels(Data(name="text", root=str(tmp_path)))
 
 
 def test_sixteen_bits(tmp_path):
@@ -500,3 +500,32 @@ def test_many_texts_are_fast(tmp_path):
     module = opened(tmp_path)
     assert len(module.splits["train"]) == 8_100
     assert time.process_time() - start < 20
+
+
+def test_folds_keep_the_texts_of_an_image_together(tmp_path):
+    """Every image is held out once, with all of its captions; the test images stay the same."""
+    lines = [
+        "image,caption",
+        *(f"{number}.png,text {number} {caption}" for number in range(12) for caption in range(3)),
+    ]
+    for number in range(12):
+        Image.new("L", (20, 10), number).save(tmp_path / f"{number}.png")
+    (tmp_path / "captions.txt").write_text("\n".join(lines) + "\n")
+    config = Data(name="text", root=str(tmp_path), text=Text(alphabet="0123456789 extohr"))
+    path = tmp_path / "folds.json"
+    labels, groups = data.divisible(config)
+    folds.write(path, labels, 5, 0, groups)
+    held, tests = [], set()
+    for fold in range(5):
+        module = data.create(replace(config, split_file=str(path), fold=fold))
+        module.setup()
+        texts = {name: [text.rsplit(" ", 1)[0] for text in module.texts(name)] for name in ("train", "val", "test")}
+        assert not set(texts["train"]) & set(texts["val"])
+        assert all(texts["val"].count(each) == 3 for each in texts["val"])
+        held += texts["val"]
+        tests.add(tuple(texts["test"]))
+    assert len(tests) == 1
+    assert len(held) == len(set(held)) * 3 == len(labels)
+    (tmp_path / "captions.txt").write_text("\n".join(lines).replace("text 3", "other 3") + "\n")
+    with pytest.raises(ValueError, match="is for other data"):
+        data.create(replace(config, split_file=str(path))).setup()

@@ -20,7 +20,7 @@ def run(arguments: Sequence[str]) -> None:
         from cv_attention import data
         from cv_attention.data.selection import folds
 
-        labels = data.training_labels(config)
-        folds.write(Path(options.output), labels, options.folds, config.seed)
+        labels, groups = data.divisible(config)
+        folds.write(Path(options.output), labels, options.folds, config.seed, groups)
     print(f"{len(labels):,} training images in {options.folds} folds: {options.output}")
     print(f"cv-attention fit ... --data.split_file {options.output} --data.fold 0")

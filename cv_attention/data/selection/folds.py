@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 
-def divide(labels: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
+def divide(labels: np.ndarray, count: int, seed: int, groups: np.ndarray | None = None) -> list[np.ndarray]:
     """Divides images into folds with equal shares of every class, by scikit-learn's `StratifiedKFold`.
 
     Args:
         labels: Class indices (N,).
         count: Number of folds.
         seed: Seed of the shuffle.
+        groups: Group of each image (N,): those of a group are in one fold, and `labels` make no difference. None
+            divides by classes.
 
     Returns:
         The positions in each fold, ascending; every image is in exactly one fold.
@@ -22,8 +24,14 @@ def divide(labels: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
     Raises:
         ValueError: if there are fewer than two folds, or a class has fewer images than there are folds.
     """
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import KFold, StratifiedKFold
 
+    if groups is not None:
+        names, places = np.unique(groups, return_inverse=True)
+        if not 2 <= count <= len(names):
+            raise ValueError(f"folds must lie between 2 and the {len(names)} images, got {count}")
+        parts = KFold(count, shuffle=True, random_state=seed).split(names)
+        return [np.flatnonzero(np.isin(places, held)) for _, held in parts]
     values, counts = np.unique(labels, return_counts=True)
     if not 2 <= count <= counts.min():
         raise ValueError(
@@ -34,10 +42,10 @@ def divide(labels: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
     return [held for _, held in splitter.split(np.zeros(len(labels)), labels)]
 
 
-def write(path: Path, labels: np.ndarray, count: int, seed: int) -> None:
+def write(path: Path, labels: np.ndarray, count: int, seed: int, groups: np.ndarray | None = None) -> None:
     """Writes the folds of `divide` as JSON: one line per fold, and fields to check that they belong to the data."""
     head: dict[str, Any] = {"images": len(labels), "labels": _digest(labels), "seed": seed}
-    lines = [json.dumps(fold.tolist()) for fold in divide(labels, count, seed)]
+    lines = [json.dumps(fold.tolist()) for fold in divide(labels, count, seed, groups)]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(head)[:-1] + ', "folds": [\n' + ",\n".join(lines) + "\n]}\n", encoding="utf-8")
 

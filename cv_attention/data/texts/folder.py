@@ -10,18 +10,17 @@ import numpy as np
 
 from cv_attention.alphabet import Alphabet
 from cv_attention.config import Data
-from cv_attention.data.sources.subset import hold_out
 from cv_attention.data.texts import alphabets
 from cv_attention.data.texts.label_files.labels import Entry
 from cv_attention.data.texts.label_files.table import SPLITS, Found, find
 from cv_attention.data.texts.listed import CACHE, find_bits, list_texts, open_images, without_broken
-from cv_attention.data.texts.text_images import TextImages
+from cv_attention.data.texts.text_images import TextImages, held_out
 
 _TEST_SEED = 0  # of the test images, which no setting but their share may change
 
 
 class Loaded(NamedTuple):
-    """A data set of texts: its alphabet, the images of ``train``, ``val`` and ``test``, and lines that describe it."""
+    """A data set of texts: its alphabet, the images of its splits (``val`` may be missing), and lines about it."""
 
     alphabet: Alphabet
     images: dict[str, TextImages]
@@ -37,22 +36,12 @@ class _Part(NamedTuple):
     def select(self, positions: np.ndarray) -> "_Part":
         return _Part([self.entries[place] for place in positions.tolist()], self.images.select(positions))
 
-    def divide(self, fraction: float, seed: int, split: str) -> tuple["_Part", "_Part"]:
-        """Holds out a share of the images, each with all of its texts."""
-        images, places = np.unique(self.images.rows, return_inverse=True)
-        _, held = hold_out(np.zeros(len(images), np.int64), fraction, seed)
-        if not len(held):
-            raise ValueError(f"no {split} images can be held out of {len(images)}")
-        chosen = np.isin(places, held)
-        return self.select(np.flatnonzero(~chosen)), self.select(np.flatnonzero(chosen))
-
 
 def load(config: Data) -> Loaded:
     """Reads the images and texts of all splits.
 
-    Where there is no validation split, a share of the training images is held out for it, and where there is nothing
-    but one folder, first of all a share for the test split. The alphabet is that of the training split before images
-    are held out for validation, so that it depends on no seed.
+    Where there is nothing but one folder, a share is held out for the test split; a missing validation split is left to
+    the caller. The alphabet is that of the whole training split, so that it depends on no seed.
 
     Args:
         config: The data set.
@@ -65,15 +54,13 @@ def load(config: Data) -> Loaded:
     splits, unused = _open(found, config)
     if "test" not in splits:
         [whole] = splits.values()
-        learned, tested = whole.divide(config.text.test_fraction, _TEST_SEED, "test")
-        splits = {"train": learned, "test": tested}
+        learned, tested = held_out(whole.images, config.text.test_fraction, _TEST_SEED, "test")
+        splits = {"train": whole.select(learned), "test": whole.select(tested)}
     alphabet = alphabets.make(config.text, splits["train"].entries)
     files = [found[name].describe() for name in ("all", *SPLITS) if name in found]
     notes = [f"texts: {', '.join(files)}"]
     splits, dropped = _learnable(splits, alphabet, config)
-    if "val" not in splits:
-        splits["train"], splits["val"] = splits["train"].divide(config.val_fraction, config.seed, "validation")
-    images = {name: splits[name].images for name in SPLITS}
+    images = {name: part.images for name, part in splits.items()}
     notes += [*dropped, *_remarks(images, unused)]
     own = {"train", *found}  # of what is held out, the training images tell
     images = {name: part if name in own else replace(part, left_out=()) for name, part in images.items()}
