@@ -18,6 +18,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
     found = [
         ("Backbone", _backbone(model)),
         ("Attention", _block(model)),
+        ("Head", _head(model)),
         ("Data", _text(data.get("name"))),
         ("Classes", str(len(run.class_names) or "")),
         ("Parameters", _count(run.summary.get("parameters"))),
@@ -114,6 +115,12 @@ def _block(model: dict[str, Any]) -> str:
     at = model.get("at")
     where = ", ".join(map(str, at)) if isinstance(at, list) else _text(at)
     return f"{block} at {where}" if where else str(block)
+
+
+def _head(model: dict[str, Any]) -> str:
+    """Names the head that writes texts, with its options; empty for a classifier's."""
+    head = model.get("head")
+    return _block({"block": head}) if head is not None else ""
 
 
 def _optimizer(optimizer: dict[str, Any]) -> str:
