@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from cv_attention.drawing import overlay
 
-_HEIGHT = 64  # pixels that a small image is enlarged to
+_HEIGHT = 96  # pixels that a small image is enlarged to
 _LABEL, _GAP, _SIZE = 72, 4, 18  # width of the labels, gaps and font size in pixels
 
 
@@ -43,7 +43,7 @@ def alignment_strip(
         >>> from cv_attention.strips import alignment_strip
         >>> image, heats = np.zeros((48, 128, 3), np.uint8), np.eye(2).reshape(2, 1, 2)
         >>> alignment_strip(image, "42", 0.72, "42", (0.9, 0.8), heats).shape
-        (180, 204, 3)
+        (324, 332, 3)
     """
     weights = np.asarray(heats, np.float32)
     if weights.ndim != 3 or not len(weights) == len(units) == len(confidences):

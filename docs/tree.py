@@ -17,7 +17,7 @@ PAGE = {
     "core/": "What everything uses: the data, the reader's choices, elements, form fields, loading",
     "drawing/": "Draws maps, pictures and charts",
     "samples/": "The list of samples: which ones, in which order, and what a row shows",
-    "panels/": "The sections about whole runs: curves, network, classes, attention, faithfulness",
+    "panels/": "The sections about whole runs: curves, network, classes, attention, faithfulness, reading",
     "tools/": "What surrounds the list of samples: the bar, filters, display, columns, comparison, notes, export, keys",
     "styles/": "The style sheets; `main.css` lists them in the order in which they apply",
 }

@@ -1,4 +1,4 @@
-"""Defines files of read texts: ``readings.csv``, which is itself a label file, and ``maps/reading-XXXX.json``."""
+"""Defines files of texts that were read: ``readings.csv``, itself a label file, and ``maps/reading-XXXX.json``."""
 
 import csv
 import io

@@ -86,7 +86,7 @@ def test_pictures_show_every_character(words, transcriber, tmp_path):
     for row in lines:
         width = 70 if row["index"] % 3 == 0 else 128
         with Image.open(out / row["alignment"]) as picture:
-            assert picture.size == (72 + width + 4, 26 + (len(row["units"]) + 1) * (48 + 4) - 2)
+            assert picture.size == (72 + 2 * width + 4, 26 + (len(row["units"]) + 1) * (96 + 4) - 2)
         assert len(row["crops"]) == len(row["text"]) == len(row["confidences"])
         for path in row["crops"]:
             with Image.open(out / path) as picture:

@@ -64,7 +64,7 @@ def test_the_files_are_among_the_checksums(run):
 def test_the_loggers_have_a_picture_of_each_text(run):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    [folder] = {events.parent for events in (run / "tensorboard").rglob("events.*")}
+    [folder] = {file.parent for file in (run / "tensorboard").rglob("events.*")}
     images = EventAccumulator(str(folder), size_guidance={"images": 0})
     images.Reload()
     assert images.Tags()["images"] == [f"maps/reading/{number}" for number in range(4)]

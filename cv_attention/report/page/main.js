@@ -17,6 +17,7 @@ import { makeCurves } from "./panels/curves.js";
 import { makeFaithfulness } from "./panels/faithfulness.js";
 import { makeNetwork } from "./panels/network.js";
 import { makeHeader, makeOverview } from "./panels/overview.js";
+import { hasReadings, makeReading } from "./panels/reading.js";
 import { makeRuns } from "./panels/runs.js";
 import { countColumns, makeColumnChooser } from "./tools/columns.js";
 import { makeCompare, makeVersus } from "./tools/compare.js";
@@ -32,6 +33,7 @@ function makeMaps() {
   const run = currentRun();
   const title = el("h2", { id: "maps" }, "Maps");
   if (!report.runs.some((one) => one.probes.length && one.epochs.length)) {
+    if (report.runs.some(hasReadings)) return {}; // the maps of texts are in their own section
     const text = run.probes.length
       ? "No maps have been logged yet."
       : "No probe images have been recorded in this run.";
@@ -89,6 +91,7 @@ function makeSections() {
     makeBags,
     makeAttention,
     makeFaithfulness,
+    makeReading,
   ];
   return makers.map((make) => make()).filter(Boolean);
 }
@@ -113,7 +116,7 @@ function start() {
   recallNotes();
   readAddress();
   const maps = makeMaps();
-  const sections = [...makeSections(), maps.element];
+  const sections = [...makeSections(), maps.element].filter(Boolean);
   root.append(makeHeader(), makeBar(sections), el("main", {}, sections), makeReadout());
   listenToKeys(maps.grid);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");

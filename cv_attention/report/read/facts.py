@@ -15,9 +15,11 @@ def facts(run: Run) -> list[tuple[str, str]]:
     # of a data module of one's own, the configuration says nothing
     data = {"name": own["module"], **own} if "module" in own else _part(run.config, "data")
     optimizer, trainer = _part(run.config, "optimizer"), _part(run.config, "trainer")
+    reads = run.summary.get("task") == "reading" or "strings" in str(data.get("name")) or data.get("name") == "text"
     found = [
         ("Backbone", _backbone(model)),
-        ("Attention", _attention(model)),
+        ("Attention", _block(model) if reads else _attention(model)),
+        ("Head", _head(model) if reads else ""),
         ("Data", _text(data.get("name"))),
         ("Classes", str(len(run.class_names) or "")),
         ("Parameters", _count(run.summary.get("parameters"))),
@@ -122,6 +124,12 @@ def _block(model: dict[str, Any]) -> str:
     at = model.get("at")
     where = ", ".join(map(str, at)) if isinstance(at, list) else _text(at)
     return f"{block} at {where}" if where else str(block)
+
+
+def _head(model: dict[str, Any]) -> str:
+    """Names the head that writes texts, with its options; empty for a classifier's."""
+    head = model.get("head")
+    return _block({"block": head}) if head is not None else ""
 
 
 def _optimizer(optimizer: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Writes the data of the panels: confusion, maps by class, heads, gates, faithfulness, bags."""
+"""Writes the data of the panels: confusion, maps by class, heads, gates, faithfulness, bags, reading."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +11,7 @@ from cv_attention.report.read.network import network
 from cv_attention.report.read.recording import UNREADABLE
 from cv_attention.report.read.run_directory import Run
 from cv_attention.report.read.shrinking import shrink
+from cv_attention.report.write.readings import reading, tested_readings
 from cv_attention.report.write.shards import encode, write_shard
 from cv_attention.report.write.thumbnails import as_url
 from cv_attention.rundir.arrays import read_arrays
@@ -48,6 +49,8 @@ class PanelWriter:
             "gates": self._each(layout, EpochFile.GATES, "gates", _gates),
             "faithfulness": self._one(layout.faithfulness, "faithfulness", _faithfulness),
             "bags": self._one(layout.bags, "bags", _bags),
+            "reading": self._each(layout, EpochFile.READING, "reading", self._reading),
+            "read": self._one(layout.readings, "readings-test", tested_readings),
         }
 
     def _each(self, layout: RunLayout, kind: EpochFile, name: str, read: Callable[[Path], Any]) -> dict[int, str]:
@@ -62,8 +65,12 @@ class PanelWriter:
         try:
             return write_shard(self.root, f"{self.folder}/{name}", read(path))
         except UNREADABLE:
-            self.notices.append(f"{path.parent.name}/{path.name} could not be read and is left out.")
+            name = path.relative_to(self.run.directory).as_posix()
+            self.notices.append(f"{name} could not be read and is left out.")
             return None
+
+    def _reading(self, path: Path) -> dict[str, Any]:
+        return reading(path, len(self.run.recording.probes), self.notices)
 
     def _classes(self, path: Path) -> dict[str, Any]:
         arrays = read_arrays(path)

@@ -26,7 +26,7 @@ export function formatPercent(share, digits = 0) {
 
 // Whether a metric of this name is a fraction, to be shown in percent.
 export function isShare(name, value) {
-  return /acc|top|pointing/.test(name) && value >= 0 && value <= 1;
+  return /acc|top|pointing|exact|in_box|^((test|val)_)?cer$/.test(name) && value >= 0 && value <= 1;
 }
 
 // Epochs are counted from 1: the epoch with index 4 is the fifth.
@@ -64,6 +64,11 @@ const METRIC_WORDS = {
   pointing: "Fraction of test images on which the maximum of Grad-CAM for the true class lies in the true box",
   pointing_attention:
     "Fraction of test images on which the largest weight of the attention pooling lies in the true box",
+  cer: "Character error rate: errors in all texts that were read, per character of all true texts",
+  exact: "Fraction of test images whose text was read without an error",
+  word_accuracy: "1 minus the errors per word; of texts that are one word each, the fraction read without an error",
+  attention_in_box:
+    "Fraction of the characters of the test texts whose largest weight lies in a position that touches their box",
   pointing_chance: "Fraction of test images on which a random point lies in the true box: the baseline for pointing",
 };
 

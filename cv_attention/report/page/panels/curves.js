@@ -10,7 +10,12 @@ const GROUPS = [
   { title: "Loss", fits: (name) => /loss/.test(name), format: formatValue },
   {
     title: "Accuracy",
-    fits: (name) => /acc|top_?\d/.test(name),
+    fits: (name) => /acc|top_?\d|_exact$/.test(name),
+    format: (value, exact) => formatPercent(value, exact ? 1 : 0),
+  },
+  {
+    title: "Character error rate",
+    fits: (name) => /_cer$/.test(name),
     format: (value, exact) => formatPercent(value, exact ? 1 : 0),
   },
   { title: "Learning rate", fits: (name) => /^lr\b|^lr[-_/]/.test(name), format: formatValue },

@@ -2,7 +2,7 @@
 // is shown.
 
 import { el } from "../core/dom.js";
-import { epochRange, nearestSnapshot } from "../core/epochs.js";
+import { epochRange, nearestSnapshot, recordedEpochs } from "../core/epochs.js";
 import { epochName } from "../core/format.js";
 import { change, currentRun, state, watch } from "../core/state.js";
 
@@ -40,7 +40,7 @@ function epochWords(run, last) {
 }
 
 function epochTicks(run, first, last) {
-  return run.epochs.map(({ epoch }) => {
+  return recordedEpochs(run).map((epoch) => {
     const tick = el("i");
     tick.style.left = `${last > first ? (100 * (epoch - first)) / (last - first) : 0}%`;
     return tick;
