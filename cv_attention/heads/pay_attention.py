@@ -27,7 +27,8 @@ class PayAttention(nn.Module):
 
     For every depth l: ``e_i = u_l · (P_l h_i + g)`` (``pc``) or ``P_l h_i · g`` (``dp``), ``a = softmax(e)``,
     ``g_l = sum_i a_i P_l h_i``; the logits are ``W [g_1, ..., g_L]``. P is left out where a map has as many channels as
-    g. Fresh, W is zero.
+    g. Fresh, W is zero. With ``pc``, ``u_l · g`` is the same for all positions and drops out of the softmax: only the
+    weights of ``dp`` depend on g.
 
     Map: one of kind `pairwise` per depth, (B, 1, 1, H, W), which sums to 1.
 

@@ -62,6 +62,17 @@ def test_against_the_equations(score):
         assert_close(map_.values[:, 0, 0], expected_map)
 
 
+@pytest.mark.parametrize(("score", "depends"), [("pc", False), ("dp", True)])
+def test_only_the_weights_of_dp_depend_on_the_global_feature(score, depends):
+    head = unlike(PayAttention([5], width=5, classes=3, score=score))
+    features, weights = [torch.randn(1, 5, 3, 3)], []
+    for _ in range(2):
+        with cva.record(head) as maps:
+            head(features, torch.randn(1, 5))
+        weights.append(maps["maps.0"].values)
+    assert torch.allclose(*weights, atol=1e-6) != depends
+
+
 @pytest.mark.parametrize(
     ("model", "at"),
     [
