@@ -259,3 +259,19 @@ def test_an_index_with_arrays_of_another_kind_is_made_once_more(name, change, ro
     assert again.labels.tolist() == images.labels.tolist()
     names, same = ([each.storage.name(row) for row in range(len(before))] for each in (images, again))
     assert same == names
+
+
+@pytest.mark.parametrize("name", ["archive", "offset", "size"])
+@pytest.mark.parametrize("more", [2**20, 2**40, 2**62])
+def test_an_index_of_places_beyond_the_archives_is_made_once_more(name, more, root):
+    """Otherwise the archives would be called damaged, which they are not."""
+    images = load(str(root), Subset())[1]["train"]
+    before, index = [images.read(row) for row in range(len(images))], images.storage.index
+    with np.load(index) as stored:
+        arrays = {**stored}
+    arrays[name] = arrays[name].astype(np.int64)
+    arrays[name][3] += more
+    np.savez(index, **arrays)
+    again = load(str(root), Subset())[1]["train"]
+    for row, pixels in enumerate(before):
+        np.testing.assert_array_equal(again.read(row), pixels)

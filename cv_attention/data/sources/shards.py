@@ -51,6 +51,9 @@ class Shards:
         least = min(int(values.min(initial=0)) for values in numbers)
         if least < 0 or self._archive.max(initial=0) >= len(self.archives) or self.labels.max(initial=0) > MAX_LABEL:
             raise ValueError(f"{index} is damaged")
+        lengths = np.array([path.stat().st_size for path in self.archives], np.int64)[self._archive]
+        if (self._size > lengths).any() or (self._offset > lengths - self._size).any():
+            raise ValueError(f"{index} is damaged")
 
     def __reduce__(self) -> tuple[type, tuple[list[Path], Path, int | None]]:
         return Shards, (self.archives, self.index, self.bits)  # a worker opens the files itself
