@@ -58,7 +58,7 @@ def test_each_process_continues_with_its_own_numbers(world):
         callback.on_train_start(trainer, MODULE)
         assert drawn() == expected[rank]
         later = drawn()
-        callback.on_train_start(trainer, MODULE)  # a second training of the same trainer begins nothing anew
+        callback.on_train_start(trainer, MODULE)  # a second training of the same trainer starts nothing again
         assert drawn() != expected[rank] != later
 
 
