@@ -275,3 +275,11 @@ def test_an_index_of_places_beyond_the_archives_is_made_once_more(name, more, ro
     again = load(str(root), Subset())[1]["train"]
     for row, pixels in enumerate(before):
         np.testing.assert_array_equal(again.read(row), pixels)
+
+
+def test_a_folder_in_the_place_of_the_index_is_named(root):
+    index = load(str(root), Subset())[1]["train"].storage.index
+    index.unlink()
+    index.mkdir()
+    with pytest.raises(ValueError, match=rf"data\.root: '{index}' cannot be written: Is a directory"):
+        load(str(root), Subset())

@@ -131,7 +131,8 @@ def open_shards(folder: Path, archives: Sequence[Path]) -> Shards:
                 if _read(archives, index) is None:
                     _make(index, archives)
         except OSError as error:
-            raise ValueError(f"data.root: '{folder}' cannot be written: {error.strerror or error}") from error
+            place = index if index.is_dir() else folder
+            raise ValueError(f"data.root: '{place}' cannot be written: {error.strerror or error}") from error
         shards = Shards(archives, index)
     return shards
 
