@@ -270,3 +270,17 @@ def test_a_run_of_an_older_version_lacks_newer_fields(tmp_path, runs):
     config["data"] |= {"flip_test": False, "workers": 4}
     (runs[0] / "config.yaml").write_text(yaml.safe_dump(config))
     assert len(rows(runs)) == 3
+
+
+def test_costs_of_a_row_are_those_of_its_finished_runs(tmp_path):
+    """A run that was stopped early was quick; what a network has of parameters, every run of it says."""
+    figures = {"training_seconds": (100.0, 300.0, 120.0), "images_per_second": (50.0, 20.0, 40.0)}
+    for seed in range(3):
+        costs = {name: values[seed] for name, values in figures.items()}
+        write(tmp_path, f"plain-{seed}", seed=seed, test={"accuracy": 0.7}, **costs)
+    for seed in (3, 4):
+        write(tmp_path, f"plain-{seed}", seed=seed, training_seconds=1.0, images_per_second=1.0)
+    row = rows(sorted(tmp_path.iterdir()))["plain"]
+    assert (row.training_seconds, row.images_per_second) == (120.0, 40.0)
+    assert (row.parameters, row.flops) == (1000, 2_000_000)
+    assert len(row.unfinished) == 2

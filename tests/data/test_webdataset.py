@@ -259,3 +259,27 @@ def test_an_index_with_arrays_of_another_kind_is_made_once_more(name, change, ro
     assert again.labels.tolist() == images.labels.tolist()
     names, same = ([each.storage.name(row) for row in range(len(before))] for each in (images, again))
     assert same == names
+
+
+@pytest.mark.parametrize("name", ["archive", "offset", "size"])
+@pytest.mark.parametrize("more", [2**20, 2**40, 2**62])
+def test_an_index_of_places_beyond_the_archives_is_made_once_more(name, more, root):
+    """Otherwise the archives would be called damaged, which they are not."""
+    images = load(str(root), Subset())[1]["train"]
+    before, index = [images.read(row) for row in range(len(images))], images.storage.index
+    with np.load(index) as stored:
+        arrays = {**stored}
+    arrays[name] = arrays[name].astype(np.int64)
+    arrays[name][3] += more
+    np.savez(index, **arrays)
+    again = load(str(root), Subset())[1]["train"]
+    for row, pixels in enumerate(before):
+        np.testing.assert_array_equal(again.read(row), pixels)
+
+
+def test_a_folder_in_the_place_of_the_index_is_named(root):
+    index = load(str(root), Subset())[1]["train"].storage.index
+    index.unlink()
+    index.mkdir()
+    with pytest.raises(ValueError, match=rf"data\.root: '{index}' cannot be written: Is a directory"):
+        load(str(root), Subset())

@@ -243,6 +243,18 @@ def test_rows_and_maps_with_other_checksums_are_left_out(tmp_path: Path) -> None
     assert any("shards/000001.npz has changed" in notice for notice in run["notices"])
 
 
+def test_a_name_that_is_misspelt_in_the_checksums_is_reported_with_the_list(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_export(out, images=4)
+    write_checksums(out)
+    listed = out / "shards/000001.sha256"
+    listed.write_text(listed.read_text().replace("000001.jsonl", "000201.jsonl"))
+    run = only_run(report.build(out))
+    assert [probe["name"] for probe in run["probes"]] == ["photo 0.jpg", "photo 2.jpg"]
+    [notice] = [notice for notice in run["notices"] if "left out" in notice]
+    assert "shards/000201.jsonl has changed since the export, or its checksum in shards/000001.sha256 did" in notice
+
+
 def test_a_shard_with_too_few_rows_is_left_out_and_a_short_last_one_is_not(tmp_path: Path) -> None:
     out = tmp_path / "out"
     write_export(out, images=8)  # shards of 3, 3 and 2

@@ -53,6 +53,9 @@ class Shards:
         least = min(int(values.min(initial=0)) for values in numbers)
         if least < 0 or self._archive.max(initial=0) >= len(self.archives) or self.labels.max(initial=0) > MAX_LABEL:
             raise ValueError(f"{index} is damaged")
+        lengths = np.array([path.stat().st_size for path in self.archives], np.int64)[self._archive]
+        if (self._size > lengths).any() or (self._offset > lengths - self._size).any():
+            raise ValueError(f"{index} is damaged")
 
     def __reduce__(self) -> tuple[type, tuple[list[Path], Path, int | None]]:
         return Shards, (self.archives, self.index, self.bits)  # a worker opens the files itself
@@ -135,7 +138,8 @@ def open_shards(folder: Path, archives: Sequence[Path], *, texts: bool = False) 
                 if _read(archives, index) is None:
                     _make(index, archives, texts=texts)
         except OSError as error:
-            raise ValueError(f"data.root: '{folder}' cannot be written: {error.strerror or error}") from error
+            place = index if index.is_dir() else folder
+            raise ValueError(f"data.root: '{place}' cannot be written: {error.strerror or error}") from error
         shards = Shards(archives, index)
     return shards
 

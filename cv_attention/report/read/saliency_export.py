@@ -108,7 +108,10 @@ def _rows(directory: Path, about: dict[str, Any], notices: list[str]) -> Iterato
             notices.append(f"{rest[0]}{more} changed since the export, or their checksums in shards/{listed.name} did.")
         if len(rest) < len(altered):
             name = next(name for name in altered if name.startswith("shards/"))
-            notices.append(f"{name} has changed since it was written; the images of this shard are left out.")
+            notices.append(
+                f"{name} has changed since the export, or its checksum in shards/{listed.name} did; the images "
+                "of this shard are left out."
+            )
             continue
         try:
             rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
