@@ -130,7 +130,7 @@ def test_dropout_leaves_whole_weights_out(name):
 def test_segments_become_nodes_and_edges():
     x = torch.arange(12.0).view(1, 2, 2, 3)
     found = functional.from_labels(x, torch.tensor([[4, 4, 2], [4, 9, 9]]))
-    assert found.index.tolist() == [[[1, 1, 0], [1, 2, 2]]]
+    assert found.node_of.tolist() == [[[1, 1, 0], [1, 2, 2]]]
     assert_close(found.nodes, torch.tensor([[2.0, 8.0], [(0 + 1 + 3) / 3, (6 + 7 + 9) / 3], [4.5, 10.5]]))
     assert sorted(map(tuple, found.edges.T.tolist())) == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
 
@@ -138,7 +138,7 @@ def test_segments_become_nodes_and_edges():
 def test_images_of_a_batch_are_not_connected():
     x, labels = feature_map(2, 8, 4, 4), torch.tensor([[0, 0, 1, 1]] * 4)
     found = functional.from_labels(x, labels)
-    assert found.index.unique().tolist() == [0, 1, 2, 3]
+    assert found.node_of.unique().tolist() == [0, 1, 2, 3]
     assert sorted(map(tuple, found.edges.T.tolist())) == [(0, 1), (1, 0), (2, 3), (3, 2)]
     block = blocks.GraphAttention(8)
     both = block.on(found.nodes, found.edges)
@@ -151,9 +151,9 @@ def test_a_segment_for_each_position_is_the_grid():
     block, x = trained("gat", neighbours=4), feature_map(2, 8, 4, 5, dtype=torch.float64)
     found = functional.from_labels(x, torch.arange(20).view(4, 5))
     with cva.record(block) as maps:
-        y = functional.paint(block.on(found.nodes, found.edges).T, found.index).transpose(0, 1)
+        y = functional.paint(block.on(found.nodes, found.edges).T, found.node_of).transpose(0, 1)
         assert_close(y, block(x))
-    painted = functional.paint(maps["edge_map"].values[0, :, :20], found.index[0])  # (heads, nodes, H, W)
+    painted = functional.paint(maps["edge_map"].values[0, :, :20], found.node_of[0])  # (heads, nodes, H, W)
     assert painted[:, :20].shape == (4, 20, 4, 5)
     assert_close(painted, maps["map"].dense().values[0])
 
@@ -162,7 +162,7 @@ def test_negative_labels_are_no_node():
     x, labels = feature_map(1, 8, 2, 4), torch.tensor([[0, -1, 1, 1], [0, -1, 1, 1]])
     found = functional.from_labels(x, labels)
     assert found.edges.shape == (2, 0)
-    painted = functional.paint(found.nodes.T, found.index)
+    painted = functional.paint(found.nodes.T, found.node_of)
     assert (painted[:, 0, :, 1] == 0).all()
     assert_close(painted[:, 0, 0, 0], x[0, :, :, 0].mean(1))
     assert blocks.GraphAttention(8).on(found.nodes, found.edges).isfinite().all()

@@ -13,19 +13,19 @@ class LabelGraph(NamedTuple):
     Attributes:
         nodes: (N, C): the mean of the feature map over each segment.
         edges: (2, E): both directions of every pair of segments that touch.
-        index: (B, H, W): the node of each position; -1 where there is none.
+        node_of: (B, H, W): the node of each position; -1 where there is none.
 
     Examples:
         >>> import torch
         >>> from cv_attention.blocks import functional
         >>> labels = torch.tensor([[0, 0, 1]])
-        >>> functional.from_labels(torch.ones(1, 8, 1, 3), labels).index
+        >>> functional.from_labels(torch.ones(1, 8, 1, 3), labels).node_of
         tensor([[[0, 0, 1]]])
     """
 
     nodes: Tensor
     edges: Tensor
-    index: Tensor
+    node_of: Tensor
 
 
 def from_labels(x: Tensor, labels: Tensor) -> LabelGraph:
@@ -54,7 +54,7 @@ def from_labels(x: Tensor, labels: Tensor) -> LabelGraph:
         >>> graph.nodes.shape, graph.edges.shape
         (torch.Size([3, 8]), torch.Size([2, 6]))
         >>> y = blocks.GraphAttention(8).on(graph.nodes, graph.edges)
-        >>> functional.paint(y.T, graph.index).shape  # back to positions: (C, B, H, W)
+        >>> functional.paint(y.T, graph.node_of).shape  # back to positions: (C, B, H, W)
         torch.Size([8, 1, 2, 3])
     """
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:

@@ -29,6 +29,8 @@ class EdgeAttention(Block):
     A subclass documents the arguments, and implements `_make`, `_terms` and `_score`.
     """
 
+    value: nn.Linear
+
     def __init__(
         self,
         channels: int,

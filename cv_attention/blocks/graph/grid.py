@@ -1,6 +1,5 @@
 """Shares what attention to the neighbours on a grid needs: shifted maps in place of gathered edges, and their map."""
 
-from itertools import product
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ Offset = tuple[int, int]  # rows and columns from a position to its neighbour, -
 
 def offsets(neighbours: int, self_loops: bool) -> tuple[Offset, ...]:
     """Returns the offsets of the 4 or 8 neighbours, in raster order, with that of the position itself or without."""
-    nearest = product((-1, 0, 1), repeat=2)
+    nearest = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
     return tuple(o for o in nearest if (any(o) or self_loops) and (neighbours == 8 or 0 in o))
 
 
@@ -77,7 +76,8 @@ class _Compare(torch.autograd.Function):
         ctx.save_for_backward(*tensors)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = grad_outputs
         query, key, vectors = ctx.saved_tensors
         padded = F.pad(key.flatten(1, 2), (1, 1, 1, 1)).unflatten(1, key.shape[1:3])
         of_query, of_key, of_vectors = torch.zeros_like(query), torch.zeros_like(padded), torch.zeros_like(vectors)
@@ -138,7 +138,8 @@ class _Mix(torch.autograd.Function):
         ctx.save_for_backward(values, weights)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
+        (gradient,) = grad_outputs
         values, weights = ctx.saved_tensors
         by_head = (weights.shape[1], -1)
         padded, gradient = F.pad(values, (1, 1, 1, 1)).unflatten(1, by_head), gradient.unflatten(1, by_head)
