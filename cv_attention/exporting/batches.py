@@ -157,7 +157,7 @@ class Fit(Protocol):
     It returns both, and how many columns are image and not padding; see `resized`.
     """
 
-    def __call__(self, pixels: np.ndarray, box: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None, int]:
+    def __call__(self, image: np.ndarray, boxes: np.ndarray | None, /) -> tuple[np.ndarray, np.ndarray | None, int]:
         """Returns the image, the box and the number of columns."""
         ...
 

@@ -38,7 +38,8 @@ class ReadingsFile(Callback):
 
     def on_test_epoch_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Writes the file, in one process only."""
-        read, self._read = self._read, {}
+        read: dict[int, Any] = self._read
+        self._read = {}
         if trainer.world_size > 1:
             parts: list[Any] = [None] * trainer.world_size
             distributed.all_gather_object(parts, read)
