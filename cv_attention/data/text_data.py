@@ -43,6 +43,7 @@ class TextData(DataModule):
 
     Attributes:
         alphabet: Numbers the units of the texts. This and all following attributes exist after `setup()`.
+        padded: Whether images keep their aspect and are padded on the right; ``width`` then tells how far they reach.
         longest: Units of the longest text in any split, or ``data.text.longest``.
         mean: Mean of the pixels in [0, 1] for red, green, blue.
         std: Standard deviation of the pixels, likewise.
@@ -57,6 +58,7 @@ class TextData(DataModule):
 
     alphabet: Alphabet
     longest: int
+    padded: bool
     splits: dict[str, TextSet]
 
     def __init__(self, config: Data, *, seed: int | None = None):
@@ -90,7 +92,7 @@ class TextData(DataModule):
         images["train"] = images["train"].select(kept)
         splits = {name: self._text_set(name, part, alphabet) for name, part in images.items()}
         sizes = {name: split.size() for name, split in splits.items()}
-        self.alphabet = alphabet
+        self.alphabet, self.padded = alphabet, self.config.name not in DRAWN
         most = None if self.config.name in DRAWN else self.config.text.longest
         self.longest = most or max(int(split.lengths.max()) for split in splits.values())
         self.bits = self.config.bits or images["train"].bits

@@ -247,3 +247,28 @@ def test_weights_of_another_backbone_are_refused(tmp_path, capsys):
     assert main(["fit", *OPTIONS, *options]) == 2
     message = capsys.readouterr().err.strip().splitlines()[-1]
     assert "does not fit the backbone: layer2.0.weight is (16, 8, 3, 3), and the network's is (12, 8, 3, 3)" in message
+
+
+def test_texts_of_a_folder_are_padded_and_the_padding_is_hidden(tmp_path):
+    from PIL import Image
+
+    for split in ("train", "val", "test"):
+        (tmp_path / split).mkdir()
+        for number in range(4):
+            Image.new("L", (10 + 20 * number, 12), 80).save(tmp_path / split / f"{number}.png")
+        (tmp_path / split / "gt.txt").write_text("".join(f"{number}.png\tab\n" for number in range(4)))
+    module = create(Data(name="text", root=str(tmp_path), batch_size=4))
+    module.setup()
+    facts = training.Transcriber.facts_of(module)
+    assert facts.padded
+    model = Model(backbone="convnet", options=SMALL, head={"name": "gru", "width": 8})
+    transcriber = training.Transcriber(Experiment(model=model), facts).eval()
+    batch = module.splits["val"].batch([(0, number) for number in range(4)])
+    width = transcriber.columns(batch)
+    assert width is not None
+    memory = transcriber.network.memory(transcriber.normalise(batch["image"]), width)
+    assert memory.keep is not None
+    assert memory.keep.sum(1).tolist() == [8 * -(-int(each) // 4) for each in width]
+    module = create(Data(name="digit_strings", strings=STRINGS))
+    module.setup()
+    assert not training.Transcriber.facts_of(module).padded

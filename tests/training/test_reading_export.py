@@ -1,6 +1,7 @@
 """Networks that read, exported with a greedy decoder of all steps and run by onnxruntime."""
 
 import json
+from dataclasses import replace
 
 import onnx
 import onnxruntime
@@ -17,13 +18,13 @@ from tests.heads.cases import CASES
 FACTS = TextFacts(tuple("abcd"), "character", 4, (0.5,) * 3, (0.2,) * 3, (16, 32))
 
 
-def transcriber(case: str) -> training.Transcriber:
+def transcriber(case: str, *, padded: bool = False) -> training.Transcriber:
     name, options = CASES[case]
     if options.get("score") == "dot":
         options = {**options, "width": 12}
     model = Model(backbone="convnet", options={"widths": [8, 12], "strides": [2, 2]}, head={"name": name, **options})
     torch.manual_seed(0)
-    return training.Transcriber(Experiment(model=model), FACTS).eval()
+    return training.Transcriber(Experiment(model=model), replace(FACTS, padded=padded)).eval()
 
 
 @pytest.mark.parametrize("case", ["gru", "lstm-after-concat", "transformer", "permuted", "permuted-parallel", "ctc"])
@@ -41,6 +42,25 @@ def test_onnx_reads_the_same(case, tmp_path):
     alphabet = Alphabet(json.loads(about)["units"])
     texts = [alphabet.decode(numbers) for numbers in logits.argmax(2).tolist()]
     assert texts == [reading.text for reading in task.read(images)]
+
+
+@pytest.mark.parametrize("case", ["gru", "transformer", "permuted-parallel"])
+def test_padding_is_hidden_in_the_graph_too(case, tmp_path):
+    """A network trained on padded images takes their widths; what lies in the padding changes nothing it attends to."""
+    task = transcriber(case, padded=True)
+    done = export(task, "onnx", tmp_path / "reader.onnx")
+    assert "width (batch,), int64" in done.input
+    session = onnxruntime.InferenceSession(str(done.path), providers=["CPUExecutionProvider"])
+    images, width = (
+        torch.randint(0, 256, (5, 3, *FACTS.image_size), dtype=torch.uint8),
+        torch.tensor([32, 20, 9, 4, 17]),
+    )
+    [logits] = session.run(None, {"images": images.numpy(), "width": width.numpy()})
+    with torch.no_grad():
+        expected = task.network(task.normalise(images), width=width)
+    torch.testing.assert_close(torch.from_numpy(logits), expected, atol=1e-4, rtol=1e-4)
+    [ignored] = session.run(None, {"images": images.numpy(), "width": torch.full((5,), 32).numpy()})
+    assert abs(ignored[1:] - logits[1:]).max() > 1e-3
 
 
 def test_the_graph_gives_the_alignment(tmp_path):

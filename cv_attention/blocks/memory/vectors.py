@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -42,5 +43,7 @@ class Memory(NamedTuple):
             return
         if keep.shape != values.shape[:2]:
             raise ValueError(f"keep must be (B, N) = {tuple(values.shape[:2])}, got shape {tuple(keep.shape)}")
+        if torch.compiler.is_compiling():  # values are not known then
+            return
         if len(empty := (~keep.any(1)).nonzero()):
             raise ValueError(f"all vectors of sample {int(empty[0])} are padding, so there is nothing to attend to")

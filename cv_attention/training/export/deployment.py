@@ -48,7 +48,8 @@ class Deployed(nn.Module):
 
     Takes ``images`` (B, 3, H, W) for any B: uint8 RGB, or normalised float32. Returns the logits (B, classes), or, of a
     network that reads, those of each step of a greedy reading, (B, longest + 1, outputs); and the requested attention
-    maps, each as returned by `record`.
+    maps, each as returned by `record`. A network that reads padded images also takes ``width``, int64 (B,): how many
+    columns of each image are not padding.
 
     Args:
         task: The task with its trained network, which is copied.
@@ -56,6 +57,7 @@ class Deployed(nn.Module):
         normalised: Leave normalisation to the caller.
 
     Attributes:
+        inputs: Name of each input: ``images``, and ``width`` of a network that reads padded images.
         outputs: Name of each output: ``logits``, and the names of the maps' modules.
 
     Raises:
@@ -72,25 +74,30 @@ class Deployed(nn.Module):
         for name in ("mean", "std"):
             values = torch.tensor(getattr(task.facts, name))
             self.register_buffer(name, 255 * values.view(3, 1, 1), persistent=False)
+        self.inputs = ["images", "width"] if getattr(task.facts, "padded", False) else ["images"]
         self.outputs = ["logits"]
         if maps:
             with torch.no_grad(), record(self.network) as recorded:
                 self.network(torch.zeros(2, 3, *self.size))
             self.outputs += list(recorded)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, images: Tensor, width: Tensor | None = None) -> tuple[Tensor, ...]:
         """Returns the logits, and the maps in the order of `outputs`."""
         inputs = images if self.normalised else (images.float() - self.mean) / self.std
+        further = {} if width is None else {"width": width}
         if not self.maps:
-            return (self.network(inputs),)
+            return (self.network(inputs, **further),)
         with record(self.network) as recorded:
-            logits = self.network(inputs)
+            logits = self.network(inputs, **further)
         return logits, *(recorded[name].values for name in self.outputs[1:])
 
-    def example(self, batch: int, seed: int = 0) -> Tensor:
-        """Returns a batch of random images in the network's input format."""
-        images = torch.randint(0, 256, (batch, 3, *self.size), generator=torch.Generator().manual_seed(seed))
-        return (images - self.mean) / self.std if self.normalised else images.to(torch.uint8)
+    def example(self, batch: int, seed: int = 0) -> dict[str, Tensor]:
+        """Returns a batch of random images in the network's input format, and their widths where these are inputs."""
+        generator = torch.Generator().manual_seed(seed)
+        images = torch.randint(0, 256, (batch, 3, *self.size), generator=generator)
+        images = (images - self.mean) / self.std if self.normalised else images.to(torch.uint8)
+        width = torch.randint(self.size[1] // 2, self.size[1] + 1, (batch,), generator=generator)
+        return {"images": images, "width": width} if "width" in self.inputs else {"images": images}
 
 
 def export(
@@ -171,15 +178,17 @@ def _beside(checkpoint: Path | Task) -> Path:
 def _input(deployed: Deployed) -> str:
     height, width = deployed.size
     kind = "float32, normalised by the mean and std given" if deployed.normalised else "uint8 RGB, normalised inside"
-    return f"images (batch, 3, {height}, {width}), {kind}"
+    widths = "; width (batch,), int64: columns of each image that are not padding" if "width" in deployed.inputs else ""
+    return f"images (batch, 3, {height}, {width}), {kind}{widths}"
 
 
 def _trace(deployed: Deployed) -> torch.export.ExportedProgram:
     batch = torch.export.Dim("batch", min=1)
+    shapes = {name: {0: batch} for name in deployed.inputs}
     try:
         with torch.no_grad():  # a no_grad region inside the graph cannot be saved
             program = torch.export.export(
-                deployed, (deployed.example(2),), dynamic_shapes={"images": {0: batch}}, strict=False
+                deployed, tuple(deployed.example(2).values()), dynamic_shapes=shapes, strict=False
             )
     except Exception as error:  # whatever torch.export raises for modules that it cannot trace
         reason = (str(error) or type(error).__name__).strip().splitlines()[0]
@@ -200,7 +209,7 @@ def _onnx(program: torch.export.ExportedProgram, deployed: Deployed, about: dict
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter uses deprecated torch functions
         converted = torch.onnx.export(
-            program, input_names=["images"], output_names=deployed.outputs, dynamo=True, verbose=False
+            program, input_names=deployed.inputs, output_names=deployed.outputs, dynamo=True, verbose=False
         )
     assert converted is not None
     model = converted.model_proto
@@ -212,10 +221,10 @@ def _onnx(program: torch.export.ExportedProgram, deployed: Deployed, about: dict
 
 def _compare(deployed: Deployed, path: Path, format: Format, out: Path) -> dict[str, float]:
     """Runs the file with another batch size than it was traced with; raises ValueError if the results differ."""
-    images = deployed.example(3, seed=1)
+    given = deployed.example(3, seed=1)
     with torch.no_grad():
-        expected = deployed(images)
-        results = _run(path, format, images, deployed)
+        expected = deployed(**given)
+        results = _run(path, format, given, deployed)
     differences = {}
     for name, ours, theirs in zip(deployed.outputs, expected, results, strict=True):
         scale = float(ours.abs().max()) or 1.0
@@ -228,12 +237,15 @@ def _compare(deployed: Deployed, path: Path, format: Format, out: Path) -> dict[
     return differences
 
 
-def _run(path: Path, format: Format, images: Tensor, deployed: Deployed) -> Sequence[Tensor]:
+def _run(path: Path, format: Format, given: dict[str, Tensor], deployed: Deployed) -> Sequence[Tensor]:
     if format == "safetensors":
-        return Deployed(load(path, trust=None, task=None)).eval()(images)
+        return Deployed(load(path, trust=None, task=None)).eval()(**given)
     if format == "torch-export":
-        return torch.export.load(path).module()(images)
+        return torch.export.load(path).module()(*given.values())
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return [torch.from_numpy(values) for values in session.run(deployed.outputs, {"images": images.numpy()})]
+    return [
+        torch.from_numpy(values)
+        for values in session.run(deployed.outputs, {name: values.numpy() for name, values in given.items()})
+    ]
