@@ -43,6 +43,16 @@ class ReadImages:
         exact: Share of these images that were read without an error.
         signal: The signal that stopped the export, or 0.
         is_main: Whether this process reports the outcome.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention.reading_export import ReadImages
+        >>> outcome = ReadImages(
+        ...     Path("out/readings.csv"), read=90, failed=0, first_failure="", left=10, error="", seconds=4.5, new=90,
+        ...     cer=0.01, exact=0.95
+        ... )
+        >>> outcome.read, outcome.readings.name
+        (90, 'readings.csv')
     """
 
     readings: Path
