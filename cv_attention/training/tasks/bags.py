@@ -89,7 +89,9 @@ class BagClassifier(Task):
         remember_heads(network, ["classifier"])
         return network, plan
 
-    def forward(self, images: dict[str, Tensor]) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]  # bags come with their mask
+        self, images: dict[str, Tensor]
+    ) -> Tensor:
         """Returns the logits (B, classes) of `images`: a batch with ``image`` (B, T, 3, H, W) uint8 and ``keep``."""
         return self.network(self.normalise(images["image"][images["keep"]]), images["keep"])
 
