@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from cv_attention.maps.grids import grid_of
 from cv_attention.maps.rollout import chain, residual_share
 from cv_attention.maps.wrappers import unwrap
-from cv_attention.saliency.core.engine import check_images, check_logits, plain
+from cv_attention.saliency.core.engine import check_images, check_targets, plain
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.results import Result
 from cv_attention.saliency.core.state import undisturbed
 from cv_attention.saliency.core.targets import Targets, score_columns
 from cv_attention.saliency.core.unfused import Unfused
@@ -61,9 +62,9 @@ def gradient_attention(
     mode = Unfused()
     with undisturbed(bare, images.device.type):
         with torch.enable_grad(), mode:
-            logits = check_logits(bare(plain(images).requires_grad_()), len(images), bare)
+            result = Result(bare(plain(images).requires_grad_()), len(images), type(bare).__name__)
             attention = square_attention(mode.seen, bare)
-            columns = score_columns(logits, targets).unbind(1)
+            columns = score_columns(result, targets).unbind(1)
         heats = []
         for scores in columns:
             with torch.enable_grad():
@@ -142,8 +143,8 @@ def residual_attention(model: nn.Module, images: Tensor, targets: Targets, heads
     with undisturbed(bare, images.device.type):
         # enabling gradients disables torch's fast path for whole encoder layers, which hides the attention
         with torch.enable_grad(), mode:
-            logits = check_logits(bare(plain(images).requires_grad_()), len(images), bare)
-        score_columns(logits, targets)
+            result = Result(bare(plain(images).requires_grad_()), len(images), type(bare).__name__)
+        check_targets(result, targets)  # which have no effect
         return [residual_share(values.detach(), heads) for values in square_attention(mode.seen, bare)]
 
 

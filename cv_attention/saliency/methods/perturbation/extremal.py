@@ -119,7 +119,7 @@ class _Game:
             coarse = self.coarse.detach().requires_grad_()
             inner, outer = self.mask.enlarge(coarse)
             shown = reveal(self.pyramid, inner).to(self.scores.images.dtype)
-            logits = self.scores.forward(shown.flip(3) if mirrored else shown).float()
+            result = self.scores.forward(shown.flip(3) if mirrored else shown)
             distance = ((outer.flatten(1).sort(dim=1).values - self.wanted) ** 2).mean(1)
-            gain = target_scores(logits, self.target) - weight * distance
+            gain = target_scores(result, self.target).float() - weight * distance
             return torch.autograd.grad(gain.sum(), coarse)[0]
