@@ -17,7 +17,7 @@ def layers(model, images=X, targets=1, **options):
 
 
 class Question(nn.Module):
-    """A CNN and a question of 16 words, which are no 4x4 grid; `fused` lets the words look at the image."""
+    """A CNN and a question of 16 words, not a grid of 4 x 4; `fused` lets the words look at the image."""
 
     def __init__(self, fused=False, cnn=True):
         super().__init__()

@@ -169,3 +169,11 @@ def test_what_was_explained_is_in_the_result():
 def test_mistakes(make, output, message):
     with pytest.raises(ValueError, match=message):
         make()(output)
+
+
+def test_what_cannot_be_meant_is_refused():
+    model = Any(lambda y: y.mean((2, 3))).eval()
+    with pytest.raises(ValueError, match=r"zeros and ones are read as class indices(.|\n)*multi_label"):
+        s.grad_cam(model, X, torch.tensor([[0, 1, 1, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]]))
+    with pytest.raises(ValueError, match=r"images must be floats .* got torch.uint8"):
+        s.smooth_grad(model, (X.abs() * 50).to(torch.uint8), 1)

@@ -150,6 +150,8 @@ def _grids(values: dict[str, Tensor], layouts: dict[str, Callable[[Tensor], Tens
 def check_images(images: object) -> Tensor:
     """Returns `images` if they are a batch (B, C, H, W); ValueError otherwise."""
     if isinstance(images, Tensor) and images.dim() == 4 and len(images) > 0:
+        if not images.is_floating_point():
+            raise ValueError(f"images must be floats as the model takes them, got {images.dtype}; convert them first")
         return images
     got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
     raise ValueError(f"images must be a batch (B, C, H, W) of at least one image, got {got}")

@@ -10,7 +10,7 @@ from typing_extensions import TypeAliasType
 from cv_attention.globs import select
 from cv_attention.maps.wrappers import bare_modules, unwrap
 from cv_attention.saliency.core.places.dependence import Dependence, dependence
-from cv_attention.saliency.core.places.layouts import Layout
+from cv_attention.saliency.core.places.layouts import Grid, Layout
 from cv_attention.saliency.core.places.probing import Place, Run, measure, run_with_gradients
 from cv_attention.saliency.core.targets import Targets, signature
 
@@ -150,6 +150,30 @@ def place_of(model: nn.Module, images: Tensor, name: str) -> Place | None:
     if known.places is None:
         known.places = measure(model, modules, run_with_gradients(model, modules, images))
     return known.places.get(name)
+
+
+def grid_of_tokens(model: nn.Module, images: Tensor, tokens: int) -> Grid | None:
+    """Returns where a sequence of `tokens` tokens has the image's positions, as measured in the model's modules.
+
+    Without such tokens in any module's output, a feature map with as many positions may have been flattened.
+
+    Raises:
+        ValueError: if the modules have sequences of this length, but none whose positions move with the image's.
+    """
+    modules = bare_modules(model)
+    known = _known_of(model, modules, images)
+    if known.places is None:
+        known.places = measure(model, modules, run_with_gradients(model, modules, images))
+    same = [place for place in known.places.values() if len(place.shape) == 3 and place.shape[1] == tokens]
+    grids = [place.grid for place in same if place.grid is not None]
+    if same and not grids:
+        raise ValueError(
+            f"{type(model).__name__} attends over {tokens} tokens whose positions do not move with the image's; use a "
+            "CAM of a layer with positions"
+        )
+    maps = [p.grid.size for p in known.places.values() if p.grid is not None and len(p.shape) == 4]
+    flat = [Grid(-1, size) for size in maps if size[0] * size[1] == tokens]
+    return (grids or flat or [None])[-1]
 
 
 def _known_of(model: nn.Module, modules: dict[str, nn.Module], images: Tensor) -> _Known:

@@ -25,7 +25,7 @@ class Several:
 
     Args:
         targets: The single targets: None or ``"predicted"``, a class index, class indices (B,), a `Difference`, or a
-            callable from logits (B, classes) to scores (B,).
+            callable from the model's output to scores (B,).
 
     Raises:
         ValueError: if there are none, or one is `Several` itself.
@@ -130,6 +130,16 @@ def each_target(targets: Targets) -> list[Target]:
         classes = torch.as_tensor(targets)
     except (TypeError, ValueError, RuntimeError):
         return [targets]  # pyright: ignore[reportReturnType]  # `classes_of` reports the mistake
+    if (
+        classes.dim() == 2
+        and classes.shape[1] > 2
+        and not classes.is_floating_point()
+        and not bool((classes > 1).any())
+    ):
+        raise ValueError(
+            f"targets (B, {classes.shape[1]}) of zeros and ones are read as class indices, not as labels that apply; "
+            "explain a label with cv_attention.saliency.targets.multi_label"
+        )
     return list(classes.unbind(1)) if classes.dim() == 2 and classes.shape[1] else [targets]  # pyright: ignore[reportReturnType]
 
 

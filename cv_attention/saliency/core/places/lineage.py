@@ -1,4 +1,4 @@
-"""Follows autograd's graph: whether a feature map was made from the image by convolutions alone."""
+"""Follows autograd's graph: whether a tensor was made from the image, and a feature map by convolutions alone."""
 
 from typing import Any
 
@@ -40,3 +40,28 @@ def keeps_positions(output: Tensor, images: Tensor) -> bool:
         if kind in _LOCAL and len(shape) == 4 and shape[-1] * shape[-2] >= least:
             waiting += [parent for parent, _ in node.next_functions]
     return False
+
+
+def from_images(outputs: list[Tensor], images: Tensor) -> list[bool]:
+    """Returns of each output whether it was computed from `images`, a leaf of its graph, and not from parameters alone.
+
+    Args:
+        outputs: Tensors with a graph, in the order in which they were computed.
+        images: A leaf that requires gradients.
+    """
+    reached: dict[Any, bool] = {}
+    for output in outputs:
+        waiting = [output.grad_fn]
+        while waiting:
+            node = waiting[-1]
+            if node is None or node in reached:
+                waiting.pop()
+                continue
+            parents = [parent for parent, _ in node.next_functions if parent is not None]
+            unknown = [parent for parent in parents if parent not in reached]
+            if unknown:
+                waiting += unknown
+                continue
+            reached[node] = getattr(node, "variable", None) is images or any(reached[one] for one in parents)
+            waiting.pop()
+    return [reached.get(output.grad_fn, False) for output in outputs]

@@ -32,10 +32,10 @@ def cam(
     number of positions), and is defined for all others.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: Class indices, not a callable.
-        layers: One layer; None selects the last spatial stage.
+        layers: One layer; None selects the last map of the image.
         layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
             to activations and gradients. None finds it out.
         upsample: Resize to the images' size.

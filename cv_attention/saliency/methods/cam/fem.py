@@ -31,10 +31,10 @@ def fem(
     mean.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: Validated, but without effect.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
         layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
             to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,

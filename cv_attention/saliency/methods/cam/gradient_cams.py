@@ -40,12 +40,12 @@ def grad_cam_plus_plus(
     A are the layer's activations, g the gradient of the score with respect to them.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
         layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
             to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
@@ -88,12 +88,12 @@ def xgrad_cam(
     The map is relu(sum_c w_c A_c). A are the layer's activations, g the gradient of the score with respect to them.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
         layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
             to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
@@ -136,12 +136,12 @@ def shapley_cam(
     the Hessian of the score. For a linear head it is zero, and the map equals Grad-CAM.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
         layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
             to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
@@ -196,10 +196,10 @@ def finer_cam(
     target's, with probabilities p and logits y.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: Class indices c, not a callable.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
         layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
             to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
@@ -238,12 +238,12 @@ def by_rule(
 
     Args:
         rule: (activations, gradients), each (B, C, h, w) float32, -> (B, 1, h, w).
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
         layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
             to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,

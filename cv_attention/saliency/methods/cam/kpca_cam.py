@@ -34,7 +34,7 @@ def kpca_cam(
     Paper: KPCA-CAM (Karmani et al., 2024), https://arxiv.org/abs/2410.00267: EigenCAM with a kernel.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: Validated, but without effect.
         layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage;

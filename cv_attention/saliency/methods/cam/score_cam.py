@@ -33,12 +33,12 @@ def score_cam(
     ResNet-18.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
         layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
             to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,

@@ -38,10 +38,10 @@ def extremal_perturbation(
     backward passes for each area and target.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         areas: Fractions of the image in (0, 1).
         steps: Number of optimisation steps.

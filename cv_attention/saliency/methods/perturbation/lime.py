@@ -37,7 +37,7 @@ def lime(
     are the cells of a grid unless others, such as superpixels, are given. Costs `samples` forward passes.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: Class indices, whose softmax probability is the score (of a single logit, its sigmoid), or a callable
             from the model's output to scores (B,), used as they are.
