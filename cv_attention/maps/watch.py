@@ -65,7 +65,8 @@ class Watch(TorchFunctionMode):
         if threading.get_ident() == self.thread:
             given = (*args, *kwargs.values())
             self.images = next((x.shape for x in given if isinstance(x, Tensor) and x.dim() == 4), None)
-            self.grids.clear()
+            if kwargs.get("encoder_outputs") is None:  # a decoder alone still reads what the encoder saw last
+                self.grids.clear()
 
     def grid(self, tokens: int) -> tuple[int, int, int] | None:
         """Returns height and width of the grid behind so many tokens, and how many tokens are not of it, or None."""

@@ -45,7 +45,7 @@ WHOLE = [
     "vit",
 ]
 BY_THEMSELVES = ["gct", "grn", "gc", "non_local", "disentangled_non_local", "danet_channel"]
-BY_THEMSELVES += ["additive", "luong", "local", "gated"]
+BY_THEMSELVES += ["additive", "luong", "local", "gated", "hard"]
 ADDED = [
     "attention_augmented",
     "mhsa",
@@ -90,7 +90,7 @@ def spread_out(*shape, seed=1):
 
 def test_the_table_is_complete():
     assert sorted([*WHOLE, *BY_THEMSELVES, *ADDED, *FADED]) == sorted(CATALOGUE)
-    assert len(CATALOGUE) == 66
+    assert len(CATALOGUE) == 67
 
 
 @pytest.mark.parametrize("case", DEFAULTS, ids=str)

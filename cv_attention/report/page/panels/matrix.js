@@ -10,7 +10,7 @@ import { panelFigure } from "./figure.js";
 import { shownUnit } from "./text.js";
 
 // {values, height: steps, width}: rows of the grid summed, or all positions row by row.
-export function alignmentMatrix(maps, all) {
+function alignmentMatrix(maps, all) {
   const [{ height, width }] = maps;
   const across = all ? height * width : width;
   const values = new Float32Array(maps.length * across);

@@ -13,7 +13,7 @@ import { overlaid, panelFigure } from "./figure.js";
 import { drawMatrix } from "./matrix.js";
 import { drawTables, loadTables } from "./reading_tables.js";
 import { sampleStepper } from "./stepper.js";
-import { drawText, shownUnit } from "./text.js";
+import { textFigure, shownUnit } from "./text.js";
 
 addField("positions", aChoice("columns", ["columns", "all"]));
 
@@ -84,7 +84,7 @@ function drawReading(run, epoch, found, sample) {
   const probe = found.probes[sample];
   const maps = stepMaps(found, sample);
   const large = largeFigure(run, sample, probe, maps);
-  const parts = [large.figure, drawText(probe, large.look)];
+  const parts = [large.figure, textFigure(probe, large.look)];
   if (maps.length) {
     const size = `${maps[0].height} × ${maps[0].width} positions`;
     parts.push(

@@ -39,7 +39,7 @@ function box(probe, pair, onlook) {
 }
 
 // `onlook(step)` is called for the unit under the pointer.
-export function drawText(probe, onlook) {
+export function textFigure(probe, onlook) {
   const errors = probe.alignment.filter(([kind]) => kind !== "match").length;
   const truth = probe.truth === "" ? "an empty text" : probe.truth;
   const verdict = errors ? `${errors} ${errors === 1 ? "error" : "errors"}; the truth is ${truth}` : "read without an error";
