@@ -37,9 +37,6 @@ def explanation(heat: Tensor) -> Explanation:
     Args:
         heat: What a method of `cv_attention.saliency` returned, itself, not a copy or a part of it.
 
-    Returns:
-        An `Explanation`: the method's name, the targets in words, and layer -> size of its map.
-
     Raises:
         ValueError: for a tensor that no method returned.
 

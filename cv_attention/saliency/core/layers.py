@@ -9,10 +9,10 @@ from typing_extensions import TypeAliasType
 
 from cv_attention.globs import select
 from cv_attention.maps.wrappers import bare_modules, unwrap
-from cv_attention.saliency.core.places.dependence import Dependence, dependence, signature
+from cv_attention.saliency.core.places.dependence import Dependence, dependence
 from cv_attention.saliency.core.places.layouts import Grid, Layout
 from cv_attention.saliency.core.places.probing import Place, Run, measure, run_with_gradients
-from cv_attention.saliency.core.targets import Targets
+from cv_attention.saliency.core.targets import Targets, signature
 
 # None: the last map of the image; names or globs of modules, or modules themselves.
 Layers = TypeAliasType("Layers", str | nn.Module | Sequence[str | nn.Module] | None)

@@ -1,9 +1,10 @@
 """Defines what is explained: one or several scores per image, computed from its logits."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from operator import index
+from types import FunctionType
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -88,6 +89,35 @@ class PerImage(Protocol):
     def of_part(self, part: slice, batch: int) -> Score:
         """Returns the target of the images in `part` of a batch."""
         ...
+
+
+def signature(target: Any) -> Any:
+    """Returns what tells the kinds of targets apart that may use different outputs of a model: all classes are alike.
+
+    A callable is known by its code, and by the values in it; a tensor there by its shape.
+    """
+    if isinstance(target, Several):
+        return ("several", *map(signature, target.targets))
+    if isinstance(target, Difference):
+        return ("difference", signature(target.first), signature(target.second))
+    return _content(target) if callable(target) else "classes"
+
+
+def _content(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return ("tensor", tuple(value.shape))
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, tuple | list):
+        return tuple(map(_content, value))
+    if isinstance(value, partial):
+        return ("partial", _content(value.func), _content(value.args), _content(tuple(value.keywords.items())))
+    if isinstance(value, FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        return ("function", value.__code__, *map(_content, [*cells, *(value.__defaults__ or ())]))
+    if is_dataclass(value) and not isinstance(value, type):
+        return (type(value), *(_content(getattr(value, one.name)) for one in fields(value)))
+    return ("object", id(value))
 
 
 def each_target(targets: Targets) -> list[Target]:

@@ -85,9 +85,6 @@ def box(index: int, box: Tensor | list[float], iou: float = 0.5, *, size: tuple[
         iou: Least intersection over union of a detection with the box, in [0, 1].
         size: Height and width of the images, needed for DETR, whose boxes are fractions.
 
-    Returns:
-        The target, a callable from what the model returns to scores (B,).
-
     Raises:
         ValueError: for bad boxes, or outputs of other models.
 

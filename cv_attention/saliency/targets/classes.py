@@ -74,9 +74,6 @@ def class_score(index: int | Sequence[int] | Tensor, *, key: Key = None) -> Entr
         key: Entry of a dict, tuple or ModelOutput that holds the logits (B, classes); None uses the tensor itself,
             or ``logits``. Perturbation methods follow the softmax, of a single logit the sigmoid.
 
-    Returns:
-        The target, a callable from what the model returns to scores (B,).
-
     Examples:
         >>> import torch
         >>> import cv_attention as cva
@@ -94,9 +91,6 @@ def difference(first: Target, second: Target) -> Difference:
         first: Any single target.
         second: The target to compare with.
 
-    Returns:
-        The target, a callable from what the model returns to scores (B,).
-
     Examples:
         >>> import torch
         >>> from cv_attention.saliency.targets import class_score, difference
@@ -112,9 +106,6 @@ def multi_label(index: int | Sequence[int] | Tensor, *, key: Key = None) -> Entr
     Args:
         index: Label, or one for each image, (B,).
         key: Entry of a dict, tuple or ModelOutput that holds the logits (B, labels).
-
-    Returns:
-        The target, a callable from what the model returns to scores (B,).
 
     Examples:
         >>> import torch
@@ -133,9 +124,6 @@ def regression(index: int | Sequence[int] | Tensor = 0, *, key: Key = None) -> E
         index: Which of the values (B, values); outputs (B,) have one.
         key: Entry of a dict, tuple or ModelOutput that holds them.
 
-    Returns:
-        The target, a callable from what the model returns to scores (B,).
-
     Examples:
         >>> import torch
         >>> import cv_attention as cva
@@ -153,9 +141,6 @@ def character(step: int | Sequence[int] | Tensor, index: int | Sequence[int] | T
         index: Which of the outputs: the character's number, or one for each image, (B,).
         key: Entry of a dict, tuple or ModelOutput that holds the logits (B, steps, outputs). Perturbation methods
             follow the softmax of the step.
-
-    Returns:
-        The target, a callable from what the model returns to scores (B,).
 
     Examples:
         >>> import torch

@@ -62,9 +62,6 @@ def segment(index: int, mask: Tensor | None = None, *, key: Key = None) -> Segme
         key: Entry of a dict, tuple or ModelOutput that holds the logits (B, classes, h, w); None uses the tensor
             itself, ``out`` (torchvision) or ``logits`` (Hugging Face). Perturbation methods follow the softmax.
 
-    Returns:
-        The target, a callable from what the model returns to scores (B,).
-
     Raises:
         ValueError: if the mask has another shape, or is empty.
 

@@ -40,9 +40,6 @@ def similarity(embedding: Tensor, *, key: Key = None) -> Similarity:
         key: Entry of a dict, tuple or ModelOutput that holds the embeddings (B, D); None uses the tensor itself,
             ``image_embeds``, ``embedding``, ``embeddings`` or ``pooler_output``.
 
-    Returns:
-        The target, a callable from what the model returns to scores (B,).
-
     Examples:
         >>> import torch
         >>> import cv_attention as cva
@@ -96,9 +93,6 @@ def text(
             softmax over the prompts, as in CLIP.
         key: Entry of a dict, tuple or ModelOutput that holds the images' embeddings (B, D); None uses the tensor
             itself, ``image_embeds`` or ``pooler_output``.
-
-    Returns:
-        The target, a callable from what the model returns to scores (B,).
 
     Raises:
         ValueError: if there is no such prompt.

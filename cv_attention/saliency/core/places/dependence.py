@@ -1,9 +1,6 @@
 """Finds which outputs of a model's modules a target score depends on, by the gradient of a single pass."""
 
-from dataclasses import dataclass, fields, is_dataclass
-from functools import partial
-from types import FunctionType
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,16 +8,7 @@ from torch import Tensor, nn
 from cv_attention.backbones.tracing.tensors import tensors_in
 from cv_attention.saliency.core.places.probing import Place, Run
 from cv_attention.saliency.core.results import Result
-from cv_attention.saliency.core.targets import (
-    Difference,
-    Several,
-    Target,
-    Targets,
-    each_target,
-    has_callable,
-    of_images,
-    target_scores,
-)
+from cv_attention.saliency.core.targets import Target, Targets, each_target, has_callable, of_images, target_scores
 
 
 @dataclass(frozen=True)
@@ -98,32 +86,3 @@ def _counts(gradient: Tensor | None, place: Place | None) -> bool:
         return False
     grid = place.grid if place is not None else None
     return bool((grid(gradient) if grid else gradient).flatten(1).ne(0).any(1).all())
-
-
-def signature(target: Any) -> Any:
-    """Returns what tells the kinds of targets apart that may use different outputs of a model: all classes are alike.
-
-    A callable is known by its code, and by the values in it; a tensor there by its shape.
-    """
-    if isinstance(target, Several):
-        return ("several", *map(signature, target.targets))
-    if isinstance(target, Difference):
-        return ("difference", signature(target.first), signature(target.second))
-    return _content(target) if callable(target) else "classes"
-
-
-def _content(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return ("tensor", tuple(value.shape))
-    if value is None or isinstance(value, str | int | float):
-        return value
-    if isinstance(value, tuple | list):
-        return tuple(map(_content, value))
-    if isinstance(value, partial):
-        return ("partial", _content(value.func), _content(value.args), _content(tuple(value.keywords.items())))
-    if isinstance(value, FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        return ("function", value.__code__, *map(_content, [*cells, *(value.__defaults__ or ())]))
-    if is_dataclass(value) and not isinstance(value, type):
-        return (type(value), *(_content(getattr(value, one.name)) for one in fields(value)))
-    return ("object", id(value))
