@@ -1,19 +1,16 @@
 """Defines what is explained: one or several scores per image, computed from its logits."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import partial
 from operator import index
-from types import FunctionType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor
 from typing_extensions import TypeAliasType  # torch needs it too
 
-from cv_attention.saliency.core.results import Result, bare_logits
-
-Score = Callable[[Any], Tensor]  # what the model returns -> scores (B,)
+Score = Callable[[Tensor], Tensor]  # logits (B, classes) -> scores (B,)
 # None and "predicted": the class with the largest logit; an int: this class for every image; (B,): a class for each
 # image, such as its true one; a callable. Several of these per image: `Several`, or class indices (B, T).
 Target = int | Sequence[int] | Tensor | str | Score | None
@@ -25,7 +22,7 @@ class Several:
 
     Args:
         targets: The single targets: None or ``"predicted"``, a class index, class indices (B,), a `Difference`, or a
-            callable from the model's output to scores (B,).
+            callable from logits (B, classes) to scores (B,).
 
     Raises:
         ValueError: if there are none, or one is `Several` itself.
@@ -73,51 +70,9 @@ class Difference:
     first: Target
     second: Target
 
-    def __call__(self, output: Any) -> Tensor:
-        """Computes the scores (B,) of what the model returned: logits (B, classes), or what its parts accept."""
-        return target_scores(output, self.first) - target_scores(output, self.second)
-
-
-@runtime_checkable
-class PerImage(Protocol):
-    """A callable target with entries for each image, such as their boxes or masks."""
-
-    def __call__(self, output: Any, /) -> Tensor:
-        """Computes the scores (B,) of what the model returned."""
-        ...
-
-    def of_part(self, part: slice, batch: int) -> Score:
-        """Returns the target of the images in `part` of a batch."""
-        ...
-
-
-def signature(target: Any) -> Any:
-    """Returns what tells the kinds of targets apart that may use different outputs of a model: all classes are alike.
-
-    A callable is known by its code, and by the values in it; a tensor there by its shape.
-    """
-    if isinstance(target, Several):
-        return ("several", *map(signature, target.targets))
-    if isinstance(target, Difference):
-        return ("difference", signature(target.first), signature(target.second))
-    return _content(target) if callable(target) else "classes"
-
-
-def _content(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return ("tensor", tuple(value.shape))
-    if value is None or isinstance(value, str | int | float):
-        return value
-    if isinstance(value, tuple | list):
-        return tuple(map(_content, value))
-    if isinstance(value, partial):
-        return ("partial", _content(value.func), _content(value.args), _content(tuple(value.keywords.items())))
-    if isinstance(value, FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or ()]
-        return ("function", value.__code__, *map(_content, [*cells, *(value.__defaults__ or ())]))
-    if is_dataclass(value) and not isinstance(value, type):
-        return (type(value), *(_content(getattr(value, one.name)) for one in fields(value)))
-    return ("object", id(value))
+    def __call__(self, logits: Tensor) -> Tensor:
+        """Computes the scores (B,) of `logits` (B, classes)."""
+        return target_scores(logits, self.first) - target_scores(logits, self.second)
 
 
 def each_target(targets: Targets) -> list[Target]:
@@ -130,52 +85,32 @@ def each_target(targets: Targets) -> list[Target]:
         classes = torch.as_tensor(targets)
     except (TypeError, ValueError, RuntimeError):
         return [targets]  # pyright: ignore[reportReturnType]  # `classes_of` reports the mistake
-    if (
-        classes.dim() == 2
-        and classes.shape[1] > 2
-        and not classes.is_floating_point()
-        and not bool((classes > 1).any())
-    ):
-        raise ValueError(
-            f"targets (B, {classes.shape[1]}) of zeros and ones are read as class indices, not as labels that apply; "
-            "explain a label with cv_attention.saliency.targets.multi_label"
-        )
     return list(classes.unbind(1)) if classes.dim() == 2 and classes.shape[1] else [targets]  # pyright: ignore[reportReturnType]
 
 
-def target_scores(output: Result | Tensor, targets: Targets) -> Tensor:
-    """Returns the scores (B,) of a single target in what the model returned, in its graph.
-
-    Args:
-        output: What the model returned; a tensor has one entry per image.
-        targets: A single target. Classes need logits (B, classes), a callable gets the model's output as it is.
+def target_scores(logits: Tensor, targets: Targets) -> Tensor:
+    """Returns the scores (B,) of a single target in `logits` (B, classes), in the logits' graph.
 
     Raises:
         ValueError: if `targets` has none of the forms of `Target`, has another length than the batch, or contains a
-            class that the model does not have; if a callable does not return one score per image.
+            class that the model does not have.
     """
-    result = output if isinstance(output, Result) else Result(output, len(output))
-    if isinstance(targets, Difference):
-        return target_scores(result, targets.first) - target_scores(result, targets.second)
-    if not callable(targets):
-        logits = result.logits
-        return logits.gather(1, classes_of(logits, targets)[:, None])[:, 0]
-    scores = targets(result.value)
-    if isinstance(scores, Tensor) and scores.shape == (result.batch,) and scores.is_floating_point():
+    if callable(targets):
+        scores = targets(logits)
+        if not isinstance(scores, Tensor) or scores.shape != logits.shape[:1]:
+            got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+            raise ValueError(f"targets must return scores of shape ({len(logits)},), one per image, got {got}")
         return scores
-    got: Any = type(scores).__name__
-    if isinstance(scores, Tensor):
-        got = tuple(scores.shape) if scores.shape != (result.batch,) else scores.dtype
-    raise ValueError(f"targets must return scores of shape ({result.batch},), one per image, got {got}")
+    return logits.gather(1, classes_of(logits, targets)[:, None])[:, 0]
 
 
-def score_columns(output: Result | Tensor, targets: Targets) -> Tensor:
-    """Returns the scores (B, T) of `targets` in what the model returned, T = 1 unless there are several.
+def score_columns(logits: Tensor, targets: Targets) -> Tensor:
+    """Returns the scores (B, T) of `targets` in `logits` (B, classes), T = 1 unless there are several.
 
     Raises:
         ValueError: as `target_scores`.
     """
-    return torch.stack([target_scores(output, target) for target in each_target(targets)], 1)
+    return torch.stack([target_scores(logits, target) for target in each_target(targets)], 1)
 
 
 def classes_of(logits: Tensor, targets: Any) -> Tensor:
@@ -205,56 +140,19 @@ def classes_of(logits: Tensor, targets: Any) -> Tensor:
     return classes.clone() if classes.is_inference() else classes  # inference tensors cannot be used in autograd
 
 
-def fix_targets(output: Result | Tensor, targets: Targets) -> list[Tensor | Score]:
+def fix_targets(logits: Tensor, targets: Targets) -> list[Tensor | Score]:
     """Fixes each target, so that modified images do not change what is explained: classes (B,), or the callable.
 
     Raises:
         ValueError: as `target_scores`.
     """
-    result = output if isinstance(output, Result) else Result(output, len(output))
-    return [_fix(result, target) for target in each_target(targets)]
+    return [_fix(logits, target) for target in each_target(targets)]
 
 
-def _fix(result: Result, target: Target) -> Tensor | Score:
+def _fix(logits: Tensor, target: Target) -> Tensor | Score:
     if isinstance(target, Difference):
-        return Difference(_fix(result, target.first), _fix(result, target.second))
-    return target if callable(target) else classes_of(result.logits, target)
-
-
-def quantity(output: Result | Tensor, target: Target, *, probabilities: bool) -> Tensor:
-    """Returns what perturbation methods and measures follow for a single target: (B,) float32.
-
-    Args:
-        output: What the model returned.
-        target: A single target. The scores of a callable are used as they are, or, if it
-            has a method `probability`, those.
-        probabilities: Whether to use the softmax of the logits for classes, or the sigmoid of a single logit.
-    """
-    result = output if isinstance(output, Result) else Result(output, len(output))
-    if isinstance(target, Difference):
-        first, second = (quantity(result, one, probabilities=probabilities) for one in (target.first, target.second))
-        return first - second
-    if callable(target):
-        probability = getattr(target, "probability", None) if probabilities else None
-        return target_scores(result, probability if callable(probability) else target).float()
-    logits = result.logits.float()
-    if probabilities:
-        logits = logits.softmax(1) if logits.shape[1] > 1 else logits.sigmoid()
-    return target_scores(logits, target)
-
-
-def has_callable(target: Target) -> bool:
-    """Returns whether a single target contains a callable, which needs the model's whole output."""
-    if isinstance(target, Difference):
-        return has_callable(target.first) or has_callable(target.second)
-    return callable(target)
-
-
-def has_class(target: Target) -> bool:
-    """Returns whether a single target contains classes, which need logits."""
-    if isinstance(target, Difference):
-        return has_class(target.first) or has_class(target.second)
-    return not callable(target)
+        return Difference(_fix(logits, target.first), _fix(logits, target.second))
+    return target if callable(target) else classes_of(logits, target)
 
 
 def asks_prediction(target: Target) -> bool:
@@ -275,8 +173,6 @@ def of_images(targets: Targets, part: slice, batch: int) -> Targets:
     if isinstance(targets, Difference):
         first, second = (of_images(target, part, batch) for target in (targets.first, targets.second))
         return Difference(first, second)  # pyright: ignore[reportArgumentType]
-    if isinstance(targets, PerImage):
-        return targets.of_part(part, batch)
     if targets is None or isinstance(targets, str | int) or callable(targets) or getattr(targets, "ndim", 1) == 0:
         return targets
     if len(targets) != batch:
@@ -295,8 +191,7 @@ def finer(targets: Targets, alpha: float, others: int) -> Several:
     if others < 1:
         raise ValueError(f"others must be at least 1, got {others}")
 
-    def score(target: Target, output: Any) -> Tensor:
-        logits = Result(output, len(bare_logits(output))).logits
+    def score(target: Target, logits: Tensor) -> Tensor:
         classes = classes_of(logits, target)[:, None]
         if logits.shape[1] < 2:
             raise ValueError(f"Finer-CAM needs at least two classes, got {logits.shape[1]}")

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
-from cv_attention.saliency.core.places.layouts import Layout
 from cv_attention.saliency.core.targets import Targets
 from cv_attention.saliency.methods.cam.gradient_cams import by_rule, weighted_sum
 
@@ -21,7 +20,6 @@ def layer_cam(
     targets: Targets = None,
     *,
     layers: Layers = None,
-    layout: Layout = None,
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
@@ -32,14 +30,12 @@ def layer_cam(
     A are the layer's activations, g the gradient of the score with respect to them.
 
     Args:
-        model: Maps images to logits (B, classes), or to what `targets` take.
+        model: Maps images to logits (B, classes).
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
-        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
-            to activations and gradients. None finds it out.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
@@ -60,7 +56,7 @@ def layer_cam(
         >>> cva.saliency.layer_cam(model, images, layers=["layer1", "layer2"]).shape  # made for earlier layers, too
         torch.Size([2, 1, 32, 32])
     """
-    return by_rule(lambda a, g: weighted_sum(g.relu(), a).relu(), model, images, targets, layers, layout, upsample)
+    return by_rule(lambda a, g: weighted_sum(g.relu(), a).relu(), model, images, targets, layers, upsample)
 
 
 @explains
@@ -70,7 +66,6 @@ def hires_cam(
     targets: Targets = None,
     *,
     layers: Layers = None,
-    layout: Layout = None,
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
@@ -80,14 +75,12 @@ def hires_cam(
     For a head of one linear layer, its sum over positions equals the target's logit without the bias.
 
     Args:
-        model: Maps images to logits (B, classes), or to what `targets` take.
+        model: Maps images to logits (B, classes).
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
-        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
-            to activations and gradients. None finds it out.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
@@ -110,7 +103,7 @@ def hires_cam(
         >>> torch.allclose(heat.sum((1, 2, 3)) + model.fc.bias[3], logits, atol=1e-4)
         True
     """
-    return by_rule(weighted_sum, model, images, targets, layers, layout, upsample)
+    return by_rule(weighted_sum, model, images, targets, layers, upsample)
 
 
 @explains
@@ -120,7 +113,6 @@ def grad_cam_elementwise(
     targets: Targets = None,
     *,
     layers: Layers = None,
-    layout: Layout = None,
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
@@ -130,14 +122,12 @@ def grad_cam_elementwise(
     Unlike in `hires_cam`, evidence against the target in one channel does not reduce that of others.
 
     Args:
-        model: Maps images to logits (B, classes), or to what `targets` take.
+        model: Maps images to logits (B, classes).
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
-        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
-            to activations and gradients. None finds it out.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
@@ -158,4 +148,4 @@ def grad_cam_elementwise(
         >>> cva.saliency.grad_cam_elementwise(model, images, targets=3).shape
         torch.Size([2, 1, 32, 32])
     """
-    return by_rule(lambda a, g: (g * a).relu().sum(1, keepdim=True), model, images, targets, layers, layout, upsample)
+    return by_rule(lambda a, g: (g * a).relu().sum(1, keepdim=True), model, images, targets, layers, upsample)
