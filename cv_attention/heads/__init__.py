@@ -13,12 +13,12 @@ from cv_attention.heads.decoders.recurrent import GRUDecoder, LSTMDecoder, Recur
 from cv_attention.heads.decoders.transformer import TransformerDecoder
 from cv_attention.heads.pay_attention import PayAttention, pay_attention, remove_pay_attention
 from cv_attention.heads.placing import family_of, options_of_pay_attention, placed, pooling_names
-from cv_attention.heads.recognizer import Reading, TextRecognizer
+from cv_attention.heads.recognizer import Reading, StepLogits, TextRecognizer
 from cv_attention.heads.text_head import Found, TextHead
 
 __all__ = [
     "HEADS", "Alphabet", "BagNetwork", "BagPooling", "CTCHead", "Decoder", "Found", "GRUDecoder", "HeadEntry",
     "LSTMDecoder", "Memory", "PayAttention", "PermutedDecoder", "QueriesDecoder", "Reading", "RecurrentDecoder",
-    "TextHead", "TextRecognizer", "TransformerDecoder", "build", "family_of", "options_of_pay_attention",
+    "StepLogits", "TextHead", "TextRecognizer", "TransformerDecoder", "build", "family_of", "options_of_pay_attention",
     "pay_attention", "placed", "pooling_names", "remove_pay_attention",
 ]  # fmt: skip

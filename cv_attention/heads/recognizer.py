@@ -139,3 +139,34 @@ class TextRecognizer(nn.Module):
         each = tuple(min(math.exp(log), 1.0) for log in logs[: len(parts)])
         # what follows the end has the logarithm 0
         return Reading(self.alphabet.decode(numbers), min(math.exp(sum(logs)), 1.0), parts, each)
+
+
+class StepLogits(nn.Module):
+    """Gives the logits of one step of a free reading: a classifier of characters, which saliency methods explain.
+
+    Args:
+        network: The network.
+        step: Number of the step, from 0 to ``longest``.
+
+    Raises:
+        ValueError: if there is no such step.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> reader = cva.backbones.reader(cva.backbones.build("convnet"), input_size=(48, 128))
+        >>> network = cva.heads.build(reader, "gru", tokens="0123456789", longest=5).eval()
+        >>> heat = cva.saliency.grad_cam(cva.heads.StepLogits(network, 1), torch.randn(2, 3, 48, 128))
+        >>> heat.shape  # of what is read at the second step
+        torch.Size([2, 1, 48, 128])
+    """
+
+    def __init__(self, network: TextRecognizer, step: int) -> None:
+        super().__init__()
+        if not 0 <= step <= network.head.longest:
+            raise ValueError(f"step must be 0 to {network.head.longest}, got {step}")
+        self.network, self.step = network, step
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns the logits (B, outputs) of the step for `images` (B, 3, H, W)."""
+        return self.network(images)[:, self.step]
