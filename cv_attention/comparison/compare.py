@@ -62,7 +62,7 @@ def compare(
     runs: Sequence[Path],
     *,
     split: str = "test",
-    metric: str = "accuracy",
+    metric: str | None = None,
     reference: str | Path | None = None,
     margin: float | None = None,
     alpha: float = 0.05,
@@ -75,7 +75,8 @@ def compare(
         runs: Run directories, finished or not.
         split: ``test`` or ``val``.
         metric: A metric of that split, as named in ``summary.json``; or ``probability``, the mean probability of the
-            true class on the test images, which varies less than the accuracy.
+            true class on the test images, which varies less than the accuracy. None takes the accuracy, or of networks
+            that read the character error rate, ``cer``.
         reference: The network that the others are compared with: the label of its row, or one of its runs. By default
             the one network without a block.
         margin: Differences within ± this count as equivalent; default: 0.003 for fractions such as the accuracy and
@@ -106,11 +107,13 @@ def compare(
         >>> [(row.label, row.verdict) for row in compare(runs).tables[0].rows]
         [('plain', 'none'), ('se', 'better')]
     """
+    paths, others = _run_directories(runs)
+    opened = _read(paths)
+    metric = metric or _usual(opened, split)
     if margin is None and metric in (*SHARES, *RATES):
         margin = MARGIN
     question = Question(split, metric, margin, alpha)
-    paths, others = _run_directories(runs)
-    opened = _read(paths, question)
+    _require_figures(opened, question)
     direction = stated(metric, opened) if higher_is_better is None else higher_is_better
     if direction is None:
         others.append(f"no run says whether higher or lower {metric} is better; higher is taken to be")
@@ -145,7 +148,13 @@ def _why_left_out(path: Path) -> str:
     return "it has no config.yaml" if (path / summary.NAME).exists() else "it is not a run directory"
 
 
-def _read(paths: Sequence[Path], question: Question) -> list[Run]:
+def _usual(runs: Sequence[Run], split: str) -> str:
+    """Returns the metric that runs are compared by if nothing is said: the first of these that one of them has."""
+    usual = ("accuracy", "cer")
+    return next((name for name in usual if any(run.figure(split, name) is not None for run in runs)), usual[0])
+
+
+def _read(paths: Sequence[Path]) -> list[Run]:
     opened = []
     for path in paths:
         try:
@@ -153,10 +162,14 @@ def _read(paths: Sequence[Path], question: Question) -> list[Run]:
         except NewerFormat as error:
             others = "; leave it out to compare the others" if len(paths) > 1 else ""
             raise NewerFormat(f"{error}{others}") from error
+    return opened
+
+
+def _require_figures(opened: Sequence[Run], question: Question) -> None:
+    """Raises ValueError where no run has the metric in question."""
     if not any(run.figure(question.split, question.metric) is not None for run in opened):
         count = f"{len(opened)} run{'s' * (len(opened) > 1)}"
         raise ValueError(f"nothing to compare: none of {count} has a {question.split} {question.metric} yet")
-    return opened
 
 
 def _groups(runs: Sequence[Run], question: Question) -> list[_Group]:

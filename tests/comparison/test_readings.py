@@ -78,3 +78,9 @@ def test_a_torn_table_is_answered_in_one_line(runs, capsys):
     error = capsys.readouterr().err
     assert "readings.csv" in error
     assert error.count("\n") == 1
+
+
+def test_texts_are_compared_by_their_error_rate_if_nothing_is_said(runs):
+    paths = [run for run, _ in runs.values()]
+    assert compare(paths) == compare(paths, metric="cer")
+    assert compare(paths).metric == "cer"

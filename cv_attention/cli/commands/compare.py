@@ -23,7 +23,7 @@ def run(arguments: Sequence[str]) -> None:
     for name in (options.json, options.csv):
         if name:
             check_file(Path(name))
-    scale = 100 if options.metric in (*SHARES, *RATES) else 1
+    scale = 100 if options.metric in (None, *SHARES, *RATES) else 1
     if not 0 < options.alpha < 0.5:
         raise UserError(f"--alpha must lie between 0 and 0.5, got {options.alpha}")
     if options.margin is not None and not options.margin > 0:
@@ -55,7 +55,9 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--split", choices=["test", "val"], default="test", help="Split to compare; use val to choose recipes."
     )
-    parser.add_argument("--metric", default="accuracy", help="Metric, as named in summary.json, or probability.")
+    parser.add_argument(
+        "--metric", help="Metric, as named in summary.json, or probability (default: accuracy; of texts, cer)."
+    )
     parser.add_argument(
         "--lower-is-better",
         action="store_true",
