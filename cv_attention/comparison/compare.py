@@ -151,7 +151,7 @@ def _why_left_out(path: Path) -> str:
 def _usual(runs: Sequence[Run], split: str) -> str:
     """Returns the metric that runs are compared by if nothing is said: the first of these that one of them has."""
     usual = ("accuracy", "cer")
-    return next((name for name in usual if any(run.figure(split, name) is not None for run in runs)), usual[0])
+    return next((name for name in usual if any(name in run.figures(split) for run in runs)), usual[0])
 
 
 def _read(paths: Sequence[Path]) -> list[Run]:
