@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from torch import nn
 
@@ -14,18 +14,6 @@ from cv_attention.heads.text_head import TextHead
 from cv_attention.suggest import suggest
 
 _GIVEN = ("channels", "outputs", "longest", "grid")  # follow from the reader and the texts
-
-
-class Reader(Protocol):
-    """What a head needs of a reader: `backbones.reader` makes such modules.
-
-    Attributes:
-        channels: Channels C of its memory.
-        grid: Rows and columns of the memory for images of its usual size.
-    """
-
-    channels: int
-    grid: tuple[int, int]
 
 
 def build(reader: Any, spec: str | Mapping[str, Any], tokens: Alphabet | str, longest: int) -> TextRecognizer:

@@ -15,7 +15,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
     # of a data module of one's own, the configuration says nothing
     data = {"name": own["module"], **own} if "module" in own else _part(run.config, "data")
     optimizer, trainer = _part(run.config, "optimizer"), _part(run.config, "trainer")
-    reads = data.get("name") in ("digit_strings", "text")
+    reads = run.summary.get("task") == "reading" or data.get("name") in ("digit_strings", "text")
     found = [
         ("Backbone", _backbone(model)),
         ("Attention", _block(model) if reads else _attention(model)),
