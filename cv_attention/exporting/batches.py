@@ -93,8 +93,8 @@ class Batch:
 
     def __init__(self, part: Part, samples: list[Sample], errors: dict[int, str]) -> None:
         self.part, self.samples, self.errors = part, samples, errors
-        stacked = [torch.from_numpy(sample.pixels) for sample in samples]
-        self.images = torch.stack(stacked).permute(0, 3, 1, 2) if stacked else None
+        pixels = [sample.pixels for sample in samples]  # may be read-only, of which torch warns
+        self.images = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2) if pixels else None
 
     def __len__(self) -> int:
         return len(self.part.numbers)

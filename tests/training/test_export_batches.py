@@ -1,10 +1,12 @@
 """Which process exports which images: each exactly once, whatever the number of processes."""
 
 import itertools
+import warnings
 
+import numpy as np
 import pytest
 
-from cv_attention.exporting.batches import ShardBatches
+from cv_attention.exporting.batches import Batch, Sample, ShardBatches
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 5])
@@ -20,3 +22,17 @@ def test_processes_share_the_images_without_overlap(world_size):
     assert max(map(len, shards)) - min(map(len, shards)) <= 1
     alone = list(ShardBatches(47, 10, 4, left))
     assert sorted(itertools.chain(*parts), key=lambda part: part.numbers[0]) == alone
+
+
+def test_images_that_cannot_be_written_to_are_stacked_without_a_word():
+    """PIL's arrays are read-only, and torch warns of such once, in the middle of a command's output."""
+    pixels = [np.full((4, 6, 3), value, np.uint8) for value in (3, 7)]
+    for image in pixels:
+        image.flags.writeable = False
+    samples = [Sample(number, image, 6, 4, None, 6) for number, image in enumerate(pixels)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        batch = Batch(next(iter(ShardBatches(2, 2, 2, [0]))), samples, {})
+    assert batch.images is not None
+    assert batch.images.shape == (2, 3, 4, 6)
+    assert batch.images[:, 0, 0, 0].tolist() == [3, 7]

@@ -31,7 +31,7 @@ class Fit:
         scale = min(self.height / height, self.width / width)
         high, wide = (max(round(side * scale), 1) for side in (height, width))
         if (high, wide) != (height, width):
-            image = np.array(Image.fromarray(image).resize((wide, high), Image.Resampling.BICUBIC))
+            image = np.asarray(Image.fromarray(image).resize((wide, high), Image.Resampling.BICUBIC))
         top = (self.height - high) // 2
         if boxes is not None:
             boxes = clipped(boxes, width, height)
