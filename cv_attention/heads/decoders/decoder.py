@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from cv_attention.blocks.base import check_number
 from cv_attention.blocks.memory import Memory
 from cv_attention.heads.decoders.search import search
 from cv_attention.heads.text_head import Found, TextHead
@@ -150,6 +151,13 @@ def weigh(scores: Tensor, keep: Tensor | None) -> Tensor:
         keep = keep.view(keep.shape[0], *[1] * (scores.ndim - 2), -1)
         scores = scores.masked_fill(~keep, -torch.inf)
     return scores.softmax(-1)
+
+
+def check_dropout(dropout: float) -> None:
+    """Raises ValueError unless `dropout` is in [0, 1)."""
+    check_number(dropout=dropout)
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be in [0, 1), got dropout={dropout!r}")
 
 
 def _stacked(weights: list[Tensor | None]) -> Tensor | None:

@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from cv_attention.blocks.base import check_divisible, check_positive, check_whole
 from cv_attention.blocks.functional.attention import attend, attention_weights
+from cv_attention.heads.decoders.decoder import check_dropout
 
 
 class Attention(nn.Module):
@@ -99,3 +101,17 @@ class DecoderLayer(nn.Module):
 def over_vectors(keep: Tensor | None) -> Tensor | None:
     """Returns which vectors of a memory are real as a mask (B, 1, 1, N)."""
     return None if keep is None else keep[:, None, None]
+
+
+def check_layers(width: int, heads: int, layers: int, mlp_ratio: float, dropout: float) -> None:
+    """Raises ValueError unless decoder layers can be made with these options, of which it names the first wrong one."""
+    check_whole(width=width, heads=heads, layers=layers)
+    check_divisible(width=width, heads=heads)
+    check_positive(mlp_ratio=mlp_ratio)
+    check_dropout(dropout)
+
+
+def check_length(tokens: Tensor, longest: int) -> None:
+    """Raises ValueError where texts (B, T), their ends counted, are longer than a decoder knows."""
+    if tokens.shape[1] > longest + 1:
+        raise ValueError(f"a text has {tokens.shape[1] - 1} units, but the longest that this head writes has {longest}")

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.alphabet import END
-from cv_attention.blocks.base import check_choice, check_divisible, check_positive, check_whole
+from cv_attention.blocks.base import check_choice, check_whole
 from cv_attention.blocks.memory import Memory
 from cv_attention.heads.decoders.decoder import Decoded, Decoder
-from cv_attention.heads.decoders.layers import DecoderLayer, over_vectors
+from cv_attention.heads.decoders.layers import DecoderLayer, check_layers, check_length, over_vectors
 from cv_attention.heads.decoders.orders import all_but_own, behind_end, content_mask, itself, query_mask, sample_orders
 from cv_attention.heads.decoders.positions import Position, Positions
-from cv_attention.heads.decoders.queries import Written, check_dropout, check_length
+from cv_attention.heads.decoders.queries import Written
 from cv_attention.heads.decoders.search import search
 from cv_attention.heads.text_head import Found
 
@@ -101,13 +101,11 @@ class PermutedDecoder(Decoder):
         position: Position = "sine",
     ) -> None:
         super().__init__(channels, outputs, longest)
-        check_whole(width=width, heads=heads, layers=layers, orders=orders)
-        check_divisible(width=width, heads=heads)
-        check_positive(mlp_ratio=mlp_ratio)
+        check_layers(width, heads, layers, mlp_ratio, dropout)
+        check_whole(orders=orders)
         check_choice("decode", decode, get_args(Decode))
         if not isinstance(refinements, int) or refinements < 0:
             raise ValueError(f"refinements must be a whole number of at least 0, got refinements={refinements!r}")
-        check_dropout(dropout)
         self.orders, self.how, self.refinements = orders, decode, refinements
         self.positions = Positions(channels, position, grid)
         self.embedding = nn.Embedding(outputs + 2, width, padding_idx=self.padding)

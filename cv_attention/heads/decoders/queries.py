@@ -5,10 +5,9 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import check_divisible, check_positive, check_whole
 from cv_attention.blocks.memory import Memory
 from cv_attention.heads.decoders.decoder import Decoded, Decoder
-from cv_attention.heads.decoders.layers import DecoderLayer, over_vectors
+from cv_attention.heads.decoders.layers import DecoderLayer, check_layers, check_length, over_vectors
 from cv_attention.heads.decoders.positions import Position, Positions
 
 
@@ -76,10 +75,7 @@ class QueriesDecoder(Decoder):
         position: Position = "sine",
     ) -> None:
         super().__init__(channels, outputs, longest)
-        check_whole(width=width, heads=heads, layers=layers)
-        check_divisible(width=width, heads=heads)
-        check_positive(mlp_ratio=mlp_ratio)
-        check_dropout(dropout)
+        check_layers(width, heads, layers, mlp_ratio, dropout)
         self.positions = Positions(channels, position, grid)
         self.steps = nn.Parameter(torch.randn(longest + 1, width) * 0.02)
         self.layers = nn.ModuleList(
@@ -110,15 +106,3 @@ class QueriesDecoder(Decoder):
             keys_and_values = layer.cross.keys_and_values(memory.values)
             x, weights = layer.read(x, keys_and_values, over_vectors(memory.keep), seen=seen)
         return Decoded(self.output(self.norm(x)), weights)
-
-
-def check_dropout(dropout: float) -> None:
-    """Raises ValueError unless `dropout` is in [0, 1)."""
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), got dropout={dropout!r}")
-
-
-def check_length(tokens: Tensor, longest: int) -> None:
-    """Raises ValueError where texts (B, T), their ends counted, are longer than a decoder knows."""
-    if tokens.shape[1] > longest + 1:
-        raise ValueError(f"a text has {tokens.shape[1] - 1} units, but the longest that this head writes has {longest}")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from cv_attention.blocks.base import check_choice, check_number, check_whole
 from cv_attention.blocks.draw import Draw
 from cv_attention.blocks.memory import Memory
-from cv_attention.heads.decoders.decoder import Decoder, weigh
+from cv_attention.heads.decoders.decoder import Decoder, check_dropout, weigh
 from cv_attention.heads.decoders.penalties import Baseline, drawn_by, uncovered
 from cv_attention.heads.decoders.positions import Position, Positions
 from cv_attention.heads.decoders.scores import ScoreName, create_score
@@ -104,7 +104,7 @@ class RecurrentDecoder(Decoder):
     ) -> None:
         super().__init__(channels, outputs, longest, attends=context == "attention")
         check_whole(width=width, embedding=embedding, hidden=hidden, reach=reach)
-        check_number(coverage=coverage, dropout=dropout, warmup=warmup, entropy=entropy)
+        check_number(coverage=coverage, warmup=warmup, entropy=entropy)
         check_choice("cell", cell, ("gru", "lstm"))
         check_choice("attend", attend, get_args(Attend))
         check_choice("context", context, get_args(Context))
@@ -207,8 +207,7 @@ def _check_range(coverage: float, dropout: float, warmup: float) -> None:
         raise ValueError(f"warmup must be in [0, 1], got warmup={warmup!r}")
     if coverage < 0:
         raise ValueError(f"coverage must be at least 0, got coverage={coverage!r}")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), got dropout={dropout!r}")
+    check_dropout(dropout)
 
 
 class GRUDecoder(RecurrentDecoder):

@@ -5,10 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from cv_attention.blocks.base import check_divisible, check_positive, check_whole
 from cv_attention.blocks.memory import Memory
 from cv_attention.heads.decoders.decoder import Decoded, Decoder
-from cv_attention.heads.decoders.layers import DecoderLayer, over_vectors
+from cv_attention.heads.decoders.layers import DecoderLayer, check_layers, check_length, over_vectors
 from cv_attention.heads.decoders.positions import Position, Positions
 
 
@@ -67,11 +66,7 @@ class TransformerDecoder(Decoder):
         position: Position = "sine",
     ) -> None:
         super().__init__(channels, outputs, longest)
-        check_whole(width=width, heads=heads, layers=layers)
-        check_divisible(width=width, heads=heads)
-        check_positive(mlp_ratio=mlp_ratio)
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got dropout={dropout!r}")
+        check_layers(width, heads, layers, mlp_ratio, dropout)
         self.heads, self.depth = heads, width // heads
         self.positions = Positions(channels, position, grid)
         self.embedding = nn.Embedding(outputs + 2, width, padding_idx=self.padding)
@@ -98,10 +93,7 @@ class TransformerDecoder(Decoder):
     def decode(self, memory: Memory, tokens: Tensor) -> Decoded:
         """Computes all steps for a given text at once: each sees the numbers before it."""
         length = tokens.shape[1]
-        if length > len(self.steps):
-            raise ValueError(
-                f"a text has {length - 1} units, but the longest that this decoder knows has {self.longest}"
-            )
+        check_length(tokens, self.longest)
         state = self.start(memory)
         causal = torch.ones(length, length, dtype=torch.bool, device=tokens.device).tril()
         logits, weights, _ = self._run(self._embedded(self.inputs(tokens), 0), state, causal, seen=self.observed)
