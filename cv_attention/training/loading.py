@@ -1,10 +1,10 @@
 """Rebuilds a trained task from a checkpoint or a file of weights."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from cv_attention.blocks.trust import check_trusted, class_paths_of
 from cv_attention.config import SOURCES, Experiment
@@ -56,7 +56,7 @@ def load(checkpoint: Path | Task, trust: Collection[str] | None = (), *, task: t
         check_network(content, checkpoint)
         task = task or task_named(content.get("task")) or Classifier
         require_task(content, checkpoint, task)
-        experiment = from_plain(Experiment, content["experiment"], "experiment")
+        experiment = from_plain(Experiment, _renamed(content["experiment"]), "experiment")
         facts = facts_in(content["facts"], task.facts_type)
         with nullcontext() if trust is None else class_paths_of(checkpoint, trust):
             if experiment.data.name not in SOURCES:  # imported later, when the data is opened
@@ -76,6 +76,17 @@ def load(checkpoint: Path | Task, trust: Collection[str] | None = (), *, task: t
         reason = " ".join(str(error).split())[:300]
         raise ValueError(f"{checkpoint} does not fit {experiment.model.backbone}: {reason}") from error
     return loaded.eval()
+
+
+def _renamed(experiment: Any) -> Any:
+    """Returns a file's configuration with the names of fields that this version has.
+
+    ``model.head`` held the globs of ``model.head_modules`` before that field was there, which every file now has.
+    """
+    model = experiment.get("model") if isinstance(experiment, Mapping) else None
+    if not isinstance(model, Mapping) or "head_modules" in model or "head" not in model:
+        return experiment
+    return {**experiment, "model": {**model, "head": None, "head_modules": model["head"]}}
 
 
 def _unloaded(experiment: Experiment) -> Experiment:

@@ -6,7 +6,7 @@ import pytest
 import torch
 import yaml
 
-from cv_attention import insert
+from cv_attention import insert, training
 from cv_attention.backbones import build
 from cv_attention.cli import main
 from cv_attention.comparison.fields import Kind
@@ -16,6 +16,8 @@ from cv_attention.config import Experiment, Model
 from cv_attention.config.plain import from_plain
 from cv_attention.report.read import facts
 from cv_attention.training import build_network
+from cv_attention.training.checkpoint.sealing import sealed
+from cv_attention.training.provenance import described
 
 SMALL = {"backbone": "convnet", "options": {"widths": [8, 8], "strides": [2, 2]}}
 IMAGES = torch.randn(2, 3, 32, 32)
@@ -152,3 +154,17 @@ def test_a_run_with_pay_attention(tmp_path, tiny_options, capsys):
     assert main(["test", str(tmp_path / "run")]) == 0
     assert main(["plan", "convnet", "--head=pay_attention", "--rounds=0"]) == 0
     assert "pay_attention reads layer2.2, layer4.2, " in capsys.readouterr().out
+
+
+def test_files_from_when_head_held_globs_are_read(tmp_path):
+    """A checkpoint of a version without `model.head_modules`, whose `model.head` named the network's own head."""
+    experiment = Experiment(model=Model(options={"width": 4}, block="se", head_modules="fc"))
+    facts = training.DataFacts(("a", "b"), (0.5,) * 3, (0.2,) * 3, (32, 32))
+    classifier = training.Classifier(experiment, facts)
+    content = {**described("classification", experiment, facts), "state_dict": classifier.state_dict()}
+    older = content["experiment"]["model"]
+    older["head"] = older.pop("head_modules")
+    torch.save(sealed(content), tmp_path / "older.ckpt")
+    loaded = training.load(tmp_path / "older.ckpt")
+    assert (loaded.experiment.model.head, loaded.experiment.model.head_modules) == (None, "fc")
+    assert all(torch.equal(value, classifier.state_dict()[name]) for name, value in loaded.state_dict().items())
