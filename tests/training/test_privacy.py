@@ -71,9 +71,9 @@ def test_exports_name_no_place(format, suffix, tiny_run, tmp_path):
     assert main(["export", str(tiny_run), "--format", format, "-o", str(out), *maps]) == 0
     assert not places(out, tiny_run.parent)
     deployed = Deployed(load(tiny_run / "checkpoints/best.ckpt"), maps=bool(maps)).eval()
-    images = deployed.example(4, seed=3)["images"]
+    given = deployed.example(4, seed=3)
     with torch.no_grad():
-        for ours, theirs in zip(deployed(images), _run(out, format, images, deployed), strict=True):
+        for ours, theirs in zip(deployed(**given), _run(out, format, given, deployed), strict=True):
             torch.testing.assert_close(theirs, ours, rtol=1e-3, atol=1e-5)
 
 
