@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap
 from cv_attention.blocks.windows import WindowMap
-from cv_attention.maps.adapters import huggingface, pytorch, timm, torchvision
+from cv_attention.maps.adapters import doctr, huggingface, pytorch, timm, torchvision
 from cv_attention.maps.adapters.adapter import Adapter, by_softmax, output_of
 from cv_attention.maps.adapters.layouts import tokens
 from cv_attention.maps.recorded import RecordedMap, Windows
@@ -22,6 +22,7 @@ _ADAPTERS: dict[str, Adapter] = {
     **torchvision.ADAPTERS,
     **timm.ADAPTERS,
     **huggingface.ADAPTERS,
+    **doctr.ADAPTERS,
 }
 _LOOKS_LIKE = re.compile("attention|attn", re.IGNORECASE)
 
