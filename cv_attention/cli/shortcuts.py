@@ -36,6 +36,7 @@ _MEANT = {
     "data.root": "data_path data_dir datadir dataset_dir data_root path train_dir",
     "data.name": "dataset ds dataset_name",
     "data.val_fraction": "val_split val_size validation_split",
+    "data.test_fraction": "test_split test_size",
     "data.mixup": "mixup_alpha",
     "data.cutmix": "cutmix_alpha",
     "data.train_transforms": "transforms augment augmentation aug aa auto_augment hflip random_erase reprob",

@@ -28,6 +28,7 @@ KINDS = {
     "data.root": Kind.DATA,  # the same images in another place are the same data
     "data.on_error": Kind.DATA,
     "data.val_fraction": Kind.DATA,
+    "data.test_fraction": Kind.DATA,
     "data.seed": Kind.DATA,
     "data.split_file": Kind.DATA,
     "data.subset.": Kind.DATA,
@@ -38,6 +39,7 @@ KINDS = {
     "data.text.width": Kind.RECIPE,
     "data.bags.": Kind.DATA,
     "data.episodes.": Kind.DATA,
+    "data.table.": Kind.DATA,
     "model.backbone": Kind.NETWORK,
     "model.options": Kind.NETWORK,
     "model.pretrained": Kind.NETWORK,

@@ -33,12 +33,13 @@ def _unused(config: Mapping[str, Any]) -> tuple[str, ...]:
     unused = ["data.root"]  # only the images matter, see `data_of`
     folds = config["data.split_file"] is not None
     unused += [f"{fields}." for name, fields in DRAWN.items() if name != config["data.name"]]
-    if config["data.name"] != "text":
-        unused.append("data.text.")
-    if config["data.name"] != "episodes":
-        unused.append("data.episodes.")
+    unused += [f"data.{name}." for name in ("text", "episodes", "table") if name != config["data.name"]]
     if config["data.name"] in DRAWN or folds:
-        unused += ["data.val_fraction", "data.seed"]
+        unused.append("data.val_fraction")
+    if config["data.name"] in DRAWN:
+        unused.append("data.test_fraction")
+    if config["data.name"] in DRAWN or (folds and config["data.test_fraction"] is None):
+        unused.append("data.seed")
     if config["model.block"] is None:  # a head has its place
         unused += OF_BLOCKS[1:] if config["model.head"] is None else ("model.at",)
     return tuple(unused)

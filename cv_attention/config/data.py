@@ -7,6 +7,7 @@ from cv_attention.config.bounds import bounded
 from cv_attention.config.sources.digits import Bags, Digits
 from cv_attention.config.sources.episodes import Episodes
 from cv_attention.config.sources.strings import Strings
+from cv_attention.config.sources.table import Table
 from cv_attention.config.sources.text import Text
 from cv_attention.config.subset import Subset
 
@@ -16,7 +17,7 @@ Transform = str | dict[str, dict[str, Any]]
 
 SOURCES = (
     "cluttered_digits", "cifar10", "cifar100", "folder", "webdataset", "bags", "digit_bags", "digit_strings", "text",
-    "episodes",
+    "episodes", "table",
 )  # fmt: skip
 """Data sets that `Data.name` knows; any other name is the class path of a function."""
 
@@ -30,13 +31,15 @@ class Data:
 
     Attributes:
         name: Data set: ``cluttered_digits``, ``cifar10``, ``cifar100``, ``folder``, ``webdataset``, ``bags``,
-            ``digit_bags``, ``digit_strings``, ``text``, ``episodes``, or the class path of a function of your own such
-            as ``my_data.birds``, see ``docs/extending.md``. ``folder`` reads ``root/{train,val,test}/<class>/<image>``.
+            ``digit_bags``, ``digit_strings``, ``text``, ``episodes``, ``table``, or the class path of a function of
+            your own such as ``my_data.birds``, see ``docs/extending.md``. ``folder`` reads
+            ``root/{train,val,test}/<class>/<image>``.
             Where there is only one split besides ``train``, it is the test split. ``webdataset`` reads tar shards,
             ``root/{train,val,test}-*.tar``. ``bags`` reads ``root/{train,val,test}/<class>/<bag>/<image>``, where a bag
             has one label for all of its images; ``digit_bags`` draws such bags. ``text`` reads a folder of images with
             a label file, see ``docs/reading.md``; ``digit_strings`` draws images of numbers to be read.
-            ``episodes`` draws sequences of images to be remembered, see ``docs/few_shot.md``.
+            ``episodes`` draws sequences of images to be remembered, see ``docs/few_shot.md``. ``table`` reads a table
+            of paths and classes, such as ``labels.csv``, whose columns `table` names.
         root: Folder of the data set, or where CIFAR is downloaded to.
         options: Further arguments of a function of your own.
         batch_size: Images in one optimizer step over all devices (before gradient accumulation).
@@ -48,7 +51,10 @@ class Data:
         on_error: What a broken image does: ``raise`` ends the run with its name; ``skip`` decodes all images once
             before training, leaves the broken ones out, and names them.
         val_fraction: Share of the training split held out for validation where the data set brings no split of its own.
-        seed: Seed of the held-out split; shuffling and augmentation follow the experiment's seed.
+        test_fraction: Share of each class that is the test split where the data set brings none:
+            ``root/<class>/<image>``, ``root/train`` alone, shards of train alone, or a table without splits. Null
+            refuses such data.
+        seed: Seed of the held-out splits; shuffling and augmentation follow the experiment's seed.
         train_transforms: albumentations steps on training images, in order; where the list is empty and the network
             starts from pretrained weights, `eval_transforms`.
         eval_transforms: albumentations steps on validation and test images, in order, and `ResizeAndCrop`. Where the
@@ -70,6 +76,7 @@ class Data:
         text: Settings of the texts of a folder with a label file.
         bags: Settings of bags.
         episodes: Settings of episodes.
+        table: Columns of a table.
 
     Examples:
         >>> from cv_attention.config import Data
@@ -87,6 +94,7 @@ class Data:
     bits: int | None = bounded(None, "[8, 16]")
     on_error: Literal["raise", "skip"] = "raise"
     val_fraction: float = bounded(0.1, "(0, 1)")
+    test_fraction: float | None = bounded(None, "(0, 1)")
     seed: int = bounded(0, "[0, inf)")
     train_transforms: list[Transform] = field(default_factory=list)
     eval_transforms: list[Transform] = field(default_factory=list)
@@ -105,3 +113,4 @@ class Data:
     text: Text = field(default_factory=Text)
     bags: Bags = field(default_factory=Bags)
     episodes: Episodes = field(default_factory=Episodes)
+    table: Table = field(default_factory=Table)

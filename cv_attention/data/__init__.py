@@ -87,7 +87,10 @@ def training_labels(config: Data) -> "np.ndarray":
 
 
 def divisible(config: Data) -> "tuple[np.ndarray, np.ndarray | None]":
-    """Returns what `folds.write` takes of a training split: labels, and the image of each text where it has texts."""
+    """Returns what `folds.write` takes of a training split: labels, and groups that stay together, or None.
+
+    A group is an image with several texts, or what the column ``data.table.group`` says.
+    """
     if config.name in TEXT_SOURCES:
         from cv_attention.data import text_data
 
@@ -97,7 +100,8 @@ def divisible(config: Data) -> "tuple[np.ndarray, np.ndarray | None]":
     from cv_attention.data.datamodule import ImageData, load
 
     ImageData(config).prepare_data()
-    return load(config)[1]["train"].labels, None
+    images = load(config)[1]["train"]
+    return images.labels, images.groups
 
 
 def __getattr__(name: str) -> Any:

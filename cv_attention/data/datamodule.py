@@ -13,7 +13,7 @@ from cv_attention.data.decoding import bit_depth
 from cv_attention.data.identity import identity
 from cv_attention.data.module import DataModule
 from cv_attention.data.selection import folds
-from cv_attention.data.sources import cifar, custom, digits, folder, subset, webdataset
+from cv_attention.data.sources import cifar, custom, digits, folder, subset, table, webdataset
 from cv_attention.data.sources.image_set import ImageSet
 from cv_attention.data.sources.images import Images
 from cv_attention.data.sources.memory import in_memory
@@ -146,12 +146,21 @@ def _check(config: Data) -> None:
 
 
 def load(config: Data) -> tuple[list[str], dict[str, Images]]:
-    """Returns the chosen classes and their images in every split of the data set."""
+    """Returns the chosen classes and their images in every split of the data set; ``val`` may be missing."""
+    names, images = _read(config)
+    return names, _tested(images, config)
+
+
+def _read(config: Data) -> tuple[list[str], dict[str, Images]]:
+    alone = config.test_fraction is not None
     if config.name == "folder":
         skip = config.on_error == "skip"
-        return folder.load(config.root, config.subset, config.cache, config.bits, skip=skip)
+        return folder.load(config.root, config.subset, config.cache, config.bits, skip=skip, alone=alone)
     if config.name == "webdataset":
-        return webdataset.load(config.root, config.subset, config.bits, skip=config.on_error == "skip")
+        skip = config.on_error == "skip"
+        return webdataset.load(config.root, config.subset, config.bits, skip=skip, alone=alone)
+    if config.name == "table":
+        return table.load(config)
     if config.name == "cluttered_digits":
         names = [str(digit) for digit in range(10)]
         images = {name: in_memory(*drawn) for name, drawn in digits.draw(config.digits).items()}
@@ -167,6 +176,23 @@ def load(config: Data) -> tuple[list[str], dict[str, Images]]:
     return chosen, {name: _relabel(part, labels[part.labels]) for name, part in images.items()}
 
 
+def _tested(images: dict[str, Images], config: Data) -> dict[str, Images]:
+    """Holds out the test split where the data set has none."""
+    fraction = config.test_fraction
+    if "test" in images:
+        return images
+    if fraction is None:
+        raise ValueError(
+            f"'{config.root}' has no test images: set data.test_fraction, such as 0.2, to hold out that share of each "
+            "class"
+        )
+    train = images["train"]
+    kept, held = subset.hold_out(train.labels, fraction, config.seed, train.groups)
+    if not len(held):
+        raise ValueError(f"no test images can be held out of {len(train)} images of as many classes")
+    return images | {"train": train.select(kept), "test": train.select(held)}
+
+
 def _relabel(images: Images, labels: np.ndarray) -> Images:
     kept = np.flatnonzero(labels >= 0)
     selected = images.select(kept)
@@ -178,7 +204,7 @@ def _hold_out(images: Images, config: Data) -> tuple[Images, Images]:
     if config.split_file:
         kept, held = folds.read(config.split_file, config.fold, images.labels)
     else:
-        kept, held = subset.hold_out(images.labels, config.val_fraction, config.seed)
+        kept, held = subset.hold_out(images.labels, config.val_fraction, config.seed, images.groups)
     if not len(held):
         raise ValueError(f"no validation images can be held out of {len(images)} training images of as many classes")
     return images.select(kept), images.select(held)

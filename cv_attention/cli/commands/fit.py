@@ -153,6 +153,8 @@ def _check_early(experiment: Experiment) -> None:
         raise UserError(one_line(error)) from error
     if data.name in ("folder", "webdataset", "text", "bags") and not Path(data.root).is_dir():
         raise UserError(f"data.root: folder not found: {data.root}")
+    if data.name == "table" and not Path(data.root).exists():
+        raise UserError(f"data.root: table not found: {data.root}")
 
 
 def _print_result(run: Path) -> None:

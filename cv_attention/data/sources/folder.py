@@ -29,7 +29,13 @@ ALIASES = {
 
 
 def load(
-    root: str, subset: Subset, cache: int | None = None, bits: int | None = None, *, skip: bool = False
+    root: str,
+    subset: Subset,
+    cache: int | None = None,
+    bits: int | None = None,
+    *,
+    skip: bool = False,
+    alone: bool = False,
 ) -> tuple[list[str], dict[str, Images]]:
     """Reads class names and the images of `train`, `test` and, if it exists, `val`.
 
@@ -47,13 +53,14 @@ def load(
             whenever it is used.
         bits: Range of images of more than 8 bits; None finds it in a sample of the training images.
         skip: Decode all images once and leave out those that are broken.
+        alone: Accept training images alone: a folder train, or the folders of the classes themselves.
 
     Raises:
         FileNotFoundError: if the folder does not exist.
         ValueError: if a split is missing, a class is empty or has no training images, or the subset names
             unknown classes; names the path.
     """
-    folders = _split_folders(root)
+    folders = _split_folders(root, alone)
     names = _class_names(folders["train"])
     for folder in folders.values():
         for name in _class_names(folder):
@@ -75,7 +82,7 @@ def bits_of(files: Sequence[bytes]) -> int | None:
     return found_bits(len(files), lambda index, most: read_bytes(os.fsdecode(files[index]), most))
 
 
-def _split_folders(root: str) -> dict[str, Path]:
+def _split_folders(root: str, alone: bool) -> dict[str, Path]:
     base = Path(root).expanduser()
     if not base.is_dir():
         raise FileNotFoundError(f"data.root: folder not found: '{root}'")
@@ -86,13 +93,16 @@ def _split_folders(root: str) -> dict[str, Path]:
             raise ValueError(f"'{root}' has several {split} folders: {', '.join(p.name for p in present)}; keep one")
         if present:
             folder_of[split] = present[0]
-    if "train" not in folder_of or len(folder_of) < 2:
+    folder_of = folder_of or ({"train": base} if alone and subfolders(base) else {})
+    if "train" not in folder_of or (len(folder_of) < 2 and not alone):
         folders = ", ".join(subfolders(base)[:8]) or "none"
+        of_classes = "train" in folder_of or (not folder_of and subfolders(base))
+        offer = "; to hold out test images of each class, set data.test_fraction, such as 0.2" if of_classes else ""
         raise ValueError(
             f"'{root}' must contain the folders train and test, or train, val and test, "
-            f"with a folder per class in each, got {folders}"
+            f"with a folder per class in each, got {folders}{offer}"
         )
-    if "test" not in folder_of:
+    if "test" not in folder_of and "val" in folder_of:
         folder_of["test"] = folder_of.pop("val")
     return folder_of
 

@@ -117,6 +117,7 @@ class Images(Stored):
         storage: Where the pixels are.
         boxes: float32 (N, 4), x0, y0, x1, y1 of the object in pixels; None if unknown.
         left_out: What is wrong with each broken image that was left out; see `broken.py`.
+        groups: int64 (N,): images of a group, such as those of a patient, stay in one split; None without groups.
     """
 
     labels: np.ndarray
@@ -124,6 +125,11 @@ class Images(Stored):
     storage: Storage
     boxes: np.ndarray | None = None
     left_out: tuple[str, ...] = ()
+    groups: np.ndarray | None = None
+
+    def grouped(self, groups: np.ndarray) -> "Images":
+        """Returns the same images with their groups, int64 (N,)."""
+        return replace(self, groups=groups)
 
     def select(self, positions: np.ndarray) -> "Images":
         """Returns the images at `positions`, in that order."""
@@ -132,6 +138,7 @@ class Images(Stored):
             labels=self.labels[positions],
             rows=self.rows[positions],
             boxes=None if self.boxes is None else self.boxes[positions],
+            groups=None if self.groups is None else self.groups[positions],
         )
 
 

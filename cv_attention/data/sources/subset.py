@@ -4,6 +4,7 @@ The selection depends only on the values and the (sorted) data, and smaller sele
 ones: the images of `per_class=5` are among those of `per_class=10`.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -63,19 +64,45 @@ def thin(labels: np.ndarray, subset: Subset) -> np.ndarray:
     return _first_of_each_class(labels, 0, count)
 
 
-def hold_out(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def hold_out(
+    labels: np.ndarray, fraction: float, seed: int, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Holds out the same fraction of each class's training images, at least one if a class has two.
 
     Args:
         labels: Class indices (N,).
         fraction: Fraction to hold out, in (0, 1).
         seed: Seed of the selection.
+        groups: Group of each image (N,): whole groups are held out, so that the fractions are met only about. None
+            holds out single images.
 
     Returns:
         Positions of the kept and of the held-out images, each ascending.
+
+    Raises:
+        ValueError: if there are too few groups to hold out one.
     """
-    held = _first_of_each_class(labels, seed, lambda n: min(max(1, round(fraction * n)), n - 1))
+    if groups is not None:
+        held = _groups_of_each_class(labels, fraction, seed, groups)
+    else:
+        held = _first_of_each_class(labels, seed, lambda n: min(max(1, round(fraction * n)), n - 1))
     return np.setdiff1d(np.arange(len(labels)), held, assume_unique=True), held
+
+
+def _groups_of_each_class(labels: np.ndarray, fraction: float, seed: int, groups: np.ndarray) -> np.ndarray:
+    """Returns the images of about a fraction of the groups, as some of the parts of scikit-learn's splitter."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    known = len(np.unique(groups))
+    if known * fraction < 0.5 or known < 2:
+        raise ValueError(f"{known} groups of training images are too few to hold out {fraction:g} of them")
+    parts = min(known, 20)
+    count = min(max(1, round(fraction * parts)), parts - 1)
+    splitter = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # classes with fewer images than parts
+        held = [part for _, part in splitter.split(labels, labels, groups)][:count]
+    return np.sort(np.concatenate(held))
 
 
 def _first_of_each_class(labels: np.ndarray, seed: int, count: Callable[[int], int]) -> np.ndarray:

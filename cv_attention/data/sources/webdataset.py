@@ -24,7 +24,7 @@ _SPLITS = ("train", "val", "test")
 
 
 def load(
-    root: str, subset: Subset, bits: int | None = None, *, skip: bool = False
+    root: str, subset: Subset, bits: int | None = None, *, skip: bool = False, alone: bool = False
 ) -> tuple[list[str], dict[str, Images]]:
     """Reads the shards' index: class names, and the images of `train`, `test` and, if it exists, `val`.
 
@@ -37,6 +37,7 @@ def load(
         subset: The classes to use.
         bits: Bit depth of images with more than 8 bits; None determines it from a sample of the training images.
         skip: Decodes all images once and leaves out broken ones.
+        alone: Accepts training images alone.
 
     Raises:
         FileNotFoundError: if the folder does not exist.
@@ -48,12 +49,14 @@ def load(
         raise FileNotFoundError(f"data.root: folder not found: '{root}'")
     archives_of = {split: sorted([*base.glob(f"{split}-*.tar"), *base.glob(f"{split}/*.tar")]) for split in _SPLITS}
     archives_of = {split: archives for split, archives in archives_of.items() if archives}
-    if "train" not in archives_of or len(archives_of) < 2:
+    if "train" not in archives_of or (len(archives_of) < 2 and not alone):
         present = ", ".join(sorted(path.name for path in base.iterdir())[:8]) or "nothing"
+        offer = "; to hold out test images of each class, set data.test_fraction" if "train" in archives_of else ""
         raise ValueError(
             f"'{root}' must contain train-*.tar and test-*.tar, or train-*.tar, val-*.tar and test-*.tar, got {present}"
+            f"{offer}"
         )
-    if "test" not in archives_of:
+    if "test" not in archives_of and "val" in archives_of:
         archives_of["test"] = archives_of.pop("val")
     splits = {split: open_shards(base / ".cv_attention", archives) for split, archives in archives_of.items()}
     names = _class_names(base, splits)

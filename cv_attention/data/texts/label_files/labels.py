@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cv_attention.data.decoding.decode import read_bytes, shown
+from cv_attention.data import tables
+from cv_attention.data.decoding.decode import shown
 
+_EXPECTED = "an image and its text in each line"
 _CONTROLS = ("Cc", "Cs")  # Unicode's categories of control characters and halves of UTF-16 pairs
 
 
@@ -41,30 +43,13 @@ def brief(name: str) -> str:
 
 
 def lines(file: Path) -> Iterator[tuple[int, str]]:
-    """Yields the lines of a UTF-8 file with their numbers, without line ends and without empty lines.
-
-    Raises:
-        ValueError: if the file is not UTF-8, or empty; names it.
-    """
-    for number, line in enumerate(text_of(file).split("\n"), 1):  # splitlines would divide at many other characters
-        if line := line.removesuffix("\r"):
-            yield number, line
+    """Yields the lines of a label file with their numbers; see `tables.lines_of`."""
+    return tables.lines_of(file, _EXPECTED)
 
 
 def text_of(file: Path) -> str:
-    """Returns the content of a UTF-8 file, without a byte order mark.
-
-    Raises:
-        ValueError: if the file is not UTF-8, or empty; names it.
-    """
-    content = read_bytes(file)
-    if not content.strip():
-        raise ValueError(f"'{file}' is empty; expected an image and its text in each line")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"'{file}', line {line} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    """Returns the content of a label file; see `tables.text_of`."""
+    return tables.text_of(file, _EXPECTED)
 
 
 def check_text(entry: Entry) -> None:

@@ -27,7 +27,8 @@ def read(file: Path) -> Iterator[Entry]:
     from rich.progress import track
 
     try:
-        with h5py.File(file) as content:
+        with h5py.File(file) as opened:
+            content: Any = opened
             names, boxes = (content["digitStruct"][part][:, 0] for part in ("name", "bbox"))
             for name, box in track(zip(names, boxes, strict=True), f"reading {file.name}", len(names), transient=True):
                 image = "".join(map(chr, content[name][:, 0]))

@@ -1,11 +1,10 @@
 """Reads tables of comma-separated values with a header that names the columns."""
 
-import csv
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from cv_attention.data.texts.label_files.labels import Entry, text_of
+from cv_attention.data.tables import separated_rows
+from cv_attention.data.texts.label_files.labels import Entry
 
 
 def read_table(file: Path, image: str, text: str) -> Iterator[Entry]:
@@ -19,19 +18,11 @@ def read_table(file: Path, image: str, text: str) -> Iterator[Entry]:
     Raises:
         ValueError: if a column is missing, or a row has more or fewer fields than the header; names the line.
     """
-    rows = csv.reader(io.StringIO(text_of(file), newline=""), strict=True)
-    begin = 1
-    try:
-        header = next(rows)
-        for name in (image, text):
-            if name not in header:
-                raise ValueError(f"'{file}' must have the columns {image} and {text}, got {', '.join(header):.200}")
-        columns, begin = (header.index(image), header.index(text)), rows.line_num + 1
-        for row in rows:
-            if len(row) != len(header) and row:
-                raise ValueError(f"'{file}', line {begin} has {len(row)} fields, but the header has {len(header)}")
-            if row:
-                yield Entry(row[columns[0]], row[columns[1]], file, begin)
-            begin = rows.line_num + 1
-    except csv.Error as error:
-        raise ValueError(f"'{file}', line {begin}: {error}") from None
+    rows = separated_rows(file)
+    _, header = next(rows)
+    for name in (image, text):
+        if name not in header:
+            raise ValueError(f"'{file}' must have the columns {image} and {text}, got {', '.join(header):.200}")
+    columns = header.index(image), header.index(text)
+    for line, row in rows:
+        yield Entry(row[columns[0]], row[columns[1]], file, line)

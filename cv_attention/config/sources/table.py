@@ -1,0 +1,32 @@
+"""Configures how a table of images and classes is read."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Table:
+    """Configures the columns of the table that is read if ``data.name`` is ``table``.
+
+    Attributes:
+        image: Column with the path of each image; null takes the first of ``path``, ``file``, ``file_name``,
+            ``filename``, ``filepath``, ``image``, ``image_path``, ``image_id`` and ``id`` that the table has.
+        label: Column with the class of each image; null takes the first of ``label``, ``class``, ``class_name``,
+            ``category``, ``target`` and ``species``.
+        split: Column with the split of each image: train, val or test; null takes ``split`` if the table has it.
+        group: Column of groups, such as the patient or the video of each image: images of a group stay together when
+            validation and test images are held out.
+        folder: Folder in which all images lie; null takes that of the table.
+        suffix: What the table leaves out at the end of each path, such as ``.jpg``.
+
+    Examples:
+        >>> from cv_attention.config import Data, Table
+        >>> data = Data(name="table", root="ham10000/metadata.csv", test_fraction=0.2)
+        >>> data.table = Table(image="image_id", label="dx", group="lesion_id", folder="ham10000/images", suffix=".jpg")
+    """
+
+    image: str | None = None
+    label: str | None = None
+    split: str | None = None
+    group: str | None = None
+    folder: str | None = None
+    suffix: str = ""

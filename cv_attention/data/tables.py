@@ -1,0 +1,166 @@
+"""Reads tables: comma-, semicolon- or tab-separated values, JSON Lines, JSON and Parquet."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cv_attention.data.decoding.decode import read_bytes
+from cv_attention.extras import require
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+
+
+class Sheet(NamedTuple):
+    """Holds a table as texts.
+
+    Attributes:
+        file: Where it comes from.
+        columns: The values of each column by its name; an absent value is an empty text.
+        lines: Line of the file in which each row begins, from 1 on; of JSON and Parquet the number of the row.
+    """
+
+    file: Path
+    columns: dict[str, list[str]]
+    lines: list[int]
+
+    def place(self, row: int) -> str:
+        """Names a row in an error message."""
+        return f"'{self.file}', {'row' if self.file.suffix in ('.json', '.parquet') else 'line'} {self.lines[row]}"
+
+
+def read_table(file: Path) -> Sheet:
+    """Reads a table by the suffix of its name, one of `SUFFIXES`.
+
+    Values are separated by commas, or by semicolons or tabs if the header has these and no comma, with quotation marks
+    as in RFC 4180.
+
+    Raises:
+        ValueError: if the file is of another kind, empty, damaged, or its rows have other lengths than its header;
+            names the line.
+        FileNotFoundError: if it does not exist.
+    """
+    if file.suffix not in SUFFIXES:
+        raise ValueError(f"'{file}' is no table that can be read; expected {', '.join(SUFFIXES)}")
+    if file.suffix == ".parquet":
+        return _parquet(file)
+    if file.suffix == ".json":
+        return _objects(file, list(enumerate(_json_list(file), 1)))
+    if file.suffix == ".jsonl":
+        return _objects(file, [(line, _json(text, f"'{file}', line {line}")) for line, text in lines_of(file)])
+    rows = separated_rows(file)
+    _, header = next(rows)
+    if len(set(header)) < len(header):
+        repeated = next(name for name in header if header.count(name) > 1)
+        raise ValueError(f"'{file}' has several columns {repeated!r}; keep one")
+    lines, values = [], []
+    for line, row in rows:
+        lines.append(line)
+        values.append(row)
+    columns = list(zip(*values, strict=True)) if values else [()] * len(header)
+    return Sheet(file, {name: list(column) for name, column in zip(header, columns, strict=True)}, lines)
+
+
+def separated_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yields the rows of a file of separated values, the header first, with the lines in which they begin.
+
+    Raises:
+        ValueError: if a row has more or fewer fields than the header; names the line.
+    """
+    text = text_of(file)
+    first = text.lstrip("\r\n").split("\n", 1)[0]
+    signs = "\t" if file.suffix == ".tsv" else ("," if "," in first else next((s for s in ";\t" if s in first), ","))
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=signs, strict=True)
+    begin, length = 1, None
+    try:
+        for row in rows:
+            if row:
+                length = length or len(row)
+                if len(row) != length:
+                    raise ValueError(f"'{file}', line {begin} has {len(row)} fields, but the header has {length}")
+                yield begin, row
+            begin = rows.line_num + 1
+    except csv.Error as error:
+        raise ValueError(f"'{file}', line {begin}: {error}") from None
+
+
+def lines_of(file: Path, expected: str = "a row in each line") -> Iterator[tuple[int, str]]:
+    """Yields the lines of a UTF-8 file with their numbers, without line ends and without empty lines.
+
+    Args:
+        file: The file.
+        expected: What it should hold, for messages.
+
+    Raises:
+        ValueError: if the file is not UTF-8, or empty; names it.
+    """
+    for number, line in enumerate(text_of(file, expected).split("\n"), 1):  # splitlines divides at more characters
+        if line := line.removesuffix("\r"):
+            yield number, line
+
+
+def text_of(file: Path, expected: str = "a row in each line") -> str:
+    """Returns the content of a UTF-8 file, without a byte order mark.
+
+    Args:
+        file: The file.
+        expected: What it should hold, for messages.
+
+    Raises:
+        ValueError: if the file is not UTF-8, or empty; names it.
+    """
+    content = read_bytes(file)
+    if not content.strip():
+        raise ValueError(f"'{file}' is empty; expected {expected}")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"'{file}', line {line} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+
+
+def _json(text: str, place: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = "too many brackets within each other" if isinstance(error, RecursionError) else str(error)
+        raise ValueError(f"{place} is not valid JSON: {reason}") from None
+
+
+def _json_list(file: Path) -> list[Any]:
+    rows = _json(text_of(file), f"'{file}'")
+    if not isinstance(rows, list):
+        raise ValueError(f"'{file}' must be a list of objects, one for each image, got a {type(rows).__name__}")
+    return rows
+
+
+def _objects(file: Path, rows: list[tuple[int, Any]]) -> Sheet:
+    sheet = Sheet(file, {}, [number for number, _ in rows])
+    for row, (_, value) in enumerate(rows):
+        if not isinstance(value, dict):
+            raise ValueError(f"{sheet.place(row)} must be an object with the image and its class, got {value!r:.80}")
+    for name in dict.fromkeys(name for _, row in rows for name in row):
+        sheet.columns[name] = [_text(row.get(name)) for _, row in rows]
+    return sheet
+
+
+def _parquet(file: Path) -> Sheet:
+    require("parquet", f"reading '{file}'")
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        with file.open("rb") as opened:
+            table = parquet.ParquetFile(opened).read()
+    except pyarrow.ArrowException as error:
+        raise ValueError(f"'{file}' is not an intact Parquet file: {' '.join(str(error).split())}") from None
+    flat = {name: table.column(name) for name in table.column_names if not pyarrow.types.is_nested(table[name].type)}
+    columns = {name: [_text(value) for value in column.to_pylist()] for name, column in flat.items()}
+    return Sheet(file, columns, list(range(1, table.num_rows + 1)))
+
+
+def _text(value: Any) -> str:
+    """Returns a value as a file of separated values holds it."""
+    return "" if value is None or value != value else str(value)
