@@ -43,7 +43,7 @@ def read_table(file: Path) -> Sheet:
         FileNotFoundError: if it does not exist.
     """
     if file.suffix not in SUFFIXES:
-        raise ValueError(f"'{file}' is no table that can be read; expected {', '.join(SUFFIXES)}")
+        raise ValueError(f"'{file}' is not a table that can be read; expected {', '.join(SUFFIXES)}")
     if file.suffix == ".parquet":
         return _parquet(file)
     if file.suffix == ".json":

@@ -161,7 +161,7 @@ def test_rows_that_are_wrong_are_named(change, message, tmp_path):
         ("a.json", b'{"path": 1}', "must be a list of objects"),
         ("a.json", b"[" * 100000, "not valid JSON"),
         ("a.parquet", b"PAR1 no", "not an intact Parquet file"),
-        ("a.xlsx", b"PK", "no table that can be read"),
+        ("a.xlsx", b"PK", "not a table that can be read"),
     ],
 )
 def test_hostile_tables(name, content, message, tmp_path):

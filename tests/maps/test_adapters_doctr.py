@@ -62,7 +62,7 @@ def test_master_looks_over_the_image():
     calls = given_to(source)
     with torch.no_grad(), record(model) as maps:
         model(torch.rand(2, 3, *SIZE))
-    query, key, *_ = calls[-1]  # each run writes the whole text anew
+    query, key, *_ = calls[-1]  # each run writes the whole text again
     ours = maps["decoder.source_attention.1"]
     assert ours.kind == "pairwise"
     assert ours.values.shape == (2, 8, 5, 4, 32)
