@@ -17,6 +17,7 @@ COMMANDS = {
     "fit": "train a classifier or a reader of texts, and test it",
     "test": "evaluate a finished run again",
     "folds": "divide the training images for cross-validation",
+    "data": "check the images of a data set before training",
     "blocks": "list the attention blocks",
     "heads": "list the heads that read texts",
     "plan": "show where a block would go in a network",

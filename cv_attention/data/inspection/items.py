@@ -1,0 +1,132 @@
+"""Lists the images of a data set for inspection, faults included."""
+
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cv_attention.config import Data
+from cv_attention.data.decoding.decode import read_bytes, shown
+from cv_attention.data.inspection.findings import Finding, finding
+from cv_attention.data.sources.folder import ALIASES, EXTENSIONS, image_files, subfolders
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image to be inspected.
+
+    Attributes:
+        split: ``train``, ``val``, ``test``, or ``all`` where images are not divided.
+        label: Its class.
+        name: Path or name, safe for terminals.
+        content: Reads the image's file; None where there is none.
+        read: Reads its pixels, uint8 (H, W, 3).
+    """
+
+    split: str
+    label: str
+    name: str
+    content: Callable[[], bytes] | None
+    read: Callable[[], np.ndarray] | None = None
+
+
+def list_folder(config: Data) -> tuple[list[Item], list[Finding]]:
+    """Lists a folder of classes, with or without splits, and what is wrong with the folders themselves.
+
+    Raises:
+        FileNotFoundError: if the folder does not exist.
+    """
+    base = Path(config.root).expanduser()
+    if not base.is_dir():
+        raise FileNotFoundError(f"data.root: folder not found: '{config.root}'")
+    present = {split: [base / name for name in names if (base / name).is_dir()] for split, names in ALIASES.items()}
+    several = [f"{', '.join(path.name for path in paths)}" for paths in present.values() if len(paths) > 1]
+    found = finding("splits", "error", "several folders of one split; keep one", several)
+    folders = {split: paths[0] for split, paths in present.items() if paths} or {"all": base}
+    if len(folders) > 1 and "train" not in folders:
+        found += finding("splits", "error", "no folder train", [shown(base)])
+    items: list[Item] = []
+    for split, folder in folders.items():
+        listed, faults = _classes(split, folder)
+        items += listed
+        found += faults
+    known = [path for paths in present.values() for path in paths]
+    unused = [name for name in subfolders(base) if base / name not in known] if known else []
+    found += finding("unused folder", "warning", "folders beside the splits are not used", unused)
+    return items, _joined(found)
+
+
+def _joined(found: list[Finding]) -> list[Finding]:
+    """Joins findings of one kind."""
+    joined: dict[tuple[str, str], Finding] = {}
+    for each in found:
+        before = joined.get((each.kind, each.text))
+        joined[each.kind, each.text] = replace(each, places=before.places + each.places) if before else each
+    return list(joined.values())
+
+
+def _classes(split: str, folder: Path) -> tuple[list[Item], list[Finding]]:
+    """Lists the images of one split."""
+    names = subfolders(folder)
+    found = finding("no classes", "error", "no class folders", [] if names else [shown(folder)])
+    loose = [entry.name for entry in os.scandir(folder) if _is_image(entry)]
+    found += finding("loose image", "warning", "images outside of the class folders are not used",
+                     [shown(folder / name) for name in sorted(loose)])  # fmt: skip
+    items: list[Item] = []
+    for name in names:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            files = image_files(folder / name)
+        found += finding("left out", "warning", "left out by reading", [str(each.message) for each in caught])
+        found += finding("empty class", "error", "class folders without images",
+                         [] if files else [shown(folder / name)])  # fmt: skip
+        others = _others(folder / name)
+        found += finding("other file", "note", "files without the extension of an image are not used", others)
+        items += [Item(split, name, shown(os.fsdecode(file)), partial(read_bytes, os.fsdecode(file))) for file in files]
+    return items, found
+
+
+def _is_image(entry: "os.DirEntry[str]") -> bool:
+    return entry.is_file() and not entry.name.startswith(".") and Path(entry.name).suffix.lower() in EXTENSIONS
+
+
+def _others(folder: Path) -> list[str]:
+    """Returns the files in a folder and below it that are hidden or not called as images are."""
+    return [
+        shown(Path(where, name))
+        for where, _, names in os.walk(folder)
+        for name in sorted(names)
+        if name.startswith(".") or Path(name).suffix.lower() not in EXTENSIONS
+    ]
+
+
+def list_any(config: Data) -> list[Item]:
+    """Lists the images of any other data set, as training opens it.
+
+    Raises:
+        ValueError: if it cannot be opened, or is drawn from the images of another one.
+    """
+    from cv_attention.data import create
+
+    if config.name in ("digit_bags", "episodes"):
+        raise ValueError(f"data.name {config.name} draws from the images of a data set; check that one, such as folder")
+
+    module = create(config)
+    module.prepare_data()
+    module.setup()
+    names = getattr(module, "class_names", None)
+    items = []
+    splits: dict[str, Any] = module.splits
+    for split, part in splits.items():
+        images = part.images
+        for index in range(len(images)):
+            path = images.path(index)
+            label = names[int(images.labels[index])] if names is not None and hasattr(images, "labels") else ""
+            content = None if path is None else partial(read_bytes, path)
+            items.append(Item(split, label, images.describe(index).strip("'"), content, partial(images.read, index)))
+    return items
