@@ -13,11 +13,12 @@ from cv_attention.data.decoding import bit_depth
 from cv_attention.data.identity import identity
 from cv_attention.data.module import DataModule
 from cv_attention.data.selection import folds
-from cv_attention.data.sources import cifar, custom, digits, folder, subset, table, webdataset
+from cv_attention.data.sources import cifar, custom, digits, folder, subset, webdataset
 from cv_attention.data.sources.image_set import ImageSet
 from cv_attention.data.sources.images import Images
 from cv_attention.data.sources.memory import in_memory
 from cv_attention.data.statistics import statistics
+from cv_attention.data.tables import classes
 
 
 class ImageData(DataModule):
@@ -160,7 +161,7 @@ def _read(config: Data) -> tuple[list[str], dict[str, Images]]:
         skip = config.on_error == "skip"
         return webdataset.load(config.root, config.subset, config.bits, skip=skip, alone=alone)
     if config.name == "table":
-        return table.load(config)
+        return classes.load(config)
     if config.name == "cluttered_digits":
         names = [str(digit) for digit in range(10)]
         images = {name: in_memory(*drawn) for name, drawn in digits.draw(config.digits).items()}

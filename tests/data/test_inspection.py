@@ -58,7 +58,7 @@ FAULTS = {
     "broken: cut": lambda root: (root / "val/ant/x.png").write_bytes((root / "val/ant/1.png").read_bytes()[:200]),
     "broken: empty": lambda root: (root / "test/cat/x.png").touch(),
     "in two splits": lambda root: (root / "test/ant/x.png").write_bytes((root / "train/ant/1.png").read_bytes()),
-    "in two splits: written anew": lambda root: save(picture(1), root / "test/ant/x.bmp"),
+    "in two splits: written again": lambda root: save(picture(1), root / "test/ant/x.bmp"),
     "two classes": lambda root: (root / "train/bee/x.png").write_bytes((root / "train/ant/1.png").read_bytes()),
     "repeated": lambda root: (root / "train/ant/x.png").write_bytes((root / "train/ant/1.png").read_bytes()),
     "alike": lambda root: save(picture(1, 96, 96), root / "test/ant/x.png"),

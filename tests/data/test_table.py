@@ -12,7 +12,7 @@ import pytest
 from cv_attention.cli import main
 from cv_attention.config import Data, Subset, Table
 from cv_attention.data import create, divisible
-from cv_attention.data.tables import read_table
+from cv_attention.data.tables.sheets import read_table
 
 CLASSES = ("ant", "bee", "cat")
 

@@ -57,7 +57,7 @@ def list_folder(config: Data) -> tuple[list[Item], list[Finding]]:
         found += faults
     known = [path for paths in present.values() for path in paths]
     unused = [name for name in subfolders(base) if base / name not in known] if known else []
-    found += finding("unused folder", "warning", "folders beside the splits are not used", unused)
+    found += finding("unused folder", "warning", "folders next to the splits are not used", unused)
     return items, _joined(found)
 
 

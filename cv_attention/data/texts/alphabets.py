@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from cv_attention.alphabet import Alphabet, Unit, divide
 from cv_attention.config import Text
-from cv_attention.data.texts.label_files.labels import Entry
+from cv_attention.data.tables.entries import Entry
 
 MOST = 1_000  # units of a text, unless data.text.longest says more: a damaged file can be one line
 

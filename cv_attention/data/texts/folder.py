@@ -10,8 +10,8 @@ import numpy as np
 
 from cv_attention.alphabet import Alphabet
 from cv_attention.config import Data
+from cv_attention.data.tables.entries import Entry
 from cv_attention.data.texts import alphabets
-from cv_attention.data.texts.label_files.labels import Entry
 from cv_attention.data.texts.label_files.table import SPLITS, Found, find
 from cv_attention.data.texts.listed import CACHE, find_bits, list_texts, open_images, without_broken
 from cv_attention.data.texts.text_images import TextImages, held_out

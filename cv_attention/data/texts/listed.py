@@ -16,8 +16,9 @@ from cv_attention.data.sources.cache import CachedFiles, open_cache
 from cv_attention.data.sources.decoded import DecodedFiles, decode_all
 from cv_attention.data.sources.files import Files
 from cv_attention.data.sources.folder import bits_of
-from cv_attention.data.texts.image_paths import check_presence, image_paths
-from cv_attention.data.texts.label_files.labels import Entry, brief, check_text
+from cv_attention.data.tables.entries import Entry, brief
+from cv_attention.data.tables.image_paths import check_presence, image_paths
+from cv_attention.data.texts.label_files.labels import check_text
 from cv_attention.data.texts.label_files.table import Archive, Found
 from cv_attention.data.texts.text_images import TextImages
 

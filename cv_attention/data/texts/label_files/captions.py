@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from cv_attention.data.texts.label_files.labels import Entry
+from cv_attention.data.tables.entries import Entry
 from cv_attention.data.texts.label_files.tables import read_table
 
 NAMES = ("captions.txt",)

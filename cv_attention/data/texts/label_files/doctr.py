@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cv_attention.data.texts.label_files.labels import Entry, text_of
+from cv_attention.data.tables.entries import Entry
+from cv_attention.data.texts.label_files.labels import text_of
 
 NAMES = ("labels.json",)
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from cv_attention.data.texts.label_files.labels import Entry, lines
+from cv_attention.data.tables.entries import Entry
+from cv_attention.data.texts.label_files.labels import lines
 
 NAMES = ("labels.csv",)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cv_attention.data.sources.folder import image_files
-from cv_attention.data.texts.label_files.labels import Entry
+from cv_attention.data.tables.entries import Entry
 
 
 def check_pattern(pattern: str) -> re.Pattern[str]:

@@ -6,8 +6,9 @@ Both have the columns ``file_name`` and ``text``; further columns are ignored.
 from collections.abc import Iterator
 from pathlib import Path
 
+from cv_attention.data.tables.entries import Entry
 from cv_attention.data.texts.label_files.doctr import parse
-from cv_attention.data.texts.label_files.labels import Entry, lines
+from cv_attention.data.texts.label_files.labels import lines
 from cv_attention.data.texts.label_files.tables import read_table
 
 NAMES = ("metadata.csv", "metadata.jsonl", "readings.csv")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cv_attention.data.texts.label_files.labels import Entry
+from cv_attention.data.tables.entries import Entry
 
 NAMES = ("traindata.mat", "testdata.mat")
 

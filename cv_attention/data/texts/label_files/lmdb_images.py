@@ -15,7 +15,7 @@ from torch import Tensor
 from cv_attention.data.decoding.decode import MAX_BYTES, ImageError, decode_image
 from cv_attention.data.sources.files import file_version
 from cv_attention.data.sources.images import Storage, spaced
-from cv_attention.data.texts.label_files.labels import Entry
+from cv_attention.data.tables.entries import Entry
 from cv_attention.extras import require
 
 NAMES = ("data.mdb",)

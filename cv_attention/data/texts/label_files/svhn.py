@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cv_attention.data.texts.label_files.labels import Entry
+from cv_attention.data.tables.entries import Entry
 from cv_attention.extras import require
 
 NAMES = ("digitStruct.mat",)

@@ -6,7 +6,8 @@ The generator TRDG (``-na 2``) writes a space in place of the tab; a file withou
 from collections.abc import Iterator
 from pathlib import Path
 
-from cv_attention.data.texts.label_files.labels import Entry, lines
+from cv_attention.data.tables.entries import Entry
+from cv_attention.data.texts.label_files.labels import lines
 
 NAMES = ("gt.txt", "labels.txt", "rec_gt_*.txt", "rec_gt.txt")
 

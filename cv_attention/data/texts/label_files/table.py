@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from cv_attention.data.sources.folder import ALIASES
 from cv_attention.data.sources.images import Storage
+from cv_attention.data.tables.entries import Entry
 from cv_attention.data.texts.label_files import (
     captions,
     doctr,
@@ -19,7 +20,6 @@ from cv_attention.data.texts.label_files import (
     tab_separated,
     webdataset,
 )
-from cv_attention.data.texts.label_files.labels import Entry
 
 SPLITS = ("train", "val", "test")
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from cv_attention.data.tables import separated_rows
-from cv_attention.data.texts.label_files.labels import Entry
+from cv_attention.data.tables.entries import Entry
+from cv_attention.data.tables.sheets import separated_rows
 
 
 def read_table(file: Path, image: str, text: str) -> Iterator[Entry]:

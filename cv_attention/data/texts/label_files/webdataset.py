@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cv_attention.data.sources.shards import Shards, open_shards
-from cv_attention.data.texts.label_files.labels import Entry
+from cv_attention.data.tables.entries import Entry
 
 NAMES = ("*.tar",)
 

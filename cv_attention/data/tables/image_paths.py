@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cv_attention.data.sources.folder import EXTENSIONS
-from cv_attention.data.texts.label_files.labels import Entry, brief
+from cv_attention.data.tables.entries import Entry, brief
 
 _TRIED = 16  # images that are looked for, to find the folder that all of them lie in
 

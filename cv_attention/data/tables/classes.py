@@ -11,9 +11,9 @@ from cv_attention.config import Data
 from cv_attention.data.sources.folder import ALIASES, bits_of, opened, whole
 from cv_attention.data.sources.images import Images
 from cv_attention.data.sources.subset import choose_classes
-from cv_attention.data.tables import SUFFIXES, Sheet, read_table
-from cv_attention.data.texts.image_paths import check_presence, image_paths
-from cv_attention.data.texts.label_files.labels import Entry
+from cv_attention.data.tables.entries import Entry
+from cv_attention.data.tables.image_paths import check_presence, image_paths
+from cv_attention.data.tables.sheets import SUFFIXES, Sheet, read_table
 from cv_attention.suggest import suggest
 
 _IMAGES = ("path", "file", "file_name", "filename", "filepath", "image", "image_path", "image_id", "id")

@@ -1,0 +1,1 @@
+"""Reads tables and finds the images that they name: images with classes, and what label files of texts share."""
