@@ -37,6 +37,7 @@ KINDS = {
     "data.text.height": Kind.RECIPE,
     "data.text.width": Kind.RECIPE,
     "data.bags.": Kind.DATA,
+    "data.episodes.": Kind.DATA,
     "model.backbone": Kind.NETWORK,
     "model.options": Kind.NETWORK,
     "model.pretrained": Kind.NETWORK,

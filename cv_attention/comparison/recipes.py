@@ -35,6 +35,8 @@ def _unused(config: Mapping[str, Any]) -> tuple[str, ...]:
     unused += [f"{fields}." for name, fields in DRAWN.items() if name != config["data.name"]]
     if config["data.name"] != "text":
         unused.append("data.text.")
+    if config["data.name"] != "episodes":
+        unused.append("data.episodes.")
     if config["data.name"] in DRAWN or folds:
         unused += ["data.val_fraction", "data.seed"]
     if config["model.block"] is None:  # a head has its place

@@ -12,13 +12,14 @@ from cv_attention.config.optimizer import Optimizer
 from cv_attention.config.reading_export import ReadingExport
 from cv_attention.config.saliency_export import PictureFormat, SaliencyExport
 from cv_attention.config.sources.digits import Bags, Digits
+from cv_attention.config.sources.episodes import Episodes
 from cv_attention.config.sources.strings import Strings
 from cv_attention.config.sources.text import Text
 from cv_attention.config.subset import Subset
 from cv_attention.config.trainer import Trainer
 
 __all__ = [
-    "SOURCES", "TEXT_SOURCES", "Bags", "BlockSpec", "Data", "Digits", "Experiment", "HeadSpec", "Log", "LrScale",
-    "Model", "Optimizer", "PictureFormat", "ReadingExport", "SaliencyExport", "Strings", "Subset", "Text", "Trainer",
-    "Transform",
+    "SOURCES", "TEXT_SOURCES", "Bags", "BlockSpec", "Data", "Digits", "Episodes", "Experiment", "HeadSpec", "Log",
+    "LrScale", "Model", "Optimizer", "PictureFormat", "ReadingExport", "SaliencyExport", "Strings", "Subset", "Text",
+    "Trainer", "Transform",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from cv_attention.config.bounds import bounded
 from cv_attention.config.sources.digits import Bags, Digits
+from cv_attention.config.sources.episodes import Episodes
 from cv_attention.config.sources.strings import Strings
 from cv_attention.config.sources.text import Text
 from cv_attention.config.subset import Subset
@@ -15,6 +16,7 @@ Transform = str | dict[str, dict[str, Any]]
 
 SOURCES = (
     "cluttered_digits", "cifar10", "cifar100", "folder", "webdataset", "bags", "digit_bags", "digit_strings", "text",
+    "episodes",
 )  # fmt: skip
 """Data sets that `Data.name` knows; any other name is the class path of a function."""
 
@@ -28,12 +30,13 @@ class Data:
 
     Attributes:
         name: Data set: ``cluttered_digits``, ``cifar10``, ``cifar100``, ``folder``, ``webdataset``, ``bags``,
-            ``digit_bags``, ``digit_strings``, ``text``, or the class path of a function of your own such as
-            ``my_data.birds``, see ``docs/extending.md``. ``folder`` reads ``root/{train,val,test}/<class>/<image>``.
+            ``digit_bags``, ``digit_strings``, ``text``, ``episodes``, or the class path of a function of your own such
+            as ``my_data.birds``, see ``docs/extending.md``. ``folder`` reads ``root/{train,val,test}/<class>/<image>``.
             Where there is only one split besides ``train``, it is the test split. ``webdataset`` reads tar shards,
             ``root/{train,val,test}-*.tar``. ``bags`` reads ``root/{train,val,test}/<class>/<bag>/<image>``, where a bag
             has one label for all of its images; ``digit_bags`` draws such bags. ``text`` reads a folder of images with
             a label file, see ``docs/reading.md``; ``digit_strings`` draws images of numbers to be read.
+            ``episodes`` draws sequences of images to be remembered, see ``docs/few_shot.md``.
         root: Folder of the data set, or where CIFAR is downloaded to.
         options: Further arguments of a function of your own.
         batch_size: Images in one optimizer step over all devices (before gradient accumulation).
@@ -66,6 +69,7 @@ class Data:
         strings: Settings of the drawn strings of digits.
         text: Settings of the texts of a folder with a label file.
         bags: Settings of bags.
+        episodes: Settings of episodes.
 
     Examples:
         >>> from cv_attention.config import Data
@@ -100,3 +104,4 @@ class Data:
     strings: Strings = field(default_factory=Strings)
     text: Text = field(default_factory=Text)
     bags: Bags = field(default_factory=Bags)
+    episodes: Episodes = field(default_factory=Episodes)

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
     from cv_attention.data.bags import BagData
     from cv_attention.data.datamodule import ImageData
+    from cv_attention.data.episodes import EpisodeData
     from cv_attention.data.module import DataModule
     from cv_attention.data.text_data import TextData
 
 __all__ = ["DataModule", "ImageError", "create", "read_image", "training_labels"]
 
 
-def create(config: Data, *, seed: int | None = None) -> "ImageData | BagData | TextData":
+def create(config: Data, *, seed: int | None = None) -> "ImageData | BagData | EpisodeData | TextData":
     """Creates the Lightning datamodule of a configuration.
 
     Args:
@@ -28,7 +29,8 @@ def create(config: Data, *, seed: int | None = None) -> "ImageData | BagData | T
             split.
 
     Returns:
-        A `DataModule` of the data set; `prepare_data` and `setup` open it. Images that show texts come as `TextData`.
+        A `DataModule` of the data set; `prepare_data` and `setup` open it. Images that show texts come as `TextData`,
+        sequences of images as `EpisodeData`.
 
     Raises:
         ValueError: if a value of the configuration, or the name or an argument of a transform, is wrong.
@@ -48,6 +50,10 @@ def create(config: Data, *, seed: int | None = None) -> "ImageData | BagData | T
         from cv_attention.data.bags import BagData
 
         return BagData(config, seed=seed)
+    if config.name == "episodes":
+        from cv_attention.data.episodes import EpisodeData
+
+        return EpisodeData(config, seed=seed)
     if config.name in TEXT_SOURCES:
         from cv_attention.data.text_data import TextData
 

@@ -1,1 +1,1 @@
-"""Configures the data sets that are drawn, and those whose images show texts."""
+"""Configures the data sets that are drawn, those whose images show texts, and episodes."""

@@ -66,8 +66,8 @@ def load(
     if bits is None:
         bits = bits_of(files["train"][0])
     if skip:
-        files = {split: _whole(folders[split], *listed, bits) for split, listed in files.items()}
-    return chosen, {split: _images(folders[split], *listed, cache=cache, bits=bits) for split, listed in files.items()}
+        files = {split: whole(folders[split], *listed, bits) for split, listed in files.items()}
+    return chosen, {split: opened(folders[split], *listed, cache=cache, bits=bits) for split, listed in files.items()}
 
 
 def bits_of(files: Sequence[bytes]) -> int | None:
@@ -126,10 +126,20 @@ def _files(folder: Path, names: list[str]) -> tuple[list[bytes], np.ndarray]:
     return files, np.concatenate(labels)
 
 
-def _whole(
+def whole(
     folder: Path, files: list[bytes], labels: np.ndarray, bits: int | None
 ) -> tuple[list[bytes], np.ndarray, tuple[str, ...]]:
-    """Returns the intact files, their labels, and the errors of the broken ones."""
+    """Returns the intact files of a split, their labels, and the errors of the broken ones.
+
+    Args:
+        folder: The folder of the split.
+        files: Encoded paths of its images.
+        labels: Their labels, int64 (N,).
+        bits: Range of images of more than 8 bits.
+
+    Raises:
+        ValueError: if all images of a class are broken.
+    """
     store = folder.parent / ".cv_attention" / f"broken-{identity(files, bits)}.json"
     broken = find_broken(store, len(files), lambda index: read_image(os.fsdecode(files[index]), bits))
     kept = [index for index in range(len(files)) if index not in broken]
@@ -138,7 +148,7 @@ def _whole(
     return [files[index] for index in kept], labels[kept], warn(folder.name, broken, len(files))
 
 
-def _images(
+def opened(
     folder: Path,
     files: list[bytes],
     labels: np.ndarray,
@@ -147,6 +157,16 @@ def _images(
     cache: int | None,
     bits: int | None,
 ) -> Images:
+    """Opens the files of a split: small images of one size are decoded into memory.
+
+    Args:
+        folder: The folder of the split; a cache is kept next to it.
+        files: Encoded paths of its images.
+        labels: Their labels, int64 (N,).
+        left_out: The errors of broken images.
+        cache: Short side of cached images; None caches none.
+        bits: Range of images of more than 8 bits.
+    """
     paths = np.array(files)
     storage: Storage = Files(paths, bits)
     if (pixels := decode_all(files, bits=bits)) is not None:
