@@ -18,9 +18,8 @@ class Share(Metric):
     total: Tensor
     count: Tensor
 
-    def __init__(self, *, higher_is_better: bool = True) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.higher_is_better = higher_is_better
         self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
         self.add_state("count", torch.tensor(0.0), dist_reduce_fx="sum")
 
@@ -55,7 +54,7 @@ class RecallMetrics(nn.ModuleDict):
             names += ["accuracy_after_1", *(f"accuracy_{n}" for n in range(1, min(instances, MOST_INSTANCES) + 1))]
         else:
             names.append("exact")
-        metrics = {name: Share(higher_is_better=name != "bits") for name in names}
+        metrics = {name: Share() for name in names}
         for metric in metrics.values():
             metric.set_dtype(dtype)
         super().__init__(metrics)
