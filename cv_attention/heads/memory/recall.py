@@ -167,7 +167,7 @@ class RecallHead(nn.Module):
         self._check(features, told)
         shown = torch.ones_like(told, dtype=torch.bool) if shown is None else shown
         asked = torch.zeros_like(shown) if asked is None else asked
-        state = self.start(len(features)) if state is None else state
+        state = self.start(features.shape[0]) if state is None else state
         with without_autocast(features):
             known = self.norm(features.to(self.output.weight.dtype)) * shown[..., None]
             labels = F.one_hot(told.clamp(min=0), self.ways) * (told >= 0)[..., None]

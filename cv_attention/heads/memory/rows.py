@@ -75,7 +75,7 @@ class Rows(Cell):
             rows = self.query(x).unflatten(1, (self.read_heads, -1))[:, : self.writers].tanh()
             if self.value is not None:
                 rows = torch.cat([rows, self.value(x).unflatten(1, (self.writers, -1)).tanh()], 2)
-            return rows, x.new_ones(len(x))
+            return rows, x.new_ones(x.shape[0])
         item = _given(item)
         known = item.before if self.keyed else torch.cat([item.before, item.label], 1)
         rows = self.bind(known).unflatten(1, (self.writers, -1))
