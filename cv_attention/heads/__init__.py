@@ -1,4 +1,4 @@
-"""Heads: what reads the feature map of a backbone, one vector for a class or one for each step of a text."""
+"""Heads: what reads the feature map of a backbone: a class, the steps of a text, or a memory of labelled images."""
 
 from cv_attention.alphabet import Alphabet
 from cv_attention.blocks.memory import Memory
@@ -11,6 +11,7 @@ from cv_attention.heads.decoders.permuted import PermutedDecoder
 from cv_attention.heads.decoders.queries import QueriesDecoder
 from cv_attention.heads.decoders.recurrent import GRUDecoder, LSTMDecoder, RecurrentDecoder
 from cv_attention.heads.decoders.transformer import TransformerDecoder
+from cv_attention.heads.few_shot.image_memory import ImageMemory, Recollection, recall
 from cv_attention.heads.pay_attention import PayAttention, pay_attention, remove_pay_attention
 from cv_attention.heads.placing import family_of, options_of_pay_attention, placed, pooling_names
 from cv_attention.heads.recognizer import Reading, StepLogits, TextRecognizer
@@ -18,7 +19,8 @@ from cv_attention.heads.text_head import Found, TextHead
 
 __all__ = [
     "HEADS", "Alphabet", "BagNetwork", "BagPooling", "CTCHead", "Decoder", "Found", "GRUDecoder", "HeadEntry",
-    "LSTMDecoder", "Memory", "PayAttention", "PermutedDecoder", "QueriesDecoder", "Reading", "RecurrentDecoder",
-    "StepLogits", "TextHead", "TextRecognizer", "TransformerDecoder", "build", "family_of", "options_of_pay_attention",
-    "pay_attention", "placed", "pooling_names", "remove_pay_attention",
+    "ImageMemory", "LSTMDecoder", "Memory", "PayAttention", "PermutedDecoder", "QueriesDecoder", "Reading",
+    "Recollection", "RecurrentDecoder", "StepLogits", "TextHead", "TextRecognizer", "TransformerDecoder", "build",
+    "family_of", "options_of_pay_attention", "pay_attention", "placed", "pooling_names", "recall",
+    "remove_pay_attention",
 ]  # fmt: skip
