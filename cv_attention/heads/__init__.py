@@ -1,4 +1,4 @@
-"""Heads: what reads the feature map of a backbone, one vector for a class or one for each step of a text."""
+"""Heads: what reads the feature map of a backbone: a class, the steps of a text, or a memory of labelled images."""
 
 from cv_attention.alphabet import Alphabet
 from cv_attention.blocks.memory import Memory
@@ -11,6 +11,7 @@ from cv_attention.heads.decoders.permuted import PermutedDecoder
 from cv_attention.heads.decoders.queries import QueriesDecoder
 from cv_attention.heads.decoders.recurrent import GRUDecoder, LSTMDecoder, RecurrentDecoder
 from cv_attention.heads.decoders.transformer import TransformerDecoder
+from cv_attention.heads.few_shot.image_memory import ImageMemory, Recollection, recall
 from cv_attention.heads.memory.dnc import DNC, DNCState
 from cv_attention.heads.memory.growing_list import GrowingList, ListState
 from cv_attention.heads.memory.mann import MANN, MANNState
@@ -24,9 +25,9 @@ from cv_attention.heads.text_head import Found, TextHead
 
 __all__ = [
     "DNC", "HEADS", "MANN", "NTM", "Alphabet", "BagNetwork", "BagPooling", "CTCHead", "DNCState", "Decoder",
-    "Found", "GRUDecoder", "GrowingList", "HeadEntry", "LSTMDecoder", "ListState", "MANNState", "Memory",
-    "NTMState", "PayAttention", "PermutedDecoder", "QueriesDecoder", "Reading", "RecallHead", "RecallNetwork",
-    "RecallState", "RecurrentDecoder", "StepLogits", "TextHead", "TextRecognizer", "TransformerDecoder", "build",
-    "check_recall_options", "family_of", "options_of_pay_attention", "pay_attention", "placed", "pooling_names",
-    "remove_pay_attention", "text_heads",
+    "Found", "GRUDecoder", "GrowingList", "HeadEntry", "ImageMemory", "LSTMDecoder", "ListState", "MANNState",
+    "Memory", "NTMState", "PayAttention", "PermutedDecoder", "QueriesDecoder", "Reading", "RecallHead",
+    "RecallNetwork", "RecallState", "Recollection", "RecurrentDecoder", "StepLogits", "TextHead", "TextRecognizer",
+    "TransformerDecoder", "build", "check_recall_options", "family_of", "options_of_pay_attention", "pay_attention",
+    "placed", "pooling_names", "recall", "remove_pay_attention", "text_heads",
 ]  # fmt: skip

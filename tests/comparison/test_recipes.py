@@ -19,7 +19,7 @@ def test_every_field_of_the_configuration_is_classified():
     assert not unclassified, "say in cv_attention/comparison/fields.py what these decide"
 
 
-UNUSED = ("data.digits.", "data.bags.", "data.strings.", "data.text.")  # by the folder of these runs
+UNUSED = ("data.digits.", "data.bags.", "data.strings.", "data.text.", "data.episodes.")  # by the folder of these runs
 
 
 def test_only_how_the_same_is_computed_may_differ_within_a_row():
@@ -99,6 +99,7 @@ def test_how_blocks_go_in_does_not_matter_without_one(tmp_path, name):
         {"data.digits.clutter": 5},  # of a folder
         {"data.strings.clutter": 5},
         {"data.text.lower": True},
+        {"data.episodes.ways": 4},
         {"data.bags.most": 5},
         {"model.at": ["residual"]},
         {"optimizer.lr": 0.1, "trainer.max_epochs": 10.0},
@@ -145,6 +146,7 @@ def test_drawn_digits_have_no_place(tmp_path):
         ("digit_strings", {"data.text.lower": True, "data.digits.seed": 3}, {"data.strings.clutter": 4}),
         ("text", {"data.strings.seed": 3, "data.digits.seed": 3}, {"data.text.lower": True}),
         ("text", {}, {"data.text.height": 64}),
+        ("episodes", {"data.bags.seed": 3, "data.text.lower": True}, {"data.episodes.ways": 4}),
     ],
 )
 def test_settings_of_texts_count_where_they_are_used(tmp_path, data, unused, used):

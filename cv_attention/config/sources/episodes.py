@@ -32,7 +32,8 @@ class Episodes:
         test: Number of test episodes, which are always the same.
         test_fraction: Share of the classes that are the test split; for ``classify`` where the folders do not say so.
             ``data.val_fraction`` is the share of the remaining classes held out for validation.
-        seed: Seed of the validation and test episodes, and of the division of classes or digits between the splits.
+        seed: Seed of the validation and test episodes, and of the division of the digits' images between the splits;
+            ``data.seed`` decides the division of classes.
 
     Examples:
         >>> from cv_attention.config import Data, Episodes

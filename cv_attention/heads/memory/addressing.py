@@ -97,10 +97,24 @@ def usage(before: Tensor, written: Tensor, read: Tensor, free: Tensor) -> Tensor
     return (before + written - before * written) * kept
 
 
+def ahead(used: Tensor) -> Tensor:
+    """Compares slots by their usage: a stable order without sorting, which exporters of graphs do not keep stable.
+
+    Args:
+        used: (B, N).
+
+    Returns:
+        bool (B, N, N): whether slot j comes before slot i, being used less, or equally and first in the memory.
+    """
+    slots = torch.arange(used.shape[1], device=used.device)
+    mine, other = used[:, :, None], used[:, None]
+    return (other < mine) | ((other == mine) & (slots < slots[:, None]))
+
+
 def allocation(used: Tensor) -> Tensor:
     """Computes where there is room: the weight of the least used slot first, of equal ones the first (DNC, eq. of a_t).
 
-    Products are computed as sums of logarithms, which every exporter knows, of usages of at least 1e-6.
+    Products are computed as sums of logarithms, of usages of at least 1e-6.
 
     Args:
         used: (B, N), in [0, 1].
@@ -109,10 +123,8 @@ def allocation(used: Tensor) -> Tensor:
         (B, N), whose sum is at most 1.
     """
     used = EPSILON + (1 - EPSILON) * used
-    ranked, order = used.sort(dim=1, stable=True)
-    logs = ranked.log()
-    before = logs.cumsum(1) - logs  # of the less used ones
-    return torch.zeros_like(used).scatter(1, order, (1 - ranked) * before.exp())
+    logs = ahead(used).to(used.dtype) @ used.log()[..., None]  # of the less used ones
+    return (1 - used) * logs[..., 0].exp()
 
 
 def link(before: Tensor, precedence: Tensor, written: Tensor) -> Tensor:
@@ -160,8 +172,8 @@ def least_used(used: Tensor, heads: int) -> Tensor:
     Returns:
         (B, heads, N): one 1 in each row, the least used slot's for the first head.
     """
-    order = used.argsort(dim=1, stable=True)[:, :heads]
-    return F.one_hot(order, used.shape[1]).to(used.dtype)
+    rank = ahead(used).sum(2)
+    return (rank[:, None] == torch.arange(heads, device=used.device)[:, None]).to(used.dtype)
 
 
 def oneplus(x: Tensor) -> Tensor:
