@@ -40,7 +40,7 @@ class GrowingList(Rows):
         width: Length of a key.
         read_heads: Number of read heads.
         write: ``bound`` appends the image of the step before with its label; ``paper`` what the controller says.
-        address: ``key`` compares keys, beside which the label lies; ``paper`` compares whole rows.
+        address: ``key`` compares keys, next to which the label lies; ``paper`` compares whole rows.
         strength: Whether the controller says how sharply rows are compared.
 
     Raises:

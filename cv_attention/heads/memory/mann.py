@@ -52,7 +52,7 @@ class MANN(Rows):
         width: Length of a key.
         read_heads: Number of read heads, at most `slots`; each has a write head.
         write: ``bound`` or ``paper``.
-        address: ``key`` compares keys, beside which the label lies; ``paper`` compares whole rows.
+        address: ``key`` compares keys, next to which the label lies; ``paper`` compares whole rows.
         strength: Whether the controller says how sharply rows are compared; the paper has no such number.
 
     Raises:

@@ -58,7 +58,7 @@ class RecallHead(nn.Module):
         shifts: Number of shifts of the NTM, odd.
         write: What ``mann`` and ``list`` write: ``bound``, the image of the step before with its label, which has just
             arrived; or ``paper``, what the controller says.
-        address: What ``mann`` and ``list`` compare: ``key``, beside which the label lies; or ``paper``, whole rows.
+        address: What ``mann`` and ``list`` compare: ``key``, next to which the label lies; or ``paper``, whole rows.
         strength: Whether the controller of ``mann`` and ``list`` says how sharply rows are compared; the paper has no
             such number.
         features: What is known of an image: ``grid``, all positions of the feature map; or their ``mean``.

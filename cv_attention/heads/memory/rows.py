@@ -25,12 +25,12 @@ class Rows(Cell):
         writers: Number of rows that are written in a step.
         write: ``bound`` writes the image of the step before with its label, which has just arrived; ``paper`` what the
             controller says.
-        address: ``key`` compares keys, which the label (or another vector of the controller) lies beside; ``paper``
+        address: ``key`` compares keys, next to which the label (or another vector of the controller) lies; ``paper``
             compares whole rows.
         strength: Whether the controller says how sharply rows are compared; else as in the paper, by the cosine alone.
 
     Attributes:
-        values: Length of what lies beside a key; 0 where rows are compared as wholes.
+        values: Length of what lies next to a key; 0 where rows are compared as wholes.
 
     Raises:
         ValueError: if a number is not positive, or a choice unknown.
