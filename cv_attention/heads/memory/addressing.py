@@ -165,6 +165,9 @@ def follow(links: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
 def least_used(used: Tensor, heads: int) -> Tensor:
     """Chooses the least used slots, one for each head, of equal ones the first (MANN eq. 6).
 
+    Usages are compared to five decimals: those of slots that nothing was written to are equal but for rounding, which
+    differs from device to device.
+
     Args:
         used: (B, N).
         heads: Number of heads, at most N.
@@ -172,7 +175,7 @@ def least_used(used: Tensor, heads: int) -> Tensor:
     Returns:
         (B, heads, N): one 1 in each row, the least used slot's for the first head.
     """
-    rank = ahead(used).sum(2)
+    rank = ahead((used * 1e5).round()).sum(2)
     return (rank[:, None] == torch.arange(heads, device=used.device)[:, None]).to(used.dtype)
 
 
