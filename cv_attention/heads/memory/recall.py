@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, check_choice, check_whole, zero
+from cv_attention.blocks.base import AttentionMap, check_choice, check_number, check_whole, zero
 from cv_attention.blocks.functional.half_precision import without_autocast
 from cv_attention.heads.memory.addressing import EPSILON
 from cv_attention.heads.memory.cell import Cell, Item
@@ -65,6 +65,8 @@ class RecallHead(nn.Module):
         strength: Whether the controller of ``mann`` and ``list`` says how sharply rows are compared; the paper has no
             such number.
         features: What is known of an image: ``grid``, all positions of the feature map; or their ``mean``.
+        naming: Weight in [0, 1) of a second loss in training, in which images that are not asked for at once are named
+            as they are shown; what is seen is then learned before what is to be remembered.
 
     Attributes:
         cell: The memory; None for ``none``.
@@ -102,13 +104,17 @@ class RecallHead(nn.Module):
         address: Literal["key", "paper"] = "key",
         strength: bool = True,
         features: Literal["grid", "mean"] = "grid",
+        naming: float = 0.0,
     ) -> None:
         super().__init__()
         check_whole(channels=channels, ways=ways, controller_width=controller_width)
         check_whole(slots=slots, width=width, read_heads=read_heads)
         check_choice("memory", memory, MEMORIES)
         check_choice("features", features, ("grid", "mean"))
-        self.channels, self.ways, self.features = channels, ways, features
+        check_number(naming=naming)
+        if not 0 <= naming < 1:
+            raise ValueError(f"naming must be in [0, 1), got naming={naming!r}")
+        self.channels, self.ways, self.features, self.naming = channels, ways, features, naming
         sizes: dict[str, Any] = {"width": width, "read_heads": read_heads}
         rows = {"channels": channels, "ways": ways, "write": write, "address": address, "strength": strength}
         if memory == "ntm":

@@ -98,6 +98,10 @@ class Recaller(Task):
         asked = steps.answer != NONE
         wanted, smoothing = steps.answer[asked], self.experiment.optimizer.label_smoothing
         loss = F.cross_entropy(logits[asked].float(), wanted, label_smoothing=smoothing)
+        if (naming := self.network.head.naming) and self.facts.kind != "classify":
+            shown = steps.place != NONE
+            names = batch["labels"][batch["labels"] != NONE]
+            loss = (1 - naming) * loss + naming * F.cross_entropy(logits[shown].float(), names)
         episodes = len(logits)
         self.epoch_means.add(episodes, loss, accuracy=episodes * (logits[asked].argmax(1) == wanted).float().mean())
         return loss
