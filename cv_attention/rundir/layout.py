@@ -78,6 +78,16 @@ class RunLayout:
         return self.root / "readings.csv"
 
     @property
+    def recalled(self) -> Path:
+        """The answers to every test episode, with the right ones."""
+        return self.root / "recalled.csv"
+
+    @property
+    def memory(self) -> Path:
+        """Some test episodes of a network that recalls, with the weights of its memory."""
+        return self.root / "memory.npz"
+
+    @property
     def weights(self) -> Path:
         """The tested network's weights."""
         return self.root / "weights.safetensors"
@@ -184,7 +194,15 @@ def runs_in(folder: Path) -> list[Path]:
 MARKS = tuple(getattr(RunLayout(Path()), name).name for name in ("config", "summary", "metrics", "maps"))
 # What reports and comparisons read; its checksums are in the summary of a finished run.
 CHECKSUMMED = (
-    *("config.yaml", "predictions.npz", "readings.csv", "metrics/*/metrics.csv", "confusion/*", "maps/*.*"),
+    *(
+        "config.yaml",
+        "predictions.npz",
+        "readings.csv",
+        "recalled.csv",
+        "metrics/*/metrics.csv",
+        "confusion/*",
+        "maps/*.*",
+    ),
     "maps/images/*",
 )
 
