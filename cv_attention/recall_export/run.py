@@ -163,6 +163,9 @@ def leave_one_out(support: Support) -> LeftOut:
     Args:
         support: The labelled images.
 
+    Raises:
+        ValueError: if every class has a single image.
+
     Examples:
         >>> from pathlib import Path
         >>> from cv_attention import config, recall_export, training
@@ -172,6 +175,8 @@ def leave_one_out(support: Support) -> LeftOut:
         0.900 [0.596, 0.982]
     """
     memory = support.memory
+    if len(memory) == len(memory.classes):
+        raise ValueError("every class has a single labelled image, so that none can be left out; add a second one")
     right, count = dict.fromkeys(map(str, memory.classes), 0), dict.fromkeys(map(str, memory.classes), 0)
     for label, answer in zip(memory.labels, memory.leave_one_out(), strict=True):
         count[str(label)] += 1

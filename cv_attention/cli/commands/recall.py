@@ -14,9 +14,12 @@ from cv_attention.cli.opening import add_network, open_network
 from cv_attention.cli.parsing import parse
 from cv_attention.cli.places import check_folder
 from cv_attention.config import RecallExport
+from cv_attention.strips import shown
 
 if TYPE_CHECKING:
     from cv_attention.recall_export import LeftOut, RecalledImages, Support
+
+_LONGEST = 40  # letters of a class's name in a table
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -86,9 +89,9 @@ def _print_left_out(support: "Support", found: "LeftOut") -> None:
         f"leave one out: {right} of {count} labelled images named rightly, {mean:.1f} % [{low:.1f}, {high:.1f}] "
         f"(Wilson, 95 %), strength {memory.strength:g}, {memory.strength_from}"
     )
-    width = max(len(name) for name in found.count)
-    for name, number in found.count.items():
-        print(f"  {name:<{width}}  {found.right[name]} of {number}")
+    names = [shown(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…") for name in found.count]
+    for name, counted in zip(names, found.count, strict=True):
+        print(f"  {name:<{max(map(len, names))}}  {found.right[counted]} of {found.count[counted]}")
 
 
 def _report(result: "RecalledImages") -> None:
