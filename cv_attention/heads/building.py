@@ -8,12 +8,12 @@ from torch import nn
 
 from cv_attention.alphabet import Alphabet
 from cv_attention.blocks.importing import import_object
-from cv_attention.heads.catalogue import find_head
+from cv_attention.heads.catalogue import find_head, text_heads
 from cv_attention.heads.recognizer import TextRecognizer
 from cv_attention.heads.text_head import TextHead
 from cv_attention.suggest import suggest
 
-_GIVEN = ("channels", "outputs", "longest", "grid")  # follow from the reader and the texts
+_GIVEN = ("channels", "outputs", "longest", "grid", "ways")  # follow from the reader and the data
 
 
 def build(reader: Any, spec: str | Mapping[str, Any], tokens: Alphabet | str, longest: int) -> TextRecognizer:
@@ -67,7 +67,10 @@ def _resolved(spec: Any) -> tuple[type[Any], dict[str, Any], str]:
     name = options.pop("name", None)
     if not isinstance(name, str):
         raise ValueError(f"head needs the key name or class_path, got {dict(spec)!r}")
-    return find_head(name).cls, options, f"head {name!r}"
+    entry = find_head(name)
+    if entry.family != "decode":
+        raise ValueError(f"head {name!r} writes no texts; heads that do are {', '.join(text_heads())}")
+    return entry.cls, options, f"head {name!r}"
 
 
 def _is_text_head(value: object) -> bool:
@@ -79,11 +82,20 @@ def _check_options(kind: type[Any], options: Mapping[str, Any], place: str) -> N
     known = options_of(kind)
     for option in options:
         if option in _GIVEN:
-            raise ValueError(f"{place}: {option} is not an option; it follows from the backbone and the texts")
+            raise ValueError(f"{place}: {option} is not an option; it follows from the backbone and the data")
         if option not in known:
             raise ValueError(
                 f"{place} has no option {option!r}{suggest(option, known, shown=0) or '.'} Options: {', '.join(known)}"
             )
+
+
+def check_recall_options(options: Mapping[str, Any]) -> None:
+    """Raises ValueError for an option that the head ``recall`` does not have.
+
+    Args:
+        options: Its options by name, without ``name``.
+    """
+    _check_options(find_head("recall").cls, options, "head 'recall'")
 
 
 def options_of(kind: type[Any]) -> list[str]:

@@ -9,7 +9,7 @@ from cv_attention.suggest import suggest
 if TYPE_CHECKING:
     from torch import nn
 
-Family = Literal["decode"]
+Family = Literal["decode", "recall"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class HeadEntry:
         title: What it is called in its paper.
         paper: Address of the paper.
         year: Year of the paper's first version.
-        family: What it does with a memory: ``decode`` writes a text.
+        family: What it does: ``decode`` writes a text, ``recall`` names the images of a sequence.
         attends: Whether it has attention weights.
 
     Examples:
@@ -60,11 +60,18 @@ _ENTRIES = (
               "https://arxiv.org/abs/2107.14795", 2021),
     HeadEntry("ctc", "decoders.ctc.CTCHead", "Connectionist temporal classification",
               "https://doi.org/10.1145/1143844.1143891", 2006, attends=False),
+    HeadEntry("recall", "memory.recall.RecallHead", "Controllers with external memory",
+              "https://arxiv.org/abs/1410.5401", 2014, "recall"),
 )
 # fmt: on
 
 HEADS: dict[str, HeadEntry] = {entry.name: entry for entry in _ENTRIES}
-"""The heads that write texts, by name."""
+"""The heads that write texts, and the one that recalls, by name."""
+
+
+def text_heads() -> list[str]:
+    """Returns the names of the heads that write texts."""
+    return [name for name, entry in HEADS.items() if entry.family == "decode"]
 
 
 def find_head(name: str) -> HeadEntry:

@@ -8,7 +8,7 @@ from cv_attention.config import BlockSpec, HeadSpec
 from cv_attention.heads.catalogue import HEADS
 from cv_attention.suggest import suggest
 
-Family = Literal["pool", "decode"]
+Family = Literal["pool", "decode", "recall"]
 
 PAY_ATTENTION = "pay_attention"
 _POOL = "pool"
@@ -61,13 +61,13 @@ def options_of_pay_attention(head: HeadSpec) -> dict[str, Any] | None:
 
 
 def family_of(head: HeadSpec) -> Family:
-    """Says what a head makes of a feature map: one vector, or a text.
+    """Says what a head makes of a feature map: one vector, a text, or names of a sequence of images.
 
     Args:
         head: A name, ``{name: ..., <options>}`` or ``{class_path: ..., init_args: ...}``; a class path is a pooling.
 
     Returns:
-        ``pool`` or ``decode``.
+        ``pool``, ``decode`` or ``recall``.
 
     Raises:
         ValueError: if it is none of these forms, or the name is unknown.
@@ -92,7 +92,7 @@ def family_of(head: HeadSpec) -> Family:
     if "." in name or name in pooling_names():
         return "pool"
     if name in HEADS:
-        return "decode"
+        return HEADS[name].family
     if name in CATALOGUE:
         raise ValueError(
             f"model.head: {name} is a block within the network, not a head: give it as model.block; heads that pool "
@@ -131,8 +131,9 @@ def placed(block: BlockSpec, at: str | Sequence[str], head: HeadSpec) -> list[tu
         return pairs
     if family_of(head) != "pool":
         name = head["name"] if isinstance(head, Mapping) else head
+        does = "writes a text" if family_of(head) == "decode" else "recalls sequences of images"
         raise ValueError(
-            f"model.head: {name} writes a text, and a classifier needs one vector; heads that pool are "
+            f"model.head: {name} {does}, and a classifier needs one vector; heads that pool are "
             f"{', '.join(pooling_names())}"
         )
     if options_of_pay_attention(head) is not None:

@@ -103,6 +103,41 @@ class TextFacts:
         _check_images(self)
 
 
+@dataclass(frozen=True)
+class EpisodeFacts:
+    """Holds what a network that recalls must know of its data set.
+
+    Attributes:
+        kind: What an episode asks for: ``classify``, ``copy`` or ``associate``.
+        ways: Number of labels.
+        length: Number of images of a test episode.
+        mean: Mean of each colour channel, for pixels in [0, 1].
+        std: Standard deviation of each colour channel.
+        image_size: Height and width of the images in pixels.
+
+    Examples:
+        >>> from cv_attention.training import EpisodeFacts
+        >>> facts = EpisodeFacts("classify", 5, 20, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), image_size=(28, 28))
+        >>> facts.check()
+    """
+
+    kind: str
+    ways: int
+    length: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    image_size: tuple[int, int]
+
+    def check(self) -> None:
+        """Raises ValueError where these cannot be the facts of a network that recalls."""
+        if self.kind not in ("classify", "copy", "associate"):
+            raise ValueError(f"facts.kind must be classify, copy or associate, got {self.kind!r}")
+        for name, value in (("ways", self.ways), ("length", self.length)):
+            if not 0 < value <= _LONGEST:
+                raise ValueError(f"facts.{name} must be 1 to {_LONGEST:,}, got {value}")
+        _check_images(self)
+
+
 def _check_images(facts: Any) -> None:
     height, width = facts.image_size
     if not all(isinstance(side, int) and 0 < side <= _LARGEST for side in (height, width)):

@@ -78,6 +78,11 @@ class RunLayout:
         return self.root / "readings.csv"
 
     @property
+    def recalled(self) -> Path:
+        """The answers to every test episode, with the right ones."""
+        return self.root / "recalled.csv"
+
+    @property
     def weights(self) -> Path:
         """The tested network's weights."""
         return self.root / "weights.safetensors"
@@ -184,7 +189,15 @@ def runs_in(folder: Path) -> list[Path]:
 MARKS = tuple(getattr(RunLayout(Path()), name).name for name in ("config", "summary", "metrics", "maps"))
 # What reports and comparisons read; its checksums are in the summary of a finished run.
 CHECKSUMMED = (
-    *("config.yaml", "predictions.npz", "readings.csv", "metrics/*/metrics.csv", "confusion/*", "maps/*.*"),
+    *(
+        "config.yaml",
+        "predictions.npz",
+        "readings.csv",
+        "recalled.csv",
+        "metrics/*/metrics.csv",
+        "confusion/*",
+        "maps/*.*",
+    ),
     "maps/images/*",
 )
 

@@ -74,7 +74,7 @@ class Throughput(Callback):
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Counts images."""
-        self._images += len(batch["image"]) * trainer.world_size
+        self._images += len(batch["images"] if "images" in batch else batch["image"]) * trainer.world_size
         self._ended = perf_counter()
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

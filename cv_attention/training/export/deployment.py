@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.extras import require
+from cv_attention.heads import RecallNetwork
 from cv_attention.maps import record
 from cv_attention.rundir.files import write_bytes
 from cv_attention.training.checkpoint import weights
 from cv_attention.training.checkpoint.finite import require_finite
 from cv_attention.training.checkpoint.sealing import FORMAT
+from cv_attention.training.export.episodes import EpisodeNetwork
 from cv_attention.training.export.traces import strip_model, strip_program
 from cv_attention.training.loading import load
 from cv_attention.training.provenance import described
@@ -49,7 +51,9 @@ class Deployed(nn.Module):
     Takes ``images`` (B, 3, H, W) for any B: uint8 RGB, or normalised float32. Returns the logits (B, classes), or, of a
     network that reads, those of each step of a greedy reading, (B, longest + 1, outputs); and the requested attention
     maps, each as returned by `record`. A network that reads padded images also takes ``width``, int64 (B,): how many
-    columns of each image are not padding.
+    columns of each image are not padding. One that recalls takes ``images`` (B, T, 3, H, W) of whole episodes, and
+    ``labels``, int64 (B, T), where these are shown one step after their images: -1 where nothing is known. It returns
+    the logits of each step, (B, S, ways).
 
     Args:
         task: The task with its trained network, which is copied.
@@ -57,7 +61,8 @@ class Deployed(nn.Module):
         normalised: Leave normalisation to the caller.
 
     Attributes:
-        inputs: Name of each input: ``images``, and ``width`` of a network that reads padded images.
+        inputs: Name of each input: ``images``, ``width`` of a network that reads padded images, and ``labels`` of one
+            that recalls.
         outputs: Name of each output: ``logits``, and the names of the maps' modules.
 
     Raises:
@@ -75,27 +80,39 @@ class Deployed(nn.Module):
             values = torch.tensor(getattr(task.facts, name))
             self.register_buffer(name, 255 * values.view(3, 1, 1), persistent=False)
         self.inputs = ["images", "width"] if getattr(task.facts, "padded", False) else ["images"]
+        self.shape: tuple[int, ...] = (3, *self.size)
+        if isinstance(self.network, RecallNetwork):
+            self.network = EpisodeNetwork(self.network, task.facts)
+            self.inputs, self.shape = self.network.inputs, (self.network.length, *self.shape)
         self.outputs = ["logits"]
         if maps:
-            with torch.no_grad(), record(self.network) as recorded:
-                self.network(torch.zeros(2, 3, *self.size))
+            with torch.no_grad(), record(self._shown) as recorded:
+                self.network(torch.zeros(2, *self.shape))
             self.outputs += list(recorded)
 
-    def forward(self, images: Tensor, width: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Returns the logits, and the maps in the order of `outputs`."""
+    @property
+    def _shown(self) -> nn.Module:
+        """The network whose maps are returned under its own names."""
+        return self.network.network if isinstance(self.network, EpisodeNetwork) else self.network
+
+    def forward(self, images: Tensor, further: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Returns the logits, and the maps in the order of `outputs`, of what `inputs` names."""
         inputs = images if self.normalised else (images.float() - self.mean) / self.std
-        further = {} if width is None else {"width": width}
+        named = {} if further is None else {self.inputs[1]: further}
         if not self.maps:
-            return (self.network(inputs, **further),)
-        with record(self.network) as recorded:
-            logits = self.network(inputs, **further)
+            return (self.network(inputs, **named),)
+        with record(self._shown) as recorded:
+            logits = self.network(inputs, **named)
         return logits, *(recorded[name].values for name in self.outputs[1:])
 
     def example(self, batch: int, seed: int = 0) -> dict[str, Tensor]:
         """Returns a batch of random images in the network's input format, and their widths where these are inputs."""
         generator = torch.Generator().manual_seed(seed)
-        images = torch.randint(0, 256, (batch, 3, *self.size), generator=generator)
+        images = torch.randint(0, 256, (batch, *self.shape), generator=generator)
         images = (images - self.mean) / self.std if self.normalised else images.to(torch.uint8)
+        if isinstance(self.network, EpisodeNetwork):
+            labels = {"labels": self.network.example(batch, generator)}
+            return {"images": images, **(labels if "labels" in self.inputs else {})}
         width = torch.randint(self.size[1] // 2, self.size[1] + 1, (batch,), generator=generator)
         return {"images": images, "width": width} if "width" in self.inputs else {"images": images}
 
@@ -176,15 +193,16 @@ def _beside(checkpoint: Path | Task) -> Path:
 
 
 def _input(deployed: Deployed) -> str:
-    height, width = deployed.size
+    images = "".join(f", {side}" for side in deployed.shape)
     kind = "float32, normalised by the mean and std given" if deployed.normalised else "uint8 RGB, normalised inside"
     widths = "; width (batch,), int64: columns of each image that are not padding" if "width" in deployed.inputs else ""
-    return f"images (batch, 3, {height}, {width}), {kind}{widths}"
+    labels = "; labels (batch, images), int64: -1 where unknown, each arrives one step after its image"
+    return f"images (batch{images}), {kind}{widths}{labels if 'labels' in deployed.inputs else ''}"
 
 
 def _trace(deployed: Deployed) -> torch.export.ExportedProgram:
     batch = torch.export.Dim("batch", min=1)
-    shapes = {name: {0: batch} for name in deployed.inputs}
+    shapes = tuple({0: batch} for _ in deployed.inputs)
     try:
         with torch.no_grad():  # a no_grad region inside the graph cannot be saved
             program = torch.export.export(
@@ -223,7 +241,7 @@ def _compare(deployed: Deployed, path: Path, format: Format, out: Path) -> dict[
     """Runs the file with another batch size than it was traced with; raises ValueError if the results differ."""
     given = deployed.example(3, seed=1)
     with torch.no_grad():
-        expected = deployed(**given)
+        expected = deployed(*given.values())
         results = _run(path, format, given, deployed)
     differences = {}
     for name, ours, theirs in zip(deployed.outputs, expected, results, strict=True):
@@ -239,7 +257,7 @@ def _compare(deployed: Deployed, path: Path, format: Format, out: Path) -> dict[
 
 def _run(path: Path, format: Format, given: dict[str, Tensor], deployed: Deployed) -> Sequence[Tensor]:
     if format == "safetensors":
-        return Deployed(load(path, trust=None, task=None)).eval()(**given)
+        return Deployed(load(path, trust=None, task=None)).eval()(*given.values())
     if format == "torch-export":
         return torch.export.load(path).module()(*given.values())
     import onnxruntime

@@ -6,9 +6,10 @@ from cv_attention.config import TEXT_SOURCES, Experiment
 from cv_attention.training.tasks.bags import BagClassifier
 from cv_attention.training.tasks.classifier import Classifier
 from cv_attention.training.tasks.reading.transcriber import Transcriber
+from cv_attention.training.tasks.recall.recaller import Recaller
 from cv_attention.training.tasks.task import Task
 
-TASKS: dict[str, type[Task]] = {kind.name: kind for kind in (Classifier, BagClassifier, Transcriber)}
+TASKS: dict[str, type[Task]] = {kind.name: kind for kind in (Classifier, BagClassifier, Transcriber, Recaller)}
 
 
 def task_of(experiment: Experiment) -> type[Task]:
@@ -18,7 +19,7 @@ def task_of(experiment: Experiment) -> type[Task]:
         experiment: The configuration.
 
     Returns:
-        `Transcriber` for images with texts, `BagClassifier` for bags, else `Classifier`.
+        `Transcriber` for images with texts, `Recaller` for episodes, `BagClassifier` for bags, else `Classifier`.
 
     Examples:
         >>> from cv_attention import config, training
@@ -28,6 +29,8 @@ def task_of(experiment: Experiment) -> type[Task]:
     name = experiment.data.name
     if name in TEXT_SOURCES:
         return Transcriber
+    if name == "episodes":
+        return Recaller
     return BagClassifier if name in ("bags", "digit_bags") else Classifier
 
 

@@ -50,11 +50,11 @@ def check_head(model: Model) -> None:
     """Raises ValueError unless ``model.head`` names a head that writes texts."""
     spec = model.head
     name = spec.get("name") if isinstance(spec, dict) else spec
-    known = ", ".join(heads.HEADS)
+    known = ", ".join(heads.text_heads())
     if spec is None:
         raise ValueError(f"the data have texts, which a head must write: set model.head to one of {known}")
-    if isinstance(name, str) and "." not in name and name not in heads.HEADS:
-        raise ValueError(f"model.head: no head that writes texts is called {name!r}{suggest(name, list(heads.HEADS))}")
+    if isinstance(name, str) and "." not in name and name not in heads.text_heads():
+        raise ValueError(f"model.head: no head that writes texts is called {name!r}{suggest(name, heads.text_heads())}")
 
 
 def _declared(network: heads.TextRecognizer) -> heads.TextRecognizer:

@@ -1,0 +1,1 @@
+"""Defines the task of recalling what a sequence of images showed."""
