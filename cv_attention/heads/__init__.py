@@ -19,7 +19,7 @@ from cv_attention.heads.recognizer import Reading, StepLogits, TextRecognizer
 from cv_attention.heads.text_head import Found, TextHead
 
 __all__ = [
-    "Alphabet", "BagNetwork", "BagPooling", "CTCHead", "Decoder", "Found", "GRUDecoder", "HEADS", "HeadEntry",
+    "HEADS", "Alphabet", "BagNetwork", "BagPooling", "CTCHead", "Decoder", "Found", "GRUDecoder", "HeadEntry",
     "LSTMDecoder", "Memory", "OutputQueries", "PayAttention", "PerceiverIODecoder", "PermutedDecoder",
     "QueriesDecoder", "Reading", "RecurrentDecoder", "StepLogits", "TextHead", "TextRecognizer",
     "TransformerDecoder", "build", "family_of", "options_of_pay_attention", "pay_attention", "placed",

@@ -94,7 +94,7 @@ class Perceiver(nn.Module):
         self.fc = nn.Linear(width, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps images (B, in_chans, H, W), or for `axes` 3 videos (B, in_chans, T, H, W), to logits (B, num_classes)."""
+        """Maps images (B, in_chans, H, W), for `axes` 3 videos (B, in_chans, T, H, W), to logits (B, num_classes)."""
         return self.forward_head(self.forward_features(x))
 
     def forward_features(self, x: Tensor) -> Tensor:
