@@ -1,9 +1,10 @@
 """Trains ResNet-20 on cluttered digits, plain and with blocks at the end of its last stage, with paired seeds.
 
     python benchmarks/inserted_digits.py [BLOCK ...] [--seeds 0 1 2] [--epochs 5] [--images 4000] [--at stage:-1]
+        [--rate 0.2]
 
 Within a seed, all networks start from the same backbone weights (blocks as the identity) and see the same batches. SGD
-with momentum, one cycle up to a rate of 0.2, weight decay 5e-4, batches of 64. Images are 48×48 with a digit of 20
+with momentum, one cycle up to `--rate`, weight decay 5e-4, batches of 64. Images are 48×48 with a digit of 20
 pixels. Prints a line per run: seed, block, test accuracy on 2,000 images in percent, the difference to plain in points,
 and processor seconds.
 """
@@ -26,10 +27,10 @@ def tensors(images: object, labels: object) -> tuple[Tensor, Tensor]:
     return (pixels - 0.2) / 0.3, torch.as_tensor(labels)
 
 
-def train(model: nn.Module, images: Tensor, labels: Tensor, epochs: int, seed: int) -> None:
+def train(model: nn.Module, images: Tensor, labels: Tensor, epochs: int, rate: float, seed: int) -> None:
     steps = len(images) // 64
-    optimizer = torch.optim.SGD(model.parameters(), 0.2, 0.9, weight_decay=5e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.2, total_steps=epochs * steps, pct_start=0.2)
+    optimizer = torch.optim.SGD(model.parameters(), rate, 0.9, weight_decay=5e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * steps, pct_start=0.2)
     order = torch.Generator().manual_seed(seed)
     for _ in range(epochs):
         for batch in torch.randperm(len(images), generator=order)[: steps * 64].split(64):
@@ -52,6 +53,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--images", type=int, default=4000)
+    parser.add_argument("--rate", type=float, default=0.2)
     parser.add_argument("--at", default="stage:-1")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -65,7 +67,7 @@ def main() -> int:
             if name is not None:
                 cva.insert(model, name, at=options.at, init="identity", input_size=48, seed=seed)
             start = process_time()
-            train(model, *data, options.epochs, seed)
+            train(model, *data, options.epochs, options.rate, seed)
             found = accuracy(model, *tested)
             plain = found if name is None else plain
             print(

@@ -1,7 +1,7 @@
 """Attention blocks: modules from (B, C, H, W) to (B, C, H, W) that need torch alone.
 
-Public names: `CATALOGUE`, `Entry`, `create`, `resolve`, `cost`, `Cost`, `AttentionMap`, `Draw`, `Block`, `Gate`, every
-block's class, and `functional`, the functions of tensors that blocks share.
+Public names: `CATALOGUE`, `Entry`, `create`, `resolve`, `cost`, `Cost`, `AttentionMap`, `Draw`, `PlaceDraw`, `Block`,
+`Gate`, every block's class, and `functional`, the functions of tensors that blocks share.
 
 Examples:
     >>> from cv_attention import blocks
@@ -49,7 +49,7 @@ if TYPE_CHECKING:  # every block by name, for type checkers and editors
     from cv_attention.blocks.context.latent import LatentAttention
     from cv_attention.blocks.context.non_local import NonLocal
     from cv_attention.blocks.counting import Cost, cost
-    from cv_attention.blocks.draw import Draw
+    from cv_attention.blocks.draw import Draw, SampledChoice
     from cv_attention.blocks.graph.gat import GraphAttention
     from cv_attention.blocks.graph.gatv2 import GraphAttentionV2
     from cv_attention.blocks.mixed.bam import BAM
@@ -61,6 +61,7 @@ if TYPE_CHECKING:  # every block by name, for type checkers and editors
     from cv_attention.blocks.mixed.shuffle import ShuffleAttention
     from cv_attention.blocks.mixed.simam import SimAM
     from cv_attention.blocks.mixed.triplet import TripletAttention
+    from cv_attention.blocks.place_draw import PlaceDraw
     from cv_attention.blocks.pooling.additive import AdditivePool
     from cv_attention.blocks.pooling.class_attention import ClassAttention
     from cv_attention.blocks.pooling.gated import GatedPool
@@ -152,7 +153,9 @@ __all__ = [
     "MultiQueryAttention",
     "NeighbourhoodAttention",
     "NonLocal",
+    "PlaceDraw",
     "QueryPool2d",
+    "SampledChoice",
     "SelectiveKernel",
     "ShuffleAttention",
     "SimAM",
@@ -177,6 +180,8 @@ _NAMES = {
     "AttentionMap": "base",
     "Block": "base",
     "Draw": "draw",
+    "PlaceDraw": "place_draw",
+    "SampledChoice": "draw",
     "Gate": "base",
     "create": "construction",
     "resolve": "construction",

@@ -19,7 +19,7 @@ STEEP = 10.0
 Device = torch.device | str | None
 Dtype = torch.dtype | None
 
-MapKind = Literal["channel", "spatial", "joint", "pairwise", "alignment"]
+MapKind = Literal["channel", "spatial", "joint", "pairwise", "alignment", "places"]
 
 
 class Factory(TypedDict):
@@ -37,13 +37,14 @@ class AttentionMap(nn.Module):
     runs its first code when the hook is gone.
 
     Args:
-        kind: What the map's axes mean; the last two are always spatial, but for ``alignment``.
+        kind: What the map's axes mean; the last two are spatial, but for ``alignment`` and ``places``.
 
             - ``channel``: (B, C, 1, 1)
             - ``spatial``: (B, 1, H, W)
             - ``joint``: (B, C, H, W)
             - ``pairwise``: (B, heads, queries, H, W)
             - ``alignment``: (B, heads, queries, keys), where the keys are not a grid
+            - ``places``: (B, steps, 2), points (x, y) of the image, from -1 to 1 between its edges
 
     Raises:
         ValueError: if `kind` is none of these.

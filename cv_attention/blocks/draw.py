@@ -14,7 +14,50 @@ Reward = Literal["log_probability", "correct"]
 _STEP = 0x9E3779B97F4A7C15  # between the seeds of one forward's draws: odd, so that they differ
 
 
-class Draw(nn.Module):
+class SampledChoice(nn.Module):
+    """Base class of `Draw` and `PlaceDraw`: what is sampled in training, seeded, and learns as its estimator says.
+
+    Args:
+        estimator: Where the choice gets its gradient from; ``reinforce`` needs the loss of `training.Reinforce`.
+        reward: What ``reinforce`` rewards: ``log_probability`` of the true class, or 1 where the prediction is
+            ``correct``.
+        entropy: Weight of the entropy in the loss of ``reinforce``.
+
+    Raises:
+        ValueError: if `reward` is unknown or `entropy` is not a number.
+
+    Examples:
+        >>> from cv_attention.blocks import Draw, PlaceDraw, SampledChoice
+        >>> isinstance(Draw(), SampledChoice), isinstance(PlaceDraw(), SampledChoice)
+        (True, True)
+    """
+
+    def __init__(self, estimator: str, reward: Reward, entropy: float) -> None:
+        super().__init__()
+        check_choice("reward", reward, get_args(Reward))
+        check_number(entropy=entropy)
+        self.estimator, self.reward, self.entropy = estimator, reward, entropy
+        self._seed: int | None = None
+        self._drawn = 0
+
+    def reseed(self, seed: int | None) -> None:
+        """Lets the next samples depend on `seed` alone; None takes torch's global random state again."""
+        self._seed, self._drawn = seed, 0
+
+    def generator(self, device: torch.device) -> torch.Generator | None:
+        """Returns the source of the next sample's random numbers; None is torch's global one."""
+        if self._seed is None:
+            return None
+        generator = torch.Generator(device).manual_seed((self._seed + self._drawn * _STEP) % 2**63)
+        self._drawn += 1
+        return generator
+
+    def extra_repr(self) -> str:
+        """Shows the estimator in ``print(model)``."""
+        return f"estimator={self.estimator!r}"
+
+
+class Draw(SampledChoice):
     """Samples attention weights that are 1 at one position, and marks the place where the sample passes.
 
     It is the twin of `AttentionMap`: an identity that hooks can see from outside. A forward hook gets the sample, its
@@ -54,18 +97,10 @@ class Draw(nn.Module):
         reward: Reward = "log_probability",
         entropy: float = 0.0,
     ) -> None:
-        super().__init__()
         check_choice("estimator", estimator, get_args(Estimator))
-        check_choice("reward", reward, get_args(Reward))
         check_positive(temperature=temperature)
-        check_number(entropy=entropy)
-        self.estimator, self.temperature, self.reward, self.entropy = estimator, temperature, reward, entropy
-        self._seed: int | None = None
-        self._drawn = 0
-
-    def reseed(self, seed: int | None) -> None:
-        """Lets the next samples depend on `seed` alone; None takes torch's global random state again."""
-        self._seed, self._drawn = seed, 0
+        super().__init__(estimator, reward, entropy)
+        self.temperature = temperature
 
     def choose(self, scores: Tensor, soft_chance: float = 0.0, total: float = 1.0) -> Tensor:
         """Samples weights from the softmax of `scores`, in training; takes the largest score in evaluation.
@@ -113,16 +148,9 @@ class Draw(nn.Module):
     def _noise(self, scores: Tensor) -> Tensor:
         """Uniform numbers (B, heads, N + 1): one for each position, and one more."""
         size = (*scores.shape[:-1], scores.shape[-1] + 1)
-        if self._seed is None:
-            return torch.rand(size, dtype=scores.dtype, device=scores.device)
-        generator = torch.Generator(scores.device).manual_seed((self._seed + self._drawn * _STEP) % 2**63)
-        self._drawn += 1
+        generator = self.generator(scores.device)
         return torch.rand(size, dtype=scores.dtype, device=scores.device, generator=generator)
 
     def forward(self, sample: Tensor, log_probability: Tensor, entropy: Tensor) -> Tensor:
         """Returns `sample` (B, heads, N) unchanged; `log_probability` and `entropy` (B,) are for hooks."""
         return sample
-
-    def extra_repr(self) -> str:
-        """Shows the estimator in ``print(model)``."""
-        return f"estimator={self.estimator!r}"

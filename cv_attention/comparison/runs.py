@@ -17,7 +17,7 @@ from cv_attention.suggest import suggest
 # Between 0 and 1, shown in percent.
 SHARES = (
     *("accuracy", "accuracy_top5", "pointing", "pointing_attention", "probability"),
-    *("exact", "word_accuracy", "attention_in_box"),
+    *("exact", "word_accuracy", "attention_in_box", "glimpse_in_box"),
 )
 RATES = ("cer",)  # shown in percent; lower is better, and more errors than characters are possible
 SPLITS = {"test": "test", "val": "validation"}  # the split -> its figures in summary.json

@@ -7,6 +7,7 @@ from cv_attention.heads.building import build, check_recall_options
 from cv_attention.heads.catalogue import HEADS, HeadEntry, text_heads
 from cv_attention.heads.decoders.ctc import CTCHead
 from cv_attention.heads.decoders.decoder import Decoder
+from cv_attention.heads.decoders.perceiver_io import PerceiverIODecoder
 from cv_attention.heads.decoders.permuted import PermutedDecoder
 from cv_attention.heads.decoders.queries import QueriesDecoder
 from cv_attention.heads.decoders.recurrent import GRUDecoder, LSTMDecoder, RecurrentDecoder
@@ -18,16 +19,17 @@ from cv_attention.heads.memory.mann import MANN, MANNState
 from cv_attention.heads.memory.network import RecallNetwork
 from cv_attention.heads.memory.ntm import NTM, NTMState
 from cv_attention.heads.memory.recall import RecallHead, RecallState
+from cv_attention.heads.output_queries import OutputQueries
 from cv_attention.heads.pay_attention import PayAttention, pay_attention, remove_pay_attention
 from cv_attention.heads.placing import family_of, options_of_pay_attention, placed, pooling_names
 from cv_attention.heads.recognizer import Reading, StepLogits, TextRecognizer
 from cv_attention.heads.text_head import Found, TextHead
 
 __all__ = [
-    "DNC", "HEADS", "MANN", "NTM", "Alphabet", "BagNetwork", "BagPooling", "CTCHead", "DNCState", "Decoder",
-    "Found", "GRUDecoder", "GrowingList", "HeadEntry", "ImageMemory", "LSTMDecoder", "ListState", "MANNState",
-    "Memory", "NTMState", "PayAttention", "PermutedDecoder", "QueriesDecoder", "Reading", "RecallHead",
-    "RecallNetwork", "RecallState", "Recollection", "RecurrentDecoder", "StepLogits", "TextHead", "TextRecognizer",
-    "TransformerDecoder", "build", "check_recall_options", "family_of", "options_of_pay_attention", "pay_attention",
-    "placed", "pooling_names", "recall", "remove_pay_attention", "text_heads",
+    "DNC", "HEADS", "MANN", "NTM", "Alphabet", "BagNetwork", "BagPooling", "CTCHead", "DNCState", "Decoder", "Found",
+    "GRUDecoder", "GrowingList", "HeadEntry", "ImageMemory", "LSTMDecoder", "ListState", "MANNState", "Memory",
+    "NTMState", "OutputQueries", "PayAttention", "PerceiverIODecoder", "PermutedDecoder", "QueriesDecoder", "Reading",
+    "RecallHead", "RecallNetwork", "RecallState", "Recollection", "RecurrentDecoder", "StepLogits", "TextHead",
+    "TextRecognizer", "TransformerDecoder", "build", "check_recall_options", "family_of", "options_of_pay_attention",
+    "pay_attention", "placed", "pooling_names", "recall", "remove_pay_attention", "text_heads",
 ]  # fmt: skip

@@ -58,6 +58,8 @@ _ENTRIES = (
               "https://arxiv.org/abs/2207.06966", 2022),
     HeadEntry("queries", "decoders.queries.QueriesDecoder", "Output queries",
               "https://arxiv.org/abs/2107.14795", 2021),
+    HeadEntry("perceiver_io", "decoders.perceiver_io.PerceiverIODecoder", "Perceiver IO's decoder",
+              "https://arxiv.org/abs/2107.14795", 2021),
     HeadEntry("ctc", "decoders.ctc.CTCHead", "Connectionist temporal classification",
               "https://doi.org/10.1145/1143844.1143891", 2006, attends=False),
     HeadEntry("recall", "memory.recall.RecallHead", "Controllers with external memory",

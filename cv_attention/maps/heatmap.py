@@ -31,7 +31,8 @@ def to_heatmap(
         (B, 1, H, W) float32, on the map's device.
 
     Raises:
-        ValueError: for maps without a grid (kind ``channel`` or ``alignment``), and for a query or head it lacks.
+        ValueError: for maps without a grid (kind ``channel``, ``alignment`` or ``places``), and for a query or head
+            that it lacks.
 
     Examples:
         >>> import torch
@@ -53,6 +54,8 @@ def to_heatmap(
         values = map.values.float().mean(dim=1, keepdim=True)
     elif map.kind == "spatial":
         values = map.values.float()
+    elif map.kind == "places":
+        raise ValueError("places are points, not weights of positions, and cannot be a heatmap; see maps.place_boxes")
     else:
         raise ValueError(
             f"a map of kind {map.kind!r}, shape {tuple(map.values.shape)}, has no positions and cannot be a heatmap; "

@@ -41,13 +41,16 @@ class RecordedMap:
     Attributes:
         values: The map, shaped as its kind says.
         kind: ``channel`` (B, C, 1, 1), ``spatial`` (B, 1, H, W), ``joint`` (B, C, H, W), ``pairwise``
-            (B, heads, queries, H, W) or ``alignment`` (B, heads, queries, keys).
+            (B, heads, queries, H, W), ``alignment`` (B, heads, queries, keys) or ``places`` (B, steps, 2): points
+            (x, y) of the image, from -1, its left or upper edge, to 1.
         prefix: Number of class and register tokens before the grid. `values` is the attention among the grid's own
             positions; `from_prefix` and `to_prefix` hold the rest.
         tokens: The whole attention (B, heads, queries, keys) where there is a prefix; its rows sum to 1, those of
             `values` to less. `values` is a view into it.
         windows: Where each query attends to a window only, `values` is (B, heads, queries, h, w) over the positions of
             its window, and this says where they lie; `dense` puts them back in their place.
+        extents: Of places: how much was seen around each, (B, steps, scales, 2), half of the width and of the height in
+            the unit of the places; None where that is unknown. `place_boxes` makes boxes in pixels of it.
 
     Examples:
         >>> import torch
@@ -67,6 +70,7 @@ class RecordedMap:
     prefix: int = 0
     tokens: Tensor | None = None
     windows: Windows | None = None
+    extents: Tensor | None = None
 
     @property
     def from_prefix(self) -> Tensor:
@@ -124,7 +128,9 @@ class RecordedMap:
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> "RecordedMap":
         if self.tokens is None:
-            return replace(self, values=change(self.values))
+            return replace(
+                self, values=change(self.values), extents=None if self.extents is None else change(self.extents)
+            )
         return over_tokens(change(self.tokens), (self.values.shape[-2], self.values.shape[-1]), self.prefix)
 
     def __repr__(self) -> str:
@@ -139,6 +145,35 @@ def check_map(found: object) -> RecordedMap:
         return found
     what = "all maps of a record; take one, as in maps['name']" if isinstance(found, Maps) else type(found).__name__
     raise ValueError(f"a recorded map is needed, one value of what record gives, got {what}")
+
+
+def place_boxes(map: RecordedMap, size: tuple[int, int]) -> Tensor:
+    """Returns the boxes in pixels that a network has looked at.
+
+    Args:
+        map: A map of kind ``places`` with `extents`, as the backbones ``glimpse`` and ``spatial_transformer`` give.
+        size: Height and width of the images.
+
+    Returns:
+        (B, steps, scales, 4) float32: x0, y0, x1, y1 of each patch; the finest first. Boxes may leave the image.
+
+    Raises:
+        ValueError: for maps of other kinds, and places without extents.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.maps import RecordedMap, place_boxes
+        >>> centre, half = torch.zeros(1, 1, 2), torch.full((1, 1, 1, 2), 0.5)
+        >>> place_boxes(RecordedMap(centre, "places", extents=half), (32, 64))  # half of the image's width and height
+        tensor([[[[16.,  8., 48., 24.]]]])
+    """
+    if check_map(map).kind != "places":
+        raise ValueError(f"only places have boxes, got kind {map.kind!r}")
+    if map.extents is None:
+        raise ValueError(f"{map} does not say how much was seen around its places")
+    unit = torch.tensor([size[1] / 2, size[0] / 2], device=map.values.device)
+    centre, half = (map.values.float()[:, :, None] + 1) * unit, map.extents.float() * unit
+    return torch.cat([centre - half, centre + half], -1)
 
 
 def over_tokens(attention: Tensor, grid: tuple[int, int], prefix: int = 0) -> RecordedMap:

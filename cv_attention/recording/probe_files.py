@@ -64,6 +64,7 @@ def write_epoch(run: RunLayout, snapshot: Snapshot, labels: Tensor, epoch: int, 
         EpochFile.CLASSES: snapshot.classes,
         EpochFile.HEADS: snapshot.heads,
         EpochFile.PAIRWISE: snapshot.pairwise,
+        EpochFile.GLIMPSES: snapshot.glimpses,
     }
     for kind, arrays in details.items():
         path = run.epoch_file(kind, epoch)

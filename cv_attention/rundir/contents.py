@@ -248,6 +248,16 @@ PREDICTION_ARRAYS = {
 }
 
 
+def glimpse_array(what: str, name: str) -> str:
+    """Returns the name of an array in ``maps/glimpses-XXXX.npz``.
+
+    Args:
+        what: ``places`` or ``extents``.
+        name: Name of the module that the places pass.
+    """
+    return f"{what}:{name}"
+
+
 def gate_array(statistic: str, name: str) -> str:
     """Returns the name of an array in ``maps/gates-XXXX.npz``.
 

@@ -25,6 +25,7 @@ class EpochFile(Enum):
     HEADS = ("maps", "heads", "npz")
     PAIRWISE = ("maps", "pairwise", "npz")
     GATES = ("maps", "gates", "npz")
+    GLIMPSES = ("maps", "glimpses", "npz")
     READING = ("maps", "reading", "json")
     READING_WEIGHTS = ("maps", "reading", "npz")
     CONFUSION = ("confusion", "epoch", "json")

@@ -82,7 +82,8 @@ class Explainer:
             heat = self.method(network, inputs, targets, **self.options)
             if logits is None:
                 logits = seen.logits if seen.logits is not None else network(inputs)
-        computed = {self.config.method: heat[:, 0], **{name: drawable(map) for name, map in maps.items()}}
+        attention = {name: drawable(map) for name, map in maps.items() if map.kind != "places"}
+        computed = {self.config.method: heat[:, 0], **attention}
         classes = logits.argmax(1) if targets is None else targets
         return (
             {key: values.detach().float().cpu().numpy() for key, values in computed.items()},
@@ -110,7 +111,9 @@ class Explainer:
                 raise ValueError(f"{self.classifier.experiment.model.backbone} has no attention blocks to show")
             with undisturbed(network, image.device.type), record(network) as maps:
                 network(inputs)
-            columns = [Column(name, "attention", "attention", name, map.kind) for name, map in maps.items()]
+            columns = [
+                Column(name, "attention", "attention", name, m.kind) for name, m in maps.items() if m.kind != "places"
+            ]
         return [Column(self.config.method, "saliency", self.config.method, layer), *columns]
 
 

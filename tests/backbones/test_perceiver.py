@@ -171,3 +171,51 @@ def test_saliency_by_gradients_explains_it():
 def test_mistakes_are_said(call, message):
     with pytest.raises(ValueError, match=message):
         call(small(), images(2, 20, 3), grid_positions(4, 5, dtype=torch.float64))
+
+
+def test_a_video_is_a_set_of_pixels_with_three_positions():
+    model, clip = small(axes=3), images(2, 3, 4, 5, 6)
+    values, positions = clip.flatten(2).transpose(1, 2), grid_positions(4, 5, 6, dtype=torch.float64)
+    with cva.record(model, only="reads.0.**") as maps:
+        logits = model(clip)
+    assert_close(model.forward_inputs(values, positions), logits)
+    assert maps["reads.0.attention.map"].values.shape == (2, 1, 6, 4 * 5, 6)
+    order = torch.randperm(120, generator=torch.Generator().manual_seed(0))
+    assert_close(model.forward_inputs(values[:, order], positions[order]), logits)
+    assert not torch.allclose(model(clip.flip(2)), logits)  # backwards
+
+
+def test_patches_of_a_video_are_those_of_its_frames():
+    model, clip = small(axes=3, patch=2), images(1, 3, 2, 5, 6)
+    padded = torch.nn.functional.pad(clip, (0, 0, 0, 1))
+    values = [
+        padded[0, :, t, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2].flatten()
+        for t in range(2) for row in range(3) for column in range(3)
+    ]  # fmt: skip
+    expected = model.forward_inputs(torch.stack(values)[None], grid_positions(2, 3, 3, dtype=torch.float64))
+    assert_close(model(clip), expected)
+
+
+def test_points_in_space_with_padding():
+    """A cloud of points: their order means nothing, and padding to the largest cloud of the batch changes nothing."""
+    model, values, positions = small(axes=3, in_chans=2), images(2, 9, 2), images(2, 9, 3, seed=3).tanh()
+    keep = torch.ones(2, 9, dtype=torch.bool)
+    keep[1, 6:] = False
+    logits = model.forward_inputs(values, positions, keep)
+    assert_close(model.forward_inputs(values[1:, :6], positions[1:, :6]), logits[1:])
+    order = torch.tensor([4, 2, 0, 1, 3, 5, 6, 8, 7])
+    assert_close(model.forward_inputs(values[:, order], positions[:, order], keep[:, order]), logits)
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "message"),
+    [
+        ({}, (2, 3, 4, 5, 6), r"must be \(B, 3, H, W\) for axes=2, got shape \(2, 3, 4, 5, 6\)"),
+        ({"axes": 3}, (2, 3, 5, 6), r"must be \(B, 3, T, H, W\) for axes=3"),
+        ({}, (2, 1, 5, 6), r"must be \(B, 3, H, W\)"),
+        ({"axes": 1}, (2, 3, 5), "axes=1 are neither images nor videos"),
+    ],
+)
+def test_inputs_with_other_axes_are_refused(options, shape, message):
+    with pytest.raises(ValueError, match=message):
+        small(**options)(images(*shape))

@@ -28,6 +28,8 @@ CASES = {
     "permuted-parallel": ("permuted", {"decode": "parallel", "refinements": 1}),
     "queries": ("queries", {}),
     "queries-two-layers": ("queries", {"layers": 2}),
+    "perceiver_io": ("perceiver_io", {}),
+    "perceiver_io-plain": ("perceiver_io", {"residual": False, "heads": 1, "position": "learned"}),
     "ctc": ("ctc", {}),
     "ctc-plain": ("ctc", {"layers": 0}),
 }

@@ -9,6 +9,7 @@ from torch import nn
 
 from cv_attention.backbones.models import cifar_resnet, convnet, wide_resnet
 from cv_attention.backbones.models.by_class_path import build_class
+from cv_attention.backbones.models.glimpse import Glimpse
 from cv_attention.backbones.models.new_head import start_head_at_zero
 from cv_attention.backbones.models.perceiver import Perceiver
 from cv_attention.backbones.positions.heads import declare_heads
@@ -21,6 +22,7 @@ OWN: dict[str, tuple[Callable[..., nn.Module], dict[str, Any]]] = {
     **{name: (wide_resnet.WideResNet, shape) for name, shape in wide_resnet.SHAPES.items()},
     **{name: (convnet.ConvNet, shape) for name, shape in convnet.SHAPES.items()},
     "perceiver": (Perceiver, {}),
+    "glimpse": (Glimpse, {}),
 }
 Library = Literal["own", "timm", "torchvision", "class"]
 _FIXED = {"blocks", "depth", "widening", "num_classes"}  # no options: the name says them

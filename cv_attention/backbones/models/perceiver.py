@@ -18,7 +18,8 @@ class Perceiver(nn.Module):
     videos and sets of points are read by the same network.
 
     Maps: `reads.<n>.attention.map`, `pairwise`, (B, cross_heads, latents, H, W), one for each of the distinct readings;
-    a shared one shows its last call. Inputs without a grid are a grid of one row. `thinks.<n>.<m>.attention.map`,
+    a shared one shows its last call. Inputs without a grid are a grid of one row, and the frames of a video lie one
+    below the other, (T * H, W). `thinks.<n>.<m>.attention.map`,
     `alignment`, (B, heads, latents, latents).
 
     Args:
@@ -33,12 +34,13 @@ class Perceiver(nn.Module):
         bands: Frequencies of the Fourier features for each axis.
         resolution: Positions along an axis that the highest frequency tells apart.
         share: Whether all repetitions from the second on share their weights, as in the paper.
-        patch: Side of the square of pixels that is one input; 1 are single pixels. Other sizes are padded by zeros.
+        patch: Side of the square of pixels that is one input; 1 are single pixels. Other sizes are padded by zeros. A
+            video is divided frame by frame.
         axes: Axes of a position: 2 for images, 3 for videos or points in space.
         in_chans: Channels of the image, or of the values.
 
     Raises:
-        ValueError: if an argument is out of its range.
+        ValueError: if an argument is out of its range; from the forward, if the input has other axes or channels.
 
     Examples:
         >>> import torch
@@ -46,6 +48,9 @@ class Perceiver(nn.Module):
         >>> model = backbones.build("perceiver", num_classes=10)
         >>> model(torch.randn(2, 3, 32, 32)).shape, model(torch.randn(2, 3, 20, 48)).shape  # images of any size
         (torch.Size([2, 10]), torch.Size([2, 10]))
+        >>> videos = backbones.build("perceiver", num_classes=10, axes=3, patch=4)
+        >>> videos(torch.randn(2, 3, 5, 32, 32)).shape  # clips of any length and size
+        torch.Size([2, 10])
         >>> points = backbones.build("perceiver", num_classes=10, axes=3, in_chans=1)
         >>> points.forward_inputs(torch.ones(2, 100, 1), torch.rand(2, 100, 3) * 2 - 1).shape  # 100 points in space
         torch.Size([2, 10])
@@ -72,7 +77,9 @@ class Perceiver(nn.Module):
         check_whole(repeats=repeats, layers=layers, resolution=resolution, patch=patch, axes=axes, in_chans=in_chans)
         check_whole(bands=bands, latents=latents, width=width)
         self.repeats, self.bands, self.resolution, self.patch, self.axes = repeats, bands, resolution, patch, axes
-        self.native_input_size = (in_chans, 8 * patch, 8 * patch)  # any size will do; dry runs take this one
+        self.in_chans = in_chans
+        # any size will do; dry runs take this one
+        self.native_input_size = (in_chans, *(2,) * (axes - 2), 8 * patch, 8 * patch)
         self.values = in_chans * patch**2
         inputs = self.values + axes * (2 * bands + 1)
         distinct = min(repeats, 2) if share else repeats
@@ -87,18 +94,27 @@ class Perceiver(nn.Module):
         self.fc = nn.Linear(width, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps images (B, in_chans, H, W) to logits (B, num_classes)."""
+        """Maps images (B, in_chans, H, W), for `axes` 3 videos (B, in_chans, T, H, W), to logits (B, num_classes)."""
         return self.forward_head(self.forward_features(x))
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Maps images `x` (B, in_chans, H, W) to latents (B, latents, width)."""
+        """Maps images or videos `x`, as `forward` takes them, to latents (B, latents, width)."""
+        if self.axes not in (2, 3):
+            raise ValueError(
+                f"axes={self.axes} are neither images nor videos; give values and positions: forward_inputs"
+            )
+        if x.dim() != self.axes + 2 or x.shape[1] != self.in_chans:
+            wanted = f"(B, {self.in_chans}, {'H, W' if self.axes == 2 else 'T, H, W'})"
+            raise ValueError(f"the input must be {wanted} for axes={self.axes}, got shape {tuple(x.shape)}")
+        frames = x.unsqueeze(2) if self.axes == 2 else x
         if self.patch > 1:
-            x = F.pad(x, (0, -x.shape[3] % self.patch, 0, -x.shape[2] % self.patch))
-            x = F.pixel_unshuffle(x, self.patch)
-        size = (x.shape[2], x.shape[3])
+            frames = F.pad(frames, (0, -x.shape[-1] % self.patch, 0, -x.shape[-2] % self.patch))
+            frames = F.pixel_unshuffle(frames.transpose(1, 2), self.patch).transpose(1, 2)
+        length, height, width = frames.shape[2:]
         dtype = torch.promote_types(x.dtype, torch.float32)
+        size = (height, width) if self.axes == 2 else (length, height, width)
         positions = grid_positions(*size, device=x.device, dtype=dtype)
-        return self._read(x.flatten(2).transpose(1, 2), positions, None, size)
+        return self._read(frames.flatten(2).transpose(1, 2), positions, None, (length * height, width))
 
     def forward_inputs(self, values: Tensor, positions: Tensor, keep: Tensor | None = None) -> Tensor:
         """Maps any inputs with positions to logits.

@@ -11,9 +11,10 @@ from functools import partial
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import AttentionMap
+from cv_attention.blocks.place_draw import PlaceDraw
 from cv_attention.blocks.windows import WindowMap
 from cv_attention.maps.adapters import doctr, huggingface, pytorch, timm, torchvision
-from cv_attention.maps.adapters.adapter import Adapter, by_softmax, output_of
+from cv_attention.maps.adapters.adapter import Adapter, by_softmax, of_places, output_of
 from cv_attention.maps.adapters.layouts import tokens
 from cv_attention.maps.recorded import RecordedMap, Windows
 
@@ -72,6 +73,8 @@ def adapter_of(module: nn.Module) -> Adapter | None:
     """Returns how the map of `module` itself is seen, or None where it has none; its children are not looked at."""
     if isinstance(module, WindowMap):
         return output_of("", "pairwise", partial(_in_windows, module))
+    if isinstance(module, PlaceDraw):
+        return of_places()
     if isinstance(module, AttentionMap):
         return output_of("", module.kind)  # pyright: ignore[reportArgumentType]
     for base in type(module).__mro__:

@@ -20,6 +20,7 @@ _AXES: dict[MapKind, str] = {
     "joint": "(B, C, H, W)",
     "pairwise": "(B, heads, queries, H, W)",
     "alignment": "(B, heads, queries, keys)",
+    "places": "(B, steps, 2)",
 }
 Keep = Callable[[str, RecordedMap], None]
 Layout = Callable[[WatchedCall], Iterable[tuple[str, RecordedMap]]]
@@ -52,8 +53,8 @@ def output_of(
 
     Args:
         child: Name of the child below the module, such as ``"gate.sigmoid"``; ``""`` is the module itself.
-        kind: What the map's axes mean: ``channel``, ``spatial``, ``joint``, ``pairwise`` or ``alignment``, see
-            `RecordedMap`.
+        kind: What the map's axes mean: ``channel``, ``spatial``, ``joint``, ``pairwise``, ``alignment`` or ``places``,
+            see `RecordedMap`.
         shape: Turns what the child returns into the shape of that kind, or into a whole `RecordedMap`, as for attention
             within windows; by default it has that shape.
 
@@ -96,6 +97,21 @@ def _checked(values: object, kind: MapKind, place: str) -> Tensor:
         got = tuple(values.shape) if isinstance(values, Tensor) else f"a {type(values).__name__}"
         raise ValueError(f"a map of kind {kind} must be {_AXES[kind]}, but {place} gives {got}")
     return values
+
+
+def of_places() -> Adapter:
+    """Makes the adapter of `cv_attention.blocks.PlaceDraw`: its places, and how much was seen around them."""
+
+    def attach(module: nn.Module, keep: Keep, watch: Watch, hooks: ExitStack) -> None:
+        def look(_: nn.Module, given: tuple, places: Tensor) -> None:
+            if threading.get_ident() == watch.thread:
+                with quietly(watch.detach):
+                    extents = given[4] if len(given) > 4 else None
+                    keep("", RecordedMap(_checked(places, "places", "PlaceDraw"), "places", extents=extents))
+
+        hooks.callback(module.register_forward_hook(look).remove)
+
+    return Adapter(attach, frozenset(["places"]))
 
 
 def by_softmax(

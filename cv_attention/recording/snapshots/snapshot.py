@@ -14,6 +14,7 @@ from cv_attention.maps.wrappers import bare_modules
 from cv_attention.recording.snapshots.class_maps import class_maps
 from cv_attention.recording.snapshots.columns import GRAD_CAM, Column, compact, drawable
 from cv_attention.recording.snapshots.gates import GateStatistics
+from cv_attention.recording.snapshots.glimpses import glimpse_arrays
 from cv_attention.recording.snapshots.heads import head_maps
 from cv_attention.saliency import grad_cam
 from cv_attention.saliency.core.engine import check_logits
@@ -34,6 +35,7 @@ class Snapshot:
         classes: Grad-CAM of several classes, see `class_maps`; empty where Grad-CAM is not recorded.
         heads: Name of a self-attention -> (N, heads, h, w), see `head_maps`.
         pairwise: Name of a self-attention -> (at most 8, heads, queries, h, w).
+        glimpses: Where the network looked, see `glimpse_arrays`.
     """
 
     columns: dict[str, Column]
@@ -41,6 +43,7 @@ class Snapshot:
     classes: Arrays = field(default_factory=dict)
     heads: Arrays = field(default_factory=dict)
     pairwise: Arrays = field(default_factory=dict)
+    glimpses: Arrays = field(default_factory=dict)
 
 
 def take_snapshot(
@@ -69,7 +72,8 @@ def take_snapshot(
         logits, maps = _forward(network, batch)
         if statistics is not None:
             statistics.add(maps, true)
-        columns = [Column(name, "attention", one.kind, compact(drawable(one))) for name, one in maps.items()]
+        drawn = {name: one for name, one in maps.items() if one.kind != "places"}
+        columns = [Column(name, "attention", one.kind, compact(drawable(one))) for name, one in drawn.items()]
         columns += [_explained(network, batch, logits, *method) for method in methods.items()]
         heads, pairwise_left = head_maps(maps), max(0, _MOST_PAIRWISE - done)
         snapshots.append(
@@ -79,6 +83,7 @@ def take_snapshot(
                 class_maps(network, batch, logits, true) if grad_cam in methods.values() else {},
                 {name: compact(one.heads) for name, one in heads.items()},
                 {name: compact(one.pairwise[:pairwise_left]) for name, one in heads.items() if one.pairwise.numel()},
+                glimpse_arrays(maps),
             )
         )
         done += len(batch)
@@ -130,4 +135,5 @@ def _joined(snapshots: Sequence[Snapshot]) -> Snapshot:
         rows([snapshot.classes for snapshot in snapshots]),
         rows([snapshot.heads for snapshot in snapshots]),
         rows([snapshot.pairwise for snapshot in snapshots if snapshot.pairwise] or [{}]),
+        rows([snapshot.glimpses for snapshot in snapshots]),
     )

@@ -15,6 +15,7 @@ import { makeBags } from "./panels/bags.js";
 import { makeConfusion } from "./panels/confusion.js";
 import { makeCurves } from "./panels/curves.js";
 import { makeFaithfulness } from "./panels/faithfulness.js";
+import { hasGlimpses, makeGlimpses } from "./panels/glimpses.js";
 import { makeNetwork } from "./panels/network.js";
 import { makeHeader, makeOverview } from "./panels/overview.js";
 import { makeMemory } from "./panels/memory.js";
@@ -34,7 +35,7 @@ function makeMaps() {
   const run = currentRun();
   const title = el("h2", { id: "maps" }, "Maps");
   if (!report.runs.some((one) => one.probes.length && one.epochs.length)) {
-    if (report.runs.some(hasReadings)) return {}; // the maps of texts are in their own section
+    if (report.runs.some((one) => hasReadings(one) || hasGlimpses(one))) return {}; // they have their own section
     const text = run.probes.length
       ? "No maps have been logged yet."
       : "No probe images have been recorded in this run.";
@@ -94,6 +95,7 @@ function makeSections() {
     makeFaithfulness,
     makeReading,
     makeMemory,
+    makeGlimpses,
   ];
   return makers.map((make) => make()).filter(Boolean);
 }

@@ -1,4 +1,4 @@
-"""Writes the data of the panels: confusion, maps by class, heads, gates, faithfulness, bags, memory, reading."""
+"""Writes the data of the panels: confusion, maps by class, heads, gates, faithfulness, and those of the tasks."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +11,7 @@ from cv_attention.report.read.network import network
 from cv_attention.report.read.recording import UNREADABLE
 from cv_attention.report.read.run_directory import Run
 from cv_attention.report.read.shrinking import shrink
+from cv_attention.report.write.glimpses import glimpses
 from cv_attention.report.write.memory import remembered
 from cv_attention.report.write.readings import reading, tested_readings
 from cv_attention.report.write.shards import encode, write_shard
@@ -48,6 +49,7 @@ class PanelWriter:
             "heads": self._each(layout, EpochFile.HEADS, "heads", _heads),
             "pairwise": self._each(layout, EpochFile.PAIRWISE, "pairwise", _pairwise),
             "gates": self._each(layout, EpochFile.GATES, "gates", _gates),
+            "glimpses": self._each(layout, EpochFile.GLIMPSES, "glimpses", self._glimpses),
             "faithfulness": self._one(layout.faithfulness, "faithfulness", _faithfulness),
             "bags": self._one(layout.bags, "bags", _bags),
             "memory": self._one(layout.memory, "memory", remembered),
@@ -73,6 +75,9 @@ class PanelWriter:
 
     def _reading(self, path: Path) -> dict[str, Any]:
         return reading(path, len(self.run.recording.probes), self.notices)
+
+    def _glimpses(self, path: Path) -> dict[str, Any]:
+        return glimpses(path, len(self.run.recording.probes))
 
     def _classes(self, path: Path) -> dict[str, Any]:
         arrays = read_arrays(path)

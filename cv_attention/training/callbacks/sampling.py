@@ -1,4 +1,4 @@
-"""Seeds the samples of hard attention, ends its soft warm-up, and warns where it always looks at the same position."""
+"""Seeds the samples of hard attention and glimpses, ends soft warm-ups, and warns of attention that never moves."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
-from cv_attention.blocks import AttentionMap, Draw, HardPool
+from cv_attention.blocks import AttentionMap, Draw, HardPool, SampledChoice
 from cv_attention.training.callbacks.terminal import say
 
 _COLLAPSED = 0.95  # share of the images whose largest weight lies at one position
 
 
 class Sampling(Callback):
-    """Seeds every `Draw` of the network before each batch, and lets what draws sample once its warm-up is over.
+    """Seeds every `Draw` and `PlaceDraw` before each batch, and lets what draws sample once its warm-up is over.
 
     Samples depend only on (seed, epoch, batch, process), so that a resumed run draws the same and no other random
     numbers of training change.
@@ -34,13 +34,13 @@ class Sampling(Callback):
             if isinstance(getattr(module, "draw", None), Draw):
                 module.soft = progress < module.warmup
         key = (self.seed, trainer.current_epoch, batch_idx, trainer.global_rank)
-        for number, draw in enumerate(_of_type(pl_module.network, Draw)):
+        for number, draw in enumerate(_of_type(pl_module.network, SampledChoice)):
             high, low = np.random.SeedSequence((*key, number)).generate_state(2)
             draw.reseed((int(high) << 31) + int(low))
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Gives the draws torch's global random state again."""
-        for draw in _of_type(pl_module.network, Draw):
+        for draw in _of_type(pl_module.network, SampledChoice):
             draw.reseed(None)
 
 
@@ -104,8 +104,8 @@ class CollapseWarning(Callback):
 
 
 def samples(network: nn.Module) -> bool:
-    """Returns whether a network has a `Draw`."""
-    return bool(_of_type(network, Draw))
+    """Returns whether a network has a `Draw` or a `PlaceDraw`."""
+    return bool(_of_type(network, SampledChoice))
 
 
 def _of_type(network: nn.Module, kind: type[Any]) -> list[Any]:

@@ -21,6 +21,7 @@ from cv_attention.training.callbacks.sampling import CollapseWarning, Sampling, 
 from cv_attention.training.class_names import check_classes
 from cv_attention.training.named_data import NamedData
 from cv_attention.training.recording.confusion import Confusion
+from cv_attention.training.recording.glimpses import judge_glimpses
 from cv_attention.training.recording.pointing import point
 from cv_attention.training.recording.predictions import Predictions
 from cv_attention.training.recording.probe_details import ProbeDetails
@@ -218,8 +219,9 @@ class Classifier(Task):
         return {**found, "higher_is_better": directions, "class_names": list(self.facts.class_names)}
 
     def figures(self, metrics: Mapping[str, float], datamodule: Any) -> dict[str, float]:
-        """Returns the test's figures; with boxes also how often Grad-CAM's maximum lies in them."""
-        return {**super().figures(metrics, datamodule), **point(self, datamodule)}
+        """Returns the test's figures; with boxes also how often Grad-CAM's maximum and the last glimpse lie in them."""
+        judged = {**point(self, datamodule), **judge_glimpses(self, datamodule)}
+        return {**super().figures(metrics, datamodule), **judged}
 
     def in_use(self, datamodule: Any) -> Usage | None:
         """Measures how much the inserted blocks do, and how many predictions they change."""

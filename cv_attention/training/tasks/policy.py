@@ -1,4 +1,4 @@
-"""Turns the samples of hard attention into a loss: REINFORCE with a moving baseline (Williams 1992; Xu et al. 2015)."""
+"""Turns the samples of hard attention and glimpses into a loss: REINFORCE with a baseline (Williams 1992)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,26 +7,29 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, distributed, nn
 
-from cv_attention.blocks import Draw
+from cv_attention.blocks import SampledChoice
 
 
 class Drawn(NamedTuple):
-    """Holds what one `Draw` has sampled in a forward.
+    """Holds what one `Draw` or `PlaceDraw` has sampled in a forward.
 
     Attributes:
         draw: The module.
-        log_probability: Log-probability of each image's sample, (B,), with its gradient.
+        log_probability: Log-probability of each image's sample, (B,), or of each of its samples, (B, choices), with its
+            gradient.
         entropy: Entropy of what it was drawn from, (B,), with its gradient.
+        baseline: Rewards that the network expects, (B, choices), with their gradient; None takes a moving mean.
     """
 
-    draw: Draw
+    draw: SampledChoice
     log_probability: Tensor
     entropy: Tensor
+    baseline: Tensor | None = None
 
 
 @contextmanager
 def draws_of(model: nn.Module) -> Iterator[list[Drawn]]:
-    """Collects what every `Draw` of a model samples while it is entered; leaves no hook behind.
+    """Collects what every `Draw` and `PlaceDraw` of a model samples while it is entered; leaves no hook behind.
 
     Args:
         model: Any model.
@@ -46,9 +49,9 @@ def draws_of(model: nn.Module) -> Iterator[list[Drawn]]:
     found: list[Drawn] = []
 
     def keep(draw: Any, given: tuple[Tensor, ...], sample: Tensor) -> None:
-        found.append(Drawn(draw, given[1], given[2]))
+        found.append(Drawn(draw, *given[1:4]))
 
-    handles = [module.register_forward_hook(keep) for module in model.modules() if isinstance(module, Draw)]
+    handles = [module.register_forward_hook(keep) for module in model.modules() if isinstance(module, SampledChoice)]
     try:
         yield found
     finally:
@@ -60,12 +63,15 @@ class Reinforce:
     """Computes the loss by which sampled choices learn: ``-mean((r - b) log p(s)) - entropy * mean(H)``.
 
     Papers: REINFORCE (Williams, Machine Learning 1992); with this baseline, hard attention (Xu et al., ICML 2015,
-    section 4.1), https://arxiv.org/abs/1502.03044.
+    section 4.1), https://arxiv.org/abs/1502.03044; with a learned one, recurrent attention (Mnih et al., NeurIPS 2014),
+    https://arxiv.org/abs/1406.6247.
 
     r is the reward that each `Draw` asks for, without a gradient. The baseline b is the moving mean of earlier batches'
     rewards, ``0.9 b + 0.1 mean(r)``, of all processes; the first batch takes its own mean. Its gradient with respect to
-    the scores is, on average over samples, that of the expected reward. Draws with ``estimator="gumbel"`` are left out:
-    they have their gradient already.
+    the scores is, on average over samples, that of the expected reward. Where a network computes baselines itself, one
+    for each of an image's choices, these are taken without their gradient, and learn by ``mean((b - r)^2)``. The terms
+    of an image's choices are added up. Draws with another estimator than ``reinforce`` are left out: they have their
+    gradient already.
 
     Attributes:
         baselines: b of each kind of reward, by its name.
@@ -104,10 +110,17 @@ class Reinforce:
         drawn = [one for one in drawn if one.draw.estimator == "reinforce"]
         loss = logits.new_zeros((), dtype=torch.float32)
         rewards = {kind: _reward(kind, logits, labels) for kind in sorted({one.draw.reward for one in drawn})}
-        before = {kind: self._move(kind, reward) for kind, reward in rewards.items()}
+        moving = sorted({one.draw.reward for one in drawn if one.baseline is None})
+        before = {kind: self._move(kind, rewards[kind]) for kind in moving}
         for one in drawn:
-            advantage = rewards[one.draw.reward] - before[one.draw.reward]
-            loss = loss - (advantage * one.log_probability).mean() - one.draw.entropy * one.entropy.mean()
+            reward = rewards[one.draw.reward]
+            if one.baseline is None:
+                chosen = one.log_probability.reshape(len(reward), -1).sum(1)
+                loss = loss - ((reward - before[one.draw.reward]) * chosen).mean()
+            else:
+                error = one.baseline - reward[:, None]
+                loss = loss + (error.detach() * one.log_probability + error.square()).sum() / len(logits)
+            loss = loss - one.draw.entropy * one.entropy.mean()
         return loss
 
     def state_dict(self) -> dict[str, float]:

@@ -69,6 +69,9 @@ const METRIC_WORDS = {
   word_accuracy: "1 minus the errors per word; of texts that are one word each, the fraction read without an error",
   attention_in_box:
     "Fraction of the characters of the test texts whose largest weight lies in a position that touches their box",
+  glimpse_in_box: "Fraction of test images whose last glimpse has its centre in the true box",
+  glimpse_in_box_chance: "Fraction of the image that the true box covers: the baseline for glimpse_in_box",
+  pixels_seen: "Numbers that the network reads of an image, per pixel of the image; coarse ones are means of many pixels",
   pointing_chance: "Fraction of test images on which a random point lies in the true box: the baseline for pointing",
 };
 
