@@ -17,9 +17,9 @@ IN_TURN = {"__getitem__", "__iter__", "chunk", "split", "tensor_split", "unbind"
 class Functions(TorchFunctionMode):
     """Calls a rule in place of each torch function that has one, in this thread.
 
-    Parameters of the model are constants: they enter no graph. Functions of torch that are written in Python are opened,
-    so that the functions inside are seen. A class below it fills `rules`, from a function's name to what is called with
-    (function, *arguments) if one of the arguments depends on the images.
+    Parameters of the model are constants: they enter no graph. Functions of torch that are written in Python are
+    opened, so that the functions inside are seen. A class below it fills `rules`, from a function's name to what is
+    called with (function, *arguments) if one of the arguments depends on the images.
     """
 
     def __init__(self) -> None:

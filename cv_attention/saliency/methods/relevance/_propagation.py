@@ -2,8 +2,8 @@
 
 Write each tensor's relevance as R = a m, with its values a. A function y = f(a, b, ...) that is homogeneous of degree
 1 in the inputs that depend on the image satisfies sum_i a_i dy/da_i = y, so that the plain gradient, m_a = m_y dy/da,
-divides R_y = y m_y in proportion to the contributions: sums of branches, concatenations, means, pooling, padding, views,
-ReLU. Autograd does all of this, in the order in which the model computes. Only other functions need a rule:
+divides R_y = y m_y in proportion to the contributions: sums of branches, concatenations, means, pooling, padding,
+views, ReLU. Autograd does all of this, in the order in which the model computes. Only other functions need a rule:
 
 - activations, y = f(a): all relevance goes to a, hence m_a = m_y y / a;
 - BatchNorm is merged into the layer before it, or is an affine map of its own;
@@ -139,7 +139,7 @@ class Propagation(Functions):
         cudnn: bool,
     ) -> Tensor:
         if training or mean is None or var is None:
-            return self._normalised(x, weight, bias, (0, *range(2, x.dim())), eps, True)
+            return self._scaled(self._normalised(x, (0, *range(2, x.dim())), eps), weight, bias)
         with torch.no_grad():
             scale = torch.rsqrt(var + eps) * (1 if weight is None else weight)
             shift = (0 if bias is None else bias) - mean * scale
@@ -175,31 +175,29 @@ class Propagation(Functions):
         name = func.__name__
         if name in ("layer_norm", "rms_norm"):
             shape = rest[0] if rest else options["normalized_shape"]
-            given = dict(zip(("weight", "bias", "eps") if name == "layer_norm" else ("weight", "eps"), rest[1:])) | options  # noqa: B905  # fmt: skip
-            over = tuple(range(-len(shape), 0))
-            eps = given.get("eps")
-            eps = torch.finfo(x.dtype).eps if eps is None else eps
-            return self._normalised(x, given.get("weight"), given.get("bias"), over, eps, name == "layer_norm", last=True)
+            order = ("weight", "bias", "eps") if name == "layer_norm" else ("weight", "eps")
+            given = {**dict(zip(order, rest[1:], strict=False)), **options}
+            eps = torch.finfo(x.dtype).eps if given.get("eps") is None else given["eps"]
+            y = self._normalised(x, tuple(range(-len(shape), 0)), eps, centred=name == "layer_norm")
+            return self._scaled(y, given.get("weight"), given.get("bias"), last=True)
         if name == "group_norm":
             groups = rest[0]
-            given = dict(zip(("weight", "bias", "eps"), rest[1:])) | options  # noqa: B905
+            given = {**dict(zip(("weight", "bias", "eps"), rest[1:], strict=False)), **options}
             parts = x.unflatten(1, (groups, -1))
-            y = self._normalised(parts, None, None, tuple(range(2, parts.dim())), given.get("eps", 1e-5), True)
+            y = self._normalised(parts, tuple(range(2, parts.dim())), given.get("eps", 1e-5))
             return self._scaled(y.flatten(1, 2), given.get("weight"), given.get("bias"))
         if rest[2] is not None and not rest[4]:  # instance norm by running statistics
             weight, bias, mean, var, _, momentum, eps, cudnn = rest
             return self._batch_norm(torch.batch_norm, x, weight, bias, mean, var, False, momentum, eps, cudnn)
-        y = self._normalised(x, None, None, tuple(range(2, x.dim())), rest[6], True)
+        y = self._normalised(x, tuple(range(2, x.dim())), rest[6])
         return self._scaled(y, rest[0], rest[1])
 
-    def _normalised(
-        self, x: Tensor, weight: Tensor | None, bias: Tensor | None, over: tuple, eps: float, centred: bool, *, last: bool = False
-    ) -> Tensor:
+    def _normalised(self, x: Tensor, over: tuple[int, ...], eps: float, *, centred: bool = True) -> Tensor:
         """Normalises by a standard deviation that counts as constant; means are linear."""
         u = x - x.mean(over, keepdim=True) if centred else x
         with torch.no_grad():
             rate = torch.rsqrt(u.square().mean(over, keepdim=True) + eps)
-        return self._scaled(u * rate, weight, bias, last=last)
+        return u * rate
 
     def _scaled(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, *, last: bool = False) -> Tensor:
         shape = () if last else (-1, *[1] * (x.dim() - 2))
@@ -250,9 +248,7 @@ class Propagation(Functions):
         if self.ledger:
             constant = b if depends(a) else a
             sign = -options.get("alpha", 1) if "sub" in func.__name__ else options.get("alpha", 1)
-            if "rsub" in func.__name__:
-                sign = 1
-            elif constant is a:
+            if "rsub" in func.__name__ or constant is a:
                 sign = 1
             self.ledger.leave(kind, y, (torch.as_tensor(constant, device=y.device) * sign).to(y.dtype).expand_as(y))
         return y
@@ -333,4 +329,3 @@ def _mark(output: Any) -> Any:
         if isinstance(value, Tensor):
             value._is_gate = True  # pyright: ignore[reportAttributeAccessIssue]
     return output
-

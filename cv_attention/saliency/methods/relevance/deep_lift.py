@@ -7,7 +7,7 @@ from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets
 from cv_attention.saliency.methods.gradient.gradients import Channels, join
 from cv_attention.saliency.methods.gradient.integrated_gradients import broadcast
-from cv_attention.saliency.methods.relevance._differences import Beside, Differences
+from cv_attention.saliency.methods.relevance._differences import Beside
 
 
 @explains
@@ -23,9 +23,9 @@ def deep_lift(
     """Computes DeepLIFT (Shrikumar et al., ICML 2017), https://arxiv.org/abs/1704.02685, by the rescale rule.
 
     The difference of the score between image and baseline is divided among the pixels: through each activation by the
-    quotient of differences in place of the derivative. Products, softmax and normalisations are divided exactly, too, so
-    that the map sums to score(x) - score(x') also for gates and transformers. Costs one forward pass of twice the batch
-    and a backward pass: a fast stand-in for `integrated_gradients`.
+    quotient of differences in place of the derivative. Products, softmax and normalisations are divided exactly, too:
+    the map sums to score(x) - score(x') also for gates and transformers. Costs two forward passes and a backward pass:
+    a fast stand-in for `integrated_gradients`.
 
     Args:
         model: Maps images to logits (B, classes).
@@ -36,8 +36,8 @@ def deep_lift(
         baseline: A value, or an image or batch of them that broadcasts to `images`; 0 is the mean colour of
             normalised images.
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
-        batch_size: Maximum number of images per forward pass, their baselines besides; larger batches are split, and a
-            callable target then sees one part at a time. None processes all images at once.
+        batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
+            sees one part at a time. None processes all images at once.
 
     Returns:
         (B, T, H, W) float32, signed, T = 1 unless there are several targets.
@@ -58,6 +58,6 @@ def deep_lift(
     """
     with scorer(model, images, targets, chunk=None, several=True) as scores:
         start = broadcast(baseline, scores.images)
-        scores.model = Beside(scores.model, Differences(len(start)), start)
+        scores.model = Beside(scores.model, start)
         multipliers = scores.gradient(scores.images)
         return join(multipliers * (scores.images - start).float().unsqueeze(1), channels)

@@ -1,7 +1,7 @@
 """Defines the rules of layer-wise relevance propagation for linear layers, and usual combinations of them.
 
-z = x W + b is the layer's output, R its relevance, and the input's relevance is a sum over the outputs. W+ and W- are the
-positive and the negative part of the weights. Denominators are kept from 0 by a small number of their own sign.
+z = x W + b is the layer's output, R its relevance, and the input's relevance is a sum over the outputs. W+ and W- are
+the positive and the negative part of the weights. Denominators are kept from 0 by a small number of their own sign.
 """
 
 from collections.abc import Callable, Mapping
@@ -272,7 +272,7 @@ COMPOSITES: Mapping[str, Composite] = MappingProxyType(
         "epsilon_alpha2_beta1_flat": Composite(AlphaBeta(), first=Flat()),
     }
 )
-"""The usual composites by name, as zennit calls them; ``gamma`` is what AttnLRP's authors use for vision transformers."""
+"""The usual composites by name, as zennit calls them; AttnLRP's authors use ``gamma`` for vision transformers."""
 CompositeName = Literal[
     "epsilon", "gamma", "epsilon_plus", "epsilon_plus_flat", "epsilon_gamma_box", "epsilon_alpha2_beta1",
     "epsilon_alpha2_beta1_flat",
