@@ -36,11 +36,16 @@ class Functions(TorchFunctionMode):
         kwargs = {name: _constant(value) for name, value in kwargs.items()}
         if not any(map(depends, (*args, *kwargs.values()))):
             return func(*args, **kwargs)
+        if in_place(func) and isinstance(args[0], Tensor):
+            self.before_write(args[0])
         if isinstance(func, FunctionType) and func.__module__ in _PYTHON and func.__closure__ is None:
             with self:
                 return _opened(func)(*args, **kwargs)
         rule = self.rules.get(getattr(func, "__name__", ""))
         return func(*args, **kwargs) if rule is None else rule(func, *args, **kwargs)
+
+    def before_write(self, x: Tensor) -> None:
+        """Is called before a function changes a tensor."""
 
 
 class Through(nn.Module):
@@ -93,4 +98,4 @@ def names(*stems: str) -> list[str]:
 def in_place(function: Callable) -> bool:
     """Returns whether a function changes its first argument."""
     name = getattr(function, "__name__", "")
-    return name.startswith("__i") or (name.endswith("_") and not name.endswith("__"))
+    return name.startswith("__i") or name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))

@@ -20,7 +20,7 @@ class Call:
         x: The input.
         weight: The weights, without gradient.
         bias: The bias in the layout of the output, or None.
-        output: A copy of the output, which the model may modify.
+        output: The output; like the input, it is copied before the model modifies it.
         rest: The arguments after the bias.
         options: The arguments by name.
         rule: How relevance is divided.
@@ -71,17 +71,14 @@ class Ruled(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, call: Call, found: list[Tensor], entrances: list[Tensor]) -> Tensor:
-        """Takes the output out of `found`, which keeps it no input of this function."""
-        ctx.save_for_backward(x)
+        """Takes the output out of `found`, which keeps it from being an input of this function."""
         ctx.call, ctx.entrances = call, entrances
         return found.pop()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Returns the input's relevance over the input; what the images' own layer finds goes to `entrances`."""
-        (x,) = ctx.saved_tensors
-        call = replace(ctx.call, x=x.detach())
-        rule = call.rule
+        call, x, rule = ctx.call, ctx.call.x, ctx.call.rule
         assert not isinstance(rule, Epsilon)
         if hasattr(rule, "back"):
             return rule.back(call, gradients[0]).to(x.dtype), None, None, None  # pyright: ignore[reportAttributeAccessIssue]
@@ -97,7 +94,7 @@ class Redirect(Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, factor: Tensor, found: list[Tensor]) -> Tensor:
-        """Takes the output out of `found`, which keeps it no input of this function."""
+        """Takes the output out of `found`, which keeps it from being an input of this function."""
         ctx.factor = factor
         return found.pop()
 

@@ -62,8 +62,9 @@ class Propagation(Functions):
         super().__init__()
         self.composite, self.softmax, self.ledger = composite, softmax, ledger
         self.entrances: list[Tensor] = []  # relevance of images, where a rule gives it by itself
-        self._last: tuple[Tensor, Call | None, Any] | None = None  # the linear layer that a BatchNorm may follow
+        self._last: tuple[Tensor, Call | float, Any] | None = None  # the linear layer that a BatchNorm may follow
         self._begun = False
+        self._calls: dict[int, list[Call]] = {}  # by the memory of their inputs and outputs
         self.rules = (
             dict.fromkeys((*_CONVOLUTIONS, "linear"), self._layer)
             | dict.fromkeys(_ACTIVATIONS, self._activation)
@@ -98,19 +99,32 @@ class Propagation(Functions):
         if isinstance(rule, Epsilon):
             z = func(x, weight, bias, *rest, **options)
             factor = z.detach() / stabilised(z.detach(), rule.epsilon)
-            self._last = (z, None, z.register_hook(lambda g: g * factor))
+            self._last = (z, rule.epsilon, z.register_hook(lambda g: g * factor))
         else:
             with torch.no_grad():
                 z = func(x, weight, bias, *rest, **options)
                 shape = (-1, *[1] * (z.dim() - 2)) if kind == "convolution" else (-1,)
                 along = None if bias is None else bias.detach().view(shape)
-                call = Call(func, x.detach(), weight, along, z.clone(), rest, options, rule, entrance)
+                call = Call(func, x.detach(), weight, along, z.detach(), rest, options, rule, entrance)
+            self._keep(call)
             z = Ruled.apply(x, call, [z], self._entrances(kind))
             self._last = (z, call, None)  # pyright: ignore[reportAttributeAccessIssue]
         if self.ledger:
             self.ledger.leave(kind, z)  # pyright: ignore[reportArgumentType]
         self._input = x
         return z  # pyright: ignore[reportReturnType]
+
+    def _keep(self, call: Call) -> None:
+        for tensor in (call.x, call.output):
+            self._calls.setdefault(tensor.untyped_storage().data_ptr(), []).append(call)
+
+    def before_write(self, x: Tensor) -> None:
+        """Copies what calls remember of a tensor that is about to change."""
+        memory = x.untyped_storage().data_ptr()
+        for call in self._calls.pop(memory, []):
+            for name in ("x", "output"):
+                if getattr(call, name).untyped_storage().data_ptr() == memory:
+                    setattr(call, name, getattr(call, name).clone())
 
     def _entrances(self, kind: str) -> list[Tensor]:
         """Returns where relevance of the images goes."""
@@ -150,14 +164,15 @@ class Propagation(Functions):
             return self._affine(x, y, scale.view(channels))
         _, call, hook = last
         before = self._input
-        if call is None:  # the epsilon rule
+        if not isinstance(call, Call):  # the epsilon rule
             hook.remove()
-            epsilon = self.composite.convolution.epsilon if isinstance(self.composite.convolution, Epsilon) else 1e-6
-            factor = scale.view(channels) * (y / stabilised(y, epsilon))
+            factor = scale.view(channels) * (y / stabilised(y, call))
             [x] = self.ledger.enter("convolution", [x]) if self.ledger else [x]
             y = Redirect.apply(x, factor, [y])
         else:
-            y = Ruled.apply(before, call.scaled(scale, shift, y.clone()), [y], self._entrances("convolution"))
+            call = call.scaled(scale, shift, y.detach())
+            self._keep(call)
+            y = Ruled.apply(before, call, [y], self._entrances("convolution"))
         if self.ledger:
             self.ledger.leave("convolution", y)  # pyright: ignore[reportArgumentType]
         return y  # pyright: ignore[reportReturnType]

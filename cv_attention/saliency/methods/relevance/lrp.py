@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.blocks.base import check_choice
+from cv_attention.saliency.core.engine import check_images
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.scores import scorer
-from cv_attention.saliency.core.targets import Targets, each_target
+from cv_attention.saliency.core.targets import Targets, each_target, of_images
 from cv_attention.saliency.methods.gradient.gradients import Channels, join
 from cv_attention.saliency.methods.relevance._functions import Through
 from cv_attention.saliency.methods.relevance._ledger import Ledger
@@ -158,7 +159,7 @@ def relevance(
     """Computes `lrp` or `attn_lrp` with an account: the score equals the map's sum and what each kind of layer keeps.
 
     Where the account does not balance, the model calls a function that has no rule and is not homogeneous of degree 1.
-    Costs more time and memory than the methods alone.
+    Images run one by one, which costs more time than the methods alone.
 
     Args:
         model: Maps images to logits (B, classes).
@@ -182,17 +183,22 @@ def relevance(
         (['convolution', 'linear'], True)
     """
     check_choice("softmax", softmax, ("constant", "tangent"))
+    images = check_images(images)
     maps, sums, kept = [], [], []
-    for target in each_target(targets):
-        ledger = Ledger(len(images))
-        maps.append(join(_propagate(model, images, target, rules, softmax, ledger), "sum"))
-        kept.append(ledger.kept())
-        with scorer(model, images, target) as scores:
-            sums.append(scores.clean())
+    for number, image in enumerate(images.split(1)):  # a model may lay out images in any order inside
+        for target in each_target(of_images(targets, slice(number, number + 1), len(images))):
+            ledger = Ledger()
+            maps.append(join(_propagate(model, image, target, rules, softmax, ledger), "sum"))
+            kept.append(ledger.kept)
+            with scorer(model, image, target) as scores:
+                sums.append(scores.clean())
+    shape = (len(images), len(each_target(targets)))
     kinds = sorted({kind for one in kept for kind in one})
-    none = torch.zeros(len(images), dtype=torch.double, device=images.device)
-    account = {kind: torch.stack([one.get(kind, none) for one in kept], 1) for kind in kinds}
-    return Relevance(torch.cat(maps, 1), torch.cat(sums, 1), account)
+    account = {
+        kind: torch.tensor([one[kind] for one in kept], dtype=torch.double, device=images.device).view(shape)
+        for kind in kinds
+    }
+    return Relevance(torch.cat(maps).view(*shape, *images.shape[2:]), torch.cat(sums).view(shape), account)
 
 
 def _propagate(
