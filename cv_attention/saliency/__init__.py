@@ -21,6 +21,7 @@ from cv_attention.saliency.methods.cam.fem import fem
 from cv_attention.saliency.methods.cam.grad_cam import grad_cam, grad_cam_layers
 from cv_attention.saliency.methods.cam.gradient_cams import finer_cam, grad_cam_plus_plus, shapley_cam, xgrad_cam
 from cv_attention.saliency.methods.cam.kpca_cam import kpca_cam
+from cv_attention.saliency.methods.cam.refine_cam import refine_cam
 from cv_attention.saliency.methods.cam.score_cam import score_cam
 from cv_attention.saliency.methods.cam.smooth_grad_cam import smooth_grad_cam_plus_plus
 from cv_attention.saliency.methods.gradient.full_grad import full_grad
@@ -49,7 +50,7 @@ __all__ = [
     "finer_cam", "full_grad", "grad_cam", "grad_cam_elementwise", "grad_cam_layers", "grad_cam_plus_plus", "gradient",
     "gradient_attention", "gradient_shap", "guided_backprop", "guided_grad_cam", "hires_cam", "input_x_gradient",
     "integrated_gradients", "itti_koch_niebur", "kernel_shap", "kpca_cam", "layer_cam", "le_grad", "lime", "lrp",
-    "metrics", "occlusion", "random_map", "relevance", "relevance_rules", "resolve", "rise", "score_cam",
+    "metrics", "occlusion", "random_map", "refine_cam", "relevance", "relevance_rules", "resolve", "rise", "score_cam",
     "seg_eigen_cam", "shapley_cam", "smooth_grad", "smooth_grad_cam_plus_plus", "spectral_residual", "var_grad",
     "xgrad_cam",
 ]  # fmt: skip

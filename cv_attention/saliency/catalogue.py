@@ -25,6 +25,7 @@ from cv_attention.saliency.methods.cam.fem import fem
 from cv_attention.saliency.methods.cam.grad_cam import grad_cam
 from cv_attention.saliency.methods.cam.gradient_cams import finer_cam, grad_cam_plus_plus, shapley_cam, xgrad_cam
 from cv_attention.saliency.methods.cam.kpca_cam import kpca_cam
+from cv_attention.saliency.methods.cam.refine_cam import refine_cam
 from cv_attention.saliency.methods.cam.score_cam import score_cam
 from cv_attention.saliency.methods.cam.smooth_grad_cam import smooth_grad_cam_plus_plus
 from cv_attention.saliency.methods.gradient.full_grad import full_grad
@@ -55,6 +56,7 @@ METHODS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
             smooth_grad_cam_plus_plus,
             xgrad_cam,
             layer_cam,
+            refine_cam,
             hires_cam,
             grad_cam_elementwise,
             shapley_cam,
