@@ -28,7 +28,8 @@ class Case:
         images: (B, 3, H, W), normalised, on the network's device.
         targets: The explained classes, (B,).
         heat: The method's maps, (B, 1, H, W).
-        boxes: Bounding boxes of the objects, (B, 4), all 0 for none; None if the data set has no boxes.
+        boxes: Bounding boxes of the objects, (B, 4), or their segmentation masks, (B, 1, H, W), all 0 for none; None
+            if the data set has neither.
 
     Examples:
         >>> import torch
@@ -80,13 +81,18 @@ class Measure:
 
 def _boxed(case: Case, game: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     assert case.boxes is not None
-    kept = (case.boxes > 0).any(1)
+    kept = (case.boxes > 0).flatten(1).any(1)
     return game(case.heat[kept], case.boxes[kept]).float() if bool(kept.any()) else torch.empty(0)
 
 
 def _randomised(case: Case) -> Tensor:
     cascade = metrics.cascading_randomisation(case.method, case.network, case.images, case.targets)
     return torch.stack([stage.correlation for stage in cascade]).mean(0)
+
+
+def _smoothly_randomised(case: Case) -> Tensor:
+    found = metrics.smooth_randomisation(case.method, case.network, case.images, case.targets, samples=5)
+    return found.mean(0)
 
 
 MEASURES: Mapping[str, Measure] = MappingProxyType(
@@ -107,8 +113,17 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             "low", lambda c: metrics.max_sensitivity(c.method, c.network, c.images, c.targets, samples=5)
         ),
         "randomisation": Measure("low", _randomised),
+        "smooth_randomisation": Measure("low", _smoothly_randomised),
+        "entropy_rise": Measure(
+            "high", lambda c: metrics.efficient_randomisation(c.method, c.network, c.images, c.targets).rise
+        ),
+        "arcc": Measure("high", lambda c: metrics.arcc(c.method, c.network, c.images, c.targets, heat=c.heat).arcc),
+        "selectivity": Measure("low", lambda c: metrics.selectivity(c.network, c.images, c.heat, c.targets).auc),
+        "sparseness": Measure("high", lambda c: metrics.sparseness(c.heat)),
+        "complexity": Measure("low", lambda c: metrics.complexity(c.heat)),
         "pointing": Measure("high", lambda c: _boxed(c, metrics.pointing_game), boxes=True),
         "energy_pointing": Measure("high", lambda c: _boxed(c, metrics.energy_pointing_game), boxes=True),
+        "rank_accuracy": Measure("high", lambda c: _boxed(c, metrics.relevance_rank_accuracy), boxes=True),
     }
 )
 GRID = "grid_pointing"  # on mosaics, not on the images themselves

@@ -14,28 +14,37 @@ from cv_attention.saliency.core.engine import plain
 from cv_attention.saliency.core.state import undisturbed_by_others
 from cv_attention.saliency.methods.attention.attention_flow import attention_flow
 from cv_attention.saliency.methods.attention.block_maps import block_maps
+from cv_attention.saliency.methods.attention.le_grad import le_grad
 from cv_attention.saliency.methods.attention.transformers import attention_rollout, gradient_attention
 from cv_attention.saliency.methods.cam.ablation_cam import ablation_cam
 from cv_attention.saliency.methods.cam.cam import cam
 from cv_attention.saliency.methods.cam.eigen_cam import eigen_cam, eigen_grad_cam, seg_eigen_cam
 from cv_attention.saliency.methods.cam.elementwise_cams import grad_cam_elementwise, hires_cam, layer_cam
+from cv_attention.saliency.methods.cam.factorisation import deep_feature_factorisation
 from cv_attention.saliency.methods.cam.fem import fem
 from cv_attention.saliency.methods.cam.grad_cam import grad_cam
 from cv_attention.saliency.methods.cam.gradient_cams import finer_cam, grad_cam_plus_plus, shapley_cam, xgrad_cam
 from cv_attention.saliency.methods.cam.kpca_cam import kpca_cam
+from cv_attention.saliency.methods.cam.refine_cam import refine_cam
 from cv_attention.saliency.methods.cam.score_cam import score_cam
 from cv_attention.saliency.methods.cam.smooth_grad_cam import smooth_grad_cam_plus_plus
 from cv_attention.saliency.methods.gradient.full_grad import full_grad
+from cv_attention.saliency.methods.gradient.gradient_shap import gradient_shap
 from cv_attention.saliency.methods.gradient.gradients import gradient, input_x_gradient, smooth_grad, var_grad
 from cv_attention.saliency.methods.gradient.guided_backprop import guided_backprop
+from cv_attention.saliency.methods.gradient.guided_grad_cam import guided_grad_cam
 from cv_attention.saliency.methods.gradient.integrated_gradients import expected_gradients, integrated_gradients
 from cv_attention.saliency.methods.model_free.baselines import centre_bias, random_map
 from cv_attention.saliency.methods.model_free.itti import itti_koch_niebur
 from cv_attention.saliency.methods.model_free.spectral_residual import spectral_residual
 from cv_attention.saliency.methods.perturbation.extremal import extremal_perturbation
+from cv_attention.saliency.methods.perturbation.feature_ablation import feature_ablation
+from cv_attention.saliency.methods.perturbation.kernel_shap import kernel_shap
 from cv_attention.saliency.methods.perturbation.lime import lime
 from cv_attention.saliency.methods.perturbation.occlusion import occlusion
 from cv_attention.saliency.methods.perturbation.rise import rise
+from cv_attention.saliency.methods.relevance.deep_lift import deep_lift
+from cv_attention.saliency.methods.relevance.lrp import attn_lrp, lrp
 from cv_attention.suggest import suggest
 
 METHODS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
@@ -47,6 +56,7 @@ METHODS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
             smooth_grad_cam_plus_plus,
             xgrad_cam,
             layer_cam,
+            refine_cam,
             hires_cam,
             grad_cam_elementwise,
             shapley_cam,
@@ -57,6 +67,7 @@ METHODS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
             seg_eigen_cam,
             kpca_cam,
             fem,
+            deep_feature_factorisation,
             full_grad,
             gradient,
             input_x_gradient,
@@ -65,9 +76,16 @@ METHODS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
             integrated_gradients,
             expected_gradients,
             guided_backprop,
+            guided_grad_cam,
+            gradient_shap,
+            deep_lift,
+            lrp,
+            attn_lrp,
             occlusion,
+            feature_ablation,
             rise,
             lime,
+            kernel_shap,
             score_cam,
             ablation_cam,
             extremal_perturbation,
@@ -75,6 +93,7 @@ METHODS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
             attention_rollout,
             attention_flow,
             gradient_attention,
+            le_grad,
             itti_koch_niebur,
             spectral_residual,
             random_map,

@@ -24,6 +24,10 @@ QUICK = {
     "integrated_gradients": {"steps": 3},
     "occlusion": {"window": 12},
     "itti_koch_niebur": {"enlarge": 64},
+    "gradient_shap": {"samples": 3},
+    "feature_ablation": {"cells": 2},
+    "kernel_shap": {"samples": 6, "cells": 2},
+    "deep_feature_factorisation": {"concepts": 3, "steps": 20},
 }
 MODEL_FREE = {"itti_koch_niebur", "spectral_residual", "random_map", "centre_bias"}
 NO_CALLABLES = {"cam", "finer_cam"}

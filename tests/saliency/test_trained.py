@@ -102,10 +102,9 @@ CAMS = {
     "KPCA_CAM": s.kpca_cam,
     "FEM": s.fem,
 }
-ELSEWHERE = {"FinerCAM", "FullGrad"}  # compared below: they are called otherwise
-# Random weights for the channels, of which `random_map` is ours; and two that run any CAM several times over: a product
-# over layers, and an average over crops.
-NOT_HERE = {"RandomCAM", "RefineCAM", "SESS"}
+ELSEWHERE = {"FinerCAM", "FullGrad", "RefineCAM"}  # compared below: they are called otherwise
+# Random weights for the channels, of which `random_map` is ours; and an average of any CAM over crops.
+NOT_HERE = {"RandomCAM", "SESS"}
 
 
 def test_no_cam_of_the_peer_is_forgotten():
@@ -169,6 +168,18 @@ def test_finer_cam_equals_pytorch_grad_cam(trained):
     expected = torch.from_numpy(pytorch_grad_cam.FinerCAM(model, [model.layer3])(images.clone()))[:, None]
     got = fused_as_peer([s.finer_cam(model, images, upsample=False)])
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+
+
+def test_refine_cam_equals_pytorch_grad_cam(trained):
+    import pytorch_grad_cam
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    model, images = trained
+    explainer = pytorch_grad_cam.RefineCAM(model, [model.layer1, model.layer2, model.layer3])
+    expected = torch.from_numpy(explainer(images.clone(), [ClassifierOutputTarget(k) for k in CLASSES]))[:, None]
+    got = s.refine_cam(model, images, CLASSES, layers=["layer1", "layer2", "layer3"])
+    got = (got - got.amin((2, 3), True)) / (got - got.amin((2, 3), True)).amax((2, 3), True)
+    torch.testing.assert_close(got, expected, rtol=0, atol=2e-3)
 
 
 def test_full_grad_equals_pytorch_grad_cam(trained):

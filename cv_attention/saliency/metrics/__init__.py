@@ -6,16 +6,22 @@ from typing import Any
 from cv_attention.saliency.metrics._mosaics import Mosaics, grid_pointing_game, mosaics
 from cv_attention.saliency.metrics._road import Road, road
 from cv_attention.saliency.metrics.agreement import rank_correlation, structural_similarity
+from cv_attention.saliency.metrics.complexity import complexity, sparseness
+from cv_attention.saliency.metrics.composite import Arcc, arcc
 from cv_attention.saliency.metrics.confidence import Confidence, confidence_change
 from cv_attention.saliency.metrics.faithfulness import Curve, deletion_auc, insertion_auc
-from cv_attention.saliency.metrics.pointing import energy_pointing_game, pointing_game
+from cv_attention.saliency.metrics.pointing import energy_pointing_game, pointing_game, relevance_rank_accuracy
+from cv_attention.saliency.metrics.randomisation import Rise, efficient_randomisation, smooth_randomisation
 from cv_attention.saliency.metrics.sanity import Randomised, cascading_randomisation
+from cv_attention.saliency.metrics.selectivity import selectivity
 from cv_attention.saliency.metrics.sensitivity import infidelity, max_sensitivity
 
 __all__ = [
-    "Confidence", "Curve", "Mosaics", "Randomised", "Road", "cascading_randomisation", "confidence_change",
-    "deletion_auc", "energy_pointing_game", "grid_pointing_game", "infidelity", "insertion_auc",
-    "max_sensitivity", "mosaics", "pointing_game", "rank_correlation", "road", "structural_similarity",
+    "Arcc", "Confidence", "Curve", "Mosaics", "Randomised", "Rise", "Road", "arcc", "cascading_randomisation",
+    "complexity", "confidence_change", "deletion_auc", "efficient_randomisation", "energy_pointing_game",
+    "grid_pointing_game", "infidelity", "insertion_auc", "max_sensitivity", "mosaics", "pointing_game",
+    "rank_correlation", "relevance_rank_accuracy", "road", "selectivity", "smooth_randomisation", "sparseness",
+    "structural_similarity",
 ]  # fmt: skip
 
 

@@ -1,25 +1,27 @@
 """Measures whether a map points at the object: the pointing game, by its maximum and by its energy."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
 def pointing_game(heat: Tensor, boxes: Tensor, tolerance: float = 0.0) -> Tensor:
-    """Returns for each map whether its maximum lies in the object's box; the hit rate is the mean.
+    """Returns for each map whether its maximum lies on the object; the hit rate is the mean.
 
     The pointing game (Zhang et al., ECCV 2016), https://arxiv.org/abs/1608.00507. Of equal maxima the first counts, row
     by row, as in TorchRay's benchmark: a constant map points at the upper left corner.
 
     Args:
         heat: Maps (B, 1, H, W).
-        boxes: Boxes (B, 4) as x0, y0, x1, y1 in pixels; x1 and y1 are outside the box.
-        tolerance: Pixels by which a maximum may miss the box; the paper uses 15 at 224.
+        boxes: Boxes (B, 4) as x0, y0, x1, y1 in pixels, x1 and y1 outside the box; or segmentation masks (B, 1, H, W),
+            whose values above 0 are the object.
+        tolerance: Pixels by which a maximum may miss the object along each axis; the paper uses 15 at 224.
 
     Returns:
         bool (B,).
 
     Raises:
-        ValueError: if shapes do not fit, or a box is empty.
+        ValueError: if shapes do not fit, or an object is empty.
 
     Examples:
         >>> import torch
@@ -32,8 +34,12 @@ def pointing_game(heat: Tensor, boxes: Tensor, tolerance: float = 0.0) -> Tensor
         >>> metrics.pointing_game(heat, boxes).float().mean()  # the hit rate
         tensor(0.5000)
     """
+    if heat.ndim == 4 and boxes.shape == heat.shape and heat.shape[1] == 1:
+        return _on_mask(heat, boxes.to(heat.device) > 0, tolerance)
     if heat.ndim != 4 or heat.shape[1] != 1 or boxes.shape != (len(heat), 4):
-        raise ValueError(f"expected maps (B, 1, H, W) and boxes (B, 4), got {(*heat.shape,)} and {(*boxes.shape,)}")
+        raise ValueError(
+            f"expected maps (B, 1, H, W) and boxes (B, 4) or masks, got {(*heat.shape,)} and {(*boxes.shape,)}"
+        )
     x0, y0, x1, y1 = boxes.to(heat.device).unbind(1)
     if bool(((x1 <= x0) | (y1 <= y0)).any()):
         empty = int(((x1 <= x0) | (y1 <= y0)).nonzero()[0])
@@ -44,10 +50,57 @@ def pointing_game(heat: Tensor, boxes: Tensor, tolerance: float = 0.0) -> Tensor
     return inside_x & (y >= y0 - tolerance) & (y <= y1 + tolerance)
 
 
+def _on_mask(heat: Tensor, masks: Tensor, tolerance: float) -> Tensor:
+    _refuse_empty(masks)
+    peak = heat.flatten(1).argmax(1)
+    near = int(tolerance)
+    if near:
+        masks = F.max_pool2d(masks.float(), 2 * near + 1, 1, near) > 0
+    return masks.flatten(1).gather(1, peak[:, None])[:, 0]
+
+
+def relevance_rank_accuracy(heat: Tensor, objects: Tensor) -> Tensor:
+    """Returns the fraction of the K largest values that lie on the object, which has K pixels.
+
+    The measure is that of Arras et al. (2022), https://arxiv.org/abs/2003.07258. Unlike `energy_pointing_game`, only
+    the order of the values matters; of equal values the first counts, row by row.
+
+    Args:
+        heat: Maps (B, 1, H, W).
+        objects: Boxes (B, 4) as x0, y0, x1, y1 in pixels, which hold the pixels whose centre they cover, or masks (B,
+            1, H, W), whose values above 0 are the object.
+
+    Returns:
+        (B,) in [0, 1].
+
+    Raises:
+        ValueError: if shapes do not fit, or an object is empty.
+
+    Examples:
+        >>> import torch
+        >>> from cv_attention.saliency import metrics
+        >>> heat = torch.arange(16.0).view(1, 1, 4, 4)  # the lower half has the largest values
+        >>> metrics.relevance_rank_accuracy(heat, torch.tensor([[0, 1, 4, 3]]))  # rows 1 and 2
+        tensor([0.5000])
+    """
+    masks = _masks(heat, objects) >= 0.5 if objects.ndim == 2 else objects.to(heat.device) > 0
+    if heat.ndim != 4 or heat.shape[1] != 1 or masks.shape != heat.shape:
+        raise ValueError(
+            f"expected maps (B, 1, H, W) and boxes (B, 4) or masks, got {(*heat.shape,)} and {(*objects.shape,)}"
+        )
+    _refuse_empty(masks)
+    order = heat.flatten(1).argsort(1, descending=True, stable=True)
+    inside = masks.flatten(1).gather(1, order)
+    sizes = inside.sum(1)
+    first = torch.arange(inside.shape[1], device=heat.device) < sizes[:, None]
+    return (inside & first).sum(1).float() / sizes
+
+
 def energy_pointing_game(heat: Tensor, objects: Tensor) -> Tensor:
     """Returns the fraction of each map's positive values on the object: the energy-based pointing game.
 
-    From Score-CAM (Wang et al., 2020), https://arxiv.org/abs/1910.01279. A map without positive values points
+    From Score-CAM (Wang et al., 2020), https://arxiv.org/abs/1910.01279; Arras et al. (2022) call it relevance mass
+    accuracy. A map without positive values points
     everywhere equally, and gets the object's fraction of the area.
 
     Args:
@@ -72,15 +125,24 @@ def energy_pointing_game(heat: Tensor, objects: Tensor) -> Tensor:
         raise ValueError(
             f"expected maps (B, 1, H, W) and boxes (B, 4) or masks, got {(*heat.shape,)} and {(*objects.shape,)}"
         )
-    objects = objects.to(heat.device).double()
-    masks = objects if objects.ndim == 4 else _fill(objects, heat)
-    empty = (masks.sum((1, 2, 3)) <= 0).nonzero()
-    if len(empty):
-        raise ValueError(f"object {int(empty[0])} is empty")
+    masks = _masks(heat, objects)
+    _refuse_empty(masks)
     energy = heat.double().relu()
     total = energy.sum((1, 2, 3))
     share = (energy * masks).sum((1, 2, 3)) / total.clamp(min=torch.finfo(torch.double).tiny)
     return torch.where(total > 0, share, masks.mean((1, 2, 3))).float()
+
+
+def _masks(heat: Tensor, objects: Tensor) -> Tensor:
+    """Returns masks (B, 1, H, W) of boxes (B, 4) or masks, in double precision."""
+    objects = objects.to(heat.device).double()
+    return objects if objects.ndim == 4 else _fill(objects, heat)
+
+
+def _refuse_empty(masks: Tensor) -> None:
+    empty = (masks.sum((1, 2, 3)) <= 0).nonzero()
+    if len(empty):
+        raise ValueError(f"object {int(empty[0])} is empty")
 
 
 def _fill(boxes: Tensor, heat: Tensor) -> Tensor:

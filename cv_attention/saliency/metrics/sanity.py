@@ -86,12 +86,7 @@ def cascading_randomisation(
         [fixed] = scores.targets
     first = method(model, images, fixed, **options)
     copy = deepcopy(unwrap(model))
-    parts = [(name, part) for name, part in copy.named_children() if any(True for _ in part.parameters())]
-    while len(parts) == 1 and any(True for _ in parts[0][1].children()):  # a model inside a model
-        prefix, only = parts[0]
-        parts = [(f"{prefix}.{n}", p) for n, p in only.named_children() if any(True for _ in p.parameters())]
-    if not parts:
-        raise ValueError(f"{type(model).__name__} has no parts with parameters to randomise")
+    parts = parts_of(copy, model)
     results = []
     for number, (name, part) in enumerate(reversed(parts)):
         randomise(part, seed + number)
@@ -105,6 +100,21 @@ def cascading_randomisation(
             )
         )
     return results
+
+
+def parts_of(copy: nn.Module, model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Returns the children with parameters of a copy of `model`, or of the only model inside it, by name.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    parts = [(name, part) for name, part in copy.named_children() if any(True for _ in part.parameters())]
+    while len(parts) == 1 and any(True for _ in parts[0][1].children()):  # a model inside a model
+        prefix, only = parts[0]
+        parts = [(f"{prefix}.{n}", p) for n, p in only.named_children() if any(True for _ in p.parameters())]
+    if not parts:
+        raise ValueError(f"{type(model).__name__} has no parts with parameters to randomise")
+    return parts
 
 
 @torch.no_grad()

@@ -1,16 +1,18 @@
 """Implements FullGrad (Srinivas and Fleuret, NeurIPS 2019), https://arxiv.org/abs/1905.00780."""
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cv_attention.maps.wrappers import bare_modules, unwrap
-from cv_attention.saliency.core.engine import check_images, trace
+from cv_attention.maps.wrappers import unwrap
+from cv_attention.saliency.core.engine import check_images
 from cv_attention.saliency.core.interface import explains
-from cv_attention.saliency.core.state import undisturbed
+from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets
+from cv_attention.saliency.methods.relevance._functions import Functions, Through, depends, names
 
 
 @explains
@@ -26,10 +28,11 @@ def full_grad(
 
     Paper: FullGrad (Srinivas and Fleuret, NeurIPS 2019), https://arxiv.org/abs/1905.00780.
 
-    psi takes the absolute value, scales it to [0, 1] and resizes it to the image. Biases are those of convolutions and
-    of BatchNorms, the latter including the normalisation: beta - mean gamma / sqrt(var + eps). The decomposition is
-    complete for networks of such layers, ReLUs and linear heads; contributions of gates, SiLU and LayerNorm are not
-    included. Costs a forward pass and a full backward pass, and keeps the outputs of all such layers.
+    psi takes the absolute value, scales it to [0, 1] and resizes it to the image. Biases are those of convolutions, of
+    BatchNorms, the latter including the normalisation: beta - mean gamma / sqrt(var + eps), and constants that are
+    added to a feature map; each call counts, whatever module makes it. The decomposition is complete for networks of
+    such layers, ReLUs and linear heads; contributions of gates, SiLU and LayerNorm are not included. Costs a forward
+    pass and a full backward pass.
 
     Args:
         model: Maps images to logits (B, classes).
@@ -60,50 +63,86 @@ def full_grad(
     """
     if rescale not in ("layer", "channel"):
         raise ValueError(f"rescale must be 'layer' or 'channel', got {rescale!r}")
-    biases = {}
-    for name, module in bare_modules(model).items():
-        bias = _bias(module)
-        if bias is not None and name:
-            biases[name] = bias
-    if not biases:
-        raise ValueError(f"{type(model).__name__} has no convolution or BatchNorm with a bias, which FullGrad needs")
     check_images(images)
-    bare = unwrap(model)
-    with undisturbed(bare, images.device.type):
-        seen = trace(_Entrance(bare), images, targets, ["entrance", *(f"model.{name}" for name in biases)])
-    shares: dict[str, Tensor] = {f"model.{name}": bias for name, bias in biases.items()}
-    with torch.no_grad():
-        shares["entrance"] = images.float()
-        totals = [
-            torch.stack([_psi(g.float() * shares[name], images, rescale) for name, g in gradients.items()]).sum(0)
-            for gradients in seen.gradients
-        ]
-        return torch.cat(totals, 1)
+    entries, inputs = collect(model, images, targets, lambda share: _psi(share, images, rescale))
+    return torch.stack([_psi(share, images, rescale) for share in inputs.unbind(1)], 1)[:, :, 0] + sum(entries)
 
 
-class _Entrance(nn.Module):
-    """Puts an identity before the model, at which the gradient of the image is taken."""
+def collect(
+    model: nn.Module, images: Tensor, targets: Targets, of: Callable[[Tensor], Tensor]
+) -> tuple[list[Tensor], Tensor]:
+    """Returns what `of` makes of each bias's share of the scores, and the shares of the images.
 
-    def __init__(self, model: nn.Module) -> None:
+    Args:
+        model: Maps images to logits (B, classes).
+        images: Model inputs (B, C, H, W).
+        targets: See `full_grad`.
+        of: From the shares (B, C, h, w) of a function's biases to a tensor (B, 1, ...); others than of feature maps
+            are left out.
+
+    Returns:
+        (B, T, ...) for each function with biases on the way to the scores, and (B, T, C, H, W).
+    """
+    mode = Biases(of)
+    with scorer(model, images, targets, chunk=None, several=True) as scores:
+        scores.model = Through(scores.model, mode)
+        inputs = scores.gradient(scores.images) * scores.images.float().unsqueeze(1)
+        if not mode.entries:
+            name = type(unwrap(model)).__name__
+            raise ValueError(f"{name} has no convolution or BatchNorm with a bias, which FullGrad needs")
+        return [torch.cat(entry, 1) for entry in mode.entries if entry], inputs
+
+
+class Biases(Functions):
+    """Watches the biases of convolutions, BatchNorms and sums with a constant, by whatever module they are called.
+
+    Args:
+        of: Reduces the shares of a function's biases, (B, C, h, w).
+
+    Attributes:
+        entries: For each function, what `of` made of its shares, for each target; empty if off the way to the scores.
+    """
+
+    def __init__(self, of: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.entrance = nn.Identity()
-        self.model = model
+        self.of = of
+        self.entries: list[list[Tensor]] = []
+        self.rules = (
+            dict.fromkeys(("conv2d", "conv_transpose2d"), self._convolution)
+            | dict.fromkeys(names("add", "sub"), self._sum)
+            | {"batch_norm": self._batch_norm}
+        )
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Returns the model's logits."""
-        return self.model(self.entrance(images))
+    def _watch(self, y: Tensor, bias: Tensor) -> Tensor:
+        if y.dim() == 4 and bool(bias.any()):
+            entry, bias = [], bias.detach().float()
+            self.entries.append(entry)
+            y.register_hook(lambda g: entry.append(self.of(g.float() * bias)))
+        return y
 
+    def _convolution(
+        self, func: Callable, x: Tensor, weight: Tensor, bias: Any = None, *rest: Any, **options: Any
+    ) -> Tensor:
+        bias = options.pop("bias", bias)
+        y = func(x, weight, bias, *rest, **options)
+        return y if bias is None else self._watch(y, bias[:, None, None])
 
-@torch.no_grad()
-def _bias(module: nn.Module) -> Tensor | None:
-    """Returns the bias of a layer, (C, 1, 1), or None."""
-    if isinstance(module, nn.BatchNorm2d) and module.bias is not None and module.running_mean is not None:
-        assert module.running_var is not None
-        shift = module.running_mean * module.weight / torch.sqrt(module.running_var + module.eps)
-        return (module.bias - shift).float()[:, None, None]
-    if isinstance(module, nn.Conv2d) and module.bias is not None:
-        return module.bias.float()[:, None, None]
-    return None
+    def _batch_norm(
+        self, func: Callable, x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training: bool, *rest: Any
+    ) -> Tensor:
+        y = func(x, weight, bias, mean, var, training, *rest)
+        if training or mean is None:
+            return y
+        shift = (0 if bias is None else bias) - mean * (1 if weight is None else weight) / torch.sqrt(var + rest[1])
+        return self._watch(y, shift[:, None, None])
+
+    def _sum(self, func: Callable, a: Any, b: Any, *rest: Any, **options: Any) -> Tensor:
+        y = func(a, b, *rest, **options)
+        if depends(a) and depends(b):
+            return y
+        constant = torch.as_tensor(b if depends(a) else a, device=y.device) * options.get("alpha", 1)
+        second = depends(a) and "rsub" not in func.__name__
+        return self._watch(y, -constant if second and "sub" in func.__name__ else constant)
 
 
 def _psi(share: Tensor, images: Tensor, rescale: str) -> Tensor:

@@ -55,13 +55,18 @@ def guided_backprop(
         >>> cva.saliency.guided_backprop(model, images, targets=3).shape
         torch.Size([2, 1, 32, 32])
     """
+    return join(guided_gradients(model, images, targets), channels)
+
+
+def guided_gradients(model: nn.Module, images: Tensor, targets: Targets) -> Tensor:
+    """Returns the gradient (B, T, C, H, W) of which only the positive part passes each ReLU; see `guided_backprop`."""
     mode = _Guide()
     with scorer(model, images, targets, chunk=None, several=True) as scores:
         with mode:
             result = scores.gradient(scores.images)
         if not mode.seen:
             raise ValueError(f"{type(model).__name__} runs no ReLU, which guided backpropagation requires")
-        return join(result, channels)
+        return result
 
 
 class _Guide(TorchFunctionMode):

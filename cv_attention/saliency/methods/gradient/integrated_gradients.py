@@ -61,7 +61,7 @@ def integrated_gradients(
         raise ValueError(f"steps must be positive, got {steps}")
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     with scorer(model, images, targets, chunk=batch_size or AT_ONCE, several=True) as scores:
-        start = _broadcast(baseline, scores.images)
+        start = broadcast(baseline, scores.images)
         way = scores.images - start
         total = torch.zeros((), device=way.device)
         gradients = scores.gradients(lambda k: start + float(nodes[k] + 1) / 2 * way, steps)
@@ -139,7 +139,8 @@ def expected_gradients(
         return join(total, channels)
 
 
-def _broadcast(baseline: Tensor | float, images: Tensor) -> Tensor:
+def broadcast(baseline: Tensor | float, images: Tensor) -> Tensor:
+    """Returns a baseline for each image, (B, C, H, W); raises ValueError if it does not broadcast to the images."""
     if not isinstance(baseline, Tensor):
         return torch.full_like(images, baseline)
     try:

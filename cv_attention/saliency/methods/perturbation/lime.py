@@ -11,6 +11,7 @@ from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.noise import Source
 from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets, of_images, target_scores
+from cv_attention.saliency.methods.perturbation.segments import label_segments
 
 
 @explains
@@ -74,7 +75,7 @@ def lime(
         torch.random.fork_rng(devices=[]),  # captum's data loader draws a seed
         scorer(model, images, targets, chunk=batch_size, several=True) as scores,
     ):
-        parts = _segments(segments, cells, scores.images)
+        parts = label_segments(segments, cells, scores.images)
         heat = torch.zeros(len(images), len(scores.targets), *images.shape[2:], device=images.device)
         for number, image in enumerate(scores.images.split(1)):
             part = parts[number % len(parts)][None]
@@ -107,20 +108,6 @@ def _ridge(alpha: float) -> Any:
     from captum._utils.models.linear_model import SkLearnRidge
 
     return SkLearnRidge(alpha=alpha)
-
-
-def _segments(given: Tensor | None, cells: int, images: Tensor) -> Tensor:
-    """Returns segment labels (1 or B, 1, H, W), renumbered from 0 without gaps."""
-    batch, _, height, width = images.shape
-    if given is None:
-        rows = torch.arange(height, device=images.device) * min(cells, height) // height
-        columns = torch.arange(width, device=images.device) * min(cells, width) // width
-        return (rows[:, None] * min(cells, width) + columns)[None, None]
-    if given.shape[1:] != (1, height, width) or len(given) not in (1, batch) or given.dtype.is_floating_point:
-        raise ValueError(
-            f"segments must be integers (1 or {batch}, 1, {height}, {width}), got {given.dtype} {(*given.shape,)}"
-        )
-    return torch.stack([part.unique(return_inverse=True)[1] for part in given.to(images.device)])
 
 
 class _Shown:

@@ -1,0 +1,69 @@
+"""Computes selectivity (Montavon et al., 2018), https://doi.org/10.1016/j.dsp.2017.10.011: deletion patch by patch."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cv_attention.saliency.core.scores import scorer
+from cv_attention.saliency.core.targets import Targets
+from cv_attention.saliency.metrics.faithfulness import Curve, check_heat, ranks
+
+
+def selectivity(
+    model: nn.Module,
+    images: Tensor,
+    heat: Tensor,
+    targets: Targets = None,
+    *,
+    patch: int = 8,
+    value: float = 0.0,
+    chunk: int = 64,
+) -> Curve:
+    """Removes patches, the one with the largest sum of the map first; low for a good map.
+
+    The measure is that of Montavon et al. (2018), https://doi.org/10.1016/j.dsp.2017.10.011. Unlike `deletion_auc`, it
+    does not depend on the order of single pixels. The probability of the target is followed.
+
+    Args:
+        model: Maps images to logits (B, classes).
+        images: Model inputs (B, C, H, W).
+        heat: The maps to evaluate, (B, 1, H, W).
+        targets: Class indices, None for those predicted for the unchanged images; a callable receives probabilities.
+        patch: Side of a patch in pixels; patches at the right and lower edge may be smaller.
+        value: Fill value; 0 is the mean colour of normalised images.
+        chunk: Maximum number of images per forward pass.
+
+    Returns:
+        The area under the curve of the target's probability, and the curve, of each image.
+
+    Raises:
+        ValueError: for bad images or targets, if `heat` does not fit them, or `patch` is not positive.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> from cv_attention.saliency import metrics
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4).eval()
+        >>> images = torch.randn(2, 3, 32, 32)
+        >>> heat = cva.saliency.gradient(model, images)
+        >>> metrics.selectivity(model, images, heat, patch=16).curve.shape  # four patches
+        torch.Size([2, 5])
+    """
+    if patch < 1:
+        raise ValueError(f"patch must be positive, got {patch}")
+    height, width = images.shape[2:]
+    padded = F.pad(check_heat(heat, images), (0, -width % patch, 0, -height % patch))
+    sums = F.avg_pool2d(padded.double(), patch)
+    order = ranks(sums).float()
+    order = F.interpolate(order, scale_factor=patch, mode="nearest")[..., :height, :width]
+    steps = sums.shape[2] * sums.shape[3]
+    with scorer(model, images, targets, chunk=chunk) as scores:
+        gone = torch.full_like(scores.images, value)
+        points = [
+            score[:, 0]
+            for _, score in scores.variants(
+                lambda k: torch.where(order < k, gone, scores.images), steps + 1, probabilities=True
+            )
+        ]
+    curve = torch.stack(points, 1)
+    return Curve((curve.sum(1) - (curve[:, 0] + curve[:, -1]) / 2) / steps, curve)
