@@ -28,6 +28,7 @@ COMMANDS = {
     "export": "write a trained network for other programs",
     "compare": "show which networks beat a reference, and how many more seeds are needed",
     "report": "build the HTML report of runs",
+    "study": "train several networks and find out which attention helps",
 }
 
 

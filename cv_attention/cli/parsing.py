@@ -12,9 +12,9 @@ from jsonargparse import ArgumentParser, Namespace
 from cv_attention.cli import class_paths
 from cv_attention.cli.errors import UserError, one_line
 from cv_attention.cli.shortcuts import SECTIONS, meant
-from cv_attention.cli.yaml_text import check_yaml_file, check_yaml_text
 from cv_attention.config import Experiment
 from cv_attention.suggest import suggest
+from cv_attention.yaml_text import check_yaml_file, check_yaml_text
 
 _SECTIONS = [field.name for field in fields(Experiment) if is_dataclass(field.type)]
 _PARTS = ("data.subset", "data.digits", "data.strings", "data.text", "optimizer.lr_scale")

@@ -1,6 +1,6 @@
 """Builds comparison tables from run directories, one per recipe and data set."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,7 @@ def compare(
     alpha: float = 0.05,
     across_recipes: bool = False,
     higher_is_better: bool | None = None,
+    arms: Mapping[Path, str] | None = None,
 ) -> Comparison:
     """Compares networks over the seeds that their runs share.
 
@@ -85,6 +86,8 @@ def compare(
         across_recipes: Compares networks of different recipes with each other, in one table per data set.
         higher_is_better: Whether higher values of the metric are better; None takes what the runs say of it, and higher
             where they say nothing.
+        arms: Run directory -> name of its row, for all `runs`; they then share one table per data set, whatever their
+            recipes. None groups them by the networks of their configurations.
 
     Returns:
         A table for each recipe and data set.
@@ -120,10 +123,10 @@ def compare(
     question = replace(question, higher_is_better=direction is not False)
     altered = [f"{run.path}: {what}" for run in opened for what in run.altered]
     others += altered
-    groups = _groups(opened, question)
-    if across_recipes or len({name for group in groups for name in group.arms}) == 1:
+    groups = _groups(opened, question, arms)
+    if arms is None and (across_recipes or len({name for group in groups for name in group.arms}) == 1):
         groups = _merged(groups)
-    names = _labels(groups)
+    names = _labels(groups) if arms is None else {name: name for group in groups for name in group.arms}
     try:
         chosen = _reference(reference, groups, names)
     except ValueError as error:  # possibly since a configuration is not what was trained
@@ -172,13 +175,14 @@ def _require_figures(opened: Sequence[Run], question: Question) -> None:
         raise ValueError(f"nothing to compare: none of {count} has a {question.split} {question.metric} yet")
 
 
-def _groups(runs: Sequence[Run], question: Question) -> list[_Group]:
-    """Groups the runs by data and recipe, and within these by network."""
+def _groups(runs: Sequence[Run], question: Question, named: Mapping[Path, str] | None) -> list[_Group]:
+    """Groups the runs by data and recipe, and within these by network; named ones by data and name."""
     groups: dict[str, _Group] = {}
     for run, data in zip(runs, recipes.data_of(runs), strict=True):
         recipe, network = recipes.part(run, Kind.RECIPE), recipes.part(run, Kind.NETWORK)
-        group = groups.setdefault(str((data, recipe)), _Group(data, recipe, {}))
-        arm = group.arms.setdefault(str(network), Arm(network, recipe))
+        shared = recipe if named is None else {}
+        group = groups.setdefault(str((data, shared)), _Group(data, shared, {}))
+        arm = group.arms.setdefault(str(network) if named is None else named[run.path], Arm(network, recipe))
         arm.add(run, finished=run.figure(question.split, question.metric) is not None)
     for group in groups.values():
         for arm in group.arms.values():

@@ -11,6 +11,6 @@ from cv_attention.statistics.planning import seeds_needed
 from cv_attention.statistics.verdicts import Judged, Study, judge
 
 __all__ = [
-    "AdditiveFit", "Interval", "Judged", "Study", "bootstrap", "fit_additive", "interaction", "judge", "seeds_needed",
-    "wilson",
+    "AdditiveFit", "Interval", "Judged", "Study", "bootstrap", "detectable", "fit_additive", "interaction", "judge",
+    "seeds_needed", "wilson",
 ]  # fmt: skip

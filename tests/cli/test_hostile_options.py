@@ -7,7 +7,7 @@ import pytest
 from benchmarks.faults import configurations
 from cv_attention.cli import main
 from cv_attention.cli.errors import UserError
-from cv_attention.cli.yaml_text import check_yaml_file, check_yaml_text
+from cv_attention.yaml_text import check_yaml_file, check_yaml_text
 
 # Attempts of the benchmark that build nothing, and what their line must say.
 SAID = {

@@ -8,13 +8,13 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from cv_attention.cli import compare_text
 from cv_attention.cli.errors import UserError, one_line
 from cv_attention.cli.parsing import parse
 from cv_attention.cli.places import check_file
 from cv_attention.cli.terminal import terminal_width
 from cv_attention.comparison import Comparison, compare
 from cv_attention.comparison.runs import RATES, SHARES
+from cv_attention.comparison.text import text
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -46,7 +46,7 @@ def run(arguments: Sequence[str]) -> None:
             _write_csv(Path(options.csv), comparison)
     except (ValueError, OSError) as error:
         raise UserError(one_line(error)) from error
-    print(compare_text.text(comparison, markdown=options.markdown, width=terminal_width()))
+    print(text(comparison, markdown=options.markdown, width=terminal_width()))
 
 
 def _parser() -> ArgumentParser:

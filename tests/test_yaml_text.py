@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from cv_attention.cli import main
-from cv_attention.cli.yaml_text import check_yaml_file, check_yaml_text
+from cv_attention.yaml_text import check_yaml_file, check_yaml_text
 
 LEVELS = "".join(f"{'bcdefghij'[i]}: &{'bcdefghij'[i]} [{', '.join(['*' + 'abcdefghi'[i]] * 10)}]\n" for i in range(9))
 

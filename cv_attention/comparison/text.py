@@ -1,4 +1,4 @@
-"""Formats the output of ``cv-attention compare``: tables, verdicts and cautions."""
+"""Formats the output of ``cv-attention compare`` and ``study``: tables, verdicts and cautions."""
 
 from collections.abc import Iterator
 
@@ -7,15 +7,31 @@ from cv_attention.comparison.runs import RATES, SHARES
 from cv_attention.statistics.planning import MOST
 from cv_attention.tables import markdown_table, text_table
 
+# Columns that depend on the machine and on chance, not on the seeds alone.
+_TIMED = ("training (s)", "images/s", "hardware")
 
-def text(comparison: Comparison, *, markdown: bool = False, width: int | None = None) -> str:
-    """Returns everything that the command prints, for a terminal of `width` columns or for a pipe."""
+
+def text(comparison: Comparison, *, markdown: bool = False, width: int | None = None, timed: bool = True) -> str:
+    """Returns everything that the command prints.
+
+    Args:
+        comparison: The comparison.
+        markdown: Whether tables are in Markdown.
+        width: Columns of the terminal; None for a pipe or a file.
+        timed: Whether tables show times and hardware.
+    """
     parts = [*map(_line, comparison.notes)]
     for group in comparison.tables:
         title = [_line(group.title), ""] if group.title else []
-        parts += ["", *title, _table(comparison, group, markdown, width), "", *map(_line, _below(comparison, group))]
+        parts += [
+            "",
+            *title,
+            _table(comparison, group, markdown, width, timed),
+            "",
+            *map(_line, _below(comparison, group)),
+        ]
     if comparison.interaction is not None:
-        parts += ["", _interaction(comparison.interaction, comparison.alpha)]
+        parts += ["", interaction_text(comparison.interaction, comparison.alpha)]
     return "\n".join(parts).strip("\n")
 
 
@@ -28,8 +44,19 @@ def _count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-class _Unit:
-    """Formats values of a metric: accuracies in percent, other metrics as they are."""
+class Unit:
+    """Formats values of a metric: accuracies in percent, other metrics as they are.
+
+    Args:
+        metric: Its name.
+
+    Attributes:
+        share: Whether values are shown in percent.
+        scale: What values are multiplied by.
+        digits: Decimals shown.
+        name: What stands behind the metric's name.
+        points: What stands behind a difference.
+    """
 
     def __init__(self, metric: str) -> None:
         self.share = metric in (*SHARES, *RATES)
@@ -37,9 +64,11 @@ class _Unit:
         self.name, self.points = (" (%)", " points") if self.share else ("", "")
 
     def plain(self, value: float) -> str:
+        """Formats a value."""
         return f"{self.scale * value:{self._format(value)}}"
 
     def signed(self, value: float) -> str:
+        """Formats a difference, with its sign."""
         shown = f"{self.scale * value:+{self._format(value)}}"
         return shown if float(shown) else shown.replace("-", "+")  # never -0.00
 
@@ -49,21 +78,22 @@ class _Unit:
         return ".3g" if odd else f".{self.digits}f"
 
 
-def _table(comparison: Comparison, group: Table, markdown: bool, width: int | None) -> str:
-    unit = _Unit(comparison.metric)
+def _table(comparison: Comparison, group: Table, markdown: bool, width: int | None, timed: bool) -> str:
+    unit = Unit(comparison.metric)
     split = "validation" if comparison.split == "val" else comparison.split
     minus = f"minus {group.reference or 'reference'} [{100 * (1 - comparison.alpha):.10g} %]"
     header = ["network", "runs", f"{split} {comparison.metric}{unit.name}", minus, "verdict"]
     header += ["sd / test-set sd", "parameters", "MFLOPs", "training (s)", "images/s", "hardware"]
     rows = [_cells(row, group, comparison, unit) for row in group.rows]
-    known = [column for column in range(len(header)) if any(row[column] is not None for row in rows)]
+    shown = [column for column, name in enumerate(header) if timed or name not in _TIMED]
+    known = [column for column in shown if any(row[column] is not None for row in rows)]
     names, cells = [header[i] for i in known], [[row[i] for i in known] for row in rows]
     if markdown:
         return markdown_table(names, cells)
     return text_table(names, cells, width=width, wrap=("network", "runs", "verdict", "hardware"))
 
 
-def _cells(row: Row, group: Table, comparison: Comparison, unit: _Unit) -> list[object]:
+def _cells(row: Row, group: Table, comparison: Comparison, unit: Unit) -> list[object]:
     count = f"{len(row.runs)} + {len(row.unfinished)} without a result" if row.unfinished else str(len(row.runs))
     spread = f" ± {unit.plain(row.deviation)}" if row.deviation is not None else ""
     value = "-" if row.mean is None else f"{unit.plain(row.mean)}{spread}"
@@ -94,7 +124,7 @@ def _share_of_images(row: Row) -> float | None:
 
 def verdict(row: Row, group: Table, comparison: Comparison) -> str:
     """Words the verdict of a row."""
-    unit = _Unit(comparison.metric)
+    unit = Unit(comparison.metric)
     if row.verdict == "none":
         return row.reason
     margin = f"±{unit.plain(comparison.margin)}{unit.points}" if comparison.margin is not None else ""
@@ -116,7 +146,7 @@ def verdict(row: Row, group: Table, comparison: Comparison) -> str:
 
 def _below(comparison: Comparison, group: Table) -> Iterator[str]:
     """Yields the explanations printed below a table."""
-    unit = _Unit(comparison.metric)
+    unit = Unit(comparison.metric)
     yield from group.notes
     if len(group.rows) < 2:
         yield "only one network: nothing to compare it with"
@@ -135,7 +165,8 @@ def _below(comparison: Comparison, group: Table) -> Iterator[str]:
         yield "validation figures are optimistic for every row alike, because they also chose the epoch"
 
 
-def _interaction(p: float, alpha: float) -> str:
+def interaction_text(p: float, alpha: float) -> str:
+    """Words the result of the test for an interaction of network and recipe."""
     if p < alpha:
         return f"the differences depend on the recipe (interaction, p = {p:.2g}): a verdict holds for its recipe only"
     return (

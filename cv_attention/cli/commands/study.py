@@ -1,0 +1,135 @@
+"""``cv-attention study``: plans, trains and reports a study of which attention helps."""
+
+import re
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace
+
+from cv_attention import study
+from cv_attention.cli.errors import UserError, one_line, user_errors
+from cv_attention.cli.parsing import parse
+from cv_attention.cli.places import check_folder
+from cv_attention.cli.terminal import terminal_width
+from cv_attention.comparison import text as words
+
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_MOST_WORKERS = 256
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Trains what is missing of a study and prints its verdicts."""
+    options = parse(_parser(), arguments)
+    workers, limits = _engine(options.engine), _limits(options)
+    with user_errors():
+        plan = study.make_plan(Path(options.file))
+        folder = study.StudyFolder(Path(options.root), plan.name)
+    check_folder(folder.root)
+    engine = study.LocalEngine(workers, options.threads)
+    commands = [f"cv-attention study {shlex.join(arguments)}"]
+    with user_errors():
+        if options.dry_run:
+            for line in study.dry_run(plan, folder, engine.workers, engine.threads):
+                print(line, flush=True)
+            return
+        if options.status or options.report:
+            results = study.report(plan, folder, commands, _say, write=options.report)
+        else:
+            results = _train(plan, folder, engine, limits, commands)
+    print(_shown(plan, results, folder))
+
+
+def _train(
+    plan: study.Plan, folder: study.StudyFolder, engine: study.LocalEngine, limits: study.Limits, commands: list[str]
+) -> study.Results:
+    again = f"; the same command continues: {commands[0]}"
+    try:
+        return study.train(plan, folder, engine, limits, _say, commands)
+    except study.Stopped as stop:
+        if stop.number == signal.SIGINT:
+            raise KeyboardInterrupt(f"{stop}{again}") from None
+        print(f"{stop}{again}", file=sys.stderr)
+        raise SystemExit(128 + stop.number) from None
+    except study.DiskFull as error:
+        raise UserError(one_line(error), code=1) from error
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="cv-attention study", exit_on_error=False)
+    parser.add_argument("file", metavar="FILE", help="The study file, see docs/study.md.")
+    parser.add_argument(
+        "--root", type=str, default="studies", help="Folder of all studies that share training runs (default: studies)."
+    )
+    parser.add_argument(
+        "--engine", type=str, default="local:2", help="local:N trains N networks at once on this machine (default 2)."
+    )
+    parser.add_argument("--threads", type=int, help="Threads of each (default: the processors divided by N).")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="Show arms, training runs, price and what can be shown; train nothing."
+    )
+    parser.add_argument(
+        "--status", action="store_true", help="Show how far it is, and validation figures; train nothing."
+    )
+    parser.add_argument("--report", action="store_true", help="Write tables and charts again; train nothing.")
+    parser.add_argument(
+        "--budget", type=str, metavar="8h", help="Begin no block that would end after this time (s, min, h, d)."
+    )
+    parser.add_argument(
+        "--until",
+        type=str,
+        metavar="width=W",
+        help="End after the block from which no interval is wider than ±W on validation.",
+    )
+    parser.add_argument("--retry", action="store_true", help="Train failed training runs again.")
+    return parser
+
+
+def _engine(text: str) -> int:
+    match = re.fullmatch(r"local(?::(\d{1,4}))?", text)
+    workers = int(match[1] or 2) if match else 0
+    if not 1 <= workers <= _MOST_WORKERS:
+        raise UserError(f"--engine must be local:N, N from 1 to {_MOST_WORKERS}, got {text}")
+    return workers
+
+
+def _limits(options: Namespace) -> study.Limits:
+    if options.threads is not None and not 1 <= options.threads <= 1024:
+        raise UserError(f"--threads must be in [1, 1024], got {options.threads}")
+    if sum(map(bool, (options.dry_run, options.status, options.report))) > 1:
+        raise UserError("--dry-run, --status and --report exclude each other")
+    budget = width = None
+    if options.budget is not None:
+        match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(s|m|min|h|d)", options.budget)
+        if not match or not float(match[1]):
+            raise UserError(f"--budget must be a time such as 90min or 8h, got {options.budget}")
+        budget = float(match[1]) * _UNITS[match[2]]
+    if options.until is not None:
+        match = re.fullmatch(r"width=(\d{0,6}\.?\d{1,6})", options.until)
+        if not match or not float(match[1]):
+            raise UserError(f"--until must be width=W with a number above 0, such as width=0.3, got {options.until}")
+        width = float(match[1])
+    return study.Limits(budget, width, options.retry)
+
+
+def _shown(plan: study.Plan, results: study.Results, folder: study.StudyFolder) -> str:
+    """Returns what the terminal shows: how far the study is, its tables, and where the files are."""
+    lines = [f"{plan.name}: {results.blocks} of {results.planned} blocks (seeds) complete"]
+    if results.sealed:
+        lines.append("validation figures only: the test results are sealed until all blocks are complete")
+    for part in results.parts:
+        lines += ["", part.recipe] if part.recipe else [""]
+        lines.append(words.text(part.main, width=terminal_width()) if part.main else "nothing has finished yet")
+        lines += part.honest
+        for network, found in part.controls.items():
+            lines += ["", f"controls of {network}, each minus {network}", words.text(found, width=terminal_width())]
+    lines += [f"failed: {outcome.trial}: {outcome.reason}" for outcome in results.failed]
+    lines += [f"note: {note}" for note in results.notes]
+    written = folder.out / "table.md"
+    return "\n".join([*lines, *([f"\ntables, charts and methods: {folder.out}"] if written.is_file() else [])])

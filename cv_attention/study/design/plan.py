@@ -1,0 +1,265 @@
+"""Plans a study: its arms and recipes with their configurations, and all training runs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from cv_attention.blocks.catalogue import find
+from cv_attention.config import Experiment, Log
+from cv_attention.config.checking import check, check_source
+from cv_attention.config.plain import from_plain
+from cv_attention.study.design.arms import IDENTITY, WIDER, Arm, controls_of, identity_of, is_plain
+from cv_attention.study.design.changes import apply, check_kinds
+from cv_attention.study.design.file import StudyFile, load_yaml, read_study, seeds_of
+from cv_attention.study.design.trials import TUNING_SEEDS, Trial, trial
+
+# What a training run of a study leaves behind unless `set`, a recipe or a network says otherwise: predictions and
+# final weights, no maps.
+_LIGHT = Log(wandb="disabled", maps_every=0, probes=0, saliency=[], curve_points=0, keep="weights")
+Changes = Mapping[str, Any]
+Widen = Callable[[Experiment, Experiment], tuple[dict[str, Any], str]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Holds a study whose arms are made and whose configurations are checked.
+
+    Attributes:
+        path: The study file.
+        file: What it says.
+        arms: All arms, the reference first.
+        recipes: Names of the recipes; one empty name where the file has none.
+        seeds: The seeds.
+        base: Plain values of the base configuration, with what `set` changes.
+        experiments: (arm, recipe) -> the configuration, with seed 0 and before tuning.
+    """
+
+    path: Path
+    file: StudyFile
+    arms: tuple[Arm, ...]
+    recipes: tuple[str, ...]
+    seeds: tuple[int, ...]
+    base: Mapping[str, Any]
+    experiments: Mapping[tuple[str, str], Experiment]
+
+    @property
+    def name(self) -> str:
+        """Name of the study: that of its file."""
+        return self.path.stem
+
+    @property
+    def reference(self) -> str:
+        """Name of the arm that the others are compared with."""
+        return self.arms[0].name
+
+    def cells(self) -> list[tuple[str, str]]:
+        """Returns every (arm, recipe)."""
+        return [(arm.name, recipe) for recipe in self.recipes for arm in self.arms]
+
+    def candidates(self) -> list[dict[str, Any]]:
+        """Returns the combinations of hyperparameters that are tried for every arm; one empty one without `tune`."""
+        values = self.file.tune.values
+        return [dict(zip(values, combination, strict=True)) for combination in product(*values.values())]
+
+    def tuning(self, root: Path) -> dict[tuple[str, str], list[list[Trial]]]:
+        """Returns (arm, recipe) -> the trials of each candidate; empty without `tune`."""
+        if not self.file.tune.values:
+            return {}
+        seeds = range(TUNING_SEEDS, TUNING_SEEDS + self.file.tune.seeds)
+        return {
+            cell: [
+                [
+                    trial(*cell, seed, changed(self.experiments[cell], values, f"{self.path}: tune"), root)
+                    for seed in seeds
+                ]
+                for values in self.candidates()
+            ]
+            for cell in self.cells()
+        }
+
+    def trials(self, root: Path, chosen: Mapping[tuple[str, str], Changes]) -> list[Trial]:
+        """Returns the trials that decide, in no particular order.
+
+        Args:
+            root: Folder of the run directories.
+            chosen: (arm, recipe) -> the tuned hyperparameters; missing ones are those of the file.
+        """
+        found = []
+        for cell in self.cells():
+            experiment = changed(self.experiments[cell], chosen.get(cell, {}), f"{self.path}: tune")
+            found += [trial(*cell, seed, experiment, root) for seed in self.seeds]
+        return found
+
+    def described(self) -> dict[str, Any]:
+        """Returns everything that decides the study's result as plain values, to see whether it has changed."""
+        file = asdict(self.file)
+        return {
+            **{name: file[name] for name in ("margin", "metric", "higher_is_better", "alpha", "tune")},
+            "seeds": list(self.seeds),
+            "reference": self.reference,
+            "arms": {arm.name: dict(arm.changes) for arm in self.arms},
+            "recipes": {name: file["recipes"].get(name, {}) for name in self.recipes},
+            "base": {name: value for name, value in self.base.items() if name != "log"},
+        }
+
+
+def changed(experiment: Experiment, changes: Changes, place: str) -> Experiment:
+    """Returns a configuration with changes, checked.
+
+    Raises:
+        ValueError: naming the place.
+    """
+    plain = apply(experiment.to_dict(), changes, place)
+    try:
+        found = from_plain(Experiment, plain)
+        _check(found)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error
+    return found
+
+
+def make_plan(path: Path, widen: Widen | None = None) -> Plan:
+    """Reads a study file and its base, makes the arms, and checks every configuration.
+
+    Args:
+        path: The study file.
+        widen: Returns, for a plain network and one with a block, the changes that widen the plain one to as many
+            parameters, and a note; None takes `wider.matched`, which imports torch.
+
+    Raises:
+        ValueError: in one line that names the file and the place in it.
+    """
+    file = read_study(path)
+    base = _base(file, path)
+    for where, changes in (("set", file.set), *((f"recipes.{n}", c) for n, c in file.recipes.items())):
+        check_kinds(changes, f"{path}: {where}", network=False)
+    start = changed(base, file.set, f"{path}: set")
+    recipes = file.recipes or {"": {}}
+    trained = {name: changed(start, changes, f"{path}: recipes.{name}") for name, changes in recipes.items()}
+    networks = [Arm(name, changes, name) for name, changes in file.networks.items()]
+    for arm in networks:
+        _check_network(arm, file, path)
+    arms = _arms(networks, next(iter(trained.values())), file, path, widen)
+    experiments = {
+        (arm.name, name): changed(recipe, arm.changes, f"{path}: networks.{arm.name}")
+        for name, recipe in trained.items()
+        for arm in arms
+    }
+    _check_distinct(arms, experiments, next(iter(recipes)), path)
+    _check_recipes(experiments, arms[0].name, path)
+    for values in file.tune.values:
+        check_kinds({values: None}, f"{path}: tune", network=True)
+    plan = Plan(path, file, tuple(arms), tuple(recipes), seeds_of(file), start.to_dict(), experiments)
+    for values in plan.candidates():
+        changed(start, values, f"{path}: tune")
+    return plan
+
+
+def _base(file: StudyFile, path: Path) -> Experiment:
+    places = [Path(file.base), path.parent / file.base]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise ValueError(f"{path}: base: file not found: {file.base}, neither here nor in {path.parent}")
+    experiment = from_plain(Experiment, load_yaml(found), str(found))
+    try:
+        _check(experiment)
+    except ValueError as error:
+        raise ValueError(f"{found}: {error}") from error
+    log = experiment.log
+    light = replace(
+        _LIGHT,
+        metrics=log.metrics,
+        checkpoint_every_minutes=log.checkpoint_every_minutes,
+        checkpoint_every_n_steps=log.checkpoint_every_n_steps,
+    )
+    return replace(experiment, seed=0, log=light)
+
+
+def _check(experiment: Experiment) -> None:
+    check(experiment)
+    check_source(experiment.data.name)
+    _check_block(experiment.model.block)
+
+
+def _check_block(block: Any) -> None:
+    """Makes sure that the names of blocks exist; class paths are imported by the training run."""
+    if isinstance(block, str) and "." not in block:
+        find(block)
+    elif isinstance(block, Mapping) and isinstance(block.get("name"), str):
+        find(block["name"])
+    elif isinstance(block, Mapping) and "class_path" in block:
+        _check_block((block.get("init_args") or {}).get("block"))
+    elif isinstance(block, Mapping):
+        for inner in block.values():
+            _check_block(inner)
+
+
+def _check_network(arm: Arm, file: StudyFile, path: Path) -> None:
+    place = f"{path}: networks.{arm.name}"
+    check_kinds(arm.changes, place, network=True)
+    for recipe, changes in file.recipes.items():
+        for name in arm.changes.keys() & changes.keys():
+            raise ValueError(f"{place}: recipes.{recipe} changes {name}, too; which one counts would be unclear")
+    for name in file.tune.values:
+        if name in arm.changes or any(name in changes for changes in file.recipes.values()):
+            raise ValueError(f"{place}: tune chooses {name}, so neither networks nor recipes can set it")
+
+
+def _arms(networks: list[Arm], start: Experiment, file: StudyFile, path: Path, widen: Widen | None) -> list[Arm]:
+    """Returns the reference, the other networks, and the controls of each network with a block."""
+    made = {arm.name: changed(start, arm.changes, f"{path}: networks.{arm.name}") for arm in networks}
+    plain = [arm.name for arm in networks if is_plain(made[arm.name])]
+    if file.reference is None and len(plain) != 1:
+        why = f"{len(plain)} networks have no block ({', '.join(plain)})" if plain else "every network has a block"
+        raise ValueError(f"{path}: networks: {why}; say with reference: NAME what the others are compared with")
+    reference = file.reference or plain[0]
+    arms = sorted(networks, key=lambda arm: arm.name != reference)  # stable
+    known = {identity_of(made[arm.name]) for arm in networks}
+    for arm in [arm for arm in arms if arm.name != reference and made[arm.name].model.block is not None]:
+        place = f"{path}: controls of {arm.name}"
+        controls = controls_of(arm, made[arm.name].model.block, file.controls.also)
+        if file.controls.match:
+            without = changed(made[arm.name], {"model.block": None}, place)
+            changes, note = (widen or _matched())(without, made[arm.name])
+            controls.append(
+                Arm(f"{arm.name}+{WIDER}", {**arm.changes, "model.block": None, **changes}, arm.name, WIDER, note)
+            )
+        for control in controls:
+            identity = identity_of(changed(start, control.changes, place))
+            if identity not in known or control.control == IDENTITY:  # one per-channel scale may control several blocks
+                arms.append(control)
+            known.add(identity)
+    return arms
+
+
+def _matched() -> Widen:
+    from cv_attention.study.design.wider import matched
+
+    return matched
+
+
+def _check_distinct(
+    arms: Sequence[Arm], experiments: Mapping[tuple[str, str], Experiment], recipe: str, path: Path
+) -> None:
+    """Refuses two arms that would train the same network alike: their difference is zero, whatever it is called."""
+    seen: dict[str, str] = {}
+    for arm in arms:
+        identity = identity_of(experiments[arm.name, recipe])
+        if identity in seen:
+            raise ValueError(
+                f"{path}: networks.{arm.name} is the same as {seen[identity]}: no option that has an effect differs"
+            )
+        seen[identity] = arm.name
+
+
+def _check_recipes(experiments: Mapping[tuple[str, str], Experiment], reference: str, path: Path) -> None:
+    seen: dict[str, str] = {}
+    for (arm, recipe), experiment in experiments.items():
+        if arm != reference:
+            continue
+        identity = identity_of(experiment)
+        if identity in seen:
+            raise ValueError(f"{path}: recipes.{recipe} is the same as recipes.{seen[identity]}")
+        seen[identity] = recipe

@@ -1,0 +1,1 @@
+"""Trains what is missing of a study, in a pool of processes."""

@@ -1,0 +1,119 @@
+"""Runs trials in a pool of local processes, each forked from one that has imported everything."""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from cv_attention.study.design.trials import Trial
+from cv_attention.study.running.worker import IMPORTED, work
+
+MOST_WORKERS = 256
+
+
+@dataclass(frozen=True)
+class Ended:
+    """One process that has ended.
+
+    Attributes:
+        trial: What it trained.
+        code: Its exit code; below 0 is the signal that killed it.
+        seconds: How long it lived.
+    """
+
+    trial: Trial
+    code: int
+    seconds: float
+
+
+class LocalEngine:
+    """A pool of processes on this machine.
+
+    Args:
+        workers: How many trials are trained at once.
+        threads: Threads of each; None divides the processors that this process may use.
+        target: What a process runs; `worker.work`, but for tests.
+
+    Attributes:
+        workers: How many trials are trained at once.
+        threads: Threads of each.
+    """
+
+    def __init__(self, workers: int, threads: int | None = None, target: Callable[..., None] = work) -> None:
+        self.workers = workers
+        self.threads = threads or max(1, _processors() // workers)
+        self._target = target
+        self._running: dict[int, tuple[BaseProcess, Trial, float]] = {}
+        self._told: set[int] = set()
+        self._context: Any = None
+
+    @property
+    def free(self) -> int:
+        """How many more trials can start now."""
+        return self.workers - len(self._running)
+
+    @property
+    def running(self) -> list[Trial]:
+        """The trials that are being trained."""
+        return [trial for _, trial, _ in self._running.values()]
+
+    @property
+    def processes(self) -> list[int]:
+        """Process ids of the trials that are being trained."""
+        return [process.pid for process, _, _ in self._running.values() if process.pid]
+
+    def start(self, trial: Trial, log: Path) -> None:
+        """Starts a trial in a new process."""
+        if self._context is None:
+            self._context = _context(self.threads)
+        process = self._context.Process(
+            target=self._target, args=(trial.experiment.to_dict(), self.threads, str(log)), name=str(trial)
+        )
+        process.start()
+        self._running[process.sentinel] = (process, trial, time.monotonic())
+
+    def ended(self, timeout: float) -> list[Ended]:
+        """Waits until a process has ended, and returns all that have; none after `timeout` seconds."""
+        found = []
+        for sentinel in wait(list(self._running), timeout):
+            process, trial, since = self._running.pop(sentinel)  # pyright: ignore[reportArgumentType]
+            self._told.discard(sentinel)  # pyright: ignore[reportArgumentType]
+            process.join()
+            found.append(Ended(trial, process.exitcode or 0, time.monotonic() - since))
+            process.close()
+        return found
+
+    def stop(self) -> None:
+        """Asks all processes, each once, to write a checkpoint and end; does not wait for them."""
+        for sentinel, (process, _, _) in list(self._running.items()):
+            if sentinel not in self._told:
+                self._told.add(sentinel)
+                process.terminate()
+
+    def kill(self) -> None:
+        """Ends all processes at once."""
+        for process, _, _ in list(self._running.values()):
+            process.kill()
+
+
+def _context(threads: int) -> Any:
+    """Starts the process that all others are forked from; where there is no fork, each imports everything itself."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if "forkserver" in methods:
+        context.set_forkserver_preload(IMPORTED)
+    return context
+
+
+def _processors() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on Linux
+        return os.cpu_count() or 1

@@ -1,0 +1,151 @@
+"""Trains one trial in a process of its own, as ``fit --resume auto`` would."""
+
+import errno
+import faulthandler
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import replace
+from multiprocessing import parent_process
+from pathlib import Path
+from typing import Any
+
+from cv_attention.config import Experiment
+from cv_attention.config.plain import from_plain
+from cv_attention.rundir import read_yaml
+from cv_attention.rundir.layout import RunLayout
+from cv_attention.study.design.trials import record_failure, remove_unused, set_aside, state
+
+# What a trial's process has imported before it starts.
+IMPORTED = [
+    "cv_attention.training", "cv_attention.data.datamodule", "cv_attention.backbones.models.build",
+    "cv_attention.report.write.build", "cv_attention.study.running.worker", "albumentations", "timm.optim",
+    "timm.scheduler", "sklearn.datasets", "sklearn.model_selection",
+]  # fmt: skip
+# Exit codes; others, and signals, are lost processes.
+DONE, FAILED, FULL, AGAIN, BUSY, STOPPED = 0, 1, 74, 75, 76, 143
+_PATIENCE = 120.0  # seconds for the process of a killed driver to write its checkpoint and end
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def work(plain: Mapping[str, Any], threads: int, log: str) -> None:
+    """Trains and tests one trial, and ends the process with one of the codes above.
+
+    The process has a session of its own: Ctrl-C reaches the driver alone, which sends SIGTERM on. If the driver is
+    killed, the process stops as by SIGTERM, with a checkpoint.
+
+    Args:
+        plain: The configuration, plain values; ``log.root`` and ``log.name`` say where the run directory is.
+        threads: Threads of torch.
+        log: File that takes what is printed.
+    """
+    _print_to(log)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(os, "setsid"):
+        os.setsid()
+    threading.Thread(target=_follow_driver, daemon=True).start()
+    experiment = from_plain(Experiment, plain)
+    run = Path(experiment.log.root) / str(experiment.log.name)
+    code = _trained(experiment, run, threads)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # what libraries do at exit takes a second
+
+
+def _trained(experiment: Experiment, run: Path, threads: int) -> int:
+    import torch
+
+    from cv_attention import training
+
+    try:
+        torch.set_num_threads(threads)
+        resumed = _claimed(run)
+        if resumed is not None and not resumed:
+            return BUSY
+        training.fit(_prepared(experiment, run, bool(resumed)))
+    except (SystemExit, KeyboardInterrupt) as stop:
+        print(f"stopped: {stop!r}", file=sys.stderr)
+        return STOPPED
+    except _Unusable as error:
+        print(f"cannot be resumed: {error}; {run} is kept as {set_aside(run).name}", file=sys.stderr)
+        return AGAIN
+    except Exception as error:  # whatever a network of one's own raises is the trial's result
+        traceback.print_exc()
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return FULL
+        record_failure(run, experiment, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
+        return FAILED
+    return DONE
+
+
+class _Unusable(Exception):
+    """Signals a run directory that nothing can be resumed from."""
+
+
+def _claimed(run: Path) -> bool | None:
+    """Claims a run directory and returns True where it can be resumed; removes one in which nothing has happened.
+
+    Returns:
+        None for a new run; False if another process holds the directory for longer than its end would take.
+    """
+    from cv_attention.training import run as runs
+
+    if not run.exists():
+        return None
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            runs.claim(run)
+            break
+        except ValueError as error:
+            if "another process" not in str(error):
+                raise
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.2)
+    checkpoints = [RunLayout(run).checkpoint(name) for name in ("last", "previous")]
+    tested = state(run)[0] in ("finished", "started") and runs.is_left_unreported(run, 1)
+    if tested or any(path.is_file() for path in checkpoints):
+        return True
+    runs.discard(run)
+    if run.exists():
+        remove_unused(run)
+    return None
+
+
+def _prepared(experiment: Experiment, run: Path, resumed: bool) -> Any:
+    """Prepares a new run, or one that is resumed by its own configuration."""
+    from cv_attention import training
+
+    if not resumed:
+        return training.prepare(experiment, None, task=training.task_of(experiment))
+    try:
+        own = from_plain(Experiment, read_yaml(RunLayout(run).config))
+        own = replace(own, log=experiment.log)
+        return training.prepare(own, run, task=training.task_of(own))
+    except (ValueError, OSError, KeyError) as error:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise
+        raise _Unusable(" ".join(str(error).split())) from error
+
+
+def _print_to(log: str) -> None:
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+    faulthandler.enable()
+
+
+def _follow_driver() -> None:
+    """Stops this process as SIGTERM does once the driver is gone."""
+    driver = parent_process()
+    if driver is not None:
+        driver.join()
+        os.kill(os.getpid(), signal.SIGTERM)
