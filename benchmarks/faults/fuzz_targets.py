@@ -68,7 +68,7 @@ def shards() -> Target:
 
 def configurations() -> Target:
     """Parses a file of options as ``cv-attention fit`` does, up to the check of its values."""
-    from cv_attention.cli.commands.fit import _check_early, _parse
+    from cv_attention.cli.commands.training.fit import _check_early, _parse
     from cv_attention.cli.errors import UserError
 
     def read(data: bytes, folder: Path) -> None:

@@ -12,24 +12,31 @@ from cv_attention.cli.errors import UserError, user_errors
 from cv_attention.extras import require
 from cv_attention.suggest import suggest
 
-# Each command is a module of `cli.commands` with run(arguments); only the requested one is imported.
-COMMANDS = {
-    "fit": "train a classifier or a reader of texts, and test it",
-    "test": "evaluate a finished run again",
-    "folds": "divide the training images for cross-validation",
-    "data": "check the images of a data set before training",
-    "blocks": "list the attention blocks",
-    "heads": "list the heads that read texts",
-    "plan": "show where a block would go in a network",
-    "read": "read the texts of images with a trained network",
-    "recall": "name images by a few labelled ones, without training",
-    "saliency": "explain images with a trained network",
-    "evaluate-saliency": "evaluate saliency methods on a trained network",
-    "export": "write a trained network for other programs",
-    "compare": "show which networks beat a reference, and how many more seeds are needed",
-    "report": "build the HTML report of runs",
-    "study": "train several networks and find out which attention helps",
+# A folder of `cli.commands` -> its commands. Each is a module with run(arguments); only the requested one is imported.
+_FOLDERS = {
+    "training": {
+        "fit": "train a classifier, a reader of texts or a network with a memory, and test it",
+        "test": "evaluate a finished run again",
+        "data": "check the images of a data set before training",
+        "folds": "divide the training images for cross-validation",
+        "compare": "show which networks beat a reference, and how many more seeds are needed",
+        "study": "train several networks and find out which attention helps",
+    },
+    "looking": {
+        "saliency": "explain images with a trained network",
+        "evaluate-saliency": "evaluate saliency methods on a trained network",
+        "read": "read the texts of images with a trained network",
+        "recall": "name images by a few labelled ones, without training",
+        "report": "build the HTML report of runs",
+        "export": "write a trained network for other programs",
+    },
+    "catalogues": {
+        "blocks": "list the attention blocks",
+        "heads": "list the heads that read texts or recall images",
+        "plan": "show where a block would go in a network",
+    },
 }
+COMMANDS = {command: what for commands in _FOLDERS.values() for command, what in commands.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,9 +87,9 @@ def _run(arguments: Sequence[str]) -> int:
             raise UserError(f"unknown command {command}{suggest(command, COMMANDS)}")
         with user_errors():
             require("train", "the command line")
-        run: Callable[[Sequence[str]], None] = import_module(
-            f"cv_attention.cli.commands.{command.replace('-', '_')}"
-        ).run
+        folder = next(folder for folder, commands in _FOLDERS.items() if command in commands)
+        module = import_module(f"cv_attention.cli.commands.{folder}.{command.replace('-', '_')}")
+        run: Callable[[Sequence[str]], None] = module.run
         run(arguments[1:])
     except UserError as error:
         shown = "".join(letter if letter.isprintable() else "?" for letter in str(error))  # names may come from files
@@ -117,7 +124,8 @@ def _die_of_interrupt(ended: list[int]) -> None:
 
 
 def _usage() -> str:
-    rows = "\n".join(f"  {name:<19}{what}" for name, what in COMMANDS.items())
+    groups = ("\n".join(f"  {name:<19}{what}" for name, what in group.items()) for group in _FOLDERS.values())
+    rows = "\n\n".join(groups)
     return (
         f"usage: cv-attention COMMAND [options]\n\ncommands:\n{rows}\n\ncv-attention COMMAND --help shows its options."
     )

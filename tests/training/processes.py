@@ -23,7 +23,7 @@ import torch
 REPOSITORY = Path(__file__).parents[2]
 
 IMPORTED = [
-    "cv_attention.training", "cv_attention.cli.commands.fit", "cv_attention.data.datamodule",
+    "cv_attention.training", "cv_attention.cli.commands.training.fit", "cv_attention.data.datamodule",
     "cv_attention.backbones.models.build",
     "cv_attention.report.write.build", "cv_attention.saliency.catalogue", "albumentations", "timm.optim",
     "timm.scheduler",

@@ -1,1 +1,1 @@
-"""Implements the commands, one per file, each with ``run(arguments)``."""
+"""Implements the commands, one per file, each with ``run(arguments)``; `cli.main` lists them by folder."""

@@ -20,9 +20,9 @@ from cv_attention.maps import record
 from cv_attention.rundir.facts import DataFacts
 from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.class_names import check_classes
-from cv_attention.training.recording.bag_weights import BagWeights
 from cv_attention.training.recording.confusion import Confusion
 from cv_attention.training.recording.predictions import Predictions
+from cv_attention.training.recording.sequences.bag_weights import BagWeights
 from cv_attention.training.tasks.classifier import count_right
 from cv_attention.training.tasks.metrics import create_metrics
 from cv_attention.training.tasks.network import build_network

@@ -15,8 +15,8 @@ from cv_attention.heads import Found, Reading, TextRecognizer
 from cv_attention.rundir.facts import TextFacts
 from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.callbacks.sampling import Sampling, samples
-from cv_attention.training.recording.readings import Readings
-from cv_attention.training.recording.readings_file import ReadingsFile
+from cv_attention.training.recording.sequences.readings import Readings
+from cv_attention.training.recording.sequences.readings_file import ReadingsFile
 from cv_attention.training.tasks.interface import Guess
 from cv_attention.training.tasks.reading.metrics import create_reading_metrics
 from cv_attention.training.tasks.reading.network import build_recognizer

@@ -15,8 +15,8 @@ from cv_attention.config import Experiment
 from cv_attention.heads import RecallNetwork
 from cv_attention.rundir.facts import EpisodeFacts
 from cv_attention.rundir.layout import RunLayout
-from cv_attention.training.recording.recalled_file import RecalledFile
-from cv_attention.training.recording.remembered import Remembered
+from cv_attention.training.recording.sequences.recalled_file import RecalledFile
+from cv_attention.training.recording.sequences.remembered import Remembered
 from cv_attention.training.tasks.interface import Guess
 from cv_attention.training.tasks.recall.metrics import RecallMetrics
 from cv_attention.training.tasks.recall.network import build_recall_network

@@ -1,0 +1,1 @@
+"""Implements the commands that list blocks and heads, and show where they would go."""

@@ -1,0 +1,1 @@
+"""Implements the commands that look at images with a trained network, and at what it left behind."""

@@ -1,0 +1,1 @@
+"""Configures exports of many images: maps, texts and names."""
