@@ -5,8 +5,9 @@
 `METHODS` lists all methods by name; `metrics` evaluates maps.
 """
 
-from cv_attention.saliency import metrics
+from cv_attention.saliency import metrics, targets
 from cv_attention.saliency.catalogue import METHODS, resolve
+from cv_attention.saliency.core.explanation import explanation
 from cv_attention.saliency.core.targets import Difference, Several
 from cv_attention.saliency.methods.attention.attention_flow import attention_flow
 from cv_attention.saliency.methods.attention.block_maps import block_maps
@@ -34,11 +35,49 @@ from cv_attention.saliency.methods.perturbation.occlusion import occlusion
 from cv_attention.saliency.methods.perturbation.rise import rise
 
 __all__ = [
-    "METHODS", "Difference", "Several", "ablation_cam", "attention_flow", "attention_rollout", "block_maps", "cam",
-    "centre_bias", "eigen_cam", "eigen_grad_cam", "expected_gradients", "extremal_perturbation", "fem", "finer_cam",
-    "full_grad", "grad_cam", "grad_cam_elementwise", "grad_cam_layers", "grad_cam_plus_plus", "gradient",
-    "gradient_attention", "guided_backprop", "hires_cam", "input_x_gradient", "integrated_gradients",
-    "itti_koch_niebur", "kpca_cam", "layer_cam", "lime", "metrics", "occlusion", "random_map", "resolve", "rise",
-    "score_cam", "seg_eigen_cam", "shapley_cam", "smooth_grad", "smooth_grad_cam_plus_plus", "spectral_residual",
-    "var_grad", "xgrad_cam",
+    "METHODS",
+    "Difference",
+    "Several",
+    "ablation_cam",
+    "attention_flow",
+    "attention_rollout",
+    "block_maps",
+    "cam",
+    "centre_bias",
+    "eigen_cam",
+    "eigen_grad_cam",
+    "expected_gradients",
+    "explanation",
+    "extremal_perturbation",
+    "fem",
+    "finer_cam",
+    "full_grad",
+    "grad_cam",
+    "grad_cam_elementwise",
+    "grad_cam_layers",
+    "grad_cam_plus_plus",
+    "gradient",
+    "gradient_attention",
+    "guided_backprop",
+    "hires_cam",
+    "input_x_gradient",
+    "integrated_gradients",
+    "itti_koch_niebur",
+    "kpca_cam",
+    "layer_cam",
+    "lime",
+    "metrics",
+    "occlusion",
+    "random_map",
+    "resolve",
+    "rise",
+    "score_cam",
+    "seg_eigen_cam",
+    "shapley_cam",
+    "smooth_grad",
+    "smooth_grad_cam_plus_plus",
+    "spectral_residual",
+    "targets",
+    "var_grad",
+    "xgrad_cam",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.checks import check_module
+from cv_attention.saliency.core.explanation import noted, remember
 from cv_attention.saliency.core.targets import each_target, of_images
 
 P = ParamSpec("P")
@@ -41,13 +42,16 @@ def explains(method: Callable[P, Tensor]) -> Callable[P, Tensor]:
         if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
             raise ValueError(f"batch_size must be a whole number of images, at least 1, got {most!r}")
         batch = len(images) if isinstance(images, Tensor) and images.dim() == 4 else 0
-        if most is None or batch <= most:
-            heat = method(*args, **kwargs)
-        else:
-            cuts = [slice(start, start + most) for start in range(0, batch, most)]
-            heat = torch.cat([_explain_part(method, call.arguments, cut, batch) for cut in cuts])
+        with noted() as layers:
+            if most is None or batch <= most:
+                heat = method(*args, **kwargs)
+            else:
+                cuts = [slice(start, start + most) for start in range(0, batch, most)]
+                heat = torch.cat([_explain_part(method, call.arguments, cut, batch) for cut in cuts])
         wanted = len(each_target(targets))
-        return heat if heat.shape[1] == wanted else heat.repeat(1, wanted, 1, 1)
+        heat = heat if heat.shape[1] == wanted else heat.repeat(1, wanted, 1, 1)
+        remember(heat, method.__name__, targets, layers)
+        return heat
 
     return explained
 

@@ -2,20 +2,26 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
 
 from cv_attention.maps.wrappers import unwrap
-from cv_attention.saliency.core.engine import check_images, check_logits, plain
+from cv_attention.saliency.core.engine import check_images, plain
+from cv_attention.saliency.core.results import Result, bare_logits
 from cv_attention.saliency.core.state import undisturbed
 from cv_attention.saliency.core.targets import (
     Score,
+    Target,
     Targets,
     asks_prediction,
     each_target,
     fix_targets,
-    target_scores,
+    has_callable,
+    has_class,
+    of_images,
+    quantity,
 )
 
 AT_ONCE = 16  # images per forward pass with gradients, unless the caller's batch has more
@@ -35,15 +41,20 @@ class Scorer:
     def __init__(self, model: nn.Module, images: Tensor, targets: Targets, chunk: int) -> None:
         self.model, self.images, self.chunk = model, images, chunk
         self._given, self._fixed = targets, None
-        self._logits: Tensor | None = None
+        self._results: list[Result] | None = None
 
     @property
     def logits(self) -> Tensor:
         """Returns the logits of the unchanged images, (B, classes)."""
-        if self._logits is None:
+        return torch.cat([result.logits for result in self.results])
+
+    @property
+    def results(self) -> list[Result]:
+        """Returns what the model makes of the unchanged images, in parts of at most `chunk`."""
+        if self._results is None:
             with torch.no_grad():
-                self._logits = torch.cat([self.forward(part) for part in self.images.split(self.chunk)])
-        return self._logits
+                self._results = [self.forward(part) for part in self.images.split(self.chunk)]
+        return self._results
 
     @property
     def targets(self) -> list[Tensor | Score]:
@@ -53,34 +64,83 @@ class Scorer:
     def _settle(self, logits: Tensor | None) -> list[Tensor | Score]:
         """Resolves targets: only the predicted class needs the unchanged images' logits, others just their number."""
         if self._fixed is None:
-            predicted = any(asks_prediction(target) for target in each_target(self._given))
-            self._fixed = fix_targets(self.logits if predicted or logits is None else logits, self._given)
-        return self._fixed
+            given = each_target(self._given)
+            if not any(has_class(target) for target in given):
+                self._fixed = given
+            else:
+                predicted = any(asks_prediction(target) for target in given)
+                self._fixed = fix_targets(self.logits if predicted or logits is None else logits, self._given)
+        return self._fixed  # pyright: ignore[reportReturnType]
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Runs the model: (B, classes)."""
-        return check_logits(self.model(images), len(images), self.model)
+    def forward(self, images: Tensor) -> Result:
+        """Runs the model; where all targets are classes, only the logits are kept."""
+        output = self.model(images)
+        if not any(map(has_callable, each_target(self._given))):
+            output = bare_logits(output)
+        return Result(output, len(images), type(self.model).__name__)
 
-    def of(self, logits: Tensor, *, probabilities: bool = False) -> Tensor:
-        """Returns the scores (B, T) in `logits` (B, classes), or in their softmax."""
-        given = logits.softmax(1) if probabilities else logits
-        return torch.stack([target_scores(given, target) for target in self._settle(logits)], 1)
+    def of(self, result: Result, *, probabilities: bool = False, part: slice | None = None) -> Tensor:
+        """Returns the scores (B, T) in float32, or the quantity that is perturbed; see `quantity`.
+
+        Args:
+            result: What the model returned for the images, or for a `part` of them.
+            probabilities: Whether to return probabilities where targets are classes.
+            part: Which of the images; None for all.
+        """
+        logits = result.logits if part is None and result.has_logits else None
+        targets = self._settle(logits)
+        if part is not None:
+            targets = [of_images(target, part, len(self.images)) for target in targets]
+        rows = [quantity(result, target, probabilities=probabilities) for target in targets]
+        return torch.stack(rows, 1)
 
     def clean(self, *, probabilities: bool = False) -> Tensor:
         """Returns the scores (B, T) of the unchanged images in float32."""
-        return self.of(self.logits.float(), probabilities=probabilities)
+        return self._joined(self.results, probabilities)
+
+    def _joined(self, results: list[Result], probabilities: bool) -> Tensor:
+        """Returns the scores (B, T) of all images from what the model returned for parts of them."""
+        if len(results) == 1:
+            return self.of(results[0], probabilities=probabilities)
+        ends = list(accumulate(result.batch for result in results))
+        parts = [slice(end - result.batch, end) for end, result in zip(ends, results, strict=True)]
+        scores = [self.of(r, probabilities=probabilities, part=part) for r, part in zip(results, parts, strict=True)]
+        return torch.cat(scores)
 
     def variants(
         self, vary: Callable[[int], Tensor], count: int, *, probabilities: bool = False
     ) -> Iterator[tuple[int, Tensor]]:
-        """Yields (k, scores (B, T) in float32) of the images ``vary(k)`` (B, C, H, W), for k in 0..count - 1."""
+        """Yields (k, scores (B, T) in float32) of the images ``vary(k)`` (B, C, H, W), for k in 0..count - 1.
+
+        Several k share a forward pass where the model returns a tensor with one entry per image; what it returns
+        otherwise cannot be split.
+        """
         at_once = max(1, self.chunk // len(self.images))
-        for start in range(0, count, at_once):
+        start = 0
+        while start < count:
             numbers = range(start, min(start + at_once, count))
-            batch = torch.cat([vary(k) for k in numbers])
-            logits = torch.cat([self.forward(part) for part in batch.split(self.chunk)]).float()
-            for k, part in zip(numbers, logits.split(len(self.images)), strict=True):
-                yield k, self.of(part, probabilities=probabilities)
+            results = self._run([vary(k) for k in numbers])
+            if results is None:
+                at_once = 1
+                continue
+            for k, of_variant in zip(numbers, results, strict=True):
+                yield k, self._joined(of_variant, probabilities)
+            start = numbers.stop
+
+    def alone(self, images: Tensor, target: Target, *, probabilities: bool = False) -> Tensor:
+        """Returns the scores (n,) in float32 of n variants of one image, for a `target` of that image."""
+        with torch.no_grad():
+            result = self.forward(images)
+            parts = result.split(1) or [self.forward(one) for one in images.split(1)]
+            return torch.cat([quantity(part, target, probabilities=probabilities) for part in parts])
+
+    def _run(self, variants: list[Tensor]) -> list[list[Result]] | None:
+        """Returns what the model makes of each variant, in parts; None if several do not fit into one pass."""
+        if len(variants) == 1:
+            return [[self.forward(part) for part in variants[0].split(self.chunk)]]
+        result = self.forward(torch.cat(variants))
+        split = result.split(len(self.images))
+        return None if split is None else [[one] for one in split]
 
     def gradients(self, vary: Callable[[int], Tensor], count: int) -> Iterator[Tensor]:
         """Yields `gradient` of the images ``vary(k)`` (B, C, H, W), for k in 0..count - 1.
@@ -100,10 +160,13 @@ class Scorer:
         unchanged = images is self.images
         images = images.detach().requires_grad_()
         with torch.enable_grad():
-            logits = self.forward(images)
-            if unchanged and self._logits is None:
-                self._logits = logits.detach()
-            columns = torch.cat([self.of(part) for part in logits.split(len(self.images))]).unbind(1)
+            result = self.forward(images)
+            parts = result.split(len(self.images))
+            if parts is None:  # the output cannot be split
+                return torch.cat([self.gradient(part) for part in images.split(len(self.images))])
+            if unchanged and self._results is None and isinstance(result.value, Tensor):
+                self._results = [result.detached()]
+            columns = torch.cat([self.of(part) for part in parts]).unbind(1)
             if not all(scores.requires_grad for scores in columns):
                 raise ValueError(f"the target scores of {type(self.model).__name__} do not depend on the images")
             gradients = [

@@ -57,7 +57,7 @@ def cascading_randomisation(
         model: The explained model.
         images: (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass. None
             explains throughout what the untouched model predicts.
         seed: Seed of the random weights; the process's own random state is left alone.

@@ -33,7 +33,7 @@ def infidelity(
         images: Model inputs (B, C, H, W).
         heat: The maps to evaluate, (B, 1, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         samples: Number of perturbations, the same for all images.
         noise: Standard deviation of the perturbations, in units of the normalised images.
@@ -100,7 +100,7 @@ def max_sensitivity(
         model: The explained model.
         images: (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass. None
             explains the prediction for the unchanged images throughout.
         radius: Range of the noise, [-radius, radius].

@@ -7,11 +7,12 @@ from torch import Tensor, nn
 from cv_attention.globs import Globs
 from cv_attention.maps import record, to_heatmap
 from cv_attention.maps.wrappers import unwrap
-from cv_attention.saliency.core.engine import check_images, check_logits, plain
+from cv_attention.saliency.core.engine import check_images, check_targets, plain
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.results import Result
 from cv_attention.saliency.core.state import undisturbed
-from cv_attention.saliency.core.targets import Targets, score_columns
+from cv_attention.saliency.core.targets import Targets
 
 
 @explains
@@ -70,8 +71,8 @@ def block_heatmaps(
     bare = unwrap(model)
     with undisturbed(bare, images.device.type):
         with record(bare, only=only) as maps:
-            logits = check_logits(bare(plain(images)), len(images), bare)
-        score_columns(logits, targets)  # validates the targets, which have no effect
+            result = Result(bare(plain(images)), len(images), type(bare).__name__)
+        check_targets(result, targets)  # which have no effect
         heats = {
             name: to_heatmap(map)
             for name, map in maps.items()

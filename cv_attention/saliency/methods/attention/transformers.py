@@ -5,12 +5,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from cv_attention.maps.grids import grid_of
 from cv_attention.maps.rollout import chain, residual_share
 from cv_attention.maps.wrappers import unwrap
-from cv_attention.saliency.core.engine import check_images, check_logits, plain
+from cv_attention.saliency.core.engine import check_images, check_targets, plain
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.layers import grid_of_tokens
+from cv_attention.saliency.core.places.layouts import Grid
+from cv_attention.saliency.core.places.lineage import from_images
+from cv_attention.saliency.core.results import Result
 from cv_attention.saliency.core.state import undisturbed
 from cv_attention.saliency.core.targets import Targets, score_columns
 from cv_attention.saliency.core.unfused import Unfused
@@ -35,7 +38,7 @@ def gradient_attention(
         model: A transformer with global self-attention over image patches, all blocks on the same grid.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         upsample: Resize to the images' size (bilinear); False keeps the grid of patches.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
@@ -61,14 +64,15 @@ def gradient_attention(
     mode = Unfused()
     with undisturbed(bare, images.device.type):
         with torch.enable_grad(), mode:
-            logits = check_logits(bare(plain(images).requires_grad_()), len(images), bare)
-            attention = square_attention(mode.seen, bare)
-            columns = score_columns(logits, targets).unbind(1)
+            pixels = plain(images).requires_grad_()
+            result = Result(bare(pixels), len(images), type(bare).__name__)
+            attention = square_attention(mode.seen, bare, pixels)
+            columns = score_columns(result, targets).unbind(1)
         heats = []
         for scores in columns:
             with torch.enable_grad():
                 gradients = torch.autograd.grad(scores.sum(), attention, allow_unused=True, retain_graph=True)
-            heats.append(over_patches(_relevance(attention, gradients, bare), images))
+            heats.append(over_patches(_relevance(attention, gradients, bare), images, bare))
         return fuse([torch.cat(heats, 1)], images, upsample)
 
 
@@ -124,7 +128,7 @@ def attention_rollout(
         torch.Size([2, 1, 32, 32])
     """
     product = chain(residual_attention(model, images, targets, heads))
-    return fuse([over_patches(product, images)], images, upsample)
+    return fuse([over_patches(product, images, model)], images, upsample)
 
 
 def residual_attention(model: nn.Module, images: Tensor, targets: Targets, heads: str) -> list[Tensor]:
@@ -142,34 +146,46 @@ def residual_attention(model: nn.Module, images: Tensor, targets: Targets, heads
     with undisturbed(bare, images.device.type):
         # enabling gradients disables torch's fast path for whole encoder layers, which hides the attention
         with torch.enable_grad(), mode:
-            logits = check_logits(bare(plain(images).requires_grad_()), len(images), bare)
-        score_columns(logits, targets)
-        return [residual_share(values.detach(), heads) for values in square_attention(mode.seen, bare)]
+            pixels = plain(images).requires_grad_()
+            result = Result(bare(pixels), len(images), type(bare).__name__)
+        check_targets(result, targets)  # which have no effect
+        return [residual_share(values.detach(), heads) for values in square_attention(mode.seen, bare, pixels)]
 
 
-def square_attention(seen: list[Tensor], model: nn.Module) -> list[Tensor]:
-    """Returns the recorded self-attention maps over one grid, (B, heads, tokens, tokens).
+def square_attention(seen: list[Tensor], model: nn.Module, pixels: Tensor) -> list[Tensor]:
+    """Returns the self-attention maps over one grid of the image, (B, heads, tokens, tokens).
+
+    Args:
+        seen: All attention maps of a forward pass, with their graph.
+        model: The model, named in errors.
+        pixels: The images, a leaf of the graph. Maps that were not computed from them, as of a text, are left out.
 
     Raises:
-        ValueError: if there are none, or they are over several grids.
+        ValueError: if there are none, they are over several grids, or their keys are reduced.
     """
+    seen = [one for one, own in zip(seen, from_images(seen, pixels), strict=True) if own]
     square = [a for a in seen if a.dim() == 4 and a.shape[-1] == a.shape[-2] and a.shape[-1] > 1]
+    name = type(model).__name__
     if not square:
         raise ValueError(
-            f"{type(model).__name__} runs no scaled dot-product self-attention over positions; for gates and other "
-            "blocks' own maps use block_maps"
+            f"{name} runs no scaled dot-product self-attention over positions; for gates and other blocks' own maps "
+            "use block_maps"
         )
+    reduced = [a for a in seen if a.dim() == 4 and len(a) == len(pixels) and 1 < a.shape[-1] < a.shape[-2]]
     sizes = sorted({a.shape[-1] for a in square} | {a.shape[0] for a in square if a.shape[0] != seen[0].shape[0]})
-    if len({(a.shape[0], a.shape[-1]) for a in square}) > 1:
+    if reduced or len({(a.shape[0], a.shape[-1]) for a in square}) > 1:
+        sizes = sorted({*sizes, *(a.shape[-2] for a in reduced)})
         raise ValueError(
-            f"{type(model).__name__} attends over grids of several sizes ({', '.join(map(str, sizes))} tokens), whose "
-            "attention cannot be multiplied; use block_maps or a CAM"
+            f"{name} attends over grids of several sizes ({', '.join(map(str, sizes))} tokens), whose attention cannot "
+            "be multiplied; use block_maps or a CAM"
         )
     return square
 
 
-def over_patches(relevance: Tensor, images: Tensor) -> Tensor:
+def over_patches(relevance: Tensor, images: Tensor, model: nn.Module) -> Tensor:
     """Returns the class token's row of (B, tokens, tokens), or the mean row, over the patches' grid: (B, 1, h, w).
+
+    The class token is the first one before the grid, or the first one behind it.
 
     Raises:
         ValueError: if the tokens do not form a grid of the images.
@@ -180,9 +196,17 @@ def over_patches(relevance: Tensor, images: Tensor) -> Tensor:
             f"attention within windows ({len(relevance)} of them for {len(images)} images) has no row for the whole "
             "image; use block_maps or a CAM"
         )
-    grid = grid_of(tokens, images.shape[-2] / images.shape[-1])
+    grid = patches(model, images, tokens)
+    behind = tokens - grid.after
+    row = relevance[:, 0] if grid.before else relevance[:, behind] if grid.after else relevance.mean(1)
+    return row[:, grid.before : behind].unflatten(1, grid.size).unsqueeze(1)
+
+
+def patches(model: nn.Module, images: Tensor, tokens: int) -> Grid:
+    """Returns where the patches of the images are among `tokens` tokens, as measured; ValueError if they are not."""
+    bare = unwrap(model)
+    with undisturbed(bare, images.device.type):
+        grid = grid_of_tokens(bare, plain(images), tokens)
     if grid is None:
         raise ValueError(f"{tokens} tokens do not form a grid of images of {images.shape[-2]}x{images.shape[-1]}")
-    extra = tokens - grid[0] * grid[1]
-    row = relevance[:, 0] if extra else relevance.mean(1)
-    return row[:, extra:].unflatten(1, grid).unsqueeze(1)
+    return grid

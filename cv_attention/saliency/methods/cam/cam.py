@@ -8,6 +8,7 @@ from cv_attention.saliency.core.engine import trace
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
+from cv_attention.saliency.core.places.layouts import Layout
 from cv_attention.saliency.core.targets import Targets, classes_of, each_target
 
 
@@ -18,6 +19,7 @@ def cam(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
@@ -30,10 +32,12 @@ def cam(
     number of positions), and is defined for all others.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: Class indices, not a callable.
-        layers: One layer; None selects the last spatial stage.
+        layers: One layer; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
@@ -57,7 +61,7 @@ def cam(
     """
     if any(callable(target) for target in each_target(targets)):
         raise ValueError("CAM uses the weights of a class; give class indices as targets, not a callable")
-    seen = trace(model, images, targets, layers, gradients=False)
+    seen = trace(model, images, targets, layers, layout=layout, gradients=False)
     if len(seen.activations) != 1:
         raise ValueError(f"CAM takes one layer, got {len(seen.activations)}: {', '.join(seen.activations)}")
     ((name, activations),) = seen.activations.items()

@@ -7,7 +7,8 @@ from cv_attention.saliency.core.engine import trace
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
-from cv_attention.saliency.core.targets import Targets, score_columns
+from cv_attention.saliency.core.places.layouts import Layout
+from cv_attention.saliency.core.targets import Targets
 
 
 @explains
@@ -17,6 +18,7 @@ def fem(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
     deviations: float = 2.0,
     batch_size: int | None = None,
@@ -29,10 +31,12 @@ def fem(
     mean.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: Validated, but without effect.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
         deviations: The paper's K.
@@ -53,8 +57,7 @@ def fem(
         >>> cva.saliency.fem(model, images, deviations=1.0).shape
         torch.Size([2, 1, 32, 32])
     """
-    seen = trace(model, images, None, layers, gradients=False)
-    score_columns(seen.logits, targets)  # validates the targets, which have no effect
+    seen = trace(model, images, targets, layers, layout=layout, gradients=False)
     return fuse([_stand_out(a.float(), deviations) for a in seen.activations.values()], images, upsample)
 
 

@@ -14,6 +14,7 @@ from cv_attention.saliency.core.engine import trace
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
+from cv_attention.saliency.core.places.layouts import Layout
 from cv_attention.saliency.core.targets import Targets, finer
 from cv_attention.saliency.methods.cam.grad_cam import channel_means
 
@@ -27,6 +28,7 @@ def grad_cam_plus_plus(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
@@ -38,12 +40,14 @@ def grad_cam_plus_plus(
     A are the layer's activations, g the gradient of the score with respect to them.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
@@ -65,7 +69,7 @@ def grad_cam_plus_plus(
         >>> heat.shape, bool((heat >= 0).all())
         (torch.Size([2, 1, 32, 32]), True)
     """
-    return by_rule(_plus_plus, model, images, targets, layers, upsample)
+    return by_rule(_plus_plus, model, images, targets, layers, layout, upsample)
 
 
 @explains
@@ -75,6 +79,7 @@ def xgrad_cam(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
@@ -83,12 +88,14 @@ def xgrad_cam(
     The map is relu(sum_c w_c A_c). A are the layer's activations, g the gradient of the score with respect to them.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
@@ -109,7 +116,7 @@ def xgrad_cam(
         >>> cva.saliency.xgrad_cam(model, images, targets=[3, 7]).shape  # a class for each image
         torch.Size([2, 1, 32, 32])
     """
-    return by_rule(_xgrad, model, images, targets, layers, upsample)
+    return by_rule(_xgrad, model, images, targets, layers, layout, upsample)
 
 
 @explains
@@ -119,6 +126,7 @@ def shapley_cam(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
     batch_size: int | None = None,
 ) -> Tensor:
@@ -128,12 +136,14 @@ def shapley_cam(
     the Hessian of the score. For a linear head it is zero, and the map equals Grad-CAM.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
@@ -155,7 +165,7 @@ def shapley_cam(
         >>> torch.allclose(heat, cva.saliency.grad_cam(model, images, targets=3), atol=1e-4)  # as the head is linear
         True
     """
-    seen = trace(model, images, targets, layers, curvatures=True)
+    seen = trace(model, images, targets, layers, layout=layout, curvatures=True)
     heats = []
     with torch.no_grad():
         for gradients, curvatures in zip(seen.gradients, seen.curvatures, strict=True):
@@ -174,6 +184,7 @@ def finer_cam(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
     alpha: float = 1.0,
     others: int = 3,
@@ -185,10 +196,12 @@ def finer_cam(
     target's, with probabilities p and logits y.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: Class indices c, not a callable.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
         alpha: Weight of the other classes; 0 gives Grad-CAM.
@@ -214,25 +227,29 @@ def finer_cam(
         >>> torch.allclose(plain, cva.saliency.grad_cam(model, images, targets=3), atol=1e-4)
         True
     """
-    return by_rule(channel_means, model, images, finer(targets, alpha, others), layers, upsample)
+    return by_rule(channel_means, model, images, finer(targets, alpha, others), layers, layout, upsample)
 
 
 @torch.no_grad()
-def by_rule(rule: Rule, model: nn.Module, images: Tensor, targets: Targets, layers: Layers, upsample: bool) -> Tensor:
+def by_rule(
+    rule: Rule, model: nn.Module, images: Tensor, targets: Targets, layers: Layers, layout: Layout, upsample: bool
+) -> Tensor:
     """Applies `rule` to each layer's activations and gradients, and fuses the layers to maps (B, T, H, W).
 
     Args:
         rule: (activations, gradients), each (B, C, h, w) float32, -> (B, 1, h, w).
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
     """
-    seen = trace(model, images, targets, layers)
+    seen = trace(model, images, targets, layers, layout=layout)
     activations = {name: a.float() for name, a in seen.activations.items()}
     heats = [[rule(a, g[name].float()) for name, a in activations.items()] for g in seen.gradients]
     return torch.cat([fuse(of_layers, images, upsample) for of_layers in heats], 1)

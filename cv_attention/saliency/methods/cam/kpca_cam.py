@@ -9,7 +9,8 @@ from cv_attention.saliency.core.engine import trace
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
-from cv_attention.saliency.core.targets import Targets, score_columns
+from cv_attention.saliency.core.places.layouts import Layout
+from cv_attention.saliency.core.targets import Targets
 from cv_attention.saliency.methods.cam.eigen_cam import orient
 
 Kernel = Literal["sigmoid", "rbf", "linear"]
@@ -22,6 +23,7 @@ def kpca_cam(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
     kernel: Kernel = "sigmoid",
     gamma: float | None = None,
@@ -32,11 +34,13 @@ def kpca_cam(
     Paper: KPCA-CAM (Karmani et al., 2024), https://arxiv.org/abs/2410.00267: EigenCAM with a kernel.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: Validated, but without effect.
         layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage;
             cost and memory grow with the square of the number of positions.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
         kernel: ``sigmoid``: tanh(gamma u.v + 1); ``rbf``: exp(-gamma |u - v|^2); ``linear``, which is EigenCAM.
@@ -62,8 +66,7 @@ def kpca_cam(
     """
     if kernel not in ("sigmoid", "rbf", "linear"):
         raise ValueError(f"kernel must be 'sigmoid', 'rbf' or 'linear', got {kernel!r}")
-    seen = trace(model, images, None, layers, gradients=False)
-    score_columns(seen.logits, targets)  # validates the targets, which have no effect
+    seen = trace(model, images, targets, layers, layout=layout, gradients=False)
     return fuse([_component(a, kernel, gamma) for a in seen.activations.values()], images, upsample)
 
 

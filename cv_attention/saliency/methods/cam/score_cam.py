@@ -8,6 +8,7 @@ from cv_attention.saliency.core.engine import trace
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
+from cv_attention.saliency.core.places.layouts import Layout
 from cv_attention.saliency.core.scores import Scorer, scorer
 from cv_attention.saliency.core.targets import Targets
 
@@ -19,6 +20,7 @@ def score_cam(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
     batch_size: int = 64,
 ) -> Tensor:
@@ -31,12 +33,14 @@ def score_cam(
     ResNet-18.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
         batch_size: Maximum number of images per forward pass.
@@ -55,7 +59,7 @@ def score_cam(
         >>> cva.saliency.score_cam(model, images, targets=3).shape
         torch.Size([2, 1, 32, 32])
     """
-    seen = trace(model, images, targets, layers, gradients=False)
+    seen = trace(model, images, targets, layers, layout=layout, gradients=False)
     with scorer(model, images, targets, chunk=batch_size, several=True) as scores:
         heats = []
         for activations in seen.activations.values():

@@ -32,10 +32,10 @@ def full_grad(
     included. Costs a forward pass and a full backward pass, and keeps the outputs of all such layers.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         rescale: ``"layer"`` scales the channels of a layer together, as the authors' code does; ``"channel"`` scales
             each separately, as pytorch-grad-cam does.

@@ -32,10 +32,10 @@ def guided_backprop(
     et al. (ICLR workshop 2015), https://arxiv.org/abs/1412.6806.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then

@@ -38,10 +38,10 @@ def extremal_perturbation(
     backward passes for each area and target.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         areas: Fractions of the image in (0, 1).
         steps: Number of optimisation steps.
@@ -119,7 +119,7 @@ class _Game:
             coarse = self.coarse.detach().requires_grad_()
             inner, outer = self.mask.enlarge(coarse)
             shown = reveal(self.pyramid, inner).to(self.scores.images.dtype)
-            logits = self.scores.forward(shown.flip(3) if mirrored else shown).float()
+            result = self.scores.forward(shown.flip(3) if mirrored else shown)
             distance = ((outer.flatten(1).sort(dim=1).values - self.wanted) ** 2).mean(1)
-            gain = target_scores(logits, self.target) - weight * distance
+            gain = target_scores(result, self.target).float() - weight * distance
             return torch.autograd.grad(gain.sum(), coarse)[0]

@@ -10,7 +10,7 @@ from cv_attention.extras import require_for
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.noise import Source
 from cv_attention.saliency.core.scores import scorer
-from cv_attention.saliency.core.targets import Targets, of_images, target_scores
+from cv_attention.saliency.core.targets import Targets, of_images
 
 
 @explains
@@ -37,9 +37,10 @@ def lime(
     are the cells of a grid unless others, such as superpixels, are given. Costs `samples` forward passes.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
-        targets: Class indices, whose softmax probability is the score, or a callable, which receives probabilities.
+        targets: Class indices, whose softmax probability is the score (of a single logit, its sigmoid), or a callable
+            from the model's output to scores (B,), used as they are.
         cells: Number of grid cells along each side.
         segments: Integer labels from 0, (1, 1, H, W) for all images or (B, 1, H, W).
         samples: Number of samples per image.
@@ -82,8 +83,7 @@ def lime(
                 of_image = of_images(target, slice(number, number + 1), len(images))
 
                 def probability(inputs: Tensor, target: Any = of_image) -> Tensor:
-                    rows = scores.forward(inputs).float().softmax(1).split(1)
-                    return torch.cat([target_scores(row, target) for row in rows])
+                    return scores.alone(inputs, target, probabilities=True)
 
                 surrogate = captum.Lime(probability, _ridge(alpha), _Kernel(width), _Shown(seed))
                 heat[number, column] = surrogate.attribute(

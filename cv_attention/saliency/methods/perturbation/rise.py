@@ -30,9 +30,10 @@ def rise(
     Costs `masks` forward passes; the paper uses 4000 to 8000.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Normalised images (B, C, H, W): masked pixels become 0.
-        targets: Class indices, whose softmax probability is the score, or a callable, which receives probabilities.
+        targets: Class indices, whose softmax probability is the score (of a single logit, its sigmoid), or a callable
+            from the model's output to scores (B,), used as they are.
         masks: Number of masks, the same for all images of the batch.
         cells: Number of cells along each side.
         keep: Probability of keeping a cell.

@@ -1,0 +1,95 @@
+"""Remembers what a saliency map explains: the method, the targets, and the layers found."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from cv_attention.saliency.core.targets import Difference, Targets, each_target
+
+_layers: ContextVar[dict[str, tuple[int, int]] | None] = ContextVar("layers of the running method", default=None)
+_known = WeakTensorKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Says what a saliency map explains.
+
+    Attributes:
+        method: Name of the method.
+        targets: What is explained, in words, one for each target.
+        layers: Layer -> height and width of its map, of methods that use layers; the automatic one, too.
+    """
+
+    method: str
+    targets: tuple[str, ...]
+    layers: Mapping[str, tuple[int, int]]
+
+
+def explanation(heat: Tensor) -> Explanation:
+    """Returns what a saliency map explains: method, targets, and the layers that were used.
+
+    Args:
+        heat: What a method of `cv_attention.saliency` returned, itself, not a copy or a part of it.
+
+    Returns:
+        An `Explanation`: the method's name, the targets in words, and layer -> size of its map.
+
+    Raises:
+        ValueError: for a tensor that no method returned.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> heat = cva.saliency.grad_cam(model, torch.randn(2, 3, 32, 32), 3)
+        >>> why = cva.saliency.explanation(heat)
+        >>> why.method, why.targets, dict(why.layers)
+        ('grad_cam', ('class 3',), {'layer3': (8, 8)})
+    """
+    found = _known.get(heat) if isinstance(heat, Tensor) else None
+    if found is None:
+        raise ValueError("explanation takes the map that a saliency method returned, itself, not a copy of it")
+    return found
+
+
+def note_layer(name: str, size: tuple[int, int]) -> None:
+    """Notes a layer that the running method uses, and the size of its map."""
+    layers = _layers.get()
+    if layers is not None:
+        layers[name] = size
+
+
+@contextmanager
+def noted() -> Iterator[dict[str, tuple[int, int]]]:
+    """Collects the layers that a method uses."""
+    layers: dict[str, tuple[int, int]] = {}
+    token = _layers.set(layers)
+    try:
+        yield layers
+    finally:
+        _layers.reset(token)
+
+
+def remember(heat: Tensor, method: str, targets: Targets, layers: dict[str, tuple[int, int]]) -> None:
+    """Remembers what a map explains, as long as it exists."""
+    words = tuple(describe(target) for target in each_target(targets))
+    _known[heat] = Explanation(method, words, MappingProxyType(dict(layers)))
+
+
+def describe(target: Any) -> str:
+    """Returns a single target in words."""
+    if target is None or isinstance(target, str):
+        return "the predicted class"
+    if isinstance(target, Difference):
+        return f"{describe(target.first)} rather than {describe(target.second)}"
+    if callable(target):
+        own = type(target).__str__ is not object.__str__ and not hasattr(target, "__name__")
+        return str(target) if own else getattr(target, "__name__", type(target).__name__)
+    classes = target.tolist() if isinstance(target, Tensor) else target
+    return f"class {classes}" if isinstance(classes, int) else f"classes {', '.join(map(str, classes))}"
