@@ -1,7 +1,8 @@
 """Selects the layers that a saliency method uses."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
@@ -9,9 +10,9 @@ from typing_extensions import TypeAliasType
 
 from cv_attention.globs import select
 from cv_attention.maps.wrappers import bare_modules, unwrap
-from cv_attention.saliency.core.places.dependence import Dependence, dependence, signature
+from cv_attention.saliency.core.places.dependence import Dependence, signature
 from cv_attention.saliency.core.places.layouts import Grid, Layout
-from cv_attention.saliency.core.places.probing import Place, Run, measure, run_with_gradients
+from cv_attention.saliency.core.places.probing import Place, Places, Run, may_be_map, run_with_gradients
 from cv_attention.saliency.core.targets import Targets
 
 # None: the last map of the image; names or globs of modules, or modules themselves.
@@ -30,10 +31,10 @@ class Layer:
 
 @dataclass
 class _Known:
-    """What was measured of a model in one state, for one image size."""
+    """What was found out about a model in one state, for one image size."""
 
     state: tuple
-    places: dict[str, Place] | None = None
+    places: Places
     chosen: dict[tuple, str] = field(default_factory=dict)
 
 
@@ -41,7 +42,13 @@ _known: WeakKeyDictionary[nn.Module, _Known] = WeakKeyDictionary()
 
 
 def find_layers(
-    model: nn.Module, images: Tensor, layers: Layers, targets: Targets = None, layout: Layout = None, *, strict: bool
+    model: nn.Module,
+    images: Tensor,
+    layers: Layers,
+    targets: Targets = None,
+    layout: Layout = None,
+    *,
+    strict: bool = False,
 ) -> dict[str, Layer]:
     """Resolves `layers` to modules, by name; see `last_map` for None.
 
@@ -61,7 +68,7 @@ def find_layers(
         name, place = last_map(model, images, targets, strict=strict)
         return {name: Layer(modules[name], layout or place.grid)}
     names = _named(model, modules, layers)
-    known = _known_of(model, modules, images).places or {}
+    known = _known_of(model, modules, images).places.known
     grids = {name: known[name].grid if name in known else None for name in names}
     return {name: Layer(modules[name], layout or grids[name]) for name in names}
 
@@ -110,46 +117,41 @@ def last_map(
     modules = bare_modules(model)
     known = _known_of(model, modules, images)
     key = (strict, signature(targets))
-    if not everywhere and known.places is not None and key in known.chosen:
-        return known.chosen[key], known.places[known.chosen[key]]
+    name = None if everywhere else known.chosen.get(key)
+    if name is not None:
+        return name, known.places.known[name]
     run = run_with_gradients(model, modules, images, whole=everywhere)
-    if known.places is None:
-        known.places = measure(model, modules, run)
-    found = _dependence(model, modules, run, images, targets, known.places, strict)
-    name = _choose(modules, known.places, found)
+    found = _dependence(model, modules, run, images, targets, strict)
+    name = choose(modules, known.places, found)
     if name is None:
         raise ValueError(_refusal(model, images, known.places, found))
     if len(known.chosen) >= _MOST:
         known.chosen.clear()
     known.chosen[key] = name
-    return name, known.places[name]
+    return name, known.places.of(found.run, name)
 
 
 def _dependence(
-    model: nn.Module,
-    modules: dict[str, nn.Module],
-    run: Run,
-    images: Tensor,
-    targets: Targets,
-    places: dict[str, Place],
-    strict: bool,
+    model: nn.Module, modules: dict[str, nn.Module], run: Run, images: Tensor, targets: Targets, strict: bool
 ) -> Dependence:
     try:
-        return dependence(model, run, targets, len(images), places, strict=strict)
+        return Dependence(model, run, targets, len(images), strict=strict)
     except Exception:  # a callable that takes the whole batch alone, or a mistake in it
         if len(run.images) == len(images):
             raise
     run = run_with_gradients(model, modules, images, whole=True)
-    return dependence(model, run, targets, len(images), places, strict=strict)
+    return Dependence(model, run, targets, len(images), strict=strict)
 
 
 def place_of(model: nn.Module, images: Tensor, name: str) -> Place | None:
     """Returns where the output of module `name` has the image's positions, measured once; None if it did not run."""
     modules = bare_modules(model)
-    known = _known_of(model, modules, images)
-    if known.places is None:
-        known.places = measure(model, modules, run_with_gradients(model, modules, images))
-    return known.places.get(name)
+    places = _known_of(model, modules, images).places
+    if name not in places.known:
+        run = run_with_gradients(model, modules, images)
+        if name in run.outputs:
+            places.of(run, name)
+    return places.known.get(name)
 
 
 def grid_of_tokens(model: nn.Module, images: Tensor, tokens: int) -> Grid | None:
@@ -161,56 +163,105 @@ def grid_of_tokens(model: nn.Module, images: Tensor, tokens: int) -> Grid | None
         ValueError: if the modules have sequences of this length, but none whose positions move with the image's.
     """
     modules = bare_modules(model)
-    known = _known_of(model, modules, images)
-    if known.places is None:
-        known.places = measure(model, modules, run_with_gradients(model, modules, images))
-    same = [place for place in known.places.values() if len(place.shape) == 3 and place.shape[1] == tokens]
+    places = _known_of(model, modules, images).places
+    known = places.known if places.complete else places.all(run_with_gradients(model, modules, images))
+    same = [place for place in known.values() if len(place.shape) == 3 and place.shape[1] == tokens]
     grids = [place.grid for place in same if place.grid is not None]
     if same and not grids:
         raise ValueError(
             f"{type(model).__name__} attends over {tokens} tokens whose positions do not move with the image's; use a "
             "CAM of a layer with positions"
         )
-    maps = [p.grid.size for p in known.places.values() if p.grid is not None and len(p.shape) == 4]
-    flat = [Grid(-1, size) for size in maps if size[0] * size[1] == tokens]
+    maps = [place.grid.size for place in known.values() if place.grid is not None and len(place.shape) > 3]
+    flat = [Grid(-1, size) for size in maps if prod(size) == tokens]
     return (grids or flat or [None])[-1]
 
 
 def _known_of(model: nn.Module, modules: dict[str, nn.Module], images: Tensor) -> _Known:
     """Returns what is known of a model as it is; nothing if it has changed."""
-    switches = [
-        (id(module), id(vars(module).get("forward")), *(v for k, v in vars(module).items() if v is True or v is False))
-        if not module.training
-        else (id(module),)
-        for module in modules.values()
-    ]
-    state = (*switches, images.shape[1:])
+    state = (*map(_switches, modules.values()), images.shape[1:])
     known = _known.get(model)
     if known is None or known.state != state:
-        known = _known[model] = _Known(state)
+        known = _known[model] = _Known(state, Places())
     return known
 
 
-def _choose(modules: dict[str, nn.Module], places: dict[str, Place], found: Dependence) -> str | None:
-    grids = {name: place.grid for name, place in places.items() if place.grid is not None}
-    maps = [name for name in grids if name in found.names]
-    if not found.vector:
-        head = _head(found.reached, maps)
-        maps = [name for name in maps if not (name == head or name.startswith(f"{head}."))]
+def _switches(module: nn.Module) -> tuple:
+    """Returns what may change which outputs a module has: itself, its forward, and attributes that are on or off."""
+    own = vars(module)
+    return (id(module), id(own.get("forward")), *(key for key, value in own.items() if value is True))
+
+
+def choose(modules: dict[str, nn.Module], places: Places, found: Dependence) -> str | None:
+    """Returns the module with the last map on the way to the score, see `last_map`, or None."""
+    run = found.run
+    names = [name for name, output in run.outputs.items() if may_be_map(output, run.images)]
+    if found.vector:
+        return _last(modules, places, found, names)
+    reached = [name for name, counts in zip(run.outputs, found.reaches(list(run.outputs)), strict=True) if counts]
+    counting = found.reaches(names, places)
+    maps = [name for name, counts in zip(names, counting, strict=True) if counts and places.of(run, name).grid]
+    head = _head(reached, maps)
+    maps = [name for name in maps if not (name == head or name.startswith(f"{head}."))]
     if found.dense and maps:
-        least = min(_positions(grids[name].size) for name in maps)
-        maps = [name for name in maps if _positions(grids[name].size) == least]
-    if not maps:
-        return None
-    tokens = [name for name in grids if len(places[name].shape) == 3]
-    if maps[-1] not in tokens or (maps[-1] == tokens[-1]):
-        return maps[-1]
-    norms = [name for name in maps if name in tokens and "Norm" in type(modules[name]).__name__]
-    return (norms or maps)[-1]
+        least = min(_positions(places, name) for name in maps)
+        maps = [name for name in maps if _positions(places, name) == least]
+    return _last(modules, places, found, [name for name in names if name in maps], of_tokens=names) if maps else None
 
 
-def _positions(size: tuple[int, int]) -> int:
-    return size[0] * size[1]
+def _last(
+    modules: dict[str, nn.Module],
+    places: Places,
+    found: Dependence,
+    names: list[str],
+    *,
+    of_tokens: list[str] | None = None,
+) -> str | None:
+    """Returns the last of the modules `names` on whose map the score depends.
+
+    If it has tokens and more tokens follow that do not count, it is the last normalisation before.
+    """
+    for test in (found.reaches, found.connected):  # a head of zeros: what the score is connected with
+        skipped, best = False, None
+        for name, counts in _backwards(names, test):
+            grid = places.of(found.run, name).grid
+            is_tokens = len(places.of(found.run, name).shape) == 3
+            if grid is None:
+                continue
+            if counts and test == found.reaches:
+                counts = found.reaches([name], places)[0]
+            if not counts:
+                skipped = skipped or is_tokens
+                continue
+            later = _later_tokens(places, found, name, of_tokens) if of_tokens else skipped
+            if best is None and not (is_tokens and later):
+                return name
+            best = best or name
+            if is_tokens and "Norm" in type(modules[name]).__name__:
+                return name
+        if best is not None:
+            return best
+    return None
+
+
+def _later_tokens(places: Places, found: Dependence, name: str, names: list[str]) -> bool:
+    """Returns whether a module after `name` has tokens of the image, too."""
+    later = names[names.index(name) + 1 :]
+    return any(found.run.outputs[one].dim() == 3 and places.of(found.run, one).grid is not None for one in later)
+
+
+def _backwards(names: list[str], test: Callable[[list[str]], list[bool]]) -> Iterator[tuple[str, bool]]:
+    """Yields names from the last with the result of a `test` of several of them, ever more at a time."""
+    end, count = len(names), 8
+    while end > 0:
+        some = names[max(0, end - count) : end]
+        yield from reversed(list(zip(some, test(some), strict=True)))
+        end, count = end - count, count * 2
+
+
+def _positions(places: Places, name: str) -> int:
+    grid = places.known[name].grid
+    return prod(grid.size) if grid is not None else 0
 
 
 def _head(names: list[str], maps: list[str]) -> str:
@@ -225,18 +276,20 @@ def _head(names: list[str], maps: list[str]) -> str:
     return "-"  # one module holds everything, so nothing is left out
 
 
-def _refusal(model: nn.Module, images: Tensor, places: dict[str, Place], found: Dependence) -> str:
-    height, width = images.shape[-2:]
+def _refusal(model: nn.Module, images: Tensor, places: Places, found: Dependence) -> str:
+    size = "x".join(map(str, images.shape[2:]))
     text = (
         f"no module of {type(model).__name__} gives a map of the image, (B, C, H, W) larger than 1x1, or tokens of a "
-        f"grid, on which the target depends, for images of {height}x{width}; give layers=..., with layout=... for "
+        f"grid, on which the target depends, for images of {size}; give layers=..., with layout=... for "
         "tokens in another order, or larger images"
     )
-    maps = [name for name, place in places.items() if place.grid is not None]
-    shown = [*maps[-6:], *[name for name in places if name not in maps][-6:]]
-    reasons = [f"{name} {places[name].shape}: {places[name].why or _why_not(name, found)}" for name in shown]
+    every = places.all(found.run)
+    maps = [name for name, place in every.items() if place.grid is not None]
+    shown = [*maps[-6:], *[name for name in every if name not in maps][-6:]]
+    counting = dict(zip(shown, found.reaches(shown), strict=True))
+    reasons = [f"{name} {every[name].shape}: {every[name].why or _why_not(counting[name])}" for name in shown]
     return "\n  ".join([text, *reasons])
 
 
-def _why_not(name: str, found: Dependence) -> str:
-    return "it belongs to the head" if name in found.names else "the target does not depend on it"
+def _why_not(counts: bool) -> str:
+    return "it belongs to the head" if counts else "the target does not depend on it"

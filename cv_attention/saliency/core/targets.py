@@ -103,8 +103,8 @@ def each_target(targets: Targets) -> list[Target]:
     if (
         classes.dim() == 2
         and classes.shape[1] > 2
-        and not classes.is_floating_point()
-        and not bool((classes > 1).any())
+        and classes.dtype != torch.bool
+        and classes.unique().tolist() == [0, 1]
     ):
         raise ValueError(
             f"targets (B, {classes.shape[1]}) of zeros and ones are read as class indices, not as labels that apply; "

@@ -1,6 +1,7 @@
 """Finds which outputs of a model's modules a target score depends on, by the gradient of a single pass."""
 
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from functools import partial
 from types import FunctionType
 from typing import Any
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.backbones.tracing.tensors import tensors_in
-from cv_attention.saliency.core.places.probing import Place, Run
+from cv_attention.saliency.core.places.probing import Places, Run
 from cv_attention.saliency.core.results import Result
 from cv_attention.saliency.core.targets import (
     Difference,
@@ -23,54 +24,66 @@ from cv_attention.saliency.core.targets import (
 )
 
 
-@dataclass(frozen=True)
 class Dependence:
-    """Says what a target score depends on.
-
-    Attributes:
-        names: Modules on whose output it depends, in order of completion; of maps, on the image's positions.
-        reached: The same, and maps on which it depends through other tokens alone.
-        vector: Whether it is computed from outputs without positions, (B, classes) or (B,).
-        dense: Whether it is computed from an output (B, C, H, W).
-    """
-
-    names: list[str]
-    reached: list[str]
-    vector: bool
-    dense: bool
-
-
-def dependence(
-    model: nn.Module, run: Run, targets: Targets, batch: int, places: dict[str, Place], *, strict: bool
-) -> Dependence:
-    """Returns what the target scores of a `run` depend on.
+    """Says what the target scores of a run depend on; gradients are computed only as far back as asked.
 
     Args:
         model: The model, named in errors.
         run: A forward pass of one or all of the images.
         targets: What is explained.
         batch: Number of images that `targets` are for.
-        places: What is known of the outputs.
         strict: Whether classes as targets require logits.
+
+    Attributes:
+        vector: Whether the score is computed from outputs without positions, (B, classes) or (B,).
+        dense: Whether it is computed from an output (B, C, H, W).
     """
-    result = Result(run.result, len(run.images), type(model).__name__)
-    leaves = [leaf for leaf in tensors_in(run.result) if leaf.is_floating_point() and leaf.requires_grad]
-    with torch.enable_grad():
-        part = slice(len(run.images))
-        some = [of_images(target, part, batch) if callable(target) else target for target in each_target(targets)]
-        score, plain = _score(result, some, leaves, strict)
-    if not score.requires_grad:  # as in models that turn gradients off: nothing can be left out
-        return Dependence(list(run.outputs), list(run.outputs), True, False)
-    outputs = list(run.outputs.values())
-    gradients = torch.autograd.grad(score, [*outputs, *leaves], allow_unused=True)
-    own, of_leaves = gradients[: len(outputs)], gradients[len(outputs) :]
-    used = [leaf for leaf, g in zip(leaves, of_leaves, strict=True) if g is not None and bool((g != 0).any())]
-    names = [name for name, g in zip(run.outputs, own, strict=True) if _counts(g, places.get(name))]
-    reached = [name for name, g in zip(run.outputs, own, strict=True) if _counts(g, None)]
-    if not names:  # a head of zeros: what the score is connected with
-        names = [name for name, g in zip(run.outputs, own, strict=True) if g is not None]
-    vector = plain or all(leaf.dim() <= 2 and len(leaf) == len(run.images) for leaf in used)
-    return Dependence(names, reached or names, vector, not vector and any(leaf.dim() >= 4 for leaf in used))
+
+    def __init__(self, model: nn.Module, run: Run, targets: Targets, batch: int, *, strict: bool) -> None:
+        self.run, self._found = run, {}
+        result = Result(run.result, len(run.images), type(model).__name__)
+        leaves = [leaf for leaf in tensors_in(run.result) if leaf.is_floating_point() and leaf.requires_grad]
+        with torch.enable_grad():
+            part = slice(len(run.images))
+            some = [of_images(target, part, batch) if callable(target) else target for target in each_target(targets)]
+            self._score, plain = _score(result, some, leaves, strict)
+        self.vector, self.dense = True, False
+        if not plain and self._score.requires_grad:
+            gradients = torch.autograd.grad(self._score, leaves, allow_unused=True, retain_graph=True)
+            used = [leaf for leaf, g in zip(leaves, gradients, strict=True) if g is not None and bool((g != 0).any())]
+            self.vector = all(leaf.dim() <= 2 and len(leaf) == len(run.images) for leaf in used)
+            self.dense = not self.vector and any(leaf.dim() >= 4 for leaf in used)
+
+    def reaches(self, names: Sequence[str], places: Places | None = None) -> list[bool]:
+        """Returns whether the score depends on each of the outputs `names`, and of maps, on the image's positions.
+
+        Args:
+            names: Modules.
+            places: Where the outputs have the image's positions; None asks for a dependence on any of their numbers.
+        """
+        if not self._score.requires_grad:  # as in models that turn gradients off: nothing can be left out
+            return [True] * len(names)
+        asked = [name for name in names if name not in self._found]
+        if asked:
+            outputs = [self.run.outputs[name] for name in asked]
+            found = torch.autograd.grad(self._score, outputs, allow_unused=True, retain_graph=True)
+            self._found.update(zip(asked, found, strict=True))
+        return [self._counts(name, places) for name in names]
+
+    def connected(self, names: Sequence[str]) -> list[bool]:
+        """Returns whether each of the outputs is part of the score's graph, as behind a head of zeros."""
+        self.reaches(names)
+        return [self._found.get(name) is not None for name in names]
+
+    def _counts(self, name: str, places: Places | None) -> bool:
+        """Returns whether the gradient is not zero, for each image; of a map, at the image's positions."""
+        gradient = self._found[name]
+        if gradient is None:
+            return False
+        if not bool(gradient.flatten(1).ne(0).any(1).all()):
+            return False
+        grid = places.of(self.run, name).grid if places is not None else None
+        return grid is None or bool(grid(gradient).flatten(1).ne(0).any(1).all())
 
 
 def _score(result: Result, targets: list[Target], leaves: list[Tensor], strict: bool) -> tuple[Tensor, bool]:
@@ -90,14 +103,6 @@ def _weighted(values: Tensor) -> Tensor:
     """Sums values with weights that no normalisation cancels."""
     weights = torch.linspace(1, 2, values.shape[-1] if values.dim() else 1, device=values.device)
     return (values.float() * weights).sum().cpu()
-
-
-def _counts(gradient: Tensor | None, place: Place | None) -> bool:
-    """Returns whether a gradient is not zero, for each image; of a map, at the image's positions."""
-    if gradient is None:
-        return False
-    grid = place.grid if place is not None else None
-    return bool((grid(gradient) if grid else gradient).flatten(1).ne(0).any(1).all())
 
 
 def signature(target: Any) -> Any:

@@ -1,5 +1,6 @@
 """Follows autograd's graph: whether a tensor was made from the image, and a feature map by convolutions alone."""
 
+from math import prod
 from typing import Any
 
 from torch import Tensor
@@ -9,9 +10,10 @@ _LOCAL = {
     "Convolution", "MkldnnConvolution", "CudnnConvolution", "NativeBatchNorm", "CudnnBatchNorm", "MiopenBatchNorm",
     "NativeGroupNorm", "Relu", "LeakyRelu", "Prelu", "PreluKernel", "Silu", "Gelu", "Hardswish", "Hardsigmoid",
     "Hardtanh", "Sigmoid", "Tanh", "Softplus", "Elu", "Mish", "Clamp", "ClampMin", "Add", "Sub", "Mul", "Div", "Neg",
-    "Clone", "ToCopy", "MaxPool2DWithIndices", "MaxPool2DWithIndicesBackward", "AvgPool2D", "ConstantPadNd", "Cat",
-    "ReflectionPad2D", "ReplicationPad2D", "NativeDropout", "Copy", "Alias", "Contiguous", "UpsampleNearest2D",
-    "UpsampleBilinear2D", "Pow", "AddcmulBackward0", "NativeBatchNormBackward", "NnpackSpatialConvolution",
+    "Clone", "ToCopy", "MaxPool2DWithIndices", "MaxPool2DWithIndicesBackward", "MaxPool3DWithIndices", "AvgPool2D",
+    "AvgPool3D", "ConstantPadNd", "Cat", "ReflectionPad2D", "ReplicationPad2D", "NativeDropout", "Copy", "Alias",
+    "Contiguous", "UpsampleNearest2D", "UpsampleBilinear2D", "Pow", "AddcmulBackward0", "NativeBatchNormBackward",
+    "NnpackSpatialConvolution",
 }  # fmt: skip
 _FEWER = 4  # a map with this many times fewer positions than the one looked for no longer holds them
 
@@ -23,7 +25,7 @@ def keeps_positions(output: Tensor, images: Tensor) -> bool:
         output: A feature map (B, C, h, w) with a graph. Every map on the path has at least a quarter of its positions.
         images: A leaf of that graph, (B, C, H, W).
     """
-    least = output.shape[-1] * output.shape[-2] / _FEWER
+    least = prod(output.shape[2:]) / _FEWER
     waiting: list[Any] = [output.grad_fn]
     seen = set()
     while waiting:
@@ -37,7 +39,7 @@ def keeps_positions(output: Tensor, images: Tensor) -> bool:
                 return True
             continue
         shape = node._input_metadata[0].shape
-        if kind in _LOCAL and len(shape) == 4 and shape[-1] * shape[-2] >= least:
+        if kind in _LOCAL and len(shape) == output.dim() and prod(shape[2:]) >= least:
             waiting += [parent for parent, _ in node.next_functions]
     return False
 

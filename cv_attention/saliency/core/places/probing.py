@@ -1,15 +1,16 @@
 """Measures which outputs of a model's modules are maps of the image: whether their positions move with its patches.
 
-Two small forward passes per model and image size: one of the image, one of four copies of it, in which noise replaces
-the left half, the right half, and the black or the white fields of a fixed irregular board. A position that belongs to
-a place of the image changes more in the copies where this place changed. Words, queries, class tokens and time steps
-do not, however much they depend on the image.
+One forward pass of four copies of an image, in which noise replaces the left half, the right half, and the black or the
+white fields of a fixed irregular board. A position that belongs to a place of the image changes more in the copies
+where this place changed. Words, queries, class tokens and time steps do not, however much they depend on the image.
+Feature maps that convolutions alone lead to from the image are recognised without that pass; see `lineage`.
 """
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import torch
@@ -17,19 +18,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cv_attention.saliency.core.noise import Source
-from cv_attention.saliency.core.places.layouts import Grid, grid_of_map, token_grids
+from cv_attention.saliency.core.places.layouts import Grid, Size, grid_of_map, token_grids
 from cv_attention.saliency.core.places.lineage import keeps_positions
 
-_COPIES = 4
 _CERTAIN = 0.9  # correlation at which no further grid is tried
+_LARGE = 2**21  # numbers in an image from which on the copies run one by one
+_FAILURES = (RuntimeError, ValueError, IndexError, AssertionError)
 
 
 @dataclass
 class Run:
     """Holds a forward pass with gradients: what the model and each of its modules returned, in order of completion."""
 
+    model: nn.Module
+    modules: dict[str, nn.Module]
     images: Tensor
-    result: Any
+    result: Any = None
     outputs: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -45,23 +49,20 @@ class Place:
 def run_with_gradients(model: nn.Module, modules: dict[str, nn.Module], images: Tensor, *, whole: bool = False) -> Run:
     """Runs the first image, or all of them if asked or if the model takes no other number, and keeps all outputs."""
     try:
-        if whole:
-            return _run(model, modules, images)
-        return _run(model, modules, images[:1])
-    except (RuntimeError, ValueError, IndexError, AssertionError):
-        if len(images) == 1:
+        return _run(model, modules, images if whole else images[:1])
+    except _FAILURES:
+        if len(images) == 1 or whole:
             raise
         return _run(model, modules, images)
 
 
 def _run(model: nn.Module, modules: dict[str, nn.Module], images: Tensor) -> Run:
-    run = Run(images.detach().clone().requires_grad_(), None)
+    run = Run(model, modules, images.detach().clone().requires_grad_())
 
     def keep(name: str, output: Tensor) -> Tensor | None:
-        if not output.is_floating_point() or output.dim() < 2 or not output.requires_grad:
-            run.outputs.pop(name, None)
-            return None
         run.outputs.pop(name, None)  # for a module that runs several times, the last run is used
+        if not output.is_floating_point() or output.dim() < 2 or not output.requires_grad:
+            return None
         run.outputs[name] = output
         return output.clone()  # later modules may modify it in place
 
@@ -70,114 +71,179 @@ def _run(model: nn.Module, modules: dict[str, nn.Module], images: Tensor) -> Run
     return run
 
 
-def measure(model: nn.Module, modules: dict[str, nn.Module], run: Run) -> dict[str, Place]:
-    """Returns what each output of a `run` is, by module."""
-    changes = _changes(model, modules, run)
-    codes = _codes(*run.images.shape[-2:])
-    places: dict[str, Place] = {}
-    for name, output in run.outputs.items():
-        if output.dim() in (3, 4) and len(output) == len(run.images):
-            sizes = list({p.grid.size: None for p in places.values() if p.grid is not None and len(p.shape) == 4})
-            places[name] = _place(output, changes.get(name), run.images, codes, sizes)
-    return places
+class Places:
+    """Finds out, when asked, where the outputs of a model's modules have the positions of the image.
+
+    Attributes:
+        known: What was found out, by module.
+        complete: Whether this is all.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[str, Place] = {}
+        self.complete = False
+
+    def of(self, run: Run, name: str) -> Place:
+        """Returns the place of an output of `run`, which is needed only the first time."""
+        place = self.known.get(name)
+        if place is None:
+            place = _by_shape(run, run.outputs[name])
+            if place is None:
+                self.all(run)
+                place = self.known[name]
+            self.known[name] = place
+        return place
+
+    def all(self, run: Run) -> dict[str, Place]:
+        """Returns the places of all outputs, in order of completion."""
+        missing = [name for name in run.outputs if name not in self.known]
+        found = {name: _by_shape(run, run.outputs[name]) for name in missing}
+        if any(place is None for place in found.values()):
+            changes = _measure(run)
+            for name in missing:
+                found[name] = found[name] or _by_change(run, run.outputs[name], changes.get(name))
+        self.known.update({name: place for name, place in found.items() if place is not None})
+        self.complete = True
+        return {name: self.known[name] for name in run.outputs}
 
 
-def _changes(model: nn.Module, modules: dict[str, nn.Module], run: Run) -> dict[str, Tensor]:
-    """Returns how much each output changes in the four copies, squared: (4, *shape of one output)."""
-    images, outputs = run.images.detach(), run.outputs
-    codes = _codes(*images.shape[-2:])
-    masks = torch.cat([1 + codes, 1 - codes])[:, None].to(images) / 2
+def _by_shape(run: Run, output: Tensor) -> Place | None:
+    """Returns the place of an output that need not be measured, or None."""
+    shape = tuple(output.shape)
+    if not may_be_map(output, run.images):
+        return Place(shape, None, "it is neither a map (B, C, h, w) nor tokens (B, N, C)")
+    if output.dim() > 3:
+        first = Grid(1, shape[2:])
+        likely = prod(first.size) > 1 and grid_of_map(output, run.images) == first
+        return Place(shape, first) if likely and keeps_positions(output, run.images) else None
+    return Place(shape, None, "it has a single position") if shape[1] < 2 else None
+
+
+def _by_change(run: Run, output: Tensor, change: "_Change | None") -> Place:
+    """Returns the place of an output by how it changes with the image's patches."""
+    shape = tuple(output.shape)
+    if change is None:
+        return Place(shape, None, "it is not computed from the image alone")
+    if not change.moves:
+        return Place(shape, None, "it does not change with the image")
+    grid = _grid_of_map(run, output, change) if output.dim() > 3 else _grid_of_tokens(run, output, change)
+    return Place(shape, grid, "" if grid is not None else "its positions do not move with the image's")
+
+
+def _grid_of_map(run: Run, output: Tensor, change: "_Change") -> Grid | None:
+    first, last = Grid(1, tuple(output.shape[2:])), Grid(-1, tuple(output.shape[1:-1]))
+    options = [first] if grid_of_map(output, run.images).axis == 1 else [last, first]
+    codes = _codes(tuple(run.images.shape[2:]))
+    for option in options:
+        enough = _needed(option.size, len(codes))
+        if prod(option.size) > 1 and _likeness(change.amount[option.axis], codes) >= enough:
+            return option
+    return None
+
+
+def _grid_of_tokens(run: Run, output: Tensor, change: "_Change") -> Grid | None:
+    tokens, dims = output.shape[1], run.images.dim()
+    codes = _codes(tuple(run.images.shape[2:]))
+    maps = [grid_of_map(o, run.images).size for o in run.outputs.values() if o.dim() == dims]
+    aspect = run.images.shape[-2] / run.images.shape[-1]
+    best, grid = 0.0, None
+    for option in token_grids(tokens, aspect, list(dict.fromkeys(maps)), flat=dims == 4):
+        amount = change.amount[-1][:, option.before : tokens - option.after].unflatten(1, option.size)
+        likeness = _likeness(amount, codes)
+        if likeness > best:
+            best, grid = likeness, option
+        if best > _CERTAIN:
+            break
+    return grid if grid is not None and best >= _needed(grid.size, len(codes)) else None
+
+
+@dataclass(frozen=True)
+class _Change:
+    """How much an output changes in each copy: axis of the channels -> (copies, ...), the norm over channels."""
+
+    amount: dict[int, Tensor]
+    moves: bool  # more than by rounding
+
+
+def _measure(run: Run) -> dict[str, _Change]:
+    """Returns how each output of a `run` changes in the copies of its images."""
+    images = run.images.detach()
+    codes = _codes(tuple(run.images.shape[2:]))
+    masks = torch.cat([1 + codes, 1 - codes]).unsqueeze(1).to(images) / 2
     spread = float(images.float().std()) or float(images.float().abs().max()) or 1.0
     noise = Source(0).normal((1, *images.shape[1:]), images) * spread
-    found: dict[str, Tensor] = {}
+    watched_here = {name: run.modules[name] for name, output in run.outputs.items() if may_be_map(output, images)}
+    found: dict[str, _Change] = {}
 
     def compare(name: str, output: Tensor) -> None:
-        base = outputs.get(name)
-        if base is not None and output.shape[1:] == base.shape[1:] and len(output) == len(base) * at_once:
-            found[name] = (output.detach().float() - base.detach().float()) ** 2
+        base = run.outputs[name]
+        if output.shape[1:] == base.shape[1:] and len(output) == len(base) * at_once:
+            found[name] = _change(base.detach(), output.detach())
 
-    with torch.no_grad(), watched(modules, compare):
+    with torch.no_grad(), watched(watched_here, compare):
         try:
-            at_once = _COPIES
-            if len(images) > 1:
+            at_once = len(masks)
+            if len(images) > 1 or images.numel() > _LARGE:
                 raise ValueError
-            model(images + noise * masks)
+            run.model(images + noise * masks)
             return found
-        except (RuntimeError, ValueError, IndexError, AssertionError):
-            at_once = 1  # the model takes no other batch size
+        except _FAILURES:
+            at_once = 1  # the model takes no other batch size, or memory is short
         rounds = []
-        for start in range(0, _COPIES, len(images)):
-            some = (torch.arange(len(images)) + start) % _COPIES
+        for start in range(0, len(masks), len(images)):
+            some = (torch.arange(len(images)) + start) % len(masks)
             found = {}
-            model(images + noise * masks[some])
+            run.model(images + noise * masks[some])
             rounds.append(found)
     return {
-        name: torch.cat([one[name] for one in rounds])[:_COPIES]
+        name: _joined([one[name] for one in rounds], len(masks))
         for name in rounds[0]
         if all(name in one for one in rounds)
     }
 
 
-def _place(output: Tensor, change: Tensor | None, images: Tensor, codes: Tensor, sizes: list[tuple[int, int]]) -> Place:
-    """Returns where an output has the positions of the image."""
-    shape = tuple(output.shape)
-    if change is None:
-        return Place(shape, None, "it is not computed from the image alone")
-    rounding = (32 if output.dtype == torch.float32 else 4) * torch.finfo(output.dtype).eps
-    if float(change.amax().sqrt()) <= rounding * float(output.detach().abs().amax()):
-        return Place(shape, None, "it does not change with the image")
-    if output.dim() == 4:
-        return _place_map(output, change, images, codes)
-    best, grid = 0.0, None
-    for option in token_grids(shape[1], images.shape[-2] / images.shape[-1], sizes):
-        likeness = _likeness(option(change), codes)
-        if likeness > best:
-            best, grid = likeness, option
-        if best > _CERTAIN:
-            break
-    if grid is None or best < _needed(grid.size):
-        return Place(shape, None, "its positions do not move with the image's")
-    return Place(shape, grid)
+def _change(base: Tensor, output: Tensor) -> _Change:
+    square = (output.float() - base.float()) ** 2
+    rounding = (32 if base.dtype == torch.float32 else 4) * torch.finfo(base.dtype).eps
+    moves = float(square.amax().sqrt()) > rounding * float(base.abs().amax())
+    amount = {-1: square.sum(-1).sqrt()}
+    if square.dim() > 3:
+        amount[1] = square.sum(1).sqrt()
+    return _Change(amount, moves)
 
 
-def _place_map(output: Tensor, change: Tensor, images: Tensor, codes: Tensor) -> Place:
-    shape = tuple(output.shape)
-    first, last = Grid(1, (shape[2], shape[3])), Grid(-1, (shape[1], shape[2]))
-    likely = grid_of_map(output, images)
-    options = [likely] if likely.axis == 1 else [last, first]
-    options = [option for option in options if option.size[0] * option.size[1] > 1]
-    if not options:
-        return Place(shape, None, "it has a single position")
-    for option in options:
-        if _likeness(option(change), codes) >= _needed(option.size):
-            return Place(shape, option)
-    if first in options and keeps_positions(output, images):
-        return Place(shape, first)
-    return Place(shape, None, "its positions do not move with the image's")
+def _joined(changes: list[_Change], copies: int) -> _Change:
+    amount = {axis: torch.cat([one.amount[axis] for one in changes])[:copies] for axis in changes[0].amount}
+    return _Change(amount, any(one.moves for one in changes))
 
 
-def _needed(size: tuple[int, int]) -> float:
-    """Returns the correlation that chance does not reach: three standard deviations for two values per position."""
-    return min(0.75, max(0.4, 3 / (2 * size[0] * size[1]) ** 0.5))
+def may_be_map(output: Tensor, images: Tensor) -> bool:
+    """Returns whether an output has the shape of a feature map of the images, or of tokens."""
+    return output.dim() in (3, images.dim()) and len(output) == len(images)
 
 
-def _likeness(change: Tensor, codes: Tensor) -> float:
-    """Returns the correlation of where an output changes (4, C, h, w) with where the image did."""
-    amount = change.sum(1).sqrt()
+def _needed(size: Size, codes: int) -> float:
+    """Returns the correlation that chance does not reach: three standard deviations for a value per position."""
+    return min(0.75, max(0.4, 3 / (codes * prod(size)) ** 0.5))
+
+
+def _likeness(amount: Tensor, codes: Tensor) -> float:
+    """Returns the correlation of where an output changes (copies, h, w) with where the image did."""
     shown, hidden = amount[: len(codes)], amount[len(codes) :]
     contrast = (shown - hidden) / (shown + hidden).clamp(min=1e-30)
-    wanted = F.interpolate(codes.to(contrast)[:, None], contrast.shape[1:], mode="area")[:, 0]
-    contrast = contrast - contrast.mean((1, 2), keepdim=True)
-    wanted = wanted - wanted.mean((1, 2), keepdim=True)
+    wanted = F.interpolate(codes.to(contrast).unsqueeze(1), contrast.shape[1:], mode="area")
+    contrast, wanted = contrast.flatten(1), wanted.flatten(1)
+    contrast = contrast - contrast.mean(1, keepdim=True)
+    wanted = wanted - wanted.mean(1, keepdim=True)
     return float((contrast * wanted).sum() / (contrast.norm() * wanted.norm()).clamp(min=1e-30))
 
 
-def _codes(height: int, width: int) -> Tensor:
-    """Returns two patterns of -1 and 1, (2, height, width): left and right, and an irregular board of 8 x 8 fields."""
-    halves = torch.ones(height, width)
-    halves[:, width // 2 :] = -1
-    board = (Source(1).uniform((1, 1, 8, 8), halves) < 0.5).float() * 2 - 1
-    return torch.stack([halves, F.interpolate(board, (height, width))[0, 0]])
+def _codes(size: Size) -> Tensor:
+    """Returns two patterns of -1 and 1, (2, *size): left and right, and an irregular board of 8 fields a side."""
+    halves = torch.ones(size)
+    halves[..., size[-1] // 2 :] = -1
+    board = (Source(1).uniform((1, 1, *[8] * len(size)), halves) < 0.5).float() * 2 - 1
+    return torch.stack([halves, F.interpolate(board, size)[0, 0]])
 
 
 @contextmanager
