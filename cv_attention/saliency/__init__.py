@@ -7,7 +7,7 @@
 
 from cv_attention.saliency import metrics, targets
 from cv_attention.saliency.catalogue import METHODS, resolve
-from cv_attention.saliency.core.explanation import explanation
+from cv_attention.saliency.core.outputs.explanation import explanation
 from cv_attention.saliency.core.targets import Difference, Several
 from cv_attention.saliency.methods.attention.attention_flow import attention_flow
 from cv_attention.saliency.methods.attention.block_maps import block_maps

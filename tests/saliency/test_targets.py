@@ -59,7 +59,7 @@ def test_the_gradient_and_grad_cam_of_any_output(kind):
     pixels = X.clone().requires_grad_()
     a = model.body(pixels)
     scores = written(model.head(a))
-    torch.testing.assert_close(s.core.targets.target_scores(s.core.results.Result(model(X), 2), target), scores)
+    torch.testing.assert_close(s.core.targets.target_scores(s.core.outputs.results.Result(model(X), 2), target), scores)
     g, dx = torch.autograd.grad(scores.sum(), [a, pixels])
     expected = (g.mean((2, 3), keepdim=True) * a).sum(1, keepdim=True).relu().detach()
     torch.testing.assert_close(s.grad_cam(model, X, target, layers="body", upsample=False), expected)
@@ -87,15 +87,15 @@ def test_occlusion_of_any_output(kind):
 
 def test_perturbations_follow_the_quantity_of_the_target():
     z = torch.tensor([[1.0, 2.0, -1.0]])
-    quantity = s.core.targets.quantity
-    assert quantity(z, 1, probabilities=True).item() == pytest.approx(z.softmax(1)[0, 1].item())
-    assert quantity(z[:, :1], 0, probabilities=True).item() == pytest.approx(z[0, 0].sigmoid().item())
-    assert quantity(z, t.multi_label(1), probabilities=True).item() == pytest.approx(z[0, 1].sigmoid().item())
-    assert quantity(z, t.regression(1), probabilities=True).item() == 2
-    assert quantity(z, lambda out: out[:, 1], probabilities=True).item() == 2
+    quantity = s.core.outputs.links.quantity
+    assert quantity(z, 1).item() == pytest.approx(z.softmax(1)[0, 1].item())
+    assert quantity(z[:, :1], 0).item() == pytest.approx(z[0, 0].sigmoid().item())
+    assert quantity(z, t.multi_label(1)).item() == pytest.approx(z[0, 1].sigmoid().item())
+    assert quantity(z, t.regression(1)).item() == 2
+    assert quantity(z, lambda out: out[:, 1]).item() == 2
     prompts = t.text(torch.eye(3), 0, scale=2)
     expected = (2 * F.normalize(z)).softmax(1)[0, 0].item()
-    assert quantity(z, prompts, probabilities=True).item() == pytest.approx(expected)
+    assert quantity(z, prompts).item() == pytest.approx(expected)
 
 
 def test_one_output_has_a_map():

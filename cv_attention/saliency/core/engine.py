@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.maps.wrappers import unwrap
-from cv_attention.saliency.core.explanation import note_layer
+from cv_attention.saliency.core.forward import run
 from cv_attention.saliency.core.layers import Layer, Layers, find_layers, last_map, place_of
+from cv_attention.saliency.core.outputs.explanation import note_layer
+from cv_attention.saliency.core.outputs.results import Result
 from cv_attention.saliency.core.places.layouts import Layout, grid_of_map
-from cv_attention.saliency.core.results import Result
 from cv_attention.saliency.core.state import undisturbed
 from cv_attention.saliency.core.targets import Targets, each_target, target_scores
 from cv_attention.saliency.core.unfused import Unfused
@@ -86,7 +87,7 @@ def trace(
                 chosen = {name: Layer(dict(model.named_modules())[name], layout or place.grid)}
                 seen = _trace(model, images, targets, chosen, gradients, curvatures)
         for name, activations in seen.activations.items():
-            note_layer(name, (activations.shape[2], activations.shape[3]))
+            note_layer(name, tuple(activations.shape[2:]))
         return seen
 
 
@@ -98,7 +99,7 @@ def _trace(
         _watch(layers, outputs, hooks, gradients)
         if curvatures:
             hooks.enter_context(Unfused())
-        result = Result(model(images), len(images), type(model).__name__)
+        result = Result(run(model, images), len(images), type(model).__name__)
     missing = [name for name in layers if name not in outputs]
     if missing:
         raise ValueError(f"layer {missing[0]!r} did not run in the forward pass of {type(model).__name__}")
@@ -117,13 +118,13 @@ def _trace(
 def _layout(model: nn.Module, name: str, layer: Layer, output: Tensor, images: Tensor) -> Callable[[Tensor], Tensor]:
     """Returns how a layer's output becomes (B, C, h, w); of tokens this is measured, once."""
     layout, shape, why = layer.layout, tuple(output.shape), ""
-    if layout is None and output.dim() == 4:
+    if layout is None and output.dim() == images.dim():
         layout = grid_of_map(output, images)
     elif layout is None and output.dim() == 3:
         place = place_of(model, images, name)
         layout, why = (place.grid, place.why) if place is not None else (None, "")
     grid = layout(output.detach()) if layout is not None and len(output) else None
-    if layout is not None and isinstance(grid, Tensor) and grid.dim() == 4 and len(grid) == len(images):
+    if layout is not None and isinstance(grid, Tensor) and grid.dim() == images.dim() and len(grid) == len(images):
         return layout
     if layer.layout is not None:
         got = tuple(grid.shape) if isinstance(grid, Tensor) else type(grid).__name__
@@ -147,14 +148,23 @@ def _grids(values: dict[str, Tensor], layouts: dict[str, Callable[[Tensor], Tens
     return {name: layouts[name](value.detach()) for name, value in values.items()}
 
 
-def check_images(images: object) -> Tensor:
-    """Returns `images` if they are a batch (B, C, H, W); ValueError otherwise."""
-    if isinstance(images, Tensor) and images.dim() == 4 and len(images) > 0:
+def check_images(images: object, flat: str | None = None) -> Tensor:
+    """Returns `images` if they are a batch (B, C, H, W), or of volumes (B, C, D, H, W); ValueError otherwise.
+
+    Args:
+        images: What was given as images.
+        flat: Name of a method that takes no volumes.
+    """
+    if isinstance(images, Tensor) and images.dim() in (4, 5) and len(images) > 0:
         if not images.is_floating_point():
             raise ValueError(f"images must be floats as the model takes them, got {images.dtype}; convert them first")
+        if flat is not None and images.dim() == 5:
+            raise ValueError(f"{flat} takes images (B, C, H, W), not volumes, got {tuple(images.shape)}")
         return images
     got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
-    raise ValueError(f"images must be a batch (B, C, H, W) of at least one image, got {got}")
+    raise ValueError(
+        f"images must be a batch (B, C, H, W), or (B, C, D, H, W) of volumes, of at least one image, got {got}"
+    )
 
 
 def plain(images: Tensor) -> Tensor:

@@ -278,17 +278,16 @@ def _head(names: list[str], maps: list[str]) -> str:
 
 def _refusal(model: nn.Module, images: Tensor, places: Places, found: Dependence) -> str:
     size = "x".join(map(str, images.shape[2:]))
-    text = (
-        f"no module of {type(model).__name__} gives a map of the image, (B, C, H, W) larger than 1x1, or tokens of a "
-        f"grid, on which the target depends, for images of {size}; give layers=..., with layout=... for "
-        "tokens in another order, or larger images"
-    )
-    every = places.all(found.run)
+    every = {name: place for name, place in places.all(found.run).items() if len(place.shape) > 2}
     maps = [name for name, place in every.items() if place.grid is not None]
-    shown = [*maps[-6:], *[name for name in every if name not in maps][-6:]]
+    shown = [*maps[-4:], *[name for name in every if name not in maps][-4:]]
     counting = dict(zip(shown, found.reaches(shown), strict=True))
     reasons = [f"{name} {every[name].shape}: {every[name].why or _why_not(counting[name])}" for name in shown]
-    return "\n  ".join([text, *reasons])
+    return (
+        f"no module of {type(model).__name__} gives a map of the image, (B, C, H, W) larger than 1x1, or tokens of a "
+        f"grid, on which the target depends, for images of {size}; give layers=..., with layout=... for tokens in "
+        "another order, or larger images" + (f"; candidates were {', '.join(reasons)}" if reasons else "")
+    )
 
 
 def _why_not(counts: bool) -> str:

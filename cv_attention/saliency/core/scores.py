@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from cv_attention.maps.wrappers import unwrap
 from cv_attention.saliency.core.engine import check_images, plain
-from cv_attention.saliency.core.results import Result, bare_logits
+from cv_attention.saliency.core.forward import run
+from cv_attention.saliency.core.outputs.links import Link, check_link, quantity
+from cv_attention.saliency.core.outputs.results import Result, bare_logits
 from cv_attention.saliency.core.state import undisturbed
 from cv_attention.saliency.core.targets import (
     Score,
@@ -21,7 +23,6 @@ from cv_attention.saliency.core.targets import (
     has_callable,
     has_class,
     of_images,
-    quantity,
 )
 
 AT_ONCE = 16  # images per forward pass with gradients, unless the caller's batch has more
@@ -36,10 +37,13 @@ class Scorer:
         model: The model without wrappers.
         images: (B, C, H, W), detached.
         chunk: Maximum number of images per forward pass.
+        link: What turns the output into the quantity that is followed, see `quantity`.
     """
 
-    def __init__(self, model: nn.Module, images: Tensor, targets: Targets, chunk: int) -> None:
-        self.model, self.images, self.chunk = model, images, chunk
+    def __init__(
+        self, model: nn.Module, images: Tensor, targets: Targets, chunk: int, link: Link | None = None
+    ) -> None:
+        self.model, self.images, self.chunk, self.link = model, images, chunk, link
         self._given, self._fixed = targets, None
         self._results: list[Result] | None = None
 
@@ -53,7 +57,7 @@ class Scorer:
         """Returns what the model makes of the unchanged images, in parts of at most `chunk`."""
         if self._results is None:
             with torch.no_grad():
-                self._results = [self.forward(part) for part in self.images.split(self.chunk)]
+                self._results = [self.forward(self.images[part], part) for part in self.parts()]
         return self._results
 
     @property
@@ -72,9 +76,13 @@ class Scorer:
                 self._fixed = fix_targets(self.logits if predicted or logits is None else logits, self._given)
         return self._fixed  # pyright: ignore[reportReturnType]
 
-    def forward(self, images: Tensor) -> Result:
-        """Runs the model; where all targets are classes, only the logits are kept."""
-        output = self.model(images)
+    def parts(self) -> list[slice]:
+        """Returns the parts of the batch that fit into one pass."""
+        return [slice(start, start + self.chunk) for start in range(0, len(self.images), self.chunk)]
+
+    def forward(self, images: Tensor, part: slice | None = None) -> Result:
+        """Runs the model on copies of the images, or of a `part`; where targets are classes, only logits are kept."""
+        output = run(self.model, images, part)
         if not any(map(has_callable, each_target(self._given))):
             output = bare_logits(output)
         return Result(output, len(images), type(self.model).__name__)
@@ -91,7 +99,7 @@ class Scorer:
         targets = self._settle(logits)
         if part is not None:
             targets = [of_images(target, part, len(self.images)) for target in targets]
-        rows = [quantity(result, target, probabilities=probabilities) for target in targets]
+        rows = [quantity(result, target, self.link if probabilities else "identity") for target in targets]
         return torch.stack(rows, 1)
 
     def clean(self, *, probabilities: bool = False) -> Tensor:
@@ -127,17 +135,18 @@ class Scorer:
                 yield k, self._joined(of_variant, probabilities)
             start = numbers.stop
 
-    def alone(self, images: Tensor, target: Target, *, probabilities: bool = False) -> Tensor:
-        """Returns the scores (n,) in float32 of n variants of one image, for a `target` of that image."""
+    def alone(self, images: Tensor, number: int, target: Target) -> Tensor:
+        """Returns the quantity (n,) in float32 of n variants of image `number`, for a `target` of that image."""
+        part = slice(number, number + 1)
         with torch.no_grad():
-            result = self.forward(images)
-            parts = result.split(1) or [self.forward(one) for one in images.split(1)]
-            return torch.cat([quantity(part, target, probabilities=probabilities) for part in parts])
+            result = self.forward(images, part)
+            parts = result.split(1) or [self.forward(one, part) for one in images.split(1)]
+            return torch.cat([quantity(one, target, self.link) for one in parts])
 
     def _run(self, variants: list[Tensor]) -> list[list[Result]] | None:
         """Returns what the model makes of each variant, in parts; None if several do not fit into one pass."""
         if len(variants) == 1:
-            return [[self.forward(part) for part in variants[0].split(self.chunk)]]
+            return [[self.forward(variants[0][part], part) for part in self.parts()]]
         result = self.forward(torch.cat(variants))
         split = result.split(len(self.images))
         return None if split is None else [[one] for one in split]
@@ -178,7 +187,13 @@ class Scorer:
 
 @contextmanager
 def scorer(
-    model: nn.Module, images: Tensor, targets: Targets = None, *, chunk: int | None = 64, several: bool = False
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets = None,
+    *,
+    chunk: int | None = 64,
+    several: bool = False,
+    link: Link | None = None,
 ) -> Iterator[Scorer]:
     """Opens a `Scorer` on the model in eval mode; restores its mode, hooks and the caller's grad mode afterwards.
 
@@ -188,9 +203,10 @@ def scorer(
         targets: See `Targets`.
         chunk: Maximum number of images per forward pass; None for all.
         several: Whether an image may have several targets.
+        link: What turns the output into the quantity that is followed, see `quantity`.
 
     Raises:
-        ValueError: for bad images, targets or chunk, or if the model does not return logits.
+        ValueError: for bad images, targets, chunk or link, or if the model does not return logits.
     """
     images = check_images(images)
     chunk = len(images) if chunk is None else chunk
@@ -200,4 +216,4 @@ def scorer(
         raise ValueError(f"measures take one target per image, got {len(each_target(targets))}")
     model = unwrap(model)
     with undisturbed(model, images.device.type):
-        yield Scorer(model, plain(images), targets, chunk)
+        yield Scorer(model, plain(images), targets, chunk, check_link(link))

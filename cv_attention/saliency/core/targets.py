@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import TypeAliasType  # torch needs it too
 
-from cv_attention.saliency.core.results import Result, bare_logits
+from cv_attention.saliency.core.outputs.results import Result, bare_logits
 
 Score = Callable[[Any], Tensor]  # what the model returns -> scores (B,)
 # None and "predicted": the class with the largest logit; an int: this class for every image; (B,): a class for each
@@ -189,28 +189,6 @@ def _fix(result: Result, target: Target) -> Tensor | Score:
     if isinstance(target, Difference):
         return Difference(_fix(result, target.first), _fix(result, target.second))
     return target if callable(target) else classes_of(result.logits, target)
-
-
-def quantity(output: Result | Tensor, target: Target, *, probabilities: bool) -> Tensor:
-    """Returns what perturbation methods and measures follow for a single target: (B,) float32.
-
-    Args:
-        output: What the model returned.
-        target: A single target. The scores of a callable are used as they are, or, if it
-            has a method `probability`, those.
-        probabilities: Whether to use the softmax of the logits for classes, or the sigmoid of a single logit.
-    """
-    result = output if isinstance(output, Result) else Result(output, len(output))
-    if isinstance(target, Difference):
-        first, second = (quantity(result, one, probabilities=probabilities) for one in (target.first, target.second))
-        return first - second
-    if callable(target):
-        probability = getattr(target, "probability", None) if probabilities else None
-        return target_scores(result, probability if callable(probability) else target).float()
-    logits = result.logits.float()
-    if probabilities:
-        logits = logits.softmax(1) if logits.shape[1] > 1 else logits.sigmoid()
-    return target_scores(logits, target)
 
 
 def has_callable(target: Target) -> bool:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.maps.wrappers import unwrap
+from cv_attention.saliency.core.forward import further
 from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets
 from cv_attention.saliency.metrics.agreement import rank_correlation, structural_similarity
@@ -82,7 +83,8 @@ def cascading_randomisation(
         >>> centre[-1].correlation  # this map does not depend on the model at all
         tensor([1., 1.])
     """
-    with scorer(model, images, targets) as scores:
+    given = options.get("forward_args", ()), options.get("forward_kwargs")
+    with further(*given, len(images)), scorer(model, images, targets) as scores:  # pyright: ignore[reportArgumentType]
         [fixed] = scores.targets
     first = method(model, images, fixed, **options)
     copy = deepcopy(unwrap(model))

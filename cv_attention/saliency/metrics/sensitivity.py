@@ -5,12 +5,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs, further
+from cv_attention.saliency.core.interface import measures
 from cv_attention.saliency.core.noise import Source
 from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets
 from cv_attention.saliency.metrics.faithfulness import check_heat
 
 
+@measures
 def infidelity(
     model: nn.Module,
     images: Tensor,
@@ -22,6 +25,8 @@ def infidelity(
     normalise: bool = True,
     seed: int = 0,
     chunk: int = 64,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
 ) -> Tensor:
     """Computes the infidelity of maps, the mean of (sum(I heat) - (y(x) - y(x - I)))^2 over Gaussian perturbations I.
 
@@ -41,6 +46,8 @@ def infidelity(
             then at most the mean of the squared changes.
         seed: Seed of the perturbations.
         chunk: Maximum number of images per forward pass.
+        forward_args: Further positional arguments of the model; tensors with an entry for each image are cut with them.
+        forward_kwargs: The same by name.
 
     Returns:
         (B,), at least 0.
@@ -72,7 +79,7 @@ def infidelity(
 
         clean = scores.clean()
         for k, score in scores.variants(perturbed, samples):
-            predicted.append((drawn.pop(k) * heat).sum((1, 2, 3)))
+            predicted.append((drawn.pop(k) * heat).flatten(1).sum(1))
             changes.append((clean - score)[:, 0])
     a, b = torch.stack(predicted), torch.stack(changes)
     if normalise:
@@ -127,7 +134,8 @@ def max_sensitivity(
     """
     if samples < 1 or radius <= 0:
         raise ValueError(f"samples and radius must be positive, got {samples} and {radius}")
-    with scorer(model, images, targets) as scores:
+    given = options.get("forward_args", ()), options.get("forward_kwargs")
+    with further(*given, len(images)), scorer(model, images, targets) as scores:  # pyright: ignore[reportArgumentType]
         [fixed] = scores.targets
     source = Source(seed)
     first = method(model, images, fixed, **options)

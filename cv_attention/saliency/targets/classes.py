@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cv_attention.saliency.core.outputs.links import Link, apply, usual
 from cv_attention.saliency.core.targets import Difference, Target
 from cv_attention.saliency.targets.outputs import Key, as_indices, cut, pick
 
@@ -46,13 +47,14 @@ class Entry:
         """Computes the scores (B,)."""
         return self._entry(self._rows(output))
 
-    def probability(self, output: Any) -> Tensor:
+    def link(self, output: Any) -> Link:
+        """Returns what turns the output into the quantity that perturbation methods follow."""
+        own: dict[str, Link] = {"regression": "identity", "multi_label": "sigmoid"}
+        return own.get(self.kind) or usual(self._rows(output))
+
+    def linked(self, output: Any, link: Link) -> Tensor:
         """Computes what perturbation methods follow, (B,): softmax, sigmoid, or the value itself."""
-        rows = self._rows(output).float()
-        if self.kind == "regression":
-            return self._entry(rows)
-        alone = self.kind == "multi_label" or rows.shape[1] == 1
-        return self._entry(rows.sigmoid() if alone else rows.softmax(1))
+        return self._entry(apply(self._rows(output).float(), link))
 
     def of_part(self, part: slice, batch: int) -> "Entry":
         """Returns the target of the images in `part` of a batch."""
@@ -120,7 +122,7 @@ def multi_label(index: int | Sequence[int] | Tensor, *, key: Key = None) -> Entr
         >>> import torch
         >>> import cv_attention as cva
         >>> dog = cva.saliency.targets.multi_label(1)
-        >>> dog(torch.tensor([[4.0, 0.0]])), dog.probability(torch.tensor([[4.0, 0.0]]))
+        >>> dog(torch.tensor([[4.0, 0.0]])), dog.linked(torch.tensor([[4.0, 0.0]]), "sigmoid")
         (tensor([0.]), tensor([0.5000]))
     """
     return Entry(as_indices(index, "index"), key, "multi_label")

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cv_attention.saliency.core.outputs.links import Link, apply, usual
 from cv_attention.saliency.targets.outputs import Key, cut, pick
 
 
@@ -36,10 +37,13 @@ class Segment:
         """Computes the scores (B,)."""
         return self._mean(self._logits(output))
 
-    def probability(self, output: Any) -> Tensor:
+    def link(self, output: Any) -> Link:
+        """Returns what turns the output into the quantity that perturbation methods follow."""
+        return usual(self._logits(output))
+
+    def linked(self, output: Any, link: Link) -> Tensor:
         """Computes what perturbation methods follow, (B,): the mean softmax, or sigmoid of a single logit."""
-        logits = self._logits(output).float()
-        return self._mean(logits.softmax(1) if logits.shape[1] > 1 else logits.sigmoid())
+        return self._mean(apply(self._logits(output).float(), link))
 
     def of_part(self, part: slice, batch: int) -> "Segment":
         """Returns the target of the images in `part` of a batch."""

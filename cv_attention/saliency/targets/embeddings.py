@@ -6,6 +6,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
+from cv_attention.saliency.core.outputs.links import Link, apply, usual
 from cv_attention.saliency.targets.outputs import Key, cut, pick
 
 _USUAL = ("image_embeds", "embedding", "embeddings", "pooler_output")
@@ -72,11 +73,13 @@ class Text:
         """Computes the scores (B,)."""
         return self._logits(output)[:, self.index]
 
-    def probability(self, output: Any) -> Tensor:
+    def link(self, output: Any) -> Link:
+        """Returns what turns the output into the quantity that perturbation methods follow."""
+        return "sigmoid" if self.bias is not None else usual(self._logits(output))
+
+    def linked(self, output: Any, link: Link) -> Tensor:
         """Computes what perturbation methods follow, (B,): the softmax over the prompts, with a bias the sigmoid."""
-        logits = self._logits(output).float()
-        alone = self.bias is not None or logits.shape[1] == 1
-        return (logits.sigmoid() if alone else logits.softmax(1))[:, self.index]
+        return apply(self._logits(output).float(), link)[:, self.index]
 
     def __str__(self) -> str:
         """Returns the target in words."""

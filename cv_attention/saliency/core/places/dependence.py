@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.backbones.tracing.tensors import tensors_in
+from cv_attention.saliency.core.outputs.results import Result
 from cv_attention.saliency.core.places.probing import Places, Run
-from cv_attention.saliency.core.results import Result
 from cv_attention.saliency.core.targets import (
     Difference,
     Several,

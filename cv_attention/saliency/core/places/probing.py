@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.forward import run as forward
 from cv_attention.saliency.core.noise import Source
 from cv_attention.saliency.core.places.layouts import Grid, Size, grid_of_map, token_grids
 from cv_attention.saliency.core.places.lineage import keeps_positions
@@ -33,6 +34,7 @@ class Run:
     model: nn.Module
     modules: dict[str, nn.Module]
     images: Tensor
+    part: slice | None = None
     result: Any = None
     outputs: dict[str, Tensor] = field(default_factory=dict)
 
@@ -49,15 +51,15 @@ class Place:
 def run_with_gradients(model: nn.Module, modules: dict[str, nn.Module], images: Tensor, *, whole: bool = False) -> Run:
     """Runs the first image, or all of them if asked or if the model takes no other number, and keeps all outputs."""
     try:
-        return _run(model, modules, images if whole else images[:1])
+        return _run(model, modules, images) if whole else _run(model, modules, images[:1], slice(0, 1))
     except _FAILURES:
         if len(images) == 1 or whole:
             raise
         return _run(model, modules, images)
 
 
-def _run(model: nn.Module, modules: dict[str, nn.Module], images: Tensor) -> Run:
-    run = Run(model, modules, images.detach().clone().requires_grad_())
+def _run(model: nn.Module, modules: dict[str, nn.Module], images: Tensor, part: slice | None = None) -> Run:
+    run = Run(model, modules, images.detach().clone().requires_grad_(), part)
 
     def keep(name: str, output: Tensor) -> Tensor | None:
         run.outputs.pop(name, None)  # for a module that runs several times, the last run is used
@@ -67,7 +69,7 @@ def _run(model: nn.Module, modules: dict[str, nn.Module], images: Tensor) -> Run
         return output.clone()  # later modules may modify it in place
 
     with torch.enable_grad(), watched(modules, keep):
-        run.result = model(run.images)
+        run.result = forward(model, run.images, part)
     return run
 
 
@@ -185,7 +187,7 @@ def _measure(run: Run) -> dict[str, _Change]:
             at_once = len(masks)
             if len(images) > 1 or images.numel() > _LARGE:
                 raise ValueError
-            run.model(images + noise * masks)
+            forward(run.model, images + noise * masks, run.part)
             return found
         except _FAILURES:
             at_once = 1  # the model takes no other batch size, or memory is short
@@ -193,7 +195,7 @@ def _measure(run: Run) -> dict[str, _Change]:
         for start in range(0, len(masks), len(images)):
             some = (torch.arange(len(images)) + start) % len(masks)
             found = {}
-            run.model(images + noise * masks[some])
+            forward(run.model, images + noise * masks[some], run.part)
             rounds.append(found)
     return {
         name: _joined([one[name] for one in rounds], len(masks))

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.extras import require_for
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.places.layouts import Grid
@@ -20,6 +21,8 @@ def attention_flow(
     *,
     heads: str = "mean",
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes how much each patch can send to the class token, with attention as edge capacity (attention flow).
@@ -37,6 +40,9 @@ def attention_flow(
         targets: Validated, but without effect.
         heads: How heads are fused: ``mean``, ``max`` or ``min``.
         upsample: Resize to the images' size (bilinear); False keeps the grid of patches.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 

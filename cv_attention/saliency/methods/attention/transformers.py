@@ -8,12 +8,13 @@ from torch import Tensor, nn
 from cv_attention.maps.rollout import chain, residual_share
 from cv_attention.maps.wrappers import unwrap
 from cv_attention.saliency.core.engine import check_images, check_targets, plain
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs, run
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import grid_of_tokens
+from cv_attention.saliency.core.outputs.results import Result
 from cv_attention.saliency.core.places.layouts import Grid
 from cv_attention.saliency.core.places.lineage import from_images
-from cv_attention.saliency.core.results import Result
 from cv_attention.saliency.core.state import undisturbed
 from cv_attention.saliency.core.targets import Targets, score_columns
 from cv_attention.saliency.core.unfused import Unfused
@@ -26,6 +27,8 @@ def gradient_attention(
     targets: Targets = None,
     *,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes gradient-weighted attention (Chefer et al., ICCV 2021), https://arxiv.org/abs/2103.15679.
@@ -41,6 +44,9 @@ def gradient_attention(
             ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         upsample: Resize to the images' size (bilinear); False keeps the grid of patches.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -65,7 +71,7 @@ def gradient_attention(
     with undisturbed(bare, images.device.type):
         with torch.enable_grad(), mode:
             pixels = plain(images).requires_grad_()
-            result = Result(bare(pixels), len(images), type(bare).__name__)
+            result = Result(run(bare, pixels), len(images), type(bare).__name__)
             attention = square_attention(mode.seen, bare, pixels)
             columns = score_columns(result, targets).unbind(1)
         heats = []
@@ -97,6 +103,8 @@ def attention_rollout(
     *,
     heads: str = "mean",
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes attention rollout (Abnar and Zuidema, ACL 2020), https://arxiv.org/abs/2005.00928, for any target.
@@ -109,6 +117,9 @@ def attention_rollout(
         targets: Validated, but without effect.
         heads: How heads are fused: ``mean``, ``max`` or ``min``.
         upsample: Resize to the images' size (bilinear); False keeps the grid of patches.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -147,7 +158,7 @@ def residual_attention(model: nn.Module, images: Tensor, targets: Targets, heads
         # enabling gradients disables torch's fast path for whole encoder layers, which hides the attention
         with torch.enable_grad(), mode:
             pixels = plain(images).requires_grad_()
-            result = Result(bare(pixels), len(images), type(bare).__name__)
+            result = Result(run(bare, pixels), len(images), type(bare).__name__)
         check_targets(result, targets)  # which have no effect
         return [residual_share(values.detach(), heads) for values in square_attention(mode.seen, bare, pixels)]
 

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from cv_attention.maps.wrappers import bare_modules
 from cv_attention.saliency.core.engine import trace
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
+from cv_attention.saliency.core.outputs.results import Result
 from cv_attention.saliency.core.places.layouts import Grid, Layout
-from cv_attention.saliency.core.results import Result
 from cv_attention.saliency.core.scores import Scorer, scorer
 from cv_attention.saliency.core.targets import Targets
 
@@ -28,6 +29,8 @@ def ablation_cam(
     layers: Layers = None,
     layout: Layout = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int = 64,
 ) -> Tensor:
     """Weights each channel by the drop of the score without it: relu(sum_c (y - y_c) / y A_c), y_c with A_c zeroed.
@@ -49,6 +52,9 @@ def ablation_cam(
             to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass.
 
     Returns:
@@ -75,7 +81,7 @@ def ablation_cam(
             without = torch.stack([ablation.scores_without(len(a), i) for i, a in enumerate(activations)])
             safe = torch.where(clean == 0, 1e-7, clean)[:, None]
             weights = (safe - without) / safe
-            heats.append(torch.einsum("bct,bchw->bthw", weights, activations.float()).relu())
+            heats.append(torch.einsum("bct,bc...->bt...", weights, activations.float()).relu())
         return fuse(heats, images, upsample)
 
 
@@ -92,21 +98,21 @@ class _Ablation:
         rows = []
         for start in range(0, channels, self.scores.chunk):
             some = list(range(start, min(start + self.scores.chunk, channels)))
-            rows += [self.scores.of(result, part=part) for result in self._run(image, some)]
+            rows += [self.scores.of(result, part=part) for result in self._run(image, some, part)]
         return torch.cat(rows)
 
-    def _run(self, image: Tensor, channels: list[int]) -> list[Result]:
+    def _run(self, image: Tensor, channels: list[int], part: slice) -> list[Result]:
         """Returns what the model makes of one `image`, each time with another of the `channels` zeroed."""
         with self._ablated(channels):
             try:
-                result = self._forward(image, len(channels))
+                result = self._forward(image, len(channels), part)
             except (RuntimeError, ValueError):  # concatenates with or reshapes to the input batch size
-                result = self._forward(image.expand(len(channels), -1, -1, -1), len(channels))
+                result = self._forward(image.expand(len(channels), *image.shape[1:]), len(channels), part)
         split = result.split(1)
-        return [self._run(image, [channel])[0] for channel in channels] if split is None else split
+        return [self._run(image, [channel], part)[0] for channel in channels] if split is None else split
 
-    def _forward(self, images: Tensor, count: int) -> Result:
-        result = replace(self.scores.forward(images), batch=count)
+    def _forward(self, images: Tensor, count: int, part: slice) -> Result:
+        result = replace(self.scores.forward(images, part), batch=count)
         if isinstance(result.value, Tensor) and len(result.value) != count:
             raise ValueError(f"{result.model} returns {len(result.value)} outputs for {count} images")
         return result

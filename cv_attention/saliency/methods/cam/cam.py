@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from cv_attention.maps.wrappers import bare_modules
 from cv_attention.saliency.core.engine import trace
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
@@ -21,6 +22,8 @@ def cam(
     layers: Layers = None,
     layout: Layout = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes the map from the head's weights: sum_c W[target, c] A_c, signed; needs no gradient.
@@ -39,6 +42,9 @@ def cam(
         layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
             to activations and gradients. None finds it out.
         upsample: Resize to the images' size.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -67,14 +73,14 @@ def cam(
     ((name, activations),) = seen.activations.items()
     with torch.no_grad():
         weight, bias = _head(model, activations.shape[1], seen.logits.shape[1])
-        logits = activations.float().mean((2, 3)) @ weight.T + bias
+        logits = activations.float().flatten(2).mean(2) @ weight.T + bias
         if not torch.allclose(logits, seen.logits.float(), rtol=0, atol=0.05 * float(seen.logits.abs().max()) + 1e-6):
             raise ValueError(
                 f"the head of {type(model).__name__} is more than a mean over positions and a linear layer after "
                 f"{name!r}, so CAM is not defined; use hires_cam"
             )
         chosen = torch.stack([weight[classes_of(seen.logits, target)] for target in each_target(targets)], 1)
-        heat = torch.einsum("btc,bchw->bthw", chosen, activations.float())
+        heat = torch.einsum("btc,bc...->bt...", chosen, activations.float())
         return fuse([heat], images, upsample)
 
 

@@ -7,6 +7,7 @@ layers in the same way.
 
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
 from cv_attention.saliency.core.places.layouts import Layout
@@ -23,6 +24,8 @@ def layer_cam(
     layers: Layers = None,
     layout: Layout = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes LayerCAM (Jiang et al., IEEE TIP 2021): relu(sum_c relu(g) A).
@@ -42,6 +45,9 @@ def layer_cam(
             to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -72,6 +78,8 @@ def hires_cam(
     layers: Layers = None,
     layout: Layout = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes HiResCAM (Draelos and Carin, 2020), https://arxiv.org/abs/2011.08891: sum_c g A, signed.
@@ -90,6 +98,9 @@ def hires_cam(
             to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -122,6 +133,8 @@ def grad_cam_elementwise(
     layers: Layers = None,
     layout: Layout = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes Grad-CAM elementwise: sum_c relu(g A). From the library pytorch-grad-cam; there is no paper.
@@ -140,6 +153,9 @@ def grad_cam_elementwise(
             to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 

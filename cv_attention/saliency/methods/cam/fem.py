@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.saliency.core.engine import trace
-from cv_attention.saliency.core.fusion import fuse
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
+from cv_attention.saliency.core.fusion import fuse, sides
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
 from cv_attention.saliency.core.places.layouts import Layout
@@ -21,6 +22,8 @@ def fem(
     layout: Layout = None,
     upsample: bool = True,
     deviations: float = 2.0,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Weights each channel by the fraction of its outlying positions: sum_c w_c A_c, the same for every target.
@@ -40,6 +43,9 @@ def fem(
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
         deviations: The paper's K.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -63,6 +69,6 @@ def fem(
 
 @torch.no_grad()
 def _stand_out(a: Tensor, deviations: float) -> Tensor:
-    limit = a.mean((2, 3), keepdim=True) + deviations * a.std((2, 3), correction=0, keepdim=True)
-    weights = (a > limit).float().mean((2, 3), keepdim=True)
+    limit = a.mean(sides(a), keepdim=True) + deviations * a.std(sides(a), correction=0, keepdim=True)
+    weights = (a > limit).float().mean(sides(a), keepdim=True)
     return (weights * a).sum(1, keepdim=True)

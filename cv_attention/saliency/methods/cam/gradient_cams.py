@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.saliency.core.engine import trace
-from cv_attention.saliency.core.fusion import fuse
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
+from cv_attention.saliency.core.fusion import fuse, sides
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
 from cv_attention.saliency.core.places.layouts import Layout
@@ -30,6 +31,8 @@ def grad_cam_plus_plus(
     layers: Layers = None,
     layout: Layout = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes Grad-CAM++ (Chattopadhay et al., WACV 2018), https://arxiv.org/abs/1710.11063.
@@ -50,6 +53,9 @@ def grad_cam_plus_plus(
             to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -81,6 +87,8 @@ def xgrad_cam(
     layers: Layers = None,
     layout: Layout = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes XGrad-CAM (Fu et al., BMVC 2020), https://arxiv.org/abs/2008.02312: w = sum(g A) / (sum(A) + 1e-7).
@@ -98,6 +106,9 @@ def xgrad_cam(
             to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -128,6 +139,8 @@ def shapley_cam(
     layers: Layers = None,
     layout: Layout = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes ShapleyCAM (Cai, 2025), https://arxiv.org/abs/2501.06261: relu(sum_c mean(g - H A / 2) A).
@@ -146,6 +159,9 @@ def shapley_cam(
             to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -188,6 +204,8 @@ def finer_cam(
     upsample: bool = True,
     alpha: float = 1.0,
     others: int = 3,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes Finer-CAM (Zhang et al., CVPR 2025), https://arxiv.org/abs/2501.11309: a class against similar ones.
@@ -206,6 +224,9 @@ def finer_cam(
             the largest one for several layers.
         alpha: Weight of the other classes; 0 gives Grad-CAM.
         others: Number of other classes.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -266,11 +287,11 @@ def _plus_plus(a: Tensor, g: Tensor) -> Tensor:
 
 def weigh_plus_plus(a: Tensor, g: Tensor, squared: Tensor, cubed: Tensor) -> Tensor:
     """Returns the Grad-CAM++ map (B, 1, h, w) of activations and the first three derivatives, each (B, C, h, w)."""
-    alpha = squared / (2 * squared + a.sum((2, 3), keepdim=True) * cubed + 1e-6)
-    weights = (torch.where(g == 0, 0, alpha) * g.relu()).sum((2, 3), keepdim=True)
+    alpha = squared / (2 * squared + a.sum(sides(a), keepdim=True) * cubed + 1e-6)
+    weights = (torch.where(g == 0, 0, alpha) * g.relu()).sum(sides(a), keepdim=True)
     return weighted_sum(weights, a).relu()
 
 
 def _xgrad(a: Tensor, g: Tensor) -> Tensor:
-    weights = (g * a).sum((2, 3), keepdim=True) / (a.sum((2, 3), keepdim=True) + 1e-7)
+    weights = (g * a).sum(sides(a), keepdim=True) / (a.sum(sides(a), keepdim=True) + 1e-7)
     return weighted_sum(weights, a).relu()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.saliency.core.engine import trace
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
@@ -27,6 +28,8 @@ def kpca_cam(
     upsample: bool = True,
     kernel: Kernel = "sigmoid",
     gamma: float | None = None,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes the first kernel principal component of the positions' features; signed, the same for every target.
@@ -45,6 +48,9 @@ def kpca_cam(
             the largest one for several layers.
         kernel: ``sigmoid``: tanh(gamma u.v + 1); ``rbf``: exp(-gamma |u - v|^2); ``linear``, which is EigenCAM.
         gamma: Scale of the kernel; None means 1 / channels.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 

@@ -1,11 +1,11 @@
 """Implements Score-CAM (Wang et al., CVPR workshops 2020), https://arxiv.org/abs/1910.01279."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cv_attention.saliency.core.engine import trace
-from cv_attention.saliency.core.fusion import fuse
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
+from cv_attention.saliency.core.fusion import fuse, resize, sides
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
 from cv_attention.saliency.core.places.layouts import Layout
@@ -22,6 +22,8 @@ def score_cam(
     layers: Layers = None,
     layout: Layout = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int = 64,
 ) -> Tensor:
     """Weights each channel by the target's score on the image masked with it: relu(sum_c softmax_c(y(x M_c)) A_c).
@@ -43,6 +45,9 @@ def score_cam(
             to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass.
 
     Returns:
@@ -64,7 +69,7 @@ def score_cam(
         heats = []
         for activations in seen.activations.values():
             weights = _weigh(scores, activations.float())
-            heats.append(torch.einsum("bct,bchw->bthw", weights, activations.float()).relu())
+            heats.append(torch.einsum("bct,bc...->bt...", weights, activations.float()).relu())
         return fuse(heats, images, upsample)
 
 
@@ -72,8 +77,8 @@ def _weigh(scores: Scorer, activations: Tensor) -> Tensor:
     """Computes the weights (B, C, T)."""
 
     def masked(k: int) -> Tensor:
-        mask = F.interpolate(activations[:, k : k + 1], scores.images.shape[2:], mode="bilinear", align_corners=False)
-        low, high = mask.amin((2, 3), keepdim=True), mask.amax((2, 3), keepdim=True)
+        mask = resize(activations[:, k : k + 1], tuple(scores.images.shape[2:]))
+        low, high = mask.amin(sides(mask), keepdim=True), mask.amax(sides(mask), keepdim=True)
         return scores.images * ((mask - low) / (high - low + 1e-8)).to(scores.images.dtype)
 
     channels = [score for _, score in scores.variants(masked, activations.shape[1])]

@@ -4,10 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.saliency.core.engine import trace
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
-from cv_attention.saliency.core.noise import Source
+from cv_attention.saliency.core.noise import Source, span
 from cv_attention.saliency.core.places.layouts import Layout
 from cv_attention.saliency.core.targets import Several, Targets, fix_targets
 from cv_attention.saliency.methods.cam.gradient_cams import weigh_plus_plus
@@ -25,6 +26,8 @@ def smooth_grad_cam_plus_plus(
     samples: int = 5,
     noise: float = 0.1,
     seed: int = 0,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes Grad-CAM++ with activations and the three derivatives averaged over noisy copies of the image.
@@ -47,6 +50,9 @@ def smooth_grad_cam_plus_plus(
         samples: Number of noisy copies per image.
         noise: Standard deviation of the noise, as a fraction of the image's range (maximum - minimum).
         seed: Seed of the noise, which is the same for all images.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -71,7 +77,7 @@ def smooth_grad_cam_plus_plus(
     source = Source(seed)
     sums: list[dict[str, list[Tensor]]] = [{} for _ in fixed.targets]
     with torch.no_grad():
-        spread = noise * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
+        spread = noise * span(images)
         for _ in range(samples):
             noisy = images + spread * source.normal((1, *images.shape[1:]), images)
             seen = trace(model, noisy, fixed, list(clean.activations), layout=layout)

@@ -1,6 +1,6 @@
 """Implements FullGrad (Srinivas and Fleuret, NeurIPS 2019), https://arxiv.org/abs/1905.00780."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from cv_attention.maps.wrappers import bare_modules, unwrap
 from cv_attention.saliency.core.engine import check_images, trace
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.state import undisturbed
 from cv_attention.saliency.core.targets import Targets
@@ -20,6 +21,8 @@ def full_grad(
     targets: Targets = None,
     *,
     rescale: Literal["layer", "channel"] = "layer",
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Sums the contributions of the input and of all biases to the score: psi(g x) and psi(g_l b_l) over layers l.
@@ -39,6 +42,9 @@ def full_grad(
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         rescale: ``"layer"`` scales the channels of a layer together, as the authors' code does; ``"channel"`` scales
             each separately, as pytorch-grad-cam does.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -60,6 +66,7 @@ def full_grad(
     """
     if rescale not in ("layer", "channel"):
         raise ValueError(f"rescale must be 'layer' or 'channel', got {rescale!r}")
+    check_images(images, "full_grad")
     biases = {}
     for name, module in bare_modules(model).items():
         bias = _bias(module)
@@ -67,7 +74,6 @@ def full_grad(
             biases[name] = bias
     if not biases:
         raise ValueError(f"{type(model).__name__} has no convolution or BatchNorm with a bias, which FullGrad needs")
-    check_images(images)
     bare = unwrap(model)
     with undisturbed(bare, images.device.type):
         seen = trace(_Entrance(bare), images, targets, ["entrance", *(f"model.{name}" for name in biases)])
@@ -89,9 +95,9 @@ class _Entrance(nn.Module):
         self.entrance = nn.Identity()
         self.model = model
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Returns the model's logits."""
-        return self.model(self.entrance(images))
+    def forward(self, images: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Returns what the model returns."""
+        return self.model(self.entrance(images), *args, **kwargs)
 
 
 @torch.no_grad()

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.engine import check_images
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.scores import Scorer, scorer
 from cv_attention.saliency.core.targets import Score, Targets, target_scores
@@ -24,6 +26,8 @@ def extremal_perturbation(
     rate: float = 0.01,
     constraint: float = 300.0,
     jitter: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Finds the smooth mask of a given area with the highest score; returns the mean of the masks of all `areas`.
@@ -52,6 +56,9 @@ def extremal_perturbation(
         rate: Step size.
         constraint: Initial weight of the area constraint.
         jitter: Mirror the image in every other step.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -72,6 +79,7 @@ def extremal_perturbation(
     """
     if not areas or not all(0 < area < 1 for area in areas):
         raise ValueError(f"areas must be fractions in (0, 1), got {areas}")
+    check_images(images, "extremal_perturbation")
     side = min(images.shape[-2:]) / 224
     spacing = max(round(7 * side), 1) if spacing is None else spacing
     sigma, blur = 21 * side if sigma is None else sigma, 20 * side if blur is None else blur

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.extras import require_for
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.noise import Source
+from cv_attention.saliency.core.outputs.links import Link
 from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets, of_images
 
@@ -25,7 +27,10 @@ def lime(
     value: float = 0.0,
     width: float = 0.25,
     alpha: float = 1.0,
+    link: Link | None = None,
     seed: int = 0,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int = 64,
 ) -> Tensor:
     """Returns signed coefficients of a ridge regression from visible segments to the target's probability.
@@ -39,15 +44,19 @@ def lime(
     Args:
         model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
-        targets: Class indices, whose softmax probability is the score (of a single logit, its sigmoid), or a callable
-            from the model's output to scores (B,), used as they are.
+        targets: Class indices, or a callable from the model's output to scores (B,); what is followed is their `link`.
         cells: Number of grid cells along each side.
         segments: Integer labels from 0, (1, 1, H, W) for all images or (B, 1, H, W).
         samples: Number of samples per image.
         value: Fill value of covered pixels; 0 is the mean colour of normalised images.
         width: Width of the kernel.
         alpha: Strength of the ridge penalty.
+        link: What turns the output into the score: ``softmax``, ``sigmoid`` or ``identity``. None follows the softmax
+            of classes, the sigmoid of a single logit, and of a callable its scores, or what the target says.
         seed: Seed of the samples.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass.
 
     Returns:
@@ -73,7 +82,7 @@ def lime(
     captum = _captum()
     with (
         torch.random.fork_rng(devices=[]),  # captum's data loader draws a seed
-        scorer(model, images, targets, chunk=batch_size, several=True) as scores,
+        scorer(model, images, targets, chunk=batch_size, several=True, link=link) as scores,
     ):
         parts = _segments(segments, cells, scores.images)
         heat = torch.zeros(len(images), len(scores.targets), *images.shape[2:], device=images.device)
@@ -82,8 +91,8 @@ def lime(
             for column, target in enumerate(scores.targets):
                 of_image = of_images(target, slice(number, number + 1), len(images))
 
-                def probability(inputs: Tensor, target: Any = of_image) -> Tensor:
-                    return scores.alone(inputs, target, probabilities=True)
+                def probability(inputs: Tensor, number: int = number, target: Any = of_image) -> Tensor:
+                    return scores.alone(inputs, number, target)
 
                 surrogate = captum.Lime(probability, _ridge(alpha), _Kernel(width), _Shown(seed))
                 heat[number, column] = surrogate.attribute(
@@ -111,15 +120,16 @@ def _ridge(alpha: float) -> Any:
 
 def _segments(given: Tensor | None, cells: int, images: Tensor) -> Tensor:
     """Returns segment labels (1 or B, 1, H, W), renumbered from 0 without gaps."""
-    batch, _, height, width = images.shape
+    batch, size = len(images), tuple(images.shape[2:])
     if given is None:
-        rows = torch.arange(height, device=images.device) * min(cells, height) // height
-        columns = torch.arange(width, device=images.device) * min(cells, width) // width
-        return (rows[:, None] * min(cells, width) + columns)[None, None]
-    if given.shape[1:] != (1, height, width) or len(given) not in (1, batch) or given.dtype.is_floating_point:
-        raise ValueError(
-            f"segments must be integers (1 or {batch}, 1, {height}, {width}), got {given.dtype} {(*given.shape,)}"
-        )
+        labels = torch.zeros([1] * len(size), dtype=torch.int64, device=images.device)
+        for axis, side in enumerate(size):
+            place = torch.arange(side, device=images.device) * min(cells, side) // side
+            labels = labels * min(cells, side) + place.view([-1 if one == axis else 1 for one in range(len(size))])
+        return labels[None, None]
+    if given.shape[1:] != (1, *size) or len(given) not in (1, batch) or given.dtype.is_floating_point:
+        wanted = f"(1 or {batch}, 1, {', '.join(map(str, size))})"
+        raise ValueError(f"segments must be integers {wanted}, got {given.dtype} {(*given.shape,)}")
     return torch.stack([part.unique(return_inverse=True)[1] for part in given.to(images.device)])
 
 

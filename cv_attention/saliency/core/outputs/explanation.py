@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +12,16 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from cv_attention.saliency.core.targets import Difference, Targets, each_target
 
-_layers: ContextVar[dict[str, tuple[int, int]] | None] = ContextVar("layers of the running method", default=None)
+
+@dataclass
+class Notes:
+    """Collects what a method uses while it runs: layers and the sizes of their maps, and links."""
+
+    layers: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    links: list[str] = field(default_factory=list)
+
+
+_notes: ContextVar[Notes | None] = ContextVar("what the running method uses", default=None)
 _known = WeakTensorKeyDictionary()
 
 
@@ -24,21 +33,25 @@ class Explanation:
         method: Name of the method.
         targets: What is explained, in words, one for each target.
         layers: Layer -> height and width of its map, of methods that use layers; the automatic one, too.
+        link: What turned the model's output into the number that was followed: ``softmax``, ``sigmoid``, or
+            ``identity`` for the score itself.
     """
 
     method: str
     targets: tuple[str, ...]
-    layers: Mapping[str, tuple[int, int]]
+    layers: Mapping[str, tuple[int, ...]]
+    link: str = "identity"
 
 
 def explanation(heat: Tensor) -> Explanation:
-    """Returns what a saliency map explains: method, targets, and the layers that were used.
+    """Returns what a saliency map explains: method, targets, the layers that were used, and the link.
 
     Args:
-        heat: What a method of `cv_attention.saliency` returned, itself, not a copy or a part of it.
+        heat: What a method of `cv_attention.saliency` returned, or a tensor that a measure of it returned, such as the
+            `auc` of `deletion_auc`; itself, not a copy or a part of it.
 
     Returns:
-        An `Explanation`: the method's name, the targets in words, and layer -> size of its map.
+        An `Explanation`: the method's name, the targets in words, layer -> size of its map, and the link.
 
     Raises:
         ValueError: for a tensor that no method returned.
@@ -54,32 +67,40 @@ def explanation(heat: Tensor) -> Explanation:
     """
     found = _known.get(heat) if isinstance(heat, Tensor) else None
     if found is None:
-        raise ValueError("explanation takes the map that a saliency method returned, itself, not a copy of it")
+        raise ValueError("explanation takes what a saliency method or measure returned, itself, not a copy of it")
     return found
 
 
-def note_layer(name: str, size: tuple[int, int]) -> None:
+def note_layer(name: str, size: tuple[int, ...]) -> None:
     """Notes a layer that the running method uses, and the size of its map."""
-    layers = _layers.get()
-    if layers is not None:
-        layers[name] = size
+    notes = _notes.get()
+    if notes is not None:
+        notes.layers[name] = size
+
+
+def note_link(link: str) -> None:
+    """Notes what the running method or measure makes of the model's output."""
+    notes = _notes.get()
+    if notes is not None and link not in notes.links:
+        notes.links.append(link)
 
 
 @contextmanager
-def noted() -> Iterator[dict[str, tuple[int, int]]]:
-    """Collects the layers that a method uses."""
-    layers: dict[str, tuple[int, int]] = {}
-    token = _layers.set(layers)
+def noted() -> Iterator[Notes]:
+    """Collects what a method uses."""
+    notes = Notes()
+    token = _notes.set(notes)
     try:
-        yield layers
+        yield notes
     finally:
-        _layers.reset(token)
+        _notes.reset(token)
 
 
-def remember(heat: Tensor, method: str, targets: Targets, layers: dict[str, tuple[int, int]]) -> None:
+def remember(heat: Tensor, method: str, targets: Targets, notes: Notes) -> None:
     """Remembers what a map explains, as long as it exists."""
     words = tuple(describe(target) for target in each_target(targets))
-    _known[heat] = Explanation(method, words, MappingProxyType(dict(layers)))
+    layers, link = MappingProxyType(dict(notes.layers)), " and ".join(notes.links) or "identity"
+    _known[heat] = Explanation(method, words, layers, link)
 
 
 def describe(target: Any) -> str:
