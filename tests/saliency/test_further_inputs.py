@@ -18,7 +18,7 @@ FAST = {
 }
 FAST |= {"var_grad": {"samples": 2}, "integrated_gradients": {"steps": 2}, "expected_gradients": {"samples": 2}}
 FAST |= {"extremal_perturbation": {"steps": 2, "areas": (0.3,)}, "smooth_grad_cam_plus_plus": {"samples": 2}}
-METHODS = sorted(s.METHODS.keys() - FREE - ATTENTION - {"cam"})  # whose head is no linear layer
+METHODS = sorted(s.METHODS.keys() - FREE - ATTENTION - {"cam"})  # whose head is not a linear layer
 
 
 class Asked(nn.Module):

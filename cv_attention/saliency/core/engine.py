@@ -223,15 +223,15 @@ def _differentiate(
                     create_graph=again,
                     retain_graph=number + 1 < len(columns) or again,
                 )
-        result = {}
+        of_target = {}
         for name, gradient in zip(outputs, gradients, strict=True):
             if gradient is None:
                 raise ValueError(
                     f"the target scores do not depend on the output of layer {name!r}, or gradients are turned off "
                     "after it"
                 )
-            result[name] = gradient
-        yield result
+            of_target[name] = gradient
+        yield of_target
 
 
 def _differentiate_again(gradients: dict[str, Tensor], outputs: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _PER_IMAGE = {"images", "baseline", "segments"}
-_FURTHER = {"forward_args": (), "forward_kwargs": None}
+_FURTHER: dict[str, Any] = {"forward_args": (), "forward_kwargs": None}
 
 
 def explains(method: Callable[P, Tensor]) -> Callable[P, Tensor]:
@@ -31,6 +31,7 @@ def explains(method: Callable[P, Tensor]) -> Callable[P, Tensor]:
         method: From images (B, C, H, W) and T targets to (B, T, H, W), or (B, 1, H, W) if it ignores targets.
     """
     signature = inspect.signature(method)
+    complete: Callable[..., Tensor] = method
     free = signature.parameters["model"].annotation is not nn.Module  # of the model: bottom-up methods, baselines
 
     @wraps(method)
@@ -47,9 +48,9 @@ def explains(method: Callable[P, Tensor]) -> Callable[P, Tensor]:
             raise ValueError(f"batch_size must be a whole number of images, at least 1, got {most!r}")
         batch = len(images) if isinstance(images, Tensor) and images.dim() in (4, 5) else 0
         given = [call.arguments.pop(name, default) for name, default in _FURTHER.items()]
-        with noted() as noted_here, further(*given, batch):
+        with noted() as noted_here, further(given[0], given[1], batch):
             if most is None or batch <= most:
-                heat = method(**call.arguments)
+                heat = complete(**call.arguments)
             else:
                 cuts = [slice(start, start + most) for start in range(0, batch, most)]
                 heat = torch.cat([_explain_part(method, call.arguments, cut, batch) for cut in cuts])
@@ -76,6 +77,7 @@ def measures(measure: Callable[P, R]) -> Callable[P, R]:
     The arguments `forward_args` and `forward_kwargs` reach the model; what was followed is remembered with the values.
     """
     signature = inspect.signature(measure)
+    complete: Callable[..., R] = measure
 
     @wraps(measure)
     def measured(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -83,8 +85,8 @@ def measures(measure: Callable[P, R]) -> Callable[P, R]:
         call.apply_defaults()
         images = call.arguments["images"]
         given = [call.arguments.pop(name, default) for name, default in _FURTHER.items()]
-        with noted() as notes, further(*given, len(images)):
-            found = measure(**call.arguments)
+        with noted() as notes, further(given[0], given[1], len(images)):
+            found = complete(**call.arguments)
         for values in [found] if isinstance(found, Tensor) else list(found):  # pyright: ignore[reportArgumentType]
             if isinstance(values, Tensor):
                 remember(values, measure.__name__, call.arguments["targets"], notes)

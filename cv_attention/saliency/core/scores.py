@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +44,8 @@ class Scorer:
     def __init__(
         self, model: nn.Module, images: Tensor, targets: Targets, chunk: int, link: Link | None = None
     ) -> None:
-        self.model, self.images, self.chunk, self.link = model, images, chunk, link
+        self.model, self.images, self.chunk = model, images, chunk
+        self.link: Link | None = link
         self._given, self._fixed = targets, None
         self._results: list[Result] | None = None
 
@@ -96,10 +98,11 @@ class Scorer:
             part: Which of the images; None for all.
         """
         logits = result.logits if part is None and result.has_logits else None
-        targets = self._settle(logits)
+        targets: list[Any] = list(self._settle(logits))
         if part is not None:
             targets = [of_images(target, part, len(self.images)) for target in targets]
-        rows = [quantity(result, target, self.link if probabilities else "identity") for target in targets]
+        link: Link | None = self.link if probabilities else "identity"
+        rows = [quantity(result, target, link) for target in targets]
         return torch.stack(rows, 1)
 
     def clean(self, *, probabilities: bool = False) -> Tensor:

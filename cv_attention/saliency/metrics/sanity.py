@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -83,8 +83,8 @@ def cascading_randomisation(
         >>> centre[-1].correlation  # this map does not depend on the model at all
         tensor([1., 1.])
     """
-    given = options.get("forward_args", ()), options.get("forward_kwargs")
-    with further(*given, len(images)), scorer(model, images, targets) as scores:  # pyright: ignore[reportArgumentType]
+    given: tuple[Any, Any] = options.get("forward_args", ()), options.get("forward_kwargs")
+    with further(given[0], given[1], len(images)), scorer(model, images, targets) as scores:
         [fixed] = scores.targets
     first = method(model, images, fixed, **options)
     copy = deepcopy(unwrap(model))

@@ -1,6 +1,7 @@
 """Computes infidelity and max-sensitivity (Yeh et al., NeurIPS 2019), https://arxiv.org/abs/1901.09392."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -134,8 +135,8 @@ def max_sensitivity(
     """
     if samples < 1 or radius <= 0:
         raise ValueError(f"samples and radius must be positive, got {samples} and {radius}")
-    given = options.get("forward_args", ()), options.get("forward_kwargs")
-    with further(*given, len(images)), scorer(model, images, targets) as scores:  # pyright: ignore[reportArgumentType]
+    given: tuple[Any, Any] = options.get("forward_args", ()), options.get("forward_kwargs")
+    with further(given[0], given[1], len(images)), scorer(model, images, targets) as scores:
         [fixed] = scores.targets
     source = Source(seed)
     first = method(model, images, fixed, **options)

@@ -36,8 +36,9 @@ class Box:
     def _found(self, output: Any) -> Found:
         if isinstance(output, list | tuple) and output and all(isinstance(one, Mapping) for one in output):
             return [_of_torchvision(one, self.index) for one in output]
-        if hasattr(output, "pred_boxes") and hasattr(output, "logits"):
-            return self._of_detr(output.logits, output.pred_boxes)
+        logits, boxes = getattr(output, "logits", None), getattr(output, "pred_boxes", None)
+        if isinstance(logits, Tensor) and isinstance(boxes, Tensor):
+            return self._of_detr(logits, boxes)
         first = output[0] if isinstance(output, list | tuple) and output else output
         if isinstance(first, Tensor) and first.dim() == 3 and 5 <= first.shape[1] <= first.shape[2]:
             return self._of_yolo(first)

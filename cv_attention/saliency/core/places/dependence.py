@@ -45,7 +45,9 @@ class Dependence:
         leaves = [leaf for leaf in tensors_in(run.result) if leaf.is_floating_point() and leaf.requires_grad]
         with torch.enable_grad():
             part = slice(len(run.images))
-            some = [of_images(target, part, batch) if callable(target) else target for target in each_target(targets)]
+            some: list[Any] = [
+                of_images(target, part, batch) if callable(target) else target for target in each_target(targets)
+            ]
             self._score, plain = _score(result, some, leaves, strict)
         self.vector, self.dense = True, False
         if not plain and self._score.requires_grad:

@@ -63,10 +63,13 @@ def attention_flow(
         torch.Size([2, 1, 4, 4])
     """
     require_for("attention_flow")
-    shares = torch.stack(residual_attention(model, images, targets, heads), 1).double().cpu()
+    layers, pool = residual_attention(model, images, targets, heads)
+    if pool is not None:
+        raise ValueError(f"{type(model).__name__} pools its tokens by attention, which attention_flow does not follow")
+    shares = torch.stack(layers, 1).double().cpu()
     tokens = shares.shape[-1]
     if len(shares) != len(images):
-        over_patches(shares[:, 0], images, model)  # attention within windows is refused
+        over_patches(shares[:, 0], None, images, model)  # attention within windows is refused
     grid = patches(model, images, tokens)
     order = _grid_last(grid, tokens)
     shares = shares[:, :, order][:, :, :, order]

@@ -67,32 +67,37 @@ def gradient_attention(
     """
     images = check_images(images)
     bare = unwrap(model)
-    mode = Unfused()
+    mode = Unfused(bare)
     with undisturbed(bare, images.device.type):
         with torch.enable_grad(), mode:
             pixels = plain(images).requires_grad_()
             result = Result(run(bare, pixels), len(images), type(bare).__name__)
-            attention = square_attention(mode.seen, bare, pixels)
+            attention, pool = layers_of_attention(mode.seen, bare, pixels)
             columns = score_columns(result, targets).unbind(1)
-        heats = []
-        for scores in columns:
-            with torch.enable_grad():
-                gradients = torch.autograd.grad(scores.sum(), attention, allow_unused=True, retain_graph=True)
-            heats.append(over_patches(_relevance(attention, gradients, bare), images, bare))
+            both = [*attention, *([] if pool is None else [pool])]
+            # within the mode, so that checkpointed layers run in the same way again
+            found = [torch.autograd.grad(s.sum(), both, allow_unused=True, retain_graph=True) for s in columns]
+        heats = [
+            over_patches(*_relevance(both, gradients, bare, pool is not None), images, bare) for gradients in found
+        ]
         return fuse([torch.cat(heats, 1)], images, upsample)
 
 
-def _relevance(attention: list[Tensor], gradients: Sequence[Tensor | None], model: nn.Module) -> Tensor:
-    """Returns R - I, (B, tokens, tokens)."""
+def _relevance(
+    attention: list[Tensor], gradients: Sequence[Tensor | None], model: nn.Module, pooled: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Returns R - I, (B, tokens, tokens), and, with attention pooling as the last, its row (B, 1, tokens) of R."""
     shares = [
-        (gradient.float() * values.detach().float()).relu().mean(1)
-        for values, gradient in zip(attention, gradients, strict=True)
-        if gradient is not None  # after the last use of the class token has none
+        None if gradient is None else (gradient.float() * values.detach().float()).relu().mean(1)
+        for values, gradient in zip(attention, gradients, strict=True)  # behind the last use of the class token: None
     ]
-    if not shares:
+    pool = shares.pop() if pooled else None
+    layers = [share for share in shares if share is not None]
+    if not layers:
         raise ValueError(f"the target scores of {type(model).__name__} do not depend on its attention")
-    one = torch.eye(shares[0].shape[-1], device=shares[0].device)
-    return chain(one + share for share in shares) - one
+    one = torch.eye(layers[0].shape[-1], device=layers[0].device)
+    product = chain(one + share for share in layers)
+    return product - one, None if pool is None else pool @ product
 
 
 @explains
@@ -138,11 +143,14 @@ def attention_rollout(
         >>> cva.saliency.attention_rollout(model, images, heads="max").shape
         torch.Size([2, 1, 32, 32])
     """
-    product = chain(residual_attention(model, images, targets, heads))
-    return fuse([over_patches(product, images, model)], images, upsample)
+    layers, pool = residual_attention(model, images, targets, heads)
+    product = chain(layers)
+    return fuse([over_patches(product, None if pool is None else pool @ product, images, model)], images, upsample)
 
 
-def residual_attention(model: nn.Module, images: Tensor, targets: Targets, heads: str) -> list[Tensor]:
+def residual_attention(
+    model: nn.Module, images: Tensor, targets: Targets, heads: str
+) -> tuple[list[Tensor], Tensor | None]:
     """Runs the model once and returns (A + I) / 2 of each block, (B, tokens, tokens) float32, rows summing to 1.
 
     Args:
@@ -150,39 +158,47 @@ def residual_attention(model: nn.Module, images: Tensor, targets: Targets, heads
         images: Model inputs (B, C, H, W).
         targets: Checked, though they make no difference.
         heads: How heads are fused: ``mean``, ``max`` or ``min``.
+
+    Returns:
+        The blocks' shares, and the weights (B, 1, tokens) of attention pooling behind them, or None.
     """
     images = check_images(images)
     bare = unwrap(model)
-    mode = Unfused()
+    mode = Unfused(bare)
     with undisturbed(bare, images.device.type):
         # enabling gradients disables torch's fast path for whole encoder layers, which hides the attention
         with torch.enable_grad(), mode:
             pixels = plain(images).requires_grad_()
             result = Result(run(bare, pixels), len(images), type(bare).__name__)
         check_targets(result, targets)  # which have no effect
-        return [residual_share(values.detach(), heads) for values in square_attention(mode.seen, bare, pixels)]
+        layers, pool = layers_of_attention(mode.seen, bare, pixels)
+        shares = [residual_share(values.detach(), heads) for values in layers]
+        return shares, None if pool is None else pool.detach().float().mean(1)
 
 
-def square_attention(seen: list[Tensor], model: nn.Module, pixels: Tensor) -> list[Tensor]:
-    """Returns the self-attention maps over one grid of the image, (B, heads, tokens, tokens).
+def layers_of_attention(seen: list[Tensor], model: nn.Module, pixels: Tensor) -> tuple[list[Tensor], Tensor | None]:
+    """Returns the self-attention maps over one grid of the image, (B, heads, tokens, tokens), and that of a pool.
 
     Args:
         seen: All attention maps of a forward pass, with their graph.
         model: The model, named in errors.
         pixels: The images, a leaf of the graph. Maps that were not computed from them, as of a text, are left out.
 
+    Returns:
+        The maps of the layers, and the map (B, heads, 1, tokens) of a single query behind them, or None.
+
     Raises:
-        ValueError: if there are none, they are over several grids, or their keys are reduced.
+        ValueError: if there are none, they are over several grids, or some are from other queries than the tokens.
     """
-    seen = [one for one, own in zip(seen, from_images(seen, pixels), strict=True) if own]
-    square = [a for a in seen if a.dim() == 4 and a.shape[-1] == a.shape[-2] and a.shape[-1] > 1]
+    seen = [one for one, own in zip(seen, from_images(seen, pixels), strict=True) if own and one.dim() == 4]
+    square = [a for a in seen if a.shape[-1] == a.shape[-2] and a.shape[-1] > 1]
     name = type(model).__name__
     if not square:
         raise ValueError(
             f"{name} runs no scaled dot-product self-attention over positions; for gates and other blocks' own maps "
             "use block_maps"
         )
-    reduced = [a for a in seen if a.dim() == 4 and len(a) == len(pixels) and 1 < a.shape[-1] < a.shape[-2]]
+    reduced = [a for a in seen if len(a) == len(pixels) and 1 < a.shape[-1] < a.shape[-2]]
     sizes = sorted({a.shape[-1] for a in square} | {a.shape[0] for a in square if a.shape[0] != seen[0].shape[0]})
     if reduced or len({(a.shape[0], a.shape[-1]) for a in square}) > 1:
         sizes = sorted({*sizes, *(a.shape[-2] for a in reduced)})
@@ -190,13 +206,24 @@ def square_attention(seen: list[Tensor], model: nn.Module, pixels: Tensor) -> li
             f"{name} attends over grids of several sizes ({', '.join(map(str, sizes))} tokens), whose attention cannot "
             "be multiplied; use block_maps or a CAM"
         )
-    return square
+    others = [a for a in seen if a.shape[-1] > a.shape[-2]]
+    if not others:
+        return square, None
+    [tokens] = {a.shape[-1] for a in square}
+    if len(others) == 1 and others[0] is seen[-1] and tuple(others[0].shape[-2:]) == (1, tokens):
+        return square, others[0]
+    queries = ", ".join(f"{a.shape[-2]} to {a.shape[-1]}" for a in others[:4])
+    raise ValueError(
+        f"{name} also attends from other queries to the image's tokens ({queries}), which a product of self-attention "
+        "leaves out; use block_maps or a CAM"
+    )
 
 
-def over_patches(relevance: Tensor, images: Tensor, model: nn.Module) -> Tensor:
+def over_patches(relevance: Tensor, pooled: Tensor | None, images: Tensor, model: nn.Module) -> Tensor:
     """Returns the class token's row of (B, tokens, tokens), or the mean row, over the patches' grid: (B, 1, h, w).
 
-    The class token is the first one before the grid, or the first one behind it.
+    The class token is the first one before the grid, or the first one behind it. With attention pooling behind the
+    layers, `pooled` (B, 1, tokens) is the row.
 
     Raises:
         ValueError: if the tokens do not form a grid of the images.
@@ -210,6 +237,7 @@ def over_patches(relevance: Tensor, images: Tensor, model: nn.Module) -> Tensor:
     grid = patches(model, images, tokens)
     behind = tokens - grid.after
     row = relevance[:, 0] if grid.before else relevance[:, behind] if grid.after else relevance.mean(1)
+    row = row if pooled is None else pooled[:, 0]
     return row[:, grid.before : behind].unflatten(1, grid.size).unsqueeze(1)
 
 
