@@ -1,11 +1,13 @@
 """Measures which outputs of a model's modules are maps of the image: whether their positions move with its patches.
 
 One forward pass of four copies of an image, in which noise replaces the left half, the right half, and the black or the
-white fields of a fixed irregular board. A position that belongs to a place of the image changes more in the copies
-where this place changed. Words, queries, class tokens and time steps do not, however much they depend on the image.
+white fields of a fixed irregular board; where there are maps of few positions, of four more: the upper and lower half,
+and fields of a second board. A position that belongs to a place of the image changes more in the copies where this
+place changed. Words, queries, class tokens and time steps do not, however much they depend on the image.
 Feature maps that convolutions alone lead to from the image are recognised without that pass; see `lineage`.
 """
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,10 +21,13 @@ from torch import Tensor, nn
 
 from cv_attention.saliency.core.forward import run as forward
 from cv_attention.saliency.core.noise import Source
-from cv_attention.saliency.core.places.layouts import Grid, Size, grid_of_map, token_grids
+from cv_attention.saliency.core.places.layouts import Grid, grid_of_map, token_grids
 from cv_attention.saliency.core.places.lineage import keeps_positions
 
 _CERTAIN = 0.9  # correlation at which no further grid is tried
+_LEAST = 0.4  # correlation below which there is no grid
+_ENOUGH, _ENOUGH_OF_MANY = 2.5, 4.0  # standard deviations above chance, of one grid and of the best of many
+_FEW = 16  # positions below which two patterns are too few
 _LARGE = 2**21  # numbers in an image from which on the copies run one by one
 _FAILURES = (RuntimeError, ValueError, IndexError, AssertionError)
 
@@ -135,28 +140,27 @@ def _by_change(run: Run, output: Tensor, change: "_Change | None") -> Place:
 def _grid_of_map(run: Run, output: Tensor, change: "_Change") -> Grid | None:
     first, last = Grid(1, tuple(output.shape[2:])), Grid(-1, tuple(output.shape[1:-1]))
     options = [first] if grid_of_map(output, run.images).axis == 1 else [last, first]
-    codes = _codes(tuple(run.images.shape[2:]))
+    codes = _codes(run)
     for option in options:
-        enough = _needed(option.size, len(codes))
-        if prod(option.size) > 1 and _likeness(change.amount[option.axis], codes) >= enough:
+        if prod(option.size) > 1 and _evidence(change.amount[option.axis], codes)[1] >= _ENOUGH:
             return option
     return None
 
 
 def _grid_of_tokens(run: Run, output: Tensor, change: "_Change") -> Grid | None:
     tokens, dims = output.shape[1], run.images.dim()
-    codes = _codes(tuple(run.images.shape[2:]))
+    codes = _codes(run)
     maps = [grid_of_map(o, run.images).size for o in run.outputs.values() if o.dim() == dims]
     aspect = run.images.shape[-2] / run.images.shape[-1]
-    best, grid = 0.0, None
+    most, grid = _ENOUGH_OF_MANY, None
     for option in token_grids(tokens, aspect, list(dict.fromkeys(maps)), flat=dims == 4):
         amount = change.amount[-1][:, option.before : tokens - option.after].unflatten(1, option.size)
-        likeness = _likeness(amount, codes)
-        if likeness > best:
-            best, grid = likeness, option
-        if best > _CERTAIN:
-            break
-    return grid if grid is not None and best >= _needed(grid.size, len(codes)) else None
+        likeness, evidence = _evidence(amount, codes)
+        if evidence > most:
+            most, grid = evidence, option
+            if likeness > _CERTAIN:
+                break
+    return grid
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,7 @@ class _Change:
 def _measure(run: Run) -> dict[str, _Change]:
     """Returns how each output of a `run` changes in the copies of its images."""
     images = run.images.detach()
-    codes = _codes(tuple(run.images.shape[2:]))
+    codes = _codes(run)
     masks = torch.cat([1 + codes, 1 - codes]).unsqueeze(1).to(images) / 2
     spread = float(images.float().std()) or float(images.float().abs().max()) or 1.0
     noise = Source(0).normal((1, *images.shape[1:]), images) * spread
@@ -224,28 +228,36 @@ def may_be_map(output: Tensor, images: Tensor) -> bool:
     return output.dim() in (3, images.dim()) and len(output) == len(images)
 
 
-def _needed(size: Size, codes: int) -> float:
-    """Returns the correlation that chance does not reach: three standard deviations for a value per position."""
-    return min(0.75, max(0.4, 3 / (codes * prod(size)) ** 0.5))
+def _evidence(amount: Tensor, codes: Tensor) -> tuple[float, float]:
+    """Returns how well the places where an output changes (copies, h, w) fit those where the image did.
 
-
-def _likeness(amount: Tensor, codes: Tensor) -> float:
-    """Returns the correlation of where an output changes (copies, h, w) with where the image did."""
+    Returns:
+        The correlation, and how many standard deviations it is above chance, by Fisher's transformation; a correlation
+        below 0.4 is no evidence, however many positions there are.
+    """
     shown, hidden = amount[: len(codes)], amount[len(codes) :]
     contrast = (shown - hidden) / (shown + hidden).clamp(min=1e-30)
     wanted = F.interpolate(codes.to(contrast).unsqueeze(1), contrast.shape[1:], mode="area")
     contrast, wanted = contrast.flatten(1), wanted.flatten(1)
     contrast = contrast - contrast.mean(1, keepdim=True)
     wanted = wanted - wanted.mean(1, keepdim=True)
-    return float((contrast * wanted).sum() / (contrast.norm() * wanted.norm()).clamp(min=1e-30))
+    likeness = float((contrast * wanted).sum() / (contrast.norm() * wanted.norm()).clamp(min=1e-30))
+    if likeness < _LEAST:
+        return likeness, 0.0
+    return likeness, math.atanh(min(likeness, 0.999)) * max(contrast.numel() - 3, 1) ** 0.5
 
 
-def _codes(size: Size) -> Tensor:
-    """Returns two patterns of -1 and 1, (2, *size): left and right, and an irregular board of 8 fields a side."""
-    halves = torch.ones(size)
-    halves[..., size[-1] // 2 :] = -1
-    board = (Source(1).uniform((1, 1, *[8] * len(size)), halves) < 0.5).float() * 2 - 1
-    return torch.stack([halves, F.interpolate(board, size)[0, 0]])
+def _codes(run: Run) -> Tensor:
+    """Returns patterns of -1 and 1, (2 or 4, H, W): halves and irregular boards of 8 fields a side."""
+    size, images, source = tuple(run.images.shape[2:]), run.images, Source(1)
+    shapes = [o.shape[1:2] if o.dim() == 3 else o.shape[2:] for o in run.outputs.values() if may_be_map(o, images)]
+    patterns = []
+    for axis in (-1, -2)[: 2 if any(1 < prod(shape) < _FEW for shape in shapes) else 1]:
+        half = torch.ones(size)
+        half.narrow(axis, size[axis] // 2, size[axis] - size[axis] // 2).fill_(-1)
+        board = (source.uniform((1, 1, *[8] * len(size)), half) < 0.5).float() * 2 - 1
+        patterns += [half, F.interpolate(board, size)[0, 0]]
+    return torch.stack(patterns)
 
 
 @contextmanager
