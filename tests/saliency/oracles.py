@@ -17,6 +17,7 @@ from cv_attention.saliency.methods.attention.attention_flow import patch_flows
 from cv_attention.saliency.methods.perturbation.rise import random_mask
 from tests.saliency.zoo import Kind
 
+FREE = {"itti_koch_niebur", "spectral_residual", "random_map", "centre_bias"}  # of the model
 # Options with which a method is short enough to be written out; all maps of layers keep their own size.
 SMALL: dict[str, dict[str, Any]] = {
     "smooth_grad": {"samples": 2, "noise": 0.1},

@@ -240,8 +240,14 @@ def _differentiate_again(gradients: dict[str, Tensor], outputs: dict[str, Tensor
     for name, gradient in gradients.items():
         curvature = None
         if gradient.requires_grad:
-            (curvature,) = torch.autograd.grad(
-                gradient, outputs[name], outputs[name].detach(), allow_unused=True, retain_graph=True
-            )
+            try:
+                (curvature,) = torch.autograd.grad(
+                    gradient, outputs[name], outputs[name].detach(), allow_unused=True, retain_graph=True
+                )
+            except RuntimeError as error:
+                raise ValueError(
+                    f"second derivatives, which shapley_cam needs, are not possible behind layer {name!r}: {error}; use "
+                    "grad_cam"
+                ) from error
         result[name] = torch.zeros_like(gradient) if curvature is None else curvature
     return result

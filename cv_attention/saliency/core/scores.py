@@ -130,10 +130,10 @@ class Scorer:
         start = 0
         while start < count:
             numbers = range(start, min(start + at_once, count))
-            results = self._run([vary(k) for k in numbers])
+            images = [vary(k) for k in numbers]  # once for each k, as they may be drawn
+            results = self._run(images)
             if results is None:
-                at_once = 1
-                continue
+                at_once, results = 1, [one for image in images for one in self._run([image]) or []]
             for k, of_variant in zip(numbers, results, strict=True):
                 yield k, self._joined(of_variant, probabilities)
             start = numbers.stop
