@@ -5,8 +5,9 @@
 `METHODS` lists all methods by name; `metrics` evaluates maps.
 """
 
-from cv_attention.saliency import metrics
+from cv_attention.saliency import metrics, targets
 from cv_attention.saliency.catalogue import METHODS, resolve
+from cv_attention.saliency.core.outputs.explanation import explanation
 from cv_attention.saliency.core.targets import Difference, Several
 from cv_attention.saliency.methods.attention.attention_flow import attention_flow
 from cv_attention.saliency.methods.attention.block_maps import block_maps
@@ -44,13 +45,13 @@ from cv_attention.saliency.methods.relevance.deep_lift import deep_lift
 from cv_attention.saliency.methods.relevance.lrp import Relevance, attn_lrp, lrp, relevance
 
 __all__ = [
-    "METHODS", "Difference", "Relevance", "Several", "ablation_cam", "attention_flow", "attention_rollout",
-    "attn_lrp", "block_maps", "cam", "centre_bias", "concept_maps", "deep_feature_factorisation", "deep_lift",
-    "eigen_cam", "eigen_grad_cam", "expected_gradients", "extremal_perturbation", "feature_ablation", "fem",
+    "METHODS", "Difference", "Relevance", "Several", "ablation_cam", "attention_flow", "attention_rollout", "attn_lrp",
+    "block_maps", "cam", "centre_bias", "concept_maps", "deep_feature_factorisation", "deep_lift", "eigen_cam",
+    "eigen_grad_cam", "expected_gradients", "explanation", "extremal_perturbation", "feature_ablation", "fem",
     "finer_cam", "full_grad", "grad_cam", "grad_cam_elementwise", "grad_cam_layers", "grad_cam_plus_plus", "gradient",
     "gradient_attention", "gradient_shap", "guided_backprop", "guided_grad_cam", "hires_cam", "input_x_gradient",
     "integrated_gradients", "itti_koch_niebur", "kernel_shap", "kpca_cam", "layer_cam", "le_grad", "lime", "lrp",
     "metrics", "occlusion", "random_map", "refine_cam", "relevance", "relevance_rules", "resolve", "rise", "score_cam",
-    "seg_eigen_cam", "shapley_cam", "smooth_grad", "smooth_grad_cam_plus_plus", "spectral_residual", "var_grad",
-    "xgrad_cam",
+    "seg_eigen_cam", "shapley_cam", "smooth_grad", "smooth_grad_cam_plus_plus", "spectral_residual", "targets",
+    "var_grad", "xgrad_cam",
 ]  # fmt: skip

@@ -6,38 +6,8 @@ import torch
 import torchvision
 
 from cv_attention import saliency as s
-from cv_attention.saliency.core.layouts import grid_of, to_grid
 
 X = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.mark.parametrize(
-    ("shape", "image", "grid"),
-    [
-        ((2, 5, 7, 7), (224, 224), (2, 5, 7, 7)),
-        ((2, 7, 7, 96), (224, 224), (2, 96, 7, 7)),
-        ((2, 7, 10, 96), (224, 320), (2, 96, 7, 10)),
-        ((2, 16, 16, 8), (32, 32), (2, 16, 16, 8)),
-        ((2, 1, 1, 96), (32, 32), (2, 96, 1, 1)),
-        ((2, 96, 1, 1), (32, 32), (2, 96, 1, 1)),
-        ((2, 197, 12), (224, 224), (2, 12, 14, 14)),
-        ((2, 201, 12), (224, 224), (2, 12, 14, 14)),
-        ((2, 36, 12), (48, 192), (2, 12, 3, 12)),
-        ((2, 37, 12), (192, 48), (2, 12, 12, 3)),
-        ((2, 12), (32, 32), None),
-        ((8, 49, 12), (32, 32), None),
-    ],
-)
-def test_grids(shape, image, grid):
-    got = to_grid(torch.zeros(shape), torch.zeros(2, 3, *image))
-    assert (got if got is None else tuple(got.shape)) == grid
-
-
-def test_tokens_keep_their_order():
-    tokens = torch.arange(13.0).view(1, 13, 1)
-    got = to_grid(tokens, torch.zeros(1, 3, 30, 40))
-    assert got.tolist() == [[[[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]]]
-    assert grid_of(350, 1.0) is None
 
 
 def spread(model):

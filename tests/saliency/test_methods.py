@@ -145,7 +145,8 @@ def test_targets_are_predictions_or_callables(name):
     predicted = model(X).argmax(1)
     torch.testing.assert_close(call(name, model, X), call(name, model, X, predicted))
     if name not in NO_CALLABLES:
-        a = call(name, model, X, lambda z: z[:, 2])
+        follows_probabilities = name in ("rise", "lime")  # a callable's scores are used as they are
+        a = call(name, model, X, lambda z: (z.softmax(1) if follows_probabilities else z)[:, 2])
         torch.testing.assert_close(a, call(name, model, X, 2))
 
 

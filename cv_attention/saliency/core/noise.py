@@ -27,3 +27,9 @@ class Source:
     def index(self, below: int) -> int:
         """Returns an integer in 0..below - 1."""
         return int(torch.randint(below, (), generator=self.generator))
+
+
+def span(images: Tensor) -> Tensor:
+    """Returns maximum - minimum of each image, (B, 1, 1, 1), of volumes with one more axis."""
+    inner = tuple(range(1, images.dim()))
+    return images.amax(inner, keepdim=True) - images.amin(inner, keepdim=True)

@@ -1,13 +1,42 @@
 """Saves and restores the state of model and process around a saliency method."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from cv_attention.backbones.tracing.eval_mode import eval_mode
 from cv_attention.maps.wrappers import run_eagerly
+
+_lock = threading.Lock()
+# Models in use: how many callers each has now, and the switches of checkpointing that were on before the first.
+_checkpointed: WeakKeyDictionary[nn.Module, tuple[int, list[tuple[nn.Module, str]]]] = WeakKeyDictionary()
+_SWITCHES = ("grad_checkpointing", "gradient_checkpointing")  # of timm and transformers
+
+
+@contextmanager
+def without_checkpointing(model: nn.Module) -> Iterator[None]:
+    """Switches gradient checkpointing off: layers that run again in the backward pass meet no hooks there."""
+    with _lock:
+        calls, on = _checkpointed.get(model, (0, []))
+        if calls == 0:
+            on = [(m, name) for m in model.modules() for name in _SWITCHES if vars(m).get(name) is True]
+            for module, name in on:
+                setattr(module, name, False)
+        _checkpointed[model] = (calls + 1, on)
+    try:
+        yield
+    finally:
+        with _lock:
+            calls, on = _checkpointed.pop(model)
+            if calls > 1:
+                _checkpointed[model] = (calls - 1, on)
+            else:
+                for module, name in on:
+                    setattr(module, name, True)
 
 
 @contextmanager
@@ -17,7 +46,13 @@ def undisturbed(model: nn.Module, device_type: str) -> Iterator[None]:
     Every module's mode is restored once the last of several threads that share the model has finished.
     """
     try:
-        with eval_mode(model), run_eagerly(), torch.inference_mode(False), torch.no_grad():
+        with (
+            eval_mode(model),
+            without_checkpointing(model),
+            run_eagerly(),
+            torch.inference_mode(False),
+            torch.no_grad(),
+        ):
             yield
     finally:
         if torch.is_autocast_enabled(device_type):

@@ -4,13 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import index
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 from typing_extensions import TypeAliasType  # torch needs it too
 
-Score = Callable[[Tensor], Tensor]  # logits (B, classes) -> scores (B,)
+from cv_attention.saliency.core.outputs.results import Result, bare_logits
+
+Score = Callable[[Any], Tensor]  # what the model returns -> scores (B,)
 # None and "predicted": the class with the largest logit; an int: this class for every image; (B,): a class for each
 # image, such as its true one; a callable. Several of these per image: `Several`, or class indices (B, T).
 Target = int | Sequence[int] | Tensor | str | Score | None
@@ -22,7 +24,7 @@ class Several:
 
     Args:
         targets: The single targets: None or ``"predicted"``, a class index, class indices (B,), a `Difference`, or a
-            callable from logits (B, classes) to scores (B,).
+            callable from the model's output to scores (B,).
 
     Raises:
         ValueError: if there are none, or one is `Several` itself.
@@ -70,9 +72,22 @@ class Difference:
     first: Target
     second: Target
 
-    def __call__(self, logits: Tensor) -> Tensor:
-        """Computes the scores (B,) of `logits` (B, classes)."""
-        return target_scores(logits, self.first) - target_scores(logits, self.second)
+    def __call__(self, output: Any) -> Tensor:
+        """Computes the scores (B,) of what the model returned: logits (B, classes), or what its parts accept."""
+        return target_scores(output, self.first) - target_scores(output, self.second)
+
+
+@runtime_checkable
+class PerImage(Protocol):
+    """A callable target with entries for each image, such as their boxes or masks."""
+
+    def __call__(self, output: Any, /) -> Tensor:
+        """Computes the scores (B,) of what the model returned."""
+        ...
+
+    def of_part(self, part: slice, batch: int) -> Score:
+        """Returns the target of the images in `part` of a batch."""
+        ...
 
 
 def each_target(targets: Targets) -> list[Target]:
@@ -85,32 +100,52 @@ def each_target(targets: Targets) -> list[Target]:
         classes = torch.as_tensor(targets)
     except (TypeError, ValueError, RuntimeError):
         return [targets]  # pyright: ignore[reportReturnType]  # `classes_of` reports the mistake
+    if (
+        classes.dim() == 2
+        and classes.shape[1] > 2
+        and classes.dtype != torch.bool
+        and classes.unique().tolist() == [0, 1]
+    ):
+        raise ValueError(
+            f"targets (B, {classes.shape[1]}) of zeros and ones are read as class indices, not as labels that apply; "
+            "explain a label with cv_attention.saliency.targets.multi_label"
+        )
     return list(classes.unbind(1)) if classes.dim() == 2 and classes.shape[1] else [targets]  # pyright: ignore[reportReturnType]
 
 
-def target_scores(logits: Tensor, targets: Targets) -> Tensor:
-    """Returns the scores (B,) of a single target in `logits` (B, classes), in the logits' graph.
+def target_scores(output: Result | Tensor, targets: Targets) -> Tensor:
+    """Returns the scores (B,) of a single target in what the model returned, in its graph.
+
+    Args:
+        output: What the model returned; a tensor has one entry per image.
+        targets: A single target. Classes need logits (B, classes), a callable gets the model's output as it is.
 
     Raises:
         ValueError: if `targets` has none of the forms of `Target`, has another length than the batch, or contains a
-            class that the model does not have.
+            class that the model does not have; if a callable does not return one score per image.
     """
-    if callable(targets):
-        scores = targets(logits)
-        if not isinstance(scores, Tensor) or scores.shape != logits.shape[:1]:
-            got = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-            raise ValueError(f"targets must return scores of shape ({len(logits)},), one per image, got {got}")
+    result = output if isinstance(output, Result) else Result(output, len(output))
+    if isinstance(targets, Difference):
+        return target_scores(result, targets.first) - target_scores(result, targets.second)
+    if not callable(targets):
+        logits = result.logits
+        return logits.gather(1, classes_of(logits, targets)[:, None])[:, 0]
+    scores = targets(result.value)
+    if isinstance(scores, Tensor) and scores.shape == (result.batch,) and scores.is_floating_point():
         return scores
-    return logits.gather(1, classes_of(logits, targets)[:, None])[:, 0]
+    got: Any = type(scores).__name__
+    if isinstance(scores, Tensor):
+        got = tuple(scores.shape) if scores.shape != (result.batch,) else scores.dtype
+    raise ValueError(f"targets must return scores of shape ({result.batch},), one per image, got {got}")
 
 
-def score_columns(logits: Tensor, targets: Targets) -> Tensor:
-    """Returns the scores (B, T) of `targets` in `logits` (B, classes), T = 1 unless there are several.
+def score_columns(output: Result | Tensor, targets: Targets) -> Tensor:
+    """Returns the scores (B, T) of `targets` in what the model returned, T = 1 unless there are several.
 
     Raises:
         ValueError: as `target_scores`.
     """
-    return torch.stack([target_scores(logits, target) for target in each_target(targets)], 1)
+    return torch.stack([target_scores(output, target) for target in each_target(targets)], 1)
 
 
 def classes_of(logits: Tensor, targets: Any) -> Tensor:
@@ -140,19 +175,34 @@ def classes_of(logits: Tensor, targets: Any) -> Tensor:
     return classes.clone() if classes.is_inference() else classes  # inference tensors cannot be used in autograd
 
 
-def fix_targets(logits: Tensor, targets: Targets) -> list[Tensor | Score]:
+def fix_targets(output: Result | Tensor, targets: Targets) -> list[Tensor | Score]:
     """Fixes each target, so that modified images do not change what is explained: classes (B,), or the callable.
 
     Raises:
         ValueError: as `target_scores`.
     """
-    return [_fix(logits, target) for target in each_target(targets)]
+    result = output if isinstance(output, Result) else Result(output, len(output))
+    return [_fix(result, target) for target in each_target(targets)]
 
 
-def _fix(logits: Tensor, target: Target) -> Tensor | Score:
+def _fix(result: Result, target: Target) -> Tensor | Score:
     if isinstance(target, Difference):
-        return Difference(_fix(logits, target.first), _fix(logits, target.second))
-    return target if callable(target) else classes_of(logits, target)
+        return Difference(_fix(result, target.first), _fix(result, target.second))
+    return target if callable(target) else classes_of(result.logits, target)
+
+
+def has_callable(target: Target) -> bool:
+    """Returns whether a single target contains a callable, which needs the model's whole output."""
+    if isinstance(target, Difference):
+        return has_callable(target.first) or has_callable(target.second)
+    return callable(target)
+
+
+def has_class(target: Target) -> bool:
+    """Returns whether a single target contains classes, which need logits."""
+    if isinstance(target, Difference):
+        return has_class(target.first) or has_class(target.second)
+    return not callable(target)
 
 
 def asks_prediction(target: Target) -> bool:
@@ -173,6 +223,8 @@ def of_images(targets: Targets, part: slice, batch: int) -> Targets:
     if isinstance(targets, Difference):
         first, second = (of_images(target, part, batch) for target in (targets.first, targets.second))
         return Difference(first, second)  # pyright: ignore[reportArgumentType]
+    if isinstance(targets, PerImage):
+        return targets.of_part(part, batch)
     if targets is None or isinstance(targets, str | int) or callable(targets) or getattr(targets, "ndim", 1) == 0:
         return targets
     if len(targets) != batch:
@@ -191,7 +243,8 @@ def finer(targets: Targets, alpha: float, others: int) -> Several:
     if others < 1:
         raise ValueError(f"others must be at least 1, got {others}")
 
-    def score(target: Target, logits: Tensor) -> Tensor:
+    def score(target: Target, output: Any) -> Tensor:
+        logits = Result(output, len(bare_logits(output))).logits
         classes = classes_of(logits, target)[:, None]
         if logits.shape[1] < 2:
             raise ValueError(f"Finer-CAM needs at least two classes, got {logits.shape[1]}")

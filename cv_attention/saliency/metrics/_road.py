@@ -8,7 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.engine import check_images
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
+from cv_attention.saliency.core.interface import measures
 from cv_attention.saliency.core.noise import Source
+from cv_attention.saliency.core.outputs.links import Link
 from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets
 from cv_attention.saliency.metrics.faithfulness import check_heat, ranks
@@ -38,6 +42,7 @@ class Road(NamedTuple):
     combined: Tensor
 
 
+@measures
 def road(
     model: nn.Module,
     images: Tensor,
@@ -47,8 +52,11 @@ def road(
     percentiles: Sequence[float] = (10, 20, 30, 40, 50, 60, 70, 80, 90),
     noise: float = 0.01,
     probabilities: bool = False,
+    link: Link | None = None,
     seed: int = 0,
     chunk: int = 64,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
 ) -> Road:
     """Removes the most and the least salient pixels by noisy linear imputation, at several fractions.
 
@@ -62,9 +70,13 @@ def road(
         targets: Class indices, None for those predicted for the unchanged images, or a callable.
         percentiles: Percentiles in (0, 100), over which the changes are averaged.
         noise: Standard deviation of the noise added to imputed pixels.
-        probabilities: Whether to score softmax probabilities instead of logits.
+        probabilities: Whether to score probabilities instead of logits: the usual `link` of the targets.
+        link: What turns the output into the score: ``softmax``, ``sigmoid`` or ``identity``; None is as `probabilities`
+            says.
         seed: Seed of the noise.
         chunk: Maximum number of images per forward pass.
+        forward_args: Further positional arguments of the model; tensors with an entry for each image are cut with them.
+        forward_kwargs: The same by name.
 
     Returns:
         The mean changes of the score of each image.
@@ -84,10 +96,11 @@ def road(
     """
     if not percentiles or not all(0 < p < 100 for p in percentiles) or noise < 0:
         raise ValueError(f"percentiles must be in (0, 100) and noise at least 0, got {percentiles} and {noise}")
-    heat = check_heat(heat, images)
+    heat = check_heat(heat, check_images(images, "road"))
+    probabilities = probabilities or link is not None
     source = Source(seed)
     changes = []
-    with scorer(model, images, targets, chunk=chunk) as scores:
+    with scorer(model, images, targets, chunk=chunk, link=link) as scores:
         clean = scores.clean(probabilities=probabilities)
         for order in (heat, -heat):
             ascending = ranks(-order)

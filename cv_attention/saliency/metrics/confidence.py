@@ -5,7 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.fusion import scale
+from cv_attention.saliency.core.interface import measures
+from cv_attention.saliency.core.outputs.links import Link
 from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets
 from cv_attention.saliency.metrics.faithfulness import check_heat
@@ -34,8 +37,17 @@ class Confidence(NamedTuple):
     increase: Tensor
 
 
+@measures
 def confidence_change(
-    model: nn.Module, images: Tensor, heat: Tensor, targets: Targets = None, *, chunk: int = 64
+    model: nn.Module,
+    images: Tensor,
+    heat: Tensor,
+    targets: Targets = None,
+    *,
+    link: Link | None = None,
+    chunk: int = 64,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
 ) -> Confidence:
     """Compares confidence on each image with that on the image times its map, whose positive part is scaled to [0, 1].
 
@@ -46,8 +58,13 @@ def confidence_change(
         model: Maps images to logits (B, classes).
         images: Normalised images (B, C, H, W): pixels that are not salient become 0.
         heat: The maps to evaluate, (B, 1, H, W).
-        targets: Class indices, None for those predicted for the unchanged images; a callable receives probabilities.
+        targets: Class indices, None for those predicted for the unchanged images, or a callable from the model's output
+            to scores (B,); what is followed is their `link`.
+        link: What turns the output into the score: ``softmax``, ``sigmoid`` or ``identity``. None follows the softmax
+            of classes, the sigmoid of a single logit, and of a callable its scores, or what the target says.
         chunk: Maximum number of images per forward pass.
+        forward_args: Further positional arguments of the model; tensors with an entry for each image are cut with them.
+        forward_kwargs: The same by name.
 
     Returns:
         The relative drop, and whether the confidence rises, of each image.
@@ -66,7 +83,7 @@ def confidence_change(
         (torch.Size([2]), torch.bool)
     """
     shown = scale(check_heat(heat, images).relu())
-    with scorer(model, images, targets, chunk=chunk) as scores:
+    with scorer(model, images, targets, chunk=chunk, link=link) as scores:
         before = scores.clean(probabilities=True)[:, 0]
         images = scores.images
         ((_, after),) = scores.variants(lambda _: images * shown.to(images.dtype), 1, probabilities=True)

@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
+from cv_attention.saliency.core.interface import measures
+from cv_attention.saliency.core.outputs.links import Link
 from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets
 
@@ -34,6 +37,7 @@ class Curve(NamedTuple):
     curve: Tensor
 
 
+@measures
 def deletion_auc(
     model: nn.Module,
     images: Tensor,
@@ -41,7 +45,10 @@ def deletion_auc(
     targets: Targets = None,
     *,
     step: int | None = None,
+    link: Link | None = None,
     chunk: int = 64,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
 ) -> Curve:
     """Deletes pixels, most salient first, by setting them to 0 (normalised images); low for a good map.
 
@@ -51,9 +58,14 @@ def deletion_auc(
         model: Maps images to logits (B, classes).
         images: Model inputs (B, C, H, W).
         heat: The maps to evaluate, (B, 1, H, W); only their order matters, with ties in the order of pixels.
-        targets: Class indices, None for those predicted for the unchanged images; a callable receives probabilities.
+        targets: Class indices, None for those predicted for the unchanged images, or a callable from the model's output
+            to scores (B,); what is followed is their `link`.
         step: Pixels per step; None means the image's width, like the authors' 224 at 224 pixels.
+        link: What turns the output into the score: ``softmax``, ``sigmoid`` or ``identity``. None follows the softmax
+            of classes, the sigmoid of a single logit, and of a callable its scores, or what the target says.
         chunk: Maximum number of images per forward pass.
+        forward_args: Further positional arguments of the model; tensors with an entry for each image are cut with them.
+        forward_kwargs: The same by name.
 
     Returns:
         The area under the curve of the target's probability, and the curve, of each image.
@@ -71,9 +83,10 @@ def deletion_auc(
         >>> metrics.deletion_auc(model, images, heat, step=128).auc.shape
         torch.Size([2])
     """
-    return _curve(model, images, heat, targets, step, chunk, lambda x: (x, torch.zeros_like(x)))
+    return _curve(model, images, heat, targets, step, chunk, link, lambda x: (x, torch.zeros_like(x)))
 
 
+@measures
 def insertion_auc(
     model: nn.Module,
     images: Tensor,
@@ -81,7 +94,10 @@ def insertion_auc(
     targets: Targets = None,
     *,
     step: int | None = None,
+    link: Link | None = None,
     chunk: int = 64,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
 ) -> Curve:
     """Inserts pixels, most salient first, into the blurred image; high for a good map.
 
@@ -91,9 +107,14 @@ def insertion_auc(
         model: Maps images to logits (B, classes).
         images: Model inputs (B, C, H, W).
         heat: The maps to evaluate, (B, 1, H, W); only their order matters, with ties in the order of pixels.
-        targets: Class indices, None for those predicted for the unchanged images; a callable receives probabilities.
+        targets: Class indices, None for those predicted for the unchanged images, or a callable from the model's output
+            to scores (B,); what is followed is their `link`.
         step: Pixels per step; None means the image's width, like the authors' 224 at 224 pixels.
+        link: What turns the output into the score: ``softmax``, ``sigmoid`` or ``identity``. None follows the softmax
+            of classes, the sigmoid of a single logit, and of a callable its scores, or what the target says.
         chunk: Maximum number of images per forward pass.
+        forward_args: Further positional arguments of the model; tensors with an entry for each image are cut with them.
+        forward_kwargs: The same by name.
 
     Returns:
         The area under the curve of the target's probability, and the curve, of each image.
@@ -113,7 +134,7 @@ def insertion_auc(
         >>> torch.allclose(found.curve[:, -1], probabilities, atol=1e-5)  # at its end, the whole image is there
         True
     """
-    return _curve(model, images, heat, targets, step, chunk, lambda x: (blur(x), x))
+    return _curve(model, images, heat, targets, step, chunk, link, lambda x: (blur(x), x))
 
 
 def _curve(
@@ -123,14 +144,15 @@ def _curve(
     targets: Targets,
     step: int | None,
     chunk: int,
+    link: Link | None,
     ends: Callable[[Tensor], tuple[Tensor, Tensor]],
 ) -> Curve:
     step = images.shape[-1] if step is None else step
     if step < 1:
         raise ValueError(f"step must be positive, got {step}")
     order = ranks(check_heat(heat, images))
-    steps = -(-order.shape[-1] * order.shape[-2] // step)
-    with scorer(model, images, targets, chunk=chunk) as scores:
+    steps = -(-order[0].numel() // step)
+    with scorer(model, images, targets, chunk=chunk, link=link) as scores:
         start, end = ends(scores.images)
         points = [
             score[:, 0]
@@ -160,15 +182,18 @@ def ranks(heat: Tensor) -> Tensor:
 
 
 def blur(images: Tensor, size: int = 11, sigma: float = 5.0) -> Tensor:
-    """Blurs like the authors' code: a Gaussian reflected within its window of `size`, zero padding around the image."""
+    """Blurs like the authors' code: a Gaussian reflected within its window of `size`, zero padding around the image.
+
+    Volumes (B, C, D, H, W) are blurred along all three sides.
+    """
     kernel = reflected_gaussian(size, sigma).to(images)
-    channels = images.shape[1]
-    images = F.conv2d(
-        images, kernel.view(1, 1, -1, 1).expand(channels, 1, -1, 1), padding=(size // 2, 0), groups=channels
-    )
-    return F.conv2d(
-        images, kernel.view(1, 1, 1, -1).expand(channels, 1, 1, -1), padding=(0, size // 2), groups=channels
-    )
+    channels, count = images.shape[1], images.dim() - 2
+    convolve = F.conv2d if count == 2 else F.conv3d
+    for axis in range(count):
+        shape = [size if one == axis else 1 for one in range(count)]
+        weight = kernel.view(1, 1, *shape).expand(channels, 1, *shape)
+        images = convolve(images, weight, padding=[one // 2 for one in shape], groups=channels)
+    return images
 
 
 def reflected_gaussian(size: int, sigma: float) -> Tensor:

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from cv_attention.maps.wrappers import unwrap
+from cv_attention.saliency.core.forward import further
 from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets
 from cv_attention.saliency.metrics.agreement import rank_correlation, structural_similarity
@@ -57,7 +58,7 @@ def cascading_randomisation(
         model: The explained model.
         images: (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass. None
             explains throughout what the untouched model predicts.
         seed: Seed of the random weights; the process's own random state is left alone.
@@ -82,7 +83,8 @@ def cascading_randomisation(
         >>> centre[-1].correlation  # this map does not depend on the model at all
         tensor([1., 1.])
     """
-    with scorer(model, images, targets) as scores:
+    given: tuple[Any, Any] = options.get("forward_args", ()), options.get("forward_kwargs")
+    with further(given[0], given[1], len(images)), scorer(model, images, targets) as scores:
         [fixed] = scores.targets
     first = method(model, images, fixed, **options)
     copy = deepcopy(unwrap(model))

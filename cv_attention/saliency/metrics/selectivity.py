@@ -4,11 +4,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.engine import check_images
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
+from cv_attention.saliency.core.interface import measures
+from cv_attention.saliency.core.outputs.links import Link
 from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets
 from cv_attention.saliency.metrics.faithfulness import Curve, check_heat, ranks
 
 
+@measures
 def selectivity(
     model: nn.Module,
     images: Tensor,
@@ -17,21 +22,29 @@ def selectivity(
     *,
     patch: int = 8,
     value: float = 0.0,
+    link: Link | None = None,
     chunk: int = 64,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
 ) -> Curve:
     """Removes patches, the one with the largest sum of the map first; low for a good map.
 
     The measure is that of Montavon et al. (2018), https://doi.org/10.1016/j.dsp.2017.10.011. Unlike `deletion_auc`, it
-    does not depend on the order of single pixels. The probability of the target is followed.
+    does not depend on the order of single pixels. What is followed is the target's `link`.
 
     Args:
         model: Maps images to logits (B, classes).
         images: Model inputs (B, C, H, W).
         heat: The maps to evaluate, (B, 1, H, W).
-        targets: Class indices, None for those predicted for the unchanged images; a callable receives probabilities.
+        targets: Class indices, None for those predicted for the unchanged images, or a callable from the model's output
+            to scores (B,); what is followed is their `link`.
         patch: Side of a patch in pixels; patches at the right and lower edge may be smaller.
         value: Fill value; 0 is the mean colour of normalised images.
+        link: What turns the output into the score: ``softmax``, ``sigmoid`` or ``identity``. None follows the softmax
+            of classes, the sigmoid of a single logit, and of a callable its scores, or what the target says.
         chunk: Maximum number of images per forward pass.
+        forward_args: Further positional arguments of the model; tensors with an entry for each image are cut with them.
+        forward_kwargs: The same by name.
 
     Returns:
         The area under the curve of the target's probability, and the curve, of each image.
@@ -51,13 +64,13 @@ def selectivity(
     """
     if patch < 1:
         raise ValueError(f"patch must be positive, got {patch}")
-    height, width = images.shape[2:]
+    height, width = check_images(images, "selectivity").shape[2:]
     padded = F.pad(check_heat(heat, images), (0, -width % patch, 0, -height % patch))
     sums = F.avg_pool2d(padded.double(), patch)
     order = ranks(sums).float()
     order = F.interpolate(order, scale_factor=patch, mode="nearest")[..., :height, :width]
     steps = sums.shape[2] * sums.shape[3]
-    with scorer(model, images, targets, chunk=chunk) as scores:
+    with scorer(model, images, targets, chunk=chunk, link=link) as scores:
         gone = torch.full_like(scores.images, value)
         points = [
             score[:, 0]

@@ -1,16 +1,20 @@
 """Computes infidelity and max-sensitivity (Yeh et al., NeurIPS 2019), https://arxiv.org/abs/1901.09392."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs, further
+from cv_attention.saliency.core.interface import measures
 from cv_attention.saliency.core.noise import Source
 from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets
 from cv_attention.saliency.metrics.faithfulness import check_heat
 
 
+@measures
 def infidelity(
     model: nn.Module,
     images: Tensor,
@@ -22,6 +26,8 @@ def infidelity(
     normalise: bool = True,
     seed: int = 0,
     chunk: int = 64,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
 ) -> Tensor:
     """Computes the infidelity of maps, the mean of (sum(I heat) - (y(x) - y(x - I)))^2 over Gaussian perturbations I.
 
@@ -33,7 +39,7 @@ def infidelity(
         images: Model inputs (B, C, H, W).
         heat: The maps to evaluate, (B, 1, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         samples: Number of perturbations, the same for all images.
         noise: Standard deviation of the perturbations, in units of the normalised images.
@@ -41,6 +47,8 @@ def infidelity(
             then at most the mean of the squared changes.
         seed: Seed of the perturbations.
         chunk: Maximum number of images per forward pass.
+        forward_args: Further positional arguments of the model; tensors with an entry for each image are cut with them.
+        forward_kwargs: The same by name.
 
     Returns:
         (B,), at least 0.
@@ -72,7 +80,7 @@ def infidelity(
 
         clean = scores.clean()
         for k, score in scores.variants(perturbed, samples):
-            predicted.append((drawn.pop(k) * heat).sum((1, 2, 3)))
+            predicted.append((drawn.pop(k) * heat).flatten(1).sum(1))
             changes.append((clean - score)[:, 0])
     a, b = torch.stack(predicted), torch.stack(changes)
     if normalise:
@@ -100,7 +108,7 @@ def max_sensitivity(
         model: The explained model.
         images: (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass. None
             explains the prediction for the unchanged images throughout.
         radius: Range of the noise, [-radius, radius].
@@ -127,7 +135,8 @@ def max_sensitivity(
     """
     if samples < 1 or radius <= 0:
         raise ValueError(f"samples and radius must be positive, got {samples} and {radius}")
-    with scorer(model, images, targets) as scores:
+    given: tuple[Any, Any] = options.get("forward_args", ()), options.get("forward_kwargs")
+    with further(given[0], given[1], len(images)), scorer(model, images, targets) as scores:
         [fixed] = scores.targets
     source = Source(seed)
     first = method(model, images, fixed, **options)

@@ -5,10 +5,12 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.extras import require_for
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.places.layouts import Grid
 from cv_attention.saliency.core.targets import Targets
-from cv_attention.saliency.methods.attention.transformers import over_patches, residual_attention
+from cv_attention.saliency.methods.attention.transformers import over_patches, patches, residual_attention
 
 
 @explains
@@ -19,6 +21,8 @@ def attention_flow(
     *,
     heads: str = "mean",
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes how much each patch can send to the class token, with attention as edge capacity (attention flow).
@@ -36,6 +40,9 @@ def attention_flow(
         targets: Validated, but without effect.
         heads: How heads are fused: ``mean``, ``max`` or ``min``.
         upsample: Resize to the images' size (bilinear); False keeps the grid of patches.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -56,18 +63,26 @@ def attention_flow(
         torch.Size([2, 1, 4, 4])
     """
     require_for("attention_flow")
-    shares = torch.stack(residual_attention(model, images, targets, heads), 1).double().cpu()
+    layers, pool = residual_attention(model, images, targets, heads)
+    if pool is not None:
+        raise ValueError(f"{type(model).__name__} pools its tokens by attention, which attention_flow does not follow")
+    shares = torch.stack(layers, 1).double().cpu()
     tokens = shares.shape[-1]
-    extra = tokens - _grid_tokens(tokens, images)
-    flows = [patch_flows(of_image.numpy(), extra) for of_image in shares]
-    rows = torch.zeros(len(images), tokens, tokens)
-    rows[:, :, extra:] = torch.tensor(np.stack(flows), dtype=torch.float32)[:, None]
-    return fuse([over_patches(rows.to(images.device), images)], images, upsample)
+    if len(shares) != len(images):
+        over_patches(shares[:, 0], None, images, model)  # attention within windows is refused
+    grid = patches(model, images, tokens)
+    order = _grid_last(grid, tokens)
+    shares = shares[:, :, order][:, :, :, order]
+    extra = grid.before + grid.after
+    flows = np.stack([patch_flows(of_image.numpy(), extra) for of_image in shares])
+    heat = torch.tensor(flows, dtype=torch.float32).unflatten(1, grid.size).unsqueeze(1)
+    return fuse([heat.to(images.device)], images, upsample)
 
 
-def _grid_tokens(tokens: int, images: Tensor) -> int:
-    grid = over_patches(torch.zeros(len(images), tokens, tokens), images)
-    return grid.shape[2] * grid.shape[3]
+def _grid_last(grid: Grid, tokens: int) -> list[int]:
+    """Returns the order of the tokens in which those of the grid come last."""
+    behind = tokens - grid.after
+    return [*range(grid.before), *range(behind, tokens), *range(grid.before, behind)]
 
 
 def patch_flows(shares: np.ndarray, extra: int) -> np.ndarray:

@@ -7,11 +7,13 @@ from torch import Tensor, nn
 from cv_attention.globs import Globs
 from cv_attention.maps import record, to_heatmap
 from cv_attention.maps.wrappers import unwrap
-from cv_attention.saliency.core.engine import check_images, check_logits, plain
+from cv_attention.saliency.core.engine import check_images, check_targets, plain
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs, run
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.outputs.results import Result
 from cv_attention.saliency.core.state import undisturbed
-from cv_attention.saliency.core.targets import Targets, score_columns
+from cv_attention.saliency.core.targets import Targets
 
 
 @explains
@@ -23,6 +25,8 @@ def block_maps(
     only: Globs | None = None,
     combine: Literal["mean", "product"] = "mean",
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Combines the spatial maps of all attention blocks, each scaled to [0, 1]; a single map is returned unscaled.
@@ -39,6 +43,9 @@ def block_maps(
         only: Names or globs of the maps; None uses all.
         combine: ``mean`` or ``product``.
         upsample: Resize to the images' size (bilinear); False uses the size of the largest map.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -70,8 +77,8 @@ def block_heatmaps(
     bare = unwrap(model)
     with undisturbed(bare, images.device.type):
         with record(bare, only=only) as maps:
-            logits = check_logits(bare(plain(images)), len(images), bare)
-        score_columns(logits, targets)  # validates the targets, which have no effect
+            result = Result(run(bare, plain(images)), len(images), type(bare).__name__)
+        check_targets(result, targets)  # which have no effect
         heats = {
             name: to_heatmap(map)
             for name, map in maps.items()

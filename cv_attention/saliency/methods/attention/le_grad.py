@@ -8,13 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.maps.wrappers import unwrap
-from cv_attention.saliency.core.engine import check_images, check_logits, plain
+from cv_attention.saliency.core.engine import check_images, plain
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs, run
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
+from cv_attention.saliency.core.outputs.results import Result
 from cv_attention.saliency.core.state import undisturbed
 from cv_attention.saliency.core.targets import Targets, each_target, fix_targets, target_scores
 from cv_attention.saliency.core.unfused import Unfused
-from cv_attention.saliency.methods.attention.transformers import over_patches, square_attention
+from cv_attention.saliency.methods.attention.transformers import layers_of_attention, over_patches
 
 
 @explains
@@ -24,6 +26,8 @@ def le_grad(
     targets: Targets = None,
     *,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes LeGrad (Bousselham et al., 2024), https://arxiv.org/abs/2404.03214, from all layers' attention.
@@ -38,9 +42,12 @@ def le_grad(
         model: A transformer with global self-attention over image patches, all blocks on the same grid.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         upsample: Resize to the images' size (bilinear); False keeps the grid of patches.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -59,20 +66,26 @@ def le_grad(
         >>> cva.saliency.le_grad(model, images, upsample=False).shape  # patches of 8 x 8 pixels
         torch.Size([2, 1, 4, 4])
     """
-    images = check_images(images)
+    images = check_images(images, "le_grad")
     bare = unwrap(model)
-    mode, batch = Unfused(), len(images)
+    mode, batch = Unfused(bare), len(images)
     with undisturbed(bare, images.device.type):
         with torch.enable_grad(), ExitStack() as stack:
             blocks = _Blocks(bare, mode, stack)
+            pixels = plain(images).requires_grad_()
             with mode:
-                logits = bare(plain(images).requires_grad_())
+                output = run(bare, pixels)
             layers = blocks.layers
-            logits = check_logits(logits, batch * max(len(layers), 1), bare)
-            attention = [a for a, _ in layers] if layers else mode.seen
-            attention = square_attention(attention, bare)
-            fixed = fix_targets(logits[-batch:], targets)
-            parts = logits.split(batch) if layers else [logits] * len(attention)
+            joined = Result(output, batch * max(len(layers), 1), type(bare).__name__)
+            results = joined.split(batch)
+            if results is None:
+                raise ValueError(f"le_grad needs a model that returns a tensor, {joined.model} returns something else")
+            attention = [weights for weights, _ in layers] if layers else mode.seen
+            attention, pool = layers_of_attention(attention, bare, pixels)
+            if pool is not None:
+                raise ValueError(f"le_grad does not know the attention pooling of {joined.model}; use block_maps")
+            fixed = fix_targets(results[-1], targets)
+            parts = results if layers else results * len(attention)
         heats = [_explain(parts, attention, target, images, bare) for target in fixed]
         assert len(heats) == len(each_target(targets))
         return fuse([torch.cat(heats, 1)], images, upsample)
@@ -120,17 +133,17 @@ class _Blocks:
 
 
 def _explain(
-    parts: Sequence[Tensor], attention: Sequence[Tensor], target: Any, images: Tensor, model: nn.Module
+    parts: Sequence[Result], attention: Sequence[Tensor], target: Any, images: Tensor, model: nn.Module
 ) -> Tensor:
     """Returns the mean over layers of the positive derivatives with respect to their attention, (B, 1, h, w)."""
     rows = []
     with torch.enable_grad():
-        for logits, weights in zip(parts, attention, strict=True):
-            score = target_scores(logits, target).sum()
+        for result, weights in zip(parts, attention, strict=True):
+            score = target_scores(result, target).sum()
             [g] = torch.autograd.grad(score, weights, retain_graph=True, allow_unused=True)
             if g is not None:
                 rows.append(g.float().relu().mean((1, 2)))
     if not rows:
         raise ValueError(f"the target scores of {type(model).__name__} do not depend on its attention")
     row = torch.stack(rows).mean(0)
-    return over_patches(row[:, None].expand(-1, row.shape[1], -1), images)
+    return over_patches(row[:, None].expand(-1, row.shape[1], -1), None, images, model)

@@ -5,9 +5,11 @@ from torch import Tensor, nn
 
 from cv_attention.maps.wrappers import bare_modules
 from cv_attention.saliency.core.engine import trace
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
+from cv_attention.saliency.core.places.layouts import Layout
 from cv_attention.saliency.core.targets import Targets, classes_of, each_target
 
 
@@ -18,7 +20,10 @@ def cam(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes the map from the head's weights: sum_c W[target, c] A_c, signed; needs no gradient.
@@ -30,11 +35,16 @@ def cam(
     number of positions), and is defined for all others.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: Class indices, not a callable.
-        layers: One layer; None selects the last spatial stage.
+        layers: One layer; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -57,20 +67,20 @@ def cam(
     """
     if any(callable(target) for target in each_target(targets)):
         raise ValueError("CAM uses the weights of a class; give class indices as targets, not a callable")
-    seen = trace(model, images, targets, layers, gradients=False)
+    seen = trace(model, images, targets, layers, layout=layout, gradients=False)
     if len(seen.activations) != 1:
         raise ValueError(f"CAM takes one layer, got {len(seen.activations)}: {', '.join(seen.activations)}")
     ((name, activations),) = seen.activations.items()
     with torch.no_grad():
         weight, bias = _head(model, activations.shape[1], seen.logits.shape[1])
-        logits = activations.float().mean((2, 3)) @ weight.T + bias
+        logits = activations.float().flatten(2).mean(2) @ weight.T + bias
         if not torch.allclose(logits, seen.logits.float(), rtol=0, atol=0.05 * float(seen.logits.abs().max()) + 1e-6):
             raise ValueError(
                 f"the head of {type(model).__name__} is more than a mean over positions and a linear layer after "
                 f"{name!r}, so CAM is not defined; use hires_cam"
             )
         chosen = torch.stack([weight[classes_of(seen.logits, target)] for target in each_target(targets)], 1)
-        heat = torch.einsum("btc,bchw->bthw", chosen, activations.float())
+        heat = torch.einsum("btc,bc...->bt...", chosen, activations.float())
         return fuse([heat], images, upsample)
 
 

@@ -7,8 +7,10 @@ layers in the same way.
 
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
+from cv_attention.saliency.core.places.layouts import Layout
 from cv_attention.saliency.core.targets import Targets
 from cv_attention.saliency.methods.cam.gradient_cams import by_rule, weighted_sum
 
@@ -20,7 +22,10 @@ def layer_cam(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes LayerCAM (Jiang et al., IEEE TIP 2021): relu(sum_c relu(g) A).
@@ -30,14 +35,19 @@ def layer_cam(
     A are the layer's activations, g the gradient of the score with respect to them.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -56,7 +66,7 @@ def layer_cam(
         >>> cva.saliency.layer_cam(model, images, layers=["layer1", "layer2"]).shape  # made for earlier layers, too
         torch.Size([2, 1, 32, 32])
     """
-    return by_rule(lambda a, g: weighted_sum(g.relu(), a).relu(), model, images, targets, layers, upsample)
+    return by_rule(lambda a, g: weighted_sum(g.relu(), a).relu(), model, images, targets, layers, layout, upsample)
 
 
 @explains
@@ -66,7 +76,10 @@ def hires_cam(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes HiResCAM (Draelos and Carin, 2020), https://arxiv.org/abs/2011.08891: sum_c g A, signed.
@@ -75,14 +88,19 @@ def hires_cam(
     For a head of one linear layer, its sum over positions equals the target's logit without the bias.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -103,7 +121,7 @@ def hires_cam(
         >>> torch.allclose(heat.sum((1, 2, 3)) + model.fc.bias[3], logits, atol=1e-4)
         True
     """
-    return by_rule(weighted_sum, model, images, targets, layers, upsample)
+    return by_rule(weighted_sum, model, images, targets, layers, layout, upsample)
 
 
 @explains
@@ -113,7 +131,10 @@ def grad_cam_elementwise(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes Grad-CAM elementwise: sum_c relu(g A). From the library pytorch-grad-cam; there is no paper.
@@ -122,14 +143,19 @@ def grad_cam_elementwise(
     Unlike in `hires_cam`, evidence against the target in one channel does not reduce that of others.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -148,4 +174,4 @@ def grad_cam_elementwise(
         >>> cva.saliency.grad_cam_elementwise(model, images, targets=3).shape
         torch.Size([2, 1, 32, 32])
     """
-    return by_rule(lambda a, g: (g * a).relu().sum(1, keepdim=True), model, images, targets, layers, upsample)
+    return by_rule(lambda a, g: (g * a).relu().sum(1, keepdim=True), model, images, targets, layers, layout, upsample)

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.saliency.core.engine import trace
+from cv_attention.saliency.core.engine import check_images, trace
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
@@ -20,6 +21,8 @@ def deep_feature_factorisation(
     concepts: int = 4,
     steps: int = 200,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes deep feature factorisation (Collins et al., ECCV 2018), https://arxiv.org/abs/1806.10206, of a target.
@@ -30,16 +33,19 @@ def deep_feature_factorisation(
     weights, sum_c mean(g_c) direction_c, g the gradient of the score.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
         concepts: Number of concepts.
         steps: Number of multiplicative updates of both factors.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -58,6 +64,7 @@ def deep_feature_factorisation(
         >>> cva.saliency.deep_feature_factorisation(model, images, targets=3, concepts=3).shape
         torch.Size([2, 1, 32, 32])
     """
+    check_images(images, "deep_feature_factorisation")
     seen = trace(model, images, targets, layers)
     found = {name: factorise(a, concepts, steps) for name, a in seen.activations.items()}
     heats = []
@@ -80,7 +87,7 @@ def concept_maps(
     Deep feature factorisation is by Collins et al. (ECCV 2018), https://arxiv.org/abs/1806.10206.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         layers: One layer; None selects the last spatial stage.
         concepts: Number of concepts K.

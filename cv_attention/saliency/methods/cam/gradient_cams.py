@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.saliency.core.engine import trace
-from cv_attention.saliency.core.fusion import fuse
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
+from cv_attention.saliency.core.fusion import fuse, sides
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
+from cv_attention.saliency.core.places.layouts import Layout
 from cv_attention.saliency.core.targets import Targets, finer
 from cv_attention.saliency.methods.cam.grad_cam import channel_means
 
@@ -27,7 +29,10 @@ def grad_cam_plus_plus(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes Grad-CAM++ (Chattopadhay et al., WACV 2018), https://arxiv.org/abs/1710.11063.
@@ -38,14 +43,19 @@ def grad_cam_plus_plus(
     A are the layer's activations, g the gradient of the score with respect to them.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -65,7 +75,7 @@ def grad_cam_plus_plus(
         >>> heat.shape, bool((heat >= 0).all())
         (torch.Size([2, 1, 32, 32]), True)
     """
-    return by_rule(_plus_plus, model, images, targets, layers, upsample)
+    return by_rule(_plus_plus, model, images, targets, layers, layout, upsample)
 
 
 @explains
@@ -75,7 +85,10 @@ def xgrad_cam(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes XGrad-CAM (Fu et al., BMVC 2020), https://arxiv.org/abs/2008.02312: w = sum(g A) / (sum(A) + 1e-7).
@@ -83,14 +96,19 @@ def xgrad_cam(
     The map is relu(sum_c w_c A_c). A are the layer's activations, g the gradient of the score with respect to them.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -109,7 +127,7 @@ def xgrad_cam(
         >>> cva.saliency.xgrad_cam(model, images, targets=[3, 7]).shape  # a class for each image
         torch.Size([2, 1, 32, 32])
     """
-    return by_rule(_xgrad, model, images, targets, layers, upsample)
+    return by_rule(_xgrad, model, images, targets, layers, layout, upsample)
 
 
 @explains
@@ -119,7 +137,10 @@ def shapley_cam(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes ShapleyCAM (Cai, 2025), https://arxiv.org/abs/2501.06261: relu(sum_c mean(g - H A / 2) A).
@@ -128,14 +149,19 @@ def shapley_cam(
     the Hessian of the score. For a linear head it is zero, and the map equals Grad-CAM.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -155,7 +181,7 @@ def shapley_cam(
         >>> torch.allclose(heat, cva.saliency.grad_cam(model, images, targets=3), atol=1e-4)  # as the head is linear
         True
     """
-    seen = trace(model, images, targets, layers, curvatures=True)
+    seen = trace(model, images, targets, layers, layout=layout, curvatures=True)
     heats = []
     with torch.no_grad():
         for gradients, curvatures in zip(seen.gradients, seen.curvatures, strict=True):
@@ -174,9 +200,12 @@ def finer_cam(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
     alpha: float = 1.0,
     others: int = 3,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes Finer-CAM (Zhang et al., CVPR 2025), https://arxiv.org/abs/2501.11309: a class against similar ones.
@@ -185,14 +214,19 @@ def finer_cam(
     target's, with probabilities p and logits y.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: Class indices c, not a callable.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
         alpha: Weight of the other classes; 0 gives Grad-CAM.
         others: Number of other classes.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -214,25 +248,29 @@ def finer_cam(
         >>> torch.allclose(plain, cva.saliency.grad_cam(model, images, targets=3), atol=1e-4)
         True
     """
-    return by_rule(channel_means, model, images, finer(targets, alpha, others), layers, upsample)
+    return by_rule(channel_means, model, images, finer(targets, alpha, others), layers, layout, upsample)
 
 
 @torch.no_grad()
-def by_rule(rule: Rule, model: nn.Module, images: Tensor, targets: Targets, layers: Layers, upsample: bool) -> Tensor:
+def by_rule(
+    rule: Rule, model: nn.Module, images: Tensor, targets: Targets, layers: Layers, layout: Layout, upsample: bool
+) -> Tensor:
     """Applies `rule` to each layer's activations and gradients, and fuses the layers to maps (B, T, H, W).
 
     Args:
         rule: (activations, gradients), each (B, C, h, w) float32, -> (B, 1, h, w).
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
     """
-    seen = trace(model, images, targets, layers)
+    seen = trace(model, images, targets, layers, layout=layout)
     activations = {name: a.float() for name, a in seen.activations.items()}
     heats = [[rule(a, g[name].float()) for name, a in activations.items()] for g in seen.gradients]
     return torch.cat([fuse(of_layers, images, upsample) for of_layers in heats], 1)
@@ -249,11 +287,11 @@ def _plus_plus(a: Tensor, g: Tensor) -> Tensor:
 
 def weigh_plus_plus(a: Tensor, g: Tensor, squared: Tensor, cubed: Tensor) -> Tensor:
     """Returns the Grad-CAM++ map (B, 1, h, w) of activations and the first three derivatives, each (B, C, h, w)."""
-    alpha = squared / (2 * squared + a.sum((2, 3), keepdim=True) * cubed + 1e-6)
-    weights = (torch.where(g == 0, 0, alpha) * g.relu()).sum((2, 3), keepdim=True)
+    alpha = squared / (2 * squared + a.sum(sides(a), keepdim=True) * cubed + 1e-6)
+    weights = (torch.where(g == 0, 0, alpha) * g.relu()).sum(sides(a), keepdim=True)
     return weighted_sum(weights, a).relu()
 
 
 def _xgrad(a: Tensor, g: Tensor) -> Tensor:
-    weights = (g * a).sum((2, 3), keepdim=True) / (a.sum((2, 3), keepdim=True) + 1e-7)
+    weights = (g * a).sum(sides(a), keepdim=True) / (a.sum(sides(a), keepdim=True) + 1e-7)
     return weighted_sum(weights, a).relu()

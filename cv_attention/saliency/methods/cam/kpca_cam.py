@@ -6,10 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.saliency.core.engine import trace
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
-from cv_attention.saliency.core.targets import Targets, score_columns
+from cv_attention.saliency.core.places.layouts import Layout
+from cv_attention.saliency.core.targets import Targets
 from cv_attention.saliency.methods.cam.eigen_cam import orient
 
 Kernel = Literal["sigmoid", "rbf", "linear"]
@@ -22,9 +24,12 @@ def kpca_cam(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
     kernel: Kernel = "sigmoid",
     gamma: float | None = None,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes the first kernel principal component of the positions' features; signed, the same for every target.
@@ -32,15 +37,20 @@ def kpca_cam(
     Paper: KPCA-CAM (Karmani et al., 2024), https://arxiv.org/abs/2410.00267: EigenCAM with a kernel.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: Validated, but without effect.
         layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage;
             cost and memory grow with the square of the number of positions.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
         kernel: ``sigmoid``: tanh(gamma u.v + 1); ``rbf``: exp(-gamma |u - v|^2); ``linear``, which is EigenCAM.
         gamma: Scale of the kernel; None means 1 / channels.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -62,8 +72,7 @@ def kpca_cam(
     """
     if kernel not in ("sigmoid", "rbf", "linear"):
         raise ValueError(f"kernel must be 'sigmoid', 'rbf' or 'linear', got {kernel!r}")
-    seen = trace(model, images, None, layers, gradients=False)
-    score_columns(seen.logits, targets)  # validates the targets, which have no effect
+    seen = trace(model, images, targets, layers, layout=layout, gradients=False)
     return fuse([_component(a, kernel, gamma) for a in seen.activations.values()], images, upsample)
 
 

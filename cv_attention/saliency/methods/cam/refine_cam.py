@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from cv_attention.saliency.core.engine import trace
+from cv_attention.saliency.core.engine import check_images, trace
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
@@ -19,6 +20,8 @@ def refine_cam(
     *,
     layers: Layers = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes RefineCAM (Domeniconi et al., 2026), https://arxiv.org/abs/2605.14641: the product of layers' CAMs.
@@ -28,14 +31,17 @@ def refine_cam(
     a backward pass to the first of the layers.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         layers: Names, globs (``**`` crosses dots) or modules of several layers; None selects only the last spatial
             stage, whose map is not scaled.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the largest feature map's.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -53,6 +59,7 @@ def refine_cam(
         >>> cva.saliency.refine_cam(model, images, targets=3, layers=["layer1", "layer2", "layer3"]).shape
         torch.Size([2, 1, 32, 32])
     """
+    check_images(images, "refine_cam")
     seen = trace(model, images, targets, layers)
     with torch.no_grad():
         activations = {name: a.float() for name, a in seen.activations.items()}

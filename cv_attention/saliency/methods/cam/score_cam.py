@@ -1,13 +1,14 @@
 """Implements Score-CAM (Wang et al., CVPR workshops 2020), https://arxiv.org/abs/1910.01279."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cv_attention.saliency.core.engine import trace
-from cv_attention.saliency.core.fusion import fuse
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
+from cv_attention.saliency.core.fusion import fuse, resize, sides
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
+from cv_attention.saliency.core.places.layouts import Layout
 from cv_attention.saliency.core.scores import Scorer, scorer
 from cv_attention.saliency.core.targets import Targets
 
@@ -19,7 +20,10 @@ def score_cam(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int = 64,
 ) -> Tensor:
     """Weights each channel by the target's score on the image masked with it: relu(sum_c softmax_c(y(x M_c)) A_c).
@@ -31,14 +35,19 @@ def score_cam(
     ResNet-18.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass.
 
     Returns:
@@ -55,12 +64,12 @@ def score_cam(
         >>> cva.saliency.score_cam(model, images, targets=3).shape
         torch.Size([2, 1, 32, 32])
     """
-    seen = trace(model, images, targets, layers, gradients=False)
+    seen = trace(model, images, targets, layers, layout=layout, gradients=False)
     with scorer(model, images, targets, chunk=batch_size, several=True) as scores:
         heats = []
         for activations in seen.activations.values():
             weights = _weigh(scores, activations.float())
-            heats.append(torch.einsum("bct,bchw->bthw", weights, activations.float()).relu())
+            heats.append(torch.einsum("bct,bc...->bt...", weights, activations.float()).relu())
         return fuse(heats, images, upsample)
 
 
@@ -68,8 +77,8 @@ def _weigh(scores: Scorer, activations: Tensor) -> Tensor:
     """Computes the weights (B, C, T)."""
 
     def masked(k: int) -> Tensor:
-        mask = F.interpolate(activations[:, k : k + 1], scores.images.shape[2:], mode="bilinear", align_corners=False)
-        low, high = mask.amin((2, 3), keepdim=True), mask.amax((2, 3), keepdim=True)
+        mask = resize(activations[:, k : k + 1], tuple(scores.images.shape[2:]))
+        low, high = mask.amin(sides(mask), keepdim=True), mask.amax(sides(mask), keepdim=True)
         return scores.images * ((mask - low) / (high - low + 1e-8)).to(scores.images.dtype)
 
     channels = [score for _, score in scores.variants(masked, activations.shape[1])]

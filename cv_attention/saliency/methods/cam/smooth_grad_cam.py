@@ -4,10 +4,12 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.saliency.core.engine import trace
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
-from cv_attention.saliency.core.noise import Source
+from cv_attention.saliency.core.noise import Source, span
+from cv_attention.saliency.core.places.layouts import Layout
 from cv_attention.saliency.core.targets import Several, Targets, fix_targets
 from cv_attention.saliency.methods.cam.gradient_cams import weigh_plus_plus
 
@@ -19,10 +21,13 @@ def smooth_grad_cam_plus_plus(
     targets: Targets = None,
     *,
     layers: Layers = None,
+    layout: Layout = None,
     upsample: bool = True,
     samples: int = 5,
     noise: float = 0.1,
     seed: int = 0,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes Grad-CAM++ with activations and the three derivatives averaged over noisy copies of the image.
@@ -32,17 +37,22 @@ def smooth_grad_cam_plus_plus(
     Costs `samples` times as much as `grad_cam`, plus one forward pass for the prediction without noise.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
-        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
+        layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last map of the image.
+        layout: From a layer's output to (B, C, h, w), for tokens in an order that cannot be found out; it is applied
+            to activations and gradients. None finds it out.
         upsample: Resize to the images' size (bilinear, ``align_corners=False``); False keeps the feature map's size,
             the largest one for several layers.
         samples: Number of noisy copies per image.
         noise: Standard deviation of the noise, as a fraction of the image's range (maximum - minimum).
         seed: Seed of the noise, which is the same for all images.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -62,15 +72,15 @@ def smooth_grad_cam_plus_plus(
     """
     if samples < 1 or noise < 0:
         raise ValueError(f"samples must be positive and noise not negative, got samples={samples}, noise={noise}")
-    clean = trace(model, images, targets, layers, gradients=False)
-    fixed = Several(*fix_targets(clean.logits, targets))
+    clean = trace(model, images, targets, layers, layout=layout, gradients=False)
+    fixed = Several(*fix_targets(clean.result, targets))
     source = Source(seed)
     sums: list[dict[str, list[Tensor]]] = [{} for _ in fixed.targets]
     with torch.no_grad():
-        spread = noise * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))
+        spread = noise * span(images)
         for _ in range(samples):
             noisy = images + spread * source.normal((1, *images.shape[1:]), images)
-            seen = trace(model, noisy, fixed, list(clean.activations))
+            seen = trace(model, noisy, fixed, list(clean.activations), layout=layout)
             for of_target, gradients in zip(sums, seen.gradients, strict=True):
                 for name, a in seen.activations.items():
                     g = gradients[name].float()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from cv_attention.maps.wrappers import unwrap
 from cv_attention.saliency.core.engine import check_images
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets
@@ -22,6 +23,8 @@ def full_grad(
     targets: Targets = None,
     *,
     rescale: Literal["layer", "channel"] = "layer",
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Sums the contributions of the input and of all biases to the score: psi(g x) and psi(g_l b_l) over layers l.
@@ -35,13 +38,16 @@ def full_grad(
     pass and a full backward pass.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, 3, H, W), on the model's device.
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         rescale: ``"layer"`` scales the channels of a layer together, as the authors' code does; ``"channel"`` scales
             each separately, as pytorch-grad-cam does.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -63,7 +69,7 @@ def full_grad(
     """
     if rescale not in ("layer", "channel"):
         raise ValueError(f"rescale must be 'layer' or 'channel', got {rescale!r}")
-    check_images(images)
+    check_images(images, "full_grad")
     entries, inputs = collect(model, images, targets, lambda share: _psi(share, images, rescale))
     return torch.stack([_psi(share, images, rescale) for share in inputs.unbind(1)], 1)[:, :, 0] + sum(entries)
 
@@ -74,7 +80,7 @@ def collect(
     """Returns what `of` makes of each bias's share of the scores, and the shares of the images.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: See `full_grad`.
         of: From the shares (B, C, h, w) of a function's biases to a tensor (B, 1, ...); others than of feature maps

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.noise import Source
 from cv_attention.saliency.core.scores import AT_ONCE, scorer
@@ -21,6 +22,8 @@ def gradient_shap(
     noise: float = 0.1,
     seed: int = 0,
     channels: Channels = "sum",
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes GradientSHAP (Lundberg and Lee, NeurIPS 2017), https://arxiv.org/abs/1705.07874.
@@ -29,10 +32,10 @@ def gradient_shap(
     drawn from `baselines` and a uniform in [0, 1]. With `noise` = 0 it is `expected_gradients`.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         baselines: Images (N, C, H, W) to draw from, such as training images; None uses the mean colour of normalised
             images, 0.
@@ -40,6 +43,9 @@ def gradient_shap(
         noise: Standard deviation of the noise, as a fraction of each image's range (maximum - minimum).
         seed: Seed of the draws.
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 

@@ -9,8 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.interface import explains
-from cv_attention.saliency.core.noise import Source
+from cv_attention.saliency.core.noise import Source, span
 from cv_attention.saliency.core.scores import AT_ONCE, scorer
 from cv_attention.saliency.core.targets import Targets
 
@@ -24,17 +25,22 @@ def gradient(
     targets: Targets = None,
     *,
     channels: Channels = "max_abs",
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes the gradient (Simonyan et al., 2013), https://arxiv.org/abs/1312.6034: max_c |dy / dx|.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -66,17 +72,22 @@ def input_x_gradient(
     targets: Targets = None,
     *,
     channels: Channels = "sum",
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes input x gradient (Shrikumar et al., 2016), https://arxiv.org/abs/1605.01713: sum_c x dy / dx, signed.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -110,20 +121,25 @@ def smooth_grad(
     noise: float = 0.15,
     seed: int = 0,
     channels: Channels = "max_abs",
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes SmoothGrad (Smilkov et al., 2017), https://arxiv.org/abs/1706.03825: the mean gradient with noise.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         samples: Number of noisy copies.
         noise: Standard deviation of the noise, as a fraction of each image's range (maximum - minimum).
         seed: Seed of the noise, which is the same for all images of the batch.
         channels: How channels are joined after averaging: ``max_abs``, ``sum`` or ``sum_abs``.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -155,6 +171,8 @@ def var_grad(
     noise: float = 0.15,
     seed: int = 0,
     channels: Channels = "sum",
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes VarGrad (Adebayo et al., ICLR workshop 2018), https://arxiv.org/abs/1810.03307: gradient variance.
@@ -162,15 +180,18 @@ def var_grad(
     This is the variance over noisy copies (divided by `samples`), by default summed over channels.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         samples: Number of noisy copies.
         noise: Standard deviation of the noise, as a fraction of each image's range (maximum - minimum).
         seed: Seed of the noise, which is the same for all images of the batch.
         channels: How the variances of the channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -217,7 +238,7 @@ def _moments(
     source = Source(seed)
     with scorer(model, images, targets, chunk=batch_size or AT_ONCE, several=True) as scores:
         x = scores.images
-        spread = noise * (x.amax((1, 2, 3), keepdim=True) - x.amin((1, 2, 3), keepdim=True))
+        spread = noise * span(x)
         mean = square = torch.zeros((), device=x.device)
         for g in scores.gradients(lambda _: x + spread * source.normal((1, *x.shape[1:]), x), samples):
             mean = mean + g / samples

@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.engine import check_images
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
 from cv_attention.saliency.core.targets import Targets
@@ -18,6 +20,8 @@ def guided_grad_cam(
     *,
     layers: Layers = None,
     channels: Channels = "sum",
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes Guided Grad-CAM (Selvaraju et al., ICCV 2017), https://arxiv.org/abs/1610.02391.
@@ -26,13 +30,16 @@ def guided_grad_cam(
     depends on the weights (Adebayo et al., 2018). Costs two forward and backward passes.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         layers: Name, glob (``**`` crosses dots) or module, or several of these; None selects the last spatial stage.
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -50,5 +57,6 @@ def guided_grad_cam(
         >>> cva.saliency.guided_grad_cam(model, images, targets=3, layers="layer3").shape
         torch.Size([2, 1, 32, 32])
     """
+    check_images(images, "guided_grad_cam")
     coarse = grad_cam(model, images, targets, layers=layers)
     return join(guided_gradients(model, images, targets) * coarse.unsqueeze(2), channels)

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.noise import Source
 from cv_attention.saliency.core.scores import AT_ONCE, scorer
@@ -20,6 +21,8 @@ def integrated_gradients(
     baseline: Tensor | float = 0.0,
     steps: int = 32,
     channels: Channels = "sum",
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes integrated gradients (Sundararajan et al., ICML 2017), https://arxiv.org/abs/1703.01365.
@@ -28,15 +31,18 @@ def integrated_gradients(
     to score(x) - score(x') if `steps` suffice. Costs `steps` forward and backward passes.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         baseline: A value, or an image or batch of them that broadcasts to `images`; 0 is the mean colour of
             normalised images.
         steps: Number of integration nodes.
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -80,6 +86,8 @@ def expected_gradients(
     samples: int = 32,
     seed: int = 0,
     channels: Channels = "sum",
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes expected gradients (Erion et al., 2021), https://arxiv.org/abs/1906.10670, over several baselines.
@@ -88,16 +96,19 @@ def expected_gradients(
     1].
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         baselines: Images (N, C, H, W) to draw from, such as training images; None draws a normally distributed colour
             for the whole image.
         samples: Number of draws, the same for all images of the batch.
         seed: Seed of the draws.
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -118,21 +129,24 @@ def expected_gradients(
     """
     if samples < 1:
         raise ValueError(f"samples must be positive, got {samples}")
-    if baselines is not None and (baselines.ndim != 4 or baselines.shape[1:] != images.shape[1:] or not len(baselines)):
+    if baselines is not None and (
+        baselines.ndim != images.ndim or baselines.shape[1:] != images.shape[1:] or not len(baselines)
+    ):
         raise ValueError(f"baselines must be (N, {', '.join(map(str, images.shape[1:]))}), got {(*baselines.shape,)}")
     source = Source(seed)
     with scorer(model, images, targets, chunk=batch_size or AT_ONCE, several=True) as scores:
         x = scores.images
         total = torch.zeros((), device=x.device)
         ways = []
+        ones = [1] * (x.dim() - 2)
 
         def draw(_: int) -> Tensor:
             if baselines is None:
-                start = source.normal((1, x.shape[1], 1, 1), x)
+                start = source.normal((1, x.shape[1], *ones), x)
             else:
                 start = baselines[source.index(len(baselines))].to(x)[None]
             ways.append(x - start)
-            return start + source.uniform((1, 1, 1, 1), x) * ways[-1]
+            return start + source.uniform((1, 1, *ones), x) * ways[-1]
 
         for g in scores.gradients(draw, samples):
             total = total + ways.pop(0).float().unsqueeze(1) * g / samples

@@ -44,7 +44,7 @@ def random_map(
     """
     images = check_images(images)
     noise = Source(seed).uniform((1, 1, *images.shape[2:]), torch.empty(0, device=images.device))
-    return noise.repeat(len(images), 1, 1, 1)
+    return noise.repeat(len(images), *[1] * (images.dim() - 1))
 
 
 @explains
@@ -84,8 +84,8 @@ def centre_bias(
     images = check_images(images)
     if width <= 0:
         raise ValueError(f"width must be positive, got {width}")
-    sides = []
+    bump = torch.ones((), device=images.device)
     for size in images.shape[2:]:
         places = (torch.arange(size, device=images.device) + 0.5) / size - 0.5
-        sides.append(torch.exp(-(places**2) / (2 * width**2)))
-    return (sides[0][:, None] * sides[1]).repeat(len(images), 1, 1, 1)
+        bump = bump[..., None] * torch.exp(-(places**2) / (2 * width**2))
+    return bump.repeat(len(images), *[1] * (images.dim() - 1))

@@ -55,7 +55,7 @@ def itti_koch_niebur(
         >>> heat.shape, divmod(int(heat.argmax()), 64)  # row and column of the maximum
         (torch.Size([1, 1, 64, 64]), (20, 43))
     """
-    images = check_images(images).float()
+    images = check_images(images, "itti_koch_niebur").float()
     height, width = images.shape[-2:]
     if images.shape[1] != 3:
         raise ValueError(f"colour opponency needs RGB images (B, 3, H, W), got {tuple(images.shape)}")

@@ -49,7 +49,7 @@ def spectral_residual(
         >>> heat.shape, divmod(int(heat.argmax()), 64)  # row and column of the maximum
         (torch.Size([1, 1, 64, 64]), (21, 41))
     """
-    images = check_images(images).float()
+    images = check_images(images, "spectral_residual").float()
     height, width = images.shape[-2:]
     factor = min(side / min(height, width), 1.0)
     size = (max(round(height * factor), 1), max(round(width * factor), 1))

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.engine import check_images
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.scores import Scorer, scorer
 from cv_attention.saliency.core.targets import Score, Targets, target_scores
@@ -24,6 +26,8 @@ def extremal_perturbation(
     rate: float = 0.01,
     constraint: float = 300.0,
     jitter: bool = True,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Finds the smooth mask of a given area with the highest score; returns the mean of the masks of all `areas`.
@@ -38,10 +42,10 @@ def extremal_perturbation(
     backward passes for each area and target.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         areas: Fractions of the image in (0, 1).
         steps: Number of optimisation steps.
@@ -52,6 +56,9 @@ def extremal_perturbation(
         rate: Step size.
         constraint: Initial weight of the area constraint.
         jitter: Mirror the image in every other step.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -72,6 +79,7 @@ def extremal_perturbation(
     """
     if not areas or not all(0 < area < 1 for area in areas):
         raise ValueError(f"areas must be fractions in (0, 1), got {areas}")
+    check_images(images, "extremal_perturbation")
     side = min(images.shape[-2:]) / 224
     spacing = max(round(7 * side), 1) if spacing is None else spacing
     sigma, blur = 21 * side if sigma is None else sigma, 20 * side if blur is None else blur
@@ -119,7 +127,7 @@ class _Game:
             coarse = self.coarse.detach().requires_grad_()
             inner, outer = self.mask.enlarge(coarse)
             shown = reveal(self.pyramid, inner).to(self.scores.images.dtype)
-            logits = self.scores.forward(shown.flip(3) if mirrored else shown).float()
+            result = self.scores.forward(shown.flip(3) if mirrored else shown)
             distance = ((outer.flatten(1).sort(dim=1).values - self.wanted) ** 2).mean(1)
-            gain = target_scores(logits, self.target) - weight * distance
+            gain = target_scores(result, self.target).float() - weight * distance
             return torch.autograd.grad(gain.sum(), coarse)[0]

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets
@@ -18,6 +19,8 @@ def feature_ablation(
     cells: int = 8,
     segments: Tensor | None = None,
     value: float = 0.0,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int = 64,
 ) -> Tensor:
     """Computes how much the score drops when each segment is covered, one at a time.
@@ -26,15 +29,18 @@ def feature_ablation(
     sliding window, as in the library captum. Costs one forward pass for each segment.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         cells: Number of grid cells along each side.
         segments: Integer labels such as superpixels, (1, 1, H, W) for all images or (B, 1, H, W); None uses the cells
             of a grid.
         value: Fill value; 0 is the mean colour of normalised images.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass.
 
     Returns:

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.noise import Source
 from cv_attention.saliency.core.scores import scorer
@@ -25,6 +26,8 @@ def kernel_shap(
     samples: int = 512,
     value: float = 0.0,
     seed: int = 0,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int = 64,
 ) -> Tensor:
     """Computes KernelSHAP (Lundberg and Lee, NeurIPS 2017), https://arxiv.org/abs/1705.07874: segments' Shapley values.
@@ -35,10 +38,10 @@ def kernel_shap(
     the values are exact. They sum to score(image) - score(covered image). Costs `samples` + 2 forward passes.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         cells: Number of grid cells along each side.
         segments: Integer labels such as superpixels, (1, 1, H, W) for all images or (B, 1, H, W); None uses the cells
@@ -46,6 +49,9 @@ def kernel_shap(
         samples: Number of sets of segments, at least twice as many as segments for a unique solution.
         value: Fill value of covered pixels; 0 is the mean colour of normalised images.
         seed: Seed of the draws, which are the same for all images of the batch.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass.
 
     Returns:

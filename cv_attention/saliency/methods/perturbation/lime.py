@@ -7,10 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.extras import require_for
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.noise import Source
+from cv_attention.saliency.core.outputs.links import Link
 from cv_attention.saliency.core.scores import scorer
-from cv_attention.saliency.core.targets import Targets, of_images, target_scores
+from cv_attention.saliency.core.targets import Targets, of_images
 from cv_attention.saliency.methods.perturbation.segments import label_segments
 
 
@@ -26,7 +28,10 @@ def lime(
     value: float = 0.0,
     width: float = 0.25,
     alpha: float = 1.0,
+    link: Link | None = None,
     seed: int = 0,
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int = 64,
 ) -> Tensor:
     """Returns signed coefficients of a ridge regression from visible segments to the target's probability.
@@ -38,16 +43,21 @@ def lime(
     are the cells of a grid unless others, such as superpixels, are given. Costs `samples` forward passes.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
-        targets: Class indices, whose softmax probability is the score, or a callable, which receives probabilities.
+        targets: Class indices, or a callable from the model's output to scores (B,); what is followed is their `link`.
         cells: Number of grid cells along each side.
         segments: Integer labels from 0, (1, 1, H, W) for all images or (B, 1, H, W).
         samples: Number of samples per image.
         value: Fill value of covered pixels; 0 is the mean colour of normalised images.
         width: Width of the kernel.
         alpha: Strength of the ridge penalty.
+        link: What turns the output into the score: ``softmax``, ``sigmoid`` or ``identity``. None follows the softmax
+            of classes, the sigmoid of a single logit, and of a callable its scores, or what the target says.
         seed: Seed of the samples.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass.
 
     Returns:
@@ -73,7 +83,7 @@ def lime(
     captum = _captum()
     with (
         torch.random.fork_rng(devices=[]),  # captum's data loader draws a seed
-        scorer(model, images, targets, chunk=batch_size, several=True) as scores,
+        scorer(model, images, targets, chunk=batch_size, several=True, link=link) as scores,
     ):
         parts = label_segments(segments, cells, scores.images)
         heat = torch.zeros(len(images), len(scores.targets), *images.shape[2:], device=images.device)
@@ -82,9 +92,8 @@ def lime(
             for column, target in enumerate(scores.targets):
                 of_image = of_images(target, slice(number, number + 1), len(images))
 
-                def probability(inputs: Tensor, target: Any = of_image) -> Tensor:
-                    rows = scores.forward(inputs).float().softmax(1).split(1)
-                    return torch.cat([target_scores(row, target) for row in rows])
+                def probability(inputs: Tensor, number: int = number, target: Any = of_image) -> Tensor:
+                    return scores.alone(inputs, number, target)
 
                 surrogate = captum.Lime(probability, _ridge(alpha), _Kernel(width), _Shown(seed))
                 heat[number, column] = surrogate.attribute(

@@ -213,22 +213,22 @@ class Beside(nn.Module):
 
     def __new__(cls, model: nn.Module, *_: Any) -> "Beside":
         """Returns an instance of a class that is called like the model's."""
-        return super().__new__(type(type(model).__name__, (cls,), {}))
+        return super().__new__(type(type(model).__name__, (cls,), {}))  # pyright: ignore[reportArgumentType]
 
     def __init__(self, model: nn.Module, baseline: Tensor) -> None:
         super().__init__()
         self.model, self.baseline = model, baseline
 
-    def forward(self, images: Tensor) -> Any:
-        """Returns the model's output for the images."""
+    def forward(self, images: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Returns the model's output for the images; further arguments are those of the baseline, too."""
         if not images.requires_grad:
-            return self.model(images)
+            return self.model(images, *args, **kwargs)
         mode = Differences()
         with mode:
-            self.model(self.baseline.clone().requires_grad_())
+            self.model(self.baseline.clone().requires_grad_(), *args, **kwargs)
         mode.recording = False
         with mode:
-            return self.model(images)
+            return self.model(images, *args, **kwargs)
 
 
 def _quotients(f: Callable[[Tensor], Tensor], x: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:

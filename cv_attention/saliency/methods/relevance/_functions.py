@@ -53,16 +53,16 @@ class Through(nn.Module):
 
     def __new__(cls, model: nn.Module, *_: Any) -> "Through":
         """Returns an instance of a class that is called like the model's."""
-        return super().__new__(type(type(model).__name__, (cls,), {}))
+        return super().__new__(type(type(model).__name__, (cls,), {}))  # pyright: ignore[reportArgumentType]
 
     def __init__(self, model: nn.Module, mode: TorchFunctionMode) -> None:
         super().__init__()
         self.model, self.mode = model, mode
 
-    def forward(self, images: Tensor) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Returns the model's output."""
         with self.mode:
-            return self.model(images)
+            return self.model(*args, **kwargs)
 
 
 def depends(value: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from cv_attention.saliency.core.engine import check_images
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets
@@ -18,6 +20,8 @@ def deep_lift(
     *,
     baseline: Tensor | float = 0.0,
     channels: Channels = "sum",
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes DeepLIFT (Shrikumar et al., ICML 2017), https://arxiv.org/abs/1704.02685, by the rescale rule.
@@ -28,14 +32,17 @@ def deep_lift(
     a fast stand-in for `integrated_gradients`.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         baseline: A value, or an image or batch of them that broadcasts to `images`; 0 is the mean colour of
             normalised images.
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -56,6 +63,7 @@ def deep_lift(
         >>> torch.allclose(heat.sum((1, 2, 3)), change, rtol=1e-2, atol=1e-3)  # distributes the change of the score
         True
     """
+    check_images(images, "deep_lift")
     with scorer(model, images, targets, chunk=None, several=True) as scores:
         start = broadcast(baseline, scores.images)
         scores.model = Beside(scores.model, start)

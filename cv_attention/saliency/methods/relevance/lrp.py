@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from cv_attention.blocks.base import check_choice
 from cv_attention.saliency.core.engine import check_images
+from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets, each_target, of_images
@@ -29,6 +30,8 @@ def lrp(
     *,
     rules: CompositeName | Composite = "epsilon_plus",
     channels: Channels = "sum",
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes layer-wise relevance propagation, LRP: the score, divided backwards among the inputs of each layer.
@@ -40,14 +43,17 @@ def lrp(
     keep; `relevance` tells how much that is.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         rules: A name in `relevance_rules.COMPOSITES`, or a `relevance_rules.Composite`. ``epsilon_plus`` has the z+
             rule for convolutions, the epsilon rule for fully connected layers.
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -78,6 +84,8 @@ def attn_lrp(
     *,
     rules: CompositeName | Composite = "epsilon",
     channels: Channels = "sum",
+    forward_args: ForwardArgs = (),
+    forward_kwargs: ForwardKwargs = None,
     batch_size: int | None = None,
 ) -> Tensor:
     """Computes AttnLRP (Achtibat et al., ICML 2024), https://arxiv.org/abs/2402.05602: relevance through attention.
@@ -87,14 +95,17 @@ def attn_lrp(
     `scaled_dot_product_attention`, by `nn.MultiheadAttention`, by a model's own softmax, and that of our blocks.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: None or ``"predicted"`` for each image's predicted class, a class index, class indices (B,),
-            ``Difference(a, b)`` for why a rather than b, or a callable from logits (B, classes) to scores (B,). For
+            ``Difference(a, b)`` for why a rather than b, or a callable from the model's output to scores (B,). For
             several targets per image, class indices (B, T) or ``Several(...)``; they share one forward pass.
         rules: A name in `relevance_rules.COMPOSITES`, or a `relevance_rules.Composite`. ``gamma`` is what the authors
             use for vision transformers: less noise, for several times the cost.
         channels: How channels are joined: ``max_abs``, ``sum`` or ``sum_abs``.
+        forward_args: Further positional arguments of the model, such as ``(question,)``; of tensors with an entry for
+            each image, parts of the batch get theirs.
+        forward_kwargs: The same by name.
         batch_size: Maximum number of images per forward pass; larger batches are split, and a callable target then
             sees one part at a time. None processes all images at once.
 
@@ -162,7 +173,7 @@ def relevance(
     Images run one by one, which costs more time than the methods alone.
 
     Args:
-        model: Maps images to logits (B, classes).
+        model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
         targets: Targets that are linear in the logits: classes, a ``Difference``, or several of these.
         rules: A name in `relevance_rules.COMPOSITES`, or a `relevance_rules.Composite`.
@@ -183,7 +194,7 @@ def relevance(
         (['convolution', 'linear'], True)
     """
     check_choice("softmax", softmax, ("constant", "tangent"))
-    images = check_images(images)
+    images = check_images(images, "relevance")
     maps, sums, kept = [], [], []
     for number, image in enumerate(images.split(1)):  # a model may lay out images in any order inside
         for target in each_target(of_images(targets, slice(number, number + 1), len(images))):
@@ -214,6 +225,7 @@ def _propagate(
         if rules not in COMPOSITES:
             raise ValueError(f"unknown rules {rules}{suggest(str(rules), COMPOSITES, shown=len(COMPOSITES))}")
         rules = COMPOSITES[rules]
+    check_images(images, "lrp" if softmax == "constant" else "attn_lrp")
     mode = Propagation(rules, softmax, ledger)
     with scorer(model, images, targets, chunk=None, several=True) as scores:
         scores.model = Through(scores.model, mode)

@@ -1,0 +1,125 @@
+"""Volumes and videos (B, C, D, H, W): the maps against plain autograd, and against the same model of flat images."""
+
+import pytest
+import torch
+from torch import nn
+
+from cv_attention import saliency as s
+
+V = torch.randn(2, 2, 6, 16, 20, generator=torch.Generator().manual_seed(1))
+REFUSING = {"itti_koch_niebur", "spectral_residual", "full_grad", "extremal_perturbation"}
+ATTENTION = {"block_maps", "attention_rollout", "attention_flow", "gradient_attention"}
+FAST = {
+    "rise": {"masks": 4},
+    "lime": {"samples": 20, "cells": 2},
+    "smooth_grad": {"samples": 2},
+    "occlusion": {"window": 6},
+}
+FAST |= {"var_grad": {"samples": 2}, "integrated_gradients": {"steps": 2}, "expected_gradients": {"samples": 2}}
+FAST |= {"smooth_grad_cam_plus_plus": {"samples": 2}}
+
+
+class Volume(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Conv3d(2, 8, 3, (1, 2, 2), 1), nn.BatchNorm3d(8), nn.ReLU())
+        self.fc = nn.Linear(8, 4)
+
+    def forward(self, x):
+        return self.fc(self.body(x).mean((2, 3, 4)))
+
+
+class Flat(nn.Module):
+    """The same model for images (B, C, H, W), of volumes that are one slice thick and convolved within it."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.body, self.fc = nn.Sequential(nn.Conv2d(2, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU()), model.fc
+        self.body[0].weight, self.body[0].bias = nn.Parameter(model.body[0].weight[:, :, 1]), model.body[0].bias
+
+    def forward(self, x):
+        return self.fc(self.body(x).mean((2, 3)))
+
+
+@pytest.mark.parametrize("name", sorted(s.METHODS.keys() - REFUSING - ATTENTION))
+def test_a_volume_of_one_slice_is_an_image(name):
+    model, method, options = Volume().eval(), s.METHODS[name], FAST.get(name, {})
+    deep = dict(options, window=(1, 6, 6)) if name == "occlusion" else options
+    flat = method(Flat(model).eval(), V[:, :, 2], 1, **options)
+    volume = method(model, V[:, :, 2:3], 1, **deep)
+    assert volume.shape == (2, 1, 1, 16, 20)
+    if name not in ("random_map", "rise", "centre_bias"):  # these draw, or have a middle, along the depth, too
+        torch.testing.assert_close(volume[:, :, 0], flat, rtol=1e-3, atol=1e-4 * float(flat.abs().max()))
+    several = method(model, V, s.Several(1, 2), **options)
+    assert several.shape == (2, 2, 6, 16, 20)
+    assert several.std() > 0
+    cut = method(model, V, s.Several(1, 2), **options, batch_size=1)
+    torch.testing.assert_close(cut, several, rtol=1e-3, atol=1e-4 * float(several.abs().max()))
+
+
+def test_gradients_and_cams_written_out():
+    model, pixels = Volume().eval(), V.clone().requires_grad_()
+    a = model.body(pixels)
+    g, dx = torch.autograd.grad(model.fc(a.mean((2, 3, 4)))[:, 1].sum(), [a, pixels])
+    expected = (g.mean((2, 3, 4), keepdim=True) * a).sum(1, keepdim=True).relu().detach()
+    heat = s.grad_cam(model, V, 1, upsample=False)
+    torch.testing.assert_close(heat, expected)
+    assert dict(s.explanation(heat).layers) == {"body": (6, 8, 10)}
+    torch.testing.assert_close(s.gradient(model, V, 1), dx.abs().amax(1, keepdim=True))
+    torch.testing.assert_close(s.input_x_gradient(model, V, 1), (dx * V).sum(1, keepdim=True))
+
+
+def test_occlusion_written_out():
+    model = Volume().eval()
+    heat = s.occlusion(model, V, 1, window=(3, 8, 10), stride=(3, 8, 10))
+    with torch.no_grad():
+        covered = V.clone()
+        covered[:, :, 3:, :8, 10:] = 0
+        drop = (model(V) - model(covered))[:, 1]
+    torch.testing.assert_close(heat[:, 0, 3:, :8, 10:].mean((1, 2, 3)), drop)
+    torch.testing.assert_close(heat[:, 0, 4, 3, 15], drop)
+
+
+@pytest.mark.parametrize("name", sorted(REFUSING))
+def test_methods_of_flat_images_say_so(name):
+    with pytest.raises(ValueError, match=rf"{name} takes images \(B, C, H, W\), not volumes"):
+        s.METHODS[name](Volume().eval(), V, 1)
+
+
+class Video(nn.Module):
+    """Tubes of 2 frames and 4 x 4 pixels as tokens, which attend to each other."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed, self.token = nn.Conv3d(2, 16, (2, 4, 4), (2, 4, 4)), nn.Parameter(torch.randn(1, 1, 16))
+        self.blocks = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, norm_first=True)
+        self.fc = nn.Linear(16, 4)
+
+    def forward(self, x):
+        tokens = torch.cat([self.token.expand(len(x), -1, -1), self.embed(x).flatten(2).mT], 1)
+        return self.fc(self.blocks(tokens)[:, 0])
+
+
+def test_tokens_of_a_video():
+    heat = s.grad_cam(Video().eval(), V, 1, upsample=False)
+    assert dict(s.explanation(heat).layers) == {"blocks.norm1": (3, 4, 5)}
+    assert s.attention_rollout(Video().eval(), V, 1, upsample=False).shape == (2, 1, 3, 4, 5)
+    changed = V.clone()
+    changed[:, :, :2] += 3  # the first two frames
+    change = s.eigen_cam(Video().eval(), changed, 1, layers="embed", upsample=False) - s.eigen_cam(
+        Video().eval(), V, 1, layers="embed", upsample=False
+    )
+    assert change.abs().mean((0, 1, 3, 4)).argmax() == 0
+
+
+@pytest.mark.parametrize("name", ["deletion_auc", "insertion_auc", "confidence_change", "infidelity"])
+def test_measures(name):
+    found = getattr(s.metrics, name)(Volume().eval(), V, torch.rand(2, 1, 6, 16, 20), 1)
+    assert (found if isinstance(found, torch.Tensor) else found[0]).shape == (2,)
+
+
+def test_road_is_of_flat_images():
+    with pytest.raises(ValueError, match=r"road takes images \(B, C, H, W\), not volumes"):
+        s.metrics.road(Volume().eval(), V, torch.rand(2, 1, 6, 16, 20), 1)
