@@ -9,7 +9,7 @@ from cv_attention import saliency as s
 X = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 QUESTION = torch.tensor([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
 FREE = {"itti_koch_niebur", "spectral_residual", "random_map", "centre_bias"}
-ATTENTION = {"block_maps", "attention_rollout", "attention_flow", "gradient_attention"}
+ATTENTION = {"block_maps", "attention_rollout", "attention_flow", "gradient_attention", "le_grad"}
 FAST = {
     "rise": {"masks": 4},
     "lime": {"samples": 20, "cells": 2},

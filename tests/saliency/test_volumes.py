@@ -7,7 +7,8 @@ from torch import nn
 from cv_attention import saliency as s
 
 V = torch.randn(2, 2, 6, 16, 20, generator=torch.Generator().manual_seed(1))
-REFUSING = {"itti_koch_niebur", "spectral_residual", "full_grad", "extremal_perturbation"}
+REFUSING = {"itti_koch_niebur", "spectral_residual", "full_grad", "extremal_perturbation", "lrp", "attn_lrp"}
+REFUSING |= {"deep_lift", "deep_feature_factorisation", "guided_grad_cam", "le_grad", "refine_cam"}
 ATTENTION = {"block_maps", "attention_rollout", "attention_flow", "gradient_attention"}
 FAST = {
     "rise": {"masks": 4},

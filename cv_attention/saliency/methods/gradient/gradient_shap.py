@@ -66,18 +66,19 @@ def gradient_shap(
     """
     if samples < 1 or noise < 0:
         raise ValueError(f"samples must be positive and noise not negative, got samples={samples}, noise={noise}")
-    if baselines is not None and (baselines.ndim != 4 or baselines.shape[1:] != images.shape[1:] or not len(baselines)):
+    if baselines is not None and (baselines.shape[1:] != images.shape[1:] or not len(baselines)):
         raise ValueError(f"baselines must be (N, {', '.join(map(str, images.shape[1:]))}), got {(*baselines.shape,)}")
     source = Source(seed)
     with scorer(model, images, targets, chunk=batch_size or AT_ONCE, several=True) as scores:
-        x = scores.images
-        spread = noise * (x.amax((1, 2, 3), keepdim=True) - x.amin((1, 2, 3), keepdim=True))
+        x, ones = scores.images, (1,) * (images.dim() - 1)
+        inside = tuple(range(1, x.dim()))
+        spread = noise * (x.amax(inside, keepdim=True) - x.amin(inside, keepdim=True))
         total, ways = torch.zeros((), device=x.device), []
 
         def draw(_: int) -> Tensor:
             start = 0 if baselines is None else baselines[source.index(len(baselines))].to(x)[None]
             ways.append(x + spread * source.normal((1, *x.shape[1:]), x) - start)
-            return start + source.uniform((1, 1, 1, 1), x) * ways[-1]
+            return start + source.uniform((1, *ones), x) * ways[-1]
 
         for g in scores.gradients(draw, samples):
             total = total + ways.pop(0).float().unsqueeze(1) * g / samples
