@@ -63,7 +63,7 @@ def main() -> int:
 def opened(root: str, ways: int, instances: int, *, rotations: bool = False, seed: int = 0) -> EpisodeData:
     """Opens episodes of 28×28 pixels; those of a test have no turned classes."""
     settings = config.Episodes(
-        source="folder", ways=ways, instances=instances, rotations=rotations, train=100_000, val=10, test=600
+        source="folder", ways=ways, instances=instances, rotations=rotations, side=28, train=100_000, val=10, test=600
     )
     module = data.create(config.Data(name="episodes", root=root, batch_size=1, episodes=settings), seed=seed)
     module.setup()
