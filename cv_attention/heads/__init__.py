@@ -12,22 +12,22 @@ from cv_attention.heads.decoders.queries import QueriesDecoder
 from cv_attention.heads.decoders.recurrent import GRUDecoder, LSTMDecoder, RecurrentDecoder
 from cv_attention.heads.decoders.transformer import TransformerDecoder
 from cv_attention.heads.few_shot.image_memory import ImageMemory, Recollection, recall
-from cv_attention.heads.memory.dnc import DNC, DNCState
-from cv_attention.heads.memory.growing_list import GrowingList, ListState
-from cv_attention.heads.memory.mann import MANN, MANNState
+from cv_attention.heads.memory.dnc import DNC
+from cv_attention.heads.memory.growing_list import GrowingList
+from cv_attention.heads.memory.mann import MANN
 from cv_attention.heads.memory.network import RecallNetwork
-from cv_attention.heads.memory.ntm import NTM, NTMState
-from cv_attention.heads.memory.recall import RecallHead, RecallState
+from cv_attention.heads.memory.ntm import NTM
+from cv_attention.heads.memory.recall import RecallHead
 from cv_attention.heads.pay_attention import PayAttention, pay_attention, remove_pay_attention
 from cv_attention.heads.placing import family_of, options_of_pay_attention, placed, pooling_names
 from cv_attention.heads.recognizer import Reading, StepLogits, TextRecognizer
 from cv_attention.heads.text_head import Found, TextHead
 
 __all__ = [
-    "DNC", "HEADS", "MANN", "NTM", "Alphabet", "BagNetwork", "BagPooling", "CTCHead", "DNCState", "Decoder",
-    "Found", "GRUDecoder", "GrowingList", "HeadEntry", "ImageMemory", "LSTMDecoder", "ListState", "MANNState",
-    "Memory", "NTMState", "PayAttention", "PermutedDecoder", "QueriesDecoder", "Reading", "RecallHead",
-    "RecallNetwork", "RecallState", "Recollection", "RecurrentDecoder", "StepLogits", "TextHead", "TextRecognizer",
-    "TransformerDecoder", "build", "check_recall_options", "family_of", "options_of_pay_attention", "pay_attention",
-    "placed", "pooling_names", "recall", "remove_pay_attention", "text_heads",
+    "DNC", "HEADS", "MANN", "NTM", "Alphabet", "BagNetwork", "BagPooling", "CTCHead", "Decoder", "Found",
+    "GRUDecoder", "GrowingList", "HeadEntry", "ImageMemory", "LSTMDecoder", "Memory", "PayAttention",
+    "PermutedDecoder", "QueriesDecoder", "Reading", "RecallHead", "RecallNetwork", "Recollection",
+    "RecurrentDecoder", "StepLogits", "TextHead", "TextRecognizer", "TransformerDecoder", "build",
+    "check_recall_options", "family_of", "options_of_pay_attention", "pay_attention", "placed", "pooling_names",
+    "recall", "remove_pay_attention", "text_heads",
 ]  # fmt: skip

@@ -83,6 +83,11 @@ class RunLayout:
         return self.root / "recalled.csv"
 
     @property
+    def memory(self) -> Path:
+        """Some test episodes of a network that recalls, with the weights of its memory."""
+        return self.root / "memory.npz"
+
+    @property
     def weights(self) -> Path:
         """The tested network's weights."""
         return self.root / "weights.safetensors"

@@ -250,6 +250,9 @@ def test_mann_fills_its_slots_one_after_the_other_and_then_the_least_recent():
     ({"address": "rows"}, "address must be one of"),
     ({"strength": 3}, "strength must be one of"),
     ({"features": "all"}, "features must be one of"),
+    ({"naming": float("nan")}, r"naming must be in \[0, 1\), got naming=nan"),
+    ({"naming": 1.0}, r"naming must be in"),
+    ({"naming": "much"}, "naming must be a number"),
 ])  # fmt: skip
 def test_mistakes(options, words):
     with pytest.raises(ValueError, match=words):

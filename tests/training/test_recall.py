@@ -300,3 +300,16 @@ def test_compiled_networks_train_the_same(kind, memory):
     torch._dynamo.reset()
     compiled = torch.compile(task.network.head, dynamic=False)(features, told)
     torch.testing.assert_close(compiled, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_naming_is_a_second_loss_of_images_as_they_are_shown():
+    images = torch.randint(0, 256, (2, 3, 3, 12, 12), dtype=torch.uint8)
+    batch = {"images": images, "labels": torch.tensor([[1, 2, 0], [2, 1, -1]])}
+    plain, named = recaller("copy", "ntm"), recaller("copy", "ntm", naming=0.25)
+    logits = plain(batch)
+    asked = torch.cat([logits[0, 3:6], logits[1, 2:4]])
+    shown = torch.cat([logits[0, :3], logits[1, :2]])
+    answers = torch.tensor([1, 2, 0, 2, 1])
+    losses = [torch.nn.functional.cross_entropy(each, answers) for each in (asked, shown)]
+    torch.testing.assert_close(plain.training_step(batch, 0), losses[0])
+    torch.testing.assert_close(named.training_step(batch, 0), 0.75 * losses[0] + 0.25 * losses[1])

@@ -87,7 +87,7 @@ class MANN(Rows):
             raise ValueError(f"read_heads must be at most slots, got read_heads={read_heads}, slots={slots}")
         self.gate = nn.Linear(inputs, read_heads)
         if self.bound:
-            nn.init.constant_(self.gate.bias, -2.0)  # mostly to the least used slot
+            nn.init.constant_(self.gate.bias, -5.0)  # mostly to the least used slot
 
     def start(self, batch: int, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> MANNState:
         """Returns the state before the first step: zeros, and read weights on the first slot."""

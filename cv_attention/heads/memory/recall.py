@@ -6,16 +6,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cv_attention.blocks.base import AttentionMap, check_choice, check_whole
+from cv_attention.blocks.base import AttentionMap, check_choice, check_number, check_whole, zero
 from cv_attention.blocks.functional.half_precision import without_autocast
+from cv_attention.heads.memory.addressing import EPSILON
 from cv_attention.heads.memory.cell import Cell, Item
 from cv_attention.heads.memory.controllers import Controller, ControllerKind
 from cv_attention.heads.memory.dnc import DNC
 from cv_attention.heads.memory.growing_list import GrowingList
 from cv_attention.heads.memory.mann import MANN
 from cv_attention.heads.memory.ntm import NTM
+from cv_attention.heads.memory.rows import Rows
 
 MemoryKind = Literal["ntm", "dnc", "mann", "list", "none"]
+_TRUST = 10.0  # of a label whose image is the same
 MEMORIES: tuple[MemoryKind, ...] = ("ntm", "dnc", "mann", "list", "none")
 
 
@@ -62,6 +65,8 @@ class RecallHead(nn.Module):
         strength: Whether the controller of ``mann`` and ``list`` says how sharply rows are compared; the paper has no
             such number.
         features: What is known of an image: ``grid``, all positions of the feature map; or their ``mean``.
+        naming: Weight in [0, 1) of a second loss in training, in which images that are not asked for at once are named
+            as they are shown; what is seen is then learned before what is to be remembered.
 
     Attributes:
         cell: The memory; None for ``none``.
@@ -99,13 +104,17 @@ class RecallHead(nn.Module):
         address: Literal["key", "paper"] = "key",
         strength: bool = True,
         features: Literal["grid", "mean"] = "grid",
+        naming: float = 0.0,
     ) -> None:
         super().__init__()
         check_whole(channels=channels, ways=ways, controller_width=controller_width)
         check_whole(slots=slots, width=width, read_heads=read_heads)
         check_choice("memory", memory, MEMORIES)
         check_choice("features", features, ("grid", "mean"))
-        self.channels, self.ways, self.features = channels, ways, features
+        check_number(naming=naming)
+        if not 0 <= naming < 1:
+            raise ValueError(f"naming must be in [0, 1), got naming={naming!r}")
+        self.channels, self.ways, self.features, self.naming = channels, ways, features, naming
         sizes: dict[str, Any] = {"width": width, "read_heads": read_heads}
         rows = {"channels": channels, "ways": ways, "write": write, "address": address, "strength": strength}
         if memory == "ntm":
@@ -121,10 +130,11 @@ class RecallHead(nn.Module):
         self.norm = nn.LayerNorm(channels, elementwise_affine=False)
         self.controller = Controller(controller, channels + ways + 1 + reads, controller_width)
         self.output = nn.Linear(controller_width + reads, ways)
-        self.named = cell.length - ways if isinstance(cell, GrowingList | MANN) and cell.bound and cell.keyed else None
-        self.trust = None if self.named is None else nn.Linear(controller_width, 1)
-        if self.trust is not None:
-            nn.init.constant_(self.trust.bias, 8.0)  # what is read is believed at first
+        named = isinstance(cell, Rows) and cell.bound and cell.keyed  # labels are read as they are
+        self.trust = nn.Linear(controller_width + read_heads, 1) if named else None
+        if self.trust is not None:  # at first, a label is believed as far as its image is alike
+            zero(self.trust)
+            nn.init.constant_(self.trust.weight[:, controller_width:], _TRUST / read_heads)
         self.read = None if cell is None else AttentionMap("alignment")
         self.write = None if cell is None else AttentionMap("alignment")
 
@@ -194,10 +204,13 @@ class RecallHead(nn.Module):
             return self.output(said), RecallState(controller, None, image)
         heard.append(state.memory.reads.flatten(1))
         said, controller = self.controller(torch.cat(heard, 1), state.controller)
-        reads, memory = self.cell(said, state.memory, Item(image, state.before, label))
+        item = Item(image, state.before, label)
+        reads, memory = self.cell(said, state.memory, item)
         logits = self.output(torch.cat([said, reads.flatten(1)], 1))
-        if self.trust is not None:
-            logits = logits + F.softplus(self.trust(said)) * reads[..., self.named :].mean(1)
+        if self.trust is not None and isinstance(self.cell, Rows):
+            keys, names = reads.split([self.cell.width, self.cell.values], 2)
+            alike = F.cosine_similarity(self.cell.keys(said, item), keys, dim=2, eps=EPSILON)
+            logits = logits + F.softplus(self.trust(torch.cat([said, alike], 1))) * names.mean(1)
         return logits, RecallState(controller, memory, image)
 
     def _check(self, features: Tensor, told: Tensor) -> None:

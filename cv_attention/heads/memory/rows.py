@@ -9,7 +9,7 @@ from cv_attention.blocks.base import check_choice, check_whole, zero
 from cv_attention.heads.memory.addressing import content
 from cv_attention.heads.memory.cell import Cell, Item
 
-_SHARP = 10.0  # of a new network's key strength, where keys are those of images: it finds the like of an image at once
+_SHARP = 20.0  # of a new network's key strength, where keys are those of images: it finds the like of an image at once
 
 
 class Rows(Cell):

@@ -17,6 +17,7 @@ import { makeCurves } from "./panels/curves.js";
 import { makeFaithfulness } from "./panels/faithfulness.js";
 import { makeNetwork } from "./panels/network.js";
 import { makeHeader, makeOverview } from "./panels/overview.js";
+import { makeMemory } from "./panels/memory.js";
 import { hasReadings, makeReading } from "./panels/reading.js";
 import { makeRuns } from "./panels/runs.js";
 import { countColumns, makeColumnChooser } from "./tools/columns.js";
@@ -92,6 +93,7 @@ function makeSections() {
     makeAttention,
     makeFaithfulness,
     makeReading,
+    makeMemory,
   ];
   return makers.map((make) => make()).filter(Boolean);
 }

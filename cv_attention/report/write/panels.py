@@ -1,4 +1,4 @@
-"""Writes the data of the panels: confusion, maps by class, heads, gates, faithfulness, bags, reading."""
+"""Writes the data of the panels: confusion, maps by class, heads, gates, faithfulness, bags, memory, reading."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +11,7 @@ from cv_attention.report.read.network import network
 from cv_attention.report.read.recording import UNREADABLE
 from cv_attention.report.read.run_directory import Run
 from cv_attention.report.read.shrinking import shrink
+from cv_attention.report.write.memory import remembered
 from cv_attention.report.write.readings import reading, tested_readings
 from cv_attention.report.write.shards import encode, write_shard
 from cv_attention.report.write.thumbnails import as_url
@@ -49,6 +50,7 @@ class PanelWriter:
             "gates": self._each(layout, EpochFile.GATES, "gates", _gates),
             "faithfulness": self._one(layout.faithfulness, "faithfulness", _faithfulness),
             "bags": self._one(layout.bags, "bags", _bags),
+            "memory": self._one(layout.memory, "memory", remembered),
             "reading": self._each(layout, EpochFile.READING, "reading", self._reading),
             "read": self._one(layout.readings, "readings-test", tested_readings),
         }

@@ -16,6 +16,7 @@ from cv_attention.heads import RecallNetwork
 from cv_attention.rundir.facts import EpisodeFacts
 from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.recording.recalled_file import RecalledFile
+from cv_attention.training.recording.remembered import Remembered
 from cv_attention.training.tasks.interface import Guess
 from cv_attention.training.tasks.recall.metrics import RecallMetrics
 from cv_attention.training.tasks.recall.network import build_recall_network
@@ -64,7 +65,7 @@ class Recaller(Task):
     """
 
     name: ClassVar[str] = "recall"
-    criterion = Criterion("accuracy")
+    criterion: ClassVar[Criterion] = Criterion("accuracy")  # of each kind its own, see `__init__`
     train_figures: ClassVar[tuple[str, ...]] = ("accuracy",)
     facts_type: ClassVar[type[Any]] = EpisodeFacts
     options: ClassVar[tuple[str, ...]] = ("optimizer.label_smoothing",)
@@ -77,7 +78,7 @@ class Recaller(Task):
         super().__init__(experiment, facts)
         kind = facts.kind
         metric = {"classify": "accuracy_after_1", "copy": "exact", "associate": "accuracy"}[kind]
-        self.criterion = Criterion(metric)
+        self.criterion = Criterion(metric)  # pyright: ignore[reportAttributeAccessIssue]
         instances = max(facts.length // facts.ways, 1)
         self.metrics = nn.ModuleDict({split: RecallMetrics(kind, instances, self.exact) for split in ("val", "test")})
 
@@ -93,10 +94,14 @@ class Recaller(Task):
 
     def training_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
         """Returns the mean loss of the answers of a batch; `losses.Losses` logs it, and the epoch's means."""
-        logits, steps = self._recalled(batch, self.training_network)
+        logits, steps = self.recalled(batch, self.training_network)
         asked = steps.answer != NONE
         wanted, smoothing = steps.answer[asked], self.experiment.optimizer.label_smoothing
         loss = F.cross_entropy(logits[asked].float(), wanted, label_smoothing=smoothing)
+        if (naming := self.network.head.naming) and self.facts.kind != "classify":
+            shown = steps.place != NONE
+            names = batch["labels"][batch["labels"] != NONE]
+            loss = (1 - naming) * loss + naming * F.cross_entropy(logits[shown].float(), names)
         episodes = len(logits)
         self.epoch_means.add(episodes, loss, accuracy=episodes * (logits[asked].argmax(1) == wanted).float().mean())
         return loss
@@ -114,7 +119,7 @@ class Recaller(Task):
         return self._evaluate("test", batch)
 
     def _evaluate(self, split: str, batch: dict[str, Tensor]) -> Recalled:
-        recalled = self._recalled(batch, self.network)
+        recalled = self.recalled(batch)
         metrics: Any = self.metrics[split]
         for name, metric in metrics.count(recalled.logits, recalled.steps.answer, recalled.steps.nth).items():
             shown = name == self.criterion.metric
@@ -123,16 +128,17 @@ class Recaller(Task):
             )
         return recalled
 
-    def _recalled(self, batch: Mapping[str, Tensor], call: Callable[..., Any]) -> Recalled:
+    def recalled(self, batch: Mapping[str, Tensor], call: Callable[..., Any] | None = None) -> Recalled:
+        """Returns what the network makes of a `batch`; `call` is called in its place, such as its compiled version."""
         keep, steps = batch["labels"] >= 0, lay_out(self.facts.kind, batch)
         images = self.normalise(batch["images"][keep])
-        return Recalled(call(images, steps.told, steps.place, steps.asked, keep), steps)
+        return Recalled((call or self.network)(images, steps.told, steps.place, steps.asked, keep), steps)
 
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]  # episodes come with their labels
         self, images: Mapping[str, Tensor]
     ) -> Tensor:
         """Returns the logits (B, S, ways) of `images`, a batch."""
-        return self._recalled(images, self.network).logits
+        return self.recalled(images).logits
 
     @torch.no_grad()
     def recall(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -189,8 +195,8 @@ class Recaller(Task):
         return f"cv-attention fit --resume {run}{f' {options}' if options else ''}"
 
     def recorders(self, run: Path) -> list[Callback]:
-        """Creates the recorder of the test's answers."""
-        return self.prediction_writers(run / self.predictions_name)
+        """Creates the recorders of the test's answers and of some episodes with the weights of the memory."""
+        return [*self.prediction_writers(run / self.predictions_name), Remembered(RunLayout(run).memory)]
 
     def prediction_writers(self, path: Path) -> list[Callback]:
         """Creates the callback that writes the answers to each test episode."""
