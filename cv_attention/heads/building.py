@@ -90,10 +90,22 @@ def _check_options(kind: type[Any], options: Mapping[str, Any], place: str) -> N
 
 
 def check_recall_options(options: Mapping[str, Any]) -> None:
-    """Raises ValueError for an option that the head ``recall`` does not have.
+    """Checks that the head ``recall`` has the options of a configuration.
 
     Args:
         options: Its options by name, without ``name``.
+
+    Raises:
+        ValueError: if it does not have one of them; names the closest.
+
+    Examples:
+        >>> from cv_attention import heads
+        >>> heads.check_recall_options({"memory": "dnc", "slots": 16})
+        >>> heads.check_recall_options({"slot": 16})
+        Traceback (most recent call last):
+            ...
+        ValueError: head 'recall' has no option 'slot'; did you mean 'slots'? Options: memory, controller, \
+controller_width, slots, width, read_heads, shifts, write, address, strength, features, naming
     """
     _check_options(find_head("recall").cls, options, "head 'recall'")
 

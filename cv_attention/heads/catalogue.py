@@ -72,7 +72,16 @@ HEADS: dict[str, HeadEntry] = {entry.name: entry for entry in _ENTRIES}
 
 
 def text_heads() -> list[str]:
-    """Returns the names of the heads that write texts."""
+    """Returns the names of the heads that write texts.
+
+    Returns:
+        The names, in the catalogue's order.
+
+    Examples:
+        >>> from cv_attention import heads
+        >>> heads.text_heads()[:2]
+        ['gru', 'lstm']
+    """
     return [name for name, entry in HEADS.items() if entry.family == "decode"]
 
 

@@ -1,5 +1,7 @@
 """Defines the network that recalls: a reader of images, and a head over their sequence."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -36,8 +38,8 @@ class RecallNetwork(nn.Module):
 
     def __init__(self, reader: nn.Module, ways: int, options: dict[str, object]) -> None:
         super().__init__()
-        rows, columns = reader.grid  # pyright: ignore[reportGeneralTypeIssues]
-        channels: int = reader.channels  # pyright: ignore[reportAssignmentType]
+        known: Any = reader
+        (rows, columns), channels = known.grid, known.channels
         if options.get("features", "grid") == "grid":
             channels *= rows * columns
         if channels > _LONGEST:

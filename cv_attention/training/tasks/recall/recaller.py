@@ -65,7 +65,7 @@ class Recaller(Task):
     """
 
     name: ClassVar[str] = "recall"
-    criterion = Criterion("accuracy")
+    criterion: ClassVar[Criterion] = Criterion("accuracy")  # of each kind its own, see `__init__`
     train_figures: ClassVar[tuple[str, ...]] = ("accuracy",)
     facts_type: ClassVar[type[Any]] = EpisodeFacts
     options: ClassVar[tuple[str, ...]] = ("optimizer.label_smoothing",)
@@ -78,7 +78,7 @@ class Recaller(Task):
         super().__init__(experiment, facts)
         kind = facts.kind
         metric = {"classify": "accuracy_after_1", "copy": "exact", "associate": "accuracy"}[kind]
-        self.criterion = Criterion(metric)
+        self.criterion = Criterion(metric)  # pyright: ignore[reportAttributeAccessIssue]
         instances = max(facts.length // facts.ways, 1)
         self.metrics = nn.ModuleDict({split: RecallMetrics(kind, instances, self.exact) for split in ("val", "test")})
 
