@@ -48,6 +48,7 @@ def test_a_shipped_configuration_runs(config, photographs, tmp_path):
         images = ["--data.strings.train=12", "--data.strings.val=10", "--data.strings.test=10"]
     elif "name: episodes" in text:
         images = ["--data.episodes.train=12", "--data.episodes.val=10", "--data.episodes.test=10"]
+        images += ["--data.root=data", "--data.episodes.source=digits", "--data.episodes.rotations=false"]
     elif "name: cluttered_digits" not in text:
         images = ["--data.name=folder", f"--data.root={photographs}", "--data.subset.num_classes=2"]
     if "pretrained: true" in text:  # the library's weights would have to be downloaded

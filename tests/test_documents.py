@@ -43,6 +43,7 @@ def test_the_lines_of_the_readme_run():
         "docs/insertion.md",
         "docs/pooling.md",
         "docs/reading.md",
+        "docs/few_shot.md",
         "docs/tasks.md",
         "docs/graphs_and_strips.md",
     ],

@@ -21,6 +21,7 @@ COMMANDS = {
     "heads": "list the heads that read texts",
     "plan": "show where a block would go in a network",
     "read": "read the texts of images with a trained network",
+    "recall": "name images by a few labelled ones, without training",
     "saliency": "explain images with a trained network",
     "evaluate-saliency": "evaluate saliency methods on a trained network",
     "export": "write a trained network for other programs",

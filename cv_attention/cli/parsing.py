@@ -17,7 +17,7 @@ from cv_attention.config import Experiment
 from cv_attention.suggest import suggest
 
 _SECTIONS = [field.name for field in fields(Experiment) if is_dataclass(field.type)]
-_PARTS = ("data.subset", "data.digits", "data.strings", "data.text", "optimizer.lr_scale")
+_PARTS = ("data.subset", "data.digits", "data.strings", "data.text", "data.episodes", "optimizer.lr_scale")
 _FROM_FILES = ["--config", *(f"--{name}" for name in (*_SECTIONS, *_PARTS))]
 
 

@@ -10,6 +10,7 @@ from cv_attention.config.lr_scale import LrScale
 from cv_attention.config.model import BlockSpec, HeadSpec, Model
 from cv_attention.config.optimizer import Optimizer
 from cv_attention.config.reading_export import ReadingExport
+from cv_attention.config.recall_export import RecallExport
 from cv_attention.config.saliency_export import PictureFormat, SaliencyExport
 from cv_attention.config.sources.digits import Bags, Digits
 from cv_attention.config.sources.episodes import Episodes
@@ -20,6 +21,6 @@ from cv_attention.config.trainer import Trainer
 
 __all__ = [
     "SOURCES", "TEXT_SOURCES", "Bags", "BlockSpec", "Data", "Digits", "Episodes", "Experiment", "HeadSpec", "Log",
-    "LrScale", "Model", "Optimizer", "PictureFormat", "ReadingExport", "SaliencyExport", "Strings", "Subset", "Text",
-    "Trainer", "Transform",
+    "LrScale", "Model", "Optimizer", "PictureFormat", "ReadingExport", "RecallExport", "SaliencyExport", "Strings",
+    "Subset", "Text", "Trainer", "Transform",
 ]  # fmt: skip

@@ -58,7 +58,7 @@ def begin(
             raise ValueError(f"{out} {reason}; choose another folder, or --overwrite true")
         for folder in (ExportLayout(out).shards, *(out / name for name in ExportLayout.PICTURES)):
             shutil.rmtree(folder, ignore_errors=True)
-        for file in (*out.glob("manifest.*"), ExportLayout(out).readings):
+        for file in (*out.glob("manifest.*"), ExportLayout(out).readings, ExportLayout(out).classes):
             file.unlink(missing_ok=True)
     elif ExportLayout(out).shards.is_dir():  # a damaged export.json was removed
         for suffix in ("jsonl", "parquet"):

@@ -109,9 +109,11 @@ def _pictures(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _pictures_of(row: Mapping[str, Any]) -> list[str | None]:
-    """Returns the paths in the row of an explained image, or of one whose text was read."""
+    """Returns the paths in the row of an image that was explained, recognised, or whose text was read."""
     if "maps" in row:
         return [row["input"], row["panel"], *(entry["overlay"] for entry in row["maps"])]
+    if "because" in row:
+        return [row["picture"]]
     return [row["alignment"], *row["crops"]]
 
 

@@ -217,7 +217,7 @@ class ExportLayout:
 
     root: Path
 
-    PICTURES = ("inputs", "overlays", "panels", "alignments", "crops")  # each with one folder per shard
+    PICTURES = ("inputs", "overlays", "panels", "alignments", "crops", "because")  # each with one folder per shard
     SHARD_SUFFIXES = ("jsonl", "npz", "safetensors", "sha256", "request")
 
     @property
@@ -242,6 +242,11 @@ class ExportLayout:
     def readings(self) -> Path:
         """The texts that were read, of ``cv-attention read``."""
         return self.root / "readings.csv"
+
+    @property
+    def classes(self) -> Path:
+        """The classes that images were recognised as, of ``cv-attention recall``."""
+        return self.root / "classes.csv"
 
     def manifest(self, suffix: str) -> Path:
         """Returns the rows of all shards in one file, ``jsonl`` or ``parquet``."""

@@ -1,5 +1,6 @@
-"""Computes bootstrap intervals of a mean."""
+"""Computes bootstrap intervals of a mean, and score intervals of a share."""
 
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -73,3 +74,35 @@ def bootstrap(values: ArrayLike, *, confidence: float = 0.95, resamples: int = 2
         random_state=np.random.default_rng(seed),  # pyright: ignore[reportCallIssue]  # from scipy 1.15 on also: rng
     ).confidence_interval
     return Interval(mean, float(low), float(high))
+
+
+def wilson(hits: int, count: int, *, confidence: float = 0.95) -> Interval:
+    """Returns a share with its score interval (Wilson, JASA 1927, https://doi.org/10.1080/01621459.1927.10502953).
+
+    Unlike the usual normal approximation, it lies in [0, 1] and has a width even where all or none are hits.
+
+    Args:
+        hits: How many of `count` are right.
+        count: Their number.
+        confidence: Confidence level in (0, 1).
+
+    Returns:
+        The share as the mean, and the ends of the interval.
+
+    Raises:
+        ValueError: if there is nothing to count, or an argument is out of range.
+
+    Examples:
+        >>> from cv_attention.statistics import wilson
+        >>> print(wilson(9, 10))
+        0.900 [0.596, 0.982]
+    """
+    if not 0 <= hits <= count or count < 1 or not 0 < confidence < 1:
+        raise ValueError(
+            f"hits in [0, count], count >= 1 and confidence in (0, 1) are needed, got {hits}, {count} and {confidence}"
+        )
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    share = hits / count
+    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * (share * (1 - share) / count + z * z / (4 * count * count)) ** 0.5
+    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))

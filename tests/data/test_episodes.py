@@ -305,7 +305,7 @@ def test_broken_images_are_left_out_on_demand(folder):
         ({"root": "elsewhere"}, {}, "did you mean source 'folder'"),
         ({}, {"ways": 1}, r"data.episodes.ways must be in \[2, 1000\], got 1"),
         ({}, {"shortest": 9}, "data.episodes.shortest must be at most longest=8, got 9"),
-        ({}, {"side": None}, "data.episodes.side must not be null"),
+        ({}, {"side": 4}, r"data.episodes.side must be in \[8, 512\] or null, got 4"),
         ({}, {"rotations": True}, "rotations makes new classes of the kind classify from images of other sources"),
     ],
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cv_attention.statistics import bootstrap, intervals
+from cv_attention.statistics import bootstrap, intervals, wilson
 
 
 def test_the_mean_of_zeros_and_ones_is_binomial():
@@ -61,3 +61,18 @@ def test_the_earlier_name_is_deprecated():
     assert earlier is bootstrap
     with pytest.raises(AttributeError, match="no attribute 'bootstrapp'"):
         _ = metrics.bootstrapp
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 1), (1, 1), (0, 20), (9, 10), (50, 100), (153, 153), (3, 7000)])
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
+def test_wilsons_interval_is_scipys(hits, count, confidence):
+    theirs = stats.binomtest(hits, count).proportion_ci(confidence, method="wilson")
+    assert wilson(hits, count, confidence=confidence) == pytest.approx(
+        (hits / count, theirs.low, theirs.high), abs=1e-9
+    )
+
+
+@pytest.mark.parametrize(("hits", "count", "confidence"), [(1, 0, 0.9), (3, 2, 0.9), (-1, 2, 0.9), (1, 2, 1.0)])
+def test_wilsons_interval_needs_a_share(hits, count, confidence):
+    with pytest.raises(ValueError, match=f"got {hits}, {count} and {confidence}"):
+        wilson(hits, count, confidence=confidence)

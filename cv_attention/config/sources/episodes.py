@@ -25,8 +25,8 @@ class Episodes:
         test_length: Number of images of every validation and test sequence; null is `longest`. For ``copy``.
         rotations: Whether every class turned by 90, 180 and 270 degrees is three more classes; for ``classify`` with
             images from ``folder``. No class has turns in two splits.
-        side: Side of the images in pixels. Those of a folder are resized once, short side first, and their centre is
-            kept in memory; null leaves them to the transforms.
+        side: Side of the images in pixels: they are resized once, short side first, and their centre is kept in
+            memory. Null leaves them to the transforms; digits are drawn with 28 pixels then.
         train: Number of episodes of an epoch; every epoch draws other ones.
         val: Number of validation episodes, which are always the same.
         test: Number of test episodes, which are always the same.
@@ -37,9 +37,9 @@ class Episodes:
 
     Examples:
         >>> from cv_attention.config import Data, Episodes
-        >>> omniglot = Episodes(source="folder", ways=20, instances=2, rotations=True)
-        >>> Data(name="episodes", root="omniglot", episodes=omniglot).episodes.side
-        28
+        >>> omniglot = Episodes(source="folder", ways=20, instances=2, rotations=True, side=28)
+        >>> Data(name="episodes", root="omniglot", episodes=omniglot).episodes.kind
+        'classify'
     """
 
     kind: Literal["classify", "copy", "associate"] = "classify"
@@ -50,7 +50,7 @@ class Episodes:
     longest: int = bounded(8, "[1, 1000]")
     test_length: int | None = bounded(None, "[1, 1000]")
     rotations: bool = False
-    side: int | None = bounded(28, "[8, 512]")
+    side: int | None = bounded(None, "[8, 512]")
     train: int = bounded(2_000, "[1, inf)")
     val: int = bounded(200, "[1, inf)")
     test: int = bounded(600, "[1, inf)")

@@ -40,10 +40,14 @@ def load(config: Data, least: int) -> dict[str, Classes]:
         raise FileNotFoundError(f"data.root: folder not found: '{config.root}'")
     found = {split: _classes(place) for split, place in _splits(base).items()} or {"all": _classes(base)}
     if len(found) == 1 or not _apart(found):
-        return _divided(base, _joined(found), config, least)
+        found = {"all": _joined(found)}
+    first = [file for files in next(iter(found.values())).values() for file in files]  # the training images, or all
+    bits = folder.bits_of(first) if config.bits is None else config.bits
+    if "all" in found:
+        return _divided(_open(base, found["all"], config, bits), config, least)
     if "test" not in found:
         found["test"] = found.pop("val")
-    every = {split: _open(base, classes, config) for split, classes in found.items()}
+    every = {split: _open(base, classes, config, bits) for split, classes in found.items()}
     if "val" not in every:
         every["train"], every["val"] = _held_out(every["train"], config, least)
     return every
@@ -111,10 +115,9 @@ def _joined(found: dict[str, Found]) -> Found:
     return joined
 
 
-def _open(base: Path, found: Found, config: Data) -> Classes:
+def _open(base: Path, found: Found, config: Data, bits: int | None) -> Classes:
     files = [file for of_class in found.values() for file in of_class]
     labels = np.repeat(np.arange(len(found)), [len(of_class) for of_class in found.values()])
-    bits = folder.bits_of(files) if config.bits is None else config.bits
     left_out: tuple[str, ...] = ()
     if config.on_error == "skip":
         files, labels, left_out = folder.whole(base / "images", files, labels, bits)
@@ -122,9 +125,8 @@ def _open(base: Path, found: Found, config: Data) -> Classes:
     return Classes.of(list(found), images)
 
 
-def _divided(base: Path, found: Found, config: Data, least: int) -> dict[str, Classes]:
+def _divided(every: Classes, config: Data, least: int) -> dict[str, Classes]:
     shares = config.episodes.test_fraction, config.val_fraction
-    every = _open(base, found, config)
     return {name: part(every, chosen) for name, chosen in divide(len(every), shares, least, config.seed).items()}
 
 

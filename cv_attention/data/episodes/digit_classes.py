@@ -13,6 +13,7 @@ from cv_attention.data.sources import digits
 from cv_attention.data.sources.images import Images
 from cv_attention.data.sources.memory import in_memory
 
+_SIDE = 28  # pixels, where none is given
 _QUARTERS = [(turn, False) for turn in range(4)]
 _ALL = [(turn, mirrored) for mirrored in (False, True) for turn in range(4)]
 _HALF = [(0, False), (1, False)]
@@ -35,9 +36,9 @@ def draw(config: Episodes) -> dict[str, Classes]:
         The classes of ``train``, ``val`` and ``test``.
     """
     pixels, labels = digits.load()
-    assert config.side is not None
-    margin = config.side // 14  # warped digits need some room
-    grey = np.pad(digits.enlarge(pixels, config.side - 2 * margin), ((0, 0), (margin, margin), (margin, margin)))
+    side = config.side or _SIDE
+    margin = side // 14  # warped digits need some room
+    grey = np.pad(digits.enlarge(pixels, side - 2 * margin), ((0, 0), (margin, margin), (margin, margin)))
     images = in_memory(np.repeat(grey[..., None], 3, axis=3), labels)
     if config.kind == "classify":
         return {split: _posed(images, poses, warped=split == "train") for split, poses in POSES.items()}

@@ -174,8 +174,6 @@ def _check(config: Data) -> None:
             f"data.root is '{config.root}', but data.episodes.source is digits, which need no folder; did you mean "
             "source 'folder'?"
         )
-    if episodes.side is None and episodes.source == "digits":
-        raise ValueError("data.episodes.side must not be null where data.episodes.source is digits, which are drawn")
     if episodes.rotations and (episodes.source == "digits" or episodes.kind != "classify"):
         raise ValueError(
             f"data.episodes.rotations makes new classes of the kind classify from images of other sources, got kind "
