@@ -42,10 +42,10 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
     options = parse(parser, arguments)
     check_folder(Path(options.out))
-    if bool(options.tune) != bool(options.grid):
-        parser.error("--tune METHOD and --grid OPTION=VALUE,VALUE belong together")
     chosen = {name: list(options[name]) for name in ("methods", "measures") if options[name]}
     with user_errors():
+        if bool(options.tune) != bool(options.grid):
+            raise ValueError("--tune METHOD and --grid OPTION=VALUE,VALUE belong together")
         for method in chosen.get("methods", ()):
             require_for(method)
         from cv_attention import judging
