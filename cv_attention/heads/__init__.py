@@ -17,8 +17,8 @@ from cv_attention.heads.memory.dnc import DNC
 from cv_attention.heads.memory.growing_list import GrowingList
 from cv_attention.heads.memory.mann import MANN
 from cv_attention.heads.memory.network import RecallNetwork
-from cv_attention.heads.memory.ntm import NTM, NTMState
-from cv_attention.heads.memory.recall import RecallHead, RecallState
+from cv_attention.heads.memory.ntm import NTM
+from cv_attention.heads.memory.recall import RecallHead
 from cv_attention.heads.output_queries import OutputQueries
 from cv_attention.heads.pay_attention import PayAttention, pay_attention, remove_pay_attention
 from cv_attention.heads.placing import family_of, options_of_pay_attention, placed, pooling_names
@@ -26,10 +26,10 @@ from cv_attention.heads.recognizer import Reading, StepLogits, TextRecognizer
 from cv_attention.heads.text_head import Found, TextHead
 
 __all__ = [
-    "DNC", "HEADS", "MANN", "NTM", "Alphabet", "BagNetwork", "BagPooling", "CTCHead", "DNCState", "Decoder", "Found",
-    "GRUDecoder", "GrowingList", "HeadEntry", "ImageMemory", "LSTMDecoder", "ListState", "MANNState", "Memory",
-    "NTMState", "OutputQueries", "PayAttention", "PerceiverIODecoder", "PermutedDecoder", "QueriesDecoder", "Reading",
-    "RecallHead", "RecallNetwork", "RecallState", "Recollection", "RecurrentDecoder", "StepLogits", "TextHead",
-    "TextRecognizer", "TransformerDecoder", "build", "check_recall_options", "family_of", "options_of_pay_attention",
-    "pay_attention", "placed", "pooling_names", "recall", "remove_pay_attention", "text_heads",
+    "DNC", "HEADS", "MANN", "NTM", "Alphabet", "BagNetwork", "BagPooling", "CTCHead", "Decoder", "Found", "GRUDecoder",
+    "GrowingList", "HeadEntry", "ImageMemory", "LSTMDecoder", "Memory", "OutputQueries", "PayAttention",
+    "PerceiverIODecoder", "PermutedDecoder", "QueriesDecoder", "Reading", "RecallHead", "RecallNetwork", "Recollection",
+    "RecurrentDecoder", "StepLogits", "TextHead", "TextRecognizer", "TransformerDecoder", "build",
+    "check_recall_options", "family_of", "options_of_pay_attention", "pay_attention", "placed", "pooling_names",
+    "recall", "remove_pay_attention", "text_heads",
 ]  # fmt: skip

@@ -4,10 +4,12 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cv_attention.judging.measures import AGREEMENT, ATTENTION, GRID, Case, Measure
+from cv_attention.judging.recommendation import Verdict, compare
 from cv_attention.saliency import metrics
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.methods.attention.block_maps import block_heatmaps
@@ -70,7 +72,7 @@ class Judge:
             if heat is None:
                 continue
             heats[name] = heat
-            case = Case(self.network, method, images, targets, heat, batch.get("box"))
+            case = Case(self.network, method, images, targets, heat, batch.get("mask", batch.get("box")))
             for measure, one in self.measures.items():
                 if one is not None:
                     self._measure(name, measure, lambda one=one, case=case: one.compute(case))
@@ -104,6 +106,23 @@ class Judge:
             }
             for name in self._working()
         }
+
+    def values(self, measure: str) -> dict[str, np.ndarray]:
+        """Returns method -> the values of the images, in order, of a measure that did not fail."""
+        return {
+            name: torch.cat(found).numpy()
+            for name in self._working()
+            if (found := self._values[name].get(measure)) and f"{measure} of {name}" not in self.left_out
+        }
+
+    def verdicts(self, good: Mapping[str, str]) -> list[Verdict]:
+        """Compares the two best methods on each measure that has a direction."""
+        found = [
+            compare(measure, self.values(measure), direction, seed=self.seed)  # pyright: ignore[reportArgumentType]
+            for measure, direction in good.items()
+            if direction
+        ]
+        return [verdict for verdict in found if verdict is not None]
 
     def agreement(self) -> dict[str, dict[str, float]]:
         """Returns method -> method -> mean rank correlation."""

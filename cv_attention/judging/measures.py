@@ -129,6 +129,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
 GRID = "grid_pointing"  # on mosaics, not on the images themselves
 AGREEMENT, ATTENTION = "agreement", "attention"  # with other maps of the same image: neither good nor bad
 NAMES = (*MEASURES, GRID, AGREEMENT, ATTENTION)
+USUAL_MEASURES = tuple(name for name in NAMES if name != "smooth_randomisation")  # which runs a method 30 times
 GOOD = MappingProxyType({**{name: measure.good for name, measure in MEASURES.items()}, GRID: "high"})
 
 

@@ -10,7 +10,8 @@ from torch import Tensor
 from cv_attention.data.sources.image_set import ImageSet
 from cv_attention.extras import require_for
 from cv_attention.judging.judge import BASELINES, Judge
-from cv_attention.judging.measures import GOOD, GRID, NAMES, resolve_measure
+from cv_attention.judging.measures import GOOD, GRID, NAMES, USUAL_MEASURES, resolve_measure
+from cv_attention.judging.recommendation import Verdict
 from cv_attention.saliency.catalogue import method_name, resolve
 from cv_attention.statistics import Interval
 from cv_attention.training.checkpoint.checkpoints import name_of
@@ -37,6 +38,7 @@ class Judged:
         agreement: Method -> method -> mean rank correlation of their maps.
         attention: Block's map -> method that explains a class -> mean rank correlation with its interval.
         left_out: What could not be computed -> the reason.
+        verdicts: For each measure with a direction, whether the best method is better than the second.
         good: Measure -> whether good maps make it ``high`` or ``low``, else empty; in the order of the columns.
 
     Examples:
@@ -52,6 +54,7 @@ class Judged:
     agreement: dict[str, dict[str, float]] = field(default_factory=dict)
     attention: dict[str, dict[str, Interval]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
     good: dict[str, str] = field(default_factory=lambda: {name: GOOD.get(name, "") for name in NAMES})
 
 
@@ -59,7 +62,7 @@ def evaluate_saliency(
     checkpoint: Path | Classifier,
     *,
     methods: Sequence[str | Callable[..., Tensor]] = USUAL,
-    measures: Sequence[str] = NAMES,
+    measures: Sequence[str] = USUAL_MEASURES,
     images: int = 256,
     split: Literal["train", "val", "test"] = "test",
     target: Literal["predicted", "true"] = "predicted",
@@ -124,15 +127,16 @@ def evaluate_saliency(
     judge = Judge(classifier, found, wanted, left_out, target=target, seed=seed)
     for start in range(0, len(chosen), batch_size):
         say(f"images {start} to {min(start + batch_size, len(chosen)) - 1} of {len(chosen)}")
-        judge.add(_batch(pictures, chosen[start : start + batch_size], device))
+        judge.add(batch_of(pictures, chosen[start : start + batch_size], device))
     if GRID in wanted:
         say("mosaics")
         right = [index for index, right in zip(chosen, judge.right.tolist(), strict=True) if right]
         few = spread_over_classes(pictures.images.labels[right], 4 * mosaics)
-        judge.play_grid(_batch(pictures, [right[place] for place in few], "cpu"), mosaics)
+        judge.play_grid(batch_of(pictures, [right[place] for place in few], "cpu"), mosaics)
     facts = {"checkpoint": name_of(checkpoint), "split": split, "images": len(chosen), "target": target, "seed": seed}
     good = {name: measure.good if measure else GOOD.get(name, "") for name, measure in asked.items()}
     judged = Judged(facts | {"accuracy": judge.right.float().mean().item()}, left_out=left_out, good=good)
+    judged.verdicts = judge.verdicts(good)
     judged.table, judged.agreement, judged.attention = judge.table(), judge.agreement(), judge.attention()
     return judged
 
@@ -161,5 +165,6 @@ def _check_positive(numbers: dict[str, int]) -> None:
             raise ValueError(f"{name} must be positive, got {number}")
 
 
-def _batch(pictures: ImageSet, indices: Sequence[int], device: str) -> dict[str, Tensor]:
+def batch_of(pictures: ImageSet, indices: Sequence[int], device: str) -> dict[str, Tensor]:
+    """Returns a batch of unaugmented images of a split, on a device."""
     return {key: values.to(device) for key, values in pictures.batch([(0, index) for index in indices]).items()}

@@ -4,8 +4,10 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
+from cv_attention.judging.recommendation import Verdict, recommendation
 from cv_attention.judging.run import Judged
 from cv_attention.rundir.files import write_text
 from cv_attention.statistics import Interval
@@ -38,6 +40,17 @@ def tables(judged: Judged) -> Iterator[Table]:
             "Attention against attribution: rank correlation of each block's own map with methods that explain a class."
         )
         yield title, ["block's map", *names], rows
+    if judged.verdicts:
+        rows = [[v.measure, v.best, v.second, str(v.gain), _outcome(v)] for v in judged.verdicts]
+        title = (
+            "The two best methods on each measure: mean of the images' differences, 95 % paired bootstrap interval. "
+            + recommendation(judged.verdicts)
+        )
+        yield title, ["measure", "best", "second", "better by", "outcome"], rows
+
+
+def _outcome(verdict: Verdict) -> str:
+    return f"at least {verdict.gain.low:.3f}" if verdict.resolved else "unresolved"
 
 
 def printed(judged: Judged, width: int | None = None) -> str:
@@ -117,7 +130,9 @@ def _json(judged: Judged) -> str:
     table = {name: {m: found._asdict() for m, found in row.items()} for name, row in judged.table.items()}
     attention = {name: {m: found._asdict() for m, found in row.items()} for name, row in judged.attention.items()}
     content = {"facts": judged.facts, "table": table, "agreement": judged.agreement, "attention": attention}
-    return json.dumps({**content, "left_out": judged.left_out}, indent=1) + "\n"
+    verdicts = [{**asdict(v), "gain": v.gain._asdict(), "resolved": v.resolved} for v in judged.verdicts]
+    said = {"verdicts": verdicts, "recommendation": recommendation(judged.verdicts)}
+    return json.dumps({**content, **said, "left_out": judged.left_out}, indent=1) + "\n"
 
 
 def _cell(found: Interval | None, digits: int = 3) -> str:

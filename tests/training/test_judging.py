@@ -13,12 +13,13 @@ from cv_attention.judging.measures import MEASURES, NAMES, Case, Measure
 from cv_attention.saliency import metrics
 from cv_attention.saliency.metrics.agreement import rank_correlations
 
+SLOW = {"road", "arcc", "smooth_randomisation"}
 METHODS = ["grad_cam", "gradient", "block_maps", "attention_rollout"]
 
 
 @pytest.fixture(scope="module")
 def judged(tiny_checkpoint):
-    quick = [name for name in NAMES if name != "road"]
+    quick = [name for name in NAMES if name not in SLOW]
     return judging.evaluate_saliency(
         tiny_checkpoint, methods=METHODS, measures=quick, images=10, batch_size=6, mosaics=3, target="true"
     )
@@ -99,7 +100,7 @@ def test_baselines_stand_beside_and_what_does_not_work_is_told(judged):
     assert "attention_rollout" in judged.left_out
     assert judged.table["random_map"]["randomisation"].mean == pytest.approx(1)
     assert judged.table["centre_bias"]["max_sensitivity"].mean == 0
-    assert set(judged.table["grad_cam"]) >= set(NAMES) - {"grid_pointing", "road"}
+    assert set(judged.table["grad_cam"]) >= set(NAMES) - {"grid_pointing"} - SLOW
 
 
 def test_agreement_is_the_mean_rank_correlation(judged, examples):
@@ -143,12 +144,12 @@ def test_a_network_without_attention_and_a_failing_measure_are_told(plain_checkp
 def test_what_does_not_fit_the_terminal_stands_below(width, judged):
     text = judging.printed(judged, width)
     if width == 1000:
-        assert len(text.splitlines()[2].split("  ")) > len(NAMES)
+        assert len(text.splitlines()[2].split("  ")) > len(NAMES) - len(SLOW)
     blocks = [block.splitlines() for block in text.split("\n\n")]
     assert all(len(line) <= width for block in blocks if len(block) > 1 for line in block)
     for name, row in judged.table.items():
         cells = " ".join(line for block in blocks for line in block if line.split()[0] == name)
-        assert all(str(found) in cells for found in row.values())
+        assert [measure for measure, found in row.items() if str(found) not in cells] == []
 
 
 def test_rank_correlations_are_those_of_pairs():

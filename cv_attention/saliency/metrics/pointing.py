@@ -89,7 +89,7 @@ def relevance_rank_accuracy(heat: Tensor, objects: Tensor) -> Tensor:
             f"expected maps (B, 1, H, W) and boxes (B, 4) or masks, got {(*heat.shape,)} and {(*objects.shape,)}"
         )
     _refuse_empty(masks)
-    order = heat.flatten(1).argsort(1, descending=True, stable=True)
+    order = heat.flatten(1).argsort(dim=1, descending=True, stable=True)
     inside = masks.flatten(1).gather(1, order)
     sizes = inside.sum(1)
     first = torch.arange(inside.shape[1], device=heat.device) < sizes[:, None]

@@ -78,7 +78,7 @@ class Rise(NamedTuple):
     """Holds the entropy of maps before and after randomisation, each (B,).
 
     Attributes:
-        rise: (after - before) / before; high for a method that explains the model.
+        rise: (after - before) / before, 0 for a constant map; high for a method that explains the model.
         before: Entropy of the maps of the untouched model, in bits.
         after: Entropy of the maps of the fully randomised model.
 
@@ -145,8 +145,8 @@ def efficient_randomisation(
     for number, (_, part) in enumerate(reversed(parts_of(copy, model))):
         randomise(part, seed + number)
     after = _entropy(method(copy, images, fixed, **options), bins)
-    tiny = torch.finfo(before.dtype).tiny
-    return Rise((after - before) / before.clamp(min=tiny), before, after)
+    rise = torch.where(before > 0, (after - before) / torch.where(before > 0, before, 1), 0)
+    return Rise(rise, before, after)
 
 
 def _entropy(heat: Tensor, bins: int) -> Tensor:

@@ -26,6 +26,7 @@ _ELEMENTWISE = (
     *("sigmoid", "sigmoid_", "hardsigmoid", "hardsigmoid_", "exp", "exp_", "log", "log1p", "sqrt", "sqrt_", "rsqrt"),
     *("reciprocal", "erf", "softplus", "abs", "pow", "__pow__", "pow_", "logsigmoid", "softsign", "sin", "cos"),
 )
+_OTHERWISE = "the model computes something else for the baseline than for the images"
 _SMALLEST = 1e-7  # a smaller difference takes the derivative in place of the quotient
 
 
@@ -39,44 +40,45 @@ class Differences(Functions):
     def __init__(self) -> None:
         super().__init__()
         self.recording = True
-        self.tape: deque[list[Any]] = deque()
+        self.tape: deque[tuple[tuple, list[Any]]] = deque()
         self.rules = (
             dict.fromkeys(_ELEMENTWISE, self._elementwise)
             | dict.fromkeys(names("mul", "multiply"), self._product)
             | dict.fromkeys(names("div", "truediv", "true_divide", "divide"), self._quotient)
             | dict.fromkeys(("matmul", "bmm", "mm", "__matmul__", "__rmatmul__"), self._product)
             | {"baddbmm": self._baddbmm, "scaled_dot_product_attention": self._attention, "softmax": self._softmax}
-            | {"max_pool2d": self._pool, "amax": self._largest, "max": self._largest}
+            | {"max_pool2d": self._pool, "amax": self._largest, "max": self._largest, "norm": self._norm}
             | dict.fromkeys(("layer_norm", "rms_norm"), self._layer_norm)
             | {"group_norm": self._group_norm, "instance_norm": self._instance_norm}
         )
 
-    def _base(self, *values: Any) -> list[Any] | None:
+    def _base(self, func: Callable, *values: Any) -> list[Any] | None:
         """Leaves the baseline's values and returns None, or takes them up for the images."""
+        kind = (getattr(func, "__name__", ""), [getattr(value, "shape", None) for value in values])
         if self.recording:
-            self.tape.append([v.detach().clone() if isinstance(v, Tensor) else v for v in values])
+            self.tape.append((kind, [v.detach().clone() if isinstance(v, Tensor) else v for v in values]))
             return None
-        base = self.tape.popleft() if self.tape else []
-        if [getattr(v, "shape", None) for v in base] != [getattr(v, "shape", None) for v in values]:
-            raise ValueError("the model computes something else for the baseline than for the images")
+        before, base = self.tape.popleft() if self.tape else (None, [])
+        if before != kind:
+            raise ValueError(_OTHERWISE)
         return base
 
     def _elementwise(self, func: Callable, x: Tensor, *rest: Any, **options: Any) -> Tensor:
-        base = None if any(map(depends, rest)) else self._base(x)
+        base = None if any(map(depends, rest)) else self._base(func, x)
         if base is None:
             return func(x, *rest, **options)
         found, _ = _quotients(lambda v: func(v.clone(), *rest, **options), x, base[0])
         return x.copy_(found) if in_place(func) else found
 
     def _product(self, func: Callable, a: Any, b: Any, *rest: Any, **options: Any) -> Tensor:
-        base = self._base(a, b) if depends(a) and depends(b) else None
+        base = self._base(func, a, b) if depends(a) and depends(b) else None
         if base is None:
             return func(a, b, *rest, **options)
         found, _ = _products(torch.mul if in_place(func) else func, a, b, *base)
         return a.copy_(found) if in_place(func) else found
 
     def _quotient(self, func: Callable, a: Any, b: Any, *rest: Any, **options: Any) -> Tensor:
-        base = self._base(a, b) if depends(b) and not (in_place(func) or rest or options) else None
+        base = self._base(func, a, b) if depends(b) and not (in_place(func) or rest or options) else None
         if base is None:
             return func(a, b, *rest, **options)
         inverse, before = _quotients(torch.reciprocal, b, base[1])
@@ -85,7 +87,7 @@ class Differences(Functions):
         return inverse * a
 
     def _softmax(self, func: Callable, x: Tensor, dim: int = -1, *rest: Any, **options: Any) -> Tensor:
-        base = self._base(x)
+        base = self._base(func, x)
         if base is None:
             return func(x, dim, *rest, **options)
         dim = options.get("dim", dim)
@@ -103,7 +105,7 @@ class Differences(Functions):
         return _products(torch.mul, u, rate, before, rate_before)[0]
 
     def _layer_norm(self, func: Callable, x: Tensor, shape: Any, *rest: Any, **options: Any) -> Tensor:
-        base = self._base(x)
+        base = self._base(func, x)
         if base is None:
             return func(x, shape, *rest, **options)
         order = ("weight", "bias", "eps") if func.__name__ == "layer_norm" else ("weight", "eps")
@@ -115,7 +117,7 @@ class Differences(Functions):
         return y if given.get("bias") is None else y + given["bias"]
 
     def _group_norm(self, func: Callable, x: Tensor, groups: int, *rest: Any, **options: Any) -> Tensor:
-        base = self._base(x)
+        base = self._base(func, x)
         if base is None:
             return func(x, groups, *rest, **options)
         given = {**dict(zip(("weight", "bias", "eps"), rest, strict=False)), **options}
@@ -125,7 +127,7 @@ class Differences(Functions):
 
     def _instance_norm(self, func: Callable, x: Tensor, weight: Any, bias: Any, *rest: Any) -> Tensor:
         mean, _, from_image, _, eps, _ = rest
-        base = None if mean is not None and not from_image else self._base(x)
+        base = None if mean is not None and not from_image else self._base(func, x)
         if base is None:
             return func(x, weight, bias, *rest)
         return _scaled(self._normalised(x, base[0], tuple(range(2, x.dim())), eps), weight, bias)
@@ -152,7 +154,7 @@ class Differences(Functions):
             return weights.to(value.dtype) @ value
 
     def _pool(self, func: Callable, x: Tensor, *rest: Any, **options: Any) -> Any:
-        base = None if options.get("return_indices") else self._base(x)
+        base = None if options.get("return_indices") else self._base(func, x)
         if base is None:
             return func(x, *rest, **options)
         options = {**options, "return_indices": True}
@@ -160,22 +162,30 @@ class Differences(Functions):
         pair = (y.detach().clone(), before), (here, there)
         return Largest.apply(x, base[0], *pair, [y])
 
+    def _norm(
+        self, func: Callable, x: Tensor, p: Any = 2, dim: Any = None, keepdim: bool = False, **options: Any
+    ) -> Any:
+        base = self._base(func, x) if p in (2, "fro") and dim is not None else None
+        if base is None:
+            return func(x, p, dim, keepdim, **options)
+        square, before = _quotients(torch.square, x, base[0])
+        return _quotients(torch.sqrt, square.sum(dim, keepdim=keepdim), before.sum(dim, keepdim=keepdim))[0]
+
     def _largest(self, func: Callable, x: Tensor, *rest: Any, **options: Any) -> Any:
-        """Handles a maximum over one axis; those of two tensors and of several axes keep their gradient."""
+        """Handles a maximum over some axes; that of two tensors keeps its gradient."""
         dim = options.get("dim", rest[0] if rest else None)
-        if isinstance(dim, tuple | list) and len(dim) == 1:
-            dim = dim[0]
-        base = self._base(x) if isinstance(dim, int) and dim % x.dim() else None
+        dims = [dim] if isinstance(dim, int) else list(dim) if isinstance(dim, tuple | list) and dim else []
+        base = self._base(func, x) if dims and all(d % x.dim() for d in dims) else None
         if base is None:
             return func(x, *rest, **options)
         keep = options.get("keepdim", rest[1] if len(rest) > 1 else False)
-        rows = x.movedim(dim, -1)
-        row, before = rows.flatten(1, -2), base[0].movedim(dim, -1).flatten(1, -2)
+        last = list(range(-len(dims), 0))
+        rows = x.movedim(dims, last).flatten(-len(dims))
+        row, before = rows.flatten(1, -2), base[0].movedim(dims, last).flatten(-len(dims)).flatten(1, -2)
         (y, here), (lower, there) = (v.max(-1, keepdim=True) for v in (row.detach(), before))
-        found = Largest.apply(row, before, (y.clone(), lower), (here, there), [y]).view(*rows.shape[:-1], 1)
-        found, places = (v.view(*rows.shape[:-1], 1).movedim(-1, dim) for v in (found, here))
-        if not keep:
-            found, places = found.squeeze(dim), places.squeeze(dim)
+        found = Largest.apply(row, before, (y.clone(), lower), (here, there), [y])
+        shape = [1 if i in [d % x.dim() for d in dims] else size for i, size in enumerate(x.shape)]
+        found, places = (v.view(shape) if keep else v.view(rows.shape[:-1]) for v in (found, here))
         return found if func.__name__ == "amax" else torch.return_types.max((found, places))
 
 
@@ -228,7 +238,10 @@ class Beside(nn.Module):
             self.model(self.baseline.clone().requires_grad_(), *args, **kwargs)
         mode.recording = False
         with mode:
-            return self.model(images, *args, **kwargs)
+            output = self.model(images, *args, **kwargs)
+        if mode.tape:
+            raise ValueError(_OTHERWISE)
+        return output
 
 
 def _quotients(f: Callable[[Tensor], Tensor], x: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:

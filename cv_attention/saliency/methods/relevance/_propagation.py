@@ -98,6 +98,8 @@ class Propagation(Functions):
             [x] = self.ledger.enter(kind, [x])
         if isinstance(rule, Epsilon):
             z = func(x, weight, bias, *rest, **options)
+            if self.ledger:  # before the rule's own hook
+                self.ledger.leave(kind, z)
             factor = z.detach() / stabilised(z.detach(), rule.epsilon)
             self._last = (z, rule.epsilon, z.register_hook(lambda g: g * factor))
         else:
@@ -109,8 +111,8 @@ class Propagation(Functions):
             self._keep(call)
             z = Ruled.apply(x, call, [z], self._entrances(kind))
             self._last = (z, call, None)  # pyright: ignore[reportAttributeAccessIssue]
-        if self.ledger:
-            self.ledger.leave(kind, z)  # pyright: ignore[reportArgumentType]
+            if self.ledger:
+                self.ledger.leave(kind, z)  # pyright: ignore[reportArgumentType]
         self._input = x
         return z  # pyright: ignore[reportReturnType]
 
