@@ -246,8 +246,8 @@ def _differentiate_again(gradients: dict[str, Tensor], outputs: dict[str, Tensor
                 )
             except RuntimeError as error:
                 raise ValueError(
-                    f"second derivatives, which shapley_cam needs, are not possible behind layer {name!r}: {error}; use "
-                    "grad_cam"
+                    f"second derivatives, which shapley_cam needs, are not possible behind layer {name!r}: {error}; "
+                    "use grad_cam"
                 ) from error
         result[name] = torch.zeros_like(gradient) if curvature is None else curvature
     return result
