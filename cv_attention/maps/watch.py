@@ -17,6 +17,7 @@ from cv_attention.blocks.functional import attention_weights
 from cv_attention.maps.grids import find_grid
 
 _SOFTMAX = {torch.softmax, Tensor.softmax, F.softmax}
+_CAT = {torch.cat, torch.concat, torch.concatenate}
 _SIGMOID = {torch.sigmoid, Tensor.sigmoid, Tensor.sigmoid_, F.hardsigmoid}
 _own = threading.local()  # set while a watch computes: another watch around it must not take that for the model's
 
@@ -59,6 +60,7 @@ class Watch:
         self.thread = threading.get_ident()
         self.calls: list[WatchedCall] = []
         self.grids: dict[tuple[int, int], None] = {}  # of feature maps, the latest last
+        self.behind: dict[int, int] = {}  # length of a sequence -> how many of its tokens come behind the grid
         self.images: torch.Size | None = None
 
     def __enter__(self) -> "Watch":
@@ -87,6 +89,7 @@ class Watch:
                 self.images = next((x.shape for x in given if isinstance(x, Tensor) and x.dim() == 4), None)
                 if kwargs.get("encoder_outputs") is None:  # a decoder alone still reads what the encoder saw last
                     self.grids.clear()
+                    self.behind.clear()
 
         return begin
 
@@ -99,6 +102,8 @@ class Watch:
         if func is F.conv2d and result.dim() == 4:
             self.grids.pop(size := (result.shape[2], result.shape[3]), None)
             self.grids[size] = None
+        elif func in _CAT and result.dim() == 3:
+            self._note_sequence(*args, **kwargs)
         elif self.calls:
             if func is F.scaled_dot_product_attention:
                 with quietly(self.detach):
@@ -107,6 +112,15 @@ class Watch:
                 self.calls[-1].attention.append(result)
             elif func in _SIGMOID:
                 self.calls[-1].gates.append(result)
+
+    def _note_sequence(self, tensors: Sequence[Tensor], dim: int = 0, **_: Any) -> None:
+        """Notes how many tokens are put behind those of a grid, of a sequence (B, N, C) that is joined."""
+        lengths = [tensor.shape[1] for tensor in tensors] if dim in (1, -2) else []
+        sizes = {height * width for height, width in self.grids}
+        for number, length in enumerate(lengths):
+            if length in sizes:
+                self.behind[sum(lengths)] = sum(lengths[number + 1 :])
+                return
 
 
 _open: ContextVar[tuple[Watch, ...]] = ContextVar("watches of this thread and asyncio task", default=())
