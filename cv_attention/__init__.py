@@ -31,7 +31,7 @@ from cv_attention.version import __version__ as __version__
 if TYPE_CHECKING:
     from cv_attention import backbones, blocks, data, heads, maps, report, saliency, training
     from cv_attention.backbones import LostBlocksWarning, insert, plan, remove
-    from cv_attention.drawing import overlay
+    from cv_attention.drawing import overlay, overlay_slices
     from cv_attention.maps import record, to_heatmap, usage
 
 # Where each public name lives. Nothing of it, nor torch, is imported before it is used.
@@ -46,11 +46,12 @@ _NAMES = {
     "to_heatmap": "maps",
     "usage": "maps",
     "overlay": "drawing",
+    "overlay_slices": "drawing",
 }
 
 __all__ = [
-    "LostBlocksWarning", "backbones", "blocks", "data", "heads", "insert", "maps", "overlay", "plan", "record",
-    "remove", "report", "saliency", "to_heatmap", "training", "usage",
+    "LostBlocksWarning", "backbones", "blocks", "data", "heads", "insert", "maps", "overlay", "overlay_slices", "plan",
+    "record", "remove", "report", "saliency", "to_heatmap", "training", "usage",
 ]  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """Draws heatmaps over images: scaling to [0, 1], colour and blending."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
@@ -127,6 +129,65 @@ def overlay(
         scaled = scaled.resize(size, Image.Resampling.BILINEAR)
     coloured = _coloured(np.asarray(scaled), colours)
     return np.array(Image.blend(Image.fromarray(image), coloured, opacity))
+
+
+def overlay_slices(
+    volume: NDArray[np.uint8],
+    heat: ArrayLike,
+    opacity: float = 0.5,
+    *,
+    slices: Sequence[int] | None = None,
+    colours: str = "inferno",
+) -> NDArray[np.uint8]:
+    """Draws a heatmap over slices of a volume, or frames of a video, side by side and on one scale.
+
+    Args:
+        volume: (D, H, W) uint8 in grey, or (D, H, W, 3) RGB.
+        heat: (d, h, w) raw values of any size and range; or one volume's (1, 1, d, h, w), such as a saliency method
+            returns. Along the depth it is interpolated linearly.
+        opacity: Share of the heatmap, in [0, 1].
+        slices: Which slices; None takes eight at equal distances, or all if there are fewer.
+        colours: ``inferno`` or ``viridis``.
+
+    Returns:
+        (H, slices * W, 3) uint8 RGB.
+
+    Raises:
+        ValueError: if `volume`, `heat` or `slices` is none of that.
+
+    Examples:
+        >>> import numpy as np
+        >>> import cv_attention as cva
+        >>> scan = np.full((20, 32, 48), 128, np.uint8)
+        >>> heat = np.arange(5.0 * 4 * 6).reshape(5, 4, 6)
+        >>> cva.overlay_slices(scan, heat, slices=[0, 10, 19]).shape
+        (32, 144, 3)
+    """
+    if hasattr(heat, "detach"):
+        heat = heat.detach().float().cpu()  # pyright: ignore[reportAttributeAccessIssue]
+    heat = np.asarray(heat, np.float32)
+    if heat.ndim > 3 and heat.shape[:-3] == (1,) * (heat.ndim - 3):
+        heat = heat.reshape(heat.shape[-3:])
+    if heat.ndim != 3:
+        raise ValueError(f"heat must be (d, h, w), one volume's, got shape {heat.shape}")
+    if not isinstance(volume, np.ndarray) or volume.dtype != np.uint8 or volume.shape[3:] not in ((), (3,)):
+        got = f"{volume.shape} {volume.dtype}" if isinstance(volume, np.ndarray) else type(volume).__name__
+        raise ValueError(f"volume must be (D, H, W) or (D, H, W, 3) uint8, got {got}")
+    depth = len(volume)
+    chosen = np.unique(np.linspace(0, depth - 1, 8).round().astype(int)) if slices is None else slices
+    if not len(chosen) or not all(0 <= number < depth for number in chosen):
+        raise ValueError(f"slices must be numbers in 0..{depth - 1}, got {list(chosen)}")
+    finite = heat[np.isfinite(heat)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    pictures = []
+    for number in chosen:
+        place = min(max((number + 0.5) * len(heat) / depth - 0.5, 0.0), len(heat) - 1.0)
+        below = int(place)
+        above = min(below + 1, len(heat) - 1)
+        plane = heat[below] + (place - below) * (heat[above] - heat[below])
+        image = volume[number] if volume.ndim == 4 else np.repeat(volume[number][..., None], 3, axis=2)
+        pictures.append(overlay(image, plane, opacity, colours=colours, low=low, high=high))
+    return np.concatenate(pictures, axis=1)
 
 
 def _coloured(heat: NDArray[np.float32], colours: str) -> Image.Image:

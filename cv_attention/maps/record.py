@@ -14,7 +14,7 @@ from cv_attention.checks import check_module
 from cv_attention.globs import Globs, select
 from cv_attention.maps.adapters import Adapter, adapters_of
 from cv_attention.maps.recorded import Maps, RecordedMap
-from cv_attention.maps.watch import Watch
+from cv_attention.maps.watch import Watch, drop_hook
 from cv_attention.maps.wrappers import bare_modules, run_eagerly, unwrap
 
 _SHOWN = 8  # modules in a message
@@ -33,8 +33,9 @@ def record(
 
     The dict fills as the maps are computed and stays afterwards; it is in the order of the first computation. A map
     that is computed again, by a second forward or by a block that runs twice, replaces the one before. Only forwards
-    of the thread that entered the ``with`` count. Wrappers (``torch.compile``, DDP, FSDP) leave no trace in the names,
-    and compiled models run uncompiled meanwhile. No hook is left behind.
+    of the thread and the asyncio task that entered the ``with`` count, and not those of copies of the model. Wrappers
+    (``torch.compile``, DDP, FSDP) leave no trace in the names, and compiled models run uncompiled meanwhile. No hook is
+    left behind; a copy that was made inside the ``with`` drops its hooks when it runs.
 
     Inserted blocks that are no longer applied, or that a forward of the whole model in eval mode leaves out, are
     reported by a `cv_attention.LostBlocksWarning`.
@@ -84,14 +85,17 @@ def record(
 
     with ExitStack() as hooks:
         hooks.enter_context(run_eagerly())
-        hooks.callback(modules[""].register_forward_pre_hook(watch.begin, prepend=True, with_kwargs=True).remove)
+        hooks.callback(
+            modules[""].register_forward_pre_hook(watch.begin(modules[""]), prepend=True, with_kwargs=True).remove
+        )
         for name, adapter in watched.items():
             adapter.attach(modules[name], keeper(name), watch, hooks)
-            hooks.callback(modules[name].register_forward_hook(visits.note(name)).remove)
+            hooks.callback(modules[name].register_forward_hook(visits.note(name, modules[name])).remove)
         hosts = {name for name, *_ in attached(modules[""])}
         for name, host, child, _ in attached(modules[""]):
-            hooks.callback(host.get_submodule(child).register_forward_hook(runs.note(name)).remove)
-        hooks.callback(modules[""].register_forward_hook(runs.note("(root)")).remove)
+            part = host.get_submodule(child)
+            hooks.callback(part.register_forward_hook(runs.note(name, part)).remove)
+        hooks.callback(modules[""].register_forward_hook(runs.note("(root)", modules[""])).remove)
         with watch:
             yield maps
     if "(root)" in runs.threads and not modules[""].training and not hosts <= runs.threads.keys():
@@ -106,8 +110,11 @@ class _Visits:
     def __init__(self) -> None:
         self.threads: dict[str, set[int]] = {}
 
-    def note(self, name: str) -> Any:
-        def hook(*_: object) -> None:
+    def note(self, name: str, module: nn.Module) -> Any:
+        def hook(called: nn.Module, *_: object) -> None:
+            if called is not module:
+                drop_hook(called, hook)
+                return
             self.threads.setdefault(name, set()).add(threading.get_ident())
 
         return hook

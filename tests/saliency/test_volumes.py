@@ -1,9 +1,11 @@
 """Volumes and videos (B, C, D, H, W): the maps against plain autograd, and against the same model of flat images."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import cv_attention as cva
 from cv_attention import saliency as s
 
 V = torch.randn(2, 2, 6, 16, 20, generator=torch.Generator().manual_seed(1))
@@ -124,3 +126,39 @@ def test_measures(name):
 def test_road_is_of_flat_images():
     with pytest.raises(ValueError, match=r"road takes images \(B, C, H, W\), not volumes"):
         s.metrics.road(Volume().eval(), V, torch.rand(2, 1, 6, 16, 20), 1)
+
+
+def test_slices_are_drawn_side_by_side_on_one_scale():
+    scan = np.random.default_rng(0).integers(0, 255, (6, 16, 20), np.uint8)
+    heat = s.input_x_gradient(Volume().eval(), V, 1)[:1]
+    picture = cva.overlay_slices(scan, heat, slices=[1, 4])
+    low, high = float(heat.min()), float(heat.max())
+    for place, number in enumerate([1, 4]):
+        grey = np.repeat(scan[number][..., None], 3, 2)
+        expected = cva.overlay(grey, heat[0, 0, number], low=low, high=high)
+        np.testing.assert_array_equal(picture[:, place * 20 : place * 20 + 20], expected)
+    # half as many slices in the map: the first is a quarter of a step before the map's first, the second behind it
+    coarse = np.stack([np.zeros((16, 20)), np.ones((16, 20)), np.ones((16, 20))])
+    second = cva.overlay_slices(scan, coarse, 1.0, slices=[1])
+    np.testing.assert_array_equal(
+        second[0, 0], cva.overlay(np.zeros((1, 1, 3), np.uint8), [[0.25]], 1.0, low=0, high=1)[0, 0]
+    )
+    assert cva.overlay_slices(np.zeros((30, 4, 4, 3), np.uint8), np.zeros((3, 4, 4))).shape == (4, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("volume", "heat", "slices", "message"),
+    [
+        (
+            np.zeros((6, 4, 4), np.uint8),
+            np.zeros((4, 4)),
+            None,
+            r"heat must be \(d, h, w\), one volume's, got shape \(4, 4\)",
+        ),
+        (np.zeros((6, 4, 4)), np.zeros((3, 4, 4)), None, r"volume must be .* uint8, got \(6, 4, 4\) float64"),
+        (np.zeros((6, 4, 4), np.uint8), np.zeros((3, 4, 4)), [6], r"slices must be numbers in 0..5, got \[6\]"),
+    ],
+)
+def test_what_cannot_be_drawn(volume, heat, slices, message):
+    with pytest.raises(ValueError, match=message):
+        cva.overlay_slices(volume, heat, slices=slices)

@@ -90,7 +90,7 @@ def suspended(model: nn.Module) -> Iterator[None]:
     taken = []
     for module in list(model.modules()):
         for hooks in hooks_of(module):
-            if any(attachment_of(hook) for hook in hooks.values()):
+            if any(attachment_of(hook) for hook in list(hooks.values())):
                 taken.append((hooks, dict(hooks)))
     replaced = [(m, m.conv) for m in model.modules() if isinstance(m, Replacement)]
     try:

@@ -108,7 +108,7 @@ def hooks_of(module: nn.Module) -> tuple[dict[int, Any], dict[int, Any]]:
 
 def carried(module: nn.Module) -> list[Attachment]:
     """What hangs on one module, in the order of insertion: the blocks that it applies, and its part in others."""
-    found = {at.key: at for hooks in hooks_of(module) for hook in hooks.values() if (at := attachment_of(hook))}
+    found = {at.key: at for hooks in hooks_of(module) for hook in list(hooks.values()) if (at := attachment_of(hook))}
     if isinstance(module, Replacement) and module.attachment is not None:
         found = {module.attachment.key: module.attachment, **found}
     return list(found.values())
@@ -119,7 +119,7 @@ def applied(module: nn.Module) -> Iterator[Attachment]:
     if isinstance(module, Replacement) and module.attachment is not None:
         yield module.attachment
     for hooks in hooks_of(module):
-        for hook in hooks.values():
+        for hook in list(hooks.values()):  # which other threads may change
             at = attachment_of(hook)
             if at is not None and hook.func in _APPLYING and at.child in module._modules:
                 yield at

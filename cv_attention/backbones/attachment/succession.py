@@ -251,7 +251,10 @@ def _folded_into(children: dict[str, Any], norm: nn.Module) -> nn.Module | None:
     if not isinstance(norm, nn.modules.batchnorm._BatchNorm) or norm.running_mean is None or norm.running_var is None:
         return None
     if any(
-        hook.func is not apply_to_output for hooks in hooks_of(norm) for hook in hooks.values() if attachment_of(hook)
+        hook.func is not apply_to_output
+        for hooks in hooks_of(norm)
+        for hook in list(hooks.values())
+        if attachment_of(hook)
     ):
         return None  # a block before the norm has no place behind the convolution
     with torch.no_grad():

@@ -1,7 +1,6 @@
 """Defines an adapter: how the attention maps of one class of modules are read."""
 
 import inspect
-import threading
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from typing import Any, NamedTuple, get_args
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 
 from cv_attention.blocks.base import MapKind, check_choice
 from cv_attention.maps.recorded import RecordedMap
-from cv_attention.maps.watch import Watch, WatchedCall, quietly
+from cv_attention.maps.watch import Watch, WatchedCall, drop_hook, quietly
 from cv_attention.suggest import suggest
 
 # (name below the module, map)
@@ -74,8 +73,10 @@ def output_of(
     check_choice("kind", kind, get_args(MapKind))
 
     def attach(module: nn.Module, keep: Keep, watch: Watch, hooks: ExitStack) -> None:
-        def look(_: nn.Module, args: tuple, values: Tensor) -> None:
-            if threading.get_ident() == watch.thread:
+        def look(called: nn.Module, args: tuple, values: Tensor) -> None:
+            if called is not source:
+                drop_hook(called, look)
+            elif watch.here():
                 with quietly(watch.detach):
                     found = shape(values)
                     whole = isinstance(found, RecordedMap)
@@ -138,13 +139,18 @@ def by_softmax(
     def attach(module: nn.Module, keep: Keep, watch: Watch, hooks: ExitStack) -> None:
         signature = inspect.signature(type(module).forward)
 
-        def begin(*_: object) -> None:
-            if threading.get_ident() == watch.thread:
+        def begin(called: nn.Module, *_: object) -> None:
+            if called is not module:
+                drop_hook(called, begin)
+            elif watch.here():
                 watch.calls.append(WatchedCall(module, watch))
 
-        def end(_: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
-            if threading.get_ident() != watch.thread:
+        def end(called: nn.Module, *given: Any) -> None:
+            if called is not module:
+                drop_hook(called, end)
+            if called is not module or not watch.here():  # where torch may not know yet that the hook takes kwargs
                 return
+            args, kwargs, output = given
             call = watch.calls.pop()
             if output is None:  # an exception passes
                 return

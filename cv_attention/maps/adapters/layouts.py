@@ -14,7 +14,9 @@ NamedMaps = Iterable[tuple[str, RecordedMap]]
 
 
 def tokens(call: WatchedCall) -> NamedMaps:
-    """Lays out attention over a sequence: pairwise if it is a grid behind class and register tokens, else alignment.
+    """Lays out attention over a sequence: pairwise if it is a grid with other tokens, else alignment.
+
+    Class and register tokens, before or behind the grid in the model, come first in the map.
 
     Args:
         call: The call of the module, with the attention weights (B, heads, queries, keys) that were computed in it.
@@ -40,6 +42,10 @@ def laid_out(call: WatchedCall, attention: Tensor) -> RecordedMap:
     grid = call.watch.grid(attention.shape[3]) if of_all_images and not _is_text(call) else None
     if grid is None:
         return RecordedMap(attention, "alignment")
+    behind = call.watch.behind.get(attention.shape[3], 0)
+    if behind:  # class and register tokens come first in a map, wherever the model has them
+        both = attention.shape[2] == attention.shape[3]
+        attention = attention.roll((behind, behind), (2, 3)) if both else attention.roll(behind, 3)
     return over_tokens(attention, grid[:2], grid[2])
 
 

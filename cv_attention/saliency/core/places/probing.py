@@ -233,7 +233,7 @@ def _evidence(amount: Tensor, codes: Tensor) -> tuple[float, float]:
 
     Returns:
         The correlation, and how many standard deviations it is above chance, by Fisher's transformation; a correlation
-        below 0.4 is no evidence, however many positions there are.
+        below 0.4 counts for nothing, however many positions there are.
     """
     shown, hidden = amount[: len(codes)], amount[len(codes) :]
     contrast = (shown - hidden) / (shown + hidden).clamp(min=1e-30)
