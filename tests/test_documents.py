@@ -46,6 +46,7 @@ def test_the_lines_of_the_readme_run():
         "docs/few_shot.md",
         "docs/tasks.md",
         "docs/graphs_and_strips.md",
+        "docs/family.md",
     ],
 )
 def test_the_lines_of_a_guide_run_one_after_another(document, tmp_path, monkeypatch):

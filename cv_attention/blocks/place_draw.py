@@ -113,7 +113,7 @@ class PlaceDraw(SampledChoice):
 
         Args:
             places: Where the network has looked.
-            log_probability: (B, choices) of the samples; the first glimpse is no choice of the network.
+            log_probability: (B, choices) of the samples; the network does not choose the first glimpse.
             entropy: (B,) of what was sampled from.
             baseline: (B, choices) expected rewards, with their gradient; None takes a moving mean.
             extents: (B, steps, scales, 2): half of the width and of the height of what was seen, in the unit of places.

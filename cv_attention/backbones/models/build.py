@@ -12,6 +12,7 @@ from cv_attention.backbones.models.by_class_path import build_class
 from cv_attention.backbones.models.glimpse import Glimpse
 from cv_attention.backbones.models.new_head import start_head_at_zero
 from cv_attention.backbones.models.perceiver import Perceiver
+from cv_attention.backbones.models.spatial_transformer import SpatialTransformer
 from cv_attention.backbones.positions.heads import declare_heads
 from cv_attention.extras import require
 from cv_attention.suggest import suggest
@@ -23,6 +24,7 @@ OWN: dict[str, tuple[Callable[..., nn.Module], dict[str, Any]]] = {
     **{name: (convnet.ConvNet, shape) for name, shape in convnet.SHAPES.items()},
     "perceiver": (Perceiver, {}),
     "glimpse": (Glimpse, {}),
+    "spatial_transformer": (SpatialTransformer, {}),
 }
 Library = Literal["own", "timm", "torchvision", "class"]
 _FIXED = {"blocks", "depth", "widening", "num_classes"}  # no options: the name says them
@@ -31,10 +33,10 @@ _FIXED = {"blocks", "depth", "widening", "num_classes"}  # no options: the name 
 def build(name: str, *, num_classes: int = 1000, pretrained: bool = False, **options: Any) -> nn.Module:
     """Builds an image classifier by name.
 
-    A bare name is looked up among our own networks (ResNets, wide ResNets, ``convnet``, ``perceiver``), then in timm,
-    then in torchvision; ``timm/resnet50`` and ``torchvision/resnet50`` say which library is meant. What none of them
-    knows and has a dot is the class path of a network of your own, ``my_net.MyNet``: a module whose constructor takes
-    ``num_classes`` and the options.
+    A bare name is looked up among our own networks (ResNets, wide ResNets, ``convnet``, ``perceiver``, ``glimpse``,
+    ``spatial_transformer``), then in timm, then in torchvision; ``timm/resnet50`` and ``torchvision/resnet50`` say
+    which library is meant. What none of them knows and has a dot is the class path of a network of your own,
+    ``my_net.MyNet``: a module whose constructor takes ``num_classes`` and the options.
 
     Args:
         name: Name of the model; timm's names may carry a tag of pretrained weights (``resnet50.a1_in1k``).
