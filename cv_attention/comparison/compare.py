@@ -87,7 +87,7 @@ def compare(
         higher_is_better: Whether higher values of the metric are better; None takes what the runs say of it, and higher
             where they say nothing.
         arms: Run directory -> name of its row, for all `runs`; they then share one table per data set, whatever their
-            recipes. None groups them by the networks of their configurations.
+            recipes, with rows in this order. None groups them by the networks of their configurations.
 
     Returns:
         A table for each recipe and data set.
@@ -184,7 +184,9 @@ def _groups(runs: Sequence[Run], question: Question, named: Mapping[Path, str] |
         group = groups.setdefault(str((data, shared)), _Group(data, shared, {}))
         arm = group.arms.setdefault(str(network) if named is None else named[run.path], Arm(network, recipe))
         arm.add(run, finished=run.figure(question.split, question.metric) is not None)
+    order = [] if named is None else list(dict.fromkeys(named.values()))
     for group in groups.values():
+        group.arms = {name: group.arms[name] for name in order if name in group.arms} or group.arms
         for arm in group.arms.values():
             arm.settle()
     return list(groups.values())

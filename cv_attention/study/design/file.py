@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,8 @@ from cv_attention.yaml_text import check_yaml_file
 CONTROLS = ("identity", "constant_gate", "channel_scale", "shuffled_gate", "frozen_random", "uniform_spatial")
 MATCHES = ("parameters",)
 MOST_NETWORKS = 100
+MOST_CANDIDATES = 1000
+TUNING_SEEDS = 2_000_000_000  # from here on; a study's own seeds lie below
 MOST_SEEDS = 1000
 # A name stands in tables, file names of charts and the terminal; + joins a network and its control.
 _NAME = re.compile(r"[^\W_][\w .-]{0,39}")
@@ -185,6 +188,8 @@ def _check(study: StudyFile) -> None:
     for option, values in study.tune.values.items():
         if not values:
             raise ValueError(f"tune.{option} must list the values to try, got {values}")
+    if (count := prod(map(len, study.tune.values.values()))) > MOST_CANDIDATES:
+        raise ValueError(f"tune: {count:,} combinations, more than {MOST_CANDIDATES:,}")
 
 
 def _check_names(place: str, names: Sequence[str], known: Sequence[str]) -> None:
@@ -199,7 +204,7 @@ def _check_seeds(seeds: Sequence[int]) -> None:
     if not 2 <= len(seeds) <= MOST_SEEDS:
         raise ValueError(f"seeds must list 2 to {MOST_SEEDS:,} seeds, got {len(seeds)}")
     for seed in seeds:
-        if not 0 <= seed < 2**31:
-            raise ValueError(f"seeds must be in [0, {2**31 - 1}], got {seed}")
+        if not 0 <= seed < TUNING_SEEDS:
+            raise ValueError(f"seeds must be in [0, {TUNING_SEEDS - 1}], got {seed}")
         if seeds.count(seed) > 1:
             raise ValueError(f"seeds: {seed} is listed twice")

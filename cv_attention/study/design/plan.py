@@ -12,8 +12,8 @@ from cv_attention.config.checking import check, check_source
 from cv_attention.config.plain import from_plain
 from cv_attention.study.design.arms import IDENTITY, WIDER, Arm, controls_of, identity_of, is_plain
 from cv_attention.study.design.changes import apply, check_kinds
-from cv_attention.study.design.file import StudyFile, load_yaml, read_study, seeds_of
-from cv_attention.study.design.trials import TUNING_SEEDS, Trial, trial
+from cv_attention.study.design.file import TUNING_SEEDS, StudyFile, load_yaml, read_study, seeds_of
+from cv_attention.study.design.trials import Trial, trial
 
 # What a training run of a study leaves behind unless `set`, a recipe or a network says otherwise: predictions and
 # final weights, no maps.

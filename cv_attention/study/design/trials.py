@@ -16,7 +16,6 @@ from cv_attention.rundir.files import write_text
 from cv_attention.rundir.layout import RunLayout
 
 State = Literal["missing", "started", "finished", "failed", "damaged"]
-TUNING_SEEDS = 2_000_000_000  # a study's own seeds lie below
 _ORDER = 20170901  # seeds the order of arms inside a block
 _FAILED = "failed.json"
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from cv_attention.comparison import Row
 from cv_attention.comparison.text import Unit
+from cv_attention.study.design.arms import JOIN, WIDER
 from cv_attention.study.reporting import svg
 from cv_attention.study.reporting.results import Part, Results
 
@@ -17,7 +18,8 @@ _COLOURS = {
     "none": "#59636e",
 }
 _Axis = Callable[[float], float]  # from values to pixels
-_ROW, _LEFT, _RIGHT, _WIDTH = 26, 190, 150, 760
+_ROW, _RIGHT, _PLOT = 26, 150, 420  # height of a row, room for verdicts, width of the plot
+_LETTER = 7.4  # width of a wide letter at 13 pixels
 
 
 def forest(results: Results) -> str:
@@ -29,86 +31,106 @@ def forest(results: Results) -> str:
     Returns:
         The SVG.
     """
-    unit = Unit(results.metric)
+    unit, several = Unit(results.metric), len(results.parts) > 1
     rows = [(part, row) for part in results.parts for row in _rows(part)]
+    left = max([120.0, *(_LETTER * len(row.label) + 28 for _, row in rows)])
     ends = [unit.scale * end for _, row in rows for end in (row.low, row.high, row.difference) if end is not None]
     margin = _margin(results)
     ends += [0.0, *([-margin, margin] if margin else [])]
     low, high = svg.padded(min(ends), max(ends))
-    top, height = 66, 66 + _ROW * (len(rows) + sum(len(results.parts) > 1 for _ in results.parts)) + 58
+    top, bottom = 66, 72 + _ROW * (len(rows) + several * len(results.parts))
 
     def x(value: float) -> float:
-        return _LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
+        return left + (value - low) / (high - low) * _PLOT
 
-    bottom = height - 52
-    body = [
-        svg.text(16, 24, f"{_split(results)} {results.metric}: difference to {_reference(results)}", size=15, bold=True)
-    ]
-    body.append(svg.text(16, 44, _intervals(results), colour=svg.SOFT))
+    body = _heading(results, f"{_split(results)} {results.metric}: difference to {_reference(results)}")
     if margin:
         place = f'x="{x(-margin):.1f}" y="{top}" width="{x(margin) - x(-margin):.1f}" height="{bottom - top}"'
         body.append(f'<rect {place} fill="{svg.BAND}"/>')
-    for tick in svg.ticks(low, high):
-        body.append(svg.line(x(tick), top, x(tick), bottom, svg.GRID))
-        body.append(svg.text(x(tick), bottom + 16, f"{tick:+.6g}" if tick else "0", anchor="middle", colour=svg.SOFT))
+    body += _vertical(x, svg.ticks(low, high), top, bottom, "{:+.6g}")
     body.append(svg.line(x(0), top, x(0), bottom, svg.INK))
-    body.append(
-        svg.text(x((low + high) / 2), bottom + 36, _axis(results, unit, margin), anchor="middle", colour=svg.SOFT)
-    )
+    words = _axis(results, unit, margin)
+    body.append(svg.text(x((low + high) / 2), bottom + 36, words, anchor="middle", colour=svg.SOFT))
     y, last = top + _ROW / 2, None
     for part, row in rows:
-        if len(results.parts) > 1 and part is not last:
+        if several and part is not last:
             body.append(svg.text(16, y + 4, part.recipe, bold=True))
             y, last = y + _ROW, part
-        body += _interval(row, x, y, unit)
+        body += _interval(row, x, y, unit, left)
         y += _ROW
-    return svg.document(_WIDTH, height, body, "Forest plot of differences with simultaneous intervals")
+    title = "Forest plot of differences with simultaneous intervals"
+    return svg.document(round(left + _PLOT + _RIGHT), bottom + 52, body, title)
 
 
 def front(results: Results, costs: Mapping[str, float], measured: str) -> str:
-    """Draws each arm's difference over its cost, with its interval, and the front of arms that no other one beats.
+    """Draws each network's difference over its cost, with its interval, and the front of those that no other one beats.
+
+    Controls are left out, since nobody would use them, but for a wider network.
 
     Args:
-        results: Results of a study.
+        results: Results of a study; of several recipes, the first is drawn.
         costs: Arm -> its cost relative to the reference.
         measured: What the costs are.
 
     Returns:
         The SVG.
     """
-    unit = Unit(results.metric)
-    points = [
-        (costs[row.label], unit.scale * (row.difference or 0.0), row)
-        for part in results.parts[:1]
-        for row in _rows(part, reference=True)
-        if row.label in costs and (row.difference is not None or row.reason == "the reference")
-    ]
+    unit, points = Unit(results.metric), list(_costed(results, costs))
     ends = [unit.scale * end for _, _, row in points for end in (row.low, row.high) if end is not None]
-    low, high = svg.padded(min([0.0, *ends, *(p[1] for p in points)]), max([0.0, *ends, *(p[1] for p in points)]))
-    left, right = svg.padded(min([1.0, *(p[0] for p in points)]), max([1.0, *(p[0] for p in points)]))
-    top, bottom, height = 62, 360, 420
+    ends += [0.0, *(gain for _, gain, _ in points)]
+    (low, high), costs_of = svg.padded(min(ends), max(ends)), [1.0, *(cost for cost, _, _ in points)]
+    left, right = svg.padded(min(costs_of), max(costs_of))
+    top, bottom, edge = 62, 360, 70 + 570
 
     def x(value: float) -> float:
-        return 70 + (value - left) / (right - left) * (_WIDTH - 190)
+        return 70 + (value - left) / (right - left) * (edge - 70)
 
     def y(value: float) -> float:
         return bottom - (value - low) / (high - low) * (bottom - top)
 
-    title = f"{_split(results)} {results.metric} over cost, minus {_reference(results)}"
-    body = [svg.text(16, 24, title, size=15, bold=True), svg.text(16, 44, _intervals(results), colour=svg.SOFT)]
+    recipe = f", {results.parts[0].recipe}" if len(results.parts) > 1 else ""
+    body = _heading(results, f"{_split(results)} {results.metric} over cost, minus {_reference(results)}{recipe}")
     for tick in svg.ticks(low, high):
-        body.append(svg.line(70, y(tick), _WIDTH - 120, y(tick), svg.INK if tick == 0 else svg.GRID))
+        body.append(svg.line(70, y(tick), edge, y(tick), svg.INK if tick == 0 else svg.GRID))
         body.append(svg.text(62, y(tick) + 4, f"{tick:+.6g}" if tick else "0", anchor="end", colour=svg.SOFT))
-    for tick in svg.ticks(left, right):
-        body.append(svg.line(x(tick), top, x(tick), bottom, svg.GRID))
-        body.append(svg.text(x(tick), bottom + 16, f"{tick:.6g}×", anchor="middle", colour=svg.SOFT))
-    body.append(svg.text((_WIDTH - 50) / 2, bottom + 38, measured, anchor="middle", colour=svg.SOFT))
-    steps = [(x(cost), y(gain)) for cost, gain in _front([(cost, gain) for cost, gain, _ in points])]
+    body += _vertical(x, svg.ticks(left, right), top, bottom, "{:.6g}×")
+    body.append(svg.text((70 + edge) / 2, bottom + 38, measured, anchor="middle", colour=svg.SOFT))
+    body.append(_staircase(points, x, y, results))
+    body += _points(points, x, y, unit)
+    room = max([60.0, *(_LETTER * len(row.label) + 20 for _, _, row in points)])
+    title = "Difference to the reference over cost, with simultaneous intervals"
+    return svg.document(round(edge + room), bottom + 60, body, title)
+
+
+def _costed(results: Results, costs: Mapping[str, float]) -> Iterator[tuple[float, float, Row]]:
+    """Yields cost, difference and row of what the front shows."""
+    scale = Unit(results.metric).scale
+    for part in results.parts[:1]:
+        for row in _rows(part, reference=True):
+            known = row.difference is not None or row.reason == "the reference"
+            if row.label in costs and known and (JOIN not in row.label or row.label.endswith(f"{JOIN}{WIDER}")):
+                yield costs[row.label], scale * (row.difference or 0.0), row
+
+
+def _heading(results: Results, title: str) -> list[str]:
+    return [svg.text(16, 24, title, size=15, bold=True), svg.text(16, 44, _intervals(results), colour=svg.SOFT)]
+
+
+def _vertical(x: _Axis, ticks: Sequence[float], top: float, bottom: float, form: str) -> Iterator[str]:
+    for tick in ticks:
+        yield svg.line(x(tick), top, x(tick), bottom, svg.GRID)
+        yield svg.text(x(tick), bottom + 16, form.format(tick) if tick else "0", anchor="middle", colour=svg.SOFT)
+
+
+def _staircase(points: Sequence[tuple[float, float, Row]], x: _Axis, y: _Axis, results: Results) -> str:
+    """Draws the front as steps."""
+    main = results.parts[0].main if results.parts else None
+    sign = 1 if main is None or main.higher_is_better else -1
+    kept = _front([(cost, sign * gain) for cost, gain, _ in points])
+    steps = [(x(cost), y(sign * gain)) for cost, gain in kept]
     corners = [corner for (_, b), (c, d) in pairwise(steps) for corner in ((c, b), (c, d))]
     path = " ".join(f"{a:.1f},{b:.1f}" for a, b in [*steps[:1], *corners])
-    body.append(f'<polyline points="{path}" fill="none" stroke="{svg.SOFT}" stroke-dasharray="4 3"/>')
-    body += _points(points, x, y, unit)
-    return svg.document(_WIDTH, height, body, "Difference to the reference over cost, with simultaneous intervals")
+    return f'<polyline points="{path}" fill="none" stroke="{svg.SOFT}" stroke-dasharray="4 3"/>'
 
 
 def _points(points: Sequence[tuple[float, float, Row]], x: _Axis, y: _Axis, unit: Unit) -> Iterator[str]:
@@ -123,7 +145,7 @@ def _points(points: Sequence[tuple[float, float, Row]], x: _Axis, y: _Axis, unit
         while any(abs(place - other) < 13 and abs(x(cost) - near) < 130 for near, other in taken):
             place += 13
         taken.append((x(cost), place))
-        yield svg.text(x(cost) + 9, place, row.label)
+        yield svg.text(x(cost) + 9, place, row.label, halo=True)
 
 
 def _front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -135,11 +157,11 @@ def _front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     return kept
 
 
-def _interval(row: Row, x: _Axis, y: float, unit: Unit) -> Iterator[str]:
+def _interval(row: Row, x: _Axis, y: float, unit: Unit, left: float) -> Iterator[str]:
     colour = _COLOURS[row.verdict]
-    yield svg.text(_LEFT - 12, y + 4, row.label, anchor="end")
+    yield svg.text(left - 12, y + 4, row.label, anchor="end")
     if row.difference is None:
-        yield svg.text(_LEFT + 8, y + 4, row.reason or "no result", colour=svg.SOFT)
+        yield svg.text(left + 8, y + 4, row.reason or "no result", colour=svg.SOFT)
         return
     middle = x(unit.scale * row.difference)
     if row.low is not None and row.high is not None:
@@ -149,7 +171,7 @@ def _interval(row: Row, x: _Axis, y: float, unit: Unit) -> Iterator[str]:
         yield svg.line(b, y - 4, b, y + 4, colour, 2)
     yield _mark(row.verdict, middle, y, colour)
     words = row.verdict if row.verdict != "none" else row.reason
-    yield svg.text(_WIDTH - _RIGHT + 14, y + 4, f"{unit.signed(row.difference)}  {words}", colour=colour)
+    yield svg.text(left + _PLOT + 14, y + 4, f"{unit.signed(row.difference)}  {words}", colour=colour)
 
 
 def _mark(verdict: str, x: float, y: float, colour: str) -> str:

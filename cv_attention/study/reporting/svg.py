@@ -23,12 +23,21 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def text(
-    x: float, y: float, text: str, *, anchor: str = "start", colour: str = INK, size: int = 13, bold: bool = False
+    x: float,
+    y: float,
+    words: str,
+    *,
+    anchor: str = "start",
+    colour: str = INK,
+    size: int = 13,
+    bold: bool = False,
+    halo: bool = False,
 ) -> str:
-    """Returns a text; `anchor` is ``start``, ``middle`` or ``end``."""
-    weight = ' font-weight="600"' if bold else ""
+    """Returns a text; `anchor` is ``start``, ``middle`` or ``end``, and a halo sets it off from lines behind it."""
+    style = ' font-weight="600"' if bold else ""
+    style += ' stroke="#fff" stroke-width="3" paint-order="stroke"' if halo else ""
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text {place} fill="{colour}" font-size="{size}"{weight}>{escape(text)}</text>'
+    return f'<text {place} fill="{colour}" font-size="{size}"{style}>{escape(words)}</text>'
 
 
 def line(x1: float, y1: float, x2: float, y2: float, colour: str, width: float = 1) -> str:

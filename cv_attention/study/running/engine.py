@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -38,19 +39,27 @@ class LocalEngine:
         workers: How many trials are trained at once.
         threads: Threads of each; None divides the processors that this process may use.
         target: What a process runs; `worker.work`, but for tests.
+        context: Of `multiprocessing`; None forks processes from one that has imported everything.
 
     Attributes:
         workers: How many trials are trained at once.
         threads: Threads of each.
     """
 
-    def __init__(self, workers: int, threads: int | None = None, target: Callable[..., None] = work) -> None:
+    def __init__(
+        self,
+        workers: int,
+        threads: int | None = None,
+        *,
+        target: Callable[..., None] = work,
+        context: BaseContext | None = None,
+    ) -> None:
         self.workers = workers
         self.threads = threads or max(1, _processors() // workers)
         self._target = target
         self._running: dict[int, tuple[BaseProcess, Trial, float]] = {}
         self._told: set[int] = set()
-        self._context: Any = None
+        self._context: Any = context
 
     @property
     def free(self) -> int:
