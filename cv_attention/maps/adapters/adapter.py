@@ -104,8 +104,10 @@ def of_places() -> Adapter:
     """Makes the adapter of `cv_attention.blocks.PlaceDraw`: its places, and how much was seen around them."""
 
     def attach(module: nn.Module, keep: Keep, watch: Watch, hooks: ExitStack) -> None:
-        def look(_: nn.Module, given: tuple, places: Tensor) -> None:
-            if threading.get_ident() == watch.thread:
+        def look(called: nn.Module, given: tuple, places: Tensor) -> None:
+            if called is not module:
+                drop_hook(called, look)
+            elif watch.here():
                 with quietly(watch.detach):
                     extents = given[4] if len(given) > 4 else None
                     keep("", RecordedMap(_checked(places, "places", "PlaceDraw"), "places", extents=extents))
