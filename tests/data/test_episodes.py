@@ -294,6 +294,11 @@ def test_broken_images_are_left_out_on_demand(folder):
         module.setup()
     assert len(module.splits["test"].classes.images) == 29
     assert list(module.left_out) == ["test"]
+    chosen["root"] = str(folder / "evaluation/Tagalog")  # divided: named once
+    divided = data.create(config.Data(**chosen, on_error="skip"))
+    with pytest.warns(UserWarning, match="1 of 30 images"):
+        divided.setup()
+    assert {split: len(errors) for split, errors in divided.left_out.items()} == {"train": 1}
 
 
 @pytest.mark.parametrize(
@@ -332,6 +337,8 @@ def remove(path):
         (lambda f: remove(f / "evaluation/Tagalog/character3"), {}, "'.*/Tagalog/character3' contains no images"),
         (lambda f: image(f / "evaluation/Tagalog/x.png"), {}, "Tagalog' holds images and folders"),
         (lambda f: (f / "evaluation/Greek").symlink_to(f / "background/Greek"), {}, "'Tagalog/.*' is in test alone"),
+        (lambda f: (f / "evaluation/Tagalog/x").symlink_to(f / "evaluation"), {}, "x' leads to .* which holds other"),
+        (lambda f: (f / "background/Greek/x").symlink_to(f / "background/Latin/character0"), {}, "are the same folder"),
         (lambda f: (f / "train").mkdir(), {}, "has several train folders: train, background; keep one"),
         (lambda f: image(f / "evaluation/Tagalog/character0/0.png"), {"ways": 6, "instances": 5}, "have the same size"),
     ],
