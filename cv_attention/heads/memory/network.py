@@ -79,7 +79,12 @@ class RecallNetwork(nn.Module):
         return self.head(features.gather(1, wanted), told, place >= 0, asked)
 
     def features(self, images: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Returns the features (B, T, C) of the images of episodes, zeros where there is none; see `forward`."""
+        """Returns the features (B, T, C) of the images of episodes, zeros where there is none.
+
+        Args:
+            images: As `forward` takes them.
+            keep: Which of the T images of each episode are real, bool (B, T); None for all.
+        """
         if keep is None:
             images = images[None] if images.ndim == 4 else images
             return self.embed(images.flatten(0, 1)).unflatten(0, images.shape[:2])

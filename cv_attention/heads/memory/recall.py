@@ -148,7 +148,17 @@ class RecallHead(nn.Module):
     def forward(
         self, features: Tensor, told: Tensor, shown: Tensor | None = None, asked: Tensor | None = None
     ) -> Tensor:
-        """Computes the logits (B, T, ways) of every step; see `steps`."""
+        """Computes the logits of every step.
+
+        Args:
+            features: Features of each step's image, (B, T, C).
+            told: The label that arrives at each step, int64 (B, T); -1 where none does.
+            shown: Whether a step has an image, bool (B, T); None for all.
+            asked: Whether an answer is asked for, bool (B, T); None for no step.
+
+        Returns:
+            (B, T, ways).
+        """
         return self.steps(features, told, shown, asked)[0]
 
     def steps(

@@ -60,7 +60,12 @@ class Rows(Cell):
             self.value = nn.Linear(inputs, writers * width)
 
     def keys(self, x: Tensor, item: Item | None) -> Tensor:
-        """Returns what each read head looks for, (B, heads, width)."""
+        """Returns what each read head looks for, (B, heads, width).
+
+        Args:
+            x: What the controller says, (B, D).
+            item: The image and the label of the step.
+        """
         wanted = self.query(x).unflatten(1, (self.read_heads, -1))
         if self.bind is None:
             return wanted.tanh()
@@ -70,7 +75,12 @@ class Rows(Cell):
         return wanted + own.expand(-1, self.read_heads, -1)
 
     def rows(self, x: Tensor, item: Item | None) -> tuple[Tensor, Tensor]:
-        """Returns the rows to write, (B, writers, length), and whether there is something to write, 0 or 1, (B,)."""
+        """Returns the rows to write, (B, writers, length), and whether there is something to write, 0 or 1, (B,).
+
+        Args:
+            x: What the controller says, (B, D).
+            item: The image and the label of the step.
+        """
         if self.bind is None:
             rows = self.query(x).unflatten(1, (self.read_heads, -1))[:, : self.writers].tanh()
             if self.value is not None:
@@ -84,7 +94,14 @@ class Rows(Cell):
         return rows, item.label.sum(1)
 
     def find(self, memory: Tensor, x: Tensor, item: Item | None, keep: Tensor | None = None) -> Tensor:
-        """Returns read weights (B, heads, N) of a `memory` (B, N, length), of which `keep` (B, N) says what is real."""
+        """Returns the read weights (B, heads, N).
+
+        Args:
+            memory: (B, N, length).
+            x: What the controller says, (B, D).
+            item: The image and the label of the step.
+            keep: Which rows are real, bool (B, N); None for all.
+        """
         strength = None if self.strength is None else nn.functional.softplus(self.strength(x))
         return content(memory[..., : self.width], self.keys(x, item), strength, keep)
 
