@@ -1,1 +1,1 @@
-"""Configures exports of many images: maps, texts and names."""
+"""Configures what the commands write about many images."""
