@@ -188,7 +188,7 @@ def test_constants_are_described():
 
 def is_described(package: ModuleType, name: str) -> bool:
     """Whether a string follows the assignment of a constant in one of the package's modules."""
-    for path in Path(package.__path__[0]).glob("*.py"):
+    for path in Path(package.__path__[0]).rglob("*.py"):
         body = ast.parse(path.read_text(encoding="utf-8")).body
         for statement, following in pairwise(body):
             targets = getattr(statement, "targets", [getattr(statement, "target", None)])

@@ -5,13 +5,13 @@ A YAML file, dotted options on the command line, a run's ``config.yaml`` and a c
 
 from cv_attention.config.data import SOURCES, TEXT_SOURCES, Data, Transform
 from cv_attention.config.experiment import Experiment
+from cv_attention.config.exports.reading import ReadingExport
+from cv_attention.config.exports.recall import RecallExport
+from cv_attention.config.exports.saliency import PictureFormat, SaliencyExport
 from cv_attention.config.log import Log
 from cv_attention.config.lr_scale import LrScale
 from cv_attention.config.model import BlockSpec, HeadSpec, Model
 from cv_attention.config.optimizer import Optimizer
-from cv_attention.config.reading_export import ReadingExport
-from cv_attention.config.recall_export import RecallExport
-from cv_attention.config.saliency_export import PictureFormat, SaliencyExport
 from cv_attention.config.sources.digits import Bags, Digits
 from cv_attention.config.sources.episodes import Episodes
 from cv_attention.config.sources.strings import Strings

@@ -11,7 +11,8 @@ from cv_attention.heads.decoders.permuted import PermutedDecoder
 from cv_attention.heads.decoders.queries import QueriesDecoder
 from cv_attention.heads.decoders.recurrent import GRUDecoder, LSTMDecoder, RecurrentDecoder
 from cv_attention.heads.decoders.transformer import TransformerDecoder
-from cv_attention.heads.few_shot.image_memory import ImageMemory, Recollection, recall
+from cv_attention.heads.few_shot.image_memory import ImageMemory, recall
+from cv_attention.heads.few_shot.recollection import Recollection
 from cv_attention.heads.memory.dnc import DNC
 from cv_attention.heads.memory.growing_list import GrowingList
 from cv_attention.heads.memory.mann import MANN

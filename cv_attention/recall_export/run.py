@@ -163,16 +163,28 @@ def leave_one_out(support: Support) -> LeftOut:
     Args:
         support: The labelled images.
 
+    Returns:
+        The share that was named rightly, with its interval, and the counts by class.
+
     Raises:
         ValueError: if every class has a single image.
 
     Examples:
         >>> from pathlib import Path
+        >>> from PIL import Image
         >>> from cv_attention import config, recall_export, training
-        >>> classifier = training.load(Path("runs/mine/checkpoints/best.ckpt"))  # doctest: +SKIP
-        >>> support = recall_export.open_support(Path("parts"), classifier, config.RecallExport())  # doctest: +SKIP
-        >>> print(recall_export.leave_one_out(support).accuracy)  # doctest: +SKIP
-        0.900 [0.596, 0.982]
+        >>> for name in ("red", "blue"):
+        ...     Path("parts", name).mkdir(parents=True)
+        ...     for shade in (150, 250):
+        ...         Image.new("RGB", (40, 40), (shade, 0, 0) if name == "red" else (0, 0, shade)).save(
+        ...             f"parts/{name}/{shade}.png"
+        ...         )
+        >>> experiment = config.Experiment(model=config.Model(options={"width": 4}))
+        >>> facts = training.DataFacts(("cat", "dog"), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), image_size=(32, 32))
+        >>> classifier = training.Classifier(experiment, facts).eval()  # `training.load` opens a trained one
+        >>> support = recall_export.open_support(Path("parts"), classifier, config.RecallExport())
+        >>> recall_export.leave_one_out(support).count
+        {'blue': 2, 'red': 2}
     """
     memory = support.memory
     if len(memory) == len(memory.classes):

@@ -76,9 +76,29 @@ def open_support(
         config: How images are compared.
         progress: Called with the number of images shown so far, and of all.
 
+    Returns:
+        The memory with what is needed to name other images.
+
     Raises:
         FileNotFoundError: if there is no such folder.
         ValueError: if it has fewer than two classes, or a class without an image that can be used.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from PIL import Image
+        >>> from cv_attention import config, recall_export, training
+        >>> for name in ("red", "blue"):
+        ...     Path("parts", name).mkdir(parents=True)
+        ...     for shade in (150, 250):
+        ...         Image.new("RGB", (40, 40), (shade, 0, 0) if name == "red" else (0, 0, shade)).save(
+        ...             f"parts/{name}/{shade}.png"
+        ...         )
+        >>> experiment = config.Experiment(model=config.Model(options={"width": 4}))
+        >>> facts = training.DataFacts(("cat", "dog"), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), image_size=(32, 32))
+        >>> classifier = training.Classifier(experiment, facts).eval()  # `training.load` opens a trained one
+        >>> support = recall_export.open_support(Path("parts"), classifier, config.RecallExport())
+        >>> support.memory.classes, len(support.memory)
+        (['blue', 'red'], 4)
     """
     files, labels = _files(folder)
     bits = classifier.experiment.data.bits or bits_of(files)

@@ -1,5 +1,8 @@
 """Episodes: what they show, which classes a split has, the same under any order and worker, mistakes."""
 
+import tarfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -294,6 +297,11 @@ def test_broken_images_are_left_out_on_demand(folder):
         module.setup()
     assert len(module.splits["test"].classes.images) == 29
     assert list(module.left_out) == ["test"]
+    chosen["root"] = str(folder / "evaluation/Tagalog")  # divided: named once
+    divided = data.create(config.Data(**chosen, on_error="skip"))
+    with pytest.warns(UserWarning, match="1 of 30 images"):
+        divided.setup()
+    assert {split: len(errors) for split, errors in divided.left_out.items()} == {"train": 1}
 
 
 @pytest.mark.parametrize(
@@ -332,6 +340,8 @@ def remove(path):
         (lambda f: remove(f / "evaluation/Tagalog/character3"), {}, "'.*/Tagalog/character3' contains no images"),
         (lambda f: image(f / "evaluation/Tagalog/x.png"), {}, "Tagalog' holds images and folders"),
         (lambda f: (f / "evaluation/Greek").symlink_to(f / "background/Greek"), {}, "'Tagalog/.*' is in test alone"),
+        (lambda f: (f / "evaluation/Tagalog/x").symlink_to(f / "evaluation"), {}, "x' leads to .* which holds other"),
+        (lambda f: (f / "background/Greek/x").symlink_to(f / "background/Latin/character0"), {}, "are the same folder"),
         (lambda f: (f / "train").mkdir(), {}, "has several train folders: train, background; keep one"),
         (lambda f: image(f / "evaluation/Tagalog/character0/0.png"), {"ways": 6, "instances": 5}, "have the same size"),
     ],
@@ -365,3 +375,28 @@ def test_cifar_is_divided_by_classes(monkeypatch, tmp_path):
     assert all(len(of) == 6 for split in module.splits.values() for of in split.classes.members)
     with pytest.raises(ValueError, match="10 classes cannot be divided between train, val and test with 5 in each"):
         opened(root=tmp_path, source="cifar10")
+
+
+@pytest.mark.shared
+def test_omniglot(tmp_path):
+    archive = Path(__file__).parents[3] / "shared/data/omniglot.tar.xz"
+    if not archive.exists():
+        pytest.skip(f"{archive} is not here")
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path, filter="data")
+    options = {"source": "folder", "ways": 20, "instances": 2, "side": 28, "root": tmp_path / "omniglot"}
+    names = opened(**options).class_names_of
+    assert {split: len(each) for split, each in names.items()} == {"train": 116, "val": 20, "test": 106}
+    alphabets = {split: {name.partition("/")[0] for name in each} for split, each in names.items()}
+    assert alphabets["test"] == {"Japanese_(katakana)", "Sanskrit", "Tagalog"}
+    assert alphabets["train"] | alphabets["val"] == {"Balinese", "Early_Aramaic", "Greek", "Korean", "Latin"}
+    module = opened(**options, rotations=True)
+    assert len(module.class_names_of["test"]) == 4 * 106
+    split = module.splits["test"]
+    batch = split.batch([(0, 0)])
+    assert batch["images"].shape == (1, 40, 3, 28, 28)
+    member, index = split.episode((0, 0)).members[0], int(batch["classes"][0, 0])
+    with Image.open(module.splits["test"].classes.images.path(int(member))) as drawing:
+        upright = drawing.convert("RGB").resize((28, 28), Image.Resampling.BILINEAR)
+    assert np.array_equal(batch["images"][0, 0].permute(1, 2, 0), np.rot90(upright, split.classes.turns[index]))
+    assert 0.88 < module.mean[0] < 0.95  # black on white

@@ -1,6 +1,7 @@
 """Finds the classes of a folder, one or two levels deep, with classes of their own in each split or divided here."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,7 @@ def _splits(base: Path) -> dict[str, Path]:
 def _classes(place: Path) -> Found:
     """Returns the image files of each class below a folder: its subfolders, or the subfolders of those."""
     found: Found = {}
+    seen: dict[str, Path] = {}
     for name in folder.subfolders(place):
         inner, images = folder.subfolders(place / name), _has_images(place / name)
         if inner and images:
@@ -76,6 +78,7 @@ def _classes(place: Path) -> Found:
                 "folder of such folders"
             )
         for path in [Path(name, each) for each in inner] or [Path(name)]:
+            _check_link(place, path, seen)
             files = folder.image_files(place / path)
             if not files:
                 extensions = ", ".join(folder.EXTENSIONS[:6])
@@ -84,6 +87,15 @@ def _classes(place: Path) -> Found:
     if not found:
         raise ValueError(f"'{place}' has no class folders; expected {place.name}/<class>/<image>")
     return found
+
+
+def _check_link(place: Path, path: Path, seen: dict[str, Path]) -> None:
+    """Raises ValueError where a class is a link to a folder above it, or to another class; notes it in `seen`."""
+    real = os.path.realpath(place / path)
+    if real == os.path.commonpath([real, os.path.realpath(place)]):
+        raise ValueError(f"'{place / path}' leads to '{real}', which holds other classes; remove the link")
+    if (earlier := seen.setdefault(real, path)) != path:
+        raise ValueError(f"'{place / path}' and '{place / earlier}' are the same folder; a class has one name")
 
 
 def _has_images(place: Path) -> bool:
@@ -127,13 +139,20 @@ def _open(base: Path, found: Found, config: Data, bits: int | None) -> Classes:
 
 def _divided(every: Classes, config: Data, least: int) -> dict[str, Classes]:
     shares = config.episodes.test_fraction, config.val_fraction
-    return {name: part(every, chosen) for name, chosen in divide(len(every), shares, least, config.seed).items()}
+    chosen = divide(len(every), shares, least, config.seed)
+    return {"train": part(every, chosen["train"]), **{name: _rest(every, chosen[name]) for name in ("val", "test")}}
 
 
 def _held_out(train: Classes, config: Data, least: int) -> tuple[Classes, Classes]:
     order = np.random.default_rng(config.seed).permutation(len(train))
     chosen = hold_out(order, config.val_fraction, least)
-    return part(train, chosen["train"]), part(train, chosen["val"])
+    return part(train, chosen["train"]), _rest(train, chosen["val"])
+
+
+def _rest(classes: Classes, chosen: np.ndarray) -> Classes:
+    """Returns some of the classes; what was left out of all is noted with the training classes."""
+    found = part(classes, chosen)
+    return replace(found, images=replace(found.images, left_out=()))
 
 
 def part(classes: Classes, chosen: np.ndarray) -> Classes:

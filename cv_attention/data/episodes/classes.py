@@ -87,7 +87,7 @@ def divide(count: int, shares: tuple[float, float], least: int, seed: int) -> di
     """
     if count < 3 * least:
         raise ValueError(
-            f"{count} classes cannot be divided between train, val and test with {least} in each; at least {3 * least} "
+            f"{_said(count)} cannot be divided between train, val and test with {least} in each; at least {3 * least} "
             "are needed: lower data.episodes.ways, or add classes"
         )
     test = min(max(least, round(shares[0] * count)), count - 2 * least)
@@ -112,8 +112,12 @@ def hold_out(order: np.ndarray, share: float, least: int) -> dict[str, np.ndarra
     """
     if len(order) < 2 * least:
         raise ValueError(
-            f"{len(order)} training classes cannot be divided between train and val with {least} in each; at least "
+            f"{_said(len(order), 'training ')} cannot be divided between train and val with {least} in each; at least "
             f"{2 * least} are needed: lower data.episodes.ways, or add classes"
         )
     val = min(max(least, round(share * len(order))), len(order) - least)
     return {"train": np.sort(order[val:]), "val": np.sort(order[:val])}
+
+
+def _said(count: int, kind: str = "") -> str:
+    return f"{count} {kind}class{'' if count == 1 else 'es'}"

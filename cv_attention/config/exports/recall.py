@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from cv_attention.config.bounds import bounded
-from cv_attention.config.saliency_export import PictureFormat
+from cv_attention.config.exports.saliency import PictureFormat
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""Configures what the commands write about many images."""
