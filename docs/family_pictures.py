@@ -87,7 +87,7 @@ def glimpses(run: Path, number: int) -> Image.Image:
 
 
 def main() -> int:
-    """Draws all pictures of the guide."""
+    """Draws the sheet; returns 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("blocks", type=Path)
     parser.add_argument("glimpses", type=Path)

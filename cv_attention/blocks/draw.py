@@ -45,7 +45,11 @@ class SampledChoice(nn.Module):
         self._seed, self._drawn = seed, 0
 
     def generator(self, device: torch.device) -> torch.Generator | None:
-        """Returns the source of the next sample's random numbers; None is torch's global one."""
+        """Returns the source of the next sample's random numbers; None is torch's global one.
+
+        Args:
+            device: Where the numbers are drawn.
+        """
         if self._seed is None:
             return None
         generator = torch.Generator(device).manual_seed((self._seed + self._drawn * _STEP) % 2**63)

@@ -128,7 +128,7 @@ class Glimpse(nn.Module):
         """Maps images `x` (B, in_chans, H, W) to the last state (B, width)."""
         if x.dim() != 4 or x.shape[1] != self.in_chans:
             raise ValueError(f"images must be (B, {self.in_chans}, H, W), got shape {tuple(x.shape)}")
-        noise = self.places.noise(len(x), self.steps, x) if self.training else None
+        noise = self.places.noise(len(x), self.steps, x) if self.training else None  # pyright: ignore[reportCallIssue]
         place = self._first(x, noise)
         places, chances, expected = [place], [], []
         state, pointed = self._look(x, place, x.new_zeros(len(x), self.recur.in_features))
@@ -189,7 +189,7 @@ class Glimpse(nn.Module):
 
 def _locator(width: int) -> nn.Sequential:
     """Makes what proposes the next place (B, 2) from the state (B, width): the centre, at the start."""
-    locator = nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, 2), nn.Tanh())
-    nn.init.zeros_(locator[2].weight)
-    nn.init.zeros_(locator[2].bias)
-    return locator
+    last = nn.Linear(width, 2)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), last, nn.Tanh())

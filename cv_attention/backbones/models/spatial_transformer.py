@@ -42,7 +42,7 @@ class SpatialTransformer(nn.Module):
         >>> with cva.record(model) as maps:
         ...     logits = model(torch.randn(2, 3, 48, 64))  # images of any size
         >>> cva.maps.place_boxes(maps["places"], (48, 64))[0]  # at the start: the whole image
-        tensor([[[ 0.,  0., 64., 48.]]], grad_fn=<SelectBackward0>)
+        tensor([[[ 0.,  0., 64., 48.]]])
     """
 
     def __init__(
