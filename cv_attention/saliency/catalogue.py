@@ -172,7 +172,7 @@ def _checked(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
             what = f"{type(error).__name__}: {error}"
             raise ValueError(f"saliency method {method_name(method)} fails: {what}") from error
         wanted = (len(images), 1, *images.shape[2:])
-        if not isinstance(heat, Tensor) or heat.dim() != 4 or (len(heat), 1, *heat.shape[2:]) != wanted:
+        if not isinstance(heat, Tensor) or heat.dim() != images.dim() or (len(heat), 1, *heat.shape[2:]) != wanted:
             got = tuple(heat.shape) if isinstance(heat, Tensor) else type(heat).__name__
             raise ValueError(f"saliency method {method_name(method)} must return {wanted}, got {got}")
         return heat.detach().float()

@@ -128,6 +128,40 @@ def test_road_is_of_flat_images():
         s.metrics.road(Volume().eval(), V, torch.rand(2, 1, 6, 16, 20), 1)
 
 
+class Frames(nn.Module):
+    """A network of images, run on every frame; the mean over frames is classified."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body, self.fc = nn.Sequential(nn.Conv2d(2, 8, 3, 2, 1), nn.ReLU()), nn.Linear(8, 4)
+
+    def forward(self, x):
+        frames = self.body(x.transpose(1, 2).flatten(0, 1))
+        return self.fc(frames.mean((2, 3)).unflatten(0, (len(x), -1)).mean(1).square())
+
+
+def test_frames_that_are_run_as_images():
+    model, pixels = Frames().eval(), V.clone().requires_grad_()
+    by_frame = {"layers": "body", "layout": lambda x: x.unflatten(0, (-1, 6)).transpose(1, 2), "upsample": False}
+    a = model.body(pixels.transpose(1, 2).flatten(0, 1))
+    g = torch.autograd.grad(model.fc(a.mean((2, 3)).unflatten(0, (2, 6)).mean(1).square())[:, 1].sum(), a)[0]
+    a, g = (value.detach().view(2, 6, 8, 8, 10).transpose(1, 2) for value in (a, g))
+    expected = (g.mean((2, 3, 4), keepdim=True) * a).sum(1, keepdim=True).relu()
+    torch.testing.assert_close(s.grad_cam(model, V, 1, **by_frame), expected)
+    with pytest.raises(ValueError, match="no module of Frames gives a map of the image"):
+        s.grad_cam(model, V, 1)
+    with pytest.raises(ValueError, match="ablation_cam needs a layer whose output has an entry for each image"):
+        s.ablation_cam(model, V, 1, **by_frame)
+
+
+def test_a_method_of_your_own_explains_volumes():
+    def edges(model, volumes, targets):
+        return volumes[:, :1].diff(dim=-1, append=volumes[:, :1, ..., -1:])
+
+    torch.testing.assert_close(s.resolve(edges)(Volume(), V), edges(None, V, None))
+
+
 def test_slices_are_drawn_side_by_side_on_one_scale():
     scan = np.random.default_rng(0).integers(0, 255, (6, 16, 20), np.uint8)
     heat = s.input_x_gradient(Volume().eval(), V, 1)[:1]

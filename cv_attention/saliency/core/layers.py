@@ -1,6 +1,6 @@
 """Selects the layers that a saliency method uses."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from weakref import WeakKeyDictionary
@@ -10,9 +10,10 @@ from typing_extensions import TypeAliasType
 
 from cv_attention.globs import select
 from cv_attention.maps.wrappers import bare_modules, unwrap
+from cv_attention.saliency.core.places.choice import choose, refusal
 from cv_attention.saliency.core.places.dependence import Dependence, signature
 from cv_attention.saliency.core.places.layouts import Grid, Layout
-from cv_attention.saliency.core.places.probing import Place, Places, Run, may_be_map, run_with_gradients
+from cv_attention.saliency.core.places.probing import Place, Places, Run, run_with_gradients
 from cv_attention.saliency.core.targets import Targets
 
 # None: the last map of the image; names or globs of modules, or modules themselves.
@@ -63,12 +64,12 @@ def find_layers(
     Raises:
         ValueError: if a name or glob matches no module, a given module is not part of the model, or there is no map.
     """
-    modules = {name: module for name, module in bare_modules(model).items() if name}
+    modules = bare_modules(model)
     if layers is None:
-        name, place = last_map(model, images, targets, strict=strict)
+        name, place = last_map(model, images, targets, strict=strict, modules=modules)
         return {name: Layer(modules[name], layout or place.grid)}
-    names = _named(model, modules, layers)
     known = _known_of(model, modules, images).places.known
+    names = _named(model, {name: module for name, module in modules.items() if name}, layers)
     grids = {name: known[name].grid if name in known else None for name in names}
     return {name: Layer(modules[name], layout or grids[name]) for name in names}
 
@@ -93,7 +94,13 @@ def _named(model: nn.Module, modules: dict[str, nn.Module], layers: Layers) -> l
 
 
 def last_map(
-    model: nn.Module, images: Tensor, targets: Targets, *, strict: bool, everywhere: bool = False
+    model: nn.Module,
+    images: Tensor,
+    targets: Targets,
+    *,
+    strict: bool,
+    everywhere: bool = False,
+    modules: dict[str, nn.Module] | None = None,
 ) -> tuple[str, Place]:
     """Returns the name of the module with the last map of the image on the way to the target score, and its place.
 
@@ -110,11 +117,12 @@ def last_map(
         targets: What is explained.
         strict: Whether classes as targets require logits.
         everywhere: Look again, for a map on which the score of each of the images depends.
+        modules: The model's modules by name, where they are known already.
 
     Raises:
         ValueError: if there is no such module.
     """
-    modules = bare_modules(model)
+    modules = bare_modules(model) if modules is None else modules
     known = _known_of(model, modules, images)
     key = (strict, signature(targets))
     name = None if everywhere else known.chosen.get(key)
@@ -124,7 +132,7 @@ def last_map(
     found = _dependence(model, modules, run, images, targets, strict)
     name = choose(modules, known.places, found)
     if name is None:
-        raise ValueError(_refusal(model, images, known.places, found))
+        raise ValueError(refusal(model, images, known.places, found))
     if len(known.chosen) >= _MOST:
         known.chosen.clear()
     known.chosen[key] = name
@@ -188,107 +196,5 @@ def _known_of(model: nn.Module, modules: dict[str, nn.Module], images: Tensor) -
 
 def _switches(module: nn.Module) -> tuple:
     """Returns what may change which outputs a module has: itself, its forward, and attributes that are on or off."""
-    own = vars(module)
-    return (id(module), id(own.get("forward")), *(key for key, value in own.items() if value is True))
-
-
-def choose(modules: dict[str, nn.Module], places: Places, found: Dependence) -> str | None:
-    """Returns the module with the last map on the way to the score, see `last_map`, or None."""
-    run = found.run
-    names = [name for name, output in run.outputs.items() if may_be_map(output, run.images)]
-    if found.vector:
-        return _last(modules, places, found, names)
-    reached = [name for name, counts in zip(run.outputs, found.reaches(list(run.outputs)), strict=True) if counts]
-    counting = found.reaches(names, places)
-    maps = [name for name, counts in zip(names, counting, strict=True) if counts and places.of(run, name).grid]
-    head = _head(reached, maps)
-    maps = [name for name in maps if not (name == head or name.startswith(f"{head}."))]
-    if found.dense and maps:
-        least = min(_positions(places, name) for name in maps)
-        maps = [name for name in maps if _positions(places, name) == least]
-    return _last(modules, places, found, [name for name in names if name in maps], of_tokens=names) if maps else None
-
-
-def _last(
-    modules: dict[str, nn.Module],
-    places: Places,
-    found: Dependence,
-    names: list[str],
-    *,
-    of_tokens: list[str] | None = None,
-) -> str | None:
-    """Returns the last of the modules `names` on whose map the score depends.
-
-    If it has tokens and more tokens follow that do not count, it is the last normalisation before.
-    """
-    for test in (found.reaches, found.connected):  # a head of zeros: what the score is connected with
-        skipped, best = False, None
-        for name, counts in _backwards(names, test):
-            grid = places.of(found.run, name).grid
-            is_tokens = len(places.of(found.run, name).shape) == 3
-            if grid is None:
-                continue
-            if counts and test == found.reaches:
-                counts = found.reaches([name], places)[0]
-            if not counts:
-                skipped = skipped or is_tokens
-                continue
-            later = _later_tokens(places, found, name, of_tokens) if of_tokens else skipped
-            if best is None and not (is_tokens and later):
-                return name
-            best = best or name
-            if is_tokens and "Norm" in type(modules[name]).__name__:
-                return name
-        if best is not None:
-            return best
-    return None
-
-
-def _later_tokens(places: Places, found: Dependence, name: str, names: list[str]) -> bool:
-    """Returns whether a module after `name` has tokens of the image, too."""
-    later = names[names.index(name) + 1 :]
-    return any(found.run.outputs[one].dim() == 3 and places.of(found.run, one).grid is not None for one in later)
-
-
-def _backwards(names: list[str], test: Callable[[list[str]], list[bool]]) -> Iterator[tuple[str, bool]]:
-    """Yields names from the last with the result of a `test` of several of them, ever more at a time."""
-    end, count = len(names), 8
-    while end > 0:
-        some = names[max(0, end - count) : end]
-        yield from reversed(list(zip(some, test(some), strict=True)))
-        end, count = end - count, count * 2
-
-
-def _positions(places: Places, name: str) -> int:
-    grid = places.known[name].grid
-    return prod(grid.size) if grid is not None else 0
-
-
-def _head(names: list[str], maps: list[str]) -> str:
-    """Returns the part of the model that makes the output: of the parts that hold the maps, the last to end."""
-    prefix = ""
-    while names:
-        head = prefix + names[-1].removeprefix(prefix).partition(".")[0]
-        if not all(name == head or name.startswith(f"{head}.") for name in maps):
-            return head
-        prefix = f"{head}."
-        names = [name for name in names if name.startswith(prefix)]
-    return "-"  # one module holds everything, so nothing is left out
-
-
-def _refusal(model: nn.Module, images: Tensor, places: Places, found: Dependence) -> str:
-    size = "x".join(map(str, images.shape[2:]))
-    every = {name: place for name, place in places.all(found.run).items() if len(place.shape) > 2}
-    maps = [name for name, place in every.items() if place.grid is not None]
-    shown = [*maps[-4:], *[name for name in every if name not in maps][-4:]]
-    counting = dict(zip(shown, found.reaches(shown), strict=True))
-    reasons = [f"{name} {every[name].shape}: {every[name].why or _why_not(counting[name])}" for name in shown]
-    return (
-        f"no module of {type(model).__name__} gives a map of the image, (B, C, H, W) larger than 1x1, or tokens of a "
-        f"grid, on which the target depends, for images of {size}; give layers=..., with layout=... for tokens in "
-        "another order, or larger images" + (f"; candidates were {', '.join(reasons)}" if reasons else "")
-    )
-
-
-def _why_not(counts: bool) -> str:
-    return "it belongs to the head" if counts else "the target does not depend on it"
+    own = module.__dict__
+    return (id(module), id(own.get("forward")), *[key for key, value in own.items() if value is True])

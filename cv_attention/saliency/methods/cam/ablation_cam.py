@@ -122,7 +122,13 @@ class _Ablation:
         thread = threading.get_ident()
 
         def ablate(_: nn.Module, args: object, given: Tensor) -> Tensor:
-            return given if threading.get_ident() != thread else self._without(given[:1], channels)
+            if threading.get_ident() != thread:
+                return given
+            if len(given) not in (1, len(channels)):
+                raise ValueError(
+                    f"ablation_cam needs a layer whose output has an entry for each image, got {tuple(given.shape)}"
+                )
+            return self._without(given[:1], channels)
 
         handle = self.module.register_forward_hook(ablate)
         try:
