@@ -40,7 +40,7 @@ from cv_attention.saliency.methods.perturbation.kernel_shap import kernel_shap
 from cv_attention.saliency.methods.perturbation.lime import lime
 from cv_attention.saliency.methods.perturbation.occlusion import occlusion
 from cv_attention.saliency.methods.perturbation.rise import rise
-from cv_attention.saliency.methods.relevance import rules as relevance_rules
+from cv_attention.saliency.methods.relevance import composites as relevance_rules
 from cv_attention.saliency.methods.relevance.deep_lift import deep_lift
 from cv_attention.saliency.methods.relevance.lrp import Relevance, attn_lrp, lrp, relevance
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from cv_attention.saliency.methods.relevance.rules import Back, Epsilon, Rule
+from cv_attention.saliency.methods.relevance.rules import AlphaBeta, Back, Epsilon, Gamma, Rule
 
 
 @dataclass
@@ -24,6 +24,7 @@ class Call:
         rest: The arguments after the bias.
         options: The arguments by name.
         rule: How relevance is divided.
+        room: What `bias` and the rule's epsilon are divided by where weights stand without a BatchNorm's scale.
         entrance: Whether the input is the images themselves.
     """
 
@@ -36,6 +37,7 @@ class Call:
     options: dict[str, Any]
     rule: Rule
     entrance: bool = False
+    room: Tensor | None = None
 
     def product(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Back]:
         """Returns the product without bias, and the map back from its derivative to the input's."""
@@ -57,13 +59,17 @@ class Call:
             output: The BatchNorm's output.
         """
         channels = (-1, *[1] * (self.output.dim() - 2))
+        bias = shift if self.bias is None else shift + self.bias.flatten() * scale
+        bias = bias.view(channels)
+        merged = replace(self, bias=bias, output=output)
+        if isinstance(self.rule, AlphaBeta | Gamma) and bool((scale > 0).all()):  # signs and shares stay as they are
+            return replace(merged, bias=bias / scale.view(channels), room=scale.view(channels))
         if "transpose" in getattr(self.function, "__name__", ""):
             groups = self.options.get("groups", self.rest[3] if len(self.rest) > 3 else 1)
             weight = (self.weight.unflatten(0, (groups, -1)) * scale.view(groups, 1, -1, *channels[1:])).flatten(0, 1)
         else:
             weight = self.weight * scale.view(-1, *[1] * (self.weight.dim() - 1))
-        bias = shift if self.bias is None else shift + self.bias.flatten() * scale
-        return replace(self, weight=weight, bias=bias.view(channels), output=output)
+        return replace(merged, weight=weight)
 
 
 class Ruled(Function):
@@ -90,10 +96,10 @@ class Ruled(Function):
 
 
 class Redirect(Function):
-    """Returns a value that is known already; its gradient goes to `x`, times a factor."""
+    """Returns a value that is known already; its gradient goes to `x`, times a factor, or what a function returns."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, factor: Tensor, found: list[Tensor]) -> Tensor:
+    def forward(ctx: Any, x: Tensor, factor: Tensor | Callable[[], Tensor], found: list[Tensor]) -> Tensor:
         """Takes the output out of `found`, which keeps it from being an input of this function."""
         ctx.factor = factor
         return found.pop()
@@ -101,4 +107,5 @@ class Redirect(Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Multiplies by the factor."""
-        return gradients[0] * ctx.factor, None, None
+        factor = ctx.factor if isinstance(ctx.factor, Tensor) else ctx.factor()
+        return gradients[0] * factor, None, None

@@ -22,12 +22,12 @@ import torch
 from torch import Tensor
 
 from cv_attention.blocks.functional import attention_weights
-from cv_attention.saliency.methods.relevance._functions import IN_TURN, Functions, depends, in_place, names
+from cv_attention.saliency.methods.relevance._functions import IN_TURN, depends, in_place, names
+from cv_attention.saliency.methods.relevance._layers import Layers
 from cv_attention.saliency.methods.relevance._ledger import Ledger
-from cv_attention.saliency.methods.relevance._linear import Call, Redirect, Ruled
-from cv_attention.saliency.methods.relevance.rules import Composite, Epsilon, stabilised
+from cv_attention.saliency.methods.relevance._linear import Redirect
+from cv_attention.saliency.methods.relevance.composites import Composite
 
-_CONVOLUTIONS = [f"conv{t}{n}d" for t in ("", "_transpose") for n in (1, 2, 3)]
 # All relevance goes to the input of these; their value at 0 is 0.
 _ACTIVATIONS = (
     *("gelu", "silu", "silu_", "hardswish", "hardswish_", "mish", "mish_", "elu", "elu_", "selu", "selu_", "celu"),
@@ -49,7 +49,7 @@ _SHAPES = (
 )
 
 
-class Propagation(Functions):
+class Propagation(Layers):
     """Bends the gradients of everything that runs in this mode, so that gradient times input is relevance.
 
     Args:
@@ -59,15 +59,10 @@ class Propagation(Functions):
     """
 
     def __init__(self, composite: Composite, softmax: str, ledger: Ledger | None = None) -> None:
-        super().__init__()
-        self.composite, self.softmax, self.ledger = composite, softmax, ledger
-        self.entrances: list[Tensor] = []  # relevance of images, where a rule gives it by itself
-        self._last: tuple[Tensor, Call | float, Any] | None = None  # the linear layer that a BatchNorm may follow
-        self._begun = False
-        self._calls: dict[int, list[Call]] = {}  # by the memory of their inputs and outputs
-        self.rules = (
-            dict.fromkeys((*_CONVOLUTIONS, "linear"), self._layer)
-            | dict.fromkeys(_ACTIVATIONS, self._activation)
+        super().__init__(composite, ledger)
+        self.softmax = softmax
+        self.rules |= (
+            dict.fromkeys(_ACTIVATIONS, self._activation)
             | dict.fromkeys(_GATES, self._gate)
             | dict.fromkeys(_TANGENTS, self._tangent)
             | dict.fromkeys(_NORMS, self._norm)
@@ -77,116 +72,13 @@ class Propagation(Functions):
             | dict.fromkeys(names("div", "truediv", "true_divide", "divide"), self._quotient)
             | dict.fromkeys(("matmul", "bmm", "mm", "__matmul__", "__rmatmul__", "einsum"), self._matmul)
             | dict.fromkeys(("cat", "concat", "concatenate", "stack", "addcmul"), self._joined)
-            | {"softmax": self._softmax, "_softmax": self._softmax, "batch_norm": self._batch_norm}
+            | {"softmax": self._softmax, "_softmax": self._softmax}
             | {"baddbmm": self._baddbmm, "scaled_dot_product_attention": self._attention}
         )
 
-    def _layer(
-        self, func: Callable, x: Tensor, weight: Tensor, bias: Tensor | None = None, *rest: Any, **options: Any
-    ) -> Tensor:
-        weight = weight.detach()  # of a kernel that depends on the image, as of a gate
-        bias = options.pop("bias", bias)
-        if not x.requires_grad:
-            return func(x, weight, bias, *rest, **options)
-        kind = "linear" if func.__name__ == "linear" else "convolution"
-        entrance = x.is_leaf
-        rule = getattr(self.composite, kind)
-        if self.composite.first is not None and (entrance or not self._begun):
-            rule = self.composite.first
-        self._begun = True
-        if self.ledger:
-            [x] = self.ledger.enter(kind, [x])
-        if isinstance(rule, Epsilon):
-            z = func(x, weight, bias, *rest, **options)
-            if self.ledger:  # before the rule's own hook
-                self.ledger.leave(kind, z)
-            factor = z.detach() / stabilised(z.detach(), rule.epsilon)
-            self._last = (z, rule.epsilon, z.register_hook(lambda g: g * factor))
-        else:
-            with torch.no_grad():
-                z = func(x, weight, bias, *rest, **options)
-                shape = (-1, *[1] * (z.dim() - 2)) if kind == "convolution" else (-1,)
-                along = None if bias is None else bias.detach().view(shape)
-                call = Call(func, x.detach(), weight, along, z.detach(), rest, options, rule, entrance)
-            self._keep(call)
-            z = Ruled.apply(x, call, [z], self._entrances(kind))
-            self._last = (z, call, None)  # pyright: ignore[reportAttributeAccessIssue]
-            if self.ledger:
-                self.ledger.leave(kind, z)  # pyright: ignore[reportArgumentType]
-        self._input = x
-        return z  # pyright: ignore[reportReturnType]
-
-    def _keep(self, call: Call) -> None:
-        for tensor in (call.x, call.output):
-            self._calls.setdefault(tensor.untyped_storage().data_ptr(), []).append(call)
-
-    def before_write(self, x: Tensor) -> None:
-        """Copies what calls remember of a tensor that is about to change."""
-        memory = x.untyped_storage().data_ptr()
-        for call in self._calls.pop(memory, []):
-            for name in ("x", "output"):
-                if getattr(call, name).untyped_storage().data_ptr() == memory:
-                    setattr(call, name, getattr(call, name).clone())
-
-    def _entrances(self, kind: str) -> list[Tensor]:
-        """Returns where relevance of the images goes."""
-        if not self.ledger:
-            return self.entrances
-        ledger, entrances = self.ledger, self.entrances
-
-        class Counted(list):
-            def append(self, relevance: Tensor) -> None:
-                ledger.add(kind, relevance, -1.0)
-                entrances.append(relevance)
-
-        return Counted()
-
-    def _batch_norm(
-        self,
-        func: Callable,
-        x: Tensor,
-        weight: Tensor | None,
-        bias: Tensor | None,
-        mean: Tensor | None,
-        var: Tensor | None,
-        training: bool,
-        momentum: float,
-        eps: float,
-        cudnn: bool,
-    ) -> Tensor:
-        if training or mean is None or var is None:
-            return self._scaled(self._normalised(x, (0, *range(2, x.dim())), eps), weight, bias)
-        with torch.no_grad():
-            scale = torch.rsqrt(var + eps) * (1 if weight is None else weight)
-            shift = (0 if bias is None else bias) - mean * scale
-            y = func(x, weight, bias, mean, var, training, momentum, eps, cudnn)
-            channels = (-1, *[1] * (x.dim() - 2))
-        last, self._last = self._last, None
-        if last is None or last[0] is not x:
-            return self._affine(x, y, scale.view(channels))
-        _, call, hook = last
-        before = self._input
-        if not isinstance(call, Call):  # the epsilon rule
-            hook.remove()
-            factor = scale.view(channels) * (y / stabilised(y, call))
-            [x] = self.ledger.enter("convolution", [x]) if self.ledger else [x]
-            y = Redirect.apply(x, factor, [y])
-        else:
-            call = call.scaled(scale, shift, y.detach())
-            self._keep(call)
-            y = Ruled.apply(before, call, [y], self._entrances("convolution"))
-        if self.ledger:
-            self.ledger.leave("convolution", y)  # pyright: ignore[reportArgumentType]
-        return y  # pyright: ignore[reportReturnType]
-
-    def _affine(self, x: Tensor, y: Tensor, scale: Tensor) -> Tensor:
-        """Returns y = scale x + a constant, which keeps its share."""
-        if self.ledger:
-            [x] = self.ledger.enter("normalisation", [x])
-        y = Redirect.apply(x, scale, [y])  # pyright: ignore[reportAssignmentType]
-        if self.ledger:
-            self.ledger.leave("normalisation", y)
-        return y
+    def normalise(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+        """Normalises by the statistics of the batch, of which the deviation counts as constant."""
+        return self._scaled(self._normalised(x, (0, *range(2, x.dim())), eps), weight, bias)
 
     def _norm(self, func: Callable, x: Tensor, *rest: Any, **options: Any) -> Tensor:
         name = func.__name__

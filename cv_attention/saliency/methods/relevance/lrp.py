@@ -16,7 +16,7 @@ from cv_attention.saliency.methods.gradient.gradients import Channels, join
 from cv_attention.saliency.methods.relevance._functions import Through
 from cv_attention.saliency.methods.relevance._ledger import Ledger
 from cv_attention.saliency.methods.relevance._propagation import Propagation
-from cv_attention.saliency.methods.relevance.rules import COMPOSITES, Composite, CompositeName
+from cv_attention.saliency.methods.relevance.composites import COMPOSITES, Composite, CompositeName
 from cv_attention.suggest import suggest
 
 Softmax = Literal["constant", "tangent"]

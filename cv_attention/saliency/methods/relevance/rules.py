@@ -1,13 +1,12 @@
-"""Defines the rules of layer-wise relevance propagation for linear layers, and usual combinations of them.
+"""Defines the rules of layer-wise relevance propagation for linear layers.
 
 z = x W + b is the layer's output, R its relevance, and the input's relevance is a sum over the outputs. W+ and W- are
 the positive and the negative part of the weights. Denominators are kept from 0 by a small number of their own sign.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Literal, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -23,6 +22,7 @@ class Layer(Protocol):
     weight: Tensor
     bias: Tensor | None
     output: Tensor
+    room: Tensor | None
 
     def product(self, x: Tensor, weight: Tensor) -> tuple[Tensor, Back]:
         """Returns the product without bias, and the map back from its derivative to the input's."""
@@ -89,17 +89,17 @@ class Gamma:
 
     def back(self, layer: Layer, g: Tensor) -> Tensor:
         """Returns the input's relevance over the input, given the output's relevance over the output."""
-        positive, negative = layer.weight.clamp(min=0), layer.weight.clamp(max=0)
-        total = torch.zeros_like(layer.x)
-        for sign, same, other in ((1, positive, negative), (-1, negative, positive)):
+        total, both = torch.zeros_like(layer.x), bool((layer.x < 0).any())
+        for sign in (1, -1):
             share = torch.where(sign * layer.output > 0, g * layer.output, 0)
             if not bool(share.any()):
                 continue
-            parts = [(layer.x.clamp(min=0), layer.weight + self.gamma * same)]
-            if bool((layer.x < 0).any()):
-                parts.append((layer.x.clamp(max=0), layer.weight + self.gamma * other))
+            weight, same = layer.weight, layer.weight.clamp(*_half(sign))
+            parts = [(layer.x.clamp(min=0) if both else layer.x, weight + self.gamma * same)]
+            if both:
+                parts.append((layer.x.clamp(max=0), weight + self.gamma * weight.clamp(*_half(-sign))))
             bias = 0 if layer.bias is None else layer.bias + self.gamma * layer.bias.clamp(*_half(sign))
-            total = total + _divide(layer, parts, bias, share, self.epsilon)
+            total = total + _divide(layer, parts, bias + _room(layer, sign * self.epsilon), share)
         return total
 
 
@@ -135,18 +135,18 @@ class AlphaBeta:
 
     def back(self, layer: Layer, g: Tensor) -> Tensor:
         """Returns the input's relevance over the input, given the output's relevance over the output."""
-        positive, negative = layer.weight.clamp(min=0), layer.weight.clamp(max=0)
         both = bool((layer.x < 0).any())
-        share, total = g * layer.output, torch.zeros_like(layer.x)
-        for factor, sign, same, other in ((self.alpha, 1, positive, negative), (-self.beta, -1, negative, positive)):
+        share, found = g * layer.output, []
+        for factor, sign in ((self.alpha, 1), (-self.beta, -1)):
             if factor == 0:
                 continue
-            parts = [(layer.x.clamp(min=0) if both else layer.x, same)]
+            parts = [(layer.x.clamp(min=0) if both else layer.x, layer.weight.clamp(*_half(sign)))]
             if both:
-                parts.append((layer.x.clamp(max=0), other))
+                parts.append((layer.x.clamp(max=0), layer.weight.clamp(*_half(-sign))))
             bias = 0 if layer.bias is None else layer.bias.clamp(*_half(sign))
-            total = total + factor * _divide(layer, parts, bias, share, self.epsilon)
-        return total
+            part = _divide(layer, parts, bias + _room(layer, sign * self.epsilon), share)
+            found.append(part if factor == 1 else factor * part)
+        return found[0] if len(found) == 1 else found[0] + found[1]
 
 
 @dataclass(frozen=True)
@@ -236,52 +236,9 @@ class ZBox:
 Rule = Epsilon | Gamma | AlphaBeta | WSquare | Flat | ZBox
 
 
-@dataclass(frozen=True)
-class Composite:
-    """Assigns rules to the linear layers of a network.
-
-    Attributes:
-        convolution: The rule of convolutions, together with a BatchNorm directly after them.
-        linear: The rule of fully connected layers.
-        first: The rule of the first layer, and of others that read the images; None is the rule of its kind.
-
-    Examples:
-        >>> import torch
-        >>> import cv_attention as cva
-        >>> from cv_attention.saliency import relevance_rules as rules
-        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
-        >>> mine = rules.Composite(convolution=rules.Gamma(0.1), linear=rules.Epsilon(0.01), first=rules.Flat())
-        >>> cva.saliency.lrp(model, torch.randn(2, 3, 32, 32), rules=mine).shape
-        torch.Size([2, 1, 32, 32])
-    """
-
-    convolution: Rule = field(default_factory=Epsilon)
-    linear: Rule = field(default_factory=Epsilon)
-    first: Rule | None = None
-
-
-Z_PLUS = AlphaBeta(1.0, 0.0)
-COMPOSITES: Mapping[str, Composite] = MappingProxyType(
-    {
-        "epsilon": Composite(),
-        "gamma": Composite(Gamma(0.25), Gamma(0.05)),
-        "epsilon_plus": Composite(Z_PLUS),
-        "epsilon_plus_flat": Composite(Z_PLUS, first=Flat()),
-        "epsilon_gamma_box": Composite(Gamma(), first=ZBox()),
-        "epsilon_alpha2_beta1": Composite(AlphaBeta()),
-        "epsilon_alpha2_beta1_flat": Composite(AlphaBeta(), first=Flat()),
-    }
-)
-"""The usual composites by name, as zennit calls them; AttnLRP's authors use ``gamma`` for vision transformers."""
-CompositeName = Literal[
-    "epsilon", "gamma", "epsilon_plus", "epsilon_plus_flat", "epsilon_gamma_box", "epsilon_alpha2_beta1",
-    "epsilon_alpha2_beta1_flat",
-]  # fmt: skip
-
-
 def stabilised(z: Tensor, epsilon: float) -> Tensor:
     """Moves z away from 0 by epsilon, 0 itself upwards."""
-    return z + torch.where(z < 0, -epsilon, epsilon).to(z.dtype)
+    return z + torch.copysign(z.new_tensor(epsilon), z + 0)  # -0 + 0 is 0
 
 
 def _half(sign: int) -> tuple[float | None, float | None]:
@@ -289,21 +246,22 @@ def _half(sign: int) -> tuple[float | None, float | None]:
     return (0.0, None) if sign > 0 else (None, 0.0)
 
 
-def _divide(
-    layer: Layer, parts: list[tuple[Tensor, Tensor]], bias: Tensor | float, share: Tensor, epsilon: float
-) -> Tensor:
+def _room(layer: Layer, epsilon: float) -> Tensor | float:
+    return epsilon if layer.room is None else epsilon / layer.room
+
+
+def _divide(layer: Layer, parts: list[tuple[Tensor, Tensor]], offset: Tensor | float, share: Tensor) -> Tensor:
     """Divides relevance among the products of `parts`, and returns that of the input over the input.
 
     Args:
         layer: The layer.
         parts: Inputs of one sign (or all inputs, if there is only this one), with the weights that they meet.
-        bias: What is added to the products; it keeps its share.
+        offset: What is added to the products: the bias, which keeps its share, and what keeps denominators from 0.
         share: The outputs' relevance.
-        epsilon: Keeps denominators from 0.
     """
     products = [layer.product(x, weight) for x, weight in parts]
     total = products[0][0] if len(products) == 1 else products[0][0] + products[1][0]
-    rates = share / stabilised(total + bias, epsilon)
+    rates = share / total.add_(offset)
     first = products[0][1](rates)
     if len(products) == 1:
         return first
