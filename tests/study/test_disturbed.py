@@ -127,4 +127,3 @@ def test_a_wrong_option_of_a_block_fails_its_trials_alone(tmp_path):
     table = (tmp_path / "studies/toy/table.md").read_text()
     assert "has no option 'redction'; did you mean 'reduction'" in table
     assert "0 + 2 without a result" in table
-    assert finished(file)[0] == 0
