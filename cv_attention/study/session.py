@@ -63,6 +63,15 @@ def train(
         ValueError: if another process trains a study of this folder, or a file in it is damaged.
         Stopped: after Ctrl-C, SIGTERM and the like; all processes have ended, and the same call continues.
         DiskFull: if a trial could not be written.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention.study import Limits, LocalEngine, StudyFolder, make_plan, train
+        >>> plan = make_plan(Path("configs/studies/digits.yaml"))  # doctest: +SKIP
+        >>> folder = StudyFolder(Path("studies"), plan.name)  # doctest: +SKIP
+        >>> results = train(plan, folder, LocalEngine(2), Limits(), print, [])  # doctest: +SKIP
+        >>> results.parts[0].main.tables[0].rows[1].verdict  # doctest: +SKIP
+        'unresolved'
     """
     with _locked(folder):
         record = _adopted(plan, folder, say)
@@ -98,6 +107,17 @@ def report(plan: Plan, folder: StudyFolder, commands: Sequence[str], say: Say, *
 
     Returns:
         The results.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention.study import StudyFolder, make_plan, report
+        >>> _ = Path("base.yaml").write_text("seed: 0")
+        >>> _ = Path("toy.yaml").write_text("{base: base.yaml, networks: {plain: {}, se: {model.block: se}}, seeds: 4}")
+        >>> folder = StudyFolder(Path("studies"), "toy")
+        >>> report(make_plan(Path("toy.yaml")), folder, ["cv-attention study toy.yaml"], print).sealed
+        True
+        >>> sorted(path.name for path in folder.out.iterdir())[:3]
+        ['forest.svg', 'front.svg', 'methods.md']
     """
     record = _adopted(plan, folder, say)
     results = _collected(plan, folder, record)

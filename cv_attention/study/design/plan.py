@@ -34,6 +34,15 @@ class Plan:
         seeds: The seeds.
         base: Plain values of the base configuration, with what `set` changes.
         experiments: (arm, recipe) -> the configuration, with seed 0 and before tuning.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention.study import make_plan
+        >>> _ = Path("base.yaml").write_text("seed: 0")
+        >>> _ = Path("toy.yaml").write_text("{base: base.yaml, networks: {plain: {}, se: {model.block: se}}, seeds: 4}")
+        >>> plan = make_plan(Path("toy.yaml"))
+        >>> plan.reference, plan.seeds, len(plan.trials(Path("studies/trials"), {}))
+        ('plain', (0, 1, 2, 3), 8)
     """
 
     path: Path
@@ -64,7 +73,11 @@ class Plan:
         return [dict(zip(values, combination, strict=True)) for combination in product(*values.values())]
 
     def tuning(self, root: Path) -> dict[tuple[str, str], list[list[Trial]]]:
-        """Returns (arm, recipe) -> the trials of each candidate; empty without `tune`."""
+        """Returns (arm, recipe) -> the trials of each candidate; empty without `tune`.
+
+        Args:
+            root: Folder of the run directories.
+        """
         if not self.file.tune.values:
             return {}
         seeds = range(TUNING_SEEDS, TUNING_SEEDS + self.file.tune.seeds)
@@ -128,8 +141,19 @@ def make_plan(path: Path, widen: Widen | None = None) -> Plan:
         widen: Returns, for a plain network and one with a block, the changes that widen the plain one to as many
             parameters, and a note; None takes `wider.matched`, which imports torch.
 
+    Returns:
+        The plan.
+
     Raises:
         ValueError: in one line that names the file and the place in it.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention.study import make_plan
+        >>> _ = Path("base.yaml").write_text("seed: 0")
+        >>> _ = Path("toy.yaml").write_text("{base: base.yaml, networks: {plain: {}, se: {model.block: se}}, seeds: 4}")
+        >>> [arm.name for arm in make_plan(Path("toy.yaml")).arms]
+        ['plain', 'se']
     """
     file = read_study(path)
     base = _base(file, path)

@@ -68,6 +68,15 @@ class Results:
         metric: The metric.
         unit: Factor from the metric's unit to that of the file: 100 for accuracies and error rates.
         notes: Lines about the whole study.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention.study import StudyFolder, make_plan, report
+        >>> _ = Path("base.yaml").write_text("seed: 0")
+        >>> _ = Path("toy.yaml").write_text("{base: base.yaml, networks: {plain: {}, se: {model.block: se}}, seeds: 4}")
+        >>> results = report(make_plan(Path("toy.yaml")), StudyFolder(Path("studies"), "toy"), [], print, write=False)
+        >>> results.split, results.blocks, results.planned  # nothing is trained, so the test is sealed
+        ('val', 0, 4)
     """
 
     split: Literal["test", "val"]

@@ -27,6 +27,11 @@ class Stopped(Exception):
 
     Attributes:
         number: The signal.
+
+    Examples:
+        >>> from cv_attention.study import Stopped
+        >>> str(Stopped(15))
+        'stopped by SIGTERM'
     """
 
     def __init__(self, number: int) -> None:
