@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from cv_attention.study import StudyFolder, make_plan
 from tests.study.written import BASE, write_study
@@ -120,10 +121,27 @@ def test_a_finished_study_trains_nothing_and_a_second_driver_is_refused(undistur
     assert shown(undisturbed) == before
 
 
-def test_a_wrong_option_of_a_block_fails_its_trials_alone(tmp_path):
-    file = toy(tmp_path, networks={"plain": {}, "se": {"model.block": {"name": "se", "redction": 4}}})
+def test_a_block_that_cannot_be_built_fails_its_trials_alone(tmp_path):
+    file = toy(tmp_path, networks={"plain": {}, "se": {"model.block": {"name": "se", "reduction": 0}}})
     code, said = finished(file)
     assert code == 0, said
     table = (tmp_path / "studies/toy/table.md").read_text()
-    assert "has no option 'redction'; did you mean 'reduction'" in table
+    assert "reduction must be a positive whole number, got reduction=0" in table
     assert "0 + 2 without a result" in table
+
+
+def test_directories_that_nothing_can_be_resumed_from_are_trained_again(tmp_path):
+    file = toy(tmp_path)
+    plan, folder = make_plan(file), StudyFolder(tmp_path / "studies", "toy")
+    broken, empty, *_ = plan.trials(folder.trials, {})
+    checkpoints = folder.run(broken.name) / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "last.ckpt").write_bytes(b"no checkpoint")
+    (folder.run(broken.name) / "config.yaml").write_text(yaml.safe_dump(broken.experiment.to_dict()))
+    (folder.run(empty.name) / "metrics").mkdir(parents=True)
+    code, said = finished(file)
+    assert code == 0, said
+    assert "its run directory could not be resumed; it is resumed" not in said
+    assert (folder.trials / f"{broken.name}.damaged-1/checkpoints/last.ckpt").read_bytes() == b"no checkpoint"
+    assert len(shown(file)[1]) == 4
+    assert "without a result" not in (folder.out / "table.md").read_text()

@@ -6,12 +6,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from cv_attention.blocks.catalogue import find
 from cv_attention.config import Experiment, Log
-from cv_attention.config.checking import check, check_source
 from cv_attention.config.plain import from_plain
 from cv_attention.study.design.arms import IDENTITY, WIDER, Arm, controls_of, identity_of, is_plain
 from cv_attention.study.design.changes import apply, check_kinds
+from cv_attention.study.design.checking import check_experiment
 from cv_attention.study.design.file import TUNING_SEEDS, StudyFile, load_yaml, read_study, seeds_of
 from cv_attention.study.design.trials import Trial, trial
 
@@ -127,7 +126,7 @@ def changed(experiment: Experiment, changes: Changes, place: str) -> Experiment:
     plain = apply(experiment.to_dict(), changes, place)
     try:
         found = from_plain(Experiment, plain)
-        _check(found)
+        check_experiment(found)
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from error
     return found
@@ -188,7 +187,7 @@ def _base(file: StudyFile, path: Path) -> Experiment:
         raise ValueError(f"{path}: base: file not found: {file.base}, neither here nor in {path.parent}")
     experiment = from_plain(Experiment, load_yaml(found), str(found))
     try:
-        _check(experiment)
+        check_experiment(experiment)
     except ValueError as error:
         raise ValueError(f"{found}: {error}") from error
     log = experiment.log
@@ -199,25 +198,6 @@ def _base(file: StudyFile, path: Path) -> Experiment:
         checkpoint_every_n_steps=log.checkpoint_every_n_steps,
     )
     return replace(experiment, seed=0, log=light)
-
-
-def _check(experiment: Experiment) -> None:
-    check(experiment)
-    check_source(experiment.data.name)
-    _check_block(experiment.model.block)
-
-
-def _check_block(block: Any) -> None:
-    """Makes sure that the names of blocks exist; class paths are imported by the training run."""
-    if isinstance(block, str) and "." not in block:
-        find(block)
-    elif isinstance(block, Mapping) and isinstance(block.get("name"), str):
-        find(block["name"])
-    elif isinstance(block, Mapping) and "class_path" in block:
-        _check_block((block.get("init_args") or {}).get("block"))
-    elif isinstance(block, Mapping):
-        for inner in block.values():
-            _check_block(inner)
 
 
 def _check_network(arm: Arm, file: StudyFile, path: Path) -> None:

@@ -106,7 +106,7 @@ def state(run: Path) -> tuple[State, str]:
 
 def _reason(run: Path) -> str:
     try:
-        return str(read_json(run / _FAILED).get("reason") or "no reason was recorded")
+        return " ".join(str(read_json(run / _FAILED).get("reason") or "no reason was recorded").split())
     except (ValueError, OSError):
         return "failed.json cannot be read"
 

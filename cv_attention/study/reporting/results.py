@@ -16,6 +16,7 @@ from cv_attention.study.design.arms import IDENTITY
 from cv_attention.study.design.plan import Plan
 from cv_attention.study.design.trials import State, Trial, state
 from cv_attention.study.record import Record, StudyFolder
+from cv_attention.suggest import suggest
 
 _SECTIONS = {"test": "test", "val": "validation"}
 
@@ -130,6 +131,18 @@ def collect(
     unit = 100 if metric in (*SHARES, *RATES) else 1
     notes = (*_stopped(plan, record), *record.notes(), *_set_aside(folder, planned))
     return Results(split, complete, len(seeds), parts, _interaction(parts), outcomes, metric, unit, notes)
+
+
+def check_metric(plan: Plan, folder: StudyFolder, trial: Trial) -> None:
+    """Makes sure that a finished trial has the metric that the study file names, before the others are trained.
+
+    Raises:
+        ValueError: naming the metric and those that there are; the values stay sealed.
+    """
+    known = list(summary.read(folder.run(trial.name)).get("test") or ())
+    if plan.file.metric not in (None, "probability", *known):
+        hint = suggest(str(plan.file.metric), [*known, "probability"])
+        raise ValueError(f"{plan.path}: metric {plan.file.metric!r} is unknown{hint}")
 
 
 def _outcome(trial: Trial, found: tuple[State, str], folder: StudyFolder, split: str) -> Outcome:
