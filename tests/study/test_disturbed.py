@@ -22,6 +22,7 @@ from tests.study.written import BASE, write_study
 pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
 KILLS, SEED = int(os.environ.get("STUDY_KILLS", "4")), int(os.environ.get("STUDY_SEED", "0"))
+WHAT = ("worker", "worker", "server", "driver", "SIGTERM", "SIGINT")
 TIMED = ("training_seconds",)
 
 
@@ -45,8 +46,8 @@ def finished(file, *options):
     return driver.returncode, said
 
 
-def workers(driver):
-    """Returns the processes of trials: children of the server that the driver has started."""
+def processes(driver):
+    """Returns the server that the driver has started, in a list, and the processes of trials, its children."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -54,7 +55,8 @@ def workers(driver):
         except OSError:
             continue
     servers = [process for process, parent in parents.items() if parent == driver]
-    return sorted(process for process, parent in parents.items() if parent in servers)
+    forked = sorted(process for process, parent in parents.items() if parent in servers)
+    return sorted(server for server in servers if server in map(parents.get, forked)), forked
 
 
 def shown(file):
@@ -79,15 +81,15 @@ def test_killed_at_random_it_ends_alike(undisturbed, tmp_path):
     driver = start(file)
     for _ in range(KILLS):
         end = time.monotonic() + 120
-        while not workers(driver.pid) and driver.poll() is None and time.monotonic() < end:
+        while not processes(driver.pid)[1] and driver.poll() is None and time.monotonic() < end:
             time.sleep(0.05)
         time.sleep(chance.uniform(0, 4))
-        what = chance.choice(["worker", "worker", "driver", "SIGTERM", "SIGINT"])
+        what = chance.choice(WHAT)
         if driver.poll() is not None:
             break
         done.append(what)
-        if what == "worker":
-            if victims := workers(driver.pid):
+        if what in ("server", "worker"):
+            if victims := processes(driver.pid)[what == "worker"]:
                 os.kill(chance.choice(victims), signal.SIGKILL)
             continue
         os.kill(driver.pid, {"driver": signal.SIGKILL}.get(what) or getattr(signal, what))
@@ -141,7 +143,7 @@ def test_directories_that_nothing_can_be_resumed_from_are_trained_again(tmp_path
     (folder.run(empty.name) / "metrics").mkdir(parents=True)
     code, said = finished(file)
     assert code == 0, said
-    assert "its run directory could not be resumed; it is resumed" not in said
-    assert (folder.trials / f"{broken.name}.damaged-1/checkpoints/last.ckpt").read_bytes() == b"no checkpoint"
+    assert "its run directory could not be resumed; it is trained again" in said
+    assert (folder.trials / f"{broken.name}.damaged-1/checkpoints/last.ckpt.torn").read_bytes() == b"no checkpoint"
     assert len(shown(file)[1]) == 4
     assert "without a result" not in (folder.out / "table.md").read_text()
