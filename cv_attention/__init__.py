@@ -29,14 +29,14 @@ from typing import TYPE_CHECKING, Any
 from cv_attention.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from cv_attention import backbones, blocks, data, heads, maps, report, saliency, training
+    from cv_attention import backbones, blocks, data, heads, maps, report, saliency, study, training
     from cv_attention.backbones import LostBlocksWarning, insert, plan, remove
     from cv_attention.drawing import overlay, overlay_slices
     from cv_attention.maps import record, to_heatmap, usage
 
 # Where each public name lives. Nothing of it, nor torch, is imported before it is used.
-_MODULES = ("backbones", "blocks", "data", "heads", "maps", "report", "saliency", "training")
-_APPLICATION = ("data", "report", "training")  # which need the packages of the extra `train`
+_MODULES = ("backbones", "blocks", "data", "heads", "maps", "report", "saliency", "study", "training")
+_APPLICATION = ("data", "report", "study", "training")  # which need the packages of the extra `train`
 _NAMES = {
     "plan": "backbones",
     "insert": "backbones",
@@ -51,7 +51,7 @@ _NAMES = {
 
 __all__ = [
     "LostBlocksWarning", "backbones", "blocks", "data", "heads", "insert", "maps", "overlay", "overlay_slices", "plan",
-    "record", "remove", "report", "saliency", "to_heatmap", "training", "usage",
+    "record", "remove", "report", "saliency", "study", "to_heatmap", "training", "usage",
 ]  # fmt: skip
 
 

@@ -46,6 +46,7 @@ WITHOUT_EXAMPLE = {
 SKIPPED = {
     "prepare": "opens the data set and loggers",
     "fit": "trains for minutes",
+    "train": "trains for minutes",
     "evaluate": "needs a trained network",
     "load": "needs a trained network",
     "open_pretrained": "downloads weights",

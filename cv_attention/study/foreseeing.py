@@ -20,6 +20,18 @@ def dry_run(plan: Plan, folder: StudyFolder, workers: int, threads: int) -> Iter
         folder: Its folder, which need not exist.
         workers: How many trials are trained at once.
         threads: Threads of each.
+
+    Returns:
+        An iterator over the lines.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention.study import StudyFolder, dry_run, make_plan
+        >>> _ = Path("base.yaml").write_text("seed: 0")
+        >>> _ = Path("toy.yaml").write_text("{base: base.yaml, networks: {plain: {}, se: {model.block: se}}, seeds: 4}")
+        >>> lines = dry_run(make_plan(Path("toy.yaml")), StudyFolder(Path("studies"), "toy"), workers=2, threads=1)
+        >>> next(lines)
+        'toy: 2 arms'
     """
     yield f"{plan.name}: {len(plan.arms)} arms"
     for arm in plan.arms:

@@ -22,6 +22,12 @@ class StudyFolder:
     Attributes:
         root: Folder that several studies can share; they share its training runs.
         name: Name of the study.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention.study import StudyFolder
+        >>> StudyFolder(Path("studies"), "digits").run("4346ec4bd98dd7e0").as_posix()
+        'studies/trials/4346ec4bd98dd7e0'
     """
 
     root: Path
@@ -59,11 +65,19 @@ class StudyFolder:
         return self.out / "costs.json"
 
     def run(self, name: str) -> Path:
-        """Returns the run directory of a trial."""
+        """Returns the run directory of a trial.
+
+        Args:
+            name: The trial's name.
+        """
         return self.trials / name
 
     def log(self, name: str) -> Path:
-        """Returns the file that a trial prints to."""
+        """Returns the file that a trial prints to.
+
+        Args:
+            name: The trial's name.
+        """
         return self.root / "logs" / f"{name}.log"
 
 
@@ -79,6 +93,17 @@ class Record:
         stopped: Seeds after which a rule ended the study, and the rule: ``{"seeds": 6, "rule": "width=0.3"}``.
         chosen: Tuned hyperparameters: a list of entries with ``arm``, ``recipe`` and ``values``.
         commands: The commands that trained the study, each once.
+
+    Examples:
+        >>> from cv_attention.study import Record
+        >>> record = Record()
+        >>> record.adopt({"margin": 0.3})  # a new study
+        []
+        >>> record.open()
+        >>> record.adopt({"margin": 0.5})
+        ['margin: 0.3 -> 0.5']
+        >>> record.notes()
+        ['changed on ..., after the test results had been opened: margin: 0.3 -> 0.5']
     """
 
     plan: dict[str, Any] = field(default_factory=dict)
@@ -91,6 +116,9 @@ class Record:
     @classmethod
     def read(cls, path: Path) -> "Record":
         """Reads the file; an empty record where there is none.
+
+        Args:
+            path: The file.
 
         Raises:
             ValueError: if a later version wrote it, or it is damaged.
@@ -105,7 +133,11 @@ class Record:
         return cls(**known)
 
     def write(self, path: Path) -> None:
-        """Writes the file, whole or not at all."""
+        """Writes the file, whole or not at all.
+
+        Args:
+            path: The file.
+        """
         content = {"cv_attention": code_version(), **vars(self)}
         write_text(
             path, json.dumps(sealed(json.loads(json.dumps(content, default=str)), STUDY_FORMAT), indent=1) + "\n"

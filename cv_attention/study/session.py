@@ -9,12 +9,13 @@ from typing import Any
 from cv_attention.rundir import read_json
 from cv_attention.rundir.files import write_text
 from cv_attention.rundir.lock import lock
+from cv_attention.study.design.checking import check_blocks
 from cv_attention.study.design.plan import Plan
 from cv_attention.study.design.trials import Trial
 from cv_attention.study.price import finished_seconds, measured_steps
 from cv_attention.study.record import Record, StudyFolder, today
 from cv_attention.study.reporting.outputs import write_outputs
-from cv_attention.study.reporting.results import Results, collect
+from cv_attention.study.reporting.results import Results, check_metric, collect
 from cv_attention.study.running.driving import DiskFull, Driver, Rules, Stopped
 from cv_attention.study.running.engine import LocalEngine
 from cv_attention.study.tuning import choose
@@ -60,10 +61,23 @@ def train(
         What can be shown of the results.
 
     Raises:
-        ValueError: if another process trains a study of this folder, or a file in it is damaged.
+        ValueError: if another process trains a study of this folder, a file in it is damaged, a block has no such
+            option, or runs have no such metric.
         Stopped: after Ctrl-C, SIGTERM and the like; all processes have ended, and the same call continues.
         DiskFull: if a trial could not be written.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention.study import Limits, LocalEngine, StudyFolder, make_plan, train
+        >>> plan = make_plan(Path("configs/studies/digits.yaml"))  # doctest: +SKIP
+        >>> folder = StudyFolder(Path("studies"), plan.name)  # doctest: +SKIP
+        >>> results = train(plan, folder, LocalEngine(2), Limits(), print, [])  # doctest: +SKIP
+        >>> results.parts[0].main.tables[0].rows[1].verdict  # doctest: +SKIP
+        'unresolved'
     """
+    check_blocks(
+        plan.path, [(arm.network, plan.experiments[arm.name, plan.recipes[0]].model.block) for arm in plan.arms]
+    )
     with _locked(folder):
         record = _adopted(plan, folder, say)
         _continued(plan, record, limits)
@@ -98,10 +112,27 @@ def report(plan: Plan, folder: StudyFolder, commands: Sequence[str], say: Say, *
 
     Returns:
         The results.
+
+    Raises:
+        ValueError: if files are to be written while another process trains a study of this folder, or a file in it is
+            damaged.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention.study import StudyFolder, make_plan, report
+        >>> _ = Path("base.yaml").write_text("seed: 0")
+        >>> _ = Path("toy.yaml").write_text("{base: base.yaml, networks: {plain: {}, se: {model.block: se}}, seeds: 4}")
+        >>> folder = StudyFolder(Path("studies"), "toy")
+        >>> report(make_plan(Path("toy.yaml")), folder, ["cv-attention study toy.yaml"], print).sealed
+        True
+        >>> sorted(path.name for path in folder.out.iterdir())[:3]
+        ['forest.svg', 'front.svg', 'methods.md']
     """
-    record = _adopted(plan, folder, say)
-    results = _collected(plan, folder, record)
-    if write:
+    if not write:
+        return _collected(plan, folder, _adopted(plan, folder, say))
+    with _locked(folder):
+        record = _adopted(plan, folder, say)
+        results = _collected(plan, folder, record)
         if not results.sealed:
             record.open()
         record.write(folder.plan)
@@ -145,7 +176,7 @@ def _continued(plan: Plan, record: Record, limits: Limits) -> None:
 
 def _drive(plan: Plan, folder: StudyFolder, engine: LocalEngine, limits: Limits, say: Say, record: Record) -> str:
     """Trains the tuning trials, then the study's; returns a line that says why not all are trained."""
-    driver = Driver(folder, engine, say, retry=limits.retry)
+    driver = Driver(folder, engine, say, retry=limits.retry, check=lambda trial: check_metric(plan, folder, trial))
     tuning = [trial for trials in plan.tuning(folder.trials).values() for each in trials for trial in each]
     if tuning:
         seeds = sorted({trial.seed for trial in tuning})
@@ -171,13 +202,13 @@ def _unique(trials: Sequence[Trial]) -> list[Trial]:
     return list({trial.name: trial for trial in trials}.values())
 
 
-def _expected(folder: StudyFolder, trials: Sequence[Trial]) -> Callable[[Trial], float | None]:
-    """Returns a function that foresees a trial's seconds from those that have finished."""
+def _expected(folder: StudyFolder, trials: Sequence[Trial]) -> Callable[[Sequence[Trial]], float]:
+    """Returns a function that foresees the seconds of trials from those that have finished."""
 
-    def expected(trial: Trial) -> float | None:
+    def expected(left: Sequence[Trial]) -> float:
         known = finished_seconds(folder, trials)
-        mean = sum(known.values()) / len(known) if known else None
-        return known.get((trial.arm, trial.recipe), mean)
+        mean = sum(known.values()) / len(known) if known else 0.0
+        return sum(known.get((trial.arm, trial.recipe), mean) for trial in left)
 
     return expected
 
@@ -232,7 +263,7 @@ def _costs(folder: StudyFolder) -> dict[str, Any]:
     try:
         found = read_json(folder.costs)
         steps = found.get("steps")
-        whole = isinstance(steps, dict) and all(isinstance(s, int | float) and s > 0 for s in steps.values())
+        whole = isinstance(steps, dict) and all(isinstance(s, int | float) and 0 < s < 1e6 for s in steps.values())
         return found if whole else {}
     except (ValueError, OSError):
         return {}

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from cv_attention.study import StudyFolder, make_plan
 from tests.study.written import BASE, write_study
@@ -21,6 +22,7 @@ from tests.study.written import BASE, write_study
 pytestmark = pytest.mark.long
 ROOT = Path(__file__).parents[2]
 KILLS, SEED = int(os.environ.get("STUDY_KILLS", "4")), int(os.environ.get("STUDY_SEED", "0"))
+WHAT = ("worker", "worker", "server", "driver", "SIGTERM", "SIGINT")
 TIMED = ("training_seconds",)
 
 
@@ -44,8 +46,8 @@ def finished(file, *options):
     return driver.returncode, said
 
 
-def workers(driver):
-    """Returns the processes of trials: children of the server that the driver has started."""
+def processes(driver):
+    """Returns the server that the driver has started, in a list, and the processes of trials, its children."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -53,7 +55,8 @@ def workers(driver):
         except OSError:
             continue
     servers = [process for process, parent in parents.items() if parent == driver]
-    return sorted(process for process, parent in parents.items() if parent in servers)
+    forked = sorted(process for process, parent in parents.items() if parent in servers)
+    return sorted(server for server in servers if server in map(parents.get, forked)), forked
 
 
 def shown(file):
@@ -78,15 +81,15 @@ def test_killed_at_random_it_ends_alike(undisturbed, tmp_path):
     driver = start(file)
     for _ in range(KILLS):
         end = time.monotonic() + 120
-        while not workers(driver.pid) and driver.poll() is None and time.monotonic() < end:
+        while not processes(driver.pid)[1] and driver.poll() is None and time.monotonic() < end:
             time.sleep(0.05)
         time.sleep(chance.uniform(0, 4))
-        what = chance.choice(["worker", "worker", "driver", "SIGTERM", "SIGINT"])
+        what = chance.choice(WHAT)
         if driver.poll() is not None:
             break
         done.append(what)
-        if what == "worker":
-            if victims := workers(driver.pid):
+        if what in ("server", "worker"):
+            if victims := processes(driver.pid)[what == "worker"]:
                 os.kill(chance.choice(victims), signal.SIGKILL)
             continue
         os.kill(driver.pid, {"driver": signal.SIGKILL}.get(what) or getattr(signal, what))
@@ -120,11 +123,27 @@ def test_a_finished_study_trains_nothing_and_a_second_driver_is_refused(undistur
     assert shown(undisturbed) == before
 
 
-def test_a_wrong_option_of_a_block_fails_its_trials_alone(tmp_path):
-    file = toy(tmp_path, networks={"plain": {}, "se": {"model.block": {"name": "se", "redction": 4}}})
+def test_a_block_that_cannot_be_built_fails_its_trials_alone(tmp_path):
+    file = toy(tmp_path, networks={"plain": {}, "se": {"model.block": {"name": "se", "reduction": 0}}})
     code, said = finished(file)
     assert code == 0, said
     table = (tmp_path / "studies/toy/table.md").read_text()
-    assert "has no option 'redction'; did you mean 'reduction'" in table
+    assert "reduction must be a positive whole number, got reduction=0" in table
     assert "0 + 2 without a result" in table
-    assert finished(file)[0] == 0
+
+
+def test_directories_that_nothing_can_be_resumed_from_are_trained_again(tmp_path):
+    file = toy(tmp_path)
+    plan, folder = make_plan(file), StudyFolder(tmp_path / "studies", "toy")
+    broken, empty, *_ = plan.trials(folder.trials, {})
+    checkpoints = folder.run(broken.name) / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "last.ckpt").write_bytes(b"no checkpoint")
+    (folder.run(broken.name) / "config.yaml").write_text(yaml.safe_dump(broken.experiment.to_dict()))
+    (folder.run(empty.name) / "metrics").mkdir(parents=True)
+    code, said = finished(file)
+    assert code == 0, said
+    assert "its run directory could not be resumed; it is trained again" in said
+    assert (folder.trials / f"{broken.name}.damaged-1/checkpoints/last.ckpt.torn").read_bytes() == b"no checkpoint"
+    assert len(shown(file)[1]) == 4
+    assert "without a result" not in (folder.out / "table.md").read_text()

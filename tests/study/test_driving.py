@@ -1,5 +1,6 @@
 """Which trials are trained, in which order, and what happens to those whose processes end badly; nothing is trained."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from cv_attention.rundir.lock import lock
-from cv_attention.study import DiskFull, Limits, LocalEngine, Record, Stopped, make_plan, train
+from cv_attention.study import DiskFull, Limits, LocalEngine, Record, Stopped, make_plan, report, train
 from cv_attention.study.design.trials import blocks, state
 from tests.study.written import engine, planned, pretend, write_study
 
@@ -241,3 +242,42 @@ def test_the_pool_divides_the_processors():
     since = time.monotonic()
     assert LocalEngine(2, target=pretend).ended(0.0) == []
     assert time.monotonic() - since < 1
+
+
+def test_a_metric_that_runs_do_not_have_ends_the_study_with_the_first(tmp_path, script):
+    plan, folder = planned(tmp_path, metric="acuracy", seeds=8)
+    with pytest.raises(ValueError, match=r"toy.yaml: metric 'acuracy' is unknown; did you mean 'accuracy'"):
+        trained(plan, folder)
+    assert len(starts(script)) < 8
+
+
+def test_an_option_that_a_block_lacks_is_named_before_anything_is_trained(tmp_path, script):
+    wrong = {"name": "se", "redction": 4}
+    plan, folder = planned(tmp_path, networks={"plain": {}, "se": {"model.block": {"residual:0": wrong}}})
+    with pytest.raises(ValueError, match=r"toy.yaml: networks.se: block 'se' has no option 'redction'; did you mean"):
+        trained(plan, folder)
+    assert not starts(script)
+    assert not folder.root.exists()
+
+
+def test_nothing_is_reported_while_another_process_trains(tmp_path):
+    plan, folder = planned(tmp_path)
+    folder.root.mkdir()
+    context = multiprocessing.get_context("fork")
+    ready, done = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(folder.lock, ready, done))
+    other.start()
+    ready.wait(20)
+    with pytest.raises(ValueError, match="another process is training"):
+        report(plan, folder, [], print)
+    assert report(plan, folder, [], print, write=False).sealed
+    done.set()
+    other.join()
+    assert report(plan, folder, [], print).sealed
+
+
+def hold(path, ready, done):
+    held = lock(path)
+    ready.set()
+    done.wait(20)
+    held()

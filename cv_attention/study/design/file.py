@@ -136,6 +136,14 @@ def read_study(path: Path) -> StudyFile:
 
     Raises:
         ValueError: in one line that names the file and the place in it.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention.study import read_study
+        >>> _ = Path("base.yaml").write_text("seed: 0")
+        >>> _ = Path("toy.yaml").write_text("{base: base.yaml, networks: {plain: {}, se: {model.block: se}}, seeds: 4}")
+        >>> read_study(Path("toy.yaml")).networks["se"]
+        {'model.block': 'se'}
     """
     content = load_yaml(path)
     for name in ("networks", "recipes"):

@@ -6,12 +6,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from cv_attention.blocks.catalogue import find
 from cv_attention.config import Experiment, Log
-from cv_attention.config.checking import check, check_source
 from cv_attention.config.plain import from_plain
 from cv_attention.study.design.arms import IDENTITY, WIDER, Arm, controls_of, identity_of, is_plain
 from cv_attention.study.design.changes import apply, check_kinds
+from cv_attention.study.design.checking import check_experiment
 from cv_attention.study.design.file import TUNING_SEEDS, StudyFile, load_yaml, read_study, seeds_of
 from cv_attention.study.design.trials import Trial, trial
 
@@ -34,6 +33,15 @@ class Plan:
         seeds: The seeds.
         base: Plain values of the base configuration, with what `set` changes.
         experiments: (arm, recipe) -> the configuration, with seed 0 and before tuning.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention.study import make_plan
+        >>> _ = Path("base.yaml").write_text("seed: 0")
+        >>> _ = Path("toy.yaml").write_text("{base: base.yaml, networks: {plain: {}, se: {model.block: se}}, seeds: 4}")
+        >>> plan = make_plan(Path("toy.yaml"))
+        >>> plan.reference, plan.seeds, len(plan.trials(Path("studies/trials"), {}))
+        ('plain', (0, 1, 2, 3), 8)
     """
 
     path: Path
@@ -64,7 +72,11 @@ class Plan:
         return [dict(zip(values, combination, strict=True)) for combination in product(*values.values())]
 
     def tuning(self, root: Path) -> dict[tuple[str, str], list[list[Trial]]]:
-        """Returns (arm, recipe) -> the trials of each candidate; empty without `tune`."""
+        """Returns (arm, recipe) -> the trials of each candidate; empty without `tune`.
+
+        Args:
+            root: Folder of the run directories.
+        """
         if not self.file.tune.values:
             return {}
         seeds = range(TUNING_SEEDS, TUNING_SEEDS + self.file.tune.seeds)
@@ -114,7 +126,7 @@ def changed(experiment: Experiment, changes: Changes, place: str) -> Experiment:
     plain = apply(experiment.to_dict(), changes, place)
     try:
         found = from_plain(Experiment, plain)
-        _check(found)
+        check_experiment(found)
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from error
     return found
@@ -128,8 +140,19 @@ def make_plan(path: Path, widen: Widen | None = None) -> Plan:
         widen: Returns, for a plain network and one with a block, the changes that widen the plain one to as many
             parameters, and a note; None takes `wider.matched`, which imports torch.
 
+    Returns:
+        The plan.
+
     Raises:
         ValueError: in one line that names the file and the place in it.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention.study import make_plan
+        >>> _ = Path("base.yaml").write_text("seed: 0")
+        >>> _ = Path("toy.yaml").write_text("{base: base.yaml, networks: {plain: {}, se: {model.block: se}}, seeds: 4}")
+        >>> [arm.name for arm in make_plan(Path("toy.yaml")).arms]
+        ['plain', 'se']
     """
     file = read_study(path)
     base = _base(file, path)
@@ -164,7 +187,7 @@ def _base(file: StudyFile, path: Path) -> Experiment:
         raise ValueError(f"{path}: base: file not found: {file.base}, neither here nor in {path.parent}")
     experiment = from_plain(Experiment, load_yaml(found), str(found))
     try:
-        _check(experiment)
+        check_experiment(experiment)
     except ValueError as error:
         raise ValueError(f"{found}: {error}") from error
     log = experiment.log
@@ -175,25 +198,6 @@ def _base(file: StudyFile, path: Path) -> Experiment:
         checkpoint_every_n_steps=log.checkpoint_every_n_steps,
     )
     return replace(experiment, seed=0, log=light)
-
-
-def _check(experiment: Experiment) -> None:
-    check(experiment)
-    check_source(experiment.data.name)
-    _check_block(experiment.model.block)
-
-
-def _check_block(block: Any) -> None:
-    """Makes sure that the names of blocks exist; class paths are imported by the training run."""
-    if isinstance(block, str) and "." not in block:
-        find(block)
-    elif isinstance(block, Mapping) and isinstance(block.get("name"), str):
-        find(block["name"])
-    elif isinstance(block, Mapping) and "class_path" in block:
-        _check_block((block.get("init_args") or {}).get("block"))
-    elif isinstance(block, Mapping):
-        for inner in block.values():
-            _check_block(inner)
 
 
 def _check_network(arm: Arm, file: StudyFile, path: Path) -> None:

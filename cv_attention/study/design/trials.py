@@ -29,6 +29,13 @@ class Trial:
         recipe: Name of its recipe.
         seed: Its seed, and thus its block.
         experiment: Its configuration; ``log.name`` is its hash.
+
+    Examples:
+        >>> from cv_attention.config import Experiment, Log
+        >>> from cv_attention.study import Trial
+        >>> trial = Trial("se", "", 3, Experiment(seed=3, log=Log(name="4346ec4bd98dd7e0")))
+        >>> str(trial), trial.name
+        ('se, seed 3', '4346ec4bd98dd7e0')
     """
 
     arm: str
@@ -99,7 +106,7 @@ def state(run: Path) -> tuple[State, str]:
 
 def _reason(run: Path) -> str:
     try:
-        return str(read_json(run / _FAILED).get("reason") or "no reason was recorded")
+        return " ".join(str(read_json(run / _FAILED).get("reason") or "no reason was recorded").split())
     except (ValueError, OSError):
         return "failed.json cannot be read"
 

@@ -16,6 +16,7 @@ from cv_attention.study.design.arms import IDENTITY
 from cv_attention.study.design.plan import Plan
 from cv_attention.study.design.trials import State, Trial, state
 from cv_attention.study.record import Record, StudyFolder
+from cv_attention.suggest import suggest
 
 _SECTIONS = {"test": "test", "val": "validation"}
 
@@ -68,6 +69,15 @@ class Results:
         metric: The metric.
         unit: Factor from the metric's unit to that of the file: 100 for accuracies and error rates.
         notes: Lines about the whole study.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from cv_attention.study import StudyFolder, make_plan, report
+        >>> _ = Path("base.yaml").write_text("seed: 0")
+        >>> _ = Path("toy.yaml").write_text("{base: base.yaml, networks: {plain: {}, se: {model.block: se}}, seeds: 4}")
+        >>> results = report(make_plan(Path("toy.yaml")), StudyFolder(Path("studies"), "toy"), [], print, write=False)
+        >>> results.split, results.blocks, results.planned  # nothing is trained, so the test is sealed
+        ('val', 0, 4)
     """
 
     split: Literal["test", "val"]
@@ -121,6 +131,18 @@ def collect(
     unit = 100 if metric in (*SHARES, *RATES) else 1
     notes = (*_stopped(plan, record), *record.notes(), *_set_aside(folder, planned))
     return Results(split, complete, len(seeds), parts, _interaction(parts), outcomes, metric, unit, notes)
+
+
+def check_metric(plan: Plan, folder: StudyFolder, trial: Trial) -> None:
+    """Makes sure that a finished trial has the metric that the study file names, before the others are trained.
+
+    Raises:
+        ValueError: naming the metric and those that there are; the values stay sealed.
+    """
+    known = list(summary.read(folder.run(trial.name)).get("test") or ())
+    if plan.file.metric not in (None, "probability", *known):
+        hint = suggest(str(plan.file.metric), [*known, "probability"])
+        raise ValueError(f"{plan.path}: metric {plan.file.metric!r} is unknown{hint}")
 
 
 def _outcome(trial: Trial, found: tuple[State, str], folder: StudyFolder, split: str) -> Outcome:

@@ -27,6 +27,11 @@ class Stopped(Exception):
 
     Attributes:
         number: The signal.
+
+    Examples:
+        >>> from cv_attention.study import Stopped
+        >>> str(Stopped(15))
+        'stopped by SIGTERM'
     """
 
     def __init__(self, number: int) -> None:
@@ -45,12 +50,12 @@ class Rules:
     Attributes:
         enough: Whether the blocks that are complete suffice, given their number; None trains all.
         budget: Seconds for this call; no block begins that is not expected to end within them. None has no limit.
-        expected: Expected seconds of a trial, or None where nothing is known of it.
+        expected: Returns the expected seconds of trials together; 0 where nothing is known.
     """
 
     enough: Callable[[int], bool] | None = None
     budget: float | None = None
-    expected: Callable[[Trial], float | None] = field(default=lambda trial: None)
+    expected: Callable[[Sequence[Trial]], float] = field(default=lambda trials: 0.0)
 
 
 class Driver:
@@ -61,13 +66,22 @@ class Driver:
         engine: Where trials are trained.
         say: Prints a line.
         retry: Whether trials that have failed are trained again.
+        check: Is called with the first trial that finishes; what it raises ends the study.
 
     Attributes:
         lost: Name of a trial -> how often its process was lost in this call.
     """
 
-    def __init__(self, folder: StudyFolder, engine: LocalEngine, say: Say, *, retry: bool = False) -> None:
-        self.folder, self.engine, self.say, self.retry = folder, engine, say, retry
+    def __init__(
+        self,
+        folder: StudyFolder,
+        engine: LocalEngine,
+        say: Say,
+        *,
+        retry: bool = False,
+        check: Callable[[Trial], None] | None = None,
+    ) -> None:
+        self.folder, self.engine, self.say, self.retry, self._check = folder, engine, say, retry, check
         self.lost: Counter[str] = Counter()
         self._signal = 0
         self._full = False
@@ -127,8 +141,7 @@ class Driver:
     def _over_budget(self, trials: Sequence[Trial], rules: Rules) -> bool:
         if rules.budget is None:
             return False
-        known = [seconds for trial in trials if (seconds := rules.expected(trial)) is not None]
-        left = sum(known) / len(known) * (len(trials) + len(self.engine.running)) if known else 0.0
+        left = rules.expected([*trials, *self.engine.running])
         return time.monotonic() - self._since + left / self.engine.workers > rules.budget
 
     def _work_off(self, waiting: deque[Trial], leave: int) -> None:
@@ -160,6 +173,9 @@ class Driver:
             self._done += 1
             how = f"failed: {reason}" if found == "failed" else f"trained, {ended.seconds:.1f} s"
             self.say(f"[{self._done}/{self._total}] {trial}: {how}")
+            if found == "finished" and self._check is not None:
+                check, self._check = self._check, None
+                check(trial)
             return
         if self._ending:
             return
@@ -167,10 +183,14 @@ class Driver:
             self._full = True
             self.engine.stop()
             return
+        if ended.code == BUSY:  # it will end, or finish the trial itself
+            self.say(f"{trial}: another process holds its run directory; it waits")
+            waiting.append(trial)
+            return
         self.lost[trial.name] += 1
         what = _words(ended.code)
         if self.lost[trial.name] < ATTEMPTS:
-            self.say(f"{trial}: {what}; it is resumed")
+            self.say(f"{trial}: {what}; it is {'trained again' if ended.code == AGAIN else 'resumed'}")
             waiting.append(trial)
             return
         self._done += 1
@@ -209,8 +229,6 @@ class Driver:
 
 
 def _words(code: int) -> str:
-    if code == BUSY:
-        return "another process holds its run directory"
     if code == AGAIN:
         return "its run directory could not be resumed"
     if code == STOPPED:

@@ -44,6 +44,12 @@ class LocalEngine:
     Attributes:
         workers: How many trials are trained at once.
         threads: Threads of each.
+
+    Examples:
+        >>> from cv_attention.study import LocalEngine
+        >>> engine = LocalEngine(2, threads=1)
+        >>> engine.free, engine.running  # nothing starts before a study does
+        (2, [])
     """
 
     def __init__(
@@ -77,7 +83,12 @@ class LocalEngine:
         return [process.pid for process, _, _ in self._running.values() if process.pid]
 
     def start(self, trial: Trial, log: Path) -> None:
-        """Starts a trial in a new process."""
+        """Starts a trial in a new process.
+
+        Args:
+            trial: The trial.
+            log: File that takes what it prints.
+        """
         if self._context is None:
             self._context = _context(self.threads)
         process = self._context.Process(
