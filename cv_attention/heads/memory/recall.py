@@ -132,8 +132,8 @@ class RecallHead(nn.Module):
         self.output = nn.Linear(controller_width + reads, ways)
         named = isinstance(cell, Rows) and cell.bound and cell.keyed  # labels are read as they are
         self.trust = nn.Linear(controller_width + read_heads, 1) if named else None
-        if self.trust is not None:  # at first, a label is believed as far as its image is alike
-            zero(self.trust)
+        if self.trust is not None:  # at first, the label that is read is the answer, as far as its image is alike
+            zero(self.trust, self.output)
             nn.init.constant_(self.trust.weight[:, controller_width:], _TRUST / read_heads)
         self.read = None if cell is None else AttentionMap("alignment")
         self.write = None if cell is None else AttentionMap("alignment")
