@@ -90,12 +90,12 @@ class PlaceDraw(SampledChoice):
         """
         mean = widened(mean)
         if noise is None or not self.training:
-            return mean, mean.new_zeros(len(mean))
+            return mean, mean.new_zeros(mean.shape[0])
         if self.estimator == "random":
-            return noise, mean.new_zeros(len(mean))
+            return noise, mean.new_zeros(mean.shape[0])
         sample = mean + self.sigma * noise
         if self.estimator == "pathwise":
-            return sample.clamp(-1, 1), mean.new_zeros(len(mean))
+            return sample.clamp(-1, 1), mean.new_zeros(mean.shape[0])
         sample = sample.detach()
         squares = ((sample - mean) / self.sigma).square().sum(1)
         log_probability = -squares / 2 - 2 * math.log(self.sigma) - math.log(2 * math.pi)

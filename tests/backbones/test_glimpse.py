@@ -223,4 +223,5 @@ def test_evaluation_is_not_random_and_images_do_not_depend_on_each_other(policy)
     again = small(seed=5, policy=policy)
     again.load_state_dict(model.state_dict())
     assert torch.equal(again(batch), together)
+    assert list(maps) == ["places"]
     assert maps["places"].values.shape == (3, 3, 2)

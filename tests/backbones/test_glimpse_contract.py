@@ -38,6 +38,15 @@ def test_gradients_at_the_border_are_finite_and_point_inside():
     assert outside.grad.isfinite().all()
 
 
+def test_record_shows_no_map_of_a_patch_as_one_of_the_image():
+    """The attention within a patch has positions of the patch; it would be wrong over the image."""
+    model = small(encoder="attention", patch=6)
+    with cva.record(model) as maps:
+        model(images(1, 3, 24, 24))
+    assert list(maps) == ["places"]
+    assert not model.places._forward_hooks
+
+
 def test_boxes_of_places():
     model = small(patch=4, scales=2)
     with cva.record(model) as maps:

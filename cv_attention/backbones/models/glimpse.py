@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cv_attention.backbones.models.glimpse_encoders import AttentionEncoder, LinearEncoder, keep_size
+from cv_attention.backbones.models.glimpse_encoders import LinearEncoder, PooledEncoder, keep_size
 from cv_attention.backbones.models.retina import glimpse
 from cv_attention.blocks.base import check_choice, check_whole
 from cv_attention.blocks.draw import Reward
@@ -107,7 +107,7 @@ class Glimpse(nn.Module):
         self.numbers_read = steps * scales * patch**2  # of an image
         self.native_input_size = (in_chans, 64, 64)  # any size will do; dry runs take this one
         self.places = PlaceDraw(policy, sigma=sigma, reward=reward)
-        self.what = (LinearEncoder if encoder == "linear" else AttentionEncoder)(in_chans, patch, scales, width)
+        self.what = (LinearEncoder if encoder == "linear" else PooledEncoder)(in_chans, patch, scales, width)
         self.where = nn.Sequential(nn.Linear(2, width), nn.ReLU(inplace=True))
         self.join = nn.Linear(2 * width, width)
         self.recur, self.enter = nn.Linear(width, width), nn.Linear(width, width, bias=False)
@@ -128,10 +128,10 @@ class Glimpse(nn.Module):
         """Maps images `x` (B, in_chans, H, W) to the last state (B, width)."""
         if x.dim() != 4 or x.shape[1] != self.in_chans:
             raise ValueError(f"images must be (B, {self.in_chans}, H, W), got shape {tuple(x.shape)}")
-        noise = self.places.noise(len(x), self.steps, x) if self.training else None  # pyright: ignore[reportCallIssue]
+        noise = self.places.noise(x.shape[0], self.steps, x) if self.training else None  # pyright: ignore[reportCallIssue]
         place = self._first(x, noise)
         places, chances, expected = [place], [], []
-        state, pointed = self._look(x, place, x.new_zeros(len(x), self.recur.in_features))
+        state, pointed = self._look(x, place, x.new_zeros(x.shape[0], self.recur.in_features))
         for step in range(1, self.steps):
             mean = self._propose(state, pointed, step)
             place, log_probability = self.places.choose(mean, None if noise is None else noise[:, step])
@@ -148,13 +148,13 @@ class Glimpse(nn.Module):
         if noise is not None:
             return noise[:, 0] if self.places.estimator == "random" else self.start * noise[:, 0]
         if self.places.estimator == "random":
-            return widened(self.fixed[0]).expand(len(x), 2)
-        return x.new_zeros(len(x), 2, dtype=torch.promote_types(x.dtype, torch.float32))
+            return widened(self.fixed[0]).expand(x.shape[0], 2)
+        return x.new_zeros(x.shape[0], 2, dtype=torch.promote_types(x.dtype, torch.float32))
 
     def _propose(self, state: Tensor, pointed: Tensor | None, step: int) -> Tensor:
         """The means (B, 2) of the places of another glimpse."""
         if self.places.estimator == "random":
-            return widened(self.fixed[step]).expand(len(state), 2)
+            return widened(self.fixed[step]).expand(state.shape[0], 2)
         if self.locator is None:
             assert pointed is not None
             return pointed.clamp(-1, 1)
@@ -177,13 +177,13 @@ class Glimpse(nn.Module):
     def _show(self, x: Tensor, places: list[Tensor], chances: list[Tensor], expected: list[Tensor]) -> None:
         """Passes all places through `places`, for hooks."""
         stacked = torch.stack(places, 1)
-        none = stacked.new_zeros(len(x), 0)
+        none = stacked.new_zeros(x.shape[0], 0)
         self.places(
             stacked,
             torch.stack(chances, 1) if chances else none,
-            stacked.new_zeros(len(x)),
+            stacked.new_zeros(x.shape[0]),
             torch.stack(expected, 1) if expected else (None if self.baseline is None else none),
-            self._extents(x).expand(len(x), len(places), -1, -1),
+            self._extents(x).expand(x.shape[0], len(places), -1, -1),
         )
 
 

@@ -24,7 +24,7 @@ class LinearEncoder(nn.Module):
         return self.out(seen.flatten(1)).relu(), None
 
 
-class AttentionEncoder(nn.Module):
+class PooledEncoder(nn.Module):
     """Reads the patches by convolutions that all scales share, and pools each patch by additive attention.
 
     Paper: additive attention (Bahdanau et al., ICLR 2015), https://arxiv.org/abs/1409.0473.

@@ -41,7 +41,7 @@ def window(places: Tensor, half: tuple[float, float]) -> Tensor:
         (B, 2, 3), for `sample`.
     """
     scale = torch.tensor(half, dtype=places.dtype, device=places.device).diag()
-    return torch.cat([scale.expand(len(places), 2, 2), places[:, :, None]], 2)
+    return torch.cat([scale.expand(places.shape[0], 2, 2), places[:, :, None]], 2)
 
 
 def glimpse(images: Tensor, places: Tensor, patch: int, scales: int, finest: int = 1) -> Tensor:

@@ -86,14 +86,14 @@ class SpatialTransformer(nn.Module):
             raise ValueError(f"images must be (B, {self.in_chans}, H, W), got shape {tuple(x.shape)}")
         theta = self.theta(x)
         extents = theta[:, :, :2].abs().sum(2)[:, None, None]
-        none = theta.new_zeros(len(x), 0)
+        none = theta.new_zeros(x.shape[0], 0)
         self.places(theta[:, None, :, 2], none, none.sum(1), None, extents)
         return self.body(sample(x, theta, self.patch).to(x.dtype))
 
     def theta(self, x: Tensor) -> Tensor:
         """Computes the affine map (B, 2, 3) from the part to the image `x` (B, in_chans, H, W), see `retina.sample`."""
         whole = torch.eye(2, 3, device=x.device, dtype=torch.promote_types(x.dtype, torch.float32))
-        thumbnail = sample(x, whole.expand(len(x), 2, 3), self.thumbnail).to(x.dtype)
+        thumbnail = sample(x, whole.expand(x.shape[0], 2, 3), self.thumbnail).to(x.dtype)
         numbers = widened(self.localise(thumbnail))
         if self.transform == "affine":
             return numbers.unflatten(1, (2, 3))

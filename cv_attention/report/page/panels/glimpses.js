@@ -22,7 +22,7 @@ export function hasGlimpses(run) {
 }
 
 // The points and the boxes of one image's glimpses, in the unit of the drawing.
-export function glimpsesOf({ places, extents }, sample, [width, height]) {
+function glimpsesOf({ places, extents }, sample, [width, height]) {
   return places[sample].map(([x, y], step) => ({
     x: x * width,
     y: y * height,
@@ -35,7 +35,7 @@ export function glimpsesOf({ places, extents }, sample, [width, height]) {
   }));
 }
 
-export function pathOf(glimpses) {
+function pathOf(glimpses) {
   return glimpses.map(({ x, y }, i) => `${i ? "L" : "M"}${x.toFixed(2)} ${y.toFixed(2)}`).join(" ");
 }
 
