@@ -66,9 +66,10 @@ def check_tasks(tasks, times):
 
     async def work(number):
         for turn in range(times):
-            with torch.no_grad(), record(model) as maps:
+            with record(model) as maps:
                 await asyncio.sleep(0)
-                model(images(number))
+                with torch.no_grad():  # which belongs to the thread, so not around what other tasks interrupt
+                    model(images(number))
                 for _ in range((number + turn) % 3):  # so that tasks end in another order than they began
                     await asyncio.sleep(0)
             got = [m.values for m in maps.values()]
@@ -78,6 +79,7 @@ def check_tasks(tasks, times):
         await asyncio.gather(*(work(number) for number in range(tasks)))
 
     asyncio.run(together())
+    assert torch.is_grad_enabled()
     assert torch.overrides._len_torch_function_stack() == 0
 
 

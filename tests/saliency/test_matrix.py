@@ -33,7 +33,7 @@ def explain(name, kind):
 def cells():
     for name in methods():
         for kind in KINDS:
-            slow = kind not in QUICK or name in ("extremal_perturbation", "lime", "attention_flow")
+            slow = kind not in QUICK or name in ("extremal_perturbation", "lime", "itti_koch_niebur")
             yield pytest.param(name, kind, marks=[pytest.mark.long] if slow else [])
 
 
