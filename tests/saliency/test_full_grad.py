@@ -69,7 +69,7 @@ def test_every_kind_of_batch_norm(norm):
     )
     images = torch.randn(2, 3, 12, 12).double()
     lacks = missing(model, images, model.fc)
-    assert lacks > 1e-2 if norm == "group" else lacks < 1e-6  # a group's deviation is no constant
+    assert lacks > 1e-2 if norm == "group" else lacks < 1e-6  # a group's deviation is not constant
     assert s.full_grad(model, images, 3).shape == (2, 1, 12, 12)
 
 

@@ -16,7 +16,7 @@ def sparseness(heat: Tensor) -> Tensor:
         (B,) in [0, 1); 0 for a map of zeros.
 
     Raises:
-        ValueError: if `heat` is no batch of finite maps.
+        ValueError: if `heat` is not a batch of finite maps.
 
     Examples:
         >>> import torch
@@ -44,7 +44,7 @@ def complexity(heat: Tensor) -> Tensor:
         (B,), in nats; 0 if one pixel has everything, and for a map of zeros.
 
     Raises:
-        ValueError: if `heat` is no batch of finite maps.
+        ValueError: if `heat` is not a batch of finite maps.
 
     Examples:
         >>> import torch

@@ -223,7 +223,7 @@ class Beside(nn.Module):
 
     def __new__(cls, model: nn.Module, *_: Any) -> "Beside":
         """Returns an instance of a class that is called like the model's."""
-        return super().__new__(type(type(model).__name__, (cls,), {}))
+        return super().__new__(type(type(model).__name__, (cls,), {}))  # pyright: ignore[reportArgumentType]
 
     def __init__(self, model: nn.Module, baseline: Tensor) -> None:
         super().__init__()

@@ -53,7 +53,7 @@ class Through(nn.Module):
 
     def __new__(cls, model: nn.Module, *_: Any) -> "Through":
         """Returns an instance of a class that is called like the model's."""
-        return super().__new__(type(type(model).__name__, (cls,), {}))
+        return super().__new__(type(type(model).__name__, (cls,), {}))  # pyright: ignore[reportArgumentType]
 
     def __init__(self, model: nn.Module, mode: TorchFunctionMode) -> None:
         super().__init__()
