@@ -54,7 +54,7 @@ def complexity(heat: Tensor) -> Tensor:
     """
     values = _values(heat)
     shares = values / values.sum(1, keepdim=True).clamp(min=torch.finfo(values.dtype).tiny)
-    return -torch.xlogy(shares, shares).sum(1).clamp(max=0).float()
+    return torch.xlogy(shares, shares).sum(1).abs().float()
 
 
 def _values(heat: Tensor) -> Tensor:

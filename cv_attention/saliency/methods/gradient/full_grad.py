@@ -120,7 +120,7 @@ class Biases(Functions):
         )
 
     def _watch(self, y: Tensor, bias: Tensor) -> Tensor:
-        if y.dim() == 4 and bool(bias.any()):
+        if y.dim() == 4:
             entry, bias = [], bias.detach().float()
             self.entries.append(entry)
             y.register_hook(lambda g: entry.append(self.of(g.float() * bias)))
