@@ -19,7 +19,7 @@ import yaml
 from cv_attention.study import StudyFolder, make_plan
 from tests.study.written import BASE, write_study
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 KILLS, SEED = int(os.environ.get("STUDY_KILLS", "4")), int(os.environ.get("STUDY_SEED", "0"))
 WHAT = ("worker", "worker", "server", "driver", "SIGTERM", "SIGINT")

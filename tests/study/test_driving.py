@@ -276,8 +276,34 @@ def test_nothing_is_reported_while_another_process_trains(tmp_path):
     assert report(plan, folder, [], print).sealed
 
 
+def no_answer():
+    raise EOFError("unexpected EOF")
+
+
 def hold(path, ready, done):
     held = lock(path)
     ready.set()
     done.wait(20)
     held()
+
+
+def test_a_process_that_is_killed_while_it_starts_is_replaced(tmp_path, script):
+    """The process that others are forked from then answers nothing."""
+    plan, folder = planned(tmp_path)
+    pool, refused = engine(), []
+    make = pool._context.Process
+
+    class Context:
+        @staticmethod
+        def Process(**options):
+            process = make(**options)
+            if len(refused) < 2:
+                refused.append(process)
+                process.start = no_answer
+            return process
+
+    pool._context = Context
+    lines = []
+    results = train(plan, folder, pool, Limits(), lines.append, [])
+    assert sum("ended with exit code 255; it is resumed" in line for line in lines) == 2
+    assert (results.blocks, results.failed) == (3, [])

@@ -36,6 +36,11 @@ WRONG = {
         {"networks": {"plain": {}, "se": {"model.block": 3}}},
         "model.block must be a name, a mapping or null, got 3",
     ),
+    "block of nothing": ({"networks": {"plain": {}, "se": {"model.block": {}}}}, "model.block is an empty mapping"),
+    "arguments as text": (
+        {"networks": {"plain": {}, "se": {"model.block": {"class_path": "a.B", "init_args": "x"}}}},
+        "networks.se: model.block: init_args must be a mapping of options, got 'x'",
+    ),
     "duplicates": ({"networks": {"plain": {}, "se": SE, "se2": SE}}, "networks.se2 is the same as se"),
     "same in other words": (
         {"networks": {"plain": {}, "se": SE, "se2": {"model.block": {"name": "se"}, "model.at": ["residual"]}}},

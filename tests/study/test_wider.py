@@ -1,5 +1,7 @@
 """Networks that are as large without the block, counted by hand and by building both."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -84,3 +86,14 @@ def test_widths_leave_the_network_as_it_is():
 def test_wrong_widths_are_refused(widths):
     with pytest.raises(ValueError, match="branch_widths must be a list of 9 whole numbers"):
         cva.backbones.build("resnet20", branch_widths=widths)
+
+
+def test_the_example_is_a_study(monkeypatch):
+    root = Path(__file__).parents[2]
+    monkeypatch.chdir(root)
+    for file in sorted(root.glob("configs/studies/*.yaml")):
+        text = file.read_text()
+        assert f"cv-attention study configs/studies/{file.name}" in text
+        assert "#   time, measured" in text
+        plan = make_plan(file)
+        assert [arm.name for arm in plan.arms] == ["plain", "se", "se+identity", "se+shuffled_gate", "se+wider"]

@@ -46,7 +46,12 @@ def _named_blocks(block: Any) -> Iterator[Any]:
     if isinstance(block, str | Mapping) and "class_path" not in block and (isinstance(block, str) or "name" in block):
         yield from [] if isinstance(block, str) and "." in block else [block]
     elif isinstance(block, Mapping) and "class_path" in block:
-        yield from _named_blocks((block.get("init_args") or {}).get("block"))
+        arguments = block.get("init_args") or {}
+        if not isinstance(arguments, Mapping):
+            raise ValueError(f"model.block: init_args must be a mapping of options, got {arguments!r:.60}")
+        yield from _named_blocks(arguments.get("block"))
     elif isinstance(block, Mapping):
+        if not block:
+            raise ValueError("model.block is an empty mapping; give a name, {name: ...} or {position: block}")
         for inner in block.values():
             yield from _named_blocks(inner)

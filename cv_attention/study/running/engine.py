@@ -14,7 +14,7 @@ from typing import Any
 from cv_attention.study.design.trials import Trial
 from cv_attention.study.running.worker import IMPORTED, work
 
-MOST_WORKERS = 256
+LOST = 255  # exit code of a process of which nobody knows how it ended
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class LocalEngine:
         self._target = target
         self._running: dict[int, tuple[BaseProcess, Trial, float]] = {}
         self._told: set[int] = set()
+        self._unstarted: list[Ended] = []
         self._context: Any = context
 
     @property
@@ -94,13 +95,17 @@ class LocalEngine:
         process = self._context.Process(
             target=self._target, args=(trial.experiment.to_dict(), self.threads, str(log)), name=str(trial)
         )
-        process.start()
+        try:
+            process.start()
+        except (EOFError, OSError):  # it, or the process that it is forked from, was killed at this very moment
+            self._unstarted.append(Ended(trial, LOST, 0.0))
+            return
         self._running[process.sentinel] = (process, trial, time.monotonic())
 
     def ended(self, timeout: float) -> list[Ended]:
         """Waits until a process has ended, and returns all that have; none after `timeout` seconds."""
-        found = []
-        for sentinel in wait(list(self._running), timeout):
+        found, self._unstarted = self._unstarted, []
+        for sentinel in wait(list(self._running), 0 if found else timeout):
             process, trial, since = self._running.pop(sentinel)  # pyright: ignore[reportArgumentType]
             self._told.discard(sentinel)  # pyright: ignore[reportArgumentType]
             process.join()
