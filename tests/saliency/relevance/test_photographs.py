@@ -67,7 +67,7 @@ def test_it_equals_zennit(pretrained, photographs):
         _, expected = attributor(x.clone(), lambda z: one * z)
     expected = expected.sum(1, keepdim=True).float()
     got = s.lrp(plain, x, 3)
-    torch.testing.assert_close(got, expected, rtol=0, atol=1e-3 * float(expected.abs().max()))
+    torch.testing.assert_close(got, expected, rtol=0, atol=5e-3 * float(expected.abs().max()))
 
 
 def _plain(norm):

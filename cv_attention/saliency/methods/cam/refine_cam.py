@@ -1,11 +1,12 @@
 """Implements RefineCAM (Domeniconi et al., 2026), https://arxiv.org/abs/2605.14641: a product of CAMs over layers."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cv_attention.saliency.core.engine import check_images, trace
 from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
-from cv_attention.saliency.core.fusion import fuse
+from cv_attention.saliency.core.fusion import fuse, scale
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.layers import Layers
 from cv_attention.saliency.core.targets import Targets
@@ -26,7 +27,7 @@ def refine_cam(
 ) -> Tensor:
     """Computes RefineCAM (Domeniconi et al., 2026), https://arxiv.org/abs/2605.14641: the product of layers' CAMs.
 
-    Grad-CAM++ maps of several layers are scaled to [0, 1], resized and multiplied, as in the library pytorch-grad-cam:
+    Grad-CAM++ maps of several layers are resized, scaled to [0, 1] and multiplied, as in the library pytorch-grad-cam:
     late layers say where, early ones add detail. Give the stages of the network as `layers`. Costs one forward pass and
     a backward pass to the first of the layers.
 
@@ -67,5 +68,14 @@ def refine_cam(
         for gradients in seen.gradients:
             slopes = {name: gradients[name].float() for name in activations}
             maps = [weigh_plus_plus(a, slopes[n], slopes[n] ** 2, slopes[n] ** 3) for n, a in activations.items()]
-            heats.append(fuse(maps, images, upsample, product=True))
+            heats.append(_multiply(maps, images, upsample))
         return torch.cat(heats, 1)
+
+
+def _multiply(maps: list[Tensor], images: Tensor, upsample: bool) -> Tensor:
+    """Multiplies maps (B, 1, h, w), scaled to [0, 1] at their common size; a single one is kept as it is."""
+    if len(maps) == 1:
+        return fuse(maps, images, upsample)
+    size = tuple(images.shape[2:]) if upsample else max((m.shape[2:] for m in maps), key=lambda one: one[0] * one[1])
+    resized = [F.interpolate(one, tuple(size), mode="bilinear", align_corners=False) for one in maps]
+    return torch.stack([scale(one) for one in resized]).prod(0)

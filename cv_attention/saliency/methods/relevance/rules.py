@@ -261,7 +261,7 @@ def _divide(layer: Layer, parts: list[tuple[Tensor, Tensor]], offset: Tensor | f
     """
     products = [layer.product(x, weight) for x, weight in parts]
     total = products[0][0] if len(products) == 1 else products[0][0] + products[1][0]
-    rates = share / total.add_(offset)
+    rates = torch.where(share == 0, 0, share / total.add_(offset))  # where nothing is divided, the sum may be 0
     first = products[0][1](rates)
     if len(products) == 1:
         return first
