@@ -1,7 +1,6 @@
 """Names images by a few labelled ones, on all devices, and writes the answers."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,7 +139,7 @@ def recall_images(
     if not sources:
         raise ValueError("give image files, folders or globs to name")
     classifier = require_finite(load(checkpoint, trust), checkpoint)
-    shown = support if isinstance(support, Support) else _opened(support, classifier, config, progress)
+    shown = support if isinstance(support, Support) else open_support(support, classifier, config, progress=progress)
     items = find_items(sources, out, 0, shown.bits)
     described = folder.describe(checkpoint, shown, [str(source) for source in sources], items, config)
     writer = RecallWriter(out, config, items, shown, shard_requests(described, items, config.shard_size))
@@ -226,23 +225,6 @@ class _Recalling(Work):
     def finish(self) -> None:
         """Writes the table."""
         folder.finish(self.writer.out, self.shards)
-
-
-def _opened(path: Path, classifier: Classifier, config: RecallExport, progress: bool) -> Support:
-    if not progress:
-        return open_support(path, classifier, config)
-    with _bar("showing") as advance:
-        return open_support(path, classifier, config, advance)
-
-
-@contextmanager
-def _bar(verb: str) -> Iterator[Callable[[int, int], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    with Progress(TextColumn(verb), BarColumn(), MofNCompleteColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task(verb)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _summary(out: Path, work: _Recalling, before: int, seconds: float, is_main: bool) -> RecalledImages:

@@ -63,9 +63,7 @@ class Support:
         return _preparation(self.classifier)
 
 
-def open_support(
-    folder: Path, classifier: Classifier, config: RecallExport, progress: Callable[[int, int], None] | None = None
-) -> Support:
+def open_support(folder: Path, classifier: Classifier, config: RecallExport, *, progress: bool = False) -> Support:
     """Reads a folder of labelled images, ``folder/<class>/<image>``, and shows them to a network.
 
     Broken images are left out, with a notice that names each.
@@ -74,7 +72,7 @@ def open_support(
         folder: The folder.
         classifier: The trained network; it is not changed.
         config: How images are compared.
-        progress: Called with the number of images shown so far, and of all.
+        progress: Whether to show a progress bar.
 
     Returns:
         The memory with what is needed to name other images.
@@ -157,19 +155,19 @@ def _preparation(classifier: Classifier) -> Callable[[int, Item], Sample]:
 
 
 def _samples(
-    items: Sequence[Item],
-    prepare: Callable[[int, Item], Sample],
-    progress: Callable[[int, int], None] | None,
+    items: Sequence[Item], prepare: Callable[[int, Item], Sample], progress: bool
 ) -> tuple[list[Sample], dict[int, str]]:
+    from rich.console import Console
+    from rich.progress import track
+
     samples, errors = [], {}
-    for number, item in enumerate(items):
+    shown = track(items, "showing", console=Console(stderr=True), transient=True, disable=not progress)
+    for number, item in enumerate(shown):
         try:
             samples.append(prepare(number, item))
         except (ValueError, OSError) as error:
             reason = " ".join(str(error).split())
             errors[number] = reason if item.title in reason else f"{item.title}: {reason}"
-        if progress:
-            progress(number + 1, len(items))
     return samples, errors
 
 

@@ -56,6 +56,8 @@ def _parser() -> ArgumentParser:
 
 
 def _recall(parser: ArgumentParser, options: Namespace, config: RecallExport) -> "RecalledImages | None":
+    from lightning.fabric.utilities.rank_zero import _get_rank
+
     from cv_attention import recall_export, training
     from cv_attention.config.bounds import check_bounds
 
@@ -63,11 +65,11 @@ def _recall(parser: ArgumentParser, options: Namespace, config: RecallExport) ->
     network, _ = open_network(parser, options, "--checkpoint")
     support: Path | Support = Path(options.support)
     if options.leave_one_out:
-        support = recall_export.open_support(support, training.load(network, options.trust), config)
-        if not options.images:
-            for line in support.notices:
-                print(f"recall: {line}", file=sys.stderr)
-        _print_left_out(support, recall_export.leave_one_out(support))
+        trained, progress = training.load(network, options.trust), sys.stderr.isatty()
+        support = recall_export.open_support(support, trained, config, progress=progress)
+        found = recall_export.leave_one_out(support)
+        if not _get_rank():  # the first of the processes
+            _print_left_out(support, found, notices=not options.images)
     if not options.images:
         return None
     return recall_export.recall_images(
@@ -82,7 +84,9 @@ def _recall(parser: ArgumentParser, options: Namespace, config: RecallExport) ->
     )
 
 
-def _print_left_out(support: "Support", found: "LeftOut") -> None:
+def _print_left_out(support: "Support", found: "LeftOut", *, notices: bool) -> None:
+    for line in support.notices if notices else ():
+        print(f"recall: {line}", file=sys.stderr)
     mean, low, high = (100 * value for value in found.accuracy)
     right, count, memory = sum(found.right.values()), sum(found.count.values()), support.memory
     print(
