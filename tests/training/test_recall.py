@@ -292,17 +292,14 @@ def test_onnx_recalls_the_same(tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("kind", "memory", "backend"),
-    [("classify", "mann", "inductor"), ("copy", "ntm", "aot_eager"), ("associate", "dnc", "aot_eager")],
-)
-def test_compiled_networks_train_the_same(kind, memory, backend):
-    """Captured whole; code is generated for one of them, since that takes most of the time."""
+@pytest.mark.parametrize(("kind", "memory"), [("classify", "mann"), ("copy", "ntm"), ("associate", "dnc")])
+def test_compiled_networks_train_the_same(kind, memory):
+    """Captured whole, without a break; code is not generated, which takes a minute for some hundred operations."""
     task = recaller(kind, memory)
     features, told = torch.randn(2, 3, task.network.head.channels), torch.tensor([[-1, 2, 0], [-1, 1, 1]])
     expected = task.network.head(features, told)
     torch._dynamo.reset()
-    compiled = torch.compile(task.network.head, dynamic=False, backend=backend, fullgraph=True)(features, told)
+    compiled = torch.compile(task.network.head, dynamic=False, backend="aot_eager", fullgraph=True)(features, told)
     torch.testing.assert_close(compiled, expected, atol=1e-4, rtol=1e-4)
 
 
