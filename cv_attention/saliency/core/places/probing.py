@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -42,6 +43,11 @@ class Run:
     part: slice | None = None
     result: Any = None
     outputs: dict[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def changes(self) -> "dict[str, _Change]":
+        """How each output changes in copies of the images, measured when it is first asked for."""
+        return _measure(self)
 
 
 @dataclass(frozen=True)
@@ -94,24 +100,15 @@ class Places:
         """Returns the place of an output of `run`, which is needed only the first time."""
         place = self.known.get(name)
         if place is None:
-            place = _by_shape(run, run.outputs[name])
-            if place is None:
-                self.all(run)
-                place = self.known[name]
-            self.known[name] = place
+            output = run.outputs[name]
+            place = self.known[name] = _by_shape(run, output) or _by_change(run, output, run.changes.get(name))
         return place
 
     def all(self, run: Run) -> dict[str, Place]:
         """Returns the places of all outputs, in order of completion."""
-        missing = [name for name in run.outputs if name not in self.known]
-        found = {name: _by_shape(run, run.outputs[name]) for name in missing}
-        if any(place is None for place in found.values()):
-            changes = _measure(run)
-            for name in missing:
-                found[name] = found[name] or _by_change(run, run.outputs[name], changes.get(name))
-        self.known.update({name: place for name, place in found.items() if place is not None})
+        found = {name: self.of(run, name) for name in run.outputs}
         self.complete = True
-        return {name: self.known[name] for name in run.outputs}
+        return found
 
 
 def _by_shape(run: Run, output: Tensor) -> Place | None:
