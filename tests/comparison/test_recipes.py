@@ -19,7 +19,14 @@ def test_every_field_of_the_configuration_is_classified():
     assert not unclassified, "say in cv_attention/comparison/fields.py what these decide"
 
 
-UNUSED = ("data.digits.", "data.bags.", "data.strings.", "data.text.", "data.episodes.")  # by the folder of these runs
+UNUSED = (
+    "data.digits.",
+    "data.bags.",
+    "data.strings.",
+    "data.text.",
+    "data.episodes.",
+    "data.table.",
+)  # by the folder of these runs
 
 
 def test_only_how_the_same_is_computed_may_differ_within_a_row():
@@ -99,6 +106,7 @@ def test_how_blocks_go_in_does_not_matter_without_one(tmp_path, name):
         {"data.digits.clutter": 5},  # of a folder
         {"data.strings.clutter": 5},
         {"data.text.lower": True},
+        {"data.table.label": "species"},
         {"data.episodes.ways": 4},
         {"data.bags.most": 5},
         {"model.at": ["residual"]},

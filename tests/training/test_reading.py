@@ -161,7 +161,7 @@ def test_characters_count_the_same_in_every_text():
     (None, "set model.head to one of gru, lstm"),
     ("gruu", "no head that writes texts is called 'gruu'; did you mean 'gru'?"),
     ({"name": "gru", "wdth": 3}, "has no option 'wdth'; did you mean 'width'?"),
-    ({"name": "gru", "channels": 3}, "channels is not an option; it follows from the backbone and the texts"),
+    ({"name": "gru", "channels": 3}, "channels is not an option; it follows from the backbone and the data"),
     ({"name": "gru", "score": "dot"}, "set width to 12, or take score 'general'"),
     ({"width": 3}, "head needs the key name or class_path"),
     ({"name": "transformer", "width": 10}, "heads"),

@@ -18,6 +18,11 @@ class Finding:
             knowing.
         text: What it is, and what to do about it.
         places: The images, folders or classes concerned.
+
+    Examples:
+        >>> from cv_attention.data.inspection import Finding
+        >>> Finding("broken", "error", "broken images; remove them", ("photos/train/ant/7.jpg",)).severity
+        'error'
     """
 
     kind: str

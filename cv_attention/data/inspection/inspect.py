@@ -29,6 +29,14 @@ class Inspection:
         mean: Mean of red, green and blue in [0, 1] over the training images, each image counting once.
         std: Standard deviation of the same.
         facts: What is known of every image.
+
+    Examples:
+        >>> from cv_attention import config
+        >>> from cv_attention.data.inspection import inspect
+        >>> digits = config.Digits(train=40, val=10, test=10)
+        >>> inspection = inspect(config.Data(name="cluttered_digits", digits=digits))
+        >>> inspection.images, inspection.sizes[0]
+        ({'train': 40, 'val': 10, 'test': 10}, (64, 64))
     """
 
     findings: list[Finding]
@@ -67,7 +75,7 @@ def inspect(config: Data, seen: Callable[[int, int], None] = lambda done, total:
         >>> from cv_attention.data.inspection import inspect
         >>> for number, name in enumerate(["train/ant/1.png", "train/bee/1.png", "test/ant/2.png"]):
         ...     Path("insects", name).parent.mkdir(parents=True, exist_ok=True)
-        ...     Image.new("RGB", (32, 32), (80 * number, 0, 0)).save(Path("insects", name))
+        ...     Image.new("RGB", (32, 32), (10 * number, 0, 0)).save(Path("insects", name))
         >>> [found.kind for found in inspect(config.Data(name="folder", root="insects")).findings]
         ['missing class', 'few images', 'constant']
     """

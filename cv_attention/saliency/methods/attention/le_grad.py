@@ -12,9 +12,9 @@ from cv_attention.saliency.core.engine import check_images, plain
 from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs, run
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
-from cv_attention.saliency.core.outputs.results import Result
+from cv_attention.saliency.core.outputs.results import Result, bare_logits
 from cv_attention.saliency.core.state import undisturbed
-from cv_attention.saliency.core.targets import Targets, each_target, fix_targets, target_scores
+from cv_attention.saliency.core.targets import Targets, each_target, fix_targets, has_callable, target_scores
 from cv_attention.saliency.core.unfused import Unfused
 from cv_attention.saliency.methods.attention.transformers import layers_of_attention, over_patches
 
@@ -75,6 +75,8 @@ def le_grad(
             pixels = plain(images).requires_grad_()
             with mode:
                 output = run(bare, pixels)
+            if not any(map(has_callable, each_target(targets))):
+                output = bare_logits(output)
             layers = blocks.layers
             joined = Result(output, batch * max(len(layers), 1), type(bare).__name__)
             results = joined.split(batch)
