@@ -1,6 +1,7 @@
 """The maps of every saliency method written out: plain autograd, loops and formulas, without the library's parts."""
 
-from math import prod
+from itertools import product
+from math import factorial, prod
 from typing import Any
 from unittest import mock
 
@@ -28,6 +29,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "rise": {"masks": 5, "cells": 3},
     "lime": {"samples": 14, "cells": 2, "batch_size": 1},
     "extremal_perturbation": {"steps": 2, "areas": (0.3,)},
+    "feature_ablation": {"cells": 2},
+    "kernel_shap": {"cells": 2, "samples": 300},
+    "gradient_shap": {"samples": 2},
 }
 
 
@@ -276,6 +280,67 @@ class Oracle:
             drop = clean - self.score(x).detach()
             heat[(slice(None), slice(None), *window)] = drop.view(-1, *[1] * (self.x.dim() - 1))
         return heat
+
+    def feature_ablation(self) -> Tensor:
+        return self.occlusion()  # its windows are the halves of each side, as the cells are
+
+    def kernel_shap(self) -> Tensor:
+        """Shapley's values by their definition: over all sets of shown cells."""
+        cells = list(np.ndindex(*[2] * len(self.axes)))
+        places = [
+            tuple(slice(c * n // 2, (c + 1) * n // 2) for c, n in zip(cell, self.x.shape[2:], strict=True))
+            for cell in cells
+        ]
+        scores = {}
+        for shown in product((False, True), repeat=len(cells)):
+            x = torch.zeros_like(self.x)
+            for place, seen in zip(places, shown, strict=True):
+                if seen:
+                    x[(slice(None), slice(None), *place)] = self.x[(slice(None), slice(None), *place)]
+            scores[shown] = self.score(x).detach().double()
+        heat = torch.zeros(len(self.x), 1, *self.x.shape[2:])
+        for number, place in enumerate(places):
+            value = torch.zeros(len(self.x), dtype=torch.double)
+            for shown, score in scores.items():
+                if not shown[number]:
+                    size = sum(shown)
+                    weight = factorial(size) * factorial(len(cells) - size - 1) / factorial(len(cells))
+                    more = (*shown[:number], True, *shown[number + 1 :])
+                    value += weight * (scores[more] - score)
+            heat[(slice(None), slice(None), *place)] = value.float().view(-1, *[1] * (self.x.dim() - 1))
+        return heat
+
+    def gradient_shap(self) -> Tensor:
+        source, x, parts = Source(0), self.x, []
+        ones = [1] * (x.dim() - 1)
+        span = torch.stack([one.max() - one.min() for one in x]).view(-1, *ones)
+        for _ in range(2):
+            way = x + 0.1 * span * source.normal((1, *x.shape[1:]), x)
+            parts.append(way * self.gradient_at(source.uniform((1, *ones), x) * way))
+        return torch.stack(parts).mean(0).sum(1, keepdim=True)
+
+    def guided_grad_cam(self) -> Tensor:
+        coarse = self.large(self.grad_cam())
+        with mock.patch("torch.nn.functional.relu", lambda x, inplace=False: Guided.apply(x)):
+            return (self.gradient_at(self.x) * coarse).sum(1, keepdim=True)
+
+    def refine_cam(self) -> Tensor:
+        return self.grad_cam_plus_plus()  # of a single layer
+
+    def _of_scalar(self, name: str, **options: Any) -> Tensor:
+        return s.METHODS[name](Scalar(self.model, self.kind), self.x, lambda z: z[:, 0], **options)
+
+    def lrp(self) -> Tensor:
+        return self._of_scalar("lrp")
+
+    def attn_lrp(self) -> Tensor:
+        return self._of_scalar("attn_lrp")
+
+    def deep_lift(self) -> Tensor:
+        return self._of_scalar("deep_lift")
+
+    def le_grad(self) -> Tensor:
+        return self._of_scalar("le_grad", upsample=False)
 
     def rise(self) -> Tensor:
         source, heat = Source(0), torch.zeros(len(self.x), 1, *self.x.shape[2:])

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from cv_attention.maps.wrappers import unwrap
 from cv_attention.saliency.core.engine import check_images, plain
@@ -13,6 +15,7 @@ from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs, run
 from cv_attention.saliency.core.fusion import fuse
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.outputs.results import Result, bare_logits
+from cv_attention.saliency.core.places.lineage import from_images
 from cv_attention.saliency.core.state import undisturbed
 from cv_attention.saliency.core.targets import Targets, each_target, fix_targets, has_callable, target_scores
 from cv_attention.saliency.core.unfused import Unfused
@@ -71,17 +74,15 @@ def le_grad(
     mode, batch = Unfused(bare), len(images)
     with undisturbed(bare, images.device.type):
         with torch.enable_grad(), ExitStack() as stack:
-            blocks = _Blocks(bare, mode, stack)
             pixels = plain(images).requires_grad_()
+            blocks = _Blocks(bare, mode, pixels, stack)
             with mode:
                 output = run(bare, pixels)
             if not any(map(has_callable, each_target(targets))):
                 output = bare_logits(output)
             layers = blocks.layers
             joined = Result(output, batch * max(len(layers), 1), type(bare).__name__)
-            results = joined.split(batch)
-            if results is None:
-                raise ValueError(f"le_grad needs a model that returns a tensor, {joined.model} returns something else")
+            results = _split(joined, batch)
             attention = [weights for weights, _ in layers] if layers else mode.seen
             attention, pool = layers_of_attention(attention, bare, pixels)
             if pool is not None:
@@ -96,42 +97,59 @@ def le_grad(
 class _Blocks:
     """Hooks the longest sequence of equal blocks, and replaces the output of the last one by those of all of them.
 
+    Of several that are as long, as in models of images and texts, the one that was computed from the images counts.
+
     Attributes:
         layers: The attention and the output of each block that ran; empty if there is no such sequence.
     """
 
-    def __init__(self, model: nn.Module, mode: Unfused, stack: ExitStack) -> None:
+    def __init__(self, model: nn.Module, mode: Unfused, pixels: Tensor, stack: ExitStack) -> None:
         self.layers: list[tuple[Tensor, Tensor]] = []
-        self._mode, self._before = mode, 0
+        self._mode, self._pixels, self._before = mode, pixels, 0
+        self._blocks: list[nn.Module] | None = None  # not yet known
         found = [
             list(part)
             for part in model.modules()
             if isinstance(part, nn.Sequential | nn.ModuleList) and len(part) > 1 and len({type(m) for m in part}) == 1
         ]
         found = [blocks for blocks in found if all(len(list(block.modules())) > 3 for block in blocks)]
-        self._blocks = max(found, key=len, default=[])
-        for block in self._blocks:
-            for handle in (
-                block.register_forward_pre_hook(self._enter),
-                block.register_forward_hook(self._leave),
-            ):
-                stack.callback(handle.remove)
+        longest = max(map(len, found), default=0)
+        for blocks in found:
+            for block in blocks if len(blocks) == longest else ():
+                leave = partial(self._leave, blocks)
+                stack.callback(block.register_forward_pre_hook(self._enter).remove)
+                stack.callback(block.register_forward_hook(leave).remove)
 
     def _enter(self, *_: Any) -> None:
         self._before = len(self._mode.seen)
 
-    def _leave(self, block: nn.Module, _: Any, output: Any) -> Any:
+    def _leave(self, blocks: list[nn.Module], block: nn.Module, _: Any, output: Any) -> Any:
         tokens = output[0] if isinstance(output, tuple) else output
+        if self._blocks is None and isinstance(tokens, Tensor) and from_images([tokens], self._pixels)[0]:
+            self._blocks = blocks
+        if self._blocks is not blocks:
+            return None
         seen = self._mode.seen[self._before :]
         fits = isinstance(tokens, Tensor) and tokens.dim() == 3 and len(seen) == 1
         if not fits or any(tokens.shape != other.shape for _, other in self.layers):
             self._blocks, self.layers = [], []  # another kind of model
             return None
         self.layers.append((seen[0], tokens))
-        if not self._blocks or block is not self._blocks[-1]:
+        if block is not blocks[-1]:
             return None
         joined = torch.cat([tokens for _, tokens in self.layers])
         return (joined, *output[1:]) if isinstance(output, tuple) else joined
+
+
+def _split(joined: Result, batch: int) -> list[Result]:
+    """Returns what the model made of each block's output; of dicts and tuples, tensors with an entry for each row."""
+
+    def of(start: int, value: Any) -> Any:
+        rows = isinstance(value, Tensor) and value.dim() > 0 and len(value) == joined.batch
+        return value[start : start + batch] if rows else value
+
+    starts = range(0, joined.batch, batch)
+    return [Result(tree_map(partial(of, start), joined.value), batch, joined.model) for start in starts]
 
 
 def _explain(

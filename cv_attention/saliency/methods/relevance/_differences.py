@@ -7,7 +7,7 @@ d(a b) = [b] da + [a] db, exactly; the same holds for matrix products. Softmax a
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from cv_attention.blocks.functional import attention_weights
+from cv_attention.saliency.core.outputs.results import Result
+from cv_attention.saliency.core.targets import target_scores
 from cv_attention.saliency.methods.relevance._functions import Functions, depends, in_place, names
 from cv_attention.saliency.methods.relevance._linear import Redirect
 
@@ -242,6 +244,23 @@ class Beside(nn.Module):
         if mode.tape:
             raise ValueError(_OTHERWISE)
         return output
+
+
+class Scored(nn.Module):
+    """Returns the scores (B, T) of targets as a model's output; its class has the model's name, for messages."""
+
+    def __new__(cls, model: nn.Module, *_: Any) -> "Scored":
+        """Returns an instance of a class that is called like the model's."""
+        return super().__new__(type(type(model).__name__, (cls,), {}))  # pyright: ignore[reportArgumentType]
+
+    def __init__(self, model: nn.Module, targets: Sequence[Any]) -> None:
+        super().__init__()
+        self.model, self.targets = model, list(targets)
+
+    def forward(self, images: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Returns the scores of the images."""
+        result = Result(self.model(images, *args, **kwargs), len(images), type(self.model).__name__)
+        return torch.stack([target_scores(result, target) for target in self.targets], 1)
 
 
 def _quotients(f: Callable[[Tensor], Tensor], x: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,10 +6,10 @@ from cv_attention.saliency.core.engine import check_images
 from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs
 from cv_attention.saliency.core.interface import explains
 from cv_attention.saliency.core.scores import scorer
-from cv_attention.saliency.core.targets import Targets
+from cv_attention.saliency.core.targets import Several, Targets, each_target, has_callable
 from cv_attention.saliency.methods.gradient.gradients import Channels, join
 from cv_attention.saliency.methods.gradient.integrated_gradients import broadcast
-from cv_attention.saliency.methods.relevance._differences import Beside
+from cv_attention.saliency.methods.relevance._differences import Beside, Scored
 
 
 @explains
@@ -64,6 +64,10 @@ def deep_lift(
         True
     """
     check_images(images, "deep_lift")
+    if any(map(has_callable, each_target(targets))):  # whose differences count as the model's do
+        with scorer(model, images, targets) as scores:
+            model = Scored(scores.model, scores.targets)
+        targets = Several(*range(len(model.targets)))
     with scorer(model, images, targets, chunk=None, several=True) as scores:
         start = broadcast(baseline, scores.images)
         scores.model = Beside(scores.model, start)

@@ -229,7 +229,14 @@ def _propagate(
     mode = Propagation(rules, softmax, ledger)
     with scorer(model, images, targets, chunk=None, several=True) as scores:
         scores.model = Through(scores.model, mode)
-        found = scores.gradient(scores.images) * scores.images.float().unsqueeze(1)
+        try:
+            found = scores.gradient(scores.images) * scores.images.float().unsqueeze(1)
+        except ValueError as error:
+            if softmax == "constant" and "do not depend on the images" in str(error):
+                raise ValueError(
+                    f"{error} but by a softmax, which lrp holds constant; use attn_lrp, or logits"
+                ) from error
+            raise
         if mode.entrances:  # of each target in turn, from one or several layers
             found = found + torch.stack(mode.entrances).unflatten(0, (found.shape[1], -1)).sum(1).transpose(0, 1)
         return found
