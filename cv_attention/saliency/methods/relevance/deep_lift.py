@@ -65,7 +65,7 @@ def deep_lift(
     """
     check_images(images, "deep_lift")
     if any(map(has_callable, each_target(targets))):  # whose differences count as the model's do
-        with scorer(model, images, targets) as scores:
+        with scorer(model, images, targets, several=True) as scores:
             model = Scored(scores.model, scores.targets)
         targets = Several(*range(len(model.targets)))
     with scorer(model, images, targets, chunk=None, several=True) as scores:
