@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 
 import pytest
@@ -78,7 +79,8 @@ def check_tasks(tasks, times):
     async def together():
         await asyncio.gather(*(work(number) for number in range(tasks)))
 
-    asyncio.run(together())
+    with ThreadPoolExecutor(1) as alone:  # the browser of other tests may have left a loop in this thread
+        alone.submit(asyncio.run, together()).result()
     assert torch.is_grad_enabled()
     assert torch.overrides._len_torch_function_stack() == 0
 

@@ -31,7 +31,6 @@ _flat = Refusal("of flat images only", "takes images .*, not volumes")
 _colour = Refusal("needs three colours", "colour opponency needs RGB")
 _relu = Refusal("no ReLU", "runs no ReLU")
 _bias = Refusal("no convolution with a bias", "no convolution or BatchNorm with a bias")
-_unused = Refusal("the target does not depend on every layer with a bias", "do not depend on the output of layer")
 _second = Refusal("a part has no second derivatives", "second derivatives, which shapley_cam needs")
 _no_maps = Refusal("no attention blocks over positions", "no attention map to record|no attention maps over positions")
 _no_attention = Refusal("no self-attention over positions", "no scaled dot-product self-attention")
@@ -53,7 +52,6 @@ REFUSED: dict[tuple[str, str], Refusal] = {
     **_rows("cam", frozenset({"video", "two inputs"}), _head),
     **_rows("shapley_cam", frozenset({"Faster R-CNN"}), _second),
     **_rows("full_grad", DEEP, _flat),
-    **_rows("full_grad", DETECTORS, _unused),
     **_rows("full_grad", frozenset({"CLIP"}), _bias),
     **_rows("guided_backprop", frozenset({"video", "CLIP"}), _relu),
     **_rows("extremal_perturbation", DEEP, _flat),
