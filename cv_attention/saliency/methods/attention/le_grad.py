@@ -1,5 +1,6 @@
 """Implements LeGrad (Bousselham et al., 2024), https://arxiv.org/abs/2404.03214."""
 
+import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -106,6 +107,7 @@ class _Blocks:
     def __init__(self, model: nn.Module, mode: Unfused, pixels: Tensor, stack: ExitStack) -> None:
         self.layers: list[tuple[Tensor, Tensor]] = []
         self._mode, self._pixels, self._before = mode, pixels, 0
+        self._thread = threading.get_ident()  # another one may run the same model
         self._blocks: list[nn.Module] | None = None  # not yet known
         found = [
             list(part)
@@ -121,9 +123,12 @@ class _Blocks:
                 stack.callback(block.register_forward_hook(leave).remove)
 
     def _enter(self, *_: Any) -> None:
-        self._before = len(self._mode.seen)
+        if threading.get_ident() == self._thread:
+            self._before = len(self._mode.seen)
 
     def _leave(self, blocks: list[nn.Module], block: nn.Module, _: Any, output: Any) -> Any:
+        if threading.get_ident() != self._thread:
+            return None
         tokens = output[0] if isinstance(output, tuple) else output
         if self._blocks is None and isinstance(tokens, Tensor) and from_images([tokens], self._pixels)[0]:
             self._blocks = blocks
