@@ -137,6 +137,7 @@ def test_runs_in_bf16_and_under_autocast():
     assert (y.float() - expected).norm() < 0.1 * expected.norm()
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 def test_compiles_and_exports():
     import onnxruntime

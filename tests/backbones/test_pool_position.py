@@ -257,7 +257,11 @@ POOLINGS = ["additive", {"name": "luong", "score": "concat"}, "luong", "local", 
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet20", "timm/efficientnet_b0", "timm/mobilenetv3_small_100", "torchvision/densenet121"]
+    "name",
+    [
+        *("resnet20", "timm/mobilenetv3_small_100"),
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("timm/efficientnet_b0", "torchvision/densenet121")),
+    ],
 )
 def test_fresh_attention_poolings_change_no_bit(name):
     torch.manual_seed(0)
