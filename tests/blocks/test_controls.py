@@ -143,7 +143,11 @@ def test_uniform_weights_of_pairs_are_those_of_queries_that_say_nothing(x):
     torch.testing.assert_close(block(x), silent(x))
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=[pytest.mark.long] if case.options else []) for case in CASES],
+    ids=map(str, CASES),
+)
 @pytest.mark.parametrize("control", [controls.ShuffledGate, controls.UniformSpatial, controls.ConstantGate])
 def test_around_any_block(case, control):
     kinds = [kind for kind in case.entry.maps if kind in control.kinds]

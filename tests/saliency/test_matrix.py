@@ -12,7 +12,7 @@ from tests.saliency.matrix import REFUSED, UNWRITTEN, methods, table
 from tests.saliency.oracles import FREE, Oracle
 from tests.saliency.zoo import KINDS, model_of
 
-QUICK = {"one output", "dict", "volume", "CNN with GRU"}
+QUICK = {"one output", "dict", "CNN with GRU"}
 
 
 @cache
