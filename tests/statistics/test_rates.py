@@ -25,7 +25,10 @@ def studies(blocks, overlap=None, arms=6):
     return wrong / STUDIES, paired / STUDIES, covered / STUDIES
 
 
-@pytest.mark.parametrize(("blocks", "overlap"), [(3, None), (5, None), (10, None), (5, 1 / 4)])
+@pytest.mark.parametrize(
+    ("blocks", "overlap"),
+    [(3, None), (5, 1 / 4), *(pytest.param(blocks, None, marks=pytest.mark.long) for blocks in (5, 10))],
+)
 def test_useless_blocks_are_seldom_called_different(blocks, overlap):
     wrong, paired, covered = studies(blocks, overlap)
     assert wrong <= 0.06

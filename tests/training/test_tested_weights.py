@@ -66,7 +66,13 @@ def validated(run: Path) -> dict[str, float]:
     return {name: float(value) for name, value in row.items() if name.startswith("val_")}
 
 
-@pytest.mark.parametrize("options", TECHNIQUES.values(), ids=TECHNIQUES)
+AT_ONCE = ("ema", "ema of a mixed training", "ema in bfloat16")  # the others train in the long tests
+
+
+@pytest.mark.parametrize(
+    "options",
+    [pytest.param(TECHNIQUES[n], id=n, marks=() if n in AT_ONCE else pytest.mark.long) for n in TECHNIQUES],
+)
 def test_the_summary_is_of_the_saved_weights(options, tiny_options, tmp_path):
     assert main(["fit", *tiny_options, *QUICK, *options, f"--log.root={tmp_path}", "--log.name=run"]) == 0
     assert_tested_what_is_saved(tmp_path / "run")
