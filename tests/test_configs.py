@@ -27,7 +27,7 @@ def photographs(tmp_path_factory):
     return root
 
 
-QUICK = ("digits", "digits_hard", "digit_bags_gated", "cifar10_resnet20", "finetune_efficientnet_lite0")
+QUICK = ("digits", "digits_hard", "digit_bags_gated")
 CONFIGS = [
     pytest.param(path, id=path.stem, marks=() if path.stem in QUICK else pytest.mark.long)
     for path in sorted(ROOT.glob("configs/*.yaml"))

@@ -132,6 +132,7 @@ def test_head_of_1000_stays():
     assert model[0] is head
 
 
+@pytest.mark.long  # a process that imports torch; tests/test_core.py has another
 def test_own_resnets_need_neither_timm_nor_torchvision():
     code = (
         "import sys; from cv_attention.backbones import build; build('resnet20');"

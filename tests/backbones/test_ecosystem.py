@@ -35,7 +35,8 @@ def process_group(tmp_path):
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("strict", [False, pytest.param(True, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("strict", [False, True])
 def test_export(strict):
     model, x = attended(), image()
     program = torch.export.export(model, (x,), strict=strict)

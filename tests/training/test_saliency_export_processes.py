@@ -42,7 +42,8 @@ def files_of(out: Path) -> dict[str, bytes]:
     return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("strategy", [pytest.param("ddp", marks=pytest.mark.long), "ddp_fork"])
+@pytest.mark.long
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_fork"])
 def test_two_processes_write_the_files_of_one(strategy, whole, tiny_checkpoint, tmp_path):
     process = start(tiny_checkpoint, tmp_path / "out", "--devices=2", f"--strategy={strategy}")
     output, _ = process.communicate(timeout=240)
