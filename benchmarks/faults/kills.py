@@ -60,22 +60,12 @@ OF = {"fit": ("step", "validation", "maps", "checkpoint", "test", "results", "re
       "saliency": ("saliency", "shard", "manifest"), "export": ("trace", "file")}  # fmt: skip
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 IMPORTED = [
-    "cv_attention.saliency_export",
-    "cv_attention.training.export.deployment",
-    "cv_attention.cli.commands.training.fit",
-    "cv_attention.cli.commands.looking.saliency",
-    "cv_attention.cli.commands.looking.export",
-    "cv_attention.data.datamodule",
-    "tensorboard",
-    "cv_attention.report.write.build",
-    "albumentations",
-    "timm.optim",
-    "sklearn.datasets",
-    "onnxruntime",
-    "torch.utils.tensorboard",
-    "torch._dynamo",
-    "onnxscript",
-]
+    "cv_attention.saliency_export", "cv_attention.training.export.deployment",
+    "cv_attention.cli.commands.training.fit", "cv_attention.cli.commands.looking.saliency",
+    "cv_attention.cli.commands.looking.export", "cv_attention.data.datamodule", "tensorboard",
+    "cv_attention.report.write.build", "albumentations", "timm.optim", "sklearn.datasets", "onnxruntime",
+    "torch.utils.tensorboard", "torch._dynamo", "onnxscript",
+]  # fmt: skip
 
 
 def watch(phase: str, calls: Any) -> None:
