@@ -1,6 +1,5 @@
 """Dispatches ``cv-attention`` to its commands."""
 
-import atexit
 import os
 import signal
 import sys
@@ -9,6 +8,7 @@ from importlib import import_module
 
 from cv_attention import __version__
 from cv_attention.cli.errors import UserError, user_errors
+from cv_attention.cli.interrupting import INTERRUPTED, die_of_interrupt_at_exit, end_imports_at_once
 from cv_attention.extras import require
 from cv_attention.suggest import suggest
 
@@ -96,7 +96,7 @@ def _run(arguments: Sequence[str]) -> int:
         print(f"cv-attention: error: {shown}", file=sys.stderr)
         return error.code
     except KeyboardInterrupt as stop:
-        message = str(stop) if stop.args else "cv-attention: interrupted"  # empty: another process has printed it
+        message = str(stop) if stop.args else INTERRUPTED  # empty: another process has printed it
         if message:
             print(message, file=sys.stderr)
         return 130
@@ -108,19 +108,13 @@ def run_process(arguments: Sequence[str]) -> int:
 
     After Ctrl-C, Python shuts down as usual, and the process finally ends itself by SIGINT.
     """
-    ended: list[int] = []
-    atexit.register(_die_of_interrupt, ended)  # registered first, so that it is called last
+    ended = die_of_interrupt_at_exit()  # registered first, so that it is called last
+    end_imports_at_once()
     code = main(list(arguments))
     if code == 130:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C need not wait
         ended.append(code)
     return code
-
-
-def _die_of_interrupt(ended: list[int]) -> None:
-    if ended and os.name == "posix":
-        sys.stdout.flush()
-        os.kill(os.getpid(), signal.SIGINT)
 
 
 def _usage() -> str:

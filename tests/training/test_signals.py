@@ -66,6 +66,39 @@ def test_ctrl_c_ends_a_shells_loop_over_commands_that_save_nothing():
     assert said.strip() == "cv-attention: interrupted"
 
 
+@pytest.mark.parametrize("where", ["import", "work"])
+def test_ctrl_c_is_no_exception_within_an_import(tmp_path, where):
+    """Compiled modules would abort, or turn the exception into an ImportError, as the module here does."""
+    (tmp_path / "compiled.py").write_text(
+        "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\nexcept KeyboardInterrupt:\n"
+        "    raise ImportError('it is installed incorrectly') from None\n"
+    )
+    work = {"import": "import compiled", "work": "exec(compile(open('compiled.py').read(), 'compiled.py', 'exec'))"}
+    code = f"from cv_attention.cli import interrupting\ninterrupting.end_imports_at_once()\n{work[where]}\nprint('all')"
+    process = subprocess.run(
+        [sys.executable, "-c", code], env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    if where == "import":
+        assert process.returncode == -signal.SIGINT, process.stderr
+        assert (process.stdout, process.stderr) == ("", "cv-attention: interrupted\n")
+    else:
+        assert process.returncode == 1, process.stderr
+        assert "ImportError: it is installed incorrectly" in process.stderr
+
+
+def test_ctrl_c_stays_ignored_where_it_is():
+    code = (
+        "import signal\nfrom cv_attention.cli import interrupting\ninterrupting.end_imports_at_once()\n"
+        "print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
+    )
+    ignoring = lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)  # noqa: E731
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, preexec_fn=ignoring
+    )
+    assert said.stdout == "True\n", said.stderr
+
+
 SCRIPT = """
 from cv_attention import training
 from cv_attention.config import Data, Experiment, Log, Model, Trainer
