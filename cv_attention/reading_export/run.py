@@ -12,9 +12,10 @@ from cv_attention.config import ReadingExport
 from cv_attention.config.bounds import check_bounds
 from cv_attention.data.texts.fitting import Fit
 from cv_attention.exporting.batches import Batch, Batches, ShardBatches, preparation
-from cv_attention.exporting.folder import begin, first_failure, read
+from cv_attention.exporting.folder import begin, read
+from cv_attention.exporting.outcome import outcome_fields
 from cv_attention.exporting.sources import Item, expanded, find_items
-from cv_attention.exporting.verification import missing, shard_requests
+from cv_attention.exporting.verification import shard_requests
 from cv_attention.exporting.work import Work, carry_out
 from cv_attention.reading_export import folder
 from cv_attention.reading_export.labels import find_truths
@@ -192,19 +193,5 @@ def _truths(sources: Sequence[Path], items: Sequence[Item], transcriber: Transcr
 
 
 def _summary(out: Path, work: _Reading, before: int, seconds: float, is_main: bool) -> ReadImages:
-    said, left = read(out), missing(out, work.shards)
-    waiting, stopped = work.images_of(left), work.interruption.received if left else 0
-    return ReadImages(
-        readings=ExportLayout(out).readings,
-        read=said["read"],
-        failed=len(work.items) - waiting - said["read"],
-        first_failure=first_failure(out, work.shards) if is_main and said["failed"] else "",
-        left=waiting,
-        error=work.writer.error or ("a process stopped early" if left and not stopped else ""),
-        seconds=seconds,
-        new=before - waiting,
-        cer=said.get("cer"),
-        exact=said.get("exact"),
-        signal=stopped,
-        is_main=is_main,
-    )
+    said, fields = read(out), outcome_fields(work, "read", before, seconds, is_main)
+    return ReadImages(ExportLayout(out).readings, **fields, cer=said.get("cer"), exact=said.get("exact"))

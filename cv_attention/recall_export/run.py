@@ -9,9 +9,10 @@ import torch
 from cv_attention.config import RecallExport
 from cv_attention.config.bounds import check_bounds
 from cv_attention.exporting.batches import Batch, Batches, ShardBatches
-from cv_attention.exporting.folder import begin, first_failure, read
+from cv_attention.exporting.folder import begin
+from cv_attention.exporting.outcome import outcome_fields
 from cv_attention.exporting.sources import Item, find_items
-from cv_attention.exporting.verification import missing, shard_requests
+from cv_attention.exporting.verification import shard_requests
 from cv_attention.exporting.work import Work, carry_out
 from cv_attention.heads.few_shot.features import features
 from cv_attention.recall_export import folder
@@ -148,7 +149,7 @@ def recall_images(
     return carry_out(
         work,
         lambda: [*notices, *begin(out, described, items, config, overwrite, folder.COUNTS)],
-        lambda before, seconds, is_main: _summary(out, work, before, seconds, is_main),
+        lambda *ended: RecalledImages(ExportLayout(out).classes, **outcome_fields(work, "recognised", *ended)),
         command="recall",
         progress=progress,
     )
@@ -225,20 +226,3 @@ class _Recalling(Work):
     def finish(self) -> None:
         """Writes the table."""
         folder.finish(self.writer.out, self.shards)
-
-
-def _summary(out: Path, work: _Recalling, before: int, seconds: float, is_main: bool) -> RecalledImages:
-    said, left = read(out), missing(out, work.shards)
-    waiting, stopped = work.images_of(left), work.interruption.received if left else 0
-    return RecalledImages(
-        classes=ExportLayout(out).classes,
-        recognised=said["recognised"],
-        failed=len(work.items) - waiting - said["recognised"],
-        first_failure=first_failure(out, work.shards) if is_main and said["failed"] else "",
-        left=waiting,
-        error=work.writer.error or ("a process stopped early" if left and not stopped else ""),
-        seconds=seconds,
-        new=before - waiting,
-        signal=stopped,
-        is_main=is_main,
-    )

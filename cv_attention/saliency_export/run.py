@@ -10,9 +10,10 @@ import numpy as np
 from cv_attention.config import SaliencyExport
 from cv_attention.config.bounds import check_bounds
 from cv_attention.exporting.batches import Batch, Batches, ShardBatches, preparation, resized
-from cv_attention.exporting.folder import begin, first_failure, read
+from cv_attention.exporting.folder import begin, read
+from cv_attention.exporting.outcome import outcome_fields
 from cv_attention.exporting.sources import Item, find_items, split_items
-from cv_attention.exporting.verification import missing, shard_requests
+from cv_attention.exporting.verification import shard_requests
 from cv_attention.exporting.work import Work, carry_out
 from cv_attention.extras import require, require_for
 from cv_attention.saliency_export import folder
@@ -184,19 +185,5 @@ def _check_labels(config: SaliencyExport, items: Sequence[Item]) -> None:
 def _summary(
     out: Path, config: SaliencyExport, work: _Explaining, before: int, seconds: float, is_main: bool
 ) -> Exported:
-    said, left = read(out), missing(out, work.shards)
-    failures = is_main and said["failed"] > 0
-    waiting, stopped = work.images_of(left), work.interruption.received if left else 0
-    return Exported(
-        out / f"manifest.{config.manifest}",
-        said["explained"],
-        len(work.items) - waiting - said["explained"],
-        waiting,
-        work.writer.error or ("a process stopped early" if left and not stopped else ""),
-        seconds,
-        before - waiting,
-        stopped,
-        is_main,
-        first_failure(out, work.shards) if failures else "",
-        said.get("not_finite", 0),
-    )
+    fields = outcome_fields(work, "explained", before, seconds, is_main)
+    return Exported(out / f"manifest.{config.manifest}", **fields, not_finite=read(out).get("not_finite", 0))

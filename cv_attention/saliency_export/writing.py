@@ -1,7 +1,5 @@
 """Writes shards in the background: pictures, then maps, then the manifest's rows."""
 
-import hashlib
-import json
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -14,10 +12,8 @@ import numpy as np
 from cv_attention.config import SaliencyExport
 from cv_attention.exporting.batches import Batch, Sample
 from cv_attention.exporting.names import file_stem
+from cv_attention.exporting.shards import write_shard
 from cv_attention.exporting.sources import Item
-from cv_attention.exporting.verification import rows_path
-from cv_attention.rundir.checksums import listing
-from cv_attention.rundir.files import write_bytes
 from cv_attention.rundir.layout import ExportLayout
 from cv_attention.saliency_export.maps import Column
 from cv_attention.saliency_export.pictures import picture_paths, write_pictures
@@ -156,16 +152,11 @@ class ShardWriter:
             try:
                 for picture in pictures:
                     drawn.update(picture.result())
-                last = rows_path(self.out, shard)
-                files = {last: "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode()}
+                encoded = {}
                 if self.config.maps != "none" and arrays[self.columns[0].key]:
                     whole = {key: np.concatenate(parts) for key, parts in arrays.items()}
-                    files[last.with_suffix(f".{self.config.maps}")] = encode_maps(whole, self.config.maps)
-                files[last.with_suffix(".request")] = self.requests[shard].encode()
-                sums = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
-                files[last.with_suffix(".sha256")] = listing(last.parent, sums | drawn).encode()
-                for path, content in reversed(files.items()):
-                    write_bytes(path, content)
+                    encoded = {self.config.maps: encode_maps(whole, self.config.maps)}
+                write_shard(self.out, shard, rows, self.requests[shard], drawn, encoded)
             except OSError as error:
                 self._stop(error)
 
