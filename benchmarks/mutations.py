@@ -1,13 +1,13 @@
 """Breaks one line of the package after the other, and counts how many of these bugs a test of `make test` notices.
 
     python -m pytest -n 2 -m "not long and not shared" --cov cv_attention --cov-context test   # writes .coverage
-    python benchmarks/mutations.py --out out/mutations [--coverage .coverage] [--only 3 17] [--within folder]
+    python benchmarks/mutations.py --out out/mutations [--coverage .coverage] [--only 3 17] [--within named]
 
 The bugs are in `mutations.json`, each as a text that occurs once in a file and the text in its place; they were chosen
 from the sources alone, before anybody looked at the tests. Each is put into a copy of the repository, where those tests
 run that execute its lines, by the record of `pytest-cov`; without one, and for the page's JavaScript, the tests named
 like the file, then those named like its folder, and then all others. Each ends in one line of OUT/mutations.jsonl; a
-call resumes where the last one stopped. With `--within folder` the others are left for a later call without it, which
+call resumes where the last one stopped. With `--within named` or `folder` the others are left for a later call, which
 tries again what was not noticed.
 """
 
@@ -31,14 +31,21 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--coverage", type=Path)
     parser.add_argument("--only", type=int, nargs="*")
-    parser.add_argument("--within", choices=("folder", "all"), default="all", help="Where tests are taken from.")
+    parser.add_argument(
+        "--within", choices=("named", "folder", "all"), default="all", help="Where tests are taken from."
+    )
+    parser.add_argument(
+        "--tests", nargs="+", help="These alone, where you know better; tries again what was not noticed."
+    )
     parser.add_argument("--processes", type=int, default=2, help="Of pytest; 0 runs the tests in one.")
     parser.add_argument("--seconds", type=int, default=900, help="For one bug.")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     rows = options.out / "mutations.jsonl"
     before = [json.loads(line) for line in rows.read_text().splitlines()] if rows.exists() else []
-    done = {row["id"] for row in before if found(row) or row.get("within", "all") == options.within}
+    done = {
+        row["id"] for row in before if found(row) or (row.get("within", "all") == options.within and not options.tests)
+    }
     for mutation in json.loads(MUTATIONS.read_text(encoding="utf-8")):
         if mutation["id"] in done or (options.only and mutation["id"] not in options.only):
             continue
@@ -71,7 +78,7 @@ def tried(mutation: dict, options: argparse.Namespace) -> dict:
     lines = range(at, at + mutation["before"].count("\n") + 1)
     tests = covering(mutation["file"], lines, coverage) if coverage else []
     calls = [tests[first : first + AT_ONCE] for first in range(0, len(tests), AT_ONCE)]
-    calls = calls or [named(mutation["file"]) + beside(mutation["file"]), ["tests"]][: 1 + (options.within == "all")]
+    calls = calls or ([options.tests] if options.tests else places(mutation["file"], options.within))
     broken.write_text(text.replace(mutation["before"], mutation["after"]), encoding="utf-8")
     start, noticed = time.monotonic(), None
     for call in calls:
@@ -81,6 +88,12 @@ def tried(mutation: dict, options: argparse.Namespace) -> dict:
     seconds = round(time.monotonic() - start)
     row = {"id": mutation["id"], "file": mutation["file"], "noticed": noticed, "seconds": seconds}
     return {**row, "within": options.within}
+
+
+def places(file: str, within: str) -> list[list[str]]:
+    """Returns the tests of each call of pytest, without a record of which tests execute the file."""
+    calls = [named(file) + (beside(file) if within != "named" else []), *([["tests"]] if within == "all" else [])]
+    return [tests for tests in calls if tests]
 
 
 def covering(file: str, lines: range, coverage: Path) -> list[str]:

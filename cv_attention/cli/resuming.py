@@ -1,22 +1,21 @@
 """``--resume auto``: chooses which run of this name, model and seed to resume."""
 
 import glob
-import json
 import re
 from dataclasses import dataclass, replace
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from cv_attention.cli.errors import UserError
 from cv_attention.cli.parsing import read_experiment
+from cv_attention.comparison.requested import other_values
 from cv_attention.config import Experiment
 from cv_attention.config.bounds import check_bounds
 from cv_attention.rundir import summary
 from cv_attention.rundir.layout import RunLayout
 
-# Fields that a run fills in from pretrained weights, so that its configuration is more exact than the requested one.
-_FILLED_IN = ("data.mean", "data.std", "data.train_transforms", "data.eval_transforms")
+# Differences that --resume auto does not count: the same images in another place, and a longer training.
+_RESUMED = ("data.root", "trainer.max_epochs")
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,9 @@ def _candidates(experiment: Experiment) -> list[_Candidate]:
         since = config.stat().st_mtime
         saved = max(times) if times else since if tested else None
         candidates.append(
-            _Candidate(run, _other(before, experiment), before.trainer.max_epochs, finished, saved, since, None)
+            _Candidate(
+                run, other_values(before, experiment, _RESUMED), before.trainer.max_epochs, finished, saved, since, None
+            )
         )
     return candidates
 
@@ -139,24 +140,3 @@ def _summary(run: Path) -> dict[str, Any]:
         return summary.read(run)
     except ValueError:
         return {}
-
-
-def _other(before: Experiment, now: Experiment) -> list[str]:
-    """Lists differing fields that affect results (``optimizer.lr: 0.1 -> 0.05``), without the number of epochs."""
-    from cv_attention.comparison.fields import Kind, kind, names
-
-    lines = []
-    for name in names():
-        if kind(name) in (Kind.EXECUTION, Kind.RECORD) or name in ("data.root", "trainer.max_epochs"):
-            continue
-        old, new = _value(before, name), _value(now, name)
-        if old != new and not (name in _FILLED_IN and not new):
-            lines.append(f"{name}: {json.dumps(old)} -> {json.dumps(new)}")
-    return lines
-
-
-def _value(experiment: Experiment, name: str) -> Any:
-    from cv_attention.comparison.fields import SILENT_EXTRA
-
-    value: Any = reduce(getattr, name.split("."), experiment)
-    return {key: value[key] for key in value if key not in SILENT_EXTRA} if name == "trainer.extra" else value

@@ -41,7 +41,7 @@ def choose(plan: Plan, folder: StudyFolder) -> dict[Cell, dict[str, Any]] | None
 
 def _figure(plan: Plan, folder: StudyFolder, trials: Sequence[Trial]) -> float | None:
     """Returns the mean of a candidate, higher is better; -inf after a failure, None while one is missing."""
-    states = [state(folder.run(trial.name))[0] for trial in trials]
+    states = [state(folder.run(trial.name), trial.experiment)[0] for trial in trials]
     if not all(each in ("finished", "failed") for each in states):
         return None
     if "failed" in states:

@@ -68,13 +68,14 @@ def load(checkpoint: Path | Task, trust: Collection[str] | None = (), *, task: t
         if not isinstance(error, ValueError | OSError):
             reason = f"its network cannot be built ({type(error).__name__}: {reason[:300]})"
         raise ValueError(reason if reason.startswith(str(checkpoint)) else f"{checkpoint}: {reason}") from error
-    end_verification()
     loaded.experiment = experiment  # as it was trained: what is written from here on has the run's fingerprint
     try:
         loaded.load_state_dict(content["state_dict"])
     except (RuntimeError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(f"{checkpoint} does not fit {experiment.model.backbone}: {reason}") from error
+    finally:  # last of all: where a core is free, the hash is computed while the network is built and filled
+        end_verification()
     return loaded.eval()
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import tarfile
 from pathlib import Path
 
@@ -160,6 +161,10 @@ def test_rows_that_are_wrong_are_named(change, message, tmp_path):
         ("a.jsonl", b"[1]\n", "line 1 must be an object"),
         ("a.json", b'{"path": 1}', "must be a list of objects"),
         ("a.json", b"[" * 100000, "not valid JSON"),
+        ("a.csv", b"\xef\xbb\xbf\n", "is empty"),
+        ("a.json", b"[{}]", "is empty"),
+        ("a.jsonl", b'{"path": "0.png", "path": "1.png", "label": "a"}', "'path' stands twice"),
+        ("a.jsonl", b"".join(b'{"%d": 1}\n' % i for i in range(200)), "200 different names in 200 rows"),
         ("a.parquet", b"PAR1 no", "not an intact Parquet file"),
         ("a.xlsx", b"PK", "not a table that can be read"),
     ],
@@ -169,6 +174,47 @@ def test_hostile_tables(name, content, message, tmp_path):
         pytest.importorskip("pyarrow")
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message):
+        opened(tmp_path / name)
+
+
+def test_a_damaged_parquet_file_is_one_line_that_names_it(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    file = tmp_path / "a.parquet"
+    columns = {"path": [f"{number}.png" for number in range(100)], "label": list(range(100))}
+    parquet.write_table(pyarrow.table(columns), file)
+    intact, draw, said = file.read_bytes(), np.random.default_rng(0), []
+    for _ in range(200):
+        damaged = bytearray(intact)
+        damaged[int(draw.integers(len(damaged)))] ^= 1 << int(draw.integers(8))
+        file.write_bytes(damaged)
+        try:
+            read_table(file)
+        except ValueError as error:
+            said.append(str(error))
+    assert len(said) > 50
+    assert all(str(file) in line and "\n" not in line for line in said)
+    many = pyarrow.repeat("0.png", 2_000_000)
+    parquet.write_table(pyarrow.table({"path": many, "label": many}), file)
+    with pytest.raises(ValueError, match=r"claims 2,000,000 rows in"):
+        read_table(file)
+
+
+def test_texts_that_a_parquet_file_holds_as_bytes(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table({"path": ["ä.png".encode()], "label": [b"a"]}), tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet").columns == {"path": ["ä.png"], "label": ["a"]}
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.json", "a.parquet"])
+def test_a_pipe_is_no_table(name, tmp_path):
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match="is a named pipe"):
         opened(tmp_path / name)
 
 

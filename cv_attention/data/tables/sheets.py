@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 from cv_attention.data.decoding.decode import read_bytes
 from cv_attention.extras import require
 
+_SPARSE = 100  # absent values for each that is there
+_FEW = 1_000_000  # rows of a Parquet file, whatever its size
+_REPEATED = 20  # rows in each of its bytes
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
 
 
@@ -112,21 +115,30 @@ def text_of(file: Path, expected: str = "a row in each line") -> str:
         ValueError: if the file is not UTF-8, or empty; names it.
     """
     content = read_bytes(file)
-    if not content.strip():
-        raise ValueError(f"'{file}' is empty; expected {expected}")
     try:
-        return content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ValueError(f"'{file}', line {line} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    if not text.strip():
+        raise ValueError(f"'{file}' is empty; expected {expected}")
+    return text
 
 
 def _json(text: str, place: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         reason = "too many brackets within each other" if isinstance(error, RecursionError) else str(error)
         raise ValueError(f"{place} is not valid JSON: {reason}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands twice in an object")
+    return found
 
 
 def _json_list(file: Path) -> list[Any]:
@@ -141,7 +153,14 @@ def _objects(file: Path, rows: list[tuple[int, Any]]) -> Sheet:
     for row, (_, value) in enumerate(rows):
         if not isinstance(value, dict):
             raise ValueError(f"{sheet.place(row)} must be an object with the image and its class, got {value!r:.80}")
-    for name in dict.fromkeys(name for _, row in rows for name in row):
+    names = dict.fromkeys(name for _, row in rows for name in row)
+    if not names:
+        raise ValueError(f"'{file}' is empty; expected an object with the image and its class for each image")
+    if len(names) * len(rows) > _SPARSE * sum(len(row) for _, row in rows):  # it would fill the memory with nothing
+        raise ValueError(
+            f"'{file}' has {len(names):,} different names in {len(rows):,} rows; give all rows the same ones"
+        )
+    for name in names:
         sheet.columns[name] = [_text(row.get(name)) for _, row in rows]
     return sheet
 
@@ -151,16 +170,24 @@ def _parquet(file: Path) -> Sheet:
     import pyarrow
     from pyarrow import parquet
 
+    read_bytes(file, 0)  # says what is wrong with a pipe, a device or a folder
     try:
         with file.open("rb") as opened:
-            table = parquet.ParquetFile(opened).read()
-    except pyarrow.ArrowException as error:
-        raise ValueError(f"'{file}' is not an intact Parquet file: {' '.join(str(error).split())}") from None
-    flat = {name: table.column(name) for name in table.column_names if not pyarrow.types.is_nested(table[name].type)}
-    columns = {name: [_text(value) for value in column.to_pylist()] for name, column in flat.items()}
+            found = parquet.ParquetFile(opened)
+            if found.metadata.num_rows > max(_FEW, _REPEATED * file.stat().st_size):
+                raise ValueError(f"it claims {found.metadata.num_rows:,} rows in {file.stat().st_size:,} bytes")
+            table = found.read()
+        flat = {
+            name: table.column(name) for name in table.column_names if not pyarrow.types.is_nested(table[name].type)
+        }
+        columns = {name: [_text(value) for value in column.to_pylist()] for name, column in flat.items()}
+    except Exception as error:  # what damage makes of pages, texts and dates is not declared
+        raise ValueError(f"'{file}' is not an intact Parquet file: {' '.join(str(error).split())[:300]}") from None
     return Sheet(file, columns, list(range(1, table.num_rows + 1)))
 
 
 def _text(value: Any) -> str:
-    """Returns a value as a file of separated values holds it."""
+    """Returns a value as a file of separated values holds it; bytes are texts that a writer has not marked as such."""
+    if isinstance(value, bytes):
+        return value.decode()
     return "" if value is None or value != value else str(value)

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from cv_attention.comparison.requested import other_values
 from cv_attention.config import Experiment
-from cv_attention.rundir import read_json, summary
+from cv_attention.config.plain import from_plain
+from cv_attention.rundir import read_json, read_yaml, summary
 from cv_attention.rundir.code_version import code_version
 from cv_attention.rundir.files import write_text
 from cv_attention.rundir.layout import RunLayout
@@ -83,10 +85,14 @@ def blocks(trials: Iterable[Trial], seeds: Sequence[int]) -> list[list[Trial]]:
     return list(by_seed.values())
 
 
-def state(run: Path) -> tuple[State, str]:
+def state(run: Path, asked: Experiment | None = None) -> tuple[State, str]:
     """Returns how far a trial has come, by its run directory, and why it failed or is damaged.
 
     A finished run counts if its configuration and its predictions are those that it wrote.
+
+    Args:
+        run: The run directory.
+        asked: The trial's configuration, which that of a finished run must be; None does not compare them.
     """
     if not RunLayout(run).config.is_file() and not (run / _FAILED).is_file():
         return ("started" if run.is_dir() else "missing"), ""
@@ -100,8 +106,18 @@ def state(run: Path) -> tuple[State, str]:
     except (ValueError, OSError, KeyError, TypeError) as error:
         return "damaged", " ".join(str(error).split())
     names = (RunLayout(run).config.name, RunLayout(run).predictions.name, RunLayout(run).readings.name)
-    changed = next(iter(summary.changes(run, found, names)), None)
+    changed = next(iter(summary.changes(run, found, names)), None) or (foreign(run, asked) if asked else None)
     return ("damaged", changed) if changed else ("finished", "")
+
+
+def foreign(run: Path, asked: Experiment) -> str | None:
+    """Says that a directory is not that of the trial whose name it has, by its configuration."""
+    config = RunLayout(run).config
+    try:
+        other = other_values(from_plain(Experiment, read_yaml(config), str(config)), asked)
+    except (ValueError, OSError) as error:
+        return " ".join(str(error).split())
+    return f"{config} is of another training run ({'; '.join(other)[:200]})" if other else None
 
 
 def _reason(run: Path) -> str:

@@ -120,7 +120,7 @@ def collect(
     seeds = plan.seeds[: record.stopped.get("seeds", len(plan.seeds))] if record.stopped else plan.seeds
     planned = [trial for trial in trials if trial.seed in seeds]
     planned.sort(key=lambda trial: (order[trial.arm, trial.recipe], plan.seeds.index(trial.seed)))
-    states = {trial.name: state(folder.run(trial.name)) for trial in planned}
+    states = {trial.name: state(folder.run(trial.name), trial.experiment) for trial in planned}
     done = {trial.name for trial in planned if states[trial.name][0] in ("finished", "failed")}
     split: Literal["test", "val"] = "test" if len(done) == len(planned) and not sealed else "val"
     outcomes = tuple(_outcome(trial, states[trial.name], folder, split) for trial in planned)

@@ -127,7 +127,7 @@ class Driver:
     def _is_missing(self, trial: Trial) -> bool:
         """Returns whether a trial is to be trained; a damaged one is set aside first."""
         run = self.folder.run(trial.name)
-        found, reason = state(run)
+        found, reason = state(run, trial.experiment)
         if found == "damaged":
             self.say(f"{trial}: {reason}; its directory is kept as {set_aside(run).name}, and it is trained again")
         if found == "failed" and self.retry:

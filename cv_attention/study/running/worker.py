@@ -14,11 +14,13 @@ from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any
 
+from cv_attention.blocks.trust import class_paths_in, class_paths_of
+from cv_attention.comparison.requested import FILLED_IN
 from cv_attention.config import Experiment
 from cv_attention.config.plain import from_plain
 from cv_attention.rundir import read_yaml
 from cv_attention.rundir.layout import RunLayout
-from cv_attention.study.design.trials import record_failure, remove_unused, set_aside, state
+from cv_attention.study.design.trials import foreign, record_failure, remove_unused, set_aside, state
 
 # What a trial's process has imported before it starts.
 IMPORTED = [
@@ -118,15 +120,20 @@ def _claimed(run: Path) -> bool | None:
 
 
 def _prepared(experiment: Experiment, run: Path, resumed: bool) -> Any:
-    """Prepares a new run, or one that is resumed by its own configuration."""
+    """Prepares a new run, or resumes one: its directory adds what it has filled in, and no class to be imported."""
     from cv_attention import training
 
     if not resumed:
         return training.prepare(experiment, None, task=training.task_of(experiment))
+    config = RunLayout(run).config
     try:
-        own = from_plain(Experiment, read_yaml(RunLayout(run).config))
-        own = replace(own, log=experiment.log)
-        return training.prepare(own, run, task=training.task_of(own))
+        if other := foreign(run, experiment):
+            raise _Unusable(other)
+        data = from_plain(Experiment, read_yaml(config)).data
+        filled = {name: getattr(data, name) for name in (each.removeprefix("data.") for each in FILLED_IN)}
+        own = replace(experiment, data=replace(experiment.data, **filled))
+        with class_paths_of(config, class_paths_in(experiment.to_dict())):
+            return training.prepare(own, run, task=training.task_of(own))
     except (ValueError, OSError, KeyError) as error:
         if isinstance(error, OSError) and error.errno in _FULL:
             raise
