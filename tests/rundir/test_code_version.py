@@ -19,7 +19,11 @@ def package(tmp_path, monkeypatch):
     (package / "rundir").mkdir(parents=True)
     (package / "model.py").write_text("a = 1\n")
     (tmp_path / "notes.md").write_text("first\n")
-    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "one"]):
+    for command in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "one"],
+    ):
         subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
     monkeypatch.setattr(module, "__file__", str(package / "rundir/code_version.py"))
     return package
