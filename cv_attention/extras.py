@@ -15,6 +15,8 @@ EXTRAS = {
     "svhn": ("h5py",),
     "lmdb": ("lmdb",),
     "graphemes": ("regex",),
+    "ray": ("ray",),
+    "slurm": ("submitit",),
 }  # fmt: skip
 _OF_METHODS = {"lime": "captum", "attention_flow": "flow"}  # saliency methods
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from cv_attention.blocks.catalogue import CATALOGUE
 from cv_attention.comparison.fields import SILENT_EXTRA, Kind, kind
 from cv_attention.comparison.runs import Run
 
@@ -152,10 +153,17 @@ def _said(name: str, value: str) -> str:
 
 
 def _attention(network: Part) -> str:
-    """Names what attends in a network: ``plain`` for nothing, ``se``, ``additive at pool``, or both."""
+    """Names what attends in a network: ``plain`` for nothing, ``se``, ``additive at pool``, ``gru``, or both."""
     block, head = (network[name] for name in OF_ATTENTION)
     parts = [_block(block)] if block != "null" or head == "null" else []
-    return " + ".join([*parts, *([] if head == "null" else [f"{_block(head)} at pool"])])
+    return " + ".join([*parts, *([] if head == "null" else [_head(head)])])
+
+
+def _head(text: str) -> str:
+    """Names a head; the place is said of those that pool, and heads that write or recall have one of their own."""
+    label = _block(text)
+    entry = CATALOGUE.get(label.partition(" (")[0])
+    return f"{label} at pool" if entry is not None and entry.family == "pooling" else label
 
 
 def _block(text: str) -> str:

@@ -17,7 +17,7 @@ from cv_attention.study.record import Record, StudyFolder, today
 from cv_attention.study.reporting.outputs import write_outputs
 from cv_attention.study.reporting.results import Results, check_metric, collect
 from cv_attention.study.running.driving import DiskFull, Driver, Rules, Stopped
-from cv_attention.study.running.engine import LocalEngine
+from cv_attention.study.running.engine import Engine, EngineLost
 from cv_attention.study.tuning import choose
 
 Say = Callable[[str], None]
@@ -45,7 +45,7 @@ class Limits:
 
 
 def train(
-    plan: Plan, folder: StudyFolder, engine: LocalEngine, limits: Limits, say: Say, commands: Sequence[str]
+    plan: Plan, folder: StudyFolder, engine: Engine, limits: Limits, say: Say, commands: Sequence[str]
 ) -> Results:
     """Trains what is missing of a study, and writes its results.
 
@@ -65,6 +65,7 @@ def train(
             option, or runs have no such metric.
         Stopped: after Ctrl-C, SIGTERM and the like; all processes have ended, and the same call continues.
         DiskFull: if a trial could not be written.
+        EngineLost: if the machines cannot be reached any more.
 
     Examples:
         >>> from pathlib import Path
@@ -84,8 +85,9 @@ def train(
         record.commands = list(dict.fromkeys([*record.commands, *commands]))
         record.write(folder.plan)
         try:
-            why = _drive(plan, folder, engine, limits, say, record)
-        except (Stopped, DiskFull):
+            with _opened(engine, folder):
+                why = _drive(plan, folder, engine, limits, say, record)
+        except (Stopped, DiskFull, EngineLost):
             _write(plan, folder, record, _collected(plan, folder, record), commands)
             raise
         if why:
@@ -152,6 +154,15 @@ def _locked(folder: StudyFolder) -> Iterator[None]:
         release()
 
 
+@contextmanager
+def _opened(engine: Engine, folder: StudyFolder) -> Iterator[None]:
+    engine.open(folder.root)
+    try:
+        yield
+    finally:
+        engine.close()
+
+
 def _adopted(plan: Plan, folder: StudyFolder, say: Say) -> Record:
     """Reads the record, and says what has changed since it was written."""
     record = Record.read(folder.plan)
@@ -174,7 +185,7 @@ def _continued(plan: Plan, record: Record, limits: Limits) -> None:
     record.stopped = {}
 
 
-def _drive(plan: Plan, folder: StudyFolder, engine: LocalEngine, limits: Limits, say: Say, record: Record) -> str:
+def _drive(plan: Plan, folder: StudyFolder, engine: Engine, limits: Limits, say: Say, record: Record) -> str:
     """Trains the tuning trials, then the study's; returns a line that says why not all are trained."""
     driver = Driver(folder, engine, say, retry=limits.retry, check=lambda trial: check_metric(plan, folder, trial))
     tuning = [trial for trials in plan.tuning(folder.trials).values() for each in trials for trial in each]

@@ -1,6 +1,7 @@
 """Study files, and trials as `fit` leaves them, without training any."""
 
 import json
+import multiprocessing
 import os
 import time
 from pathlib import Path
@@ -65,16 +66,17 @@ def accuracy(arm, seed):
     return 0.7 + 0.05 * ("se" in arm) + 0.01 * ((7 * seed + 3 * len(arm)) % 5)
 
 
-def pretend(plain, threads, log):
+def pretend(plain, threads, log, gpus=None):
     """Takes the place of a trial's process: writes a finished run, unless ``SCRIPT`` says how it ends."""
     run = Path(plain["log"]["root"]) / plain["log"]["name"]
-    script = Path(os.environ["SCRIPT"])
+    script = Path(os.environ.get("SCRIPT") or run.parents[2] / "script")  # other machines have another environment
     script.mkdir(exist_ok=True)
     attempts = script / run.name
     with attempts.open("a") as file:
-        file.write(f"{plain['model']['block']} {plain['seed']}\n")
+        starter = multiprocessing.parent_process()
+        file.write(f"{starter.pid if starter else 0} {plain['model']['block']} {plain['seed']}\n")
     how = (script / "how").read_text().split() if (script / "how").exists() else []
-    time.sleep(float(os.environ.get("SLOW", "0")))
+    _wait(next((float(word[5:]) for word in how if word.startswith("slow:")), float(os.environ.get("SLOW", "0"))))
     if f"kill:{plain['seed']}" in how and len(attempts.read_text().splitlines()) == 1:
         os.kill(os.getpid(), 9)
     if f"kill-always:{plain['seed']}" in how:
@@ -93,8 +95,15 @@ def pretend(plain, threads, log):
     os._exit(0)
 
 
+def _wait(seconds):
+    """Waits as long as the process that has started this one lives."""
+    end, starter = time.monotonic() + seconds, multiprocessing.parent_process()
+    while time.monotonic() < end:
+        time.sleep(min(0.2, seconds))
+        if starter is not None and not starter.is_alive():
+            os._exit(143)
+
+
 def engine(workers=2):
     """An engine whose processes write their results at once."""
-    import multiprocessing
-
     return LocalEngine(workers, 1, target=pretend, context=multiprocessing.get_context("fork"))

@@ -122,6 +122,20 @@ def test_comparisons_tell_heads_apart(runs, capsys):
     assert "plain" in shown
 
 
+@pytest.mark.parametrize(
+    ("head", "shown"),
+    [("gru", "gru"), ({"name": "perceiver_io", "depth": 2}, "perceiver_io (depth 2)"), ("recall", "recall"),
+     ({"name": "recall", "memory": "dnc"}, "recall (memory dnc)"), ("additive", "additive at pool"),
+     ({"class_path": "my.heads.Reader"}, "Reader")],
+)  # fmt: skip
+def test_only_heads_that_pool_are_at_the_pool(head, shown):
+    networks = [{"model.block": "null", "model.head": canonical("model.head", each)} for each in (head, None)]
+    assert network_labels(networks) == [shown, "plain"]
+    model = {"block": None, "head": head}
+    assert "at pool" in facts._attention(model, "classification")
+    assert "at pool" not in facts._attention(model, "reading")
+
+
 def test_the_report_shows_the_head():
     shown = facts._attention  # of the model's part of config.yaml
     assert shown({"block": None, "at": "residual", "head": "additive"}) == "additive at pool"

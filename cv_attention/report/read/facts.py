@@ -18,7 +18,7 @@ def facts(run: Run) -> list[tuple[str, str]]:
     reads = run.summary.get("task") == "reading" or data.get("name") in ("digit_strings", "text")
     found = [
         ("Backbone", _backbone(model)),
-        ("Attention", _block(model) if reads else _attention(model)),
+        ("Attention", _block(model) if reads else _attention(model, run.summary.get("task"))),
         ("Head", _head(model) if reads else ""),
         ("Data", _text(data.get("name"))),
         ("Classes", str(len(run.class_names) or "")),
@@ -53,7 +53,7 @@ def costs(run: Run) -> dict[str, Any]:
     """Returns costs for the table of several runs; None where the run does not have them."""
     model = _part(run.config, "model")
     known = {name: _number(run.summary.get(name)) for name in _COSTS}
-    return {"backbone": _backbone(model), "attention": _attention(model), **known}
+    return {"backbone": _backbone(model), "attention": _attention(model, run.summary.get("task")), **known}
 
 
 def results(run: Run) -> list[tuple[str, float]]:
@@ -100,12 +100,13 @@ def _backbone(model: dict[str, Any]) -> str:
     return f"{name}, pretrained" if name and model.get("pretrained") else name
 
 
-def _attention(model: dict[str, Any]) -> str:
-    """The block and the head; a list is what `model.head` was called before it meant this."""
+def _attention(model: dict[str, Any], task: Any = None) -> str:
+    """The block and the head, whose place is said where it pools; a list is what `model.head` was called before."""
     block, head = _block(model), model.get("head")
     if not isinstance(head, str | dict):
         return block
-    return ", ".join([*([] if block in ("", "none") else [block]), _block({"block": head, "at": "pool"})])
+    place = {} if task in ("reading", "recall") else {"at": "pool"}
+    return ", ".join([*([] if block in ("", "none") else [block]), _block({"block": head, **place})])
 
 
 def _block(model: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from cv_attention.study.design.trials import Trial, blocks, forget_failure, record_failure, set_aside, state
 from cv_attention.study.record import StudyFolder
-from cv_attention.study.running.engine import Ended, LocalEngine
+from cv_attention.study.running.engine import Ended, Engine
 from cv_attention.study.running.worker import AGAIN, BUSY, FULL, STOPPED
 
 ATTEMPTS = 3  # of a trial whose process is lost
@@ -75,7 +75,7 @@ class Driver:
     def __init__(
         self,
         folder: StudyFolder,
-        engine: LocalEngine,
+        engine: Engine,
         say: Say,
         *,
         retry: bool = False,

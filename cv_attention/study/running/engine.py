@@ -1,18 +1,10 @@
-"""Runs trials in a pool of local processes, each forked from one that has imported everything."""
+"""Defines what a study asks of the machines that train it: places for trials, and how each trial has ended."""
 
-import multiprocessing
-import os
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import wait
-from multiprocessing.context import BaseContext
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 from cv_attention.study.design.trials import Trial
-from cv_attention.study.running.worker import IMPORTED, work
 
 LOST = 255  # exit code of a process of which nobody knows how it ended
 
@@ -32,113 +24,60 @@ class Ended:
     seconds: float
 
 
-class LocalEngine:
-    """A pool of processes on this machine.
+class EngineLost(Exception):
+    """Signals that the machines cannot be reached any more; no trial is to blame."""
 
-    Args:
-        workers: How many trials are trained at once.
-        threads: Threads of each; None divides the processors that this process may use.
-        target: What a process runs; `worker.work`, but for tests.
-        context: Of `multiprocessing`; None forks processes from one that has imported everything.
+
+class Engine(Protocol):
+    """Trains trials in processes somewhere.
 
     Attributes:
-        workers: How many trials are trained at once.
+        workers: How many trials are trained at once, known after `open`.
         threads: Threads of each.
-
-    Examples:
-        >>> from cv_attention.study import LocalEngine
-        >>> engine = LocalEngine(2, threads=1)
-        >>> engine.free, engine.running  # nothing starts before a study does
-        (2, [])
     """
 
-    def __init__(
-        self,
-        workers: int,
-        threads: int | None = None,
-        *,
-        target: Callable[..., None] = work,
-        context: BaseContext | None = None,
-    ) -> None:
-        self.workers = workers
-        self.threads = threads or max(1, _processors() // workers)
-        self._target = target
-        self._running: dict[int, tuple[BaseProcess, Trial, float]] = {}
-        self._told: set[int] = set()
-        self._unstarted: list[Ended] = []
-        self._context: Any = context
+    workers: int
+    threads: int
 
     @property
     def free(self) -> int:
         """How many more trials can start now."""
-        return self.workers - len(self._running)
+        ...
 
     @property
     def running(self) -> list[Trial]:
-        """The trials that are being trained."""
-        return [trial for _, trial, _ in self._running.values()]
+        """The trials that have been started and have not ended."""
+        ...
 
-    @property
-    def processes(self) -> list[int]:
-        """Process ids of the trials that are being trained."""
-        return [process.pid for process, _, _ in self._running.values() if process.pid]
+    def open(self, root: Path) -> None:
+        """Connects to the machines.
+
+        Args:
+            root: Folder of the studies, in which an engine may keep files of its own.
+        """
+        ...
+
+    def close(self) -> None:
+        """Disconnects, after all trials have ended."""
+        ...
 
     def start(self, trial: Trial, log: Path) -> None:
-        """Starts a trial in a new process.
+        """Starts a trial, or queues it.
 
         Args:
             trial: The trial.
             log: File that takes what it prints.
         """
-        if self._context is None:
-            self._context = _context(self.threads)
-        process = self._context.Process(
-            target=self._target, args=(trial.experiment.to_dict(), self.threads, str(log)), name=str(trial)
-        )
-        try:
-            process.start()
-        except (EOFError, OSError):  # it, or the process that it is forked from, was killed at this very moment
-            self._unstarted.append(Ended(trial, LOST, 0.0))
-            return
-        self._running[process.sentinel] = (process, trial, time.monotonic())
+        ...
 
     def ended(self, timeout: float) -> list[Ended]:
-        """Waits until a process has ended, and returns all that have; none after `timeout` seconds."""
-        found, self._unstarted = self._unstarted, []
-        for sentinel in wait(list(self._running), 0 if found else timeout):
-            process, trial, since = self._running.pop(sentinel)  # pyright: ignore[reportArgumentType]
-            self._told.discard(sentinel)  # pyright: ignore[reportArgumentType]
-            process.join()
-            found.append(Ended(trial, process.exitcode or 0, time.monotonic() - since))
-            process.close()
-        return found
+        """Waits until a trial has ended, and returns all that have; none after about `timeout` seconds."""
+        ...
 
     def stop(self) -> None:
-        """Asks all processes, each once, to write a checkpoint and end; does not wait for them."""
-        for sentinel, (process, _, _) in list(self._running.items()):
-            if sentinel not in self._told:
-                self._told.add(sentinel)
-                process.terminate()
+        """Asks all trials, each once, to write a checkpoint and end; does not wait, and may be called by a signal."""
+        ...
 
     def kill(self) -> None:
-        """Ends all processes at once."""
-        for process, _, _ in list(self._running.values()):
-            process.kill()
-
-
-def _context(threads: int) -> Any:
-    """Starts the process that all others are forked from; where there is no fork, each imports everything itself."""
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if "forkserver" in methods:
-        context.set_forkserver_preload(IMPORTED)
-    return context
-
-
-def _processors() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Linux
-        return os.cpu_count() or 1
+        """Ends all trials at once; may be called by a signal."""
+        ...

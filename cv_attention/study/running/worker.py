@@ -34,7 +34,7 @@ _PATIENCE = 120.0  # seconds for the process of a killed driver to write its che
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def work(plain: Mapping[str, Any], threads: int, log: str) -> None:
+def work(plain: Mapping[str, Any], threads: int, log: str, gpus: str | None = None) -> None:
     """Trains and tests one trial, and ends the process with one of the codes above.
 
     The process has a session of its own: Ctrl-C reaches the driver alone, which sends SIGTERM on. If the driver is
@@ -44,8 +44,11 @@ def work(plain: Mapping[str, Any], threads: int, log: str) -> None:
         plain: The configuration, plain values; ``log.root`` and ``log.name`` say where the run directory is.
         threads: Threads of torch.
         log: File that takes what is printed.
+        gpus: ``CUDA_VISIBLE_DEVICES`` of this process; None leaves it as it is.
     """
     _print_to(log)
+    if gpus is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus  # nothing has started CUDA yet
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(os, "setsid"):
         os.setsid()
@@ -72,6 +75,8 @@ def _trained(experiment: Experiment, run: Path, threads: int) -> int:
     except (SystemExit, KeyboardInterrupt) as stop:
         print(f"stopped: {stop!r}", file=sys.stderr)
         return STOPPED
+    except _Finished:
+        return DONE
     except _Unusable as error:
         print(f"cannot be resumed: {error}; {run} is kept as {set_aside(run).name}", file=sys.stderr)
         return AGAIN
@@ -84,6 +89,10 @@ def _trained(experiment: Experiment, run: Path, threads: int) -> int:
     return DONE
 
 
+class _Finished(Exception):
+    """Signals a run that another process has finished, while this one waited for its directory."""
+
+
 class _Unusable(Exception):
     """Signals a run directory that nothing can be resumed from."""
 
@@ -93,6 +102,9 @@ def _claimed(run: Path) -> bool | None:
 
     Returns:
         None for a new run; False if another process holds the directory for longer than its end would take.
+
+    Raises:
+        _Finished: if there is nothing left to do.
     """
     from cv_attention.training import run as runs
 
@@ -110,7 +122,10 @@ def _claimed(run: Path) -> bool | None:
                 return False
             time.sleep(0.2)
     checkpoints = [RunLayout(run).checkpoint(name) for name in ("last", "previous")]
-    tested = state(run)[0] in ("finished", "started") and runs.is_left_unreported(run, 1)
+    found, unreported = state(run)[0], runs.is_left_unreported(run, 1)
+    if found == "finished" and not unreported:
+        raise _Finished
+    tested = found in ("finished", "started") and unreported
     if tested or any(path.is_file() for path in checkpoints):
         return True
     runs.discard(run)

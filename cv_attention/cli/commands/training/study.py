@@ -10,6 +10,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from cv_attention import study
+from cv_attention.cli.commands.training.engines import ENGINES, chosen
 from cv_attention.cli.errors import UserError, one_line, user_errors
 from cv_attention.cli.parsing import parse
 from cv_attention.cli.places import check_folder
@@ -17,18 +18,17 @@ from cv_attention.cli.terminal import terminal_width
 from cv_attention.comparison import text as words
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
-_MOST_WORKERS = 256
 
 
 def run(arguments: Sequence[str]) -> None:
     """Trains what is missing of a study and prints its verdicts."""
     options = parse(_parser(), arguments)
-    workers, limits = _engine(options.engine), _limits(options)
+    limits = _limits(options)
+    engine = chosen(options.engine, options.threads, options.gpus, options.slurm)
     with user_errors():
         plan = study.make_plan(Path(options.file))
         folder = study.StudyFolder(Path(options.root), plan.name)
     check_folder(folder.root)
-    engine = study.LocalEngine(workers, options.threads)
     commands = [f"cv-attention study {shlex.join(arguments)}"]
     with user_errors():
         if options.dry_run:
@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _train(
-    plan: study.Plan, folder: study.StudyFolder, engine: study.LocalEngine, limits: study.Limits, commands: list[str]
+    plan: study.Plan, folder: study.StudyFolder, engine: study.Engine, limits: study.Limits, commands: list[str]
 ) -> study.Results:
     again = f"; the same command continues: {commands[0]}"
     try:
@@ -53,6 +53,8 @@ def _train(
             raise KeyboardInterrupt(f"{stop}{again}") from None
         print(f"{stop}{again}", file=sys.stderr)
         raise SystemExit(128 + stop.number) from None
+    except study.EngineLost as error:
+        raise UserError(f"{one_line(error)}{again}", code=1) from error
     except study.DiskFull as error:
         raise UserError(one_line(error), code=1) from error
 
@@ -67,10 +69,17 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--root", type=str, default="studies", help="Folder of all studies that share training runs (default: studies)."
     )
+    parser.add_argument("--engine", type=str, default="local:2", help=ENGINES)
     parser.add_argument(
-        "--engine", type=str, default="local:2", help="local:N trains N networks at once on this machine (default 2)."
+        "--threads", type=int, help="Threads of each (default: local, the processors divided by N; elsewhere 1)."
     )
-    parser.add_argument("--threads", type=int, help="Threads of each (default: the processors divided by N).")
+    parser.add_argument("--gpus", type=float, help="GPUs of each on ray (0.5 shares one) and slurm; default as needed.")
+    parser.add_argument(
+        "--slurm",
+        type=str,
+        metavar="NAME=VALUE,...",
+        help="Options of the jobs: partition=gpu,timeout_min=240,mem_gb=16.",
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="Show arms, training runs, price and what can be shown; train nothing."
     )
@@ -91,17 +100,7 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def _engine(text: str) -> int:
-    match = re.fullmatch(r"local(?::(\d{1,4}))?", text)
-    workers = int(match[1] or 2) if match else 0
-    if not 1 <= workers <= _MOST_WORKERS:
-        raise UserError(f"--engine must be local:N, N from 1 to {_MOST_WORKERS}, got {text}")
-    return workers
-
-
 def _limits(options: Namespace) -> study.Limits:
-    if options.threads is not None and not 1 <= options.threads <= 1024:
-        raise UserError(f"--threads must be in [1, 1024], got {options.threads}")
     if sum(map(bool, (options.dry_run, options.status, options.report))) > 1:
         raise UserError("--dry-run, --status and --report exclude each other")
     budget = width = None
