@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from cv_attention.data.selection.stratifying import strata
 from cv_attention.recording import Recorder
 from cv_attention.recording.snapshots.snapshot import Snapshot
 from cv_attention.saliency import resolve
@@ -103,7 +104,11 @@ def _pictures(recorder: Recorder, snapshot: Snapshot, epoch: int) -> MapPictures
 
 
 def spread_over_classes(labels: Any, count: int) -> list[int]:
-    """Chooses `count` indices: the first image of every class, then the second of every class, and so on."""
+    """Chooses `count` indices: the first image of every class, then the second of every class, and so on.
+
+    With several classes per image, `strata` stand for the classes.
+    """
+    labels = strata(np.asarray(labels))
     order = np.argsort(labels, kind="stable")
     sorted_labels = np.asarray(labels)[order]
     starts = np.searchsorted(sorted_labels, sorted_labels)
