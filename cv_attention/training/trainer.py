@@ -26,7 +26,6 @@ from cv_attention.training.devices import sharding
 from cv_attention.training.recording.loggers import close, create_loggers
 from cv_attention.training.stopping.interruption import silence_lightning
 
-
 _OURS = ("extra", "compile", "select", "monitor", "monitor_mode")  # fields that are not Lightning's
 
 
