@@ -12,6 +12,11 @@ _MEANT = {
     "optimizer.schedule_options": "min_lr lrf gamma step_size decay_epochs lr_step_size lr_gamma decay_rate",
     "optimizer.warmup_epochs": "warmup warmup_steps warmup_ratio lr_warmup_epochs",
     "optimizer.label_smoothing": "smoothing",
+    "loss.name": "loss_name criterion loss_fn loss_type bce_loss",
+    "loss.class_weights": "class_weight pos_weight",
+    "loss.target_threshold": "bce_target_thresh",
+    "loss.sum_classes": "bce_sum",
+    "trainer.monitor": "eval_metric metric_for_best_model best_metric",
     "optimizer.ema": "model_ema ema_decay model_ema_decay",
     "optimizer.lr_scale": "lr_mult head_lr backbone_lr freeze",
     "trainer.max_epochs": "e epoch epochs n_epochs num_epochs nepochs num_train_epochs max_epoch",
@@ -65,6 +70,7 @@ SECTIONS = {
     "optimizer": "optimizer.name",
     "data": "data.root",
     "trainer": "trainer.max_epochs",
+    "loss": "loss.name",
     "log": "log.root",
 }
 

@@ -9,6 +9,7 @@ from cv_attention.config.exports.reading import ReadingExport
 from cv_attention.config.exports.recall import RecallExport
 from cv_attention.config.exports.saliency import PictureFormat, SaliencyExport
 from cv_attention.config.log import Log
+from cv_attention.config.loss import Loss
 from cv_attention.config.lr_scale import LrScale
 from cv_attention.config.model import BlockSpec, HeadSpec, Model
 from cv_attention.config.optimizer import Optimizer
@@ -22,6 +23,6 @@ from cv_attention.config.trainer import Trainer
 
 __all__ = [
     "SOURCES", "TEXT_SOURCES", "Bags", "BlockSpec", "Data", "Digits", "Episodes", "Experiment", "HeadSpec", "Log",
-    "LrScale", "Model", "Optimizer", "PictureFormat", "ReadingExport", "RecallExport", "SaliencyExport", "Strings",
-    "Subset", "Table", "Text", "Trainer", "Transform",
+    "Loss", "LrScale", "Model", "Optimizer", "PictureFormat", "ReadingExport", "RecallExport", "SaliencyExport",
+    "Strings", "Subset", "Table", "Text", "Trainer", "Transform",
 ]  # fmt: skip

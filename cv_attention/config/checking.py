@@ -4,13 +4,22 @@ from pathlib import Path
 from typing import Any
 
 from cv_attention.config.bounds import check_bounds, contains
-from cv_attention.config.data import SOURCES, Data
+from cv_attention.config.data import SOURCES, TARGET_SOURCES, Data
 from cv_attention.config.experiment import Experiment
 from cv_attention.config.log import Log
+from cv_attention.config.loss import Loss
 from cv_attention.config.model import Model
 
 _NUMBERS_OF_EXTRA = {f"limit_{split}_batches" for split in ("train", "val", "test", "predict")}
 _NUMBERS_OF_EXTRA |= {"overfit_batches", "max_steps", "min_steps", "min_epochs", "check_val_every_n_epoch"}
+# Options of the loss, and the losses that use them.
+_USED_BY = {
+    "class_weights": ("cross_entropy", "bce", "focal"),
+    "target_threshold": ("bce",),
+    "sum_classes": ("bce", "focal"),
+    "focal_gamma": ("focal",),
+    "focal_alpha": ("focal",),
+}
 
 
 def check(experiment: Experiment) -> None:
@@ -21,6 +30,7 @@ def check(experiment: Experiment) -> None:
     """
     check_bounds(experiment)
     _check_data(experiment.data)
+    _check_loss(experiment)
     _check_model(experiment.model)
     _check_progressive(experiment.data.progressive, experiment.trainer.max_epochs)
     _check_extra(experiment.trainer.extra, experiment.trainer.max_epochs)
@@ -47,6 +57,44 @@ def _check_data(data: Data) -> None:
     if data.fold and not data.split_file:
         raise ValueError(f"data.fold is {data.fold}, but it needs data.split_file; cv-attention folds writes one")
     check_statistics(data.mean, data.std)
+    check_targets(data)
+
+
+def check_targets(data: Data) -> None:
+    """Raises ValueError if several classes or numbers per image are asked of a data set that has one class for each."""
+    if data.targets == "single":
+        return
+    if data.name in SOURCES and data.name not in TARGET_SOURCES:
+        raise ValueError(
+            f"data.targets is {data.targets}, but data.name {data.name} gives each image one class; several come from "
+            f"{', '.join(TARGET_SOURCES)}, or a function of your own"
+        )
+    for option, allowed in (("per_class", ()), ("classes", ("multi",)), ("num_classes", ("multi",))):
+        value = getattr(data.subset, option)
+        if value is not None and data.targets not in allowed:
+            raise ValueError(
+                f"data.subset.{option} is {value}, but with data.targets {data.targets} an image has not one class; "
+                "data.subset.fraction takes a share of the images"
+            )
+
+
+def _check_loss(experiment: Experiment) -> None:
+    name, targets = experiment.loss.name, experiment.data.targets
+    of_numbers = name in ("mse", "l1", "huber")
+    if name != "auto" and of_numbers != (targets == "numbers"):
+        fitting = "mse, l1, huber" if targets == "numbers" else "cross_entropy, bce, focal"
+        raise ValueError(f"loss.name is {name}, but data.targets is {targets}: use auto, {fitting}")
+    if name == "cross_entropy" and targets == "multi":
+        raise ValueError("loss.name is cross_entropy, which knows one class per image; with data.targets multi use bce")
+    weights = experiment.loss.class_weights
+    if isinstance(weights, dict) and (wrong := [w for w in weights.values() if not 0 < w < float("inf")]):
+        raise ValueError(f"loss.class_weights must be above 0 and finite, got {wrong[0]}")
+    effective = {"single": "cross_entropy", "multi": "bce", "numbers": "mse"}[targets] if name == "auto" else name
+    default = Loss()
+    for option, used in _USED_BY.items():
+        value = getattr(experiment.loss, option)
+        if value != getattr(default, option) and effective not in used:
+            raise ValueError(f"loss.{option} is {value}, but the loss {effective} does not use it; leave it out")
 
 
 def _check_model(model: Model) -> None:

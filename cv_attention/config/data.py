@@ -25,6 +25,10 @@ TEXT_SOURCES = ("digit_strings", "text")
 """Those of `SOURCES` whose images show texts to be read, in place of classes."""
 
 
+TARGET_SOURCES = ("table", "cluttered_digits")
+"""Those of `SOURCES` that can have several classes, or numbers, for each image."""
+
+
 @dataclass
 class Data:
     """Configures the images: the data set, its splits, transforms and batches.
@@ -66,7 +70,10 @@ class Data:
         cutmix: Alpha of CutMix, which pastes a part of one image into another; 0 pastes none, 1 is usual.
         progressive: Shorter side in pixels of the training images from an epoch on: ``{0: 128, 10: 160}``; empty keeps
             their size.
-        balanced: Draw every class equally often in each epoch, however many images it has.
+        targets: What is learned of each image: ``single``, its class; ``multi``, all classes that it has; ``numbers``,
+            one or several numbers. The last two are for ``table``, ``cluttered_digits`` and functions of your own.
+        balanced: Draw every class equally often in each epoch, however many images it has. With several classes per
+            image, its rarest one counts; of numbers, tenths of the images by their value.
         flip_test: Average the logits of each validation and test image with those of its mirror image.
         split_file: File of folds that ``cv-attention folds`` wrote; null holds out `val_fraction`.
         fold: Which of its folds is the validation split, from 0 on.
@@ -103,6 +110,7 @@ class Data:
     mixup: float = bounded(0.0, "[0, inf)")
     cutmix: float = bounded(0.0, "[0, inf)")
     progressive: dict[int, int] = field(default_factory=dict)
+    targets: Literal["single", "multi", "numbers"] = "single"
     balanced: bool = False
     flip_test: bool = False
     split_file: str | None = None

@@ -8,6 +8,7 @@ from typing import Any
 from cv_attention.config.bounds import bounded
 from cv_attention.config.data import Data
 from cv_attention.config.log import Log
+from cv_attention.config.loss import Loss
 from cv_attention.config.model import Model
 from cv_attention.config.optimizer import Optimizer
 from cv_attention.config.trainer import Trainer
@@ -21,6 +22,7 @@ class Experiment:
         seed: Seed of weights, augmentation and the framework's other random numbers.
         data: The images.
         model: The network.
+        loss: The loss.
         optimizer: The optimizer and schedule.
         trainer: Lightning's Trainer.
         log: What the run leaves behind.
@@ -39,6 +41,7 @@ class Experiment:
     seed: int = bounded(0, "[0, 4294967295]")
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
+    loss: Loss = field(default_factory=Loss)
     optimizer: Optimizer = field(default_factory=Optimizer)
     trainer: Trainer = field(default_factory=Trainer)
     log: Log = field(default_factory=Log)

@@ -21,8 +21,9 @@ class Log:
         maps_every: Epochs between two recordings of the probe images' maps; 0 records none.
         probes: Number of probe images, spread over the classes of the validation split.
         saliency: Saliency methods to record in addition to the blocks' own maps, by name or class path.
-        metrics: Further metrics of the validation and test splits: class paths such as
-            ``torchmetrics.classification.MulticlassF1Score``, or ``{class_path: ..., init_args: {...}}``.
+        metrics: Further metrics of the validation and test splits: ``balanced_accuracy``, ``f1_macro``, ``f1_micro``,
+            ``precision_macro``, ``recall_macro``, ``auroc``, ``map``; class paths such as
+            ``torchmetrics.classification.MulticlassCohenKappa``, or ``{class_path: ..., init_args: {...}}``.
         curve_points: Steps of the probe images' insertion and deletion curves after the last epoch; 0 computes none.
         tensorboard: Write the curves and the rendered maps for TensorBoard too, to ``tensorboard/``.
         checkpoint_every_minutes: Minutes between two checkpoints inside an epoch, in addition to the one at its end;

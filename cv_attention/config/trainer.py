@@ -23,8 +23,12 @@ class Trainer:
             are of the network itself.
         accumulate_grad_batches: Batches of one optimizer step.
         gradient_clip_val: Largest norm of the gradient; null does not clip.
-        select: Which epoch's network is tested and kept as the result: ``best`` by validation accuracy, ``last``, or
-            ``auto``: the best, but the last where so few images validate that they cannot tell epochs apart.
+        select: Which epoch's network is tested and kept as the result: ``best`` by `monitor`, ``last``, or ``auto``:
+            the best, but the last where so few images validate that their accuracy cannot tell epochs apart.
+        monitor: The validation metric by which epochs are compared, such as ``loss`` or a metric of ``log.metrics``;
+            null takes the task's own: the accuracy, with several classes per image the mean average precision.
+        monitor_mode: Whether the highest (``max``) or the lowest (``min``) value of `monitor` is the best; ``auto``
+            takes what the metric says of itself.
         deterministic: Refuse operations that are not deterministic.
         extra: Any further argument of ``lightning.Trainer``, by its name.
 
@@ -45,5 +49,7 @@ class Trainer:
     accumulate_grad_batches: int = bounded(1, "[1, inf)")
     gradient_clip_val: float | None = bounded(None, "(0, inf)")
     select: Literal["auto", "best", "last"] = "auto"
+    monitor: str | None = None
+    monitor_mode: Literal["auto", "max", "min"] = "auto"
     deterministic: bool = False
     extra: dict[str, Any] = field(default_factory=dict)

@@ -1,18 +1,21 @@
 """Builds the data module of every data set: its splits and their transforms."""
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from cv_attention.config import SOURCES, Data
 from cv_attention.config.bounds import check_bounds
-from cv_attention.config.checking import check_source, check_statistics
+from cv_attention.config.checking import check_source, check_statistics, check_targets
 from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.data.decoding import bit_depth
 from cv_attention.data.identity import identity
 from cv_attention.data.module import DataModule
 from cv_attention.data.selection import folds
+from cv_attention.data.selection.stratifying import strata
+from cv_attention.data.several import digits as several
 from cv_attention.data.sources import cifar, custom, digits, folder, subset, webdataset
 from cv_attention.data.sources.image_set import ImageSet
 from cv_attention.data.sources.images import Images
@@ -39,8 +42,8 @@ class ImageData(DataModule):
         seed: Seed of shuffling and augmentation; None takes `config.seed`.
 
     Attributes:
-        class_names: Names of the classes, in the order of the labels. This and all following attributes exist after
-            `setup()`.
+        class_names: Names of the classes, in the order of the labels, or of the numbers. This and all following
+            attributes exist after `setup()`.
         num_classes: Number of classes.
         mean: Mean of the pixels in [0, 1] for red, green, blue: from the configuration, or else that of CIFAR, of the
             drawn digits, or of ImageNet for folders.
@@ -65,7 +68,7 @@ class ImageData(DataModule):
             batch_size=config.batch_size, workers=config.workers, seed=config.seed if seed is None else seed
         )
         self.config = config
-        boxes = config.name == "cluttered_digits"
+        boxes = config.name == "cluttered_digits" and config.targets == "single"
         self._pipelines = {
             "train": Pipeline(config.train_transforms, "data.train_transforms", boxes=boxes),
             "eval": Pipeline(config.eval_transforms, "data.eval_transforms", boxes=boxes),
@@ -104,12 +107,22 @@ class ImageData(DataModule):
         """Returns the numbers of images and classes, and the image size; in a second line, the meaning of `bits`."""
         train, val, test = (f"{len(self.splits[name]):,} {name}" for name in ("train", "val", "test"))
         height, width = self.image_size
-        line = f"{self.config.name}: {train}, {val}, {test} images of {self.num_classes} classes, {height}×{width}"
+        what = f"{self.num_classes} classes"
+        if self.config.targets == "multi":
+            each = self.training_targets().sum(1).mean()
+            what += f", {each:.2f} of them each"
+        elif self.config.targets == "numbers":
+            what = ", ".join(self.class_names) if self.num_classes < 6 else f"{self.num_classes} numbers"
+        line = f"{self.config.name}: {train}, {val}, {test} images of {what}, {height}×{width}"
         return line if self.bits is None else f"{line}\n{bit_depth.describe(self.bits)}"
 
     def balancing_labels(self) -> np.ndarray | None:
         """Returns the labels of the training images where ``data.balanced`` is set."""
-        return self.splits["train"].images.labels if self.config.balanced else None
+        return strata(self.splits["train"].images.labels) if self.config.balanced else None
+
+    def training_targets(self) -> np.ndarray:
+        """Returns the labels of the training images, see `Images`."""
+        return self.splits["train"].images.labels
 
     @property
     def source(self) -> str:
@@ -135,6 +148,7 @@ def _check(config: Data) -> None:
         raise ValueError(f"data.options is for a data set of your own, but data.name is {config.name!r}")
     check_bounds(config, "data.")
     check_statistics(config.mean, config.std)
+    check_targets(config)
     if config.cache is not None and config.name == "webdataset":
         raise ValueError("data.cache works only with data.name folder; write the shards with smaller images instead")
     subset.check(config.subset)
@@ -163,18 +177,31 @@ def _read(config: Data) -> tuple[list[str], dict[str, Images]]:
     if config.name == "table":
         return classes.load(config)
     if config.name == "cluttered_digits":
-        names = [str(digit) for digit in range(10)]
-        images = {name: in_memory(*drawn) for name, drawn in digits.draw(config.digits).items()}
+        names, images = _drawn(config)
     elif config.name not in SOURCES:
-        names, images = custom.load(config.name, config.root, config.options, config.bits)
+        names, images = custom.load(config.name, config.root, config.options, config.bits, config.targets)
     else:
         names, images = cifar.load(config.name, config.root)
     chosen = subset.choose_classes(names, config.subset)
     if chosen == names:
         return names, images
+    if config.targets == "multi":
+        columns = [names.index(name) for name in chosen]
+        return chosen, {name: replace(part, labels=part.labels[:, columns]) for name, part in images.items()}
     # Maps old class labels to new ones, -1 for classes that are left out.
     labels = np.array([chosen.index(name) if name in chosen else -1 for name in names])
     return chosen, {name: _relabel(part, labels[part.labels]) for name, part in images.items()}
+
+
+def _drawn(config: Data) -> tuple[list[str], dict[str, Images]]:
+    names = [str(digit) for digit in range(10)]
+    if config.targets == "single":
+        return names, {name: in_memory(*drawn) for name, drawn in digits.draw(config.digits).items()}
+    images = several.draw(config.digits)
+    if config.targets == "multi":
+        return names, images
+    counts = {name: part.labels.sum(1, keepdims=True).astype(np.float32) for name, part in images.items()}
+    return ["digits"], {name: replace(part, labels=counts[name]) for name, part in images.items()}
 
 
 def _tested(images: dict[str, Images], config: Data) -> dict[str, Images]:

@@ -126,6 +126,10 @@ class DataModule(LightningDataModule):
         """Returns the labels (N,) of the training images where every class is to be drawn equally often, else None."""
         return None
 
+    def training_targets(self) -> np.ndarray | None:
+        """Returns what is learned of each training image, see `data.sources.images.Images.labels`; None if unknown."""
+        return None
+
     def val_dataloader(self) -> Loader:
         """Returns batches with every validation image once over all processes."""
         return self._evaluation("val")

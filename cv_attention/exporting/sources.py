@@ -82,7 +82,8 @@ def expanded(source: Path) -> list[Path]:
 def split_items(split: ImageSet) -> list[Item]:
     """Lists the images of a data module's split, with labels and boxes."""
     images, items = split.images, []
-    for index, label in enumerate(images.labels.tolist()):
+    labels = images.labels.tolist() if images.labels.ndim == 1 else [None] * len(images)
+    for index, label in enumerate(labels):
         path = images.path(index)
         title = f"{split.name}/{index}" if path is None else printable(path)
         stem = split.name if path is None else os.path.join(*Path(path).with_suffix("").parts[-2:])

@@ -38,7 +38,14 @@ def same_probes(run: RunLayout, probes: Probes, pictures: NDArray[np.uint8]) -> 
     return True
 
 
-def write_epoch(run: RunLayout, snapshot: Snapshot, labels: Tensor, epoch: int, step: int | None) -> None:
+def write_epoch(
+    run: RunLayout,
+    snapshot: Snapshot,
+    labels: Tensor,
+    epoch: int,
+    step: int | None,
+    label_rows: Tensor | None = None,
+) -> None:
     """Writes one epoch, in place of what was recorded of it before.
 
     Args:
@@ -47,16 +54,24 @@ def write_epoch(run: RunLayout, snapshot: Snapshot, labels: Tensor, epoch: int, 
         labels: True classes (N), -1 where unknown.
         epoch: Index of the epoch.
         step: Optimizer steps taken, where known.
+        label_rows: Which classes each image has, bool (N, classes), where it may have several.
     """
     logits, columns = snapshot.logits, snapshot.columns
-    losses = functional.cross_entropy(logits, labels, reduction="none", ignore_index=-1)
+    if label_rows is None:
+        losses = functional.cross_entropy(logits, labels, reduction="none", ignore_index=-1)
+        known, probabilities, decided = (labels >= 0).tolist(), logits.softmax(1), ()
+    else:
+        losses = functional.binary_cross_entropy_with_logits(logits, label_rows.float(), reduction="none").mean(1)
+        known, probabilities = [True] * len(logits), logits.sigmoid()
+        decided = [row.nonzero()[:, 0].tolist() for row in probabilities >= 0.5]
     record = EpochRecord(
         epoch=epoch,
         step=step,
         columns={key: ColumnEntry(entry.title, entry.source, entry.kind) for key, entry in columns.items()},
         predictions=logits.argmax(1).tolist(),
-        probabilities=[[round(p, 6) for p in row] for row in logits.softmax(1).tolist()],
-        losses=[loss if label >= 0 else None for loss, label in zip(losses.tolist(), labels.tolist(), strict=True)],
+        probabilities=[[round(p, 6) for p in row] for row in probabilities.tolist()],
+        losses=[loss if there else None for loss, there in zip(losses.tolist(), known, strict=True)],
+        decided=decided,
     )
     write_arrays(run.epoch_file(EpochFile.MAPS, epoch), {key: column.values for key, column in columns.items()})
     record.write(run.epoch_file(EpochFile.RECORD, epoch))

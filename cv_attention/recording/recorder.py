@@ -1,6 +1,7 @@
 """Records a classifier's maps of the same few images, epoch by epoch, from any training loop."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, SupportsIndex
@@ -41,7 +42,8 @@ class Recorder:
         images: Held-out images to look at, all of one size: a tensor (N, C, H, W) or (N, H, W), a NumPy array
             (N, H, W) or (N, H, W, C), or a list of files, of tensors (C, H, W), of arrays (H, W, C) or of Pillow's
             images. uint8 or float. 16 to 64 are enough for most questions; each epoch stores the maps of all.
-        labels: Index of each image's true class, or None where it is unknown.
+        labels: Index of each image's true class, or None where it is unknown. Where an image may have several classes,
+            a tensor or array (N, classes) of 0 and 1: probabilities are then sigmoids, not a softmax.
         class_names: Name of each class, in the order of the logits, or a mapping from index to name; by default their
             numbers.
         names: What each image is called on the page; by default its path.
@@ -98,7 +100,8 @@ class Recorder:
         self.images = pictures.take(images)
         count = len(self.images.values)
         self.class_names = arguments.check_class_names(class_names)
-        self.labels = arguments.check_labels(labels, count, self.class_names)
+        self.label_rows = arguments.check_label_rows(labels, count, self.class_names)
+        self.labels = arguments.check_labels(None if self.label_rows is not None else labels, count, self.class_names)
         self.methods = arguments.check_methods(methods)
         self.batch_size = count if batch_size is None else arguments.check_count("batch_size", batch_size)
         self.config = configuration(config)
@@ -212,6 +215,8 @@ class Recorder:
         Raises:
             ValueError: if nothing was logged before, or shapes or classes do not fit.
         """
+        if self.label_rows is not None:
+            raise ValueError("test counts one class per image; where images have several, log their metrics instead")
         if not self._begun or self.class_names is None:
             raise ValueError("log an epoch before the test: the run directory does not know the model yet")
         return write_test(self._layout, logits, labels, names, self.class_names, arguments.check_metrics(metrics))
@@ -269,6 +274,8 @@ class Recorder:
         names = self.class_names = self.class_names or tuple(map(str, range(classes)))
         if len(names) != classes:
             raise ValueError(f"class_names has {len(names)} names, but the model gives {classes} logits")
+        if self.label_rows is not None and self.label_rows.shape[1] != classes:
+            raise ValueError(f"labels have {self.label_rows.shape[1]} classes, but the model gives {classes} logits")
         if int(self.labels.max()) >= classes:
             raise ValueError(f"labels has class {int(self.labels.max())}, but the model gives {classes} logits")
         return snapshot
@@ -277,7 +284,7 @@ class Recorder:
         if not self._written:
             write_probes(self._layout, self._probes(), self.images.pictures)
             self._written = True
-        write_epoch(self._layout, snapshot, self.labels, epoch, step)
+        write_epoch(self._layout, snapshot, self.labels, epoch, step, self.label_rows)
         maps = snapshot.columns.values()
         self.latest = {c.title: c.values for c in maps if c.source == "saliency" and c.values.ndim == 3}
         self.latest_epoch = epoch
@@ -289,6 +296,9 @@ class Recorder:
         labels = [None if label < 0 else label for label in self.labels.tolist()]
         entries = zip(self._names, labels, self._boxes, strict=True)
         probes = [ProbeEntry(RunLayout.probe_image(i), *entry) for i, entry in enumerate(entries)]
+        if self.label_rows is not None:
+            several = (tuple(row.nonzero()[:, 0].tolist()) for row in self.label_rows)
+            probes = [replace(probe, labels=labels) for probe, labels in zip(probes, several, strict=True)]
         return Probes(self.class_names or (), tuple(probes))
 
     def _count(self, epoch: int, labels: Any, predicted: Any, what: str | None = None) -> None:

@@ -33,6 +33,7 @@ class ProbeEntry:
         label: Index of its true class; None where unknown.
         box: True box (x0, y0, x1, y1) in pixels; None where unknown.
         flags: Words that mark the image, such as ``blurred``.
+        labels: Indices of its true classes where an image may have several; None where it has one, or they are unknown.
     """
 
     image: str
@@ -40,6 +41,7 @@ class ProbeEntry:
     label: int | None = None
     box: Box | None = None
     flags: tuple[str, ...] = ()
+    labels: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def _probe(entry: Mapping[str, Any]) -> ProbeEntry:
         label=None if label is None else int(label),
         box=None if box is None else (x0, y0, x1, y1),
         flags=tuple(str(flag) for flag in entry.get("flags") or []),
+        labels=None if entry.get("labels") is None else tuple(int(label) for label in entry["labels"]),
     )
 
 
@@ -101,6 +104,7 @@ class EpochRecord(_Written):
         probabilities: Probability of every class (N, classes).
         losses: Cross-entropy of each probe (N); None where its class is unknown.
         measures: Key of a column -> name of a measure -> its value for each probe (N).
+        decided: Classes that each probe was said to have (N), where it may have several; else empty.
     """
 
     epoch: int
@@ -110,6 +114,7 @@ class EpochRecord(_Written):
     probabilities: Sequence[Sequence[float]] = ()
     losses: Sequence[float | None] = ()
     measures: Mapping[str, Mapping[str, Sequence[float | None]]] = field(default_factory=dict)
+    decided: Sequence[Sequence[int]] = ()
 
     @classmethod
     def read(cls, path: Path) -> "EpochRecord":
@@ -128,6 +133,7 @@ class EpochRecord(_Written):
             probabilities=content.get("probabilities") or [],
             losses=content.get("losses") or [],
             measures=content.get("measures") or {},
+            decided=[[int(label) for label in each] for each in content.get("decided") or []],
         )
 
 

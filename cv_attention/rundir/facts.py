@@ -44,6 +44,8 @@ class DataFacts:
         image_size: Height and width of the images in pixels.
         class_ids: Other names of the same classes, such as WordNet's, by which a pretrained network's data are found;
             empty for a network trained here, whose data must have `class_names`.
+        class_counts: Number of training images of each class; empty where unknown.
+        images: Number of training images.
 
     Examples:
         >>> from cv_attention.training import DataFacts
@@ -60,11 +62,73 @@ class DataFacts:
     std: tuple[float, float, float]
     image_size: tuple[int, int]
     class_ids: tuple[str, ...] = ()
+    class_counts: tuple[int, ...] = ()
+    images: int = 0
 
     def check(self) -> None:
         """Raises ValueError where these cannot be the facts of a classifier."""
         if not self.class_names:
             raise ValueError("facts.class_names must name classes, got none")
+        _check_images(self)
+        if any(count < 0 for count in self.class_counts):
+            raise ValueError(f"facts.class_counts must be numbers of images, got {min(self.class_counts)}")
+
+
+@dataclass(frozen=True)
+class LabelFacts(DataFacts):
+    """Holds what a classifier must know of a data set whose images may have several classes each.
+
+    Attributes:
+        thresholds: Probability from which on an image counts as one of each class, chosen on the validation split;
+            empty before any validation, which stands for 0.5.
+
+    Examples:
+        >>> from cv_attention.training import LabelFacts
+        >>> LabelFacts(("cat", "dog"), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), (32, 32), thresholds=(0.4, 0.6)).check()
+    """
+
+    thresholds: tuple[float, ...] = ()
+
+    def check(self) -> None:
+        """Raises ValueError where these cannot be the facts of such a classifier."""
+        super().check()
+        if self.thresholds and len(self.thresholds) != len(self.class_names):
+            raise ValueError(f"facts.thresholds must be one for each class, got {len(self.thresholds)}")
+        if not all(0 <= threshold <= 1 for threshold in self.thresholds):
+            raise ValueError(f"facts.thresholds must be in [0, 1], got {self.thresholds}")
+
+
+@dataclass(frozen=True)
+class ValueFacts:
+    """Holds what a network that predicts numbers must know of its data set.
+
+    Attributes:
+        value_names: Name of each number, in the order of the outputs.
+        mean: Mean of each colour channel, for pixels in [0, 1].
+        std: Standard deviation of each colour channel.
+        image_size: Height and width of the images in pixels.
+        centre: Mean of each number over the training images: what an output of 0 stands for.
+        scale: Standard deviation of each number over the training images: what an output of 1 is above that.
+
+    Examples:
+        >>> from cv_attention.training import ValueFacts
+        >>> ValueFacts(("age",), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), (32, 32), centre=(41.0,), scale=(12.5,)).check()
+    """
+
+    value_names: tuple[str, ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    image_size: tuple[int, int]
+    centre: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    def check(self) -> None:
+        """Raises ValueError where these cannot be the facts of such a network."""
+        count = len(self.value_names)
+        if not count or len(self.centre) != count or len(self.scale) != count:
+            raise ValueError("facts must have a name, a centre and a scale for each number")
+        if not all(math.isfinite(value) for value in (*self.centre, *self.scale)) or min(self.scale) <= 0:
+            raise ValueError("facts.centre and facts.scale must be finite, and the scale above 0")
         _check_images(self)
 
 

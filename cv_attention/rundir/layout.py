@@ -29,6 +29,7 @@ class EpochFile(Enum):
     READING = ("maps", "reading", "json")
     READING_WEIGHTS = ("maps", "reading", "npz")
     CONFUSION = ("confusion", "epoch", "json")
+    LABELS = ("labels", "epoch", "json")
 
     def __init__(self, folder: str, stem: str, suffix: str) -> None:
         self.folder, self.stem, self.suffix = folder, stem, suffix
@@ -161,6 +162,11 @@ class RunLayout:
         """Confusion counts of the test split."""
         return self.root / "confusion" / "test.json"
 
+    @property
+    def tested_labels(self) -> Path:
+        """Counts of the classes of the test split, where images may have several."""
+        return self.root / "labels" / "test.json"
+
     def epoch_file(self, kind: EpochFile, epoch: int) -> Path:
         """Returns a file of one recorded epoch."""
         return self.root / kind.folder / kind.file_name(epoch)
@@ -202,6 +208,7 @@ CHECKSUMMED = (
         "recalled.csv",
         "metrics/*/metrics.csv",
         "confusion/*",
+        "labels/*",
         "maps/*.*",
     ),
     "maps/images/*",

@@ -26,7 +26,7 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
 }
 # Results of a training run, which are removed once it is resumed.
 _RESULTS = ("selected", "validation", "in_use", "test", "training_seconds", "images_per_second", "waiting", "finished")
-_RESULTS += (FILES,)
+_RESULTS += (FILES, "per_class")
 
 
 def read(run: Path) -> dict[str, Any]:

@@ -26,6 +26,8 @@ from cv_attention.training.devices import sharding
 from cv_attention.training.recording.loggers import close, create_loggers
 from cv_attention.training.stopping.interruption import silence_lightning
 
+_OURS = ("extra", "compile", "select", "monitor", "monitor_mode")  # fields that are not Lightning's
+
 
 def create_trainer(
     experiment: Experiment,
@@ -51,7 +53,7 @@ def create_trainer(
     """
     config, losses = experiment.trainer, Losses(run)
     arguments: dict[str, Any] = {
-        **{name: value for name, value in vars(config).items() if name not in ("extra", "compile", "select")},
+        **{name: value for name, value in vars(config).items() if name not in _OURS},
         "default_root_dir": run,
         "logger": (loggers := create_loggers(experiment, run, part)),
         "log_every_n_steps": max(1, min(experiment.log.every_n_steps, steps_per_epoch)),

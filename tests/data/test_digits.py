@@ -78,7 +78,7 @@ def test_digits_lie_over_the_clutter_unharmed():
     config = Digits(train=30, val=10, test=10, clutter=30)
     images, labels, boxes = draw(config)["train"]
     pixels, classes = digits.load()
-    enlarged = {size: digits.enlarge(pixels, size) for size in digits._sizes(config.digit)}
+    enlarged = {size: digits.enlarge(pixels, size) for size in digits.enlarged_sizes(config.digit)}
     for image, label, box in zip(images, labels, boxes.astype(int), strict=True):
         x0, y0, x1, y1 = box
         patch = image[y0:y1, x0:x1, 0].astype(float)

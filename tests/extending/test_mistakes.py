@@ -101,7 +101,7 @@ def module(tmp_path, monkeypatch):
         (lambda: custom.load("extension.tensors", "data", {}), "a list of files, got a list of Tensor"),
         (
             lambda: custom.load("extension.twice", "data", {}),
-            r"at least two classes of different names, got \['a', 'a'\]",
+            r"at least 2 classes of different names, got \['a', 'a'\]",
         ),
         (lambda: custom.load("extension.text", "data", {}), "must return class names"),
         (lambda: custom.load("extension.empty", "data", {}), "test: a split must have at least one image"),

@@ -16,12 +16,15 @@ class Digits:
         canvas: Side of the square image in pixels.
         digit: Mean side of the pasted digit in pixels; it varies by a sixth.
         clutter: Number of fragments of other digits on each image.
+        least: Least number of digits on an image where ``data.targets`` is not ``single``.
+        most: Largest number of them. The classes of an image are then its digits, which differ from each other; as a
+            number it has their count.
         seed: Seed of the drawing; the same seed draws the same images.
 
     Examples:
         >>> from cv_attention.config import Data, Digits
         >>> Data(digits=Digits(train=1000, canvas=32, digit=16)).digits
-        Digits(train=1000, val=1000, test=2000, canvas=32, digit=16, clutter=8, seed=0)
+        Digits(train=1000, val=1000, test=2000, canvas=32, digit=16, clutter=8, least=1, most=4, seed=0)
     """
 
     train: int = bounded(8_000, "[10, inf)")
@@ -30,6 +33,8 @@ class Digits:
     canvas: int = 64
     digit: int = bounded(24, "[8, inf)")
     clutter: int = bounded(8, "[0, inf)")
+    least: int = bounded(1, "[0, 10]")
+    most: int = bounded(4, "[1, 10]")
     seed: int = bounded(0, "[0, inf)")
 
 

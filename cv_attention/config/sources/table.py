@@ -11,7 +11,10 @@ class Table:
         image: Column with the path of each image; null takes the first of ``path``, ``file``, ``file_name``,
             ``filename``, ``filepath``, ``image``, ``image_path``, ``image_id`` and ``id`` that the table has.
         label: Column with the class of each image; null takes the first of ``label``, ``class``, ``class_name``,
-            ``category``, ``target`` and ``species``.
+            ``category``, ``target`` and ``species``, and with several classes per image ``labels``, ``classes`` and
+            ``tags`` before these. With several classes or numbers per image also a list of columns, one for each class,
+            with 1 where an image has it, else 0 or nothing; or one for each number.
+        separator: What separates several classes in one column.
         split: Column with the split of each image: train, val or test; null takes ``split`` if the table has it.
         group: Column of groups, such as the patient or the video of each image: images of a group stay together when
             validation and test images are held out.
@@ -25,7 +28,8 @@ class Table:
     """
 
     image: str | None = None
-    label: str | None = None
+    label: str | list[str] | None = None
+    separator: str = ";"
     split: str | None = None
     group: str | None = None
     folder: str | None = None

@@ -126,7 +126,8 @@ def list_any(config: Data) -> list[Item]:
         images = part.images
         for index in range(len(images)):
             path = images.path(index)
-            label = names[int(images.labels[index])] if names is not None and hasattr(images, "labels") else ""
+            named = names is not None and hasattr(images, "labels") and images.labels.ndim == 1
+            label = names[int(images.labels[index])] if named else ""
             content = None if path is None else partial(read_bytes, path)
             items.append(Item(split, label, images.describe(index).strip("'"), content, partial(images.read, index)))
     return items

@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from cv_attention.data.selection.stratifying import divide as divide_classes
+from cv_attention.data.selection.stratifying import strata
+
 
 def divide(labels: np.ndarray, count: int, seed: int, groups: np.ndarray | None = None) -> list[np.ndarray]:
     """Divides images into folds with equal shares of every class, by scikit-learn's `StratifiedKFold`.
 
     Args:
-        labels: Class indices (N,).
+        labels: Class indices (N,); of images with several classes each uint8 (N, C), and of numbers float32 (N, V), see
+            `strata`.
         count: Number of folds.
         seed: Seed of the shuffle.
         groups: Group of each image (N,): those of a group are in one fold, and `labels` make no difference. None
@@ -26,6 +30,9 @@ def divide(labels: np.ndarray, count: int, seed: int, groups: np.ndarray | None 
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 
+    if labels.dtype == np.uint8 and labels.ndim == 2:
+        return _with_several_classes(labels, count, seed, groups)
+    labels = strata(labels)
     if groups is not None:
         names, places = np.unique(groups, return_inverse=True)
         if not 2 <= count <= len(names):
@@ -40,6 +47,18 @@ def divide(labels: np.ndarray, count: int, seed: int, groups: np.ndarray | None 
         )
     splitter = StratifiedKFold(count, shuffle=True, random_state=seed)
     return [held for _, held in splitter.split(np.zeros(len(labels)), labels)]
+
+
+def _with_several_classes(labels: np.ndarray, count: int, seed: int, groups: np.ndarray | None) -> list[np.ndarray]:
+    """Divides images that have several classes each."""
+    rarest = labels.sum(0, dtype=np.int64)
+    if not 2 <= count <= rarest.min():
+        raise ValueError(
+            f"folds must lie between 2 and the {rarest.min()} images of the smallest class (class {rarest.argmin()}), "
+            f"got {count}"
+        )
+    parts = divide_classes(labels, [1 / count] * count, seed, groups)
+    return [np.flatnonzero(parts == fold) for fold in range(count)]
 
 
 def write(path: Path, labels: np.ndarray, count: int, seed: int, groups: np.ndarray | None = None) -> None:
@@ -88,4 +107,5 @@ def read(path: str, fold: int, labels: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _digest(labels: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(labels, "<i8").tobytes()).hexdigest()[:16]
+    kind = "<i8" if labels.ndim == 1 else labels.dtype.newbyteorder("<")
+    return hashlib.sha256(np.ascontiguousarray(labels, kind).tobytes()).hexdigest()[:16]

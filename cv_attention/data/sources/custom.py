@@ -17,18 +17,20 @@ _SPLITS = ("train", "val", "test")
 
 
 def load(
-    path: str, root: str, options: Mapping[str, Any], bits: int | None = None
+    path: str, root: str, options: Mapping[str, Any], bits: int | None = None, targets: str = "single"
 ) -> tuple[list[str], dict[str, Images]]:
     """Calls a function ``source(root, **options)`` and checks what it returns.
 
     It returns the class names, and images and labels of ``train``, ``test`` and, where there is one, ``val``. Images
-    are a uint8 array (N, H, W, 3) or a list of files; labels are N positions in the class names.
+    are a uint8 array (N, H, W, 3) or a list of files; labels are N positions in the class names, with several classes
+    per image (N, C) of 0 and 1, and for numbers (N,) or (N, V), in the order of the names.
 
     Args:
         path: Class path of the function, ``data.name``.
         root: ``data.root``.
         options: ``data.options``.
         bits: Range of files of more than 8 bits, see `read_image`.
+        targets: ``data.targets``.
 
     Raises:
         ValueError: if the function cannot be imported or called so, or returns something else.
@@ -53,11 +55,14 @@ def load(
         raise ValueError(
             f"data.name {path!r} must return the splits train, test and perhaps val, got {', '.join(parts)}"
         )
-    if len(set(class_names)) < max(2, len(class_names)):
+    least = 2 if targets == "single" else 1
+    if len(set(class_names)) < max(least, len(class_names)):
         raise ValueError(
-            f"data.name {path!r} must return at least two classes of different names, got {class_names!r:.80}"
+            f"data.name {path!r} must return at least {least} classes of different names, got {class_names!r:.80}"
         )
-    return class_names, {name: _images(f"{path}, {name}", part, class_names, bits) for name, part in parts.items()}
+    return class_names, {
+        name: _images(f"{path}, {name}", part, class_names, bits, targets) for name, part in parts.items()
+    }
 
 
 def _names(names: Any) -> list[str]:
@@ -66,17 +71,12 @@ def _names(names: Any) -> list[str]:
     return [str(name) for name in names]
 
 
-def _images(place: str, part: Any, class_names: list[str], bits: int | None) -> Images:
+def _images(place: str, part: Any, class_names: list[str], bits: int | None, targets: str) -> Images:
     try:
         given, labels = part
     except (TypeError, ValueError) as error:
         raise ValueError(f"{place}: a split must be (images, labels), got {type(part).__name__}") from error
-    labels = np.asarray(labels)
-    if labels.ndim == 1 and not labels.size:
-        raise ValueError(f"{place}: a split must have at least one image")
-    whole = labels.ndim == 1 and labels.size and np.issubdtype(labels.dtype, np.integer)
-    if not whole or labels.min() < 0 or labels.max() >= len(class_names):
-        raise ValueError(f"{place}: labels must be positions 0 to {len(class_names) - 1} in the class names")
+    labels = _labels(place, np.asarray(labels), len(class_names), targets)
     if len(given) != len(labels):
         raise ValueError(f"{place}: {len(given)} images have {len(labels)} labels")
     if isinstance(given, np.ndarray) and given.dtype.kind not in "SUO":
@@ -91,4 +91,24 @@ def _images(place: str, part: Any, class_names: list[str], bits: int | None) -> 
     paths = np.array([os.fsencode(path) for path in given])
     pixels = decode_all(paths.tolist(), bits=bits)
     storage = Files(paths, bits) if pixels is None else DecodedFiles(paths, bits, pixels)
-    return Images(labels.astype(np.int64), np.arange(len(labels)), storage)
+    return Images(labels, np.arange(len(labels)), storage)
+
+
+def _labels(place: str, labels: np.ndarray, count: int, targets: str) -> np.ndarray:
+    """Returns labels in the form of `Images`."""
+    if not labels.size:
+        raise ValueError(f"{place}: a split must have at least one image")
+    if targets == "numbers":
+        labels = labels[:, None] if labels.ndim == 1 else labels
+        numeric = np.issubdtype(labels.dtype, np.number) and not np.issubdtype(labels.dtype, np.complexfloating)
+        if labels.ndim != 2 or labels.shape[1] != count or not numeric or not np.isfinite(labels).all():
+            raise ValueError(f"{place}: with data.targets numbers, labels must be finite numbers (N, {count})")
+        return labels.astype(np.float32)
+    if targets == "multi":
+        if labels.ndim != 2 or labels.shape[1] != count or not np.isin(labels, (0, 1)).all():
+            raise ValueError(f"{place}: with data.targets multi, labels must be 0 or 1, (N, {count})")
+        return labels.astype(np.uint8)
+    whole = labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer)
+    if not whole or labels.min() < 0 or labels.max() >= count:
+        raise ValueError(f"{place}: labels must be positions 0 to {count - 1} in the class names")
+    return labels.astype(np.int64)

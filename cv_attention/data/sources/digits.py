@@ -34,7 +34,7 @@ def draw(config: Digits) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
     check(config)
     digits, labels = load()
     sources = split_sources(labels, config.seed)
-    sizes = _sizes(config.digit)
+    sizes = enlarged_sizes(config.digit)
     drawn = {}
     for number, split in enumerate(SHARES):
         enlarged = {size: enlarge(digits[sources[split]], size) for size in {*sizes, config.digit}}
@@ -49,7 +49,7 @@ _MOST_PIXELS = 1 << 33
 def check(config: Digits) -> None:
     """Raises ValueError if digits cannot be drawn with these settings."""
     check_bounds(config, "data.digits.")
-    largest = _sizes(config.digit)[-1]
+    largest = enlarged_sizes(config.digit)[-1]
     if config.canvas < largest:
         raise ValueError(f"data.digits.canvas must be at least {largest} for digit={config.digit}, got {config.canvas}")
     size = (config.train + config.val + config.test) * config.canvas**2
@@ -80,7 +80,7 @@ def load() -> tuple[np.ndarray, np.ndarray]:
     return images.reshape(-1, 8, 8).astype(np.int64), labels.astype(np.int64)
 
 
-def _sizes(digit: int) -> list[int]:
+def enlarged_sizes(digit: int) -> list[int]:
     """Returns the sizes to which digits are enlarged: a sixth smaller to a sixth larger."""
     return list(range(digit - digit // 6, digit + digit // 6 + 1))
 
@@ -102,7 +102,7 @@ def _draw_split(
     enlarged: dict[int, np.ndarray], labels: np.ndarray, count: int, config: Digits, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draws one split; `enlarged` holds its source digits at every size, `labels` their classes."""
-    sizes = _sizes(config.digit)
+    sizes = enlarged_sizes(config.digit)
     targets = rng.permutation(np.arange(count) % 10)
     members = [np.flatnonzero(labels == label) for label in range(10)]
     # All random numbers at once: one call per quantity makes this fast.

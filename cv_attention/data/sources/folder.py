@@ -153,7 +153,7 @@ def whole(
     store = folder.parent / ".cv_attention" / f"broken-{identity(files, bits)}.json"
     broken = find_broken(store, len(files), lambda index: read_image(os.fsdecode(files[index]), bits))
     kept = [index for index in range(len(files)) if index not in broken]
-    if len(np.unique(labels[kept])) < len(np.unique(labels)):
+    if len(np.unique(labels[kept])) < len(np.unique(labels)) and labels.ndim == 1:
         raise ValueError(f"'{folder}' has a class whose images are all broken: {next(iter(broken.values()))}")
     return [files[index] for index in kept], labels[kept], warn(folder.name, broken, len(files))
 

@@ -70,8 +70,9 @@ class ImageSet(Dataset):
             device: Where the batch comes into being. Pixels in memory are copied there once, as a whole.
 
         Returns:
-            `image` uint8 (B, 3, H, W), in channels_last memory order; `label` and `index` int64 (B,);
-            `box` float32 (B, 4) where the data set has boxes, all 0 where the box left the image.
+            `image` uint8 (B, 3, H, W), in channels_last memory order; `index` int64 (B,); `label`, int64 (B,) or with
+            a row for each image, see `Images`; `box` float32 (B, 4) where the data set has boxes, all 0 where the box
+            left the image.
 
         Raises:
             ValueError: if the images have different sizes after the transforms, or a file is broken.

@@ -112,7 +112,8 @@ class Images(Stored):
     """Holds images with their labels. Selecting images copies no pixels.
 
     Attributes:
-        labels: int64 (N,), positions in the class names.
+        labels: int64 (N,), positions in the class names; of images with several classes each uint8 (N, C), 1 where the
+            image has the class; of numbers float32 (N, V).
         rows: int64 (N,), the row of each image in `storage`.
         storage: Where the pixels are.
         boxes: float32 (N, 4), x0, y0, x1, y1 of the object in pixels; None if unknown.

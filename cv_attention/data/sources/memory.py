@@ -49,5 +49,7 @@ class Memory:
 
 
 def in_memory(images: np.ndarray, labels: np.ndarray, boxes: np.ndarray | None = None) -> Images:
-    """Makes `Images` of pixels uint8 (N, H, W, 3), which are not copied."""
-    return Images(np.asarray(labels, np.int64), np.arange(len(labels)), Memory(torch.from_numpy(images)), boxes)
+    """Makes `Images` of pixels uint8 (N, H, W, 3), which are not copied; `labels` as in `Images`."""
+    labels = np.asarray(labels)
+    labels = labels.astype(np.int64, copy=False) if labels.ndim == 1 else labels
+    return Images(labels, np.arange(len(labels)), Memory(torch.from_numpy(images)), boxes)

@@ -11,6 +11,7 @@ import numpy as np
 
 from cv_attention.config import Subset
 from cv_attention.config.bounds import check_bounds
+from cv_attention.data.selection.stratifying import divide, strata
 from cv_attention.suggest import suggest
 
 
@@ -48,7 +49,7 @@ def thin(labels: np.ndarray, subset: Subset) -> np.ndarray:
     """Chooses training images: a `fraction` of each class, at least one, and at most `per_class`.
 
     Args:
-        labels: Class indices (N,).
+        labels: Class indices (N,), or what `strata` takes; then a class stands for a stratum.
         subset: The selection.
 
     Returns:
@@ -61,7 +62,7 @@ def thin(labels: np.ndarray, subset: Subset) -> np.ndarray:
         share = total if subset.fraction is None else max(1, round(subset.fraction * total))
         return share if subset.per_class is None else min(share, subset.per_class)
 
-    return _first_of_each_class(labels, 0, count)
+    return _first_of_each_class(strata(labels), 0, count)
 
 
 def hold_out(
@@ -70,7 +71,7 @@ def hold_out(
     """Holds out the same fraction of each class's training images, at least one if a class has two.
 
     Args:
-        labels: Class indices (N,).
+        labels: Class indices (N,), or what `strata` takes; images with several classes are divided by `divide`.
         fraction: Fraction to hold out, in (0, 1).
         seed: Seed of the selection.
         groups: Group of each image (N,): whole groups are held out, so that the fractions are met only about. None
@@ -82,6 +83,10 @@ def hold_out(
     Raises:
         ValueError: if there are too few groups to hold out one.
     """
+    if labels.dtype == np.uint8 and labels.ndim == 2:
+        held = np.flatnonzero(divide(labels, (1 - fraction, fraction), seed, groups) == 1)
+        return np.setdiff1d(np.arange(len(labels)), held, assume_unique=True), held
+    labels = strata(labels)
     if groups is not None:
         held = _groups_of_each_class(labels, fraction, seed, groups)
     else:

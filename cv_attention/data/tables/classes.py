@@ -1,4 +1,4 @@
-"""Reads images whose classes are in a table: a CSV file, JSON Lines, Parquet, with a column of paths."""
+"""Reads images whose classes, or numbers, are in a table: CSV, JSON Lines, Parquet, with a column of paths."""
 
 import os
 from collections.abc import Sequence
@@ -14,18 +14,26 @@ from cv_attention.data.sources.subset import choose_classes
 from cv_attention.data.tables.entries import Entry
 from cv_attention.data.tables.image_paths import check_presence, image_paths
 from cv_attention.data.tables.sheets import SUFFIXES, Sheet, read_table
+from cv_attention.data.tables.targets import Cells, cells, column, numbers
 from cv_attention.suggest import suggest
 
 _IMAGES = ("path", "file", "file_name", "filename", "filepath", "image", "image_path", "image_id", "id")
-_LABELS = ("label", "class", "class_name", "category", "target", "species")
 
 
 class _Row(NamedTuple):
-    """One image of a table: its path in an `Entry`, whose text is the class, its split or "", and its group."""
+    """One image of a table: its path in an `Entry`, what is said of it, its split or "", and its group."""
 
     entry: Entry
+    said: Cells
     split: str
     group: str
+
+
+class _Part(NamedTuple):
+    """The rows of one table, and the columns that say what its images show."""
+
+    columns: list[str]
+    rows: list[_Row]
 
 
 def load(config: Data) -> tuple[list[str], dict[str, Images]]:
@@ -41,26 +49,24 @@ def load(config: Data) -> tuple[list[str], dict[str, Images]]:
     """
     given = Path(config.root).expanduser()
     files = _tables(given)
-    rows = [row for split, file in files.items() for row in _rows(read_table(file), config, split)]
+    parts = [_rows(read_table(file), config, split) for split, file in files.items()]
+    rows = [row for part in parts for row in part.rows]
     top = Path(config.table.folder).expanduser() if config.table.folder else next(iter(files.values())).parent
     entries = [row.entry for row in rows]
     paths = image_paths(entries, top, top, ("images", *(name for names in ALIASES.values() for name in names)))
     check_presence(entries, paths)
     _check_repeated(entries, paths)
     splits = _of_splits(rows)
-    names = _class_names(rows, splits["train"])
-    chosen = choose_classes(names, config.subset)
-    place = {name: number for number, name in enumerate(chosen)}
+    chosen, labels = _labels(rows, splits["train"], parts[0].columns, config)
     encoded = [os.fsencode(path) for path in paths]
-    kept = {name: [row for row in own if rows[row].entry.text in place] for name, own in splits.items()}
+    kept = {name: [row for row in own if labels.ndim > 1 or labels[row] >= 0] for name, own in splits.items()}
     bits = config.bits or bits_of([encoded[row] for row in kept["train"]])
     groups = np.unique([row.group for row in rows], return_inverse=True)[1] if config.table.group else None
     images = {}
     for name, own in kept.items():
         if not own:
             raise ValueError(f"'{config.root}' has {name} images, but of none of the chosen classes")
-        labels = np.array([place[rows[row].entry.text] for row in own], np.int64)
-        images[name] = _open(top / name, own, encoded, labels, groups, bits, config)
+        images[name] = _open(top / name, own, encoded, labels[own], groups, bits, config)
     return chosen, images
 
 
@@ -82,40 +88,28 @@ def _tables(given: Path) -> dict[str, Path]:
     return {"": found[0]}
 
 
-def _rows(sheet: Sheet, config: Data, split: str) -> list[_Row]:
+def _rows(sheet: Sheet, config: Data, split: str) -> _Part:
     columns = config.table
-    image = _column(sheet, columns.image, "data.table.image", _IMAGES)
-    label = _column(sheet, columns.label, "data.table.label", _LABELS)
-    own = columns.split or ("split" if "split" in sheet.columns else None)
-    splits = [split] * len(sheet.lines) if split or own is None else _splits(sheet, own)
-    group = _column(sheet, columns.group, "data.table.group", ()) if columns.group else None
+    image = column(sheet, columns.image, "data.table.image", _IMAGES)
     if not sheet.lines:
         raise ValueError(f"'{sheet.file}' has a header, but no rows")
-    for name, values in ((image, sheet.columns[image]), (label, sheet.columns[label])):
-        if "" in values:
-            raise ValueError(f"{sheet.place(values.index(''))} has no {name}")
-    return [
+    if "" in sheet.columns[image]:
+        raise ValueError(f"{sheet.place(sheet.columns[image].index(''))} has no {image}")
+    names, said = cells(sheet, config)
+    own = columns.split or ("split" if "split" in sheet.columns else None)
+    splits = [split] * len(sheet.lines) if split or own is None else _splits(sheet, own)
+    group = column(sheet, columns.group, "data.table.group", ()) if columns.group else None
+    shown = config.table.separator if config.targets == "multi" else ", "
+    rows = [
         _Row(
-            Entry(sheet.columns[image][row] + columns.suffix, sheet.columns[label][row], sheet.file, sheet.lines[row]),
+            Entry(sheet.columns[image][row] + columns.suffix, shown.join(said[row]), sheet.file, sheet.lines[row]),
+            said[row],
             splits[row],
             sheet.columns[group][row] if group else "",
         )
         for row in range(len(sheet.lines))
     ]
-
-
-def _column(sheet: Sheet, wanted: str | None, option: str, usual: Sequence[str]) -> str:
-    """Returns the name of a column: that which is wanted, or the first of the usual ones."""
-    if wanted is not None:
-        if wanted not in sheet.columns:
-            raise ValueError(f"{option}: '{sheet.file}' has no column {wanted!r}{suggest(wanted, list(sheet.columns))}")
-        return wanted
-    by_name = {name.strip().lower(): name for name in sheet.columns}
-    found = next((by_name[name] for name in usual if name in by_name), None)
-    if found is None:
-        there = ", ".join(sheet.columns)
-        raise ValueError(f"'{sheet.file}' has the columns {there:.200}: name one of them as {option}")
-    return found
+    return _Part(names, rows)
 
 
 def _splits(sheet: Sheet, column: str) -> list[str]:
@@ -154,12 +148,29 @@ def _of_splits(rows: Sequence[_Row]) -> dict[str, list[int]]:
     return splits
 
 
+def _labels(rows: Sequence[_Row], train: Sequence[int], names: list[str], config: Data) -> tuple[list[str], np.ndarray]:
+    """Returns the names of the classes or numbers, and the labels of `Images`, -1 for a class that is not chosen."""
+    if config.targets == "numbers":
+        return names, numbers([row.said for row in rows], names, [row.entry.place for row in rows])
+    chosen = choose_classes(_class_names(rows, train), config.subset)
+    place = {name: number for number, name in enumerate(chosen)}
+    if config.targets == "single":
+        return chosen, np.array([place.get(row.said[0], -1) for row in rows], np.int64)
+    labels = np.zeros((len(rows), len(chosen)), np.uint8)
+    for row, each in enumerate(rows):
+        labels[row, [place[name] for name in each.said if name in place]] = 1
+    return chosen, labels
+
+
 def _class_names(rows: Sequence[_Row], train: Sequence[int]) -> list[str]:
     """Returns the classes, numbers by their size and other names by the alphabet."""
-    learned = {rows[row].entry.text for row in train}
+    learned = {name for row in train for name in rows[row].said}
     for row in rows:
-        if row.entry.text not in learned:
-            raise ValueError(f"{row.entry.place}: the class {row.entry.text!r} has no training images")
+        for name in row.said:
+            if name not in learned:
+                raise ValueError(f"{row.entry.place}: the class {name!r} has no training images")
+    if not learned:
+        raise ValueError(f"'{rows[0].entry.file}' names no class of any training image")
     if all(name.isascii() and name.isdecimal() for name in learned):
         return sorted(learned, key=lambda name: (int(name), name))
     return sorted(learned)

@@ -49,7 +49,7 @@ class GateStatistics:
         self.add(self._maps, labels)
 
     def add(self, maps: Mapping[str, RecordedMap], labels: Tensor) -> None:
-        """Keeps the channel gates among the `maps` of images with these labels (B,), -1 where unknown."""
+        """Keeps the channel gates among the `maps` of images with labels (B,), -1 where unknown, or (B, classes)."""
         chosen = torch.arange(len(labels))[-self._seen % self.stride :: self.stride]
         self._seen += len(labels)
         self._labels.append(labels[chosen.to(labels.device)].cpu())
@@ -87,7 +87,8 @@ class GateStatistics:
             arrays[gate_array("histogram", name)] = counts.astype(np.int32)
             arrays[gate_array("range", name)] = np.array([low, high], np.float32)
             if classes <= _MOST_CLASSES:
-                means = [values[labels == label].mean(0).numpy() for label in range(classes)]  # NaN without images
+                there = labels > 0 if labels.ndim == 2 else labels[:, None] == torch.arange(classes)
+                means = [values[there[:, label]].mean(0).numpy() for label in range(classes)]  # NaN without images
                 arrays[gate_array("by_class", name)] = np.stack(means).astype(np.float16)
         if arrays:
             arrays["images"] = np.array(len(labels))

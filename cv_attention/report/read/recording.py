@@ -35,6 +35,7 @@ class Probe:
             may be empty.
         flags: Flags of the image, such as ``blurred``.
         file: Name of the image's file, if given.
+        labels: Indices of its true classes where an image may have several, else None.
     """
 
     image: Path | None
@@ -43,6 +44,7 @@ class Probe:
     name: str = ""
     flags: tuple[str, ...] = ()
     file: str = ""
+    labels: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Snapshot:
         losses: Cross-entropy of every probe, None if unknown.
         measures: Column key -> name of a measure -> its value for every probe, such as a saliency metric
             computed during training.
+        decided: Classes that every probe was said to have, where it may have several; else empty.
     """
 
     epoch: int
@@ -88,6 +91,7 @@ class Snapshot:
     probabilities: NDArray | None
     losses: list[float | None]
     measures: dict[str, dict[str, list[float | None]]] = field(default_factory=dict)
+    decided: list[list[int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -159,6 +163,7 @@ def _probe(folder: Path, entry: ProbeEntry, name: str) -> Probe:
         name=name,
         flags=entry.flags,
         file=f"maps/{entry.image}",
+        labels=entry.labels,
     )
 
 
@@ -188,6 +193,7 @@ def _snapshot(path: Path, probes: int) -> Snapshot:
             key: {str(name): kept for name, values in about.items() if (kept := _numbers(values, probes))}
             for key, about in record.measures.items()
         },
+        decided=[list(each) for each in record.decided] if len(record.decided) == probes else [],
     )
 
 

@@ -68,6 +68,7 @@ class EpochWriter:
             "confidence": _probability_of(snapshot.predictions, snapshot),
             "true": _probability_of(self.labels, snapshot),
             "losses": self._losses(snapshot),
+            **({"decided": snapshot.decided} if snapshot.decided else {}),
         }
 
     def _about(self, column: Column, values: np.ndarray) -> dict[str, Any]:

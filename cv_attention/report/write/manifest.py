@@ -92,12 +92,13 @@ def _without_pictures(probes: Sequence[Probe], known: Sequence[dict[str, Any]]) 
 def _about(probe: Probe, picture: Thumbnail | None) -> dict[str, Any]:
     known = {
         "label": probe.label,
+        "labels": None if probe.labels is None else list(probe.labels),
         "name": probe.name,
         "flags": probe.flags,
         "size": picture and picture.size,
         "box": picture and _relative_box(probe.box, picture.size),
     }
-    return {key: value for key, value in known.items() if key == "label" or value}
+    return {key: value for key, value in known.items() if key == "label" or value or value == []}
 
 
 def _relative_box(box: Sequence[float] | None, size: tuple[int, int]) -> list[float] | None:

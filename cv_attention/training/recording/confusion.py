@@ -9,6 +9,7 @@ from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from cv_attention.recording.counts import MOST_CLASSES
+from cv_attention.rundir import summary
 from cv_attention.rundir.contents import ConfusionCounts
 from cv_attention.rundir.layout import EpochFile, RunLayout
 
@@ -39,6 +40,8 @@ class Confusion(Callback):
         if self.matrix is None:
             return
         counts = self.matrix.compute().cpu()
+        if trainer.is_global_zero and path == self.run.tested_confusion:
+            summary.update(self.run.root, per_class=by_class(counts))
         if trainer.is_global_zero:
             places = counts.nonzero().tolist()
             entries = [[*place, int(counts[place[0], place[1]])] for place in places]
@@ -71,3 +74,19 @@ class Confusion(Callback):
     def on_test_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Writes the counts of the test split."""
         self._write(trainer, self.run.tested_confusion)
+
+
+def by_class(counts: Tensor) -> dict[str, list[float | int | None]]:
+    """Returns the metrics of each class: its ``images``, ``recall``, ``precision`` and ``f1``, None where undefined.
+
+    Args:
+        counts: Confusion matrix (C, C), true classes in rows.
+    """
+    true, predicted, right = counts.sum(1).tolist(), counts.sum(0).tolist(), counts.diag().tolist()
+    rows = list(zip(true, predicted, right, strict=True))
+    return {
+        "images": true,
+        "recall": [hits / images if images else None for images, _, hits in rows],
+        "precision": [hits / guesses if guesses else None for _, guesses, hits in rows],
+        "f1": [2 * hits / (images + guesses) if images + guesses else None for images, guesses, hits in rows],
+    }

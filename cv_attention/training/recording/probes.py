@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from cv_attention.data.selection.stratifying import strata
 from cv_attention.recording import Recorder
 from cv_attention.recording.snapshots.snapshot import Snapshot
 from cv_attention.saliency import resolve
@@ -89,21 +90,29 @@ class ProbeMaps(Callback):
 
 def _pictures(recorder: Recorder, snapshot: Snapshot, epoch: int) -> MapPictures:
     assert recorder.class_names is not None
-    assert recorder.labels is not None
     names: Sequence[str] = recorder.class_names
-    best = snapshot.logits.softmax(1).max(1)
+    rows = recorder.label_rows
+    best = (snapshot.logits.softmax(1) if rows is None else snapshot.logits.sigmoid()).max(1)
+    if rows is None:
+        true = [names[label] for label in recorder.labels.tolist()]
+    else:
+        true = [", ".join(names[place] for place in row.nonzero()[:, 0].tolist()) or "none" for row in rows]
     return MapPictures(
         epoch=epoch,
         images=recorder.images.pictures,
         maps={column.title: column.values for column in snapshot.columns.values() if column.values.ndim == 3},
-        labels=[names[label] for label in recorder.labels.tolist()],
+        labels=true,
         predictions=[names[guess] for guess in best.indices.tolist()],
         probabilities=best.values.tolist(),
     )
 
 
 def spread_over_classes(labels: Any, count: int) -> list[int]:
-    """Chooses `count` indices: the first image of every class, then the second of every class, and so on."""
+    """Chooses `count` indices: the first image of every class, then the second of every class, and so on.
+
+    With several classes per image, `strata` stand for the classes.
+    """
+    labels = strata(np.asarray(labels))
     order = np.argsort(labels, kind="stable")
     sorted_labels = np.asarray(labels)[order]
     starts = np.searchsorted(sorted_labels, sorted_labels)

@@ -5,11 +5,14 @@ from typing import Any
 from cv_attention.config import TEXT_SOURCES, Experiment
 from cv_attention.training.tasks.bags import BagClassifier
 from cv_attention.training.tasks.classifier import Classifier
+from cv_attention.training.tasks.labels.multi_label import MultiLabelClassifier
 from cv_attention.training.tasks.reading.transcriber import Transcriber
 from cv_attention.training.tasks.recall.recaller import Recaller
 from cv_attention.training.tasks.task import Task
+from cv_attention.training.tasks.values.regressor import Regressor
 
-TASKS: dict[str, type[Task]] = {kind.name: kind for kind in (Classifier, BagClassifier, Transcriber, Recaller)}
+_KINDS = (Classifier, MultiLabelClassifier, Regressor, BagClassifier, Transcriber, Recaller)
+TASKS: dict[str, type[Task]] = {kind.name: kind for kind in _KINDS}
 
 
 def task_of(experiment: Experiment) -> type[Task]:
@@ -19,7 +22,8 @@ def task_of(experiment: Experiment) -> type[Task]:
         experiment: The configuration.
 
     Returns:
-        `Transcriber` for images with texts, `Recaller` for episodes, `BagClassifier` for bags, else `Classifier`.
+        `Transcriber` for images with texts, `Recaller` for episodes, `BagClassifier` for bags,
+        `MultiLabelClassifier` for several classes per image, `Regressor` for numbers, else `Classifier`.
 
     Examples:
         >>> from cv_attention import config, training
@@ -31,7 +35,10 @@ def task_of(experiment: Experiment) -> type[Task]:
         return Transcriber
     if name == "episodes":
         return Recaller
-    return BagClassifier if name in ("bags", "digit_bags") else Classifier
+    if name in ("bags", "digit_bags"):
+        return BagClassifier
+    kinds: dict[str, type[Task]] = {"single": Classifier, "multi": MultiLabelClassifier, "numbers": Regressor}
+    return kinds[experiment.data.targets]
 
 
 def task_named(name: Any) -> type[Task] | None:

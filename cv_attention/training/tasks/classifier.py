@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
-from torch.nn import functional
 
 from cv_attention.backbones import Plan
 from cv_attention.config import Experiment
@@ -29,10 +30,11 @@ from cv_attention.training.recording.probes import ProbeMaps
 from cv_attention.training.recording.saliency_trial import check_methods, unsuited
 from cv_attention.training.tasks.block_usage import block_usage
 from cv_attention.training.tasks.interface import OF_SOME_TASKS, Guess
+from cv_attention.training.tasks.labels.losses import ClassLoss, Targets, class_weights
 from cv_attention.training.tasks.metrics import create_metrics
 from cv_attention.training.tasks.network import build_network
 from cv_attention.training.tasks.policy import Reinforce, draws_of
-from cv_attention.training.tasks.selection import Criterion, Selected, by_accuracy
+from cv_attention.training.tasks.selection import Criterion, Selected, by_accuracy, monitored
 from cv_attention.training.tasks.task import Task
 
 
@@ -66,15 +68,27 @@ class Classifier(Task):
     train_figures: ClassVar[tuple[str, ...]] = ("accuracy",)
     facts_type: ClassVar[type[Any]] = DataFacts
     options: ClassVar[tuple[str, ...]] = OF_SOME_TASKS
+    targets: ClassVar[Targets] = "single"
 
     facts: DataFacts
 
     def __init__(self, experiment: Experiment, facts: DataFacts) -> None:
         super().__init__(experiment, facts)
         classes = len(facts.class_names)
-        self.loss = nn.CrossEntropyLoss(label_smoothing=experiment.optimizer.label_smoothing)
-        self.metrics = create_metrics(classes, experiment.log.metrics, self.exact)
+        weights = class_weights(
+            experiment.loss.class_weights, facts.class_names, facts.class_counts, facts.images, self.targets
+        )
+        smoothing = experiment.optimizer.label_smoothing
+        self.loss = ClassLoss(experiment.loss, smoothing, weights, classes=classes, targets=self.targets)
+        self.metrics = create_metrics(classes, experiment.log.metrics, self.exact, self.targets)
+        self.criterion = self._criterion()  # pyright: ignore[reportAttributeAccessIssue]
         self.reinforce = Reinforce() if samples(self.network) else None
+
+    def _criterion(self) -> Criterion:
+        found: Any = self.metrics["val"]
+        directions = {name: metric.higher_is_better for name, metric in found.items(keep_base=True)} | {"loss": False}
+        trainer = self.experiment.trainer
+        return monitored(trainer.monitor, trainer.monitor_mode, type(self).criterion, directions)
 
     def build(self) -> tuple[nn.Module, Plan | None]:
         """Builds the network with a logit for each class, its blocks inserted."""
@@ -95,8 +109,7 @@ class Classifier(Task):
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Computes the loss (B,) of each image from `logits` (B, classes) and `labels`, (B,) or (B, classes)."""
-        smoothing = self.loss.label_smoothing
-        return functional.cross_entropy(logits, labels, reduction="none", label_smoothing=smoothing)
+        return self.loss.each(logits, labels)
 
     def validation_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
         """Counts one batch of the validation split; returns the logits (B, classes)."""
@@ -106,10 +119,13 @@ class Classifier(Task):
         """Counts one batch of the test split; returns the logits (B, classes)."""
         return self._evaluate("test", batch)
 
+    def evaluated_logits(self, images: Tensor) -> Tensor:
+        """Computes the logits (B, classes) of uint8 `images`; with ``data.flip_test`` also of their mirror images."""
+        logits = self(images).to(self.exact)
+        return (logits + self(images.flip(3)).to(self.exact)) / 2 if self.experiment.data.flip_test else logits
+
     def _evaluate(self, split: str, batch: dict[str, Tensor]) -> Tensor:
-        logits, labels = self(batch["image"]).to(self.exact), batch["label"]
-        if self.experiment.data.flip_test:
-            logits = (logits + self(batch["image"].flip(3)).to(self.exact)) / 2
+        logits, labels = self.evaluated_logits(batch["image"]), batch["label"]
         metrics: Any = self.metrics[split]
         for name, metric in metrics.items(keep_base=True):
             if name == "loss":  # one by one: where NaN is let through, torchmetrics 1.9 ignores weights
@@ -125,7 +141,12 @@ class Classifier(Task):
     def facts_of(cls, datamodule: Any) -> DataFacts:
         """Gathers the names of the classes, and what every task knows of its images."""
         names, size = tuple(datamodule.class_names), tuple(datamodule.image_size)
-        return DataFacts(names, tuple(datamodule.mean), tuple(datamodule.std), size)
+        facts = cls.facts_type(names, tuple(datamodule.mean), tuple(datamodule.std), size)
+        labels = getattr(datamodule, "training_targets", lambda: None)()
+        if labels is None:
+            return facts
+        counts = np.bincount(labels, minlength=len(names)) if labels.ndim == 1 else labels.sum(0, dtype=np.int64)
+        return replace(facts, class_counts=tuple(counts.tolist()), images=len(labels))
 
     @classmethod
     def check_data(cls, datamodule: Any, facts: DataFacts) -> None:
@@ -179,9 +200,11 @@ class Classifier(Task):
             got = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
             raise ValueError(f"{self.experiment.model.backbone} must return logits {wanted}, got {got}")
 
-    def guess(self) -> Guess:
-        """Returns the loss ln(C) of guessing among C classes."""
+    def guess(self) -> Guess | None:
+        """Returns the loss ln(C) of guessing among C classes; None for another loss, or a weighted one."""
         classes = max(len(self.facts.class_names), 2)
+        if self.loss.name != "cross_entropy" or self.loss.weights is not None:
+            return None
         return Guess(math.log(classes), f"guessing among {classes} classes")
 
     def is_guessing(self, means: Mapping[str, float], images: int) -> bool:
@@ -190,7 +213,9 @@ class Classifier(Task):
         return means["accuracy"] <= chance + 3 * math.sqrt(chance * (1 - chance) / max(images, 1))
 
     def choose_epoch(self, best: float, last: float, images: int) -> Selected:
-        """Chooses the best epoch, or the last where the validation images are too few to tell epochs apart."""
+        """Chooses the best epoch, or the last where the validation images are too few to tell accuracies apart."""
+        if self.criterion.metric != "accuracy":
+            return super().choose_epoch(best, last, images)
         return by_accuracy(best, last, images)
 
     def resume_command(self, run: Path, options: str = "") -> str:
@@ -199,12 +224,16 @@ class Classifier(Task):
 
     def recorders(self, run: Path) -> list[Callback]:
         """Creates the recorders of confusions, predictions and the probe images' maps."""
+        counting: list[Callback] = [Confusion(run), *self.prediction_writers(RunLayout(run).predictions)]
+        return [*counting, *self.map_recorders(run)]
+
+    def map_recorders(self, run: Path) -> list[Callback]:
+        """Creates the recorders of the probe images' maps."""
         log = self.experiment.log
-        callbacks: list[Callback] = [Confusion(run), *self.prediction_writers(RunLayout(run).predictions)]
-        if log.maps_every and log.probes:
-            callbacks.append(maps := ProbeMaps(run, log.maps_every, log.probes, log.saliency))
-            callbacks.append(ProbeDetails(maps, log.curve_points))
-        return callbacks
+        if not (log.maps_every and log.probes):
+            return []
+        maps = ProbeMaps(run, log.maps_every, log.probes, log.saliency)
+        return [maps, ProbeDetails(maps, log.curve_points)]
 
     def prediction_writers(self, path: Path) -> list[Callback]:
         """Creates the callback that writes each test image's probabilities."""

@@ -20,6 +20,8 @@ from cv_attention.training.tasks.selection import Criterion, Selected
 # Options that only some tasks obey; see `TaskInterface.options`.
 OF_SOME_TASKS = (
     "data.mixup", "data.cutmix", "data.flip_test", "optimizer.label_smoothing", "log.metrics", "log.saliency",
+    "loss.name", "loss.class_weights", "loss.target_threshold", "loss.sum_classes", "loss.focal_gamma",
+    "loss.focal_alpha", "trainer.monitor", "trainer.monitor_mode",
 )  # fmt: skip
 
 
@@ -45,8 +47,8 @@ class TaskInterface:
             ``train_<name>``. The training step adds their sums to ``epoch_means``.
         facts_type: Dataclass of what the network must know of its data; it has a method `check`.
         options: Options that this task obeys, of those that not every task does: ``data.mixup``, ``data.cutmix``,
-            ``data.flip_test``, ``optimizer.label_smoothing``, ``log.metrics`` and ``log.saliency``. Others of them are
-            refused.
+            ``data.flip_test``, ``optimizer.label_smoothing``, ``log.metrics``, ``log.saliency``, those of ``loss``,
+            ``trainer.monitor`` and ``trainer.monitor_mode``. Others of them are refused.
         predictions_name: Name of the file in the run directory that holds each test image's prediction.
         experiment: The configuration.
         facts: What the network knows of its data.

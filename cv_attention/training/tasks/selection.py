@@ -1,9 +1,11 @@
 """Compares epochs by their validation metric, and selects the epoch whose network is tested."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
+
+from cv_attention.suggest import suggest
 
 # A validation split is small if one standard error of the best accuracy exceeds this: below 900 images at 90 %.
 SMALL = 0.01
@@ -37,6 +39,33 @@ class Criterion:
     def worse_of(self, first: float, second: float) -> float:
         """Returns the worse of two values, `first` and `second`."""
         return min(first, second) if self.higher_is_better else max(first, second)
+
+
+def monitored(
+    metric: str | None, mode: Literal["auto", "max", "min"], usual: Criterion, directions: Mapping[str, bool | None]
+) -> Criterion:
+    """Returns the criterion that ``trainer.monitor`` and ``trainer.monitor_mode`` ask for.
+
+    Args:
+        metric: ``trainer.monitor``, with or without ``val_``; None takes the task's own.
+        mode: ``trainer.monitor_mode``.
+        usual: The task's own criterion.
+        directions: Every metric that the task logs of the validation split, and whether higher values of it are better;
+            None where that is unknown.
+
+    Raises:
+        ValueError: if there is no such metric, or its direction is neither known nor given.
+    """
+    name = usual.metric if metric is None else metric.removeprefix("val_")
+    if name not in directions:
+        raise ValueError(
+            f"trainer.monitor: the validation has no metric {name!r}{suggest(name, list(directions))}; log.metrics "
+            "adds some"
+        )
+    higher = {"max": True, "min": False}.get(mode, directions[name])
+    if higher is None:
+        raise ValueError(f"trainer.monitor: {name} does not say whether higher is better; set trainer.monitor_mode")
+    return Criterion(name, higher)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Draws images with several classes each."""

@@ -1,0 +1,110 @@
+"""Reads what a table says of each image: its class, several classes, or numbers."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from cv_attention.config import Data
+from cv_attention.data.tables.sheets import Sheet
+from cv_attention.suggest import suggest
+
+_LABELS = ("label", "class", "class_name", "category", "target", "species")
+_SEVERAL = ("labels", "classes", "tags", *_LABELS)
+_NUMBERS = ("target", "value", "label", "score")
+_YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
+Cells = tuple[str, ...]
+
+
+def cells(sheet: Sheet, config: Data) -> tuple[list[str], list[Cells]]:
+    """Returns the columns that say what an image shows, and of each row the texts in them.
+
+    With ``data.targets`` ``multi`` these are the classes of each row; with a column for each class, those that it has.
+
+    Raises:
+        ValueError: if a column is missing, or a row has none of the values that it should have; names the line.
+    """
+    wanted, option = config.table.label, "data.table.label"
+    if config.targets == "single":
+        if isinstance(wanted, list):
+            raise ValueError(f"{option} lists several columns, but data.targets is single; set multi or numbers")
+        name = column(sheet, wanted, option, _LABELS)
+        return [name], _filled(sheet, [name])
+    if config.targets == "numbers":
+        names = [column(sheet, name, option, _NUMBERS) for name in _listed(wanted)]
+        return names, _filled(sheet, names)
+    names = [column(sheet, name, option, _SEVERAL) for name in _listed(wanted)]
+    if isinstance(wanted, list):
+        return names, _marked(sheet, names)
+    separator = config.table.separator
+    if not separator:
+        raise ValueError("data.table.separator must not be empty")
+    rows = [[part.strip() for part in text.split(separator)] for text in sheet.columns[names[0]]]
+    return names, [tuple(dict.fromkeys(part for part in row if part)) for row in rows]
+
+
+def column(sheet: Sheet, wanted: str | None, option: str, usual: Sequence[str]) -> str:
+    """Returns the name of a column: that which is wanted, or the first of the usual ones."""
+    if wanted is not None:
+        if wanted not in sheet.columns:
+            raise ValueError(f"{option}: '{sheet.file}' has no column {wanted!r}{suggest(wanted, list(sheet.columns))}")
+        return wanted
+    by_name = {name.strip().lower(): name for name in sheet.columns}
+    found = next((by_name[name] for name in usual if name in by_name), None)
+    if found is None:
+        there = ", ".join(sheet.columns)
+        several = option == "data.table.label" and "labels" in by_name
+        hint = "; for several classes per image set data.targets multi" if several else ""
+        raise ValueError(f"'{sheet.file}' has the columns {there:.200}: name one of them as {option}{hint}")
+    return found
+
+
+def numbers(rows: Sequence[Cells], names: Sequence[str], places: Sequence[str]) -> np.ndarray:
+    """Reads finite numbers, float32 (N, V).
+
+    Args:
+        rows: The texts of each row.
+        names: The columns.
+        places: Name of each row in a message.
+
+    Raises:
+        ValueError: if a text is not a finite number; names the line and the column.
+    """
+    values = np.empty((len(rows), len(names)), np.float32)
+    for row, texts in enumerate(rows):
+        for place, text in enumerate(texts):
+            try:
+                values[row, place] = float(text)
+            except ValueError:
+                values[row, place] = math.nan
+            if not math.isfinite(values[row, place]):
+                raise ValueError(f"{places[row]}: {names[place]} must be a finite number, got {text!r:.40}")
+    return values
+
+
+def _listed(wanted: str | list[str] | None) -> Sequence[str | None]:
+    if isinstance(wanted, list):
+        if len(set(wanted)) < max(len(wanted), 1):
+            raise ValueError(f"data.table.label must name columns, each once, got {wanted}")
+        return wanted
+    return [wanted]
+
+
+def _filled(sheet: Sheet, names: Sequence[str]) -> list[Cells]:
+    for name in names:
+        if "" in sheet.columns[name]:
+            raise ValueError(f"{sheet.place(sheet.columns[name].index(''))} has no {name}")
+    return list(zip(*(sheet.columns[name] for name in names), strict=True))
+
+
+def _marked(sheet: Sheet, names: Sequence[str]) -> list[Cells]:
+    """Returns the classes of each row from a column for each class."""
+    found: list[list[str]] = [[] for _ in sheet.lines]
+    for name in names:
+        for row, text in enumerate(sheet.columns[name]):
+            mark = text.strip().lower()
+            if mark in _YES:
+                found[row].append(name)
+            elif mark not in _NO:
+                raise ValueError(f"{sheet.place(row)}: {name} must be 1, 0 or empty, got {text!r:.40}")
+    return [tuple(row) for row in found]

@@ -1,0 +1,1 @@
+"""Records what a network decides where images have several classes, or numbers."""

@@ -1,0 +1,1 @@
+"""Defines the task of predicting numbers."""
