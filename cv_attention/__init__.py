@@ -29,14 +29,15 @@ from typing import TYPE_CHECKING, Any
 from cv_attention.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from cv_attention import backbones, blocks, data, heads, maps, report, saliency, study, training
+    from cv_attention import backbones, blocks, data, heads, hub, maps, report, saliency, study, training
     from cv_attention.backbones import LostBlocksWarning, insert, plan, remove
     from cv_attention.drawing import overlay, overlay_slices
+    from cv_attention.hub import load
     from cv_attention.maps import record, to_heatmap, usage
 
 # Where each public name lives. Nothing of it, nor torch, is imported before it is used.
-_MODULES = ("backbones", "blocks", "data", "heads", "maps", "report", "saliency", "study", "training")
-_APPLICATION = ("data", "report", "study", "training")  # which need the packages of the extra `train`
+_MODULES = ("backbones", "blocks", "data", "heads", "hub", "maps", "report", "saliency", "study", "training")
+_APPLICATION = ("data", "hub", "load", "report", "study", "training")  # which need the packages of the extra `train`
 _NAMES = {
     "plan": "backbones",
     "insert": "backbones",
@@ -47,11 +48,12 @@ _NAMES = {
     "usage": "maps",
     "overlay": "drawing",
     "overlay_slices": "drawing",
+    "load": "hub",
 }
 
 __all__ = [
-    "LostBlocksWarning", "backbones", "blocks", "data", "heads", "insert", "maps", "overlay", "overlay_slices", "plan",
-    "record", "remove", "report", "saliency", "study", "to_heatmap", "training", "usage",
+    "LostBlocksWarning", "backbones", "blocks", "data", "heads", "hub", "insert", "load", "maps", "overlay",
+    "overlay_slices", "plan", "record", "remove", "report", "saliency", "study", "to_heatmap", "training", "usage",
 ]  # fmt: skip
 
 

@@ -49,6 +49,8 @@ SKIPPED = {
     "train": "trains for minutes",
     "evaluate": "needs a trained network",
     "load": "needs a trained network",
+    "push": "uploads",
+    "write_folder": "needs a trained network",
     "open_pretrained": "downloads weights",
 }
 WITHOUT_PAPER = {"block_maps", "random_map", "centre_bias"}  # of this package

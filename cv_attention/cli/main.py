@@ -29,6 +29,7 @@ _FOLDERS = {
         "recall": "name images by a few labelled ones, without training",
         "report": "build the HTML report of runs",
         "export": "write a trained network for other programs",
+        "push": "share a trained network on the Hugging Face Hub",
     },
     "catalogues": {
         "blocks": "list the attention blocks",

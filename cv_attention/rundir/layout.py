@@ -7,6 +7,7 @@ from pathlib import Path
 
 RUN_FORMAT = 1  # of ``summary.json``, and so of a run directory
 READING_FORMAT = 1  # of ``maps/reading-XXXX.json``
+PUBLISHED_WEIGHTS = "model.safetensors"  # in a folder in the layout of the Hugging Face Hub
 EXPORT_FORMAT = 1  # of ``export.json``, and so of a saliency export
 
 

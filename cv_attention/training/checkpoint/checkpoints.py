@@ -17,7 +17,7 @@ from cv_attention.config.plain import from_plain
 from cv_attention.rundir import Damaged, NewerFormat, NotRead
 from cv_attention.rundir.checksums import checksum
 from cv_attention.rundir.files import link_or_copy, write_bytes
-from cv_attention.rundir.layout import RunLayout, runs_in
+from cv_attention.rundir.layout import PUBLISHED_WEIGHTS, RunLayout, runs_in
 from cv_attention.training.checkpoint import weights
 from cv_attention.training.checkpoint.digest import sha256
 from cv_attention.training.checkpoint.sealing import sealed, verifying
@@ -181,7 +181,7 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
         path: A checkpoint, a file of weights (``.safetensors``), or a run directory.
         name: Which checkpoint of the run directory: ``best``, the one that is used and was tested (see
             `selection.select`), or ``last``. If a copy of the directory has no checkpoints, the
-            ``weights.safetensors`` in it is the best one.
+            ``weights.safetensors`` in it is the best one. In a folder that was shared it is ``model.safetensors``.
 
     Returns:
         Path of the file.
@@ -203,6 +203,8 @@ def find_checkpoint(path: Path, name: str = "best") -> Path:
         near = [str(run) for run in runs_in(path.parent)]
         existing = f"; available: {', '.join(near)}" if near else ""
         raise FileNotFoundError(f"{path} does not exist{existing}")
+    if name == "best" and (published := path / PUBLISHED_WEIGHTS).is_file():
+        return published
     checkpoint = RunLayout(path).checkpoint(name)
     if checkpoint.is_dir():
         raise ValueError(f"{checkpoint} is a folder, expected a checkpoint")

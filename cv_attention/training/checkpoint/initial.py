@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from cv_attention.backbones.attachment.attach import attached
 from cv_attention.backbones.models.new_head import has_head_at_zero, start_head_at_zero
 from cv_attention.backbones.positions.parameters import head_names
+from cv_attention.backbones.published.loading import renamed
 from cv_attention.config import Model
 from cv_attention.heads import TextRecognizer
 from cv_attention.training.checkpoint import checkpoints
@@ -48,6 +49,8 @@ def load(network: nn.Module, model: Model, names: list[str] | None) -> str:
     new = network.state_dict()
     if model.weights_by == "position":
         state = by_position(state, network, path)
+    else:
+        state = renamed(state, network)
     head = [f"{name}." for name in head_names(network)]
     heads = [key for key in new if key.startswith(tuple(head))]
     fits = all(key in state and state[key].shape == new[key].shape for key in heads)

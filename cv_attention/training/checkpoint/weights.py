@@ -1,14 +1,17 @@
 """Reads and writes final weights as safetensors, with the metadata of network and data."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cv_attention.rundir.files import write_bytes
 from cv_attention.training.checkpoint.sealing import sealed, verifying
 from cv_attention.training.provenance import described
 from cv_attention.training.tasks.task import Task
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def write(path: Path, task: Task) -> None:
@@ -18,10 +21,14 @@ def write(path: Path, task: Task) -> None:
     normalisation, image size), ``provenance`` (the configuration's fingerprint, the code's version),
     ``cv_attention_format`` and ``sha256``, the checksum of the tensors and of all these.
     """
+    store(path, task.network, described(task.name, task.experiment, task.facts))
+
+
+def store(path: Path, network: "nn.Module", about: Mapping[str, Any]) -> None:
+    """Writes a network's weights as `write` does, with these metadata: what `provenance.described` returns."""
     from safetensors.torch import save
 
-    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in task.network.state_dict().items()}
-    about = described(task.name, task.experiment, task.facts)
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
     plain = json.loads(json.dumps(about))  # as it will be read: keys are text
     content = sealed({"state_dict": tensors, **plain})
     metadata = {name: json.dumps(value) for name, value in content.items() if name not in ("state_dict", "format")}

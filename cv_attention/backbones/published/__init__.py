@@ -1,0 +1,1 @@
+"""Loads published weights of networks with attention into plain networks with our blocks."""
