@@ -9,6 +9,28 @@ export function formatValue(value) {
   return String(Number(value.toFixed(digits))).replace("-", "−");
 }
 
+// The ends of a range, with as many digits as tell them apart.
+export function formatEnds(low, high) {
+  if (![low, high].every((value) => Number.isFinite(value))) return [formatValue(low), formatValue(high)];
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  const span = high - low || size;
+  if (!span) return ["0", "0"];
+  const decimals = 2 - Math.floor(Math.log10(span));
+  if (size >= 1e5 || decimals > 8) return [low, high].map((value) => asPower(value, span));
+  return [low, high].map((value) => String(Number(value.toFixed(Math.max(0, decimals)))).replace("-", "−"));
+}
+
+function asPower(value, span) {
+  if (!value) return "0";
+  const digits = Math.floor(Math.log10(Math.abs(value))) - Math.floor(Math.log10(span)) + 1;
+  return value.toExponential(Math.min(9, Math.max(1, digits))).replaceAll("-", "−").replace("+", "");
+}
+
+// A name among other words: its direction of writing does not change theirs.
+export function isolated(name) {
+  return `\u2068${name}\u2069`;
+}
+
 export function formatCount(value) {
   if (value === null || value === undefined) return "–";
   const [size, unit] = [

@@ -4,7 +4,7 @@ import { pushButton, select } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { nearestSnapshot } from "../core/epochs.js";
 import { aChoice } from "../core/fields.js";
-import { className, epochName, formatPercent } from "../core/format.js";
+import { className, epochName, formatPercent, isolated } from "../core/format.js";
 import { goTo } from "../core/scrolling.js";
 import { plainCache } from "../core/shards.js";
 import { addField, change, currentRun, state, watch } from "../core/state.js";
@@ -59,12 +59,17 @@ function listPair(label, predicted) {
 
 // A class, or a pair of classes, as a link to its images; as text if none of them was recorded.
 function linkToImages(run, text, label, predicted = null) {
+  const shown = [text].flat();
   const snapshot = nearestSnapshot(run, state.epoch);
   const fits = (probe, i) =>
     probe.label === label && (predicted === null || snapshot.predictions[i] === predicted);
   if (snapshot && run.probes.some(fits))
-    return pushButton(text, () => listPair(label, predicted), { class: "link" });
-  return el("span", { title: "None of these images was recorded in this epoch." }, text);
+    return pushButton(shown, () => listPair(label, predicted), { class: "link" });
+  return el("span", { title: "None of these images was recorded in this epoch." }, shown);
+}
+
+function named(run, index) {
+  return el("bdi", {}, className(run, index));
 }
 
 function confusedPairs(run, { counts }, sums) {
@@ -75,7 +80,7 @@ function confusedPairs(run, { counts }, sums) {
     el(
       "li",
       {},
-      linkToImages(run, `${className(run, truth)} → ${className(run, guess)}`, truth, guess),
+      linkToImages(run, [named(run, truth), " → ", named(run, guess)], truth, guess),
       el("span", { class: "number muted" }, `${count} of ${sums[truth]}`),
     ),
   );
@@ -87,7 +92,7 @@ function classRow(run, index, { sums, guessed, right }) {
   const precision = guessed[index] ? right[index] / guessed[index] : null;
   const bar = el("i");
   bar.style.width = `${100 * (share ?? 0)}%`;
-  const name = linkToImages(run, className(run, index), index);
+  const name = linkToImages(run, named(run, index), index);
   return el(
     "tr",
     { "data-class": index },
@@ -121,7 +126,7 @@ function confusionCanvas(run, content, sums) {
     const [truth, guess] = at(event);
     const count = content.counts.find((entry) => entry[0] === truth && entry[1] === guess)?.[2] ?? 0;
     const share = formatPercent(sums[truth] ? count / sums[truth] : null, 1);
-    showReadout(event, `${className(run, truth)} predicted as ${className(run, guess)}: ${count} (${share})`);
+    showReadout(event, `${isolated(className(run, truth))} predicted as ${isolated(className(run, guess))}: ${count} (${share})`);
   });
   canvas.addEventListener("pointerleave", hideReadout);
   canvas.addEventListener("click", (event) => listPair(...at(event)));
@@ -132,7 +137,7 @@ function confusionCanvas(run, content, sums) {
     el(
       "ol",
       { class: `names-${side}`, "aria-hidden": "true" },
-      Array.from({ length: content.classes }, (_, i) => el("li", {}, el("span", {}, className(run, i)))),
+      Array.from({ length: content.classes }, (_, i) => el("li", {}, el("span", { dir: "auto", title: className(run, i) }, className(run, i)))),
     );
   return el(
     "figure",

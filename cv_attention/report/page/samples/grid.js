@@ -1,16 +1,20 @@
 // The list of samples. Only visible rows exist; they are reused as the page scrolls.
 
+import { pushButton } from "../core/controls.js";
 import { breakable, el } from "../core/dom.js";
 import { columnName, kindName } from "../core/format.js";
 import { coveredHeight } from "../core/scrolling.js";
 import { change, currentRun, shownColumns, state, watch } from "../core/state.js";
-import { tallest } from "../drawing/frames.js";
+import { followDisplay, tallest } from "../drawing/frames.js";
 import { linkZoom } from "../drawing/zoom.js";
 import { makeRow } from "./rows.js";
 import { listSamples } from "./selection.js";
 
 const ROWS_BEYOND = 2; // above and below the visible ones
+const FIRST = 8; // samples that are listed until the reader asks for all
 const HASTE = 1.5; // screens per frame above which nothing is painted until scrolling slows down
+
+const RESIZING = ["size", "versus", "compare"]; // what changes the height of rows
 
 function drawHeads(heads, run, columns, count) {
   const [some, all] = [count, run.probes.length].map((number) => number.toLocaleString("en"));
@@ -45,10 +49,13 @@ function emptyWords(run) {
 export function makeGrid(heads) {
   const space = el("div", { class: "probe-space", role: "list", "aria-label": "Samples" });
   const none = el("p", { class: "empty", hidden: true });
+  const more = pushButton("", () => change({ every: !state.every }), { class: "more" });
   const grid = el("div", { class: "probes" }, space, none);
+  const element = el("div", {}, grid, el("p", { class: "more-line" }, more));
   const rows = new Map(); // position -> row
   let free = [];
-  let listed = [];
+  let listed = []; // those with a place in the list
+  let found = []; // all that the filters let through
   let columns = [];
   let built = "";
   let height = 0; // of one row
@@ -144,7 +151,10 @@ export function makeGrid(heads) {
   function refresh(values = {}) {
     style();
     if (signature() !== built) rebuild();
-    const next = listSamples(currentRun());
+    found = listSamples(currentRun());
+    const next = state.every ? found : found.slice(0, FIRST);
+    more.hidden = found.length <= FIRST;
+    more.textContent = state.every ? `Show the first ${FIRST}` : `Show all ${found.length.toLocaleString("en")} images`;
     const same = next.length === listed.length && next.every((index, i) => index === listed[i]);
     listed = next;
     none.hidden = listed.length > 0;
@@ -157,26 +167,21 @@ export function makeGrid(heads) {
         free.push(row);
       }
     }
-    drawHeads(heads, currentRun(), columns, listed.length);
+    drawHeads(heads, currentRun(), columns, found.length);
     if (!listed.length) return;
-    if (!height || !rows.size || !same || "size" in values) sizes = measure();
+    if (!height || !rows.size || !same || RESIZING.some((name) => name in values)) sizes = measure();
     update(true);
   }
 
-  const style = () => {
-    grid.style.setProperty("--opacity", state.opacity);
-    grid.style.setProperty("--threshold", `${100 * state.threshold}%`);
-    document.documentElement.style.setProperty("--cell", `${state.size}px`);
-    grid.classList.toggle("without-boxes", !state.box);
-  };
+  const style = () => document.documentElement.style.setProperty("--cell", `${state.size}px`);
   const ask = () => {
     if (!asked) requestAnimationFrame(() => update());
     asked = true;
   };
   const light = new Set(["opacity", "split", "zoom", "x", "y", "box"]); // these need no painting
   watch((values) => {
-    if (Object.keys(values).every((name) => light.has(name))) style();
-    else if (Object.keys(values).every((name) => ["sample", "selected", "notes"].includes(name))) {
+    if (Object.keys(values).every((name) => light.has(name))) return;
+    if (Object.keys(values).every((name) => ["sample", "selected", "notes", "large"].includes(name))) {
       if (state.flag) refresh();
       else for (const row of rows.values()) row.tell();
     } else refresh(values);
@@ -192,12 +197,14 @@ export function makeGrid(heads) {
   }).observe(grid);
   refresh();
   linkZoom(grid);
+  followDisplay(grid);
 
   // Moves to another sample of the list and shows it.
   function step(by) {
     if (!listed.length) return;
     const now = listed.indexOf(state.sample);
     const { first } = inSight();
+    if (now + by >= listed.length && listed.length < found.length) change({ every: true });
     const next = now < 0 ? Math.min(listed.length - 1, first + (first ? ROWS_BEYOND : 0)) : now + by;
     const position = Math.min(listed.length - 1, Math.max(0, next));
     change({ sample: listed[position] });
@@ -207,5 +214,5 @@ export function makeGrid(heads) {
     update();
     rows.get(position)?.element.focus({ preventScroll: true });
   }
-  return { element: grid, step, listed: () => listed, rows: () => [...rows.values()] };
+  return { element, frame: grid, step, listed: () => found, rows: () => [...rows.values()] };
 }

@@ -137,7 +137,7 @@ export function makeExport(grid, heads) {
     return run.name.replace(/[^\w.-]+/g, "_") + (run.export ? "" : `-epoch-${state.epoch + 1}`);
   };
   const picture = () => {
-    const canvas = pictureOfView(grid.element, heads, grid.rows());
+    const canvas = pictureOfView(grid.frame, heads, grid.rows());
     canvas.toBlob((blob) => download(`${name()}.png`, blob), "image/png");
   };
   const table = async () => {
