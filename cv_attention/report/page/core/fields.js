@@ -53,6 +53,14 @@ function writeSpans(indices) {
   return spans.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(",");
 }
 
+const MOST_TEXTS = 100;
+
+export const someTexts = () => ({
+  start: [],
+  read: (text) => text.split("|").filter(Boolean).slice(0, MOST_TEXTS).map((one) => one.slice(0, 200)),
+  write: (texts) => texts.join("|"),
+});
+
 export const anIndex = () => ({
   start: null,
   read: (text) => (/^\d{1,9}$/.test(text) ? Number(text) : null),

@@ -85,7 +85,7 @@ function faithLegend(run, found, title, sample, step) {
     );
   const explained = isolated(className(run, found.classes[sample]));
   return [
-    el("p", { class: "muted hint" }, `Probability of ${explained}, the class predicted for the whole image`),
+    el("p", { class: "muted hint" }, `Probability of ${explained}, the class predicted for the whole image; maps and network of ${epochName(found.epoch)}`),
     el(
       "ul",
       { class: "legend" },

@@ -12,8 +12,9 @@ import { hideReadout, showReadout } from "../drawing/readout.js";
 import { finiteRange } from "../drawing/scales.js";
 import { loadMap } from "../samples/maps.js";
 import { gateCache, loadPanel } from "./attending.js";
-import { panelFigure } from "./figure.js";
+import { colourBar, panelFigure } from "./figure.js";
 
+const MOST_NAMED = 20; // classes whose names fit next to the rows
 const GATE_PLOT = { width: 640, height: 210, left: 44, right: 10, top: 8, bottom: 24 };
 
 function gateScales(range, count) {
@@ -107,7 +108,11 @@ function drawByClass(run, one) {
     showReadout(event, `${isolated(className(run, row))}, channel ${channel}: ${formatValue(value)}`);
   });
   canvas.addEventListener("pointerleave", hideReadout);
-  return panelFigure("Mean by class (rows) and channel", canvas);
+  const few = byClass.height <= MOST_NAMED;
+  const names = Array.from({ length: byClass.height }, (_, i) => el("li", {}, el("span", { dir: "auto", title: className(run, i) }, className(run, i))));
+  const frame = el("div", { class: "by-class-frame" }, few && el("ol", { class: "names-y", "aria-hidden": "true" }, names), canvas);
+  const layer = { range, table: state.colours, signed: false };
+  return panelFigure("Mean by class (rows) and channel", frame, el("div", { class: "shared-scale" }, colourBar(layer)));
 }
 
 export async function drawGates(run, column, sample) {

@@ -2,7 +2,7 @@
 
 import { pushButton } from "../core/controls.js";
 import { breakable, el } from "../core/dom.js";
-import { columnName, kindName } from "../core/format.js";
+import { columnName, kindName, usageOf } from "../core/format.js";
 import { coveredHeight } from "../core/scrolling.js";
 import { change, currentRun, shownColumns, state, watch } from "../core/state.js";
 import { followDisplay, tallest } from "../drawing/frames.js";
@@ -12,9 +12,17 @@ import { listSamples } from "./selection.js";
 
 const ROWS_BEYOND = 2; // above and below the visible ones
 const FIRST = 8; // samples that are listed until the reader asks for all
+const MOST_PRINTED = 24; // samples on paper
 const HASTE = 1.5; // screens per frame above which nothing is painted until scrolling slows down
 
 const RESIZING = ["size", "versus", "compare"]; // what changes the height of rows
+
+// How much of a block is used.
+function usageMark(run, column) {
+  const usage = usageOf(run, column);
+  const words = usage?.little ? `${usage.words}: the map means little` : usage?.words;
+  return usage && el("span", { class: usage.little ? "usage little" : "usage", title: words }, usage.text);
+}
 
 function drawHeads(heads, run, columns, count) {
   const [some, all] = [count, run.probes.length].map((number) => number.toLocaleString("en"));
@@ -26,6 +34,7 @@ function drawHeads(heads, run, columns, count) {
       { class: "head", title: column.title },
       name,
       el("span", { class: "kind" }, kindName(column)),
+      usageMark(run, column),
     );
   });
   heads.replaceChildren(
@@ -199,6 +208,25 @@ export function makeGrid(heads) {
   linkZoom(grid);
   followDisplay(grid);
 
+  // Rows of the first samples, or of those that are selected, all in the document: for a printer.
+  async function spread() {
+    const wanted = (state.selected.length ? found.filter((index) => state.selected.includes(index)) : found).slice(0, MOST_PRINTED);
+    const printed = wanted.map((index, position) => {
+      const row = makeRow(currentRun(), columns, room);
+      row.bind(index, position, wanted.length);
+      row.cells.forEach((cell, i) => (cell.size = { width: sizes[i][0], height: sizes[i][1] }));
+      return row;
+    });
+    const place = el("div", { class: "printed" }, printed.map((row) => row.element));
+    const left = found.length - wanted.length;
+    if (left > 0) place.append(el("p", { class: "muted" }, `${wanted.length} of ${found.length} images`));
+    grid.append(place);
+    for (const row of printed) row.draw();
+    for (let tries = 0; tries < 200 && (tries < 4 || place.querySelector("[aria-busy=true]")); tries++)
+      await new Promise((done) => setTimeout(done, 25));
+    return () => place.remove();
+  }
+
   // Moves to another sample of the list and shows it.
   function step(by) {
     if (!listed.length) return;
@@ -214,5 +242,5 @@ export function makeGrid(heads) {
     update();
     rows.get(position)?.element.focus({ preventScroll: true });
   }
-  return { element, frame: grid, step, listed: () => found, rows: () => [...rows.values()] };
+  return { element, frame: grid, spread, step, listed: () => found, rows: () => [...rows.values()] };
 }
