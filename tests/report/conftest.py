@@ -232,6 +232,9 @@ class Opened:
 
     def show(self, position: int) -> None:
         """Scrolls to a place of the list; rows out of sight do not exist."""
+        more = self.page.get_by_role("button", name="Show all", exact=False)
+        if position >= 8 and more.is_visible():
+            more.click()
         self.page.evaluate(
             """(position) => {
                 const space = document.querySelector(".probe-space");

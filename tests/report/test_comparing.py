@@ -35,7 +35,7 @@ def expect_difference(drawn: np.ndarray, difference: np.ndarray) -> None:
 
 
 def test_two_epochs_as_a_signed_difference(open_page, runs: Path, titles: dict[str, str]) -> None:
-    opened = open_page("#epoch=5&opacity=1&smooth=0&columns=2,3&size=128")
+    opened = open_page("#scale=image&epoch=5&opacity=1&smooth=0&columns=2,3&size=128")
     opened.panel("compare")
     opened.page.locator("select[name=versus]").select_option("epoch:0")
     opened.page.locator("select[name=compare]").select_option("difference")
@@ -60,7 +60,7 @@ def test_two_epochs_as_a_signed_difference(open_page, runs: Path, titles: dict[s
 
 
 def test_swipe_shows_a_left_and_b_right_of_the_line(open_page, runs: Path, titles: dict[str, str]) -> None:
-    opened = open_page("#epoch=5&opacity=1&smooth=0&colours=grey&box=0&size=128&columns=3&versus=epoch:0&compare=swipe")
+    opened = open_page("#scale=image&epoch=5&opacity=1&smooth=0&colours=grey&box=0&size=128&columns=3&versus=epoch:0&compare=swipe")
     now, then = recorded(runs, 4, "layer3")[0], recorded(runs, 0, "layer3")[0]
     lo, hi = min(now.min(), then.min()), max(now.max(), then.max())
     a, b = steps(now, lo, hi), steps(then, lo, hi)
@@ -107,7 +107,7 @@ SHOWN_ALONE = """(cell, [letter, other]) => new Promise((tell) => {
 
 
 def test_blink_shows_one_after_the_other(open_page, runs: Path, titles: dict[str, str]) -> None:
-    opened = open_page("#epoch=5&columns=3&versus=epoch:0&compare=blink")
+    opened = open_page("#scale=image&epoch=5&columns=3&versus=epoch:0&compare=blink")
     cell = opened.cell(titles["layer3"])
     opened.pixels(titles["layer3"], layer="b")
     for letter, other in [("B", "a"), ("A", "b")]:
@@ -118,7 +118,7 @@ def test_blink_shows_one_after_the_other(open_page, runs: Path, titles: dict[str
 
 
 def test_two_methods_differ_in_their_own_ranges(open_page, runs: Path, titles: dict[str, str]) -> None:
-    opened = open_page("#epoch=5&opacity=1&smooth=0&columns=3&versus=column:0&compare=difference")
+    opened = open_page("#scale=image&epoch=5&opacity=1&smooth=0&columns=3&versus=column:0&compare=difference")
     a, b = recorded(runs, 4, "layer3")[1], recorded(runs, 4, "grad_cam")[1]
     from PIL import Image
 
@@ -128,7 +128,7 @@ def test_two_methods_differ_in_their_own_ranges(open_page, runs: Path, titles: d
 
 
 def test_two_runs_on_the_same_sample(open_page, twins: Path, titles: dict[str, str]) -> None:
-    opened = open_page("#epoch=5&opacity=1&smooth=0&colours=grey&columns=3", index=twins / "twins/index.html")
+    opened = open_page("#scale=image&epoch=5&opacity=1&smooth=0&colours=grey&columns=3", index=twins / "twins/index.html")
     opened.panel("compare")
     opened.page.locator("select[name=versus]").select_option("run:1")
     a, b = recorded(twins, 4, "layer3")[2], recorded(twins, 4, "layer3", "other")[2]

@@ -189,7 +189,7 @@ def test_two_exports_are_opened_and_compared_by_name(
     main(["report", str(tmp_path / "cam"), str(tmp_path / "other"), "-o", str(tmp_path / "page")])
     index = Path(capsys.readouterr().out.strip())
     assert index == tmp_path / "page/index.html"
-    opened = open_page("#opacity=1&smooth=0&colours=grey&columns=0,1,2", index=index)
+    opened = open_page("#scale=image&opacity=1&smooth=0&colours=grey&columns=0,1,2", index=index)
     values = raw[2][0]["grad_cam"]
     drawn = opened.pixels("Grad-CAM", 1)[..., 0]
     assert np.abs(drawn - steps(values, values.min(), values.max())).max() <= 1

@@ -11,7 +11,7 @@ from cv_attention import report
 from tests.report import panel_run
 
 pytestmark = pytest.mark.browser
-ALL = "columns=0,1,2,3,4,5,6"
+ALL = "scale=image&columns=0,1,2,3,4,5,6"
 
 
 @pytest.fixture(scope="module")

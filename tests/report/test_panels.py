@@ -21,7 +21,7 @@ assert _spec is not None
 assert _spec.loader is not None
 panel_run = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(panel_run)
-ALL = "columns=0,1,2,3,4,5,6"
+ALL = "scale=image&columns=0,1,2,3,4,5,6"
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +49,12 @@ def pixels(locator) -> np.ndarray:
     return np.array(values, dtype=np.uint8).reshape(height, width, 4)
 
 
-def grey(values: np.ndarray) -> np.ndarray:
-    low, high = values.min(), values.max()
+def scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.floor(255 * (values - low) / (high - low) + 0.5)
+
+
+def grey(values: np.ndarray) -> np.ndarray:
+    return scaled(values, values.min(), values.max())
 
 
 def read(run: Path, name: str) -> dict[str, np.ndarray]:
@@ -80,7 +83,7 @@ def test_a_click_on_a_site_shows_its_maps(opened) -> None:
 
 
 def test_confusion_is_painted_and_a_click_lists_the_samples(opened, run: Path) -> None:
-    page = opened("#epoch=3&colours=grey")
+    page = opened("#scale=image&epoch=3&colours=grey")
     select = page.page.locator("select[name=counted]")
     for choice, name in (("test", "test"), ("validation", "epoch-0002")):
         select.select_option(choice)
@@ -164,32 +167,71 @@ def test_gates_of_the_image_and_over_the_data_set(opened, run: Path) -> None:
 
 
 def test_a_click_on_a_position_shows_where_it_looks(opened, run: Path) -> None:
-    page = opened("#epoch=5&opacity=1&smooth=0&colours=grey")
+    page = opened("#scale=image&epoch=5&opacity=1&smooth=0&colours=grey")
     page.page.locator("select[name=site]").select_option(panel_run.PAIRWISE)
     picker = page.page.locator(".query .overlaid")
     picker.wait_for()
     box = picker.bounding_box()
     picker.click(position={"x": box["width"] * 0.4, "y": box["height"] * 0.6})  # row 2, column 1 of 4 x 4
-    page.until("document.querySelector('.query input').value === '9'")
+    page.until("document.querySelector('[name=query-row]').value === '2'")
+    page.until("document.querySelector('[name=query-column]').value === '1'")
     page.settle()
     found = read(run, "pairwise-0004")[panel_run.PAIRWISE]
-    for head in (0, 1):
-        drawn = pixels(page.page.locator(".looks canvas").nth(head))[..., 0]
-        assert np.abs(drawn - grey(found[0, head, 9])).max() <= 1
-    received = read(run, "heads-0004")[panel_run.PAIRWISE]
-    drawn = pixels(page.page.locator(".head-grid:not(.looks) canvas").nth(1))[..., 0]
-    assert np.abs(drawn - grey(received[0, 1])).max() <= 1
+    looks = page.page.locator(".looks")
+    for head in (0, 1):  # both heads at one scale
+        drawn = pixels(looks.locator("canvas").nth(head))[..., 0]
+        assert np.abs(drawn - scaled(found[0, head, 9], found[0, :, 9].min(), found[0, :, 9].max())).max() <= 1
+        mark, frame = (looks.locator(name).nth(head).bounding_box() for name in (".query-mark", ".frame"))
+        assert mark["x"] - frame["x"] == pytest.approx(frame["width"] / 4, abs=1)
+        assert mark["y"] - frame["y"] == pytest.approx(frame["height"] / 2, abs=1)
+    assert "What row 2, column 1 attends to" in page.page.locator(".attention-body").inner_text()
+    received = read(run, "heads-0004")[panel_run.PAIRWISE][0]
+    drawn = pixels(page.page.locator(".heads-at-one-scale:not(.looks) canvas").nth(1))[..., 0]
+    assert np.abs(drawn - scaled(received[1], received.min(), received.max())).max() <= 1
     page.page.get_by_role("button", name="Next image").first.click()
-    page.page.locator(".query input").focus()
-    page.page.keyboard.press("ArrowRight")
-    page.until("document.querySelector('.query input').value === '10'")
+    for name, query in (("query-column", 10), ("query-row", 14)):
+        page.page.locator(f"[name={name}]").focus()
+        page.page.keyboard.press("ArrowRight")
+        page.until(f"location.hash.includes('query={query}')")
+        page.settle()
+        drawn = pixels(looks.locator("canvas").first)[..., 0]
+        every = found[1, :, query]
+        assert np.abs(drawn - scaled(every[0], every.min(), every.max())).max() <= 1
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_heads_start_at_zero_with_the_uniform_weight_marked(opened, run: Path, images: int) -> None:
+    page = opened(f"#epoch=5&opacity=1&smooth=0&colours=grey&site={panel_run.PAIRWISE}&sample={images - 1}&query=5")
+    looks = page.page.locator(".looks")
+    looks.wait_for()
     page.settle()
-    drawn = pixels(page.page.locator(".looks canvas").first)[..., 0]
-    assert np.abs(drawn - grey(found[1, 0, 10])).max() <= 1
+    every = read(run, "pairwise-0004")[panel_run.PAIRWISE][images - 1, :, 5]
+    most = max(every.max(), 2 * every.mean((1, 2)).max())
+    for head in (0, 1):
+        drawn = pixels(looks.locator("canvas").nth(head))[..., 0]
+        assert np.abs(drawn - scaled(every[head], 0, most)).max() <= 1
+    ends = looks.locator(".shared-scale .scale > span")
+    assert [float(ends.nth(i).inner_text()) for i in (0, 2)] == pytest.approx([0, most], rel=0.006)
+    mark = float(looks.locator(".bar").evaluate("(bar) => getComputedStyle(bar, '::before').left").removesuffix("px"))
+    width = looks.locator(".bar").bounding_box()["width"]
+    assert mark / width == pytest.approx(every.mean() / most, abs=0.02)
+
+
+def test_layers_and_heads_are_one_matrix_at_one_scale(opened, run: Path) -> None:
+    page = opened("#epoch=5&opacity=1&smooth=0&colours=grey&site=layers-heads&sample=1")
+    table = page.page.locator(".head-matrix")
+    table.wait_for()
+    page.settle()
+    received = read(run, "heads-0004")[panel_run.PAIRWISE][1]
+    relative = received / received.mean((1, 2), keepdims=True)
+    assert table.locator("canvas").count() == 2
+    for head in (0, 1):
+        drawn = pixels(table.locator("canvas").nth(head))[..., 0]
+        assert np.abs(drawn - scaled(relative[head], 0, max(2, relative.max()))).max() <= 1
 
 
 def test_spatial_maps_through_the_epochs(opened, run: Path, titles: dict[str, str]) -> None:
-    page = opened("#epoch=1&opacity=1&smooth=0&colours=grey")
+    page = opened("#scale=image&epoch=1&opacity=1&smooth=0&colours=grey")
     page.page.locator("select[name=site]").select_option(titles["layer2"])
     page.page.locator(".film canvas").nth(2).wait_for()
     for number, epoch in enumerate(panel_run.EPOCHS):

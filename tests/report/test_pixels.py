@@ -21,7 +21,7 @@ def steps(values: np.ndarray, lo: float, hi: float) -> np.ndarray:
     return np.floor(255 * (values - lo) / (hi - lo) + 0.5).clip(0, 255)
 
 
-ALL = "columns=0,1,2,3,4,5,6"
+ALL = "scale=image&columns=0,1,2,3,4,5,6"
 
 
 @pytest.mark.parametrize("key", ["grad_cam", "layer1", "layer2", "layer3"])
@@ -50,7 +50,7 @@ def test_colour_tables_are_the_published_ones(open_page, runs: Path, titles: dic
 
 @pytest.mark.parametrize("scale", ["column", "run"])
 def test_scale_of_the_column_and_of_all_epochs(open_page, runs: Path, titles: dict[str, str], scale: str) -> None:
-    opened = open_page(f"#epoch=3&opacity=1&smooth=0&colours=grey&scale={scale}&{ALL}")
+    opened = open_page(f"#epoch=3&opacity=1&smooth=0&colours=grey&scale={scale}&columns=0,1,2,3,4,5,6")
     every = [recorded(runs, epoch, "layer3") for epoch in (EPOCHS if scale == "run" else (2,))]
     lo, hi = min(a.min() for a in every), max(a.max() for a in every)
     expected = steps(recorded(runs, 2, "layer3")[1], lo, hi)

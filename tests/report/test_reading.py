@@ -179,13 +179,13 @@ def test_boxes_show_characters_errors_and_confidence(opened) -> None:
 
 @pytest.mark.browser
 def test_maps_are_the_mean_over_heads_and_the_matrix_sums_their_rows(opened) -> None:
-    opened_page = opened("#sample=2&epoch=4&smooth=0&colours=grey&opacity=1")
+    opened_page = opened("#scale=image&sample=2&epoch=4&smooth=0&colours=grey&opacity=1")
     page, mean = opened_page.page, weights(3).astype(np.float32).mean(1)[2]
     frames = page.locator(".step-map")
     assert frames.count() == 4
     for step in range(4):
         drawn = pixels(frames.nth(step).locator("canvas"))[..., 0].astype(float)
-        expected = 255 * (mean[step] - mean[step].min()) / (mean[step].max() - mean[step].min())
+        expected = 255 * (mean[step] - mean.min()) / (mean.max() - mean.min())  # all steps at one scale
         assert np.abs(drawn - expected).max() <= 1.5
     columns = mean.sum(1)
     drawn = pixels(page.locator(".alignment-matrix"))[..., 0].astype(float)
@@ -199,7 +199,7 @@ def test_maps_are_the_mean_over_heads_and_the_matrix_sums_their_rows(opened) -> 
 
 @pytest.mark.browser
 def test_hovering_shows_a_step_over_the_image(opened) -> None:
-    page = opened("#sample=2&epoch=4&smooth=0&colours=grey").page
+    page = opened("#scale=image&sample=2&epoch=4&smooth=0&colours=grey").page
     large = page.locator(".reading-large")
     assert large.locator("canvas").count() == 0
     for step, locator in ((1, page.locator(".step-map").nth(1)), (2, page.locator(".unit[data-step='2']"))):

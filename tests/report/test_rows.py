@@ -75,7 +75,7 @@ def test_rows_keep_their_height_after_a_change_out_of_sight(open_page, long_page
 def test_row_shows_the_epoch_that_was_chosen_while_it_was_out_of_sight(
     open_page, long_page: Path, titles: dict[str, str]
 ) -> None:
-    opened = open_page("#epoch=5&opacity=1&smooth=0&colours=grey&columns=3", index=long_page / "both/index.html")
+    opened = open_page("#scale=image&epoch=5&opacity=1&smooth=0&colours=grey&columns=3", index=long_page / "both/index.html")
     for keys, epoch in ((("g",), 4), (("t", "Home", "g"), 0)):
         press(opened, *keys)
         values = recorded(long_page, epoch, "layer3", "a")[0]
@@ -83,7 +83,7 @@ def test_row_shows_the_epoch_that_was_chosen_while_it_was_out_of_sight(
 
 
 def test_another_run_of_the_table_has_all_its_rows(open_page, long_page: Path, titles: dict[str, str]) -> None:
-    opened = open_page("#opacity=1&smooth=0&colours=grey", index=long_page / "both/index.html")
+    opened = open_page("#scale=image&opacity=1&smooth=0&colours=grey", index=long_page / "both/index.html")
     opened.page.locator("table.runs").get_by_role("button", name="b", exact=True).click()
     press(opened, "g")
     for sample in range(4):

@@ -123,7 +123,7 @@ def test_ten_thousand_samples_make_few_rows(open_page, tmp_path: Path) -> None:
     column = {"heat": {"title": "heat", "source": "saliency", "kind": "grad_cam"}}
     about = {"epoch": 0, "columns": column, "predictions": [i % 5 for i in range(count)]}
     (tmp_path / "large/maps/epoch-0000.json").write_text(json.dumps(about))
-    opened = open_page("#smooth=0&colours=grey", index=report.build(tmp_path / "large"))
+    opened = open_page("#scale=image&smooth=0&colours=grey", index=report.build(tmp_path / "large"))
     assert opened.page.locator(".sample-head").inner_text() == "10,000 images"
     for sample in (0, 5003, 9999, 63):
         opened.show(sample)

@@ -9,6 +9,7 @@ import { report } from "./core/report.js";
 import { change, currentRun, readAddress, state, THEMES } from "./core/state.js";
 import { makeReadout } from "./drawing/readout.js";
 import { makeGrid } from "./samples/grid.js";
+import { makeLarge } from "./samples/large.js";
 import { recallNotes } from "./samples/notes.js";
 import { makeAttention } from "./panels/attention.js";
 import { makeBags } from "./panels/bags.js";
@@ -51,7 +52,7 @@ function makeMaps() {
   }
   const heads = el("div", { class: "heads" });
   const grid = makeGrid(heads);
-  const against = makeVersus(() => grid.element);
+  const against = makeVersus(() => grid.frame);
   const tools = makeToolbar(
     [
       { name: "filters", title: "Filters", element: makeFilters(), badge: activeFilters },
@@ -82,20 +83,21 @@ function makeMaps() {
   return { element, grid };
 }
 
-// The sections in their order. The list of samples may be very long and comes last.
-function makeSections() {
+// The sections in their order: the maps come first. Their list shows a few images until the reader asks for all.
+function makeSections(maps) {
   const makers = [
     makeOverview,
+    () => maps,
+    makeReading,
+    makeGlimpses,
     makeRuns,
     makeCurves,
     makeNetwork,
-    makeConfusion,
-    makeBags,
     makeAttention,
+    makeConfusion,
     makeFaithfulness,
-    makeReading,
+    makeBags,
     makeMemory,
-    makeGlimpses,
   ];
   return makers.map((make) => make()).filter(Boolean);
 }
@@ -120,8 +122,11 @@ function start() {
   recallNotes();
   readAddress();
   const maps = makeMaps();
-  const sections = [...makeSections(), maps.element].filter(Boolean);
+  const sections = makeSections(maps.element);
   root.append(makeHeader(), makeBar(sections), el("main", {}, sections), makeReadout());
+  const large = makeLarge();
+  root.append(large.element);
+  large.show();
   listenToKeys(maps.grid);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   dark.addEventListener("change", () => change({ theme: state.theme })); // bars are painted in the theme's colours

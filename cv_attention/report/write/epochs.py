@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cv_attention.report.read.recording import Column, Snapshot, read_arrays
 from cv_attention.report.read.shrinking import shrink
 from cv_attention.report.write.measures import Boxes, measure
+from cv_attention.report.write.ranges import percentiles, sums_to_one
 from cv_attention.report.write.shards import encode, write_shard
 
 PROBES_PER_SHARD = 64
@@ -43,6 +44,7 @@ class EpochWriter:
         """
         arrays = read_arrays(snapshot, len(self.labels))
         ranges: dict[int, list[float]] = {}
+        clips: dict[int, dict[int, list[float]]] = {}
         measures: dict[int, dict[str, list[float | None]]] = {}
         for column in snapshot.columns:
             if column.key not in arrays:
@@ -52,7 +54,9 @@ class EpochWriter:
             finite = values[np.isfinite(values)]
             if finite.size:
                 ranges[about["index"]] = [float(f"{finite.min():.7g}"), float(f"{finite.max():.7g}")]
+                clips[about["index"]] = percentiles(finite)
                 about["signed"] |= bool(finite.min() < 0)
+                about["weights"] &= column.source == "attention" and sums_to_one(values)
             found = measure(values, self._before.get(column.key), self.boxes)
             measures[about["index"]] = {**found, **snapshot.measures.get(column.key, {})}
         self._before |= arrays
@@ -64,6 +68,7 @@ class EpochWriter:
             "top": self._top(key, snapshot),
             "measures": write_shard(self.root, f"{key}-measures", measures),
             "ranges": ranges,
+            "clips": clips,
             "predictions": snapshot.predictions,
             "confidence": _probability_of(snapshot.predictions, snapshot),
             "true": _probability_of(self.labels, snapshot),
@@ -75,7 +80,7 @@ class EpochWriter:
         return self.columns.setdefault(
             column.key,
             {"index": len(self.columns), "title": column.title, "source": column.source, "kind": column.kind,
-             "bars": values.ndim == 2, "signed": False},
+             "bars": values.ndim == 2, "signed": False, "weights": True},
         )  # fmt: skip
 
     def _maps(self, key: str, name: str, values: np.ndarray) -> list[str]:

@@ -1,5 +1,7 @@
 """Writes what the page shows of one run: texts, curves and predictions at once, maps and images in shards."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,18 +44,21 @@ def write_run(root: Path, number: int, run: Run) -> dict[str, Any]:
         except UNREADABLE as error:
             notices += [str(error)] if isinstance(error, Unreadable) else []
             notices.append(f"{snapshot.source} could not be read; this epoch is left out.")
+    config = yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True) if run.config else None
     titles = {column["title"]: column["index"] for column in writer.columns.values()}
     panels = PanelWriter(root, folder, run, titles)
     return {
         "panels": panels.write(),
         "name": run.name,
+        "identity": _identity(run, config, pictures),
+        "seeds": _digest(_without_seed(run.config)) if run.config and not run.export else None,
         "export": run.export,
         "folder": folder,
         "facts": facts(run),
         "test": results(run),
         "plan": run.summary.get("plan") if isinstance(run.summary.get("plan"), str) else None,
-        "config": yaml.safe_dump(run.config, sort_keys=False, allow_unicode=True) if run.config else None,
-        "finished": bool(run.summary),
+        "config": config,
+        "finished": _is_finished(run.summary),
         "series": run.metrics.series,
         "resumed": run.metrics.resumed,
         "classes": run.class_names,
@@ -64,6 +69,26 @@ def write_run(root: Path, number: int, run: Run) -> dict[str, Any]:
         "costs": costs(run),
         "notices": notices + panels.notices,
     }
+
+
+def _is_finished(summary: dict[str, Any]) -> bool:
+    """Whether training ended by itself: `fit` records provenance at the start, and that it finished at the end."""
+    return bool(summary) and (summary.get("finished") is True or "provenance" not in summary)
+
+
+def _identity(run: Run, config: str | None, pictures: list[str]) -> str:
+    """Identifies a run in every report of it: by its name, configuration and images, which no later epoch changes."""
+    return _digest([run.name, config, pictures])
+
+
+def _without_seed(config: dict[str, Any]) -> dict[str, Any]:
+    """Returns the configuration without seeds: runs that agree in it are repetitions of each other."""
+    plain = {name: value for name, value in config.items() if name != "seed"}
+    return {name: _without_seed(value) if isinstance(value, dict) else value for name, value in plain.items()}
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _write_probes(root: Path, folder: str, probes: Sequence[Probe]) -> tuple[list[dict[str, Any]], list[str]]:

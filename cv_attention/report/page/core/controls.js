@@ -3,11 +3,16 @@
 import { el } from "./dom.js";
 import { change, currentRun, state, watch } from "./state.js";
 
+let fields = 0;
+
+// The label names its field explicitly: otherwise the output of a value inside of it would be what it labels.
 export function labelled(label, field, ...classes) {
-  return el("label", { class: ["control", ...classes].join(" ") }, el("span", {}, label), field);
+  field.id ||= `field-${++fields}`;
+  return el("label", { class: ["control", ...classes].join(" "), for: field.id }, el("span", {}, label), field);
 }
 
-// options: {value: text}, or a function of the run that returns it, or groups {title: {value: text}}.
+// options: [[value, text]] in their order, or {value: text}; or a function of the run that returns one. Instead of a
+// text, a group has options of its own. Values that are numbers need the list: objects order them first.
 export function select(name, label, options, onpick = (value) => change({ [name]: value })) {
   const field = el("select", { name, onchange: () => onpick(field.value) });
   let filled = "";
@@ -24,7 +29,8 @@ export function select(name, label, options, onpick = (value) => change({ [name]
 }
 
 function optionElements(options) {
-  return Object.entries(options).map(([value, text]) =>
+  const pairs = Array.isArray(options) ? options : Object.entries(options);
+  return pairs.map(([value, text]) =>
     typeof text === "object"
       ? el("optgroup", { label: value }, optionElements(text))
       : el("option", { value }, text),
@@ -56,6 +62,22 @@ export function toggleControl(name, label) {
   watch(show);
   show();
   return el("label", { class: "control check" }, field, el("span", {}, label));
+}
+
+// A number that may be typed; nothing else changes the state.
+export function numberControl(name, label) {
+  const field = el("input", {
+    type: "number",
+    step: "any",
+    name,
+    onchange: () => Number.isFinite(field.valueAsNumber) && change({ [name]: field.valueAsNumber }),
+  });
+  const show = () => {
+    if (document.activeElement !== field) field.value = state[name];
+  };
+  watch(show);
+  show();
+  return labelled(label, field);
 }
 
 export function pushButton(text, onclick, attributes = {}) {

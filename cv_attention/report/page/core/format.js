@@ -9,6 +9,28 @@ export function formatValue(value) {
   return String(Number(value.toFixed(digits))).replace("-", "−");
 }
 
+// The ends of a range, with as many digits as tell them apart.
+export function formatEnds(low, high) {
+  if (![low, high].every((value) => Number.isFinite(value))) return [formatValue(low), formatValue(high)];
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  const span = high - low || size;
+  if (!span) return ["0", "0"];
+  const decimals = 2 - Math.floor(Math.log10(span));
+  if (size >= 1e5 || decimals > 8) return [low, high].map((value) => asPower(value, span));
+  return [low, high].map((value) => String(Number(value.toFixed(Math.max(0, decimals)))).replace("-", "−"));
+}
+
+function asPower(value, span) {
+  if (!value) return "0";
+  const digits = Math.floor(Math.log10(Math.abs(value))) - Math.floor(Math.log10(span)) + 1;
+  return value.toExponential(Math.min(9, Math.max(1, digits))).replaceAll("-", "−").replace("+", "");
+}
+
+// A name among other words: its direction of writing does not change theirs.
+export function isolated(name) {
+  return `\u2068${name}\u2069`;
+}
+
 export function formatCount(value) {
   if (value === null || value === undefined) return "–";
   const [size, unit] = [
@@ -48,16 +70,43 @@ export function className(run, index) {
   return run.classes[index] ?? `class ${index}`;
 }
 
-// ".map" ends the name of every recorded submodule and carries no information.
+// ".map" ends the name of every recorded submodule and carries no information. Saliency methods have their papers' names.
 export function columnName(column) {
+  if (Object.hasOwn(METHODS, column.title)) return METHODS[column.title];
   return column.title.replace(/(\.attention)?\.map$/, "") || column.title;
 }
 
-const KINDS = { grad_cam: "Grad-CAM" };
+const METHODS = {
+  grad_cam: "Grad-CAM", grad_cam_plus_plus: "Grad-CAM++", smooth_grad_cam_plus_plus: "Smooth Grad-CAM++",
+  xgrad_cam: "XGrad-CAM", layer_cam: "LayerCAM", refine_cam: "Refine-CAM", hires_cam: "HiResCAM",
+  finer_cam: "Finer-CAM", shapley_cam: "ShapleyCAM", eigen_cam: "EigenCAM", eigen_grad_cam: "EigenGradCAM",
+  score_cam: "Score-CAM", ablation_cam: "Ablation-CAM", full_grad: "FullGrad", guided_grad_cam: "Guided Grad-CAM",
+  guided_backprop: "Guided backpropagation", input_x_gradient: "Input × gradient", gradient: "Gradient",
+  integrated_gradients: "Integrated gradients", expected_gradients: "Expected gradients", smooth_grad: "SmoothGrad",
+  var_grad: "VarGrad", gradient_shap: "GradientSHAP", occlusion: "Occlusion", rise: "RISE", lime: "LIME",
+  kernel_shap: "KernelSHAP", deep_lift: "DeepLIFT", lrp: "LRP", attn_lrp: "AttnLRP", rollout: "Rollout",
+}; // as their papers write them
 
 export function kindName(column) {
-  const name = KINDS[column.kind] ?? column.kind;
+  const name = Object.hasOwn(METHODS, column.kind) ? METHODS[column.kind] : column.kind;
   return columnName(column).endsWith(name) ? "" : name;
+}
+
+const LITTLE = 0.01; // below this, a block hardly changes its input, or has nearly one factor for all places or channels
+
+// How much the block of this column does, where the run measured it: {text, words, little}, or null.
+export function usageOf(run, column) {
+  const site = (run.panels?.network?.sites ?? []).find(
+    ({ block }) => block && (column.title === block || column.title.startsWith(`${block}.`)),
+  );
+  if (!site || site.change === undefined) return null;
+  const [axis, spread] = column.bars ? ["channels", site.over_channels] : ["positions", site.over_positions];
+  const [change, varies] = [formatPercent(site.change, 1), formatPercent(spread, 1)];
+  return {
+    text: `changes ${change}, varies ${varies}`,
+    words: `The block changes its input by ${change}; its factor varies by ${varies} over ${axis}`,
+    little: site.change < LITTLE || (spread ?? 1) < LITTLE,
+  };
 }
 
 const METRIC_WORDS = {

@@ -2,7 +2,7 @@
 // A panel adds its choices as one more line here, or with `addField` in its own file.
 
 import { epochRange } from "./epochs.js";
-import { aChoice, aList, anIndex, aNumber, aSwitch, aText, clampNumber } from "./fields.js";
+import { aChoice, aList, anIndex, aNumber, aSelection, aSwitch, aText, clampNumber } from "./fields.js";
 import { report } from "./report.js";
 
 export const FIELDS = {
@@ -16,7 +16,10 @@ export const FIELDS = {
   opacity: aNumber(0.65, 0, 1),
   colours: aChoice("viridis", ["viridis", "cividis", "inferno", "magma", "grey"]),
   signed: aChoice("blue-red", ["blue-red", "purple-green"]),
-  scale: aChoice("image", ["image", "column", "run", "global"]),
+  scale: aChoice("natural", ["natural", "image", "column", "run", "global", "manual"]),
+  clip: aChoice("0", ["0", "1", "2", "5"]), // percent of the values beyond each end of the colours
+  low: aNumber(0, -1e9, 1e9),
+  high: aNumber(1, -1e9, 1e9),
   smooth: aSwitch(true),
   box: aSwitch(true),
   threshold: aNumber(0, 0, 1),
@@ -34,10 +37,14 @@ export const FIELDS = {
   least: aNumber(0, 0, 1),
   most: aNumber(1, 0, 1),
   flag: aText(""),
+  agreement: aText(""), // with another run: "gained:1"
+  where: aText(""), // a condition that the reader typed
   sort: aText(""),
   down: aSwitch(true),
   sample: anIndex(),
-  selected: aList([]),
+  large: anIndex(), // the column that is shown large
+  every: aSwitch(false), // whether all samples are listed, rather than the first few
+  selected: aSelection(),
   // what maps are compared with
   versus: aText(""),
   compare: aChoice("difference", ["difference", "swipe", "blink"]),
@@ -84,7 +91,7 @@ export function shownColumns(run) {
 export function change(values) {
   const runChanged = "run" in values && values.run !== state.run;
   Object.assign(state, values);
-  if (runChanged) for (const name of ["columns", "sample", "label", "predicted"]) state[name] = null;
+  if (runChanged) for (const name of ["columns", "sample", "large", "label", "predicted"]) state[name] = null;
   if (runChanged) Object.assign(state, { selected: [], sort: "", versus: "" });
   settle();
   writeAddress();

@@ -1,8 +1,9 @@
-// A chart with a legend of the values at the chosen epoch or under the pointer; a click chooses an epoch.
+// A chart with a legend of the values at the chosen epoch or under the pointer. A click into the plot chooses an epoch, a
+// click on a name of the legend hides its line.
 
 import { el, svg } from "../core/dom.js";
 import { formatValue } from "../core/format.js";
-import { drawAxes, drawLine, drawUpright, makeScales, valueBounds } from "./plot.js";
+import { drawAxes, drawBand, drawLine, drawUpright, makeScales, tint, valueBounds } from "./plot.js";
 
 function nearestPoint(points, x) {
   let low = 0;
@@ -15,35 +16,35 @@ function nearestPoint(points, x) {
   return Math.abs(points[low][0] - x) <= Math.abs(points[high][0] - x) ? points[low] : points[high];
 }
 
-function makeLegend(lines, format) {
+function makeLegend(lines, format, ontoggle) {
   const values = lines.map(() => el("output", { class: "legend-value" }));
   const rows = lines.map((line, i) => {
-    const swatch = el("span", { class: line.dashed ? "swatch dashed" : "swatch" });
-    return el(
-      "li",
-      { class: `line-${line.colour}` },
-      swatch,
-      el("span", { class: "legend-name" }, line.label),
-      values[i],
-    );
+    const swatch = el("span", { class: `swatch dash-${line.dash}` });
+    const name = el("span", { class: "legend-name" }, line.label);
+    const press = () => ontoggle(line.key);
+    const words = line.hidden ? "Show this line" : "Hide this line";
+    const button = el("button", { type: "button", class: "link", "aria-pressed": String(!line.hidden), title: words, onclick: press }, swatch, name);
+    return tint(el("li", { class: line.hidden ? "hidden-line" : null }, button, values[i]), line.colour);
   });
   const tell = (at) => {
     lines.forEach((line, i) => {
-      values[i].textContent = at === null ? "" : format(nearestPoint(line.points, at)[2], true);
+      const known = at !== null && !line.hidden && line.points.length;
+      values[i].textContent = known ? format(nearestPoint(line.points, at)[3], true) : "";
     });
   };
   return { element: el("ul", { class: "legend" }, rows), tell };
 }
 
-// lines: [{label, colour: 0-7, dashed, points: [[epochs trained, step, value]]}]; marks: where training was
-// resumed.
-export function makeChart({ title, lines, marks, format, onpick }) {
-  const plot = svg("svg", { class: "plot", role: "img", "aria-label": `${title}, by epochs trained` });
+// lines: [{key, label, colour, dash: 0-3, hidden, points: [[x, epochs trained, step, value]], band: [[x, low, high]]}];
+// axis: {words, log}; marks: x at which training was resumed; onpick(epochs trained).
+export function makeChart({ title, lines, marks, axis, format, onpick, ontoggle }) {
+  const plot = svg("svg", { class: "plot", role: "img", "aria-label": `${title}, by ${axis.words}` });
   const where = el("span", { class: "muted where" });
-  const legend = makeLegend(lines, format);
+  const legend = makeLegend(lines, format, ontoggle);
   const head = el("figcaption", {}, el("h3", {}, title), where);
-  const xs = [0, Math.max(1, ...lines.map((line) => line.points[line.points.length - 1][0]))];
-  const ys = valueBounds(lines);
+  const drawn = lines.filter((line) => !line.hidden && line.points.length);
+  const xs = [0, drawn.reduce((most, line) => Math.max(most, line.points[line.points.length - 1][0]), 1e-9)];
+  const ys = valueBounds(drawn, axis.log);
   let chosen = null;
   let hovered = null;
   let scales = null;
@@ -51,23 +52,22 @@ export function makeChart({ title, lines, marks, format, onpick }) {
   function refresh() {
     const at = hovered ?? chosen;
     legend.tell(at);
-    const point = at === null ? null : nearestPoint(lines[0].points, at);
-    where.textContent = point ? `epoch ${formatValue(Number(point[0].toFixed(2)))} · step ${point[1]}` : "";
+    const point = at === null || !drawn.length ? null : nearestPoint(drawn[0].points, at);
+    where.textContent = point ? `epoch ${formatValue(Number(point[1].toFixed(2)))} · step ${point[2]}` : "";
     if (!plot.clientWidth) return;
-    scales = makeScales(plot.clientWidth, plot.clientHeight, xs, ys);
+    scales = makeScales(plot.clientWidth, plot.clientHeight, xs, ys, axis.log);
     plot.setAttribute("viewBox", `0 0 ${scales.width} ${scales.height}`);
     plot.replaceChildren(
-      ...drawAxes(scales, format),
+      ...drawAxes(scales, format, axis.words),
       ...marks.map((mark) => drawUpright(scales, mark, "resumed", "training resumed here")),
-      ...lines.map((line) => drawLine(scales, line)),
+      ...drawn.filter((line) => line.band).map((line) => drawBand(scales, line)),
+      ...drawn.map((line) => drawLine(scales, line)),
     );
     if (at === null) return;
     plot.append(drawUpright(scales, at, hovered === null ? "chosen" : "cursor"));
-    for (const line of lines) {
-      const [x, , y] = nearestPoint(line.points, at);
-      plot.append(
-        svg("circle", { class: `dot line-${line.colour}`, cx: scales.x(x), cy: scales.y(y), r: 3.5 }),
-      );
+    for (const line of drawn) {
+      const [x, , , y] = nearestPoint(line.points, at);
+      plot.append(tint(svg("circle", { class: "dot", cx: scales.x(x), cy: scales.y(y), r: 3.5 }), line.colour));
     }
   }
 
@@ -79,11 +79,13 @@ export function makeChart({ title, lines, marks, format, onpick }) {
   plot.addEventListener("pointerleave", () => hover(null));
   plot.addEventListener("click", (event) => {
     hover(event);
-    if (hovered !== null) onpick(hovered);
+    if (hovered !== null && drawn.length) onpick(axis.epoch(hovered, nearestPoint(drawn[0].points, hovered)));
   });
   new ResizeObserver(refresh).observe(plot);
-  const choose = (at) => {
-    chosen = at;
+  // epochs trained, which the axis shows at the nearest point that has them
+  const choose = (epochs) => {
+    const near = epochs === null || !drawn.length ? null : axis.at(epochs, drawn[0].points);
+    chosen = near;
     refresh();
   };
   return { element: el("figure", { class: "chart" }, head, plot, legend.element), choose };

@@ -2,6 +2,18 @@
 
 import { el } from "../core/dom.js";
 import { loadPicture, pictureNow } from "../core/shards.js";
+import { state, watch } from "../core/state.js";
+
+// Keeps what frames show without being painted again: the opacity of maps, and what the threshold hides of colour bars.
+export function followDisplay(root) {
+  const style = () => {
+    root.style.setProperty("--opacity", state.opacity);
+    root.style.setProperty("--threshold", `${100 * state.threshold}%`);
+    root.classList.toggle("without-boxes", !state.box);
+  };
+  watch(style);
+  style();
+}
 
 // Frames of one run have room for its tallest image.
 export function tallest(run) {

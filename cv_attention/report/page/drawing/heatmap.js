@@ -1,36 +1,6 @@
 // A map of numbers as pixels.
 
-import { shownColumns, state } from "../core/state.js";
-
 const SMOOTH_SIDE = 128; // less than a cell on the screen: drawing a canvas smaller costs more than drawing it larger
-
-// The values at the ends of the colour bar. Signed maps keep zero in the middle.
-export function valueRange(run, snapshot, column, map) {
-  const [lo, hi] = state.scale === "image" ? [map.lo, map.hi] : sharedRange(run, snapshot, column);
-  if (lo === null || hi === null || lo > hi) return null;
-  return column.signed ? symmetric(lo, hi) : [lo, hi];
-}
-
-export function symmetric(lo, hi) {
-  const most = Math.max(Math.abs(lo), Math.abs(hi));
-  return [-most, most];
-}
-
-function sharedRange(run, snapshot, column) {
-  const alike = (other) => other.bars === column.bars && other.signed === column.signed;
-  const columns = state.scale === "global" ? shownColumns(run).filter(alike) : [column];
-  let lo = Infinity;
-  let hi = -Infinity;
-  for (const epoch of state.scale === "column" ? [snapshot] : run.epochs) {
-    for (const { index } of columns) {
-      const range = epoch.ranges[index];
-      if (!range) continue;
-      lo = Math.min(lo, range[0]);
-      hi = Math.max(hi, range[1]);
-    }
-  }
-  return [lo, hi];
-}
 
 // Draws at native resolution, or smoothly enlarged: numbers are interpolated and then coloured, so that no
 // colour appears that is not in the table. Values below the threshold, a fraction of the colour bar,

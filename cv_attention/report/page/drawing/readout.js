@@ -2,16 +2,22 @@
 
 import { el } from "../core/dom.js";
 import { formatValue } from "../core/format.js";
+import { weightWords } from "./legend.js";
 import { throughZoom } from "./zoom.js";
 
 let readout = null;
 
 export function makeReadout() {
   readout = el("div", { class: "readout", "aria-hidden": "true" });
+  const away = (event) => event.target.closest?.(".frame, canvas, svg") || hideReadout();
+  document.addEventListener("pointerdown", away);
+  window.addEventListener("scroll", () => hideReadout(), { passive: true });
   return readout;
 }
 
 export function showReadout(event, text) {
+  const dialog = event.target.closest?.("dialog"); // lies above everything outside of it
+  (dialog ?? document.getElementById("report")).append(readout);
   readout.textContent = text;
   readout.classList.add("shown");
   const most = document.documentElement.clientWidth - readout.offsetWidth - 6;
@@ -20,8 +26,9 @@ export function showReadout(event, text) {
   readout.style.transform = `translate(${left}px, ${top}px)`;
 }
 
-export function hideReadout() {
-  readout.classList.remove("shown");
+// A finger that leaves the screen leaves its value there.
+export function hideReadout(event) {
+  if (event?.pointerType !== "touch") readout.classList.remove("shown");
 }
 
 export function readValue(edge, event, column, shown) {
@@ -39,15 +46,19 @@ export function readValue(edge, event, column, shown) {
   const text = valueAt(map, x, y);
   const row = Math.floor(y * map.height);
   const where = `row ${row}, column ${Math.floor(x * map.width)} of ${map.height} × ${map.width}`;
-  if (!other) return `${text} · ${where}`;
+  if (!other) return `${column.weights ? weightWords(map.values[cellAt(map, x, y)], map) : text} · ${where}`;
   const minus = difference
     ? ` · A − B ${valueAt(difference, x, y)}${shown.scaled ? " of their ranges" : ""}`
     : "";
   return `A ${text} · B ${valueAt(other, x, y)}${minus} · ${where}`;
 }
 
+function cellAt(map, x, y) {
+  return Math.floor(y * map.height) * map.width + Math.floor(x * map.width);
+}
+
 function valueAt(map, x, y) {
-  const value = map.values[Math.floor(y * map.height) * map.width + Math.floor(x * map.width)];
+  const value = map.values[cellAt(map, x, y)];
   return Number.isNaN(value) ? "not a number" : formatValue(value);
 }
 
@@ -64,11 +75,13 @@ export function linkPointer(row, picture, cells) {
     frame.addEventListener("pointerleave", () => row.classList.remove("pointing"));
   }
   for (const cell of cells) {
-    cell.frame.addEventListener("pointermove", (event) => {
+    const tell = (event) => {
       const text = cell.read(event);
       if (text) showReadout(event, text);
       else hideReadout();
-    });
+    };
+    cell.frame.addEventListener("pointermove", tell);
+    cell.frame.addEventListener("pointerdown", tell);
     cell.frame.addEventListener("pointerleave", hideReadout);
   }
 }

@@ -47,17 +47,6 @@ export async function loadPanel(run, name, cache) {
   return { epoch, ...{ found: await cache.get(`${run.folder}/e${epoch}-${name}`, hashes[epoch]) } };
 }
 
-export function finiteRange(values) {
-  let lo = Infinity;
-  let hi = -Infinity;
-  for (const value of values) {
-    if (!Number.isFinite(value)) continue;
-    if (value < lo) lo = value;
-    if (value > hi) hi = value;
-  }
-  return lo <= hi ? [lo, hi] : null;
-}
-
 // The maps of all heads for one sample: what every position receives.
 export function headMaps(all, sample) {
   const size = all.height * all.width;

@@ -3,7 +3,7 @@
 import { labelled } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { aNumber } from "../core/fields.js";
-import { className, formatPercent } from "../core/format.js";
+import { className, formatPercent, isolated } from "../core/format.js";
 import { plainCache } from "../core/shards.js";
 import { addField, change, currentRun, state, watch } from "../core/state.js";
 
@@ -16,9 +16,9 @@ function loadBags(run) {
 
 function bagWords(run, bag) {
   const right = bag.label === bag.predicted ? "right" : "wrong";
-  const guess = `${className(run, bag.predicted)} with ${formatPercent(bag.probability, 1)}`;
+  const guess = `${isolated(className(run, bag.predicted))} with ${formatPercent(bag.probability, 1)}`;
   const shown = bag.images.length < bag.size ? `; the ${bag.images.length} heaviest of ${bag.size} images` : "";
-  return `True class ${className(run, bag.label)}, predicted ${guess}: ${right}${shown}`;
+  return `True class ${isolated(className(run, bag.label))}, predicted ${guess}: ${right}${shown}`;
 }
 
 // One image with its share of the weight, as text and as a bar; a known key instance is marked.
@@ -51,7 +51,7 @@ export function makeBags() {
     if (now !== turn || !bags?.length) return;
     const index = Math.min(state.bag, bags.length - 1);
     const bag = bags[index];
-    const option = (one, i) => el("option", { value: i }, `${one.name} (${className(run, one.label)})`);
+    const option = (one, i) => el("option", { value: i }, `${one.name} (${isolated(className(run, one.label))})`);
     chosen.replaceChildren(...bags.map(option));
     chosen.value = String(index);
     const heaviest = Math.max(...bag.images.map((one) => one.weight));

@@ -8,14 +8,12 @@ import { className, epochName, formatPercent } from "../core/format.js";
 import { goTo } from "../core/scrolling.js";
 import { plainCache } from "../core/shards.js";
 import { addField, change, currentRun, state, watch } from "../core/state.js";
-import { colourTable } from "../drawing/colours.js";
-import { paintHeatmap } from "../drawing/heatmap.js";
-import { hideReadout, showReadout } from "../drawing/readout.js";
+import { confusionFigure } from "./confusion_matrix.js";
 
+addField("pairs", aChoice("all", ["all", "errors"]));
 addField("counted", aChoice("test", ["test", "validation"]));
 
 const MOST_PAIRS = 8;
-const MOST_NAMED = 20; // classes whose names fit next to the matrix
 
 // The counts at the chosen epoch: {classes, counts, words}, or null.
 async function loadConfusion(run) {
@@ -42,16 +40,6 @@ function countClasses({ classes, counts }) {
   return { sums, guessed, right };
 }
 
-// One pixel for each pair, coloured by its fraction of the true class; CSS enlarges it.
-function paintConfusion(canvas, { classes, counts }, sums) {
-  canvas.width = canvas.height = classes;
-  const values = new Float32Array(classes * classes);
-  for (const [truth, guess, count] of counts) values[truth * classes + guess] = count / sums[truth];
-  const map = { values, height: classes, width: classes };
-  const plain = { smooth: false, threshold: 0, contour: false, signed: false };
-  paintHeatmap(canvas, map, [0, 1], colourTable(state.colours), plain);
-}
-
 function listPair(label, predicted) {
   change({ label, predicted });
   goTo("maps");
@@ -59,12 +47,17 @@ function listPair(label, predicted) {
 
 // A class, or a pair of classes, as a link to its images; as text if none of them was recorded.
 function linkToImages(run, text, label, predicted = null) {
+  const shown = [text].flat();
   const snapshot = nearestSnapshot(run, state.epoch);
   const fits = (probe, i) =>
     probe.label === label && (predicted === null || snapshot.predictions[i] === predicted);
   if (snapshot && run.probes.some(fits))
-    return pushButton(text, () => listPair(label, predicted), { class: "link" });
-  return el("span", { title: "None of these images was recorded in this epoch." }, text);
+    return pushButton(shown, () => listPair(label, predicted), { class: "link" });
+  return el("span", { title: "None of these images was recorded in this epoch." }, shown);
+}
+
+function named(run, index) {
+  return el("bdi", {}, className(run, index));
 }
 
 function confusedPairs(run, { counts }, sums) {
@@ -75,7 +68,7 @@ function confusedPairs(run, { counts }, sums) {
     el(
       "li",
       {},
-      linkToImages(run, `${className(run, truth)} → ${className(run, guess)}`, truth, guess),
+      linkToImages(run, [named(run, truth), " → ", named(run, guess)], truth, guess),
       el("span", { class: "number muted" }, `${count} of ${sums[truth]}`),
     ),
   );
@@ -87,7 +80,7 @@ function classRow(run, index, { sums, guessed, right }) {
   const precision = guessed[index] ? right[index] / guessed[index] : null;
   const bar = el("i");
   bar.style.width = `${100 * (share ?? 0)}%`;
-  const name = linkToImages(run, className(run, index), index);
+  const name = linkToImages(run, named(run, index), index);
   return el(
     "tr",
     { "data-class": index },
@@ -110,41 +103,6 @@ function classTable(run, content, counted) {
   return el("div", { class: "table-frame", tabindex: "0" }, table);
 }
 
-function confusionCanvas(run, content, sums) {
-  const canvas = el("canvas", { class: "confusion-map", role: "img", "aria-label": "Confusion matrix" });
-  const at = (event) => {
-    const edge = canvas.getBoundingClientRect();
-    const cell = (share) => Math.min(content.classes - 1, Math.max(0, Math.floor(share * content.classes)));
-    return [cell((event.clientY - edge.top) / edge.height), cell((event.clientX - edge.left) / edge.width)];
-  };
-  canvas.addEventListener("pointermove", (event) => {
-    const [truth, guess] = at(event);
-    const count = content.counts.find((entry) => entry[0] === truth && entry[1] === guess)?.[2] ?? 0;
-    const share = formatPercent(sums[truth] ? count / sums[truth] : null, 1);
-    showReadout(event, `${className(run, truth)} predicted as ${className(run, guess)}: ${count} (${share})`);
-  });
-  canvas.addEventListener("pointerleave", hideReadout);
-  canvas.addEventListener("click", (event) => listPair(...at(event)));
-  paintConfusion(canvas, content, sums);
-  const few = content.classes <= MOST_NAMED;
-  const names = (side) =>
-    few &&
-    el(
-      "ol",
-      { class: `names-${side}`, "aria-hidden": "true" },
-      Array.from({ length: content.classes }, (_, i) => el("li", {}, el("span", {}, className(run, i)))),
-    );
-  return el(
-    "figure",
-    { class: "confusion" },
-    el("span", { class: "axis-y muted" }, "true class"),
-    names("y"),
-    canvas,
-    names("x"),
-    el("span", { class: "axis-x muted" }, "predicted class"),
-  );
-}
-
 function countedOptions({ panels }) {
   const some = Object.keys(panels?.confusion ?? {}).length;
   return { ...(panels?.tested && { test: "test split" }), ...(some && { validation: "validation, this epoch" }) };
@@ -154,7 +112,9 @@ export function makeConfusion() {
   const body = el("div", { class: "confusion-body" });
   const words = el("p", { class: "muted counted" });
   const choice = select("counted", "Counted on", countedOptions);
-  const head = el("div", { class: "section-line" }, el("h2", { id: "classes" }, "Classes"), choice);
+  const shown = select("pairs", "Matrix", { all: "all predictions", errors: "errors only" });
+  const choices = el("div", { class: "panel-tools" }, shown, choice);
+  const head = el("div", { class: "section-line" }, el("h2", { id: "classes" }, "Classes"), choices);
   const section = el("section", { "aria-labelledby": "classes" }, head, words, body);
   let wanted = 0;
   async function draw() {
@@ -169,13 +129,13 @@ export function makeConfusion() {
     const right = counted.right.reduce((a, b) => a + b, 0);
     words.textContent = `${content.words}: ${right} of ${total} right (${formatPercent(total ? right / total : null, 2)})`;
     body.replaceChildren(
-      confusionCanvas(run, content, counted.sums),
+      confusionFigure(run, content, counted.sums, listPair),
       confusedPairs(run, content, counted.sums),
       classTable(run, content, counted),
     );
   }
   watch((values) => {
-    if (["run", "counted", "colours", "epoch"].some((name) => name in values)) draw();
+    if (["run", "counted", "pairs", "colours", "epoch"].some((name) => name in values)) draw();
   });
   draw();
   return section;

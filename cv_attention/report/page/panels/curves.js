@@ -1,10 +1,19 @@
-// The training curves: which metrics share a chart, and the colours of their lines.
+// The training curves: which metrics share a chart, over what, and the colours of their lines.
 
+import { rangeControl, select, toggleControl } from "../core/controls.js";
 import { el } from "../core/dom.js";
+import { aChoice, aNumber, aSwitch, someTexts } from "../core/fields.js";
 import { formatPercent, formatValue, metricName } from "../core/format.js";
 import { report } from "../core/report.js";
-import { change, state, watch } from "../core/state.js";
+import { addField, change, state, watch } from "../core/state.js";
 import { makeChart } from "../drawing/chart.js";
+import { commonName, meanCurve, smoothed } from "../drawing/series.js";
+
+addField("by", aChoice("epoch", ["epoch", "step", "time"]));
+addField("smoothing", aNumber(0, 0, 0.99));
+addField("log", aSwitch(false));
+addField("band", aSwitch(false));
+addField("hidden", someTexts());
 
 const GROUPS = [
   { title: "Loss", fits: (name) => /loss/.test(name), format: formatValue },
@@ -29,56 +38,140 @@ function chartGroups() {
   return groups.filter((group) => group.names.length);
 }
 
-// One run: a colour for each metric. Several runs: a colour for each run, training dashed.
-function linesOf(group) {
-  const several = report.runs.length > 1;
-  const alone = group.names.length === 1;
-  const line = (run, number, name) => {
-    const training = name.startsWith("train");
-    const metric = alone ? group.title : metricName(name);
-    const first = group.names.find((other) => other.startsWith("train"));
-    const place = name === first ? 0 : group.names.filter((other) => other !== first).indexOf(name) + 1;
-    return {
-      label: !several ? metric : alone ? run.name : `${run.name} · ${metric}`,
-      colour: (several ? number : alone ? 0 : place) % 8,
-      dashed: several && training,
-      points: run.series[name],
-    };
-  };
-  return report.runs.flatMap((run, number) =>
-    group.names.filter((name) => run.series[name]?.length).map((name) => line(run, number, name)),
-  );
+// One run: a colour for each metric. Several: a colour for each run, a dash for each metric; training is dashed.
+function dashOf(group, name, several) {
+  if (!several) return 0;
+  if (name.startsWith("train")) return 1;
+  const place = group.names.filter((other) => !other.startsWith("train")).indexOf(name);
+  return [0, 2, 3][place % 3];
 }
 
-export function makeCurves() {
-  if (report.runs.every((run) => run.export)) return null;
-  const charts = chartGroups().map((group) =>
+function colourOf(group, name, number, several) {
+  if (several) return number;
+  const first = group.names.find((other) => other.startsWith("train"));
+  if (group.names.length === 1 || name === first) return 0;
+  return group.names.filter((other) => other !== first).indexOf(name) + 1;
+}
+
+const MINUTES = 60;
+
+// Points with the x of the chosen axis; seconds are those of the whole training, spread evenly over its epochs.
+function placed(run, points) {
+  const total = Math.max(...Object.values(run.series).map((series) => series[series.length - 1]?.[0] ?? 0)) || 1;
+  const minutes = (run.costs.training_seconds ?? 0) / MINUTES / total;
+  const x = { epoch: ([epoch]) => epoch, step: ([, step]) => step, time: ([epoch]) => epoch * minutes }[state.by];
+  return points.map((point) => [x(point), ...point]);
+}
+
+function runLine(group, run, number, name) {
+  const several = report.runs.length > 1;
+  const metric = group.names.length === 1 ? group.title : metricName(name);
+  const points = placed(run, run.series[name]).filter(([, , , value]) => !state.log || value > 0);
+  return {
+    key: `${number}.${name}`,
+    label: !several ? metric : group.names.length === 1 ? run.name : `${run.name} · ${metric}`,
+    colour: colourOf(group, name, number, several),
+    dash: dashOf(group, name, several),
+    points: smoothed(points, state.smoothing),
+  };
+}
+
+// Runs that differ in their seed alone, each group under the number of its first run.
+export function seedGroups(runs) {
+  const groups = new Map();
+  runs.forEach((run, number) => {
+    const key = run.seeds ?? `alone ${number}`;
+    groups.set(key, [...(groups.get(key) ?? []), { run, number }]);
+  });
+  return [...groups.values()];
+}
+
+function meanLine(group, members, place, name) {
+  const lines = members.map(({ run, number }) => runLine(group, run, number, name));
+  if (lines.length === 1) return { ...lines[0], colour: place };
+  const about = `${commonName(members.map(({ run }) => run.name))}, ${members.length} seeds`;
+  const label = group.names.length === 1 ? about : `${about} · ${metricName(name)}`;
+  return { ...lines[0], key: `mean ${lines[0].key}`, label, colour: place, ...meanCurve(lines.map((line) => line.points)) };
+}
+
+function linesOf(group) {
+  const known = (run, name) => run.series[name]?.length;
+  const lines = state.band
+    ? seedGroups(report.runs).flatMap((members, place) =>
+        group.names.flatMap((name) => {
+          const having = members.filter(({ run }) => known(run, name));
+          return having.length ? [meanLine(group, having, place, name)] : [];
+        }),
+      )
+    : report.runs.flatMap((run, number) =>
+        group.names.filter((name) => known(run, name)).map((name) => runLine(group, run, number, name)),
+      );
+  return lines.map((line) => ({ ...line, hidden: state.hidden.includes(line.key) }));
+}
+
+const AXES = {
+  epoch: { words: "epochs trained", epoch: (at) => at, at: (epochs) => epochs },
+  step: { words: "steps", epoch: (at, point) => point[1], at: xOfEpoch },
+  time: { words: "minutes, at the mean speed", epoch: (at, point) => point[1], at: xOfEpoch },
+};
+
+// The x of the point nearest to a number of epochs trained.
+function xOfEpoch(epochs, points) {
+  const off = (point) => Math.abs(point[1] - epochs);
+  return points.reduce((best, point) => (off(point) < off(best) ? point : best))[0];
+}
+
+function drawCharts() {
+  const toggle = (key) =>
+    change({ hidden: state.hidden.includes(key) ? state.hidden.filter((one) => one !== key) : [...state.hidden, key] });
+  return chartGroups().map((group) =>
     makeChart({
       title: group.title,
       lines: linesOf(group),
-      marks: report.runs.length === 1 ? report.runs[0].resumed : [],
+      marks: report.runs.length === 1 && state.by === "epoch" ? report.runs[0].resumed : [],
+      axis: { ...AXES[state.by], log: state.log },
       format: group.format,
-      onpick: (at) => change({ epoch: Math.max(0, Math.ceil(at - 1e-6) - 1) }),
+      onpick: (epochs) => change({ epoch: Math.max(0, Math.ceil(epochs - 1e-6) - 1) }),
+      ontoggle: toggle,
     }),
   );
+}
+
+function makeTools() {
+  const trained = report.runs.filter((run) => !run.export);
+  const timed = trained.every((run) => run.costs.training_seconds);
+  const repeated = seedGroups(trained).some((members) => members.length > 1);
+  const axes = [["epoch", "epochs"], ["step", "steps"], ...(timed ? [["time", "time"]] : [])];
+  return el(
+    "div",
+    { class: "panel-tools" },
+    select("by", "Over", axes),
+    rangeControl("smoothing", "Smoothing", 0, 0.99, 0.01, (value) => (value ? value.toFixed(2) : "off")),
+    toggleControl("log", "Logarithmic"),
+    repeated && toggleControl("band", "Mean over seeds ± standard deviation"),
+  );
+}
+
+const CURVES_STATE = ["by", "smoothing", "log", "band", "hidden"];
+
+export function makeCurves() {
+  if (report.runs.every((run) => run.export)) return null;
+  const place = el("div", { class: "charts" });
+  let charts = [];
   const choose = () => {
     for (const chart of charts) chart.choose(state.epoch === null ? null : state.epoch + 1);
   };
+  const draw = () => {
+    charts = drawCharts();
+    place.replaceChildren(...charts.map((chart) => chart.element));
+    choose();
+  };
   watch((values) => {
-    if ("epoch" in values || "run" in values) choose();
+    if (CURVES_STATE.some((name) => name in values)) draw();
+    else if ("epoch" in values || "run" in values) choose();
   });
-  choose();
+  draw();
   const empty = el("p", { class: "empty" }, "No curves yet: nothing has been logged under metrics/.");
-  return el(
-    "section",
-    { "aria-labelledby": "curves" },
-    el("h2", { id: "curves" }, "Curves"),
-    charts.length
-      ? el(
-          "div",
-          { class: "charts" },
-          charts.map((chart) => chart.element),
-        )
-      : empty,
-  );
+  const content = charts.length ? [makeTools(), place] : [empty];
+  return el("section", { "aria-labelledby": "curves" }, el("h2", { id: "curves" }, "Curves"), content);
 }

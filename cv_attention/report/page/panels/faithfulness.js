@@ -5,7 +5,7 @@ import { makeCache } from "../core/cache.js";
 import { labelled, select } from "../core/controls.js";
 import { el, svg } from "../core/dom.js";
 import { aChoice, aNumber, aText } from "../core/fields.js";
-import { className, epochName, formatPercent, formatValue } from "../core/format.js";
+import { className, epochName, formatPercent, formatValue, isolated } from "../core/format.js";
 import { loadPicture, loadRecordedMap, plainCache } from "../core/shards.js";
 import { addField, change, currentRun, state, watch } from "../core/state.js";
 import { maskImage, pixelRanks } from "./masking.js";
@@ -83,9 +83,9 @@ function faithLegend(run, found, title, sample, step) {
       el("span", { class: "legend-value" }, formatPercent(curve(group, name).curve[sample][step], 1)),
       el("span", { class: "muted number" }, `AUC ${formatValue(curve(group, name).auc[sample])}`),
     );
-  const explained = className(run, found.classes[sample]);
+  const explained = isolated(className(run, found.classes[sample]));
   return [
-    el("p", { class: "muted hint" }, `Probability of ${explained}, the class predicted for the whole image`),
+    el("p", { class: "muted hint" }, `Probability of ${explained}, the class predicted for the whole image; maps and network of ${epochName(found.epoch)}`),
     el(
       "ul",
       { class: "legend" },

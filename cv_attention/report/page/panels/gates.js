@@ -2,17 +2,19 @@
 
 import { el, svg } from "../core/dom.js";
 import { nearestSnapshot } from "../core/epochs.js";
-import { className, epochName, formatValue } from "../core/format.js";
+import { className, epochName, formatValue, isolated } from "../core/format.js";
 import { state } from "../core/state.js";
 import { paintBars, sortedGates } from "../drawing/bars.js";
 import { colourTable } from "../drawing/colours.js";
 import { paintHeatmap } from "../drawing/heatmap.js";
 import { roundTicks } from "../drawing/plot.js";
 import { hideReadout, showReadout } from "../drawing/readout.js";
+import { finiteRange } from "../drawing/scales.js";
 import { loadMap } from "../samples/maps.js";
-import { finiteRange, gateCache, loadPanel } from "./attending.js";
-import { panelFigure } from "./figure.js";
+import { gateCache, loadPanel } from "./attending.js";
+import { colourBar, panelFigure } from "./figure.js";
 
+const MOST_NAMED = 20; // classes whose names fit next to the rows
 const GATE_PLOT = { width: 640, height: 210, left: 44, right: 10, top: 8, bottom: 24 };
 
 function gateScales(range, count) {
@@ -103,10 +105,14 @@ function drawByClass(run, one) {
     const channel = Math.min(byClass.width - 1, Math.floor(((event.clientX - edge.left) / edge.width) * byClass.width));
     if (row < 0 || channel < 0) return;
     const value = byClass.values[row * byClass.width + channel];
-    showReadout(event, `${className(run, row)}, channel ${channel}: ${formatValue(value)}`);
+    showReadout(event, `${isolated(className(run, row))}, channel ${channel}: ${formatValue(value)}`);
   });
   canvas.addEventListener("pointerleave", hideReadout);
-  return panelFigure("Mean by class (rows) and channel", canvas);
+  const few = byClass.height <= MOST_NAMED;
+  const names = Array.from({ length: byClass.height }, (_, i) => el("li", {}, el("span", { dir: "auto", title: className(run, i) }, className(run, i))));
+  const frame = el("div", { class: "by-class-frame" }, few && el("ol", { class: "names-y", "aria-hidden": "true" }, names), canvas);
+  const layer = { range, table: state.colours, signed: false };
+  return panelFigure("Mean by class (rows) and channel", frame, el("div", { class: "shared-scale" }, colourBar(layer)));
 }
 
 export async function drawGates(run, column, sample) {

@@ -4,7 +4,7 @@ import { makeCache } from "../core/cache.js";
 import { rangeControl } from "../core/controls.js";
 import { el, svg } from "../core/dom.js";
 import { aNumber } from "../core/fields.js";
-import { className, epochName } from "../core/format.js";
+import { className, epochName, isolated } from "../core/format.js";
 import { loadPicture, loadScript } from "../core/shards.js";
 import { addField, change, currentRun, state, watch } from "../core/state.js";
 import { loadPanel } from "./attending.js";
@@ -85,7 +85,7 @@ function drawing(run, sample, found, shown, label) {
 function words(run, sample, found, shown) {
   const [x, y] = found.places[sample][shown - 1].map((share) => `${Math.round(100 * share)} %`);
   const label = run.probes[sample].label;
-  const what = label === null || label === undefined ? "" : ` True class ${className(run, label)}.`;
+  const what = label === null || label === undefined ? "" : ` True class ${isolated(className(run, label))}.`;
   return `Glimpse ${shown} of ${found.places[sample].length}: ${x} from the left, ${y} from the top.${what}`;
 }
 

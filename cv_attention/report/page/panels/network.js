@@ -6,6 +6,7 @@ import { aText } from "../core/fields.js";
 import { formatCount, formatPercent } from "../core/format.js";
 import { goTo } from "../core/scrolling.js";
 import { addField, change, currentRun, state, watch } from "../core/state.js";
+import { usageTable } from "./usage.js";
 
 addField("site", aText("")); // title of the map that the attention panel shows
 
@@ -164,7 +165,8 @@ function drawNetwork(run) {
 
 export function makeNetwork() {
   const content = el("div", { class: "network-frame", tabindex: "0" });
-  const section = el("section", { "aria-labelledby": "network" }, el("h2", { id: "network" }, "Network"), content);
+  const usage = el("div", { class: "network-usage" });
+  const section = el("section", { "aria-labelledby": "network" }, el("h2", { id: "network" }, "Network"), content, usage);
   const draw = () => {
     const run = currentRun();
     section.hidden = !run.panels?.network;
@@ -176,6 +178,7 @@ export function makeNetwork() {
       ? `${sites.length} attention site${sites.length === 1 ? "" : "s"}; choose one to see its maps.${usageHint(network)}`
       : "No attention was inserted.";
     content.replaceChildren(drawNetwork(run), el("p", { class: "muted hint" }, hint));
+    usage.replaceChildren(...[usageTable(network)].filter(Boolean));
     if (focused) content.querySelector(`[data-site="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   };
   watch((values) => {

@@ -30,25 +30,11 @@ export function makeHeader() {
     if ("theme" in values) show();
   });
   show();
-  const tabs =
-    several &&
-    el(
-      "nav",
-      { class: "tabs", "aria-label": "Runs" },
-      report.runs.map((run, i) => {
-        const tab = el("button", { type: "button", onclick: () => change({ run: i }) }, breakable(run.name));
-        const mark = () => tab.setAttribute("aria-pressed", String(state.run === i));
-        watch(mark);
-        mark();
-        return tab;
-      }),
-    );
   return el(
     "header",
     { class: "top" },
     el("div", { class: "top-line" }, el("p", { class: "eyebrow" }, report.runs.every((run) => run.export) ? "cv_attention · saliency report" : "cv_attention · training report"), theme),
     el("h1", {}, several ? `${report.runs.length} runs` : breakable(report.runs[0]?.name ?? "no run")),
-    tabs,
   );
 }
 
@@ -82,11 +68,11 @@ export function makeOverview() {
         { class: "tiles" },
         resultTiles(run),
         run.facts.map(([label, text]) =>
-          el("div", { class: "tile" }, el("dt", {}, label), el("dd", {}, breakable(text))),
+          el("div", { class: "tile fact" }, el("dt", {}, label), el("dd", {}, breakable(text))),
         ),
       ),
       ...run.notices.map((notice) => el("p", { class: "notice" }, notice)),
-      ...[detail("Attention plan", run.plan), detail("Configuration", run.config)].filter(Boolean),
+      el("div", { class: "details" }, detail("Attention plan", run.plan), detail("Configuration", run.config)),
     );
   };
   watch((values) => {

@@ -8,8 +8,10 @@ import { aChoice } from "../core/fields.js";
 import { epochName, formatPercent } from "../core/format.js";
 import { loadScript } from "../core/shards.js";
 import { addField, currentRun, state, watch } from "../core/state.js";
+import { weightLayers } from "../drawing/layers.js";
+import { linkZoom } from "../drawing/zoom.js";
 import { loadPanel } from "./attending.js";
-import { overlaid, panelFigure } from "./figure.js";
+import { colourBar, overlaid, panelFigure } from "./figure.js";
 import { drawMatrix } from "./matrix.js";
 import { drawTables, loadTables } from "./reading_tables.js";
 import { sampleStepper } from "./stepper.js";
@@ -17,7 +19,7 @@ import { textFigure, shownUnit } from "./text.js";
 
 addField("positions", aChoice("columns", ["columns", "all"]));
 
-const EMPTY = { values: new Float32Array(1), height: 1, width: 1 };
+const EMPTY = { map: { values: new Float32Array(1), height: 1, width: 1 }, range: null, table: "grey", signed: false };
 
 const readingCache = makeCache(64e6, async (key, hash) => {
   const found = await loadScript(key, hash);
@@ -48,30 +50,29 @@ function whereRead(probe, step) {
 }
 
 // One heatmap for each unit; `onlook(step)` is called for the one under the pointer or with the focus.
-function multiples(run, sample, probe, maps, onlook) {
-  const frames = maps.map((map, step) => {
+function multiples(run, sample, probe, layers, onlook) {
+  const frames = layers.map((layer, step) => {
     const label = whereRead(probe, step);
     const look = () => onlook(step);
     return el(
       "button",
       { type: "button", class: "step-map", "data-step": step, "aria-label": label, onpointerenter: look, onfocus: look, onclick: look },
-      overlaid(run, sample, map, [map.lo, map.hi], label),
+      overlaid(run, sample, layer, label),
       el("span", { class: "step-name" }, el("b", {}, shownUnit(probe.units[step])), formatPercent(probe.confidences[step])),
     );
   });
-  return el("div", { class: "step-maps" }, frames);
+  return el("div", {}, el("div", { class: "step-maps" }, frames), el("div", { class: "shared-scale" }, colourBar(layers[0])));
 }
 
-function largeFigure(run, sample, probe, maps) {
+function largeFigure(run, sample, probe, layers) {
   const caption = el("figcaption", {});
   const place = el("div", {});
   const figure = el("figure", { class: "panel-figure reading-large" }, caption, place);
   const look = (step) => {
-    const map = maps[step];
-    caption.textContent = map ? whereRead(probe, step) : "The image";
-    const range = map ? [map.lo, map.hi] : null;
-    const frame = overlaid(run, sample, map ?? EMPTY, range, caption.textContent);
-    if (!map) frame.querySelector("canvas").remove();
+    const layer = layers[step];
+    caption.textContent = layer ? whereRead(probe, step) : "The image";
+    const frame = overlaid(run, sample, layer ?? EMPTY, caption.textContent);
+    if (!layer) frame.querySelector("canvas").remove();
     place.replaceChildren(frame);
     for (const one of figure.parentElement?.querySelectorAll("[data-step]") ?? [])
       one.classList.toggle("looked-at", Number(one.dataset.step) === step);
@@ -83,12 +84,13 @@ function largeFigure(run, sample, probe, maps) {
 function drawReading(run, epoch, found, sample) {
   const probe = found.probes[sample];
   const maps = stepMaps(found, sample);
-  const large = largeFigure(run, sample, probe, maps);
+  const layers = weightLayers(maps, found.weights?.values);
+  const large = largeFigure(run, sample, probe, layers);
   const parts = [large.figure, textFigure(probe, large.look)];
   if (maps.length) {
     const size = `${maps[0].height} × ${maps[0].width} positions`;
     parts.push(
-      panelFigure(`One heatmap per ${found.unit}, ${epochName(epoch)}, ${size}`, multiples(run, sample, probe, maps, large.look)),
+      panelFigure(`One heatmap per ${found.unit}, ${epochName(epoch)}, ${size}`, multiples(run, sample, probe, layers, large.look)),
       drawMatrix(probe, maps, large.look),
     );
   } else if (probe.units.length) {
@@ -97,7 +99,7 @@ function drawReading(run, epoch, found, sample) {
   return parts;
 }
 
-const READING_STATE = ["run", "epoch", "sample", "positions", "colours", "opacity", "smooth", "threshold", "contour", "theme"];
+const READING_STATE = ["run", "epoch", "sample", "positions", "colours", "opacity", "smooth", "threshold", "contour", "scale", "low", "high", "theme"];
 
 export function makeReading() {
   const body = el("div", { class: "reading-body" });
@@ -106,6 +108,7 @@ export function makeReading() {
   const tools = el("div", { class: "panel-tools" }, sampleStepper(), positions);
   const title = el("h2", { id: "reading" }, "Reading");
   const section = el("section", { "aria-labelledby": "reading" }, title, tools, body, tables);
+  linkZoom(body);
   let turn = 0;
   async function draw() {
     const run = currentRun();

@@ -2,6 +2,7 @@
 
 import { pushButton } from "../core/controls.js";
 import { el } from "../core/dom.js";
+import { isolated } from "../core/format.js";
 import { change, currentRun, state, watch } from "../core/state.js";
 import { sampleTitle } from "../samples/names.js";
 
@@ -14,7 +15,7 @@ export function sampleStepper() {
   const show = () => {
     const run = currentRun();
     const at = state.sample ?? 0;
-    if (run.probes[at]) shown.textContent = `${at + 1} of ${run.probes.length}: ${sampleTitle(run, at)}`;
+    if (run.probes[at]) shown.textContent = `${at + 1} of ${run.probes.length}: ${isolated(sampleTitle(run, at))}`;
   };
   watch(show);
   show();

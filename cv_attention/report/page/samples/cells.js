@@ -4,16 +4,20 @@
 import { breakable, el } from "../core/dom.js";
 import { nearestSnapshot } from "../core/epochs.js";
 import { columnName, epochName, formatValue } from "../core/format.js";
-import { state } from "../core/state.js";
+import { change, state } from "../core/state.js";
 import { paintBars, sortedGates } from "../drawing/bars.js";
-import { colourTable, gradient } from "../drawing/colours.js";
+import { colourTable } from "../drawing/colours.js";
 import { makeFrame, makeGateFrame } from "../drawing/frames.js";
 import { paintHeatmap } from "../drawing/heatmap.js";
+import { makeColourBar, makeGateBar } from "../drawing/legend.js";
 import { enqueue } from "../drawing/painting.js";
 import { readValue } from "../drawing/readout.js";
-import { targetWords } from "./classes.js";
-import { comparison, partnerOf } from "./comparison.js";
+import { isNearlyConstant } from "../drawing/scales.js";
+import { asShown, targetWords } from "./classes.js";
+import { comparison, partnerOf, twoBars } from "./comparison.js";
 import { loadMap, mapNow } from "./maps.js";
+
+const CONSTANT = "The values hardly differ: stretched over all colours, the map would show noise.";
 
 export function makeCell(run, column, room) {
   const first = el("canvas", { role: "img", class: "map a" });
@@ -26,14 +30,21 @@ export function makeCell(run, column, room) {
   const elsewhere = el("span", { class: "elsewhere", hidden: true });
   const target = el("span", { class: "elsewhere target", hidden: true });
   const compared = el("span", { class: "compared", hidden: true });
-  frame.append(elsewhere, target, compared);
-  const scale = [el("span"), el("span", { class: column.bars ? "channels" : "bar" }), el("span")];
+  const flat = el("span", { class: "elsewhere flat", hidden: true, title: CONSTANT }, "nearly constant");
+  frame.append(elsewhere, target, compared, flat);
+  const make = column.bars ? makeGateBar : makeColourBar;
+  const [bar, barOfA, barOfB] = [make(), make("A"), make("B")];
   const name = el("span", { class: "cell-name", title: column.title }, breakable(columnName(column)));
-  const caption = el("figcaption", {}, name, el("span", { class: "scale" }, scale));
+  const caption = el("figcaption", {}, name, bar.element, barOfA.element, barOfB.element);
   const element = el("figure", { class: "cell", "data-column": column.index }, slot, caption);
   const cell = { element, frame, bars: column.bars, bind, paint, read, size: { width: 0, height: 0 } };
   let index = null;
   let shown = null; // {map, other, range, order}
+
+  frame.addEventListener("click", () => {
+    const swiping = twoBars() && state.compare === "swipe"; // there, a press moves the line
+    if (index !== null && !swiping) change({ sample: index, large: column.index });
+  });
 
   function bind(next) {
     index = next;
@@ -76,12 +87,26 @@ export function makeCell(run, column, room) {
     const usual = nearestSnapshot(run, state.epoch);
     elsewhere.hidden = !snapshot || snapshot === usual;
     if (snapshot) elsewhere.textContent = epochName(snapshot.epoch);
-    if (!shown) for (const part of scale) part.textContent = "";
-    else {
+    flat.hidden = !map || Boolean(shown.difference) || !isNearlyConstant(run, asShown(column), map);
+    if (shown) {
       paintLayer(first, shown.under, cell, shown.order);
       if (shown.over) paintLayer(second, shown.over, cell, shown.order);
-      labelScale(scale, shown.under, column);
     }
+    tellBars();
+  }
+
+  // Two maps that share a frame have a bar each; rows keep their height where only some of them are compared.
+  function tellBars() {
+    const two = Boolean(shown?.over);
+    bar.element.hidden = two;
+    barOfA.element.hidden = !two;
+    barOfB.element.hidden = !twoBars();
+    barOfB.element.classList.toggle("unused", !two);
+    if (two) barOfA.tell(shown.under);
+    if (two) barOfB.tell(shown.over);
+    else barOfB.clear();
+    if (shown) bar.tell(shown.under);
+    else bar.clear();
   }
   function read(event) {
     return shown && readValue(frame.getBoundingClientRect(), event, column, shown);
@@ -97,18 +122,4 @@ function paintLayer(canvas, { map, range, table, signed }, cell, order) {
   }
   const { smooth, threshold, contour } = state;
   paintHeatmap(canvas, map, range, colourTable(table), { smooth, threshold, contour, signed });
-}
-
-function labelScale([left, middle, right], { map, range, table, signed }, column) {
-  if (column.bars) {
-    middle.textContent = `${map.width} ch`;
-    left.textContent = formatValue(map.hi);
-    right.textContent = formatValue(map.lo);
-    return;
-  }
-  middle.style.backgroundImage = gradient(table);
-  middle.dataset.table = table;
-  middle.classList.toggle("signed", signed);
-  left.textContent = formatValue(range?.[0]);
-  right.textContent = formatValue(range?.[1]);
 }

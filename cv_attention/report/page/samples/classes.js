@@ -4,7 +4,7 @@ import { makeCache } from "../core/cache.js";
 import { select } from "../core/controls.js";
 import { decode } from "../core/decoding.js";
 import { aChoice } from "../core/fields.js";
-import { className } from "../core/format.js";
+import { className, isolated } from "../core/format.js";
 import { report } from "../core/report.js";
 import { loadScript } from "../core/shards.js";
 import { addField, state } from "../core/state.js";
@@ -91,12 +91,12 @@ export function targetWords(snapshot, column, probe) {
   if (!snapshot || state.target === "predicted" || !anyClassMaps) return "";
   const run = snapshot.run;
   if (column.source !== "saliency") return "any class";
-  if (!followsTarget(snapshot, column)) return `for ${className(run, snapshot.predictions[probe])}`;
+  if (!followsTarget(snapshot, column)) return `for ${isolated(className(run, snapshot.predictions[probe]))}`;
   const explained = targetClass(snapshot, probe);
-  const name = className(run, explained);
+  const name = isolated(className(run, explained));
   if (state.target !== "difference") return `for ${name}`;
   const { label } = run.probes[probe];
-  return label === explained ? "same class" : `${name} − ${className(run, label)}`;
+  return label === explained ? "same class" : `${name} − ${isolated(className(run, label))}`;
 }
 
 export function makeClassSwitch() {

@@ -5,46 +5,16 @@ import { nearestSnapshot } from "../core/epochs.js";
 import { formatValue } from "../core/format.js";
 import { report } from "../core/report.js";
 import { state } from "../core/state.js";
-import { tableOf } from "../drawing/colours.js";
-import { resample, symmetric, valueRange } from "../drawing/heatmap.js";
+import { resample } from "../drawing/heatmap.js";
+import { layerOf } from "../drawing/layers.js";
+import { limitsByHand } from "../drawing/scales.js";
 import { asShown } from "./classes.js";
+import { sampleIn } from "./twins.js";
 
 export function versus() {
   const [kind, text] = state.versus.split(":");
   const number = Number(text);
   return ["epoch", "column", "run"].includes(kind) && Number.isInteger(number) ? { kind, number } : null;
-}
-
-const sameSample = new Map(); // "run>other" -> index in the other run of each sample
-
-// Whether two names can refer to the same file: runs may include more or fewer of its folders.
-function sameFile(a, b) {
-  return a === b || a.endsWith(`/${b}`) || b.endsWith(`/${a}`);
-}
-
-// The index of each sample in the other run, null if unknown: the image of the same name and class; if several
-// have the same name, or the run has no names, the image at the same position.
-function placesIn(run, other) {
-  const fileOf = ({ name, label }) => `${label}\n${name?.split("/").pop()}`;
-  const files = new Map();
-  other.probes.forEach((probe, i) => {
-    if (!files.has(fileOf(probe))) files.set(fileOf(probe), []);
-    if (probe.name) files.get(fileOf(probe)).push(i);
-  });
-  return run.probes.map((probe, i) => {
-    if (!probe.name) return other.probes[i]?.label === probe.label ? i : null;
-    const alike = (files.get(fileOf(probe)) ?? []).filter((there) => sameFile(probe.name, other.probes[there].name));
-    const exact = alike.filter((there) => other.probes[there].name === probe.name);
-    const found = exact.length ? exact : alike;
-    if (found.length === 1) return found[0];
-    return found.includes(i) ? i : null;
-  });
-}
-
-function sampleIn(run, other, index) {
-  const key = `${run.folder}>${other.folder}`;
-  if (!sameSample.has(key)) sameSample.set(key, placesIn(run, other));
-  return sameSample.get(key)[index];
 }
 
 // Where the other map is: {snapshot, column, index}, or null.
@@ -87,35 +57,26 @@ function aloneWords() {
 // `badge` what is not visible.
 export function comparison(run, snapshot, plainColumn, map, partner, other) {
   const column = asShown(plainColumn);
-  const plain = {
-    map,
-    range: valueRange(run, snapshot, column, map),
-    table: tableOf(column),
-    signed: column.signed,
-  };
+  const plain = layerOf(run, snapshot, column, map);
   if (!partner || !other || (column.bars && other.width !== map.width)) {
     const words = aloneWords();
     return { map, under: plain, words, badge: words };
   }
   if (state.compare === "difference") return { map, other, ...differenceLayer(column, partner, map, other) };
-  const alike = partner.column.title === column.title && state.scale === "image";
-  const both = alike ? unionOf(map, other, column.signed || partner.column.signed) : null;
-  const there = valueRange(partner.snapshot.run, partner.snapshot, partner.column, other);
-  const over = {
-    map: other,
-    range: both ?? there,
-    table: tableOf(partner.column),
-    signed: partner.column.signed,
-  };
-  return { map, other, under: { ...plain, range: both ?? plain.range }, over };
+  const there = layerOf(partner.snapshot.run, partner.snapshot, partner.column, other);
+  const alike = partner.column.title === column.title && ["image", "natural"].includes(state.scale);
+  const both = alike && plain.range && there.range ? unionOf(plain.range, there.range) : null;
+  return { map, other, under: { ...plain, range: both ?? plain.range }, over: { ...there, range: both ?? there.range } };
 }
 
 // Two maps of the same kind share a colour bar, so that they can be compared by eye.
-function unionOf(a, b, signed) {
-  if (a.lo === null || b.lo === null) return null;
-  const lo = Math.min(a.lo, b.lo);
-  const hi = Math.max(a.hi, b.hi);
-  return signed ? symmetric(lo, hi) : [lo, hi];
+function unionOf(a, b) {
+  return [Math.min(a[0], b[0]), Math.max(a[1], b[1])];
+}
+
+// Whether two maps with a colour bar each lie over each other.
+export function twoBars() {
+  return Boolean(versus()) && state.compare !== "difference";
 }
 
 const NO_DIFFERENCE = "no difference";
@@ -134,7 +95,7 @@ function differenceLayer(column, partner, map, other) {
     difference,
     badge: most > 0 ? "" : NO_DIFFERENCE,
     scaled,
-    under: { map: difference, range: [-most, most], table: state.signed, signed: true },
+    under: { map: difference, range: state.scale === "manual" ? limitsByHand(true) : [-most, most], table: state.signed, signed: true },
     words: most > 0 ? `differences up to ${formatValue(most)}` : NO_DIFFERENCE,
   };
 }

@@ -1,16 +1,28 @@
 // The list of samples. Only visible rows exist; they are reused as the page scrolls.
 
+import { pushButton } from "../core/controls.js";
 import { breakable, el } from "../core/dom.js";
-import { columnName, kindName } from "../core/format.js";
+import { columnName, kindName, usageOf } from "../core/format.js";
 import { coveredHeight } from "../core/scrolling.js";
 import { change, currentRun, shownColumns, state, watch } from "../core/state.js";
-import { tallest } from "../drawing/frames.js";
+import { followDisplay, tallest } from "../drawing/frames.js";
 import { linkZoom } from "../drawing/zoom.js";
 import { makeRow } from "./rows.js";
 import { listSamples } from "./selection.js";
 
 const ROWS_BEYOND = 2; // above and below the visible ones
+const FIRST = 8; // samples that are listed until the reader asks for all
+const MOST_PRINTED = 24; // samples on paper
 const HASTE = 1.5; // screens per frame above which nothing is painted until scrolling slows down
+
+const RESIZING = ["size", "versus", "compare"]; // what changes the height of rows
+
+// How much of a block is used.
+function usageMark(run, column) {
+  const usage = usageOf(run, column);
+  const words = usage?.little ? `${usage.words}: the map means little` : usage?.words;
+  return usage && el("span", { class: usage.little ? "usage little" : "usage", title: words }, usage.text);
+}
 
 function drawHeads(heads, run, columns, count) {
   const [some, all] = [count, run.probes.length].map((number) => number.toLocaleString("en"));
@@ -22,6 +34,7 @@ function drawHeads(heads, run, columns, count) {
       { class: "head", title: column.title },
       name,
       el("span", { class: "kind" }, kindName(column)),
+      usageMark(run, column),
     );
   });
   heads.replaceChildren(
@@ -45,10 +58,13 @@ function emptyWords(run) {
 export function makeGrid(heads) {
   const space = el("div", { class: "probe-space", role: "list", "aria-label": "Samples" });
   const none = el("p", { class: "empty", hidden: true });
+  const more = pushButton("", () => change({ every: !state.every }), { class: "more" });
   const grid = el("div", { class: "probes" }, space, none);
+  const element = el("div", {}, grid, el("p", { class: "more-line" }, more));
   const rows = new Map(); // position -> row
   let free = [];
-  let listed = [];
+  let listed = []; // those with a place in the list
+  let found = []; // all that the filters let through
   let columns = [];
   let built = "";
   let height = 0; // of one row
@@ -144,7 +160,10 @@ export function makeGrid(heads) {
   function refresh(values = {}) {
     style();
     if (signature() !== built) rebuild();
-    const next = listSamples(currentRun());
+    found = listSamples(currentRun());
+    const next = state.every ? found : found.slice(0, FIRST);
+    more.hidden = found.length <= FIRST;
+    more.textContent = state.every ? `Show the first ${FIRST}` : `Show all ${found.length.toLocaleString("en")} images`;
     const same = next.length === listed.length && next.every((index, i) => index === listed[i]);
     listed = next;
     none.hidden = listed.length > 0;
@@ -157,26 +176,21 @@ export function makeGrid(heads) {
         free.push(row);
       }
     }
-    drawHeads(heads, currentRun(), columns, listed.length);
+    drawHeads(heads, currentRun(), columns, found.length);
     if (!listed.length) return;
-    if (!height || !rows.size || !same || "size" in values) sizes = measure();
+    if (!height || !rows.size || !same || RESIZING.some((name) => name in values)) sizes = measure();
     update(true);
   }
 
-  const style = () => {
-    grid.style.setProperty("--opacity", state.opacity);
-    grid.style.setProperty("--threshold", `${100 * state.threshold}%`);
-    document.documentElement.style.setProperty("--cell", `${state.size}px`);
-    grid.classList.toggle("without-boxes", !state.box);
-  };
+  const style = () => document.documentElement.style.setProperty("--cell", `${state.size}px`);
   const ask = () => {
     if (!asked) requestAnimationFrame(() => update());
     asked = true;
   };
   const light = new Set(["opacity", "split", "zoom", "x", "y", "box"]); // these need no painting
   watch((values) => {
-    if (Object.keys(values).every((name) => light.has(name))) style();
-    else if (Object.keys(values).every((name) => ["sample", "selected", "notes"].includes(name))) {
+    if (Object.keys(values).every((name) => light.has(name))) return;
+    if (Object.keys(values).every((name) => ["sample", "selected", "notes", "large"].includes(name))) {
       if (state.flag) refresh();
       else for (const row of rows.values()) row.tell();
     } else refresh(values);
@@ -192,12 +206,33 @@ export function makeGrid(heads) {
   }).observe(grid);
   refresh();
   linkZoom(grid);
+  followDisplay(grid);
+
+  // Rows of the first samples, or of those that are selected, all in the document: for a printer.
+  async function spread() {
+    const wanted = (state.selected.length ? found.filter((index) => state.selected.includes(index)) : found).slice(0, MOST_PRINTED);
+    const printed = wanted.map((index, position) => {
+      const row = makeRow(currentRun(), columns, room);
+      row.bind(index, position, wanted.length);
+      row.cells.forEach((cell, i) => (cell.size = { width: sizes[i][0], height: sizes[i][1] }));
+      return row;
+    });
+    const place = el("div", { class: "printed" }, printed.map((row) => row.element));
+    const left = found.length - wanted.length;
+    if (left > 0) place.append(el("p", { class: "muted" }, `${wanted.length} of ${found.length} images`));
+    grid.append(place);
+    for (const row of printed) row.draw();
+    for (let tries = 0; tries < 200 && (tries < 4 || place.querySelector("[aria-busy=true]")); tries++)
+      await new Promise((done) => setTimeout(done, 25));
+    return () => place.remove();
+  }
 
   // Moves to another sample of the list and shows it.
   function step(by) {
     if (!listed.length) return;
     const now = listed.indexOf(state.sample);
     const { first } = inSight();
+    if (now + by >= listed.length && listed.length < found.length) change({ every: true });
     const next = now < 0 ? Math.min(listed.length - 1, first + (first ? ROWS_BEYOND : 0)) : now + by;
     const position = Math.min(listed.length - 1, Math.max(0, next));
     change({ sample: listed[position] });
@@ -207,5 +242,5 @@ export function makeGrid(heads) {
     update();
     rows.get(position)?.element.focus({ preventScroll: true });
   }
-  return { element: grid, step, listed: () => listed, rows: () => [...rows.values()] };
+  return { element, frame: grid, spread, step, listed: () => found, rows: () => [...rows.values()] };
 }

@@ -2,11 +2,11 @@
 // coloured by whether the prediction was right. Click a bar to select its epoch.
 
 import { svg } from "../core/dom.js";
-import { className, epochName, formatPercent } from "../core/format.js";
+import { className, epochName, formatPercent, isolated } from "../core/format.js";
 import { change } from "../core/state.js";
 
 function historyWords(run, snapshot, probe) {
-  const predicted = className(run, snapshot.predictions[probe]);
+  const predicted = isolated(className(run, snapshot.predictions[probe]));
   return `${epochName(snapshot.epoch)}: ${predicted}, true class ${formatPercent(snapshot.true[probe])}`;
 }
 

@@ -1,4 +1,5 @@
-// Notes and tags on samples. They are kept in the browser until the reader saves them to a file.
+// Notes and tags on samples. They are kept in the browser, for each run, until the reader saves them to a file: every
+// report of a run shows the same ones, and other runs of the same name have their own.
 
 import { labelled } from "../core/controls.js";
 import { openDialog } from "../core/dialog.js";
@@ -7,7 +8,6 @@ import { report } from "../core/report.js";
 import { change } from "../core/state.js";
 import { sampleKeys, sampleName } from "./names.js";
 
-const notesKey = `cv_attention.notes.${report.runs.map((run) => run.name).join("|")}`;
 export const notes = new Map(); // "run name\nsample" -> {note, tags}
 
 const noteKey = (run, index) => `${run.name}\n${sampleKeys(run)[index]}`;
@@ -22,8 +22,11 @@ export function knownTags(run) {
 }
 
 export function setNote(run, index, note, tags) {
-  if (note || tags.length) notes.set(noteKey(run, index), { note, tags });
-  else notes.delete(noteKey(run, index));
+  const key = noteKey(run, index);
+  const about = note || tags.length ? { note, tags } : null;
+  if (about) notes.set(key, about);
+  else notes.delete(key);
+  keepOne(run, key, about);
 }
 
 export function splitTags(text) {
@@ -66,22 +69,53 @@ export function readNotes(text) {
   return content.notes.length;
 }
 
-export function keepNotes() {
+const placeOf = (run) => `cv_attention.notes.${run.identity}`;
+
+// The notes of one run that are kept in the browser: {"run name\nsample": {note, tags}}.
+function keptNotes(run) {
   try {
-    localStorage.setItem(notesKey, notesAsText());
+    return JSON.parse(localStorage.getItem(placeOf(run)) ?? "{}");
+  } catch {
+    return {}; // nothing was stored, or it cannot be read
+  }
+}
+
+// Changes one note among those that are kept now, which another tab may have changed meanwhile.
+function keepOne(run, key, about) {
+  const kept = keptNotes(run);
+  if (about) kept[key] = about;
+  else delete kept[key];
+  try {
+    localStorage.setItem(placeOf(run), JSON.stringify(kept));
   } catch {
     // Without storage, only the file keeps them.
+  }
+}
+
+// Keeps all notes, such as those of a file.
+export function keepNotes() {
+  for (const [key, about] of notes) {
+    const run = report.runs.find((one) => key.startsWith(`${one.name}\n`));
+    if (run) keepOne(run, key, about);
   }
   change({ notes: true });
 }
 
+function recallRun(run) {
+  for (const key of [...notes.keys()]) if (key.startsWith(`${run.name}\n`)) notes.delete(key);
+  for (const [key, { note, tags }] of Object.entries(keptNotes(run)))
+    notes.set(key, { note: String(note ?? ""), tags: (tags ?? []).map(String) });
+}
+
+// Also follows what other tabs write.
 export function recallNotes() {
-  try {
-    const text = localStorage.getItem(notesKey);
-    if (text) readNotes(text);
-  } catch {
-    // Nothing was stored, or it cannot be read.
-  }
+  report.runs.forEach(recallRun);
+  window.addEventListener("storage", (event) => {
+    const run = report.runs.find((one) => placeOf(one) === event.key);
+    if (!run) return;
+    recallRun(run);
+    change({ notes: true });
+  });
 }
 
 // A dialog for the note and the tags of one sample.
@@ -93,7 +127,7 @@ export function editNote(run, index) {
   tags.value = known.tags.join(", ");
   const save = () => {
     setNote(run, index, text.value.trim(), splitTags(tags.value));
-    keepNotes();
+    change({ notes: true });
   };
   openDialog(`Note on ${sampleName(run, index)}`, [labelled("Note", text), labelled("Tags", tags)], save);
 }

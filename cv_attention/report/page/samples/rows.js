@@ -3,8 +3,9 @@
 
 import { el } from "../core/dom.js";
 import { nearestSnapshot } from "../core/epochs.js";
+import { report } from "../core/report.js";
 import { topClasses } from "../core/shards.js";
-import { change, state } from "../core/state.js";
+import { change, currentRun, shownColumns, state } from "../core/state.js";
 import { makeFrame } from "../drawing/frames.js";
 import { enqueue } from "../drawing/painting.js";
 import { linkPointer } from "../drawing/readout.js";
@@ -13,7 +14,8 @@ import { flagsOf } from "./flags.js";
 import { makeHistory } from "./history.js";
 import { fileName, sampleName, sampleTitle } from "./names.js";
 import { editNote, noteOf } from "./notes.js";
-import { drawTop, tellVerdict } from "./verdict.js";
+import { twinsOf } from "./twins.js";
+import { drawTop, tellTwins, tellVerdict, twinLines } from "./verdict.js";
 
 function makeSampleHead(run, room) {
   const picture = makeFrame(run, room);
@@ -23,12 +25,14 @@ function makeSampleHead(run, room) {
     number: el("span", { class: "number muted" }),
     file: el("bdi"),
     note: el("button", { type: "button", class: "note-button" }, "✎"),
-    label: el("h3"),
+    label: el("h3", { dir: "auto" }),
     verdict: el("p", { class: "verdict" }),
     top: el("ol", { class: "top-classes", hidden: !run.epochs.some((one) => one.top.length) }),
+    twins: report.runs.length > 1 ? el("ul", { class: "twins", "aria-label": "Other runs" }) : null,
     past: run.epochs.length > 1 ? makeHistory(run) : null,
     flags: el("p", { class: "flags" }),
   };
+  if (parts.twins) parts.twins.style.height = `${19 * twinLines(report.runs.length)}px`;
   const line = el(
     "div",
     { class: "sample-line" },
@@ -43,6 +47,7 @@ function makeSampleHead(run, room) {
     parts.label,
     parts.verdict,
     parts.top,
+    parts.twins,
     parts.past?.element,
   );
   const shown = el("div", { class: "shown-picture" }, picture.slot, parts.flags);
@@ -53,6 +58,12 @@ function makeSampleHead(run, room) {
 export function pickSample(index, wanted) {
   const rest = state.selected.filter((other) => other !== index);
   change({ selected: wanted ? [...rest, index].sort((a, b) => a - b) : rest });
+}
+
+// Opens the large view of a sample, with the first of the maps that are shown.
+export function openLarge(index) {
+  const [first] = shownColumns(currentRun());
+  change({ sample: index, large: first?.index ?? null });
 }
 
 export function makeRow(run, columns, room) {
@@ -68,7 +79,7 @@ export function makeRow(run, columns, room) {
   const row = { element, cells, index: null, position: null, bind, release, draw, tell };
   head.box.addEventListener("change", () => pickSample(row.index, head.box.checked));
   head.note.addEventListener("click", () => editNote(run, row.index));
-  head.picture.slot.addEventListener("click", () => change({ sample: row.index }));
+  head.picture.slot.addEventListener("click", () => openLarge(row.index));
 
   function bind(index, position, count) {
     row.position = position;
@@ -105,6 +116,7 @@ export function makeRow(run, columns, room) {
     const snapshot = nearestSnapshot(run, state.epoch);
     const note = noteOf(run, index);
     tellVerdict(head.verdict, run, snapshot, index);
+    if (head.twins) tellTwins(head.twins, twinsOf(run, index));
     head.past?.mark(snapshot?.epoch);
     head.box.checked = state.selected.includes(index);
     element.setAttribute("aria-current", String(state.sample === index));

@@ -2,9 +2,11 @@
 
 import { nearestSnapshot } from "../core/epochs.js";
 import { state } from "../core/state.js";
+import { conditionTest } from "./conditions.js";
 import { hasFlag, isRight } from "./flags.js";
 import { sampleName } from "./names.js";
 import { sortValues } from "./sorting.js";
+import { agrees, chosenAgreement } from "./twins.js";
 
 // All of these must hold.
 function sampleTests(run, snapshot) {
@@ -12,13 +14,19 @@ function sampleTests(run, snapshot) {
   const words = state.search.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length) {
     tests.push((i) => {
-      const text = `${sampleName(run, i)} ${i + 1}`.toLowerCase();
+      const { label } = run.probes[i];
+      const classes = [label, snapshot?.predictions[i]].map((index) => run.classes[index] ?? "");
+      const text = `${sampleName(run, i)} ${i + 1} ${classes.join(" ")}`.toLowerCase();
       return words.every((word) => text.includes(word));
     });
   }
   if (state.label !== null) tests.push((i) => run.probes[i].label === state.label);
   if (state.flag) tests.push((i) => hasFlag(run, snapshot, i, state.flag));
   if (!snapshot) return tests;
+  const agreement = chosenAgreement();
+  if (agreement) tests.push((i) => agrees(run, snapshot, i, agreement));
+  const condition = conditionTest(run, snapshot);
+  if (condition) tests.push(condition);
   if (state.show !== "all") tests.push((i) => isRight(run, snapshot, i) === (state.show === "correct"));
   if (state.predicted !== null) tests.push((i) => snapshot.predictions[i] === state.predicted);
   if (state.least > 0 || state.most < 1) {

@@ -31,9 +31,15 @@ export const SORTS = {
   label: { text: "true class", values: (run) => run.probes.map((probe) => probe.label) },
 };
 
+// Whether the run has what an order needs: several epochs, and values that were recorded.
+export function hasSort(run, name) {
+  if (!fitsRun(run, name)) return false;
+  return run.epochs.some((snapshot) => SORTS[name].values(run, snapshot).some((value) => Number.isFinite(value)));
+}
+
 function isSort(run, name) {
   if (["", "name"].includes(name)) return true;
-  if (name in SORTS) return fitsRun(run, name);
+  if (Object.hasOwn(SORTS, name)) return hasSort(run, name);
   return /^\d+:./.test(name) && Boolean(run.columns[Number(name.split(":")[0])]);
 }
 

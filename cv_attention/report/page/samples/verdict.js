@@ -19,16 +19,34 @@ export function tellVerdict(element, run, snapshot, index) {
     label !== null && el("span", { class: "mark", role: "img", "aria-label": verdict }, right ? "✓" : "✗");
   element.replaceChildren(
     ...[mark].filter(Boolean),
-    el("span", { class: "predicted" }, className(run, predicted)),
+    el("bdi", { class: "predicted", title: className(run, predicted) }, className(run, predicted)),
     el("span", { class: "number" }, formatPercent(snapshot.confidence[index])),
   );
+}
+
+const RUNS_SHOWN = 4;
+
+// What the other runs predict for the same image: a line each, and how many more there are.
+export function tellTwins(list, twins) {
+  const rows = twins.slice(0, RUNS_SHOWN).map(({ run, snapshot, index }) => {
+    const verdict = el("p", {});
+    tellVerdict(verdict, run, snapshot, index);
+    return el("li", { title: run.name }, el("bdi", { class: "twin-name" }, run.name), verdict);
+  });
+  const rest = twins.length - RUNS_SHOWN;
+  if (rest > 0) rows.push(el("li", { class: "muted" }, `and ${rest} more run${rest === 1 ? "" : "s"}`));
+  list.replaceChildren(...rows);
+}
+
+export function twinLines(runs) {
+  return Math.min(runs - 1, RUNS_SHOWN + 1);
 }
 
 export function drawTop(list, run, best, label) {
   const rows = best.slice(0, TOP_SHOWN).map(([index, p]) => {
     const bar = el("span", { class: "p-bar" });
     bar.style.width = `${100 * p}%`;
-    const name = el("span", { class: "p-name" }, className(run, index));
+    const name = el("bdi", { class: "p-name", title: className(run, index) }, className(run, index));
     return el(
       "li",
       { class: index === label ? "true-class" : null },

@@ -3,6 +3,8 @@
 import { pushButton } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { goTo } from "../core/scrolling.js";
+import { report } from "../core/report.js";
+import { change, state, watch } from "../core/state.js";
 import { makePlayer } from "./player.js";
 
 function contentsButton(section) {
@@ -15,11 +17,23 @@ function contentsButton(section) {
   return button;
 }
 
+// The runs of the report; the bar keeps them in sight.
+function makeTabs() {
+  const tabs = report.runs.map((run, i) => {
+    const tab = el("button", { type: "button", onclick: () => change({ run: i }) }, el("bdi", {}, run.name));
+    const mark = () => tab.setAttribute("aria-pressed", String(state.run === i));
+    watch(mark);
+    mark();
+    return tab;
+  });
+  return el("nav", { class: "tabs", "aria-label": "Runs" }, tabs);
+}
+
 // sections: elements with a heading; those without one are at the top of the page.
 export function makeBar(sections) {
   const titled = sections.filter((section) => section.querySelector("h2"));
   const contents = el("nav", { class: "contents", "aria-label": "Contents" }, titled.map(contentsButton));
-  const bar = el("div", { class: "page-bar" }, contents, makePlayer());
+  const bar = el("div", { class: "page-bar" }, report.runs.length > 1 && makeTabs(), contents, makePlayer());
   const measure = () => document.documentElement.style.setProperty("--page-bar", `${bar.offsetHeight}px`);
   new ResizeObserver(measure).observe(bar);
   return bar;

@@ -1,41 +1,81 @@
-// Finding samples: search by file name, filters, order.
+// Finding samples: search by name and class, filters, order.
 
-import { pushButton, rangeControl, select } from "../core/controls.js";
+import { labelled, pushButton, rangeControl, select } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { nearestSnapshot } from "../core/epochs.js";
 import { columnName, formatPercent } from "../core/format.js";
+import { report } from "../core/report.js";
 import { change, currentRun, FIELDS, shownColumns, state, watch } from "../core/state.js";
+import { conditionFault, conditionNames } from "../samples/conditions.js";
 import { fitsRun, FLAGS } from "../samples/flags.js";
 import { knownTags } from "../samples/notes.js";
-import { measuresHere, measuresNow, SORTS } from "../samples/sorting.js";
+import { hasSort, measuresHere, measuresNow, SORTS } from "../samples/sorting.js";
+import { AGREEMENTS } from "../samples/twins.js";
 
-const FILTERS = ["label", "predicted", "show", "least", "most", "flag"];
+const FILTERS = ["label", "predicted", "show", "least", "most", "flag", "agreement", "where"];
 
 function classOptions(run) {
-  const names = Object.fromEntries(run.classes.map((name, i) => [i, name]));
-  return { "": "any", ...names };
+  return [["", "any"], ...run.classes.map((name, i) => [String(i), name])];
 }
 
 function flagOptions(run) {
   const recorded = [...new Set(run.probes.flatMap((probe) => probe.flags ?? []))].sort();
-  const named = (names) => Object.fromEntries(names.map((name) => [name, name]));
+  const named = (names) => names.map((name) => [name, name]);
   return {
     "": "any",
     ...(recorded.length ? { recorded: named(recorded) } : {}),
     predictions: named(Object.keys(FLAGS).filter((name) => fitsRun(run, name))),
-    yours: {
-      selected: "selected",
-      noted: "with a note",
-      ...Object.fromEntries(knownTags(run).map((tag) => [`tag:${tag}`, `tag: ${tag}`])),
-    },
+    yours: [
+      ["selected", "selected"],
+      ["noted", "with a note"],
+      ...knownTags(run).map((tag) => [`tag:${tag}`, `tag: ${tag}`]),
+    ],
   };
+}
+
+function agreementOptions(run) {
+  const groups = report.runs.flatMap((other, number) => {
+    if (other === run || !other.probes.length) return [];
+    return [[other.name, Object.entries(AGREEMENTS).map(([kind, { words }]) => [`${kind}:${number}`, words(other.name)])]];
+  });
+  return [["", "any"], ...groups];
+}
+
+// A condition in the reader's own words, with what is wrong with it and what it may name.
+function makeCondition() {
+  const here = () => nearestSnapshot(currentRun(), state.epoch);
+  const field = el("input", {
+    type: "text",
+    name: "where",
+    maxlength: 200,
+    spellcheck: "false",
+    autocomplete: "off",
+    placeholder: "confidence > 90% and not right",
+    oninput: () => change({ where: field.value }),
+  });
+  const fault = el("span", { class: "fault", role: "status" });
+  const names = el("p", { class: "muted hint" });
+  const help = el("details", { class: "names" }, el("summary", {}, "What a condition may contain"), names);
+  help.addEventListener("toggle", () => show());
+  const show = () => {
+    if (field.value !== state.where && document.activeElement !== field) field.value = state.where;
+    const problem = currentRun() ? conditionFault(currentRun(), here()) : "";
+    fault.textContent = problem ? `Not applied: ${problem}.` : "";
+    field.setAttribute("aria-invalid", String(Boolean(problem)));
+    if (!help.open) return;
+    const known = conditionNames(currentRun(), here()).join(", ");
+    names.textContent = `Numbers, percentages, names of classes in quotes, + − * /, < <= = != >= >, and, or, not, brackets; ${known}`;
+  };
+  watch(show);
+  show();
+  return el("div", { class: "condition" }, labelled("Condition", field), fault, help);
 }
 
 const measured = new Map(); // "folder of the run/column" -> names of its measures
 
 // Measures by column, as far as they are loaded; they are requested when the reader opens the list.
 function sortOptions(run) {
-  const fitting = Object.entries(SORTS).filter(([name]) => fitsRun(run, name));
+  const fitting = Object.entries(SORTS).filter(([name]) => hasSort(run, name));
   const plain = Object.fromEntries(fitting.map(([name, sort]) => [name, sort.text]));
   const options = { "": "as recorded", name: "file name", ...plain };
   for (const column of shownColumns(run)) {
@@ -61,8 +101,8 @@ export function makeSearch() {
   const field = el("input", {
     type: "search",
     id: "search",
-    placeholder: "Search file names",
-    "aria-label": "Search file names",
+    placeholder: "Search names and classes",
+    "aria-label": "Search names and classes",
     oninput: () => change({ search: field.value }),
     onkeydown: (event) => {
       if (event.key !== "Escape") return;
@@ -116,6 +156,8 @@ export function makeFilters() {
     rangeControl("least", "Confidence from", 0, 1, 0.01, percent),
     rangeControl("most", "Confidence to", 0, 1, 0.01, percent),
     select("flag", "Flag", flagOptions),
+    report.runs.length > 1 && select("agreement", "Compared with another run", agreementOptions),
+    makeCondition(),
     pushButton("Clear all filters", clear, { class: "quiet" }),
   );
 }

@@ -7,7 +7,7 @@ import { goTo } from "../core/scrolling.js";
 import { change, currentRun, FIELDS, state } from "../core/state.js";
 import { setZoom } from "../drawing/zoom.js";
 import { editNote } from "../samples/notes.js";
-import { pickSample } from "../samples/rows.js";
+import { openLarge, pickSample } from "../samples/rows.js";
 
 function makeKeys(grid) {
   const epochTo = (epoch) => change({ epoch });
@@ -16,6 +16,10 @@ function makeKeys(grid) {
   const click = (selector) => document.querySelector(selector)?.click();
   const pick = () => {
     if (state.sample !== null) pickSample(state.sample, !state.selected.includes(state.sample));
+  };
+  const open = () => {
+    if (state.sample === null) grid?.step(0);
+    if (state.sample !== null) openLarge(state.sample);
   };
   const next = (name) => {
     const { choices } = FIELDS[name];
@@ -31,9 +35,10 @@ function makeKeys(grid) {
     [["t"], "to the top", () => window.scrollTo(0, 0)],
     [["j"], "next sample", () => grid?.step(1)],
     [["k"], "previous sample", () => grid?.step(-1)],
+    [["Enter", "o"], "large view of the sample", open],
     [["x"], "select the sample", pick],
     [["n"], "note on the sample", () => state.sample !== null && editNote(currentRun(), state.sample)],
-    [["/"], "search file names", () => document.getElementById("search")?.focus()],
+    [["/"], "search names and classes", () => document.getElementById("search")?.focus()],
     [["f"], "filters", () => click("[data-panel=filters]")],
     [["d"], "display", () => click("[data-panel=display]")],
     [["c"], "columns", () => click("[data-panel=columns]")],
@@ -80,6 +85,7 @@ export function listenToKeys(grid) {
     if (target.closest("input:not([type=checkbox]):not([type=range]), select, textarea")) return;
     const moves = event.key.length > 1; // arrows, Home and End are also used by sliders and scrollable texts
     if (moves && target.closest("input, pre, .plot, [data-own-keys]")) return;
+    if (event.key === "Enter" && target.closest("button, summary, [role=button]")) return;
     const action = actions.get(event.key);
     if (!action || !currentRun()) return;
     event.preventDefault();

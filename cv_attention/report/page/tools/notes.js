@@ -3,7 +3,7 @@
 import { labelled, pushButton } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { download } from "../core/download.js";
-import { currentRun, state } from "../core/state.js";
+import { change, currentRun, state } from "../core/state.js";
 import { keepNotes, noteOf, notes, notesAsText, readNotes, setNote, splitTags } from "../samples/notes.js";
 
 export function makeNotes() {
@@ -33,7 +33,7 @@ export function makeNotes() {
     }
     const count = state.selected.length;
     status.textContent = `${count} selected sample${count === 1 ? "" : "s"} tagged.`;
-    keepNotes();
+    change({ notes: true });
   };
   const save = () => download("notes.json", new Blob([notesAsText()], { type: "application/json" }));
   return el(

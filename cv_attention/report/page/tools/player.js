@@ -65,7 +65,7 @@ export function makePlayer() {
   function show() {
     const run = currentRun();
     const [first, last] = epochRange(run) ?? [0, 0];
-    player.hidden = run.export;
+    player.hidden = run.export || !epochRange(run);
     Object.assign(slider, { min: first, max: last, value: state.epoch ?? 0 });
     slider.disabled = button.disabled = first === last;
     slider.setAttribute("aria-valuetext", epochName(state.epoch ?? 0));

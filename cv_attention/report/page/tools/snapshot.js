@@ -131,13 +131,20 @@ function viewTitle() {
   return [run.name, snapshot ? snapshotName(snapshot) : "", against].filter(Boolean).join(" · ");
 }
 
+// Prints the page with the selected samples, or the first ones, whose maps are loaded before.
+async function printPage(grid) {
+  const tidy = await grid.spread();
+  window.addEventListener("afterprint", tidy, { once: true });
+  window.print();
+}
+
 export function makeExport(grid, heads) {
   const name = () => {
     const run = currentRun();
     return run.name.replace(/[^\w.-]+/g, "_") + (run.export ? "" : `-epoch-${state.epoch + 1}`);
   };
   const picture = () => {
-    const canvas = pictureOfView(grid.element, heads, grid.rows());
+    const canvas = pictureOfView(grid.frame, heads, grid.rows());
     canvas.toBlob((blob) => download(`${name()}.png`, blob), "image/png");
   };
   const table = async () => {
@@ -155,6 +162,7 @@ export function makeExport(grid, heads) {
     "div",
     { class: "controls" },
     pushButton("View as PNG", picture),
+    pushButton("Print", () => printPage(grid)),
     pushButton("Samples as CSV", table),
     pushButton("Select all listed", () => change({ selected: [...grid.listed()] })),
     pushButton("Select none", () => change({ selected: [] })),
