@@ -1,5 +1,7 @@
 """``cv-attention saliency``: explains images with a trained network."""
 
+import json
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -19,6 +21,8 @@ from cv_attention.extras import require, require_for
 if TYPE_CHECKING:
     from cv_attention.saliency_export import Exported
 
+_OF_FILES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".tar")  # misspelt, they are no methods
+
 
 def run(arguments: Sequence[str]) -> None:
     """Writes maps, pictures and a manifest, and prints how many and where."""
@@ -33,10 +37,12 @@ def run(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--overwrite", type=bool, default=False, help="Replace another export in the folder.")
     parser.add_class_arguments(SaliencyExport, nested_key=None)
-    options = parse(parser, arguments)
+    options = parse(parser, _with_method_list(arguments))
     check_folder(Path(options.out))
+    config = SaliencyExport(**{field.name: options[field.name] for field in fields(SaliencyExport)})
     with user_errors():
-        require_for(options.method)
+        for method in config.methods:
+            require_for(method)
         if options.manifest == "parquet":
             require("parquet", "manifest parquet")
         from cv_attention.saliency_export import export_saliency
@@ -46,7 +52,7 @@ def run(arguments: Sequence[str]) -> None:
             network,
             [Path(image) for image in options.images],
             Path(options.out),
-            SaliencyExport(**{field.name: options[field.name] for field in fields(SaliencyExport)}),
+            config,
             split=options.split,
             root=root,
             overwrite=options.overwrite,
@@ -55,6 +61,26 @@ def run(arguments: Sequence[str]) -> None:
         )
     if result.is_main:
         _report(result)
+
+
+def _with_method_list(arguments: Sequence[str]) -> list[str]:
+    """Reads ``--method grad_cam layer_cam`` as a list; what is a file or named like an image is none of them."""
+    found: list[str] = []
+    left = list(arguments)
+    while left:
+        found.append(left.pop(0))
+        if found[-1] != "--method" or not left:
+            continue
+        methods = [left.pop(0)]
+        while left and _names_method(left[0]):
+            methods.append(left.pop(0))
+        found.append(methods[0] if len(methods) == 1 else json.dumps(methods))
+    return found
+
+
+def _names_method(word: str) -> bool:
+    named = re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", word) is not None
+    return named and not Path(word).exists() and Path(word).suffix.lower() not in _OF_FILES
 
 
 def _report(result: "Exported") -> None:
