@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cv_attention import backbones, blocks, data, heads, maps, report, saliency, study, training
     from cv_attention.backbones import LostBlocksWarning, insert, plan, remove
     from cv_attention.drawing import overlay, overlay_slices
-    from cv_attention.maps import record, to_heatmap, usage
+    from cv_attention.maps import record, show, to_heatmap, usage
 
 # Where each public name lives. Nothing of it, nor torch, is imported before it is used.
 _MODULES = ("backbones", "blocks", "data", "heads", "maps", "report", "saliency", "study", "training")
@@ -43,6 +43,7 @@ _NAMES = {
     "remove": "backbones",
     "LostBlocksWarning": "backbones",
     "record": "maps",
+    "show": "maps",
     "to_heatmap": "maps",
     "usage": "maps",
     "overlay": "drawing",
@@ -51,7 +52,7 @@ _NAMES = {
 
 __all__ = [
     "LostBlocksWarning", "backbones", "blocks", "data", "heads", "insert", "maps", "overlay", "overlay_slices", "plan",
-    "record", "remove", "report", "saliency", "study", "to_heatmap", "training", "usage",
+    "record", "remove", "report", "saliency", "show", "study", "to_heatmap", "training", "usage",
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ EXTRAS = {
     "captum": ("captum",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "parquet": ("pyarrow",),
+    "figures": ("matplotlib", "fontTools"),
     "svhn": ("h5py",),
     "lmdb": ("lmdb",),
     "graphemes": ("regex",),

@@ -190,4 +190,5 @@ def _brief(value: float, digits: int) -> str:
         return "0"
     if not 1e-4 <= abs(value) < 1e6:
         return f"{value:.{digits - 1}e}".replace("e-0", "e-").replace("e+0", "e")
-    return np.format_float_positional(value, precision=digits, fractional=False, trim="k", unique=False)
+    whole = f"{abs(value):.{digits - 1}e}"  # rounded first: 0.9996 has as many digits as 1.00
+    return f"{value:.{max(digits - 1 - int(whole.partition('e')[2]), 0)}f}"

@@ -36,6 +36,12 @@ def run(arguments: Sequence[str]) -> None:
         "--split", type=Literal["train", "val", "test"], help="Split of the data set, instead of IMAGE."
     )
     parser.add_argument("--overwrite", type=bool, default=False, help="Replace another export in the folder.")
+    parser.add_argument(
+        "--sheet",
+        type=Literal["none", "svg", "pdf", "png"],
+        default="none",
+        help="A figure of the first images with all methods, for papers; `cv-attention figure` makes others.",
+    )
     parser.add_class_arguments(SaliencyExport, nested_key=None)
     options = parse(parser, _with_method_list(arguments))
     check_folder(Path(options.out))
@@ -45,6 +51,8 @@ def run(arguments: Sequence[str]) -> None:
             require_for(method)
         if options.manifest == "parquet":
             require("parquet", "manifest parquet")
+        if options.sheet != "none":
+            _check_sheet(config)
         from cv_attention.saliency_export import export_saliency
 
         network, root = open_network(parser, options, "--checkpoint")
@@ -60,7 +68,26 @@ def run(arguments: Sequence[str]) -> None:
             trust=options.trust,
         )
     if result.is_main:
-        _report(result)
+        try:
+            _report(result)
+        finally:
+            if options.sheet != "none" and result.explained:
+                _write_sheet(Path(options.out), options.sheet)
+
+
+def _check_sheet(config: SaliencyExport) -> None:
+    """Fails before anything is computed that a figure could not be made of."""
+    require("figures", "--sheet")
+    for name in ("maps", "inputs"):
+        if getattr(config, name) == "none":
+            raise ValueError(f"--sheet shows the {name} of the export, so they cannot be none")
+
+
+def _write_sheet(out: Path, kind: str) -> None:
+    from cv_attention import report
+
+    with user_errors():
+        print(report.figure(out).save(out / f"sheet.{kind}"))
 
 
 def _with_method_list(arguments: Sequence[str]) -> list[str]:
