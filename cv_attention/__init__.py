@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cv_attention.backbones import LostBlocksWarning, insert, plan, remove
     from cv_attention.drawing import overlay, overlay_slices
     from cv_attention.hub import load
-    from cv_attention.maps import record, to_heatmap, usage
+    from cv_attention.maps import record, show, to_heatmap, usage
 
 # Where each public name lives. Nothing of it, nor torch, is imported before it is used.
 _MODULES = ("backbones", "blocks", "data", "heads", "hub", "maps", "report", "saliency", "study", "training")
@@ -44,6 +44,7 @@ _NAMES = {
     "remove": "backbones",
     "LostBlocksWarning": "backbones",
     "record": "maps",
+    "show": "maps",
     "to_heatmap": "maps",
     "usage": "maps",
     "overlay": "drawing",
@@ -53,7 +54,8 @@ _NAMES = {
 
 __all__ = [
     "LostBlocksWarning", "backbones", "blocks", "data", "heads", "hub", "insert", "load", "maps", "overlay",
-    "overlay_slices", "plan", "record", "remove", "report", "saliency", "study", "to_heatmap", "training", "usage",
+    "overlay_slices", "plan", "record", "remove", "report", "saliency", "show", "study", "to_heatmap", "training",
+    "usage",
 ]  # fmt: skip
 
 

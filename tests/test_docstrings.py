@@ -178,6 +178,8 @@ def test_constants_are_described():
     assert constants.keys() == {
         "BlockSpec",
         "CATALOGUE",
+        "COLOURS",
+        "DIVERGING",
         "HEADS",
         "HeadSpec",
         "METHODS",

@@ -28,6 +28,7 @@ _FOLDERS = {
         "read": "read the texts of images with a trained network",
         "recall": "name images by a few labelled ones, without training",
         "report": "build the HTML report of runs",
+        "figure": "write figures of a run's maps for papers, and animations",
         "export": "write a trained network for other programs",
         "push": "share a trained network on the Hugging Face Hub",
     },

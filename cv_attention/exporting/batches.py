@@ -14,6 +14,7 @@ from torch.utils.data import Sampler
 
 from cv_attention.config import Transform
 from cv_attention.data.augmentation.transforms import Pipeline
+from cv_attention.exporting.regions import Region, region_of
 from cv_attention.exporting.sources import Item
 
 _AHEAD = 2  # batches to decode while the network is computing
@@ -78,6 +79,8 @@ class Sample:
         height: Height of the image before them.
         box: Box of its object after them; None if unknown.
         columns: How many columns of `pixels` are image; the rest is padding.
+        region: What `pixels` show of the image before the transforms, as (x0, y0, x1, y1) in fractions of its sides;
+            None if that was not asked for, or cannot be told.
     """
 
     number: int
@@ -86,6 +89,7 @@ class Sample:
     height: int
     box: list[float] | None
     columns: int
+    region: Region | None = None
 
 
 class Batch:
@@ -162,29 +166,36 @@ class Fit(Protocol):
         ...
 
 
-def preparation(transforms: Sequence[Transform], fit: Fit) -> Callable[[int, Item], Sample]:
+def preparation(
+    transforms: Sequence[Transform], fit: Fit, *, regions_at: tuple[int, int] | None = None
+) -> Callable[[int, Item], Sample]:
     """Makes a function that decodes and transforms one image, for several threads at once.
 
     Args:
         transforms: albumentations steps.
         fit: Brings what they leave to the size of the network.
+        regions_at: The (height, width) of the network, to find out which part of each image it sees.
 
     Raises:
         ValueError: if a transform is unknown or has a wrong argument.
     """
     own = threading.local()  # a pipeline has random state, so each thread needs its own
 
+    def pipeline(boxes: bool) -> Pipeline:
+        name = f"pipeline{boxes}"
+        if not hasattr(own, name):
+            setattr(own, name, Pipeline(transforms, "data.eval_transforms", boxes=boxes))
+        return getattr(own, name)
+
     def prepare(number: int, item: Item) -> Sample:
         pixels, box = item.read(), item.box
         height, width = pixels.shape[:2]
+        region = region_of(pixels, pipeline(boxes=True), regions_at) if regions_at else None
         if transforms:
-            name = f"pipeline{box is not None}"
-            if not hasattr(own, name):
-                setattr(own, name, Pipeline(transforms, "data.eval_transforms", boxes=box is not None))
-            pixels, box = _transform(getattr(own, name), pixels, box, item)
+            pixels, box = _transform(pipeline(boxes=box is not None), pixels, box, item)
         pixels, box, columns = fit(pixels, box)
         kept = None if box is None or not box.any() else [round(float(side), 4) for side in box]
-        return Sample(number, np.ascontiguousarray(pixels), width, height, kept, columns)
+        return Sample(number, np.ascontiguousarray(pixels), width, height, kept, columns, region)
 
     Pipeline(transforms, "data.eval_transforms")  # reports mistakes here rather than as damaged images
     return prepare

@@ -5,12 +5,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+from cv_attention.report.sheets import animation, figure
+from cv_attention.report.watch import Watch
 from cv_attention.report.write.build import build
 
 if TYPE_CHECKING:
     from cv_attention.recording import Recorder
 
-__all__ = ["Recorder", "build"]
+__all__ = ["Recorder", "Watch", "animation", "build", "figure"]
 
 
 def __getattr__(name: str) -> Any:

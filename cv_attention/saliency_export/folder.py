@@ -45,7 +45,7 @@ def describe(
         "images_sha256": digest(items),
         "method": config.method,
         "options": config.options,
-        "layer": columns[0].layer,
+        "layer": columns[0].layer if isinstance(config.method, str) else _layers(columns),
         "target": config.target,
         "columns": [
             {"key": c.key, "title": _TITLES.get(c.key, c.key), "source": c.source, "kind": c.kind} for c in columns
@@ -58,7 +58,18 @@ def describe(
         "overlays": config.overlays,
         "panels": config.panels,
         "manifest": config.manifest,
+        **_beyond_defaults(config),
     }
+
+
+def _layers(columns: Sequence[Column]) -> dict[str, str | None]:
+    return {column.key: column.layer for column in columns if column.source == "saliency"}
+
+
+def _beyond_defaults(config: SaliencyExport) -> dict[str, Any]:
+    """Returns settings that earlier versions did not have, where they differ from what those did."""
+    before = {"clip": 100, "photographs": False, "captions": False}
+    return {name: getattr(config, name) for name, value in before.items() if getattr(config, name) != value}
 
 
 def finish(out: Path, config: SaliencyExport, count: int) -> None:

@@ -1,7 +1,7 @@
-"""Computes the maps of one batch: the method's, the attention blocks' own, and the logits."""
+"""Computes the maps of one batch: those of methods, the attention blocks' own, and the logits."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,10 +49,10 @@ class Explainer:
 
     Args:
         classifier: The network.
-        config: The method, its options and the target.
+        config: The methods, their options and the target.
 
     Attributes:
-        columns: The kinds of maps, the method's first.
+        columns: The kinds of maps, those of methods first.
 
     Raises:
         ValueError: if the method, an option, a layer or the target is unknown, or there is no attention to show.
@@ -60,9 +60,9 @@ class Explainer:
 
     def __init__(self, classifier: Classifier, config: SaliencyExport) -> None:
         self.classifier, self.config = classifier, config
-        name = config.method
-        self.method = resolve(name)
-        self.options = _options(config, self.method)
+        check_methods(config)
+        self.methods = {name: resolve(name) for name in config.methods}
+        self.options = _options(config, self.methods)
         self.target = _target(config.target, classifier.facts.class_names)
         self.columns = self._columns()
 
@@ -78,12 +78,15 @@ class Explainer:
             with torch.no_grad(), record(network) as maps:
                 logits = network(inputs)
         targets = self._targets(labels, logits)
-        with _CleanLogits(network, inputs) as seen:
-            heat = self.method(network, inputs, targets, **self.options)
-            if logits is None:
-                logits = seen.logits if seen.logits is not None else network(inputs)
-        attention = {name: drawable(map) for name, map in maps.items() if map.kind != "places"}
-        computed = {self.config.method: heat[:, 0], **attention}
+        computed: dict[str, Tensor] = {}
+        for name, method in self.methods.items():
+            with _CleanLogits(network, inputs) as seen:
+                computed[name] = method(network, inputs, targets, **self.options[name])[:, 0].detach()
+                if logits is None:
+                    logits = seen.logits if seen.logits is not None else network(inputs)
+                    targets = self._targets(labels, logits)
+        assert logits is not None
+        computed |= {name: drawable(map) for name, map in maps.items() if map.kind != "places"}
         classes = logits.argmax(1) if targets is None else targets
         return (
             {key: values.detach().float().cpu().numpy() for key, values in computed.items()},
@@ -102,19 +105,22 @@ class Explainer:
         """Determines the columns with one forward pass of an empty image."""
         network, size = self.classifier.network, self.classifier.facts.image_size
         image = torch.zeros(1, 3, *size, dtype=torch.uint8, device=self.classifier.device)
-        inputs, layer, columns = self.classifier.normalise(image), None, []
-        if "layers" in inspect.signature(self.method).parameters:
-            with undisturbed(network, image.device.type):
-                layer = ", ".join(find_layers(network, inputs, self.config.layers))
+        inputs, columns = self.classifier.normalise(image), []
+        for name, method in self.methods.items():
+            layer = None
+            if "layers" in inspect.signature(method).parameters:
+                with undisturbed(network, image.device.type):
+                    layer = ", ".join(find_layers(network, inputs, self.options[name].get("layers")))
+            columns.append(Column(name, "saliency", name, layer))
         if self.config.attention:
             if not any(adapter_of(module) for module in network.modules()):
                 raise ValueError(f"{self.classifier.experiment.model.backbone} has no attention blocks to show")
             with undisturbed(network, image.device.type), record(network) as maps:
                 network(inputs)
-            columns = [
+            columns += [
                 Column(name, "attention", "attention", name, m.kind) for name, m in maps.items() if m.kind != "places"
             ]
-        return [Column(self.config.method, "saliency", self.config.method, layer), *columns]
+        return columns
 
 
 class _CleanLogits:
@@ -137,15 +143,46 @@ class _CleanLogits:
             self.logits = output.detach()
 
 
-def _options(config: SaliencyExport, method: Callable[..., Tensor]) -> dict[str, Any]:
-    """Returns the method's arguments: options, layers, and the maps' native resolution if supported."""
+def check_methods(config: SaliencyExport) -> None:
+    """Checks that there is a method, and each only once.
+
+    Raises:
+        ValueError: if there is none, or one comes twice.
+    """
+    if not config.methods:
+        raise ValueError("method must be at least one saliency method, got none")
+    for name in config.methods:
+        if config.methods.count(name) > 1:
+            raise ValueError(f"method has {name} more than once")
+
+
+def _options(config: SaliencyExport, methods: Mapping[str, Callable[..., Tensor]]) -> dict[str, dict[str, Any]]:
+    """Returns each method's arguments: options, layers, and the maps' native resolution if supported."""
+    several = not isinstance(config.method, str)
+    for name, given in config.options.items() if several else ():
+        if name not in methods:
+            raise ValueError(
+                f"options of several methods are given for each of them, such as {{{config.methods[0]}: "
+                f"{{...}}}}, got {name}{suggest(name, list(methods))}"
+            )
+        if not isinstance(given, dict):
+            raise ValueError(f"options of {name} must be a mapping of its arguments, got {given!r}")
+    looked = [name for name, method in methods.items() if "layers" in _keywords(method)]
+    found = {}
+    for name, method in methods.items():
+        known, given = _keywords(method), dict(config.options.get(name, {}) if several else config.options)
+        if config.layers is not None and (name in looked or not looked):
+            given = {"layers": config.layers, **given} if several else {**given, "layers": config.layers}
+        for option in given:
+            if option not in known:
+                raise ValueError(f"unknown option {option} of {name}{suggest(option, known)}")
+        found[name] = {**({"upsample": False} if "upsample" in known else {}), **given}
+    return found
+
+
+def _keywords(method: Callable[..., Tensor]) -> list[str]:
     parameters = inspect.signature(method).parameters
-    known = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
-    given = dict(config.options) if config.layers is None else {**config.options, "layers": config.layers}
-    for name in given:
-        if name not in known:
-            raise ValueError(f"unknown option {name} of {config.method}{suggest(name, known)}")
-    return {**({"upsample": False} if "upsample" in known else {}), **given}
+    return [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
 
 
 def _target(target: str | int, class_names: tuple[str, ...]) -> int | str:

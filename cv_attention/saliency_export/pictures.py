@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from cv_attention.config import SaliencyExport
-from cv_attention.drawing import overlay
+from cv_attention.drawing import enlarged, framed, joined, overlay
+from cv_attention.exporting.batches import Sample
 from cv_attention.exporting.encoding import encode
-
-_GAP = 4  # pixels between the pictures of a panel
+from cv_attention.exporting.sources import Item
 
 
 def picture_paths(config: SaliencyExport, shard: int, stem: str, keys: list[str]) -> dict[str, str]:
@@ -25,24 +25,29 @@ def picture_paths(config: SaliencyExport, shard: int, stem: str, keys: list[str]
 
 
 def write_pictures(
-    out: Path, paths: Mapping[str, str], pixels: np.ndarray, heats: Mapping[str, np.ndarray]
+    out: Path,
+    paths: Mapping[str, str],
+    sample: Sample,
+    item: Item,
+    heats: Mapping[str, np.ndarray],
+    config: SaliencyExport,
 ) -> dict[Path, str]:
     """Draws and writes the pictures that have a path, into folders that exist.
 
     Args:
         out: Folder of the export.
         paths: The result of `picture_paths`.
-        pixels: The image as the network sees it, uint8 (H, W, 3).
+        sample: The image as the network sees it.
+        item: Its source, read again if pictures are drawn at its original size.
         heats: Raw maps (h, w) by key.
+        config: How they are drawn.
 
     Returns:
         The SHA-256 of each written file, by path.
     """
-    drawn = {"input": pixels}
+    drawn = {"input": sample.pixels}
     if "panel" in paths or any(f"overlay {key}" in paths for key in heats):
-        drawn |= {f"overlay {key}": overlay(pixels, heat) for key, heat in heats.items()}
-    if "panel" in paths:
-        drawn["panel"] = _side_by_side(list(drawn.values()))
+        drawn |= _drawn(sample, item, heats, config, panel="panel" in paths)
     sums = {}
     for what, path in paths.items():
         content = encode(drawn[what], path.rpartition(".")[2])
@@ -51,11 +56,27 @@ def write_pictures(
     return sums
 
 
-def _side_by_side(pictures: list[np.ndarray]) -> np.ndarray:
-    gap = np.full((pictures[0].shape[0], _GAP, 3), 255, np.uint8)
-    return np.concatenate([part for picture in pictures for part in (picture, gap)][:-1], axis=1)
+def _drawn(
+    sample: Sample, item: Item, heats: Mapping[str, np.ndarray], config: SaliencyExport, *, panel: bool
+) -> dict[str, np.ndarray]:
+    """Draws the overlays, and the panel if there is one, over the original image or the network's input."""
+    below, region = sample.pixels, None
+    if sample.region is not None:
+        try:
+            below, region = item.read(), sample.region
+        except ValueError as error:  # it could be read before
+            raise OSError(f"{item.title} has changed during the export: {error}") from error
+    captions = {key: {"title": key, "bar": True} if config.captions else {} for key in heats}
+    drawn = {
+        f"overlay {key}": overlay(below, heat, clip=config.clip, region=region, **captions[key])
+        for key, heat in heats.items()
+    }
+    if panel:
+        first = framed(enlarged(below), "") if config.captions else below
+        drawn["panel"] = joined([first, *drawn.values()])
+    return drawn
 
 
 def _suffix(what: str, config: SaliencyExport) -> str:
     key = what.removeprefix("overlay ")
-    return "" if key in ("input", "panel", config.method) else f"--{key}"
+    return "" if key in ("input", "panel", config.methods[0]) else f"--{key}"

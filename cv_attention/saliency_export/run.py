@@ -150,7 +150,11 @@ class _Explaining(Work):
     def batches(self, parts: ShardBatches, stopped: Callable[[], bool]) -> Batches:
         """Decodes images and passes them through the evaluation transforms."""
         experiment, facts = self.explainer.classifier.experiment, self.explainer.classifier.facts
-        prepare = preparation(experiment.data.eval_transforms, partial(resized, size=facts.image_size))
+        prepare = preparation(
+            experiment.data.eval_transforms,
+            partial(resized, size=facts.image_size),
+            regions_at=facts.image_size if self.explainer.config.photographs else None,
+        )
         return Batches(self.items, parts, prepare, self.config.workers, stopped)
 
     def process(self, batch: Batch) -> None:
@@ -173,7 +177,8 @@ def _check(config: SaliencyExport, sources: Sequence[Path], split: str | None) -
         raise ValueError("give images, folders or archives, or a split of the run's data set")
     if config.manifest == "parquet":
         require("parquet", "manifest parquet")
-    require_for(config.method)
+    for method in config.methods:
+        require_for(method)
 
 
 def _check_labels(config: SaliencyExport, items: Sequence[Item]) -> None:

@@ -111,7 +111,7 @@ class ShardWriter:
         drawn = {c.key: maps[c.key] for c in self.columns if c.drawn}
         paths = picture_paths(self.config, shard, stem, list(drawn))
         if paths:
-            self._pictures.append(self._draw.submit(write_pictures, self.out, paths, sample.pixels, drawn))
+            self._pictures.append(self._draw.submit(write_pictures, self.out, paths, sample, item, drawn, self.config))
         return {
             **{"index": sample.number, "image": item.title, "error": None, "name": stem},
             **{"width": sample.width, "height": sample.height, "label": item.label, "box": sample.box},

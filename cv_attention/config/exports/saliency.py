@@ -14,11 +14,17 @@ class SaliencyExport:
     """Configures what ``cv-attention saliency`` computes for each image, and how it writes it.
 
     Attributes:
-        method: Saliency method: ``grad_cam``, ``score_cam``, ``rise``, ..., or the class path of one of your own.
-        layers: Modules that a CAM looks at, names or globs; null takes the last spatial stage.
-        options: Further arguments of the method, such as ``{steps: 64}``.
+        method: Saliency method: ``grad_cam``, ``score_cam``, ``rise``, ..., or the class path of one of your own; or
+            several, which become columns of one export.
+        layers: Modules that CAMs look at, names or globs; null takes the last spatial stage.
+        options: Further arguments of the method, such as ``{steps: 64}``; with several methods, of each of them:
+            ``{integrated_gradients: {steps: 64}}``.
         target: The class explained: ``predicted``, ``true`` (where labels are known), a class name or number.
         attention: The attention blocks' own maps too.
+        clip: Share of each map's values within the colours of its picture, in percent; 99 keeps a few outliers, as
+            gradients have them, from making everything else dark.
+        photographs: Overlays and panels at the size of the original image, instead of the network's input.
+        captions: A title and a colour bar with its ends in overlays and panels.
         maps: Format of the shards that hold the maps.
         inputs: Format of the images as the network sees them.
         overlays: Format of the maps over their images.
@@ -40,11 +46,14 @@ class SaliencyExport:
         'predicted'
     """
 
-    method: str = "grad_cam"
+    method: str | list[str] = "grad_cam"
     layers: str | list[str] | None = None
     options: dict[str, Any] = field(default_factory=dict)
     target: str | int = "predicted"
     attention: bool = False
+    clip: float = bounded(100.0, "(0, 100]")
+    photographs: bool = False
+    captions: bool = False
     maps: Literal["npz", "safetensors", "none"] = "npz"
     inputs: PictureFormat = "jpg"
     overlays: PictureFormat = "jpg"
@@ -58,3 +67,8 @@ class SaliencyExport:
     num_nodes: int = bounded(1, "[1, inf)")
     strategy: str = "auto"
     precision: str = "32-true"
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods, also if it is one."""
+        return [self.method] if isinstance(self.method, str) else list(self.method)

@@ -37,8 +37,8 @@ def facts(run: Run) -> list[tuple[str, str]]:
 def _export_facts(run: Run) -> list[tuple[str, str]]:
     about, size = run.config, run.config.get("image_size")
     found = [
-        ("Saliency method", _text(about.get("method"))),
-        ("Layer", _text(about.get("layer"))),
+        ("Saliency method", _each(about.get("method"))),
+        ("Layer", _each(about.get("layer"))),
         ("Explained class", _text(about.get("target"))),
         ("Checkpoint", _text(about.get("checkpoint"))),
         ("Images", f"{len(run.recording.probes):,}"),
@@ -89,6 +89,14 @@ def _large(value: Any) -> str:
 
 def _text(value: Any) -> str:
     return "" if value is None or isinstance(value, dict | list) else str(value)
+
+
+def _each(value: Any) -> str:
+    """Joins what an export of several methods says of each; one that is the same for all is said once."""
+    if isinstance(value, dict):
+        known = [_text(one) for one in value.values() if one is not None]
+        return ", ".join(dict.fromkeys(known))
+    return ", ".join(map(_text, value)) if isinstance(value, list) else _text(value)
 
 
 def _count(value: Any) -> str:

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
-from cv_attention.report.read.run_directory import Run, read_run
-from cv_attention.report.read.saliency_export import read_export
+from cv_attention.report.read.opening import open_run
+from cv_attention.report.read.run_directory import Run
 from cv_attention.report.write.bundle import bundle_script, bundle_styles
 from cv_attention.report.write.epochs import PROBES_PER_SHARD
 from cv_attention.report.write.manifest import PICTURES_PER_SHARD, write_run
 from cv_attention.report.write.shards import as_json, write_hashed
-from cv_attention.rundir.layout import ExportLayout, RunLayout
+from cv_attention.rundir.layout import RunLayout
 
 _PAGE = Path(__file__).parents[1] / "page"
 _ABANDONED = 3600  # seconds
@@ -54,7 +54,7 @@ def build(runs: Path | str | Sequence[Path | str], out: Path | str | None = None
     if not directories:
         raise ValueError("a report needs at least one run directory, got none")
     target = _default_target(directories) if out is None else Path(out)
-    loaded = [read_export(one) if ExportLayout(one).description.is_file() else read_run(one) for one in directories]
+    loaded = [open_run(one) for one in directories]
     _check_replaceable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     _sweep(target)

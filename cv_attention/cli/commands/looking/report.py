@@ -1,5 +1,7 @@
 """``cv-attention report``: builds the HTML report of runs and of saliency exports."""
 
+import contextlib
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +23,20 @@ def run(arguments: Sequence[str]) -> None:
         "--out",
         help="Folder of the report (default: report/ in the run; for several runs, comparison/ next to the first one).",
     )
+    parser.add_argument(
+        "--watch",
+        action="store_true",
+        help="Serve the report at 127.0.0.1 instead, and refresh it while runs go on, until Ctrl-C.",
+    )
+    parser.add_argument("--port", type=int, default=0, help="Port of --watch (default: a free one).")
     options = parse(parser, arguments)
+    if options.watch:
+        if options.out:
+            raise UserError("--watch writes nothing, so -o has no effect; build the report without --watch to keep it")
+        _watch([Path(run) for run in options.runs], options.port)
+        return
+    if options.port:
+        raise UserError("--port belongs to --watch")
     if options.out:
         check_folder(Path(options.out))
     from cv_attention import report
@@ -31,3 +46,19 @@ def run(arguments: Sequence[str]) -> None:
     except (ValueError, OSError) as error:
         raise UserError(one_line(error)) from error
     print(index)
+
+
+def _watch(runs: list[Path], port: int) -> None:
+    """Serves the report until Ctrl-C."""
+    from cv_attention import report
+
+    if not 0 <= port < 2**16:
+        raise UserError(f"--port must be 0 to 65535, got {port}")
+    try:
+        watch = report.Watch(runs, port)
+    except (ValueError, OSError) as error:
+        raise UserError(one_line(error)) from error
+    with watch:
+        print(f"{watch.address} shows the report while the run goes on; Ctrl-C ends it", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()

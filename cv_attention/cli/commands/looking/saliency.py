@@ -1,5 +1,7 @@
 """``cv-attention saliency``: explains images with a trained network."""
 
+import json
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -19,6 +21,8 @@ from cv_attention.extras import require, require_for
 if TYPE_CHECKING:
     from cv_attention.saliency_export import Exported
 
+_OF_FILES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".tar")  # misspelt, they are no methods
+
 
 def run(arguments: Sequence[str]) -> None:
     """Writes maps, pictures and a manifest, and prints how many and where."""
@@ -32,13 +36,23 @@ def run(arguments: Sequence[str]) -> None:
         "--split", type=Literal["train", "val", "test"], help="Split of the data set, instead of IMAGE."
     )
     parser.add_argument("--overwrite", type=bool, default=False, help="Replace another export in the folder.")
+    parser.add_argument(
+        "--sheet",
+        type=Literal["none", "svg", "pdf", "png"],
+        default="none",
+        help="A figure of the first images with all methods, for papers; `cv-attention figure` makes others.",
+    )
     parser.add_class_arguments(SaliencyExport, nested_key=None)
-    options = parse(parser, arguments)
+    options = parse(parser, _with_method_list(arguments))
     check_folder(Path(options.out))
+    config = SaliencyExport(**{field.name: options[field.name] for field in fields(SaliencyExport)})
     with user_errors():
-        require_for(options.method)
+        for method in config.methods:
+            require_for(method)
         if options.manifest == "parquet":
             require("parquet", "manifest parquet")
+        if options.sheet != "none":
+            _check_sheet(config)
         from cv_attention.saliency_export import export_saliency
 
         network, root = open_network(parser, options, "--checkpoint")
@@ -46,7 +60,7 @@ def run(arguments: Sequence[str]) -> None:
             network,
             [Path(image) for image in options.images],
             Path(options.out),
-            SaliencyExport(**{field.name: options[field.name] for field in fields(SaliencyExport)}),
+            config,
             split=options.split,
             root=root,
             overwrite=options.overwrite,
@@ -54,7 +68,46 @@ def run(arguments: Sequence[str]) -> None:
             trust=options.trust,
         )
     if result.is_main:
-        _report(result)
+        try:
+            _report(result)
+        finally:
+            if options.sheet != "none" and result.explained:
+                _write_sheet(Path(options.out), options.sheet)
+
+
+def _check_sheet(config: SaliencyExport) -> None:
+    """Fails before anything is computed that a figure could not be made of."""
+    require("figures", "--sheet")
+    for name in ("maps", "inputs"):
+        if getattr(config, name) == "none":
+            raise ValueError(f"--sheet shows the {name} of the export, so they cannot be none")
+
+
+def _write_sheet(out: Path, kind: str) -> None:
+    from cv_attention import report
+
+    with user_errors():
+        print(report.figure(out).save(out / f"sheet.{kind}"))
+
+
+def _with_method_list(arguments: Sequence[str]) -> list[str]:
+    """Reads ``--method grad_cam layer_cam`` as a list; what is a file or named like an image is none of them."""
+    found: list[str] = []
+    left = list(arguments)
+    while left:
+        found.append(left.pop(0))
+        if found[-1] != "--method" or not left:
+            continue
+        methods = [left.pop(0)]
+        while left and _names_method(left[0]):
+            methods.append(left.pop(0))
+        found.append(methods[0] if len(methods) == 1 else json.dumps(methods))
+    return found
+
+
+def _names_method(word: str) -> bool:
+    named = re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", word) is not None
+    return named and not Path(word).exists() and Path(word).suffix.lower() not in _OF_FILES
 
 
 def _report(result: "Exported") -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cv_attention.drawing import COLOURS, colourise, normalise, overlay
+from cv_attention.drawing import COLOURS, DIVERGING, colourise, normalise, overlay
 
 RNG = np.random.default_rng(0)
 NAN, INF = np.nan, np.inf
@@ -42,7 +42,8 @@ def test_tables_are_matplotlibs_and_rise_in_lightness():
     assert COLOURS["viridis"][0].tolist() == [68, 1, 84]
     assert COLOURS["viridis"][255].tolist() == [253, 231, 37]
     assert COLOURS["inferno"][255].tolist() == [252, 255, 164]
-    for table in COLOURS.values():
+    for name in COLOURS.keys() - set(DIVERGING):
+        table = COLOURS[name]
         assert table.shape == (256, 3)
         luminance = (table / 255.0) ** 2.2 @ [0.2126, 0.7152, 0.0722]
         assert (np.diff(luminance) > -1e-3).all()
@@ -60,7 +61,7 @@ def test_colourise_looks_up_the_nearest_of_256():
 @pytest.mark.parametrize("opacity", [0, 0.3, 1])
 def test_overlay_is_the_blend_of_image_and_colours(opacity):
     image = RNG.integers(0, 256, (6, 9, 3), np.uint8)
-    heat = RNG.normal(size=(6, 9)).astype(np.float32)
+    heat = RNG.random(size=(6, 9)).astype(np.float32)
     before = image.copy()
     got = overlay(image, heat, opacity)
     expected = (1 - opacity) * image + opacity * colourise(normalise(heat))
@@ -99,7 +100,11 @@ def test_overlay_takes_pictures_and_tensors():
         ({"heat": np.zeros((3, 1, 2, 2))}, r"one image's, got shape \(3, 1, 2, 2\)"),
         ({"heat": np.zeros((0, 2))}, r"\(0, 2\)"),
         ({"opacity": 1.5}, "1.5"),
-        ({"colours": "jet"}, "inferno, viridis, got 'jet'"),
+        ({"clip": 0}, r"percentage in \(0, 100\], got 0"),
+        ({"low": 2, "high": 1}, "low must not be above high, got 2 and 1"),
+        ({"high": INF}, "high must be finite, got inf"),
+        ({"region": (0.5, 0, 0.2, 1)}, "region must be"),
+        ({"colours": "jet"}, "inferno, viridis, .* got 'jet'"),
     ],
 )
 def test_overlay_rejects(change, message):

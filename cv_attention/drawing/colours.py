@@ -1,0 +1,76 @@
+"""Defines the colour tables of heatmaps: for values from low to high, and for signed values around zero."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Every fifth of 256 colours, RGB in hex; the rest is interpolated (within 1.2 of 255). Both tables are by Nathaniel
+# Smith and Stefan van der Walt for matplotlib, CC0: equal steps in value look equal, in grey and to the colour-blind.
+_SEQUENTIAL = {
+    "inferno": (
+        "00000402020c0504170a072210092d160b391e0c45260c512f0a5b380962400a67490b6a510e6c59106e61136e69166e"
+        "71196e781c6d801f6c88226a902568982766a02a63a82e5fb0315bb73557bf3952c63d4dcc4248d34743d94d3ddf5337"
+        "e45a31e9612bed6925f1711ff47918f78212f98b0bfa9407fb9d07fca60cfcb014fbba1ffac42af8cd37f6d746f4e156"
+        "f2ea69f2f27df5f992fcffa4"
+    ),
+    "viridis": (
+        "44015446085c471063481769481d6f482475472a7a46307e453781433d844142873f48893d4e8a3a538b38598c355e8d"
+        "33638d31688e2e6d8e2c718e2a768e297b8e27808e25848e23898e218e8d20928c1f978b1e9c891fa18821a58524aa83"
+        "28ae802eb37c35b7793dbc7446c06f50c46a5ac86465cb5e70cf577cd25089d54895d840a2da37b0dd2fbddf26cae11f"
+        "d8e219e5e419f1e51dfde725"
+    ),
+}
+# Over white, with the lightness of OKLab decreasing evenly to both sides; their ends are distinguishable for the
+# colour-blind. The same anchors as on the report's page.
+_DIVERGING = {
+    "blue-red": (
+        "235b9e2063b11c6bc52275d3307fdc3e89e44c93ea5b9df06aa7f47ab1f78bbbfa"
+        "9cc5fbadcffbbfd9fbd1e2f9e3ecf7f5f5f5f7e7e2f8d8d0f8cabef7bcadf5ae9c"
+        "f2a08bef927bea856ce4785ddd6b4fd55e41cc5335c34729b54023a43e25933b26"
+    ),
+    "purple-green": (
+        "6a2292742e9d7e39a88844b39250bd9c5cc6a569ceae76d6b783dcbf91e2c89fe7"
+        "d0adebd7bbeedfc9f0e6d8f2eee6f4f5f5f5e2ede4d0e5d3bdddc2abd5b299cca2"
+        "87c39375ba8463b17652a868409e5b2d944e178a4200803700762d006c22006117"
+    ),
+}
+
+
+def _table(anchors: str) -> NDArray[np.uint8]:
+    """Interpolates evenly spaced colours, given in hex, to 256."""
+    colours = np.frombuffer(bytes.fromhex(anchors), np.uint8).reshape(-1, 3)
+    places = np.linspace(0, 255, len(colours))
+    steps = [np.interp(np.arange(256), places, colours[:, channel]) for channel in range(3)]
+    return np.stack(steps, axis=1).round().astype(np.uint8)
+
+
+COLOURS: dict[str, NDArray[np.uint8]] = {
+    name: _table(anchors) for name, anchors in {**_SEQUENTIAL, **_DIVERGING}.items()
+}
+"""Tables of 256 colours, uint8 (256, 3), by name."""
+DIVERGING = tuple(_DIVERGING)
+"""The names of those for signed values; their middle is white."""
+
+
+def table_for(signed: bool, colours: str | None = None) -> str:
+    """Returns the name of the table that heatmaps are drawn with.
+
+    Args:
+        signed: Whether zero is in the middle of the scale.
+        colours: A name in `COLOURS`; None takes ``inferno``, or ``blue-red`` for signed heatmaps.
+
+    Returns:
+        The name, `colours` itself if it is one.
+
+    Raises:
+        ValueError: if there is no such table.
+
+    Examples:
+        >>> from cv_attention.drawing import table_for
+        >>> table_for(signed=True)
+        'blue-red'
+    """
+    if colours is None:
+        return "blue-red" if signed else "inferno"
+    if colours not in COLOURS:
+        raise ValueError(f"colours must be one of {', '.join(COLOURS)}, got {colours!r}")
+    return colours

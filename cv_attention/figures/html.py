@@ -1,0 +1,90 @@
+"""Shows a sheet in a notebook: one table without scripts or requests, on dark and light pages."""
+
+import base64
+import html
+import io
+
+import numpy as np
+from PIL import Image
+
+from cv_attention.drawing import COLOURS, Limits
+from cv_attention.figures.sheet import Sheet
+
+_MOST = 290_000  # characters of one output
+_SIDES = (256, 192, 128, 96, 64, 48, 32)  # pixels, tried until the whole is small enough
+_LEAST_SHOWN = 96  # pixels on the screen
+_STYLE = "border:0;padding:2px 4px;text-align:center;vertical-align:top;background:none"
+
+
+def as_html(sheet: Sheet) -> str:
+    """Returns a sheet as HTML of less than 300 kB; rows beyond that are left out and counted.
+
+    Args:
+        sheet: What to show.
+    """
+    rows = len(sheet.images)
+    while True:
+        for side in _SIDES:
+            text = _table(sheet, rows, side)
+            if len(text) < _MOST:
+                return text
+        rows = max(rows // 2, 1)
+        if rows == 1:
+            return _table(sheet, 1, _SIDES[-1])
+
+
+def _table(sheet: Sheet, rows: int, side: int) -> str:
+    titles: list[str | None] = [*([None] if sheet.with_images else []), *sheet.maps]
+    head = "".join(f'<th style="{_STYLE}">{html.escape(title or "")}</th>' for title in titles)
+    label = f'<th style="{_STYLE}"></th>' if sheet.labels else ""
+    body = "".join(_row(sheet, row, titles, side) for row in range(rows))
+    caption = html.escape(sheet.caption)
+    if rows < len(sheet.images):
+        caption = f"{rows} of {len(sheet.images)} images. {caption}"
+    below = f'<div style="padding:4px;opacity:.75">{caption}</div>' if caption else ""
+    return (
+        '<div style="color:inherit;font:13px system-ui,sans-serif;overflow-x:auto"><table style="border-collapse:'
+        f'collapse;border:0"><thead><tr style="background:none">{label}{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table>{below}</div>"
+    )
+
+
+def _row(sheet: Sheet, row: int, titles: list[str | None], side: int) -> str:
+    cells = [f'<td style="{_STYLE}">{_cell(sheet, row, title, side)}</td>' for title in titles]
+    if sheet.labels:
+        words = html.escape(sheet.labels[row]).replace("\n", "<br>")
+        cells.insert(0, f'<td dir="auto" style="{_STYLE};text-align:start;vertical-align:middle">{words}</td>')
+    return f'<tr style="background:none">{"".join(cells)}</tr>'
+
+
+def _cell(sheet: Sheet, row: int, title: str | None, side: int) -> str:
+    height, width = sheet.images[row].shape[:2]
+    shown = max(_LEAST_SHOWN, min(width, 192))
+    picture = Image.fromarray(np.ascontiguousarray(sheet.picture(row, title)))
+    picture.thumbnail((side, side))
+    what = f"{title} of image {row}" if title else f"image {row}"
+    image = (
+        f'<img alt="{html.escape(what, quote=True)}" src="{_url(picture)}" style="width:{shown}px;height:'
+        f"{round(shown * height / width)}px;max-width:none;margin:0;display:block;image-rendering:"
+        f'{"pixelated" if width < _LEAST_SHOWN else "auto"}">'
+    )
+    limits = None if title is None else sheet.limits(row, title)
+    return image + (_bar(limits, sheet.table(title), shown) if title is not None and limits is not None else "")
+
+
+def _bar(limits: Limits, table: str, width: int) -> str:
+    steps = COLOURS[table][:: 255 // 15]
+    colours = ", ".join(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in steps.tolist())
+    low, high = (html.escape(end) for end in limits.ends())
+    middle = "<span>0</span>" if limits.signed else ""
+    return (
+        f'<div style="height:6px;width:{width}px;margin-top:2px;background:linear-gradient(to right, {colours})"></div>'
+        f'<div style="display:flex;justify-content:space-between;font-size:11px;width:{width}px">'
+        f"<span>{low}</span>{middle}<span>{high}</span></div>"
+    )
+
+
+def _url(picture: Image.Image) -> str:
+    file, lossless = io.BytesIO(), max(picture.size) <= 64
+    picture.save(file, "WEBP", lossless=lossless, quality=85)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
