@@ -4,6 +4,7 @@ import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pytest
 import torch
 from torch import nn
 
@@ -46,6 +47,8 @@ class Case:
 
 DEFAULTS = [Case(entry) for entry in CATALOGUE.values()]
 CASES = [Case(e, options) for e in CATALOGUE.values() for options in [(), *(tuple(o.items()) for o in e.examples)]]
+# For what depends on how a block is written rather than on its options: those are among the long tests.
+OPTIONS_LONG = [pytest.param(case, marks=pytest.mark.long) if case.options else case for case in CASES]
 
 
 def feature_map(*shape, seed=1, dtype=torch.float32):

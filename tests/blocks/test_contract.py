@@ -18,10 +18,11 @@ from torch.testing import assert_close
 
 from cv_attention.backbones.tracing.flops import CountFlops
 from cv_attention.blocks import CATALOGUE, Gate, cost, create
-from tests.blocks.cases import CASES, DEFAULTS, feature_map, hooked
+from tests.blocks.cases import CASES, DEFAULTS, OPTIONS_LONG, feature_map, hooked
 from tests.references.flops import plain_flops
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
+every_written = pytest.mark.parametrize("case", OPTIONS_LONG, ids=str)
 every_block = pytest.mark.parametrize("case", DEFAULTS, ids=str)
 
 
@@ -54,7 +55,7 @@ def test_takes_fewer_channels_than_the_reduction(case):
     assert case.build(channels)(x).shape == x.shape
 
 
-@every_case
+@every_written
 def test_takes_a_batch_of_one(case):
     block, x = case.build_trained(), feature_map(1, case.channels, 5, 7)
     assert block(x).shape == x.shape
@@ -84,7 +85,7 @@ def test_samples_are_independent(case, training):
     assert influenced, "drop the flag batch_statistics"
 
 
-@every_case
+@every_written
 def test_is_random_only_where_it_says_so(case):
     block, x = case.build_trained(), feature_map(2, case.channels, 4, 5)
     assert_close(block(x), block(x), rtol=0, atol=0)
@@ -230,7 +231,7 @@ def test_frozen_weights_take_the_same_way(case):
     assert operators() == free
 
 
-@every_case
+@every_written
 def test_copies_are_equal(case):
     block, x = case.build_trained(), feature_map(2, case.channels, 5, 7)
     fresh = case.build().eval()
@@ -239,7 +240,7 @@ def test_copies_are_equal(case):
         assert_close(twin(x), block(x), rtol=0, atol=0)
 
 
-@every_case
+@every_written
 def test_input_stays_as_it_is(case):
     block, x = case.build_trained().train(), feature_map(2, case.channels, 5, 7)
     before = x.clone()

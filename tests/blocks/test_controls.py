@@ -8,7 +8,7 @@ from torch import nn
 
 import cv_attention as cva
 from cv_attention.blocks import controls, create
-from tests.blocks.cases import CASES
+from tests.blocks.cases import OPTIONS_LONG
 
 SHOWN_ALONE = ("criss_cross", "bat")  # their maps are for the eye; the output is computed in another way
 
@@ -143,11 +143,7 @@ def test_uniform_weights_of_pairs_are_those_of_queries_that_say_nothing(x):
     torch.testing.assert_close(block(x), silent(x))
 
 
-@pytest.mark.parametrize(
-    "case",
-    [pytest.param(case, marks=[pytest.mark.long] if case.options else []) for case in CASES],
-    ids=map(str, CASES),
-)
+@pytest.mark.parametrize("case", OPTIONS_LONG, ids=str)
 @pytest.mark.parametrize("control", [controls.ShuffledGate, controls.UniformSpatial, controls.ConstantGate])
 def test_around_any_block(case, control):
     kinds = [kind for kind in case.entry.maps if kind in control.kinds]

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from cv_attention.blocks import create, resolve
-from tests.blocks.cases import CASES, DEFAULTS, feature_map
+from tests.blocks.cases import DEFAULTS, OPTIONS_LONG, feature_map
 
-every_case = pytest.mark.parametrize("case", CASES, ids=str)
+every_case = pytest.mark.parametrize("case", OPTIONS_LONG, ids=str)
 every_block = pytest.mark.parametrize("case", DEFAULTS, ids=str)
 
 

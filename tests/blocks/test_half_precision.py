@@ -28,7 +28,7 @@ def large(channels, side, scale):
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if not c.options], ids=str)
-@pytest.mark.parametrize("scale", [1e2, 1e3])
+@pytest.mark.parametrize("scale", [pytest.param(1e2, marks=pytest.mark.long), 1e3])
 @pytest.mark.parametrize("dtype", LIMITS, ids=str)
 @pytest.mark.parametrize("autocast", [False, True], ids=["weights", "autocast"])
 def test_is_near_the_exact_result(case, scale, dtype, autocast):

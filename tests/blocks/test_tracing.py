@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from tests.blocks.cases import CASES, feature_map
+from tests.blocks.cases import OPTIONS_LONG, feature_map
 
 
 def traced(block, x):
@@ -18,7 +18,7 @@ def traced(block, x):
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", OPTIONS_LONG, ids=str)
 def test_traces(case, training):
     block, x = case.build_trained().train(training), feature_map(2, case.channels, 8, 8)
     graph = traced(block, x)
