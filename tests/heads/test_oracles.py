@@ -261,6 +261,14 @@ def test_ctc_says_how_likely_a_text_is():
     assert math.exp(float(found.log_probabilities.sum())) == pytest.approx(total, rel=1e-4)
 
 
+@pytest.mark.parametrize("beams", [1, 2, 5])
+def test_ctc_has_no_length_penalty_in_any_search(beams):
+    decoder, read_from = head("ctc"), sample(memory(), 1)
+    decoder.read(read_from, beams=beams, length_penalty=0.0)
+    with pytest.raises(ValueError, match=r"ctc has no length penalty, got length_penalty=0\.5"):
+        decoder.read(read_from, beams=beams, length_penalty=0.5)
+
+
 def test_the_length_penalty_is_that_of_the_paper():
     """Of all texts of at most three numbers, the one with the largest score is returned."""
     decoder, read_from = head("gru", outputs=3, longest=2, seed=2), sample(memory(), 0)
