@@ -33,6 +33,7 @@ from cv_attention.study import StudyFolder, make_plan
 from cv_attention.study.design.trials import record_failure
 from cv_attention.study.record import STUDY_FORMAT
 
+_TOLD = ["plan.json", "the study has changed", "note: ended after"]  # what is said of a record that was changed
 _BAD = ("silent", "traceback", "unclear", "executed", "slow")
 _SLOW = 10
 _BASE = {"data": {"name": "cluttered_digits"}, "model": {"backbone": "resnet20"}, "trainer": {"accelerator": "cpu"}}
@@ -141,7 +142,7 @@ def hostile(intact: Path):
     for name, values in RECORDS.items():
         content = {key: value for key, value in {**record, **values}.items() if key != "sha256"}
         text = json.dumps(sealed(content, STUDY_FORMAT))
-        yield f"record: {name}", (lambda text=text: _write(Path("studies/toy/plan.json"), text)), ["plan.json"]
+        yield f"record: {name}", (lambda text=text: _write(Path("studies/toy/plan.json"), text)), _TOLD
     for name in ("studies", "studies/trials", "studies/toy", "studies/logs", "studies/.lock"):
         yield f"a file as {name}", (lambda name=name: _replace(Path(name), Path.touch)), [Path(name).name]
         yield f"a pipe as {name}", (lambda name=name: _replace(Path(name), os.mkfifo)), [Path(name).name]
