@@ -2,12 +2,12 @@
 
     python -m benchmarks.faults.fuzz decoders --minutes 10 --out decoders.json
 
-The targets are decoders, shards, configurations, checkpoints, tables and studies. Whole files are damaged at random, with their
-checksums repaired, and read in a process of its own. Counted are: files read whole, refused with a documented error,
-any other exception, crashes of the process, more than 10 seconds for a file, and more than 2 GB of memory. The file
-that did it is kept in `--keep`. With `--engine atheris`, which must be installed, libFuzzer keeps the files that reach
-new branches of our code, of Pillow, tarfile or PyYAML, and damages those further. The same `--seed` tries the same
-files in the same order. Exit code 1 means that something was found.
+The targets are decoders, shards, configurations, checkpoints, tables and studies. Whole files are damaged at random,
+with their checksums repaired, and read in a process of its own. Counted are: files read whole, refused with an error
+that is documented, any other exception, crashes of the process, more than 10 seconds for a file, and more than 2 GB of
+memory. The file that did it is kept in `--keep`. With `--engine atheris`, which must be installed, libFuzzer keeps the
+files that reach new branches of our code, of Pillow, tarfile or PyYAML, and damages those further. The same `--seed`
+tries the same files in the same order. Exit code 1 means that something was found.
 """
 
 import argparse

@@ -290,7 +290,7 @@ def test_the_length_penalty_is_that_of_the_paper():
 
 
 class Tree:
-    """A decoder whose logits are drawn anew after every beginning of a text."""
+    """A decoder that has other logits after every beginning of a text."""
 
     first, padding = 3, 4
 
