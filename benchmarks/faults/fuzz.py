@@ -2,12 +2,12 @@
 
     python -m benchmarks.faults.fuzz decoders --minutes 10 --out decoders.json
 
-The targets are decoders, shards, configurations and checkpoints. Whole files are damaged at random, with their
-checksums repaired, and read in a process of its own. Counted are: files read whole, refused with a documented error,
-any other exception, crashes of the process, more than 10 seconds for a file, and more than 2 GB of memory. The file
-that did it is kept in `--keep`. With `--engine atheris`, which must be installed, libFuzzer keeps the files that reach
-new branches of our code, of Pillow, tarfile or PyYAML, and damages those further. The same `--seed` tries the same
-files in the same order. Exit code 1 means that something was found.
+The targets are decoders, shards, configurations, checkpoints, tables and studies. Whole files are damaged at random,
+with their checksums repaired, and read in a process of its own. Counted are: files read whole, refused with an error
+that is documented, any other exception, crashes of the process, more than 10 seconds for a file, and more than 2 GB of
+memory. The file that did it is kept in `--keep`. With `--engine atheris`, which must be installed, libFuzzer keeps the
+files that reach new branches of our code, of Pillow, tarfile or PyYAML, and damages those further. The same `--seed`
+tries the same files in the same order. Exit code 1 means that something was found.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 _HANG, _MEMORY = 10, 2 << 30
+_TARGETS = ("decoders", "shards", "configurations", "checkpoints", "tables", "studies")
 _COUNTS = ("tried", "read", "refused", "exceptions", "hangs", "memory", "crashes")
 
 
@@ -221,7 +222,7 @@ def _memory(key: str) -> int:
 def main() -> int:
     """Parses the command line, fuzzes, and prints what was counted as one JSON row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("target", choices=("decoders", "shards", "configurations", "checkpoints"))
+    parser.add_argument("target", choices=_TARGETS)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--engine", choices=("mutations", "atheris"), default="mutations")

@@ -131,7 +131,45 @@ def checkpoints() -> Target:
     return Target(corpus, read, (ValueError,), [b'"class_path": "os.system"', b"NaN", b"1e999", b"-1", b"null"])
 
 
-TARGETS = {"decoders": decoders, "shards": shards, "configurations": configurations, "checkpoints": checkpoints}
+def tables() -> Target:
+    """Reads tables of images and classes, of the kind that their first bytes say."""
+    from cv_attention.data.tables.sheets import read_table
+
+    kinds = {b"P": ".parquet", b"[": ".json", b"{": ".jsonl"}
+
+    def read(data: bytes, folder: Path) -> None:
+        path = folder / f"fuzzed{kinds.get(data[:1], '.csv')}"
+        path.write_bytes(data)
+        read_table(path)
+
+    return Target(
+        _tables(), read, (ValueError,), [b"\xef\xbb\xbf", b'"', b"\r\n", b"NaN", b"[[", b"{", b"\0", b",,", b";"]
+    )
+
+
+def studies() -> Target:
+    """Reads study files, up to the check of what needs no base."""
+    from cv_attention.study import read_study
+
+    def read(data: bytes, folder: Path) -> None:
+        path = folder / "fuzzed.yaml"
+        path.write_bytes(data)
+        read_study(path)
+
+    plain = "base: base.yaml\nnetworks: {plain: {}, se: {model.block: se}}\nseeds: 3\n"
+    more = (
+        "controls: {match: [parameters], also: [identity]}\ntune: {optimizer.lr: [0.1, 0.2], seeds: 2}\nmargin: 0.5\n"
+    )
+    corpus = [plain, plain + more, plain + "recipes: {short: {trainer.max_epochs: 1}, long: {}}\nreference: plain\n"]
+    return Target(
+        [text.encode() for text in corpus], read, (ValueError,), [b"&a ", b"*a", b"<<: *a\n", b".nan", b"null"]
+    )
+
+
+TARGETS = {
+    "decoders": decoders, "shards": shards, "configurations": configurations, "checkpoints": checkpoints,
+    "tables": tables, "studies": studies,
+}  # fmt: skip
 
 
 def _images() -> list[bytes]:
@@ -188,6 +226,19 @@ def _archive(form: int) -> bytes:
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(link)
     return buffer.getvalue()
+
+
+def _tables() -> list[bytes]:
+    import pyarrow
+    from pyarrow import parquet
+
+    rows = [{"path": f"images/{number}.png", "label": "ab"[number % 2], "split": "train"} for number in range(12)]
+    head, lines = ",".join(rows[0]), [",".join(row.values()) for row in rows]
+    texts = ["\n".join([head, *lines]), "\n".join([head, *lines]).replace(",", ";"), json.dumps(rows)]
+    texts.append("\n".join(map(json.dumps, rows)))
+    buffer = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(rows), buffer)
+    return [*(text.encode() for text in texts), buffer.getvalue()]
 
 
 def _configurations() -> list[bytes]:

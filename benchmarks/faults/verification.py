@@ -6,8 +6,9 @@ For networks of about 5, 50 and 350 MB, medians of runs in turns, from the page 
 
 * ``read``: the file's content, verified (`checkpoints.read`), and the same without the SHA-256;
 * ``load``: the network in place (`training.load`: read, build, copy), and the same without the SHA-256. The hash is
-  computed by a thread while the network is built: by the clock it costs what is left of it then, where a core is free,
-  and on all cores together what it costs where none is.
+  computed by a thread while the network is built and filled: by the clock it costs what is left of it then, where a
+  core is free, and on all cores together what it costs where none is;
+* ``waited``: how long a load waits for the hash after everything else, which is what a free core leaves of its cost.
 """
 
 import argparse
@@ -26,6 +27,7 @@ import torch
 from benchmarks.faults.small_run import Rows
 from cv_attention import training
 from cv_attention.config import Data, Experiment, Model
+from cv_attention.training import loading
 from cv_attention.training.checkpoint import checkpoints, digest, sealing, weights
 
 # Width of our ResNet-20 by megabytes of float32 weights: its first stage has this many channels.
@@ -52,6 +54,19 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - start, time.process_time() - cpu
 
 
+def waited(path: Path) -> tuple[float, float]:
+    """Seconds by the clock, and of this thread, that a load waits for the verification at its end."""
+    begin, found = loading.begin, []
+
+    def begun(file: Path) -> tuple[object, Callable[[], None]]:
+        content, end = begin(file)
+        return content, lambda: found.append(timed(end))
+
+    with mock.patch.object(loading, "begin", begun):
+        loading.load(path)
+    return found[-1]
+
+
 def unverified(work: Callable[[], object]) -> tuple[float, float]:
     """The time of `work` where nothing is verified."""
     nothing = mock.Mock(return_value=lambda: None)
@@ -76,6 +91,7 @@ def main() -> int:
                     for name, work in ways.items():
                         found.setdefault(name, []).append(timed(work))
                         found.setdefault(f"{name}, unverified", []).append(unverified(work))
+                    found.setdefault("waited", []).append(waited(path))
                     content = checkpoints.read(path)
                     found.setdefault("SHA-256 alone", []).append(timed(lambda c=content: digest.sha256(c)))
                 row = {"megabytes": round(path.stat().st_size / 1e6), "kind": kind}
@@ -83,6 +99,7 @@ def main() -> int:
                     # pairs in turns: what happens to the machine happens to both
                     pairs = zip(found["load"], found["load, unverified"], strict=True)
                     row[f"share, {name}"] = round(statistics.median(a[column] / b[column] - 1 for a, b in pairs), 4)
+                    row[f"waited, {name}"] = round(statistics.median(w[column] for w in found["waited"]), 4)
                     row[name] = {k: round(statistics.median(t[column] for t in times), 4) for k, times in found.items()}
                 rows.add(outcome="measured", **row)
                 print(json.dumps(row), flush=True)

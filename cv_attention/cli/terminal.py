@@ -1,7 +1,12 @@
-"""Measures the terminal."""
+"""Measures the terminal, and keeps texts of files from controlling it."""
 
 import shutil
 import sys
+
+
+def printable(text: str) -> str:
+    """Escapes control characters in a text that may come from a file; line breaks stay."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text)
 
 
 def terminal_width() -> int | None:

@@ -130,7 +130,39 @@ class Record:
         for name, value in known.items():
             if type(value) is not type(getattr(cls(), name)):
                 raise ValueError(f"{path}: {name} must be {type(getattr(cls(), name)).__name__}, got {value!r:.60}")
-        return cls(**known)
+        record = cls(**known)
+        for name, right in record._inner():
+            if not right:
+                raise ValueError(f"{path}: {name} cannot be {vars(record)[name]!r:.60}")
+        return record
+
+    def _inner(self) -> Iterator[tuple[str, bool]]:
+        """Yields each list or mapping of a file, and whether what it holds is of the right kinds."""
+        seeds = self.stopped.get("seeds")
+        whole = isinstance(seeds, int) and not isinstance(seeds, bool) and seeds >= 1
+        yield "stopped", not self.stopped or (whole and isinstance(self.stopped.get("rule"), str))
+        yield (
+            "changes",
+            all(
+                isinstance(change, dict)
+                and isinstance(change.get("at"), str)
+                and isinstance(change.get("opened"), bool)
+                and isinstance(change.get("what"), list)
+                and all(isinstance(line, str) for line in change["what"])
+                for change in self.changes
+            ),
+        )
+        yield (
+            "chosen",
+            all(
+                isinstance(entry, dict)
+                and isinstance(entry.get("arm"), str)
+                and isinstance(entry.get("recipe"), str)
+                and isinstance(entry.get("values"), dict)
+                for entry in self.chosen
+            ),
+        )
+        yield "commands", all(isinstance(command, str) for command in self.commands)
 
     def write(self, path: Path) -> None:
         """Writes the file, whole or not at all.

@@ -253,6 +253,12 @@ def test_a_checkpoint_of_the_earlier_form_is_refused(name):
     again.load_state_dict(model.state_dict(), strict=True)
 
 
+@pytest.mark.parametrize("form", ["whole", "added", "faded"])
+def test_no_form_takes_the_earlier_ones_weights_unnoticed(form):
+    with pytest.raises(ValueError, match=r"alpha has the shape \(1,\).* in the form of an earlier version"):
+        IdentityInit(nn.ReLU(), 3, form).load_state_dict({"alpha": torch.zeros(1)}, strict=False)
+
+
 def test_the_start_adds_nothing_to_a_blocks_state():
     """The tests of the blocks themselves show that nothing else changed."""
     for case in DEFAULTS:

@@ -102,6 +102,7 @@ def test_a_file_in_the_current_directory_hides_no_installed_module(tmp_path, mon
             "no option 'gian'; did you mean 'gain'",
         ),
         ({"class_path": "my_block.MyBlock", "gain": 2}, "key 'gain'; only init_args is allowed next to class_path"),
+        ({"class_path": "my_block.MyBlock", "name": "se"}, "key 'name'; only init_args is allowed next to class_path"),
         ({"class_path": "my_block.MyBlock", "init_args": [2]}, "must be a mapping of options"),
         ("torch.nn.BatchNorm2d.x", "cannot import torch.nn.BatchNorm2d"),
         (

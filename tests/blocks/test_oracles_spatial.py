@@ -9,8 +9,25 @@ from torch import nn
 from torch.testing import assert_close
 
 from cv_attention import blocks
-from tests.blocks.cases import feature_map, hooked
+from cv_attention.blocks import CATALOGUE
+from tests.blocks.cases import Case, feature_map, hooked
 from tests.references.spatial import attention_gate
+
+
+@pytest.mark.parametrize("name", [*CATALOGUE])
+def test_running_statistics_follow_as_fast_as_the_official_code_lets_them(name):
+    """Woo et al. and Misra et al. take a momentum of 0.01 for the norm of their maps, all others PyTorch's 0.1."""
+    case, seen = Case(CATALOGUE[name]), {}
+    block = case.build().train()
+    for norm in (module for module in block.modules() if isinstance(module, nn.BatchNorm2d)):
+        norm.register_forward_pre_hook(lambda module, args: seen.setdefault(module, []).append(args[0].mean((0, 2, 3))))
+    block(feature_map(4, case.channels, 8, 8))
+    momentum = 0.01 if name in ("cbam", "cbam_spatial", "triplet") else 0.1
+    for norm, means in seen.items():
+        expected = torch.zeros(norm.num_features)
+        for mean in means:
+            expected = (1 - momentum) * expected + momentum * mean
+        assert_close(norm.running_mean, expected)
 
 
 @pytest.mark.parametrize("kernel_size", [5, 7])

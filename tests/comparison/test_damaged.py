@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from cv_attention.cli.main import main
 from cv_attention.comparison import compare
@@ -61,6 +62,18 @@ def test_a_value_of_the_wrong_kind_is_answered_in_one_line(runs, capsys, fields,
     assert error.count("\n") == 1
     assert str(runs[3]) in error
     with pytest.raises(ValueError, match=message):
+        compare(runs)
+
+
+@pytest.mark.parametrize("name", ["seed", "data.fold"])
+@pytest.mark.parametrize("value", [True, 1.0, "1", None, [1]], ids=repr)
+def test_what_pairs_the_runs_is_a_whole_number(runs, name, value):
+    config = yaml.safe_load((runs[3] / "config.yaml").read_text())
+    *groups, last = name.split(".")
+    for group in reversed(groups):
+        last, value = group, {last: value}
+    (runs[3] / "config.yaml").write_text(yaml.safe_dump({**config, last: value}))
+    with pytest.raises(ValueError, match=rf"config\.yaml: {name} must be a whole number, got "):
         compare(runs)
 
 

@@ -35,6 +35,18 @@ def test_a_drawn_bag_is_positive_if_it_holds_the_digit():
     assert abs(module.splits["train"].images.labels.mean() - 0.5) < 0.02
 
 
+@pytest.mark.parametrize("mean", [5, 10])
+def test_every_digit_of_a_bag_is_equally_likely(mean):
+    module = digit_bags(train=2000, mean=mean, spread=0.01, side=8)
+    bags = module.splits["train"].images
+    counts = np.array([bags.key[bags.of(index)].sum() for index in np.flatnonzero(bags.labels)])
+    none = 0.9**mean  # one of ten digits is the key: binomial, given that there is one
+    expected = 0.1 * mean / (1 - none)
+    deviation = np.sqrt((0.09 * mean + (0.1 * mean) ** 2) / (1 - none) - expected**2)
+    assert abs(counts.mean() - expected) < 4 * deviation / np.sqrt(len(counts))
+    assert abs((counts == 1).mean() - mean * 0.1 * 0.9 ** (mean - 1) / (1 - none)) < 0.07
+
+
 def test_no_digit_is_in_two_splits_and_a_seed_draws_the_same():
     pixels = {name: split.images.instances.pixels for name, split in digit_bags().splits.items()}
     rows = {name: {one.numpy().tobytes() for one in parts} for name, parts in pixels.items()}

@@ -56,8 +56,9 @@ def test_they_are_looked_for_once(tmp_path, monkeypatch):
         again = folder.load(str(root), Subset(), skip=True)[1]["train"]
     assert again.left_out == first.left_out
     monkeypatch.undo()
-    for store in (root / ".cv_attention").glob("broken-*.json"):
-        store.write_text("[" * 5000)
+    for number, store in enumerate(sorted((root / ".cv_attention").glob("broken-*.json"))):
+        # damaged; of an earlier format; of a later one
+        store.write_text(["[" * 5000, '{"format": 0, "broken": {}}', '{"format": 99, "broken": {}}'][number % 3])
     (root / "test/ant/0.png").write_bytes(b"x")
     with pytest.warns(UserWarning, match="left out"):
         changed = folder.load(str(root), Subset(), skip=True)[1]

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from cv_attention.blocks.functional import sincos_2d
 from cv_attention.heads import Memory
 from cv_attention.heads.decoders.ctc import best_path, prefix_search
 from cv_attention.heads.decoders.orders import query_mask, sample_orders
+from cv_attention.heads.decoders.search import search
 from tests.heads.cases import CHANNELS, GRID, OUTPUTS, PADDING, head, memory, sample, texts
 
 
@@ -261,6 +263,14 @@ def test_ctc_says_how_likely_a_text_is():
     assert math.exp(float(found.log_probabilities.sum())) == pytest.approx(total, rel=1e-4)
 
 
+@pytest.mark.parametrize("beams", [1, 2, 5])
+def test_ctc_has_no_length_penalty_in_any_search(beams):
+    decoder, read_from = head("ctc"), sample(memory(), 1)
+    decoder.read(read_from, beams=beams, length_penalty=0.0)
+    with pytest.raises(ValueError, match=r"ctc has no length penalty, got length_penalty=0\.5"):
+        decoder.read(read_from, beams=beams, length_penalty=0.5)
+
+
 def test_the_length_penalty_is_that_of_the_paper():
     """Of all texts of at most three numbers, the one with the largest score is returned."""
     decoder, read_from = head("gru", outputs=3, longest=2, seed=2), sample(memory(), 0)
@@ -277,6 +287,49 @@ def test_the_length_penalty_is_that_of_the_paper():
                 best, largest = list(text), value
         found = decoder.read(read_from, beams=27, length_penalty=penalty)
         assert [number for number in found.tokens[0].tolist() if number != 4] == best
+
+
+class Tree:
+    """A decoder that has other logits after every beginning of a text."""
+
+    first, padding = 3, 4
+
+    def __init__(self, seed):
+        self.seed = seed
+
+    def start(self, memory):
+        return (torch.zeros(len(memory.values), dtype=torch.int64),)
+
+    def step(self, state, token):
+        codes = 5 * state[0] + token + 1
+        logits = [
+            2 * torch.randn(3, generator=torch.Generator().manual_seed(1000 * self.seed + c)) for c in codes.tolist()
+        ]
+        return torch.stack(logits), State(codes), None
+
+
+class State(NamedTuple):
+    codes: torch.Tensor
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.5, 2.0])
+def test_beam_search_finds_the_text_of_the_largest_score(penalty):
+    """Against all texts of at most four numbers; a text that has ended keeps its length while others grow."""
+    lengths = set()
+    for seed in range(25):
+        tree, scores = Tree(seed), {}
+        for numbers in itertools.product(range(3), repeat=4):
+            text = numbers[: numbers.index(0) + 1] if 0 in numbers else numbers
+            state, told, total = (torch.zeros(1, dtype=torch.int64),), tree.first, 0.0
+            for number in text:
+                logits, state, _ = tree.step(state, torch.tensor([told]))
+                total, told = total + float(logits.log_softmax(1)[0, number]), number
+            scores[text] = total / ((5 + len(text)) / 6) ** penalty
+        found = search(tree, Memory(torch.zeros(1, 1, 1)), steps=4, beams=81, length_penalty=penalty).tokens[0].tolist()
+        best = max(scores, key=lambda text: scores[text])
+        assert tuple(number for number in found if number != tree.padding) == best
+        lengths.add(len(best))
+    assert len(lengths) > 2
 
 
 def test_drawn_vectors_learn_what_the_expectation_says():

@@ -14,8 +14,10 @@ from cv_attention import data, training
 from cv_attention.cli import main
 from cv_attention.config import ReadingExport
 from cv_attention.data.texts.fitting import Fit
+from cv_attention.heads import Reading
 from cv_attention.reading_export import read_images, run
 from cv_attention.reading_export.pictures import crop
+from cv_attention.reading_export.writing import text_fields
 from cv_attention.rundir.readings import read_readings
 
 SMALL = {"accelerator": "cpu", "batch_size": 2, "shard_size": 4, "workers": 2}
@@ -58,6 +60,12 @@ def test_every_image_is_read_as_by_hand(words, transcriber, tmp_path):
     errors = sum(row.cer * len(row.truth) for row in rows[:8]) / sum(map(len, texts))
     assert done.cer == pytest.approx(errors, rel=1e-4)
     assert done.exact == sum(row.text == row.truth for row in rows[:8]) / 8
+
+
+@pytest.mark.parametrize(("truth", "cer"), [(None, None), ("", 2.0), ("1", 1.0), ("12", 0.0), ("1234", 0.5)])
+def test_the_error_rate_is_known_where_the_truth_is_even_if_that_is_empty(truth, cer):
+    fields = text_fields(Reading("12", 0.5, ("1", "2"), (0.9, 0.8)), truth)
+    assert (fields["truth"], fields["cer"]) == (truth, cer)
 
 
 def test_padding_is_hidden_from_a_network_that_was_trained_so(words, transcriber, tmp_path):

@@ -76,6 +76,12 @@ def test_a_function_normalises_what_it_is_given(tmp_path, model):
     np.testing.assert_allclose(record_json(tmp_path / "run")["probabilities"], logits.detach().numpy(), atol=1e-5)
     recorder.faithfulness(model, points=4)
     assert json.loads((tmp_path / "run/maps/faithfulness.json").read_text())["mean"] == [0.5] * 3
+    for points, step in ((7, 18), (119, 2), (500, 1)):  # of 120 pixels; never more points than were asked for
+        recorder.faithfulness(model, points=points)
+        content = json.loads((tmp_path / "run/maps/faithfulness.json").read_text())
+        curve = content["baselines"]["random"]["deletion"]["curve"][0]
+        assert (content["step"], len(curve)) == (step, -(-120 // step) + 1)
+        assert len(curve) <= points + 1
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,13 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from benchmarks.faults.hostile_studies import RECORDS
 from cv_attention.cli import main
 from cv_attention.comparison import compare
+from cv_attention.rundir import sealed
 from cv_attention.statistics import interaction, judge
 from cv_attention.study import Record, make_plan, report
+from cv_attention.study.record import STUDY_FORMAT
 from tests.study.written import finish, finish_all, planned, write_study
 
 FIGURES = {"plain": [0.70, 0.72, 0.71], "se": [0.75, 0.76, 0.77]}
@@ -79,6 +82,32 @@ def test_test_results_cannot_be_read_before_all_blocks_are_complete(missing, tmp
     shown = all_that_is_shown(plan.path, folder.root, capsys)
     assert "61.23" in shown
     assert Record.read(folder.plan).opened
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_that_somebody_has_changed_is_one_line_or_harmless(name, tmp_path, capsys):
+    plan, folder = planned(tmp_path)
+    finish_all(plan, folder, FIGURES)
+    assert main(["study", str(plan.path), "--root", str(folder.root), "--report"]) == 0
+    content = json.loads(folder.plan.read_text()) | RECORDS[name]
+    folder.plan.write_text(json.dumps(sealed(content, STUDY_FORMAT)))
+    capsys.readouterr()
+    code = main(["study", str(plan.path), "--root", str(folder.root), "--status"])
+    printed = capsys.readouterr()
+    assert "\x1b" not in printed.out + printed.err
+    assert code in (0, 2)
+    if code:
+        assert printed.err.startswith(f"cv-attention: error: {folder.plan}")
+        assert printed.err.count("\n") == 1
+
+
+def test_a_reason_from_a_file_does_not_control_the_terminal(tmp_path, capsys):
+    plan, folder = planned(tmp_path)
+    finish_all(plan, folder, {"plain": FIGURES["plain"], "se": [None] * 3})
+    failed = next(trial for trial in plan.trials(folder.trials, {}) if trial.arm == "se")
+    (folder.run(failed.name) / "failed.json").write_text(json.dumps({"reason": "\x1b[2Jgone"}))
+    assert main(["study", str(plan.path), "--root", str(folder.root), "--status"]) == 0
+    assert "\\x1b[2Jgone" in capsys.readouterr().out
 
 
 def test_a_failed_trial_counts_with_its_reason(tmp_path):

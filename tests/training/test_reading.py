@@ -160,6 +160,7 @@ def test_characters_count_the_same_in_every_text():
 @pytest.mark.parametrize(("head", "message"), [
     (None, "set model.head to one of gru, lstm"),
     ("gruu", "no head that writes texts is called 'gruu'; did you mean 'gru'?"),
+    ({"name": "gruu", "width": 3}, "model.head: no head that writes texts is called 'gruu'; did you mean 'gru'?"),
     ({"name": "gru", "wdth": 3}, "has no option 'wdth'; did you mean 'width'?"),
     ({"name": "gru", "channels": 3}, "channels is not an option; it follows from the backbone and the data"),
     ({"name": "gru", "score": "dot"}, "set width to 12, or take score 'general'"),

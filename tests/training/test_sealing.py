@@ -73,6 +73,18 @@ def test_a_newer_format_is_refused_with_both_versions(tiny_run, tmp_path):
         resumable(run, Classifier)
 
 
+def test_what_was_changed_is_damage_even_where_it_does_not_fit_either(tiny_run, tmp_path):
+    content = torch.load(tiny_run / "checkpoints/last.ckpt", weights_only=True)
+    name = next(iter(content["state_dict"]))
+    for change in (lambda state: state.pop(name), lambda state: state.update({name: torch.zeros(1)})):
+        torch.save({**content, "state_dict": (state := dict(content["state_dict"]))}, tmp_path / "whole.ckpt")
+        training.load(tmp_path / "whole.ckpt")
+        change(state)
+        torch.save({**content, "state_dict": state}, tmp_path / "changed.ckpt")
+        with pytest.raises(ValueError, match="is damaged: its content does not match the stored SHA-256"):
+            training.load(tmp_path / "changed.ckpt")
+
+
 def test_the_seal_is_in_every_weight_file(tiny_run):
     for name in ("best", "last"):
         content = torch.load(tiny_run / f"checkpoints/{name}.ckpt", weights_only=True)

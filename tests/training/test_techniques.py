@@ -93,6 +93,16 @@ def test_images_grow_with_the_epochs(epoch, side):
         assert torch.equal(found["image"], batch()["image"])
 
 
+@pytest.mark.parametrize(("height", "width"), [(6, 8), (8, 6), (8, 12), (12, 8), (10, 16), (4, 9)])
+def test_the_shorter_side_is_what_is_asked_for(height, width):
+    before = torch.zeros(2, 3, height, width, dtype=torch.uint8)
+    found = {"image": before}
+    ProgressiveSize({0: 8}).on_train_batch_start(trainer(), MODULE, found, 0)  # pyright: ignore
+    scale = 8 / min(height, width)
+    assert found["image"].shape[2:] == (int(height * scale), int(width * scale))
+    assert (found["image"] is before) == (min(height, width) == 8)
+
+
 def test_halving_an_image_averages_smoothly():
     """A plane stays a plane when it is resized; its slope per pixel doubles."""
     ramp = (10 * torch.arange(16.0)).expand(1, 3, 16, 16).to(torch.uint8)

@@ -139,8 +139,6 @@ def _construct(
 ) -> nn.Module:
     """Calls a library's constructor and turns its complaint about an argument into one of ours."""
     for option in options:
-        if option in fixed or option == "pretrained":  # which older torchvision models still take, to download weights
-            raise ValueError(f"backbone {name!r}: {option} is an argument of its own, not an option")
         if option == "checkpoint_path":
             raise ValueError(f"backbone {name!r}: checkpoint_path is not an option; give the file as model.weights")
     try:

@@ -14,7 +14,7 @@ from cv_attention.cli.commands.training.engines import ENGINES, chosen
 from cv_attention.cli.errors import UserError, one_line, user_errors
 from cv_attention.cli.parsing import parse
 from cv_attention.cli.places import check_folder
-from cv_attention.cli.terminal import terminal_width
+from cv_attention.cli.terminal import printable, terminal_width
 from cv_attention.comparison import text as words
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -39,7 +39,7 @@ def run(arguments: Sequence[str]) -> None:
             results = study.report(plan, folder, commands, _say, write=options.report)
         else:
             results = _train(plan, folder, engine, limits, commands)
-    print(_shown(plan, results, folder))
+    print(printable(_shown(plan, results, folder)))
 
 
 def _train(
@@ -60,7 +60,7 @@ def _train(
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    print(printable(line), flush=True)
 
 
 def _parser() -> ArgumentParser:
