@@ -77,7 +77,7 @@ WRONG = {
         "controls.also: 'identitty' is unknown; did you mean 'identity'",
     ),
     "control twice": ({"controls": {"also": ["identity", "identity"]}}, "controls.also: identity is listed twice"),
-    "unknown match": ({"controls": {"match": ["latency"]}}, "controls.match: 'latency' is unknown"),
+    "unknown match": ({"controls": {"match": ["power"]}}, "controls.match: 'power' is unknown"),
     "tune without values": ({"tune": {"optimizer.lr": []}}, "tune.optimizer.lr must list the values to try"),
     "tune unknown": ({"tune": {"optimizer.rate": [1.0]}}, "tune: unknown option 'optimizer.rate'"),
     "tune on the test": ({"tune": {"optimizer.lr": [0.1], "on": "test"}}, "tune.on must be validation, got 'test'"),
@@ -142,7 +142,7 @@ def test_text_that_is_no_study(text, words, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--engine", "ray"], "--engine must be local:N"),
+        (["--engine", "dask"], "--engine must be local:N"),
         (["--engine", "local:0"], "--engine must be local:N"),
         (["--budget", "8"], "--budget must be a time"),
         (["--budget", "0h"], "--budget must be a time"),

@@ -87,7 +87,8 @@ class Matching:
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         known = self._known()
         if key not in known:
-            changes, note = _found(how, plain, attended, cost, None if data is None else self._size(plain))
+            size = None if data is None and _takes_its_own_size(plain.model) else self._size(plain)
+            changes, note = _found(how, plain, attended, cost, size)
             known[key] = {"changes": changes, "note": note}
             if self._file is not None:
                 write_text(self._file, json.dumps(known, indent=1) + "\n")
@@ -149,9 +150,8 @@ class _Goal:
         reached, wanted = self.costs(network)
         return reached / wanted
 
-    def note(self, network: Any) -> str:
-        """Says how close a network comes."""
-        reached, wanted = self.costs(network)
+    def note(self, reached: float, wanted: float) -> str:
+        """Says how close a cost comes."""
         form = "{:.4g}" if self.cost == "latency" else "{:,}"
         percent = 100 * reached / wanted - 100
         return f"{form.format(reached)} of {form.format(wanted)} {_WORDS[self.cost]} ({percent:+.2f} %)"
@@ -209,7 +209,7 @@ def _deeper(network: Any, goal: _Goal, name: str) -> tuple[Changes, str]:
 
 def _accepted(changes: Changes, network: Any, goal: _Goal, fault: str) -> tuple[Changes, str]:
     reached, wanted = goal.costs(network)
-    note = goal.note(network)
+    note = goal.note(reached, wanted)
     if abs(reached / wanted - 1) > TOLERANCE:
         quiet = "; measure on a quiet machine" if goal.cost == "latency" else ""
         raise ValueError(
@@ -231,6 +231,17 @@ def _longer(plain: Experiment, attended: Experiment) -> tuple[Changes, str]:
         return {}, ""
     note = f"{reached} epochs instead of {epochs}, since a training step with the block takes {ratio:.2f} times as long"
     return {"trainer.max_epochs": reached}, f"{note} ({100 * reached / (epochs * ratio) - 100:+.1f} %)"
+
+
+def _takes_its_own_size(model: Model) -> bool:
+    """Returns whether a network runs on images of the size it was designed for, so that no images need be read."""
+    from cv_attention.backbones.tracing.dry_run import dry_run
+
+    try:
+        dry_run(_built(replace(model, block=None), None), None, None)
+    except ValueError:
+        return False
+    return True
 
 
 def _median(costs: Any) -> float:
