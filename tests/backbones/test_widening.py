@@ -115,10 +115,13 @@ def test_a_deeper_network_and_its_new_weights():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda n: widen(n, {"layer1.0.conv2": 20}), "'layer1.0.conv2' is no layer whose channels can be changed; did"),
+        (
+            lambda n: widen(n, {"layer1.0.conv2": 20}),
+            "'layer1.0.conv2' is not a layer whose channels can be changed",
+        ),
         (lambda n: widen(n, {"layer1.0.conv1": 0}), r"layer1.0.conv1 must be a whole number in \[1, 65536\], got 0"),
         (lambda n: widen(n, {"layer1.0.conv1": True}), "got True"),
-        (lambda n: deepen(n, {"layr1": 1}), "'layr1' is no stage of the network; did you mean 'layer1'"),
+        (lambda n: deepen(n, {"layr1": 1}), "'layr1' is not a stage of the network; did you mean 'layer1'"),
         (lambda n: deepen(n, {"layer1": 0}), r"layer1 must be a whole number in \[1, 1000\], got 0"),
     ],
 )

@@ -64,7 +64,7 @@ def widen(model: nn.Module, to: Mapping[str, int], input_size: InputSize | None 
     found = {chain.first: chain for chain in changeable(model, input_size)}
     for name, width in to.items():
         if name not in found:
-            raise ValueError(f"widths: {name!r} is no layer whose channels can be changed{suggest(name, found)}")
+            raise ValueError(f"widths: {name!r} is not a layer whose channels can be changed{suggest(name, found)}")
         if type(width) is not int or not 1 <= width <= LARGEST:
             raise ValueError(f"widths: {name} must be a whole number in [1, {LARGEST}], got {width!r}")
     for name, width in to.items():
@@ -92,7 +92,7 @@ def deepen(model: nn.Module, to: Mapping[str, int], input_size: InputSize | None
     stages = {name: module for name, module in model.named_modules() if name and isinstance(module, nn.Sequential)}
     for name, count in to.items():
         if name not in stages:
-            raise ValueError(f"extra_blocks: {name!r} is no stage of the network{suggest(name, stages)}")
+            raise ValueError(f"extra_blocks: {name!r} is not a stage of the network{suggest(name, stages)}")
         if type(count) is not int or not 1 <= count <= 1000:
             raise ValueError(f"extra_blocks: {name} must be a whole number in [1, 1000], got {count!r}")
         for _ in range(count):
@@ -110,7 +110,7 @@ def changeable(model: nn.Module, input_size: InputSize | None) -> list[Chain]:
 
     Args:
         model: The network; it stays as it is.
-        input_size: As in `widths`.
+        input_size: Side, (H, W) or (C, H, W) of an image in pixels; by default the model's own.
     """
     found = chains(model, input_size)
     if not found:
@@ -161,7 +161,7 @@ def resize(model: nn.Module, chain: Chain, width: int, *, kept: bool) -> None:
         model: The network.
         chain: The chain.
         width: Its number of channels.
-        kept: As in `widen`.
+        kept: Whether new channels start without effect.
     """
     first, last = model.get_submodule(chain.first), model.get_submodule(chain.last)
     _along(first, 0, chain.channels, width)
@@ -220,7 +220,7 @@ def _grown(tensor: Tensor, axis: int, width: int, *, zeros: bool) -> Tensor:
 
 
 def _redrawn(block: nn.Module) -> nn.Module:
-    """Draws weights anew, with the spread of each layer's; scales, biases and statistics stay."""
+    """Draws new weights, with the spread of each layer's; scales, biases and statistics stay."""
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         for parameter in block.parameters():
             if parameter.ndim > 1 and parameter.numel() > max(parameter.shape):

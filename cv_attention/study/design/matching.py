@@ -28,7 +28,7 @@ class Matching:
     networks that it began with.
 
     Args:
-        file: Keeps what was found; None finds it anew in each process.
+        file: Keeps what was found; None searches again in each process.
     """
 
     def __init__(self, file: Path | None = None) -> None:

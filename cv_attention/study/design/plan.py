@@ -1,33 +1,23 @@
 """Plans a study: its arms and recipes with their configurations, and all training runs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from cv_attention.config import Experiment, Log
 from cv_attention.config.plain import from_plain
-from cv_attention.study.design.arms import (
-    IDENTITY,
-    JOIN,
-    LONGER,
-    MATCHED,
-    Arm,
-    controls_of,
-    elsewhere,
-    identity_of,
-    is_plain,
-)
-from cv_attention.study.design.changes import apply, check_kinds
+from cv_attention.study.design.arms import Arm, identity_of
+from cv_attention.study.design.changes import Changes, changed, check_kinds
 from cv_attention.study.design.checking import check_blocks, check_controls, check_experiment
-from cv_attention.study.design.file import TUNING_SEEDS, StudyFile, load_yaml, read_study, seeds_of, ways
+from cv_attention.study.design.file import TUNING_SEEDS, StudyFile, load_yaml, read_study, seeds_of
+from cv_attention.study.design.making import arms_of
 from cv_attention.study.design.trials import Trial, trial
 
 # What a training run of a study leaves behind unless `set`, a recipe or a network says otherwise: predictions and
 # final weights, no maps.
 _LIGHT = Log(wandb="disabled", maps_every=0, probes=0, saliency=[], curve_points=0, keep="weights")
-Changes = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -137,21 +127,6 @@ class Plan:
         }
 
 
-def changed(experiment: Experiment, changes: Changes, place: str) -> Experiment:
-    """Returns a configuration with changes, checked.
-
-    Raises:
-        ValueError: naming the place.
-    """
-    plain = apply(experiment.to_dict(), changes, place)
-    try:
-        found = from_plain(Experiment, plain)
-        check_experiment(found)
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from error
-    return found
-
-
 def make_plan(path: Path, matched: Path | None = None) -> Plan:
     """Reads a study file and its base, makes the arms, and checks every configuration.
 
@@ -184,7 +159,7 @@ def make_plan(path: Path, matched: Path | None = None) -> Plan:
     networks = [Arm(name, changes, name) for name, changes in file.networks.items()]
     for arm in networks:
         _check_network(arm, file, path)
-    arms = _arms(networks, next(iter(trained.values())), file, path, matched)
+    arms = arms_of(networks, next(iter(trained.values())), file, path, matched)
     experiments = {
         (arm.name, name): changed(recipe, arm.changes, f"{path}: networks.{arm.name}")
         for name, recipe in trained.items()
@@ -229,56 +204,6 @@ def _check_network(arm: Arm, file: StudyFile, path: Path) -> None:
     for name in file.tune.values:
         if name in arm.changes or any(name in changes for changes in file.recipes.values()):
             raise ValueError(f"{place}: tune chooses {name}, so neither networks nor recipes can set it")
-
-
-def _arms(networks: list[Arm], start: Experiment, file: StudyFile, path: Path, matched: Path | None) -> list[Arm]:
-    """Returns the reference, the other networks, and the controls of each network with a block."""
-    made = {arm.name: changed(start, arm.changes, f"{path}: networks.{arm.name}") for arm in networks}
-    plain = [arm.name for arm in networks if is_plain(made[arm.name])]
-    if file.reference is None and len(plain) != 1:
-        why = f"{len(plain)} networks have no block ({', '.join(plain)})" if plain else "every network has a block"
-        raise ValueError(f"{path}: networks: {why}; say with reference: NAME what the others are compared with")
-    reference = file.reference or plain[0]
-    arms = sorted(networks, key=lambda arm: arm.name != reference)  # stable
-    known = {identity_of(made[arm.name]) for arm in networks}
-    for arm in [arm for arm in arms if arm.name != reference and made[arm.name].model.block is not None]:
-        place = f"{path}: controls of {arm.name}"
-        wanted = [name for name in file.controls.also if name not in file.controls.without.get(arm.name, ())]
-        controls = controls_of(arm, made[arm.name].model.block, wanted)
-        try:
-            controls += elsewhere(arm, made[arm.name], file.controls.placement)
-            controls += _matched(arm, made[arm.name], file, matched, place)
-        except ValueError as error:
-            raise ValueError(f"{path}: controls of {arm.name}: {error}") from error
-        for control in controls:
-            identity = identity_of(changed(start, control.changes, place))
-            if identity not in known or control.control == IDENTITY:  # one per-channel scale may control several blocks
-                arms.append(control)
-            known.add(identity)
-    return arms
-
-
-def _matched(arm: Arm, attended: Experiment, file: StudyFile, kept: Path | None, place: str) -> Iterator[Arm]:
-    """Yields plain networks that cost as much as one with a block."""
-    if not (file.controls.match or file.controls.longer):
-        return
-    from cv_attention.study.design.matching import Matching
-
-    matching, without = Matching(kept), changed(attended, {"model.block": None}, place)
-    ways_of = {"width": matching.wider, "depth": matching.deeper}
-    found = [
-        (
-            f"{MATCHED[way]}{'' if cost == 'parameters' else f'_{cost}'}",
-            ways_of[way](without, attended, cast(Any, cost)),
-        )
-        for way in ways(file)
-        for cost in file.controls.match
-    ]
-    if file.controls.longer:
-        found.append((LONGER, matching.longer(without, attended)))
-    for name, (changes, note) in found:
-        if changes:  # a block may cost nothing
-            yield Arm(f"{arm.name}{JOIN}{name}", {**arm.changes, "model.block": None, **changes}, arm.name, name, note)
 
 
 def _check_distinct(

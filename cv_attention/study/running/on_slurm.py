@@ -15,7 +15,7 @@ from cv_attention.study.running.local import LocalEngine
 from cv_attention.study.running.worker import work
 
 _MINUTES = 240  # of a job, unless the options say otherwise; submitit's own five would end most
-_TIMEOUTS = 1000  # of one job: each goes on from a checkpoint
+_TIMEOUTS = 1000  # of one job, which resumes after each from a checkpoint
 _PENDING = ("PENDING", "CONFIGURING", "REQUEUED", "UNKNOWN")
 
 
