@@ -151,7 +151,7 @@ def _passes(module: nn.Module, channels: int) -> bool:
     if isinstance(module, nn.GroupNorm):
         return False
     if isinstance(module, _NORMS):
-        return module.num_features == channels  # pyright: ignore[reportAttributeAccessIssue]
+        return bool(module.num_features == channels)
     own = list(module.parameters(recurse=False))
     leaf = next(module.children(), None) is None
     return leaf and all(parameter.numel() == channels for parameter in own)
