@@ -12,8 +12,9 @@ from cv_attention.backbones.models.build import build
 from cv_attention.backbones.models.reader import Reader, reader
 from cv_attention.backbones.positions.parameters import parameter_parts
 from cv_attention.backbones.published.loading import load_published
+from cv_attention.backbones.widening.widen import deepen, widen, widths
 
 __all__ = [
-    "LostBlocksWarning", "Overview", "Plan", "Reader", "Site", "build", "excess", "insert", "load_published", "measure",
-    "outline", "overview", "parameter_parts", "plan", "reader", "remove", "too_small",
+    "LostBlocksWarning", "Overview", "Plan", "Reader", "Site", "build", "deepen", "excess", "insert", "load_published",
+    "measure", "outline", "overview", "parameter_parts", "plan", "reader", "remove", "too_small", "widen", "widths",
 ]  # fmt: skip

@@ -43,6 +43,8 @@ KINDS = {
     "data.table.": Kind.DATA,
     "model.backbone": Kind.NETWORK,
     "model.options": Kind.NETWORK,
+    "model.widths": Kind.NETWORK,
+    "model.extra_blocks": Kind.NETWORK,
     "model.pretrained": Kind.NETWORK,
     "model.weights": Kind.NETWORK,
     "model.weights_by": Kind.NETWORK,

@@ -20,6 +20,10 @@ class Model:
         backbone: One of our small networks (``resnet20``, ``wrn16_8``, ``convnet``, ...), any timm or torchvision CNN,
             or the class path of a network of your own such as ``my_net.MyNet``, see ``docs/extending.md``.
         options: Further arguments of the backbone's constructor.
+        widths: Other numbers of channels inside residual branches: name of the layer that makes them -> number;
+            ``backbones.widths`` lists them. Nothing else of the network changes.
+        extra_blocks: Residual blocks that stages get in addition, copies of their last one with new weights: name of
+            the stage -> number.
         pretrained: Load the library's pretrained weights.
         weights: Checkpoint to start from: a run directory (its best), or a file of ours, of timm or a plain state
             dict, also as safetensors. The head starts at zero where the classes differ; weights of blocks that the
@@ -48,6 +52,8 @@ class Model:
 
     backbone: str = "resnet20"
     options: dict[str, Any] = field(default_factory=dict)
+    widths: dict[str, int] = field(default_factory=dict)
+    extra_blocks: dict[str, int] = field(default_factory=dict)
     pretrained: bool = False
     weights: str | None = None
     weights_by: Literal["name", "position"] = "name"

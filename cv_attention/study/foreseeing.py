@@ -24,6 +24,9 @@ def dry_run(plan: Plan, folder: StudyFolder, workers: int, threads: int) -> Iter
     Returns:
         An iterator over the lines.
 
+    Raises:
+        ValueError: if a block has no such option, or a control nothing to change.
+
     Examples:
         >>> from pathlib import Path
         >>> from cv_attention.study import StudyFolder, dry_run, make_plan
@@ -33,6 +36,7 @@ def dry_run(plan: Plan, folder: StudyFolder, workers: int, threads: int) -> Iter
         >>> next(lines)
         'toy: 2 arms'
     """
+    plan.check()
     yield f"{plan.name}: {len(plan.arms)} arms"
     for arm in plan.arms:
         what = "the reference" if arm.name == plan.reference else f"control of {arm.network}" if arm.control else ""

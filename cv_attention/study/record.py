@@ -64,6 +64,11 @@ class StudyFolder:
         """What a training step of each arm costs, measured in turns."""
         return self.out / "costs.json"
 
+    @property
+    def matched(self) -> Path:
+        """Which networks were found to match others in cost."""
+        return self.out / "matched.json"
+
     def run(self, name: str) -> Path:
         """Returns the run directory of a trial.
 

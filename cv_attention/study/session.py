@@ -9,7 +9,6 @@ from typing import Any
 from cv_attention.rundir import read_json
 from cv_attention.rundir.files import write_text
 from cv_attention.rundir.lock import lock
-from cv_attention.study.design.checking import check_blocks
 from cv_attention.study.design.plan import Plan
 from cv_attention.study.design.trials import Trial
 from cv_attention.study.price import finished_seconds, measured_steps
@@ -76,9 +75,7 @@ def train(
         >>> results.parts[0].main.tables[0].rows[1].verdict  # doctest: +SKIP
         'unresolved'
     """
-    check_blocks(
-        plan.path, [(arm.network, plan.experiments[arm.name, plan.recipes[0]].model.block) for arm in plan.arms]
-    )
+    plan.check()
     with _locked(folder):
         record = _adopted(plan, folder, say)
         _continued(plan, record, limits)

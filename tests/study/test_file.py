@@ -3,8 +3,8 @@
 import pytest
 
 from cv_attention.cli import main
-from cv_attention.study import make_plan
-from tests.study.written import write_study
+from cv_attention.study import Limits, LocalEngine, dry_run, make_plan, train
+from tests.study.written import planned, write_study
 
 SE = {"model.block": "se"}
 WRONG = {
@@ -77,7 +77,7 @@ WRONG = {
         "controls.also: 'identitty' is unknown; did you mean 'identity'",
     ),
     "control twice": ({"controls": {"also": ["identity", "identity"]}}, "controls.also: identity is listed twice"),
-    "unknown match": ({"controls": {"match": ["latency"]}}, "controls.match: 'latency' is unknown"),
+    "unknown match": ({"controls": {"match": ["power"]}}, "controls.match: 'power' is unknown"),
     "tune without values": ({"tune": {"optimizer.lr": []}}, "tune.optimizer.lr must list the values to try"),
     "tune unknown": ({"tune": {"optimizer.rate": [1.0]}}, "tune: unknown option 'optimizer.rate'"),
     "tune on the test": ({"tune": {"optimizer.lr": [0.1], "on": "test"}}, "tune.on must be validation, got 'test'"),
@@ -142,7 +142,7 @@ def test_text_that_is_no_study(text, words, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--engine", "ray"], "--engine must be local:N"),
+        (["--engine", "dask"], "--engine must be local:N"),
         (["--engine", "local:0"], "--engine must be local:N"),
         (["--budget", "8"], "--budget must be a time"),
         (["--budget", "0h"], "--budget must be a time"),
@@ -199,3 +199,34 @@ def test_controls_wrap_each_block_and_one_scale_serves_all(tmp_path):
     networks = {"plain": {}, "se": SE, "eca": {"model.block": "eca"}}
     plan = make_plan(write_study(tmp_path, networks=networks, controls={"also": ["channel_scale"]}))
     assert [arm.name for arm in plan.arms] == ["plain", "se", "eca", "se+channel_scale"]
+
+
+CONTROLLED = {"plain": {}, "se": {"model.block": "se"}, "vit": {"model.block": {"stage:-1": "vit"}}}
+
+
+def test_a_control_that_has_nothing_to_change_is_refused_before_anything_is_trained(tmp_path):
+    plan, folder = planned(tmp_path, networks=CONTROLLED, controls={"also": ["shuffled_gate", "constant_gate"]})
+    expected = r"toy.yaml: controls: constant_gate of vit: ConstantGate .* leave it out with controls.without: {vit: \["
+    with pytest.raises(ValueError, match=expected):
+        train(plan, folder, LocalEngine(1), Limits(), print, [])
+    with pytest.raises(ValueError, match=expected):
+        next(dry_run(plan, folder, 1, 1))
+    assert not folder.root.exists()
+
+
+def test_a_control_can_be_left_out_for_one_network(tmp_path):
+    controls = {"also": ["constant_gate", "identity"], "without": {"vit": ["constant_gate"]}}
+    plan, _ = planned(tmp_path, networks=CONTROLLED, controls=controls)
+    plan.check()
+    names = [arm.name for arm in plan.arms]
+    assert names == ["plain", "se", "vit", "se+constant_gate", "se+identity", "vit+identity"]
+
+
+@pytest.mark.parametrize(
+    ("without", "message"),
+    [({"vut": ["identity"]}, "controls.without: 'vut' is not a network; did you mean 'vit'"),
+     ({"vit": ["idntity"]}, "controls.without.vit: 'idntity' is unknown; did you mean 'identity'")],
+)  # fmt: skip
+def test_what_is_left_out_must_be_there(without, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        planned(tmp_path, networks=CONTROLLED, controls={"also": ["identity"], "without": without})

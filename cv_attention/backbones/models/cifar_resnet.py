@@ -5,7 +5,6 @@ shape skips every other pixel and pads channels with zeros (option A, no paramet
 convolutions (option B), as on ImageNet.
 """
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -52,7 +51,6 @@ class BasicBlock(nn.Module):
         stride: Stride of the first convolution.
         shortcut: ``A`` pads, ``B`` projects with a 1×1 convolution where the shape changes.
         drop_path: Chance that training leaves the branch of an image out (stochastic depth), in [0, 1).
-        inner: Channels between the two convolutions; None takes `out_channels`.
     """
 
     def __init__(
@@ -62,15 +60,13 @@ class BasicBlock(nn.Module):
         stride: int,
         shortcut: Literal["A", "B"],
         drop_path: float = 0.0,
-        inner: int | None = None,
     ) -> None:
         super().__init__()
-        inner = out_channels if inner is None else inner
         self.drop_path = drop_path
-        self.conv1 = nn.Conv2d(channels, inner, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(inner)
+        self.conv1 = nn.Conv2d(channels, out_channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(out_channels)
         self.act1 = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(inner, out_channels, 3, 1, 1, bias=False)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(out_channels)
         self.act2 = nn.ReLU(inplace=True)
         self.shortcut: nn.Module
@@ -91,20 +87,6 @@ class BasicBlock(nn.Module):
         return self.act2(branch + self.shortcut(x))
 
 
-def checked_widths(widths: Sequence[int] | None, blocks: int) -> list[int | None]:
-    """Returns a width for each residual block, None where it has that of its stage.
-
-    Raises:
-        ValueError: unless they are as many whole numbers of at least 1 as there are blocks.
-    """
-    if widths is None:
-        return [None] * blocks
-    whole = isinstance(widths, list | tuple) and all(type(one) is int and 1 <= one <= _LARGEST for one in widths)
-    if not whole or len(widths) != blocks:
-        raise ValueError(f"branch_widths must be a list of {blocks} whole numbers of at least 1, got {widths!r:.60}")
-    return list(widths)
-
-
 def stochastic_depth(branch: Tensor, rate: float) -> Tensor:
     """Leaves the branches (B, C, H, W) of some images out, each with chance `rate`, and scales the others up."""
     kept = branch.new_empty(len(branch), 1, 1, 1).bernoulli_(1 - rate)
@@ -123,8 +105,6 @@ class CifarResNet(nn.Module):
         in_chans: Channels of the image.
         drop_path_rate: Stochastic depth (Huang et al., ECCV 2016): chance that training leaves the last block's branch
             out; it rises linearly from 0 at the first block. In [0, 1).
-        branch_widths: Channels between the two convolutions of each residual block, from the first on; None takes those
-            of its stage. A wider branch costs parameters and time, and changes nothing else of the network.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -139,10 +119,8 @@ class CifarResNet(nn.Module):
         stem_stride: int = 1,
         in_chans: int = 3,
         drop_path_rate: float = 0.0,
-        branch_widths: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        inner = checked_widths(branch_widths, sum(blocks))
         for name, value in {"width": width, "stem_stride": stem_stride, "in_chans": in_chans}.items():
             if not (isinstance(value, int) and value >= 1):
                 raise ValueError(f"{name} must be a whole number of at least 1, got {name}={value!r}")
@@ -162,7 +140,7 @@ class CifarResNet(nn.Module):
             out_channels, layers = width * 2**index, []
             for number in range(depth):
                 stride = 2 if index > 0 and number == 0 else 1
-                layers.append(BasicBlock(channels, out_channels, stride, shortcut, rates.pop(0), inner.pop(0)))
+                layers.append(BasicBlock(channels, out_channels, stride, shortcut, rates.pop(0)))
                 channels = out_channels
             self.add_module(f"layer{index + 1}", nn.Sequential(*layers))
         self.fc = nn.Linear(channels, num_classes)

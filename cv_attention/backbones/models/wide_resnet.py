@@ -3,12 +3,9 @@
 Names as in the paper: ``wrn16_8`` has 16 convolution layers and 8 times the channels of a CIFAR ResNet.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
-
-from cv_attention.backbones.models.cifar_resnet import checked_widths
 
 # What makes each network of the paper's tables: arguments of `WideResNet`.
 SHAPES: dict[str, dict[str, Any]] = {
@@ -25,19 +22,17 @@ class PreActivationBlock(nn.Module):
         out_channels: Channels of the output.
         stride: Stride of the first convolution.
         dropout: Share of activations dropped between the convolutions, in [0, 1).
-        inner: Channels between the two convolutions; None takes `out_channels`.
     """
 
-    def __init__(self, channels: int, out_channels: int, stride: int, dropout: float, inner: int | None = None) -> None:
+    def __init__(self, channels: int, out_channels: int, stride: int, dropout: float) -> None:
         super().__init__()
-        inner = out_channels if inner is None else inner
         self.bn1 = nn.BatchNorm2d(channels)
         self.act1 = nn.ReLU(inplace=True)
-        self.conv1 = nn.Conv2d(channels, inner, 3, stride, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(inner)
+        self.conv1 = nn.Conv2d(channels, out_channels, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(out_channels)
         self.act2 = nn.ReLU(inplace=True)
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
-        self.conv2 = nn.Conv2d(inner, out_channels, 3, 1, 1, bias=False)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False)
         changes = stride != 1 or channels != out_channels
         self.shortcut = nn.Conv2d(channels, out_channels, 1, stride, bias=False) if changes else None
 
@@ -58,8 +53,6 @@ class WideResNet(nn.Module):
         dropout: Share of activations dropped in each residual block, in [0, 1).
         stem_stride: Stride of the first convolution; 2 makes 64×64 images as cheap as 32×32.
         in_chans: Channels of the image.
-        branch_widths: Channels between the two convolutions of each residual block, from the first on; None takes those
-            of its stage.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -73,7 +66,6 @@ class WideResNet(nn.Module):
         dropout: float = 0.0,
         stem_stride: int = 1,
         in_chans: int = 3,
-        branch_widths: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if depth < 10 or depth % 6 != 4:
@@ -85,12 +77,12 @@ class WideResNet(nn.Module):
             raise ValueError(f"dropout must be in [0, 1), got dropout={dropout}")
         self.native_input_size = (in_chans, 32 * stem_stride, 32 * stem_stride)
         self.conv1 = nn.Conv2d(in_chans, 16, 3, stem_stride, 1, bias=False)
-        channels, inner = 16, checked_widths(branch_widths, (depth - 4) // 2)
+        channels = 16
         for stage in range(3):
             layers, out_channels = [], 16 * widening * 2**stage
             for number in range((depth - 4) // 6):
                 stride = 2 if stage > 0 and number == 0 else 1
-                layers.append(PreActivationBlock(channels, out_channels, stride, dropout, inner.pop(0)))
+                layers.append(PreActivationBlock(channels, out_channels, stride, dropout))
                 channels = out_channels
             self.add_module(f"layer{stage + 1}", nn.Sequential(*layers))
         self.bn = nn.BatchNorm2d(channels)

@@ -13,6 +13,10 @@ from cv_attention.blocks.construction import Spec, resolve
 _SHOWN_ALONE = ("CrissCrossAttention", "BilinearAttentionTransform")
 
 
+class NothingToControl(ValueError):
+    """Signals a block that has not what a control would change."""
+
+
 def wrapped(block: Spec, channels: int) -> nn.Module:
     """Makes the block that a control wraps.
 
@@ -39,7 +43,7 @@ class MapControl(Block):
         block: The block.
 
     Raises:
-        ValueError: if the block has no map of these kinds, or does not use its maps.
+        NothingToControl: if the block has no map of these kinds, or does not use its maps.
     """
 
     kinds: tuple[str, ...] = ()
@@ -48,12 +52,14 @@ class MapControl(Block):
         super().__init__()
         self.block = wrapped(block, channels)
         if not self.maps():
-            raise ValueError(
+            raise NothingToControl(
                 f"{type(self).__name__} changes maps of the kinds {', '.join(self.kinds)}, but "
                 f"{type(self.block).__name__} has none"
             )
         if (shown := type(self.block).__name__) in _SHOWN_ALONE:
-            raise ValueError(f"{type(self).__name__} changes attention maps, but {shown} does not multiply by its own")
+            raise NothingToControl(
+                f"{type(self).__name__} changes attention maps, but {shown} does not multiply by its own"
+            )
         for name, map in self.maps().items():
             map.register_forward_hook(partial(self._replaced, name))
         if hasattr(self.block, "start_as_identity"):

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from cv_attention.blocks.base import Block
 from cv_attention.blocks.construction import Spec
-from cv_attention.blocks.controls.base import wrapped
+from cv_attention.blocks.controls.base import NothingToControl, wrapped
 
 
 class FrozenRandom(Block):
@@ -31,7 +31,7 @@ class FrozenRandom(Block):
         super().__init__()
         self.block = wrapped(block, channels).requires_grad_(False)
         if not any(True for _ in self.block.parameters()):
-            raise ValueError(f"FrozenRandom keeps weights as drawn, but {type(self.block).__name__} has none")
+            raise NothingToControl(f"FrozenRandom keeps weights as drawn, but {type(self.block).__name__} has none")
 
     def forward(self, x: Tensor) -> Tensor:
         """Runs the block on `x` (B, C, H, W); keeps the shape."""

@@ -12,7 +12,9 @@ from cv_attention.comparison.recipes import part
 from cv_attention.comparison.runs import Run
 from cv_attention.config import Experiment
 
-IDENTITY, WIDER = "identity", "wider"
+IDENTITY, LONGER, AT = "identity", "longer", "at_"
+# How a plain network is made as costly -> name of the control; of costs but parameters, the cost follows it.
+MATCHED = {"width": "wider", "depth": "deeper"}
 JOIN = "+"  # between a network and its control, in the control's name
 # Classes of the controls, in cv_attention.blocks.controls; all but the one without a block take it as `block`.
 _CLASSES = {
@@ -57,6 +59,35 @@ def controls_of(arm: Arm, block: Any, wanted: list[str]) -> list[Arm]:
         Arm(f"{arm.name}{JOIN}{name}", {**arm.changes, "model.block": controlled(block, name)}, arm.name, name)
         for name in wanted
     ]
+
+
+def elsewhere(arm: Arm, experiment: Experiment, places: list[str]) -> list[Arm]:
+    """Returns the arms that have a network's block at other positions.
+
+    Args:
+        arm: The network.
+        experiment: Its configuration.
+        places: The positions; the network's own is left out.
+
+    Raises:
+        ValueError: if the network has blocks at several positions.
+    """
+    model = experiment.model
+    own = [model.at] if isinstance(model.at, str) else model.at
+    several = isinstance(model.block, Mapping) and not {"name", "class_path"} & set(model.block)
+    if places and (several or len(own) != 1):
+        raise ValueError(f"placement: {arm.name} has blocks at several positions, so there is no other one for them")
+    return [
+        Arm(f"{arm.name}{JOIN}{AT}{place}", {**arm.changes, "model.at": place}, arm.name, f"{AT}{place}")
+        for place in places
+        if place != own[0]
+    ]
+
+
+def is_cost(label: str) -> bool:
+    """Returns whether an arm is a network that somebody would use: of the file, or one matched in cost."""
+    control = label.partition(JOIN)[2]
+    return not control or control.startswith((*MATCHED.values(), LONGER))
 
 
 def controlled(block: Any, control: str) -> Any:

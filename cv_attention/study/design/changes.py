@@ -8,9 +8,11 @@ from typing import Any, get_origin
 from cv_attention.comparison.fields import Kind, kind
 from cv_attention.comparison.fields import names as option_names
 from cv_attention.config import BlockSpec, Experiment, HeadSpec
-from cv_attention.config.plain import fits
+from cv_attention.config.plain import fits, from_plain
+from cv_attention.study.design.checking import check_experiment
 from cv_attention.suggest import suggest
 
+Changes = Mapping[str, Any]
 # Options that the study decides itself.
 OWN = {
     "seed": "the study's seeds decide it",
@@ -45,6 +47,21 @@ def apply(plain: Mapping[str, Any], changes: Mapping[str, Any], place: str) -> d
         *groups, last = leaf.split(".")
         _section(changed, groups)[last] = copy.deepcopy(value)
     return changed
+
+
+def changed(experiment: Experiment, changes: Changes, place: str) -> Experiment:
+    """Returns a configuration with changes, checked.
+
+    Raises:
+        ValueError: naming the place.
+    """
+    plain = apply(experiment.to_dict(), changes, place)
+    try:
+        found = from_plain(Experiment, plain)
+        check_experiment(found)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from error
+    return found
 
 
 def check_kinds(changes: Mapping[str, Any], place: str, *, network: bool) -> None:

@@ -8,6 +8,8 @@ from cv_attention.blocks.catalogue import find
 from cv_attention.config import Experiment
 from cv_attention.config.checking import check, check_source
 
+_CHANNELS = 64  # on which controls are tried
+
 
 def check_experiment(experiment: Experiment) -> None:
     """Checks a configuration as `fit` does before it imports torch.
@@ -39,6 +41,38 @@ def check_blocks(path: Path, models: Iterable[tuple[str, Any]]) -> None:
                 resolve(block)
             except ValueError as error:
                 raise ValueError(f"{path}: networks.{network}: {error}") from error
+
+
+def check_controls(path: Path, controls: Iterable[tuple[str, str, Any]]) -> None:
+    """Makes sure that every control changes something of its block; imports torch.
+
+    Args:
+        path: The study file, for messages.
+        controls: Networks, names of their controls, and their ``model.block``.
+
+    Raises:
+        ValueError: naming the network and the control.
+    """
+    from cv_attention.blocks import resolve
+    from cv_attention.blocks.controls.base import NothingToControl
+
+    for network, control, spec in controls:
+        for block in _each(spec):
+            try:
+                resolve(block)(_CHANNELS)
+            except NothingToControl as error:
+                raise ValueError(
+                    f"{path}: controls: {control} of {network}: {error}; leave it out with "
+                    f"controls.without: {{{network}: [{control}]}}"
+                ) from error
+            except Exception:  # what else a block refuses depends on its place, and is the result of its training runs
+                continue
+
+
+def _each(block: Any) -> Iterator[Any]:
+    """Yields the block of every place."""
+    several = isinstance(block, Mapping) and not {"name", "class_path"} & set(block)
+    yield from block.values() if several else [block]
 
 
 def _named_blocks(block: Any) -> Iterator[Any]:

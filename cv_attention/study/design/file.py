@@ -15,7 +15,9 @@ from cv_attention.suggest import suggest
 from cv_attention.yaml_text import check_yaml_file
 
 CONTROLS = ("identity", "constant_gate", "channel_scale", "shuffled_gate", "frozen_random", "uniform_spatial")
-MATCHES = ("parameters",)
+MATCHES = ("parameters", "flops", "latency", "memory")
+BY = ("width", "depth")
+PLACES = ("residual", "pre", "post", "identity", "stage")
 MOST_NETWORKS = 100
 MOST_CANDIDATES = 1000
 TUNING_SEEDS = 2_000_000_000  # from here on; a study's own seeds lie below
@@ -29,10 +31,14 @@ class Controls:
     """Configures the control arms that are made for every network with a block.
 
     Attributes:
-        match: ``parameters`` adds, for each network with a block, a plain one that is widened to as many parameters;
-            our ResNets alone.
+        match: Costs, of ``parameters``, ``flops``, ``latency`` (of a forward pass, measured in turns) and ``memory``
+            (of activations): each adds, for every network with a block, one without it that costs as much, within 2 %.
+        by: How: ``width`` widens residual branches, ``depth`` adds residual blocks; or both.
+        longer: Adds the plain network, trained for as much time as the one with the block takes, in whole epochs.
+        placement: Other positions for the same block, of ``residual``, ``pre``, ``post``, ``identity`` and ``stage``.
         also: Blocks that keep a part of the block's mechanism: ``identity``, ``constant_gate``, ``channel_scale``,
             ``shuffled_gate``, ``frozen_random``, ``uniform_spatial``.
+        without: Network -> controls of `also` that are not made for it, since its block has nothing that they change.
 
     Examples:
         >>> from cv_attention.study import Controls
@@ -41,7 +47,11 @@ class Controls:
     """
 
     match: list[str] = field(default_factory=list)
+    by: str | list[str] = "width"
+    longer: bool = False
+    placement: list[str] = field(default_factory=list)
     also: list[str] = field(default_factory=list)
+    without: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -165,6 +175,12 @@ def seeds_of(study: StudyFile) -> tuple[int, ...]:
     return tuple(range(study.seeds)) if isinstance(study.seeds, int) else tuple(study.seeds)
 
 
+def ways(study: StudyFile) -> list[str]:
+    """Returns how plain networks are made as costly as one with a block."""
+    by = study.controls.by
+    return [by] if isinstance(by, str) else list(by)
+
+
 def _named(entries: Mapping[Any, Any], place: str) -> dict[str, Any]:
     """Checks the names of networks or recipes; an entry without changes may be empty."""
     for name in entries:
@@ -190,7 +206,19 @@ def _check(study: StudyFile) -> None:
     if study.reference is not None and study.reference not in study.networks:
         raise ValueError(f"reference {study.reference!r} is not a network{suggest(study.reference, study.networks)}")
     _check_names("controls.also", study.controls.also, CONTROLS)
+    for network, left_out in study.controls.without.items():
+        if network not in study.networks:
+            raise ValueError(f"controls.without: {network!r} is not a network{suggest(network, study.networks)}")
+        _check_names(f"controls.without.{network}", left_out, study.controls.also)
     _check_names("controls.match", study.controls.match, MATCHES)
+    _check_names("controls.by", ways(study), BY)
+    _check_names("controls.placement", study.controls.placement, PLACES)
+    if not ways(study):
+        raise ValueError(f"controls.by must name at least one of {', '.join(BY)}")
+    if study.controls.longer and any("trainer.max_epochs" in changes for changes in study.recipes.values()):
+        raise ValueError(
+            "controls.longer: recipes change trainer.max_epochs, so that one number of epochs cannot match all"
+        )
     if isinstance(study.seeds, list):
         _check_seeds(study.seeds)
     for option, values in study.tune.values.items():

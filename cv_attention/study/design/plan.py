@@ -1,6 +1,6 @@
 """Plans a study: its arms and recipes with their configurations, and all training runs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -8,17 +8,16 @@ from typing import Any
 
 from cv_attention.config import Experiment, Log
 from cv_attention.config.plain import from_plain
-from cv_attention.study.design.arms import IDENTITY, WIDER, Arm, controls_of, identity_of, is_plain
-from cv_attention.study.design.changes import apply, check_kinds
-from cv_attention.study.design.checking import check_experiment
+from cv_attention.study.design.arms import Arm, identity_of
+from cv_attention.study.design.changes import Changes, changed, check_kinds
+from cv_attention.study.design.checking import check_blocks, check_controls, check_experiment
 from cv_attention.study.design.file import TUNING_SEEDS, StudyFile, load_yaml, read_study, seeds_of
+from cv_attention.study.design.making import arms_of
 from cv_attention.study.design.trials import Trial, trial
 
 # What a training run of a study leaves behind unless `set`, a recipe or a network says otherwise: predictions and
 # final weights, no maps.
 _LIGHT = Log(wandb="disabled", maps_every=0, probes=0, saliency=[], curve_points=0, keep="weights")
-Changes = Mapping[str, Any]
-Widen = Callable[[Experiment, Experiment], tuple[dict[str, Any], str]]
 
 
 @dataclass(frozen=True)
@@ -104,6 +103,17 @@ class Plan:
             found += [trial(*cell, seed, experiment, root) for seed in self.seeds]
         return found
 
+    def check(self) -> None:
+        """Makes sure that blocks have the options given to them, and that controls change something; imports torch.
+
+        Raises:
+            ValueError: naming the file and the place in it.
+        """
+        blocks = {arm.name: self.experiments[arm.name, self.recipes[0]].model.block for arm in self.arms}
+        check_blocks(self.path, [(arm.network, blocks[arm.name]) for arm in self.arms])
+        controls = [(arm.network, arm.control, blocks[arm.name]) for arm in self.arms if arm.control]
+        check_controls(self.path, [each for each in controls if each[2] is not None])
+
     def described(self) -> dict[str, Any]:
         """Returns everything that decides the study's result as plain values, to see whether it has changed."""
         file = asdict(self.file)
@@ -117,28 +127,13 @@ class Plan:
         }
 
 
-def changed(experiment: Experiment, changes: Changes, place: str) -> Experiment:
-    """Returns a configuration with changes, checked.
-
-    Raises:
-        ValueError: naming the place.
-    """
-    plain = apply(experiment.to_dict(), changes, place)
-    try:
-        found = from_plain(Experiment, plain)
-        check_experiment(found)
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from error
-    return found
-
-
-def make_plan(path: Path, widen: Widen | None = None) -> Plan:
+def make_plan(path: Path, matched: Path | None = None) -> Plan:
     """Reads a study file and its base, makes the arms, and checks every configuration.
 
     Args:
         path: The study file.
-        widen: Returns, for a plain network and one with a block, the changes that widen the plain one to as many
-            parameters, and a note; None takes `wider.matched`, which imports torch.
+        matched: File that keeps which networks were found to match others in cost, which is measured once; None
+            measures again in each process.
 
     Returns:
         The plan.
@@ -164,7 +159,7 @@ def make_plan(path: Path, widen: Widen | None = None) -> Plan:
     networks = [Arm(name, changes, name) for name, changes in file.networks.items()]
     for arm in networks:
         _check_network(arm, file, path)
-    arms = _arms(networks, next(iter(trained.values())), file, path, widen)
+    arms = arms_of(networks, next(iter(trained.values())), file, path, matched)
     experiments = {
         (arm.name, name): changed(recipe, arm.changes, f"{path}: networks.{arm.name}")
         for name, recipe in trained.items()
@@ -209,39 +204,6 @@ def _check_network(arm: Arm, file: StudyFile, path: Path) -> None:
     for name in file.tune.values:
         if name in arm.changes or any(name in changes for changes in file.recipes.values()):
             raise ValueError(f"{place}: tune chooses {name}, so neither networks nor recipes can set it")
-
-
-def _arms(networks: list[Arm], start: Experiment, file: StudyFile, path: Path, widen: Widen | None) -> list[Arm]:
-    """Returns the reference, the other networks, and the controls of each network with a block."""
-    made = {arm.name: changed(start, arm.changes, f"{path}: networks.{arm.name}") for arm in networks}
-    plain = [arm.name for arm in networks if is_plain(made[arm.name])]
-    if file.reference is None and len(plain) != 1:
-        why = f"{len(plain)} networks have no block ({', '.join(plain)})" if plain else "every network has a block"
-        raise ValueError(f"{path}: networks: {why}; say with reference: NAME what the others are compared with")
-    reference = file.reference or plain[0]
-    arms = sorted(networks, key=lambda arm: arm.name != reference)  # stable
-    known = {identity_of(made[arm.name]) for arm in networks}
-    for arm in [arm for arm in arms if arm.name != reference and made[arm.name].model.block is not None]:
-        place = f"{path}: controls of {arm.name}"
-        controls = controls_of(arm, made[arm.name].model.block, file.controls.also)
-        if file.controls.match:
-            without = changed(made[arm.name], {"model.block": None}, place)
-            changes, note = (widen or _matched())(without, made[arm.name])
-            controls.append(
-                Arm(f"{arm.name}+{WIDER}", {**arm.changes, "model.block": None, **changes}, arm.name, WIDER, note)
-            )
-        for control in controls:
-            identity = identity_of(changed(start, control.changes, place))
-            if identity not in known or control.control == IDENTITY:  # one per-channel scale may control several blocks
-                arms.append(control)
-            known.add(identity)
-    return arms
-
-
-def _matched() -> Widen:
-    from cv_attention.study.design.wider import matched
-
-    return matched
 
 
 def _check_distinct(

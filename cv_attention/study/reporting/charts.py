@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from cv_attention.comparison import Row
 from cv_attention.comparison.text import Unit
-from cv_attention.study.design.arms import JOIN, WIDER
+from cv_attention.study.design.arms import is_cost
 from cv_attention.study.reporting import svg
 from cv_attention.study.reporting.results import Part, Results
 
@@ -65,7 +65,7 @@ def forest(results: Results) -> str:
 def front(results: Results, costs: Mapping[str, float], measured: str) -> str:
     """Draws each network's difference over its cost, with its interval, and the front of those that no other one beats.
 
-    Controls are left out, since nobody would use them, but for a wider network.
+    Controls are left out, since nobody would use them, but for networks that are matched in cost.
 
     Args:
         results: Results of a study; of several recipes, the first is drawn.
@@ -108,7 +108,7 @@ def _costed(results: Results, costs: Mapping[str, float]) -> Iterator[tuple[floa
     for part in results.parts[:1]:
         for row in _rows(part, reference=True):
             known = row.difference is not None or row.reason == "the reference"
-            if row.label in costs and known and (JOIN not in row.label or row.label.endswith(f"{JOIN}{WIDER}")):
+            if row.label in costs and known and is_cost(row.label):
                 yield costs[row.label], scale * (row.difference or 0.0), row
 
 

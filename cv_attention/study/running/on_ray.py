@@ -81,7 +81,7 @@ class RayEngine:
         Raises:
             EngineLost: if the cluster cannot be reached.
         """
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]  # an extra
 
         if not self._address and not os.environ.get("RAY_ADDRESS"):
             os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this machine alone
@@ -99,7 +99,7 @@ class RayEngine:
 
     def close(self) -> None:
         """Disconnects; a cluster that was started here ends."""
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]  # an extra
 
         self._idle.clear()
         ray.shutdown()
@@ -123,7 +123,7 @@ class RayEngine:
         Raises:
             EngineLost: if the cluster cannot be reached any more.
         """
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]  # an extra
 
         self._obey()
         if not self._running:
@@ -150,13 +150,13 @@ class RayEngine:
         return float(trainer.devices) if isinstance(trainer.devices, int) else 1.0
 
     def _actor(self, gpus: float) -> Any:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]  # an extra
 
         made = ray.remote(num_cpus=self.threads, num_gpus=gpus, max_restarts=0, max_concurrency=2)(RayWorker)
         return made.remote(self.threads, os.getcwd(), sys.path, self._target)
 
     def _ended(self, reference: Any) -> Ended:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]  # an extra
 
         actor, trial, since = self._running.pop(reference)
         self._told.discard(reference)
@@ -170,7 +170,7 @@ class RayEngine:
         return Ended(trial, code, time.monotonic() - since)
 
     def _check_cluster(self) -> None:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]  # an extra
 
         try:
             alive = any(node.get("Alive") for node in ray.nodes())
@@ -181,7 +181,7 @@ class RayEngine:
 
     def _obey(self) -> None:
         """Does what a signal has asked for; the handler itself may have interrupted a call of Ray's."""
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]  # an extra
 
         for reference, (actor, _, _) in list(self._running.items()):
             if "kill" in self._wanted:

@@ -15,7 +15,7 @@ from cv_attention.study.running.local import LocalEngine
 from cv_attention.study.running.worker import work
 
 _MINUTES = 240  # of a job, unless the options say otherwise; submitit's own five would end most
-_TIMEOUTS = 1000  # of one job: each goes on from a checkpoint
+_TIMEOUTS = 1000  # of one job, which resumes after each from a checkpoint
 _PENDING = ("PENDING", "CONFIGURING", "REQUEUED", "UNKNOWN")
 
 
@@ -93,7 +93,7 @@ class SlurmEngine:
         Raises:
             ValueError: if submitit does not know an option.
         """
-        import submitit
+        import submitit  # pyright: ignore[reportMissingImports]  # an extra
 
         self._folder = root.resolve() / "slurm"
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -168,7 +168,7 @@ class SlurmEngine:
 
     def _earlier(self, trial: Trial) -> Any:
         """Returns the job of an earlier driver, if it has not ended; of jobs on this machine nothing is known."""
-        import submitit
+        import submitit  # pyright: ignore[reportMissingImports]  # an extra
 
         noted = self._file(trial, "job")
         if self._cluster != "slurm" or not noted.is_file() or self._file(trial, "stop").is_file():
@@ -227,7 +227,7 @@ class TrialJob:
 
     def checkpoint(self) -> Any:
         """Stops the trial before a time limit or a preemption, and returns the job that resumes it."""
-        from submitit.helpers import DelayedSubmission
+        from submitit.helpers import DelayedSubmission  # pyright: ignore[reportMissingImports]
 
         self._engine.stop()
         while self._engine.running:

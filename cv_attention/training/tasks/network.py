@@ -59,6 +59,7 @@ def build_network(model: Model, outputs: int, image_size: tuple[int, int]) -> tu
             f"weights of {model.backbone} could not be downloaded ({reason})",
             "give a file with --model.weights, or set --model.pretrained false",
         ) from error
+    _resized(network, model, image_size, kept=pretrained)
     if model.train == "head":
         network, plan = _attended(network, replace(model, train="all"), image_size)
         part = backbones.parameter_parts(network)
@@ -66,6 +67,17 @@ def build_network(model: Model, outputs: int, image_size: tuple[int, int]) -> tu
             parameter.requires_grad_(part[name] == "head")
         return network, plan
     return _attended(network, model, image_size)
+
+
+def _resized(network: nn.Module, model: Model, image_size: tuple[int, int], *, kept: bool) -> None:
+    """Applies `widths` and `extra_blocks`, after the backbone has drawn its weights and before anything is inserted."""
+    try:
+        if model.extra_blocks:
+            backbones.deepen(network, model.extra_blocks, image_size)
+        if model.widths:
+            backbones.widen(network, model.widths, image_size, kept=kept)
+    except ValueError as error:
+        raise ValueError(f"model.{error}") from error
 
 
 def _attended(network: nn.Module, model: Model, image_size: tuple[int, int]) -> tuple[nn.Module, Plan | None]:

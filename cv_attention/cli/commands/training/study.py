@@ -26,9 +26,10 @@ def run(arguments: Sequence[str]) -> None:
     limits = _limits(options)
     engine = chosen(options.engine, options.threads, options.gpus, options.slurm)
     with user_errors():
-        plan = study.make_plan(Path(options.file))
-        folder = study.StudyFolder(Path(options.root), plan.name)
+        folder = study.StudyFolder(Path(options.root), Path(options.file).stem)
     check_folder(folder.root)
+    with user_errors():
+        plan = study.make_plan(Path(options.file), folder.matched)
     commands = [f"cv-attention study {shlex.join(arguments)}"]
     with user_errors():
         if options.dry_run:

@@ -1,0 +1,1 @@
+"""Changes how wide and how deep a network is, where nothing else of it depends on that."""
