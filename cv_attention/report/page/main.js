@@ -16,6 +16,7 @@ import { makeConfusion } from "./panels/confusion.js";
 import { makeCurves } from "./panels/curves.js";
 import { makeFaithfulness } from "./panels/faithfulness.js";
 import { hasGlimpses, makeGlimpses } from "./panels/glimpses.js";
+import { makeLabels } from "./panels/labels.js";
 import { makeNetwork } from "./panels/network.js";
 import { makeHeader, makeOverview } from "./panels/overview.js";
 import { makeMemory } from "./panels/memory.js";
@@ -90,6 +91,7 @@ function makeSections() {
     makeCurves,
     makeNetwork,
     makeConfusion,
+    makeLabels,
     makeBags,
     makeAttention,
     makeFaithfulness,

@@ -127,6 +127,13 @@ class MultiLabelClassifier(Classifier):
         kept: LabelFacts = facts_in(checkpoint["facts"], LabelFacts)
         self.facts = replace(self.facts, thresholds=kept.thresholds)
 
+    def output_words(self) -> str | None:
+        """Returns what the logits are."""
+        return (
+            f"logits (batch, {len(self.facts.class_names)}), one for each of facts.class_names; the sigmoid of each is "
+            "the probability that an image has the class, and it counts as having it from facts.thresholds on"
+        )
+
     def open_split(self, split: str) -> Any | None:
         """Returns None: the data set of the configuration is opened."""
         return

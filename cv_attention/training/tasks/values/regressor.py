@@ -144,6 +144,10 @@ class Regressor(Task):
         """Returns the names of the numbers."""
         return list(self.facts.value_names)
 
+    def output_words(self) -> str | None:
+        """Returns what the numbers are."""
+        return f"values (batch, {len(self.facts.value_names)}), in the units of the data, named by facts.value_names"
+
     def resume_command(self, run: Path, options: str = "") -> str:
         """Returns the command line that resumes a run."""
         return f"cv-attention fit --resume {run}{f' {options}' if options else ''}"
