@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -58,7 +59,7 @@ def test_smoothing_of_several_classes_moves_towards_a_half():
 
 
 def test_focal_loss_by_hand():
-    """(1 - p)^2 alpha -log p: for logits of 0, 0.25 * 0.25 * ln 2 of a positive and 0.75 * 0.25 * ln 2 of a negative."""
+    """(1 - p)^2 alpha -log p: for logits of 0, 0.25 * 0.25 * ln 2 of a positive and three times this otherwise."""
     zeros = torch.zeros(1, 4)
     found = loss(Loss("focal"), targets="multi")(zeros, torch.tensor([[1, 0, 0, 0]]))
     assert float(found) == pytest.approx((0.25 + 3 * 0.75) * 0.25 * math.log(2) / 4)
@@ -91,7 +92,7 @@ def test_balanced_weights_equal_scikit_learn_s():
     from sklearn.utils.class_weight import compute_class_weight
 
     labels = [0] * 8 + [1] * 2 + [2] * 6
-    wanted = compute_class_weight("balanced", classes=[0, 1, 2], y=labels)
+    wanted = compute_class_weight("balanced", classes=np.array([0, 1, 2]), y=labels)
     assert class_weights("balanced", "abc", (8, 2, 6), 16, "single") == pytest.approx(wanted.tolist())
     assert class_weights("balanced", "abc", (8, 2, 16), 16, "multi") == [1.0, 7.0, 1.0]
     assert class_weights({"b": 2}, "abc", (), 0, "single") == [1.0, 2.0, 1.0]
@@ -110,12 +111,12 @@ def test_weights_of_a_checkpoint_are_not_among_its_tensors():
     ("experiment", "words"),
     [
         (Experiment(loss=Loss("mse")), "loss.name is mse, but data.targets is single: use auto, cross_entropy"),
-        (Experiment(Data(targets="multi"), loss=Loss("cross_entropy")), "use bce"),
-        (Experiment(Data(targets="numbers"), loss=Loss(class_weights="balanced")), "does not use it"),
+        (Experiment(data=Data(targets="multi"), loss=Loss("cross_entropy")), "use bce"),
+        (Experiment(data=Data(targets="numbers"), loss=Loss(class_weights="balanced")), "does not use it"),
         (Experiment(loss=Loss(focal_gamma=1.0)), "loss.focal_gamma is 1.0, but the loss cross_entropy"),
         (Experiment(loss=Loss(class_weights={"a": 0.0})), "must be above 0 and finite, got 0.0"),
-        (Experiment(Data(name="folder", targets="multi")), "gives each image one class"),
-        (Experiment(Data(targets="numbers", subset=Subset(per_class=3))), "fraction"),
+        (Experiment(data=Data(name="folder", targets="multi")), "gives each image one class"),
+        (Experiment(data=Data(targets="numbers", subset=Subset(per_class=3))), "fraction"),
     ],
 )
 def test_what_does_not_fit_is_refused(experiment, words):
@@ -124,11 +125,11 @@ def test_what_does_not_fit_is_refused(experiment, words):
 
 
 def test_an_unknown_class_is_refused():
-    with pytest.raises(ValueError, match="unknown class 'cats', did you mean 'cat'"):
+    with pytest.raises(ValueError, match="unknown class 'cats'; did you mean 'cat'"):
         class_weights({"cats": 2.0}, ("cat", "dog"), (), 0, "single")
     with pytest.raises(ValueError, match="do not say how many"):
         class_weights("balanced", ("cat", "dog"), (), 0, "single")
-    bags = Experiment(Data(name="digit_bags"), loss=Loss("bce"), optimizer=Optimizer())
+    bags = Experiment(data=Data(name="digit_bags"), loss=Loss("bce"), optimizer=Optimizer())
     from cv_attention.training import BagClassifier
 
     with pytest.raises(ValueError, match=r"loss\.name is bce, but the task bags does not use it"):

@@ -45,7 +45,7 @@ class MultiLabelClassifier(Classifier):
     Examples:
         >>> import torch
         >>> from cv_attention import config, training
-        >>> experiment = config.Experiment(config.Data(targets="multi"), model=config.Model(options={"width": 4}))
+        >>> experiment = config.Experiment(data=config.Data(targets="multi"), model=config.Model(options={"width": 4}))
         >>> facts = training.LabelFacts(("cat", "dog"), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), image_size=(32, 32))
         >>> classifier = training.MultiLabelClassifier(experiment, facts).eval()
         >>> classifier.decide(classifier(torch.zeros(4, 3, 32, 32, dtype=torch.uint8))).shape
