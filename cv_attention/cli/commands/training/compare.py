@@ -57,8 +57,8 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument(
         "--metric",
-        help="Metric, as named in summary.json, or probability (default: accuracy; of texts cer, of several classes per "
-        "image map, of numbers mae).",
+        help="Metric, as named in summary.json, or probability (default: accuracy; of texts cer, of several classes "
+        "per image map, of numbers mae).",
     )
     parser.add_argument(
         "--lower-is-better",

@@ -40,7 +40,7 @@ class Regressor(Task):
     Examples:
         >>> import torch
         >>> from cv_attention import config, training
-        >>> experiment = config.Experiment(data=config.Data(targets="numbers"), model=config.Model(options={"width": 4}))
+        >>> experiment = config.Experiment(data=config.Data(targets="numbers"), model=config.Model("resnet20"))
         >>> facts = training.ValueFacts(("age",), (0.5,) * 3, (0.2,) * 3, (32, 32), centre=(41.0,), scale=(12.5,))
         >>> training.Regressor(experiment, facts).eval()(torch.zeros(4, 3, 32, 32, dtype=torch.uint8)).shape
         torch.Size([4, 1])
