@@ -8,9 +8,9 @@ from cv_attention import data
 from cv_attention.config import Data, Digits, Subset, Table
 from cv_attention.data.datamodule import load
 from cv_attention.data.selection import folds
-from cv_attention.data.selection.stratifying import divide, strata
 from cv_attention.data.sources import subset
 from cv_attention.data.sources.digits import draw as draw_single
+from cv_attention.data.stratifying import divide, strata
 
 DIGITS = Digits(train=60, val=20, test=20, canvas=48, digit=16, most=3, clutter=2)
 ROWS = [("a", "cat;dog"), ("b", "dog"), ("c", ""), ("d", " cat ; bird"), ("e", "bird;bird;dog"), ("f", "cat")]
