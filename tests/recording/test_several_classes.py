@@ -11,7 +11,7 @@ from cv_attention.report.read.recording import read_recording
 from cv_attention.report.read.run_directory import read_run
 from cv_attention.report.write.panels import PanelWriter
 from cv_attention.rundir.contents import EpochRecord
-from cv_attention.rundir.label_counts import LabelCounts
+from cv_attention.rundir.counts.label_counts import LabelCounts
 from cv_attention.rundir.layout import EpochFile, RunLayout
 
 LABELS = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0]])

@@ -6,7 +6,7 @@ import torch
 
 import cv_attention as cva
 from cv_attention import report
-from cv_attention.rundir.label_counts import LabelCounts
+from cv_attention.rundir.counts.label_counts import LabelCounts
 from cv_attention.rundir.layout import RunLayout
 
 pytestmark = pytest.mark.browser

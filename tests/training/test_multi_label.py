@@ -9,7 +9,7 @@ import torch
 from cv_attention import comparison, config, judging, training
 from cv_attention.config import Data, Digits, Experiment, Log, Loss, Model, Optimizer, Trainer
 from cv_attention.rundir import summary
-from cv_attention.rundir.label_counts import LabelCounts
+from cv_attention.rundir.counts.label_counts import LabelCounts
 from cv_attention.saliency_export import export_saliency
 
 DIGITS = Digits(train=40, val=20, test=20, canvas=24, digit=10, most=3, clutter=2)

@@ -18,7 +18,7 @@ from cv_attention.report.write.shards import encode, write_shard
 from cv_attention.report.write.thumbnails import as_url
 from cv_attention.rundir.arrays import read_arrays
 from cv_attention.rundir.contents import ConfusionCounts, Faithfulness, gate_array
-from cv_attention.rundir.label_counts import LabelCounts
+from cv_attention.rundir.counts.label_counts import LabelCounts
 from cv_attention.rundir.layout import EpochFile, RunLayout
 
 
