@@ -10,7 +10,7 @@ from cv_attention.comparison.arms import Arm, values
 from cv_attention.comparison.direction import stated
 from cv_attention.comparison.fields import Kind
 from cv_attention.comparison.recipes import Part
-from cv_attention.comparison.runs import RATES, SHARES, Run, read
+from cv_attention.comparison.runs import RATES, SHARES, USUAL, Run, read
 from cv_attention.comparison.tables import Question, Table, table
 from cv_attention.rundir import NewerFormat, summary
 from cv_attention.rundir.layout import RunLayout
@@ -76,8 +76,8 @@ def compare(
         runs: Run directories, finished or not.
         split: ``test`` or ``val``.
         metric: A metric of that split, as named in ``summary.json``; or ``probability``, the mean probability of the
-            true class on the test images, which varies less than the accuracy. None takes the accuracy, or of networks
-            that read the character error rate, ``cer``.
+            true class on the test images, which varies less than the accuracy. None takes the accuracy, of networks
+            that read the character error rate, ``cer``, with several classes per image ``map``, and of numbers ``mae``.
         reference: The network that the others are compared with: the label of its row, or one of its runs. By default
             the one network without a block.
         margin: Differences within ± this count as equivalent; default: 0.003 for fractions such as the accuracy and
@@ -153,8 +153,7 @@ def _why_left_out(path: Path) -> str:
 
 def _usual(runs: Sequence[Run], split: str) -> str:
     """Returns the metric that runs are compared by if nothing is said: the first of these that one of them has."""
-    usual = ("accuracy", "cer")
-    return next((name for name in usual if any(name in run.figures(split) for run in runs)), usual[0])
+    return next((name for name in USUAL if any(name in run.figures(split) for run in runs)), USUAL[0])
 
 
 def _read(paths: Sequence[Path]) -> list[Run]:

@@ -18,8 +18,11 @@ from cv_attention.suggest import suggest
 SHARES = (
     *("accuracy", "accuracy_top5", "pointing", "pointing_attention", "probability"),
     *("exact", "word_accuracy", "attention_in_box", "glimpse_in_box"),
+    *("map", "balanced_accuracy", "subset_accuracy", "f1_macro", "f1_micro", "f1_macro_tuned", "f1_micro_tuned"),
+    *("precision_macro", "recall_macro"),
 )
 RATES = ("cer",)  # shown in percent; lower is better, and more errors than characters are possible
+USUAL = ("accuracy", "cer", "map", "mae")  # what runs are compared by, the first of these that they have
 SPLITS = {"test": "test", "val": "validation"}  # the split -> its figures in summary.json
 
 

@@ -14,13 +14,13 @@ from cv_attention.data.decoding import bit_depth
 from cv_attention.data.identity import identity
 from cv_attention.data.module import DataModule
 from cv_attention.data.selection import folds
-from cv_attention.data.selection.stratifying import strata
 from cv_attention.data.several import digits as several
 from cv_attention.data.sources import cifar, custom, digits, folder, subset, webdataset
 from cv_attention.data.sources.image_set import ImageSet
 from cv_attention.data.sources.images import Images
 from cv_attention.data.sources.memory import in_memory
 from cv_attention.data.statistics import statistics
+from cv_attention.data.stratifying import strata
 from cv_attention.data.tables import classes
 
 

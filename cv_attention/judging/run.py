@@ -11,12 +11,11 @@ from cv_attention.data.sources.image_set import ImageSet
 from cv_attention.extras import require_for
 from cv_attention.judging.judge import BASELINES, Judge
 from cv_attention.judging.measures import GOOD, GRID, NAMES, USUAL_MEASURES, resolve_measure
+from cv_attention.judging.opening import open_classifier
 from cv_attention.judging.recommendation import Verdict
 from cv_attention.saliency.catalogue import method_name, resolve
 from cv_attention.statistics import Interval
 from cv_attention.training.checkpoint.checkpoints import name_of
-from cv_attention.training.checkpoint.finite import require_finite
-from cv_attention.training.loading import load
 from cv_attention.training.recording.probes import spread_over_classes
 from cv_attention.training.splits import open_data
 from cv_attention.training.tasks.classifier import Classifier
@@ -116,7 +115,7 @@ def evaluate_saliency(
     _check_positive({"images": images, "batch_size": batch_size, "mosaics": mosaics})
     found = _resolved(methods)
     asked = {name: resolve_measure(name) for name in sorted(dict.fromkeys(measures), key=_column)}
-    classifier = require_finite(load(checkpoint, trust), checkpoint).to(device)
+    classifier = open_classifier(checkpoint, trust).to(device)
     pictures = open_data(classifier, root, split).splits[split]
     chosen = spread_over_classes(pictures.images.labels, images)
     left_out: dict[str, str] = {}

@@ -11,12 +11,11 @@ from torch import Tensor
 
 from cv_attention.judging.judge import Judge
 from cv_attention.judging.measures import GOOD, resolve_measure
+from cv_attention.judging.opening import open_classifier
 from cv_attention.judging.recommendation import Verdict, compare
 from cv_attention.judging.run import batch_of
 from cv_attention.saliency.catalogue import method_name, resolve
 from cv_attention.statistics import Interval
-from cv_attention.training.checkpoint.finite import require_finite
-from cv_attention.training.loading import load
 from cv_attention.training.recording.probes import spread_over_classes
 from cv_attention.training.splits import open_data
 from cv_attention.training.tasks.classifier import Classifier
@@ -121,7 +120,7 @@ def tune_saliency(
     if not grid or not combinations or images < 2:
         raise ValueError(f"grid must give values of at least one option, and images at least 2; got {grid}, {images}")
     candidates = {DEFAULT: found} | {_text(options): partial(found, **options) for options in combinations}
-    classifier = require_finite(load(checkpoint, trust), checkpoint).to(device)
+    classifier = open_classifier(checkpoint, trust).to(device)
     pictures = open_data(classifier, root, split).splits[split]
     places = spread_over_classes(pictures.images.labels, images)
 

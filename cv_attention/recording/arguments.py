@@ -52,6 +52,16 @@ def check_label_rows(labels: Any, count: int, class_names: Sequence[str] | None)
     return rows.bool()
 
 
+def check_classes(classes: int, names: Sequence[str], labels: Tensor, label_rows: Tensor | None) -> None:
+    """Raises ValueError unless names and labels fit the number of logits that a model gives."""
+    if len(names) != classes:
+        raise ValueError(f"class_names has {len(names)} names, but the model gives {classes} logits")
+    if label_rows is not None and label_rows.shape[1] != classes:
+        raise ValueError(f"labels have {label_rows.shape[1]} classes, but the model gives {classes} logits")
+    if int(labels.max()) >= classes:
+        raise ValueError(f"labels has class {int(labels.max())}, but the model gives {classes} logits")
+
+
 def _listed(what: str, values: Any, count: int, entry: str = "entry") -> list[Any]:
     """Returns an argument with one entry for each image as a list."""
     if isinstance(values, str) or not hasattr(values, "__len__"):

@@ -1,6 +1,7 @@
 """Writes what was recorded of the probe images to the ``maps`` folder of a run directory."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,29 @@ from torch.nn import functional
 
 from cv_attention.recording.snapshots.snapshot import Snapshot
 from cv_attention.rundir.arrays import write_arrays
-from cv_attention.rundir.contents import ColumnEntry, EpochRecord, Probes
+from cv_attention.rundir.contents import Box, ColumnEntry, EpochRecord, ProbeEntry, Probes
 from cv_attention.rundir.files import write_bytes
 from cv_attention.rundir.layout import EpochFile, RunLayout
+
+
+def probe_entries(
+    names: Sequence[str | None], labels: Tensor, boxes: Sequence[Box | None], label_rows: Tensor | None
+) -> tuple[ProbeEntry, ...]:
+    """Describes the recorded images (N).
+
+    Args:
+        names: What each is called; None where it has no name.
+        labels: True classes (N), -1 where unknown.
+        boxes: True box of each, None where unknown.
+        label_rows: Which classes each image has, bool (N, classes), where it may have several.
+    """
+    known = [None if label < 0 else label for label in labels.tolist()]
+    rows = [None] * len(known) if label_rows is None else [tuple(row.nonzero()[:, 0].tolist()) for row in label_rows]
+    about = zip(names, known, boxes, rows, strict=True)
+    return tuple(
+        ProbeEntry(RunLayout.probe_image(number), name, label, box, labels=several)
+        for number, (name, label, box, several) in enumerate(about)
+    )
 
 
 def write_probes(run: RunLayout, probes: Probes, pictures: NDArray[np.uint8]) -> None:

@@ -1,7 +1,6 @@
 """Records a classifier's maps of the same few images, epoch by epoch, from any training loop."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, SupportsIndex
@@ -16,13 +15,13 @@ from cv_attention.recording.counts import MOST_CLASSES, confusion
 from cv_attention.recording.curve_file import CurveFile
 from cv_attention.recording.faithfulness import faithfulness_curves
 from cv_attention.recording.inputs import batches
-from cv_attention.recording.probe_files import write_epoch, write_probes
+from cv_attention.recording.probe_files import probe_entries, write_epoch, write_probes
 from cv_attention.recording.run_files import begin, check_directory, configuration, finish
 from cv_attention.recording.snapshots.gates import GateStatistics
 from cv_attention.recording.snapshots.snapshot import Snapshot, take_snapshot
 from cv_attention.recording.tested import of_recorded, write_test
 from cv_attention.rundir.arrays import write_arrays
-from cv_attention.rundir.contents import ProbeEntry, Probes
+from cv_attention.rundir.contents import Probes
 from cv_attention.rundir.layout import EpochFile, RunLayout
 
 
@@ -272,12 +271,7 @@ class Recorder:
         snapshot = take_snapshot(model, self._batches(model), self.labels, self.methods, statistics)
         classes = snapshot.logits.shape[1]
         names = self.class_names = self.class_names or tuple(map(str, range(classes)))
-        if len(names) != classes:
-            raise ValueError(f"class_names has {len(names)} names, but the model gives {classes} logits")
-        if self.label_rows is not None and self.label_rows.shape[1] != classes:
-            raise ValueError(f"labels have {self.label_rows.shape[1]} classes, but the model gives {classes} logits")
-        if int(self.labels.max()) >= classes:
-            raise ValueError(f"labels has class {int(self.labels.max())}, but the model gives {classes} logits")
+        arguments.check_classes(classes, names, self.labels, self.label_rows)
         return snapshot
 
     def _write(self, snapshot: Snapshot, epoch: int, step: int | None) -> None:
@@ -293,13 +287,8 @@ class Recorder:
         check_directory(self._layout, self._probes() if self.class_names else None, self.images.pictures)
 
     def _probes(self) -> Probes:
-        labels = [None if label < 0 else label for label in self.labels.tolist()]
-        entries = zip(self._names, labels, self._boxes, strict=True)
-        probes = [ProbeEntry(RunLayout.probe_image(i), *entry) for i, entry in enumerate(entries)]
-        if self.label_rows is not None:
-            several = (tuple(row.nonzero()[:, 0].tolist()) for row in self.label_rows)
-            probes = [replace(probe, labels=labels) for probe, labels in zip(probes, several, strict=True)]
-        return Probes(self.class_names or (), tuple(probes))
+        entries = probe_entries(self._names, self.labels, self._boxes, self.label_rows)
+        return Probes(self.class_names or (), entries)
 
     def _count(self, epoch: int, labels: Any, predicted: Any, what: str | None = None) -> None:
         if self.class_names is None:

@@ -16,6 +16,8 @@ from cv_attention.recording.snapshots.columns import drawable
 from cv_attention.saliency import resolve
 from cv_attention.saliency.core.layers import find_layers
 from cv_attention.saliency.core.state import undisturbed
+from cv_attention.saliency.core.targets import Target
+from cv_attention.saliency.targets import multi_label
 from cv_attention.suggest import suggest
 from cv_attention.training.tasks.classifier import Classifier
 
@@ -64,6 +66,8 @@ class Explainer:
         self.methods = {name: resolve(name) for name in config.methods}
         self.options = _options(config, self.methods)
         self.target = _target(config.target, classifier.facts.class_names)
+        if self.target == "true" and classifier.targets == "multi":
+            raise ValueError("target is true, but an image may have several classes; name one of them, or predicted")
         self.columns = self._columns()
 
     def __call__(self, images: Tensor, labels: list[int | None]) -> tuple[dict[str, np.ndarray], np.ndarray, list[int]]:
@@ -77,14 +81,14 @@ class Explainer:
         if self.config.attention:
             with torch.no_grad(), record(network) as maps:
                 logits = network(inputs)
-        targets = self._targets(labels, logits)
+        targets = self._targets(labels, logits, inputs)
         computed: dict[str, Tensor] = {}
         for name, method in self.methods.items():
             with _CleanLogits(network, inputs) as seen:
-                computed[name] = method(network, inputs, targets, **self.options[name])[:, 0].detach()
+                computed[name] = method(network, inputs, self._scores(targets), **self.options[name])[:, 0].detach()
                 if logits is None:
                     logits = seen.logits if seen.logits is not None else network(inputs)
-                    targets = self._targets(labels, logits)
+                    targets = self._targets(labels, logits, inputs)
         assert logits is not None
         computed |= {name: drawable(map) for name, map in maps.items() if map.kind != "places"}
         classes = logits.argmax(1) if targets is None else targets
@@ -94,11 +98,18 @@ class Explainer:
             classes.tolist(),
         )
 
-    def _targets(self, labels: list[int | None], logits: Tensor | None) -> Tensor | None:
+    def _scores(self, classes: Tensor | None) -> Target:
+        """Returns the target of the method: where an image may have several classes, perturbations follow a sigmoid."""
+        return classes if classes is None or self.classifier.targets == "single" else multi_label(classes)
+
+    def _targets(self, labels: list[int | None], logits: Tensor | None, inputs: Tensor) -> Tensor | None:
         if self.target == "true":
             return torch.tensor(labels, device=self.classifier.device)
         if isinstance(self.target, int):
             return torch.full((len(labels),), self.target, device=self.classifier.device)
+        if logits is None and self.classifier.targets == "multi":
+            with torch.no_grad():
+                logits = self.classifier.network(inputs)
         return None if logits is None else logits.argmax(1)
 
     def _columns(self) -> list[Column]:

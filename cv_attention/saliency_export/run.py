@@ -1,6 +1,7 @@
 """Explains images on all devices and writes the maps."""
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,11 +19,14 @@ from cv_attention.exporting.work import Work, carry_out
 from cv_attention.extras import require, require_for
 from cv_attention.saliency_export import folder
 from cv_attention.saliency_export.maps import Explainer
+from cv_attention.saliency_export.rows import class_fields_of
 from cv_attention.saliency_export.writing import ShardWriter
+from cv_attention.training.checkpoint.checkpoints import OtherTask
 from cv_attention.training.checkpoint.finite import require_finite
 from cv_attention.training.loading import load
 from cv_attention.training.splits import open_data
 from cv_attention.training.tasks.classifier import Classifier
+from cv_attention.training.tasks.labels.multi_label import MultiLabelClassifier
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def export_saliency(
         (1, 'manifest.jsonl')
     """
     _check(config, sources, split)
-    classifier = require_finite(load(checkpoint, trust), checkpoint)
+    classifier = require_finite(_opened(checkpoint, trust), checkpoint)
     explainer = Explainer(classifier, config)
     if split:
         items = split_items(open_data(classifier, root, split).splits[split])
@@ -126,7 +130,7 @@ def export_saliency(
     named = [f"split {split}"] if split else [str(source) for source in sources]
     described = folder.describe(checkpoint, classifier, named, items, explainer.columns, config)
     requests = shard_requests(described, items, config.shard_size)
-    writer = ShardWriter(out, config, items, explainer.columns, classifier.facts.class_names, requests)
+    writer = ShardWriter(out, config, items, explainer.columns, class_fields_of(classifier), requests)
     work = _Explaining(explainer, items, writer)
     return carry_out(
         work,
@@ -135,6 +139,16 @@ def export_saliency(
         command="saliency",
         progress=progress,
     )
+
+
+def _opened(checkpoint: Path | Classifier, trust: Collection[str]) -> Classifier:
+    """Opens a network that classifies, with one or several classes per image."""
+    try:
+        return load(checkpoint, trust)
+    except OtherTask as error:
+        with suppress(OtherTask):
+            return load(checkpoint, trust, task=MultiLabelClassifier)
+        raise error
 
 
 class _Explaining(Work):

@@ -37,7 +37,7 @@ def _schema() -> Any:
             **{"index": whole, "image": text, "error": text, "name": text, "width": whole, "height": whole},
             **{"label": whole, "box": pa.list_(number), "predicted": whole, "predicted_class": text},
             **{"probability": number, "target": whole, "target_class": text, "logits": pa.list_(number)},
-            **{"shard": text, "row": whole, "input": text, "panel": text},
+            **{"decided": pa.list_(text), "shard": text, "row": whole, "input": text, "panel": text},
             "maps": pa.list_(pa.struct({**entry, "flags": pa.list_(text), "overlay": text})),
         }
     )

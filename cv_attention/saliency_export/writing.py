@@ -17,7 +17,7 @@ from cv_attention.exporting.sources import Item
 from cv_attention.rundir.layout import ExportLayout
 from cv_attention.saliency_export.maps import Column
 from cv_attention.saliency_export.pictures import picture_paths, write_pictures
-from cv_attention.saliency_export.rows import class_fields, failed_row, map_fields
+from cv_attention.saliency_export.rows import Fields, failed_row, map_fields
 from cv_attention.saliency_export.shards import encode_maps, to_half
 
 _MOST_WAITING = 64  # images queued for writing; bounds memory when the disk is slower than the network
@@ -31,7 +31,7 @@ class ShardWriter:
         config: The file formats.
         items: All images.
         columns: Kinds of maps.
-        class_names: Class names of the network.
+        fields: Makes the fields of a prediction.
         requests: What each shard is made from, from `shard_requests`.
 
     Attributes:
@@ -45,10 +45,10 @@ class ShardWriter:
         config: SaliencyExport,
         items: list[Item],
         columns: list[Column],
-        class_names: tuple[str, ...],
+        fields: Fields,
         requests: Sequence[str],
     ) -> None:
-        self.out, self.config, self.items, self.columns, self.class_names = out, config, items, columns, class_names
+        self.out, self.config, self.items, self.columns, self.fields = out, config, items, columns, fields
         self.requests = requests
         self.stopped, self.error = threading.Event(), ""
         self._rows: list[dict[str, Any]] = []
@@ -87,7 +87,7 @@ class ShardWriter:
         for place, sample in enumerate(batch.samples):
             own = {key: values[place] for key, values in maps.items()}
             scales = {key: stored[1][place] for key, stored in half.items()}
-            prediction = class_fields(logits[place], targets[place], self.class_names)
+            prediction = self.fields(logits[place], targets[place])
             rows[sample.number] = self._add_image(shard, self._filled() + place, sample, prediction, own, scales)
         for key, (values, _) in half.items():
             self._arrays[key].append(values)

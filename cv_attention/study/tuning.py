@@ -7,7 +7,7 @@ from statistics import mean
 from typing import Any
 
 from cv_attention.comparison.direction import stated
-from cv_attention.comparison.runs import Run, read
+from cv_attention.comparison.runs import USUAL, Run, read
 from cv_attention.study.design.plan import Plan
 from cv_attention.study.design.trials import Trial, state
 from cv_attention.study.record import StudyFolder
@@ -59,5 +59,5 @@ def _figure(plan: Plan, folder: StudyFolder, trials: Sequence[Trial]) -> float |
 
 def _metric(plan: Plan, runs: Sequence[Run]) -> str:
     known: Mapping[str, float] = runs[0].figures("val")
-    usual = next((name for name in ("accuracy", "cer") if name in known), "accuracy")
+    usual = next((name for name in USUAL if name in known), USUAL[0])
     return plan.file.metric if plan.file.metric in known else usual  # pyright: ignore[reportReturnType]

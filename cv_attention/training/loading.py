@@ -9,7 +9,7 @@ from typing import Any, TypeVar, overload
 from cv_attention.blocks.trust import check_trusted, class_paths_of
 from cv_attention.config import SOURCES, Experiment
 from cv_attention.config.plain import from_plain
-from cv_attention.training.checkpoint.checkpoints import begin, check_network, facts_in, require_task
+from cv_attention.training.checkpoint.checkpoints import OtherTask, begin, check_network, facts_in, require_task
 from cv_attention.training.tasks.choosing import task_named
 from cv_attention.training.tasks.classifier import Classifier
 from cv_attention.training.tasks.task import Task
@@ -67,7 +67,8 @@ def load(checkpoint: Path | Task, trust: Collection[str] | None = (), *, task: t
         reason = " ".join(str(error).split()) or type(error).__name__
         if not isinstance(error, ValueError | OSError):
             reason = f"its network cannot be built ({type(error).__name__}: {reason[:300]})"
-        raise ValueError(reason if reason.startswith(str(checkpoint)) else f"{checkpoint}: {reason}") from error
+        kind = OtherTask if isinstance(error, OtherTask) else ValueError
+        raise kind(reason if reason.startswith(str(checkpoint)) else f"{checkpoint}: {reason}") from error
     loaded.experiment = experiment  # as it was trained: what is written from here on has the run's fingerprint
     try:
         loaded.load_state_dict(content["state_dict"])

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cv_attention.data.selection.stratifying import divide as divide_classes
-from cv_attention.data.selection.stratifying import strata
+from cv_attention.data.stratifying import divide as divide_classes
+from cv_attention.data.stratifying import strata
 
 
 def divide(labels: np.ndarray, count: int, seed: int, groups: np.ndarray | None = None) -> list[np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from cv_attention.config import Subset
 from cv_attention.config.bounds import check_bounds
-from cv_attention.data.selection.stratifying import divide, strata
+from cv_attention.data.stratifying import divide, strata
 from cv_attention.suggest import suggest
 
 

@@ -17,6 +17,7 @@ import { makeConfusion } from "./panels/confusion.js";
 import { makeCurves } from "./panels/curves.js";
 import { makeFaithfulness } from "./panels/faithfulness.js";
 import { hasGlimpses, makeGlimpses } from "./panels/glimpses.js";
+import { makeLabels } from "./panels/labels.js";
 import { makeNetwork } from "./panels/network.js";
 import { makeHeader, makeOverview } from "./panels/overview.js";
 import { makeMemory } from "./panels/memory.js";
@@ -93,6 +94,7 @@ function makeSections(maps) {
     makeRuns,
     makeCurves,
     makeNetwork,
+    makeLabels,
     makeAttention,
     makeConfusion,
     makeFaithfulness,

@@ -61,6 +61,7 @@ def read_export(directory: Path) -> Run:
         predictions=[_number(row.get("predicted")) for row in used],
         probabilities=_probabilities(used, len(classes)),
         losses=[None] * len(used),
+        decided=_decided(used, classes),
     )
     notices += _failures([row for row in rows if row.get("error")])
     if not about.get("complete"):
@@ -179,13 +180,26 @@ def _number(value: Any) -> int | None:
     return None if value is None else int(value)
 
 
+def _decided(rows: Sequence[Row], classes: Sequence[str]) -> list[list[int]]:
+    """Returns the classes that each image was said to have, where a network decides on several; else nothing."""
+    if not rows or not all(isinstance(row.get("decided"), list) for row in rows):
+        return []
+    place = {name: number for number, name in enumerate(classes)}
+    return [[place[str(name)] for name in row["decided"] if str(name) in place] for row in rows]
+
+
 def _probabilities(rows: Sequence[Row], classes: int) -> NDArray | None:
-    """Computes the softmax of the logits (N, classes), or None if they are missing."""
+    """Computes the probabilities from the logits (N, classes), or None if they are missing.
+
+    It is their softmax, or, of a network that decides on several classes per image, the sigmoid of each.
+    """
     if not rows or any(len(row.get("logits") or []) != classes for row in rows):
         return None
     logits = np.array([row["logits"] for row in rows], dtype=np.float64)
     if not np.isfinite(logits).all():
         return None
+    if "decided" in rows[0]:
+        return 1 / (1 + np.exp(-logits.clip(-500)))
     weights = np.exp(logits - logits.max(1, keepdims=True))
     return weights / weights.sum(1, keepdims=True)
 

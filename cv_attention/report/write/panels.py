@@ -18,6 +18,7 @@ from cv_attention.report.write.shards import encode, write_shard
 from cv_attention.report.write.thumbnails import as_url
 from cv_attention.rundir.arrays import read_arrays
 from cv_attention.rundir.contents import ConfusionCounts, Faithfulness, gate_array
+from cv_attention.rundir.counts.label_counts import LabelCounts
 from cv_attention.rundir.layout import EpochFile, RunLayout
 
 
@@ -45,6 +46,8 @@ class PanelWriter:
             "network": network(self.run.summary),
             "confusion": self._each(layout, EpochFile.CONFUSION, "confusion", _confusion),
             "tested": self._one(layout.tested_confusion, "confusion-test", _confusion),
+            "labels": self._each(layout, EpochFile.LABELS, "labels", _labels),
+            "testedLabels": self._one(layout.tested_labels, "labels-test", _labels),
             "classes": self._each(layout, EpochFile.CLASSES, "classes", self._classes),
             "heads": self._each(layout, EpochFile.HEADS, "heads", _heads),
             "pairwise": self._each(layout, EpochFile.PAIRWISE, "pairwise", _pairwise),
@@ -91,6 +94,10 @@ class PanelWriter:
 
 def _confusion(path: Path) -> dict[str, Any]:
     return vars(ConfusionCounts.read(path))
+
+
+def _labels(path: Path) -> dict[str, Any]:
+    return vars(LabelCounts.read(path))
 
 
 def _faithfulness(path: Path) -> dict[str, Any]:

@@ -91,7 +91,8 @@ class StudyFile:
         seeds: Number of seeds, 0 to n - 1, or a list of them. A seed's runs of all arms are one block.
         margin: Differences within ± this count as equivalent: points for accuracies and error rates, else the metric's
             unit; null is 0.3 points, and tests no equivalence of other metrics.
-        metric: A metric of ``summary.json`` or ``probability``; null takes the accuracy, or of texts ``cer``.
+        metric: A metric of ``summary.json`` or ``probability``; null takes the accuracy, of texts ``cer``, with
+            several classes per image ``map``, of numbers ``mae``.
         higher_is_better: Whether higher values of the metric are better; null takes what the runs say.
         alpha: Probability of any wrong verdict in a table.
         deviation: Expected standard deviation of one run, in the unit of `margin`, for ``--dry-run``; null takes that

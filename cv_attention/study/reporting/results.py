@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cv_attention.comparison import Comparison, Row, compare
-from cv_attention.comparison.runs import RATES, SHARES
+from cv_attention.comparison.runs import RATES, SHARES, USUAL
 from cv_attention.comparison.text import Unit
 from cv_attention.rundir import summary
 from cv_attention.statistics import interaction
@@ -159,7 +159,7 @@ def _outcome(trial: Trial, found: tuple[State, str], folder: StudyFolder, split:
 def _metric(plan: Plan, outcomes: Sequence[Outcome], split: str) -> str:
     """Returns the metric; where the validation split does not have it, such as ``probability``, the usual one."""
     known = {name for outcome in outcomes for name in outcome.summary.get(_SECTIONS[split]) or ()}
-    usual = next((name for name in ("accuracy", "cer") if name in known), "accuracy")
+    usual = next((name for name in USUAL if name in known), USUAL[0])
     wanted = plan.file.metric or usual
     return usual if split == "val" and known and wanted not in known else wanted
 

@@ -47,6 +47,7 @@ class Checkpoints(Checkpoint):
         self.best: float | None = None
         self.latest: float | None = None
         self.interruption = Interruption()
+        self._metric: str | None = None  # of the two figures; None where unknown
         self._before, self._start = 0.0, time.monotonic()
         self._saved, self._stepped, self._validated = time.monotonic(), 0, False
 
@@ -56,13 +57,14 @@ class Checkpoints(Checkpoint):
         return self._before + time.monotonic() - self._start
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the best and the latest validation figure, and the seconds trained."""
-        return {"best": self.best, "latest": self.latest, "seconds": self.seconds}
+        """Returns the best and the latest validation figure, their metric, and the seconds trained."""
+        return {"best": self.best, "latest": self.latest, "seconds": self.seconds, "metric": self._metric}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores what `state_dict` returned."""
         self.best, self._before = state_dict["best"], state_dict["seconds"]
         self.latest = state_dict.get("latest", self.best)  # missing in checkpoints of the first versions
+        self._metric = state_dict.get("metric")
 
     def take_over(self) -> None:
         """Restores from ``last.ckpt`` the state of the processes that this one started, which have trained for it."""
@@ -78,6 +80,9 @@ class Checkpoints(Checkpoint):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         """Starts the clocks."""
+        if self._metric not in (None, pl_module.criterion.metric):  # trainer.monitor has changed
+            self.best = self.latest = None
+        self._metric = pl_module.criterion.metric
         self._compare_with_file(trainer, pl_module.criterion)
         self.interruption.listen()
         self._start = self._saved = time.monotonic()

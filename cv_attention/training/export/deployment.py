@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from cv_attention.extras import require
 from cv_attention.heads import RecallNetwork
 from cv_attention.maps import record
+from cv_attention.rundir.facts import ValueFacts
 from cv_attention.rundir.files import write_bytes
 from cv_attention.training.checkpoint import weights
 from cv_attention.training.checkpoint.finite import require_finite
@@ -48,12 +49,12 @@ class Exported:
 class Deployed(nn.Module):
     """Wraps a network as a function of images only, in eval mode.
 
-    Takes ``images`` (B, 3, H, W) for any B: uint8 RGB, or normalised float32. Returns the logits (B, classes), or, of a
-    network that reads, those of each step of a greedy reading, (B, longest + 1, outputs); and the requested attention
-    maps, each as returned by `record`. A network that reads padded images also takes ``width``, int64 (B,): how many
-    columns of each image are not padding. One that recalls takes ``images`` (B, T, 3, H, W) of whole episodes, and
-    ``labels``, int64 (B, T), where these are shown one step after their images: -1 where nothing is known. It returns
-    the logits of each step, (B, S, ways).
+    Takes ``images`` (B, 3, H, W) for any B: uint8 RGB, or normalised float32. Returns the logits (B, classes), of a
+    network that predicts numbers these in their own units, (B, values), or, of a network that reads, those of each step
+    of a greedy reading, (B, longest + 1, outputs); and the requested attention maps, each as returned by `record`. A
+    network that reads padded images also takes ``width``, int64 (B,): how many columns of each image are not padding.
+    One that recalls takes ``images`` (B, T, 3, H, W) of whole episodes, and ``labels``, int64 (B, T), where these are
+    shown one step after their images: -1 where nothing is known. It returns the logits of each step, (B, S, ways).
 
     Args:
         task: The task with its trained network, which is copied.
@@ -63,7 +64,7 @@ class Deployed(nn.Module):
     Attributes:
         inputs: Name of each input: ``images``, ``width`` of a network that reads padded images, and ``labels`` of one
             that recalls.
-        outputs: Name of each output: ``logits``, and the names of the maps' modules.
+        outputs: Name of each output: ``logits`` or ``values``, and the names of the maps' modules.
 
     Raises:
         ValueError: if maps are requested and the network has none.
@@ -71,6 +72,8 @@ class Deployed(nn.Module):
 
     mean: Tensor
     std: Tensor
+    scale: Tensor
+    centre: Tensor
 
     def __init__(self, task: Task, *, maps: bool = False, normalised: bool = False) -> None:
         super().__init__()
@@ -84,7 +87,11 @@ class Deployed(nn.Module):
         if isinstance(self.network, RecallNetwork):
             self.network = EpisodeNetwork(self.network, task.facts)
             self.inputs, self.shape = self.network.inputs, (self.network.length, *self.shape)
-        self.outputs = ["logits"]
+        self.outputs, self.units = ["logits"], isinstance(task.facts, ValueFacts)
+        if isinstance(task.facts, ValueFacts):
+            self.outputs = ["values"]
+            self.register_buffer("scale", torch.tensor(task.facts.scale), persistent=False)
+            self.register_buffer("centre", torch.tensor(task.facts.centre), persistent=False)
         if maps:
             with torch.no_grad(), record(self._shown) as recorded:
                 self.network(torch.zeros(2, *self.shape))
@@ -100,10 +107,13 @@ class Deployed(nn.Module):
         inputs = images if self.normalised else (images.float() - self.mean) / self.std
         named = {} if further is None else {self.inputs[1]: further}
         if not self.maps:
-            return (self.network(inputs, **named),)
+            return (self._in_units(self.network(inputs, **named)),)
         with record(self._shown) as recorded:
-            logits = self.network(inputs, **named)
+            logits = self._in_units(self.network(inputs, **named))
         return logits, *(recorded[name].values for name in self.outputs[1:])
+
+    def _in_units(self, outputs: Tensor) -> Tensor:
+        return outputs * self.scale + self.centre if self.units else outputs
 
     def example(self, batch: int, seed: int = 0) -> dict[str, Tensor]:
         """Returns a batch of random images in the network's input format, and their widths where these are inputs."""
@@ -179,6 +189,8 @@ def _write(path: Path, format: Format, task: Task, deployed: Deployed) -> None:
         weights.write(path, task)
         return
     about = {**described(task.name, task.experiment, task.facts), "input": _input(deployed)}
+    if (words := task.output_words()) is not None:
+        about["output"] = words
     about["cv_attention_format"] = FORMAT
     program = _trace(deployed)
     content = _onnx(program, deployed, about) if format == "onnx" else _torch_export(program, about)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from cv_attention.data.selection.stratifying import strata
+from cv_attention.data.stratifying import strata
 from cv_attention.recording import Recorder
 from cv_attention.recording.snapshots.snapshot import Snapshot
 from cv_attention.saliency import resolve

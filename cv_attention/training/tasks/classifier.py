@@ -161,6 +161,13 @@ class Classifier(Task):
         """Returns the names of the classes."""
         return list(self.facts.class_names)
 
+    def output_words(self) -> str | None:
+        """Returns what the logits are."""
+        count = len(self.facts.class_names)
+        if self.loss.name == "cross_entropy":
+            return f"logits (batch, {count}), one for each of facts.class_names; their softmax gives the probabilities"
+        return f"logits (batch, {count}), one for each of facts.class_names; the largest is that of the predicted class"
+
     def techniques(self) -> list[Callback]:
         """Creates the callbacks of mixup and CutMix, and of hard attention."""
         data, seed, found = self.experiment.data, self.experiment.seed, list[Callback]()

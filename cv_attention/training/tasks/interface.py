@@ -103,6 +103,10 @@ class TaskInterface:
         """
         return None
 
+    def output_words(self) -> str | None:
+        """Returns what the outputs of an exported network are, for its metadata; None where that is not described."""
+        return None
+
     # Before and during training
 
     def check_options(self) -> None:

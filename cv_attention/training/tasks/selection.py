@@ -59,8 +59,8 @@ def monitored(
     name = usual.metric if metric is None else metric.removeprefix("val_")
     if name not in directions:
         raise ValueError(
-            f"trainer.monitor: the validation has no metric {name!r}{suggest(name, list(directions))}; log.metrics "
-            "adds some"
+            f"trainer.monitor: neither the task nor log.metrics has the metric {name!r}"
+            f"{suggest(name, list(directions))}"
         )
     higher = {"max": True, "min": False}.get(mode, directions[name])
     if higher is None:

@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> None:
     if options.format != "safetensors":
         print(f"input: {done.input}")
     maps = len(done.differences) - 1
-    gives = "logits" + (f" and {maps} attention maps, named after their modules" if maps else "")
+    gives = next(iter(done.differences)) + (f" and {maps} attention maps, named after their modules" if maps else "")
     worst = max(done.differences.values())
     near = f"within {worst:.1g} of the network's largest values" if worst else "exactly the network's values"
     print(f"output: {gives}, {near}")

@@ -56,7 +56,9 @@ def _parser() -> ArgumentParser:
         "--split", choices=["test", "val"], default="test", help="Split to compare; use val to choose recipes."
     )
     parser.add_argument(
-        "--metric", help="Metric, as named in summary.json, or probability (default: accuracy; of texts, cer)."
+        "--metric",
+        help="Metric, as named in summary.json, or probability (default: accuracy; of texts cer, of several classes "
+        "per image map, of numbers mae).",
     )
     parser.add_argument(
         "--lower-is-better",

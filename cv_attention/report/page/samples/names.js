@@ -32,8 +32,15 @@ export function sampleName(run, i) {
   return fileName(run, i) ?? `image ${i + 1}`;
 }
 
+// The true class of a sample; of one that may have several, all of them.
+export function trueClass(run, i) {
+  const { label, labels } = run.probes[i];
+  if (!labels) return className(run, label);
+  return labels.map((one) => className(run, one)).join(", ") || "no class";
+}
+
 // The main label of a sample: its true class, or its name if that is unknown.
 export function sampleTitle(run, i) {
-  const { label } = run.probes[i];
-  return label === null ? sampleName(run, i) : className(run, label);
+  const { label, labels } = run.probes[i];
+  return label === null && !labels ? sampleName(run, i) : trueClass(run, i);
 }

@@ -136,7 +136,7 @@ export function makeRow(run, columns, room) {
     for (const cell of cells) enqueue(cell);
     if (!snapshot) return;
     topClasses(snapshot, index).then(
-      (best) => row.index === index && drawTop(head.top, run, best, run.probes[index].label),
+      (best) => row.index === index && drawTop(head.top, run, best, run.probes[index]),
       () => {},
     );
   }

@@ -5,8 +5,40 @@ import { className, formatPercent } from "../core/format.js";
 
 const TOP_SHOWN = 3;
 
+// Of an image that may have several classes: those that were found, missed and wrongly added.
+function tellSeveral(element, run, labels, decided) {
+  const chip = (index, mark, words) =>
+    el(
+      "span",
+      { class: `label-chip ${words}` },
+      mark && el("span", { class: "mark", role: "img", "aria-label": words }, mark),
+      className(run, index),
+    );
+  if (!labels) {
+    element.className = "verdict several";
+    const said = decided.map((index) => chip(index, "", ""));
+    element.replaceChildren(...(said.length ? said : ["no class found"]));
+    return;
+  }
+  const found = labels.filter((index) => decided.includes(index));
+  const missed = labels.filter((index) => !decided.includes(index));
+  const added = decided.filter((index) => !labels.includes(index));
+  element.className = `verdict several ${missed.length || added.length ? "wrong" : "right"}`;
+  const chips = [
+    ...found.map((index) => chip(index, "✓", "found")),
+    ...missed.map((index) => chip(index, "−", "missed")),
+    ...added.map((index) => chip(index, "✗", "added")),
+  ];
+  element.replaceChildren(...(chips.length ? chips : ["no class, none found"]));
+}
+
 export function tellVerdict(element, run, snapshot, index) {
   const predicted = snapshot?.predictions[index];
+  const several = snapshot?.decided?.[index];
+  if (several) {
+    tellSeveral(element, run, run.probes[index].labels, several);
+    return;
+  }
   if (predicted === null || predicted === undefined) {
     element.replaceChildren("no prediction");
     return;
@@ -42,14 +74,14 @@ export function twinLines(runs) {
   return Math.min(runs - 1, RUNS_SHOWN + 1);
 }
 
-export function drawTop(list, run, best, label) {
+export function drawTop(list, run, best, { label, labels }) {
   const rows = best.slice(0, TOP_SHOWN).map(([index, p]) => {
     const bar = el("span", { class: "p-bar" });
     bar.style.width = `${100 * p}%`;
     const name = el("bdi", { class: "p-name", title: className(run, index) }, className(run, index));
     return el(
       "li",
-      { class: index === label ? "true-class" : null },
+      { class: (labels ? labels.includes(index) : index === label) ? "true-class" : null },
       bar,
       name,
       el("span", { class: "number" }, formatPercent(p)),

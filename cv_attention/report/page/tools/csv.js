@@ -5,7 +5,7 @@ import { className, columnName } from "../core/format.js";
 import { loadMeasures } from "../core/shards.js";
 import { currentRun, shownColumns, state } from "../core/state.js";
 import { flagsOf, isRight } from "../samples/flags.js";
-import { fileName } from "../samples/names.js";
+import { fileName, trueClass } from "../samples/names.js";
 import { noteOf } from "../samples/notes.js";
 
 // Prefixes text that a spreadsheet would interpret as a formula with an apostrophe.
@@ -47,7 +47,7 @@ export async function selectionAsCsv(listed) {
       snapshot && !run.export ? snapshot.epoch + 1 : null,
       i + 1,
       fileName(run, i),
-      className(run, run.probes[i].label),
+      trueClass(run, i),
       className(run, known(snapshot?.predictions)),
       snapshot ? isRight(run, snapshot, i) : null,
       known(snapshot?.confidence),

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from cv_attention.rundir import summary
-from cv_attention.rundir.label_counts import MOST_PAIRS_OF, LabelCounts
+from cv_attention.rundir.counts.label_counts import MOST_PAIRS_OF, LabelCounts
 from cv_attention.rundir.layout import EpochFile, RunLayout
 
 _RANKED = {"map": "average_precision", "auroc": "auroc"}  # metrics that know their value for each class

@@ -45,7 +45,7 @@ class MultiLabelClassifier(Classifier):
     Examples:
         >>> import torch
         >>> from cv_attention import config, training
-        >>> experiment = config.Experiment(config.Data(targets="multi"), model=config.Model(options={"width": 4}))
+        >>> experiment = config.Experiment(data=config.Data(targets="multi"), model=config.Model(options={"width": 4}))
         >>> facts = training.LabelFacts(("cat", "dog"), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), image_size=(32, 32))
         >>> classifier = training.MultiLabelClassifier(experiment, facts).eval()
         >>> classifier.decide(classifier(torch.zeros(4, 3, 32, 32, dtype=torch.uint8))).shape
@@ -126,6 +126,13 @@ class MultiLabelClassifier(Classifier):
         super().on_load_checkpoint(checkpoint)
         kept: LabelFacts = facts_in(checkpoint["facts"], LabelFacts)
         self.facts = replace(self.facts, thresholds=kept.thresholds)
+
+    def output_words(self) -> str | None:
+        """Returns what the logits are."""
+        return (
+            f"logits (batch, {len(self.facts.class_names)}), one for each of facts.class_names; the sigmoid of each is "
+            "the probability that an image has the class, and it counts as having it from facts.thresholds on"
+        )
 
     def open_split(self, split: str) -> Any | None:
         """Returns None: the data set of the configuration is opened."""

@@ -139,5 +139,5 @@ def named_metric(name: str, classes: int, targets: Literal["single", "multi"]) -
     """
     known = _SINGLE if targets == "single" else _MULTI
     if name not in known:
-        raise ValueError(f"log.metrics: unknown metric {name!r}{suggest(name, list(known))}; or give a class path")
+        raise ValueError(f"log.metrics: unknown metric {name!r}{suggest(name, list(known))}")
     return known[name](classes)

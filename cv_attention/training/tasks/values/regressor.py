@@ -40,7 +40,7 @@ class Regressor(Task):
     Examples:
         >>> import torch
         >>> from cv_attention import config, training
-        >>> experiment = config.Experiment(config.Data(targets="numbers"), model=config.Model(options={"width": 4}))
+        >>> experiment = config.Experiment(data=config.Data(targets="numbers"), model=config.Model("resnet20"))
         >>> facts = training.ValueFacts(("age",), (0.5,) * 3, (0.2,) * 3, (32, 32), centre=(41.0,), scale=(12.5,))
         >>> training.Regressor(experiment, facts).eval()(torch.zeros(4, 3, 32, 32, dtype=torch.uint8)).shape
         torch.Size([4, 1])
@@ -143,6 +143,10 @@ class Regressor(Task):
     def output_names(self) -> list[str]:
         """Returns the names of the numbers."""
         return list(self.facts.value_names)
+
+    def output_words(self) -> str | None:
+        """Returns what the numbers are."""
+        return f"values (batch, {len(self.facts.value_names)}), in the units of the data, named by facts.value_names"
 
     def resume_command(self, run: Path, options: str = "") -> str:
         """Returns the command line that resumes a run."""

@@ -1,0 +1,1 @@
+"""Defines files that count what was decided of the images of a split."""
