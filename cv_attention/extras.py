@@ -13,6 +13,7 @@ EXTRAS = {
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "parquet": ("pyarrow",),
     "hub": ("huggingface_hub",),
+    "datasets": ("datasets",),
     "svhn": ("h5py",),
     "lmdb": ("lmdb",),
     "graphemes": ("regex",),

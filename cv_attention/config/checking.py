@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from cv_attention.config.bounds import check_bounds, contains
-from cv_attention.config.data import SOURCES, Data
+from cv_attention.config.data import SOURCES, TORCHVISION, Data, is_source
 from cv_attention.config.experiment import Experiment
 from cv_attention.config.log import Log
 from cv_attention.config.model import Model
@@ -29,8 +29,8 @@ def check(experiment: Experiment) -> None:
 
 def check_source(name: str) -> None:
     """Raises ValueError unless ``data.name`` is a data set of the package, or looks like a class path."""
-    if name not in SOURCES and "." not in str(name):
-        known = ", ".join(SOURCES)
+    if not is_source(str(name)) and "." not in str(name):
+        known = ", ".join((*SOURCES, f"{TORCHVISION}NAME"))
         raise ValueError(f"data.name must be one of {known}, or a class path such as my_data.birds, got {name!r}")
 
 
