@@ -43,7 +43,7 @@ def load(config: Data) -> tuple[list[str], dict[str, Images]]:
 def _open(root: Path) -> dict[str, Any]:
     if not root.is_dir():
         raise FileNotFoundError(f"data.root: folder not found: '{root}'")
-    import datasets
+    import datasets  # pyright: ignore[reportMissingImports]
 
     try:
         saved = datasets.load_from_disk(str(root))
@@ -78,7 +78,7 @@ def _is_class(feature: Any) -> bool:
 
 
 def _images(dataset: Any, image: str, labels: np.ndarray, split: str, config: Data) -> Images:
-    import datasets
+    import datasets  # pyright: ignore[reportMissingImports]
 
     if not _is_image(dataset.features[image]):
         raise ValueError(f"'{config.root}': {image} must be a column of images, got {dataset.features[image]}")
