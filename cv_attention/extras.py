@@ -14,6 +14,7 @@ EXTRAS = {
     "parquet": ("pyarrow",),
     "hub": ("huggingface_hub",),
     "figures": ("matplotlib", "fontTools"),
+    "datasets": ("datasets",),
     "svhn": ("h5py",),
     "lmdb": ("lmdb",),
     "graphemes": ("regex",),

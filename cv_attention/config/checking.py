@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from cv_attention.config.bounds import check_bounds, contains
-from cv_attention.config.data import SOURCES, TARGET_SOURCES, Data
+from cv_attention.config.data import SOURCES, TARGET_SOURCES, TORCHVISION, Data, is_source
 from cv_attention.config.experiment import Experiment
 from cv_attention.config.log import Log
 from cv_attention.config.loss import Loss
@@ -39,8 +39,8 @@ def check(experiment: Experiment) -> None:
 
 def check_source(name: str) -> None:
     """Raises ValueError unless ``data.name`` is a data set of the package, or looks like a class path."""
-    if name not in SOURCES and "." not in str(name):
-        known = ", ".join(SOURCES)
+    if not is_source(str(name)) and "." not in str(name):
+        known = ", ".join((*SOURCES, f"{TORCHVISION}NAME"))
         raise ValueError(f"data.name must be one of {known}, or a class path such as my_data.birds, got {name!r}")
 
 
@@ -64,11 +64,13 @@ def check_targets(data: Data) -> None:
     """Raises ValueError if several classes or numbers per image are asked of a data set that has one class for each."""
     if data.targets == "single":
         return
-    if data.name in SOURCES and data.name not in TARGET_SOURCES:
+    if is_source(data.name) and data.name not in TARGET_SOURCES:
         raise ValueError(
             f"data.targets is {data.targets}, but data.name {data.name} gives each image one class; several come from "
             f"{', '.join(TARGET_SOURCES)}, or a function of your own"
         )
+    if data.targets == "numbers" and data.name in ("coco", "voc"):
+        raise ValueError(f"data.targets is numbers, but data.name {data.name} gives classes; use a table")
     for option, allowed in (("per_class", ()), ("classes", ("multi",)), ("num_classes", ("multi",))):
         value = getattr(data.subset, option)
         if value is not None and data.targets not in allowed:

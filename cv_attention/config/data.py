@@ -17,16 +17,33 @@ Transform = str | dict[str, dict[str, Any]]
 
 SOURCES = (
     "cluttered_digits", "cifar10", "cifar100", "folder", "webdataset", "bags", "digit_bags", "digit_strings", "text",
-    "episodes", "table",
+    "episodes", "table", "coco", "voc", "arrays", "datasets",
 )  # fmt: skip
-"""Data sets that `Data.name` knows; any other name is the class path of a function."""
+"""Data sets that `Data.name` knows, next to ``torchvision/NAME``; any other name is the class path of a function."""
+
+TORCHVISION = "torchvision/"
+"""What the names of torchvision's built-in data sets begin with, such as ``torchvision/Flowers102``."""
 
 TEXT_SOURCES = ("digit_strings", "text")
 """Those of `SOURCES` whose images show texts to be read, in place of classes."""
 
 
-TARGET_SOURCES = ("table", "cluttered_digits")
-"""Those of `SOURCES` that can have several classes, or numbers, for each image."""
+TARGET_SOURCES = ("table", "coco", "voc", "cluttered_digits")
+"""Those of `SOURCES` that can have several classes, and the first and the last numbers, for each image."""
+
+
+def is_source(name: str) -> bool:
+    """Returns whether a ``data.name`` is a data set of the package, not the class path of a function.
+
+    Args:
+        name: The name.
+
+    Examples:
+        >>> from cv_attention.config import is_source
+        >>> is_source("torchvision/Flowers102"), is_source("my_data.birds")
+        (True, False)
+    """
+    return name in SOURCES or name.startswith(TORCHVISION)
 
 
 @dataclass
@@ -35,17 +52,20 @@ class Data:
 
     Attributes:
         name: Data set: ``cluttered_digits``, ``cifar10``, ``cifar100``, ``folder``, ``webdataset``, ``bags``,
-            ``digit_bags``, ``digit_strings``, ``text``, ``episodes``, ``table``, or the class path of a function of
-            your own such as ``my_data.birds``, see ``docs/extending.md``. ``folder`` reads
+            ``digit_bags``, ``digit_strings``, ``text``, ``episodes``, ``table``, ``coco``, ``voc``, ``arrays``,
+            ``datasets``, ``torchvision/NAME``, or the class path of a function of your own such as ``my_data.birds``,
+            see ``docs/extending.md``. ``folder`` reads
             ``root/{train,val,test}/<class>/<image>``.
             Where there is only one split besides ``train``, it is the test split. ``webdataset`` reads tar shards,
             ``root/{train,val,test}-*.tar``. ``bags`` reads ``root/{train,val,test}/<class>/<bag>/<image>``, where a bag
             has one label for all of its images; ``digit_bags`` draws such bags. ``text`` reads a folder of images with
             a label file, see ``docs/reading.md``; ``digit_strings`` draws images of numbers to be read.
             ``episodes`` draws sequences of images to be remembered, see ``docs/few_shot.md``. ``table`` reads a table
-            of paths and classes, such as ``labels.csv``, whose columns `table` names.
+            of paths and classes, such as ``labels.csv``, whose columns `table` names. ``coco`` and ``voc`` read the
+            classes of annotated objects, ``arrays`` reads ``.npz`` files, ``datasets`` what Hugging Face's library
+            saved on disk, and ``torchvision/Flowers102`` and its like torchvision's own sets.
         root: Folder of the data set, or where CIFAR is downloaded to.
-        options: Further arguments of a function of your own.
+        options: Further arguments of a function of your own, or of one of torchvision's sets.
         batch_size: Images in one optimizer step over all devices (before gradient accumulation).
         workers: Processes that load images; 0 loads in the main process, which is fastest for small images.
         cache: Decode a folder's files once, short side at most this many pixels, into a memory-mapped file in

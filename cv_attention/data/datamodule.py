@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from cv_attention.config import SOURCES, Data
+from cv_attention.config import SOURCES, TORCHVISION, Data, is_source
 from cv_attention.config.bounds import check_bounds
 from cv_attention.config.checking import check_source, check_statistics, check_targets
 from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.data.decoding import bit_depth
 from cv_attention.data.identity import identity
+from cv_attention.data.libraries import arrays, saved_datasets, torchvision_sets
 from cv_attention.data.module import DataModule
 from cv_attention.data.selection import folds
 from cv_attention.data.several import digits as several
@@ -21,7 +22,10 @@ from cv_attention.data.sources.images import Images
 from cv_attention.data.sources.memory import in_memory
 from cv_attention.data.statistics import statistics
 from cv_attention.data.stratifying import strata
-from cv_attention.data.tables import classes
+from cv_attention.data.tables import classes, coco, voc
+from cv_attention.data.tables.targets import single_column
+
+_LISTED = {"table": classes.load, "coco": coco.load, "voc": voc.load}
 
 
 class ImageData(DataModule):
@@ -78,6 +82,9 @@ class ImageData(DataModule):
         """Downloads missing data; Lightning calls this once per machine."""
         if self.config.name in ("cifar10", "cifar100"):
             cifar.download(self.config.name, self.config.root)
+        elif self.config.name.startswith(TORCHVISION):
+            name = self.config.name.removeprefix(TORCHVISION)
+            torchvision_sets.download(name, self.config.root, self.config.options)
 
     def setup(self, stage: str | None = None) -> None:
         """Loads all splits, whatever the stage, and tries their transforms, to report mistakes before training.
@@ -151,6 +158,8 @@ def _check(config: Data) -> None:
     check_targets(config)
     if config.cache is not None and config.name == "webdataset":
         raise ValueError("data.cache works only with data.name folder; write the shards with smaller images instead")
+    if config.cache is not None and (config.name in ("arrays", "datasets") or config.name.startswith(TORCHVISION)):
+        raise ValueError(f"data.cache works only with images in files of their own, but data.name is {config.name!r}")
     subset.check(config.subset)
     if config.name == "cluttered_digits":
         digits.check(config.digits)
@@ -173,12 +182,20 @@ def _read(config: Data) -> tuple[list[str], dict[str, Images]]:
         return folder.load(config.root, config.subset, config.cache, config.bits, skip=skip, alone=alone)
     if config.name == "webdataset":
         skip = config.on_error == "skip"
-        return webdataset.load(config.root, config.subset, config.bits, skip=skip, alone=alone)
-    if config.name == "table":
-        return classes.load(config)
+        field = single_column(config)
+        return webdataset.load(config.root, config.subset, config.bits, skip=skip, alone=alone, field=field)
+    if config.name in _LISTED:
+        return _LISTED[config.name](config)
     if config.name == "cluttered_digits":
         names, images = _drawn(config)
-    elif config.name not in SOURCES:
+    elif config.name == "arrays":
+        names, images = arrays.load(config)
+    elif config.name == "datasets":
+        names, images = saved_datasets.load(config)
+    elif config.name.startswith(TORCHVISION):
+        name, skip = config.name.removeprefix(TORCHVISION), config.on_error == "skip"
+        names, images = torchvision_sets.load(name, config.root, config.options, skip=skip)
+    elif not is_source(config.name):
         names, images = custom.load(config.name, config.root, config.options, config.bits, config.targets)
     else:
         names, images = cifar.load(config.name, config.root)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cv_attention.blocks.trust import class_paths_in
-from cv_attention.config import SOURCES, Experiment
+from cv_attention.config import Experiment, is_source
 from cv_attention.hub.seeds import OverSeeds, Study
 from cv_attention.tables import markdown_table
 
@@ -221,7 +221,7 @@ def _short(spec: Any) -> Any:
 def _foreign(experiment: Experiment) -> list[str]:
     """Returns the class paths that a user must trust."""
     named = class_paths_in([experiment.model.block, experiment.model.head, experiment.log.metrics])
-    named += [name for name in (experiment.data.name,) if name not in SOURCES]
+    named += [name for name in (experiment.data.name,) if not is_source(name)]
     if "." in experiment.model.backbone and "/" not in experiment.model.backbone:
         named += class_paths_in(experiment.model.backbone)
     return sorted({name for name in named if not name.startswith(("cv_attention.", "torchmetrics."))})

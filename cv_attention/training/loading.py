@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from cv_attention.blocks.trust import check_trusted, class_paths_of
-from cv_attention.config import SOURCES, Experiment
+from cv_attention.config import Experiment, is_source
 from cv_attention.config.plain import from_plain
 from cv_attention.training.checkpoint.checkpoints import OtherTask, begin, check_network, facts_in, require_task
 from cv_attention.training.tasks.choosing import task_named
@@ -59,7 +59,7 @@ def load(checkpoint: Path | Task, trust: Collection[str] | None = (), *, task: t
         experiment = from_plain(Experiment, _renamed(content["experiment"]), "experiment")
         facts = facts_in(content["facts"], task.facts_type)
         with nullcontext() if trust is None else class_paths_of(checkpoint, trust):
-            if experiment.data.name not in SOURCES:  # imported later, when the data is opened
+            if not is_source(experiment.data.name):  # imported later, when the data is opened
                 check_trusted(experiment.data.name)
             loaded = task(_unloaded(experiment), facts)
     except Exception as error:  # whatever a foreign configuration provokes

@@ -230,6 +230,54 @@ def test_which_table_of_a_folder(tmp_path):
         opened(tmp_path / "a.csv", table=Table(label="labl"))
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_imagefolders_of_hugging_face(kind, tmp_path):
+    """A table in the folder of each split, or one for all of them."""
+
+    def save(file: Path, names: list[str], first: int) -> None:
+        rows = [{"file_name": name, "label": CLASSES[(first + i) % 3]} for i, name in enumerate(names)]
+        if kind == "csv":
+            write(file, rows)
+        else:
+            file.write_text("\n".join(map(json.dumps, rows)))
+
+    names = pictures(tmp_path / "all", 30)
+    for split, own in (("train", names[:18]), ("validation", names[18:24]), ("test", names[24:])):
+        (tmp_path / "own" / split / "deep").mkdir(parents=True)
+        for name in own:
+            (tmp_path / "all" / name).rename(tmp_path / "own" / split / "deep" / name)
+        save(tmp_path / "own" / split / f"metadata.{kind}", [f"deep/{name}" for name in own], int(own[0][:-4]))
+    module = opened(tmp_path / "own")
+    assert {name: len(split) for name, split in module.splits.items()} == {"train": 18, "val": 6, "test": 6}
+    for split, first in (("train", 0), ("val", 18), ("test", 24)):
+        assert [pixel(module, split, i) for i in range(6)] == list(range(first, first + 6))
+        assert module.splits[split].images.labels[:3].tolist() == [first % 3, (first + 1) % 3, (first + 2) % 3]
+    for file in (tmp_path / "own").glob(f"*/metadata.{kind}"):
+        file.unlink()
+    paths = sorted((path for path in tmp_path.glob("own/*/deep/*")), key=lambda path: int(path.stem))
+    save(tmp_path / f"own/metadata.{kind}", [path.relative_to(tmp_path / "own").as_posix() for path in paths], 0)
+    again = opened(tmp_path / "own")
+    assert [pixel(again, "test", i) for i in range(6)] == list(range(24, 30))
+
+
+def test_an_imagefolder_leads_out_of_no_folder(tmp_path):
+    for split in ("train", "test"):
+        names = pictures(tmp_path / split, 6)
+        write(
+            tmp_path / split / "metadata.csv", [{"file_name": n, "label": CLASSES[i % 2]} for i, n in enumerate(names)]
+        )
+    assert len(opened(tmp_path, val_fraction=0.4).splits["test"]) == 6
+    write(tmp_path / "test/metadata.csv", [{"file_name": "../train/0.png", "label": "ant"}])
+    with pytest.raises(ValueError, match=r"'\.\./train/0\.png' is listed twice"):
+        opened(tmp_path)
+    write(tmp_path / "test/metadata.csv", [{"file_name": "../../x.png", "label": "ant"}])
+    with pytest.raises(ValueError, match="leads out of the data set's folder"):
+        opened(tmp_path)
+    (tmp_path / "test/metadata.jsonl").write_text('{"file_name": "0.png", "label": "ant"}')
+    with pytest.raises(ValueError, match="several tables of test"):
+        opened(tmp_path)
+
+
 def test_values_are_texts(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"path": "1.png", "label": 3}\n{"path": "2.png", "label": null, "more": [1]}\n')
     sheet = read_table(tmp_path / "a.jsonl")

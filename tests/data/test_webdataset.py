@@ -221,6 +221,72 @@ def test_a_picture_of_an_archive_is_the_picture_of_a_file(root, tmp_path):
     np.testing.assert_array_equal(load(str(root), Subset())[1]["train"].read(3), read_image(tmp_path / "one.png"))
 
 
+def named(root: Path, entries: dict[str, bytes], archive: str = "train-000000.tar") -> Path:
+    root.mkdir(exist_ok=True)
+    with tarfile.open(root / archive, "w") as tar:
+        for number in range(6):
+            add(tar, f"{number}.png", encoded(number))
+            for suffix, content in entries.items():
+                add(tar, f"{number}.{suffix}", content.replace(b"NAME", [b"bee", b"ant", b"cat\n"][number % 3].strip()))
+    return root
+
+
+STATED = {
+    "text": {"cls": b"NAME\n"},
+    "json": {"json": b'{"key": "1", "caption": "x", "label": "NAME"}'},
+    "json, and a caption": {"txt": b"a NAME", "json": b'{"Category": "NAME"}'},
+    "cls before json": {"cls": b"NAME", "json": b'{"label": "other"}'},
+}
+
+
+@pytest.mark.parametrize("entries", STATED.values(), ids=STATED)
+def test_classes_with_names(entries, tmp_path):
+    named(tmp_path, entries)
+    named(tmp_path, entries, "test-000000.tar")
+    names, images = load(str(tmp_path), Subset())
+    assert names == ["ant", "bee", "cat"]
+    for split in ("train", "test"):
+        assert images[split].labels.tolist() == [1, 0, 2, 1, 0, 2]
+        np.testing.assert_array_equal(images[split].read(4), read_image_of(4))
+    (tmp_path / "classes.txt").write_text("cat\nbee\nant\n")
+    names, images = load(str(tmp_path), Subset(classes=["cat", "ant"]))
+    assert names == ["cat", "ant"]
+    assert images["train"].labels.tolist() == [1, 0, 1, 0]
+
+
+def read_image_of(number: int) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(encoded(number), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+
+
+def test_archives_as_img2dataset_writes_them(tmp_path):
+    named(tmp_path, {"json": b'{"url": "https://x", "status": "success", "kind": "NAME", "width": 16}'}, "00000.tar")
+    (tmp_path / "00000_stats.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"data\.test_fraction"):
+        load(str(tmp_path), Subset())
+    with pytest.raises(ValueError, match=r"00000\.tar/0\.png has no class; expected .* label or cls .* of <key>\.json"):
+        load(str(tmp_path), Subset(), alone=True)
+    names, images = load(str(tmp_path), Subset(), alone=True, field="kind")
+    assert names == ["ant", "bee", "cat"]
+    assert images["train"].labels.tolist() == [1, 0, 2, 1, 0, 2]
+
+
+def test_mistakes_in_named_classes(tmp_path):
+    named(tmp_path, {"cls": b"NAME"})
+    named(tmp_path, {"cls": b"dog"}, "test-000000.tar")
+    with pytest.raises(ValueError, match="the class 'dog' has no training images"):
+        load(str(tmp_path), Subset())
+    named(tmp_path, {"cls": b"1"}, "test-000000.tar")
+    with pytest.raises(ValueError, match=r"of train in .* name classes, and those of another split number them"):
+        load(str(tmp_path), Subset())
+    named(tmp_path, {"json": b'{"label": '}, "test-000000.tar")
+    with pytest.raises(ValueError, match=r"0\.json is not valid JSON"):
+        load(str(tmp_path), Subset())
+    (tmp_path / "classes.txt").write_text("ant\nbee\n")
+    named(tmp_path, {"cls": b"NAME"}, "test-000000.tar")
+    with pytest.raises(ValueError, match="the class 'cat', which"):
+        load(str(tmp_path), Subset())
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: data[::-1]])
 def test_a_damaged_index_is_made_once_more(damage, root):
     images = load(str(root), Subset())[1]["train"]

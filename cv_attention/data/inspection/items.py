@@ -1,8 +1,7 @@
 """Lists the images of a data set for inspection, faults included."""
 
 import os
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from cv_attention.config import Data
 from cv_attention.data.decoding.decode import read_bytes, shown
 from cv_attention.data.inspection.findings import Finding, finding
-from cv_attention.data.sources.folder import ALIASES, EXTENSIONS, image_files, subfolders
+from cv_attention.data.sources.folder import ALIASES, EXTENSIONS, find_images, subfolders
 
 
 @dataclass(frozen=True)
@@ -79,10 +78,8 @@ def _classes(split: str, folder: Path) -> tuple[list[Item], list[Finding]]:
                      [shown(folder / name) for name in sorted(loose)])  # fmt: skip
     items: list[Item] = []
     for name in names:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            files = image_files(folder / name)
-        found += finding("left out", "warning", "left out by reading", [str(each.message) for each in caught])
+        files, skipped = find_images(folder / name)
+        found += finding("left out", "warning", "left out by reading", skipped)
         found += finding("empty class", "error", "class folders without images",
                          [] if files else [shown(folder / name)])  # fmt: skip
         others = _others(folder / name)
@@ -126,8 +123,12 @@ def list_any(config: Data) -> list[Item]:
         images = part.images
         for index in range(len(images)):
             path = images.path(index)
-            named = names is not None and hasattr(images, "labels") and images.labels.ndim == 1
-            label = names[int(images.labels[index])] if named else ""
+            label = _class(names, getattr(images, "labels", None), index)
             content = None if path is None else partial(read_bytes, path)
             items.append(Item(split, label, images.describe(index).strip("'"), content, partial(images.read, index)))
     return items
+
+
+def _class(names: Sequence[str] | None, labels: np.ndarray | None, index: int) -> str:
+    """Returns the class of an image, or "" where it has none or several."""
+    return "" if names is None or labels is None or labels.ndim > 1 else names[int(labels[index])]

@@ -1,9 +1,10 @@
-"""Reads images from tar archives in WebDataset's layout: ``<key>.jpg`` with its class in ``<key>.cls``.
+"""Reads images from tar archives in WebDataset's layout: ``<key>.jpg``, its class in ``<key>.cls`` or ``<key>.json``.
 
 Uses the standard library: the headers are read once, and each image is then read at its offset. Dividing a shard's
 images among processes and skipping them on resuming needs this random access, which WebDataset's own streams lack.
 """
 
+import json
 import os
 import stat
 import tarfile
@@ -18,8 +19,8 @@ import numpy as np
 from cv_attention.data.decoding.decode import MAX_BYTES, ImageError, decode_image, kind_of, shown
 
 _T = TypeVar("_T")
-_LABEL = 32  # bytes of the longest class number that is read
-_TEXT = 1 << 20  # bytes of the longest text
+_LABEL = 256  # bytes of the longest class that is read
+_TEXT = 1 << 20  # bytes of the longest text, or the longest JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Member:
     offset: int
     size: int
     label: int | None = None
-    stated: str = ""  # content of the class entry, if it is not a number
+    stated: str = ""  # the class, if it is not a number
     text: bytes | None = None  # content of the text entry, if texts are asked for
 
     def read(self, bits: int | None = None) -> np.ndarray:
@@ -57,12 +58,15 @@ def read_member(file: int, offset: int, size: int, place: str, most: int = MAX_B
     return data
 
 
-def members(archive: Path, suffixes: Sequence[str], *, distinct: bool = False, texts: bool = False) -> Iterator[Member]:
+def members(
+    archive: Path, suffixes: Sequence[str], *, distinct: bool = False, texts: bool = False, fields: Sequence[str] = ()
+) -> Iterator[Member]:
     """Lists the images of an archive in its order, without links and sparse files.
 
     A warning reports them if the archive belongs to a data set (`distinct`).
 
-    Where `texts` are asked for, each image has the content of the ``.txt`` entry of the same key.
+    Where `texts` are asked for, each image has the content of the ``.txt`` entry of the same key. Where `fields` are
+    given, an image without a ``.cls`` entry has the class that the first of these fields of its ``.json`` entry states.
 
     The unreadable part of a damaged archive is listed as one more image, which then fails like any damaged image.
 
@@ -75,6 +79,7 @@ def members(archive: Path, suffixes: Sequence[str], *, distinct: bool = False, t
         raise ValueError(f"{shown(archive)} is {kind_of(status.st_mode)}, not a regular file")
     images: list[Member] = []
     labels: dict[str, int | str] = {}
+    described: dict[str, int | str] = {}
     written: dict[str, bytes] = {}
     names: set[str] = set()
     skipped: list[str] = []
@@ -95,6 +100,9 @@ def members(archive: Path, suffixes: Sequence[str], *, distinct: bool = False, t
             elif texts and info.name.endswith(".txt"):
                 names.add(info.name)
                 written[_key(info.name)] = _text(tar, info)
+            elif fields and info.name.endswith(".json"):
+                names.add(info.name)
+                described[_key(info.name)] = _field(tar, info, fields)
     except tarfile.TarError as error:
         if not images:
             _refuse_compressed(archive)
@@ -103,7 +111,8 @@ def members(archive: Path, suffixes: Sequence[str], *, distinct: bool = False, t
         more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
         warnings.warn(f"left out: {shown(f'{archive}/{skipped[0]}')} is a link or sparse{more}", stacklevel=2)
     for image in images:
-        label, text = labels.get(_key(image.name)), written.get(_key(image.name))
+        key = _key(image.name)
+        label, text = labels.get(key, described.get(key)), written.get(key)
         stated = {"stated": label} if isinstance(label, str) else {"label": label}
         yield replace(image, text=text, **stated)
 
@@ -148,7 +157,25 @@ def _label(tar: tarfile.TarFile, info: tarfile.TarInfo) -> int | str:
     text = file.read(_LABEL).strip() if file else b""
     if info.size <= _LABEL and text.isdigit():
         return int(text)
-    return shown(text[:20].decode("utf-8", "backslashreplace")) or "nothing"
+    return _shown_class(text.decode("utf-8", "backslashreplace"))
+
+
+def _field(tar: tarfile.TarFile, info: tarfile.TarInfo, fields: Sequence[str]) -> int | str:
+    """Returns the first of these fields in a ``.json`` entry; an empty text if it has none of them."""
+    try:
+        content = json.loads(_text(tar, info))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{shown(f'{tar.name}/{info.name}')} is not valid JSON: {str(error)[:100]}") from None
+    found = {str(name).lower(): value for name, value in content.items()} if isinstance(content, dict) else {}
+    value = next((found[field] for field in fields if found.get(field) is not None), "")
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    return _shown_class(str(value))
+
+
+def _shown_class(text: str) -> str:
+    text = shown(text.strip())
+    return text if len(text) <= _LABEL else text[: _LABEL - 3] + "..."
 
 
 def _text(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:

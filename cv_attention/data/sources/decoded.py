@@ -1,7 +1,7 @@
 """Stores small images as files that have all been decoded into memory once."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -49,25 +49,39 @@ def decode_all(paths: Sequence[bytes], limit: int | None = None, bits: int | Non
     Raises:
         ValueError: if a file is broken; names the path.
     """
-    shape = read_image(os.fsdecode(paths[0]), bits).shape
-    if len(paths) * int(np.prod(shape)) > (LIMIT if limit is None else limit):
+    return decode_rows(len(paths), lambda row: read_image(os.fsdecode(paths[row]), bits), limit)
+
+
+def decode_rows(count: int, read: Callable[[int], np.ndarray], limit: int | None = None) -> Tensor | None:
+    """Decodes images of any kind on all cores, if all have one size and fit into `limit` bytes; see `decode_all`.
+
+    Args:
+        count: Number of images.
+        read: Decodes one image, uint8 (H, W, 3) RGB.
+        limit: Bytes of all pixels; None takes `LIMIT`.
+
+    Raises:
+        ValueError: if an image is broken; names it.
+    """
+    shape = read(0).shape
+    if count * int(np.prod(shape)) > (LIMIT if limit is None else limit):
         return None
     # Photographs rarely share a size: a few of them show it before much is decoded in vain.
-    if any(read_image(os.fsdecode(path), bits).shape != shape for path in paths[:: max(len(paths) // 16, 1)]):
+    if any(read(row).shape != shape for row in range(0, count, max(count // 16, 1))):
         return None
-    pixels = np.empty((len(paths), *shape), np.uint8)
+    pixels = np.empty((count, *shape), np.uint8)
 
     def decode(start: int) -> bool:
-        for i in range(start, min(start + _CHUNK, len(paths))):
-            image = read_image(os.fsdecode(paths[i]), bits)
+        for row in range(start, min(start + _CHUNK, count)):
+            image = read(row)
             if image.shape != shape:
                 return False
-            pixels[i] = image
+            pixels[row] = image
         return True
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
-            one_size = all(pool.map(decode, range(0, len(paths), _CHUNK)))
+            one_size = all(pool.map(decode, range(0, count, _CHUNK)))
         finally:
             pool.shutdown(cancel_futures=True)
     return torch.from_numpy(pixels) if one_size else None

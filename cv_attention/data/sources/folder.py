@@ -189,8 +189,22 @@ def opened(
 def image_files(folder: Path) -> list[bytes]:
     """Returns the sorted encoded paths of the image files in a folder and its subfolders.
 
-    Links are followed, but each folder is read only once. Named pipes, sockets and devices are left out. A warning
-    reports what was left out.
+    A warning reports what was left out; see `find_images`.
+    """
+    found, skipped = find_images(folder)
+    if skipped:
+        more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
+        warnings.warn(f"left out: {skipped[0]}{more}", stacklevel=2)
+    return found
+
+
+def find_images(folder: Path) -> tuple[list[bytes], list[str]]:
+    """Finds the image files in a folder and its subfolders.
+
+    Links are followed, but each folder is read only once. Named pipes, sockets and devices are left out.
+
+    Returns:
+        The sorted encoded paths, and what was left out for which reason.
     """
     found: list[bytes] = []
     skipped: list[str] = []
@@ -220,10 +234,7 @@ def image_files(folder: Path) -> list[bytes]:
                     found.append(os.fsencode(entry.path))
                 else:
                     skipped.append(f"'{entry.path}' is {kind_of(os.stat(entry.path).st_mode)}")
-    if skipped:
-        more = f" (and {len(skipped) - 1} more)" if len(skipped) > 1 else ""
-        warnings.warn(f"left out: {shown(skipped[0])}{more}", stacklevel=2)
-    return sorted(found)
+    return sorted(found), [shown(reason) for reason in skipped]
 
 
 def _above(folder: Path) -> set[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,9 +16,11 @@ from cv_attention.data.sources.folder import EXTENSIONS
 from cv_attention.data.sources.images import Storage
 from cv_attention.rundir.files import replacing
 
-_FORMAT = 1
+_FORMAT = 2
 # Larger numbers are damaged or something else than classes; a head for them would not fit into memory.
 MAX_LABEL = 1_000_000
+FIELDS = ("label", "cls", "class", "class_name", "category", "target")  # of JSON, the class as people call it
+_NUMBER = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?", re.IGNORECASE)  # a class that is a number, but none from 0
 
 
 class Shards:
@@ -29,7 +32,8 @@ class Shards:
         bits: Range of images of more than 8 bits; see `read_image`. It may be set later.
 
     Attributes:
-        labels: int64 (M,), class of each image, by its ``.cls``; all 0 where texts are read.
+        labels: int64 (M,), class of each image, by its ``.cls`` or ``.json``; all 0 where texts are read.
+        class_names: What `labels` number if the archives state names; empty if they state numbers.
         texts: The M texts by their ``.txt``, undecoded; empty where classes are read.
 
     Raises:
@@ -45,12 +49,15 @@ class Shards:
             self._archive, self._offset, self._size = (stored[name] for name in ("archive", "offset", "size"))
             self.labels, self._name = stored["label"], stored["name"]
             self.texts = _divided(stored["text"], stored["text_end"]) if "text" in stored else []
+            self.class_names = [name.decode("utf-8") for name in stored["class_name"].tolist()]
         numbers = (self._archive, self._offset, self._size, self.labels)
         if {values.dtype.kind for values in numbers} != {"i"} or self._name.dtype.kind != "S":
             raise ValueError(f"{index} is damaged")
         if any(values.shape != (self._name.size,) for values in (*numbers, self._name)):
             raise ValueError(f"{index} is damaged")
         least = min(int(values.min(initial=0)) for values in numbers)
+        if self.class_names and self.labels.max(initial=0) >= len(self.class_names):
+            raise ValueError(f"{index} is damaged")
         if least < 0 or self._archive.max(initial=0) >= len(self.archives) or self.labels.max(initial=0) > MAX_LABEL:
             raise ValueError(f"{index} is damaged")
         lengths = np.array([path.stat().st_size for path in self.archives], np.int64)[self._archive]
@@ -112,20 +119,23 @@ class Shards:
         return f"{self.archive(row)}/{self.name(row)}"
 
 
-def open_shards(folder: Path, archives: Sequence[Path], *, texts: bool = False) -> Shards:
+def open_shards(
+    folder: Path, archives: Sequence[Path], *, texts: bool = False, fields: Sequence[str] = FIELDS
+) -> Shards:
     """Opens the index of these archives; makes it first if it is missing or damaged, or an archive has changed.
 
     Args:
         folder: Where the index lies; made if need be.
         archives: The tar files.
         texts: Whether images have a text, in ``<key>.txt``, in place of a class.
+        fields: Fields of ``<key>.json`` that may state the class where there is no ``<key>.cls``.
 
     Raises:
         ValueError: if an archive cannot be used, or the index not be written.
     """
     from filelock import FileLock
 
-    digest = hashlib.sha256(b"%d" % _FORMAT + (b" texts" if texts else b""))
+    digest = hashlib.sha256(b"%d" % _FORMAT + (b" texts" if texts else b" ".join(map(str.encode, fields))))
     for path in archives:
         status = path.stat()
         digest.update(b"\0".join([os.fsencode(path.name), b"%d %d" % (status.st_size, status.st_mtime_ns)]))
@@ -136,7 +146,7 @@ def open_shards(folder: Path, archives: Sequence[Path], *, texts: bool = False) 
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(index.with_suffix(".lock")):  # the processes of one machine make it once
                 if _read(archives, index) is None:
-                    _make(index, archives, texts=texts)
+                    _make(index, archives, texts=texts, fields=fields)
         except OSError as error:
             place = index if index.is_dir() else folder
             raise ValueError(f"data.root: '{place}' cannot be written: {error.strerror or error}") from error
@@ -154,23 +164,24 @@ def _read(archives: Sequence[Path], index: Path) -> Shards | None:
         return None
 
 
-def _make(index: Path, archives: Sequence[Path], *, texts: bool) -> None:
+def _make(index: Path, archives: Sequence[Path], *, texts: bool, fields: Sequence[str]) -> None:
     from rich.progress import track
 
     archive, offset, size, label, name, text = [], [], [], [], [], []
     for number, path in enumerate(track(archives, "reading the shards' headers once", transient=True)):
-        for member in members(path, EXTENSIONS, distinct=True, texts=texts):
+        for member in members(path, EXTENSIONS, distinct=True, texts=texts, fields=() if texts else fields):
             if not member.size:
                 raise ValueError(f"{path} is damaged: {shown(member.name)}")
             archive.append(number)
             offset.append(member.offset)
             size.append(member.size)
-            label.append(0 if texts else _class(member))
+            label.append(0 if texts else _class(member, fields))
             name.append(os.fsencode(member.name))
             if texts:
                 text.append(_written(member))
     if not name:
         raise ValueError(f"{archives[0]} and its like hold no images ({', '.join(EXTENSIONS[:6])}, ...)")
+    labels, classes = _numbers(label, archives[0])
     ends = np.cumsum([len(each) for each in text])
     written = {"text": np.frombuffer(b"".join(text), np.uint8), "text_end": ends.astype(np.int64)} if texts else {}
     with replacing(index) as file:
@@ -179,20 +190,38 @@ def _make(index: Path, archives: Sequence[Path], *, texts: bool) -> None:
             archive=np.array(archive, np.int32),
             offset=np.array(offset, np.int64),
             size=np.array(size, np.int64),
-            label=np.array(label, np.int64),
+            label=labels,
+            class_name=np.array([each.encode() for each in classes], "S"),
             name=np.array(name),
             **written,
         )
 
 
-def _class(member: Member) -> int:
+def _class(member: Member, fields: Sequence[str]) -> int | str:
     place = shown(f"{member.archive}/{member.name}")
-    if member.label is None:
+    if member.label is None and (not member.stated or _NUMBER.fullmatch(member.stated)):
         stated = f"the class '{member.stated}'" if member.stated else "no class"
-        raise ValueError(f"{place} has {stated}; expected a number in <key>.cls")
+        entries = f"<key>.cls, or in {' or '.join(fields)} of <key>.json"
+        raise ValueError(f"{place} has {stated}; expected a number from 0 or a name in {entries}")
+    if member.label is None:
+        return member.stated
     if member.label > MAX_LABEL:
         raise ValueError(f"{place} has the class {member.label}; the maximum is {MAX_LABEL}")
     return member.label
+
+
+def _numbers(labels: Sequence[int | str], archive: Path) -> tuple[np.ndarray, list[str]]:
+    """Returns labels as numbers, and the names that they number; none if they are numbers already."""
+    named = [isinstance(label, str) for label in labels]
+    if not any(named):
+        return np.array(labels, np.int64), []
+    if not all(named):
+        raise ValueError(
+            f"{archive} and its like have both numbers and names as classes, such as {labels[named.index(False)]} and "
+            f"'{labels[named.index(True)]}'"
+        )
+    names, numbers = np.unique(np.array(labels), return_inverse=True)
+    return numbers.astype(np.int64), [str(name) for name in names]
 
 
 def _written(member: Member) -> bytes:

@@ -43,6 +43,18 @@ def cells(sheet: Sheet, config: Data) -> tuple[list[str], list[Cells]]:
     return names, [tuple(dict.fromkeys(part for part in row if part)) for row in rows]
 
 
+def single_column(config: Data) -> str | None:
+    """Returns ``data.table.label``, for data sets that have one column, array or field of classes.
+
+    Raises:
+        ValueError: if it lists several.
+    """
+    wanted = config.table.label
+    if isinstance(wanted, list):
+        raise ValueError(f"data.table.label lists several columns, but data.name {config.name} has one: {wanted}")
+    return wanted
+
+
 def column(sheet: Sheet, wanted: str | None, option: str, usual: Sequence[str]) -> str:
     """Returns the name of a column: that which is wanted, or the first of the usual ones."""
     if wanted is not None:

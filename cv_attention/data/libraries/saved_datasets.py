@@ -1,0 +1,108 @@
+"""Reads data sets that Hugging Face's ``datasets`` has saved on disk."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cv_attention.config import Data
+from cv_attention.data.decoding.bit_depth import found_bits
+from cv_attention.data.decoding.decode import decode_image
+from cv_attention.data.libraries.listed import Listed, images_of, numbered
+from cv_attention.data.sources.folder import ALIASES
+from cv_attention.data.sources.images import Images
+from cv_attention.data.tables.targets import single_column
+from cv_attention.extras import require
+from cv_attention.suggest import suggest
+
+
+def load(config: Data) -> tuple[list[str], dict[str, Images]]:
+    """Reads class names and the images of each split of what ``save_to_disk`` wrote, of ``train`` alone without splits.
+
+    The column of images is the first of the type `Image`, that of classes the first of the type `ClassLabel`, or called
+    ``label``; ``data.table.image`` and ``data.table.label`` name others.
+
+    Raises:
+        FileNotFoundError: if the folder does not exist.
+        ValueError: if it holds no saved data set, or the columns are missing or of another type.
+    """
+    require("datasets", "data.name datasets")
+    splits = _open(Path(config.root).expanduser())
+    features = splits["train"].features
+    image = _column(features, config.table.image, "data.table.image", _is_image, ("image", "img"))
+    label = _column(features, single_column(config), "data.table.label", _is_class, ("label", "labels", "fine_label"))
+    if image is None or label is None:
+        what = "images" if image is None else "classes"
+        raise ValueError(f"'{config.root}' has no column of {what}; its columns are {', '.join(features)}")
+    if type(features[label]).__name__ in ("List", "Sequence", "LargeList", "list"):
+        raise ValueError(f"'{config.root}': {label} has several classes for each image, but one is needed")
+    values = {split: dataset[label][:] for split, dataset in splits.items()}
+    classes, labels = numbered(values, getattr(features[label], "names", None), config.root)
+    return classes, {split: _images(dataset, image, labels[split], split, config) for split, dataset in splits.items()}
+
+
+def _open(root: Path) -> dict[str, Any]:
+    if not root.is_dir():
+        raise FileNotFoundError(f"data.root: folder not found: '{root}'")
+    import datasets  # pyright: ignore[reportMissingImports]
+
+    try:
+        saved = datasets.load_from_disk(str(root))
+    except Exception as error:  # whatever a damaged or foreign folder provokes
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"'{root}' is not a data set that save_to_disk of datasets wrote: {reason}") from error
+    if not isinstance(saved, datasets.DatasetDict):
+        return {"train": saved}
+    name_of = {alias: split for split, aliases in ALIASES.items() for alias in aliases}
+    found = {name_of[name.lower()]: dataset for name, dataset in saved.items() if name.lower() in name_of}
+    if "train" not in found:
+        raise ValueError(f"'{root}' has the splits {', '.join(saved)}; expected train, and validation or test")
+    if "test" not in found and "val" in found:
+        found["test"] = found.pop("val")
+    return found
+
+
+def _column(features: Any, wanted: str | None, option: str, suits: Any, usual: tuple[str, ...]) -> str | None:
+    if wanted is not None:
+        if wanted not in features:
+            raise ValueError(f"{option}: no column {wanted!r}{suggest(wanted, list(features))}")
+        return wanted
+    return next((name for name in features if suits(features[name])), next((n for n in usual if n in features), None))
+
+
+def _is_image(feature: Any) -> bool:
+    return type(feature).__name__ == "Image"
+
+
+def _is_class(feature: Any) -> bool:
+    return type(getattr(feature, "feature", feature)).__name__ == "ClassLabel"
+
+
+def _images(dataset: Any, image: str, labels: np.ndarray, split: str, config: Data) -> Images:
+    import datasets  # pyright: ignore[reportMissingImports]
+
+    if not _is_image(dataset.features[image]):
+        raise ValueError(f"'{config.root}': {image} must be a column of images, got {dataset.features[image]}")
+    rows = dataset.select_columns([image]).cast_column(image, datasets.Image(decode=False)).with_format(None)
+    rows = _Column(rows, image)
+    bits = config.bits or found_bits(len(labels), lambda index, most: rows[index][:most])
+    storage = Listed(rows, _pixels, f"{config.root}, {split}", bits)
+    store = Path(config.root).expanduser() / ".cv_attention" / f"broken-{split}-{dataset._fingerprint}-{bits}.json"
+    return images_of(storage, labels, split, store if config.on_error == "skip" else None)
+
+
+class _Column:
+    """The files of one column, by row; pickled for worker processes."""
+
+    def __init__(self, dataset: Any, name: str) -> None:
+        self._dataset, self._name = dataset, name
+
+    def __getitem__(self, row: int) -> bytes:
+        content = self._dataset[row][self._name]
+        if not content or not content.get("bytes"):  # a path could lead anywhere
+            raise ValueError("the image is not in the data set, which holds at most its path")
+        return content["bytes"]
+
+
+def _pixels(rows: _Column, row: int, bits: int | None) -> np.ndarray:
+    return decode_image(rows[row], f"image {row}", bits)

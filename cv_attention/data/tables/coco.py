@@ -1,0 +1,92 @@
+"""Reads the classes of images from COCO's annotations of objects."""
+
+import json
+import warnings
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from cv_attention.config import Data
+from cv_attention.data.sources.folder import ALIASES
+from cv_attention.data.sources.images import Images
+from cv_attention.data.tables.rows import Listing, Row, classified, open_listings
+from cv_attention.data.tables.sheets import text_of
+
+
+def load(config: Data) -> tuple[list[str], dict[str, Images]]:
+    """Reads class names and the images of each split: the class of an image is that of its annotated objects.
+
+    ``data.root`` is a folder with ``annotations/instances_train2017.json`` and its like, with
+    ``train/_annotations.coco.json`` and its like as Roboflow writes it, or a single annotation file without splits.
+    With ``data.targets`` ``multi`` it has all of their classes, or none; else images without objects are left out, with
+    a warning.
+
+    Raises:
+        FileNotFoundError: if the annotations or an image do not exist.
+        ValueError: if a file is not in COCO's format, or an image has objects of several classes and may have one;
+            names it.
+    """
+    root = Path(config.root).expanduser()
+    files = _files(root)
+    top = root.parent if root.is_file() else root
+    listings = []
+    for split, file in files.items():
+        folder = file.parent.parent if file.parent.name == "annotations" else file.parent
+        named = folder / file.stem.rpartition("_")[2]  # train2017
+        images = next((place for place in (named, folder / "images" / named.name) if place.is_dir()), folder)
+        listings.append(Listing(_rows(file, split, config), images))
+    return open_listings(listings, top, config)
+
+
+def _files(root: Path) -> dict[str, Path]:
+    """Returns the annotation files by split; by ``""`` the file of everything."""
+    if root.is_file():
+        return {"": root}
+    if not root.is_dir():
+        raise FileNotFoundError(f"data.root: file or folder not found: '{root}'")
+    found: dict[str, list[Path]] = defaultdict(list)
+    for split, aliases in ALIASES.items():
+        for alias in aliases:
+            found[split] += sorted((root / "annotations").glob(f"instances_{alias}[0-9]*.json"))
+            places = (root / "annotations" / f"instances_{alias}.json", root / alias / "_annotations.coco.json")
+            found[split] += [place for place in places if place.is_file()]
+        if len(found[split]) > 1:
+            raise ValueError(f"'{root}' has several annotations of {split}: {', '.join(map(str, found[split]))}")
+    files = {split: paths[0] for split, paths in found.items() if paths}
+    if "train" not in files:
+        raise FileNotFoundError(f"'{root}' has no annotations/instances_train*.json or train/_annotations.coco.json")
+    return files
+
+
+def _rows(file: Path, split: str, config: Data) -> list[Row]:
+    try:
+        content = json.loads(text_of(file, "COCO's annotations"))
+        names = {each["id"]: str(each["name"]).strip() for each in content["categories"]}
+        of_image: dict[Any, set[str]] = defaultdict(set)
+        for each in content["annotations"]:
+            of_image[each["image_id"]].add(names[each["category_id"]])
+        listed = [(str(each["file_name"]), sorted(of_image[each["id"]])) for each in content["images"]]
+    except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError) as error:
+        reason = f"lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise ValueError(f"'{file}' is not in COCO's format of objects: {reason[:200]}") from error
+    return labelled(listed, file, split, config)
+
+
+def labelled(listed: list[tuple[str, list[str]]], file: Path, split: str, config: Data) -> list[Row]:
+    """Makes rows of images with their classes; where each must have one, images without any are left out.
+
+    Args:
+        listed: Path and classes of each image.
+        file: Where they come from.
+        split: Their split.
+        config: The data set.
+
+    Raises:
+        ValueError: if an image has several classes, where it may have one; names it.
+    """
+    kept = [(image, classes) for image, classes in listed if classes or config.targets == "multi"]
+    if len(kept) < len(listed):
+        first = next(image for image, classes in listed if not classes)
+        count = len(listed) - len(kept)
+        warnings.warn(f"'{file}': {count:,} images without objects are left out, such as '{first}'", stacklevel=2)
+    return [classified(image, classes, file, split, config) for image, classes in kept]
