@@ -14,6 +14,7 @@ EXTRAS = {
     "parquet": ("pyarrow",),
     "hub": ("huggingface_hub",),
     "datasets": ("datasets",),
+    "demo": ("gradio",),
     "svhn": ("h5py",),
     "lmdb": ("lmdb",),
     "graphemes": ("regex",),
