@@ -15,6 +15,7 @@ EXTRAS = {
     "hub": ("huggingface_hub",),
     "figures": ("matplotlib", "fontTools"),
     "datasets": ("datasets",),
+    "demo": ("gradio",),
     "svhn": ("h5py",),
     "lmdb": ("lmdb",),
     "graphemes": ("regex",),

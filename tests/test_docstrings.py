@@ -50,6 +50,7 @@ SKIPPED = {
     "evaluate": "needs a trained network",
     "load": "needs a trained network",
     "push": "uploads",
+    "page": "needs Gradio",
     "write_folder": "needs a trained network",
     "open_pretrained": "downloads weights",
 }

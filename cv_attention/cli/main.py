@@ -25,6 +25,7 @@ _FOLDERS = {
     "looking": {
         "saliency": "explain images with a trained network",
         "evaluate-saliency": "evaluate saliency methods on a trained network",
+        "demo": "look at photographs with a network, on a local page",
         "read": "read the texts of images with a trained network",
         "recall": "name images by a few labelled ones, without training",
         "report": "build the HTML report of runs",

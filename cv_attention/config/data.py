@@ -38,6 +38,9 @@ def is_source(name: str) -> bool:
     Args:
         name: The name.
 
+    Returns:
+        True for a name of `SOURCES` and for ``torchvision/NAME``.
+
     Examples:
         >>> from cv_attention.config import is_source
         >>> is_source("torchvision/Flowers102"), is_source("my_data.birds")

@@ -1,0 +1,49 @@
+"""``cv-attention demo``: serves a local page that shows what networks look at in a photograph."""
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+
+from cv_attention.cli.errors import UserError, user_errors
+from cv_attention.cli.opening import add_trust
+from cv_attention.cli.parsing import parse
+from cv_attention.config import Data, Model
+from cv_attention.extras import require
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Serves the page on 127.0.0.1 until Ctrl-C."""
+    parser = ArgumentParser(prog="cv-attention demo", exit_on_error=False)
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN", help="Run directories, checkpoints or shared folders to choose from."
+    )
+    parser.add_argument(
+        "--models", nargs="+", default=[], metavar="MODEL", help="Pretrained networks, timm/NAME or torchvision/NAME."
+    )
+    parser.add_argument("--port", type=int, help="Port of the page; by default the first free one from 7860 on.")
+    add_trust(parser)
+    options = parse(parser, arguments)
+    if not options.runs and not options.models:
+        raise UserError("give run directories, or pretrained networks: cv-attention demo --models timm/resnet50")
+    with user_errors():
+        require("demo", "cv-attention demo")
+        os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # or Gradio asks for its newest version
+        from cv_attention import training
+        from cv_attention.demo.explaining import Explainer
+        from cv_attention.demo.page import serve
+
+        networks = {}
+        for each in options.runs:
+            checkpoint = training.find_checkpoint(Path(each))
+            networks[each] = partial(training.load, checkpoint, options.trust)
+        for name in options.models:
+            model, data = Model(name, pretrained=True), Data(name="folder")
+            networks[name] = partial(training.open_pretrained, model, data)
+        _, address, _ = serve(Explainer(networks), options.port, wait=False)
+    print(f"{address} (Ctrl-C ends it)", flush=True)
+    import threading
+
+    threading.Event().wait()

@@ -1,0 +1,148 @@
+"""Draws attention maps and saliency maps of one photograph."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from cv_attention import backbones
+from cv_attention.data.augmentation.transforms import Pipeline
+from cv_attention.drawing import overlay
+from cv_attention.exporting.batches import resized
+from cv_attention.maps import record, to_heatmap
+from cv_attention.picture_grid import picture_grid
+from cv_attention.saliency.catalogue import resolve
+from cv_attention.training import Classifier
+
+_MAPS, _COLUMNS, _SIDE = 8, 4, 288  # attention maps that are shown; pictures in a row; pixels
+_CLASSES = 5
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Holds what is shown of one photograph.
+
+    Attributes:
+        figure: The photograph as the network sees it, and each map over it.
+        classes: The likeliest classes with their probabilities.
+        notes: What could not be drawn, and other remarks.
+
+    Examples:
+        >>> from PIL import Image
+        >>> from cv_attention.demo import Explanation
+        >>> Explanation(Image.new("RGB", (8, 8)), {"cat": 0.9}, []).classes
+        {'cat': 0.9}
+    """
+
+    figure: Image.Image
+    classes: dict[str, float]
+    notes: list[str]
+
+
+class Explainer:
+    """Explains photographs with one of several networks, which are opened when they are first needed.
+
+    Args:
+        networks: Name of each network -> a function that opens it.
+
+    Examples:
+        >>> import numpy as np
+        >>> from cv_attention import config, demo, training
+        >>> facts = training.DataFacts(("cat", "dog"), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), image_size=(32, 32))
+        >>> experiment = config.Experiment(model=config.Model(options={"width": 4}))
+        >>> explainer = demo.Explainer({"mine": lambda: training.Classifier(experiment, facts).eval()})
+        >>> shown = explainer.explain(np.zeros((60, 80, 3), np.uint8), "mine", block="cbam", methods=["grad_cam"])
+        >>> sorted(shown.classes), shown.figure.width
+        (['cat', 'dog'], 1182)
+    """
+
+    def __init__(self, networks: Mapping[str, Callable[[], Classifier]]) -> None:
+        self.networks = dict(networks)
+        self._opened: dict[str, Classifier] = {}
+
+    def explain(
+        self, photograph: np.ndarray, network: str, *, block: str | None = None, methods: Sequence[str] = ("grad_cam",)
+    ) -> Explanation:
+        """Draws the attention maps of a network, and saliency maps of the class that it predicts.
+
+        Args:
+            photograph: uint8 (H, W, 3) RGB.
+            network: Its name.
+            block: Block of the catalogue that is inserted into a copy of the network, untrained; None inserts none.
+            methods: Saliency methods.
+
+        Raises:
+            ValueError: if the network cannot be opened, or cannot take the block.
+        """
+        classifier = self._open(network)
+        pixels = _prepared(photograph, classifier)
+        inputs = classifier.normalise(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None])
+        attended, notes = classifier.network, list[str]()
+        if block is not None:
+            attended = copy.deepcopy(attended)
+            backbones.insert(attended, block, "residual", input_size=classifier.facts.image_size)
+            attended.eval()
+            notes.append(
+                f"{block} is untrained: its maps show its initial weights, and the classes are those of chance"
+            )
+        heats, probabilities = _attention(attended, inputs, notes)
+        for method in methods:
+            try:
+                heats[method] = resolve(method)(attended, inputs)[0, 0].detach().numpy()
+            except (ValueError, RuntimeError) as error:  # a method that the network cannot have
+                notes.append(f"{method}: {' '.join(str(error).split())[:200]}")
+        likeliest = np.argsort(-probabilities)[:_CLASSES]
+        names = classifier.facts.class_names
+        classes = {names[number]: float(probabilities[number]) for number in likeliest}
+        return Explanation(_figure(pixels, heats), classes, notes)
+
+    def _open(self, network: str) -> Classifier:
+        if network not in self.networks:
+            raise ValueError(f"unknown network {network!r}; choose one of {', '.join(self.networks)}")
+        if network not in self._opened:
+            self._opened[network] = self.networks[network]()
+        return self._opened[network]
+
+
+def _prepared(photograph: np.ndarray, classifier: Classifier) -> np.ndarray:
+    """Returns the photograph as the network sees it, uint8 (H, W, 3)."""
+    transforms = classifier.experiment.data.eval_transforms
+    pixels = photograph
+    if transforms:
+        pixels, _ = Pipeline(transforms, "data.eval_transforms")(pixels, (0, 0, 0))
+    return resized(np.ascontiguousarray(pixels), None, classifier.facts.image_size)[0]
+
+
+def _attention(network: nn.Module, inputs: torch.Tensor, notes: list[str]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Returns the attention maps over positions, and the probabilities of the classes."""
+    try:
+        with torch.no_grad(), record(network) as maps:
+            logits = network(inputs)
+    except ValueError as error:
+        if "no attention" not in str(error) and "nothing" not in str(error):
+            raise
+        with torch.no_grad():
+            return {}, network(inputs).softmax(1)[0].numpy()
+    drawable = [name for name, each in maps.items() if each.kind not in ("channel", "alignment")]
+    if len(drawable) < len(maps):
+        notes.append(f"{len(maps) - len(drawable)} attention maps weight channels, not positions, and are not drawn")
+    places = np.linspace(0, len(drawable) - 1, min(_MAPS, len(drawable))).round().astype(int)
+    shown = [drawable[place] for place in places]
+    return {name: to_heatmap(maps[name])[0, 0].numpy() for name in shown}, logits.softmax(1)[0].numpy()
+
+
+def _figure(pixels: np.ndarray, heats: Mapping[str, np.ndarray]) -> Image.Image:
+    pictures = {"image": pixels, **{name: overlay(pixels, heat) for name, heat in heats.items()}}
+    names = list(pictures)
+    rows = [names[start : start + _COLUMNS] for start in range(0, len(names), _COLUMNS)]
+    strips = [picture_grid(row, [[Image.fromarray(pictures[name]) for name in row]], _SIDE) for row in rows]
+    figure = Image.new("RGB", (max(strip.width for strip in strips), sum(strip.height for strip in strips)), "white")
+    top = 0
+    for strip in strips:
+        figure.paste(strip, (0, top))
+        top += strip.height
+    return figure
