@@ -30,7 +30,7 @@ export function makeCell(run, column, room) {
   const elsewhere = el("span", { class: "elsewhere", hidden: true });
   const target = el("span", { class: "elsewhere target", hidden: true });
   const compared = el("span", { class: "compared", hidden: true });
-  const flat = el("span", { class: "elsewhere flat", hidden: true, title: CONSTANT }, "nearly constant");
+  const flat = el("span", { class: "flat", hidden: true, title: CONSTANT }, "nearly constant");
   frame.append(elsewhere, target, compared, flat);
   const make = column.bars ? makeGateBar : makeColourBar;
   const [bar, barOfA, barOfB] = [make(), make("A"), make("B")];
