@@ -38,7 +38,7 @@ CONDITIONS = [
     ("loss >= 15e-1", "s['loss'] >= 1.5"),
     ("unknown < 5", "s['unknown'] is not None and s['unknown'] < 5"),
     ("not unknown < 5", "False"),  # an unknown value fulfils neither
-    ("loss", "False"),  # a number is no condition
+    ("loss", "False"),  # a number is not a condition
 ]
 
 

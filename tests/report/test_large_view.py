@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def test_two_fingers_zoom_and_one_pans(open_page) -> None:
     view = "Object.fromEntries(new URLSearchParams(location.hash.slice(1)))"
     opened.page.evaluate(FINGERS, [[[0.4, 0.5], [0.6, 0.5]], [[0.2, 0.5], [0.8, 0.5]]])
     assert float(opened.page.evaluate(view)["zoom"]) == pytest.approx(3, rel=0.01)
-    assert not opened.page.locator("dialog.large").is_visible()  # a pinch is no click
+    assert not opened.page.locator("dialog.large").is_visible()  # a pinch is not a click
     before = float(opened.page.evaluate(view).get("x", 0.5))
     opened.page.evaluate("document.querySelector('.frame').setPointerCapture = () => {}")
     opened.page.evaluate("for (const one of document.querySelectorAll('.frame')) one.setPointerCapture = () => {}")
@@ -161,7 +162,7 @@ def test_on_paper_there_are_rows_and_no_controls(open_page, tmp_path: Path, make
     assert rows.count() == 24
     assert page.locator(".printed > p").inner_text() == "24 of 40 images"
     tops = [rows.nth(i).bounding_box() for i in range(24)]
-    assert all(b["y"] >= a["y"] + a["height"] - 1 for a, b in zip(tops, tops[1:], strict=False))
+    assert all(b["y"] >= a["y"] + a["height"] - 1 for a, b in pairwise(tops))
     painted = "(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)"
     assert all(canvas.evaluate(painted) for canvas in page.locator(".printed canvas.a").all())
     for name in (".page-bar", ".toolbar", ".more-line", ".panel"):
@@ -197,6 +198,12 @@ def test_notes_of_two_tabs_and_of_other_reports(browser, tmp_path: Path, make_ru
     assert tags(one) == ["#mine", "#yours"]
     assert tags(both) == ["#mine", "#yours"]
     assert not any(text.startswith("#") for text in tags(other))  # another run of the same name
+    earlier = {"cv_attention_notes": 1, "notes": [{"run": "run", "sample": "1", "note": "", "tags": ["old"]}]}
+    second.evaluate(
+        "(notes) => { localStorage.clear(); localStorage.setItem('cv_attention.notes.run', notes); }",
+        json.dumps(earlier),
+    )
+    assert tags(one) == ["", "#old"]
     context.close()
 
 

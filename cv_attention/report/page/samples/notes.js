@@ -105,12 +105,16 @@ function keepOne(run, key, about) {
   }
 }
 
-// Keeps all notes, such as those of a file.
-export function keepNotes() {
+function keepAll() {
   for (const [key, about] of notes) {
     const run = report.runs.find((one) => key.startsWith(`${ownerOf(one)}\n`));
     if (run) keepOne(run, key, about);
   }
+}
+
+// Keeps all notes, such as those of a file.
+export function keepNotes() {
+  keepAll();
   change({ notes: true });
 }
 
@@ -120,8 +124,21 @@ function recallRun(run) {
     notes.set(key, { note: String(note ?? ""), tags: (tags ?? []).map(String) });
 }
 
+// Earlier pages kept the notes of all runs of a report together, under their names.
+function takeOverEarlier() {
+  try {
+    const earlier = localStorage.getItem(`cv_attention.notes.${report.runs.map((run) => run.name).join("|")}`);
+    if (!earlier || report.runs.some((run) => localStorage.getItem(placeOf(run)) !== null)) return;
+    readNotes(earlier);
+    keepAll();
+  } catch {
+    // Nothing was stored, or it cannot be read.
+  }
+}
+
 // Also follows what other tabs write.
 export function recallNotes() {
+  takeOverEarlier();
   report.runs.forEach(recallRun);
   window.addEventListener("storage", (event) => {
     const run = report.runs.find((one) => placeOf(one) === event.key);
