@@ -84,6 +84,10 @@ def test_two_colour_bars_while_swiping(open_page, titles: dict[str, str]) -> Non
     bars = opened.cell(titles["layer2"]).locator(".scale:not([hidden])")
     assert [bars.nth(i).locator(".scale-mark").inner_text() for i in range(bars.count())] == ["A", "B"]
     assert [bars.nth(i).locator(".bar").get_attribute("data-table") for i in (0, 1)] == ["viridis", "blue-red"]
+    row = opened.page.locator('.probe[data-sample="0"]')
+    below = "(row) => [...row.querySelectorAll('.scale')].map((bar) => bar.getBoundingClientRect().bottom)"
+    bottom = row.bounding_box()
+    assert max(row.evaluate(below)) <= bottom["y"] + bottom["height"]  # rows are as high as two bars need
 
 
 def test_predictions_of_other_runs_and_a_right_b_wrong(open_page, tmp_path: Path, make_run: MakeRun) -> None:

@@ -37,7 +37,7 @@ export function makeCell(run, column, room) {
   const name = el("span", { class: "cell-name", title: column.title }, breakable(columnName(column)));
   const caption = el("figcaption", {}, name, bar.element, barOfA.element, barOfB.element);
   const element = el("figure", { class: "cell", "data-column": column.index }, slot, caption);
-  const cell = { element, frame, bars: column.bars, bind, paint, read, size: { width: 0, height: 0 } };
+  const cell = { element, frame, bars: column.bars, bind, paint, read, tellBars, size: { width: 0, height: 0 } };
   let index = null;
   let shown = null; // {map, other, range, order}
 
@@ -50,6 +50,7 @@ export function makeCell(run, column, room) {
     index = next;
     shown = null;
     first.hidden = second.hidden = true;
+    tellBars();
     bindFrame(next);
   }
 

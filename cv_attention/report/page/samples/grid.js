@@ -96,6 +96,7 @@ export function makeGrid(heads) {
       place(first, 0);
     }
     const row = rows.values().next().value;
+    row.cells.forEach((cell) => cell.tellBars()); // there may be one or two
     height = Math.ceil(row.element.getBoundingClientRect().height);
     if (!height) return [];
     space.style.setProperty("--row", `${height}px`);
