@@ -57,7 +57,7 @@ def test_keys_do_what_the_list_of_keys_says(open_page) -> None:
         page.keyboard.press(key)
         assert page.locator(f"#panel-{panel}").is_visible()
     page.keyboard.press("m")
-    assert "scale=column" in page.evaluate("location.hash")
+    assert "scale=image" in page.evaluate("location.hash")
     for _ in range(8):
         page.keyboard.press("+")
     page.keyboard.press("Shift+D")
@@ -164,7 +164,7 @@ def test_view_as_png_holds_the_maps(open_page, runs: Path, titles: dict[str, str
     for expected in (drawn.repeat(16, 0).repeat(16, 1), image.repeat(4, 0).repeat(4, 1)):
         assert contains(picture[..., 0], expected)
     values = recorded(runs, 4, "layer3")
-    assert opened.cell(titles["layer3"]).locator(".scale > span").nth(2).inner_text() == f"{values.max():.3f}"
+    assert opened.cell(titles["layer3"]).locator(".scale > span").nth(2).inner_text() == f"{values.max():.3g}"
 
 
 def contains(picture: np.ndarray, part: np.ndarray) -> bool:

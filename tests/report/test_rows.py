@@ -75,7 +75,9 @@ def test_rows_keep_their_height_after_a_change_out_of_sight(open_page, long_page
 def test_row_shows_the_epoch_that_was_chosen_while_it_was_out_of_sight(
     open_page, long_page: Path, titles: dict[str, str]
 ) -> None:
-    opened = open_page("#scale=image&epoch=5&opacity=1&smooth=0&colours=grey&columns=3", index=long_page / "both/index.html")
+    opened = open_page(
+        "#scale=image&epoch=5&opacity=1&smooth=0&colours=grey&columns=3", index=long_page / "both/index.html"
+    )
     for keys, epoch in ((("g",), 4), (("t", "Home", "g"), 0)):
         press(opened, *keys)
         values = recorded(long_page, epoch, "layer3", "a")[0]

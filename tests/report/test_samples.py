@@ -76,7 +76,7 @@ def test_filters_and_search_leave_what_they_say(open_page, many: Path, known: di
         page.locator("select[name=flag]").select_option(flag)
         expect(wanted)
     page.locator("select[name=flag]").select_option("")
-    page.get_by_role("searchbox", name="Search file names").fill("LEFT scan2")
+    page.get_by_role("searchbox", name="Search names and classes").fill("LEFT scan2")
     expect(np.array(["left" in name and "scan2" in name for name in known["names"]]))
     page.get_by_role("searchbox").fill("no such file")
     assert page.locator(".probes .empty").is_visible()

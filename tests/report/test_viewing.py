@@ -57,7 +57,7 @@ def test_zoom_and_pan_are_linked(open_page, runs: Path, titles: dict[str, str]) 
     frame = opened.cell(titles["layer2"]).locator(".frame")
     frame.scroll_into_view_if_needed()
     place = frame.bounding_box()
-    opened.page.mouse.move(place["x"] + 32.5, place["y"] + 96.5)
+    opened.page.mouse.move(place["x"] + 34.5, place["y"] + 98.5)
     opened.page.keyboard.down("Control")
     for _ in range(4):
         opened.page.mouse.wheel(0, -100)
@@ -67,11 +67,11 @@ def test_zoom_and_pan_are_linked(open_page, runs: Path, titles: dict[str, str]) 
     values = recorded(runs, 2, "layer2")[0]
     level = steps(values, values.min(), values.max())
     seen = opened.screenshot(frame)[..., 0]
-    assert abs(seen[96, 33] - level[24, 8]) <= 1
-    assert abs(seen[96, 51] - level[24, 9]) <= 1
+    assert abs(seen[98, 35] - level[24, 8]) <= 1
+    assert abs(seen[98, 46] - level[24, 9]) <= 1
     cam = recorded(runs, 2, "grad_cam")[0]
     linked = opened.screenshot(opened.cell(titles["grad_cam"]).locator(".frame"))[..., 0]
-    assert abs(linked[96, 33] - steps(cam, cam.min(), cam.max())[6, 2]) <= 1
+    assert abs(linked[98, 35] - steps(cam, cam.min(), cam.max())[6, 2]) <= 1
     shown = opened.page.locator(".readout")
     opened.page.mouse.move(place["x"] + 50.5, place["y"] + 96.5)
     assert shown.inner_text().endswith("row 24, column 9 of 32 × 32")
@@ -86,7 +86,7 @@ def test_zoom_and_pan_are_linked(open_page, runs: Path, titles: dict[str, str]) 
 
 @pytest.mark.parametrize("key", ["layer3", "signed"])
 def test_threshold_and_contour(open_page, runs: Path, titles: dict[str, str], key: str) -> None:
-    opened = open_page("#epoch=3&opacity=1&smooth=0&columns=3,4")
+    opened = open_page("#scale=image&epoch=3&opacity=1&smooth=0&columns=3,4")
     opened.panel("display")
     opened.page.locator("input[name=threshold]").fill("0.6")
     values = recorded(runs, 2, key)[0]
@@ -120,7 +120,7 @@ def test_global_normalisation_and_the_colour_bar(open_page, runs: Path, titles: 
         assert np.abs(opened.pixels(titles[key], 1)[..., 0] - expected).max() <= 1
         ends = opened.cell(titles[key], 1).locator(".scale:not([hidden]) > span")
         assert [float(ends.nth(i).inner_text()) for i in (0, 2)] == pytest.approx([lo, hi], abs=6e-3)
-        bar = opened.screenshot(opened.cell(titles[key], 1).locator(".bar"))
+        bar = opened.screenshot(opened.cell(titles[key], 1).locator(".scale:not([hidden]) .bar"))
         assert bar[3, -5, 0] > 230
         assert bar[3, 4, 0] < 40
 

@@ -32,6 +32,7 @@ import { listenToKeys, showKeys } from "./tools/keys.js";
 import { countNotes, makeNotes } from "./tools/notes.js";
 import { makeExport } from "./tools/snapshot.js";
 import { makeToolbar } from "./tools/toolbar.js";
+import { countViews, makeViews } from "./tools/views.js";
 
 function makeMaps() {
   const run = currentRun();
@@ -60,6 +61,7 @@ function makeMaps() {
       { name: "display", title: "Display", element: makeDisplay() },
       { name: "columns", title: "Columns", element: makeColumnChooser(), badge: countColumns },
       { name: "compare", title: "Compare", element: makeCompare(), badge: () => (state.versus ? "on" : "") },
+      { name: "views", title: "Views", element: makeViews(() => change({ views: true })), badge: countViews },
       { name: "notes", title: "Notes", element: makeNotes(), badge: countNotes },
       {
         name: "export",

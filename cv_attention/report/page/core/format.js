@@ -101,10 +101,10 @@ export function usageOf(run, column) {
   );
   if (!site || site.change === undefined) return null;
   const [axis, spread] = column.bars ? ["channels", site.over_channels] : ["positions", site.over_positions];
-  const [change, varies] = [formatPercent(site.change, 1), formatPercent(spread, 1)];
+  const [changed, varies] = [formatPercent(site.change, 1), formatPercent(spread, 1)];
   return {
-    text: `changes ${change}, varies ${varies}`,
-    words: `The block changes its input by ${change}; its factor varies by ${varies} over ${axis}`,
+    text: spread === undefined ? `changes ${changed}` : `changes ${changed}, varies ${varies}`,
+    words: `The block changes its input by ${changed}; its factor varies by ${varies} over ${axis}`,
     little: site.change < LITTLE || (spread ?? 1) < LITTLE,
   };
 }

@@ -9,7 +9,7 @@ import { uniformOf } from "./scales.js";
 export function makeColourBar(mark = null) {
   const [left, right] = [el("span"), el("span")];
   const bar = el("span", { class: "bar" });
-  const element = el("span", { class: "scale" }, mark && el("b", { class: "scale-mark" }, mark), left, bar, right);
+  const element = el("span", { class: "scale" }, mark && el("span", { class: "scale-mark" }, mark), left, bar, right);
   function tell({ range, table, signed, uniform = null }) {
     bar.style.backgroundImage = gradient(table);
     bar.dataset.table = table;
@@ -27,7 +27,7 @@ export function makeColourBar(mark = null) {
 // The same for channel gates, which are bars: their extremes, and how many there are.
 export function makeGateBar(mark = null) {
   const [most, count, least] = [el("span"), el("span", { class: "channels" }), el("span")];
-  const element = el("span", { class: "scale" }, mark && el("b", { class: "scale-mark" }, mark), most, count, least);
+  const element = el("span", { class: "scale" }, mark && el("span", { class: "scale-mark" }, mark), most, count, least);
   function tell({ map, range }) {
     const ends = formatEnds(map.lo, map.hi);
     [least.textContent, most.textContent] = ends;

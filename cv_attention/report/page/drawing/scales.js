@@ -6,7 +6,7 @@ const LEAST_SPREAD = 0.02; // of a gate's scale; below it a map is nearly consta
 const LEAST_CONTRAST = 0.1; // of the uniform weight
 const LEAST_RELATIVE = 1e-3; // of the largest value
 
-export function symmetric(lo, hi) {
+function symmetric(lo, hi) {
   const most = Math.max(Math.abs(lo), Math.abs(hi));
   return [-most, most];
 }

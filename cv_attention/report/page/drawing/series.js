@@ -11,7 +11,7 @@ export function smoothed(points, weight) {
 }
 
 // The value at x on straight lines between the points; null outside of them.
-export function valueAt(points, x) {
+export function interpolated(points, x) {
   const last = points.length - 1;
   if (last < 0 || x < points[0][0] || x > points[last][0]) return null;
   let low = 0;
@@ -31,7 +31,7 @@ export function meanCurve(curves) {
   const points = [];
   const band = [];
   for (const [x, epoch, step] of curves[0]) {
-    const values = curves.map((curve) => valueAt(curve, x));
+    const values = curves.map((curve) => interpolated(curve, x));
     if (values.includes(null)) continue;
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
     const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);

@@ -12,7 +12,7 @@ import { linkZoom } from "../drawing/zoom.js";
 import { loadMap } from "../samples/maps.js";
 import { colourBar, overlaid, panelFigure } from "./figure.js";
 import { drawGates } from "./gates.js";
-import { drawMatrix, drawSelfAttention } from "./heads.js";
+import { drawLayersAndHeads, drawSelfAttention } from "./heads.js";
 import { sampleStepper } from "./stepper.js";
 
 const ROLLOUT = "rollout";
@@ -80,7 +80,7 @@ async function drawPositions(run, column, sample) {
 async function drawAttention(run, title, sample) {
   if (title === MATRIX) {
     const titles = attentionColumns(run).filter(isPairwise).map((column) => column.title);
-    return drawMatrix(run, titles, (one) => columnName({ title: one }), sample);
+    return drawLayersAndHeads(run, titles, (one) => columnName({ title: one }), sample);
   }
   const column = run.columns.find((one) => one.title === title);
   const pairs = column && isPairwise(column) && Object.keys(run.panels?.heads ?? {}).length;

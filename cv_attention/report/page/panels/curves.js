@@ -77,7 +77,7 @@ function runLine(group, run, number, name) {
 }
 
 // Runs that differ in their seed alone, each group under the number of its first run.
-export function seedGroups(runs) {
+function seedGroups(runs) {
   const groups = new Map();
   runs.forEach((run, number) => {
     const key = run.seeds ?? `alone ${number}`;

@@ -78,7 +78,7 @@ function queryPicker(run, sample, all) {
   );
 }
 
-export function placeWords(all) {
+function placeWords(all) {
   const { query, row, column } = chosenQuery(all);
   return isGrid(all) ? `row ${row}, column ${column}` : `position ${query}`;
 }
@@ -117,7 +117,7 @@ function relative(map) {
 }
 
 // A row for each layer and a column for each head, all at one scale.
-export async function drawMatrix(run, titles, name, sample) {
+export async function drawLayersAndHeads(run, titles, name, sample) {
   const heads = await loadPanel(run, "heads", headCache);
   const layers = titles.filter((title) => heads?.found[title]);
   if (!layers.length) return { figures: [el("p", { class: "muted" }, "Heads were not recorded.")] };

@@ -30,14 +30,14 @@ export function makeCell(run, column, room) {
   const elsewhere = el("span", { class: "elsewhere", hidden: true });
   const target = el("span", { class: "elsewhere target", hidden: true });
   const compared = el("span", { class: "compared", hidden: true });
-  const flat = el("span", { class: "elsewhere flat", hidden: true, title: CONSTANT }, "nearly constant");
+  const flat = el("span", { class: "flat", hidden: true, title: CONSTANT }, "nearly constant");
   frame.append(elsewhere, target, compared, flat);
   const make = column.bars ? makeGateBar : makeColourBar;
   const [bar, barOfA, barOfB] = [make(), make("A"), make("B")];
   const name = el("span", { class: "cell-name", title: column.title }, breakable(columnName(column)));
   const caption = el("figcaption", {}, name, bar.element, barOfA.element, barOfB.element);
   const element = el("figure", { class: "cell", "data-column": column.index }, slot, caption);
-  const cell = { element, frame, bars: column.bars, bind, paint, read, size: { width: 0, height: 0 } };
+  const cell = { element, frame, bars: column.bars, bind, paint, read, tellBars, size: { width: 0, height: 0 } };
   let index = null;
   let shown = null; // {map, other, range, order}
 
@@ -50,6 +50,7 @@ export function makeCell(run, column, room) {
     index = next;
     shown = null;
     first.hidden = second.hidden = true;
+    tellBars();
     bindFrame(next);
   }
 

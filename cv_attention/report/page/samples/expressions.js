@@ -54,13 +54,13 @@ export function parseCondition(text, resolve) {
   const product = () => binary(factor, pick(CALCULATED, "*", "/"));
   const sum = () => binary(product, pick(CALCULATED, "+", "-"));
 
-  function comparison() {
+  function relation() {
     const left = sum();
     const op = take(...Object.keys(COMPARED));
     return op ? apply(COMPARED[op], left, sum()) : left;
   }
   function negation() {
-    if (!take("not")) return comparison();
+    if (!take("not")) return relation();
     const inner = negation();
     return (sample) => (unknown(inner(sample)) ? null : !inner(sample));
   }

@@ -11,6 +11,8 @@ import { makeRow } from "./rows.js";
 import { listSamples } from "./selection.js";
 
 const ROWS_BEYOND = 2; // above and below the visible ones
+// Choices of other sections, which the list does not follow.
+const ELSEWHERE = new Set(["views", "by", "smoothing", "log", "band", "hidden", "pairs", "counted", "query", "site"]);
 const FIRST = 8; // samples that are listed until the reader asks for all
 const MOST_PRINTED = 24; // samples on paper
 const HASTE = 1.5; // screens per frame above which nothing is painted until scrolling slows down
@@ -94,6 +96,7 @@ export function makeGrid(heads) {
       place(first, 0);
     }
     const row = rows.values().next().value;
+    row.cells.forEach((cell) => cell.tellBars()); // there may be one or two
     height = Math.ceil(row.element.getBoundingClientRect().height);
     if (!height) return [];
     space.style.setProperty("--row", `${height}px`);
@@ -190,13 +193,15 @@ export function makeGrid(heads) {
   const light = new Set(["opacity", "split", "zoom", "x", "y", "box"]); // these need no painting
   watch((values) => {
     if (Object.keys(values).every((name) => light.has(name))) return;
+    if (Object.keys(values).every((name) => ELSEWHERE.has(name))) return;
     if (Object.keys(values).every((name) => ["sample", "selected", "notes", "large"].includes(name))) {
-      if (state.flag) refresh();
+      if (state.flag || state.where) refresh();
       else for (const row of rows.values()) row.tell();
     } else refresh(values);
   });
   grid.addEventListener("scroll", () => (heads.scrollLeft = grid.scrollLeft), { passive: true });
   window.addEventListener("scroll", ask, { passive: true });
+  new ResizeObserver(ask).observe(document.body); // what lies above the list may grow without a scroll
   let width = 0;
   new ResizeObserver(() => {
     if (grid.clientWidth === width || !listed.length) return;

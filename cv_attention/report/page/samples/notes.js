@@ -8,17 +8,21 @@ import { report } from "../core/report.js";
 import { change } from "../core/state.js";
 import { sampleKeys, sampleName } from "./names.js";
 
-export const notes = new Map(); // "run name\nsample" -> {note, tags}
+const notes = new Map(); // "owner\nsample" -> {note, tags}; the owner is a run, or a name from a file
 
-const noteKey = (run, index) => `${run.name}\n${sampleKeys(run)[index]}`;
+const ownerOf = (run) => run.identity ?? run.name;
+const noteKey = (run, index) => `${ownerOf(run)}\n${sampleKeys(run)[index]}`;
 
 export function noteOf(run, index) {
   return notes.get(noteKey(run, index));
 }
 
+export function notesOf(run) {
+  return [...notes].filter(([key]) => key.startsWith(`${ownerOf(run)}\n`)).map(([, note]) => note);
+}
+
 export function knownTags(run) {
-  const mine = [...notes].filter(([key]) => key.startsWith(`${run.name}\n`));
-  return [...new Set(mine.flatMap(([, note]) => note.tags))].sort();
+  return [...new Set(notesOf(run).flatMap((note) => note.tags))].sort();
 }
 
 export function setNote(run, index, note, tags) {
@@ -42,19 +46,28 @@ export function splitTags(text) {
 
 export function notesAsText() {
   const rows = [...notes].map(([key, about]) => {
-    const [run, sample] = key.split("\n");
-    return { run, sample, ...about };
+    const [owner, sample] = key.split("\n");
+    const run = report.runs.find((one) => ownerOf(one) === owner);
+    return { run: run?.name ?? owner, sample, ...about };
   });
   return JSON.stringify({ cv_attention_notes: 1, notes: rows }, null, 1);
 }
 
 // The page's name of a note's sample: notes written before names included folders have only the file name.
-function sampleOfNote(name, sample) {
-  const run = report.runs.find((one) => one.name === name);
-  const keys = run ? sampleKeys(run) : [];
+function sampleOfNote(run, sample) {
+  const keys = sampleKeys(run);
   if (keys.includes(sample)) return sample;
   const alike = keys.filter((key) => key.endsWith(`/${sample}`));
-  return alike.length === 1 ? alike[0] : sample;
+  return alike.length === 1 ? alike[0] : null;
+}
+
+// The key of a note of a file: of the run of this name that has the sample; notes of other runs are kept for the file.
+function keyOfNote(name, sample) {
+  for (const run of report.runs.filter((one) => one.name === name)) {
+    const known = sampleOfNote(run, sample);
+    if (known !== null) return `${ownerOf(run)}\n${known}`;
+  }
+  return `${name}\n${sample}`;
 }
 
 // Imports the notes of a file; throws if it is not a notes file. Its notes replace existing ones of the same sample.
@@ -64,14 +77,14 @@ export function readNotes(text) {
     throw new Error("this is not a notes file");
   for (const { run, sample, note, tags } of content.notes) {
     if (typeof run !== "string" || !Array.isArray(tags)) throw new Error("a note in the file is invalid");
-    notes.set(`${run}\n${sampleOfNote(run, sample)}`, { note: String(note ?? ""), tags: tags.map(String) });
+    notes.set(keyOfNote(run, sample), { note: String(note ?? ""), tags: tags.map(String) });
   }
   return content.notes.length;
 }
 
-const placeOf = (run) => `cv_attention.notes.${run.identity}`;
+const placeOf = (run) => `cv_attention.notes.${ownerOf(run)}`;
 
-// The notes of one run that are kept in the browser: {"run name\nsample": {note, tags}}.
+// The notes of one run that are kept in the browser: {"owner\nsample": {note, tags}}.
 function keptNotes(run) {
   try {
     return JSON.parse(localStorage.getItem(placeOf(run)) ?? "{}");
@@ -92,23 +105,40 @@ function keepOne(run, key, about) {
   }
 }
 
-// Keeps all notes, such as those of a file.
-export function keepNotes() {
+function keepAll() {
   for (const [key, about] of notes) {
-    const run = report.runs.find((one) => key.startsWith(`${one.name}\n`));
+    const run = report.runs.find((one) => key.startsWith(`${ownerOf(one)}\n`));
     if (run) keepOne(run, key, about);
   }
+}
+
+// Keeps all notes, such as those of a file.
+export function keepNotes() {
+  keepAll();
   change({ notes: true });
 }
 
 function recallRun(run) {
-  for (const key of [...notes.keys()]) if (key.startsWith(`${run.name}\n`)) notes.delete(key);
+  for (const key of [...notes.keys()]) if (key.startsWith(`${ownerOf(run)}\n`)) notes.delete(key);
   for (const [key, { note, tags }] of Object.entries(keptNotes(run)))
     notes.set(key, { note: String(note ?? ""), tags: (tags ?? []).map(String) });
 }
 
+// Earlier pages kept the notes of all runs of a report together, under their names.
+function takeOverEarlier() {
+  try {
+    const earlier = localStorage.getItem(`cv_attention.notes.${report.runs.map((run) => run.name).join("|")}`);
+    if (!earlier || report.runs.some((run) => localStorage.getItem(placeOf(run)) !== null)) return;
+    readNotes(earlier);
+    keepAll();
+  } catch {
+    // Nothing was stored, or it cannot be read.
+  }
+}
+
 // Also follows what other tabs write.
 export function recallNotes() {
+  takeOverEarlier();
   report.runs.forEach(recallRun);
   window.addEventListener("storage", (event) => {
     const run = report.runs.find((one) => placeOf(one) === event.key);

@@ -33,6 +33,13 @@ export const SORTS = {
 
 // Whether the run has what an order needs: several epochs, and values that were recorded.
 export function hasSort(run, name) {
+  if (!sortsOf.has(run)) sortsOf.set(run, new Set(Object.keys(SORTS).filter((one) => canSort(run, one))));
+  return sortsOf.get(run).has(name);
+}
+
+const sortsOf = new WeakMap(); // run -> the orders that it has values for, found once
+
+function canSort(run, name) {
   if (!fitsRun(run, name)) return false;
   return run.epochs.some((snapshot) => SORTS[name].values(run, snapshot).some((value) => Number.isFinite(value)));
 }

@@ -4,7 +4,7 @@ import { labelled, pushButton } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { download } from "../core/download.js";
 import { change, currentRun, state } from "../core/state.js";
-import { keepNotes, noteOf, notes, notesAsText, readNotes, setNote, splitTags } from "../samples/notes.js";
+import { keepNotes, noteOf, notesAsText, notesOf, readNotes, setNote, splitTags } from "../samples/notes.js";
 
 export function makeNotes() {
   const status = el("span", { class: "muted", role: "status" });
@@ -48,6 +48,5 @@ export function makeNotes() {
 }
 
 export function countNotes() {
-  const run = currentRun();
-  return [...notes.keys()].filter((key) => key.startsWith(`${run.name}\n`)).length || "";
+  return notesOf(currentRun()).length || "";
 }

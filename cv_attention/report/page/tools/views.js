@@ -1,0 +1,64 @@
+// Views that the reader saves under a name: addresses, kept in the browser for this report's runs.
+
+import { labelled, pushButton } from "../core/controls.js";
+import { el } from "../core/dom.js";
+import { report } from "../core/report.js";
+
+const place = `cv_attention.views.${report.runs.map((run) => run.identity).join(".")}`;
+
+// [{name, address}], in the order in which they were saved.
+function savedViews() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(place) ?? "[]");
+    return kept.filter(({ name, address }) => typeof name === "string" && String(address).startsWith("#"));
+  } catch {
+    return []; // nothing was stored, or it cannot be read
+  }
+}
+
+function keepViews(views) {
+  try {
+    localStorage.setItem(place, JSON.stringify(views));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function makeViews(onchange) {
+  const name = el("input", { type: "text", name: "view", placeholder: "errors of seed 1", maxlength: 80 });
+  const list = el("ul", { class: "views" });
+  const status = el("span", { class: "muted", role: "status" });
+  function draw() {
+    const rows = savedViews().map((view) =>
+      el(
+        "li",
+        {},
+        el("a", { href: view.address, class: "view-link" }, el("bdi", {}, view.name)),
+        pushButton("×", () => forget(view), { "aria-label": `Forget the view ${view.name}`, class: "quiet" }),
+      ),
+    );
+    list.replaceChildren(...rows);
+    onchange();
+  }
+  function forget(view) {
+    keepViews(savedViews().filter((one) => one.name !== view.name));
+    draw();
+  }
+  function save() {
+    const wanted = name.value.trim();
+    if (!wanted) return name.focus();
+    const others = savedViews().filter((one) => one.name !== wanted);
+    const kept = keepViews([...others, { name: wanted, address: location.hash || "#" }]);
+    status.textContent = kept ? `Saved as ${wanted}.` : "This browser keeps nothing for files; copy the address instead.";
+    draw();
+  }
+  name.addEventListener("keydown", (event) => event.key === "Enter" && save());
+  queueMicrotask(draw);
+  const line = el("span", { class: "joined" }, labelled("Name of this view", name), pushButton("Save", save));
+  return el("div", { class: "controls" }, line, list, status);
+}
+
+export function countViews() {
+  return savedViews().length || "";
+}
