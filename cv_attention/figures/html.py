@@ -5,9 +5,10 @@ import html
 import io
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
-from cv_attention.drawing import COLOURS, Limits
+from cv_attention.drawing import COLOURS, Limits, as_heat, limits_of, overlay
 from cv_attention.figures.sheet import Sheet
 
 _MOST = 290_000  # characters of one output
@@ -31,6 +32,38 @@ def as_html(sheet: Sheet) -> str:
         rows = max(rows // 2, 1)
         if rows == 1:
             return _table(sheet, 1, _SIDES[-1])
+
+
+def map_image(heat: ArrayLike, name: str, *, width: int = 96, most: int = 192) -> str:
+    """Returns a map alone as an image for HTML, each of its cells as a square, with its range as a tooltip.
+
+    Args:
+        heat: (h, w) raw values.
+        name: What it is, for those who cannot see it.
+        width: Pixels on the screen, at least, if it is as high as wide.
+        most: Pixels on the screen, at most.
+
+    Returns:
+        An ``img`` element.
+
+    Examples:
+        >>> import numpy as np
+        >>> from cv_attention.figures import map_image
+        >>> map_image(np.eye(4), "layer4")[:18]
+        '<img alt="layer4: '
+    """
+    values = as_heat(heat)
+    rows, columns = values.shape
+    cell = max(min(width // max(rows, columns), 24), 1)
+    drawn = Image.fromarray(overlay(np.zeros((rows, columns, 3), np.uint8), values, 1))
+    drawn.thumbnail((most, most))
+    shown = (max(cell * drawn.width, 1), max(cell * drawn.height, 6 if rows == 1 else 1))
+    low, high = limits_of(values).ends()
+    about = html.escape(f"{name}: {low} to {high}", quote=True)
+    return (
+        f'<img alt="{about}" title="{about}" src="{_url(drawn)}" style="width:{shown[0]}px;height:{shown[1]}px;'
+        'max-width:none;margin:0;image-rendering:pixelated">'
+    )
 
 
 def _table(sheet: Sheet, rows: int, side: int) -> str:

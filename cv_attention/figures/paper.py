@@ -21,7 +21,7 @@ _GAP, _MARGIN = 0.05, 0.04  # inches
 _BAR = 0.055  # height of a colour bar in inches
 _LABEL = 1.0  # most inches for the labels of rows
 _LETTER = 0.56 * POINTS / 72  # the width of a letter, about
-_PARAMETERS: dict[str, Any] = {
+_PARAMETERS: Any = {
     "font.family": ["sans-serif"],
     "font.size": POINTS,
     "pdf.fonttype": 42,  # TrueType, which publishers ask for

@@ -6,13 +6,14 @@
 from typing import TYPE_CHECKING, Any
 
 from cv_attention.report.sheets import animation, figure
+from cv_attention.report.showing import Shown, show
 from cv_attention.report.watch import Watch
 from cv_attention.report.write.build import build
 
 if TYPE_CHECKING:
     from cv_attention.recording import Recorder
 
-__all__ = ["Recorder", "Watch", "animation", "build", "figure"]
+__all__ = ["Recorder", "Shown", "Watch", "animation", "build", "figure", "show"]
 
 
 def __getattr__(name: str) -> Any:
