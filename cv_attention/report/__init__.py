@@ -5,6 +5,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from cv_attention.report.convert import to_coco, to_fiftyone
 from cv_attention.report.sheets import animation, figure
 from cv_attention.report.showing import Shown, show
 from cv_attention.report.watch import Watch
@@ -13,7 +14,7 @@ from cv_attention.report.write.build import build
 if TYPE_CHECKING:
     from cv_attention.recording import Recorder
 
-__all__ = ["Recorder", "Shown", "Watch", "animation", "build", "figure", "show"]
+__all__ = ["Recorder", "Shown", "Watch", "animation", "build", "figure", "show", "to_coco", "to_fiftyone"]
 
 
 def __getattr__(name: str) -> Any:

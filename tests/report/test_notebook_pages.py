@@ -17,8 +17,9 @@ def test_text_can_be_read_on_dark_and_light_pages(browser, scheme, tmp_path: Pat
     with cva.record(model) as maps:
         model(torch.rand(1, 3, 32, 32))
     back, front = ("#fff", "#111") if scheme == "light" else ("#111", "#eee")
+    grey = np.full((96, 96, 3), 120, np.uint8)
     parts = [
-        cva.show([GREY], {"a": [np.eye(4) - 0.3]}, labels=["cat"], caption="why")._repr_html_(),
+        cva.show([grey], {"a": [np.eye(4) - 0.3]}, labels=["cat"], caption="why")._repr_html_(),
         maps._repr_html_(),
     ]
     (tmp_path / "page.html").write_text(f'<body style="background:{back};color:{front}">{"".join(parts)}</body>')
