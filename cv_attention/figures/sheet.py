@@ -24,7 +24,7 @@ class Sheet:
     Attributes:
         images: One for each row: (H, W, 3) uint8 RGB or a picture of Pillow's, of any sizes.
         maps: Title of a column -> one raw map (h, w) for each image; None where there is none.
-        labels: What is written beside each row; may be empty.
+        labels: What is written next to each row; may be empty.
         caption: What is written below, such as where the maps come from.
         scale: ``image`` gives each map its own scale, ``column`` one to each column, ``all`` one to all columns; those
             with negative values have one of their own.

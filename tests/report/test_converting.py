@@ -11,6 +11,11 @@ from cv_attention.cli import main
 from cv_attention.report.convert.coco import run_lengths
 
 
+def pixels(path) -> np.ndarray:
+    with Image.open(path) as opened:
+        return np.array(opened)
+
+
 def decoded(segmentation: dict) -> np.ndarray:
     """Decodes run lengths with plain loops."""
     height, width = segmentation["size"]
@@ -41,16 +46,16 @@ def test_fiftyone_gets_images_classes_boxes_and_maps(run_directory, tmp_path, ti
     assert all(name.isidentifier() for name in fields.values())
     arrays = np.load(run_directory / "maps/epoch-0004.npz")
     for number, (sample, probe) in enumerate(zip(samples["samples"], probes["probes"], strict=True)):
-        np.testing.assert_array_equal(
-            Image.open(out / sample["filepath"]), Image.open(run_directory / "maps" / probe["image"])
-        )
+        original = run_directory / "maps" / probe["image"]
+        np.testing.assert_array_equal(pixels(out / sample["filepath"]), pixels(original))
+        assert set(fields.values()) <= sample.keys()
         assert sample["ground_truth"] == {"_cls": "Classification", "label": probes["class_names"][probe["label"]]}
         assert 0 < sample["prediction"]["confidence"] <= 1
         assert sample["box"]["bounding_box"][2] == pytest.approx((probe["box"][2] - probe["box"][0]) / 64)
         for key in ("grad_cam", "signed"):
             label, raw = sample[fields[titles[key]]], arrays[key][number].astype(float)
             assert (label["_cls"], label["range"], label["signed"]) == ("Heatmap", [0, 255], key == "signed")
-            levels = np.asarray(Image.open(label["map_path"])).astype(float)
+            levels = pixels(label["map_path"]).astype(float)
             values = label["low"] + levels / 255 * (label["high"] - label["low"])
             assert np.abs(values - raw).max() <= (label["high"] - label["low"]) / 255
     assert label["low"] == -label["high"]
@@ -63,7 +68,7 @@ def test_coco_gets_boxes_and_the_regions_of_maps(run_directory, tmp_path, titles
     assert len({one["id"] for one in content["annotations"]}) == len(content["annotations"])
     heat = np.load(run_directory / "maps/epoch-0004.npz")["grad_cam"].astype(np.float32)
     for image in content["images"]:
-        assert Image.open(out / image["file_name"]).size == (image["width"], image["height"])
+        assert pixels(out / image["file_name"]).shape[1::-1] == (image["width"], image["height"])
         own = [one for one in content["annotations"] if one["image_id"] == image["id"]]
         [true] = [one for one in own if "map" not in one]
         assert true["bbox"][2:] == [24, 24]

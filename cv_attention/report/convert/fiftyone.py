@@ -55,8 +55,9 @@ def to_fiftyone(run: Path | str, out: Path | str) -> Path:
     found, snapshot = opened(run)
     folder = Path(out)
     emptied(folder, _MARK)
-    fields = _fields(snapshot.columns)
-    samples = [_sample(found, image, fields, folder) for image in known_images(found, snapshot)]
+    images = list(known_images(found, snapshot))
+    fields = _fields([column for column in snapshot.columns if any(column in image.maps for image in images)])
+    samples = [_sample(found, image, fields, folder) for image in images]
     metadata = {
         "name": found.name,
         "media_type": "image",
