@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from cv_attention.drawing import COLOURS, Limits, as_heat, limits_of, overlay
+from cv_attention.drawing import COLOURS, Limits, as_heat, limits_of, overlay, printable
 from cv_attention.figures.sheet import Sheet
 
 _MOST = 290_000  # characters of one output
@@ -59,7 +59,7 @@ def map_image(heat: ArrayLike, name: str, *, width: int = 96, most: int = 192) -
     drawn.thumbnail((most, most))
     shown = (max(cell * drawn.width, 1), max(cell * drawn.height, 6 if rows == 1 else 1))
     low, high = limits_of(values).ends()
-    about = html.escape(f"{name}: {low} to {high}", quote=True)
+    about = html.escape(f"{printable(name)}: {low} to {high}", quote=True)
     return (
         f'<img alt="{about}" title="{about}" src="{_url(drawn)}" style="width:{shown[0]}px;height:{shown[1]}px;'
         'max-width:none;margin:0;image-rendering:pixelated">'
@@ -68,10 +68,10 @@ def map_image(heat: ArrayLike, name: str, *, width: int = 96, most: int = 192) -
 
 def _table(sheet: Sheet, rows: int, side: int) -> str:
     titles: list[str | None] = [*([None] if sheet.with_images else []), *sheet.maps]
-    head = "".join(f'<th style="{_STYLE}">{html.escape(title or "")}</th>' for title in titles)
+    head = "".join(f'<th style="{_STYLE}">{html.escape(printable(title or ""))}</th>' for title in titles)
     label = f'<th style="{_STYLE}"></th>' if sheet.labels else ""
     body = "".join(_row(sheet, row, titles, side) for row in range(rows))
-    caption = html.escape(sheet.caption)
+    caption = html.escape(printable(sheet.caption))
     if rows < len(sheet.images):
         caption = f"{rows} of {len(sheet.images)} images. {caption}"
     below = f'<div style="padding:4px;opacity:.75">{caption}</div>' if caption else ""
@@ -85,7 +85,7 @@ def _table(sheet: Sheet, rows: int, side: int) -> str:
 def _row(sheet: Sheet, row: int, titles: list[str | None], side: int) -> str:
     cells = [f'<td style="{_STYLE}">{_cell(sheet, row, title, side)}</td>' for title in titles]
     if sheet.labels:
-        words = html.escape(sheet.labels[row]).replace("\n", "<br>")
+        words = "<br>".join(html.escape(printable(line)) for line in sheet.labels[row].split("\n"))
         cells.insert(0, f'<td dir="auto" style="{_STYLE};text-align:start;vertical-align:middle">{words}</td>')
     return f'<tr style="background:none">{"".join(cells)}</tr>'
 
@@ -95,7 +95,7 @@ def _cell(sheet: Sheet, row: int, title: str | None, side: int) -> str:
     shown = max(_LEAST_SHOWN, min(width, 192))
     picture = Image.fromarray(np.ascontiguousarray(sheet.picture(row, title)))
     picture.thumbnail((side, side))
-    what = f"{title} of image {row}" if title else f"image {row}"
+    what = f"{printable(title)} of image {row}" if title else f"image {row}"
     image = (
         f'<img alt="{html.escape(what, quote=True)}" src="{_url(picture)}" style="width:{shown}px;height:'
         f"{round(shown * height / width)}px;max-width:none;margin:0;display:block;image-rendering:"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cv_attention.drawing import COLOURS, Limits
+from cv_attention.drawing import COLOURS, Limits, printable
 from cv_attention.extras import require
 from cv_attention.figures.sheet import Format, Sheet
 
@@ -21,8 +21,27 @@ _GAP, _MARGIN = 0.05, 0.04  # inches
 _BAR = 0.055  # height of a colour bar in inches
 _LABEL = 1.0  # most inches for the labels of rows
 _LETTER = 0.56 * POINTS / 72  # the width of a letter, about
+_SCRIPTS = (  # fonts of Linux, macOS and Windows
+    *(
+        "Noto Sans CJK JP",
+        "Noto Sans CJK SC",
+        "Noto Sans SC",
+        "Noto Sans JP",
+        "WenQuanYi Micro Hei",
+        "Droid Sans Fallback",
+    ),
+    *("Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai"),
+    *(
+        "PingFang SC",
+        "Hiragino Sans",
+        "Arial Unicode MS",
+        "Microsoft YaHei",
+        "Yu Gothic",
+        "Malgun Gothic",
+        "Nirmala UI",
+    ),
+)
 _PARAMETERS: Any = {
-    "font.family": ["sans-serif"],
     "font.size": POINTS,
     "pdf.fonttype": 42,  # TrueType, which publishers ask for
     "svg.fonttype": "none",  # text stays text
@@ -72,7 +91,7 @@ def render(sheet: Sheet, kind: Format, *, width: float, dpi: int) -> bytes:
 
     if not 1 <= width <= 60 or not 30 <= dpi <= 2400:
         raise ValueError(f"width must be 1 to 60 inches and dpi 30 to 2400, got {width} and {dpi}")
-    with matplotlib.rc_context(_PARAMETERS), warnings.catch_warnings():
+    with matplotlib.rc_context({**_PARAMETERS, "font.family": _families()}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph .* missing from font")  # drawn as boxes
         figure = _figure(sheet, width, dpi)
         file = io.BytesIO()
@@ -84,6 +103,14 @@ def render(sheet: Sheet, kind: Format, *, width: float, dpi: int) -> bytes:
 
         return with_fonts(file.getvalue().decode()).encode()
     return file.getvalue()
+
+
+def _families() -> list[str]:
+    """Returns matplotlib's own font, and those of this machine that have other scripts, for class names."""
+    from matplotlib.font_manager import fontManager
+
+    known = {font.name for font in fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _SCRIPTS if name in known)]
 
 
 def _layout(sheet: Sheet, width: float) -> _Layout:
@@ -152,7 +179,8 @@ def _axes(figure: "Figure", layout: _Layout, left: float, top: float, width: flo
 
 def _text(figure: "Figure", layout: _Layout, left: float, top: float, text: str, **options: Any) -> None:
     place = (left / layout.width, 1 - top / layout.height)
-    figure.text(*place, text, color="black", parse_math=False, linespacing=1.2, **options)
+    lines = "\n".join(map(printable, text.split("\n")))
+    figure.text(*place, lines, color="black", parse_math=False, linespacing=1.2, **options)
 
 
 def _bar(figure: "Figure", layout: _Layout, left: float, top: float, limits: Limits, table: str) -> None:
