@@ -89,7 +89,7 @@ def _annotations(image: Known, threshold: float) -> list[dict[str, Any]]:
 
 def _region(heat: NDArray[np.float32], size: tuple[int, int], threshold: float) -> NDArray[np.bool_]:
     """The positions of the image with at least a share of the map's largest value; none for maps without positive."""
-    finite = np.nan_to_num(heat, nan=0.0, posinf=np.finfo(np.float32).max, neginf=0.0)
+    finite = np.nan_to_num(heat, nan=0.0, posinf=float(np.finfo(np.float32).max), neginf=0.0)
     most = float(finite.max())
     if most <= 0:
         return np.zeros(size[::-1], np.bool_)
