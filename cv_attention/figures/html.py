@@ -12,7 +12,7 @@ from cv_attention.drawing import COLOURS, Limits, as_heat, limits_of, overlay, p
 from cv_attention.figures.sheet import Sheet
 
 _MOST = 290_000  # characters of one output
-_SIDES = (256, 192, 128, 96, 64, 48, 32)  # pixels, tried until the whole is small enough
+_SIDES = (256, 192, 128, 96, 64)  # pixels, tried until the whole is small enough
 _LEAST_SHOWN = 96  # pixels on the screen
 _STYLE = "border:0;padding:2px 4px;text-align:center;vertical-align:top;background:none"
 
@@ -23,15 +23,23 @@ def as_html(sheet: Sheet) -> str:
     Args:
         sheet: What to show.
     """
-    rows = len(sheet.images)
+    rows, titles = len(sheet.images), _titles(sheet)
+    for side in _SIDES:
+        size = len(_row(sheet, 0, titles, side))  # the other rows are about as large
+        if rows * size < 0.9 * _MOST:
+            break
+    else:
+        rows = max(int(0.9 * _MOST / size), 1)
     while True:
-        for side in _SIDES:
-            text = _table(sheet, rows, side)
-            if len(text) < _MOST:
-                return text
-        rows = max(rows // 2, 1)
-        if rows == 1:
-            return _table(sheet, 1, _SIDES[-1])
+        text = _table(sheet, rows, side)
+        if len(text) < _MOST or rows == 1:
+            return text
+        rows = max(int(0.8 * rows), 1)
+
+
+def _titles(sheet: Sheet) -> list[str | None]:
+    """The columns; None is that of the images alone."""
+    return [*([None] if sheet.with_images else []), *sheet.maps]
 
 
 def map_image(heat: ArrayLike, name: str, *, width: int = 96, most: int = 192) -> str:
@@ -67,7 +75,7 @@ def map_image(heat: ArrayLike, name: str, *, width: int = 96, most: int = 192) -
 
 
 def _table(sheet: Sheet, rows: int, side: int) -> str:
-    titles: list[str | None] = [*([None] if sheet.with_images else []), *sheet.maps]
+    titles = _titles(sheet)
     head = "".join(f'<th style="{_STYLE}">{html.escape(printable(title or ""))}</th>' for title in titles)
     label = f'<th style="{_STYLE}"></th>' if sheet.labels else ""
     body = "".join(_row(sheet, row, titles, side) for row in range(rows))

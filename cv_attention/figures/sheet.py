@@ -84,15 +84,9 @@ class Sheet:
         heat = self.maps[column][row]
         if heat is None:
             return None
-        signed = self._signed[column]
-        if self.scale == "image":
-            shared: list[NDArray[np.float32] | None] = [heat]
-        else:
-            alike = [title for title in self.maps if self._signed[title] == signed]
-            titles = alike if self.scale == "all" else [column]
-            shared = [one for title in titles for one in self.maps[title]]
-        present = [one for one in shared if one is not None]
-        return limits_of(present, signed=signed, clip=self.clip, low=self.low, high=self.high)
+        if self.scale != "image":
+            return self._shared[column]
+        return limits_of(heat, signed=self._signed[column], clip=self.clip, low=self.low, high=self.high)
 
     def table(self, column: str) -> str:
         """Returns the name of a column's colour table, by the column's title."""
@@ -163,6 +157,17 @@ class Sheet:
     def _signed(self) -> dict[str, bool]:
         """Whether each column's scale has zero in the middle: the same for all of its rows."""
         return {title: self._is_signed(heats) for title, heats in self.maps.items()}
+
+    @cached_property
+    def _shared(self) -> dict[str, Limits]:
+        """The scale of each column, of its own maps or of those of all columns that are alike in sign."""
+        shared = {}
+        for column, signed in self._signed.items():
+            alike = [title for title in self.maps if self._signed[title] == signed]
+            titles = alike if self.scale == "all" else [column]
+            present = [one for title in titles for one in self.maps[title] if one is not None]
+            shared[column] = limits_of(present, signed=signed, clip=self.clip, low=self.low, high=self.high)
+        return shared
 
     def _is_signed(self, heats: Sequence[NDArray[np.float32] | None]) -> bool:
         present = [heat for heat in heats if heat is not None]

@@ -175,8 +175,8 @@ def test_runs_show_facts_and_maps(tmp_path):
 
 def test_many_large_images_stay_below_the_limit():
     random = np.random.default_rng(0)
-    images = [random.integers(0, 256, (300, 400, 3), np.uint8) for _ in range(40)]
-    text = shown(cva.show(images, {f"method {i}": random.normal(size=(40, 56, 56)) for i in range(6)}))
-    assert re.search(r"\d+ of 40 images", text)
+    images = [random.integers(0, 256, (150, 200, 3), np.uint8) for _ in range(30)]
+    text = shown(cva.show(images, {f"method {i}": random.normal(size=(30, 28, 28)) for i in range(5)}))
+    assert re.search(r"\d+ of 30 images", text)
     rows = [(str(i), "x" * 50) for i in range(2000)]
     assert "1600 more rows" in html_output(html_table(("a", "b"), rows))
