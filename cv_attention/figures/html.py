@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from cv_attention.drawing import COLOURS, Limits, as_heat, limits_of, overlay, printable
-from cv_attention.figures.sheet import Sheet
+from cv_attention.figures.grid import Grid
 
 _MOST = 290_000  # characters of one output
 _SIDES = (256, 192, 128, 96, 64)  # pixels, tried until the whole is small enough
@@ -17,7 +17,7 @@ _LEAST_SHOWN = 96  # pixels on the screen
 _STYLE = "border:0;padding:2px 4px;text-align:center;vertical-align:top;background:none"
 
 
-def as_html(sheet: Sheet) -> str:
+def as_html(sheet: Grid) -> str:
     """Returns a sheet as HTML of less than 300 kB; rows beyond that are left out and counted.
 
     Args:
@@ -37,7 +37,7 @@ def as_html(sheet: Sheet) -> str:
         rows = max(int(0.8 * rows), 1)
 
 
-def _titles(sheet: Sheet) -> list[str | None]:
+def _titles(sheet: Grid) -> list[str | None]:
     """The columns; None is that of the images alone."""
     return [*([None] if sheet.with_images else []), *sheet.maps]
 
@@ -74,7 +74,7 @@ def map_image(heat: ArrayLike, name: str, *, width: int = 96, most: int = 192) -
     )
 
 
-def _table(sheet: Sheet, rows: int, side: int) -> str:
+def _table(sheet: Grid, rows: int, side: int) -> str:
     titles = _titles(sheet)
     head = "".join(f'<th style="{_STYLE}">{html.escape(printable(title or ""))}</th>' for title in titles)
     label = f'<th style="{_STYLE}"></th>' if sheet.labels else ""
@@ -90,7 +90,7 @@ def _table(sheet: Sheet, rows: int, side: int) -> str:
     )
 
 
-def _row(sheet: Sheet, row: int, titles: list[str | None], side: int) -> str:
+def _row(sheet: Grid, row: int, titles: list[str | None], side: int) -> str:
     cells = [f'<td style="{_STYLE}">{_cell(sheet, row, title, side)}</td>' for title in titles]
     if sheet.labels:
         words = "<br>".join(html.escape(printable(line)) for line in sheet.labels[row].split("\n"))
@@ -98,7 +98,7 @@ def _row(sheet: Sheet, row: int, titles: list[str | None], side: int) -> str:
     return f'<tr style="background:none">{"".join(cells)}</tr>'
 
 
-def _cell(sheet: Sheet, row: int, title: str | None, side: int) -> str:
+def _cell(sheet: Grid, row: int, title: str | None, side: int) -> str:
     height, width = sheet.images[row].shape[:2]
     shown = max(_LEAST_SHOWN, min(width, 192))
     picture = Image.fromarray(np.ascontiguousarray(sheet.picture(row, title)))

@@ -4,17 +4,18 @@ import io
 import re
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from cv_attention.drawing import COLOURS, Limits, printable
 from cv_attention.extras import require
-from cv_attention.figures.sheet import Format, Sheet
+from cv_attention.figures.grid import Grid
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Format = Literal["svg", "pdf", "png", "webp"]
 POINTS = 8.0  # of all text
 _LINE = POINTS * 1.3 / 72  # inches
 _GAP, _MARGIN = 0.05, 0.04  # inches
@@ -73,7 +74,7 @@ class _Layout:
         return 2 * _MARGIN + self.head * _LINE + _GAP + rows + foot + len(self.caption) * _LINE
 
 
-def render(sheet: Sheet, kind: Format, *, width: float, dpi: int) -> bytes:
+def render(sheet: Grid, kind: Format, *, width: float, dpi: int) -> bytes:
     """Draws a sheet as the content of a file.
 
     Args:
@@ -113,7 +114,7 @@ def _families() -> list[str]:
     return ["DejaVu Sans", *(name for name in _SCRIPTS if name in known)]
 
 
-def _layout(sheet: Sheet, width: float) -> _Layout:
+def _layout(sheet: Grid, width: float) -> _Layout:
     count = len(sheet.maps) + sheet.with_images
     longest = max((len(line) for label in sheet.labels for line in label.splitlines()), default=0)
     label = min(longest * _LETTER + _GAP, _LABEL, width / 4) if longest else 0.0
@@ -128,7 +129,7 @@ def _layout(sheet: Sheet, width: float) -> _Layout:
     return _Layout(width, label, cell, heights, titles, bars, bool(shared), caption)
 
 
-def _figure(sheet: Sheet, width: float, dpi: int) -> "Figure":
+def _figure(sheet: Grid, width: float, dpi: int) -> "Figure":
     from matplotlib.figure import Figure
 
     layout = _layout(sheet, width)
@@ -159,7 +160,7 @@ def _figure(sheet: Sheet, width: float, dpi: int) -> "Figure":
     return figure
 
 
-def _fine(sheet: Sheet, row: int, title: str | None, pixels: float) -> np.ndarray:
+def _fine(sheet: Grid, row: int, title: str | None, pixels: float) -> np.ndarray:
     """One cell, with small images enlarged before maps are drawn over them, so that these stay smooth."""
     image = sheet.images[row]
     factor = int(min(max(pixels // image.shape[1], 1), 16))

@@ -24,7 +24,8 @@ def printed(judged: Judged, width: int | None = None) -> str:
 
     Examples:
         >>> from cv_attention import judging
-        >>>         >>> facts = {"images": 64, "split": "test", "accuracy": 0.9, "target": "predicted"}
+        >>> from cv_attention.statistics import Interval
+        >>> facts = {"images": 64, "split": "test", "accuracy": 0.9, "target": "predicted"}
         >>> judged = judging.Judged(facts, table={"grad_cam": {"insertion_auc": Interval(0.61, 0.55, 0.67)}})
         >>> print(judging.printed(judged))
         64 images of the test split, accuracy on them 90.0 %; target: predicted. ...
@@ -51,7 +52,8 @@ def write(judged: Judged, out: Path) -> list[Path]:
     Examples:
         >>> from pathlib import Path
         >>> from cv_attention import judging
-        >>>         >>> facts = {"images": 64, "split": "test", "accuracy": 0.9, "target": "predicted"}
+        >>> from cv_attention.statistics import Interval
+        >>> facts = {"images": 64, "split": "test", "accuracy": 0.9, "target": "predicted"}
         >>> judged = judging.Judged(facts, table={"grad_cam": {"insertion_auc": Interval(0.61, 0.55, 0.67)}})
         >>> [path.name for path in judging.write(judged, Path("evaluation"))]
         ['saliency.md', 'saliency.csv', 'saliency.json']
