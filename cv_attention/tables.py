@@ -1,5 +1,6 @@
-"""Formats tables: as aligned text for terminals and pipes, and as Markdown."""
+"""Formats tables: as aligned text for terminals and pipes, as Markdown, and as HTML for notebooks."""
 
+import html
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -56,6 +57,63 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]], *, left
     rule = ["-" * (length - 1) + (":" if r else "-") for length, r in zip(widths, right, strict=True)]
     first, *rest = (_aligned(row, widths, right) for row in cells)
     return "\n".join(f"| {' | '.join(row)} |" for row in (first, rule, *rest))
+
+
+_PAGE = "color:inherit;font:13px system-ui,sans-serif;overflow-x:auto"
+_CELL = "padding:2px 10px 2px 0;vertical-align:top;background:none;border:0;white-space:pre-wrap"
+MOST_ROWS = 400  # of an HTML table, so that a notebook's output stays small
+
+
+class Markup(str):
+    """A text that is HTML already, and is not escaped in a cell."""
+
+
+def html_table(header: Sequence[str], rows: Sequence[Sequence[Any] | None], *, left: int | None = None) -> str:
+    """Formats a table as HTML without scripts or requests, for dark and light notebooks; aligned as by `text_table`.
+
+    Args:
+        header: Name of each column.
+        rows: Cells of each row; a row that is None is a rule. What is `Markup` is inserted as it is.
+        left: How many columns are aligned to the left, before those to the right; None aligns those of numbers right.
+
+    Examples:
+        >>> from cv_attention.tables import html_table
+        >>> "<script>" in html_table(["name"], [["<script>"]])
+        False
+    """
+    sides = ["right" if right else "left" for right in _right(header, rows, left)]
+    lines, ruled = [_html_row("th", header, sides, False)], True
+    for row in rows[:MOST_ROWS]:
+        if row is not None:
+            lines.append(_html_row("td", row, sides, ruled))
+        ruled = row is None
+    more = f"<div>{len(rows) - MOST_ROWS} more rows</div>" if len(rows) > MOST_ROWS else ""
+    return f'<table style="border-collapse:collapse;border:0;margin:4px 0">{"".join(lines)}</table>{more}'
+
+
+def html_output(*parts: str) -> str:
+    """Wraps what a notebook shows of an object: tables by `html_table`, and texts, which are escaped."""
+    shown = [part if isinstance(part, Markup) or part.startswith("<table ") else _paragraph(part) for part in parts]
+    return f'<div style="{_PAGE}">{"".join(one for one in shown if one)}</div>'
+
+
+def html_text(text: str) -> str:
+    """Wraps a text of aligned columns for a notebook."""
+    return f'<pre style="color:inherit;background:none;font-size:12px;overflow-x:auto">{html.escape(text)}</pre>'
+
+
+def _paragraph(text: str) -> str:
+    return f'<div style="margin:4px 0;white-space:pre-wrap">{html.escape(text)}</div>' if text else ""
+
+
+def _html_row(tag: str, row: Sequence[Any], sides: Sequence[str], ruled: bool) -> str:
+    rule = ";border-top:1px solid" if ruled else ""
+    texts = [value if isinstance(value, Markup) else html.escape(_text(value)) for value in row]
+    cells = [
+        f'<{tag} style="text-align:{side};{_CELL}{rule}">{text}</{tag}>'
+        for text, side in zip(texts, sides, strict=True)
+    ]
+    return f'<tr style="background:none">{"".join(cells)}</tr>'
 
 
 def _right(header: Sequence[str], rows: Sequence[Sequence[Any] | None], left: int | None) -> list[bool]:

@@ -186,6 +186,7 @@ def test_constants_are_described():
         "METHODS",
         "PictureFormat",
         "SOURCES",
+        "Scale",
         "TEXT_SOURCES",
         "Transform",
     }

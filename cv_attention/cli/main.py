@@ -30,6 +30,7 @@ _FOLDERS = {
         "recall": "name images by a few labelled ones, without training",
         "report": "build the HTML report of runs",
         "figure": "write figures of a run's maps for papers, and animations",
+        "convert": "write maps for FiftyOne, or as a COCO data set",
         "export": "write a trained network for other programs",
         "push": "share a trained network on the Hugging Face Hub",
     },

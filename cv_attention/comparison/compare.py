@@ -12,6 +12,7 @@ from cv_attention.comparison.fields import Kind
 from cv_attention.comparison.recipes import Part
 from cv_attention.comparison.runs import RATES, SHARES, USUAL, Run, read
 from cv_attention.comparison.tables import Question, Table, table
+from cv_attention.comparison.text import as_html
 from cv_attention.rundir import NewerFormat, summary
 from cv_attention.rundir.layout import RunLayout
 from cv_attention.statistics import interaction
@@ -47,6 +48,9 @@ class Comparison:
     def to_dict(self) -> dict[str, Any]:
         """Returns plain dicts, lists and scalars."""
         return asdict(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
 
 @dataclass

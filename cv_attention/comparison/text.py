@@ -1,17 +1,62 @@
 """Formats the output of ``cv-attention compare`` and ``study``: tables, verdicts and cautions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
-from cv_attention.comparison import Comparison, Row, Table
 from cv_attention.comparison.runs import RATES, SHARES
+from cv_attention.comparison.tables import Row, Table
 from cv_attention.statistics.planning import MOST
-from cv_attention.tables import markdown_table, text_table
+from cv_attention.tables import html_output, html_table, markdown_table, text_table
 
 # Columns that depend on the machine and on chance, not on the seeds alone.
 _TIMED = ("training (s)", "images/s", "hardware")
 
 
-def text(comparison: Comparison, *, markdown: bool = False, width: int | None = None, timed: bool = True) -> str:
+class Compared(Protocol):
+    """What a `Comparison` holds."""
+
+    @property
+    def split(self) -> str:
+        """The split of the figures."""
+        ...
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric."""
+        ...
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether higher values of it are better."""
+        ...
+
+    @property
+    def margin(self) -> float | None:
+        """Differences within ± this count as equivalent."""
+        ...
+
+    @property
+    def alpha(self) -> float:
+        """Probability of any wrong verdict in a table."""
+        ...
+
+    @property
+    def tables(self) -> Sequence[Table]:
+        """One table per recipe and data set."""
+        ...
+
+    @property
+    def interaction(self) -> float | None:
+        """P value of the network × recipe interaction."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Notes on all tables."""
+        ...
+
+
+def text(comparison: Compared, *, markdown: bool = False, width: int | None = None, timed: bool = True) -> str:
     """Returns everything that the command prints.
 
     Args:
@@ -78,7 +123,29 @@ class Unit:
         return ".3g" if odd else f".{self.digits}f"
 
 
-def _table(comparison: Comparison, group: Table, markdown: bool, width: int | None, timed: bool) -> str:
+def as_html(comparison: Compared) -> str:
+    """Returns what a notebook shows of a comparison.
+
+    Args:
+        comparison: The comparison.
+    """
+    parts = list(comparison.notes)
+    for group in comparison.tables:
+        parts += [group.title, html_table(*_columns(comparison, group, timed=True)), *_below(comparison, group)]
+    if comparison.interaction is not None:
+        parts.append(interaction_text(comparison.interaction, comparison.alpha))
+    return html_output(*parts)
+
+
+def _table(comparison: Compared, group: Table, markdown: bool, width: int | None, timed: bool) -> str:
+    names, cells = _columns(comparison, group, timed)
+    if markdown:
+        return markdown_table(names, cells)
+    return text_table(names, cells, width=width, wrap=("network", "runs", "verdict", "hardware"))
+
+
+def _columns(comparison: Compared, group: Table, timed: bool) -> tuple[list[str], list[list[object]]]:
+    """Returns the header and the cells of a table, without columns that nothing is known of."""
     unit = Unit(comparison.metric)
     split = "validation" if comparison.split == "val" else comparison.split
     minus = f"minus {group.reference or 'reference'} [{100 * (1 - comparison.alpha):.10g} %]"
@@ -87,13 +154,10 @@ def _table(comparison: Comparison, group: Table, markdown: bool, width: int | No
     rows = [_cells(row, group, comparison, unit) for row in group.rows]
     shown = [column for column, name in enumerate(header) if timed or name not in _TIMED]
     known = [column for column in shown if any(row[column] is not None for row in rows)]
-    names, cells = [header[i] for i in known], [[row[i] for i in known] for row in rows]
-    if markdown:
-        return markdown_table(names, cells)
-    return text_table(names, cells, width=width, wrap=("network", "runs", "verdict", "hardware"))
+    return [header[i] for i in known], [[row[i] for i in known] for row in rows]
 
 
-def _cells(row: Row, group: Table, comparison: Comparison, unit: Unit) -> list[object]:
+def _cells(row: Row, group: Table, comparison: Compared, unit: Unit) -> list[object]:
     count = f"{len(row.runs)} + {len(row.unfinished)} without a result" if row.unfinished else str(len(row.runs))
     spread = f" ± {unit.plain(row.deviation)}" if row.deviation is not None else ""
     value = "-" if row.mean is None else f"{unit.plain(row.mean)}{spread}"
@@ -122,7 +186,7 @@ def _share_of_images(row: Row) -> float | None:
     return round(row.deviation / row.image_deviation, 1)
 
 
-def verdict(row: Row, group: Table, comparison: Comparison) -> str:
+def verdict(row: Row, group: Table, comparison: Compared) -> str:
     """Words the verdict of a row."""
     unit = Unit(comparison.metric)
     if row.verdict == "none":
@@ -144,7 +208,7 @@ def verdict(row: Row, group: Table, comparison: Comparison) -> str:
     return f"{row.verdict} by at least {unit.plain(least)}{unit.points}{small}"
 
 
-def _below(comparison: Comparison, group: Table) -> Iterator[str]:
+def _below(comparison: Compared, group: Table) -> Iterator[str]:
     """Yields the explanations printed below a table."""
     unit = Unit(comparison.metric)
     yield from group.notes

@@ -1,7 +1,7 @@
 """Draws heatmaps over images: scaling, colours, blending, titles and colour bars, in one way for every place."""
 
 from cv_attention.drawing.colours import COLOURS, DIVERGING, table_for
-from cv_attention.drawing.framing import enlarged, framed, joined
+from cv_attention.drawing.framing import enlarged, framed, joined, printable
 from cv_attention.drawing.overlays import colourise, overlay
 from cv_attention.drawing.pixels import as_heat, as_pixels
 from cv_attention.drawing.scaling import Limits, limits_of, normalise, positions
@@ -22,5 +22,6 @@ __all__ = [
     "overlay",
     "overlay_slices",
     "positions",
+    "printable",
     "table_for",
 ]

@@ -1,5 +1,6 @@
 """Puts titles and colour bars around pictures."""
 
+import unicodedata
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -104,9 +105,28 @@ def joined(pictures: Sequence[NDArray[np.uint8]], gap: int = _GAP) -> NDArray[np
     return whole
 
 
+def printable(text: str) -> str:
+    """Returns a text on one line, without marks that cannot be seen; other letters that cannot be drawn become ``?``.
+
+    Args:
+        text: Any text, such as the name of a class.
+
+    Returns:
+        The text.
+
+    Examples:
+        >>> from cv_attention.drawing import printable
+        >>> printable("cat" + chr(7) + chr(10) + "dog")
+        'cat? dog'
+    """
+    line = " ".join(text.split("\n"))
+    kept = (letter for letter in line if unicodedata.category(letter) != "Cf")
+    return "".join(letter if letter.isprintable() else "?" for letter in kept)
+
+
 def _shortened(text: str, width_of: Callable[[str], float], most: float) -> str:
     """Returns a text on one line of at most this width."""
-    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    text = printable(text)
     if width_of(text) <= most:
         return text
     while text and width_of(text + "…") > most:

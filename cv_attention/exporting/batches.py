@@ -13,8 +13,8 @@ import torch
 from torch.utils.data import Sampler
 
 from cv_attention.config import Transform
+from cv_attention.data.augmentation.regions import Region, region_of
 from cv_attention.data.augmentation.transforms import Pipeline
-from cv_attention.exporting.regions import Region, region_of
 from cv_attention.exporting.sources import Item
 
 _AHEAD = 2  # batches to decode while the network is computing

@@ -4,25 +4,45 @@ import io
 import re
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cv_attention.drawing import COLOURS, Limits
+from cv_attention.drawing import COLOURS, Limits, printable
 from cv_attention.extras import require
-from cv_attention.figures.sheet import Format, Sheet
+from cv_attention.figures.grid import Grid
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Format = Literal["svg", "pdf", "png", "webp"]
 POINTS = 8.0  # of all text
 _LINE = POINTS * 1.3 / 72  # inches
 _GAP, _MARGIN = 0.05, 0.04  # inches
 _BAR = 0.055  # height of a colour bar in inches
 _LABEL = 1.0  # most inches for the labels of rows
 _LETTER = 0.56 * POINTS / 72  # the width of a letter, about
-_PARAMETERS: dict[str, Any] = {
-    "font.family": ["sans-serif"],
+_SCRIPTS = (  # fonts of Linux, macOS and Windows
+    *(
+        "Noto Sans CJK JP",
+        "Noto Sans CJK SC",
+        "Noto Sans SC",
+        "Noto Sans JP",
+        "WenQuanYi Micro Hei",
+        "Droid Sans Fallback",
+    ),
+    *("Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai"),
+    *(
+        "PingFang SC",
+        "Hiragino Sans",
+        "Arial Unicode MS",
+        "Microsoft YaHei",
+        "Yu Gothic",
+        "Malgun Gothic",
+        "Nirmala UI",
+    ),
+)
+_PARAMETERS: Any = {
     "font.size": POINTS,
     "pdf.fonttype": 42,  # TrueType, which publishers ask for
     "svg.fonttype": "none",  # text stays text
@@ -54,7 +74,7 @@ class _Layout:
         return 2 * _MARGIN + self.head * _LINE + _GAP + rows + foot + len(self.caption) * _LINE
 
 
-def render(sheet: Sheet, kind: Format, *, width: float, dpi: int) -> bytes:
+def render(sheet: Grid, kind: Format, *, width: float, dpi: int) -> bytes:
     """Draws a sheet as the content of a file.
 
     Args:
@@ -72,7 +92,7 @@ def render(sheet: Sheet, kind: Format, *, width: float, dpi: int) -> bytes:
 
     if not 1 <= width <= 60 or not 30 <= dpi <= 2400:
         raise ValueError(f"width must be 1 to 60 inches and dpi 30 to 2400, got {width} and {dpi}")
-    with matplotlib.rc_context(_PARAMETERS), warnings.catch_warnings():
+    with matplotlib.rc_context({**_PARAMETERS, "font.family": _families()}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph .* missing from font")  # drawn as boxes
         figure = _figure(sheet, width, dpi)
         file = io.BytesIO()
@@ -86,7 +106,15 @@ def render(sheet: Sheet, kind: Format, *, width: float, dpi: int) -> bytes:
     return file.getvalue()
 
 
-def _layout(sheet: Sheet, width: float) -> _Layout:
+def _families() -> list[str]:
+    """Returns matplotlib's own font, and those of this machine that have other scripts, for class names."""
+    from matplotlib.font_manager import fontManager
+
+    known = {font.name for font in fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in _SCRIPTS if name in known)]
+
+
+def _layout(sheet: Grid, width: float) -> _Layout:
     count = len(sheet.maps) + sheet.with_images
     longest = max((len(line) for label in sheet.labels for line in label.splitlines()), default=0)
     label = min(longest * _LETTER + _GAP, _LABEL, width / 4) if longest else 0.0
@@ -101,7 +129,7 @@ def _layout(sheet: Sheet, width: float) -> _Layout:
     return _Layout(width, label, cell, heights, titles, bars, bool(shared), caption)
 
 
-def _figure(sheet: Sheet, width: float, dpi: int) -> "Figure":
+def _figure(sheet: Grid, width: float, dpi: int) -> "Figure":
     from matplotlib.figure import Figure
 
     layout = _layout(sheet, width)
@@ -132,7 +160,7 @@ def _figure(sheet: Sheet, width: float, dpi: int) -> "Figure":
     return figure
 
 
-def _fine(sheet: Sheet, row: int, title: str | None, pixels: float) -> np.ndarray:
+def _fine(sheet: Grid, row: int, title: str | None, pixels: float) -> np.ndarray:
     """One cell, with small images enlarged before maps are drawn over them, so that these stay smooth."""
     image = sheet.images[row]
     factor = int(min(max(pixels // image.shape[1], 1), 16))
@@ -152,7 +180,8 @@ def _axes(figure: "Figure", layout: _Layout, left: float, top: float, width: flo
 
 def _text(figure: "Figure", layout: _Layout, left: float, top: float, text: str, **options: Any) -> None:
     place = (left / layout.width, 1 - top / layout.height)
-    figure.text(*place, text, color="black", parse_math=False, linespacing=1.2, **options)
+    lines = "\n".join(map(printable, text.split("\n")))
+    figure.text(*place, lines, color="black", parse_math=False, linespacing=1.2, **options)
 
 
 def _bar(figure: "Figure", layout: _Layout, left: float, top: float, limits: Limits, table: str) -> None:

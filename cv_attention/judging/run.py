@@ -1,20 +1,18 @@
 """Evaluates saliency methods: explains images with every method, measures the maps and compares them."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor
 
 from cv_attention.data.sources.image_set import ImageSet
 from cv_attention.extras import require_for
 from cv_attention.judging.judge import BASELINES, Judge
+from cv_attention.judging.judged import Judged
 from cv_attention.judging.measures import GOOD, GRID, NAMES, USUAL_MEASURES, resolve_measure
 from cv_attention.judging.opening import open_classifier
-from cv_attention.judging.recommendation import Verdict
 from cv_attention.saliency.catalogue import method_name, resolve
-from cv_attention.statistics import Interval
 from cv_attention.training.checkpoint.checkpoints import name_of
 from cv_attention.training.recording.probes import spread_over_classes
 from cv_attention.training.splits import open_data
@@ -25,36 +23,6 @@ USUAL = (
     *("grad_cam", "grad_cam_plus_plus", "layer_cam", "hires_cam", "eigen_cam", "gradient", "input_x_gradient"),
     *("smooth_grad", "integrated_gradients", "guided_backprop", "block_maps", "spectral_residual"),
 )
-
-
-@dataclass
-class Judged:
-    """Holds the results of `evaluate_saliency`.
-
-    Attributes:
-        facts: The setting: checkpoint, split, number of images, target, seed, accuracy on these images.
-        table: Method -> measure -> mean with its interval; the baselines come last.
-        agreement: Method -> method -> mean rank correlation of their maps.
-        attention: Block's map -> method that explains a class -> mean rank correlation with its interval.
-        left_out: What could not be computed -> the reason.
-        verdicts: For each measure with a direction, whether the best method is better than the second.
-        good: Measure -> whether good maps make it ``high`` or ``low``, else empty; in the order of the columns.
-
-    Examples:
-        >>> from cv_attention.judging import Judged
-        >>> from cv_attention.statistics import Interval
-        >>> judged = Judged(facts={"images": 64}, table={"grad_cam": {"insertion_auc": Interval(0.61, 0.55, 0.67)}})
-        >>> judged.table["grad_cam"]["insertion_auc"].mean, judged.good["deletion_auc"]
-        (0.61, 'low')
-    """
-
-    facts: dict[str, Any]
-    table: dict[str, dict[str, Interval]] = field(default_factory=dict)
-    agreement: dict[str, dict[str, float]] = field(default_factory=dict)
-    attention: dict[str, dict[str, Interval]] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
-    verdicts: list[Verdict] = field(default_factory=list)
-    good: dict[str, str] = field(default_factory=lambda: {name: GOOD.get(name, "") for name in NAMES})
 
 
 def evaluate_saliency(

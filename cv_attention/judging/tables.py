@@ -3,54 +3,13 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from cv_attention.judging.recommendation import Verdict, recommendation
-from cv_attention.judging.run import Judged
+from cv_attention.judging.judged import Judged, tables
+from cv_attention.judging.recommendation import recommendation
 from cv_attention.rundir.files import write_text
-from cv_attention.statistics import Interval
 from cv_attention.tables import markdown_table, text_table
-
-_ARROWS = {"high": " ↑", "low": " ↓"}
-
-Table = tuple[str, list[str], list[list[str]]]
-
-
-def tables(judged: Judged) -> Iterator[Table]:
-    """Yields titles, headers and rows: methods × measures, methods × methods, blocks × class-specific methods."""
-    facts = judged.facts
-    shown = [name for name in judged.good if any(name in row for row in judged.table.values())]
-    header = ["method", *(f"{name.replace('_', ' ')}{_ARROWS.get(judged.good[name], '')}" for name in shown)]
-    rows = [[name, *(_cell(row.get(measure)) for measure in shown)] for name, row in judged.table.items()]
-    title = (
-        f"{facts['images']} images of the {facts['split']} split, accuracy on them {100 * facts['accuracy']:.1f} %; "
-        f"target: {facts['target']}. Means with 95 % bootstrap intervals over images. ↑: good maps are high, ↓: low."
-    )
-    yield title, header, rows
-    if judged.agreement:
-        names = list(judged.agreement)
-        rows = [[name, *(f"{judged.agreement[name][other]:.2f}" for other in names)] for name in names]
-        yield "Agreement between methods: mean rank correlation of their maps.", ["method", *names], rows
-    if judged.attention:
-        names = list(next(iter(judged.attention.values())))
-        rows = [[block, *(_cell(row[name], 2) for name in names)] for block, row in judged.attention.items()]
-        title = (
-            "Attention against attribution: rank correlation of each block's own map with methods that explain a class."
-        )
-        yield title, ["block's map", *names], rows
-    if judged.verdicts:
-        rows = [[v.measure, v.best, v.second, str(v.gain), _outcome(v)] for v in judged.verdicts]
-        title = (
-            "The two best methods on each measure: mean of the images' differences, 95 % paired bootstrap interval. "
-            + recommendation(judged.verdicts)
-        )
-        yield title, ["measure", "best", "second", "better by", "outcome"], rows
-
-
-def _outcome(verdict: Verdict) -> str:
-    return f"at least {verdict.gain.low:.3f}" if verdict.resolved else "unresolved"
 
 
 def printed(judged: Judged, width: int | None = None) -> str:
@@ -133,9 +92,3 @@ def _json(judged: Judged) -> str:
     verdicts = [{**asdict(v), "gain": v.gain._asdict(), "resolved": v.resolved} for v in judged.verdicts]
     said = {"verdicts": verdicts, "recommendation": recommendation(judged.verdicts)}
     return json.dumps({**content, **said, "left_out": judged.left_out}, indent=1) + "\n"
-
-
-def _cell(found: Interval | None, digits: int = 3) -> str:
-    if found is None:
-        return "-"
-    return f"{found.mean:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"

@@ -16,6 +16,7 @@ from cv_attention.judging.recommendation import Verdict, compare
 from cv_attention.judging.run import batch_of
 from cv_attention.saliency.catalogue import method_name, resolve
 from cv_attention.statistics import Interval
+from cv_attention.tables import html_text
 from cv_attention.training.recording.probes import spread_over_classes
 from cv_attention.training.splits import open_data
 from cv_attention.training.tasks.classifier import Classifier
@@ -52,6 +53,9 @@ class Tuned:
     judged: dict[str, Interval]
     verdict: Verdict | None
     left_out: dict[str, str]
+
+    def _repr_html_(self) -> str:
+        return html_text(str(self))
 
     def __str__(self) -> str:
         lines = [f"{self.method}, {self.measure} on the half of the images that chooses:"]

@@ -6,8 +6,9 @@
 from cv_attention.maps.adapters import Adapter, add_adapter, by_softmax, output_of
 from cv_attention.maps.adapters.layouts import tokens
 from cv_attention.maps.heatmap import head_heatmaps, query_heatmaps, to_heatmap
+from cv_attention.maps.maps_table import Maps
 from cv_attention.maps.record import record
-from cv_attention.maps.recorded import Maps, RecordedMap, Windows, place_boxes
+from cv_attention.maps.recorded import RecordedMap, Windows, place_boxes
 from cv_attention.maps.rollout import rollout
 from cv_attention.maps.showing import show
 from cv_attention.maps.statistics import GateSummary, attention_distance, attention_entropy, gate_statistics

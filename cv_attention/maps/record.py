@@ -13,7 +13,8 @@ from cv_attention.backbones.attachment.lost import report_lost
 from cv_attention.checks import check_module
 from cv_attention.globs import Globs, select
 from cv_attention.maps.adapters import Adapter, adapters_of
-from cv_attention.maps.recorded import Maps, RecordedMap
+from cv_attention.maps.maps_table import Maps
+from cv_attention.maps.recorded import RecordedMap
 from cv_attention.maps.watch import Watch, drop_hook
 from cv_attention.maps.wrappers import bare_modules, run_eagerly, unwrap
 

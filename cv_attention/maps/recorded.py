@@ -7,8 +7,6 @@ import torch
 from torch import Tensor
 
 from cv_attention.blocks.base import MapKind
-from cv_attention.suggest import suggest
-from cv_attention.tables import text_table
 
 
 @dataclass(frozen=True)
@@ -135,15 +133,15 @@ class RecordedMap:
 
     def __repr__(self) -> str:
         extra = f", prefix={self.prefix}" if self.prefix else ""
-        extra += f", windows on {_by(self.windows.grid)}" if self.windows else ""
-        return f"RecordedMap({self.kind}, {tuple(self.values.shape)}, {_span(self.values)}{extra})"
+        extra += f", windows on {by_sizes(self.windows.grid)}" if self.windows else ""
+        return f"RecordedMap({self.kind}, {tuple(self.values.shape)}, {span_of(self.values)}{extra})"
 
 
 def check_map(found: object) -> RecordedMap:
     """Returns `found` if it is one recorded map; ValueError otherwise."""
     if isinstance(found, RecordedMap):
         return found
-    what = "all maps of a record; take one, as in maps['name']" if isinstance(found, Maps) else type(found).__name__
+    what = "all maps of a record; take one, as in maps['name']" if isinstance(found, dict) else type(found).__name__
     raise ValueError(f"a recorded map is needed, one value of what record gives, got {what}")
 
 
@@ -206,40 +204,13 @@ def over_windows(attention: Tensor, queries: Tensor, keys: Tensor, grid: tuple[i
     return RecordedMap(values, "pairwise", windows=Windows(keys.flatten(1)[window], grid))
 
 
-class Maps(dict[str, RecordedMap]):
-    """Maps the name of each map's module to its `RecordedMap`; prints as a table. `record` returns it.
-
-    Examples:
-        >>> import torch
-        >>> import cv_attention as cva
-        >>> block = cva.blocks.CBAMSpatial(8)
-        >>> with cva.record(block) as maps:
-        ...     y = block(torch.randn(2, 8, 7, 7))
-        >>> maps
-        map  kind     shape    range
-        map  spatial  2x1x7x7  0.5..0.5
-        >>> maps["map"].kind
-        'spatial'
-    """
-
-    def __missing__(self, name: str) -> RecordedMap:
-        raise KeyError(f"no map is called {name!r}{suggest(name, self)}")
-
-    def __repr__(self) -> str:
-        rows = []
-        for name, found in self.items():
-            notes = [f"prefix {found.prefix}"] if found.prefix else []
-            notes += [f"windows on {_by(found.windows.grid)}"] if found.windows else []
-            rows.append((name or "(root)", found.kind, _by(found.values.shape), _span(found.values), ", ".join(notes)))
-        return text_table(("map", "kind", "shape", "range", ""), rows, left=5) if rows else "no map yet"
-
-
-def _by(sizes: tuple[int, ...]) -> str:
+def by_sizes(sizes: tuple[int, ...]) -> str:
+    """Returns a shape in words: ``2x1x7x7``."""
     return "x".join(map(str, sizes))
 
 
-def _span(values: Tensor) -> str:
-    """Returns the smallest and the largest value."""
+def span_of(values: Tensor) -> str:
+    """Returns the smallest and the largest value in words."""
     if values.numel() == 0 or values.is_meta:
         return "empty"
     low, high = (float(bound) for bound in values.detach().aminmax())

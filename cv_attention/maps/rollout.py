@@ -7,7 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from cv_attention.maps.recorded import Maps, RecordedMap, check_map, over_tokens
+from cv_attention.maps.maps_table import Maps
+from cv_attention.maps.recorded import RecordedMap, check_map, over_tokens
 
 
 def rollout(maps: Maps | Iterable[RecordedMap], *, heads: Literal["mean", "max", "min"] = "mean") -> RecordedMap:

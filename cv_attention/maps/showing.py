@@ -23,7 +23,7 @@ def show(images: Any, maps: Any = None, *, labels: Sequence[str] = (), **options
         maps: Maps of these images: (N, 1, H, W) or (N, h, w), as saliency methods and `to_heatmap` return them; a
             mapping of titles to several of these, which become columns; or what `record` yielded. None shows the images
             alone.
-        labels: What is written beside each image.
+        labels: What is written next to each image.
         **options: Fields of `figures.Sheet`: `scale`, `opacity`, `signed`, `clip`, `low`, `high`, `caption`, ...
 
     Returns:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from cv_attention.maps.recorded import Maps, RecordedMap, check_map
+from cv_attention.maps.maps_table import Maps
+from cv_attention.maps.recorded import RecordedMap, check_map
 
 
 def attention_distance(map: RecordedMap, patch: float | tuple[float, float] = 1.0) -> Tensor:

@@ -12,7 +12,7 @@ from cv_attention.backbones.tracing.eval_mode import eval_mode
 from cv_attention.backbones.tracing.inputs import Inputs
 from cv_attention.checks import check_module
 from cv_attention.maps.wrappers import run_eagerly, unwrap
-from cv_attention.tables import text_table
+from cv_attention.tables import html_text, text_table
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,9 @@ class Usage:
     blocks: tuple[BlockUsage, ...]
     images: int
     predictions_changed: float | None
+
+    def _repr_html_(self) -> str:
+        return html_text(str(self))
 
     def __str__(self) -> str:
         header = ("block", "change", "over images", "over channels", "over positions")

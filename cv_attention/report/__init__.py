@@ -5,14 +5,16 @@
 
 from typing import TYPE_CHECKING, Any
 
+from cv_attention.report.convert import to_coco, to_fiftyone
 from cv_attention.report.sheets import animation, figure
+from cv_attention.report.showing import Shown, show
 from cv_attention.report.watch import Watch
 from cv_attention.report.write.build import build
 
 if TYPE_CHECKING:
     from cv_attention.recording import Recorder
 
-__all__ = ["Recorder", "Watch", "animation", "build", "figure"]
+__all__ = ["Recorder", "Shown", "Watch", "animation", "build", "figure", "show", "to_coco", "to_fiftyone"]
 
 
 def __getattr__(name: str) -> Any:

@@ -162,7 +162,7 @@ class _Server(http.server.ThreadingHTTPServer):
 class _Handler(http.server.BaseHTTPRequestHandler):
     """Answers with files of the page, and only requests that were made to this machine by its own name."""
 
-    server: _Server
+    server: _Server  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def do_GET(self) -> None:
         watch, port = self.server.watch, self.server.server_address[1]

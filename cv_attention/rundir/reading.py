@@ -5,8 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cv_attention.rundir.formats import Damaged, NotRead
 
 
@@ -55,7 +53,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
         >>> rundir.read_yaml(Path("mine.yaml"))
         {'model': {'block': 'se'}}
     """
-    return _mapping(path, yaml.safe_load, "YAML")
+    import yaml  # which the core does without
+
+    def load(text: str) -> Any:
+        try:
+            return yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ValueError(str(error)) from error
+
+    return _mapping(path, load, "YAML")
 
 
 def _mapping(path: Path, parse: Callable[[str], Any], kind: str) -> dict[str, Any]:
@@ -66,7 +72,7 @@ def _mapping(path: Path, parse: Callable[[str], Any], kind: str) -> dict[str, An
         content = parse(text)
     except MemoryError as error:
         raise NotRead(path, error) from error
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
         raise Damaged(f"{path} cannot be read: it is not {kind}: {reason[:200]}") from error
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):

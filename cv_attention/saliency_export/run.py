@@ -17,10 +17,12 @@ from cv_attention.exporting.sources import Item, find_items, split_items
 from cv_attention.exporting.verification import shard_requests
 from cv_attention.exporting.work import Work, carry_out
 from cv_attention.extras import require, require_for
+from cv_attention.report import sheets
 from cv_attention.saliency_export import folder
 from cv_attention.saliency_export.maps import Explainer
 from cv_attention.saliency_export.rows import class_fields_of
 from cv_attention.saliency_export.writing import ShardWriter
+from cv_attention.tables import Markup, html_output
 from cv_attention.training.checkpoint.checkpoints import OtherTask
 from cv_attention.training.checkpoint.finite import require_finite
 from cv_attention.training.loading import load
@@ -67,6 +69,16 @@ class Exported:
     is_main: bool = True
     first_failure: str = ""
     not_finite: int = 0
+
+    def _repr_html_(self) -> str:
+        words = f"{self.explained} images explained, {self.failed} left out, {self.left} left: {self.manifest}"
+        try:
+            figure = [
+                Markup(sheets.figure(self.manifest.parent, ["0-3"] if self.explained > 3 else None)._repr_html_())
+            ]
+        except (ValueError, OSError):  # exports without maps or inputs
+            figure = []
+        return html_output(words, self.error, *figure)
 
 
 def export_saliency(

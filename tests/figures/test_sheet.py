@@ -143,3 +143,16 @@ def test_missing_maps_leave_the_image_bare():
     assert (drawn.picture(0, "a") == GREY).all()
     assert drawn.limits(0, "a") is None
     assert drawn.rendered("png", width=2, dpi=50)
+
+
+@pytest.mark.parametrize(
+    "name", ["a\x07b\x00", "\udcff", "\u202eabc", "x" * 300, "猫", "قطة", "$\\frac{", "a\nb\nc\nd", ""]
+)
+def test_hostile_names_are_drawn_in_every_format(name):
+    import xml.etree.ElementTree as ElementTree
+
+    drawn = Sheet([GREY], {name: [POSITIVE]}, [name], name)
+    assert drawn.rendered("png", width=2, dpi=50).startswith(b"\x89PNG")
+    assert drawn.rendered("pdf", width=2).startswith(b"%PDF")
+    ElementTree.fromstring(drawn.rendered("svg", width=2))
+    drawn._repr_html_().encode()

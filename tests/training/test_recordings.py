@@ -159,14 +159,21 @@ def rendered(run: Path) -> tuple[list[str], np.ndarray]:
     titles = [column["title"] for key, column in about["columns"].items() if arrays[key].ndim == 3]
     key = next(key for key, column in about["columns"].items() if column["title"] == "Grad-CAM")
     image = np.array(Image.open(run / "maps/images/0000.png"))
-    return titles, overlay(image, arrays[key][0])
+    probes = json.loads((run / "maps/probes.json").read_text())
+    title = f"{probes['class_names'][probes['probes'][0]['label']]}: Grad-CAM"
+    return titles, overlay(image, arrays[key][0].astype(np.float32), title=title, bar=True)
+
+
+def near(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether pictures are the same but for the rounding of stored maps, which the numbers at the bar may show."""
+    return one.shape == other.shape and bool((np.abs(one.astype(int) - other)[:-20] <= 2).all())
 
 
 def test_wandb_files_hold_the_table_and_its_pictures(run) -> None:
     [offline] = (run / "wandb").glob("offline-run-*")
     titles, picture = rendered(run)
     pictures = [np.array(Image.open(path)) for path in (offline / "files/media/images/maps").rglob("Grad-CAM*.png")]
-    assert any(np.array_equal(one, picture) for one in pictures)
+    assert any(near(one, picture) for one in pictures)
     staged = {
         hashlib.sha256(path.read_bytes()).hexdigest(): path for path in (run / "wandb/artifacts/staging").iterdir()
     }
@@ -177,7 +184,7 @@ def test_wandb_files_hold_the_table_and_its_pictures(run) -> None:
     assert last["columns"] == ["epoch", "class", "prediction", "probability", "image", *titles]
     assert len(last["data"]) == 4
     drawn = staged[last["data"][0][last["columns"].index("Grad-CAM")]["sha256"]]
-    assert np.array_equal(np.array(Image.open(drawn)), picture)
+    assert near(np.array(Image.open(drawn)), picture)
 
 
 def test_tensorboard_files_hold_the_pictures_and_the_curves(run) -> None:
@@ -190,5 +197,7 @@ def test_tensorboard_files_hold_the_pictures_and_the_curves(run) -> None:
     shown = events.Images("maps/Grad-CAM")
     assert len(shown) == 3
     side_by_side = np.array(Image.open(io.BytesIO(shown[-1].encoded_image_string)))
-    assert side_by_side.shape == (32, 4 * 32, 3)
-    assert np.array_equal(side_by_side[:, :32], picture)
+    height, width = picture.shape[:2]
+    assert side_by_side.shape == (height, 4 * width + 3 * 8, 3)
+    assert near(side_by_side[:, :width], picture)
+    assert (side_by_side[:, width : width + 8] == 255).all()

@@ -1,10 +1,11 @@
 """Describes an insertion, as data and as a table."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from cv_attention.backbones.attachment.place import Place
-from cv_attention.tables import text_table
+from cv_attention.tables import html_output, html_table, text_table
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,16 @@ class Plan:
 
     def __str__(self) -> str:
         """Formats the table: one line per site, the totals, and the plain model for comparison."""
+        head, rows = self._rows()
+        table = text_table(head, rows, left=len(head) - 4)
+        return "\n".join([self._title(), table, *self._legend()])
+
+    def _repr_html_(self) -> str:
+        head, rows = self._rows()
+        return html_output(self._title(), html_table(head, rows, left=len(head) - 4), *self._legend())
+
+    def _rows(self) -> tuple[tuple[str, ...], list[Sequence[str] | None]]:
+        """Returns the header and the rows of the table: sites, totals and shares; None is a rule."""
         head = ("site", "type", *self._extra("place", "block"), "channels", "size", "parameters", "FLOPs")
         rows = [
             (s.name, s.host_type, *self._extra(s.place, s.label), str(s.channels), f"{s.height}×{s.width}",
@@ -135,19 +146,16 @@ class Plan:
             for s in self.sites
         ]  # fmt: skip
         gap = [""] * (len(head) - 3)
-        sums = (
-            f"added, {len(rows)} site{'s' * (len(rows) > 1)}",
-            *gap,
-            f"{self.added_parameters:,}",
-            f"{self.added_flops:,}",
-        )
+        added = f"added, {len(rows)} site{'s' * (len(rows) > 1)}"
+        sums = (added, *gap, f"{self.added_parameters:,}", f"{self.added_flops:,}")
         model = (f"{self.model} without", *gap, f"{self.parameters:,}", f"{self.flops:,}")
-        share = ("added / without", *gap, *self._shares())
-        table = text_table(head, [None, *rows, None, sums, model, share], left=len(head) - 4)
+        return head, [None, *rows, None, sums, model, ("added / without", *gap, *self._shares())]
+
+    def _legend(self) -> list[str]:
         legend = "FLOPs: convolutions and matrix products for one image, a multiply-add as two"
         legend += f"; the forward's divided by its batch of {self.batch}" if self.batch > 1 else ""
         called = f"each block is called {self.name} below its site"
-        return "\n".join([self._title(), table, legend, called, self._heads()])
+        return [legend, called, self._heads()]
 
     def _heads(self) -> str:
         heads = ", ".join(self.head) or "none, the outputs are features"

@@ -1,5 +1,6 @@
 """Runs a network on the recorded images once: its attention maps, its logits, and saliency maps of its predictions."""
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -59,7 +60,7 @@ def take_snapshot(
         network: Maps images to logits (B, classes); run in eval mode.
         batches: Images (B, C, H, W) as the network takes them, on its device; N in all, at least one.
         labels: Their true classes (N), -1 where unknown.
-        methods: Name -> saliency method; Grad-CAM is kept at the feature map's size, others at the images'.
+        methods: Name -> saliency method; CAMs are kept at the size of their feature map, others at the images'.
         statistics: Collects the channel gates of these images.
 
     Raises:
@@ -108,15 +109,14 @@ def _forward(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Mapping[str, R
 
 
 def _explained(network: nn.Module, inputs: Tensor, logits: Tensor, name: str, method: Callable[..., Tensor]) -> Column:
-    ours = method is grad_cam
-    options = {"upsample": False} if ours else {}
+    options = {"upsample": False} if "upsample" in inspect.signature(method).parameters else {}
     try:
         heat = method(network, inputs, logits.argmax(1), **options)[:, 0]
     except ValueError as error:
         raise ValueError(
             f"method {name} does not work with {type(network).__name__}: {error}; leave it out of methods"
         ) from error
-    return Column(GRAD_CAM if ours else name, "saliency", name, compact(heat))
+    return Column(GRAD_CAM if method is grad_cam else name, "saliency", name, compact(heat))
 
 
 def _joined(snapshots: Sequence[Snapshot]) -> Snapshot:

@@ -14,6 +14,7 @@ from cv_attention.study.design.checking import check_blocks, check_controls, che
 from cv_attention.study.design.file import TUNING_SEEDS, StudyFile, load_yaml, read_study, seeds_of
 from cv_attention.study.design.making import arms_of
 from cv_attention.study.design.trials import Trial, trial
+from cv_attention.tables import html_output, html_table
 
 # What a training run of a study leaves behind unless `set`, a recipe or a network says otherwise: predictions and
 # final weights, no maps.
@@ -60,6 +61,20 @@ class Plan:
     def reference(self) -> str:
         """Name of the arm that the others are compared with."""
         return self.arms[0].name
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                arm.name,
+                arm.control or "",
+                ", ".join(f"{name}: {value}" for name, value in arm.changes.items()),
+                arm.note,
+            )
+            for arm in self.arms
+        ]
+        recipes = f", recipes {', '.join(self.recipes)}" if any(self.recipes) else ""
+        title = f"Study {self.name}: {len(rows)} arms, {len(self.seeds)} seeds{recipes}; reference {self.reference}"
+        return html_output(title, html_table(("arm", "control", "changes", "matched"), rows, left=4))
 
     def cells(self) -> list[tuple[str, str]]:
         """Returns every (arm, recipe)."""

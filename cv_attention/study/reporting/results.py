@@ -9,7 +9,7 @@ import numpy as np
 
 from cv_attention.comparison import Comparison, Row, compare
 from cv_attention.comparison.runs import RATES, SHARES, USUAL
-from cv_attention.comparison.text import Unit
+from cv_attention.comparison.text import Unit, as_html
 from cv_attention.rundir import summary
 from cv_attention.statistics import interaction
 from cv_attention.study.design.arms import IDENTITY
@@ -17,6 +17,7 @@ from cv_attention.study.design.plan import Plan
 from cv_attention.study.design.trials import State, Trial, state
 from cv_attention.study.record import Record, StudyFolder
 from cv_attention.suggest import suggest
+from cv_attention.tables import Markup, html_output
 
 _SECTIONS = {"test": "test", "val": "validation"}
 
@@ -99,6 +100,20 @@ class Results:
     def failed(self) -> list[Outcome]:
         """Trials that have failed."""
         return [outcome for outcome in self.outcomes if outcome.state == "failed"]
+
+    def _repr_html_(self) -> str:
+        sealed = "; validation results, the test stays sealed until all blocks are complete" if self.sealed else ""
+        parts = [f"{self.blocks} of {self.planned} blocks complete{sealed}"]
+        for part in self.parts:
+            comparisons = {"": part.main} | {f"controls of {name}": one for name, one in part.controls.items()}
+            for title, comparison in comparisons.items():
+                shown = [] if comparison is None else [as_html(comparison)]
+                named = ", ".join(word for word in (part.recipe, title) if word)
+                parts += [named, *map(Markup, shown)]
+            parts += part.honest
+        if self.interaction is not None:
+            parts.append(f"network × recipe interaction: p = {self.interaction:.3g}")
+        return html_output(*parts, *self.notes)
 
 
 def collect(

@@ -9,8 +9,44 @@ from typing import Any
 
 import numpy as np
 from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from PIL import Image
 
-from cv_attention.drawing import overlay
+from cv_attention.data.augmentation.regions import Region, region_of
+from cv_attention.data.augmentation.transforms import Pipeline
+from cv_attention.drawing import joined, limits_of, overlay
+
+DRAWN = (WandbLogger, TensorBoardLogger)  # loggers that show pictures
+_MOST_SIDE = 1024  # pixels of a photograph: each is sent with every map in every recorded epoch
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """Holds a probe image in its original size.
+
+    Attributes:
+        pixels: (H, W, 3) uint8, at most 1,024 pixels wide and high.
+        region: What the network sees of it, as `overlay` takes it.
+    """
+
+    pixels: np.ndarray
+    region: Region
+
+
+def photograph(pixels: np.ndarray, pipeline: Pipeline, seen: np.ndarray) -> Photograph:
+    """Keeps an image as it was before the transforms, or what the network sees where that cannot be placed in it.
+
+    Args:
+        pixels: The image, uint8 (H, W, 3).
+        pipeline: The transforms of the split.
+        seen: What they leave of it, uint8 (H, W, 3).
+    """
+    own = Pipeline(pipeline.steps, pipeline.place, boxes=True)  # it is applied to marks too
+    region = region_of(pixels, own, (seen.shape[0], seen.shape[1]))
+    if region is None:
+        return Photograph(seen, (0, 0, 1, 1))
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    picture.thumbnail((_MOST_SIDE, _MOST_SIDE))
+    return Photograph(np.asarray(picture), region)
 
 
 @dataclass(frozen=True)
@@ -19,7 +55,8 @@ class MapPictures:
 
     Attributes:
         epoch: Its index.
-        images: The probe images (N, H, W, 3) uint8.
+        images: The probe images (N, H, W, 3) uint8, as the network sees them.
+        photographs: The same in their original sizes.
         maps: Title -> raw heatmaps (N, h, w).
         labels: Names of the true classes.
         predictions: Names of the predicted classes.
@@ -28,17 +65,22 @@ class MapPictures:
 
     epoch: int
     images: np.ndarray
+    photographs: Sequence[Photograph]
     maps: Mapping[str, np.ndarray]
     labels: Sequence[str]
     predictions: Sequence[str]
     probabilities: Sequence[float]
 
     def drawn(self) -> dict[str, list[np.ndarray]]:
-        """Returns title -> each image under its map, (H, W, 3) uint8."""
-        return {
-            title: [overlay(image, heat) for image, heat in zip(self.images, heats, strict=True)]
-            for title, heats in self.maps.items()
-        }
+        """Returns title -> each photograph under its map, (H, W, 3) uint8, with a title and a colour bar."""
+        return {title: self._column(title, heats) for title, heats in self.maps.items()}
+
+    def _column(self, title: str, heats: np.ndarray) -> list[np.ndarray]:
+        signed = limits_of(heats).signed  # one colour table for all images of a map
+        return [
+            overlay(one.pixels, heat, region=one.region, signed=signed, title=f"{label}: {title}", bar=True)
+            for one, label, heat in zip(self.photographs, self.labels, heats, strict=True)
+        ]
 
 
 def send(pictures: MapPictures, loggers: Sequence[Logger], step: int) -> None:
@@ -48,7 +90,7 @@ def send(pictures: MapPictures, loggers: Sequence[Logger], step: int) -> None:
     its prediction and all its maps; a query over the history of the run shows all epochs in one table. TensorBoard gets
     each column as images by step.
     """
-    wanted = [logger for logger in loggers if isinstance(logger, WandbLogger | TensorBoardLogger)]
+    wanted = [logger for logger in loggers if isinstance(logger, DRAWN)]
     if not wanted:
         return
     drawn = pictures.drawn()
@@ -90,4 +132,4 @@ def _staged_in(folder: Path) -> Iterator[None]:
 def _to_tensorboard(writer: Any, pictures: MapPictures, drawn: Mapping[str, list[np.ndarray]], step: int) -> None:
     writer.add_images("maps/image", pictures.images, step, dataformats="NHWC")
     for title, images in drawn.items():
-        writer.add_images(f"maps/{title}", np.stack(images), step, dataformats="NHWC")
+        writer.add_image(f"maps/{title}", joined(images, gap=8), step, dataformats="HWC")

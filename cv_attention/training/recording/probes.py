@@ -13,7 +13,7 @@ from cv_attention.data.stratifying import strata
 from cv_attention.recording import Recorder
 from cv_attention.recording.snapshots.snapshot import Snapshot
 from cv_attention.saliency import resolve
-from cv_attention.training.recording.map_pictures import MapPictures, send
+from cv_attention.training.recording.map_pictures import DRAWN, MapPictures, Photograph, photograph, send
 
 
 class ProbeMaps(Callback):
@@ -32,6 +32,7 @@ class ProbeMaps(Callback):
     def __init__(self, run: Path, every: int, count: int, methods: Sequence[str] = ("grad_cam",)) -> None:
         self.run, self.every, self.count, self.methods = run, every, count, tuple(methods)
         self.recorder: Recorder | None = None
+        self._photographs: list[Photograph] = []
         self._restored: dict[str, Any] = {}
         for method in methods:
             try:
@@ -55,7 +56,8 @@ class ProbeMaps(Callback):
         if not trainer.is_global_zero:
             return
         split = trainer.datamodule.splits["val"]  # pyright: ignore[reportAttributeAccessIssue]
-        samples = [split[index] for index in spread_over_classes(split.images.labels, self.count)]
+        chosen = spread_over_classes(split.images.labels, self.count)
+        samples = [split[index] for index in chosen]
         probes = {key: torch.stack([torch.as_tensor(s[key]) for s in samples]) for key in samples[0]}
         self.recorder = Recorder(
             self.run,
@@ -69,6 +71,9 @@ class ProbeMaps(Callback):
             methods=self.methods,
             batch_size=None,
         )
+        if any(isinstance(logger, DRAWN) for logger in trainer.loggers):
+            seen = zip(chosen, self.recorder.images.pictures, strict=True)
+            self._photographs = [photograph(split.images.read(row), split.pipeline, image) for row, image in seen]
         if self._restored.get("latest"):
             self.recorder.latest = {title: values.numpy() for title, values in self._restored["latest"].items()}
             self.recorder.latest_epoch = self._restored["epoch"]
@@ -85,10 +90,12 @@ class ProbeMaps(Callback):
             return
         with trainer.precision_plugin.forward_context():
             snapshot = self.recorder.record(pl_module.network, trainer.current_epoch, step=trainer.global_step)
-        send(_pictures(self.recorder, snapshot, trainer.current_epoch), trainer.loggers, trainer.global_step)
+        if self._photographs:
+            pictures = _pictures(self.recorder, self._photographs, snapshot, trainer.current_epoch)
+            send(pictures, trainer.loggers, trainer.global_step)
 
 
-def _pictures(recorder: Recorder, snapshot: Snapshot, epoch: int) -> MapPictures:
+def _pictures(recorder: Recorder, photographs: Sequence[Photograph], snapshot: Snapshot, epoch: int) -> MapPictures:
     assert recorder.class_names is not None
     names: Sequence[str] = recorder.class_names
     rows = recorder.label_rows
@@ -100,6 +107,7 @@ def _pictures(recorder: Recorder, snapshot: Snapshot, epoch: int) -> MapPictures
     return MapPictures(
         epoch=epoch,
         images=recorder.images.pictures,
+        photographs=photographs,
         maps={column.title: column.values for column in snapshot.columns.values() if column.values.ndim == 3},
         labels=true,
         predictions=[names[guess] for guess in best.indices.tolist()],

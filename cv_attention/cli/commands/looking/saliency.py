@@ -21,7 +21,7 @@ from cv_attention.extras import require, require_for
 if TYPE_CHECKING:
     from cv_attention.saliency_export import Exported
 
-_OF_FILES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".tar")  # misspelt, they are no methods
+_OF_FILES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".tar")  # no names of methods
 
 
 def run(arguments: Sequence[str]) -> None:

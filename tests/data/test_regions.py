@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from cv_attention.data.augmentation.regions import region_of
 from cv_attention.data.augmentation.transforms import Pipeline
-from cv_attention.exporting.regions import region_of
 
 
 def traced(steps: list, height: int, width: int, size: tuple[int, int]):

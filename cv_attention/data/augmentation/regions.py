@@ -22,7 +22,7 @@ def region_of(pixels: np.ndarray, pipeline: Pipeline, size: tuple[int, int]) -> 
         padding. None where the transforms do more than resize, crop and pad, such as mirroring.
     """
     height, width = pixels.shape[:2]
-    marks, sides = _MARKS * np.float32([width, height] * 2), (width, height)
+    marks, sides = _MARKS * np.array([width, height] * 2, np.float32), (width, height)
     if pipeline:
         pixels, moved = pipeline.with_boxes(pixels, (0, 0, 0), marks)
     else:
