@@ -33,8 +33,8 @@ def attended(task: str, block: str) -> Any:
 
     class AttentionTrainer(TRAINERS[task]):
         def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> torch.nn.Module:
-            # YOLO(...).train() builds the network anew, so blocks are inserted here; then come the weights, with blocks
-            # or without.
+            # YOLO(...).train() builds the network from its YAML again, so blocks are inserted here; then come the
+            # weights, with blocks or without.
             model = super().get_model(cfg, weights=None, verbose=verbose)
             cva.insert(model, block, "residual", init="identity", input_size=self.args.imgsz)
             if weights is not None:
