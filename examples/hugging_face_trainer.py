@@ -83,12 +83,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", choices=("resnet", "convnext", "vit"), default="resnet")
     parser.add_argument("--block", default="se")
-    parser.add_argument("--epochs", type=float, default=2)
+    parser.add_argument("--epochs", type=float, default=3)
     options = parser.parse_args()
 
     model, val = build(options.model, options.block), Digits(slice(1200, None))
     arguments = TrainingArguments(
-        "hugging_face", num_train_epochs=options.epochs, per_device_train_batch_size=50, learning_rate=3e-3,
+        "hugging_face", num_train_epochs=options.epochs, per_device_train_batch_size=20, learning_rate=3e-3,
         per_device_eval_batch_size=200, report_to="none", save_strategy="no", logging_steps=10, use_cpu=True,
         disable_tqdm=True, seed=0,
     )  # fmt: skip

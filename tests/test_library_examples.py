@@ -23,7 +23,7 @@ def run(script, *options, cwd):
 
 
 @pytest.mark.parametrize(
-    ("model", "sites"), [("yolo11n", 13), ("yolov8n", 6), ("yolo11n-seg", 13), ("yolo11n-cls", 14)]
+    ("model", "sites"), [("yolo11n", 13), ("yolov8n", 6), ("yolo11n-seg", 13), ("yolo11n-cls", 8)]
 )
 def test_yolo(model, sites, tmp_path):
     pytest.importorskip("ultralytics", reason="needs the zoo extra")
