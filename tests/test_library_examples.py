@@ -22,9 +22,7 @@ def run(script, *options, cwd):
     return done.stdout
 
 
-@pytest.mark.parametrize(
-    ("model", "sites"), [("yolo11n", 13), ("yolov8n", 6), ("yolo11n-seg", 13), ("yolo11n-cls", 8)]
-)
+@pytest.mark.parametrize(("model", "sites"), [("yolo11n", 13), ("yolov8n", 6), ("yolo11n-seg", 13), ("yolo11n-cls", 8)])
 def test_yolo(model, sites, tmp_path):
     pytest.importorskip("ultralytics", reason="needs the zoo extra")
     printed = run("yolo.py", "--model", f"{model}.yaml", "--images", "8", cwd=tmp_path)

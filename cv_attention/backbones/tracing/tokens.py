@@ -145,7 +145,9 @@ def _cut(
     tokens: Tokens,
 ) -> Tokens | None:  # fmt: skip
     if op == "slice":
-        axis, start, step = *(*args[1:3], *(0, 0)[len(args[1:3]) :]), args[4] if len(args) > 4 else 1
+        given: list[Any] = [0, 0, None, 1]  # the defaults of axis, start, end and step
+        given[: len(args) - 1] = args[1:]
+        axis, start, step = given[0], given[1], given[3]
     else:
         axis, step = args[2] if len(args) > 2 else 0, 1
         start = number * args[1] if op == "split" else sum(args[1][:number])
