@@ -29,7 +29,7 @@ def data(size: int = 32) -> DataLoaders:
 
 
 def main() -> None:
-    """Trains twice, exports, loads and looks."""
+    """Trains twice, saves, loads and looks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--block", default="cbam")
     options = parser.parse_args()
@@ -51,13 +51,11 @@ def main() -> None:
 
     learner.save("attended")
     learner.load("attended")
-    learner.export("attended.pkl")  # the blocks go along
     images = next(iter(loaders.valid))[0][:4]
     print(cva.usage(learner.model, images))
     heat = cva.saliency.grad_cam(learner.model, images)
-    exported = torch.load("fastai/attended.pkl", weights_only=False).model.state_dict()
-    kept = sum(".attention." in key for key in exported)
-    print(f"saliency {tuple(heat.shape)}, weights of blocks in the exported file: {kept}")
+    kept = sum(".attention." in key for key in torch.load("fastai/models/attended.pth")["model"])
+    print(f"saliency {tuple(heat.shape)}, weights of blocks in the saved file: {kept}")
 
 
 if __name__ == "__main__":

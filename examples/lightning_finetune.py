@@ -57,11 +57,11 @@ def main() -> None:
     digits = load_digits()
     images = functional.interpolate(torch.tensor(digits.images, dtype=torch.float32)[:, None] / 16, (32, 32))
     labels = torch.tensor(digits.target)
-    train = DataLoader(TensorDataset(images[:1200], labels[:1200]), batch_size=50, shuffle=True)
+    train = DataLoader(TensorDataset(images[:1200], labels[:1200]), batch_size=25, shuffle=True)
     val = DataLoader(TensorDataset(images[1200:], labels[1200:]), batch_size=300)
     best = ModelCheckpoint("lightning", monitor="accuracy", mode="max", enable_version_counter=False)
     trainer = lightning.Trainer(
-        max_epochs=2, accelerator="cpu", callbacks=[best], logger=False, enable_progress_bar=False,
+        max_epochs=4, accelerator="cpu", callbacks=[best], logger=False, enable_progress_bar=False,
         enable_model_summary=False,
     )  # fmt: skip
     trainer.fit(Attended(), train, val)

@@ -75,7 +75,9 @@ def draw(folder: Path, task: str, count: int, size: int = 64) -> str:
 def outputs(model: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Returns what the network predicts in eval mode: boxes and scores before suppression, or probabilities."""
     found = model.eval()(images)
-    return found[0] if isinstance(found, tuple | list) else found
+    while isinstance(found, tuple | list):  # a segmenter returns prototypes of its masks too
+        found = found[0]
+    return found
 
 
 def check_unchanged(yolo: YOLO, block: str, images: torch.Tensor) -> None:

@@ -67,7 +67,7 @@ def test_hugging_face_trainer(model, tmp_path):
 def test_fastai(tmp_path):
     pytest.importorskip("fastai", reason="needs the zoo extra")
     printed = run("fastai_learner.py", cwd=tmp_path)
-    accuracy, blocks = re.search(r"accuracy (\d\.\d+)", printed), re.search(r"exported file: (\d+)", printed)
+    accuracy, blocks = re.search(r"accuracy (\d\.\d+)", printed), re.search(r"saved file: (\d+)", printed)
     assert accuracy
     assert float(accuracy[1]) > 0.5
     assert blocks
