@@ -149,8 +149,9 @@ def _cut(
         given[: len(args) - 1] = args[1:]
         axis, start, step = given[0], given[1], given[3]
     else:
-        axis, step = args[2] if len(args) > 2 else 0, 1
-        start = number * args[1] if op == "split" else sum(args[1][:number])
+        _, sizes, *rest = args
+        axis, step = rest[0] if rest else 0, 1
+        start = number * sizes if op == "split" else sum(sizes[:number])
     axis, start = axis % len(before), start or 0
     if axis not in axes:
         return _moved(tokens, axes[0], after)
