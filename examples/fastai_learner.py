@@ -54,7 +54,7 @@ def main() -> None:
     images = next(iter(loaders.valid))[0][:4]
     print(cva.usage(learner.model, images))
     heat = cva.saliency.grad_cam(learner.model, images)
-    kept = sum(".attention." in key for key in torch.load("fastai/models/attended.pth")["model"])
+    kept = sum(".attention." in key for key in torch.load("fastai/models/attended.pth", weights_only=False)["model"])
     print(f"saliency {tuple(heat.shape)}, weights of blocks in the saved file: {kept}")
 
 
