@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.backbones.attachment.attach import attached, suspended
+from cv_attention.backbones.attachment.on_patches import block_of
 from cv_attention.backbones.tracing.eval_mode import eval_mode
 from cv_attention.backbones.tracing.inputs import Inputs
 from cv_attention.checks import check_module
@@ -154,7 +155,7 @@ def usage(model: nn.Module, images: Tensor | Mapping[str, Any] | Iterable[Any]) 
         raise ValueError(f"{type(bare).__name__} has no inserted block; insert one first, as in insert(model, 'se')")
     sums = {name: _Sums() for name in names}
     seen, others, classifies = 0, 0, True
-    hooks = [bare.get_submodule(name).register_forward_hook(one.take) for name, one in sums.items()]
+    hooks = [block_of(bare.get_submodule(name)).register_forward_hook(one.take) for name, one in sums.items()]
     try:
         with eval_mode(bare), torch.no_grad(), run_eagerly():
             for batch in [images] if isinstance(images, Tensor | Mapping) else images:

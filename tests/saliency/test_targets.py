@@ -177,3 +177,15 @@ def test_what_cannot_be_meant_is_refused():
         s.grad_cam(model, X, torch.tensor([[0, 1, 1, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]]))
     with pytest.raises(ValueError, match=r"images must be floats .* got torch.uint8"):
         s.smooth_grad(model, (X.abs() * 50).to(torch.uint8), 1)
+
+
+def test_boxes_of_a_yolo_that_segments_are_found_within_its_tuples():
+    rows = torch.rand(
+        1, 4 + 2 + 32, 64, generator=torch.Generator().manual_seed(0)
+    )  # boxes, classes, coefficients of masks
+    rows[:, :2], rows[:, 2:4] = 16.0, 8.0
+    place = torch.tensor([[12.0, 12.0, 20.0, 20.0]])
+    target, prototypes = t.box(1, place), torch.rand(1, 32, 8, 8)
+    expected = rows[:, 5].amax(1)
+    for output in (rows, (rows, None), ((rows, prototypes), {"boxes": rows})):
+        torch.testing.assert_close(target(output), expected)

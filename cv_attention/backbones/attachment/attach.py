@@ -20,21 +20,33 @@ from cv_attention.backbones.attachment.hooks import (
     apply_to_shortcut,
     attachment_of,
     carried,
+    check_aspect,
     enter_branch,
     hooks_of,
     leave_residual_block,
 )
 from cv_attention.backbones.attachment.host_class import set_apart
 from cv_attention.backbones.attachment.lost import mark, unmark
+from cv_attention.backbones.attachment.on_patches import OnPatches
 from cv_attention.backbones.attachment.place import Place
 from cv_attention.backbones.attachment.replacement import Replacement
 from cv_attention.backbones.attachment.succession import hand_over, put, release
 
 
 def attach(
-    model: nn.Module, name: str, block: nn.Module, child: str, place: Place, fresh: bool, entrances: tuple[str, ...]
+    model: nn.Module,
+    name: str,
+    block: nn.Module,
+    child: str,
+    place: Place,
+    fresh: bool,
+    entrances: tuple[str, ...],
+    source: str = "",
 ) -> Attachment:
-    """Makes `block` the child `child` of module `name` and applies it from the next forward on."""
+    """Makes `block` the child `child` of module `name` and applies it from the next forward on.
+
+    `source` is the module that returns the feature map whose positions are the block's patches.
+    """
     host = model.get_submodule(name)
     attachment = Attachment(uuid4().hex, f"{name}.{child}".lstrip("."), child, place, fresh, len(entrances))
     mark(block, child)
@@ -55,6 +67,9 @@ def attach(
             module.register_forward_pre_hook(partial(enter_branch, attachment=attachment))
             set_apart(module)
     set_apart(host)
+    if source and isinstance(block, OnPatches):
+        attachment.grid = block.grid
+        model.get_submodule(source).register_forward_hook(partial(check_aspect, attachment=attachment))
     return attachment
 
 
@@ -72,7 +87,7 @@ def detach(model: nn.Module, name: str, child: str) -> None:
         host.attachment = None
         _exchange(model, host, host.conv.train(host.training))
         return
-    for module in list(host.modules()):
+    for module in list(model.modules()):
         if any(at.key == attachment.key for at in carried(module)):
             release(module, attachment)
 

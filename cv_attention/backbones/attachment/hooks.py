@@ -30,6 +30,7 @@ class Attachment:
         fresh: Copy the block's output: an in-place operation may follow, which the block's gradient forbids.
         entrances: How many modules begin the branch, where the block is on the shortcut.
         removed: Whether `remove` has taken the block out.
+        grid: Rows and columns of the patches that it takes, if it takes tokens.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Attachment:
     fresh: bool
     entrances: int = 0
     removed: bool = False
+    grid: tuple[int, int] | None = None
 
 
 def apply_to_output(host: nn.Module, args: Any, output: Tensor, *, attachment: Attachment) -> Tensor:
@@ -92,8 +94,23 @@ def _forget(x: Tensor, output: Any) -> Any:
     return output  # so that in a graph this is what the module returns, and no dead code
 
 
+def check_aspect(source: nn.Module, args: Any, output: Any, *, attachment: Attachment) -> None:
+    """Makes sure that the feature map whose positions become patches has the aspect for which a block was inserted.
+
+    Raises:
+        ValueError: if it has not: the number of patches alone would not tell 4×9 from 6×6.
+    """
+    rows, columns = attachment.grid or output.shape[2:]
+    height, width = output.shape[2:]
+    if not attachment.removed and height * columns != width * rows:
+        raise ValueError(
+            f"the image has {height}×{width} patches, and the block {attachment.name} was inserted for images of "
+            f"{rows}×{columns}, of another aspect; insert with the input_size= of these images"
+        )
+
+
 _APPLYING = (apply_to_output, apply_to_input, apply_to_shortcut)
-_OURS = (*_APPLYING, enter_branch, leave_residual_block)
+_OURS = (*_APPLYING, enter_branch, leave_residual_block, check_aspect)
 
 
 def attachment_of(hook: Any) -> Attachment | None:

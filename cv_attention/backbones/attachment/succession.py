@@ -21,6 +21,7 @@ from cv_attention.backbones.attachment.hooks import (
     apply_to_output,
     attachment_of,
     carried,
+    check_aspect,
     enter_branch,
     entrances,
     hooks_of,
@@ -182,7 +183,7 @@ def release(module: nn.Module, attachment: Attachment) -> None:
             if (at := attachment_of(hook)) is not None and at.key == attachment.key:
                 del hooks[number]
                 block = module._modules.get(at.child)
-                if hook.func is not enter_branch and block is not None:
+                if hook.func not in (enter_branch, check_aspect) and block is not None:
                     unmark(block, at.child)
                     dict.__delitem__(module._modules, at.child)
     if not carried(module):

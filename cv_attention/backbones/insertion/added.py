@@ -4,6 +4,7 @@ from collections import Counter
 
 from torch import nn
 
+from cv_attention.backbones.attachment.on_patches import block_of
 from cv_attention.backbones.attachment.place import Place
 from cv_attention.backbones.attachment.replacement import Replacement
 from cv_attention.backbones.insertion.rehearsal import conv_flops, rehearse
@@ -48,4 +49,4 @@ def added_flops(
 def attached_flops(seen: Trace, name: str, host: nn.Module, child: str, place: Place) -> int:
     """Returns the operations of a block that is there already, which the dry run left out."""
     replaced = host.conv if place == "instead" and isinstance(host, Replacement) else None
-    return added_flops(seen, name, place, host.get_submodule(child), child, replaced, {})
+    return added_flops(seen, name, place, block_of(host.get_submodule(child)), child, replaced, {})

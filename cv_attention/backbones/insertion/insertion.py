@@ -169,9 +169,10 @@ def insert(
     planned, ready, check = prepare(model, block, at, init, input_size, example_inputs, train, head, seed)
     attachments = []
     for each in ready:
-        site, entrances = each.site, each.traced.entrances
+        site = each.site
         each.block.train(model.get_submodule(site.name).training)
-        attachments.append(attach(model, site.name, each.block, child_name(site), site.place, each.fresh, entrances))
+        where = (site.name, each.block, child_name(site), site.place, each.fresh, each.traced.entrances, each.source)
+        attachments.append(attach(model, *where))
     try:
         check()
     except Exception:

@@ -11,7 +11,7 @@ from typing_extensions import TypeAliasType
 
 from cv_attention import blocks
 from cv_attention.backbones.attachment.place import Place
-from cv_attention.backbones.tracing.trace import Call
+from cv_attention.backbones.tracing.values import Call
 from cv_attention.blocks.construction import Spec
 
 Init = TypeAliasType("Init", Literal["plain", "identity"])

@@ -9,6 +9,7 @@ from typing_extensions import TypeAliasType
 
 from cv_attention.backbones.attachment.attach import attached
 from cv_attention.backbones.attachment.lost import orphans, report_lost
+from cv_attention.backbones.attachment.on_patches import OnPatches
 from cv_attention.backbones.insertion.added import added_flops, attached_flops
 from cv_attention.backbones.insertion.identity_init import as_identity
 from cv_attention.backbones.insertion.insertable import check_insertable
@@ -33,6 +34,7 @@ class Ready:
     traced: TracedSite
     block: nn.Module
     fresh: bool
+    source: str = ""  # the module that makes the patches that the block takes
 
 
 def prepare(
@@ -98,7 +100,11 @@ def _make(
         replaced, parameters = host, parameters - sum(p.numel() for p in host.parameters())
     flops = added_flops(seen, traced.host, traced.place, new, request.label, replaced, {traced.shape: trial.flops})
     site = Site(traced.host, type(host).__name__, *traced.shape, path, parameters, flops, traced.place, request.label)
-    return Ready(site, traced, place_like(new, seen.calls[traced.host][0], traced.place, host, model), trial.fresh)
+    if (patches := traced.patches) is not None:
+        new = OnPatches(new, patches.first, patches.last, patches.grid)
+    new = place_like(new, seen.calls[traced.host][0], traced.place, host, model)
+    made_by = () if patches is None else seen.values[patches.source].returned_by
+    return Ready(site, traced, new, trial.fresh, next(iter(made_by), ""))
 
 
 def _verify(model: nn.Module, planned: Plan, run: DryRun) -> None:

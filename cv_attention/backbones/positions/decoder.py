@@ -1,8 +1,9 @@
 """Finds a decoder's blocks: the last feature map of each resolution on the way up."""
 
 from cv_attention.backbones.tracing.course import Course, is_map, same_resolution
-from cv_attention.backbones.tracing.trace import Trace, Value
+from cv_attention.backbones.tracing.trace import Trace
 from cv_attention.backbones.tracing.trunk import ancestors, trunk
+from cv_attention.backbones.tracing.values import Value
 
 
 def decoder_levels(trace: Trace, course: Course, deepest: Value) -> list[list[Value]]:

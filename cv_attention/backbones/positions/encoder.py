@@ -4,8 +4,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 from cv_attention.backbones.tracing.course import Course, is_map, resized
-from cv_attention.backbones.tracing.trace import Call, Trace, Value
+from cv_attention.backbones.tracing.trace import Trace
 from cv_attention.backbones.tracing.trunk import ancestors
+from cv_attention.backbones.tracing.values import Call, Value
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from torch import nn
 
 from cv_attention.backbones.tracing.course import Course
-from cv_attention.backbones.tracing.trace import Trace, Value
+from cv_attention.backbones.tracing.trace import Trace
 from cv_attention.backbones.tracing.trunk import ancestors
+from cv_attention.backbones.tracing.values import Value
 from cv_attention.globs import Globs, levels_hint, matches
 from cv_attention.suggest import suggest
 

@@ -5,7 +5,8 @@ from torch import nn
 from cv_attention.backbones.attachment.replacement import Replacement
 from cv_attention.backbones.positions.stage_hosts import Stages
 from cv_attention.backbones.positions.traced_site import TracedSite, shape_of
-from cv_attention.backbones.tracing.trace import Call, Trace, Value
+from cv_attention.backbones.tracing.trace import Trace
+from cv_attention.backbones.tracing.values import Call, Value
 
 # Multiplications by one learned or constant factor per channel or in all, such as a layer scale.
 _SCALES = {"mul", "mul_"}
@@ -49,7 +50,7 @@ class Hosts:
         kind = type(self.modules[name]).__name__
         if name == "" or len(calls) != 1:
             return f"its {kind} is called {len(calls)} times in a forward, and a host must be called once"
-        if calls[0].first is None or not calls[0].first.is_feature_map:
+        if calls[0].first is None or not calls[0].first.takes_blocks:
             return f"its {kind} does not take a feature map (B, C, H, W)"
         if iterates_children(self.modules[name]):
             return f"its {kind} runs its children one after the other"
@@ -101,10 +102,10 @@ class Hosts:
         if not iterates_children(self.modules[name]):
             problem = self.problem(name)
             if problem:
-                raise ValueError(f"site {name!r}: {problem}")
+                raise ValueError(f"site {name!r}: {problem}{self._passing_on(name)}")
             return name
         value = self.value(name)
-        if value is not None and value.is_feature_map:
+        if value is not None and value.takes_blocks:
             names = value.returned_by[::-1] + value.passed_by[::-1]
             for inner in names:
                 if inner.startswith(f"{name}.") and self.problem(inner) is None:
@@ -112,6 +113,14 @@ class Hosts:
         kind = type(self.modules[name]).__name__
         problem = "is never called" if name not in self.trace.calls else "no module in it returns its output"
         raise ValueError(f"site {name!r}: a {kind} runs its children itself, and {problem}; name one of them")
+
+    def _passing_on(self, name: str) -> str:
+        """Names the module that returns the first map of a module that returns several things."""
+        calls = self.trace.calls.get(name) or ()
+        for _, value in calls[-1].returned if calls and calls[-1].output is None else ():
+            if (host := self.of_branch(value)) is not None:
+                return f"; name {host!r}, which returns the {'x'.join(map(str, value.shape))} of it"
+        return ""
 
     def value(self, name: str) -> Value | None:
         """Returns what module `name` returned in its last call."""
@@ -128,9 +137,9 @@ class Hosts:
         value = calls[0].output
         if value is None:
             return f"its {kind} {calls[0].problem}, not a feature map (B, C, H, W)"
-        if len(value.shape) != 4:
+        if len(value.shape) != 4 and value.patches is None:
             return f"its {kind} returns shape {value.shape}, not a feature map (B, C, H, W)"
-        if value.channel_axis not in (1, None):
+        if len(value.shape) == 4 and value.channel_axis not in (1, None):
             return f"its {kind} returns {value.shape} with the channels at axis {value.channel_axis}, not at 1"
         if iterates_children(self.modules[name]):
             return f"its {kind} runs its children one after the other"

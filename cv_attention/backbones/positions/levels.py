@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from cv_attention.backbones.tracing.course import resized
 from cv_attention.backbones.tracing.residual_blocks import residual_blocks
-from cv_attention.backbones.tracing.trace import Trace, Value
+from cv_attention.backbones.tracing.trace import Trace
+from cv_attention.backbones.tracing.values import Value
 
 # The head begins where the feature map is pooled over all positions.
 _GLOBAL_POOLS = {"mean", "_adaptive_avg_pool2d", "adaptive_max_pool2d", "amax"}

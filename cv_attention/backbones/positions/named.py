@@ -11,7 +11,8 @@ from cv_attention.backbones.positions.pooling import find_pool
 from cv_attention.backbones.positions.stages import find_stages
 from cv_attention.backbones.positions.traced_site import TracedSite, shape_of
 from cv_attention.backbones.tracing.residual_blocks import ResidualBlock, residual_blocks
-from cv_attention.backbones.tracing.trace import Trace, Value
+from cv_attention.backbones.tracing.trace import Trace
+from cv_attention.backbones.tracing.values import Value
 
 _ACTIVATIONS = {
     "relu", "silu", "gelu", "hardswish", "hardtanh", "leaky_relu", "elu", "mish", "prelu", "_prelu_kernel", "clamp_min",
@@ -118,4 +119,5 @@ def _all_entrances(block: ResidualBlock, trace: Trace, hosts: Hosts) -> tuple[st
 
 def _site(name: str, place: Place, value: Value | None, block: ResidualBlock | None = None) -> TracedSite:
     assert value is not None
-    return TracedSite(name, place, shape_of(value), value.index, block.total.index if block else value.index)
+    within = block.total.index if block else value.index
+    return TracedSite(name, place, shape_of(value), value.index, within, patches=value.patches)

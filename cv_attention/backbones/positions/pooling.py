@@ -4,8 +4,9 @@ import math
 
 from cv_attention.backbones.positions.hosts import Hosts
 from cv_attention.backbones.positions.traced_site import TracedSite, shape_of
-from cv_attention.backbones.tracing.trace import Trace, Value
+from cv_attention.backbones.tracing.trace import Trace
 from cv_attention.backbones.tracing.trunk import trunk
+from cv_attention.backbones.tracing.values import Value
 
 _AVERAGES = {"mean", "_adaptive_avg_pool2d", "adaptive_avg_pool2d", "mkldnn_adaptive_avg_pool2d", "avg_pool2d"}
 _VIEWS = {"view", "_unsafe_view", "reshape"}

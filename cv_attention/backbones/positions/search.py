@@ -143,7 +143,7 @@ class _Search:
         for name in dict.fromkeys(self.hosts.at(name) for name in names):
             value = self.hosts.value(name)
             assert value is not None
-            found.append(TracedSite(name, "after", shape_of(value), value.index, value.index))
+            found.append(TracedSite(name, "after", shape_of(value), value.index, value.index, patches=value.patches))
         return found
 
     def _no_module(self, pattern: str, glob: str) -> str:

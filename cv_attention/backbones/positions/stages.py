@@ -17,8 +17,9 @@ from cv_attention.backbones.positions.levels import (
 )
 from cv_attention.backbones.positions.stage_hosts import Stages
 from cv_attention.backbones.tracing.course import Course, same_resolution
-from cv_attention.backbones.tracing.trace import Call, Trace, Value
+from cv_attention.backbones.tracing.trace import Trace
 from cv_attention.backbones.tracing.trunk import trunk
+from cv_attention.backbones.tracing.values import Call, Value
 
 # A level, and the positions in it at which a stage ends; several only in a dilated network.
 _Ends = list[tuple[list[Value], list[int]]]

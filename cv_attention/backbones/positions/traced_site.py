@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from cv_attention.backbones.attachment.place import Place
-from cv_attention.backbones.tracing.trace import Value
+from cv_attention.backbones.tracing.tokens import Tokens
+from cv_attention.backbones.tracing.values import Value
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class TracedSite:
         index: The forward's order.
         within: Index of a value which tells the site's stage.
         entrances: Modules inside the host that begin the branch, where the block is on the shortcut.
+        patches: Where the patches are in what the block takes, if it takes tokens.
     """
 
     host: str
@@ -25,9 +27,12 @@ class TracedSite:
     index: int
     within: int
     entrances: tuple[str, ...] = ()
+    patches: Tokens | None = None
 
 
 def shape_of(value: Value) -> tuple[int, int, int]:
-    """(C, H, W) of a feature map (B, C, H, W)."""
+    """(C, H, W) of a feature map (B, C, H, W), or of the patches in tokens (B, N, C)."""
+    if value.patches is not None:
+        return value.shape[2], *value.patches.grid
     _, channels, height, width = value.shape
     return channels, height, width

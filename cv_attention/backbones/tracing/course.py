@@ -2,8 +2,9 @@
 
 from functools import cached_property
 
-from cv_attention.backbones.tracing.trace import Trace, Value
+from cv_attention.backbones.tracing.trace import Trace
 from cv_attention.backbones.tracing.trunk import ancestors
+from cv_attention.backbones.tracing.values import Value
 
 # Behind these a value says something of all positions, or of a region, and no longer of one.
 _GLOBAL = {

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from cv_attention.backbones.tracing.trace import Call, Trace, Value
+from cv_attention.backbones.tracing.trace import Trace
+from cv_attention.backbones.tracing.values import Call, Value
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,11 @@ def residual_blocks(trace: Trace) -> list[ResidualBlock]:
     An addition of two feature maps of one shape is a residual block where one is an ancestor of the other
     (identity shortcut), or where both come from the same input of the module that adds and one has fewer
     convolutions behind it (projection shortcut). A skip around several residual blocks does not count, nor does one
-    inside the branch of another.
+    inside the branch of another. Additions of tokens count only in a network that adds no feature maps, as in a plain
+    vision transformer.
     """
-    found = [block for value in trace.values if (block := _block_at(value))]
+    found = [block for value in trace.values if len(value.shape) == 4 and (block := _block_at(value))]
+    found = found or [block for value in trace.values if value.patches and (block := _block_at(value))]
     totals = {block.total for block in found}
     found = [block for block in found if len(block.inside & totals) < 2]
     return [u for u in found if not any(u.total in other.inside for other in found if other is not u)]
@@ -44,11 +47,13 @@ def _block_at(total: Value) -> ResidualBlock | None:
     if total.op not in ("add", "add_") or len(total.parents) != 2:
         return None
     one, two = total.parents
-    if not (len(total.shape) == 4 and one.shape == two.shape == total.shape):
+    if not one.shape == two.shape == total.shape:
         return None
     call = total.call
     while call.parent is not None and one in call.inputs and two in call.inputs:
         call = call.parent  # a module that only adds: look at who called it
+    if total.patches:
+        call = _common_call(call, one, two)
     inputs = set(call.inputs)
     behind_one, behind_two = _ancestors(one, inputs), _ancestors(two, inputs)
     if two in behind_one or one in behind_two:
@@ -71,6 +76,13 @@ def _block_at(total: Value) -> ResidualBlock | None:
     entries = [(parent, value) for value in own for parent in value.parents if parent not in own]
     entries.sort(key=lambda entry: entry[1].index)
     return ResidualBlock(branch, shortcut, total, frozenset(inside), tuple(entries), call)
+
+
+def _common_call(call: Call, one: Value, two: Value) -> Call:
+    """Returns the innermost call that has the branch and where it begins; BERT's layers add in an inner module."""
+    while call.parent is not None and not _ancestors(one, set(call.inputs)) & _ancestors(two, set(call.inputs)):
+        call = call.parent
+    return call
 
 
 def _ancestors(value: Value, stop: set[Value]) -> set[Value]:

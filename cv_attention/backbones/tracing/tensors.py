@@ -4,8 +4,12 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils._pytree import SUPPORTED_NODES
+
+# A feature map's device and floating type.
+Kind = tuple[torch.device, torch.dtype]
 
 _PLAIN = (str, bytes, int, float, complex, nn.Module, type(None), type)
 
@@ -26,6 +30,20 @@ def named_tensors(value: Any, name: str = "") -> list[tuple[str, Tensor]]:
         name: What the value itself is called.
     """
     return list(_walk(value, name, {}))
+
+
+def kind_of(value: Any) -> Kind | None:
+    """Returns a tensor's device and floating type; None for anything else, and under autocast, which casts it."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        return None
+    device = value.device.type
+    casts = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    return None if casts else (value.device, value.dtype)
+
+
+def unlike_an_image(tensor: Tensor) -> tuple[bool, bool]:
+    """Sorts images (B, C, H, W) first, and those of values before those of indices or masks."""
+    return tensor.dim() != 4, not (tensor.is_floating_point() or tensor.dtype == torch.uint8)
 
 
 def _walk(value: Any, name: str, passed: dict[int, Any]) -> Iterator[tuple[str, Tensor]]:

@@ -16,62 +16,9 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from cv_attention.backbones.tracing.channels import channel_axis
 from cv_attention.backbones.tracing.flops import CountFlops
-from cv_attention.backbones.tracing.tensors import named_tensors, tensors_in
-
-# Operations that mix channels or positions by learned weights.
-_MIXING = {"convolution", "mm", "addmm", "bmm", "linear"}
-
-# A feature map's device and floating type.
-Kind = tuple[torch.device, torch.dtype]
-
-
-@dataclass(eq=False)
-class Call:
-    """One call of a module; the model's own call has the name ``""`` and no parent."""
-
-    name: str
-    parent: "Call | None"
-    inputs: list["Value"]
-    first: "Value | None" = None  # what its first positional argument is
-    output: "Value | None" = None
-    returned: list[tuple[str, "Value"]] = field(default_factory=list)  # with the expression that reaches each
-    takes: Kind | None = None  # of its first argument; None under autocast, which casts it
-    gives: Kind | None = None  # of its output
-    problem: str = ""  # why its output cannot be attended, where it is not a traced tensor
-
-    def within(self, outer: "Call") -> bool:
-        """Returns whether it is `outer` or was called inside it."""
-        call: Call | None = self
-        while call is not None and call is not outer:
-            call = call.parent
-        return call is outer
-
-
-@dataclass(eq=False)
-class Value:
-    """One tensor at one time: an in-place operation makes a new value."""
-
-    index: int
-    op: str
-    shape: tuple[int, ...]
-    channel_axis: int | None
-    parents: list["Value"]
-    call: Call
-    weights: tuple[str, ...] = ()  # parameters that the operation takes
-    kernel: tuple[int, ...] = ()  # size of a convolution's kernel
-    transposed: bool = False  # whether it is a convolution that raises the resolution
-    returned_by: list[str] = field(default_factory=list)  # modules that made it, innermost first
-    passed_by: list[str] = field(default_factory=list)  # modules that returned their own input
-
-    @property
-    def mixes(self) -> bool:
-        """Whether a convolution or matrix product made it."""
-        return self.op in _MIXING
-
-    @property
-    def is_feature_map(self) -> bool:
-        """Whether it is (B, C, H, W) with the channels second, as far as is known."""
-        return len(self.shape) == 4 and self.channel_axis in (1, None)
+from cv_attention.backbones.tracing.tensors import kind_of, named_tensors, tensors_in, unlike_an_image
+from cv_attention.backbones.tracing.tokens import Tokens, follow, of_feature_map
+from cv_attention.backbones.tracing.values import Call, Value
 
 
 @dataclass
@@ -120,7 +67,7 @@ class Tracer(CountFlops):
         self._own: dict[int, str] = {}  # names of the model's parameters; buffers have none
         self._derived = WeakTensorKeyDictionary()  # what was made of parameters alone
         self._filled: dict[int, tuple[Any, Value]] = {}  # storages of constants into which a value was written
-        self._inputs = sorted({id(tensor): tensor for tensor in inputs}.values(), key=_unlike_an_image)
+        self._inputs = sorted({id(tensor): tensor for tensor in inputs}.values(), key=unlike_an_image)
         for tensor in self._inputs:
             self._record(tensor, "input", 1 if tensor.dim() > 3 else None, [])
         self.call.inputs = list(self.values)
@@ -136,10 +83,11 @@ class Tracer(CountFlops):
         out = super().__torch_dispatch__(func, types, args, kwargs)
         name = getattr(func, "overloadpacket", func).__name__
         axes = [(parent.shape, parent.channel_axis) for parent in parents]
-        for tensor in tree_leaves(out) if parents or weights else ():
+        for number, tensor in enumerate(tree_leaves(out)) if parents or weights else ():
             if isinstance(tensor, Tensor) and parents:
+                tokens = follow(name, args, tensor, number, self._tokens)
                 self._record(tensor, name, channel_axis(name, args, tensor, axes), parents)
-                self._describe(self.values[-1], args, weights)
+                self._describe(self.values[-1], args, weights, tokens)
             elif isinstance(tensor, Tensor) and id(tensor) not in self._own:
                 self._derived[tensor] = weights
         if parents and func._schema.is_mutable and taken[0] in self._current:
@@ -205,8 +153,14 @@ class Tracer(CountFlops):
                 weights[own] = None
         return list(values), tuple(weights)
 
-    def _describe(self, value: Value, args: tuple[Any, ...], weights: tuple[str, ...]) -> None:
+    def _tokens(self, tensor: Any) -> Tokens | None:
+        value = self.value(tensor)
+        return None if value is None else value.tokens
+
+    def _describe(self, value: Value, args: tuple[Any, ...], weights: tuple[str, ...], tokens: Tokens | None) -> None:
         value.weights = weights
+        is_map = len(value.shape) == 4 and value.channel_axis == 1
+        value.tokens = of_feature_map(value.shape, value.index) if tokens is None and is_map else tokens
         if value.op == "convolution":
             value.kernel, value.transposed = tuple(args[1].shape[2:]), bool(args[6])
         elif value.op == "avg_pool2d":
@@ -225,7 +179,7 @@ class Tracer(CountFlops):
             if first in self._values_of((args[1:], kwargs)) and not any(one is args[0] for one in args[1:]):
                 first = None  # it comes a second time, hidden or by name, where no hook would see it
             self.call = Call(name, self.call, self._values_of((args, kwargs)), first)
-            self.call.takes = _kind(args[0]) if args else None
+            self.call.takes = kind_of(args[0]) if args else None
             self.calls.setdefault(name, []).append(self.call)
 
         return hook
@@ -236,7 +190,7 @@ class Tracer(CountFlops):
                 self._unseen -= 1
                 return
             call, value = self.call, self.value(output)
-            call.output, call.gives = value, _kind(output)
+            call.output, call.gives = value, kind_of(output)
             call.returned = self.named_values(output)
             if value is None:
                 call.problem = (
@@ -285,16 +239,3 @@ def trace(
     shape = tracer.image()
     batch = max(shape[:1], default=1)
     return Trace(shape[1:], batch, tracer.values, tracer.calls, last, tracer.flops, outputs)
-
-
-def _kind(value: Any) -> Kind | None:
-    if not isinstance(value, Tensor) or not value.is_floating_point():
-        return None
-    device = value.device.type
-    casts = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    return None if casts else (value.device, value.dtype)
-
-
-def _unlike_an_image(tensor: Tensor) -> tuple[bool, bool]:
-    """Sorts images (B, C, H, W) first, and those of values before those of indices or masks."""
-    return tensor.dim() != 4, not (tensor.is_floating_point() or tensor.dtype == torch.uint8)

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from cv_attention.backbones.tracing.trace import Trace, Value
+from cv_attention.backbones.tracing.trace import Trace
+from cv_attention.backbones.tracing.values import Value
 
 
 def trunk(trace: Trace, ends: Sequence[Value], start: Value | None = None) -> list[Value]:

@@ -4,7 +4,8 @@ A Siamese network gives two images to one encoder, a loop over a video's frames 
 then runs as often as the encoder does, as if it had been inserted into the encoder alone.
 """
 
-from cv_attention.backbones.tracing.trace import Call, Trace, Value
+from cv_attention.backbones.tracing.trace import Trace
+from cv_attention.backbones.tracing.values import Call, Value
 
 
 def encoders(trace: Trace) -> list[str]:

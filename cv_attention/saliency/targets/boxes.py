@@ -39,7 +39,9 @@ class Box:
         logits, boxes = getattr(output, "logits", None), getattr(output, "pred_boxes", None)
         if isinstance(logits, Tensor) and isinstance(boxes, Tensor):
             return self._of_detr(logits, boxes)
-        first = output[0] if isinstance(output, list | tuple) and output else output
+        first = output
+        while isinstance(first, list | tuple) and first:  # a segmenting YOLO's come with prototypes of masks
+            first = first[0]
         if isinstance(first, Tensor) and first.dim() == 3 and 5 <= first.shape[1] <= first.shape[2]:
             return self._of_yolo(first)
         raise ValueError(
@@ -78,7 +80,8 @@ def box(index: int, box: Tensor | list[float], iou: float = 0.5, *, size: tuple[
     It is the highest score of the class among detections that overlap the box enough, and 0 if there are none, as in
     D-RISE (Petsiuk et al., CVPR 2021), https://arxiv.org/abs/2006.03204. Takes what torchvision's detectors return (a
     list of dicts of boxes, labels and scores), DETR's ``logits`` and ``pred_boxes``, and the predictions
-    (B, 4 + classes, n) of ultralytics' YOLO before suppression, alone or first of a tuple.
+    (B, 4 + classes, n) of ultralytics' YOLO before suppression, alone or first of a tuple, also of a
+    tuple in it, as of the networks that segment.
 
     Args:
         index: Class.
