@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> None:
     commands = [f"cv-attention study {shlex.join(arguments)}"]
     with user_errors():
         if options.dry_run:
-            for line in study.dry_run(plan, folder, engine.workers, engine.threads):
+            for line in study.dry_run(plan, folder, max(1, engine.workers), engine.threads):
                 print(line, flush=True)
             return
         if options.status or options.report:
