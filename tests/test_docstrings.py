@@ -50,6 +50,8 @@ SKIPPED = {
     "evaluate": "needs a trained network",
     "load": "needs a trained network",
     "open_pretrained": "downloads weights",
+    "RayEngine": "needs the extra ray",
+    "SlurmEngine": "needs SLURM",
 }
 WITHOUT_PAPER = {"block_maps", "random_map", "centre_bias"}  # of this package
 

@@ -20,7 +20,7 @@ def test_the_mean_is_that_over_all_images(network):
     means = gate_means(network, batches)
     assert network.training
     assert {name: tuple(mean.shape) for name, mean in means.items()} == {
-        "0.map": (1, 8, 1, 1), "1.channel.map": (1, 8, 1, 1), "1.spatial.map": (1, 1, 5, 5),
+        "0.map": (1, 8, 1, 1), "1.channel_map": (1, 8, 1, 1), "1.spatial.map": (1, 1, 5, 5),
     }  # fmt: skip
     torch.testing.assert_close(means["0.map"], network[0].attention(torch.cat(batches)).mean(0, keepdim=True))
 
@@ -39,7 +39,7 @@ def test_a_replaced_gate_is_used(network):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda n: gates_replaced(n, at=["1.chanel.map"]).__enter__(), "did you mean '1.channel.map'"),
+        (lambda n: gates_replaced(n, at=["1.chanel.map"]).__enter__(), "did you mean '1.channel_map'"),
         (lambda n: gates_replaced(n, {}, ["0.map"]).__enter__(), "means has no gate '0.map'"),
         (lambda n: gate_means(n, []), "gate_means needs images, got no batch"),
         (lambda n: gate_means(nn.Conv2d(1, 1, 1), []), "Conv2d has no gate"),
