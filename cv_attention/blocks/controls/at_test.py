@@ -72,6 +72,9 @@ def gates_replaced(
         means: What `gate_means` returns; None takes, for image i, the gate of image i - B // 2 of the batch.
         at: Names of the gates to replace; None replaces all.
 
+    Returns:
+        A context manager, which puts the gates back.
+
     Raises:
         ValueError: if the network has no such gate, or `means` lacks it.
 

@@ -42,7 +42,8 @@ class Engine(Protocol):
         threads: Threads of each.
 
     Examples:
-        >>> from cv_attention.study import Engine, LocalEngine
+        >>> from cv_attention.study import LocalEngine
+        >>> from cv_attention.study.running.engine import Engine
         >>> engine: Engine = LocalEngine(2, threads=1)
         >>> engine.workers, engine.threads
         (2, 1)
