@@ -53,6 +53,8 @@ SKIPPED = {
     "page": "needs Gradio",
     "write_folder": "needs a trained network",
     "open_pretrained": "downloads weights",
+    "RayEngine": "needs the extra ray",
+    "SlurmEngine": "needs SLURM",
 }
 WITHOUT_PAPER = {"block_maps", "random_map", "centre_bias"}  # of this package
 

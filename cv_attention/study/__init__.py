@@ -10,14 +10,14 @@ from cv_attention.study.foreseeing import dry_run
 from cv_attention.study.record import Record, StudyFolder
 from cv_attention.study.reporting.results import Results
 from cv_attention.study.running.driving import DiskFull, Stopped
-from cv_attention.study.running.engine import Engine, EngineLost
+from cv_attention.study.running.engine import EngineLost
 from cv_attention.study.running.local import LocalEngine
 from cv_attention.study.running.on_ray import RayEngine
 from cv_attention.study.running.on_slurm import SlurmEngine
 from cv_attention.study.session import Limits, report, train
 
 __all__ = [
-    "Controls", "DiskFull", "Engine", "EngineLost", "Limits", "LocalEngine", "Plan", "RayEngine", "Record", "Results",
+    "Controls", "DiskFull", "EngineLost", "Limits", "LocalEngine", "Plan", "RayEngine", "Record", "Results",
     "SlurmEngine", "Stopped", "StudyFile", "StudyFolder", "Trial", "Tune", "dry_run", "make_plan", "read_study",
     "report", "train",
 ]  # fmt: skip

@@ -42,7 +42,7 @@ def start(file, *options):
 
 def finished(file, *options):
     driver = start(file, *options)
-    said, _ = driver.communicate(timeout=240)
+    said, _ = driver.communicate(timeout=600)
     return driver.returncode, said
 
 

@@ -76,7 +76,7 @@ def test_as_many_parameters_in_every_family(backbone, block, options):
     assert wider(torch.randn(2, 3, 32, 32)).shape == (2, 10)
 
 
-@pytest.mark.parametrize("cost", ["flops", "memory"])
+@pytest.mark.parametrize("cost", ["flops", pytest.param("memory", marks=pytest.mark.long)])
 def test_as_many_flops_and_as_much_memory(cost):
     """By torch's own counter of FLOPs, and by what autograd's hooks see."""
     plain, attended = both("resnet20", "cbam", {"width": 8})

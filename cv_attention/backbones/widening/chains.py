@@ -110,8 +110,7 @@ def _chain(start: int, calls: list[_Call]) -> Chain | None:
             return Chain(first.name, tuple(between), call.name, channels) if takes == channels and not again else None
         if _passes(call.module, channels):
             between += [call.name] if any(True for _ in call.module.parameters(recurse=False)) else []
-            current, number = call.given, calls.index(call, number) + 1
-            number = _after(call, calls, number)
+            current, number = call.given, _after(call, calls, number + 1)
             continue
         inside = [other for other in _inside(call, calls, number) if other.taken is current]
         if not inside and _gates(call, channels):

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 _MOST_TIMES = 16.0  # of the widths that a network has
-_TRIES = 40  # single channels that are tried at the end
+_TRIES = 16  # single channels that are tried at the end
 _CLOSE = 1e-4
 
 

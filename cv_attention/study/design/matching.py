@@ -114,7 +114,8 @@ class Matching:
             module = data.create(experiment.data, seed=0)
             module.prepare_data()
             module.setup()
-            self._sizes[key] = tuple(module.image_size)
+            height, width = module.image_size
+            self._sizes[key] = height, width
         return self._sizes[key]
 
 

@@ -25,7 +25,13 @@ class Ended:
 
 
 class EngineLost(Exception):
-    """Signals that the machines cannot be reached any more; no trial is to blame."""
+    """Signals that the machines cannot be reached any more; no trial is to blame.
+
+    Examples:
+        >>> from cv_attention.study import EngineLost
+        >>> str(EngineLost("the Ray cluster is lost"))
+        'the Ray cluster is lost'
+    """
 
 
 class Engine(Protocol):
@@ -34,6 +40,13 @@ class Engine(Protocol):
     Attributes:
         workers: How many trials are trained at once, known after `open`.
         threads: Threads of each.
+
+    Examples:
+        >>> from cv_attention.study import LocalEngine
+        >>> from cv_attention.study.running.engine import Engine
+        >>> engine: Engine = LocalEngine(2, threads=1)
+        >>> engine.workers, engine.threads
+        (2, 1)
     """
 
     workers: int

@@ -81,10 +81,10 @@ class RayEngine:
         Raises:
             EngineLost: if the cluster cannot be reached.
         """
-        import ray  # pyright: ignore[reportMissingImports]  # an extra
-
         if not self._address and not os.environ.get("RAY_ADDRESS"):
             os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this machine alone
+        import ray  # pyright: ignore[reportMissingImports]  # an extra
+
         try:
             ray.init(self._address, log_to_driver=False, include_dashboard=False, logging_level="error")
         except Exception as error:  # a plain one where its processes do not start

@@ -5,6 +5,7 @@ from typing import Any
 
 from cv_attention import study
 from cv_attention.cli.errors import UserError, user_errors
+from cv_attention.study.running.engine import Engine
 
 ENGINES = (
     "local:N trains N networks at once on this machine (default 2); ray or ray:N on the cluster of RAY_ADDRESS or one "
@@ -14,7 +15,7 @@ _MOST = {"local": 256, "ray": 10_000, "slurm": 10_000}
 _JOBS = 64  # in the queue of SLURM at once
 
 
-def chosen(text: str, threads: int | None, gpus: float | None, slurm: str | None) -> study.Engine:
+def chosen(text: str, threads: int | None, gpus: float | None, slurm: str | None) -> Engine:
     """Returns the engine that the options name; nothing starts.
 
     Args:

@@ -16,6 +16,7 @@ from cv_attention.cli.parsing import parse
 from cv_attention.cli.places import check_folder
 from cv_attention.cli.terminal import printable, terminal_width
 from cv_attention.comparison import text as words
+from cv_attention.study.running.engine import Engine
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
@@ -33,7 +34,7 @@ def run(arguments: Sequence[str]) -> None:
     commands = [f"cv-attention study {shlex.join(arguments)}"]
     with user_errors():
         if options.dry_run:
-            for line in study.dry_run(plan, folder, engine.workers, engine.threads):
+            for line in study.dry_run(plan, folder, max(1, engine.workers), engine.threads):
                 print(line, flush=True)
             return
         if options.status or options.report:
@@ -44,7 +45,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def _train(
-    plan: study.Plan, folder: study.StudyFolder, engine: study.Engine, limits: study.Limits, commands: list[str]
+    plan: study.Plan, folder: study.StudyFolder, engine: Engine, limits: study.Limits, commands: list[str]
 ) -> study.Results:
     again = f"; the same command continues: {commands[0]}"
     try:
