@@ -186,7 +186,7 @@ def attempt(kind: str, phase: str, number: int, chance: random.Random, place: Pa
     row = {"work": kind, "phase": phase, "signal": signal.Signals(number).name, "call": call,
            "share": round(share, 3), "exit code": code, "broken": promised(number, code, said, kind)}  # fmt: skip
     again = Attempt(arguments, place / "again.txt")
-    row["again"] = again.end(120)
+    row["again"] = again.end(made["patience"])
     repeated = (place / "again.txt").read_text()
     if row["again"] != 0 or "Traceback" in repeated:
         row["lost"] = [f"exit code {row['again']}", repeated[-500:]]
@@ -202,6 +202,10 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=72)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("kills.jsonl"))
+    parser.add_argument("--phases", nargs="+", choices=list(PHASES), default=list(PHASES))
+    parser.add_argument(
+        "--patience", type=float, default=120, help="Seconds for a repeated command; more on a busy machine."
+    )
     options = parser.parse_args()
     chance, root = random.Random(options.seed), Path(tempfile.mkdtemp(prefix="kills-"))
     whole, trained = root / "whole", root / "whole" / "run"
@@ -213,6 +217,8 @@ def main() -> int:
     measured = {}
     for kind, phases in OF.items():
         for phase in phases:
+            if phase not in (*options.phases, phases[0]):  # the first of each kind leaves what others are compared with
+                continue
             place = root / f"measured-{phase}" if phase != phases[0] else whole
             place.mkdir(exist_ok=True)
             measured[phase] = lengths(commands[kind](place), root, phase)
@@ -222,8 +228,9 @@ def main() -> int:
         "saliency": lambda place: same_files(place / "maps", whole / "maps"),
         "export": lambda place: same_files(place, whole, ("model.onnx",)),
     }
-    made = {"commands": commands, "lengths": measured, "compare": compare}
-    plan = [(kind, phase, number) for kind, phases in OF.items() for phase in phases for number in SIGNALS]
+    made = {"commands": commands, "lengths": measured, "compare": compare, "patience": options.patience}
+    phases = [(kind, phase) for kind, own in OF.items() for phase in own if phase in options.phases]
+    plan = [(kind, phase, number) for kind, phase in phases for number in SIGNALS]
     rows = []
     with options.out.open("w", encoding="utf-8") as file:
         for kill in range(options.kills):

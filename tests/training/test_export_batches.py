@@ -2,11 +2,13 @@
 
 import itertools
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from cv_attention.exporting.batches import Batch, Sample, ShardBatches
+from cv_attention.exporting.batches import Batch, Batches, Sample, ShardBatches
+from cv_attention.exporting.progress import ImageProgress
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3, 5])
@@ -36,3 +38,19 @@ def test_images_that_cannot_be_written_to_are_stacked_without_a_word():
     assert batch.images is not None
     assert batch.images.shape == (2, 3, 4, 6)
     assert batch.images[:, 0, 0, 0].tolist() == [3, 7]
+
+
+@pytest.mark.parametrize("sizes", [(4, 4, 3), (1,), (7, 2)])
+def test_the_progress_bar_counts_images_not_batches(sizes):
+    batches = Batches.__new__(Batches)
+    batches.parts = [SimpleNamespace(numbers=range(size)) for size in sizes]  # pyright: ignore
+    trainer, progress = SimpleNamespace(is_global_zero=True, predict_dataloaders=batches), ImageProgress("explained")
+    progress.on_predict_start(trainer, None)  # pyright: ignore
+    assert progress._bar is not None
+    done = []
+    for number, size in enumerate(sizes):
+        progress.on_predict_batch_end(trainer, None, size, None, number)
+        done.append(progress._bar.tasks[0].completed)
+    progress.on_predict_end(trainer, None)  # pyright: ignore
+    assert done == [sum(sizes[: number + 1]) for number in range(len(sizes))]
+    assert progress._bar.tasks[0].total == sum(sizes)
