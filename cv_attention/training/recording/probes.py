@@ -68,7 +68,7 @@ class ProbeMaps(Callback):
             mean=pl_module.facts.mean,
             methods=self.methods,
             batch_size=None,
-            several=pl_module.targets == "multi",
+            several=getattr(pl_module, "targets", "single") == "multi",
         )
         if self._restored.get("latest"):
             self.recorder.latest = {title: values.numpy() for title, values in self._restored["latest"].items()}
