@@ -35,18 +35,17 @@ def check_labels(labels: Any, count: int, class_names: Sequence[str] | None) -> 
     return torch.tensor([-1 if label is None else int(label) for label in given])
 
 
-def check_label_rows(labels: Any, count: int, class_names: Sequence[str] | None) -> Tensor | None:
-    """Returns which classes each image has, bool (count, C); None where the labels are one class for each image.
+def check_label_rows(labels: Any, count: int, class_names: Sequence[str] | None) -> Tensor:
+    """Returns which classes each image has, bool (count, C).
 
     Raises:
         ValueError: if the rows are not as many as the images, not of 0 and 1, or not as long as the class names.
     """
-    if not isinstance(labels, Tensor | np.ndarray) or labels.ndim != 2:
-        return None
-    rows = torch.as_tensor(labels).cpu()
-    if len(rows) != count or (class_names is not None and rows.shape[1] != len(class_names)):
+    rows = torch.as_tensor(labels).cpu() if isinstance(labels, Tensor | np.ndarray) else torch.empty(0)
+    if rows.ndim != 2 or len(rows) != count or (class_names is not None and rows.shape[1] != len(class_names)):
         wanted = f"({count}, {'C' if class_names is None else len(class_names)})"
-        raise ValueError(f"labels of several classes per image must be {wanted}, got {tuple(rows.shape)}")
+        got = tuple(labels.shape) if isinstance(labels, Tensor | np.ndarray) else f"a {type(labels).__name__}"
+        raise ValueError(f"labels of several classes per image must be a tensor or array {wanted}, got {got}")
     if not bool(((rows == 0) | (rows == 1)).all()):
         raise ValueError("labels of several classes per image must be 0 or 1")
     return rows.bool()

@@ -41,8 +41,8 @@ class Recorder:
         images: Held-out images to look at, all of one size: a tensor (N, C, H, W) or (N, H, W), a NumPy array
             (N, H, W) or (N, H, W, C), or a list of files, of tensors (C, H, W), of arrays (H, W, C) or of Pillow's
             images. uint8 or float. 16 to 64 are enough for most questions; each epoch stores the maps of all.
-        labels: Index of each image's true class, or None where it is unknown. Where an image may have several classes,
-            a tensor or array (N, classes) of 0 and 1: probabilities are then sigmoids, not a softmax.
+        labels: Index of each image's true class, or None where it is unknown; with `several`, a tensor or array
+            (N, classes) of 0 and 1.
         class_names: Name of each class, in the order of the logits, or a mapping from index to name; by default their
             numbers.
         names: What each image is called on the page; by default its path.
@@ -55,6 +55,7 @@ class Recorder:
         std: Standard deviation of each channel.
         methods: Saliency methods to record: names of `cv_attention.saliency.METHODS`, class paths, or functions.
         batch_size: Images of one forward at most; None takes all at once.
+        several: Whether an image may have several classes: probabilities are then sigmoids, not a softmax.
         config: Plain values that the page and ``compare`` should know of the run, such as
             ``{"seed": 0, "optimizer": {"lr": 0.1}}``; fields of ``cv_attention.config.Experiment`` are understood.
             ``model.backbone`` and ``model.block`` are filled in from the model.
@@ -91,6 +92,7 @@ class Recorder:
         std: Any = None,
         methods: Sequence[str | Callable[..., Tensor]] = ("grad_cam",),
         batch_size: int | None = 64,
+        several: bool = False,
         config: Mapping[str, Any] | None = None,
     ) -> None:
         self.run = Path(run).absolute()  # notebooks change the current directory
@@ -99,8 +101,8 @@ class Recorder:
         self.images = pictures.take(images)
         count = len(self.images.values)
         self.class_names = arguments.check_class_names(class_names)
-        self.label_rows = arguments.check_label_rows(labels, count, self.class_names)
-        self.labels = arguments.check_labels(None if self.label_rows is not None else labels, count, self.class_names)
+        self.label_rows = arguments.check_label_rows(labels, count, self.class_names) if several else None
+        self.labels = arguments.check_labels(None if several else labels, count, self.class_names)
         self.methods = arguments.check_methods(methods)
         self.batch_size = count if batch_size is None else arguments.check_count("batch_size", batch_size)
         self.config = configuration(config)

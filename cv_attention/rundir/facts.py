@@ -79,6 +79,13 @@ class LabelFacts(DataFacts):
     """Holds what a classifier must know of a data set whose images may have several classes each.
 
     Attributes:
+        class_names: Name of each class, in the order of the logits.
+        mean: Mean of each colour channel, for pixels in [0, 1].
+        std: Standard deviation of each colour channel.
+        image_size: Height and width of the images in pixels.
+        class_ids: Empty; `DataFacts` has it.
+        class_counts: Number of training images that have each class; empty where unknown.
+        images: Number of training images.
         thresholds: Probability from which on an image counts as one of each class, chosen on the validation split;
             empty before any validation, which stands for 0.5.
 

@@ -21,7 +21,7 @@ LABELS = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0]])
 def recorded(tmp_path):
     torch.manual_seed(0)
     model = cva.backbones.build("resnet20", num_classes=3, width=4)
-    recorder = cva.report.Recorder(tmp_path / "run", torch.rand(3, 3, 16, 16), LABELS, ["a", "b", "c"])
+    recorder = cva.report.Recorder(tmp_path / "run", torch.rand(3, 3, 16, 16), LABELS, ["a", "b", "c"], several=True)
     recorder.log(model, epoch=0, val_map=0.5)
     return recorder, model
 
@@ -48,11 +48,13 @@ def test_probabilities_are_sigmoids(recorded):
 
 def test_labels_that_do_not_fit_are_refused(tmp_path, recorded):
     images = torch.rand(3, 3, 16, 16)
-    with pytest.raises(ValueError, match=r"must be \(3, 2\), got \(3, 3\)"):
-        cva.report.Recorder(tmp_path / "other", images, LABELS, ["a", "b"])
+    with pytest.raises(ValueError, match=r"array \(3, 2\), got \(3, 3\)"):
+        cva.report.Recorder(tmp_path / "other", images, LABELS, ["a", "b"], several=True)
+    with pytest.raises(ValueError, match=r"a tensor or array \(3, C\), got a list"):
+        cva.report.Recorder(tmp_path / "other", images, [0, 1, 2], several=True)
     with pytest.raises(ValueError, match="must be 0 or 1"):
-        cva.report.Recorder(tmp_path / "other", images, 2 * LABELS)
-    recorder = cva.report.Recorder(tmp_path / "other", images, LABELS[:, :2])
+        cva.report.Recorder(tmp_path / "other", images, 2 * LABELS, several=True)
+    recorder = cva.report.Recorder(tmp_path / "other", images, LABELS[:, :2], several=True)
     with pytest.raises(ValueError, match="labels have 2 classes, but the model gives 3 logits"):
         recorder.log(recorded[1], epoch=0)
 

@@ -27,7 +27,8 @@ class Fixed(torch.nn.Module):
 def run(tmp_path_factory):
     directory = tmp_path_factory.mktemp("labels") / "run"
     labels = np.array([[1, 1, 0], [0, 0, 0]])
-    with cva.report.Recorder(directory, torch.rand(2, 3, 16, 16), labels, ["ant", "<b>bee", "cat"]) as recorder:
+    images, names = torch.rand(2, 3, 16, 16), ["ant", "<b>bee", "cat"]
+    with cva.report.Recorder(directory, images, labels, names, several=True) as recorder:
         recorder.log(Fixed(), epoch=0)
     counts = LabelCounts(10, [0.5, 0.4, 0.3], [4, 2, 1], [5, 2, 0], [3, 1, 0], [[0, 1, 2]], [[0, 2, 3], [1, 0, 1]])
     counts.write(RunLayout(directory).tested_labels)

@@ -46,11 +46,11 @@ class LabelCounts:
         """
         content = json.loads(path.read_text(encoding="utf-8"))
         thresholds = [float(value) for value in content["thresholds"]]
-        counts = {name: [int(value) for value in content[name]] for name in ("true", "decided", "right")}
-        pairs = {name: _pairs(content[name], len(thresholds)) for name in ("together", "mistaken")}
-        if any(len(values) != len(thresholds) for values in counts.values()):
+        true, decided, right = ([int(value) for value in content[name]] for name in ("true", "decided", "right"))
+        if any(len(values) != len(thresholds) for values in (true, decided, right)):
             raise ValueError("true, decided and right must have one number for each class")
-        return cls(int(content["images"]), thresholds, **counts, **pairs)
+        together, mistaken = (_pairs(content[name], len(thresholds)) for name in ("together", "mistaken"))
+        return cls(int(content["images"]), thresholds, true, decided, right, together, mistaken)
 
 
 def _pairs(entries: Any, classes: int) -> list[list[int]]:

@@ -70,6 +70,7 @@ class ProbeMaps(Callback):
             mean=pl_module.facts.mean,
             methods=self.methods,
             batch_size=None,
+            several=getattr(pl_module, "targets", "single") == "multi",
         )
         if any(isinstance(logger, DRAWN) for logger in trainer.loggers):
             seen = zip(chosen, self.recorder.images.pictures, strict=True)

@@ -235,7 +235,7 @@ class Classifier(Task):
         return [*counting, *self.map_recorders(run)]
 
     def map_recorders(self, run: Path) -> list[Callback]:
-        """Creates the recorders of the probe images' maps."""
+        """Creates the recorders of the probe images' maps, which write into the run directory `run`."""
         log = self.experiment.log
         if not (log.maps_every and log.probes):
             return []

@@ -51,7 +51,8 @@ def _progress(done: int, total: int) -> None:
 
 def _text(inspection: "Inspection") -> str:
     images = ", ".join(f"{count:,} {split}" for split, count in inspection.images.items()) or "no"
-    lines = [f"{images} images of {len(inspection.classes):,} classes"]
+    named = [name for name in inspection.classes if name]  # of images with several classes none is named
+    lines = [f"{images} images of {len(named):,} classes" if named else f"{images} images"]
     if inspection.sizes:
         smallest, middle, largest = (f"{height}×{width}" for height, width in inspection.sizes)
         lines.append(f"height × width: smallest {smallest}, median {middle}, largest {largest}")

@@ -58,7 +58,7 @@ class MultiLabelClassifier(Classifier):
     facts_type: ClassVar[type[Any]] = LabelFacts
     targets: ClassVar[Targets] = "multi"
 
-    facts: LabelFacts
+    facts: LabelFacts  # pyright: ignore[reportIncompatibleVariableOverride]  # a kind of the base class's
 
     def __init__(self, experiment: Experiment, facts: LabelFacts) -> None:
         super().__init__(experiment, facts)

@@ -91,7 +91,7 @@ class LabelMeanAUROC(_Ranking, MultilabelAUROC):
 class BestThresholds(MultilabelPrecisionRecallCurve):
     """Finds the threshold of each class with the highest F1 score, from probabilities."""
 
-    def compute(self) -> Tensor:
+    def compute(self) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Returns the thresholds (C,), each between the probabilities of two images; 0.5 for a class without images."""
         target = dim_zero_cat(self.target)
         curves: Any = super().compute()

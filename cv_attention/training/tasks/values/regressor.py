@@ -90,7 +90,7 @@ class Regressor(Task):
         return loss
 
     def losses(self, predicted: Tensor, true: Tensor) -> Tensor:
-        """Computes the loss (B,) of each image from numbers (B, values) in the units of the data."""
+        """Computes the loss (B,) of each image from `predicted` and `true` numbers (B, values), in the data's units."""
         return _LOSSES[self.loss_name](predicted / self.scale, true / self.scale, reduction="none").mean(1)
 
     def validation_step(self, batch: dict[str, Tensor], step: int) -> Tensor:
