@@ -33,7 +33,7 @@ def page(explainer: Explainer) -> Any:
         >>> demo.page(demo.Explainer({"mine": open_mine})).launch()  # doctest: +SKIP
     """
     require("demo", "cv-attention demo")
-    import gradio
+    import gradio  # pyright: ignore[reportMissingImports]
 
     def explain(photograph: np.ndarray | None, network: str, block: str, methods: list[str]) -> tuple[Any, ...]:
         if photograph is None:
@@ -83,7 +83,7 @@ def serve(explainer: Explainer, port: int | None, *, wait: bool = True) -> Any:
     Raises:
         OSError: if the port is taken.
     """
-    import gradio
+    import gradio  # pyright: ignore[reportMissingImports]
 
     return page(explainer).launch(
         server_name="127.0.0.1",

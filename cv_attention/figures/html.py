@@ -24,6 +24,7 @@ def as_html(sheet: Grid) -> str:
         sheet: What to show.
     """
     rows, titles = len(sheet.images), _titles(sheet)
+    size, side = 0, _SIDES[0]
     for side in _SIDES:
         size = len(_row(sheet, 0, titles, side))  # the other rows are about as large
         if rows * size < 0.9 * _MOST:

@@ -54,9 +54,10 @@ def _open(root: Path) -> dict[str, Any]:
     if not isinstance(saved, datasets.DatasetDict):
         return {"train": saved}
     name_of = {alias: split for split, aliases in ALIASES.items() for alias in aliases}
-    found = {name_of[name.lower()]: dataset for name, dataset in saved.items() if name.lower() in name_of}
+    by_name = {str(name): dataset for name, dataset in saved.items()}
+    found = {name_of[name.lower()]: dataset for name, dataset in by_name.items() if name.lower() in name_of}
     if "train" not in found:
-        raise ValueError(f"'{root}' has the splits {', '.join(saved)}; expected train, and validation or test")
+        raise ValueError(f"'{root}' has the splits {', '.join(by_name)}; expected train, and validation or test")
     if "test" not in found and "val" in found:
         found["test"] = found.pop("val")
     return found

@@ -106,7 +106,7 @@ def state(run: Path, asked: Experiment | None = None) -> tuple[State, str]:
     except (ValueError, OSError, KeyError, TypeError) as error:
         return "damaged", " ".join(str(error).split())
     layout = RunLayout(run)
-    names = [path.name for path in (layout.config, layout.predictions, layout.readings, layout.recalled)]
+    names = tuple(path.name for path in (layout.config, layout.predictions, layout.readings, layout.recalled))
     changed = next(iter(summary.changes(run, found, names)), None) or (foreign(run, asked) if asked else None)
     return ("damaged", changed) if changed else ("finished", "")
 

@@ -125,7 +125,8 @@ class MultiLabelClassifier(Classifier):
         """Restores what every classifier restores, and the thresholds."""
         super().on_load_checkpoint(checkpoint)
         kept: LabelFacts = facts_in(checkpoint["facts"], LabelFacts)
-        self.facts = replace(self.facts, thresholds=kept.thresholds)
+        restored = replace(self.facts, thresholds=kept.thresholds)
+        self.facts = restored  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def output_words(self) -> str | None:
         """Returns what the logits are."""
