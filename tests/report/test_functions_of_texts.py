@@ -117,7 +117,7 @@ def test_pixels_of_a_plot_and_back():
     ],
 )  # fmt: skip
 def test_bounds_of_an_axis_leave_room_but_none_below_zero(values, bounds):
-    lines = json.dumps([{"points": [[at, at, value] for at, value in enumerate(values)]}])
+    lines = json.dumps([{"points": [[at, at, at, value] for at, value in enumerate(values)]}])
     assert call(f"valueBounds({lines})", "drawing/plot.js") == pytest.approx(bounds)
 
 

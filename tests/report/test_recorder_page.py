@@ -33,7 +33,7 @@ def test_every_section_of_the_page_is_there(open_page, index) -> None:
     assert page.locator("h1").inner_text() == "mine"
     assert opened.listed() == 6
     assert page.locator("h2:visible").all_inner_texts() == [
-        "Curves", "Network", "Classes", "Attention", "Faithfulness", "Maps",
+        "Maps", "Curves", "Network", "Attention", "Classes", "Faithfulness",
     ]  # fmt: skip
     assert "75.00 %" in page.locator("main").inner_text()
     assert opened.pixels("Grad-CAM").std() > 0

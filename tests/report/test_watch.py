@@ -96,9 +96,14 @@ def test_the_folder_of_pages_is_removed(run_directory):
     assert not folder.exists()
 
 
+def hearing():
+    """Lets a process hear Ctrl-C, which a shell's background jobs ignore."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_the_command_says_where_and_ends_with_ctrl_c(run_directory):
     command = [sys.executable, "-m", "cv_attention.cli", "report", str(run_directory), "--watch"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hearing)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()

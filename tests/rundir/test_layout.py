@@ -68,7 +68,9 @@ BOTH = {"random": {"insertion": CURVE, "deletion": CURVE}}
     "content",
     [
         Probes(("a", "b"), (ProbeEntry("0.png", "x.jpg", 1, (0.0, 1.0, 2.0, 3.0), ("dark",)), ProbeEntry("1.png"))),
-        EpochRecord(3, None, {"m0": ColumnEntry("cam", "saliency", "cam")}, [1], [[0.2, 0.8]], [None], {"m0": {}}),
+        EpochRecord(
+            3, None, {"m0": ColumnEntry("cam", "saliency", "cam")}, [1], [[0.2, 0.8]], [None], {"m0": {}}, decided=[]
+        ),
         ConfusionCounts(2, [[0, 1, 5]]),
         Faithfulness(3, 4, [0.1, 0.2, 0.3], [1.0], [0], BOTH, BOTH),
     ],

@@ -204,10 +204,12 @@ def test_the_better_candidate_is_chosen_on_validation(tmp_path):
 def test_a_signal_stops_all_and_the_same_call_continues(number, tmp_path, script, monkeypatch):
     monkeypatch.setenv("SLOW", "0.3")
     plan, folder = planned(tmp_path, seeds=4)
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     threading.Timer(0.5, os.kill, (os.getpid(), number)).start()
     with pytest.raises(Stopped) as stopped:
         trained(plan, folder)
     assert stopped.value.number == number
+    signal.signal(signal.SIGINT, heard)
     assert "Validation only" in (folder.out / "table.md").read_text()
     finished = [t for t in plan.trials(folder.trials, {}) if state(folder.run(t.name))[0] == "finished"]
     assert len(finished) < 8

@@ -19,7 +19,10 @@ def judge(loss, accuracy, images, classes=10):
     """What is said of an epoch of a classifier."""
     names = tuple(str(number) for number in range(classes))
     facts = DataFacts(names, (0.5,) * 3, (0.2,) * 3, (8, 8))
-    task, means = SimpleNamespace(facts=facts), {"loss": loss, "accuracy": accuracy}
+    task, means = (
+        SimpleNamespace(facts=facts, loss=SimpleNamespace(name="cross_entropy", weights=None)),
+        {"loss": loss, "accuracy": accuracy},
+    )
     guess, guessing = Classifier.guess(task), Classifier.is_guessing(task, means, images)  # pyright: ignore[reportArgumentType]
     return Divergence(guess, 0.1).of_epoch(3, means, guessing=guessing)
 

@@ -149,7 +149,8 @@ def test_wandb_writes_offline_files_with_rendered_maps(tiny_run):
     assert list(offline.glob("*.wandb"))
     pictures = list((offline / "files/media/images/maps").rglob("*.png"))
     assert len(pictures) >= 4
-    assert np.array(Image.open(pictures[0])).shape == (32, 32, 3)
+    height, width, _ = np.array(Image.open(pictures[0])).shape
+    assert min(height, width) > 32  # a title above and a colour bar below the image
 
 
 def test_the_best_checkpoint_is_the_one_tested(tiny_run):
