@@ -73,6 +73,7 @@ def learnt(model, names, images, steps=5):
     return sum(shares) / len(shares)
 
 
+@pytest.mark.long
 def test_a_few_steps_teach_blocks_as_much_as_fresh_ones(weights):
     images, found = torch.randn(8, 3, 64, 64, generator=torch.Generator().manual_seed(0)), {}
     for start, block, init in (("identity", "se", "identity"), ("scalar", Scalar, "plain"), ("fresh", "se", "plain")):

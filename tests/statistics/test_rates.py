@@ -27,7 +27,7 @@ def studies(blocks, overlap=None, arms=6):
 
 @pytest.mark.parametrize(
     ("blocks", "overlap"),
-    [(3, None), (5, 1 / 4), *(pytest.param(blocks, None, marks=pytest.mark.long) for blocks in (5, 10))],
+    [(3, None), *(pytest.param(*each, marks=pytest.mark.long) for each in ((5, 1 / 4), (5, None), (10, None)))],
 )
 def test_useless_blocks_are_seldom_called_different(blocks, overlap):
     wrong, paired, covered = studies(blocks, overlap)

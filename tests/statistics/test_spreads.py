@@ -74,8 +74,8 @@ def test_missing_runs_are_no_hindrance():
     assert all(np.isfinite([one.low, one.high]).all() for one in found.arms[1:])
 
 
-@pytest.mark.parametrize("blocks", [3, 5])
-@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("blocks", [3, pytest.param(5, marks=pytest.mark.long)])
+@pytest.mark.parametrize("place", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_a_network_that_spreads_three_times_as_much_raises_few_false_alarms(blocks, place):
     generator = np.random.default_rng(11)
     scales = np.ones((6, 1))

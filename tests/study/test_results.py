@@ -61,7 +61,7 @@ def all_that_is_shown(file, root, capsys, *options):
     return printed + "".join(path.read_text() for path in sorted((root / "toy").iterdir()))
 
 
-@pytest.mark.parametrize("missing", [1, 3])
+@pytest.mark.parametrize("missing", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_test_results_cannot_be_read_before_all_blocks_are_complete(missing, tmp_path, capsys):
     plan, folder = planned(tmp_path, controls={"also": ["identity", "shuffled_gate"]})
     left = list(plan.trials(folder.trials, {}))[-missing:]

@@ -16,7 +16,7 @@ KEPT = {
 }
 
 
-@pytest.mark.parametrize("keep", KEPT)
+@pytest.mark.parametrize("keep", ["best", *(pytest.param(keep, marks=pytest.mark.long) for keep in ("all", "weights"))])
 def test_a_finished_run_keeps_what_was_asked_for(keep, tiny_options, tmp_path, monkeypatch, capsys):
     from cv_attention import report
 

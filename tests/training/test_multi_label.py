@@ -118,6 +118,7 @@ def test_runs_are_compared_by_map(run):
     assert (found.metric, found.higher_is_better) == ("map", True)
 
 
+@pytest.mark.long
 def test_the_exported_file_says_what_it_returns(run, tmp_path):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")

@@ -38,9 +38,10 @@ def test_what_was_asked_for_stays():
     assert resolve("16-mixed", "cpu") == "16-mixed"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("backend", "relative", "absolute"),
-    [("aot_eager", 1e-3, 1e-4), pytest.param("inductor", 0.02, 0.02, marks=pytest.mark.long)],
+    [("aot_eager", 1e-3, 1e-4), ("inductor", 0.02, 0.02)],
 )
 def test_a_compiled_training_is_the_same_training_under_the_same_names(
     backend, relative, absolute, tiny_options, tmp_path, monkeypatch

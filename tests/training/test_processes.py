@@ -84,7 +84,7 @@ def test_resuming_says_what_changes(tmp_path, tiny_options, tiny_run, capsys):
     assert "resuming cannot change it" in printed
 
 
-@pytest.mark.parametrize("schedule", ["OneCycleLR", "cosine"])
+@pytest.mark.parametrize("schedule", ["OneCycleLR", pytest.param("cosine", marks=pytest.mark.long)])
 def test_a_finished_run_goes_on_only_when_it_is_made_longer(schedule, tmp_path, tiny_options, capsys):
     from cv_attention.cli import main
 

@@ -80,6 +80,7 @@ def test_the_graph_gives_the_alignment(tmp_path):
     torch.testing.assert_close(torch.from_numpy(weights.sum((3, 4))), torch.ones(3, 1, 5))
 
 
+@pytest.mark.long
 def test_torch_export_reads_the_same(tmp_path):
     task = transcriber("gru")
     done = export(task, "torch-export", tmp_path / "reader.pt2")

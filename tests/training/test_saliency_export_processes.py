@@ -65,7 +65,7 @@ TWO, SCRIPTS = ("--devices=2", "--strategy=ddp_fork"), ("--devices=2", "--strate
 # signal, whether the whole group gets it as from a terminal, options
 ENDS = {
     "killed": pytest.param(signal.SIGKILL, True, (), marks=pytest.mark.long),
-    "interrupted": (signal.SIGINT, False, ()),
+    "interrupted": pytest.param(signal.SIGINT, False, (), marks=pytest.mark.long),
     "terminated": pytest.param(signal.SIGTERM, False, (), marks=pytest.mark.long),
     "two terminated": pytest.param(signal.SIGTERM, False, TWO, marks=pytest.mark.long),
     "two interrupted": pytest.param(signal.SIGINT, True, TWO, marks=pytest.mark.long),

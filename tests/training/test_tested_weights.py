@@ -66,7 +66,7 @@ def validated(run: Path) -> dict[str, float]:
     return {name: float(value) for name, value in row.items() if name.startswith("val_")}
 
 
-AT_ONCE = ("ema", "ema of a mixed training", "ema in bfloat16")  # the others train in the long tests
+AT_ONCE = ("ema",)  # the others train in the long tests
 
 
 @pytest.mark.parametrize(
