@@ -58,7 +58,9 @@ def build(name: str, block: str) -> PreTrainedModel:
         config = ResNetConfig(embedding_size=16, hidden_sizes=[16, 32], depths=[1, 1], layer_type="basic", **SMALL)
         model = ResNetForImageClassification(config)
     elif name == "convnext":
-        config = ConvNextConfig(hidden_sizes=[16, 32], depths=[2, 2], num_stages=2, patch_size=2, **SMALL)
+        config = ConvNextConfig(  # a layer scale of 1e-6, the default, is for long trainings
+            hidden_sizes=[16, 32], depths=[2, 2], num_stages=2, patch_size=2, layer_scale_init_value=1.0, **SMALL
+        )
         model = ConvNextForImageClassification(config)
     else:
         config = ViTConfig(
@@ -87,8 +89,9 @@ def main() -> None:
     options = parser.parse_args()
 
     model, val = build(options.model, options.block), Digits(slice(1200, None))
+    rate = 1e-3 if options.model == "convnext" else 3e-3
     arguments = TrainingArguments(
-        "hugging_face", num_train_epochs=options.epochs, per_device_train_batch_size=20, learning_rate=3e-3,
+        "hugging_face", num_train_epochs=options.epochs, per_device_train_batch_size=20, learning_rate=rate,
         per_device_eval_batch_size=200, report_to="none", save_strategy="no", logging_steps=10, use_cpu=True,
         disable_tqdm=True, seed=0,
     )  # fmt: skip

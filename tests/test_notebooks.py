@@ -48,7 +48,7 @@ def test_it_runs_in_under_two_minutes_of_two_cores(path, tmp_path, monkeypatch):
     outputs = [output for cell in code for output in cell.outputs]
     assert not [output for output in outputs if output.get("name") == "stderr" and "Error" in output.text]
     if path.stem != "which_attention_helps":
-        assert sum("image/png" in output.get("data", {}) for output in outputs) >= 2  # pictures to look at
+        assert sum("image/png" in output.get("data", {}) for output in outputs) >= 1  # pictures to look at
 
 
 def _processor_time(resource):

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from cv_attention.extras import require
+from cv_attention.hub.transport import transport_errors
 from cv_attention.rundir.layout import PUBLISHED_WEIGHTS
 from cv_attention.training.checkpoint.checkpoints import find_checkpoint
 from cv_attention.training.loading import load as load_checkpoint
@@ -54,7 +55,6 @@ def load(name: str | os.PathLike[str], *, trust: Collection[str] = (), revision:
 
 def _downloaded(name: str, revision: str | None) -> Path:
     require("hub", f"'{name}' is not a path, and a model on the Hub")
-    from httpx import HTTPError
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
         EntryNotFoundError,
@@ -75,5 +75,5 @@ def _downloaded(name: str, revision: str | None) -> Path:
         raise FileNotFoundError(f"{name} has no revision {revision!r}") from error
     except EntryNotFoundError as error:
         raise FileNotFoundError(f"{name} has no {PUBLISHED_WEIGHTS}, so it is not a network of cv_attention") from error
-    except (HfHubHTTPError, HTTPError, OSError) as error:
+    except (HfHubHTTPError, OSError, *transport_errors()) as error:
         raise ConnectionError(f"{name} cannot be downloaded: {' '.join(str(error).split())[:300]}") from error

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from cv_attention.extras import require
 from cv_attention.hub.folder import write_folder
+from cv_attention.hub.transport import transport_errors
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -70,7 +71,6 @@ def push(
     require("hub", "pushing a network")
     if not _NAME.fullmatch(name):
         raise ValueError(f"a model on the Hub is called ORG/NAME, in letters, digits, '-', '_' and '.', got {name!r}")
-    from httpx import HTTPError
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -82,7 +82,7 @@ def push(
             if not public and not api.model_info(name).private:
                 raise ValueError(f"{name} is a public model; --public true uploads there")
             api.upload_folder(repo_id=name, folder_path=Path(folder), commit_message=message)
-        except (HfHubHTTPError, HTTPError, OSError, RuntimeError) as error:
+        except (HfHubHTTPError, OSError, RuntimeError, *transport_errors()) as error:
             reason = " ".join(str(error).split())[:300]
             raise ConnectionError(f"{name} cannot be uploaded: {reason}") from error
     return Pushed(str(url), tuple(file.name for file in files))
