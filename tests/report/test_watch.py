@@ -133,7 +133,7 @@ def test_mistakes(run_directory, arguments, message, capsys):
 
 
 def epochs(page) -> int:
-    page.wait_for_load_state()
+    page.wait_for_function("window.cvAttentionReport?.runs")  # it may be loading again
     return page.evaluate("window.cvAttentionReport.runs[0].epochs.length")
 
 
