@@ -1,7 +1,7 @@
 """``cv-attention report``: builds the HTML report of runs and of saliency exports."""
 
 import contextlib
-import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def _watch(runs: list[Path], port: int) -> None:
         watch = report.Watch(runs, port)
     except (ValueError, OSError) as error:
         raise UserError(one_line(error)) from error
-    with watch:
+    with contextlib.suppress(KeyboardInterrupt), watch:
         print(f"{watch.address} shows the report while the run goes on; Ctrl-C ends it", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            threading.Event().wait()
+        while True:  # a wait without an end would not notice a signal that came just before it
+            time.sleep(0.2)
