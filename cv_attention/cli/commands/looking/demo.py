@@ -44,6 +44,7 @@ def run(arguments: Sequence[str]) -> None:
             networks[name] = partial(training.open_pretrained, model, data)
         _, address, _ = serve(Explainer(networks), options.port, wait=False)
     print(f"{address} (Ctrl-C ends it)", flush=True)
-    import threading
+    import time
 
-    threading.Event().wait()
+    while True:  # a wait without an end would not notice a signal that came just before it
+        time.sleep(0.2)
