@@ -58,7 +58,7 @@ def build(name: str, block: str) -> PreTrainedModel:
         config = ResNetConfig(embedding_size=16, hidden_sizes=[16, 32], depths=[1, 1], layer_type="basic", **SMALL)
         model = ResNetForImageClassification(config)
     elif name == "convnext":
-        config = ConvNextConfig(  # a layer scale of 1e-6, the default, is for long trainings
+        config = ConvNextConfig(  # a layer scale of 1e-6, the default, is for long training runs
             hidden_sizes=[16, 32], depths=[2, 2], num_stages=2, patch_size=2, layer_scale_init_value=1.0, **SMALL
         )
         model = ConvNextForImageClassification(config)

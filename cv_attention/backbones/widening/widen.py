@@ -170,7 +170,7 @@ def resize(model: nn.Module, chain: Chain, width: int, *, kept: bool) -> None:
         module = model.get_submodule(name)
         inner = list(layers_of(module))
         if inner and not isinstance(module, nn.Conv2d):  # a gate
-            _along(inner[0], 1, chain.channels, width)
+            _along(inner[0], 1, chain.channels, width, zeros=kept)  # it sees all channels
             _named(inner[0], ("in_channels", "in_features"), width)
             _along(inner[-1], 0, chain.channels, width)
             _named(inner[-1], ("out_channels", "out_features"), width)
