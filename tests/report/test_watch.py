@@ -1,5 +1,6 @@
 """The report of a run that goes on: served here alone, built again when files change, and reloaded by the page."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Error
 
 from cv_attention import report
 from cv_attention.cli import main
@@ -133,8 +135,13 @@ def test_mistakes(run_directory, arguments, message, capsys):
 
 
 def epochs(page) -> int:
-    page.wait_for_function("window.cvAttentionReport?.runs")  # it may be loading again
-    return page.evaluate("window.cvAttentionReport.runs[0].epochs.length")
+    end = time.monotonic() + 30
+    while time.monotonic() < end:  # it may be loading again
+        with contextlib.suppress(Error):
+            if (found := page.evaluate("window.cvAttentionReport?.runs[0].epochs.length")) is not None:
+                return found
+        page.wait_for_timeout(50)
+    raise TimeoutError("the page has not loaded")
 
 
 @pytest.mark.browser
