@@ -90,7 +90,8 @@ def methods() -> list[str]:
 
 def table() -> str:
     """Returns the page: a row for each method, a column for each kind."""
-    reasons = list(dict.fromkeys(refusal.words for refusal in REFUSED.values()))
+    shown = [REFUSED.get((name, kind)) for name in methods() for kind in KINDS]
+    reasons = list(dict.fromkeys(refusal.words for refusal in shown if refusal))  # in the order of the table
     lines = [HEAD, f"| method | {' | '.join(KINDS)} |", f"| --- |{' --- |' * len(KINDS)}"]
     for name in methods():
         refusals = [REFUSED.get((name, kind)) for kind in KINDS]
