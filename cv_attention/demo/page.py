@@ -49,7 +49,7 @@ def page(explainer: Explainer) -> Any:
     folder = tempfile.TemporaryDirectory(prefix="cv-attention-demo-")
     networks = list(explainer.networks)
     with gradio.Blocks(title="cv_attention", analytics_enabled=False, delete_cache=(3600, 3600)) as made:
-        made.cv_attention_folder = folder  # which lives as long as the page
+        vars(made)["cv_attention_folder"] = folder  # which lives as long as the page
         gradio.Markdown("## What does the network look at?")
         with gradio.Row():
             with gradio.Column(scale=1):

@@ -1,5 +1,6 @@
 """Runs trials on a Ray cluster: each place is an actor, and Ray decides on which machine."""
 
+import logging
 import os
 import sys
 import time
@@ -83,10 +84,9 @@ class RayEngine:
         """
         if not self._address and not os.environ.get("RAY_ADDRESS"):
             os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # a cluster of this machine alone
-        import ray  # pyright: ignore[reportMissingImports]  # an extra
-
+        ray = _client()
         try:
-            ray.init(self._address, log_to_driver=False, include_dashboard=False, logging_level="error")
+            ray.init(self._address, log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
         except Exception as error:  # a plain one where its processes do not start
             raise EngineLost(f"the Ray cluster cannot be reached: {' '.join(str(error).split())}") from error
         resources = ray.cluster_resources()
@@ -99,8 +99,7 @@ class RayEngine:
 
     def close(self) -> None:
         """Disconnects; a cluster that was started here ends."""
-        import ray  # pyright: ignore[reportMissingImports]  # an extra
-
+        ray = _client()
         self._idle.clear()
         ray.shutdown()
 
@@ -123,8 +122,7 @@ class RayEngine:
         Raises:
             EngineLost: if the cluster cannot be reached any more.
         """
-        import ray  # pyright: ignore[reportMissingImports]  # an extra
-
+        ray = _client()
         self._obey()
         if not self._running:
             return []
@@ -150,14 +148,12 @@ class RayEngine:
         return float(trainer.devices) if isinstance(trainer.devices, int) else 1.0
 
     def _actor(self, gpus: float) -> Any:
-        import ray  # pyright: ignore[reportMissingImports]  # an extra
-
+        ray = _client()
         made = ray.remote(num_cpus=self.threads, num_gpus=gpus, max_restarts=0, max_concurrency=2)(RayWorker)
         return made.remote(self.threads, os.getcwd(), sys.path, self._target)
 
     def _ended(self, reference: Any) -> Ended:
-        import ray  # pyright: ignore[reportMissingImports]  # an extra
-
+        ray = _client()
         actor, trial, since = self._running.pop(reference)
         self._told.discard(reference)
         try:
@@ -170,8 +166,7 @@ class RayEngine:
         return Ended(trial, code, time.monotonic() - since)
 
     def _check_cluster(self) -> None:
-        import ray  # pyright: ignore[reportMissingImports]  # an extra
-
+        ray = _client()
         try:
             alive = any(node.get("Alive") for node in ray.nodes())
         except Exception as error:  # whatever the client raises without its cluster
@@ -181,8 +176,7 @@ class RayEngine:
 
     def _obey(self) -> None:
         """Does what a signal has asked for; the handler itself may have interrupted a call of Ray's."""
-        import ray  # pyright: ignore[reportMissingImports]  # an extra
-
+        ray = _client()
         for reference, (actor, _, _) in list(self._running.items()):
             if "kill" in self._wanted:
                 ray.kill(actor)
@@ -231,3 +225,9 @@ class RayWorker:
         """Asks the trial to write a checkpoint and end."""
         self._stopping = True
         self._engine.stop()
+
+
+def _client() -> Any:
+    import ray  # pyright: ignore[reportMissingImports]  # an extra, which takes a second to import
+
+    return ray
