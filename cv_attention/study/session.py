@@ -90,9 +90,9 @@ def train(
         if why:
             say(why)
         results = _collected(plan, folder, record)
-        if not results.sealed:
-            if not record.opened:
-                record.open()
+        if not results.sealed and not record.opened:
+            record.open()
+        if results.complete:
             _measure(plan, folder, engine.threads, say)
         record.write(folder.plan)
         _write(plan, folder, record, results, commands)

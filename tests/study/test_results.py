@@ -61,6 +61,24 @@ def all_that_is_shown(file, root, capsys, *options):
     return printed + "".join(path.read_text() for path in sorted((root / "toy").iterdir()))
 
 
+def test_a_screen_never_opens_the_test_and_takes_other_seeds(tmp_path, capsys):
+    plan, folder = planned(tmp_path, screen=True, seeds=3)
+    assert plan.seeds == (1_000_000, 1_000_001, 1_000_002)
+    assert plan.seeds != planned(tmp_path / "confirming", seeds=3)[0].seeds
+    for trial in plan.trials(folder.trials, {}):
+        number = plan.seeds.index(trial.seed)
+        finish(trial, folder.run(trial.name), SECRET[trial.arm][number], FIGURES[trial.arm][number])
+    shown = all_that_is_shown(plan.path, folder.root, capsys)
+    for value in (*SECRET["plain"], *SECRET["se"]):
+        assert f"{value}"[:6] not in shown
+        assert f"{100 * value:.2f}" not in shown
+    table = (folder.out / "table.md").read_text()
+    assert "A screen of 2 arms: validation results of 3 of 3 blocks" in table
+    assert "71.00 ± 1.00" in table  # mean and standard deviation of plain's validation figures
+    assert "judged on the validation split" in report(plan, folder, [], print, write=False)._repr_html_()
+    assert not Record.read(folder.plan).opened
+
+
 @pytest.mark.parametrize("missing", [1, pytest.param(3, marks=pytest.mark.long)])
 def test_test_results_cannot_be_read_before_all_blocks_are_complete(missing, tmp_path, capsys):
     plan, folder = planned(tmp_path, controls={"also": ["identity", "shuffled_gate"]})

@@ -22,6 +22,7 @@ MOST_NETWORKS = 100
 MOST_CANDIDATES = 1000
 TUNING_SEEDS = 2_000_000_000  # from here on; a study's own seeds lie below
 MOST_SEEDS = 1000
+SCREENING_SEEDS = 1_000_000
 # A name stands in tables, file names of charts and the terminal; + joins a network and its control.
 _NAME = re.compile(r"[^\W_][\w .-]{0,39}")
 
@@ -89,6 +90,9 @@ class StudyFile:
         recipes: Name -> changes of `base`; every network is trained by every recipe. Empty is one recipe, `base`.
         tune: Hyperparameters that are chosen for each arm and recipe.
         seeds: Number of seeds, 0 to n - 1, or a list of them. A seed's runs of all arms are one block.
+        screen: Whether this is a screen: many arms, few seeds, judged on the validation split, to choose what a study
+            of its own then confirms. The test results are never opened, and `seeds` counts from 1,000,000, so that the
+            confirming study has others.
         margin: Differences within ± this count as equivalent: points for accuracies and error rates, else the metric's
             unit; null is 0.3 points, and tests no equivalence of other metrics.
         metric: A metric of ``summary.json`` or ``probability``; null takes the accuracy, of texts ``cer``, with
@@ -113,6 +117,7 @@ class StudyFile:
     recipes: dict[str, dict[str, Any]] = field(default_factory=dict)
     tune: Tune = field(default_factory=Tune)
     seeds: int | list[int] = bounded(5, "[2, 1000]")
+    screen: bool = False
     margin: float | None = bounded(None, "(0, inf)")
     metric: str | None = None
     higher_is_better: bool | None = None
@@ -172,8 +177,9 @@ def read_study(path: Path) -> StudyFile:
 
 
 def seeds_of(study: StudyFile) -> tuple[int, ...]:
-    """Returns the seeds, one per block."""
-    return tuple(range(study.seeds)) if isinstance(study.seeds, int) else tuple(study.seeds)
+    """Returns the seeds, one per block; those of a screen are others than a study's."""
+    first = SCREENING_SEEDS if study.screen else 0
+    return tuple(range(first, first + study.seeds)) if isinstance(study.seeds, int) else tuple(study.seeds)
 
 
 def ways(study: StudyFile) -> list[str]:

@@ -134,6 +134,7 @@ class Plan:
         file = asdict(self.file)
         return {
             **{name: file[name] for name in ("margin", "metric", "higher_is_better", "alpha", "tune")},
+            **({"screen": True} if self.file.screen else {}),
             "seeds": list(self.seeds),
             "reference": self.reference,
             "arms": {arm.name: dict(arm.changes) for arm in self.arms},

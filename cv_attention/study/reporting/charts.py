@@ -206,11 +206,11 @@ def _split(results: Results) -> str:
 
 def _intervals(results: Results) -> str:
     main = next((part.main for part in results.parts if part.main), None)
-    sealed = (
-        f"; test results are sealed: {results.blocks} of {results.planned} blocks are complete"
-        if results.sealed
-        else ""
-    )
+    sealed = f"; test results are sealed: {results.blocks} of {results.planned} blocks are complete"
+    if results.screen:
+        sealed = "; a screen, judged on the validation split"
+    elif not results.sealed:
+        sealed = ""
     return f"{100 * (1 - (main.alpha if main else 0.05)):.10g} % intervals that hold for all rows at once{sealed}"
 
 

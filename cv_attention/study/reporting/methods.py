@@ -52,7 +52,12 @@ def _tuning(plan: Plan) -> Iterator[str]:
 
 
 def _seal(results: Results) -> Iterator[str]:
-    if results.sealed:
+    if results.screen:
+        yield (
+            f"This is a screen: the metric is the validation {results.metric} of the epoch that it selects, no test "
+            "result was looked at, and the seeds are not those of a study that confirms it."
+        )
+    elif results.sealed:
         yield f"So far {results.blocks} blocks are complete, and only the validation {results.metric} is shown."
     else:
         yield (

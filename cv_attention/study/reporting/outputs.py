@@ -117,6 +117,12 @@ def table_text(plan: Plan, record: Record, results: Results, folder: StudyFolder
 def _status(plan: Plan, results: Results) -> list[str]:
     if not results.sealed:
         return [f"Test results of {results.blocks} complete blocks (seeds) of {len(plan.arms)} arms."]
+    if results.screen:
+        return [
+            f"A screen of {len(plan.arms)} arms: validation results of {results.blocks} of {results.planned} blocks "
+            "(seeds). They are optimistic, since they chose the epoch; a study with other seeds has to confirm what "
+            "they show."
+        ]
     return [
         f"Validation only: {results.blocks} of {results.planned} blocks (seeds) are complete. The test results are "
         "sealed until all are; validation figures are optimistic, since they chose the epoch."
@@ -149,6 +155,7 @@ def _json(plan: Plan, folder: StudyFolder, record: Record, results: Results, cos
         "chosen": record.chosen,
         "split": results.split,
         "sealed": results.sealed,
+        "screen": results.screen,
         "blocks": results.blocks,
         "planned_blocks": results.planned,
         "metric": results.metric,

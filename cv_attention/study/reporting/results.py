@@ -70,6 +70,7 @@ class Results:
         metric: The metric.
         unit: Factor from the metric's unit to that of the file: 100 for accuracies and error rates.
         notes: Lines about the whole study.
+        screen: Whether it is a screen, whose test results are never shown.
 
     Examples:
         >>> from pathlib import Path
@@ -90,6 +91,19 @@ class Results:
     metric: str
     unit: float
     notes: tuple[str, ...] = field(default=())
+    screen: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether all planned blocks are trained."""
+        return self.blocks == self.planned
+
+    @property
+    def why_sealed(self) -> str:
+        """Why the test results are not shown; empty where they are."""
+        if self.screen:
+            return "a screen, judged on the validation split: a study with other seeds has to confirm what it finds"
+        return "the test stays sealed until all blocks are complete" if self.sealed else ""
 
     @property
     def sealed(self) -> bool:
@@ -102,7 +116,7 @@ class Results:
         return [outcome for outcome in self.outcomes if outcome.state == "failed"]
 
     def _repr_html_(self) -> str:
-        sealed = "; validation results, the test stays sealed until all blocks are complete" if self.sealed else ""
+        sealed = f"; validation results, {self.why_sealed}" if self.sealed else ""
         parts = [f"{self.blocks} of {self.planned} blocks complete{sealed}"]
         for part in self.parts:
             comparisons = {"": part.main} | {f"controls of {name}": one for name, one in part.controls.items()}
@@ -137,7 +151,8 @@ def collect(
     planned.sort(key=lambda trial: (order[trial.arm, trial.recipe], plan.seeds.index(trial.seed)))
     states = {trial.name: state(folder.run(trial.name), trial.experiment) for trial in planned}
     done = {trial.name for trial in planned if states[trial.name][0] in ("finished", "failed")}
-    split: Literal["test", "val"] = "test" if len(done) == len(planned) and not sealed else "val"
+    hidden = sealed or plan.file.screen
+    split: Literal["test", "val"] = "test" if len(done) == len(planned) and not hidden else "val"
     outcomes = tuple(_outcome(trial, states[trial.name], folder, split) for trial in planned)
     metric = _metric(plan, outcomes, split)
     counted = [outcome for outcome in outcomes if outcome.state in ("finished", "failed")]
@@ -145,7 +160,8 @@ def collect(
     complete = sum(all(trial.name in done for trial in planned if trial.seed == seed) for seed in seeds)
     unit = 100 if metric in (*SHARES, *RATES) else 1
     notes = (*_stopped(plan, record), *record.notes(), *_set_aside(folder, planned))
-    return Results(split, complete, len(seeds), parts, _interaction(parts), outcomes, metric, unit, notes)
+    found = _interaction(parts)
+    return Results(split, complete, len(seeds), parts, found, outcomes, metric, unit, notes, plan.file.screen)
 
 
 def check_metric(plan: Plan, folder: StudyFolder, trial: Trial) -> None:
