@@ -103,7 +103,7 @@ class Results:
         """Why the test results are not shown; empty where they are."""
         if self.screen:
             return "a screen, judged on the validation split: a study with other seeds has to confirm what it finds"
-        return "the test stays sealed until all blocks are complete" if self.sealed else ""
+        return "the test results are sealed until all blocks are complete" if self.sealed else ""
 
     @property
     def sealed(self) -> bool:

@@ -123,7 +123,7 @@ def _shown(plan: study.Plan, results: study.Results, folder: study.StudyFolder) 
     """Returns what the terminal shows: how far the study is, its tables, and where the files are."""
     lines = [f"{plan.name}: {results.blocks} of {results.planned} blocks (seeds) complete"]
     if results.sealed:
-        lines.append("validation figures only: the test results are sealed until all blocks are complete")
+        lines.append(f"validation figures only: {results.why_sealed}")
     for part in results.parts:
         lines += ["", part.recipe] if part.recipe else [""]
         lines.append(words.text(part.main, width=terminal_width()) if part.main else "nothing has finished yet")
