@@ -89,6 +89,7 @@ class Loader(DataLoader):
                 _remember(loaded)
             yield from loaded
         except (ValueError, FileNotFoundError) as error:
+            self.close()
             lines = str(error).splitlines()
             if not lines or "in DataLoader worker" not in lines[0]:
                 raise

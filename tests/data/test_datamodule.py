@@ -1,3 +1,5 @@
+import multiprocessing
+
 import numpy as np
 import pytest
 import torch
@@ -216,6 +218,8 @@ def test_an_error_in_a_worker_is_one_line():
     loader = ready(workers=1, eval_transforms=[{"Affine": {"rotate": [9, 9]}}]).test_dataloader()
     broken = {"__call__": None, "place": "data.eval_transforms", "batched": None}
     loader.dataset.pipeline = type("Broken", (), broken)()
+    before = set(multiprocessing.active_children())
     with pytest.raises(ValueError, match=r"^data\.eval_transforms: image 0: ") as raised:
         list(loader)
     assert "\n" not in str(raised.value)
+    assert set(multiprocessing.active_children()) <= before  # collected later, they would be waited for: ten seconds
