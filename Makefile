@@ -12,7 +12,8 @@ STRICT := -W error -W "ignore:The .grad attribute of a Tensor that is not a leaf
 	-W "ignore:\`isinstance(treespec, LeafSpec)\` is deprecated:FutureWarning"
 export NO_ALBUMENTATIONS_UPDATE = 1
 
-.PHONY: help demo docs test test-strict test-shared test-long test-versions check format clean
+.PHONY: help demo docs test test-strict test-shared test-long test-versions format clean \
+	check check-types check-style check-layers check-words
 
 help:
 	@echo "make demo           trains a small network for two minutes and prints the path of its report"
@@ -53,12 +54,22 @@ test-versions:
 docs: $(VENV)/.installed-docs
 	$(BIN)/python docs/site/build.py
 
+# Side by side: the type checker takes as long as the others together.
 check: $(VENV)/.installed-test
+	@$(MAKE) --no-print-directory -j2 --output-sync=target check-types check-style check-layers check-words
+
+check-types:
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+check-style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+check-layers:
 	$(BIN)/lint-imports
+
+check-words:
 	$(BIN)/python docs/words.py
-	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .

@@ -278,7 +278,7 @@ def test_a_hint_names_what_is_near_or_what_there_is(wrong, known, hint):
 def test_a_closed_pipe_ends_the_command_without_a_traceback():
     read, write = os.pipe()
     os.close(read)  # as `| head` does once it has its lines
-    command = [sys.executable, "-m", "cv_attention.cli", "blocks"]
+    command = [sys.executable, "-m", "cv_attention.cli", "--help"]
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60)
     os.close(write)
     assert (done.returncode, done.stderr) == (141, "")

@@ -168,6 +168,7 @@ def test_two_checkpoints_torn_is_an_error(fit):
     assert "no checkpoint to resume from" in said
 
 
+@pytest.mark.long
 def test_the_command_line_wins_over_the_checkpoint(fit, whole):
     _, run, _ = fit("changed", end=End("step", 9))
     said = resume(fit, "changed", "--optimizer.lr=0.02", "--log.probes=3")
@@ -195,9 +196,8 @@ def test_auto_starts_a_new_run_where_the_finished_one_is_another(fit, whole):
     shutil.rmtree(again)
 
 
-@pytest.mark.parametrize(
-    "how", [signal.SIGTERM, *(pytest.param(how, marks=pytest.mark.long) for how in (signal.SIGKILL, signal.SIGINT))]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
 def test_ended_while_the_report_is_built_it_gets_its_report(how, fit, whole):
     name = f"report-{int(how)}"
     code, run, said = fit(name, end=End("report", 0, how))
@@ -240,6 +240,7 @@ def test_a_signal_in_the_test_ends_with_one_line(fit):
     assert "Traceback" not in said
 
 
+@pytest.mark.long
 def test_auto_does_not_continue_another_model(fit):
     _, run, _ = fit("other", end=End("step", 5))
     code, _, said = fit("other", "--resume=auto", "--model.block=se", "--trainer.max_epochs=1")

@@ -94,7 +94,8 @@ def test_a_resumed_run_tests_the_saved_weights(tiny_options, tmp_path):
     assert validated_again(tmp_path / "run") == validated(tmp_path / "run")
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, pytest.param(signal.SIGUSR1, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGUSR1])
 def test_a_test_that_was_stopped_is_made_up_for_with_the_saved_weights(how, tiny_options, tmp_path):
     options = ["fit", *tiny_options, *QUICK, EMA, f"--log.root={tmp_path}", "--log.name=run"]
     run, said = tmp_path / "run", tmp_path / "said.txt"
