@@ -3,6 +3,7 @@
 import email
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt  # comes with rich
+
+pytest.importorskip("hatchling")
+from docs import release
 
 ROOT = Path(__file__).parents[1]
 ADDRESS = "https://example.org/someone/cv_attention"
@@ -100,24 +104,57 @@ def test_another_address_is_refused_in_one_line(address, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_build_without_an_address_has_no_links_and_the_readme_as_it_is(tmp_path):
-    environment = {name: value for name, value in os.environ.items() if name != "CV_ATTENTION_URL"}
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
-    [path] = tmp_path.glob("*.whl")
-    message = described(zipfile.ZipFile(path))
-    assert message.get_all("Project-URL") is None
-    assert message.get_payload().strip() == (ROOT / "README.md").read_text(encoding="utf-8").strip()
-
-
-def test_the_source_distribution_builds_the_same_wheel(built, wheel, tmp_path):
+@pytest.fixture(scope="module")
+def source(built, tmp_path_factory) -> Path:
+    """The unpacked source distribution, outside of git."""
     [path] = built.glob("*.tar.gz")
+    out = tmp_path_factory.mktemp("source")
     with tarfile.open(path) as archive:
-        archive.extractall(tmp_path, filter="data")
-    [source] = tmp_path.iterdir()
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "again")]
-    subprocess.run(
-        command, cwd=source, check=True, capture_output=True, env={**os.environ, "CV_ATTENTION_URL": ADDRESS}
-    )
-    [again] = (tmp_path / "again").glob("*.whl")
-    assert sorted(zipfile.ZipFile(again).namelist()) == sorted(wheel.namelist())
+        archive.extractall(out, filter="data")
+    [source] = out.iterdir()
+    return source
+
+
+def wheel_of(folder: Path, out: Path) -> zipfile.ZipFile:
+    """Builds the wheel of a folder without being told an address."""
+    environment = {name: value for name, value in os.environ.items() if name != "CV_ATTENTION_URL"}
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    [path] = out.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+def test_the_source_distribution_builds_the_same_wheel(source, wheel, metadata, tmp_path):
+    again = wheel_of(source, tmp_path)
+    assert sorted(again.namelist()) == sorted(wheel.namelist())
+    assert described(again).as_string() == metadata.as_string()  # with its links
+
+
+def test_a_build_takes_the_address_that_it_was_cloned_from(source, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(source, copy)
+    (copy / "PKG-INFO").unlink()
+    alone = described(wheel_of(copy, tmp_path / "alone"))
+    assert alone.get_all("Project-URL") is None
+    assert alone.get_payload().strip() == (ROOT / "README.md").read_text(encoding="utf-8").strip()
+    for command in (["init", "-q"], ["remote", "add", "origin", "git@example.org:someone/cv_attention.git"]):
+        subprocess.run(["git", "-C", str(copy), *command], check=True)
+    urls = described(wheel_of(copy, tmp_path / "cloned")).get_all("Project-URL")
+    assert f"Homepage, {ADDRESS}" in urls
+
+
+@pytest.mark.parametrize(
+    ("remote", "address"),
+    [
+        ("https://example.org/someone/cv_attention.git", ADDRESS),
+        ("https://name:token@example.org/someone/cv_attention/", ADDRESS),
+        ("git@example.org:someone/cv_attention.git", ADDRESS),
+        ("ssh://git@example.org:2222/someone/cv_attention", ADDRESS),
+        *(
+            (local, "")
+            for local in ("/home/me/cv_attention", "../cv_attention", "file:///home/me", "C:/me", "me@host:a", "")
+        ),
+    ],
+)
+def test_addresses_of_remotes(remote, address):
+    assert release.web_address(remote) == address
