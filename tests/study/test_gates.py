@@ -59,6 +59,7 @@ def test_the_interval_is_students(tmp_path):
     [stored] = json.loads((folder.out / "study.json").read_text())["recipes"][0]["gates_replaced"]
     assert stored["rows"][0]["values"] == pytest.approx([-drop for drop in DROPS])
     assert "-11.00" in (folder.out / "index.html").read_text()
+    assert "replaced by its mean over the validation split" in (folder.out / "methods.md").read_text()
 
 
 def test_what_was_measured_stays_sealed(tmp_path):

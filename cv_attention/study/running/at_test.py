@@ -1,5 +1,6 @@
 """Measures, once a trial has been tested, how much its network uses its gates."""
 
+import errno
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from cv_attention.rundir.layout import RunLayout
 from cv_attention.study.design.trials import measured_file
 from cv_attention.study.record import STUDY_FORMAT
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 GATES_REPLACED = "gates_replaced"
 
 
@@ -31,7 +33,9 @@ def measure_gates(run: Path, experiment: Experiment) -> None:
         return
     try:
         content = _tested(run, experiment)
-    except (ValueError, RuntimeError) as error:  # gates of images of several sizes, or too little memory
+    except Exception as error:  # gates of images of several sizes, too little memory: the trial is trained all the same
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise
         content = {"error": " ".join(str(error).split())[:500]}
     write_text(path, json.dumps(sealed(content, STUDY_FORMAT), indent=1) + "\n")
 

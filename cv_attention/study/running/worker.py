@@ -1,6 +1,5 @@
 """Trains one trial in a process of its own, as ``fit --resume auto`` would."""
 
-import errno
 import faulthandler
 import os
 import signal
@@ -21,7 +20,7 @@ from cv_attention.config.plain import from_plain
 from cv_attention.rundir import read_yaml
 from cv_attention.rundir.layout import RunLayout
 from cv_attention.study.design.trials import foreign, record_failure, remove_unused, set_aside, state
-from cv_attention.study.running.at_test import MEASUREMENTS
+from cv_attention.study.running.at_test import DISK_FULL, MEASUREMENTS
 
 # What a trial's process has imported before it starts.
 IMPORTED = [
@@ -32,7 +31,6 @@ IMPORTED = [
 # Exit codes; others, and signals, are lost processes.
 DONE, FAILED, FULL, AGAIN, BUSY, STOPPED = 0, 1, 74, 75, 76, 143
 _PATIENCE = 120.0  # seconds for the process of a killed driver to write its checkpoint and end
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def work(
@@ -82,7 +80,7 @@ def _done(experiment: Experiment, run: Path, threads: int, at_test: Sequence[str
         return AGAIN
     except Exception as error:  # whatever a network of one's own raises is the trial's result
         traceback.print_exc()
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
             return FULL
         record_failure(run, experiment, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
         return FAILED
@@ -164,7 +162,7 @@ def _prepared(experiment: Experiment, run: Path, resumed: bool) -> Any:
         with class_paths_of(config, class_paths_in(experiment.to_dict())):
             return training.prepare(own, run, task=training.task_of(own))
     except (ValueError, OSError, KeyError) as error:
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise
         raise _Unusable(" ".join(str(error).split())) from error
 
