@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from cv_attention.cli import main
+from cv_attention.study import make_plan
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,6 +34,56 @@ CONFIGS = [
     pytest.param(path, id=path.stem, marks=() if path.stem in QUICK else pytest.mark.long)
     for path in sorted(ROOT.glob("configs/*.yaml"))
 ]
+
+
+RECIPES = {
+    "cifar_weak": ("cifar10_resnet20", "resnet20"),
+    "cifar_strong": ("cifar10_resnet20", "resnet20"),
+    "imagenet_rsb_a3": ("imagenet100_resnet50", "timm/resnet18"),
+}
+
+
+def test_every_recipe_says_what_it_is_and_what_was_measured():
+    assert {path.stem for path in ROOT.glob("configs/recipes/*.yaml")} == set(RECIPES)
+    for name, (base, _) in RECIPES.items():
+        text = (ROOT / f"configs/recipes/{name}.yaml").read_text()
+        assert f"--config configs/{base}.yaml --config configs/recipes/{name}.yaml" in text
+        assert f"configs/recipes/{name}.yaml" in re.search(r"^#   in a study +(.*)$", text, re.M)[1]
+        assert re.search(r"^#   measured ", text, re.M)
+        assert not re.search(r"^ *(seed|root|name: (cifar|folder)|backbone|block):?", text, re.M), (
+            "a recipe is not a network"
+        )
+
+
+def test_recipes_can_be_named_in_a_study(tmp_path):
+    recipes = {name: str(ROOT / f"configs/recipes/{name}.yaml") for name in RECIPES if name.startswith("cifar")}
+    (tmp_path / "toy.yaml").write_text(
+        f"base: {ROOT}/configs/cifar10_resnet20.yaml\nset: {{model.block: null}}\n"
+        f"networks: {{plain: {{}}, se: {{model.block: se}}}}\nrecipes: {json.dumps(recipes)}\n"
+    )
+    plan = make_plan(tmp_path / "toy.yaml")
+    assert plan.experiments["plain", "cifar_strong"].optimizer.ema == 0.999
+    assert plan.experiments["se", "cifar_weak"].trainer.max_epochs == 12
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_takes_a_few_steps(recipe, photographs, tmp_path):
+    base, backbone = RECIPES[recipe]
+    options = [
+        f"--model.backbone={backbone}", "--model.options={}", "--model.block=se", "--data.name=folder",
+        f"--data.root={photographs}", "--data.subset.num_classes=2", "--data.batch_size=4", "--data.workers=0",
+        "--trainer.max_epochs=2", "--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.strategy=auto",
+        "--optimizer.warmup_epochs=1", "--trainer.extra={enable_progress_bar: false}", "--log.wandb=disabled",
+        "--log.probes=0", "--log.maps_every=0",
+    ]  # fmt: skip
+    configs = [f"--config={ROOT}/configs/{base}.yaml", f"--config={ROOT}/configs/recipes/{recipe}.yaml"]
+    assert main(["fit", *configs, *options, f"--log.root={tmp_path}", "--log.name=run"]) == 0
+    trained = yaml.safe_load((tmp_path / "run/config.yaml").read_text())
+    wanted = yaml.safe_load((ROOT / f"configs/recipes/{recipe}.yaml").read_text())
+    assert trained["optimizer"]["name"] == wanted["optimizer"]["name"]
+    assert trained["data"]["mixup"] == wanted["data"]["mixup"]
+    assert trained["loss"]["name"] == wanted.get("loss", {"name": "auto"})["name"]
 
 
 @pytest.mark.parametrize("config", CONFIGS)

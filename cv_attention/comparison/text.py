@@ -73,7 +73,7 @@ def text(comparison: Compared, *, markdown: bool = False, width: int | None = No
             *title,
             _table(comparison, group, markdown, width, timed),
             "",
-            *map(_line, _below(comparison, group)),
+            *map(_line, below(comparison, group)),
         ]
     if comparison.interaction is not None:
         parts += ["", interaction_text(comparison.interaction, comparison.alpha)]
@@ -131,7 +131,7 @@ def as_html(comparison: Compared) -> str:
     """
     parts = list(comparison.notes)
     for group in comparison.tables:
-        parts += [group.title, html_table(*_columns(comparison, group, timed=True)), *_below(comparison, group)]
+        parts += [group.title, html_table(*_columns(comparison, group, timed=True)), *below(comparison, group)]
     if comparison.interaction is not None:
         parts.append(interaction_text(comparison.interaction, comparison.alpha))
     return html_output(*parts)
@@ -170,7 +170,7 @@ def _cells(row: Row, group: Table, comparison: Compared, unit: Unit) -> list[obj
         value,
         difference,
         verdict(row, group, comparison),
-        _share_of_images(row),
+        share_of_images(row),
         row.parameters,
         None if row.flops is None else round(row.flops / 1e6, 1),
         None if row.training_seconds is None else round(row.training_seconds),
@@ -179,8 +179,12 @@ def _cells(row: Row, group: Table, comparison: Compared, unit: Unit) -> list[obj
     ]
 
 
-def _share_of_images(row: Row) -> float | None:
-    """Returns the spread of the runs relative to the spread expected from the finite test set alone."""
+def share_of_images(row: Row) -> float | None:
+    """Returns the spread of the runs relative to the spread expected from the finite test set alone; None if unknown.
+
+    Args:
+        row: The row of a table.
+    """
     if not row.deviation or not row.image_deviation:
         return None
     return round(row.deviation / row.image_deviation, 1)
@@ -208,8 +212,13 @@ def verdict(row: Row, group: Table, comparison: Compared) -> str:
     return f"{row.verdict} by at least {unit.plain(least)}{unit.points}{small}"
 
 
-def _below(comparison: Compared, group: Table) -> Iterator[str]:
-    """Yields the explanations printed below a table."""
+def below(comparison: Compared, group: Table) -> Iterator[str]:
+    """Yields the explanations printed below a table.
+
+    Args:
+        comparison: The comparison.
+        group: The table.
+    """
     unit = Unit(comparison.metric)
     yield from group.notes
     if len(group.rows) < 2:
@@ -223,7 +232,7 @@ def _below(comparison: Compared, group: Table) -> Iterator[str]:
         )
     if any(row.verdict == "unresolved" for row in group.rows):
         yield "unresolved means that these runs cannot decide, not that there is no difference"
-    if any(_share_of_images(row) for row in group.rows):
+    if any(share_of_images(row) for row in group.rows):
         yield "sd / test-set sd: near 1, the finite test set explains the spread of the runs; far above 1, train longer"
     if comparison.split == "val":
         yield "validation figures are optimistic for every row alike, because they also chose the epoch"

@@ -6,11 +6,11 @@ torch or knows what a run is. `judge` is where to begin.
 
 from cv_attention.statistics.additive import AdditiveFit, fit_additive
 from cv_attention.statistics.interaction import interaction
-from cv_attention.statistics.intervals import Interval, bootstrap, wilson
+from cv_attention.statistics.intervals import Interval, bootstrap, student, wilson
 from cv_attention.statistics.planning import detectable, seeds_needed
 from cv_attention.statistics.verdicts import Judged, Study, judge
 
 __all__ = [
     "AdditiveFit", "Interval", "Judged", "Study", "bootstrap", "detectable", "fit_additive", "interaction", "judge",
-    "seeds_needed", "wilson",
+    "seeds_needed", "student", "wilson",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Computes bootstrap intervals of a mean, and score intervals of a share."""
+"""Computes bootstrap and t intervals of a mean, and score intervals of a share."""
 
 from statistics import NormalDist
 from typing import NamedTuple
@@ -74,6 +74,38 @@ def bootstrap(values: ArrayLike, *, confidence: float = 0.95, resamples: int = 2
         random_state=np.random.default_rng(seed),  # pyright: ignore[reportCallIssue]  # from scipy 1.15 on also: rng
     ).confidence_interval
     return Interval(mean, float(low), float(high))
+
+
+def student(values: ArrayLike, *, confidence: float = 0.95) -> Interval:
+    """Returns the mean of a few values with Student's t interval: for seeds, of which a bootstrap needs more.
+
+    Args:
+        values: (N,), such as one difference for each seed.
+        confidence: Confidence level in (0, 1).
+
+    Returns:
+        The mean and the ends of the interval, which are infinite for a single value.
+
+    Raises:
+        ValueError: if there is no value, one is not finite, or `confidence` is out of range.
+
+    Examples:
+        >>> from cv_attention.statistics import student
+        >>> print(student([0.03, 0.05, 0.04]))
+        0.040 [0.015, 0.065]
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
+        raise ValueError(f"values must be a list of finite numbers, got shape {values.shape}")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must be in (0, 1), got {confidence}")
+    mean = float(values.mean())
+    if len(values) == 1:
+        return Interval(mean, -float("inf"), float("inf"))
+    from scipy.special import stdtrit  # stats takes most of a second to import
+
+    half = float(stdtrit(len(values) - 1, (1 + confidence) / 2) * values.std(ddof=1) / len(values) ** 0.5)
+    return Interval(mean, mean - half, mean + half)
 
 
 def wilson(hits: int, count: int, *, confidence: float = 0.95) -> Interval:

@@ -60,6 +60,8 @@ def _counts(plan: Plan, folder: StudyFolder, tuning: Sequence[Trial], trials: Se
     counts = Counter(state(folder.run(trial.name))[0] for trial in trials)
     done = f"; {counts['finished']} are finished, {counts['failed']} have failed" if counts["finished"] else ""
     yield f"{len(plan.arms)} arms{recipes} × {len(plan.seeds)} seeds = {len(trials)} training runs{done}"
+    if plan.file.controls.at_test:
+        yield "after each test, the network is tested again with each of its gates replaced, which the price leaves out"
 
 
 def _price(plan: Plan, folder: StudyFolder, trials: Sequence[Trial], workers: int, threads: int) -> Iterator[str]:
@@ -70,7 +72,8 @@ def _price(plan: Plan, folder: StudyFolder, trials: Sequence[Trial], workers: in
         steps = measured_steps(missing, threads)
         known |= {cell: step.trial for cell, step in steps.items()}
         source = "from measured forward and backward passes; loading and augmentation of images come on top"
-    left = [known[t.arm, t.recipe] for t in trials if state(folder.run(t.name))[0] not in ("finished", "failed")]
+    done = {t.name for t in trials if state(folder.run(t.name))[0] in ("finished", "failed")}
+    left = [known[t.arm, t.recipe] for t in trials if t.name not in done]
     for arm in plan.arms:
         each = ", ".join(
             f"{known[arm.name, recipe]:.0f} s{f' ({recipe})' if recipe else ''}" for recipe in plan.recipes

@@ -125,7 +125,7 @@ def report(plan: Plan, folder: StudyFolder, commands: Sequence[str], say: Say, *
         >>> report(make_plan(Path("toy.yaml")), folder, ["cv-attention study toy.yaml"], print).sealed
         True
         >>> sorted(path.name for path in folder.out.iterdir())[:3]
-        ['forest.svg', 'front.svg', 'methods.md']
+        ['forest.svg', 'front.svg', 'index.html']
     """
     if not write:
         return _collected(plan, folder, _adopted(plan, folder, say))

@@ -1,6 +1,6 @@
 """Evaluates a trained network on the test split."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,23 +53,33 @@ def evaluate(
         {'accuracy': 0.97, 'accuracy_top5': 1.0, 'loss': 0.11}
     """
     trained = load(checkpoint, trust, task=task)
-    experiment = trained.experiment
     images: Any = open_data(trained, root, "test") if datamodule is None else _checked(trained, datamodule)
+    trainer = evaluating_trainer(trained, _writers(trained, predictions))
+    with raising_keyboard_interrupt(lambda: " in the test"):
+        [metrics] = trainer.test(trained, datamodule=images, verbose=False)
+    return trained.figures(metrics, images)
+
+
+def evaluating_trainer(task: Task, callbacks: Sequence[Callback] = ()) -> lightning.Trainer:
+    """Returns a trainer that validates and tests a trained network, on one device, and writes nothing itself.
+
+    Args:
+        task: The task with its trained network, whose configuration names the device and the precision.
+        callbacks: Callbacks of the trainer.
+    """
     quieten()
-    trainer = lightning.Trainer(
+    experiment = task.experiment
+    return lightning.Trainer(
         accelerator=experiment.trainer.accelerator,
         devices=1,
         precision=resolve(experiment.trainer.precision, experiment.trainer.accelerator),  # pyright: ignore[reportArgumentType]
         deterministic=experiment.trainer.deterministic,
-        callbacks=_writers(trained, predictions),
+        callbacks=list(callbacks),
         logger=False,
         enable_checkpointing=False,
         use_distributed_sampler=False,
         enable_model_summary=False,
     )
-    with raising_keyboard_interrupt(lambda: " in the test"):
-        [metrics] = trainer.test(trained, datamodule=images, verbose=False)
-    return trained.figures(metrics, images)
 
 
 def _checked(task: Task, datamodule: DataModule) -> DataModule:

@@ -53,6 +53,13 @@ def test_identity_is_its_input_and_has_the_blocks_frozen_parameters(x):
     assert not any(p.requires_grad for p in block.parameters())
 
 
+def test_maps_of_an_identity_are_those_of_its_block_and_change_nothing(x):
+    block = controls.Identity(16, block=SE).eval()
+    with cva.record(block) as maps:
+        assert torch.equal(block(x), x)
+    torch.testing.assert_close(maps["block.map"].values.flatten(1), se_gate(block.block, x))
+
+
 def test_a_constant_gate_is_the_mean_of_the_batch(x):
     block = shifted(controls.ConstantGate(16, block=SE))
     wanted = se_gate(block.block, x).mean(0)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from cv_attention.blocks import create
-from cv_attention.blocks.controls import gate_means, gates_replaced
+from cv_attention.blocks.controls import gate_means, gates_averaged, gates_replaced, has_gates
 
 
 @pytest.fixture
@@ -23,6 +23,25 @@ def test_the_mean_is_that_over_all_images(network):
         "0.map": (1, 8, 1, 1), "1.channel_map": (1, 8, 1, 1), "1.spatial.map": (1, 1, 5, 5),
     }  # fmt: skip
     torch.testing.assert_close(means["0.map"], network[0].attention(torch.cat(batches)).mean(0, keepdim=True))
+
+
+def test_means_of_whatever_passes_the_network(network):
+    x = torch.randn(4, 8, 5, 5)
+    with gates_averaged(network) as means:
+        network[0](x[:3])
+        network[0](x[3:])
+        assert means == {}
+    assert list(means) == ["0.map"]  # the other one was not called
+    torch.testing.assert_close(means["0.map"], network[0].attention(x).mean(0, keepdim=True))
+    assert has_gates(network)
+    assert not has_gates(nn.Conv2d(1, 1, 1))
+
+
+def test_a_sum_of_half_precision_gates_grows(network):
+    network.bfloat16()
+    means = gate_means(network, torch.randn(600, 1, 8, 5, 5, dtype=torch.bfloat16))
+    assert means["0.map"].dtype == torch.float32
+    assert 0.3 < means["0.map"].mean() < 0.7  # about 0.5; a sum in bfloat16 stays at 128
 
 
 def test_a_replaced_gate_is_used(network):

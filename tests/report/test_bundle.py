@@ -8,8 +8,14 @@ import pytest
 from cv_attention.report.write.bundle import bundle_script, bundle_styles, read_modules
 from tests.report.node import PAGE, call, run
 
+ENTRIES = ("main.js", "study.js")
 # Each folder uses only those before it; those in one row do not use each other.
-LAYERS = [("core",), ("drawing",), ("samples",), ("panels", "tools"), ("main.js",)]
+LAYERS = [("core",), ("drawing",), ("samples",), ("panels", "tools", "study"), ("main.js", "study.js")]
+
+
+def all_modules():
+    """The modules of all pages."""
+    return {path: module for entry in ENTRIES for path, module in read_modules(PAGE, entry).items()}
 
 
 @pytest.fixture
@@ -128,7 +134,7 @@ def test_sheets_are_joined_in_the_order_of_their_imports(write) -> None:
 
 
 def test_every_file_of_the_page_is_used() -> None:
-    assert {path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*.js")} == set(read_modules(PAGE))
+    assert {path.relative_to(PAGE).as_posix() for path in PAGE.rglob("*.js")} == set(all_modules())
     styles = bundle_styles(PAGE)
     sheets = [path for path in PAGE.rglob("*.css") if path.name != "main.css"]
     assert sheets
@@ -137,7 +143,7 @@ def test_every_file_of_the_page_is_used() -> None:
 
 def test_folders_of_the_page_use_each_other_in_one_direction() -> None:
     level = {folder: number for number, row in enumerate(LAYERS) for folder in row}
-    for path, module in read_modules(PAGE).items():
+    for path, module in all_modules().items():
         here = path.split("/")[0]
         for other in module.imports:
             there = other.split("/")[0]
@@ -146,7 +152,7 @@ def test_folders_of_the_page_use_each_other_in_one_direction() -> None:
 
 def test_modules_use_what_others_export_only_by_importing_it() -> None:
     """A forgotten import is otherwise found when the line runs."""
-    modules = read_modules(PAGE)
+    modules = all_modules()
     exported = [name for module in modules.values() for name in module.exports]
     assert len(set(exported)) == len(exported)
     for path, module in modules.items():
@@ -158,7 +164,7 @@ def test_modules_use_what_others_export_only_by_importing_it() -> None:
 
 
 def test_exports_are_imported_somewhere() -> None:
-    modules = read_modules(PAGE)
+    modules = all_modules()
     imported = {
         (other, name) for module in modules.values() for other, names in module.imports.items() for name in names
     }
@@ -168,10 +174,11 @@ def test_exports_are_imported_somewhere() -> None:
     assert set(unused) == {
         "drawing/plot.js: logTicks", "drawing/scales.js: quantile", "drawing/series.js: interpolated",
         "panels/confusion_matrix.js: confusionShares", "tools/csv.js: csvCell",
+        "study/charts.js: frontOf", "study/charts.js: costed",
     }, "these alone are exported for their tests"  # fmt: skip
 
 
 def test_modules_need_no_document_to_be_imported() -> None:
-    """All but the first, which assembles the page."""
-    modules = [path for path in read_modules(PAGE) if path != "main.js"]
+    """All but those that assemble a page."""
+    modules = [path for path in all_modules() if path not in ENTRIES]
     assert call("typeof pixelRanks", *modules) == "function"

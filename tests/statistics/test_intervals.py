@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cv_attention.statistics import bootstrap, intervals, wilson
+from cv_attention.statistics import bootstrap, intervals, student, wilson
 
 
 def test_the_mean_of_zeros_and_ones_is_binomial():
@@ -76,3 +76,16 @@ def test_wilsons_interval_is_scipys(hits, count, confidence):
 def test_wilsons_interval_needs_a_share(hits, count, confidence):
     with pytest.raises(ValueError, match=f"got {hits}, {count} and {confidence}"):
         wilson(hits, count, confidence=confidence)
+
+
+def test_t_intervals_are_those_of_scipy():
+    values = [0.03, 0.05, 0.045, 0.01]
+    for confidence in (0.8, 0.95, 0.999):
+        wanted = stats.ttest_1samp(values, 0).confidence_interval(confidence)
+        assert student(values, confidence=confidence) == pytest.approx((np.mean(values), wanted.low, wanted.high))
+    assert student([0.5]) == (0.5, -np.inf, np.inf)
+    for wrong in ([], [np.nan], [[1.0]]):
+        with pytest.raises(ValueError, match="values must be a list of finite numbers"):
+            student(wrong)
+    with pytest.raises(ValueError, match=r"confidence must be in \(0, 1\), got 1"):
+        student(values, confidence=1)

@@ -168,6 +168,6 @@ def wait_for_one(pool):
     return ended
 
 
-def note_gpus(plain, threads, log, gpus):
+def note_gpus(plain, threads, log, gpus, at_test):
     Path(log).write_text(gpus)
     os._exit(0)

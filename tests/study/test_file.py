@@ -57,6 +57,10 @@ WRONG = {
     ),
     "unknown reference": ({"reference": "plian"}, "reference 'plian' is not a network; did you mean 'plain'"),
     "other images": ({"networks": {"plain": {}, "se": {**SE, "data.digits.clutter": 3}}}, "would change the images"),
+    "no such recipe": (
+        {"recipes": {"weak": "weak.yaml"}},
+        "recipes.weak: file not found: weak.yaml, neither here nor in",
+    ),
     "own seed": (
         {"networks": {"plain": {}, "se": {**SE, "seed": 3}}},
         "seed cannot be changed: the study's seeds decide it",
@@ -230,3 +234,29 @@ def test_a_control_can_be_left_out_for_one_network(tmp_path):
 def test_what_is_left_out_must_be_there(without, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         planned(tmp_path, networks=CONTROLLED, controls={"also": ["identity"], "without": without})
+
+
+def test_a_recipe_can_be_a_file(tmp_path):
+    (tmp_path / "strong.yaml").write_text("optimizer: {lr: 0.3, options: {momentum: 0.8}}\ndata: {mixup: 0.2}\n")
+    plan, _ = planned(tmp_path, recipes={"weak": {}, "strong": "strong.yaml"})
+    weak, strong = (plan.experiments["plain", recipe] for recipe in ("weak", "strong"))
+    assert (strong.optimizer.lr, strong.optimizer.options, strong.data.mixup) == (0.3, {"momentum": 0.8}, 0.2)
+    assert (weak.optimizer.lr, weak.optimizer.options, weak.data.mixup) == (0.1, {}, 0.0)
+    assert plan.described()["recipes"]["strong"]["data.mixup"] == 0.2  # what counts is its content
+    written, _ = planned(tmp_path, recipes={"weak": {}, "strong": plan.described()["recipes"]["strong"]})
+    assert [t.name for t in written.trials(tmp_path, {})] == [t.name for t in plan.trials(tmp_path, {})]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("optimizer: {rl: 1}", "recipes.strong: unknown option 'optimizer.rl'; did you mean 'optimizer.lr'"),
+        ("seed: 3", "recipes.strong: seed cannot be changed"),
+        ("[1, 2]", "strong.yaml holds a list; expected options"),
+    ],
+)
+def test_a_recipe_file_that_is_wrong_is_one_line(text, message, tmp_path):
+    (tmp_path / "strong.yaml").write_text(text)
+    with pytest.raises(ValueError, match=message) as raised:
+        planned(tmp_path, recipes={"weak": {}, "strong": "strong.yaml"})
+    assert "\n" not in str(raised.value)

@@ -66,7 +66,7 @@ def accuracy(arm, seed):
     return 0.7 + 0.05 * ("se" in arm) + 0.01 * ((7 * seed + 3 * len(arm)) % 5)
 
 
-def pretend(plain, threads, log, gpus=None):
+def pretend(plain, threads, log, gpus=None, at_test=()):
     """Takes the place of a trial's process: writes a finished run, unless ``SCRIPT`` says how it ends."""
     run = Path(plain["log"]["root"]) / plain["log"]["name"]
     script = Path(os.environ.get("SCRIPT") or run.parents[2] / "script")  # other machines have another environment

@@ -4,7 +4,7 @@ A control takes the place of the block in a configuration, as a class path:
 ``{class_path: cv_attention.blocks.controls.ShuffledGate, init_args: {block: se}}``.
 """
 
-from cv_attention.blocks.controls.at_test import gate_means, gates_replaced
+from cv_attention.blocks.controls.at_test import gate_means, gates_averaged, gates_replaced, has_gates
 from cv_attention.blocks.controls.channel_scale import ChannelScale
 from cv_attention.blocks.controls.constant_gate import ConstantGate
 from cv_attention.blocks.controls.frozen_random import FrozenRandom
@@ -14,5 +14,5 @@ from cv_attention.blocks.controls.uniform_spatial import UniformSpatial
 
 __all__ = [
     "ChannelScale", "ConstantGate", "FrozenRandom", "Identity", "ShuffledGate", "UniformSpatial", "gate_means",
-    "gates_replaced",
+    "gates_averaged", "gates_replaced", "has_gates",
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Replaces the gates of a trained network at test: does it use what they say of each image?"""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -40,22 +41,58 @@ def gate_means(model: nn.Module, batches: Iterable[Tensor]) -> dict[str, Tensor]
         >>> len(means), next(iter(means.values())).shape
         (9, torch.Size([1, 4, 1, 1]))
     """
-    sums: dict[str, Tensor] = {}
-    maps, images, training = _gates(model), 0, model.training
-    handles = [map.register_forward_hook(partial(_add, sums, name)) for name, map in maps.items()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            for batch in batches:
-                model(batch)
-                images += len(batch)
-    finally:
-        model.train(training)
-        for handle in handles:
-            handle.remove()
+    training, images = model.training, 0
+    with gates_averaged(model) as means:
+        model.eval()
+        try:
+            with torch.no_grad():
+                for batch in batches:
+                    model(batch)
+                    images += len(batch)
+        finally:
+            model.train(training)
     if not images:
         raise ValueError("gate_means needs images, got no batch")
-    return {name: total / images for name, total in sums.items()}
+    return means
+
+
+@contextmanager
+def gates_averaged(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Averages the gates of a network over all images that pass it while the context lasts, however it is called.
+
+    `gate_means` is this for networks that are called with images alone, in evaluation mode.
+
+    Args:
+        model: The network; its mode stays as it is.
+
+    Returns:
+        A context manager. It yields a dictionary that is filled at the end of the context with what `gate_means`
+        returns; a gate that was not called is missing.
+
+    Raises:
+        ValueError: if the network has no gate.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> from cv_attention.blocks.controls import gates_averaged
+        >>> network = cva.backbones.build("resnet20", num_classes=10, width=4).eval()
+        >>> _ = cva.insert(network, "se")
+        >>> with gates_averaged(network) as means, torch.no_grad():
+        ...     _ = network(torch.randn(2, 3, 16, 16))
+        >>> len(means)
+        9
+    """
+    sums: dict[str, Tensor] = {}
+    counts: Counter[str] = Counter()
+    means: dict[str, Tensor] = {}
+    handles = [map.register_forward_hook(partial(_add, sums, counts, name)) for name, map in _gates(model).items()]
+    try:
+        yield means
+    finally:
+        for handle in handles:
+            handle.remove()
+    means.update((name, total / counts[name]) for name, total in sums.items())
 
 
 @contextmanager
@@ -106,19 +143,47 @@ def gates_replaced(
             handle.remove()
 
 
-def _gates(model: nn.Module) -> dict[str, AttentionMap]:
-    found = {
+def has_gates(model: nn.Module) -> bool:
+    """Returns whether a network has a gate that `gates_replaced` can replace.
+
+    Args:
+        model: The network.
+
+    Returns:
+        True if it has an attention map of the kind ``channel``, ``spatial`` or ``joint``.
+
+    Examples:
+        >>> import cv_attention as cva
+        >>> from cv_attention.blocks.controls import has_gates
+        >>> network = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> has_gates(network)
+        False
+        >>> _ = cva.insert(network, "se")
+        >>> has_gates(network)
+        True
+    """
+    return bool(_found(model))
+
+
+def _found(model: nn.Module) -> dict[str, AttentionMap]:
+    return {
         name: module
         for name, module in model.named_modules()
         if isinstance(module, AttentionMap) and module.kind in _GATES
     }
+
+
+def _gates(model: nn.Module) -> dict[str, AttentionMap]:
+    found = _found(model)
     if not found:
         raise ValueError(f"{type(model).__name__} has no gate: an attention map of the kind {', '.join(_GATES)}")
     return found
 
 
-def _add(sums: dict[str, Tensor], name: str, _: nn.Module, __: Any, gate: Tensor) -> None:
-    total = gate.sum(0, keepdim=True)
+def _add(sums: dict[str, Tensor], counts: Counter[str], name: str, _: nn.Module, __: Any, gate: Tensor) -> None:
+    counts[name] += len(gate)
+    wide = torch.promote_types(gate.dtype, torch.float32)  # a sum of thousands of half-precision gates would not grow
+    total = gate.detach().sum(0, keepdim=True, dtype=wide)
     sums[name] = sums[name] + total if name in sums else total
 
 

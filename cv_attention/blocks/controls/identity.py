@@ -1,8 +1,9 @@
 """The A/A control: a block that is there and does nothing."""
 
+import torch
 from torch import Tensor
 
-from cv_attention.blocks.base import Block
+from cv_attention.blocks.base import AttentionMap, Block
 from cv_attention.blocks.construction import Spec
 from cv_attention.blocks.controls.base import wrapped
 
@@ -11,7 +12,8 @@ class Identity(Block):
     """Holds a block, frozen, and returns its input: is the study honest?
 
     A network with it computes what the network without a block does, to the last digit where the hardware is
-    deterministic; so a study that finds a difference compares something else than blocks.
+    deterministic; so a study that finds a difference compares something else than blocks. The block itself runs only
+    while somebody looks at its attention maps.
 
     Args:
         channels: Channels C of the input.
@@ -31,4 +33,7 @@ class Identity(Block):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns `x` (B, C, H, W)."""
+        if any(isinstance(module, AttentionMap) and module.observed for module in self.block.modules()):
+            with torch.no_grad():
+                self.block(x)
         return x

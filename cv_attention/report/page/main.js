@@ -2,11 +2,13 @@
 //
 // Folders use each other in one direction: core, what everything uses; drawing of maps and charts; samples, their list;
 // panels, the sections about whole runs, and tools, what surrounds the list, which do not know each other; this file.
+// The page of a study is another one of the same parts: study.js.
 
 import { pushButton } from "./core/controls.js";
 import { el } from "./core/dom.js";
 import { report } from "./core/report.js";
-import { change, currentRun, readAddress, state, THEMES } from "./core/state.js";
+import { change, currentRun, readAddress, state } from "./core/state.js";
+import { recallTheme } from "./core/theme.js";
 import { makeReadout } from "./drawing/readout.js";
 import { makeGrid } from "./samples/grid.js";
 import { makeLarge } from "./samples/large.js";
@@ -25,12 +27,13 @@ import { hasReadings, makeReading } from "./panels/reading.js";
 import { makeRuns } from "./panels/runs.js";
 import { countColumns, makeColumnChooser } from "./tools/columns.js";
 import { makeCompare, makeVersus } from "./tools/compare.js";
-import { makeBar } from "./tools/contents.js";
+import { makeBar, makeTabs } from "./tools/contents.js";
 import { makeDisplay } from "./tools/display.js";
 import { activeFilters, makeFilters, makeSearch, makeSort } from "./tools/finding.js";
 import { listenToKeys, showKeys } from "./tools/keys.js";
 import { countNotes, makeNotes } from "./tools/notes.js";
 import { makeExport } from "./tools/snapshot.js";
+import { makePlayer } from "./tools/player.js";
 import { makeToolbar } from "./tools/toolbar.js";
 import { countViews, makeViews } from "./tools/views.js";
 
@@ -106,15 +109,6 @@ function makeSections(maps) {
   return makers.map((make) => make()).filter(Boolean);
 }
 
-function recallTheme() {
-  try {
-    const kept = localStorage.getItem("cv_attention.theme");
-    if (THEMES.includes(kept)) state.theme = kept;
-  } catch {
-    // Without storage, the system's theme is used.
-  }
-}
-
 function start() {
   const root = document.getElementById("report");
   if (!report.runs.length) {
@@ -127,7 +121,7 @@ function start() {
   readAddress();
   const maps = makeMaps();
   const sections = makeSections(maps.element);
-  root.append(makeHeader(), makeBar(sections), el("main", {}, sections), makeReadout());
+  root.append(makeHeader(), makeBar(sections, makeTabs(), makePlayer()), el("main", {}, sections), makeReadout());
   const large = makeLarge();
   root.append(large.element);
   large.show();

@@ -58,7 +58,7 @@ def read_metrics(run: RunLayout) -> Metrics:
             per_epoch = by_epoch or is_per_epoch(name)
             at = float(epoch + 1) if per_epoch else clock.trained(row.step)
             kept.setdefault(name, {})[epoch if per_epoch else row.step] = (round(at, 4), row.step, value)
-    series = {name: _thin([points[key] for key in sorted(points)]) for name, points in kept.items()}
+    series = {name: thinned([points[key] for key in sorted(points)]) for name, points in kept.items()}
     first = {
         row.part: float(row.epoch) if by_epoch and row.epoch is not None else clock.trained(row.step)
         for row in reversed(rows)
@@ -103,11 +103,11 @@ def _number(text: object) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _thin(points: list[tuple[float, int, float]]) -> list[tuple[float, int, float]]:
-    """Returns at most `_MOST_POINTS` evenly spaced points, including the last one."""
-    if len(points) <= _MOST_POINTS:
+def thinned(points: list[tuple[float, int, float]], most: int = _MOST_POINTS) -> list[tuple[float, int, float]]:
+    """Returns at most `most` evenly spaced points, including the last one."""
+    if len(points) <= most:
         return points
-    chosen = np.linspace(0, len(points) - 1, _MOST_POINTS).round().astype(int)
+    chosen = np.linspace(0, len(points) - 1, most).round().astype(int)
     return [points[i] for i in chosen]
 
 

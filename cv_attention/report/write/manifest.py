@@ -33,7 +33,7 @@ def write_run(root: Path, number: int, run: Run) -> dict[str, Any]:
     """
     folder = f"run{number}"
     notices = list(run.notices)
-    probes, pictures = _write_probes(root, folder, run.recording.probes)
+    probes, pictures = write_probes(root, folder, run.recording.probes)
     notices += _without_pictures(run.recording.probes, probes)
     labels = [probe.label for probe in run.recording.probes]
     writer = EpochWriter(root, folder, labels, [probe.get("box") for probe in probes])
@@ -91,8 +91,17 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def _write_probes(root: Path, folder: str, probes: Sequence[Probe]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Writes the images in shards; returns the known fields of every probe, and the hashes."""
+def write_probes(root: Path, folder: str, probes: Sequence[Probe]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Writes images in shards.
+
+    Args:
+        root: Folder of the report.
+        folder: Folder of the shards below ``data/``.
+        probes: The images.
+
+    Returns:
+        What is known of every image, and the hashes of the shards.
+    """
     about, hashes = [], []
     for block, start in enumerate(range(0, len(probes), PICTURES_PER_SHARD)):
         part = probes[start : start + PICTURES_PER_SHARD]

@@ -57,6 +57,13 @@ def as_url(pixels: np.ndarray) -> str:
     return _encoded(Image.fromarray(np.ascontiguousarray(pixels, np.uint8)))
 
 
+def small(pixels: np.ndarray) -> str:
+    """Encodes pixels, uint8 (H, W, 3), as a PNG of at most 128 pixels wide and high."""
+    image = Image.fromarray(np.ascontiguousarray(pixels, np.uint8))
+    image.thumbnail((_LOSSLESS_SIDE, _LOSSLESS_SIDE))
+    return _encoded(image)
+
+
 def _encoded(image: Image.Image) -> str:
     kind = "png" if max(image.size) <= _LOSSLESS_SIDE else "jpeg"
     buffer = io.BytesIO()

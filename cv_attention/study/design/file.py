@@ -11,12 +11,14 @@ from jsonargparse import get_loader
 
 from cv_attention.config.bounds import bounded, check_bounds
 from cv_attention.config.plain import from_plain
+from cv_attention.study.design.recipes import as_changes, found_beside
 from cv_attention.suggest import suggest
 from cv_attention.yaml_text import check_yaml_file
 
 CONTROLS = ("identity", "constant_gate", "channel_scale", "shuffled_gate", "frozen_random", "uniform_spatial")
 MATCHES = ("parameters", "flops", "latency", "memory")
 BY = ("width", "depth")
+AT_TEST = ("gates_replaced",)
 PLACES = ("residual", "pre", "post", "identity", "stage")
 MOST_NETWORKS = 100
 MOST_CANDIDATES = 1000
@@ -39,6 +41,8 @@ class Controls:
         placement: Other positions for the same block, of ``residual``, ``pre``, ``post``, ``identity`` and ``stage``.
         also: Blocks that keep a part of the block's mechanism: ``identity``, ``constant_gate``, ``channel_scale``,
             ``shuffled_gate``, ``frozen_random``, ``uniform_spatial``.
+        at_test: What is measured of every trained network once it has been tested: ``gates_replaced``, by how much the
+            test metric drops with each gate, and with all of them, replaced by its mean over the validation split.
         without: Network -> controls of `also` that are not made for it, since its block has nothing that they change.
 
     Examples:
@@ -52,6 +56,7 @@ class Controls:
     longer: bool = False
     placement: list[str] = field(default_factory=list)
     also: list[str] = field(default_factory=list)
+    at_test: list[str] = field(default_factory=list)
     without: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -87,7 +92,8 @@ class StudyFile:
         networks: Name -> changes of `base`; one without a block, or `reference`, is what the others are compared with.
         reference: Name of the network that the others are compared with; null takes the only one without a block.
         controls: Arms that are made from the networks.
-        recipes: Name -> changes of `base`; every network is trained by every recipe. Empty is one recipe, `base`.
+        recipes: Name -> changes of `base`, or the file of a recipe, whose path is found like that of `base`; every
+            network is trained by every recipe. Empty is one recipe, `base`.
         tune: Hyperparameters that are chosen for each arm and recipe.
         seeds: Number of seeds, 0 to n - 1, or a list of them. A seed's runs of all arms are one block.
         screen: Whether this is a screen: many arms, few seeds, judged on the validation split, to choose what a study
@@ -165,6 +171,8 @@ def read_study(path: Path) -> StudyFile:
     for name in ("networks", "recipes"):
         if isinstance(content.get(name), dict):
             content[name] = _named(content[name], f"{path}: {name}")
+    if isinstance(content.get("recipes"), dict):
+        content["recipes"] = {name: _recipe(recipe, path, name) for name, recipe in content["recipes"].items()}
     if isinstance(content.get("tune"), dict):
         content["tune"] = _tune(content["tune"])
     study = from_plain(StudyFile, content, str(path))
@@ -198,6 +206,12 @@ def _named(entries: Mapping[Any, Any], place: str) -> dict[str, Any]:
     return {name: {} if changes is None else changes for name, changes in entries.items()}
 
 
+def _recipe(recipe: Any, path: Path, name: str) -> Any:
+    """Reads the file of a recipe; changes that stand in the study file itself are returned as they are."""
+    place = f"{path}: recipes.{name}"
+    return as_changes(load_yaml(found_beside(recipe, path, place))) if isinstance(recipe, str) else recipe
+
+
 def _tune(content: Mapping[Any, Any]) -> dict[str, Any]:
     own = {name: content[name] for name in ("on", "seeds") if name in content}
     return {**own, "values": {str(name): value for name, value in content.items() if name not in ("on", "seeds")}}
@@ -217,6 +231,7 @@ def _check(study: StudyFile) -> None:
         if network not in study.networks:
             raise ValueError(f"controls.without: {network!r} is not a network{suggest(network, study.networks)}")
         _check_names(f"controls.without.{network}", left_out, study.controls.also)
+    _check_names("controls.at_test", study.controls.at_test, AT_TEST)
     _check_names("controls.match", study.controls.match, MATCHES)
     _check_names("controls.by", ways(study), BY)
     _check_names("controls.placement", study.controls.placement, PLACES)

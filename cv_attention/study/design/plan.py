@@ -8,11 +8,12 @@ from typing import Any
 
 from cv_attention.config import Experiment, Log
 from cv_attention.config.plain import from_plain
-from cv_attention.study.design.arms import Arm, identity_of
+from cv_attention.study.design.arms import IDENTITY, Arm, identity_of
 from cv_attention.study.design.changes import Changes, changed, check_kinds
 from cv_attention.study.design.checking import check_blocks, check_controls, check_experiment
 from cv_attention.study.design.file import TUNING_SEEDS, StudyFile, load_yaml, read_study, seeds_of
 from cv_attention.study.design.making import arms_of
+from cv_attention.study.design.recipes import found_beside
 from cv_attention.study.design.trials import Trial, trial
 from cv_attention.tables import html_output, html_table
 
@@ -113,9 +114,11 @@ class Plan:
             chosen: (arm, recipe) -> the tuned hyperparameters; missing ones are those of the file.
         """
         found = []
+        idle = {arm.name for arm in self.arms if arm.control == IDENTITY}  # whose gates do nothing
         for cell in self.cells():
             experiment = changed(self.experiments[cell], chosen.get(cell, {}), f"{self.path}: tune")
-            found += [trial(*cell, seed, experiment, root) for seed in self.seeds]
+            at_test = self.file.controls.at_test if cell[0] not in idle else ()
+            found += [trial(*cell, seed, experiment, root, at_test) for seed in self.seeds]
         return found
 
     def check(self) -> None:
@@ -131,7 +134,7 @@ class Plan:
 
     def described(self) -> dict[str, Any]:
         """Returns everything that decides the study's result as plain values, to see whether it has changed."""
-        file = asdict(self.file)
+        file, at_test = asdict(self.file), list(self.file.controls.at_test)
         return {
             **{name: file[name] for name in ("margin", "metric", "higher_is_better", "alpha", "tune")},
             **({"screen": True} if self.file.screen else {}),
@@ -140,6 +143,7 @@ class Plan:
             "arms": {arm.name: dict(arm.changes) for arm in self.arms},
             "recipes": {name: file["recipes"].get(name, {}) for name in self.recipes},
             "base": {name: value for name, value in self.base.items() if name != "log"},
+            **({"at_test": at_test} if at_test else {}),
         }
 
 
@@ -192,10 +196,7 @@ def make_plan(path: Path, matched: Path | None = None) -> Plan:
 
 
 def _base(file: StudyFile, path: Path) -> Experiment:
-    places = [Path(file.base), path.parent / file.base]
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
-        raise ValueError(f"{path}: base: file not found: {file.base}, neither here nor in {path.parent}")
+    found = found_beside(file.base, path, f"{path}: base")
     experiment = from_plain(Experiment, load_yaml(found), str(found))
     try:
         check_experiment(experiment)

@@ -31,6 +31,7 @@ class Trial:
         recipe: Name of its recipe.
         seed: Its seed, and thus its block.
         experiment: Its configuration; ``log.name`` is its hash.
+        at_test: What is measured of the network once it has been tested, see `Controls.at_test`; not part of the hash.
 
     Examples:
         >>> from cv_attention.config import Experiment, Log
@@ -44,6 +45,7 @@ class Trial:
     recipe: str
     seed: int
     experiment: Experiment
+    at_test: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -55,7 +57,7 @@ class Trial:
         return f"{self.arm}{where}, seed {self.seed}"
 
 
-def trial(arm: str, recipe: str, seed: int, experiment: Experiment, root: Path) -> Trial:
+def trial(arm: str, recipe: str, seed: int, experiment: Experiment, root: Path, at_test: Sequence[str] = ()) -> Trial:
     """Makes a trial; the same configuration, seed and code have the same name in every study.
 
     Args:
@@ -64,12 +66,14 @@ def trial(arm: str, recipe: str, seed: int, experiment: Experiment, root: Path) 
         seed: Its seed.
         experiment: The configuration of arm and recipe, with any seed.
         root: Folder of the run directories.
+        at_test: What is measured once it has been tested.
     """
     seeded = replace(experiment, seed=seed)
     deciding = {name: value for name, value in seeded.to_dict().items() if name != "log"}
     text = json.dumps([deciding, seeded.log.metrics, code_version()], sort_keys=True, default=str)
     name = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Trial(arm, recipe, seed, replace(seeded, log=replace(seeded.log, root=str(root), name=name)))
+    placed = replace(seeded, log=replace(seeded.log, root=str(root), name=name))
+    return Trial(arm, recipe, seed, placed, tuple(at_test))
 
 
 def blocks(trials: Iterable[Trial], seeds: Sequence[int]) -> list[list[Trial]]:
@@ -85,7 +89,7 @@ def blocks(trials: Iterable[Trial], seeds: Sequence[int]) -> list[list[Trial]]:
     return list(by_seed.values())
 
 
-def state(run: Path, asked: Experiment | None = None) -> tuple[State, str]:
+def state(run: Path, asked: Experiment | None = None, at_test: Sequence[str] = ()) -> tuple[State, str]:
     """Returns how far a trial has come, by its run directory, and why it failed or is damaged.
 
     A finished run counts if its configuration and its predictions are those that it wrote.
@@ -93,6 +97,7 @@ def state(run: Path, asked: Experiment | None = None) -> tuple[State, str]:
     Args:
         run: The run directory.
         asked: The trial's configuration, which that of a finished run must be; None does not compare them.
+        at_test: What must have been measured of a tested network before it counts as finished.
     """
     if not RunLayout(run).config.is_file() and not (run / _FAILED).is_file():
         return ("started" if run.is_dir() else "missing"), ""
@@ -108,7 +113,19 @@ def state(run: Path, asked: Experiment | None = None) -> tuple[State, str]:
     layout = RunLayout(run)
     names = tuple(path.name for path in (layout.config, layout.predictions, layout.readings, layout.recalled))
     changed = next(iter(summary.changes(run, found, names)), None) or (foreign(run, asked) if asked else None)
-    return ("damaged", changed) if changed else ("finished", "")
+    if changed:
+        return "damaged", changed
+    return ("finished" if all(measured_file(run, what).is_file() for what in at_test) else "started"), ""
+
+
+def measured_file(run: Path, what: str) -> Path:
+    """Returns the file of a trial's directory that holds what was measured once it had been tested.
+
+    Args:
+        run: The run directory.
+        what: One of `Controls.at_test`.
+    """
+    return run / f"{what}.json"
 
 
 def foreign(run: Path, asked: Experiment) -> str | None:

@@ -6,6 +6,7 @@ from cv_attention.comparison import Comparison
 from cv_attention.comparison.text import Unit
 from cv_attention.study.design.plan import Plan
 from cv_attention.study.reporting.results import Outcome, Results
+from cv_attention.study.running.at_test import GATES_REPLACED
 
 
 def methods_text(plan: Plan, results: Results, commands: Sequence[str]) -> str:
@@ -22,6 +23,7 @@ def methods_text(plan: Plan, results: Results, commands: Sequence[str]) -> str:
         *_tuning(plan),
         *_seal(results),
         *(_verdicts(plan, main) if main and main.tables else ()),
+        *_gates(plan),
         *_failed(results),
         *_provenance(results.outcomes),
         *results.notes,
@@ -76,6 +78,15 @@ def _verdicts(plan: Plan, main: Comparison) -> Iterator[str]:
     yield (
         f"Differences to {plan.reference} have simultaneous {100 * (1 - main.alpha):.10g} % intervals{method}{margin}."
     )
+
+
+def _gates(plan: Plan) -> Iterator[str]:
+    if GATES_REPLACED in plan.file.controls.at_test:
+        yield (
+            "After its test, each network with gates was tested again with each gate, and with all of them, replaced "
+            "by its mean over the validation split; intervals are Student's, with Bonferroni's correction for the "
+            "gates of a network."
+        )
 
 
 def _failed(results: Results) -> Iterator[str]:

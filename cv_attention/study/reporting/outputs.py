@@ -13,7 +13,9 @@ from cv_attention.rundir.files import write_text
 from cv_attention.study.design.plan import Plan
 from cv_attention.study.record import STUDY_FORMAT, Record, StudyFolder
 from cv_attention.study.reporting.charts import forest, front
+from cv_attention.study.reporting.gates import gates_text, gates_values
 from cv_attention.study.reporting.methods import methods_text
+from cv_attention.study.reporting.page import write_page
 from cv_attention.study.reporting.results import Outcome, Results
 
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula
@@ -34,7 +36,7 @@ _COLUMNS = (
 def write_outputs(
     plan: Plan, folder: StudyFolder, record: Record, results: Results, costs: Mapping[str, Any], commands: Sequence[str]
 ) -> None:
-    """Writes ``results.csv``, ``table.md``, ``study.json``, ``forest.svg``, ``front.svg`` and ``methods.md``.
+    """Writes ``results.csv``, ``table.md``, ``study.json``, ``forest.svg``, ``front.svg``, ``methods.md`` and the page.
 
     Args:
         plan: The study.
@@ -55,6 +57,14 @@ def write_outputs(
     }
     for name, content in files.items():
         write_text(folder.out / name, content)
+    texts = {
+        "status": _status(plan, results),
+        "measured": measured,
+        "methods": files["methods.md"],
+        "matched": _matched(plan),
+        "tuned": _tuned(record),
+    }
+    write_page(plan, folder, results, relative, texts)
 
 
 def relative_costs(results: Results, costs: Mapping[str, Any]) -> tuple[dict[str, float], str]:
@@ -105,6 +115,7 @@ def table_text(plan: Plan, record: Record, results: Results, folder: StudyFolder
         for network, found in part.controls.items():
             lines += ["", f"### Controls of {network}, each minus {network}", ""]
             lines += [words.text(found, markdown=True, timed=False)]
+        lines += gates_text(part.gates, results.metric)
     if results.interaction is not None and (first := results.parts[0].main):
         lines += ["", words.interaction_text(results.interaction, first.alpha)]
     lines += ["", *_failures(results.failed)] if results.failed else []
@@ -167,6 +178,7 @@ def _json(plan: Plan, folder: StudyFolder, record: Record, results: Results, cos
                 "comparison": part.main.to_dict() if part.main else None,
                 "controls": {name: found.to_dict() for name, found in part.controls.items()},
                 "a_a": list(part.honest),
+                "gates_replaced": [gates_values(gates) for gates in part.gates],
             }
             for part in results.parts
         ],

@@ -16,8 +16,9 @@ from cv_attention.study.design.arms import IDENTITY
 from cv_attention.study.design.plan import Plan
 from cv_attention.study.design.trials import State, Trial, state
 from cv_attention.study.record import Record, StudyFolder
+from cv_attention.study.reporting.gates import Gates, collect_gates, gates_table
 from cv_attention.suggest import suggest
-from cv_attention.tables import Markup, html_output
+from cv_attention.tables import Markup, html_output, html_table
 
 _SECTIONS = {"test": "test", "val": "validation"}
 
@@ -48,12 +49,14 @@ class Part:
         main: All arms but the A/A arms, each minus the reference; None while nothing has finished.
         controls: Network -> its controls, each minus the network.
         honest: A line for each A/A arm.
+        gates: How much trained networks use their gates, if the study measures that; empty while the test is sealed.
     """
 
     recipe: str
     main: Comparison | None
     controls: Mapping[str, Comparison]
     honest: tuple[str, ...]
+    gates: tuple[Gates, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,9 @@ class Results:
                 named = ", ".join(word for word in (part.recipe, title) if word)
                 parts += [named, *map(Markup, shown)]
             parts += part.honest
+            for gates in part.gates:
+                parts += [f"gates of {gates.arm} replaced at test", html_table(*gates_table(gates, self.metric))]
+                parts += gates.notes
         if self.interaction is not None:
             parts.append(f"network × recipe interaction: p = {self.interaction:.3g}")
         return html_output(*parts, *self.notes)
@@ -149,7 +155,7 @@ def collect(
     seeds = plan.seeds[: record.stopped.get("seeds", len(plan.seeds))] if record.stopped else plan.seeds
     planned = [trial for trial in trials if trial.seed in seeds]
     planned.sort(key=lambda trial: (order[trial.arm, trial.recipe], plan.seeds.index(trial.seed)))
-    states = {trial.name: state(folder.run(trial.name), trial.experiment) for trial in planned}
+    states = {t.name: state(folder.run(t.name), t.experiment, t.at_test) for t in planned}
     done = {trial.name for trial in planned if states[trial.name][0] in ("finished", "failed")}
     hidden = sealed or plan.file.screen
     split: Literal["test", "val"] = "test" if len(done) == len(planned) and not hidden else "val"
@@ -224,7 +230,9 @@ def _part(
         if (found := compared(own, network)) is not None and len(found.tables[0].rows) > 1:
             controls[network] = found
     honest = [_honest(name, plan.reference, compared([name, plan.reference], plan.reference)) for name in same]
-    return Part(recipe, main, controls, tuple(filter(None, honest)))
+    tested = [o.trial for o in counted if o.state == "finished" and o.trial.recipe == recipe and split == "test"]
+    gates = collect_gates(tested, folder, metric, plan.file.alpha)
+    return Part(recipe, main, controls, tuple(filter(None, honest)), gates)
 
 
 def _finished(runs: Sequence[Path], counted: Sequence[Outcome], folder: StudyFolder) -> bool:

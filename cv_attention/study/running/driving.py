@@ -127,7 +127,7 @@ class Driver:
     def _is_missing(self, trial: Trial) -> bool:
         """Returns whether a trial is to be trained; a damaged one is set aside first."""
         run = self.folder.run(trial.name)
-        found, reason = state(run, trial.experiment)
+        found, reason = state(run, trial.experiment, trial.at_test)
         if found == "damaged":
             self.say(f"{trial}: {reason}; its directory is kept as {set_aside(run).name}, and it is trained again")
         if found == "failed" and self.retry:
@@ -136,7 +136,7 @@ class Driver:
         return found not in ("finished", "failed")
 
     def _is_open(self, trial: Trial) -> bool:
-        return state(self.folder.run(trial.name))[0] not in ("finished", "failed")
+        return state(self.folder.run(trial.name), at_test=trial.at_test)[0] not in ("finished", "failed")
 
     def _over_budget(self, trials: Sequence[Trial], rules: Rules) -> bool:
         if rules.budget is None:
@@ -168,7 +168,7 @@ class Driver:
     def _take(self, ended: Ended, waiting: deque[Trial]) -> None:
         """Records how a trial has ended; one whose process was lost waits again, up to a number of times."""
         trial, run = ended.trial, self.folder.run(ended.trial.name)
-        found, reason = state(run)
+        found, reason = state(run, at_test=trial.at_test)
         if found in ("finished", "failed"):
             self._done += 1
             how = f"failed: {reason}" if found == "failed" else f"trained, {ended.seconds:.1f} s"

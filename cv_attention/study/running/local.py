@@ -2,20 +2,19 @@
 
 import multiprocessing
 import os
-import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from cv_attention.study.design.trials import Trial
+from cv_attention.study.running.bookkeeping import Account
 from cv_attention.study.running.engine import LOST, Ended
 from cv_attention.study.running.worker import IMPORTED, work
 
 
-class LocalEngine:
+class LocalEngine(Account):
     """A pool of processes on this machine, which share its processors and GPUs.
 
     With several GPUs, each place of the pool has one of them, or as many as ``trainer.devices`` says; more places than
@@ -48,25 +47,12 @@ class LocalEngine:
         context: BaseContext | None = None,
         gpus: Sequence[str] | None = None,
     ) -> None:
-        self.workers = workers
-        self.threads = threads or max(1, _processors() // workers)
+        super().__init__(workers, threads or max(1, _processors() // workers))
         self._target = target
-        self._running: dict[int, tuple[BaseProcess, Trial, float]] = {}
-        self._told: set[int] = set()
         self._unstarted: list[Ended] = []
         self._context: Any = context
         self._gpus = gpus
-        self._places: dict[int, int] = {}
-
-    @property
-    def free(self) -> int:
-        """How many more trials can start now."""
-        return self.workers - len(self._running)
-
-    @property
-    def running(self) -> list[Trial]:
-        """The trials that are being trained."""
-        return [trial for _, trial, _ in self._running.values()]
+        self._places: dict[Any, int] = {}
 
     @property
     def processes(self) -> list[int]:
@@ -96,26 +82,24 @@ class LocalEngine:
             self._context = _context(self.threads, IMPORTED if self._target is work else [])
         place = min(set(range(self.workers)) - set(self._places.values()))
         visible = _share(self._gpus or (), place, trial.experiment.trainer.devices)
-        process = self._context.Process(
-            target=self._target, args=(trial.experiment.to_dict(), self.threads, str(log), visible), name=str(trial)
-        )
+        arguments = (trial.experiment.to_dict(), self.threads, str(log), visible, trial.at_test)
+        process = self._context.Process(target=self._target, args=arguments, name=str(trial))
         try:
             process.start()
         except (EOFError, OSError):  # it, or the process that it is forked from, was killed at this very moment
             self._unstarted.append(Ended(trial, LOST, 0.0))
             return
-        self._running[process.sentinel] = (process, trial, time.monotonic())
+        self._begin(process.sentinel, process, trial)
         self._places[process.sentinel] = place
 
     def ended(self, timeout: float) -> list[Ended]:
         """Waits until a process has ended, and returns all that have; none after `timeout` seconds."""
         found, self._unstarted = self._unstarted, []
         for sentinel in wait(list(self._running), 0 if found else timeout):
-            process, trial, since = self._running.pop(sentinel)  # pyright: ignore[reportArgumentType]
-            self._told.discard(sentinel)  # pyright: ignore[reportArgumentType]
-            self._places.pop(sentinel, None)  # pyright: ignore[reportArgumentType, reportCallIssue]
+            process, trial, seconds = self._take(sentinel)
+            self._places.pop(sentinel, None)
             process.join()
-            found.append(Ended(trial, process.exitcode or 0, time.monotonic() - since))
+            found.append(Ended(trial, process.exitcode or 0, seconds))
             process.close()
         return found
 
@@ -130,6 +114,20 @@ class LocalEngine:
         """Ends all processes at once."""
         for process, _, _ in list(self._running.values()):
             process.kill()
+
+
+def code_of_only(engine: LocalEngine, is_stopped: Callable[[], bool]) -> int:
+    """Waits for the only trial of a pool on another machine, and returns the exit code of its process.
+
+    Args:
+        engine: The pool, with one trial.
+        is_stopped: Whether the trial was asked to write a checkpoint and end; looked at once a second.
+    """
+    while True:
+        if is_stopped():
+            engine.stop()
+        for ended in engine.ended(1.0):
+            return ended.code
 
 
 def _context(threads: int, imported: list[str]) -> Any:

@@ -3,7 +3,6 @@
 import logging
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,13 @@ from typing import Any
 from cv_attention.extras import require
 from cv_attention.study.design.trials import Trial
 from cv_attention.study.running.absolute import on_other_machines
+from cv_attention.study.running.bookkeeping import RemoteAccount, gpus_of
 from cv_attention.study.running.engine import LOST, Ended, EngineLost
-from cv_attention.study.running.local import LocalEngine
+from cv_attention.study.running.local import LocalEngine, code_of_only
 from cv_attention.study.running.worker import work
 
 
-class RayEngine:
+class RayEngine(RemoteAccount):
     """Trains trials on a Ray cluster, which places, queues and replaces the processes.
 
     The cluster is that of ``RAY_ADDRESS``, or one on this machine that ends with the study. All machines must see the
@@ -56,22 +56,9 @@ class RayEngine:
         target: Callable[..., None] = work,
     ) -> None:
         require("ray", "the engine ray")
-        self.workers, self.threads = workers or 0, threads
+        super().__init__(workers or 0, threads)
         self._gpus, self._address, self._target = gpus, address, target
-        self._running: dict[Any, tuple[Any, Trial, float]] = {}
         self._idle: list[tuple[float, Any]] = []  # GPUs of an actor, and the actor
-        self._wanted: set[str] = set()  # "stop", "kill": what a signal has asked for
-        self._told: set[Any] = set()
-
-    @property
-    def free(self) -> int:
-        """How many more trials can start now."""
-        return self.workers - len(self._running)
-
-    @property
-    def running(self) -> list[Trial]:
-        """The trials that are being trained, or wait for a machine."""
-        return [trial for _, trial, _ in self._running.values()]
 
     def open(self, root: Path) -> None:
         """Connects to the cluster, or starts one.
@@ -114,7 +101,7 @@ class RayEngine:
         number = next((n for n, (held, _) in enumerate(self._idle) if held == gpus), None)
         actor = self._idle.pop(number)[1] if number is not None else self._actor(gpus)
         reference = actor.train.remote(on_other_machines(trial), str(log.resolve()))
-        self._running[reference] = (actor, trial, time.monotonic())
+        self._begin(reference, actor, trial)
 
     def ended(self, timeout: float) -> list[Ended]:
         """Waits until a trial has ended, and returns all that have; none after `timeout` seconds.
@@ -131,21 +118,10 @@ class RayEngine:
             done, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout)
         return [self._ended(reference) for reference in done]
 
-    def stop(self) -> None:
-        """Asks all trials to write a checkpoint and end, at the next look at them."""
-        self._wanted.add("stop")
-
-    def kill(self) -> None:
-        """Ends all trials at the next look at them."""
-        self._wanted.add("kill")
-
     def _gpus_of(self, trial: Trial) -> float:
-        trainer = trial.experiment.trainer
         if self._gpus is not None:
             return self._gpus
-        if not self._cluster_gpus or trainer.accelerator == "cpu":
-            return 0.0
-        return float(trainer.devices) if isinstance(trainer.devices, int) else 1.0
+        return float(gpus_of(trial)) if self._cluster_gpus else 0.0
 
     def _actor(self, gpus: float) -> Any:
         ray = _client()
@@ -154,8 +130,7 @@ class RayEngine:
 
     def _ended(self, reference: Any) -> Ended:
         ray = _client()
-        actor, trial, since = self._running.pop(reference)
-        self._told.discard(reference)
+        actor, trial, seconds = self._take(reference)
         try:
             code = ray.get(reference)
             self._idle.append((self._gpus_of(trial), actor))
@@ -163,7 +138,7 @@ class RayEngine:
             code = LOST
             ray.kill(actor)
             self._check_cluster()
-        return Ended(trial, code, time.monotonic() - since)
+        return Ended(trial, code, seconds)
 
     def _check_cluster(self) -> None:
         ray = _client()
@@ -174,16 +149,13 @@ class RayEngine:
         if not alive:
             raise EngineLost("the Ray cluster is lost: none of its machines is alive")
 
-    def _obey(self) -> None:
-        """Does what a signal has asked for; the handler itself may have interrupted a call of Ray's."""
+    def _stop_one(self, runner: Any, trial: Trial) -> None:
         ray = _client()
-        for reference, (actor, _, _) in list(self._running.items()):
-            if "kill" in self._wanted:
-                ray.kill(actor)
-            elif "stop" in self._wanted and reference not in self._told:
-                self._told.add(reference)
-                started, _ = ray.wait([actor.begun.remote()], timeout=2.0)
-                actor.stop.remote() if started else ray.kill(actor)  # one that waits for a machine has begun nothing
+        started, _ = ray.wait([runner.begun.remote()], timeout=2.0)
+        runner.stop.remote() if started else ray.kill(runner)  # one that waits for a machine has begun nothing
+
+    def _kill_one(self, runner: Any) -> None:
+        _client().kill(runner)
 
 
 class RayWorker:
@@ -215,11 +187,7 @@ class RayWorker:
         """
         self._engine.open(Path(log).parent)
         self._engine.start(trial, Path(log))
-        if self._stopping:  # it was asked to before there was anything to stop
-            self._engine.stop()
-        while True:
-            for ended in self._engine.ended(1.0):
-                return ended.code
+        return code_of_only(self._engine, lambda: self._stopping)  # it may have been asked before it was started
 
     def stop(self) -> None:
         """Asks the trial to write a checkpoint and end."""

@@ -10,8 +10,9 @@ from cv_attention.extras import require
 from cv_attention.rundir.files import write_text
 from cv_attention.study.design.trials import Trial
 from cv_attention.study.running.absolute import on_other_machines
+from cv_attention.study.running.bookkeeping import RemoteAccount, gpus_of
 from cv_attention.study.running.engine import LOST, Ended, EngineLost
-from cv_attention.study.running.local import LocalEngine
+from cv_attention.study.running.local import LocalEngine, code_of_only
 from cv_attention.study.running.worker import work
 
 _MINUTES = 240  # of a job, unless the options say otherwise; submitit's own five would end most
@@ -19,7 +20,7 @@ _TIMEOUTS = 1000  # of one job, which resumes after each from a checkpoint
 _PENDING = ("PENDING", "CONFIGURING", "REQUEUED", "UNKNOWN")
 
 
-class SlurmEngine:
+class SlurmEngine(RemoteAccount):
     """Trains trials as jobs of a SLURM cluster, through submitit.
 
     Each trial is one job. One that is preempted, or reaches its time limit, writes a checkpoint and is queued again. If
@@ -59,7 +60,7 @@ class SlurmEngine:
         target: Callable[..., None] = work,
     ) -> None:
         require("slurm", "the engine slurm")
-        self.workers, self.threads = workers, threads
+        super().__init__(workers, threads)
         self._target = target
         self._options = dict(options or {})
         self._cluster = str(self._options.pop("cluster", "slurm"))
@@ -70,19 +71,6 @@ class SlurmEngine:
         if gpus is not None and gpus != int(gpus):
             raise ValueError(f"a job of SLURM has whole GPUs, got {gpus:g}")
         self._gpus = None if gpus is None else int(gpus)
-        self._running: dict[str, tuple[Any, Trial, float]] = {}
-        self._wanted: set[str] = set()  # "stop", "kill": what a signal has asked for
-        self._told: set[str] = set()
-
-    @property
-    def free(self) -> int:
-        """How many more trials can be queued now."""
-        return self.workers - len(self._running)
-
-    @property
-    def running(self) -> list[Trial]:
-        """The trials that are queued or being trained."""
-        return [trial for _, trial, _ in self._running.values()]
 
     def open(self, root: Path) -> None:
         """Prepares the folder ``slurm`` of jobs and their logs.
@@ -135,7 +123,7 @@ class SlurmEngine:
             except Exception as error:  # submitit's own errors, and those of the commands it runs
                 raise EngineLost(f"the queue takes no job: {' '.join(str(error).split())[:300]}") from error
             write_text(self._file(trial, "job"), f"{job.job_id}\n")
-        self._running[job.job_id] = (job, trial, time.monotonic())
+        self._begin(job.job_id, job, trial)
 
     def ended(self, timeout: float) -> list[Ended]:
         """Waits until a job has ended, and returns the trials of all that have; none after `timeout` seconds."""
@@ -147,21 +135,10 @@ class SlurmEngine:
                 return [self._ended(name) for name in found]
             time.sleep(0.2)
 
-    def stop(self) -> None:
-        """Asks all jobs to write a checkpoint and end, and takes waiting ones out of the queue, at the next look."""
-        self._wanted.add("stop")
-
-    def kill(self) -> None:
-        """Cancels all jobs at the next look at them."""
-        self._wanted.add("kill")
-
     def _gpus_of(self, trial: Trial) -> int:
-        trainer = trial.experiment.trainer
         if self._gpus is not None:
             return self._gpus
-        if trainer.accelerator == "cpu" or self._cluster == "local":
-            return 0
-        return trainer.devices if isinstance(trainer.devices, int) else 1
+        return 0 if self._cluster == "local" else gpus_of(trial)
 
     def _file(self, trial: Trial, kind: str) -> Path:
         return self._folder / f"{trial.name}.{kind}"
@@ -177,26 +154,22 @@ class SlurmEngine:
         return None if job.done(force_check=True) or job.state == "UNKNOWN" else job
 
     def _ended(self, name: str) -> Ended:
-        job, trial, since = self._running.pop(name)
-        self._told.discard(name)
+        job, trial, seconds = self._take(name)
         try:
             code = int(job.result())
         except Exception:  # cancelled, out of memory, a lost machine: whatever submitit says, the trial has not ended
             code = LOST
         for kind in ("job", "stop"):
             self._file(trial, kind).unlink(missing_ok=True)
-        return Ended(trial, code, time.monotonic() - since)
+        return Ended(trial, code, seconds)
 
-    def _obey(self) -> None:
-        """Does what a signal has asked for."""
-        for name, (job, trial, _) in self._running.items():
-            if "kill" in self._wanted:
-                job.cancel(check=False)
-            elif "stop" in self._wanted and name not in self._told:
-                self._told.add(name)
-                write_text(self._file(trial, "stop"), "")
-                if self._cluster == "slurm" and job.state.split()[0] in _PENDING:
-                    job.cancel(check=False)
+    def _stop_one(self, runner: Any, trial: Trial) -> None:
+        write_text(self._file(trial, "stop"), "")
+        if self._cluster == "slurm" and runner.state.split()[0] in _PENDING:
+            runner.cancel(check=False)
+
+    def _kill_one(self, runner: Any) -> None:
+        runner.cancel(check=False)
 
 
 class TrialJob:
@@ -219,11 +192,7 @@ class TrialJob:
         self._engine = LocalEngine(1, threads, target=target)
         self._engine.open(Path(stop).parent)
         self._engine.start(trial, Path(log))
-        while True:
-            for ended in self._engine.ended(1.0):
-                return ended.code
-            if Path(stop).is_file():
-                self._engine.stop()
+        return code_of_only(self._engine, Path(stop).is_file)
 
     def checkpoint(self) -> Any:
         """Stops the trial before a time limit or a preemption, and returns the job that resumes it."""

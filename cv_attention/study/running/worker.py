@@ -1,6 +1,5 @@
 """Trains one trial in a process of its own, as ``fit --resume auto`` would."""
 
-import errno
 import faulthandler
 import os
 import signal
@@ -8,7 +7,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from multiprocessing import parent_process
 from pathlib import Path
@@ -21,6 +20,7 @@ from cv_attention.config.plain import from_plain
 from cv_attention.rundir import read_yaml
 from cv_attention.rundir.layout import RunLayout
 from cv_attention.study.design.trials import foreign, record_failure, remove_unused, set_aside, state
+from cv_attention.study.running.at_test import DISK_FULL, MEASUREMENTS
 
 # What a trial's process has imported before it starts.
 IMPORTED = [
@@ -31,11 +31,12 @@ IMPORTED = [
 # Exit codes; others, and signals, are lost processes.
 DONE, FAILED, FULL, AGAIN, BUSY, STOPPED = 0, 1, 74, 75, 76, 143
 _PATIENCE = 120.0  # seconds for the process of a killed driver to write its checkpoint and end
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def work(plain: Mapping[str, Any], threads: int, log: str, gpus: str | None = None) -> None:
-    """Trains and tests one trial, and ends the process with one of the codes above.
+def work(
+    plain: Mapping[str, Any], threads: int, log: str, gpus: str | None = None, at_test: Sequence[str] = ()
+) -> None:
+    """Trains and tests one trial, measures what the study asks for, and ends the process with one of the codes above.
 
     The process has a session of its own: Ctrl-C reaches the driver alone, which sends SIGTERM on. If the driver is
     killed, the process stops as by SIGTERM, with a checkpoint.
@@ -45,6 +46,7 @@ def work(plain: Mapping[str, Any], threads: int, log: str, gpus: str | None = No
         threads: Threads of torch.
         log: File that takes what is printed.
         gpus: ``CUDA_VISIBLE_DEVICES`` of this process; None leaves it as it is.
+        at_test: What is measured of the tested network, see `Controls.at_test`.
     """
     _print_to(log)
     if gpus is not None:
@@ -55,38 +57,48 @@ def work(plain: Mapping[str, Any], threads: int, log: str, gpus: str | None = No
     threading.Thread(target=_follow_driver, daemon=True).start()
     experiment = from_plain(Experiment, plain)
     run = Path(experiment.log.root) / str(experiment.log.name)
-    code = _trained(experiment, run, threads)
+    code = _done(experiment, run, threads, at_test)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)  # what libraries do at exit takes a second
 
 
-def _trained(experiment: Experiment, run: Path, threads: int) -> int:
+def _done(experiment: Experiment, run: Path, threads: int, at_test: Sequence[str]) -> int:
     import torch
-
-    from cv_attention import training
 
     try:
         torch.set_num_threads(threads)
-        resumed = _claimed(run)
-        if resumed is not None and not resumed:
+        if not _trained(experiment, run):
             return BUSY
-        training.fit(_prepared(experiment, run, bool(resumed)))
+        for what in at_test:
+            MEASUREMENTS[what](run, experiment)
     except (SystemExit, KeyboardInterrupt) as stop:
         print(f"stopped: {stop!r}", file=sys.stderr)
         return STOPPED
-    except _Finished:
-        return DONE
     except _Unusable as error:
         print(f"cannot be resumed: {error}; {run} is kept as {set_aside(run).name}", file=sys.stderr)
         return AGAIN
     except Exception as error:  # whatever a network of one's own raises is the trial's result
         traceback.print_exc()
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
             return FULL
         record_failure(run, experiment, f"{type(error).__name__}: {' '.join(str(error).split())[:500]}")
         return FAILED
     return DONE
+
+
+def _trained(experiment: Experiment, run: Path) -> bool:
+    """Trains and tests the trial, or what is left of it; False if another process holds its directory."""
+    from cv_attention import training
+
+    try:
+        resumed = _claimed(run)
+    except _Finished:
+        return True
+    if resumed is not None and not resumed:
+        return False
+    training.fit(_prepared(experiment, run, bool(resumed)))
+    return True
 
 
 class _Finished(Exception):
@@ -150,7 +162,7 @@ def _prepared(experiment: Experiment, run: Path, resumed: bool) -> Any:
         with class_paths_of(config, class_paths_in(experiment.to_dict())):
             return training.prepare(own, run, task=training.task_of(own))
     except (ValueError, OSError, KeyError) as error:
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise
         raise _Unusable(" ".join(str(error).split())) from error
 

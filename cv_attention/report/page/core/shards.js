@@ -11,7 +11,18 @@ const arrived = new Map();
 
 globalThis.cvAttentionShard = (key, payload) => arrived.set(key, payload);
 
+// A page that is one file has its shards in it.
+let inside = null;
+
+function loadInside(key, hash) {
+  inside ??= new Map([...document.querySelectorAll("[data-shard]")].map((block) => [block.dataset.shard, block]));
+  const block = inside.get(`${key}.${hash}`);
+  return block && JSON.parse(block.textContent);
+}
+
 export function loadScript(key, hash) {
+  const known = loadInside(key, hash);
+  if (known) return Promise.resolve(known);
   return new Promise((resolve, reject) => {
     const src = `data/${key}.${hash}.js`;
     const script = el("script", { src });
@@ -90,14 +101,19 @@ export function loadMeasures(snapshot) {
   return plainCache.get(key, snapshot.measures, 2e3 * snapshot.predictions.length);
 }
 
+// Runs of one study share their images.
+function pictureKey(run, block) {
+  return `${run.pictureFolder ?? run.folder}/images-${block}`;
+}
+
 // The image of one sample as a data URL, or null if there is none.
 export async function loadPicture(run, probe) {
   const block = Math.floor(probe / PER_SHARD.pictures);
-  const urls = await plainCache.get(`${run.folder}/images-${block}`, run.pictures[block], 4e5);
+  const urls = await plainCache.get(pictureKey(run, block), run.pictures[block], 4e5);
   return urls[probe % PER_SHARD.pictures];
 }
 
 export function pictureNow(run, probe) {
   const block = Math.floor(probe / PER_SHARD.pictures);
-  return plainCache.now(`${run.folder}/images-${block}`)?.[probe % PER_SHARD.pictures];
+  return plainCache.now(pictureKey(run, block))?.[probe % PER_SHARD.pictures];
 }

@@ -30,8 +30,14 @@ const GROUPS = [
   { title: "Learning rate", fits: (name) => /^lr\b|^lr[-_/]/.test(name), format: formatValue },
 ];
 
+// Arms of a study are many lines: each metric has a chart of its own.
+function apart(names) {
+  return names.map((name) => ({ title: metricName(name), names: [name], format: GROUPS.find((group) => group.fits(name))?.format ?? formatValue }));
+}
+
 function chartGroups() {
   const names = [...new Set(report.runs.flatMap((run) => Object.keys(run.series)))];
+  if (report.study) return apart(names);
   const groups = GROUPS.map((group) => ({ ...group, names: names.filter((name) => group.fits(name)) }));
   const rest = names.filter((name) => !GROUPS.some((group) => group.fits(name)));
   groups.push(...rest.map((name) => ({ title: metricName(name), names: [name], format: formatValue })));
@@ -89,7 +95,7 @@ function seedGroups(runs) {
 function meanLine(group, members, place, name) {
   const lines = members.map(({ run, number }) => runLine(group, run, number, name));
   if (lines.length === 1) return { ...lines[0], colour: place };
-  const about = `${commonName(members.map(({ run }) => run.name))}, ${members.length} seeds`;
+  const about = `${members[0].run.group ?? commonName(members.map(({ run }) => run.name))}, ${members.length} seeds`;
   const label = group.names.length === 1 ? about : `${about} · ${metricName(name)}`;
   return { ...lines[0], key: `mean ${lines[0].key}`, label, colour: place, ...meanCurve(lines.map((line) => line.points)) };
 }

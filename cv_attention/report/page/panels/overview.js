@@ -3,39 +3,20 @@
 import { breakable, el } from "../core/dom.js";
 import { formatPercent, formatValue, isShare, metricWords } from "../core/format.js";
 import { report } from "../core/report.js";
-import { change, currentRun, state, THEMES, watch } from "../core/state.js";
+import { currentRun, watch } from "../core/state.js";
+import { makeThemeButton } from "../core/theme.js";
+
+// The first lines of the page, with the switch of its colours.
+export function makeTop(eyebrow, title) {
+  const line = el("div", { class: "top-line" }, el("p", { class: "eyebrow" }, eyebrow), makeThemeButton());
+  return el("header", { class: "top" }, line, el("h1", {}, title));
+}
 
 export function makeHeader() {
+  const kind = report.runs.every((run) => run.export) ? "saliency" : "training";
   const several = report.runs.length > 1;
-  const names = { auto: "Theme: system", light: "Theme: light", dark: "Theme: dark" };
-  const theme = el("button", {
-    type: "button",
-    class: "quiet",
-    onclick: () => {
-      const order = THEMES;
-      change({ theme: order[(order.indexOf(state.theme) + 1) % order.length] });
-    },
-  });
-  const show = () => {
-    theme.textContent = names[state.theme];
-    if (state.theme === "auto") document.documentElement.removeAttribute("data-theme");
-    else document.documentElement.dataset.theme = state.theme;
-    try {
-      localStorage.setItem("cv_attention.theme", state.theme);
-    } catch {
-      // Storage may be disabled for files; the theme is then not kept.
-    }
-  };
-  watch((values) => {
-    if ("theme" in values) show();
-  });
-  show();
-  return el(
-    "header",
-    { class: "top" },
-    el("div", { class: "top-line" }, el("p", { class: "eyebrow" }, report.runs.every((run) => run.export) ? "cv_attention · saliency report" : "cv_attention · training report"), theme),
-    el("h1", {}, several ? `${report.runs.length} runs` : breakable(report.runs[0]?.name ?? "no run")),
-  );
+  const title = several ? `${report.runs.length} runs` : breakable(report.runs[0]?.name ?? "no run");
+  return makeTop(`cv_attention · ${kind} report`, title);
 }
 
 function resultTiles(run) {

@@ -1,11 +1,10 @@
-// The sticky bar: links to the sections, and the epoch, which everything on the page follows.
+// The sticky bar: links to the sections, and what a page adds to them.
 
 import { pushButton } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { goTo } from "../core/scrolling.js";
 import { report } from "../core/report.js";
 import { change, state, watch } from "../core/state.js";
-import { makePlayer } from "./player.js";
 
 function contentsButton(section) {
   const title = section.querySelector("h2");
@@ -17,8 +16,9 @@ function contentsButton(section) {
   return button;
 }
 
-// The runs of the report; the bar keeps them in sight.
-function makeTabs() {
+// The runs of the report; the bar keeps them in sight. Nothing for a single one.
+export function makeTabs() {
+  if (report.runs.length < 2) return null;
   const tabs = report.runs.map((run, i) => {
     const tab = el("button", { type: "button", onclick: () => change({ run: i }) }, el("bdi", {}, run.name));
     const mark = () => tab.setAttribute("aria-pressed", String(state.run === i));
@@ -30,10 +30,10 @@ function makeTabs() {
 }
 
 // sections: elements with a heading; those without one are at the top of the page.
-export function makeBar(sections) {
+export function makeBar(sections, before = null, after = null) {
   const titled = sections.filter((section) => section.querySelector("h2"));
   const contents = el("nav", { class: "contents", "aria-label": "Contents" }, titled.map(contentsButton));
-  const bar = el("div", { class: "page-bar" }, report.runs.length > 1 && makeTabs(), contents, makePlayer());
+  const bar = el("div", { class: "page-bar" }, before, contents, after);
   const measure = () => document.documentElement.style.setProperty("--page-bar", `${bar.offsetHeight}px`);
   new ResizeObserver(measure).observe(bar);
   return bar;
