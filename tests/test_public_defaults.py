@@ -1,7 +1,7 @@
 """Defaults of the public functions and classes are promised: a change of one is a change of what others compute.
 
-They are written down a second time in `public_defaults.json`. Whoever changes one on purpose writes it there too
-(`python -m tests.public_defaults > tests/public_defaults.json`) and says so in the changelog.
+They are written down a second time in `public_defaults.json`. A change on purpose is written there too
+(`python -m tests.public_defaults > tests/public_defaults.json`) and is named in the changelog.
 """
 
 import json

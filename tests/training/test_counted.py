@@ -44,7 +44,7 @@ def test_metrics_that_follow_from_counts():
 
 @pytest.mark.parametrize("processes", [1, 3])
 def test_means_over_an_epoch_weigh_every_image_alike(processes):
-    """And go on from a checkpoint, with the same number of processes or another one."""
+    """And are resumed from a checkpoint, with the same number of processes or another one."""
     alone = SimpleNamespace(world_size=1, global_rank=0)
     means = EpochMeans(("accuracy",), torch.float64)
     assert means.compute(alone)[1] == 0
