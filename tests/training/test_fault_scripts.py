@@ -27,6 +27,7 @@ def test_every_phase_is_one_of_a_kind_of_work(phase):
 
 
 @pytest.mark.long  # trains nothing, but writes files of every format
+@pytest.mark.filterwarnings("ignore:left out")
 @pytest.mark.parametrize("name", TARGETS)
 def test_what_fuzzing_starts_from_is_read(name, tmp_path):
     """Most of the files are whole; those that are not, on purpose, are refused as the target says."""
