@@ -53,7 +53,7 @@ PHASES = {
     "results": ("cv_attention.training.checkpoint.weights", "write"),
     "report": ("cv_attention.report.write.build", "_write"),
     "saliency": ("cv_attention.exporting.work", "Work.predict_step"),
-    "shard": ("cv_attention.saliency_export.writing", "write_bytes"),
+    "shard": ("cv_attention.exporting.shards", "write_bytes"),
     "manifest": ("cv_attention.saliency_export.folder", "finish"),
     "trace": ("cv_attention.training.export.deployment", "_trace"),
     "file": ("cv_attention.training.export.deployment", "write_bytes"),

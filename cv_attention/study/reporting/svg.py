@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from html import escape
-from math import floor, log10
+from math import ceil, floor, log10
 
 INK, SOFT, GRID, BAND = "#1b1f24", "#59636e", "#d8dee4", "#eef1f4"
 
@@ -18,8 +18,8 @@ def ticks(low: float, high: float) -> list[float]:
     rough = (high - low) / 6
     size = 10 ** floor(log10(rough))
     step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= rough)
-    first = -floor(-low / step)
-    return [round(number * step, 12) for number in range(first, floor(high / step) + 1)]
+    first, last = ceil(low / step - 1e-9), floor(high / step + 1e-9)  # an end of 0.6 is three steps of 0.2
+    return [round(number * step, 12) for number in range(first, last + 1)]
 
 
 def text(
