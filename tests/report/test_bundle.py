@@ -168,6 +168,7 @@ def test_exports_are_imported_somewhere() -> None:
     assert set(unused) == {
         "drawing/plot.js: logTicks", "drawing/scales.js: quantile", "drawing/series.js: interpolated",
         "panels/confusion_matrix.js: confusionShares", "tools/csv.js: csvCell",
+        "tools/paper.js: withResolution", "panels/usage.js: usageLines",
     }, "these alone are exported for their tests"  # fmt: skip
 
 
