@@ -1,8 +1,10 @@
-"""Figures of images and maps: a grid that a notebook shows, and that is saved as SVG, PDF, PNG or an animation."""
+"""Figures of images, maps and curves: a notebook shows them, and they are saved as SVG, PDF, PNG or an animation."""
 
 from cv_attention.figures.animation import animate
+from cv_attention.figures.chart import PALETTE, Chart, Line, Matrix, Plot
 from cv_attention.figures.grid import Scale
 from cv_attention.figures.html import map_image
-from cv_attention.figures.sheet import Sheet, file_kind
+from cv_attention.figures.saving import file_kind
+from cv_attention.figures.sheet import Sheet
 
-__all__ = ["Scale", "Sheet", "animate", "file_kind", "map_image"]
+__all__ = ["PALETTE", "Chart", "Line", "Matrix", "Plot", "Scale", "Sheet", "animate", "file_kind", "map_image"]

@@ -3,6 +3,7 @@
 import io
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -87,6 +88,22 @@ def render(sheet: Grid, kind: Format, *, width: float, dpi: int) -> bytes:
         ValueError: if the columns are too many for the width.
         MissingPackage: if matplotlib is not installed.
     """
+    return written(lambda: _figure(sheet, width, dpi), kind, width=width, dpi=dpi)
+
+
+def written(make: "Callable[[], Figure]", kind: Format, *, width: float, dpi: int) -> bytes:
+    """Writes what `make` draws as the content of a file: white, with real text in embedded fonts.
+
+    Args:
+        make: Draws with matplotlib, at a font size of `POINTS`.
+        kind: ``svg``, ``pdf``, ``png`` or ``webp``.
+        width: Inches, 1 to 60.
+        dpi: Pixels per inch of PNG and WebP, 30 to 2400.
+
+    Raises:
+        ValueError: if `width` or `dpi` is out of range.
+        MissingPackage: if matplotlib is not installed.
+    """
     require("figures", "figures for paper")
     import matplotlib
 
@@ -94,7 +111,7 @@ def render(sheet: Grid, kind: Format, *, width: float, dpi: int) -> bytes:
         raise ValueError(f"width must be 1 to 60 inches and dpi 30 to 2400, got {width} and {dpi}")
     with matplotlib.rc_context({**_PARAMETERS, "font.family": _families()}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph .* missing from font")  # drawn as boxes
-        figure = _figure(sheet, width, dpi)
+        figure = make()
         file = io.BytesIO()
         about = {"pdf": {"CreationDate": None, "Creator": "cv_attention"}, "svg": {"Date": None}}
         extra = {"metadata": about[kind]} if kind in about else {}

@@ -1,17 +1,15 @@
 """Defines a sheet: a grid of images and maps that a notebook shows and that is saved as a figure."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import get_args
 
 from cv_attention.figures.grid import Grid
 from cv_attention.figures.html import as_html
 from cv_attention.figures.paper import Format, render
-from cv_attention.rundir.files import write_bytes
+from cv_attention.figures.saving import Saved
 
 
 @dataclass(frozen=True)
-class Sheet(Grid):
+class Sheet(Grid, Saved):
     """Holds a figure of images and their maps; a notebook shows it, `save` writes it.
 
     Attributes:
@@ -40,22 +38,6 @@ class Sheet(Grid):
         PosixPath('figure.svg')
     """
 
-    def save(self, path: Path | str, *, width: float = 7.0, dpi: int = 300) -> Path:
-        """Writes the figure.
-
-        Args:
-            path: A file that ends in ``.svg``, ``.pdf``, ``.png`` or ``.webp``. SVG and PDF hold real text in embedded
-                fonts; the maps are pixels in all of them. Needs matplotlib: the extra ``figures``.
-            width: Inches: 7 spans both columns of a paper, 3.4 one of them. Text has 8 points, whatever the width.
-            dpi: Pixels per inch of PNG and WebP.
-
-        Returns:
-            The path.
-        """
-        path = Path(path)
-        write_bytes(path, self.rendered(file_kind(path), width=width, dpi=dpi))
-        return path
-
     def rendered(self, kind: Format, *, width: float = 7.0, dpi: int = 300) -> bytes:
         """Returns the content of the file that `save` writes.
 
@@ -68,27 +50,3 @@ class Sheet(Grid):
 
     def _repr_html_(self) -> str:
         return as_html(self)
-
-
-def file_kind(path: Path) -> Format:
-    """Returns the format of a figure by its file's suffix.
-
-    Args:
-        path: The file; it need not exist.
-
-    Returns:
-        ``svg``, ``pdf``, ``png`` or ``webp``.
-
-    Raises:
-        ValueError: if there is no such format.
-
-    Examples:
-        >>> from pathlib import Path
-        >>> from cv_attention.figures import file_kind
-        >>> file_kind(Path("figure.PDF"))
-        'pdf'
-    """
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in get_args(Format):
-        raise ValueError(f"a figure's file must end in .{', .'.join(get_args(Format))}, got {path.name!r}")
-    return kind  # pyright: ignore[reportReturnType]

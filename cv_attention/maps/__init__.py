@@ -12,10 +12,10 @@ from cv_attention.maps.recorded import RecordedMap, Windows, place_boxes
 from cv_attention.maps.rollout import rollout
 from cv_attention.maps.showing import show
 from cv_attention.maps.statistics import GateSummary, attention_distance, attention_entropy, gate_statistics
-from cv_attention.maps.usage import BlockUsage, Usage, usage
+from cv_attention.maps.usage import BlockUsage, Usage, UsageStatistics, usage
 
 __all__ = [
-    "Adapter", "BlockUsage", "GateSummary", "Maps", "RecordedMap", "Usage", "Windows", "add_adapter",
+    "Adapter", "BlockUsage", "GateSummary", "Maps", "RecordedMap", "Usage", "UsageStatistics", "Windows", "add_adapter",
     "attention_distance", "attention_entropy", "by_softmax", "gate_statistics", "head_heatmaps", "output_of",
     "place_boxes", "query_heatmaps", "record", "rollout", "show", "to_heatmap", "tokens", "usage",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """How much each inserted block is in use: how far it is from the identity, and what its gate depends on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
@@ -120,6 +121,48 @@ class _Sums:
         )
 
 
+class UsageStatistics:
+    """Gathers how much each inserted block of a model is in use, while somebody else runs it.
+
+    Args:
+        model: The model, wrapped or not; without inserted blocks there is nothing to gather.
+
+    Examples:
+        >>> import torch
+        >>> import cv_attention as cva
+        >>> from cv_attention.maps import UsageStatistics
+        >>> model = cva.backbones.build("resnet20", num_classes=10, width=4)
+        >>> plan = cva.insert(model, "se", at="stage:-1", init="identity")
+        >>> statistics = UsageStatistics(model)
+        >>> with statistics.observing():
+        ...     output = model(torch.randn(8, 3, 32, 32))
+        >>> [(one.block, one.change) for one in statistics.blocks()]
+        [('layer3.2.attention', 0.0)]
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = unwrap(model)
+        names = [f"{host}.{child}" if host else child for host, _, child, _ in attached(self._model)]
+        self._sums = {name: _Sums() for name in names}
+
+    @contextmanager
+    def observing(self) -> Iterator[None]:
+        """Takes in what the blocks do meanwhile; compiled code has to run uncompiled."""
+        hooks = [
+            block_of(self._model.get_submodule(name)).register_forward_hook(one.take)
+            for name, one in self._sums.items()
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def blocks(self) -> tuple[BlockUsage, ...]:
+        """Returns a measurement of each block that ran, in the model's order."""
+        return tuple(one.usage(name) for name, one in self._sums.items() if one.by_channel)
+
+
 def usage(model: nn.Module, images: Tensor | Mapping[str, Any] | Iterable[Any]) -> Usage:
     """Measures how much each inserted block is in use.
 
@@ -150,29 +193,22 @@ def usage(model: nn.Module, images: Tensor | Mapping[str, Any] | Iterable[Any]) 
     """
     check_module(model)
     bare = unwrap(model)
-    names = [f"{host}.{child}" if host else child for host, _, child, _ in attached(bare)]
-    if not names:
+    if not list(attached(bare)):
         raise ValueError(f"{type(bare).__name__} has no inserted block; insert one first, as in insert(model, 'se')")
-    sums = {name: _Sums() for name in names}
+    statistics = UsageStatistics(bare)
     seen, others, classifies = 0, 0, True
-    hooks = [block_of(bare.get_submodule(name)).register_forward_hook(one.take) for name, one in sums.items()]
-    try:
-        with eval_mode(bare), torch.no_grad(), run_eagerly():
-            for batch in [images] if isinstance(images, Tensor | Mapping) else images:
-                inputs = Inputs(batch, "images")
-                attending = _run(model, inputs)
-                with suspended(bare):
-                    plain = _run(model, inputs)
-                seen += max(inputs.tensors[0].shape[:1], default=1)
-                classifies &= isinstance(attending, Tensor) and attending.ndim == 2
-                others += int((attending.argmax(1) != plain.argmax(1)).sum()) if classifies else 0
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with eval_mode(bare), torch.no_grad(), run_eagerly(), statistics.observing():
+        for batch in [images] if isinstance(images, Tensor | Mapping) else images:
+            inputs = Inputs(batch, "images")
+            attending = _run(model, inputs)
+            with suspended(bare):
+                plain = _run(model, inputs)
+            seen += max(inputs.tensors[0].shape[:1], default=1)
+            classifies &= isinstance(attending, Tensor) and attending.ndim == 2
+            others += int((attending.argmax(1) != plain.argmax(1)).sum()) if classifies else 0
     if not seen:
         raise ValueError("usage needs at least one image, got none")
-    found = tuple(one.usage(name) for name, one in sums.items() if one.by_channel)
-    return Usage(found, seen, others / seen if classifies else None)
+    return Usage(statistics.blocks(), seen, others / seen if classifies else None)
 
 
 def _run(model: nn.Module, inputs: Inputs) -> Any:

@@ -1,6 +1,7 @@
 """Writes what was recorded of the probe images to the ``maps`` folder of a run directory."""
 
 import io
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from cv_attention.maps import BlockUsage
 from cv_attention.recording.snapshots.snapshot import Snapshot
 from cv_attention.rundir.arrays import write_arrays
 from cv_attention.rundir.contents import Box, ColumnEntry, EpochRecord, ProbeEntry, Probes
@@ -59,6 +61,10 @@ def same_probes(run: RunLayout, probes: Probes, pictures: NDArray[np.uint8]) -> 
     return True
 
 
+def _shares(block: BlockUsage) -> list[tuple[str, float]]:
+    return [(name, value) for name, value in vars(block).items() if name != "block" and math.isfinite(value)]
+
+
 def write_epoch(
     run: RunLayout,
     snapshot: Snapshot,
@@ -93,6 +99,7 @@ def write_epoch(
         probabilities=[[round(p, 6) for p in row] for row in probabilities.tolist()],
         losses=[loss if there else None for loss, there in zip(losses.tolist(), known, strict=True)],
         decided=decided,
+        blocks={one.block: {name: float(f"{value:.5g}") for name, value in _shares(one)} for one in snapshot.blocks},
     )
     write_arrays(run.epoch_file(EpochFile.MAPS, epoch), {key: column.values for key, column in columns.items()})
     record.write(run.epoch_file(EpochFile.RECORD, epoch))

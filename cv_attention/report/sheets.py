@@ -4,14 +4,14 @@ import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
-from PIL import Image
 
-from cv_attention.drawing import as_pixels
-from cv_attention.figures import Scale, Sheet
+from cv_attention.figures import Chart, Scale, Sheet
 from cv_attention.figures import animate as write_animation
+from cv_attention.report.panel_figures import Panel, panel_figure
+from cv_attention.report.read.images import image_of
 from cv_attention.report.read.opening import open_run
 from cv_attention.report.read.recording import Column, Recording, Snapshot, read_arrays
 from cv_attention.report.read.run_directory import Run
@@ -22,28 +22,55 @@ _SCALES = {"image": "each map", "column": "each column", "all": "all columns ali
 Rows = Sequence[int | str] | None
 
 
+@overload
 def figure(
     run: Path | str,
+    rows: Rows = ...,
+    columns: Sequence[str] | None = ...,
+    *,
+    panel: None = ...,
+    epochs: Sequence[int] | None = ...,
+    scale: Scale = ...,
+    caption: str | None = ...,
+    **options: Any,
+) -> Sheet: ...
+@overload
+def figure(
+    run: Path | str | Sequence[Path | str],
+    rows: Rows = ...,
+    columns: Sequence[str] | None = ...,
+    *,
+    panel: Panel,
+    epochs: Sequence[int] | None = ...,
+    caption: str | None = ...,
+    **options: Any,
+) -> Chart | Sheet: ...
+def figure(
+    run: Path | str | Sequence[Path | str],
     rows: Rows = None,
     columns: Sequence[str] | None = None,
     *,
+    panel: Panel | None = None,
     epochs: Sequence[int] | None = None,
     scale: Scale = "image",
     caption: str | None = None,
     **options: Any,
-) -> Sheet:
-    """Makes a figure of a run or a saliency export, from the same maps and colours as its page.
+) -> Sheet | Chart:
+    """Makes a figure of a run or a saliency export, from the same maps, numbers and colours as its page.
 
     Args:
-        run: Directory of a run or of an export.
+        run: Directory of a run or of an export; for ``curves`` also several.
         rows: Images, by their number on the page, a range such as ``"0-3"``, or a glob over names of images or classes
             such as ``"*dog*"``; None takes the first six.
         columns: Maps by their title or a glob over titles; None takes the saliency methods, then blocks, five at most.
         epochs: Recorded epochs, counted from 1 as on the page (0 is before training); each column then appears once for
             each. None takes the last.
+        panel: None draws maps; ``curves``, ``confusion``, ``attention``, ``gates``, ``faithfulness`` and ``usage`` draw
+            that panel of the page, of the first of `rows` and `epochs`, and of `columns`: metrics, maps, gates, blocks.
         scale: ``image``, ``column`` or ``all``: which maps share a colour bar.
         caption: Written below; None says which run, epoch and scale it is, ``""`` writes nothing.
-        **options: Further fields of `figures.Sheet`, such as `clip`, `low`, `high` and `opacity`.
+        **options: Further fields of `figures.Sheet`, such as `clip`, `low`, `high` and `opacity`. Of panels:
+            `smoothing`, `log` and `by` of curves, `errors` and `colours` of a confusion matrix, `query` of attention.
 
     Returns:
         The figure: a notebook shows it, and ``save("figure.pdf")`` writes it, also as ``.svg`` and ``.png``.
@@ -64,6 +91,10 @@ def figure(
         >>> figure.save("figure.pdf").name
         'figure.pdf'
     """
+    if panel is not None:
+        return _panel(run, panel, rows, columns, epochs, caption, options)
+    if not isinstance(run, str | Path):
+        raise ValueError(f"a figure of maps is of one run, got {len(run)}; panel='curves' takes several")
     opened = open_run(Path(run))
     snapshots = _snapshots(opened, epochs)
     return _sheet(opened, snapshots, rows, columns, scale=scale, caption=caption, **options)
@@ -119,6 +150,21 @@ def animation(
     return write_animation(frames, out, width=width, dpi=dpi, seconds=seconds)
 
 
+def _panel(
+    run: Path | str | Sequence[Path | str],
+    panel: Panel,
+    rows: Rows,
+    columns: Sequence[str] | None,
+    epochs: Sequence[int] | None,
+    caption: str | None,
+    options: dict[str, Any],
+) -> Chart | Sheet:
+    opened = [open_run(Path(one)) for one in ([run] if isinstance(run, str | Path) else run)]
+    row = None if rows is None else _rows(opened[0].recording, rows)[0]
+    epoch = None if epochs is None else epochs[0] - 1
+    return panel_figure(opened, panel, row, columns, epoch, caption, options)
+
+
 def _sheet(
     run: Run,
     snapshots: Sequence[Snapshot],
@@ -141,7 +187,7 @@ def _sheet(
             found = values[key] if key in values and values[key].ndim == 3 else None
             name = title if len(snapshots) == 1 else f"{title}, {_epoch(snapshot)}"
             maps[name] = [None if found is None else found[row].astype(np.float32) for row in chosen]
-    images = [_image(recording, row, run) for row in chosen]
+    images = [image_of(run, row) for row in chosen]
     labels = [_label(recording, snapshots[-1], row) for row in chosen]
     words = _caption(run, snapshots, scale, options) if caption is None else caption
     return Sheet(images, maps, labels if any(labels) else [], words, scale, **options)
@@ -214,14 +260,6 @@ def _titles(snapshot: Snapshot, columns: Sequence[str] | None, probes: int) -> l
 
 def _is_called(column: Column, wanted: str) -> bool:
     return wanted in (column.title, column.key) or fnmatchcase(column.title, wanted)
-
-
-def _image(recording: Recording, row: int, run: Run) -> np.ndarray:
-    path = recording.probes[row].image
-    if path is None:
-        raise ValueError(f"{run.name} does not hold image {row}; maps are drawn over images")
-    with Image.open(path) as opened:
-        return as_pixels(opened)
 
 
 def _label(recording: Recording, snapshot: Snapshot, row: int) -> str:

@@ -105,6 +105,8 @@ class EpochRecord(_Written):
         losses: Cross-entropy of each probe (N); None where its class is unknown.
         measures: Key of a column -> name of a measure -> its value for each probe (N).
         decided: Classes that each probe was said to have (N), where it may have several; else empty.
+        blocks: Name of an inserted block -> how much it is in use on these images: ``change``, ``over_images``,
+            ``over_channels`` and ``over_positions`` of `maps.BlockUsage`.
     """
 
     epoch: int
@@ -115,6 +117,7 @@ class EpochRecord(_Written):
     losses: Sequence[float | None] = ()
     measures: Mapping[str, Mapping[str, Sequence[float | None]]] = field(default_factory=dict)
     decided: Sequence[Sequence[int]] = ()
+    blocks: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "EpochRecord":
@@ -134,6 +137,10 @@ class EpochRecord(_Written):
             losses=content.get("losses") or [],
             measures=content.get("measures") or {},
             decided=[[int(label) for label in each] for each in content.get("decided") or []],
+            blocks={
+                str(block): {str(name): float(value) for name, value in shares.items()}
+                for block, shares in (content.get("blocks") or {}).items()
+            },
         )
 
 

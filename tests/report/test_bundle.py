@@ -175,6 +175,7 @@ def test_exports_are_imported_somewhere() -> None:
         "drawing/plot.js: logTicks", "drawing/scales.js: quantile", "drawing/series.js: interpolated",
         "panels/confusion_matrix.js: confusionShares", "tools/csv.js: csvCell",
         "study/charts.js: frontOf", "study/charts.js: costed",
+        "tools/paper.js: withResolution", "panels/usage.js: usageLines",
     }, "these alone are exported for their tests"  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cv_attention.maps import RecordedMap, record
+from cv_attention.maps import BlockUsage, RecordedMap, UsageStatistics, record
 from cv_attention.maps.adapters import adapters_of
 from cv_attention.maps.wrappers import bare_modules
 from cv_attention.recording.snapshots.class_maps import class_maps
@@ -37,6 +37,7 @@ class Snapshot:
         heads: Name of a self-attention -> (N, heads, h, w), see `head_maps`.
         pairwise: Name of a self-attention -> (at most 8, heads, queries, h, w).
         glimpses: Where the network looked, see `glimpse_arrays`.
+        blocks: How much each inserted block is in use on these images.
     """
 
     columns: dict[str, Column]
@@ -45,6 +46,7 @@ class Snapshot:
     heads: Arrays = field(default_factory=dict)
     pairwise: Arrays = field(default_factory=dict)
     glimpses: Arrays = field(default_factory=dict)
+    blocks: tuple[BlockUsage, ...] = ()
 
 
 def take_snapshot(
@@ -67,10 +69,11 @@ def take_snapshot(
         ValueError: if a method does not work with the network, or it does not return logits.
     """
     snapshots: list[Snapshot] = []
-    done = 0
+    used, done = UsageStatistics(network), 0
     for batch in batches:
         true = labels[done : done + len(batch)]
-        logits, maps = _forward(network, batch)
+        with used.observing():
+            logits, maps = _forward(network, batch)
         if statistics is not None:
             statistics.add(maps, true)
         drawn = {name: one for name, one in maps.items() if one.kind != "places"}
@@ -88,7 +91,7 @@ def take_snapshot(
             )
         )
         done += len(batch)
-    return snapshots[0] if len(snapshots) == 1 else _joined(snapshots)
+    return replace(snapshots[0] if len(snapshots) == 1 else _joined(snapshots), blocks=used.blocks())
 
 
 def _forward(network: nn.Module, inputs: Tensor) -> tuple[Tensor, Mapping[str, RecordedMap]]:

@@ -26,12 +26,13 @@ import { makeMemory } from "./panels/memory.js";
 import { hasReadings, makeReading } from "./panels/reading.js";
 import { makeRuns } from "./panels/runs.js";
 import { countColumns, makeColumnChooser } from "./tools/columns.js";
-import { makeCompare, makeVersus } from "./tools/compare.js";
+import { comparedWords, makeCompare, makeVersus } from "./tools/compare.js";
 import { makeBar, makeTabs } from "./tools/contents.js";
 import { makeDisplay } from "./tools/display.js";
 import { activeFilters, makeFilters, makeSearch, makeSort } from "./tools/finding.js";
 import { listenToKeys, showKeys } from "./tools/keys.js";
 import { countNotes, makeNotes } from "./tools/notes.js";
+import { addFigureButtons } from "./tools/paper.js";
 import { makeExport } from "./tools/snapshot.js";
 import { makePlayer } from "./tools/player.js";
 import { makeToolbar } from "./tools/toolbar.js";
@@ -63,7 +64,7 @@ function makeMaps() {
       { name: "filters", title: "Filters", element: makeFilters(), badge: activeFilters },
       { name: "display", title: "Display", element: makeDisplay() },
       { name: "columns", title: "Columns", element: makeColumnChooser(), badge: countColumns },
-      { name: "compare", title: "Compare", element: makeCompare(), badge: () => (state.versus ? "on" : "") },
+      { name: "compare", title: "Compare", element: makeCompare(), badge: comparedWords },
       { name: "views", title: "Views", element: makeViews(() => change({ views: true })), badge: countViews },
       { name: "notes", title: "Notes", element: makeNotes(), badge: countNotes },
       {
@@ -109,6 +110,9 @@ function makeSections(maps) {
   return makers.map((make) => make()).filter(Boolean);
 }
 
+// Sections that can be saved as figures, by the ids of their titles; maps have their own export.
+const FIGURES = ["curves", "network", "attention", "classes", "labels", "faithfulness"];
+
 function start() {
   const root = document.getElementById("report");
   if (!report.runs.length) {
@@ -121,6 +125,7 @@ function start() {
   readAddress();
   const maps = makeMaps();
   const sections = makeSections(maps.element);
+  for (const section of sections) if (FIGURES.some((id) => section.querySelector(`#${id}`))) addFigureButtons(section);
   root.append(makeHeader(), makeBar(sections, makeTabs(), makePlayer()), el("main", {}, sections), makeReadout());
   const large = makeLarge();
   root.append(large.element);

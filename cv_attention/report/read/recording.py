@@ -80,6 +80,7 @@ class Snapshot:
         measures: Column key -> name of a measure -> its value for every probe, such as a saliency metric
             computed during training.
         decided: Classes that every probe was said to have, where it may have several; else empty.
+        blocks: Block -> name of a measure -> how much it is in use on these images; empty if unknown.
     """
 
     epoch: int
@@ -92,6 +93,7 @@ class Snapshot:
     losses: list[float | None]
     measures: dict[str, dict[str, list[float | None]]] = field(default_factory=dict)
     decided: list[list[int]] = field(default_factory=list)
+    blocks: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,10 @@ def _snapshot(path: Path, probes: int) -> Snapshot:
             for key, about in record.measures.items()
         },
         decided=[list(each) for each in record.decided] if len(record.decided) == probes else [],
+        blocks={
+            block: {name: value for name, value in shares.items() if np.isfinite(value)}
+            for block, shares in record.blocks.items()
+        },
     )
 
 

@@ -74,6 +74,7 @@ class EpochWriter:
             "true": _probability_of(self.labels, snapshot),
             "losses": self._losses(snapshot),
             **({"decided": snapshot.decided} if snapshot.decided else {}),
+            **({"blocks": snapshot.blocks} if snapshot.blocks else {}),
         }
 
     def _about(self, column: Column, values: np.ndarray) -> dict[str, Any]:

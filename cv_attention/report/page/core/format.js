@@ -94,11 +94,14 @@ export function kindName(column) {
 
 const LITTLE = 0.01; // below this, a block hardly changes its input, or has nearly one factor for all places or channels
 
-// How much the block of this column does, where the run measured it: {text, words, little}, or null.
-export function usageOf(run, column) {
-  const site = (run.panels?.network?.sites ?? []).find(
-    ({ block }) => block && (column.title === block || column.title.startsWith(`${block}.`)),
-  );
+// How much the block of this column does: in the epoch of a snapshot on its images, or, where that was not recorded, at
+// the end on validation images. {text, words, little}, or null if neither was measured.
+export function usageOf(run, column, snapshot) {
+  const known = snapshot?.blocks ?? {};
+  const sites = (run.panels?.network?.sites ?? []).map((site) => [site.block, site]);
+  const [, site] = [...Object.entries(known), ...sites].find(
+    ([block]) => block && (column.title === block || column.title.startsWith(`${block}.`)),
+  ) ?? [];
   if (!site || site.change === undefined) return null;
   const [axis, spread] = column.bars ? ["channels", site.over_channels] : ["positions", site.over_positions];
   const [changed, varies] = [formatPercent(site.change, 1), formatPercent(spread, 1)];

@@ -74,18 +74,18 @@ export function currentRun() {
   return report.runs[state.run];
 }
 
-// Default columns: saliency, then the last maps of the network, which are the easiest to read.
-function defaultColumns(run) {
+// The columns that are shown by default: saliency, then the last maps of the network, which are the easiest to read.
+export function suggestedColumns(run) {
   const saliency = run.columns.filter((column) => column.source === "saliency").map((column) => column.index);
   const attention = run.columns
     .filter((column) => column.source !== "saliency")
     .map((column) => column.index);
-  return [...saliency, ...attention.slice(-Math.max(2, 6 - saliency.length))];
+  return [...saliency, ...attention.slice(-Math.max(2, 6 - saliency.length))].map((index) => run.columns[index]);
 }
 
 export function shownColumns(run) {
-  const chosen = state.columns ?? defaultColumns(run);
-  return [...new Set(chosen)].map((index) => run.columns[index]).filter(Boolean);
+  if (!state.columns) return suggestedColumns(run);
+  return [...new Set(state.columns)].map((index) => run.columns[index]).filter(Boolean);
 }
 
 export function change(values) {

@@ -80,7 +80,8 @@ function sharedRange(run, snapshot, column) {
   return joined(epochs.flatMap((epoch) => columns.map(({ index }) => extremesOf(epoch, index))));
 }
 
-function joined(ranges) {
+// The range that includes all of these; null if none is known.
+export function joined(ranges) {
   const known = ranges.filter(Boolean);
   if (!known.length) return null;
   return [Math.min(...known.map(([lo]) => lo)), Math.max(...known.map(([, hi]) => hi))];

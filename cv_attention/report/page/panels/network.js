@@ -6,7 +6,7 @@ import { aText } from "../core/fields.js";
 import { formatCount, formatPercent } from "../core/format.js";
 import { goTo } from "../core/scrolling.js";
 import { addField, change, currentRun, state, watch } from "../core/state.js";
-import { usageTable } from "./usage.js";
+import { makeUsageChart, usageTable } from "./usage.js";
 
 addField("site", aText("")); // title of the map that the attention panel shows
 
@@ -166,6 +166,7 @@ function drawNetwork(run) {
 export function makeNetwork() {
   const content = el("div", { class: "network-frame", tabindex: "0" });
   const usage = el("div", { class: "network-usage" });
+  const usageChart = makeUsageChart();
   const section = el("section", { "aria-labelledby": "network" }, el("h2", { id: "network" }, "Network"), content, usage);
   const draw = () => {
     const run = currentRun();
@@ -178,11 +179,13 @@ export function makeNetwork() {
       ? `${sites.length} attention site${sites.length === 1 ? "" : "s"}; choose one to see its maps.${usageHint(network)}`
       : "No attention was inserted.";
     content.replaceChildren(drawNetwork(run), el("p", { class: "muted hint" }, hint));
-    usage.replaceChildren(...[usageTable(network)].filter(Boolean));
+    usage.replaceChildren(...[usageTable(network), usageChart.element].filter(Boolean));
+    usageChart.draw();
     if (focused) content.querySelector(`[data-site="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   };
   watch((values) => {
     if ("run" in values || "site" in values) draw();
+    else if (["epoch", "used", "hidden"].some((name) => name in values)) usageChart.draw();
   });
   draw();
   return section;

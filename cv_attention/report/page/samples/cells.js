@@ -13,13 +13,16 @@ import { makeColourBar, makeGateBar } from "../drawing/legend.js";
 import { enqueue } from "../drawing/painting.js";
 import { readValue } from "../drawing/readout.js";
 import { isNearlyConstant } from "../drawing/scales.js";
+import { placeName, placeTitle, rangeOfAll, sampleAt, snapshotAt } from "./adjacent.js";
 import { asShown, targetWords } from "./classes.js";
 import { comparison, partnerOf, twoBars } from "./comparison.js";
 import { loadMap, mapNow } from "./maps.js";
 
 const CONSTANT = "The values hardly differ: stretched over all colours, the map would show noise.";
 
-export function makeCell(run, column, room) {
+// home: the run whose samples are listed; place: whose map is shown, see `placesOf`.
+export function makeCell(home, place, room) {
+  const { run, column } = place;
   const first = el("canvas", { role: "img", class: "map a" });
   const second = el("canvas", { class: "map b", hidden: true, "aria-hidden": "true" });
   const {
@@ -34,32 +37,36 @@ export function makeCell(run, column, room) {
   frame.append(elsewhere, target, compared, flat);
   const make = column.bars ? makeGateBar : makeColourBar;
   const [bar, barOfA, barOfB] = [make(), make("A"), make("B")];
-  const name = el("span", { class: "cell-name", title: column.title }, breakable(columnName(column)));
-  const caption = el("figcaption", {}, name, bar.element, barOfA.element, barOfB.element);
-  const element = el("figure", { class: "cell", "data-column": column.index }, slot, caption);
+  const name = el("span", { class: "cell-name", title: placeTitle(place) }, breakable(columnName(column)));
+  const whose = place.words && el("bdi", { class: "cell-whose" }, place.words);
+  const caption = el("figcaption", {}, name, whose, bar.element, barOfA.element, barOfB.element);
+  const element = el("figure", { class: "cell", "data-column": column.index, "data-whose": place.whose }, slot, caption);
   const cell = { element, frame, bars: column.bars, bind, paint, read, tellBars, size: { width: 0, height: 0 } };
-  let index = null;
+  let index = null; // of the sample, at home
+  let there = null; // the same in the run of the map
   let shown = null; // {map, other, range, order}
 
   frame.addEventListener("click", () => {
     const swiping = twoBars() && state.compare === "swipe"; // there, a press moves the line
-    if (index !== null && !swiping) change({ sample: index, large: column.index });
+    if (index !== null && !swiping) change({ sample: index, large: column.index, whose: place.whose });
   });
 
   function bind(next) {
     index = next;
+    there = next === null ? null : sampleAt(place, home, next);
     shown = null;
     first.hidden = second.hidden = true;
     tellBars();
-    bindFrame(next);
+    element.classList.toggle("nowhere", there === null);
+    if (there !== null) bindFrame(there);
   }
 
   function paint() {
     if (index === null) return;
     const bound = index;
-    const snapshot = nearestSnapshot(run, state.epoch, column);
-    const partner = partnerOf(run, snapshot, column, index);
-    const here = [snapshot && { snapshot, column, index }, partner].filter(Boolean);
+    const snapshot = there === null ? null : snapshotAt(place);
+    const partner = place.whose ? null : partnerOf(run, snapshot, column, there);
+    const here = [snapshot && { snapshot, column, index: there }, partner].filter(Boolean);
     if (here.some((one) => mapNow(one.snapshot, one.column, one.index) === undefined)) {
       element.setAttribute("aria-busy", "true");
       const loads = here.map((one) => loadMap(one.snapshot, one.column, one.index));
@@ -75,18 +82,21 @@ export function makeCell(run, column, room) {
     element.classList.toggle("absent", !map);
     first.hidden = !map;
     shown = map && comparison(run, snapshot, column, map, partner, other);
+    if (shown && place.whose) Object.assign(shown, { badge: "", words: "" });
+    const range = shown && !shown.difference && !shown.over ? rangeOfAll(home, place, map) : null;
+    if (range) shown.under = { ...shown.under, range };
     if (shown && column.bars) shown.order = sortedGates(map);
     second.hidden = !shown?.over;
-    const explained = map ? targetWords(snapshot, column, index) : "";
+    const explained = map ? targetWords(snapshot, column, there) : "";
     target.hidden = !explained;
     target.textContent = explained;
     compared.textContent = shown?.badge ?? "";
     compared.hidden = !compared.textContent;
     const label = map ? `values ${formatValue(map.lo)} to ${formatValue(map.hi)}` : "not logged";
-    const named = `${columnName(column)} ${explained}, image ${index + 1}: ${label}`.replace(" ,", ",");
+    const named = `${placeName(place)} ${explained}, image ${index + 1}: ${label}`.replace(" ,", ",");
     first.setAttribute("aria-label", shown?.words ? `${named}; ${shown.words}` : named);
-    const usual = nearestSnapshot(run, state.epoch);
-    elsewhere.hidden = !snapshot || snapshot === usual;
+    const usual = nearestSnapshot(home, state.epoch);
+    elsewhere.hidden = !snapshot || snapshot.run.export || snapshot.epoch === usual?.epoch;
     if (snapshot) elsewhere.textContent = epochName(snapshot.epoch);
     flat.hidden = !map || Boolean(shown.difference) || !isNearlyConstant(run, asShown(column), map);
     if (shown) {

@@ -4,15 +4,16 @@ import { pushButton } from "../core/controls.js";
 import { breakable, el } from "../core/dom.js";
 import { columnName, kindName, usageOf } from "../core/format.js";
 import { coveredHeight } from "../core/scrolling.js";
-import { change, currentRun, shownColumns, state, watch } from "../core/state.js";
+import { change, currentRun, state, watch } from "../core/state.js";
 import { followDisplay, tallest } from "../drawing/frames.js";
 import { linkZoom } from "../drawing/zoom.js";
+import { placeKey, placesOf, placeTitle, snapshotAt } from "./adjacent.js";
 import { makeRow } from "./rows.js";
 import { listSamples } from "./selection.js";
 
 const ROWS_BEYOND = 2; // above and below the visible ones
 // Choices of other sections, which the list does not follow.
-const ELSEWHERE = new Set(["views", "by", "smoothing", "log", "band", "hidden", "pairs", "counted", "query", "site"]);
+const ELSEWHERE = new Set(["views", "by", "smoothing", "log", "band", "hidden", "pairs", "counted", "query", "site", "used"]);
 const FIRST = 8; // samples that are listed until the reader asks for all
 const MOST_PRINTED = 24; // samples on paper
 const HASTE = 1.5; // screens per frame above which nothing is painted until scrolling slows down
@@ -20,23 +21,25 @@ const HASTE = 1.5; // screens per frame above which nothing is painted until scr
 const RESIZING = ["size", "versus", "compare"]; // what changes the height of rows
 
 // How much of a block is used.
-function usageMark(run, column) {
-  const usage = usageOf(run, column);
+function usageMark(place) {
+  const usage = usageOf(place.run, place.column, snapshotAt(place));
   const words = usage?.little ? `${usage.words}: the map means little` : usage?.words;
   return usage && el("span", { class: usage.little ? "usage little" : "usage", title: words }, usage.text);
 }
 
-function drawHeads(heads, run, columns, count) {
+function drawHeads(heads, run, places, count) {
   const [some, all] = [count, run.probes.length].map((number) => number.toLocaleString("en"));
   const of = some === all ? "" : ` of ${all}`;
-  const titles = columns.map((column) => {
+  const titles = places.map((place) => {
+    const { column, words } = place;
     const name = el("span", { class: "head-name" }, breakable(columnName(column)));
     return el(
       "span",
-      { class: "head", title: column.title },
+      { class: "head", title: placeTitle(place) },
       name,
       el("span", { class: "kind" }, kindName(column)),
-      usageMark(run, column),
+      words && el("bdi", { class: "head-whose" }, words),
+      usageMark(place),
     );
   });
   heads.replaceChildren(
@@ -67,7 +70,7 @@ export function makeGrid(heads) {
   let free = [];
   let listed = []; // those with a place in the list
   let found = []; // all that the filters let through
-  let columns = [];
+  let places = [];
   let built = "";
   let height = 0; // of one row
   let room = 1;
@@ -81,7 +84,7 @@ export function makeGrid(heads) {
   }
 
   function take() {
-    const row = free.pop() ?? makeRow(currentRun(), columns, room);
+    const row = free.pop() ?? makeRow(currentRun(), places, room);
     if (!row.element.isConnected) space.append(row.element);
     return row;
   }
@@ -151,14 +154,14 @@ export function makeGrid(heads) {
 
   function rebuild() {
     const run = currentRun();
-    columns = shownColumns(run);
+    places = placesOf(run);
     room = tallest(run);
     rows.clear();
     free = [];
     space.replaceChildren();
     built = signature();
   }
-  const signature = () => JSON.stringify([state.run, shownColumns(currentRun()).map((one) => one.index)]);
+  const signature = () => JSON.stringify([state.run, placesOf(currentRun()).map(placeKey)]);
 
   function refresh(values = {}) {
     style();
@@ -179,7 +182,7 @@ export function makeGrid(heads) {
         free.push(row);
       }
     }
-    drawHeads(heads, currentRun(), columns, found.length);
+    drawHeads(heads, currentRun(), places, found.length);
     if (!listed.length) return;
     if (!height || !rows.size || !same || RESIZING.some((name) => name in values)) sizes = measure();
     update(true);
@@ -194,7 +197,7 @@ export function makeGrid(heads) {
   watch((values) => {
     if (Object.keys(values).every((name) => light.has(name))) return;
     if (Object.keys(values).every((name) => ELSEWHERE.has(name))) return;
-    if (Object.keys(values).every((name) => ["sample", "selected", "notes", "large"].includes(name))) {
+    if (Object.keys(values).every((name) => ["sample", "selected", "notes", "large", "whose"].includes(name))) {
       if (state.flag || state.where) refresh();
       else for (const row of rows.values()) row.tell();
     } else refresh(values);
@@ -217,7 +220,7 @@ export function makeGrid(heads) {
   async function spread() {
     const wanted = (state.selected.length ? found.filter((index) => state.selected.includes(index)) : found).slice(0, MOST_PRINTED);
     const printed = wanted.map((index, position) => {
-      const row = makeRow(currentRun(), columns, room);
+      const row = makeRow(currentRun(), places, room);
       row.bind(index, position, wanted.length);
       row.cells.forEach((cell, i) => (cell.size = { width: sizes[i][0], height: sizes[i][1] }));
       return row;

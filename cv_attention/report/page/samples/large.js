@@ -4,12 +4,13 @@
 import { pushButton } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { epochRange, nearestSnapshot } from "../core/epochs.js";
-import { columnName, epochName, kindName } from "../core/format.js";
-import { change, currentRun, limitFields, shownColumns, state, watch } from "../core/state.js";
+import { epochName, kindName } from "../core/format.js";
+import { change, currentRun, limitFields, state, watch } from "../core/state.js";
 import { followDisplay, makeFrame, tallest } from "../drawing/frames.js";
 import { enqueue } from "../drawing/painting.js";
 import { linkPointer } from "../drawing/readout.js";
 import { linkZoom, setZoom } from "../drawing/zoom.js";
+import { placeKey, placeName, placesOf, sampleAt, snapshotAt } from "./adjacent.js";
 import { makeCell } from "./cells.js";
 import { sampleName, sampleTitle } from "./names.js";
 import { listSamples } from "./selection.js";
@@ -17,7 +18,20 @@ import { tellVerdict } from "./verdict.js";
 
 const HINT = "← → image, ↑ ↓ map, , . epoch, + − 0 zoom; two fingers or Ctrl and the wheel zoom, dragging pans";
 
-limitFields(["large"], (run) => state.large === null || (Boolean(run.columns[state.large]) && state.sample !== null));
+limitFields(["large"], (run) => {
+  if (state.large === null) return true;
+  return state.sample !== null && Boolean(state.whose || run.columns[state.large]);
+});
+
+// The places that are shown, and the one that is large, which may be of a column that is hidden in the list.
+function placesShown(run) {
+  const places = placesOf(run);
+  const wanted = `${state.whose}/${state.large}`;
+  const known = places.find((place) => placeKey(place) === wanted);
+  if (known) return { places, large: known };
+  const hidden = { whose: "", run, epoch: null, words: "", column: run.columns[state.large] };
+  return { places: [...places, hidden], large: hidden };
+}
 
 function walk(by) {
   const listed = listSamples(currentRun());
@@ -27,9 +41,9 @@ function walk(by) {
 }
 
 function walkColumns(by) {
-  const shown = shownColumns(currentRun()).map((column) => column.index);
-  const next = (shown.indexOf(state.large) + by + shown.length) % shown.length;
-  if (shown.length) change({ large: shown[next] });
+  const { places, large } = placesShown(currentRun());
+  const next = places[(places.indexOf(large) + by + places.length) % places.length];
+  change({ large: next.column.index, whose: next.whose });
 }
 
 function walkEpochs(by) {
@@ -52,13 +66,12 @@ const KEYS = {
   0: () => setZoom(1),
 };
 
-// The frames of one run and choice of columns; the chosen column's cell is the large one.
+// The frames of one run and choice of columns; the chosen place's cell is the large one.
 function makeStage(run) {
   const room = tallest(run);
-  const shown = shownColumns(run);
-  const columns = shown.some((column) => column.index === state.large) ? shown : [...shown, run.columns[state.large]];
+  const { places } = placesShown(run);
   const picture = makeFrame(run, room);
-  const cells = columns.map((column) => makeCell(run, column, room));
+  const cells = places.map((place) => makeCell(run, place, room));
   const big = el("div", { class: "large-map" });
   const strip = el("div", { class: "large-strip" });
   const photograph = el("figure", { class: "large-photograph" }, picture.slot);
@@ -67,7 +80,8 @@ function makeStage(run) {
   linkPointer(element, picture.frame, cells);
   function show(sample) {
     picture.bind(sample);
-    const chosen = cells.find((_, i) => columns[i].index === state.large) ?? cells[0];
+    const { large } = placesShown(run);
+    const chosen = cells[places.findIndex((place) => placeKey(place) === placeKey(large))];
     big.replaceChildren(chosen.element);
     strip.replaceChildren(...cells.filter((cell) => cell !== chosen).map((cell) => cell.element));
     for (const cell of cells) {
@@ -80,8 +94,7 @@ function makeStage(run) {
 }
 
 function signatureOf(run) {
-  const shown = shownColumns(run).map((column) => column.index);
-  return JSON.stringify([run.folder, shown, shown.includes(state.large) ? "" : state.large]);
+  return JSON.stringify([run.folder, placesShown(run).places.map(placeKey)]);
 }
 
 function makeHead() {
@@ -97,12 +110,13 @@ function makeHead() {
     pushButton("Close", () => change({ large: null })),
   );
   function tell(run) {
-    const snapshot = nearestSnapshot(run, state.epoch);
-    const column = run.columns[state.large];
+    const { large } = placesShown(run);
+    const there = sampleAt(large, run, state.sample);
+    const snapshot = large.whose ? snapshotAt(large) : nearestSnapshot(run, state.epoch);
     title.textContent = sampleTitle(run, state.sample);
-    tellVerdict(verdict, run, snapshot, state.sample);
-    const epoch = run.export || !snapshot ? "" : epochName(snapshot.epoch);
-    const parts = [sampleName(run, state.sample), epoch, columnName(column), kindName(column)];
+    tellVerdict(verdict, large.run, there === null ? null : snapshot, there ?? 0);
+    const epoch = large.run.export || !snapshot || large.epoch !== null ? "" : epochName(snapshot.epoch);
+    const parts = [sampleName(run, state.sample), epoch, placeName(large), kindName(large.column)];
     where.textContent = parts.filter(Boolean).join(" · ");
   }
   const words = el("div", { class: "large-words" }, title, verdict, where);

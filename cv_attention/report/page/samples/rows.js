@@ -5,10 +5,11 @@ import { el } from "../core/dom.js";
 import { nearestSnapshot } from "../core/epochs.js";
 import { report } from "../core/report.js";
 import { topClasses } from "../core/shards.js";
-import { change, currentRun, shownColumns, state } from "../core/state.js";
+import { change, currentRun, state } from "../core/state.js";
 import { makeFrame } from "../drawing/frames.js";
 import { enqueue } from "../drawing/painting.js";
 import { linkPointer } from "../drawing/readout.js";
+import { placesOf } from "./adjacent.js";
 import { makeCell } from "./cells.js";
 import { flagsOf } from "./flags.js";
 import { makeHistory } from "./history.js";
@@ -62,13 +63,13 @@ export function pickSample(index, wanted) {
 
 // Opens the large view of a sample, with the first of the maps that are shown.
 export function openLarge(index) {
-  const [first] = shownColumns(currentRun());
-  change({ sample: index, large: first?.index ?? null });
+  const [first] = placesOf(currentRun());
+  change({ sample: index, large: first?.column.index ?? null, whose: first?.whose ?? "" });
 }
 
-export function makeRow(run, columns, room) {
+export function makeRow(run, places, room) {
   const head = makeSampleHead(run, room);
-  const cells = columns.map((column) => makeCell(run, column, room));
+  const cells = places.map((place) => makeCell(run, place, room));
   const maps = el(
     "div",
     { class: "cells" },

@@ -1,4 +1,4 @@
-// Lets the reader choose what maps are compared with, and labels A and B.
+// Lets the reader choose what maps are compared with, and what stands next to them, and labels A and B.
 
 import { pushButton, rangeControl, select } from "../core/controls.js";
 import { el } from "../core/dom.js";
@@ -6,6 +6,7 @@ import { nearestSnapshot } from "../core/epochs.js";
 import { columnName, epochName, formatPercent } from "../core/format.js";
 import { report } from "../core/report.js";
 import { change, currentRun, state, watch } from "../core/state.js";
+import { neighboursOf } from "../samples/adjacent.js";
 import { versus } from "../samples/comparison.js";
 
 const BLINK_MS = 600;
@@ -36,6 +37,45 @@ export function versusWords() {
   return [epochName(nearestSnapshot(run, state.epoch)?.epoch ?? state.epoch), epochName(chosen.number)];
 }
 
+// Check marks for what stands next to the columns of the chosen run: other runs with their predictions, other epochs.
+function makeNeighbours() {
+  const place = el("div", { class: "neighbours" });
+  const toggle = (whose, wanted) =>
+    change({ adjacent: wanted ? [...state.adjacent, whose] : state.adjacent.filter((one) => one !== whose) });
+  const chip = (whose, name, chosen) => {
+    const box = el("input", {
+      type: "checkbox",
+      checked: chosen.has(whose),
+      "data-whose": whose,
+      onchange: (event) => toggle(whose, event.target.checked),
+    });
+    return el("label", { class: "chip" }, box, el("bdi", {}, name));
+  };
+  const group = (title, chips) => chips.length > 0 && el("fieldset", {}, el("legend", {}, title), chips);
+  const draw = () => {
+    const run = currentRun();
+    const focused = document.activeElement?.dataset?.whose;
+    const chosen = new Set(neighboursOf(run).map(({ whose }) => whose));
+    const runs = report.runs.map((other, i) => other !== run && other.epochs.length > 0 && chip(`run:${i}`, other.name, chosen));
+    const several = run.epochs.length > 1 ? run.epochs : [];
+    const epochs = several.map(({ epoch }) => chip(`epoch:${epoch}`, epochName(epoch), chosen));
+    const groups = [group("Other runs next to each column", runs.filter(Boolean)), group("Other epochs next to each column", epochs)];
+    place.replaceChildren(...groups.filter(Boolean));
+    if (focused) place.querySelector(`[data-whose="${CSS.escape(focused)}"]`)?.focus();
+  };
+  watch((values) => {
+    if ("adjacent" in values || "run" in values) draw();
+  });
+  draw();
+  return place;
+}
+
+// What the button of the panel says of it.
+export function comparedWords() {
+  const adjacent = neighboursOf(currentRun()).length;
+  return adjacent ? `+${adjacent}` : state.versus ? "on" : "";
+}
+
 export function makeCompare() {
   const ways = { difference: "signed difference A − B", swipe: "swipe", blink: "blink" };
   const swipe = rangeControl("split", "Swipe", 0, 1, 0.01, (value) => formatPercent(value));
@@ -48,6 +88,7 @@ export function makeCompare() {
     select("versus", "Compare with", compareOptions),
     select("compare", "By", ways),
     swipe,
+    makeNeighbours(),
     el(
       "p",
       { class: "muted hint wide" },

@@ -1,9 +1,10 @@
 // Exports the selected samples, or all listed ones, as a table for other programs.
 
 import { nearestSnapshot } from "../core/epochs.js";
-import { className, columnName } from "../core/format.js";
+import { className } from "../core/format.js";
 import { loadMeasures } from "../core/shards.js";
-import { currentRun, shownColumns, state } from "../core/state.js";
+import { currentRun, state } from "../core/state.js";
+import { neighboursOf, placeName, placesOf, sampleAt, snapshotAt } from "../samples/adjacent.js";
 import { flagsOf, isRight } from "../samples/flags.js";
 import { fileName, trueClass } from "../samples/names.js";
 import { noteOf } from "../samples/notes.js";
@@ -15,16 +16,35 @@ export function csvCell(value) {
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
+// The measures of every map in the table: [{name, value(sample)}].
+async function measuresOfPlaces(run) {
+  const found = placesOf(run).map(async (place) => {
+    const snapshot = snapshotAt(place);
+    const measures = snapshot ? await loadMeasures(snapshot).catch(() => ({})) : {};
+    return Object.entries(measures[place.column.index] ?? {}).map(([name, values]) => ({
+      name: `${placeName(place)}: ${name}`,
+      value: (i) => values[sampleAt(place, run, i)] ?? null,
+    }));
+  });
+  return (await Promise.all(found)).flat();
+}
+
+// What other runs and epochs, those whose maps stand next to this run's, predict for a sample.
+function predictionsAdjacent(run) {
+  return neighboursOf(run).flatMap((one) => {
+    const snapshot = nearestSnapshot(one.run, one.epoch ?? state.epoch);
+    const known = (values, i) => values?.[sampleAt(one, run, i)] ?? null;
+    return [
+      { name: `predicted class, ${one.words}`, value: (i) => className(one.run, known(snapshot?.predictions, i)) },
+      { name: `confidence, ${one.words}`, value: (i) => known(snapshot?.confidence, i) },
+    ];
+  });
+}
+
 export async function selectionAsCsv(listed) {
   const run = currentRun();
   const snapshot = nearestSnapshot(run, state.epoch);
-  const measures = snapshot ? await loadMeasures(snapshot).catch(() => ({})) : {};
-  const columns = shownColumns(run).flatMap((column) =>
-    Object.entries(measures[column.index] ?? {}).map(([name, values]) => ({
-      name: `${columnName(column)}: ${name}`,
-      values,
-    })),
-  );
+  const adjacent = [...predictionsAdjacent(run), ...(await measuresOfPlaces(run))];
   const head = [
     "run",
     "epoch",
@@ -55,9 +75,9 @@ export async function selectionAsCsv(listed) {
       flagsOf(run, snapshot, i).join("; "),
       note?.tags.join("; "),
       note?.note,
-      ...columns.map((column) => known(column.values)),
+      ...adjacent.map(({ value }) => value(i)),
     ];
   });
-  const lines = [[...head, ...columns.map((column) => column.name)], ...rows];
+  const lines = [[...head, ...adjacent.map(({ name }) => name)], ...rows];
   return `${lines.map((row) => row.map(csvCell).join(",")).join("\r\n")}\r\n`;
 }

@@ -1,0 +1,149 @@
+// Draws a part of the document as SVG elements: texts, pictures, canvases, drawings, colour bars, filled and framed boxes.
+
+import { el, svg } from "../core/dom.js";
+import { colourTable } from "./colours.js";
+
+const OF_SHAPES = [
+  "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "stroke-linecap",
+  "stroke-linejoin", "opacity", "font-size", "font-family", "font-weight", "text-anchor",
+]; // prettier-ignore
+const STOPS = 32; // of a colour bar
+let clips = 0;
+
+const round = (value) => Number(value.toFixed(2));
+
+function isSeen(colour) {
+  const [, , , alpha] = colour.match(/[\d.]+/g) ?? [0, 0, 0, 0];
+  return alpha === undefined || Number(alpha) > 0;
+}
+
+// A copy of a drawing whose looks do not depend on style sheets.
+function copyOf(drawing) {
+  const copy = drawing.cloneNode(true);
+  const [before, after] = [drawing, copy].map((one) => [one, ...one.querySelectorAll("*")]);
+  before.forEach((from, i) => {
+    const style = getComputedStyle(from);
+    for (const name of OF_SHAPES) after[i].setAttribute(name, style.getPropertyValue(name));
+    if (style.display === "none" || style.visibility === "hidden") after[i].setAttribute("display", "none");
+    for (const name of ["class", "style", "tabindex", "role"]) after[i].removeAttribute(name);
+  });
+  return copy;
+}
+
+// The lines of a text: [{text, rect}].
+function linesOf(node) {
+  const range = document.createRange();
+  range.selectNodeContents(node);
+  const rects = [...range.getClientRects()].filter((rect) => rect.width && rect.height);
+  // a space at the beginning has its place, but SVG would leave it out
+  const whole = node.textContent.replace(/\s+/g, " ").replace(/^ | $/g, "\u00a0");
+  if (rects.length <= 1) return rects.map((rect) => ({ text: whole, rect }));
+  const lines = [];
+  for (let i = 0; i < node.textContent.length; i++) {
+    range.setStart(node, i);
+    range.setEnd(node, i + 1);
+    const rect = range.getBoundingClientRect();
+    if (!rect.width) continue;
+    const last = lines[lines.length - 1];
+    if (!last || Math.abs(last.rect.top - rect.top) > 2) lines.push({ text: node.textContent[i], rect });
+    else last.text += node.textContent[i];
+  }
+  return lines.map(({ text, rect }) => ({ text: text.trim(), rect }));
+}
+
+function isTurned(element) {
+  for (let one = element; one; one = one.parentElement) if (getComputedStyle(one).transform.startsWith("matrix(-1")) return true;
+  return false;
+}
+
+let measuring = null;
+
+function drawText(node, origin) {
+  const style = getComputedStyle(node.parentElement);
+  measuring ??= el("canvas").getContext("2d");
+  measuring.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+  const { fontBoundingBoxAscent: up, fontBoundingBoxDescent: down } = measuring.measureText("x");
+  const look = { fill: style.color, "font-size": style.fontSize, "font-family": style.fontFamily, "font-weight": style.fontWeight };
+  return linesOf(node).map(({ text, rect }) => {
+    const [left, top] = [rect.left - origin.left, rect.top - origin.top];
+    if (style.writingMode.startsWith("vertical")) {
+      // read downwards, or upwards where a box around it is turned; the line runs through the middle of the letters
+      const [middle, half] = [left + rect.width / 2, (up - down) / 2];
+      const at = isTurned(node.parentElement) ? [middle + half, top + rect.height, -90] : [middle - half, top, 90];
+      return svg("text", { ...look, transform: `translate(${round(at[0])} ${round(at[1])}) rotate(${at[2]})` }, text);
+    }
+    const base = top + (rect.height - up - down) / 2 + up;
+    return svg("text", { ...look, x: round(left), y: round(base) }, text);
+  });
+}
+
+function drawBox(element, style, { x, y, width, height }) {
+  const drawn = [];
+  const filled = isSeen(style.backgroundColor);
+  const sides = ["Top", "Right", "Bottom", "Left"].map((side) => ({
+    wide: style[`border${side}Style`] === "none" ? 0 : Number.parseFloat(style[`border${side}Width`]),
+    colour: style[`border${side}Color`],
+    dashed: /dashed|dotted/.test(style[`border${side}Style`]),
+  }));
+  if (filled) drawn.push(svg("rect", { x, y, width, height, rx: Number.parseFloat(style.borderRadius) || 0, fill: style.backgroundColor }));
+  const ends = [[x, y, x + width, y], [x + width, y, x + width, y + height], [x, y + height, x + width, y + height], [x, y, x, y + height]];
+  sides.forEach(({ wide, colour, dashed }, i) => {
+    if (!wide || !isSeen(colour)) return;
+    const [x1, y1, x2, y2] = ends[i];
+    drawn.push(svg("line", { x1, y1, x2, y2, stroke: colour, "stroke-width": wide, "stroke-dasharray": dashed ? 3 : null }));
+  });
+  const outline = style.outlineStyle === "none" ? 0 : Number.parseFloat(style.outlineWidth);
+  if (outline) {
+    const around = { x, y, width, height, fill: "none" };
+    drawn.push(svg("rect", { ...around, stroke: "#000", "stroke-opacity": 0.67, "stroke-width": 4 * outline }));
+    drawn.push(svg("rect", { ...around, stroke: style.outlineColor, "stroke-width": 2 * outline }));
+  }
+  return drawn;
+}
+
+function drawColourBar(table, place) {
+  const colours = colourTable(table);
+  const id = `bar-${++clips}`;
+  const stops = Array.from({ length: STOPS }, (_, i) => {
+    const at = 3 * Math.round((255 * i) / (STOPS - 1));
+    return svg("stop", { offset: round(i / (STOPS - 1)), "stop-color": `rgb(${colours.slice(at, at + 3).join(",")})` });
+  });
+  return [svg("linearGradient", { id }, stops), svg("rect", { ...place, fill: `url(#${id})` })];
+}
+
+function drawElement(element, origin) {
+  const style = getComputedStyle(element);
+  const edge = element.getBoundingClientRect();
+  if (style.display === "none") return [];
+  const place = { x: round(edge.left - origin.left), y: round(edge.top - origin.top), width: round(edge.width), height: round(edge.height) };
+  const seen = style.visibility !== "hidden" && edge.width > 0;
+  let drawn = seen ? drawBox(element, style, place) : [];
+  if (seen && element.dataset.table) drawn.push(...drawColourBar(element.dataset.table, place));
+  if (element.matches("svg")) {
+    const copy = copyOf(element);
+    for (const [name, value] of Object.entries(place)) copy.setAttribute(name, value);
+    drawn.push(copy);
+  } else if (seen && element.matches("canvas, img")) {
+    const href = element.matches("img") ? element.src : element.width && element.height ? element.toDataURL() : "";
+    const pixelated = style.imageRendering === "pixelated" ? "pixelated" : null;
+    if (href) drawn.push(svg("image", { ...place, href, preserveAspectRatio: "none", "image-rendering": pixelated }));
+  } else {
+    for (const child of element.childNodes) {
+      if (child.nodeType === Node.TEXT_NODE && seen && child.textContent.trim()) drawn.push(...drawText(child, origin));
+      else if (child.nodeType === Node.ELEMENT_NODE) drawn.push(...drawElement(child, origin));
+    }
+    if (drawn.length && style.overflowX !== "visible") {
+      const id = `clip-${++clips}`;
+      drawn = [svg("clipPath", { id }, svg("rect", place)), svg("g", { "clip-path": `url(#${id})` }, drawn)];
+    }
+  }
+  return style.opacity === "1" || !drawn.length ? drawn : [svg("g", { opacity: style.opacity }, drawn)];
+}
+
+// What an element shows, relative to `origin` in the window: {elements, bottom}.
+export function drawOf(element, origin) {
+  const elements = [...element.children].flatMap((child) => drawElement(child, origin));
+  const bottoms = [...element.querySelectorAll("*")].filter((one) => one.offsetParent !== null || one.matches("svg"));
+  const bottom = bottoms.reduce((most, one) => Math.max(most, one.getBoundingClientRect().bottom), 0) - origin.top;
+  return { elements, bottom };
+}
