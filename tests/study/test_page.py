@@ -12,7 +12,9 @@ from cv_attention import data
 from cv_attention.cli import main
 from cv_attention.config import Experiment
 from cv_attention.config.plain import from_plain
+from cv_attention.rundir import summary
 from cv_attention.rundir.arrays import write_arrays
+from cv_attention.rundir.readings import ReadText, write_readings
 from cv_attention.study import report
 from cv_attention.study.reporting.differing import differing_images
 from tests.study.written import BASE, finish, finish_all, planned
@@ -128,6 +130,24 @@ def test_images_that_are_gone_are_listed_without_pictures(tmp_path, monkeypatch)
     study = reported(plan, folder)["study"]
     assert "no such folder" in study["tested"]["note"]
     assert len(study["tested"]["probes"]) == 2
+
+
+def test_texts_that_one_network_reads_right(tmp_path):
+    plan, folder = planned(tmp_path)
+    read = {"plain": ["12", "34"], "se": ["12", "35"]}
+    for trial in plan.trials(folder.trials, {}):
+        run = folder.run(trial.name)
+        shown = zip(read[trial.arm], ("12", "35"), strict=True)
+        rows = [ReadText(f"{i}.png", text, 0.9, truth, 0.0) for i, (text, truth) in enumerate(shown)]
+        right = sum(row.text == row.truth for row in rows) / 2
+        finish(trial, run, right)
+        summary.update(run, test={"exact": right, "cer": 0.1}, validation={"cer": 0.1, "epoch": 1})
+        write_readings(run / "readings.csv", rows)
+    found = differing_images(plan, folder, report(plan, folder, [], print, write=False))
+    assert [(image.name, image.truth) for image in found.images] == [("1.png", "35")]
+    assert found.pairs[""]["se"]["plain"] == 1
+    answers = {trial.arm: found.answers[trial.name] for trial in plan.trials(folder.trials, {})}
+    assert answers == {"plain": ["34"], "se": [None]}
 
 
 def test_nothing_has_finished(tmp_path, capsys):

@@ -1,7 +1,7 @@
 """Finds the test images on which the arms of a study differ, once the test results are opened."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,16 @@ class _Answers:
     Attributes:
         places: Index of each in the test split.
         names: Name of each.
-        truths: Class or text of each.
-        given: Predicted class or text of each.
+        words: Classes, or all texts.
+        truth: Which of `words` each shows.
+        given: Which of `words` was predicted for each.
         right: Whether they agree.
     """
 
     places: np.ndarray
     names: np.ndarray
-    truths: np.ndarray
+    words: np.ndarray
+    truth: np.ndarray
     given: np.ndarray
     right: np.ndarray
 
@@ -55,20 +57,27 @@ def differing_images(plan: Plan, folder: StudyFolder, results: Results) -> Diffe
     """
     if results.sealed:
         return None
-    known = [(o.trial, found) for o in results.outcomes if o.state == "finished" and (found := _read(folder, o.trial))]
-    if not known:
+    same: list[tuple[Trial, _Answers]] = []
+    for outcome in results.outcomes:
+        found = _read(folder, outcome.trial) if outcome.state == "finished" else None
+        if found and (not same or np.array_equal(found.names, same[0][1].names)):
+            names = same[0][1].names if same else found.names  # once in memory, however many runs there are
+            same.append((outcome.trial, replace(found, names=names)))
+    if not same:
         return None
-    first = known[0][1]
-    same = [(trial, found) for trial, found in known if np.array_equal(found.names, first.names)]
+    first = same[0][1]
     right = {(t.recipe, t.arm, t.seed): found.right for t, found in same}
     pairs, chosen = _pairs(right, len(plan.recipes))
     listed = np.array(sorted(chosen), int)
     pictures, note = _pictures(plan, first, listed)
     images = [
-        DifferingImage(str(first.names[i]), str(first.truths[i]), picture)
+        DifferingImage(str(first.names[i]), str(first.words[first.truth[i]]), picture)
         for i, picture in zip(listed, pictures, strict=True)
     ]
-    answers = {trial.name: [None if found.right[i] else str(found.given[i]) for i in listed] for trial, found in same}
+    answers = {
+        trial.name: [None if found.right[i] else str(found.words[found.given[i]]) for i in listed]
+        for trial, found in same
+    }
     return DifferingImages(images, answers, len(first.names), pairs, note)
 
 
@@ -110,17 +119,16 @@ def _read(folder: StudyFolder, trial: Trial) -> _Answers | None:
 
 def _of_texts(path: Path) -> _Answers:
     rows = [row for row in read_readings(path) if row.truth is not None]
-    names, truths, given = (
-        np.array(each, np.str_)
-        for each in ([r.file_name for r in rows], [r.truth for r in rows], [r.text for r in rows])
-    )
-    return _Answers(np.arange(len(rows)), names, truths, given, truths == given)
+    names = np.array([row.file_name for row in rows], np.str_)
+    words = np.array([*(row.truth for row in rows), *(row.text for row in rows)], object)
+    places, right = np.arange(len(rows)), np.array([row.truth == row.text for row in rows], bool)
+    return _Answers(places, names, words, places, places + len(rows), right)
 
 
 def _of_classes(path: Path) -> _Answers:
     stored = read_arrays(path, ("index", "name", "label", "predicted", "class_names"))
-    classes, label, predicted = stored["class_names"], stored["label"], stored["predicted"]
-    return _Answers(stored["index"], stored["name"], classes[label], classes[predicted], label == predicted)
+    label, predicted = stored["label"], stored["predicted"]
+    return _Answers(stored["index"], stored["name"], stored["class_names"], label, predicted, label == predicted)
 
 
 def _pictures(plan: Plan, answers: _Answers, listed: Sequence[int] | np.ndarray) -> tuple[list[np.ndarray | None], str]:
