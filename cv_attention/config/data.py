@@ -28,8 +28,8 @@ TEXT_SOURCES = ("digit_strings", "text")
 """Those of `SOURCES` whose images show texts to be read, in place of classes."""
 
 
-TARGET_SOURCES = ("table", "coco", "voc", "cluttered_digits")
-"""Those of `SOURCES` that can have several classes, and the first and the last numbers, for each image."""
+TARGET_SOURCES = ("table", "arrays", "datasets", "coco", "voc", "cluttered_digits")
+"""Those of `SOURCES` that can have several classes for each image; all but ``coco`` and ``voc`` can have numbers."""
 
 
 def is_source(name: str) -> bool:
@@ -94,7 +94,8 @@ class Data:
         progressive: Shorter side in pixels of the training images from an epoch on: ``{0: 128, 10: 160}``; empty keeps
             their size.
         targets: What is learned of each image: ``single``, its class; ``multi``, all classes that it has; ``numbers``,
-            one or several numbers. The last two are for ``table``, ``cluttered_digits`` and functions of your own.
+            one or several numbers. The last two are for ``table``, ``arrays``, ``datasets``, ``cluttered_digits`` and
+            functions of your own; ``coco`` and ``voc`` have several classes, but no numbers.
         balanced: Draw every class equally often in each epoch, however many images it has. With several classes per
             image, its rarest one counts; of numbers, tenths of the images by their value.
         flip_test: Average the logits of each validation and test image with those of its mirror image.

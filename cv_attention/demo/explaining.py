@@ -7,16 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from cv_attention import backbones
 from cv_attention.data.augmentation.transforms import Pipeline
+from cv_attention.demo.predictions import Predictions
 from cv_attention.drawing import overlay
 from cv_attention.exporting.batches import resized
 from cv_attention.maps import record, to_heatmap
 from cv_attention.picture_grid import picture_grid
 from cv_attention.saliency.catalogue import resolve
-from cv_attention.training import Classifier
+from cv_attention.training import Task
 
 _MAPS, _COLUMNS, _SIDE = 8, 4, 288  # attention maps that are shown; pictures in a row; pixels
 _CLASSES = 5
@@ -28,8 +29,8 @@ class Explanation:
 
     Attributes:
         figure: The photograph as the network sees it, and each map over it.
-        classes: The likeliest classes with their probabilities.
-        notes: What could not be drawn, and other remarks.
+        classes: The likeliest classes with their probabilities; none where the network predicts numbers.
+        notes: Predicted numbers, what is explained, what could not be drawn, and other remarks.
 
     Examples:
         >>> from PIL import Image
@@ -60,47 +61,53 @@ class Explainer:
         (['cat', 'dog'], 1182)
     """
 
-    def __init__(self, networks: Mapping[str, Callable[[], Classifier]]) -> None:
+    def __init__(self, networks: Mapping[str, Callable[[], Task]]) -> None:
         self.networks = dict(networks)
-        self._opened: dict[str, Classifier] = {}
+        self._opened: dict[str, Task] = {}
 
     def explain(
-        self, photograph: np.ndarray, network: str, *, block: str | None = None, methods: Sequence[str] = ("grad_cam",)
+        self,
+        photograph: np.ndarray,
+        network: str,
+        *,
+        block: str | None = None,
+        methods: Sequence[str] = ("grad_cam",),
+        target: str | None = None,
     ) -> Explanation:
-        """Draws the attention maps of a network, and saliency maps of the class that it predicts.
+        """Draws the attention maps of a network, and saliency maps of one class.
 
         Args:
             photograph: uint8 (H, W, 3) RGB.
             network: Its name.
             block: Block of the catalogue that is inserted into a copy of the network, untrained; None inserts none.
             methods: Saliency methods.
+            target: Class that they explain, or name of a number; None takes the likeliest class, or the first number.
 
         Raises:
-            ValueError: if the network cannot be opened, or cannot take the block.
+            ValueError: if the network cannot be opened or explained so, cannot take the block, or has no such class.
         """
-        classifier = self._open(network)
-        pixels = _prepared(photograph, classifier)
-        inputs = classifier.normalise(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None])
-        attended, notes = classifier.network, list[str]()
+        task = self._open(network)
+        pixels = _prepared(photograph, task)
+        inputs = task.normalise(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None])
+        attended, notes = task.network, list[str]()
         if block is not None:
             attended = copy.deepcopy(attended)
-            backbones.insert(attended, block, "residual", input_size=classifier.facts.image_size)
+            backbones.insert(attended, block, "residual", input_size=task.facts.image_size)
             attended.eval()
-            notes.append(
-                f"{block} is untrained: its maps show its initial weights, and the classes are those of chance"
-            )
-        heats, probabilities = _attention(attended, inputs, notes)
+            notes.append(f"{block} is untrained: maps and predictions are those of its random initial weights.")
+        heats, logits = _attention(attended, inputs, notes)
+        said = Predictions(task, logits)
+        explained = said.find(target)
         for method in methods:
             try:
-                heats[method] = resolve(method)(attended, inputs)[0, 0].detach().numpy()
+                heats[method] = resolve(method)(attended, inputs, said.target(explained))[0, 0].detach().numpy()
             except (ValueError, RuntimeError) as error:  # a method that the network cannot have
                 notes.append(f"{method}: {' '.join(str(error).split())[:200]}")
-        likeliest = np.argsort(-probabilities)[:_CLASSES]
-        names = classifier.facts.class_names
-        classes = {names[number]: float(probabilities[number]) for number in likeliest}
-        return Explanation(_figure(pixels, heats), classes, notes)
+        if methods:
+            notes.insert(0, f"The saliency maps explain {said.names[explained]}.")
+        return Explanation(_figure(pixels, heats), said.classes(_CLASSES), [*said.notes(), *notes])
 
-    def _open(self, network: str) -> Classifier:
+    def _open(self, network: str) -> Task:
         if network not in self.networks:
             raise ValueError(f"unknown network {network!r}; choose one of {', '.join(self.networks)}")
         if network not in self._opened:
@@ -108,31 +115,31 @@ class Explainer:
         return self._opened[network]
 
 
-def _prepared(photograph: np.ndarray, classifier: Classifier) -> np.ndarray:
+def _prepared(photograph: np.ndarray, task: Task) -> np.ndarray:
     """Returns the photograph as the network sees it, uint8 (H, W, 3)."""
-    transforms = classifier.experiment.data.eval_transforms
+    transforms = task.experiment.data.eval_transforms
     pixels = photograph
     if transforms:
         pixels, _ = Pipeline(transforms, "data.eval_transforms")(pixels, (0, 0, 0))
-    return resized(np.ascontiguousarray(pixels), None, classifier.facts.image_size)[0]
+    return resized(np.ascontiguousarray(pixels), None, task.facts.image_size)[0]
 
 
-def _attention(network: nn.Module, inputs: torch.Tensor, notes: list[str]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Returns the attention maps over positions, and the probabilities of the classes."""
+def _attention(network: nn.Module, inputs: Tensor, notes: list[str]) -> tuple[dict[str, np.ndarray], Tensor]:
+    """Returns the attention maps over positions, and the network's output."""
     try:
         with torch.no_grad(), record(network) as maps:
-            logits = network(inputs)
+            outputs = network(inputs)
     except ValueError as error:
         if "no attention" not in str(error) and "nothing" not in str(error):
             raise
         with torch.no_grad():
-            return {}, network(inputs).softmax(1)[0].numpy()
+            return {}, network(inputs)
     drawable = [name for name, each in maps.items() if each.kind not in ("channel", "alignment")]
     if len(drawable) < len(maps):
-        notes.append(f"{len(maps) - len(drawable)} attention maps weight channels, not positions, and are not drawn")
+        notes.append(f"{len(maps) - len(drawable)} attention maps weight channels, not positions, and are not drawn.")
     places = np.linspace(0, len(drawable) - 1, min(_MAPS, len(drawable))).round().astype(int)
     shown = [drawable[place] for place in places]
-    return {name: to_heatmap(maps[name])[0, 0].numpy() for name in shown}, logits.softmax(1)[0].numpy()
+    return {name: to_heatmap(maps[name])[0, 0].numpy() for name in shown}, outputs
 
 
 def _figure(pixels: np.ndarray, heats: Mapping[str, np.ndarray]) -> Image.Image:

@@ -35,11 +35,14 @@ def page(explainer: Explainer) -> Any:
     require("demo", "cv-attention demo")
     import gradio  # pyright: ignore[reportMissingImports]
 
-    def explain(photograph: np.ndarray | None, network: str, block: str, methods: list[str]) -> tuple[Any, ...]:
+    def explain(
+        photograph: np.ndarray | None, network: str, block: str, methods: list[str], target: str
+    ) -> tuple[Any, ...]:
         if photograph is None:
             raise gradio.Error("Choose a photograph first.")
+        wanted = None if block == _NONE else block
         try:
-            shown = explainer.explain(photograph, network, block=None if block == _NONE else block, methods=methods)
+            shown = explainer.explain(photograph, network, block=wanted, methods=methods, target=target.strip() or None)
         except (ValueError, OSError) as error:
             raise gradio.Error(" ".join(str(error).split())) from error
         file = Path(tempfile.mkdtemp(dir=folder.name)) / "maps.png"
@@ -57,6 +60,7 @@ def page(explainer: Explainer) -> Any:
                 network = gradio.Dropdown(networks, value=networks[0], label="Network")
                 block = gradio.Dropdown([_NONE, *CATALOGUE], value=_NONE, label="Block to insert, untrained")
                 methods = gradio.Dropdown(list(METHODS), value=["grad_cam"], multiselect=True, label="Saliency methods")
+                target = gradio.Textbox(label="Class to explain", placeholder="the likeliest one")
                 button = gradio.Button("Explain", variant="primary")
             with gradio.Column(scale=3):
                 figure = gradio.Image(label="Maps", format="png", interactive=False)
@@ -64,7 +68,10 @@ def page(explainer: Explainer) -> Any:
                 classes = gradio.Label(label="Classes", num_top_classes=5)
                 notes = gradio.Markdown()
         button.click(
-            explain, [photograph, network, block, methods], [figure, classes, download, notes], api_name="explain"
+            explain,
+            [photograph, network, block, methods, target],
+            [figure, classes, download, notes],
+            api_name="explain",
         )
     return made
 

@@ -156,7 +156,7 @@ def test_of_a_function_of_ones_own(tmp_path, monkeypatch):
     config = Data(name="own_labels.both", options={"kind": "multi"}, targets="multi")
     assert load(config)[1]["train"].labels.tolist()[0] == [1, 0]
     config.options = {"kind": "wrong"}
-    with pytest.raises(ValueError, match="labels must be 0 or 1"):
+    with pytest.raises(ValueError, match=r"labels, row 0, column 0 \(a\) must be 0 or 1, got 2"):
         load(config)
     config.options, config.targets = {"kind": "numbers"}, "numbers"
     assert load(config)[1]["train"].labels.shape == (6, 1)

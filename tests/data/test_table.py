@@ -54,6 +54,32 @@ def pixel(module, split: str, index: int) -> int:
     return int(module.splits[split].images.read(index)[0, 0, 0])
 
 
+def test_paths_as_windows_writes_them(tmp_path):
+    """With a byte-order mark, CRLF and backslashes, as Excel writes them, in a folder with spaces and umlauts."""
+    root = tmp_path / "Meine Bilder (1) & mehr"
+    names = pictures(root / "Köln" / "fotos")
+    rows = "".join(f"K\u00f6ln\\fotos\\{name};{CLASSES[i % 3]}\r\n" for i, name in enumerate(names))
+    (root / "labels.csv").write_bytes(("\ufeffpath;label\r\n" + rows).encode())
+    module = opened(root / "labels.csv", test_fraction=0.2)
+    assert module.class_names == list(CLASSES)
+    images = module.splits["test"].images
+    assert [pixel(module, "test", i) % 3 for i in range(len(images))] == images.labels.tolist()
+    (root / "labels.csv").write_text("path,label\nD:\\fotos\\1.png,ant\n")
+    with pytest.raises(FileNotFoundError, match=r"image not found: 'D:.*png' in .* not start with a drive"):
+        opened(root / "labels.csv", test_fraction=0.2)
+
+
+def test_images_in_a_folder_next_to_the_table(tmp_path):
+    names = pictures(tmp_path / "photos")
+    pictures(tmp_path / "others", 3)  # has fewer of them
+    (tmp_path / ".cache").mkdir()
+    write(tmp_path / "labels.csv", [{"path": name, "label": CLASSES[i % 3]} for i, name in enumerate(names)])
+    module = opened(tmp_path / "labels.csv", test_fraction=0.2)
+    images = module.splits["train"].images
+    assert [pixel(module, "train", i) % 3 for i in range(len(images))] == images.labels.tolist()
+    assert {Path(images.path(i)).parent.name for i in range(len(images))} == {"photos"}
+
+
 SPLITS = ["train"] * 18 + ["valid"] * 6 + ["Test "] * 6
 
 

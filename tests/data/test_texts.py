@@ -215,12 +215,15 @@ HOSTILE = {
     "10 MB line": (b"0.png\t" + b"a" * 10_000_000 + b"\n", "line 1: the text has 10,000,000 characters"),
     "10 MB path": (b"a" * 10_000_000 + b"\ta\n0.png\ta\n", "line 1: "),
     "missing": (b"0.png\ta\n9.png\ta\n8.png\tb\n", r"line 2: image not found: '.*train/9.png' \(and 1 more\)"),
-    "all missing": (b"7.png\ta\n9.png\ta\n", r"line 1: image not found: '7.png' in '.*train', '.*images', '.*"),
+    "all missing": (b"7.png\ta\n9.png\ta\n", r"line 1: image not found: '7.png' in '.*train' and the folders in it"),
     "twice": (b"0.png\ta\n1.png\ta\n0.png\tb\n", r"line 3: '0.png' has a text already, in '.*gt.txt', line 1"),
     "the same file": (b"0.png\ta\n./0.png\ta\n", r"line 2: './0.png' has a text already"),
     "outside": (b"0.png\ta\n../../etc/x.png\ta\n", r"line 2: '../../etc/x.png' leads out of the data set's folder"),
     "absolute": (b"0.png\ta\n/etc/passwd\ta\n", r"line 2: '/etc/passwd' leads out of the data set's folder"),
-    "Windows": (b"train\\0.png\ta\n", r"line 1: image not found: .*; write / in place of "),
+    "Windows": (
+        b"C:\\train\\0.png\ta\n",
+        r"line 1: image not found: 'C:.*0.png' in .* not start with a drive",
+    ),
     "a folder": (b"0.png\ta\n.\tb\n", "not found|not a regular file|a folder"),
 }
 

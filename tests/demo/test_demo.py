@@ -37,7 +37,8 @@ def test_the_figure_shows_what_the_library_gives():
     assert shown.classes == pytest.approx(
         dict(zip(network.facts.class_names, probabilities.tolist(), strict=True)), abs=0.02
     )
-    assert "9 attention maps weight channels, not positions, and are not drawn" in shown.notes[0]
+    assert shown.notes[0] == f"The saliency maps explain {network.facts.class_names[int(probabilities.argmax())]}."
+    assert "9 attention maps weight channels, not positions, and are not drawn" in shown.notes[1]
     pictures = 1 + 8 + 2  # the photograph, eight of nine spatial maps, two methods
     assert shown.figure.size == (4 * 294 + 6, 3 * (22 + 288 + 12))
     cells = [shown.figure.crop((6 + 294 * (i % 4), 322 * (i // 4) + 22, 294 * (i % 4) + 294, 322 * (i // 4) + 310))
@@ -51,17 +52,59 @@ def test_networks_without_attention_and_with_an_untrained_block():
     explainer = Explainer({"plain": lambda: network})
     plain = explainer.explain(PHOTOGRAPH, "plain")
     assert plain.figure.width == 2 * 294 + 6
-    assert plain.notes == []
+    assert len(plain.notes) == 1
     attended = explainer.explain(PHOTOGRAPH, "plain", block="cbam", methods=["grad_cam"])
     assert attended.figure.height > plain.figure.height
-    assert attended.notes[0].startswith("cbam is untrained")
+    assert attended.notes[1].startswith("cbam is untrained")
     assert network.state_dict().keys() == before.keys()
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     several = explainer.explain(PHOTOGRAPH, "plain", methods=["attention_rollout", "grad_cam"])
-    assert several.notes[0].startswith("attention_rollout: ")
+    assert several.notes[1].startswith("attention_rollout: ")
     assert several.figure.width == 2 * 294 + 6
     with pytest.raises(ValueError, match="unknown network 'other'; choose one of plain"):
         explainer.explain(PHOTOGRAPH, "other")
+
+
+def test_another_class_than_the_predicted_one():
+    network = classifier()
+    explainer = Explainer({"mine": lambda: network})
+    figures = {}
+    for name in network.facts.class_names:
+        shown = explainer.explain(PHOTOGRAPH, "mine", target=name)
+        assert shown.notes[0] == f"The saliency maps explain {name}."
+        figures[name] = np.asarray(shown.figure)
+    assert len({figure.tobytes() for figure in figures.values()}) == 3
+    with pytest.raises(ValueError, match="the network has no class 'dgo'; did you mean 'dog'"):
+        explainer.explain(PHOTOGRAPH, "mine", target="dgo")
+
+
+def test_several_classes_and_numbers():
+    torch.manual_seed(0)
+    facts = training.LabelFacts(
+        ("cat", "dog", "eel"), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), (32, 32), thresholds=(0.0, 0.0, 1.0)
+    )
+    model = config.Model(options={"width": 4}, block="se")
+    several = training.MultiLabelClassifier(config.Experiment(data=config.Data(targets="multi"), model=model), facts)
+    values = training.ValueFacts(
+        ("age", "height"), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), (32, 32), (40.0, 170.0), (9.0, 20.0)
+    )
+    numbers = training.Regressor(config.Experiment(data=config.Data(targets="numbers"), model=model), values)
+    explainer = Explainer({"several": lambda: several.eval(), "numbers": lambda: numbers.eval()})
+    pixels = np.full((32, 32, 3), 90, np.uint8)
+    shown = explainer.explain(pixels, "several", target="eel")
+    batch = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+    numbers.eval()
+    with torch.no_grad():
+        probabilities = several(batch)[0].sigmoid()
+        wanted = numbers(batch)[0]
+    assert shown.classes == pytest.approx(dict(zip(facts.class_names, probabilities.tolist(), strict=True)), abs=1e-5)
+    assert "The saliency maps explain eel." in shown.notes
+    assert "Above their thresholds: cat, dog." in shown.notes
+    shown = explainer.explain(pixels, "numbers", target="height")
+    assert shown.classes == {}
+    assert shown.notes[:3] == [
+        f"age: {wanted[0]:.4g}", f"height: {wanted[1]:.4g}", "The saliency maps explain height."
+    ]  # fmt: skip
 
 
 def test_titles_are_shortened_in_the_middle():
@@ -98,7 +141,7 @@ def test_the_page_answers_without_a_network(monkeypatch, tmp_path):
         assert not shared
         Image.fromarray(PHOTOGRAPH).save(tmp_path / "photograph.png")
         figure, classes, download, notes = client.Client(address, verbose=False).predict(
-            client.handle_file(tmp_path / "photograph.png"), "mine", "none", ["grad_cam"], api_name="/explain"
+            client.handle_file(tmp_path / "photograph.png"), "mine", "none", ["grad_cam"], "", api_name="/explain"
         )
         assert classes["label"] in network.facts.class_names
         assert "weight channels" in notes

@@ -1,5 +1,6 @@
-"""Finds single images that are broken or unusual."""
+"""Finds images that are broken or unusual, one by one or as a split."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from cv_attention.data.inspection.findings import Finding, finding
 TINY = 16  # pixels
 LARGE = 50_000_000  # pixels
 LONG = 8  # times as long as wide
+APART = 0.1  # difference of mean brightness between splits
 _TRAITS = {
     "transparent": "images with transparency are blended over white",
     "deep": "images of more than 8 bits among others; data.bits says what is white",
@@ -21,7 +23,7 @@ _TRAITS = {
 
 
 def of_images(facts: Sequence[Facts]) -> list[Finding]:
-    """Lists broken, constant, tiny, huge and long images, and files of unusual kinds.
+    """Lists broken, constant, tiny, huge and long images, files of unusual kinds, and splits of other brightness.
 
     Args:
         facts: What is known of each image.
@@ -50,7 +52,9 @@ def of_images(facts: Sequence[Facts]) -> list[Finding]:
     grey = [each.item.name for each in usable if each.grey and not _is_constant(each)]
     if 0 < len(grey) <= len(usable) / 2:
         found += finding("grey", "note", "images without colour among coloured ones", grey)
-    return found
+    return found + finding(
+        "splits differ", "warning", "splits differ in brightness by more than a tenth", _apart(usable)
+    )
 
 
 def _because(facts: Facts) -> str:
@@ -67,3 +71,15 @@ def _is_large(facts: Facts) -> bool:
 
 def _is_long(facts: Facts) -> bool:
     return max(facts.height, facts.width) > LONG * min(facts.height, facts.width)
+
+
+def _apart(facts: Sequence[Facts]) -> list[str]:
+    by_split = defaultdict(list)
+    for each in facts:
+        by_split[each.item.split].append(float(np.mean(each.mean)))
+    means = {split: float(np.mean(values)) for split, values in by_split.items()}
+    return [
+        f"{split} {mean:.2f}, train {means['train']:.2f}"
+        for split, mean in means.items()
+        if "train" in means and abs(mean - means["train"]) > APART
+    ]

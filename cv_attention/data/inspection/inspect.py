@@ -13,8 +13,11 @@ from cv_attention.data.inspection.classes import of_classes
 from cv_attention.data.inspection.facts import Facts, facts_of
 from cv_attention.data.inspection.findings import SEVERITIES, Finding
 from cv_attention.data.inspection.images import of_images
-from cv_attention.data.inspection.items import list_any, list_folder
+from cv_attention.data.inspection.items import Contents, list_any, list_folder
+from cv_attention.data.inspection.names import of_names
+from cv_attention.data.inspection.numbers import of_numbers, ranges
 from cv_attention.data.inspection.repeated import repeated
+from cv_attention.data.inspection.several import of_several
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,8 @@ class Inspection:
     Attributes:
         findings: Faults and peculiarities, errors first.
         images: Number of images in each split.
-        classes: Number of images of each class.
+        classes: Number of images of each class; an image counts for each of its classes.
+        numbers: Smallest, median and largest of each number, where images have numbers.
         sizes: Smallest, median and largest height and width; None without a usable image.
         mean: Mean of red, green and blue in [0, 1] over the training images, each image counting once.
         std: Standard deviation of the same.
@@ -42,6 +46,7 @@ class Inspection:
     findings: list[Finding]
     images: dict[str, int]
     classes: dict[str, int]
+    numbers: dict[str, tuple[float, float, float]]
     sizes: tuple[tuple[int, int], tuple[int, int], tuple[int, int]] | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -79,25 +84,36 @@ def inspect(config: Data, seen: Callable[[int, int], None] = lambda done, total:
         >>> [found.kind for found in inspect(config.Data(name="folder", root="insects")).findings]
         ['missing class', 'few images', 'constant']
     """
-    items, found = list_folder(config) if config.name in ("folder", "bags") else (list_any(config), [])
+    contents = list_folder(config) if config.name in ("folder", "bags") else list_any(config)
+    items = contents.items
     facts: list[Facts] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for each in pool.map(lambda item: facts_of(item, config.bits), items):
             facts.append(each)
             seen(len(facts), len(items))
-    found = [*found, *repeated(facts), *of_classes(facts), *of_images(facts)]
+    found = [*contents.findings, *repeated(facts, contents.targets), *_of_labels(facts, contents), *of_images(facts)]
     found.sort(key=lambda each: SEVERITIES.index(each.severity))  # stable
     usable = [each for each in facts if not each.error]
     mean, std = _statistics([each for each in usable if each.item.split in ("train", "all")])
     return Inspection(
         found,
         dict(Counter(each.item.split for each in facts)),
-        dict(sorted(Counter(each.item.label for each in facts).items())),
+        dict(sorted(Counter(name for each in facts for name in each.item.classes).items())),
+        ranges([each.item.numbers for each in facts], contents.names) if contents.targets == "numbers" else {},
         _sizes(usable),
         mean,
         std,
         facts,
     )
+
+
+def _of_labels(facts: list[Facts], contents: Contents) -> list[Finding]:
+    if contents.targets == "numbers":
+        return of_numbers(facts, contents.names)
+    if not contents.targets:
+        return []
+    several = of_several(facts, contents.names) if contents.targets == "multi" else []
+    return [*of_classes(facts, contents.names), *of_names(facts, contents.names), *several]
 
 
 def _statistics(facts: list[Facts]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -1,11 +1,11 @@
 """Lists the images of a data set for inspection, faults included."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -21,20 +21,38 @@ class Item:
 
     Attributes:
         split: ``train``, ``val``, ``test``, or ``all`` where images are not divided.
-        label: Its class.
+        classes: Its class, or its classes; none where images have numbers, or nothing is said of it.
         name: Path or name, safe for terminals.
         content: Reads the image's file; None where there is none.
         read: Reads its pixels, uint8 (H, W, 3).
+        numbers: Its numbers, where images have numbers.
     """
 
     split: str
-    label: str
+    classes: tuple[str, ...]
     name: str
     content: Callable[[], bytes] | None
     read: Callable[[], np.ndarray] | None = None
+    numbers: tuple[float, ...] = ()
 
 
-def list_folder(config: Data) -> tuple[list[Item], list[Finding]]:
+class Contents(NamedTuple):
+    """The images of a data set, and what they are labelled with.
+
+    Attributes:
+        items: The images.
+        findings: What is wrong with their folders.
+        targets: ``single``, ``multi`` or ``numbers``, as ``data.targets``; empty where images are not labelled so.
+        names: Names of the classes, also of those without images, or of the numbers.
+    """
+
+    items: list[Item]
+    findings: list[Finding]
+    targets: Literal["single", "multi", "numbers", ""]
+    names: list[str]
+
+
+def list_folder(config: Data) -> Contents:
     """Lists a folder of classes, with or without splits, and what is wrong with the folders themselves.
 
     Raises:
@@ -57,7 +75,7 @@ def list_folder(config: Data) -> tuple[list[Item], list[Finding]]:
     known = [path for paths in present.values() for path in paths]
     unused = [name for name in subfolders(base) if base / name not in known] if known else []
     found += finding("unused folder", "warning", "folders next to the splits are not used", unused)
-    return items, _joined(found)
+    return Contents(items, _joined(found), "single", sorted({name for item in items for name in item.classes}))
 
 
 def _joined(found: list[Finding]) -> list[Finding]:
@@ -84,7 +102,8 @@ def _classes(split: str, folder: Path) -> tuple[list[Item], list[Finding]]:
                          [] if files else [shown(folder / name)])  # fmt: skip
         others = _others(folder / name)
         found += finding("other file", "note", "files without the extension of an image are not used", others)
-        items += [Item(split, name, shown(os.fsdecode(file)), partial(read_bytes, os.fsdecode(file))) for file in files]
+        paths = [os.fsdecode(file) for file in files]
+        items += [Item(split, (name,), shown(path), partial(read_bytes, path)) for path in paths]
     return items, found
 
 
@@ -102,7 +121,7 @@ def _others(folder: Path) -> list[str]:
     ]
 
 
-def list_any(config: Data) -> list[Item]:
+def list_any(config: Data) -> Contents:
     """Lists the images of any other data set, as training opens it.
 
     Raises:
@@ -116,19 +135,26 @@ def list_any(config: Data) -> list[Item]:
     module = create(config)
     module.prepare_data()
     module.setup()
-    names = getattr(module, "class_names", None)
-    items = []
     splits: dict[str, Any] = module.splits
+    labelled = all(isinstance(getattr(part.images, "labels", None), np.ndarray) for part in splits.values())
+    names = list(getattr(module, "class_names", [])) if labelled else []
+    targets = config.targets if names else ""
+    items = []
     for split, part in splits.items():
         images = part.images
         for index in range(len(images)):
             path = images.path(index)
-            label = _class(names, getattr(images, "labels", None), index)
+            classes, numbers = _said(targets, names, images.labels[index] if names else None)
             content = None if path is None else partial(read_bytes, path)
-            items.append(Item(split, label, images.describe(index).strip("'"), content, partial(images.read, index)))
-    return items
+            read = partial(images.read, index)
+            items.append(Item(split, classes, images.describe(index).strip("'"), content, read, numbers))
+    return Contents(items, [], targets, names)
 
 
-def _class(names: Sequence[str] | None, labels: np.ndarray | None, index: int) -> str:
-    """Returns the class of an image, or "" where it has none or several."""
-    return "" if names is None or labels is None or labels.ndim > 1 else names[int(labels[index])]
+def _said(targets: str, names: list[str], label: Any) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Returns the classes and the numbers of an image."""
+    if targets == "single":
+        return (names[int(label)],), ()
+    if targets == "multi":
+        return tuple(names[place] for place in np.flatnonzero(label)), ()
+    return (), tuple(map(float, label)) if targets == "numbers" else ()

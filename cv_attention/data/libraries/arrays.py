@@ -1,18 +1,20 @@
 """Reads images and labels from NumPy's files: MedMNIST's, Keras's and scikit-learn's ways to name the arrays."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from cv_attention.config import Data
+from cv_attention.data.labels import check_learned, listed, marked, numeric, separated
 from cv_attention.data.libraries.listed import numbered
 from cv_attention.data.sources.folder import ALIASES
 from cv_attention.data.sources.images import Images
 from cv_attention.data.sources.memory import in_memory
-from cv_attention.data.tables.targets import single_column
+from cv_attention.data.tables.targets import columns_of
+from cv_attention.suggest import suggest
 
 _IMAGES, _LABELS = ("images", "x", "data", "image"), ("labels", "y", "target", "targets", "label")
 _NAMES = ("class_names", "target_names", "classes")
@@ -28,6 +30,10 @@ def load(config: Data) -> tuple[list[str], dict[str, Images]]:
     ``target``, ``images`` and ``labels`` as in scikit-learn; ``data.table.image`` and ``data.table.label`` name others.
     ``class_names`` or ``target_names`` may name the classes.
 
+    Labels are one class for each image, whole numbers or texts (N,) or (N, 1). With ``data.targets`` ``multi`` they are
+    0 or 1 for each class, (N, C), as in MedMNIST's ChestMNIST, or texts of separated classes; with ``numbers`` they are
+    (N,) or (N, V). ``data.table.label`` may also list an array for each class or number.
+
     Images are (N, H, W), (N, H, W, 1 or 3), (N, 1 or 3, H, W) or (N, H * W) of square grey images, as whole numbers or
     as floats from 0 on. White is 255 for 8 bits, 1 for floats up to 1; more bits follow from the largest training value
     or ``data.bits``; of other ranges the largest training value is white, with a warning.
@@ -38,30 +44,37 @@ def load(config: Data) -> tuple[list[str], dict[str, Images]]:
     """
     root = Path(config.root).expanduser()
     arrays = _Arrays(root)
-    image, label = config.table.image, single_column(config)
-    found = {split: arrays.pair(aliases, image, label) for split, aliases in ALIASES.items()}
-    pairs = {split: pair for split, pair in found.items() if pair is not None}
-    if not pairs and (pair := arrays.pair((), image, label)) is not None:
-        pairs = {"train": pair}
-    if "train" not in pairs:
-        listed = ", ".join(arrays.names[:12]) or "none"
+    image, wanted = config.table.image, columns_of(config)
+    found = {split: arrays.part(aliases, image, wanted) for split, aliases in ALIASES.items()}
+    parts = {split: part for split, part in found.items() if part is not None}
+    if not parts and (part := arrays.part((), image, wanted)) is not None:
+        parts = {"train": part}
+    if "train" not in parts:
+        there = ", ".join(arrays.names[:12]) or "none"
         raise ValueError(
-            f"'{root}' needs arrays such as train_images and train_labels, or X and y, and has {listed}; name them as "
+            f"'{root}' needs arrays such as train_images and train_labels, or X and y, and has {there}; name them as "
             "data.table.image and data.table.label"
         )
-    if "test" not in pairs and "val" in pairs:
-        pairs["test"] = pairs.pop("val")
-    values = {split: _labels(arrays.read(name), name, root) for split, (_, name) in pairs.items()}
-    classes, labels = numbered(values, arrays.class_names(), str(root))
+    if "test" not in parts and "val" in parts:
+        parts["test"] = parts.pop("val")
+    classes, labels = _targets(arrays, parts, config)
     images, white = {}, None
-    for split in sorted(pairs, key=list(ALIASES).index):  # train first: it decides what is white
-        name = pairs[split][0]
+    for split in sorted(parts, key=list(ALIASES).index):  # train first: it decides what is white
+        name = parts[split].images
         pixels = _as_images(arrays.read(name), f"'{root}', {name}")
         white = white or _white(pixels, config.bits, f"'{root}', {name}")
         if len(pixels) != len(labels[split]):
             raise ValueError(f"'{root}': {len(pixels)} images in {name} have {len(labels[split])} labels")
         images[split] = in_memory(_scaled(pixels, white, f"'{root}', {name}"), labels[split])
     return classes, images
+
+
+class _Part(NamedTuple):
+    """Names of the arrays of one split: of its images, of its labels, and how the labels are called in every split."""
+
+    images: str
+    labels: list[str]
+    called: list[str]
 
 
 class _Arrays:
@@ -88,11 +101,22 @@ class _Arrays:
         except Exception as error:  # zipfile, zlib and numpy raise different errors for damage
             raise ValueError(f"'{self.root}', {name} cannot be read: {' '.join(str(error).split())[:200]}") from error
 
-    def pair(self, splits: Sequence[str], image: str | None, label: str | None) -> tuple[str, str] | None:
-        """Finds the names of images and labels of a split, or of all images without `splits`."""
+    def part(self, splits: Sequence[str], image: str | None, labels: Sequence[str]) -> _Part | None:
+        """Finds the arrays of a split, or of all images without `splits`; `labels` are wanted, empty for the usual."""
         images = self._find(splits, (image,) if image else _IMAGES)
-        labels = self._find(splits, (label,) if label else _LABELS)
-        return None if images is None or labels is None else (images, labels)
+        found = [(name, self._find(splits, (name,))) for name in labels]
+        if not labels:
+            usual = ((name, self._find(splits, (name,))) for name in _LABELS)
+            found = [next(((name, own) for name, own in usual if own is not None), ("", None))]
+        missing = [name for name, own in found if own is None]
+        if images is None or len(missing) == len(found):
+            return None
+        if missing:
+            raise ValueError(
+                f"data.table.label: '{self.root}' has no array {missing[0]!r} next to {images}"
+                f"{suggest(missing[0], self.names)}"
+            )
+        return _Part(images, [own for _, own in found if own is not None], [name for name, _ in found])
 
     def class_names(self) -> list[str] | None:
         """Returns the names of the classes, if there are any."""
@@ -107,16 +131,68 @@ class _Arrays:
         return next((by_name[form.lower()] for form in forms or names if form.lower() in by_name), None)
 
 
-def _labels(values: np.ndarray, name: str, root: Path) -> list[Any]:
+def _targets(arrays: _Arrays, parts: Mapping[str, _Part], config: Data) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Returns the names of the classes or numbers, and the labels of `Images` of each split."""
+    names, place = arrays.class_names(), f"'{arrays.root}'"
+    if config.targets == "single":
+        values = {split: _classes(arrays.read(part.labels[0]), part.labels[0], place) for split, part in parts.items()}
+        return numbered(values, names, str(arrays.root))
+    columns = {split: _columns(arrays, part) for split, part in parts.items()}
+    if config.targets == "multi" and columns["train"].dtype.kind == "U":
+        texts = {split: separated(own[:, 0].tolist(), config.table.separator) for split, own in columns.items()}
+        classes, labels = listed(texts, None, place)
+    else:
+        classes = _column_names(columns["train"].shape[1], parts["train"].called, names, place, config.targets)
+        check = marked if config.targets == "multi" else numeric
+        places = {split: f"{place}, {', '.join(part.labels)}" for split, part in parts.items()}
+        labels = {split: check(own, classes, places[split]) for split, own in columns.items()}
+    if config.targets == "multi":
+        check_learned(labels, classes, place)
+    return classes, labels
+
+
+def _columns(arrays: _Arrays, part: _Part) -> np.ndarray:
+    """Returns the labels of one split, (N, C): one array of several columns, or several of one."""
+    read = []
+    for name in part.labels:
+        values = arrays.read(name)
+        values = values[:, None] if values.ndim == 1 else values
+        if values.ndim != 2 or values.dtype.kind not in "iufbUS" or (len(part.labels) > 1 and values.shape[1] != 1):
+            wanted = "(N,)" if len(part.labels) > 1 else "(N,) or (N, C)"
+            raise ValueError(f"'{arrays.root}', {name} must be {wanted}, got {values.dtype} {values.shape}")
+        read.append(np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values)
+    if lengths := [len(values) for values in read if len(values) != len(read[0])]:
+        first = part.labels[0]
+        raise ValueError(f"'{arrays.root}': {first} has {len(read[0])} labels, but another array has {lengths[0]}")
+    return np.concatenate(read, axis=1)
+
+
+def _column_names(count: int, called: list[str], names: list[str] | None, place: str, targets: str) -> list[str]:
+    """Returns the names of columns: those of the file, of the arrays, or numbers."""
+    if len(called) > 1:
+        return called
+    if names is not None and len(names) == count:
+        return names
+    if names is not None and targets == "multi":
+        raise ValueError(f"{place} names {len(names)} classes, but {called[0]} has {count} columns")
+    return called if count == 1 else [str(number) for number in range(count)]
+
+
+def _classes(values: np.ndarray, name: str, place: str) -> list[Any]:
+    """Returns the class of each image."""
     if values.ndim == 2 and values.shape[1] == 1:  # as MedMNIST stores them
         values = values[:, 0]
     if values.ndim == 2:
         raise ValueError(
-            f"'{root}', {name} has {values.shape[1]} labels for each image, but one class for each image is needed"
+            f"{place}, {name} has {values.shape[1]} labels for each image, but one class for each image is needed; if "
+            "they are 0 and 1, set data.targets multi, and numbers for numbers"
         )
     whole = values.dtype.kind == "f" and bool((values == np.rint(values)).all())
     if values.ndim != 1 or not (values.dtype.kind in "iuUS" or whole):
-        raise ValueError(f"'{root}', {name} must hold whole numbers or texts (N,), got {values.dtype} {values.shape}")
+        hint = "; with data.targets numbers they are learned as numbers" if values.dtype.kind == "f" else ""
+        raise ValueError(
+            f"{place}, {name} must hold whole numbers or texts (N,), got {values.dtype} {values.shape}{hint}"
+        )
     if values.dtype.kind == "S":
         values = np.char.decode(values, "utf-8")
     return (values.astype(np.int64) if whole else values).tolist()

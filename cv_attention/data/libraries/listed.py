@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cv_attention.data.decoding.broken import find_broken, warn
 from cv_attention.data.decoding.decode import ImageError
+from cv_attention.data.labels import classes_of
 from cv_attention.data.sources.decoded import decode_rows
 from cv_attention.data.sources.images import Images, Storage, spaced
 from cv_attention.data.sources.memory import Memory
@@ -72,7 +73,7 @@ def images_of(storage: Listed, labels: np.ndarray, split: str, broken: Path | No
 
     Args:
         storage: The images.
-        labels: int64 (N,), positions in the class names.
+        labels: Their labels, see `Images`.
         split: Name of the split, for warnings.
         broken: File that keeps which images are broken, to leave them out; its name must change with the images. None
             leaves out none.
@@ -84,7 +85,7 @@ def images_of(storage: Listed, labels: np.ndarray, split: str, broken: Path | No
     if broken is not None:
         found = find_broken(broken, len(labels), storage.read)
         rows = np.array([row for row in rows.tolist() if row not in found], np.int64)
-        if len(np.unique(labels[rows])) < len(np.unique(labels)):
+        if not set(classes_of(labels[rows])) >= set(classes_of(labels)):
             raise ValueError(f"a class has only broken {split} images: {next(iter(found.values()))}")
         left_out = warn(split, found, len(labels))
     pixels = decode_rows(len(rows), lambda number: storage.read(int(rows[number])))

@@ -8,36 +8,31 @@ import numpy as np
 from cv_attention.config import Data
 from cv_attention.data.decoding.bit_depth import found_bits
 from cv_attention.data.decoding.decode import decode_image
-from cv_attention.data.libraries.listed import Listed, images_of, numbered
+from cv_attention.data.libraries import saved_labels
+from cv_attention.data.libraries.listed import Listed, images_of
+from cv_attention.data.libraries.saved_labels import find_column
 from cv_attention.data.sources.folder import ALIASES
 from cv_attention.data.sources.images import Images
-from cv_attention.data.tables.targets import single_column
 from cv_attention.extras import require
-from cv_attention.suggest import suggest
 
 
 def load(config: Data) -> tuple[list[str], dict[str, Images]]:
     """Reads class names and the images of each split of what ``save_to_disk`` wrote, of ``train`` alone without splits.
 
-    The column of images is the first of the type `Image`, that of classes the first of the type `ClassLabel`, or called
-    ``label``; ``data.table.image`` and ``data.table.label`` name others.
+    The column of images is the first of the type `Image`; ``data.table.image`` names another. For the labels see
+    `saved_labels.read`.
 
     Raises:
         FileNotFoundError: if the folder does not exist.
-        ValueError: if it holds no saved data set, or the columns are missing or of another type.
+        ValueError: if it holds no saved data set, or the columns are missing or of another type, or a label is wrong.
     """
     require("datasets", "data.name datasets")
     splits = _open(Path(config.root).expanduser())
     features = splits["train"].features
-    image = _column(features, config.table.image, "data.table.image", _is_image, ("image", "img"))
-    label = _column(features, single_column(config), "data.table.label", _is_class, ("label", "labels", "fine_label"))
-    if image is None or label is None:
-        what = "images" if image is None else "classes"
-        raise ValueError(f"'{config.root}' has no column of {what}; its columns are {', '.join(features)}")
-    if type(features[label]).__name__ in ("List", "Sequence", "LargeList", "list"):
-        raise ValueError(f"'{config.root}': {label} has several classes for each image, but one is needed")
-    values = {split: dataset[label][:] for split, dataset in splits.items()}
-    classes, labels = numbered(values, getattr(features[label], "names", None), config.root)
+    image = find_column(features, config.table.image, "data.table.image", _is_image, ("image", "img"))
+    if image is None:
+        raise ValueError(f"'{config.root}' has no column of images; its columns are {', '.join(features)}")
+    classes, labels = saved_labels.read(splits, config)
     return classes, {split: _images(dataset, image, labels[split], split, config) for split, dataset in splits.items()}
 
 
@@ -52,9 +47,9 @@ def _open(root: Path) -> dict[str, Any]:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(f"'{root}' is not a data set that save_to_disk of datasets wrote: {reason}") from error
     if not isinstance(saved, datasets.DatasetDict):
-        return {"train": saved}
+        return {"train": saved.with_format(None)}
     name_of = {alias: split for split, aliases in ALIASES.items() for alias in aliases}
-    by_name = {str(name): dataset for name, dataset in saved.items()}
+    by_name = {str(name): dataset.with_format(None) for name, dataset in saved.items()}
     found = {name_of[name.lower()]: dataset for name, dataset in by_name.items() if name.lower() in name_of}
     if "train" not in found:
         raise ValueError(f"'{root}' has the splits {', '.join(by_name)}; expected train, and validation or test")
@@ -63,20 +58,8 @@ def _open(root: Path) -> dict[str, Any]:
     return found
 
 
-def _column(features: Any, wanted: str | None, option: str, suits: Any, usual: tuple[str, ...]) -> str | None:
-    if wanted is not None:
-        if wanted not in features:
-            raise ValueError(f"{option}: no column {wanted!r}{suggest(wanted, list(features))}")
-        return wanted
-    return next((name for name in features if suits(features[name])), next((n for n in usual if n in features), None))
-
-
 def _is_image(feature: Any) -> bool:
     return type(feature).__name__ == "Image"
-
-
-def _is_class(feature: Any) -> bool:
-    return type(getattr(feature, "feature", feature)).__name__ == "ClassLabel"
 
 
 def _images(dataset: Any, image: str, labels: np.ndarray, split: str, config: Data) -> Images:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cv_attention.blocks.importing import import_object, is_function_of
+from cv_attention.data.labels import marked, numeric
 from cv_attention.data.sources.decoded import DecodedFiles, decode_all
 from cv_attention.data.sources.files import Files
 from cv_attention.data.sources.images import Images
@@ -76,7 +77,7 @@ def _images(place: str, part: Any, class_names: list[str], bits: int | None, tar
         given, labels = part
     except (TypeError, ValueError) as error:
         raise ValueError(f"{place}: a split must be (images, labels), got {type(part).__name__}") from error
-    labels = _labels(place, np.asarray(labels), len(class_names), targets)
+    labels = _labels(place, np.asarray(labels), class_names, targets)
     if len(given) != len(labels):
         raise ValueError(f"{place}: {len(given)} images have {len(labels)} labels")
     if isinstance(given, np.ndarray) and given.dtype.kind not in "SUO":
@@ -94,20 +95,15 @@ def _images(place: str, part: Any, class_names: list[str], bits: int | None, tar
     return Images(labels, np.arange(len(labels)), storage)
 
 
-def _labels(place: str, labels: np.ndarray, count: int, targets: str) -> np.ndarray:
+def _labels(place: str, labels: np.ndarray, names: list[str], targets: str) -> np.ndarray:
     """Returns labels in the form of `Images`."""
     if not labels.size:
         raise ValueError(f"{place}: a split must have at least one image")
     if targets == "numbers":
-        labels = labels[:, None] if labels.ndim == 1 else labels
-        numeric = np.issubdtype(labels.dtype, np.number) and not np.issubdtype(labels.dtype, np.complexfloating)
-        if labels.ndim != 2 or labels.shape[1] != count or not numeric or not np.isfinite(labels).all():
-            raise ValueError(f"{place}: with data.targets numbers, labels must be finite numbers (N, {count})")
-        return labels.astype(np.float32)
+        return numeric(labels[:, None] if labels.ndim == 1 else labels, names, f"{place}: labels")
     if targets == "multi":
-        if labels.ndim != 2 or labels.shape[1] != count or not np.isin(labels, (0, 1)).all():
-            raise ValueError(f"{place}: with data.targets multi, labels must be 0 or 1, (N, {count})")
-        return labels.astype(np.uint8)
+        return marked(labels, names, f"{place}: labels")
+    count = len(names)
     whole = labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer)
     if not whole or labels.min() < 0 or labels.max() >= count:
         raise ValueError(f"{place}: labels must be positions 0 to {count - 1} in the class names")

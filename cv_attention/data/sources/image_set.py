@@ -155,7 +155,8 @@ class ImageSet(Dataset):
         return (
             f"{self.pipeline.place}: all images of a batch must have the same size, but after the transforms "
             f"{self.images.describe(index)} is {size(image)} and {self.images.describe(first)} "
-            f"is {size(other)} (width x height); use {self.pipeline.size_advice}"
+            f"is {size(other)} (width x height); use {self.pipeline.size_advice}, or start from "
+            "--config configs/imagenet_subset_resnet18.yaml"
         )
 
 

@@ -113,7 +113,7 @@ def _rows(sheet: Sheet, config: Data, split: str) -> _Part:
 def _splits_of_paths(paths: Sequence[str]) -> list[str] | None:
     """Returns the splits that the first folders of all paths name, as of an imagefolder with one table; else None."""
     name_of = {alias: split for split, aliases in ALIASES.items() for alias in aliases}
-    found = [name_of.get(path.removeprefix("./").partition("/")[0].lower()) for path in paths]
+    found = [name_of.get(path.replace("\\", "/").removeprefix("./").partition("/")[0].lower()) for path in paths]
     return None if None in found else [each for each in found if each]
 
 

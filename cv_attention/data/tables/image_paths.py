@@ -1,6 +1,7 @@
 """Finds the images that a label file names."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,13 +11,16 @@ from cv_attention.data.sources.folder import EXTENSIONS
 from cv_attention.data.tables.entries import Entry, brief
 
 _TRIED = 16  # images that are looked for, to find the folder that all of them lie in
+_FOLDERS = 100  # in which images are looked for
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
 def image_paths(entries: Sequence[Entry], folder: Path, root: Path, folders: Sequence[str]) -> list[str]:
     """Returns the path of each entry's image.
 
-    Paths in a label file start from the folder of the file, one of `folders` in it, or the folder above. None may lead
-    out of the data set.
+    Paths in a label file start from the folder of the file, one of `folders` in it, the folder above, or any other
+    folder next to the file. None may lead out of the data set. Where no image is found, backslashes separate folders,
+    as Windows writes them.
 
     Args:
         entries: Texts of one label file.
@@ -30,18 +34,22 @@ def image_paths(entries: Sequence[Entry], folder: Path, root: Path, folders: Seq
     """
     top = os.path.abspath(root)
     places = (folder, *(folder / name for name in folders), folder.parent)
-    starts = [start for start in map(os.path.abspath, places) if _within(start, top)]
-    tried = [entries[i] for i in np.unique(np.linspace(0, len(entries) - 1, _TRIED).astype(int))]
-    found = [sum(_is_there(start, entry, top) for entry in tried) for start in starts]
-    if not max(found):
+    usual = [start for start in map(os.path.abspath, places) if _within(start, top)]
+    for windows in (False, True):
+        written = [_with_slashes(entry) for entry in entries] if windows else entries
+        tried = [written[i] for i in np.unique(np.linspace(0, len(written) - 1, _TRIED).astype(int))]
+        for starts in (usual, _below(folder)):
+            found = [sum(_is_there(start, entry, top) for entry in tried) for start in starts]
+            if any(found):
+                start = starts[found.index(max(found))]
+                return [_join(start, entry, top) for entry in written]
         for entry in tried:
-            _join(starts[0], entry, top)  # may say more
-        tried_in = ", ".join(f"'{start}'" for start in starts)
-        raise FileNotFoundError(
-            f"{entries[0].place}: image not found: '{brief(entries[0].image)}' in {tried_in}{_hint(entries[0])}"
-        )
-    start = starts[found.index(max(found))]
-    return [_join(start, entry, top) for entry in entries]
+            _join(usual[0], entry, top)  # may say more
+    first = entries[0]
+    hint = "; paths must not start with a drive" if _DRIVE.match(first.image) else ""
+    raise FileNotFoundError(
+        f"{first.place}: image not found: '{brief(first.image)}' in '{usual[0]}' and the folders in it{hint}"
+    )
 
 
 def check_presence(entries: Sequence[Entry], paths: Sequence[str]) -> dict[str, int]:
@@ -68,8 +76,20 @@ def check_presence(entries: Sequence[Entry], paths: Sequence[str]) -> dict[str, 
     if missing:
         more = f" (and {len(missing) - 1:,} more)" if len(missing) > 1 else ""
         first = entries[missing[0]]
-        raise FileNotFoundError(f"{first.place}: image not found: '{brief(paths[missing[0]])}'{more}{_hint(first)}")
+        raise FileNotFoundError(f"{first.place}: image not found: '{brief(paths[missing[0]])}'{more}")
     return {folder: sum(name.lower().endswith(EXTENSIONS) for name in names) for folder, names in there.items()}
+
+
+def _below(folder: Path) -> list[str]:
+    """Returns the folders in a folder."""
+    if not folder.is_dir():
+        return []
+    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    return [os.path.abspath(folder / name) for name in names[:_FOLDERS]]
+
+
+def _with_slashes(entry: Entry) -> Entry:
+    return entry._replace(image=entry.image.replace("\\", "/"))
 
 
 def _within(path: str, top: str) -> bool:
@@ -90,7 +110,3 @@ def _is_there(start: str, entry: Entry, top: str) -> bool:
         return os.path.lexists(_join(start, entry, top))
     except ValueError:  # it leads out of the data set only from here
         return False
-
-
-def _hint(entry: Entry) -> str:
-    return "; write / in place of \\" if "\\" in entry.image else ""

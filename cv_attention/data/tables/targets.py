@@ -6,12 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from cv_attention.config import Data
+from cv_attention.data.labels import separated
 from cv_attention.data.tables.sheets import Sheet
 from cv_attention.suggest import suggest
 
 _LABELS = ("label", "class", "class_name", "category", "target", "species")
-_SEVERAL = ("labels", "classes", "tags", *_LABELS)
-_NUMBERS = ("target", "value", "label", "score")
+SEVERAL = ("labels", "classes", "tags", *_LABELS)
+NUMBERS = ("target", "value", "label", "score")
 _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
 Cells = tuple[str, ...]
 
@@ -31,16 +32,24 @@ def cells(sheet: Sheet, config: Data) -> tuple[list[str], list[Cells]]:
         name = column(sheet, wanted, option, _LABELS)
         return [name], _filled(sheet, [name])
     if config.targets == "numbers":
-        names = [column(sheet, name, option, _NUMBERS) for name in _listed(wanted)]
+        names = [column(sheet, name, option, NUMBERS) for name in _listed(wanted)]
         return names, _filled(sheet, names)
-    names = [column(sheet, name, option, _SEVERAL) for name in _listed(wanted)]
+    names = [column(sheet, name, option, SEVERAL) for name in _listed(wanted)]
     if isinstance(wanted, list):
         return names, _marked(sheet, names)
-    separator = config.table.separator
-    if not separator:
-        raise ValueError("data.table.separator must not be empty")
-    rows = [[part.strip() for part in text.split(separator)] for text in sheet.columns[names[0]]]
-    return names, [tuple(dict.fromkeys(part for part in row if part)) for row in rows]
+    return names, separated(sheet.columns[names[0]], config.table.separator)
+
+
+def columns_of(config: Data) -> list[str]:
+    """Returns the columns or arrays that ``data.table.label`` names: none for the usual ones.
+
+    Raises:
+        ValueError: if it lists several where an image has one class, or one of them twice.
+    """
+    if config.targets == "single":
+        wanted = single_column(config)
+        return [] if wanted is None else [wanted]
+    return [name for name in _listed(config.table.label) if name is not None]
 
 
 def single_column(config: Data) -> str | None:

@@ -108,13 +108,24 @@ def _to_wandb(logger: WandbLogger, pictures: MapPictures, drawn: Mapping[str, li
         f"{label}, predicted {guess}" for label, guess in zip(pictures.labels, pictures.predictions, strict=True)
     ]
     for title, images in drawn.items():
-        logger.log_image(f"maps/{title}", images, caption=captions)
+        logger.log_image(f"maps/{title}", of_one_size(images), caption=captions)
     rows: list[list[Any]] = []
     for i, image in enumerate(pictures.images):
         about = [pictures.epoch, pictures.labels[i], pictures.predictions[i], round(pictures.probabilities[i], 4)]
         rows.append([*about, wandb.Image(image), *(wandb.Image(images[i]) for images in drawn.values())])
     with _staged_in(Path(logger.save_dir or ".") / "wandb"):
         logger.log_table("maps/table", ["epoch", "class", "prediction", "probability", "image", *drawn], rows)
+
+
+def of_one_size(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Adds white margins to images of several sizes, which wandb would distort.
+
+    Args:
+        images: uint8 (H, W, 3) each.
+    """
+    height, width = (max(image.shape[side] for image in images) for side in (0, 1))
+    margins = [((0, height - image.shape[0]), (0, width - image.shape[1]), (0, 0)) for image in images]
+    return [np.pad(image, margin, constant_values=255) for image, margin in zip(images, margins, strict=True)]
 
 
 @contextmanager

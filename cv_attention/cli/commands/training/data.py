@@ -51,8 +51,7 @@ def _progress(done: int, total: int) -> None:
 
 def _text(inspection: "Inspection") -> str:
     images = ", ".join(f"{count:,} {split}" for split, count in inspection.images.items()) or "no"
-    named = [name for name in inspection.classes if name]  # of images with several classes none is named
-    lines = [f"{images} images of {len(named):,} classes" if named else f"{images} images"]
+    lines = [f"{images} images{_labels(inspection)}"]
     if inspection.sizes:
         smallest, middle, largest = (f"{height}×{width}" for height, width in inspection.sizes)
         lines.append(f"height × width: smallest {smallest}, median {middle}, largest {largest}")
@@ -69,6 +68,15 @@ def _text(inspection: "Inspection") -> str:
     return "\n".join([*lines, "", text_table(["", "finding", "places"], counted)])
 
 
+def _labels(inspection: "Inspection") -> str:
+    if inspection.numbers:
+        return " of " + ", ".join(f"{name} {least:g} to {most:g} (median {middle:g})"
+                                  for name, (least, middle, most) in inspection.numbers.items())  # fmt: skip
+    images, labels = sum(inspection.images.values()), sum(inspection.classes.values())
+    each = "" if labels == images else f", {labels / max(images, 1):.2f} of them each"
+    return f" of {len(inspection.classes):,} classes{each}" if inspection.classes else ""
+
+
 def _write(inspection: "Inspection", out: Path, bits: int | None) -> None:
     from cv_attention.data.inspection.contact_sheet import contact_sheet
 
@@ -76,6 +84,7 @@ def _write(inspection: "Inspection", out: Path, bits: int | None) -> None:
     content: dict[str, Any] = {
         "images": inspection.images,
         "classes": inspection.classes,
+        "numbers": inspection.numbers,
         "sizes": inspection.sizes,
         "mean": inspection.mean,
         "std": inspection.std,

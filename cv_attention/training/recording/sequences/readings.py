@@ -19,6 +19,7 @@ from cv_attention.rundir.contents import ProbeEntry, Probes
 from cv_attention.rundir.layout import EpochFile, RunLayout
 from cv_attention.rundir.readings import ReadEpoch, ReadProbe
 from cv_attention.strips import alignment_strip
+from cv_attention.training.recording.map_pictures import of_one_size
 from cv_attention.training.recording.probes import spread_over_classes
 
 _MOST_PICTURES = 8  # for the loggers
@@ -104,7 +105,7 @@ class Readings(Callback):
         captions = [f"{one.truth}, read as {one.text}" for _, one, _ in shown]
         for logger in wanted:
             if isinstance(logger, WandbLogger):
-                logger.log_image("maps/reading", strips, caption=captions)
+                logger.log_image("maps/reading", of_one_size(strips), caption=captions)
                 continue
             for number, strip in enumerate(strips):
                 logger.experiment.add_image(f"maps/reading/{number}", strip, trainer.global_step, dataformats="HWC")
