@@ -179,6 +179,7 @@ def test_constants_are_described():
         if not isinstance(value := getattr(package, name), type | ModuleType) and not inspect.isfunction(value)
     }
     assert constants.keys() == {
+        "BAG_SOURCES",
         "BlockSpec",
         "CATALOGUE",
         "COLOURS",

@@ -3,7 +3,7 @@
 A YAML file, dotted options on the command line, a run's ``config.yaml`` and a checkpoint all hold this same tree.
 """
 
-from cv_attention.config.data import SOURCES, TEXT_SOURCES, TORCHVISION, Data, Transform, is_source
+from cv_attention.config.data import BAG_SOURCES, SOURCES, TEXT_SOURCES, TORCHVISION, Data, Transform, is_source
 from cv_attention.config.experiment import Experiment
 from cv_attention.config.exports.reading import ReadingExport
 from cv_attention.config.exports.recall import RecallExport
@@ -22,7 +22,7 @@ from cv_attention.config.subset import Subset
 from cv_attention.config.trainer import Trainer
 
 __all__ = [
-    "SOURCES", "TEXT_SOURCES", "TORCHVISION", "Bags", "BlockSpec", "Data", "Digits", "Episodes", "Experiment",
-    "HeadSpec", "Log", "Loss", "LrScale", "Model", "Optimizer", "PictureFormat", "ReadingExport", "RecallExport",
-    "SaliencyExport", "Strings", "Subset", "Table", "Text", "Trainer", "Transform", "is_source",
+    "BAG_SOURCES", "SOURCES", "TEXT_SOURCES", "TORCHVISION", "Bags", "BlockSpec", "Data", "Digits", "Episodes",
+    "Experiment", "HeadSpec", "Log", "Loss", "LrScale", "Model", "Optimizer", "PictureFormat", "ReadingExport",
+    "RecallExport", "SaliencyExport", "Strings", "Subset", "Table", "Text", "Trainer", "Transform", "is_source",
 ]  # fmt: skip

@@ -27,6 +27,9 @@ TORCHVISION = "torchvision/"
 TEXT_SOURCES = ("digit_strings", "text")
 """Those of `SOURCES` whose images show texts to be read, in place of classes."""
 
+BAG_SOURCES = ("bags", "digit_bags")
+"""Those of `SOURCES` with one label for all images of a bag."""
+
 
 TARGET_SOURCES = ("table", "arrays", "datasets", "coco", "voc", "cluttered_digits")
 """Those of `SOURCES` that can have several classes for each image; all but ``coco`` and ``voc`` can have numbers."""

@@ -5,7 +5,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from cv_attention.config import TEXT_SOURCES, Data
+from cv_attention.config import BAG_SOURCES, TEXT_SOURCES, Data
 from cv_attention.data.decoding.decode import ImageError, read_image
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def create(config: Data, *, seed: int | None = None) -> "ImageData | BagData | E
         >>> next(iter(module.val_dataloader()))["image"].shape
         torch.Size([8, 3, 32, 32])
     """
-    if config.name in ("bags", "digit_bags"):
+    if config.name in BAG_SOURCES:
         from cv_attention.data.bags import BagData
 
         return BagData(config, seed=seed)
@@ -97,6 +97,11 @@ def divisible(config: Data) -> "tuple[np.ndarray, np.ndarray | None]":
         text_data.TextData(config)
         images = text_data.load(config).images["train"]
         return images.checksums(), images.rows
+    if config.name in BAG_SOURCES:
+        from cv_attention.data.bags import bag_data
+
+        bag_data.BagData(config)
+        return bag_data.load(config)[1]["train"].labels, None
     from cv_attention.data.datamodule import ImageData, load
 
     ImageData(config).prepare_data()

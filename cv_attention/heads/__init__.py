@@ -2,7 +2,7 @@
 
 from cv_attention.alphabet import Alphabet
 from cv_attention.blocks.memory import Memory
-from cv_attention.heads.bag_pooling import BagNetwork, BagPooling
+from cv_attention.heads.bag_pooling import BagNetwork, BagPooling, ImageOfBag
 from cv_attention.heads.building import build, check_recall_options
 from cv_attention.heads.catalogue import HEADS, HeadEntry, text_heads
 from cv_attention.heads.decoders.ctc import CTCHead
@@ -28,7 +28,7 @@ from cv_attention.heads.text_head import Found, TextHead
 
 __all__ = [
     "DNC", "HEADS", "MANN", "NTM", "Alphabet", "BagNetwork", "BagPooling", "CTCHead", "Decoder", "Found", "GRUDecoder",
-    "GrowingList", "HeadEntry", "ImageMemory", "LSTMDecoder", "Memory", "OutputQueries", "PayAttention",
+    "GrowingList", "HeadEntry", "ImageMemory", "ImageOfBag", "LSTMDecoder", "Memory", "OutputQueries", "PayAttention",
     "PerceiverIODecoder", "PermutedDecoder", "QueriesDecoder", "Reading", "RecallHead", "RecallNetwork", "Recollection",
     "RecurrentDecoder", "StepLogits", "TextHead", "TextRecognizer", "TransformerDecoder", "build",
     "check_recall_options", "family_of", "options_of_pay_attention", "pay_attention", "placed", "pooling_names",

@@ -9,10 +9,9 @@ from cv_attention.exporting.folder import USED, read, write
 from cv_attention.exporting.sources import Item, digest
 from cv_attention.exporting.verification import missing, rows_path
 from cv_attention.rundir.layout import EXPORT_FORMAT, ExportLayout
-from cv_attention.saliency_export.maps import Column
+from cv_attention.saliency_export.maps import Column, Explained
 from cv_attention.saliency_export.tables import write_json_lines, write_parquet
 from cv_attention.training.checkpoint.checkpoints import digest_of, name_of
-from cv_attention.training.tasks.classifier import Classifier
 
 COUNTS = ("explained", "failed", "not_finite")  # of images, in ``export.json``
 _NOT_FINITE = (b'"flags": ["not_finite"]', b'"probability": null')  # a map of the image, or a logit
@@ -20,8 +19,8 @@ _TITLES = {"grad_cam": "Grad-CAM"}
 
 
 def describe(
-    checkpoint: Path | Classifier,
-    classifier: Classifier,
+    checkpoint: Path | Explained,
+    classifier: Explained,
     sources: Sequence[str],
     items: Sequence[Item],
     columns: Sequence[Column],

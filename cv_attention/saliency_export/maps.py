@@ -1,7 +1,7 @@
 """Computes the maps of one batch: those of methods, the attention blocks' own, and the logits."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.config import SaliencyExport
-from cv_attention.maps import record
+from cv_attention.maps import RecordedMap, record
 from cv_attention.maps.adapters import adapter_of
 from cv_attention.recording.snapshots.columns import drawable
 from cv_attention.saliency import resolve
@@ -19,7 +19,10 @@ from cv_attention.saliency.core.state import undisturbed
 from cv_attention.saliency.core.targets import Target
 from cv_attention.saliency.targets import multi_label
 from cv_attention.suggest import suggest
+from cv_attention.training.tasks.bags import BagClassifier
 from cv_attention.training.tasks.classifier import Classifier
+
+Explained = Classifier | BagClassifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,8 @@ class Explainer:
         ValueError: if the method, an option, a layer or the target is unknown, or there is no attention to show.
     """
 
-    def __init__(self, classifier: Classifier, config: SaliencyExport) -> None:
-        self.classifier, self.config = classifier, config
+    def __init__(self, classifier: Explained, config: SaliencyExport) -> None:
+        self.classifier, self.config, self.network = classifier, config, self.network_of(classifier)
         check_methods(config)
         self.methods = {name: resolve(name) for name in config.methods}
         self.options = _options(config, self.methods)
@@ -70,13 +73,24 @@ class Explainer:
             raise ValueError("target is true, but an image may have several classes; name one of them, or predicted")
         self.columns = self._columns()
 
-    def __call__(self, images: Tensor, labels: list[int | None]) -> tuple[dict[str, np.ndarray], np.ndarray, list[int]]:
-        """Explains uint8 images (B, 3, H, W) on the network's device.
+    def network_of(self, classifier: Any) -> nn.Module:
+        """Returns what is explained, (B, 3, H, W) -> (B, classes)."""
+        return classifier.network
+
+    def shows(self, name: str, recorded: RecordedMap) -> bool:
+        """Returns whether a map of the attention blocks is one of the columns."""
+        return recorded.kind != "places"
+
+    def explain(
+        self, images: Tensor, labels: list[int | None], numbers: Sequence[int]
+    ) -> tuple[dict[str, np.ndarray], np.ndarray, list[int], list[dict[str, Any]]]:
+        """Explains uint8 images (B, 3, H, W) on the network's device, those of `numbers`.
 
         Returns:
-            Maps by column key, float32 (B, h, w) or (B, bars); logits (B, classes); the explained classes.
+            Maps by column key, float32 (B, h, w) or (B, bars); logits (B, classes); the explained classes; further
+            fields of each image's row.
         """
-        network, inputs = self.classifier.network, self.classifier.normalise(images)
+        network, inputs = self.network, self.classifier.normalise(images)
         maps, logits = {}, None
         if self.config.attention:
             with torch.no_grad(), record(network) as maps:
@@ -90,12 +104,13 @@ class Explainer:
                     logits = seen.logits if seen.logits is not None else network(inputs)
                     targets = self._targets(labels, logits, inputs)
         assert logits is not None
-        computed |= {name: drawable(map) for name, map in maps.items() if map.kind != "places"}
+        computed |= {name: drawable(map) for name, map in maps.items() if self.shows(name, map)}
         classes = logits.argmax(1) if targets is None else targets
         return (
             {key: values.detach().float().cpu().numpy() for key, values in computed.items()},
             logits.detach().float().cpu().numpy(),
             classes.tolist(),
+            [{} for _ in images],
         )
 
     def _scores(self, classes: Tensor | None) -> Target:
@@ -109,12 +124,12 @@ class Explainer:
             return torch.full((len(labels),), self.target, device=self.classifier.device)
         if logits is None and self.classifier.targets == "multi":
             with torch.no_grad():
-                logits = self.classifier.network(inputs)
+                logits = self.network(inputs)
         return None if logits is None else logits.argmax(1)
 
     def _columns(self) -> list[Column]:
         """Determines the columns with one forward pass of an empty image."""
-        network, size = self.classifier.network, self.classifier.facts.image_size
+        network, size = self.network, self.classifier.facts.image_size
         image = torch.zeros(1, 3, *size, dtype=torch.uint8, device=self.classifier.device)
         inputs, columns = self.classifier.normalise(image), []
         for name, method in self.methods.items():
@@ -129,7 +144,7 @@ class Explainer:
             with undisturbed(network, image.device.type), record(network) as maps:
                 network(inputs)
             columns += [
-                Column(name, "attention", "attention", name, m.kind) for name, m in maps.items() if m.kind != "places"
+                Column(name, "attention", "attention", name, m.kind) for name, m in maps.items() if self.shows(name, m)
             ]
         return columns
 

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from cv_attention.exporting.sources import Item
-from cv_attention.saliency_export.maps import Column
+from cv_attention.saliency_export.maps import Column, Explained
 from cv_attention.saliency_export.shards import flags_of
-from cv_attention.training.tasks.classifier import Classifier
 from cv_attention.training.tasks.labels.multi_label import MultiLabelClassifier
 
 FIELDS = (
@@ -25,7 +24,7 @@ def failed_row(index: int, item: Item, error: str) -> dict[str, Any]:
 Fields = Callable[[np.ndarray, int], dict[str, Any]]  # logits (classes,) and the explained class -> fields of a row
 
 
-def class_fields_of(classifier: Classifier) -> Fields:
+def class_fields_of(classifier: Explained) -> Fields:
     """Returns what makes the fields of a prediction, with one class per image or several."""
     names = classifier.facts.class_names
     if isinstance(classifier, MultiLabelClassifier):

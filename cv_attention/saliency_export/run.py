@@ -10,7 +10,7 @@ import numpy as np
 
 from cv_attention.config import SaliencyExport
 from cv_attention.config.bounds import check_bounds
-from cv_attention.exporting.batches import Batch, Batches, ShardBatches, preparation, resized
+from cv_attention.exporting.batches import Batch, Batches, Sample, ShardBatches, preparation, resized
 from cv_attention.exporting.folder import begin, read
 from cv_attention.exporting.outcome import outcome_fields
 from cv_attention.exporting.sources import Item, find_items, split_items
@@ -19,7 +19,8 @@ from cv_attention.exporting.work import Work, carry_out
 from cv_attention.extras import require, require_for
 from cv_attention.report import sheets
 from cv_attention.saliency_export import folder
-from cv_attention.saliency_export.maps import Explainer
+from cv_attention.saliency_export.bags import BagExplainer, items_of_folders, items_of_split
+from cv_attention.saliency_export.maps import Explained, Explainer
 from cv_attention.saliency_export.rows import class_fields_of
 from cv_attention.saliency_export.writing import ShardWriter
 from cv_attention.tables import Markup, html_output
@@ -27,7 +28,7 @@ from cv_attention.training.checkpoint.checkpoints import OtherTask
 from cv_attention.training.checkpoint.finite import require_finite
 from cv_attention.training.loading import load
 from cv_attention.training.splits import open_data
-from cv_attention.training.tasks.classifier import Classifier
+from cv_attention.training.tasks.bags import BagClassifier
 from cv_attention.training.tasks.labels.multi_label import MultiLabelClassifier
 
 
@@ -82,7 +83,7 @@ class Exported:
 
 
 def export_saliency(
-    checkpoint: Path | Classifier,
+    checkpoint: Path | Explained,
     sources: Sequence[Path],
     out: Path,
     config: SaliencyExport,
@@ -133,17 +134,23 @@ def export_saliency(
     """
     _check(config, sources, split)
     classifier = require_finite(_opened(checkpoint, trust), checkpoint)
-    explainer = Explainer(classifier, config)
+    prepare, bags = _preparation(classifier, config), isinstance(classifier, BagClassifier)
     if split:
-        items = split_items(open_data(classifier, root, split).splits[split])
+        opened = open_data(classifier, root, split).splits[split]
+        items, members = items_of_split(opened) if bags else (split_items(opened), None)
     else:
         items = find_items(sources, out, len(classifier.facts.class_names), classifier.experiment.data.bits)
+        items, members = items_of_folders(items) if bags else (items, None)
+    if isinstance(classifier, BagClassifier) and members is not None:
+        explainer = BagExplainer(classifier, config, items, members, prepare)
+    else:
+        explainer = Explainer(classifier, config)
     _check_labels(config, items)
     named = [f"split {split}"] if split else [str(source) for source in sources]
     described = folder.describe(checkpoint, classifier, named, items, explainer.columns, config)
     requests = shard_requests(described, items, config.shard_size)
     writer = ShardWriter(out, config, items, explainer.columns, class_fields_of(classifier), requests)
-    work = _Explaining(explainer, items, writer)
+    work = _Explaining(explainer, items, writer, prepare)
     return carry_out(
         work,
         lambda: begin(out, described, items, config, overwrite, folder.COUNTS),
@@ -153,14 +160,23 @@ def export_saliency(
     )
 
 
-def _opened(checkpoint: Path | Classifier, trust: Collection[str]) -> Classifier:
-    """Opens a network that classifies, with one or several classes per image."""
+def _opened(checkpoint: Path | Explained, trust: Collection[str]) -> Explained:
+    """Opens a network that classifies images, with one or several classes each, or bags of images."""
+    if isinstance(checkpoint, BagClassifier):
+        return checkpoint
     try:
         return load(checkpoint, trust)
     except OtherTask as error:
-        with suppress(OtherTask):
-            return load(checkpoint, trust, task=MultiLabelClassifier)
+        for task in (MultiLabelClassifier, BagClassifier):
+            with suppress(OtherTask):
+                return load(checkpoint, trust, task=task)
         raise error
+
+
+def _preparation(classifier: Explained, config: SaliencyExport) -> Callable[[int, Item], Sample]:
+    size = classifier.facts.image_size
+    regions_at = size if config.photographs else None
+    return preparation(classifier.experiment.data.eval_transforms, partial(resized, size=size), regions_at=regions_at)
 
 
 class _Explaining(Work):
@@ -169,28 +185,25 @@ class _Explaining(Work):
     verb = "explaining"
     writer: ShardWriter
 
-    def __init__(self, explainer: Explainer, items: list[Item], writer: ShardWriter) -> None:
+    def __init__(
+        self, explainer: Explainer, items: list[Item], writer: ShardWriter, prepare: Callable[[int, Item], Sample]
+    ) -> None:
         super().__init__(explainer.classifier, explainer.config, items, writer)
-        self.explainer = explainer
+        self.explainer, self.prepare = explainer, prepare
 
     def batches(self, parts: ShardBatches, stopped: Callable[[], bool]) -> Batches:
         """Decodes images and passes them through the evaluation transforms."""
-        experiment, facts = self.explainer.classifier.experiment, self.explainer.classifier.facts
-        prepare = preparation(
-            experiment.data.eval_transforms,
-            partial(resized, size=facts.image_size),
-            regions_at=facts.image_size if self.explainer.config.photographs else None,
-        )
-        return Batches(self.items, parts, prepare, self.config.workers, stopped)
+        return Batches(self.items, parts, self.prepare, self.config.workers, stopped)
 
     def process(self, batch: Batch) -> None:
         """Explains one batch."""
         maps: dict[str, np.ndarray] = {}
-        logits, targets = np.empty((0, 0), np.float32), []
+        logits, targets, more = np.empty((0, 0), np.float32), [], []
         if batch.images is not None:
             labels = [self.items[sample.number].label for sample in batch.samples]
-            maps, logits, targets = self.explainer(batch.images.to(self.device, non_blocking=True), labels)
-        self.writer.add(batch, maps, logits, targets)
+            images, numbers = batch.images.to(self.device, non_blocking=True), [one.number for one in batch.samples]
+            maps, logits, targets, more = self.explainer.explain(images, labels, numbers)
+        self.writer.add(batch, maps, logits, targets, more)
 
     def finish(self) -> None:
         """Writes the manifest."""

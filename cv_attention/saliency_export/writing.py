@@ -71,8 +71,15 @@ class ShardWriter:
             self._finish.shutdown()
             self._draw.shutdown(cancel_futures=True)
 
-    def add(self, batch: Batch, maps: dict[str, np.ndarray], logits: np.ndarray, targets: list[int]) -> None:
-        """Queues the results of a batch; finishes the shard if the batch is its last."""
+    def add(
+        self,
+        batch: Batch,
+        maps: dict[str, np.ndarray],
+        logits: np.ndarray,
+        targets: list[int],
+        more: list[dict[str, Any]],
+    ) -> None:
+        """Queues the results of a batch, with more fields of each row; finishes the shard if the batch is its last."""
         if self.stopped.is_set():
             return
         shard = batch.part.shard
@@ -87,7 +94,7 @@ class ShardWriter:
         for place, sample in enumerate(batch.samples):
             own = {key: values[place] for key, values in maps.items()}
             scales = {key: stored[1][place] for key, stored in half.items()}
-            prediction = self.fields(logits[place], targets[place])
+            prediction = {**self.fields(logits[place], targets[place]), **more[place]}
             rows[sample.number] = self._add_image(shard, self._filled() + place, sample, prediction, own, scales)
         for key, (values, _) in half.items():
             self._arrays[key].append(values)

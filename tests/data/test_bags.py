@@ -142,7 +142,6 @@ def test_an_image_outside_of_a_bag_is_named(folder):
     [
         ({"progressive": {0: 8}}, "data.progressive is .*, but data.name digit_bags does not have it"),
         ({"balanced": True}, "data.balanced is True"),
-        ({"split_file": "folds.json"}, "data.split_file is folds.json"),
         ({"root": "elsewhere"}, "did you mean data.name 'bags'"),
         ({"bags": config.Bags(train=2)}, r"data.bags.train must be"),
     ],

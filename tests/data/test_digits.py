@@ -3,6 +3,7 @@ import time
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from cv_attention.config import Digits
 from cv_attention.data.sources import digits
@@ -104,6 +105,18 @@ def test_enlargement_is_bilinear():
         assert np.abs(digits.enlarge(pixels[:20], size) - expected).max() <= 2.5
 
 
+def test_plain_digits_are_scikit_learns_own():
+    found = draw(Digits(plain=True))
+    pixels, labels = load_digits(return_X_y=True)
+    assert {split: len(images) for split, (images, *_) in found.items()} == {"train": 1258, "val": 180, "test": 359}
+    images, classes, boxes = (np.concatenate(parts) for parts in zip(*found.values(), strict=True))
+    assert (images[..., 0] == images[..., 2]).all()
+    drawn = sorted((image[..., 0].tobytes(), label) for image, label in zip(images, classes.tolist(), strict=True))
+    own = (pixels.reshape(-1, 8, 8) * 255 // 16).astype(np.uint8)
+    assert drawn == sorted((image.tobytes(), label) for image, label in zip(own, labels.tolist(), strict=True))
+    assert ((boxes[:, 2:] > boxes[:, :2]) & (boxes[:, 2:] <= 8)).all()
+
+
 def test_fast_enough_to_draw_at_every_start():
     started = time.process_time()
     draw(Digits())
@@ -117,6 +130,7 @@ def test_fast_enough_to_draw_at_every_start():
         ({"digit": 4}, "data.digits.digit must be at least 8"),
         ({"clutter": -1}, "data.digits.clutter"),
         ({"canvas": 25}, "data.digits.canvas must be at least 28 for digit=24, got 25"),
+        ({"plain": True, "canvas": 8}, "data.digits.canvas is 8, but data.digits.plain takes the digits as they are"),
     ],
 )
 def test_impossible_settings(options, message):

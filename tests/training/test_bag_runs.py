@@ -70,8 +70,6 @@ def test_another_test_gives_the_same_figures(run, capsys):
     assert found == pytest.approx(said, abs=1e-5)
     assert main(["test", str(run)]) == 0
     assert "test weight on key" in capsys.readouterr().out
-    assert main(["saliency", str(run), "--checkpoint", str(run), f"-o={run.parent / 'out'}"]) != 0
-    assert "was trained for the task 'bags'" in capsys.readouterr().err
 
 
 def test_a_resumed_run_is_equal_to_the_bit(run, tmp_path):
@@ -94,7 +92,6 @@ def test_a_resumed_run_is_equal_to_the_bit(run, tmp_path):
             "head is pay_attention, but bags",
         ),
         ({"model": config.Model(backbone="convnet", head="gru")}, "head is gru, but bags take additive"),
-        ({"model": config.Model(backbone="convnet", weights="run")}, "bags start only from model.pretrained"),
         ({"data": config.Data(name="digit_bags", flip_test=True)}, "data.flip_test is True, but the task bags"),
     ],
 )

@@ -60,6 +60,11 @@ def unmark(block: nn.Module, child: str) -> None:
         vars(block).pop(_MARK, None)
 
 
+def is_inserted(module: nn.Module) -> bool:
+    """Returns whether a module is a block that has been inserted somewhere."""
+    return _MARK in vars(module)
+
+
 def orphans(model: nn.Module) -> list[tuple[str, nn.Module, str]]:
     """Blocks that are in the model and that nothing applies, as (name of the module above, that module, child)."""
     inlined = {name for name, graph in _graphs(model) for name in _targets(name, graph, "get_attr")}
@@ -81,7 +86,7 @@ def refuse_inlined(model: nn.Module) -> None:
     """
     names = sorted({name for top, graph in _graphs(model) for name in _targets(top, graph, "get_attr")})
     modules = dict(model.named_modules())
-    found = [name for name in names if name in modules and _MARK in vars(modules[name])]
+    found = [name for name in names if name in modules and is_inserted(modules[name])]
     if found:
         raise ValueError(
             f"{len(found)} inserted blocks are part of the graph of a {type(model).__name__} ({', '.join(found[:4])}"

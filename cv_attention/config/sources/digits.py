@@ -19,12 +19,14 @@ class Digits:
         least: Least number of digits on an image where ``data.targets`` is not ``single``.
         most: Largest number of them. The classes of an image are then its digits, which differ from each other; as a
             number it has their count.
+        plain: Whether to take scikit-learn's digits as they are, each once, 8x8; no other field but the seed is then
+            allowed.
         seed: Seed of the drawing; the same seed draws the same images.
 
     Examples:
         >>> from cv_attention.config import Data, Digits
         >>> Data(digits=Digits(train=1000, canvas=32, digit=16)).digits
-        Digits(train=1000, val=1000, test=2000, canvas=32, digit=16, clutter=8, least=1, most=4, seed=0)
+        Digits(train=1000, val=1000, test=2000, canvas=32, digit=16, clutter=8, least=1, most=4, plain=False, seed=0)
     """
 
     train: int = bounded(8_000, "[10, inf)")
@@ -35,6 +37,7 @@ class Digits:
     clutter: int = bounded(8, "[0, inf)")
     least: int = bounded(1, "[0, 10]")
     most: int = bounded(4, "[1, 10]")
+    plain: bool = False
     seed: int = bounded(0, "[0, inf)")
 
 

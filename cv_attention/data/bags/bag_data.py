@@ -13,6 +13,7 @@ from cv_attention.data.bags import digit_bags, folders
 from cv_attention.data.bags.bag_set import Bags, BagSet
 from cv_attention.data.identity import identity
 from cv_attention.data.module import DataModule
+from cv_attention.data.selection import folds
 from cv_attention.data.sources import subset
 from cv_attention.data.statistics import statistics
 
@@ -21,7 +22,8 @@ class BagData(DataModule):
     """Bags of images as the training sees them; see `BagSet.batch` for what a batch holds.
 
     ``bags`` reads ``root/{train,val,test}/<class>/<bag>/<image>``; ``digit_bags`` draws bags of handwritten digits.
-    Without a validation split, a share of every class's training bags is held out. Transforms are those of the single
+    Without a validation split, a share of every class's training bags is held out; with ``split_file``, the bags of one
+    fold. Transforms are those of the single
     images, which must all have one size behind them.
 
     Args:
@@ -71,12 +73,9 @@ class BagData(DataModule):
         """
         if self.splits:
             return
-        names, bags = digit_bags.draw(self.config.bags) if self._drawn else folders.load(self.config)
-        if "val" not in bags:
-            kept, held = subset.hold_out(bags["train"].labels, self.config.val_fraction, self.config.seed)
-            if not len(held):
-                raise ValueError(f"no validation bags can be held out of {len(bags['train'])} training bags")
-            bags["train"], bags["val"] = bags["train"].select(kept), bags["train"].select(held)
+        names, bags = load(self.config)
+        if self.config.split_file or "val" not in bags:
+            bags["train"], bags["val"] = _hold_out(bags["train"], self.config)
         bags["train"] = bags["train"].select(subset.thin(bags["train"].labels, self.config.subset))
         self.mean, self.std = statistics(self.config, bags["train"].instances)
         splits = {name: self._bag_set(name, bags[name]) for name in ("train", "val", "test")}
@@ -86,10 +85,6 @@ class BagData(DataModule):
         self.left_out = {name: part.instances.left_out for name, part in bags.items() if part.instances.left_out}
         self.image_size = sizes[-1]
         self.splits = splits
-
-    @property
-    def _drawn(self) -> bool:
-        return self.config.name == "digit_bags"
 
     @property
     def source(self) -> str:
@@ -106,7 +101,8 @@ class BagData(DataModule):
 
     def fingerprint(self) -> dict[str, Any]:
         """Counts and identifies the images and how they are divided into bags."""
-        found = identity(self.class_names, {name: split.images.instances for name, split in self.splits.items()})
+        instances = {name: split.images.instances for name, split in self.splits.items()}
+        found = identity(self.class_names, instances, self.config.split_file)
         digests = [self.splits[name].images.digest() for name in ("train", "val", "test")]
         return {
             **found,
@@ -124,12 +120,28 @@ class BagData(DataModule):
         return BagSet(name, bags, pipeline, self.seed, self.config.bags.most if training else None)
 
 
+def load(config: Data) -> tuple[list[str], dict[str, Bags]]:
+    """Reads or draws the bags of a configuration, as its splits are before any of them is held out."""
+    return digit_bags.draw(config.bags) if config.name == "digit_bags" else folders.load(config)
+
+
+def _hold_out(bags: Bags, config: Data) -> tuple[Bags, Bags]:
+    """Holds out validation bags: a fold, or a share of every class."""
+    if config.split_file:
+        kept, held = folds.read(config.split_file, config.fold, bags.labels)
+    else:
+        kept, held = subset.hold_out(bags.labels, config.val_fraction, config.seed)
+    if not len(held):
+        raise ValueError(f"no validation bags can be held out of {len(bags)} training bags")
+    return bags.select(kept), bags.select(held)
+
+
 def _check(config: Data) -> None:
     check_source(config.name)
     check_bounds(config, "data.")
     check_statistics(config.mean, config.std)
     default = Data()
-    for option in ("options", "progressive", "balanced", "split_file"):
+    for option in ("options", "progressive", "balanced"):
         if getattr(config, option) != getattr(default, option):
             raise ValueError(
                 f"data.{option} is {getattr(config, option)}, but data.name {config.name} does not have it"

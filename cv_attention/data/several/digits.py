@@ -32,6 +32,8 @@ def draw(config: Digits) -> dict[str, Images]:
         ValueError: if a number is too small, or the digits do not fit the canvas.
     """
     check(config)
+    if config.plain:
+        raise ValueError("data.digits.plain has one digit on each image, so data.targets must be single")
     if config.least > config.most:
         raise ValueError(f"data.digits.least is {config.least}, more than data.digits.most, {config.most}")
     digits, labels = load()

@@ -9,6 +9,7 @@ occurs in two splits. All pixel arithmetic uses integers, so that a seed gives t
 platform.
 """
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ def draw(config: Digits) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
     check(config)
     digits, labels = load()
     sources = split_sources(labels, config.seed)
+    if config.plain:
+        return {split: _as_they_are(digits[own], labels[own]) for split, own in sources.items()}
     sizes = enlarged_sizes(config.digit)
     drawn = {}
     for number, split in enumerate(SHARES):
@@ -49,6 +52,9 @@ _MOST_PIXELS = 1 << 33
 def check(config: Digits) -> None:
     """Raises ValueError if digits cannot be drawn with these settings."""
     check_bounds(config, "data.digits.")
+    if config.plain:
+        _check_plain(config)
+        return
     largest = enlarged_sizes(config.digit)[-1]
     if config.canvas < largest:
         raise ValueError(f"data.digits.canvas must be at least {largest} for digit={config.digit}, got {config.canvas}")
@@ -57,6 +63,22 @@ def check(config: Digits) -> None:
         raise ValueError(
             f"data.digits: {size:,} pixels on all canvases are too many; at most {_MOST_PIXELS:,} fit into memory"
         )
+
+
+def _check_plain(config: Digits) -> None:
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name not in ("plain", "seed") and value != field.default:
+            raise ValueError(
+                f"data.digits.{field.name} is {value}, but data.digits.plain takes the digits as they are; leave it out"
+            )
+
+
+def _as_they_are(digits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns digits (N, 8, 8) in [0, 16] as the images, labels and boxes of a split."""
+    images = (digits * 255 // 16).astype(np.uint8)
+    boxes = np.array([[x0, y0, x1, y1] for x0, y0, x1, y1 in map(ink_box, images)], np.float32)
+    return np.repeat(images[..., None], 3, axis=3), labels, boxes
 
 
 def split_sources(labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:

@@ -132,7 +132,7 @@ def last_map(
     found = _dependence(model, modules, run, images, targets, strict)
     name = choose(modules, known.places, found)
     if name is None:
-        raise ValueError(refusal(model, images, known.places, found))
+        raise ValueError(refusal(model, modules, images, known.places, found))
     if len(known.chosen) >= _MOST:
         known.chosen.clear()
     known.chosen[key] = name

@@ -10,8 +10,9 @@ from cv_attention.backbones.models.new_head import has_head_at_zero, start_head_
 from cv_attention.backbones.positions.parameters import head_names
 from cv_attention.backbones.published.loading import renamed
 from cv_attention.config import Model
-from cv_attention.heads import TextRecognizer
+from cv_attention.heads import BagNetwork, TextRecognizer
 from cv_attention.training.checkpoint import checkpoints
+from cv_attention.training.checkpoint.bag_weights import load_bags
 from cv_attention.training.checkpoint.checkpoints import find_checkpoint
 from cv_attention.training.checkpoint.reader_weights import load_reader
 
@@ -45,6 +46,8 @@ def load(network: nn.Module, model: Model, names: list[str] | None) -> str:
     state, trained_on = read(path)
     if isinstance(network, TextRecognizer):
         return load_reader(network, state, path, trained_on, names)
+    if isinstance(network, BagNetwork):
+        return load_bags(network, state, path, trained_on, names)
     as_stored = state
     new = network.state_dict()
     if model.weights_by == "position":

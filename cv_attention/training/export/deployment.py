@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.extras import require
-from cv_attention.heads import RecallNetwork
+from cv_attention.heads import BagNetwork, RecallNetwork
 from cv_attention.maps import record
 from cv_attention.rundir.facts import ValueFacts
 from cv_attention.rundir.files import write_bytes
@@ -54,7 +54,8 @@ class Deployed(nn.Module):
     of a greedy reading, (B, longest + 1, outputs); and the requested attention maps, each as returned by `record`. A
     network that reads padded images also takes ``width``, int64 (B,): how many columns of each image are not padding.
     One that recalls takes ``images`` (B, T, 3, H, W) of whole episodes, and ``labels``, int64 (B, T), where these are
-    shown one step after their images: -1 where nothing is known. It returns the logits of each step, (B, S, ways).
+    shown one step after their images: -1 where nothing is known. It returns the logits of each step, (B, S, ways). One
+    of bags takes the images of one bag, of any number, and returns its logits, (1, classes).
 
     Args:
         task: The task with its trained network, which is copied.
@@ -206,10 +207,11 @@ def _beside(checkpoint: Path | Task) -> Path:
 
 def _input(deployed: Deployed) -> str:
     images = "".join(f", {side}" for side in deployed.shape)
+    bag = " of one bag" if isinstance(deployed.network, BagNetwork) else ""
     kind = "float32, normalised by the mean and std given" if deployed.normalised else "uint8 RGB, normalised inside"
     widths = "; width (batch,), int64: columns of each image that are not padding" if "width" in deployed.inputs else ""
     labels = "; labels (batch, images), int64: -1 where unknown, each arrives one step after its image"
-    return f"images (batch{images}), {kind}{widths}{labels if 'labels' in deployed.inputs else ''}"
+    return f"images (batch{images}){bag}, {kind}{widths}{labels if 'labels' in deployed.inputs else ''}"
 
 
 def _trace(deployed: Deployed) -> torch.export.ExportedProgram:

@@ -24,6 +24,7 @@ from cv_attention.training.recording.confusion import Confusion
 from cv_attention.training.recording.predictions import Predictions
 from cv_attention.training.recording.sequences.bag_weights import BagWeights
 from cv_attention.training.tasks.classifier import count_right
+from cv_attention.training.tasks.labels.losses import Targets
 from cv_attention.training.tasks.metrics import create_metrics
 from cv_attention.training.tasks.network import build_network
 from cv_attention.training.tasks.selection import Criterion
@@ -59,6 +60,7 @@ class BagClassifier(Task):
     train_figures: ClassVar[tuple[str, ...]] = ("accuracy",)
     facts_type: ClassVar[type[Any]] = DataFacts
     options: ClassVar[tuple[str, ...]] = ("optimizer.label_smoothing",)
+    targets: ClassVar[Targets] = "single"
 
     facts: DataFacts
 
@@ -74,8 +76,6 @@ class BagClassifier(Task):
     def build(self) -> tuple[nn.Module, Plan | None]:
         """Builds the encoder of the images, its blocks inserted, and the pooling over bags."""
         model, classes = self.experiment.model, len(self.facts.class_names)
-        if model.weights:
-            raise ValueError(f"model.weights is {model.weights}, but bags start only from model.pretrained")
         if model.head is not None and (family_of(model.head) != "pool" or options_of_pay_attention(model.head)):
             raise ValueError(f"model.head is {model.head}, but bags take additive, luong, gated or null")
         encoder, plan = build_network(replace(model, head=None), classes, self.facts.image_size)

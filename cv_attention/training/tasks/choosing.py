@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cv_attention.config import TEXT_SOURCES, Experiment
+from cv_attention.config import BAG_SOURCES, TEXT_SOURCES, Experiment
 from cv_attention.training.tasks.bags import BagClassifier
 from cv_attention.training.tasks.classifier import Classifier
 from cv_attention.training.tasks.labels.multi_label import MultiLabelClassifier
@@ -35,7 +35,7 @@ def task_of(experiment: Experiment) -> type[Task]:
         return Transcriber
     if name == "episodes":
         return Recaller
-    if name in ("bags", "digit_bags"):
+    if name in BAG_SOURCES:
         return BagClassifier
     kinds: dict[str, type[Task]] = {"single": Classifier, "multi": MultiLabelClassifier, "numbers": Regressor}
     return kinds[experiment.data.targets]

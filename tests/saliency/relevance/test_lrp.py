@@ -227,6 +227,36 @@ def test_epsilon_0_is_input_times_gradient_in_a_relu_network():
     torch.testing.assert_close(got, s.input_x_gradient(model, X, 3), rtol=1e-3, atol=1e-6)
 
 
+def test_callables_that_are_linear_in_the_output_are_like_classes():
+    model = network()
+    for target, same in (
+        (lambda out: out[:, 3], 3),
+        (lambda out: out[:, 3] - out[:, 1], s.Difference(3, 1)),
+        (lambda out: 2 * out[:, 3], 3),
+    ):
+        factor = 2 if target(torch.eye(5)).max() == 2 else 1
+        for method in (s.lrp, s.attn_lrp):
+            torch.testing.assert_close(method(model, X, target), factor * method(model, X, same))
+        assert s.relevance(model, X, target).error.max() < 1e-4
+    both = s.lrp(model, X, s.Several(3, lambda out: out[:, 1]))
+    torch.testing.assert_close(both, torch.cat([s.lrp(model, X, 3), s.lrp(model, X, 1)], 1))
+
+
+def test_a_callable_begins_with_the_output_times_its_derivative():
+    """Of a cosine, which scales with no power of the output, that is nothing in total; the account says so."""
+    torch.manual_seed(0)
+    model, other = nn.Sequential(nn.Flatten(), nn.Linear(216, 5)).double(), torch.randn(5).double()
+    score = lambda out: F.cosine_similarity(out, other)  # noqa: E731
+    z = model(X).detach().requires_grad_()
+    start = z * torch.autograd.grad(score(z).sum(), z)[0]
+    contributions = X.flatten(1)[:, None] * model[1].weight  # (B, 5, 216)
+    expected = (contributions / z[..., None] * start[..., None]).sum(1).view(2, 3, 9, 8).sum(1, keepdim=True)
+    got = s.lrp(model, X, score, rules=rules.Composite(rules.Epsilon(0), rules.Epsilon(0)))
+    torch.testing.assert_close(got, expected.detach().float(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(start.sum(1), torch.zeros(2).double())
+    assert s.relevance(model, X, score).error.min() > 0.1
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [

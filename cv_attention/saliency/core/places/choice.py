@@ -5,14 +5,16 @@ from math import prod
 
 from torch import Tensor, nn
 
+from cv_attention.backbones.attachment.lost import is_inserted
+from cv_attention.blocks.base import Block
 from cv_attention.saliency.core.places.dependence import Dependence
 from cv_attention.saliency.core.places.probing import Places, may_be_map
 
 
 def choose(modules: dict[str, nn.Module], places: Places, found: Dependence) -> str | None:
     """Returns the module with the last map on the way to the score, see `last_map`, or None."""
-    run = found.run
-    names = [name for name, output in run.outputs.items() if may_be_map(output, run.images)]
+    run, inside = found.run, inside_blocks(modules)
+    names = [name for name, output in run.outputs.items() if may_be_map(output, run.images) and name not in inside]
     if found.vector:
         return _last(modules, places, found, names)
     reached = [name for name, counts in zip(run.outputs, found.reaches(list(run.outputs)), strict=True) if counts]
@@ -24,6 +26,19 @@ def choose(modules: dict[str, nn.Module], places: Places, found: Dependence) -> 
         least = min(_positions(places, name) for name in maps)
         maps = [name for name in maps if _positions(places, name) == least]
     return _last(modules, places, found, [name for name in names if name in maps], of_tokens=names) if maps else None
+
+
+def inside_blocks(modules: dict[str, nn.Module]) -> set[str]:
+    """Returns the names of all modules inside attention blocks, inserted ones and `Block`s of the model's own.
+
+    Whatever a block computes with, rows and columns in one sequence, strips, windows or slots, is not a map to explain
+    the model by; what it returns is one.
+    """
+    inside: set[str] = set()
+    tops = [name for name, module in modules.items() if name and (is_inserted(module) or isinstance(module, Block))]
+    for top in tops:
+        inside.update(name for name in modules if name.startswith(f"{top}."))
+    return inside
 
 
 def _last(
@@ -41,9 +56,14 @@ def _last(
     for test in (found.reaches, found.connected):  # a head of zeros: what the score is connected with
         skipped, best = False, None
         for name, counts in _backwards(names, test):
-            grid = places.of(found.run, name).grid
-            is_tokens = len(places.of(found.run, name).shape) == 3
-            if grid is None:
+            is_tokens = found.run.outputs[name].dim() == 3
+            if not counts and (skipped or not is_tokens):
+                continue
+            if is_tokens and counts and found.reads_an_end(name):  # a class token, so nothing has to be measured
+                place = places.followed(found.run, name)
+                skipped = skipped or (place is not None and place.grid is not None)
+                continue
+            if places.of(found.run, name).grid is None:
                 continue
             if counts and test == found.reaches:
                 counts = found.reaches([name], places)[0]
@@ -93,10 +113,11 @@ def _head(names: list[str], maps: list[str]) -> str:
     return "-"  # one module holds everything, so nothing is left out
 
 
-def refusal(model: nn.Module, images: Tensor, places: Places, found: Dependence) -> str:
+def refusal(model: nn.Module, modules: dict[str, nn.Module], images: Tensor, places: Places, found: Dependence) -> str:
     """Returns the message where there is no map, with the last candidates and what is wrong with each."""
-    size = "x".join(map(str, images.shape[2:]))
-    every = {name: place for name, place in places.all(found.run).items() if len(place.shape) > 2}
+    size, inside = "x".join(map(str, images.shape[2:])), inside_blocks(modules)
+    measured = places.all(found.run).items()
+    every = {name: place for name, place in measured if len(place.shape) > 2 and name not in inside}
     maps = [name for name, place in every.items() if place.grid is not None]
     shown = [*maps[-4:], *[name for name in every if name not in maps][-4:]]
     counting = dict(zip(shown, found.reaches(shown), strict=True))

@@ -77,6 +77,14 @@ class Dependence:
         self.reaches(names)
         return [self._found.get(name) is not None for name in names]
 
+    def reads_an_end(self, name: str) -> bool:
+        """Returns whether of tokens (B, N, C) the score depends on the first or the last alone."""
+        gradient = self._found[name] if self._score.requires_grad else None
+        if gradient is None or gradient.shape[1] < 3:
+            return False
+        rows = gradient.ne(0).any(2).any(0)
+        return bool(rows.any()) and not (bool(rows[1:].any()) and bool(rows[:-1].any()))
+
     def _counts(self, name: str, places: Places | None) -> bool:
         """Returns whether the gradient is not zero, for each image; of a map, at the image's positions."""
         gradient = self._found[name]

@@ -4,10 +4,10 @@ One forward pass of four copies of an image, in which noise replaces the left ha
 white fields of a fixed irregular board; where there are maps of few positions, of four more: the upper and lower half,
 and fields of a second board. A position that belongs to a place of the image changes more in the copies where this
 place changed. Words, queries, class tokens and time steps do not, however much they depend on the image.
-Feature maps that convolutions alone lead to from the image are recognised without that pass; see `lineage`.
+Maps and tokens that convolutions, views and residual sums alone lead to from the image are recognised without that
+pass; see `lineage`.
 """
 
-import math
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,13 +20,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cv_attention.maps.grids import alike
 from cv_attention.saliency.core.forward import run as forward
 from cv_attention.saliency.core.noise import Source
+from cv_attention.saliency.core.places.evidence import evidence_of
 from cv_attention.saliency.core.places.layouts import Grid, grid_of_map, token_grids
 from cv_attention.saliency.core.places.lineage import keeps_positions
 
 _CERTAIN = 0.9  # correlation at which no further grid is tried
-_LEAST = 0.4  # correlation below which there is no grid
 _ENOUGH, _ENOUGH_OF_MANY = 2.5, 4.0  # standard deviations above chance, of one grid and of the best of many
 _FEW = 16  # positions below which two patterns are too few
 _LARGE = 2**21  # numbers in an image from which on the copies run one by one
@@ -43,6 +44,13 @@ class Run:
     part: slice | None = None
     result: Any = None
     outputs: dict[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def sizes(self) -> set[tuple[int, ...]]:
+        """The sizes of the maps (B, C, h, w) that convolutions alone lead to from the images."""
+        dims = self.images.dim()
+        maps = [(output, Grid(1, tuple(output.shape[2:]))) for output in self.outputs.values() if output.dim() == dims]
+        return {grid.size for output, grid in maps if keeps_positions(output, grid, self.images)}
 
     @cached_property
     def changes(self) -> "dict[str, _Change]":
@@ -98,11 +106,19 @@ class Places:
 
     def of(self, run: Run, name: str) -> Place:
         """Returns the place of an output of `run`, which is needed only the first time."""
-        place = self.known.get(name)
+        place = self.followed(run, name)
         if place is None:
-            output = run.outputs[name]
-            place = self.known[name] = _by_shape(run, output) or _by_change(run, output, run.changes.get(name))
+            place = self.known[name] = _by_change(run, run.outputs[name], run.changes.get(name))
         return place
+
+    def followed(self, run: Run, name: str) -> Place | None:
+        """Returns the place of an output if it is known without a measurement, else None."""
+        if name not in self.known:
+            place = _by_shape(run, run.outputs[name])
+            if place is None:
+                return None
+            self.known[name] = place
+        return self.known[name]
 
     def all(self, run: Run) -> dict[str, Place]:
         """Returns the places of all outputs, in order of completion."""
@@ -112,15 +128,19 @@ class Places:
 
 
 def _by_shape(run: Run, output: Tensor) -> Place | None:
-    """Returns the place of an output that need not be measured, or None."""
+    """Returns the place of an output that need not be measured, by its shape or its lineage, or None."""
     shape = tuple(output.shape)
     if not may_be_map(output, run.images):
         return Place(shape, None, "it is neither a map (B, C, h, w) nor tokens (B, N, C)")
-    if output.dim() > 3:
-        first = Grid(1, shape[2:])
-        likely = prod(first.size) > 1 and grid_of_map(output, run.images) == first
-        return Place(shape, first) if likely and keeps_positions(output, run.images) else None
-    return Place(shape, None, "it has a single position") if shape[1] < 2 else None
+    if output.dim() == 3 and shape[1] < 2:
+        return Place(shape, None, "it has a single position")
+    options = list(_grids_of_map(run, output) if output.dim() > 3 else _grids_of_tokens(run, output))
+    for grid in options:
+        if keeps_positions(output, grid, run.images):
+            return Place(shape, grid)
+    if any(_may_be_grid(run, grid) for grid in options):
+        return None
+    return Place(shape, None, "it has not the image's proportions" if options else "it has a single position")
 
 
 def _by_change(run: Run, output: Tensor, change: "_Change | None") -> Place:
@@ -134,25 +154,49 @@ def _by_change(run: Run, output: Tensor, change: "_Change | None") -> Place:
     return Place(shape, grid, "" if grid is not None else "its positions do not move with the image's")
 
 
-def _grid_of_map(run: Run, output: Tensor, change: "_Change") -> Grid | None:
+def _grids_of_map(run: Run, output: Tensor) -> list[Grid]:
+    """Returns the grids that a map may have, the likely one first."""
     first, last = Grid(1, tuple(output.shape[2:])), Grid(-1, tuple(output.shape[1:-1]))
     options = [first] if grid_of_map(output, run.images).axis == 1 else [last, first]
+    return [option for option in options if prod(option.size) > 1]
+
+
+def _grids_of_tokens(run: Run, output: Tensor) -> Iterator[Grid]:
+    dims = run.images.dim()
+    maps = [grid_of_map(o, run.images).size for o in run.outputs.values() if o.dim() == dims]
+    aspect = run.images.shape[-2] / run.images.shape[-1]
+    return token_grids(output.shape[1], aspect, list(dict.fromkeys(maps)), flat=dims == 4)
+
+
+def _may_be_grid(run: Run, grid: Grid) -> bool:
+    """Returns whether a grid has the proportions of the image, or of one of the maps that convolutions made of it.
+
+    A single row or column is none: it holds means of others, as in strip pooling. What layers compute with, such as
+    queries (B, heads, tokens, channels), is left out without being measured.
+    """
+    sides = run.images.shape[2:]
+    if any(size == 1 < side for size, side in zip(grid.size, sides, strict=True)):
+        return False
+    if len(sides) != 2 or grid.size in run.sizes:
+        return True
+    height, width = grid.size
+    return alike(height, width, sides[0] / sides[1])
+
+
+def _grid_of_map(run: Run, output: Tensor, change: "_Change") -> Grid | None:
     codes = _codes(run)
-    for option in options:
-        if prod(option.size) > 1 and _evidence(change.amount[option.axis], codes)[1] >= _ENOUGH:
-            return option
-    return None
+    options = [option for option in _grids_of_map(run, output) if _may_be_grid(run, option)]
+    return next((one for one in options if evidence_of(change.amount[one.axis], codes)[1] >= _ENOUGH), None)
 
 
 def _grid_of_tokens(run: Run, output: Tensor, change: "_Change") -> Grid | None:
-    tokens, dims = output.shape[1], run.images.dim()
     codes = _codes(run)
-    maps = [grid_of_map(o, run.images).size for o in run.outputs.values() if o.dim() == dims]
-    aspect = run.images.shape[-2] / run.images.shape[-1]
     most, grid = _ENOUGH_OF_MANY, None
-    for option in token_grids(tokens, aspect, list(dict.fromkeys(maps)), flat=dims == 4):
-        amount = change.amount[-1][:, option.before : tokens - option.after].unflatten(1, option.size)
-        likeness, evidence = _evidence(amount, codes)
+    for option in _grids_of_tokens(run, output):
+        if not _may_be_grid(run, option):
+            continue
+        amount = change.amount[-1][:, option.before : output.shape[1] - option.after].unflatten(1, option.size)
+        likeness, evidence = evidence_of(amount, codes)
         if evidence > most:
             most, grid = evidence, option
             if likeness > _CERTAIN:
@@ -223,25 +267,6 @@ def _joined(changes: list[_Change], copies: int) -> _Change:
 def may_be_map(output: Tensor, images: Tensor) -> bool:
     """Returns whether an output has the shape of a feature map of the images, or of tokens."""
     return output.dim() in (3, images.dim()) and len(output) == len(images)
-
-
-def _evidence(amount: Tensor, codes: Tensor) -> tuple[float, float]:
-    """Returns how well the places where an output changes (copies, h, w) fit those where the image did.
-
-    Returns:
-        The correlation, and how many standard deviations it is above chance, by Fisher's transformation; a correlation
-        below 0.4 counts for nothing, however many positions there are.
-    """
-    shown, hidden = amount[: len(codes)], amount[len(codes) :]
-    contrast = (shown - hidden) / (shown + hidden).clamp(min=1e-30)
-    wanted = F.interpolate(codes.to(contrast).unsqueeze(1), contrast.shape[1:], mode="area")
-    contrast, wanted = contrast.flatten(1), wanted.flatten(1)
-    contrast = contrast - contrast.mean(1, keepdim=True)
-    wanted = wanted - wanted.mean(1, keepdim=True)
-    likeness = float((contrast * wanted).sum() / (contrast.norm() * wanted.norm()).clamp(min=1e-30))
-    if likeness < _LEAST:
-        return likeness, 0.0
-    return likeness, math.atanh(min(likeness, 0.999)) * max(contrast.numel() - 3, 1) ** 0.5
 
 
 def _codes(run: Run) -> Tensor:

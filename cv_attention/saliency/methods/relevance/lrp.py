@@ -175,7 +175,9 @@ def relevance(
     Args:
         model: Maps images to logits (B, classes), or to what `targets` take.
         images: Model inputs (B, C, H, W).
-        targets: Targets that are linear in the logits: classes, a ``Difference``, or several of these.
+        targets: Targets that are linear in the model's output: classes, a ``Difference``, a callable, or several of
+            these. Relevance begins with the output times the target's derivative, which is the score only if it is
+            linear; `Relevance.error` shows where it is not.
         rules: A name in `relevance_rules.COMPOSITES`, or a `relevance_rules.Composite`.
         softmax: ``constant`` as in `lrp`, or ``tangent`` as in `attn_lrp`.
 

@@ -89,7 +89,7 @@ class Gamma:
 
     def back(self, layer: Layer, g: Tensor) -> Tensor:
         """Returns the input's relevance over the input, given the output's relevance over the output."""
-        total, both = torch.zeros_like(layer.x), bool((layer.x < 0).any())
+        total, both = torch.zeros_like(layer.x), bool(layer.x.amin() < 0)
         for sign in (1, -1):
             share = torch.where(sign * layer.output > 0, g * layer.output, 0)
             if not bool(share.any()):
@@ -135,7 +135,7 @@ class AlphaBeta:
 
     def back(self, layer: Layer, g: Tensor) -> Tensor:
         """Returns the input's relevance over the input, given the output's relevance over the output."""
-        both = bool((layer.x < 0).any())
+        both = bool(layer.x.amin() < 0)
         share, found = g * layer.output, []
         for factor, sign in ((self.alpha, 1), (-self.beta, -1)):
             if factor == 0:
@@ -144,7 +144,8 @@ class AlphaBeta:
             if both:
                 parts.append((layer.x.clamp(max=0), layer.weight.clamp(*_half(-sign))))
             bias = 0 if layer.bias is None else layer.bias.clamp(*_half(sign))
-            part = _divide(layer, parts, bias + _room(layer, sign * self.epsilon), share)
+            offset = bias + _room(layer, sign * self.epsilon)
+            part = _divide(layer, parts, offset, share, apart=self.epsilon > 0)  # all have the sign of the epsilon
             found.append(part if factor == 1 else factor * part)
         return found[0] if len(found) == 1 else found[0] + found[1]
 
@@ -250,7 +251,9 @@ def _room(layer: Layer, epsilon: float) -> Tensor | float:
     return epsilon if layer.room is None else epsilon / layer.room
 
 
-def _divide(layer: Layer, parts: list[tuple[Tensor, Tensor]], offset: Tensor | float, share: Tensor) -> Tensor:
+def _divide(
+    layer: Layer, parts: list[tuple[Tensor, Tensor]], offset: Tensor | float, share: Tensor, *, apart: bool = False
+) -> Tensor:
     """Divides relevance among the products of `parts`, and returns that of the input over the input.
 
     Args:
@@ -258,10 +261,13 @@ def _divide(layer: Layer, parts: list[tuple[Tensor, Tensor]], offset: Tensor | f
         parts: Inputs of one sign (or all inputs, if there is only this one), with the weights that they meet.
         offset: What is added to the products: the bias, which keeps its share, and what keeps denominators from 0.
         share: The outputs' relevance.
+        apart: Whether the sums with the offset are never 0.
     """
     products = [layer.product(x, weight) for x, weight in parts]
     total = products[0][0] if len(products) == 1 else products[0][0] + products[1][0]
-    rates = torch.where(share == 0, 0, share / total.add_(offset))  # where nothing is divided, the sum may be 0
+    rates = share / total.add_(offset)
+    if not apart:  # where nothing is divided, the sum may be 0
+        rates = torch.where(share == 0, 0, rates)
     first = products[0][1](rates)
     if len(products) == 1:
         return first
