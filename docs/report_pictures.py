@@ -117,7 +117,7 @@ def record_photographs(images: Path, out: Path) -> None:
     labels = [numbers.index(file.name.partition("_")[0]) for file in files]
     pixels = [square(file) for file in files]
     shown = [file.name for file in files]
-    colours = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
+    colours: Any = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
     with report.Recorder(out, pixels, labels, classes, names=shown, methods=METHODS[:2], **colours) as recorder:
         recorder.log(model.eval(), 0)
         recorder.faithfulness(model)
