@@ -60,6 +60,7 @@ def smoothed(values: Sequence[float], weight: float) -> list[float]:
         As many values.
 
     Examples:
+        >>> from cv_attention.report.curve_plots import smoothed
         >>> smoothed([1.0, 0.0], 0.5)  # (0.5 * 1) / 0.5, then (0.25 * 1 + 0.5 * 0) / 0.75
         [1.0, 0.3333333333333333]
     """

@@ -15,7 +15,7 @@ from tests.report.test_pixels import recorded, steps
 
 ADDRESS = "#size=96&scale=image&epoch=5&opacity=1&smooth=0&colours=grey&box=0&columns=0,2&adjacent="
 RUNS = """
-const column = (index, title, source = "saliency") => ({ index, title, kind: title, source, bars: false });
+const column = (index, title, source = "saliency") => ({ index, title, kind: "map", source, bars: false });
 const probes = (names) => names.map((name) => ({ name, label: 0 }));
 const run = (name, titles, names, epochs = [0, 4]) => ({
     name, folder: name, probes: probes(names), classes: ["class"], series: {},

@@ -59,6 +59,15 @@ def test_curves_are_shapes_and_text_in_light_colours(open_page, index) -> None:
     assert opened.page.evaluate("document.documentElement.getAttribute('data-theme')") is None
 
 
+def test_figures_asked_for_at_once_leave_the_theme_as_it_was(open_page, index) -> None:
+    opened = open_page("", index)
+    for kind in ("SVG", "PNG", "SVG"):
+        opened.page.get_by_role("button", name=f"Curves as {kind}").dispatch_event("click")
+    opened.page.wait_for_timeout(1500)
+    assert opened.page.evaluate("document.documentElement.getAttribute('data-theme')") is None
+    assert opened.page.locator(".on-paper").count() == 0
+
+
 def test_every_panel_can_be_saved(open_page, index) -> None:
     opened = open_page("#epoch=5", index)
     for panel in ("Network", "Attention", "Classes", "Faithfulness"):

@@ -5,7 +5,7 @@ import { makeCache } from "../core/cache.js";
 import { labelled, select } from "../core/controls.js";
 import { el, svg } from "../core/dom.js";
 import { aChoice, aNumber, aText } from "../core/fields.js";
-import { className, epochName, formatPercent, formatValue, isolated } from "../core/format.js";
+import { className, columnName, epochName, formatPercent, formatValue, isolated } from "../core/format.js";
 import { loadPicture, loadRecordedMap, plainCache } from "../core/shards.js";
 import { addField, change, currentRun, state, watch } from "../core/state.js";
 import { maskImage, pixelRanks } from "./masking.js";
@@ -17,6 +17,10 @@ addField("masked", aNumber(0.2, 0, 1));
 
 const FAITH_PLOT = { width: 460, height: 250, left: 46, right: 20, top: 10, bottom: 34 };
 const BASELINE_NAMES = { random: "random map", centre: "centre of the image" };
+
+function nameOf(title) {
+  return BASELINE_NAMES[title] ?? columnName({ title });
+}
 
 function loadFaithfulness(run) {
   const hash = run.panels?.faithfulness;
@@ -89,8 +93,8 @@ function faithLegend(run, found, title, sample, step) {
     el(
       "ul",
       { class: "legend" },
-      row("curves", title, title, 0, false),
-      Object.keys(found.baselines).map((name, i) => row("baselines", name, BASELINE_NAMES[name] ?? name, 6 + i, true)),
+      row("curves", title, nameOf(title), 0, false),
+      Object.keys(found.baselines).map((name, i) => row("baselines", name, nameOf(name), 6 + i, true)),
     ),
   ];
 }
@@ -111,7 +115,7 @@ function faithTable(found) {
     el(
       "tr",
       { class: row.known ? null : "baseline", "data-map": row.name },
-      el("th", { scope: "row" }, BASELINE_NAMES[row.name] ?? row.name),
+      el("th", { scope: "row" }, nameOf(row.name)),
       Object.keys(kinds).map((kind) => cell(row[kind])),
     ),
   );
@@ -180,7 +184,7 @@ export function makeFaithfulness() {
     const canvas = el("canvas", { class: "masked", role: "img", "aria-label": `The image, ${formatPercent(step / points)} of it masked` });
     await paintMasked(canvas, run, found, chosen, sample, step);
     if (now !== turn) return;
-    maps.replaceChildren(...Object.keys(found.curves).map((name) => el("option", { value: name }, name)));
+    maps.replaceChildren(...Object.keys(found.curves).map((name) => el("option", { value: name }, nameOf(name))));
     maps.value = chosen;
     const slider = scrubber(points, step);
     const focused = document.activeElement?.name === "masked";

@@ -16,7 +16,17 @@ const MARGIN = 6;
 const frame = () => new Promise((done) => requestAnimationFrame(done));
 
 // Lays the section out at the width of a paper's page, in light colours, while `use` looks at it.
-async function onPaper(section, use) {
+function onPaper(section, use) {
+  turn = turn.then(
+    () => layOut(section, use),
+    () => layOut(section, use),
+  );
+  return turn;
+}
+
+let turn = Promise.resolve(); // of the figures that were asked for: one after the other, since each changes the theme
+
+async function layOut(section, use) {
   const root = document.documentElement;
   const theme = root.getAttribute("data-theme");
   const scrolled = window.scrollY;
