@@ -187,6 +187,7 @@ def test_constants_are_described():
         "HEADS",
         "HeadSpec",
         "METHODS",
+        "PALETTE",
         "PictureFormat",
         "SOURCES",
         "Scale",

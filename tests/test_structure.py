@@ -1,5 +1,6 @@
 """The import graph and the sizes of files, as the design wants them."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -21,3 +22,13 @@ def test_files_are_short():
 
 def test_folders_are_small():
     assert folders(ROOT)["folders of more than 14 files"] == []
+
+
+def test_the_repository_is_small():
+    """Weights and pictures that a command left behind are easily committed, and stay in the history for good."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    sizes = {name: (ROOT / name).stat().st_size for name in listed.stdout.split("\0") if (ROOT / name).is_file()}
+    assert [name for name, size in sizes.items() if size > 500_000] == []
+    assert sum(sizes.values()) < 30e6
