@@ -39,15 +39,15 @@ def page(explainer: Explainer) -> Any:
         photograph: np.ndarray | None, network: str, block: str, methods: list[str], target: str
     ) -> tuple[Any, ...]:
         if photograph is None:
-            raise gradio.Error("Choose a photograph first.")
+            raise gradio.Error("Choose a photograph first.", print_exception=False)
         wanted = None if block == _NONE else block
         try:
             shown = explainer.explain(photograph, network, block=wanted, methods=methods, target=target.strip() or None)
         except (ValueError, OSError) as error:
-            raise gradio.Error(" ".join(str(error).split())) from error
+            raise gradio.Error(" ".join(str(error).split()), print_exception=False) from error
         file = Path(tempfile.mkdtemp(dir=folder.name)) / "maps.png"
         shown.figure.save(file)
-        return shown.figure, shown.classes, str(file), "\n\n".join(shown.notes)
+        return shown.figure, shown.classes, gradio.update(value=str(file), interactive=True), "\n\n".join(shown.notes)
 
     folder = tempfile.TemporaryDirectory(prefix="cv-attention-demo-")
     networks = list(explainer.networks)
@@ -63,8 +63,8 @@ def page(explainer: Explainer) -> Any:
                 target = gradio.Textbox(label="Class to explain", placeholder="the likeliest one")
                 button = gradio.Button("Explain", variant="primary")
             with gradio.Column(scale=3):
-                figure = gradio.Image(label="Maps", format="png", interactive=False)
-                download = gradio.DownloadButton("Download the figure")
+                figure = gradio.Image(label="Maps", format="png", interactive=False, **_unshared(gradio))
+                download = gradio.DownloadButton("Download the figure", interactive=False)
                 classes = gradio.Label(label="Classes", num_top_classes=5)
                 notes = gradio.Markdown()
         button.click(
@@ -101,6 +101,13 @@ def serve(explainer: Explainer, port: int | None, *, wait: bool = True) -> Any:
         quiet=True,
         **_look(gradio),
     )
+
+
+def _unshared(gradio: Any) -> dict[str, Any]:
+    """Returns the arguments of an image that has no button to share it, which would send it away."""
+    if int(gradio.__version__.partition(".")[0]) < 6:
+        return {"show_share_button": False}
+    return {"buttons": ["download", "fullscreen"]}
 
 
 def _look(gradio: Any) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def test_the_page_answers_without_a_network(monkeypatch, tmp_path):
         assert classes["label"] in network.facts.class_names
         assert "weight channels" in notes
         expected = Explainer({"mine": lambda: network}).explain(PHOTOGRAPH, "mine").figure
-        for path in (figure, download):
+        for path in (figure, download["value"]):
             with Image.open(path) as shown:
                 assert shown.size == expected.size
         outside = {each[0] for each in asked if isinstance(each, tuple)} - {"127.0.0.1", "localhost", "::1"}
