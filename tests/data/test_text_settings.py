@@ -121,7 +121,7 @@ def test_no_path_leads_out_of_the_data_set(folders):
                            ("a\0.png", "is not the name of an image"), ("/etc/passwd", "leads out of")]:  # fmt: skip
         with pytest.raises(ValueError, match=message):
             image_paths([Entry(image, "", label, 1)], label.parent, folders, ())
-    with pytest.raises(FileNotFoundError, match=r"line 4: image not found: 'x\\y.png' in .*; write / in place of \\"):
+    with pytest.raises(FileNotFoundError, match=r"line 4: image not found: 'x\\y.png' in "):
         image_paths([Entry("x\\y.png", "", label, 4)], label.parent, folders, ())
     with pytest.raises(FileNotFoundError, match=r"line 4: image not found: 'x\.png' in "):
         image_paths([Entry("x.png", "", label, 4)], label.parent, folders, ())

@@ -36,7 +36,7 @@ def test_logits_are_those_of_the_images_and_maps_those_of_the_method(method, tar
     with torch.no_grad():
         expected = classifier.network(inputs)
     config = SaliencyExport(method=method, options=METHODS[method], target=target, attention=attention)
-    maps, logits, classes = Explainer(classifier, config)(images, labels)
+    maps, logits, classes, _ = Explainer(classifier, config).explain(images, labels, range(3))
     np.testing.assert_allclose(logits, expected.numpy(), rtol=1e-4, atol=1e-5)
     wanted = {"predicted": expected.argmax(1).tolist(), "true": labels}.get(target, [target] * 3)
     assert classes == wanted
