@@ -1,4 +1,4 @@
-"""Detects arms whose runs spread more than others, and computes errors that allow for it."""
+"""Detects arms whose runs spread more than others, or far more, and computes errors that allow for it."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,9 @@ from scipy.special import fdtrc
 from cv_attention.statistics.additive import AdditiveFit, fit_additive
 
 LEVEL = 0.1  # of the F test of each arm; at 0.05 three seeds miss too many, and a larger one costs power
+APART = 3.0  # times the others' standard deviation, beyond which runs are another population, as where some diverge
+APART_LEVEL = 0.001  # of the F test; arms of the same spread are hardly ever taken for apart
+APART_DF = 4  # of the arm's own variance: five seeds; with three, false alarms would double where two arms stand apart
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,43 @@ def spreads(values: np.ndarray, fit: AdditiveFit, reference: int) -> Spreads | N
     return Spreads(ratios, (contrasts * variances[arm]) @ contrasts.T, df, larger | larger[reference])
 
 
-def _own_variance(values: np.ndarray, fit: AdditiveFit, index: int, arm: np.ndarray) -> tuple[float, int] | None:
+def apart(values: np.ndarray, reference: int) -> np.ndarray:
+    """Returns (arms,) bool: arms that spread so much more than the others that they must not be pooled with them.
+
+    The arm with the largest ratio goes first, so that it does not hide a second one. The reference always stays, with
+    at least one other arm.
+
+    Args:
+        values: (arms, blocks), NaN where there is no run.
+        reference: The arm that the others are compared with.
+    """
+    away = np.zeros(len(values), dtype=bool)
+    while (~away).sum() > 2:
+        kept = np.flatnonzero(~away)
+        table = values[kept]
+        fit = fit_additive(table, int(np.flatnonzero(kept == reference)[0]))
+        arm = np.nonzero(np.isfinite(table))[0]
+        ratios = [0.0] * len(kept)
+        for place in range(len(kept)):
+            own = _own_variance(table, fit, place, arm, APART_LEVEL) if kept[place] != reference else None
+            if own is not None and own[1] >= APART_DF:
+                ratios[place] = (own[0] / _residual(np.delete(table, place, axis=0))[0]) ** 0.5
+        if max(ratios) < APART:
+            break
+        away[kept[int(np.argmax(ratios))]] = True
+    return away
+
+
+def _own_variance(
+    values: np.ndarray, fit: AdditiveFit, index: int, arm: np.ndarray, level: float = LEVEL
+) -> tuple[float, int] | None:
     """Returns an arm's variance and its degrees of freedom; None unless the F test shows that it is larger."""
     rest, rest_df = _residual(np.delete(values, index, axis=0))
     df = fit.design.df - rest_df
     if rest_df < 1 or df < 1 or not rest > 0:
         return None
     squares = fit.variance * fit.design.df - rest * rest_df
-    if fdtrc(df, rest_df, max(squares, 0.0) / df / rest) >= LEVEL:
+    if fdtrc(df, rest_df, max(squares, 0.0) / df / rest) >= level:
         return None
     share = float(np.diag(fit.design.residual)[arm == index].sum())  # of the arm's own variance in these squares
     return rest + (squares - df * rest) / share, df

@@ -9,10 +9,11 @@ from scipy.special import stdtrit
 from cv_attention.statistics.additive import AdditiveFit, fit_additive
 from cv_attention.statistics.planning import seeds_needed
 from cv_attention.statistics.simultaneous import dunnett, sign_flips
-from cv_attention.statistics.spreads import Spreads, spreads
+from cv_attention.statistics.spreads import Spreads, apart, spreads
 
 Verdict = Literal["better", "worse", "equivalent", "unresolved", "none"]
 FLIPS_FROM = 6  # blocks; fewer give too few sign patterns
+BEYOND = 3  # sign patterns beyond the critical value, at least
 CLEARLY = 1.1  # with equal variances, a critical value by sign flips varies by a few percent
 
 
@@ -91,8 +92,9 @@ def judge(
     Intervals are simultaneous: the probability that any of them misses its true difference is `alpha`. They use
     Dunnett's critical value on the pooled residual; with six or more blocks, that of max-t by sign flips if it is
     clearly larger, as it is when variances are unequal. If an F test shows that an arm spreads more than the others,
-    its intervals (all intervals, for the reference) are widened to its own variance. The variance of folds is
-    corrected following Nadeau and Bengio.
+    its intervals (all intervals, for the reference) are widened to its own variance. An arm that spreads far more than
+    the others, such as one whose runs sometimes diverge, is judged apart, so that the others' intervals do not depend
+    on it; both share `alpha` by their numbers. The variance of folds is corrected following Nadeau and Bengio.
 
     Args:
         values: (arms, blocks), NaN where there is no run.
@@ -118,6 +120,39 @@ def judge(
         ['better', 'equivalent']
     """
     values = np.asarray(values, dtype=float)
+    away = apart(values, reference)
+    others = max(1, len(values) - 1)
+
+    def judged(taken: np.ndarray, share: float) -> Study:
+        place = int(np.flatnonzero(taken == reference)[0])
+        return _judge(values[taken], place, share * alpha, margin, overlap, higher_is_better)
+
+    kept = np.flatnonzero(~away)
+    found = judged(kept, 1 - away.sum() / others)
+    if not away.any():
+        return found
+    arms, ratios = dict(zip(kept, found.arms, strict=True)), dict(zip(kept, found.spreads, strict=True))
+    for arm in np.flatnonzero(away):
+        arms[arm] = judged(np.array([reference, arm]), 1 / others).arms[1]  # by the spread of its own differences
+        table = values[np.append(kept, arm)]
+        larger = spreads(table, fit_additive(table), int(np.flatnonzero(kept == reference)[0]))
+        ratios[arm] = None if larger is None else _number(larger.ratios[-1])
+    return replace(
+        found,
+        arms=tuple(arms[arm] for arm in range(len(values))),
+        spreads=tuple(ratios[arm] for arm in range(len(values))),
+    )
+
+
+def _judge(
+    values: np.ndarray,
+    reference: int,
+    alpha: float,
+    margin: float | None,
+    overlap: float | None,
+    higher_is_better: bool,
+) -> Study:
+    """Compares every arm with the reference, all by one pooled residual."""
     fit = fit_additive(values, reference)
     runs = np.isfinite(values).sum(axis=1)
     compared = _compared(fit, runs, reference)
@@ -183,7 +218,8 @@ def _critical(
     name = "Dunnett, pooled residual" if len(covariance) > 1 else "Student's t, pooled residual"
     if overlap is not None:
         return (both, one_sided), f"{name}, variance corrected for folds"
-    if fit.design.shared[compared].min() < FLIPS_FROM:
+    blocks = fit.design.shared[compared].min()
+    if blocks < FLIPS_FROM or alpha * 2.0**blocks < BEYOND:
         return (both, one_sided), name
     flips = sign_flips(fit, compared, np.nonzero(present)[1])
     flipped = float(np.quantile(flips, 1 - alpha, method="higher"))

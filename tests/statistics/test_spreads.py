@@ -59,6 +59,37 @@ def test_only_intervals_of_such_an_arm_are_wider_and_none_is_narrower():
     assert [ratio is not None for ratio in study_of_all.spreads] == [False, False, True, False, False]
 
 
+def test_an_arm_far_apart_takes_nothing_from_the_others():
+    """Of five arms, one sometimes diverges: it gets a paired t test of its own, the others four fifths of alpha."""
+    values = study([1, 1, 1, 15, 1, 1], 8)
+    found, without = judge(values, margin=1.0), judge(np.delete(values, 3, axis=0), margin=1.0, alpha=0.05 * 4 / 5)
+    assert found.arms[:3] + found.arms[4:] == without.arms
+    assert (found.deviation, found.df, found.method) == (without.deviation, without.df, without.method)
+    low, high = stats.ttest_rel(values[3], values[0]).confidence_interval(1 - 0.05 / 5)
+    np.testing.assert_allclose([found.arms[3].low, found.arms[3].high], [low, high])
+    assert found.spreads[3] == pytest.approx(by_hand(values, 3)[0] ** 0.5 / by_hand(values, 3)[2] ** 0.5)
+
+
+def test_two_arms_far_apart_do_not_hide_one_another():
+    values = study([1, 7, 1, 15, 1, 1], 8)
+    rest = judge(values[[0, 2, 4, 5]], alpha=0.05 * 3 / 5)
+    found = judge(values)
+    assert [found.arms[arm] for arm in (0, 2, 4, 5)] == list(rest.arms)
+    assert [ratio is not None and ratio > 3 for ratio in found.spreads] == [False, True, False, True, False, False]
+
+
+@pytest.mark.parametrize("blocks", [3, 8, pytest.param(5, marks=pytest.mark.long)])
+def test_arms_far_apart_raise_few_false_alarms(blocks):
+    generator = np.random.default_rng(5)
+    scales = np.array([1, 1, 1, 1, 5, 15.0])[:, None]
+    studies = [judge(generator.standard_normal((6, blocks)) * scales) for _ in range(400)]
+    alarms = np.mean([any(arm.verdict in ("better", "worse") for arm in one.arms) for one in studies])
+    assert alarms < 0.08  # 5 % and 2.8 standard errors
+    widths = [arm.high - arm.low for one in studies for arm in one.arms[1:4]]
+    if blocks == 8:  # pooled with them, 20; by the four arms alone, 2.6
+        assert np.median(widths) < 4
+
+
 def test_two_arms_stay_a_paired_t_test():
     values = study([9, 1], 5)
     low, high = stats.ttest_rel(values[1], values[0]).confidence_interval(0.95)

@@ -8,6 +8,7 @@ import torch
 
 import cv_attention as cva
 from cv_attention import training
+from cv_attention.blocks import CATALOGUE
 from cv_attention.cli import main
 from cv_attention.config import Data, Digits, Experiment, Model, Trainer
 from cv_attention.study import make_plan
@@ -168,12 +169,15 @@ def test_networks_without_a_width_of_their_own_are_refused(tmp_path, capsys):
     assert "controls of se: controls.match: convnet cannot be deepened" in capsys.readouterr().err
 
 
-def test_the_example_is_a_study(monkeypatch):
+def test_shipped_studies_can_be_planned(monkeypatch):
     root = Path(__file__).parents[2]
     monkeypatch.chdir(root)
     for file in sorted(root.glob("configs/studies/*.yaml")):
         text = file.read_text()
         assert f"cv-attention study configs/studies/{file.name}" in text
         assert "#   time, measured" in text
-        plan = make_plan(file)
-        assert [arm.name for arm in plan.arms] == ["plain", "se", "se+identity", "se+shuffled_gate", "se+wider"]
+        arms = [arm.name for arm in make_plan(file).arms]
+        if file.name == "digits.yaml":
+            assert arms == ["plain", "se", "se+identity", "se+shuffled_gate", "se+wider"]
+        if file.name == "screen.yaml":
+            assert arms == ["plain", *CATALOGUE]
