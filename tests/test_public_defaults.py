@@ -1,7 +1,7 @@
 """Defaults of the public functions and classes are promised: a change of one is a change of what others compute.
 
 They are written down a second time in `public_defaults.json`. A change on purpose is written there too
-(`python -m tests.public_defaults > tests/public_defaults.json`) and is named in the changelog.
+(`python -m tests.public_defaults > tests/public_defaults.json`, which adds new names too) and named in the changelog.
 """
 
 import json
@@ -14,6 +14,7 @@ WRITTEN = json.loads(Path(__file__).with_name("public_defaults.json").read_text(
 
 
 def test_no_default_has_changed():
+    """Of names and arguments that are written down; newer ones are not compared."""
     found = defaults(SYMBOLS)
-    assert {name: own for name, own in found.items() if own != WRITTEN.get(name)} == {}
-    assert sorted(WRITTEN.keys() - found.keys()) == []
+    now = {name: {argument: found.get(name, {}).get(argument) for argument in own} for name, own in WRITTEN.items()}
+    assert now == WRITTEN

@@ -129,6 +129,8 @@ def test_labels_are_numbered(values, names, expected):
     ({"train": [0, -1]}, ["a", "b"], "has the label -1, but names 2 classes"),
     ({"train": ["a"], "test": ["a", "b"]}, None, "the class 'b' has no training images"),
     ({"train": [0], "test": [1]}, ["a", "b"], "the class 'b' has no training images"),
+    ({"train": ["a"], "val": ["d", "c"], "test": ["b", "a"]}, None, "the class 'b' has no training images"),
+    ({"train": [2], "test": [3, 1, 2]}, ["a", "b", "c", "d"], "the class 'b' has no training images"),
 ])  # fmt: skip
 def test_labels_that_cannot_be_numbered(values, names, message):
     with pytest.raises(ValueError, match=message):

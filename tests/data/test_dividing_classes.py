@@ -128,6 +128,9 @@ def test_a_split_tries_eight_images_for_their_size(monkeypatch):
     split, tried = ImageSet("val", images, Pipeline([], "data.eval_transforms"), 0), []
     batch = split.batch
     monkeypatch.setattr(split, "batch", lambda draws: tried.extend(draws) or batch(draws))
+    draws = [(0, 5), (1, 2), (0, 9), (0, 2)]
+    assert split.__getitems__(draws)["index"].tolist() == [5, 2, 9, 2]  # as they were drawn
+    tried.clear()
     assert split.size() == (8, 6)
     assert [index for _, index in tried] == [0, 14, 28, 42, 56, 70, 84, 99]
 

@@ -12,6 +12,7 @@ from cv_attention.data.tables.entries import Entry, brief
 from cv_attention.data.tables.image_paths import check_presence, image_paths
 from cv_attention.data.texts import alphabets, digit_strings
 from cv_attention.data.texts.fitting import Fit, clipped
+from cv_attention.data.texts.label_files import captions, easyocr, huggingface, tab_separated
 from cv_attention.data.texts.label_files.labels import check_text
 
 
@@ -150,3 +151,26 @@ def test_strings_of_digits_fit_into_their_images(settings, message):
         digit_strings.check(Strings(**right))
     with pytest.raises(ValueError, match=message):
         digit_strings.check(Strings(**settings))
+
+
+LABELLED = {  # two texts, of which the second begins in the given line
+    "EasyOCR": (easyocr, "labels.csv", "filename,words\na.png,12\n\nb.png,3,4\n", 4),
+    "PaddleOCR": (tab_separated, "gt.txt", "a.png\t12\nb.png\t3,4\n", 2),
+    "TRDG": (tab_separated, "labels.txt", "a.png 12\n\n\nb.png 3,4\n", 4),
+    "metadata": (huggingface, "metadata.csv", 'file_name,text\n"a.png",12\nb.png,"3,4"\n', 3),
+    "lines": (
+        huggingface,
+        "metadata.jsonl",
+        '{"file_name": "a.png", "text": "12"}\n{"file_name": "b.png", "text": "3,4"}',
+        2,
+    ),
+    "captions": (captions, "captions.txt", 'image,caption\na.png,12\nb.png,"3,4"\n', 3),
+}
+
+
+@pytest.mark.parametrize(("form", "name", "content", "line"), LABELLED.values(), ids=LABELLED)
+def test_texts_are_named_by_their_line(form, name, content, line, tmp_path):
+    (tmp_path / name).write_text(content)
+    one, two = form.read(tmp_path / name)
+    assert [(one.image, one.text), (two.image, two.text)] == [("a.png", "12"), ("b.png", "3,4")]
+    assert two.place == f"'{tmp_path / name}', line {line}"

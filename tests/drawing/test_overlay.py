@@ -96,6 +96,10 @@ def test_overlay_takes_pictures_and_tensors():
     [
         ({"image": np.zeros((4, 4, 3), np.float32)}, "uint8"),
         ({"image": np.zeros((3, 4, 4), np.uint8)}, r"\(3, 4, 4\)"),
+        ({"image": np.zeros((4, 4, 4), np.uint8)}, r"\(4, 4, 4\)"),
+        ({"image": np.zeros((0, 4, 3), np.uint8)}, r"\(0, 4, 3\)"),
+        ({"image": np.zeros((4, 0, 3), np.uint8)}, r"\(4, 0, 3\)"),
+        ({"image": np.zeros((0, 4), np.uint8)}, r"\(0, 4\)"),
         ({"image": [[0]]}, "got a list"),
         ({"heat": np.zeros((3, 1, 2, 2))}, r"one image's, got shape \(3, 1, 2, 2\)"),
         ({"heat": np.zeros((0, 2))}, r"\(0, 2\)"),

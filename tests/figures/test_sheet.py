@@ -136,6 +136,15 @@ def test_animations_hold_a_frame_for_each_sheet(tmp_path):
     assert np.abs(seen[0] - seen[2]).max() > 50
     with pytest.raises(ValueError, match="at least one frame"):
         animate([], tmp_path / "b.webp")
+    for others in ([frames[0], frames[0]], [frames[0]]):  # of one size, and one more of another
+        wide = Sheet([np.repeat(GREY, 2, axis=1)], {"a": [POSITIVE]}, low=0, high=3)
+        with pytest.raises(ValueError, match="frames of an animation must have one size"):
+            animate([*others, wide], tmp_path / "b.webp", width=2, dpi=50)
+    for name, seconds, message in [("b.gif", 1, "must end in .webp"), ("b.webp", 0, "seconds must be"),
+                                   ("b.webp", 60.5, "seconds must be")]:  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            animate(frames, tmp_path / name, seconds=seconds)
+    assert not (tmp_path / "b.webp").exists()
 
 
 def test_missing_maps_leave_the_image_bare():

@@ -84,3 +84,13 @@ def test_runs_without_a_memory(open_page, tmp_path, make_run):
     opened.until("document.querySelectorAll('.memory-step').length === 2")
     assert "has no external memory" in opened.page.locator(".memory-body").inner_text()
     assert opened.page.locator(".memory-weights").count() == 0
+
+
+def test_answers_are_counted_by_how_often_their_class_was_shown(tmp_path):
+    """From the first time on: 0 means that nothing is counted, as where sequences are copied."""
+    rows = [(1, "a", "a"), (2, "a", "b"), (0, "c", "c"), (1, "b", "a"), (10, "a", "a"), (2, "b", "b"), (1, "c", "c")]
+    lines = ["instance,answer,given", *(f"{nth},{answer},{given}" for nth, answer, given in rows)]
+    (tmp_path / "recalled.csv").write_text("\n".join(lines) + "\n")
+    assert by_instance(tmp_path / "recalled.csv") == [
+        {"nth": 1, "right": 2, "count": 3}, {"nth": 2, "right": 1, "count": 2}, {"nth": 10, "right": 1, "count": 1},
+    ]  # fmt: skip

@@ -66,6 +66,18 @@ def test_a_file_that_is_not_there_or_not_let_be_read_is_not_damaged(read, kind, 
         assert str(raised.value) == f"{tmp_path / 'file'} cannot be read now: {words}"
 
 
+@READERS
+def test_a_content_that_does_not_fit_into_memory_is_not_damage(read, kind, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text('{"seed": 0}')
+
+    def refuse(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("json.loads" if kind == "JSON" else "yaml.safe_load", refuse)
+    with pytest.raises(NotRead, match=r"file cannot be read now: not enough memory$"):
+        read(tmp_path / "file")
+
+
 @pytest.mark.parametrize(("reason", "number", "words"), [
     (PermissionError(13, "Permission denied"), 13, "Permission denied"),
     (MemoryError(), errno.ENOMEM, "not enough memory"),

@@ -19,7 +19,7 @@ from cv_attention.study.price import Step, finished_seconds
 from cv_attention.study.reporting import svg
 from cv_attention.study.reporting.outputs import relative_costs, rows_text
 from cv_attention.study.reporting.results import collect
-from tests.study.written import finish, finish_all, planned, write_study
+from tests.study.written import BASE, finish, finish_all, planned, write_study
 
 
 def read(tmp_path, **changes):
@@ -120,6 +120,18 @@ def steps(full, most):
         layer = min(widths, key=lambda name: ((widths[name] + 1) / full[name], list(full).index(name)))
         widths = {**widths, layer: widths[layer] + 1}
         yield widths
+
+
+def test_a_study_logs_little_but_saves_as_often_as_its_base(tmp_path):
+    log = {"metrics": ["auroc"], "checkpoint_every_minutes": 3.5, "checkpoint_every_n_steps": 7, "probes": 9}
+    log |= {"maps_every": 2, "saliency": ["rise"], "curve_points": 5, "wandb": "online", "keep": "all"}
+    plan, folder = planned(tmp_path, configuration={**BASE, "seed": 9, "log": log})
+    for one in plan.trials(folder.trials, {}):
+        found = one.experiment.log
+        assert (found.metrics, found.checkpoint_every_minutes, found.checkpoint_every_n_steps) == (["auroc"], 3.5, 7)
+        assert (found.probes, found.maps_every, found.saliency, found.curve_points) == (0, 0, [], 0)
+        assert (found.wandb, found.keep) == ("disabled", "weights")
+    assert plan.experiments["plain", ""].seed == 0
 
 
 def test_blocks_of_a_study_have_every_arm_once(tmp_path):
