@@ -14,6 +14,7 @@ from cv_attention.comparison import compare
 from cv_attention.rundir import sealed
 from cv_attention.statistics import interaction, judge
 from cv_attention.study import Record, make_plan, report
+from cv_attention.study.design.trials import record_failure
 from cv_attention.study.record import STUDY_FORMAT
 from tests.study.written import finish, finish_all, planned, write_study
 
@@ -284,3 +285,16 @@ def test_a_study_called_trials_is_refused(tmp_path, capsys):
     file = write_study(tmp_path, name="trials.yaml")
     assert main(["study", str(file), "--root", str(tmp_path / "s"), "--status"]) == 2
     assert "cannot be called 'trials'" in capsys.readouterr().err
+
+
+def test_files_hold_no_paths_of_the_machine(tmp_path):
+    plan, folder = planned(tmp_path)
+    finish_all(plan, folder, {"plain": FIGURES["plain"], "se": [0.75, 0.76]})
+    [left] = [trial for trial in plan.trials(folder.trials, {}) if not folder.run(trial.name).exists()]
+    run = folder.run(left.name)
+    record_failure(run, left.experiment, f"NonFiniteLoss: see {run}/nonfinite.json; fit --resume {run}")
+    results, _ = reported(plan, folder)
+    assert str(run) in results.failed[0].reason  # for the terminal
+    written = {path.name: path.read_text() for path in folder.out.iterdir()}
+    assert [name for name, text in written.items() if str(tmp_path) in text] == []
+    assert f"see trials/{left.name}/nonfinite.json" in written["results.csv"]

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cv_attention.comparison import text as words
@@ -46,6 +47,7 @@ def write_outputs(
         costs: What ``costs.json`` holds; empty takes FLOPs for the costs.
         commands: Commands that train and report the study.
     """
+    results = _portable(results, folder)
     relative, measured = relative_costs(results, costs)
     files = {
         "results.csv": rows_text(results),
@@ -65,6 +67,12 @@ def write_outputs(
         "tuned": _tuned(record),
     }
     write_page(plan, folder, results, relative, texts)
+
+
+def _portable(results: Results, folder: StudyFolder) -> Results:
+    """Shortens paths in the reasons of failures: files are passed on, and a study folder may be moved."""
+    outcomes = (replace(o, reason=o.reason.replace(f"{folder.trials}/", "trials/")) for o in results.outcomes)
+    return replace(results, outcomes=tuple(outcomes))
 
 
 def relative_costs(results: Results, costs: Mapping[str, Any]) -> tuple[dict[str, float], str]:
