@@ -10,8 +10,8 @@ from cv_attention.config.checking import check, check_targets
 from cv_attention.config.exports.reading import ReadingExport
 from cv_attention.config.exports.recall import RecallExport
 
-OF_SEVERAL = {"table", "coco", "voc", "cluttered_digits", "my_data.birds"}
-NAMES = [*OF_SEVERAL, "folder", "cifar10", "webdataset", "arrays", "datasets", "torchvision/Flowers102"]
+OF_SEVERAL = {"table", "coco", "voc", "cluttered_digits", "arrays", "datasets", "my_data.birds"}
+NAMES = [*OF_SEVERAL, "folder", "cifar10", "webdataset", "torchvision/Flowers102"]
 
 
 @pytest.mark.parametrize(("name", "targets"), list(itertools.product(sorted(NAMES), ["single", "multi", "numbers"])))

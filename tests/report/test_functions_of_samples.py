@@ -120,6 +120,7 @@ def test_the_nearest_epoch_in_which_a_column_was_logged(epoch, nearest):
 DOCUMENT = """
 globalThis.location = { hash: "" };
 globalThis.document = {
+  querySelectorAll: () => [],
   createElement: () => ({ setAttribute(name, value) { this[name] = value; }, remove() {} }),
   head: {
     append(script) {

@@ -64,7 +64,7 @@ function sideOf(run, index, title, arm) {
   const verdict = el("p", { class: "verdict" });
   tellVerdict(verdict, run, lastOf(run), index);
   const column = columnOf(run, title);
-  const cell = column && makeCell(run, column, tallest(run));
+  const cell = column && makeCell(run, { whose: "", run, epoch: null, words: "", column }, tallest(run));
   if (cell) cell.bind(index);
   const name = el("p", { class: "pair-arm" }, el("b", {}, arm), " ", column ? el("span", { class: "muted" }, columnName(column)) : null);
   return { cell, element: el("div", { class: "pair-side" }, name, cell?.element ?? el("p", { class: "muted" }, "no maps"), verdict) };
