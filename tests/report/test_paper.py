@@ -106,7 +106,7 @@ def test_a_png_is_white_has_300_dots_per_inch_and_the_pixels_of_the_panel(open_p
 
 def test_pdf_is_a_page_of_the_figures_size_with_its_text(open_page, index) -> None:
     opened = open_page("", index)
-    opened.page.evaluate("window.print = () => { window.printed = true; }")
+    opened.page.evaluate("() => { window.print = () => { window.printed = true; }; }")
     opened.page.get_by_role("button", name="Faithfulness as PDF").click()
     opened.until("window.printed === true")
     file = opened.page.pdf(prefer_css_page_size=True)
