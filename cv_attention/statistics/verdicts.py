@@ -131,8 +131,9 @@ def judge(
     found = judged(kept, 1 - away.sum() / others)
     if not away.any():
         return found
-    arms, ratios = dict(zip(kept, found.arms, strict=True)), dict(zip(kept, found.spreads, strict=True))
-    for arm in np.flatnonzero(away):
+    places = kept.tolist()
+    arms, ratios = dict(zip(places, found.arms, strict=True)), dict(zip(places, found.spreads, strict=True))
+    for arm in np.flatnonzero(away).tolist():
         arms[arm] = judged(np.array([reference, arm]), 1 / others).arms[1]  # by the spread of its own differences
         table = values[np.append(kept, arm)]
         larger = spreads(table, fit_additive(table), int(np.flatnonzero(kept == reference)[0]))
