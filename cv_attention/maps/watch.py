@@ -100,8 +100,7 @@ class Watch:
     def look(self, func: Callable, args: tuple, kwargs: dict[str, Any], result: Any) -> None:
         """Notes what a function of torch gave."""
         if func is F.conv2d and result.dim() == 4:
-            self.grids.pop(size := (result.shape[2], result.shape[3]), None)
-            self.grids[size] = None
+            self._note_grid(result.shape[2], result.shape[3])
         elif func in _CAT and result.dim() == 3:
             self._note_sequence(*args, **kwargs)
         elif self.calls:
@@ -113,12 +112,18 @@ class Watch:
             elif func in _SIGMOID:
                 self.calls[-1].gates.append(result)
 
+    def _note_grid(self, height: int, width: int) -> None:
+        """Notes the size of a feature map; in an exported graph of any size it is not a number."""
+        if not isinstance(height, torch.SymInt) and not isinstance(width, torch.SymInt):
+            self.grids.pop((height, width), None)
+            self.grids[height, width] = None
+
     def _note_sequence(self, tensors: Sequence[Tensor], dim: int = 0, **_: Any) -> None:
         """Notes how many tokens are put behind those of a grid, of a sequence (B, N, C) that is joined."""
         lengths = [tensor.shape[1] for tensor in tensors] if dim in (1, -2) else []
         sizes = {height * width for height, width in self.grids}
         for number, length in enumerate(lengths):
-            if length in sizes:
+            if not isinstance(length, torch.SymInt) and length in sizes:
                 self.behind[sum(lengths)] = sum(lengths[number + 1 :])
                 return
 
