@@ -69,7 +69,7 @@ def test_fastai(tmp_path):
     printed = run("fastai_learner.py", cwd=tmp_path)
     accuracy, blocks = re.search(r"accuracy (\d\.\d+)", printed), re.search(r"saved file: (\d+)", printed)
     assert accuracy
-    assert float(accuracy[1]) > 0.3  # chance is 0.1
+    assert float(accuracy[1]) > 0.2  # chance is 0.1
     assert blocks
     assert int(blocks[1]) > 0
 

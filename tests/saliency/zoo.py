@@ -242,8 +242,8 @@ KINDS = {
     "Faster R-CNN": Kind(faster_rcnn, (2, 3, 32, 32), BOX, of_torchvision, "backbone"),
     "SSD": Kind(ssd, (2, 3, 32, 32), BOX, of_torchvision, "backbone"),
     "DETR": Kind(
-        detr, (2, 3, 32, 32), t.box(1, PLACES, 0.1, size=(32, 32)), of_detr, "model.input_projection",
-        spread=0.15,
+        detr, (2, 3, 32, 32), t.box(1, PLACES, 0.1, size=(32, 32)), of_detr, "model.encoder.layers.0",
+        grid=(4, 4), spread=0.15,
     ),
     "SegFormer": Kind(
         segformer, (2, 3, 32, 32), t.segment(1, MASK), lambda out: segment(out.logits), "segformer.stages.1",

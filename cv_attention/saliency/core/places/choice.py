@@ -29,16 +29,20 @@ def choose(modules: dict[str, nn.Module], places: Places, found: Dependence) -> 
 
 
 def inside_blocks(modules: dict[str, nn.Module]) -> set[str]:
-    """Returns the names of all modules inside attention blocks, inserted ones and `Block`s of the model's own.
+    """Returns the names of all modules inside attention: inserted blocks, `Block`s of the model's own, other classes.
 
-    Whatever a block computes with, rows and columns in one sequence, strips, windows or slots, is not a map to explain
-    the model by; what it returns is one.
+    Whatever it computes with, rows and columns in one sequence, strips, windows, slots, or values that are read without
+    their keys, is not a map to explain the model by; what it returns may be one.
     """
     inside: set[str] = set()
-    tops = [name for name, module in modules.items() if name and (is_inserted(module) or isinstance(module, Block))]
+    tops = [name for name, module in modules.items() if name and _is_attention(module)]
     for top in tops:
         inside.update(name for name in modules if name.startswith(f"{top}."))
     return inside
+
+
+def _is_attention(module: nn.Module) -> bool:
+    return is_inserted(module) or isinstance(module, Block) or type(module).__name__.endswith("Attention")
 
 
 def _last(
