@@ -9,7 +9,7 @@ import cv_attention as cva
 from cv_attention import saliency as s
 from cv_attention.blocks import CATALOGUE
 from cv_attention.maps.wrappers import bare_modules
-from cv_attention.saliency.core.places.choice import inside_blocks
+from cv_attention.saliency.core.places.choice import inside_attention
 from cv_attention.saliency.core.places.probing import Places, run_with_gradients
 
 X = torch.randn(1, 3, 96, 96, generator=torch.Generator().manual_seed(1))
@@ -113,6 +113,49 @@ def test_the_refusal_lists_no_inside_of_a_block():
     assert ".norm" not in str(error.value)
 
 
+class DecoderAttention(nn.Module):
+    """Reads a grid of tokens with one query, through values of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.query, self.values = nn.Parameter(torch.randn(1, 1, 16)), nn.Linear(16, 16)
+
+    def forward(self, tokens):
+        return nn.functional.scaled_dot_product_attention(
+            self.query.expand(len(tokens), -1, -1), tokens, self.values(tokens)
+        )
+
+
+class WithDecoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.read, self.head = Dense().body, DecoderAttention(), nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.head(self.read(self.body(x).flatten(2).mT)[:, 0])
+
+
+def test_values_without_their_keys_are_no_map():
+    [name] = s.grad_cam_layers(spread(WithDecoder()), X, 1)
+    assert name == "body"
+
+
+def test_a_network_may_be_called_attention():
+    class CNNWithAttention(WithDecoder):
+        pass
+
+    class Wrapper(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = CNNWithAttention()
+
+        def forward(self, x):
+            return self.network(x)
+
+    [name] = s.grad_cam_layers(spread(Wrapper()), X, 1)
+    assert name in ("network.body", "network.read.values")  # which is the last, once such names say nothing
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("block", CATALOGUE)
 @pytest.mark.parametrize("kind", POSITIONS)
@@ -127,5 +170,5 @@ def test_all_blocks_at_all_positions(kind, block):
             continue  # the block or the network does not have this position
         spread(model)
         [(name, heat)] = s.grad_cam_layers(model, X, 1).items()
-        assert name not in inside_blocks(bare_modules(model)), at
+        assert name not in inside_attention(bare_modules(model), foreign=True), at
         assert heat.shape[2] == heat.shape[3] in sides, (at, name)

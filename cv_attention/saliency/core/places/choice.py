@@ -13,7 +13,16 @@ from cv_attention.saliency.core.places.probing import Places, may_be_map
 
 def choose(modules: dict[str, nn.Module], places: Places, found: Dependence) -> str | None:
     """Returns the module with the last map on the way to the score, see `last_map`, or None."""
-    run, inside = found.run, inside_blocks(modules)
+    for foreign in (True, False):  # a class that is called attention may as well be the whole network
+        chosen = _choose(modules, places, found, inside_attention(modules, foreign=foreign))
+        if chosen is not None:
+            return chosen
+    return None
+
+
+def _choose(modules: dict[str, nn.Module], places: Places, found: Dependence, inside: set[str]) -> str | None:
+    """Returns the module with the last map that is not among those `inside` attention, or None."""
+    run = found.run
     names = [name for name, output in run.outputs.items() if may_be_map(output, run.images) and name not in inside]
     if found.vector:
         return _last(modules, places, found, names)
@@ -28,21 +37,22 @@ def choose(modules: dict[str, nn.Module], places: Places, found: Dependence) -> 
     return _last(modules, places, found, [name for name in names if name in maps], of_tokens=names) if maps else None
 
 
-def inside_blocks(modules: dict[str, nn.Module]) -> set[str]:
-    """Returns the names of all modules inside attention: inserted blocks, `Block`s of the model's own, other classes.
+def inside_attention(modules: dict[str, nn.Module], *, foreign: bool) -> set[str]:
+    """Returns the names of all modules inside attention: inserted blocks and `Block`s of the model's own.
 
     Whatever it computes with, rows and columns in one sequence, strips, windows, slots, or values that are read without
     their keys, is not a map to explain the model by; what it returns may be one.
+
+    Args:
+        modules: The model's modules by name.
+        foreign: Whether other classes called ...Attention count, too.
     """
     inside: set[str] = set()
-    tops = [name for name, module in modules.items() if name and _is_attention(module)]
-    for top in tops:
-        inside.update(name for name in modules if name.startswith(f"{top}."))
+    for top, module in modules.items():
+        own = is_inserted(module) or isinstance(module, Block)
+        if top and (own or (foreign and type(module).__name__.endswith("Attention"))):
+            inside.update(name for name in modules if name.startswith(f"{top}."))
     return inside
-
-
-def _is_attention(module: nn.Module) -> bool:
-    return is_inserted(module) or isinstance(module, Block) or type(module).__name__.endswith("Attention")
 
 
 def _last(
@@ -119,7 +129,7 @@ def _head(names: list[str], maps: list[str]) -> str:
 
 def refusal(model: nn.Module, modules: dict[str, nn.Module], images: Tensor, places: Places, found: Dependence) -> str:
     """Returns the message where there is no map, with the last candidates and what is wrong with each."""
-    size, inside = "x".join(map(str, images.shape[2:])), inside_blocks(modules)
+    size, inside = "x".join(map(str, images.shape[2:])), inside_attention(modules, foreign=False)
     measured = places.all(found.run).items()
     every = {name: place for name, place in measured if len(place.shape) > 2 and name not in inside}
     maps = [name for name, place in every.items() if place.grid is not None]
