@@ -40,13 +40,13 @@ def main() -> None:
     # Before the Learner is made: it divides the parameters into groups for its optimizer. `vision_learner(...)` makes
     # the network itself; insert into `learner.model` then, and call `learner.create_opt()`.
     cva.insert(model, options.block, "residual", init="identity", input_size=32, train="blocks+head")
-    learner = Learner(loaders, model, loss_func=nn.CrossEntropyLoss(), metrics=accuracy, path=Path("fastai"))
+    learner = Learner(loaders, model, loss_func=nn.CrossEntropyLoss(), metrics=accuracy, path=Path("out/fastai"))
     with learner.no_bar(), learner.no_logging():
         learner.fit_one_cycle(1, 3e-3)
         for parameter in model.parameters():  # from here on everything learns
             parameter.requires_grad_(True)
         learner.create_opt()
-        learner.fit_one_cycle(1, 3e-3)
+        learner.fit_one_cycle(2, 3e-3)
     print(f"accuracy {learner.validate()[1]:.3f}")
 
     learner.save("attended")
@@ -54,7 +54,9 @@ def main() -> None:
     images = next(iter(loaders.valid))[0][:4]
     print(cva.usage(learner.model, images))
     heat = cva.saliency.grad_cam(learner.model, images)
-    kept = sum(".attention." in key for key in torch.load("fastai/models/attended.pth", weights_only=False)["model"])
+    kept = sum(
+        ".attention." in key for key in torch.load("out/fastai/models/attended.pth", weights_only=False)["model"]
+    )
     print(f"saliency {tuple(heat.shape)}, weights of blocks in the saved file: {kept}")
 
 

@@ -91,7 +91,7 @@ def main() -> None:
     model, val = build(options.model, options.block), Digits(slice(1200, None))
     rate = 1e-3 if options.model == "convnext" else 3e-3
     arguments = TrainingArguments(
-        "hugging_face", num_train_epochs=options.epochs, per_device_train_batch_size=20, learning_rate=rate,
+        "out/hugging_face", num_train_epochs=options.epochs, per_device_train_batch_size=20, learning_rate=rate,
         per_device_eval_batch_size=200, report_to="none", save_strategy="no", logging_steps=10, use_cpu=True,
         disable_tqdm=True, seed=0,
     )  # fmt: skip
@@ -102,9 +102,9 @@ def main() -> None:
     print(f"accuracy {trainer.evaluate()['eval_accuracy']:.3f}")
     # Not `save_model` and `from_pretrained`: these write and read some families under the names of other versions, and
     # build the network without blocks. Build it with them, then load the weights.
-    torch.save(model.state_dict(), "hugging_face/attended.pth")
+    torch.save(model.state_dict(), "out/hugging_face/attended.pth")
     again = build(options.model, options.block).eval()
-    again.load_state_dict(torch.load("hugging_face/attended.pth", weights_only=True))
+    again.load_state_dict(torch.load("out/hugging_face/attended.pth", weights_only=True))
     images = val.images[:4]
     with torch.no_grad():
         same = torch.equal(model.eval()(images).logits, again(images).logits)
@@ -112,8 +112,8 @@ def main() -> None:
     print(cva.usage(again, images))
     heat = cva.saliency.grad_cam(again, images)
     picture = (255 * images[0].expand(3, -1, -1)).byte().permute(1, 2, 0).numpy()
-    Image.fromarray(cva.overlay(picture, heat[:1])).save(Path("hugging_face/saliency.png"))
-    print("hugging_face/saliency.png")
+    Image.fromarray(cva.overlay(picture, heat[:1])).save(Path("out/hugging_face/saliency.png"))
+    print("out/hugging_face/saliency.png")
 
 
 if __name__ == "__main__":

@@ -104,7 +104,8 @@ def main() -> None:
     heat = cva.saliency.grad_cam(model, images[:1], targets.segment(1, masks[:1] == 1))
     print(f"{len(maps)} maps recorded; saliency of layers {', '.join(cva.saliency.explanation(heat).layers)}")
     picture = (255 * images[0].expand(3, -1, -1)).byte().permute(1, 2, 0).numpy()
-    path = Path(f"segmentation_{options.library}.png")
+    path = Path(f"out/segmentation_{options.library}.png")
+    path.parent.mkdir(exist_ok=True)
     Image.fromarray(cva.overlay(picture, heat)).save(path)
     print(path)
 

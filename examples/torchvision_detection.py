@@ -68,7 +68,8 @@ def main() -> None:
         boxes = torch.stack([one["boxes"][0] for one in model.eval()(batch)])
     heat = cva.saliency.grad_cam(model, batch, targets.box(1, boxes))
     picture = (255 * images[0]).byte().permute(1, 2, 0).numpy()
-    path = Path("torchvision_detection.png")
+    path = Path("out/torchvision_detection.png")
+    path.parent.mkdir(exist_ok=True)
     Image.fromarray(cva.overlay(picture, heat[:1])).save(path)
     print(f"explained: {cva.saliency.explanation(heat).targets[0]}; {path}")
 

@@ -100,7 +100,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=16, help="drawn for each split")
     options = parser.parse_args()
 
-    out = Path("yolo_attention").resolve()
+    out = Path("out/yolo").resolve()
     yolo = YOLO(options.model)
     data = options.data or draw(out / "shapes", yolo.task, options.images, options.size)
     torch.manual_seed(0)

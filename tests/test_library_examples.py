@@ -33,7 +33,7 @@ def test_yolo(model, sites, tmp_path):
     assert f"best.pt: {4 * sites} of " in printed  # SE has two layers of weights and biases
     assert re.search(rf"^{sites} maps recorded", printed, re.M) or "maps recorded" in printed
     assert "predict finds " in printed
-    assert (tmp_path / "yolo_attention/saliency.png").is_file()
+    assert (tmp_path / "out/yolo/saliency.png").is_file()
 
 
 @pytest.mark.parametrize("library", ["smp", "torchvision", "monai"])
@@ -45,13 +45,13 @@ def test_segmentation(library, tmp_path):
     found = re.search(r"^intersection over union (\d\.\d+)$", printed, re.M)
     assert found
     assert float(found[1]) > 0.5
-    assert (tmp_path / f"segmentation_{library}.png").is_file()
+    assert (tmp_path / f"out/segmentation_{library}.png").is_file()
 
 
 def test_torchvision_detection(tmp_path):
     printed = run("torchvision_detection.py", "--steps", "4", cwd=tmp_path)
     assert re.search(r"^boxes unchanged by \d+ blocks$", printed, re.M)
-    assert (tmp_path / "torchvision_detection.png").is_file()
+    assert (tmp_path / "out/torchvision_detection.png").is_file()
 
 
 @pytest.mark.parametrize("model", ["resnet", "convnext", "vit"])
@@ -69,7 +69,7 @@ def test_fastai(tmp_path):
     printed = run("fastai_learner.py", cwd=tmp_path)
     accuracy, blocks = re.search(r"accuracy (\d\.\d+)", printed), re.search(r"saved file: (\d+)", printed)
     assert accuracy
-    assert float(accuracy[1]) > 0.2  # chance is 0.1
+    assert float(accuracy[1]) > 0.3  # chance is 0.1
     assert blocks
     assert int(blocks[1]) > 0
 
