@@ -15,7 +15,13 @@ _REPORTED = ("data.cache", "trainer.precision", "trainer.devices", "trainer.num_
 
 
 def cautions(
-    arms: Sequence[Arm], labels: Sequence[str], figures: Values, spreads: Sequence[float | None], *, compared: bool
+    arms: Sequence[Arm],
+    labels: Sequence[str],
+    figures: Values,
+    spreads: Sequence[float | None],
+    *,
+    compared: bool,
+    apart: Sequence[bool] = (),
 ) -> Iterator[str]:
     """Lists the cautions about a table, one line each.
 
@@ -25,6 +31,7 @@ def cautions(
         figures: Their figures.
         spreads: The spreads of `statistics.Study`.
         compared: Whether the first arm is the reference.
+        apart: The arms that are judged by themselves, see `statistics.Study`; empty if there are none.
     """
     if compared:
         yield from _not_the_block_alone(arms, labels)
@@ -42,7 +49,7 @@ def cautions(
         yield from _unpaired(arms, labels)
     yield from _versions(arms)
     yield from _machines(arms, labels)
-    yield from _spreads(labels, spreads)
+    yield from _spreads(labels, spreads, apart or [False] * len(labels))
 
 
 def _not_the_block_alone(arms: Sequence[Arm], labels: Sequence[str]) -> Iterator[str]:
@@ -132,11 +139,12 @@ def _hardware(run: Run) -> str:
     return f"{times}{recorded.get('device', 'unknown')}{cores}, {recorded.get('precision', 'unknown precision')}"
 
 
-def _spreads(labels: Sequence[str], spreads: Sequence[float | None]) -> Iterator[str]:
-    """Notes arms whose runs spread more than those of the others."""
-    for label, ratio in zip(labels, spreads, strict=True):
+def _spreads(labels: Sequence[str], spreads: Sequence[float | None], apart: Sequence[bool]) -> Iterator[str]:
+    """Notes arms whose runs spread more than those of the others, and what follows from it."""
+    for label, ratio, alone in zip(labels, spreads, apart, strict=True):
         if ratio is not None:
-            yield (
-                f"the runs of {label} seem to spread {ratio:.1f} times as much as the other networks', so intervals of "
-                f"differences with {label} are wider"
-            )
+            more = f"the runs of {label} seem to spread {ratio:.1f} times as much as the other networks'"
+            if alone:
+                yield f"{more}, so {label} is judged apart, by a paired t test, and the other intervals do without it"
+            else:
+                yield f"{more}, so intervals of differences with {label} are wider"

@@ -142,7 +142,7 @@ def table(title: str, arms: Sequence[Arm], labels: Sequence[str], reference: int
         df=study.df,
         method=study.method,
         folds=figures.overlap is not None,
-        notes=tuple(cautions(arms, labels, figures, study.spreads, compared=reference is not None)),
+        notes=tuple(cautions(arms, labels, figures, study.spreads, compared=reference is not None, apart=study.apart)),
     )
 
 

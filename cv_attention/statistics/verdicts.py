@@ -62,6 +62,7 @@ class Study:
         method: How the intervals were computed.
         spreads: For each arm, the standard deviation of its runs relative to the other arms' if an F test shows that it
             is larger, so that intervals with this arm allow for it; otherwise None.
+        apart: For each arm, whether it spreads so much more that it is judged by itself; empty if none is.
 
     Examples:
         >>> import numpy as np
@@ -76,6 +77,7 @@ class Study:
     df: int
     method: str
     spreads: tuple[float | None, ...]
+    apart: tuple[bool, ...] = ()
 
 
 def judge(
@@ -142,6 +144,7 @@ def judge(
         found,
         arms=tuple(arms[arm] for arm in range(len(values))),
         spreads=tuple(ratios[arm] for arm in range(len(values))),
+        apart=tuple(away.tolist()),
     )
 
 

@@ -130,6 +130,13 @@ def test_spreads_and_missing_units_are_noted():
         "the runs of b seem to spread 3.1 times as much as the other networks', so intervals of differences with b are "
         "wider"
     ]
+    more = cautions(
+        [arm()] * 3, ["a", "b", "c"], lacking, [None, 14.4, None], compared=False, apart=[False, True, False]
+    )
+    assert [line for line in more if "spread" in line] == [
+        "the runs of b seem to spread 14.4 times as much as the other networks', so b is judged apart, by a paired t "
+        "test, and the other intervals do without it"
+    ]
 
 
 def predictions(*right, names=None):

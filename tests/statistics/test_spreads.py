@@ -67,6 +67,7 @@ def test_an_arm_far_apart_takes_nothing_from_the_others():
     assert (found.deviation, found.df, found.method) == (without.deviation, without.df, without.method)
     low, high = stats.ttest_rel(values[3], values[0]).confidence_interval(1 - 0.05 / 5)
     np.testing.assert_allclose([found.arms[3].low, found.arms[3].high], [low, high])
+    assert (found.apart, without.apart) == ((False, False, False, True, False, False), ())
     assert found.spreads[3] == pytest.approx(by_hand(values, 3)[0] ** 0.5 / by_hand(values, 3)[2] ** 0.5)
 
 
