@@ -5,6 +5,7 @@ from pathlib import Path
 from torch import Tensor
 
 from cv_attention.heads import BagNetwork
+from cv_attention.training.checkpoint.part_weights import require_fit
 
 _ENCODER, _CLASSIFIER = "encoder.", "classifier."
 
@@ -34,17 +35,7 @@ def load_bags(
     if not any(name.startswith(_ENCODER) for name in state):
         state = {f"{_ENCODER}{name}": value for name, value in state.items()}
     wanted = [name for name in own if name.startswith(_ENCODER)]
-    if missing := [name for name in wanted if name not in state]:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise ValueError(
-            f"model.weights: {path} does not fit the encoder: it lacks {missing[0].removeprefix(_ENCODER)}{more}"
-        )
-    for name in wanted:
-        if state[name].shape != own[name].shape:
-            raise ValueError(
-                f"model.weights: {path} does not fit the encoder: {name.removeprefix(_ENCODER)} is "
-                f"{tuple(state[name].shape)}, and the network's is {tuple(own[name].shape)}"
-            )
+    require_fit(state, own, wanted, "encoder", _ENCODER, path)
     new = []
     for part, title, same in (("pool.", "pooling", True), (_CLASSIFIER, "classifier", trained_on == names)):
         weights = [name for name in own if name.startswith(part)]

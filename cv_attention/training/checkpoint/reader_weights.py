@@ -5,6 +5,7 @@ from pathlib import Path
 from torch import Tensor
 
 from cv_attention.heads import TextRecognizer
+from cv_attention.training.checkpoint.part_weights import require_fit
 
 _READER, _BACKBONE = "reader.", "reader.model."
 
@@ -33,17 +34,6 @@ def load_reader(
     heads = [name for name in own if not name.startswith(_READER)]
     whole = trained_on == names and all(name in state and state[name].shape == own[name].shape for name in heads)
     wanted = list(own) if whole else [name for name in own if name.startswith(_READER)]
-    missing = [name for name in wanted if name not in state]
-    if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise ValueError(
-            f"model.weights: {path} does not fit the backbone: it lacks {missing[0].removeprefix(_BACKBONE)}{more}"
-        )
-    for name in wanted:
-        if state[name].shape != own[name].shape:
-            raise ValueError(
-                f"model.weights: {path} does not fit the backbone: {name.removeprefix(_BACKBONE)} is "
-                f"{tuple(state[name].shape)}, and the network's is {tuple(own[name].shape)}"
-            )
+    require_fit(state, own, wanted, "backbone", _BACKBONE, path)
     network.load_state_dict({name: state[name] for name in wanted}, strict=whole)
     return f"weights: {path}" if whole else f"weights: {path}, of the backbone; the head is new"
