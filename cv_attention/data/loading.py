@@ -88,10 +88,11 @@ class Loader(DataLoader):
             if self.num_workers:
                 _remember(loaded)
             yield from loaded
-        except (ValueError, FileNotFoundError) as error:
-            self.close()
+        except Exception as error:
+            self.close()  # the workers would be waited for when they are collected
             lines = str(error).splitlines()
-            if not lines or "in DataLoader worker" not in lines[0]:
+            worded = isinstance(error, ValueError | FileNotFoundError)
+            if not worded or not lines or "in DataLoader worker" not in lines[0]:
                 raise
             # The worker's traceback is kept as the cause; the message is its last line, as without workers.
             raise type(error)(lines[-1].partition(": ")[2]) from error

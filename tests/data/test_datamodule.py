@@ -1,4 +1,6 @@
 import multiprocessing
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -223,3 +225,17 @@ def test_an_error_in_a_worker_is_one_line():
         list(loader)
     assert "\n" not in str(raised.value)
     assert set(multiprocessing.active_children()) <= before  # collected later, they would be waited for: ten seconds
+
+
+def test_the_other_workers_end_when_one_is_killed():
+    loader = ready(workers=2, eval_transforms=[{"Affine": {"rotate": [9, 9]}}]).test_dataloader()
+
+    def killed(*_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    methods = {"__call__": killed, "place": "data.eval_transforms", "batched": None}
+    loader.dataset.pipeline = type("Broken", (), methods)()
+    before = set(multiprocessing.active_children())
+    with pytest.raises(RuntimeError, match=r"DataLoader worker .*(killed|exited)"):
+        list(loader)
+    assert set(multiprocessing.active_children()) <= before
