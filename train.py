@@ -2,7 +2,7 @@
 
 import sys
 
-from cv_attention.cli.main import run_process
+from cv_attention.cli.entry import run_process
 
 if __name__ == "__main__":
     sys.exit(run_process(["fit", *sys.argv[1:]]))

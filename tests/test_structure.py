@@ -1,10 +1,14 @@
 """The import graph and the sizes of files, as the design wants them."""
 
+import importlib
+import inspect
+import pkgutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+import cv_attention
 from benchmarks.structure import folders, graph
 
 ROOT = Path(__file__).parents[1]
@@ -22,6 +26,25 @@ def test_files_are_short():
 
 def test_folders_are_small():
     assert folders(ROOT)["folders of more than 14 files"] == []
+
+
+def test_no_module_is_hidden_by_a_function():
+    """As `maps.record` the function would hide `maps.record` the module, under one name for both."""
+    hidden = [
+        f"{package.__name__}.{name}"
+        for package in packages()
+        for name in getattr(package, "__all__", [])
+        if (Path(str(package.__file__)).parent / f"{name}.py").exists() and not inspect.ismodule(getattr(package, name))
+    ]
+    assert hidden == []
+
+
+def packages():
+    found = [cv_attention]
+    for entry in pkgutil.walk_packages(cv_attention.__path__, "cv_attention."):
+        if entry.ispkg:
+            found.append(importlib.import_module(entry.name))
+    return found
 
 
 def test_the_repository_is_small():

@@ -65,7 +65,7 @@ def wrong_values() -> Iterator[tuple[str, str]]:
 def attempt(arguments: list[str], *, right: bool) -> tuple[str, str]:
     """Runs ``cv-attention fit`` in this process; returns what happened, and what was printed on standard error."""
     out, error, start = io.StringIO(), io.StringIO(), time.monotonic()
-    with mock.patch("cv_attention.training.fit", side_effect=Started), contextlib.redirect_stdout(out):
+    with mock.patch("cv_attention.training.fitting", side_effect=Started), contextlib.redirect_stdout(out):
         try:
             with contextlib.redirect_stderr(error):
                 code = cv_attention(["fit", *TINY, *arguments])

@@ -96,7 +96,7 @@ def work(arguments: list[str], output: str, phase: str | None, calls: Any) -> No
     # Python leaves it ignored where a shell started this in the background.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
-    from cv_attention.cli.main import run_process
+    from cv_attention.cli.entry import run_process
 
     if phase:
         watch(phase, calls)

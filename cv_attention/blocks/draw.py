@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from cv_attention.blocks.base import check_choice, check_number, check_positive
 from cv_attention.blocks.functional.half_precision import widened, without_autocast
+from cv_attention.blocks.uncompiled import uncompiled
 
 Estimator = Literal["gumbel", "reinforce"]
 Reward = Literal["log_probability", "correct"]
@@ -119,14 +120,14 @@ class Draw(SampledChoice):
             (B, heads, N), in float32, or float64 where the scores are; sums to `total`.
         """
         if self.training:
-            return self._sample(scores, soft_chance) * total  # pyright: ignore[reportCallIssue]  # of the decorator
+            return self._sample(scores, soft_chance) * total
         scores = widened(scores)
         largest = (scores == scores.amax(-1, keepdim=True)).to(scores.dtype)
         count = largest.sum(-1, keepdim=True)
         self._pass(scores, largest / count, None)
         return largest * total / count
 
-    @torch.compiler.disable  # generators and hooks that change every step would compile the program again
+    @uncompiled  # generators and hooks that change every step would compile the program again
     def _sample(self, scores: Tensor, soft_chance: float) -> Tensor:
         with without_autocast(scores):
             scores = widened(scores)

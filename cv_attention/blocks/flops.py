@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
-from torch.utils.flop_counter import flop_registry
 
 Formula = Callable[[tuple[Any, ...], Any], int]  # of the arguments and the output
 
@@ -27,6 +26,8 @@ def flops_of(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any)
     formula = _formula(str(operator))
     if formula is not None:
         return formula(args, out)
+    from torch.utils.flop_counter import flop_registry  # imports triton, where it is installed
+
     known = flop_registry.get(operator)
     return known(*args, **kwargs, out_val=out) if known else 0
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from cv_attention.blocks.base import check_choice
 from cv_attention.blocks.draw import Reward, SampledChoice
 from cv_attention.blocks.functional.half_precision import widened
+from cv_attention.blocks.uncompiled import uncompiled
 
 Policy = Literal["reinforce", "pathwise", "random"]
 
@@ -55,7 +56,7 @@ class PlaceDraw(SampledChoice):
         super().__init__(policy, reward, entropy=0.0)
         self.sigma = float(sigma)
 
-    @torch.compiler.disable  # generators change in every step, and would compile the program again
+    @uncompiled  # generators change in every step, and would compile the program again
     def noise(self, batch: int, steps: int, like: Tensor) -> Tensor:
         """Draws the random numbers of a forward in training.
 

@@ -2,6 +2,6 @@
 
 import sys
 
-from cv_attention.cli.main import main
+from cv_attention.cli.entry import main
 
 sys.exit(main())

@@ -21,9 +21,9 @@ from cv_attention.heads.memory.network import RecallNetwork
 from cv_attention.heads.memory.ntm import NTM
 from cv_attention.heads.memory.recall import RecallHead
 from cv_attention.heads.output_queries import OutputQueries
-from cv_attention.heads.pay_attention import PayAttention, pay_attention, remove_pay_attention
 from cv_attention.heads.placing import family_of, options_of_pay_attention, placed, pooling_names
 from cv_attention.heads.recognizer import Reading, StepLogits, TextRecognizer
+from cv_attention.heads.several_depths import PayAttention, pay_attention, remove_pay_attention
 from cv_attention.heads.text_head import Found, TextHead
 
 __all__ = [

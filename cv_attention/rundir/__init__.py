@@ -2,6 +2,6 @@
 
 from cv_attention.rundir.formats import Damaged, NewerFormat, NotRead, check_format
 from cv_attention.rundir.reading import read_json, read_yaml
-from cv_attention.rundir.sealed import read_sealed, sealed
+from cv_attention.rundir.sealing import read_sealed, sealed
 
 __all__ = ["Damaged", "NewerFormat", "NotRead", "check_format", "read_json", "read_sealed", "read_yaml", "sealed"]

@@ -12,7 +12,7 @@ from cv_attention.alignment import Pair
 from cv_attention.rundir.files import write_bytes, write_text
 from cv_attention.rundir.formats import Damaged
 from cv_attention.rundir.layout import READING_FORMAT
-from cv_attention.rundir.sealed import read_sealed, sealed
+from cv_attention.rundir.sealing import read_sealed, sealed
 
 FIELDS = ("file_name", "text", "confidence")
 TRUE_FIELDS = ("truth", "cer")

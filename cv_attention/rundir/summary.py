@@ -9,7 +9,7 @@ from cv_attention.rundir.checksums import checksum
 from cv_attention.rundir.files import write_text
 from cv_attention.rundir.formats import Damaged, NewerFormat
 from cv_attention.rundir.layout import CHECKSUMMED, RUN_FORMAT, RunLayout
-from cv_attention.rundir.sealed import read_sealed, sealed
+from cv_attention.rundir.sealing import read_sealed, sealed
 
 NAME = RunLayout(Path()).summary.name
 FILES = "files"  # in the summary of a finished run: name -> SHA-256

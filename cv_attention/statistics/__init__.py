@@ -5,7 +5,7 @@ torch or knows what a run is. `judge` is where to begin.
 """
 
 from cv_attention.statistics.additive import AdditiveFit, fit_additive
-from cv_attention.statistics.interaction import interaction
+from cv_attention.statistics.interactions import interaction
 from cv_attention.statistics.intervals import Interval, bootstrap, student, wilson
 from cv_attention.statistics.planning import detectable, seeds_needed
 from cv_attention.statistics.verdicts import Judged, Study, judge

@@ -5,7 +5,7 @@ from cv_attention.training.callbacks.losses import NonFiniteLoss
 from cv_attention.training.checkpoint.checkpoints import find_checkpoint
 from cv_attention.training.checkpoint.saving import NotWritten
 from cv_attention.training.evaluation import evaluate
-from cv_attention.training.fit import fit
+from cv_attention.training.fitting import fit
 from cv_attention.training.loading import load
 from cv_attention.training.opening import open_pretrained
 from cv_attention.training.preparation import Prepared, prepare

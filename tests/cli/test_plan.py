@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cv_attention.cli.main import main
+from cv_attention.cli.entry import main
 
 
 def test_prints_the_table_and_the_totals(capsys):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from cv_attention.cli.main import main
+from cv_attention.cli.entry import main
 from cv_attention.comparison import compare
 from tests.comparison.written import write, write_all
 

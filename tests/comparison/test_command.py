@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from cv_attention.cli.main import main
+from cv_attention.cli.entry import main
 from tests.comparison.written import write, write_all
 
 

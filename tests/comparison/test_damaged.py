@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from cv_attention.cli.main import main
+from cv_attention.cli.entry import main
 from cv_attention.comparison import compare
 from cv_attention.rundir.summary import checksums
 from tests.comparison.written import write, write_all

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from cv_attention.cli.main import main
+from cv_attention.cli.entry import main
 from cv_attention.comparison import compare
 from cv_attention.comparison.predictions import Predictions, changed, image_deviation
 from tests.comparison.written import write

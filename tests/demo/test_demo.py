@@ -122,7 +122,7 @@ def test_titles_are_shortened_in_the_middle():
 def test_the_page_answers_without_a_network(monkeypatch, tmp_path):
     gradio = pytest.importorskip("gradio")
     client = pytest.importorskip("gradio_client")
-    from cv_attention.demo.page import serve
+    from cv_attention.demo.building import serve
 
     connect, asked = socket.socket.connect, []
 

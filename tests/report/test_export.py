@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from cv_attention import report
-from cv_attention.cli.main import main
+from cv_attention.cli.entry import main
 from tests.report.test_pixels import steps
 from tests.report.test_shards import decode
 from tests.report.written import only_run, payload

@@ -23,7 +23,7 @@ from cv_attention.data.sources.shards import open_shards
 from cv_attention.exporting.sources import fingerprint, split_items
 from cv_attention.report.read.saliency_export import read_export
 from cv_attention.rundir.layout import EXPORT_FORMAT
-from cv_attention.rundir.sealed import sealed
+from cv_attention.rundir.sealing import sealed
 from cv_attention.saliency_export import export_saliency
 
 SMALL = {"batch_size": 2, "shard_size": 2, "workers": 2, "accelerator": "cpu"}

@@ -6,14 +6,14 @@ from typing import Any
 from cv_attention.saliency.metrics._mosaics import Mosaics, grid_pointing_game, mosaics
 from cv_attention.saliency.metrics._road import Road, road
 from cv_attention.saliency.metrics.agreement import rank_correlation, structural_similarity
-from cv_attention.saliency.metrics.complexity import complexity, sparseness
 from cv_attention.saliency.metrics.composite import Arcc, arcc
+from cv_attention.saliency.metrics.concentration import complexity, sparseness
 from cv_attention.saliency.metrics.confidence import Confidence, confidence_change
 from cv_attention.saliency.metrics.faithfulness import Curve, deletion_auc, insertion_auc
 from cv_attention.saliency.metrics.pointing import energy_pointing_game, pointing_game, relevance_rank_accuracy
 from cv_attention.saliency.metrics.randomisation import Rise, efficient_randomisation, smooth_randomisation
 from cv_attention.saliency.metrics.sanity import Randomised, cascading_randomisation
-from cv_attention.saliency.metrics.selectivity import selectivity
+from cv_attention.saliency.metrics.selecting import selectivity
 from cv_attention.saliency.metrics.sensitivity import infidelity, max_sensitivity
 
 __all__ = [

@@ -50,8 +50,8 @@ def run(arguments: Sequence[str]) -> None:
         require("demo", "cv-attention demo")
         os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # or Gradio asks for its newest version
         from cv_attention import training
+        from cv_attention.demo.building import serve
         from cv_attention.demo.explaining import Explainer
-        from cv_attention.demo.page import serve
 
         networks = {}
         for each in options.runs:

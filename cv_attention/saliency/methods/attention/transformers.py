@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from cv_attention.maps.rollout import chain, residual_share
+from cv_attention.maps.rollouts import chain, residual_share
 from cv_attention.maps.wrappers import unwrap
 from cv_attention.saliency.core.engine import check_images, check_targets, plain
 from cv_attention.saliency.core.forward import ForwardArgs, ForwardKwargs, run
