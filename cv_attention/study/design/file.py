@@ -43,7 +43,8 @@ class Controls:
             ``shuffled_gate``, ``frozen_random``, ``uniform_spatial``.
         at_test: What is measured of every trained network once it has been tested: ``gates_replaced``, by how much the
             test metric drops with each gate, and with all of them, replaced by its mean over the validation split.
-        without: Network -> controls of `also` that are not made for it, since its block has nothing that they change.
+        without: Network -> controls that are not made for it, since its block has nothing that they change, or to spare
+            their training runs: names of `also`, `match` and `placement`, and ``longer``.
 
     Examples:
         >>> from cv_attention.study import Controls
@@ -217,6 +218,10 @@ def _tune(content: Mapping[Any, Any]) -> dict[str, Any]:
     return {**own, "values": {str(name): value for name, value in content.items() if name not in ("on", "seeds")}}
 
 
+def _made(controls: Controls) -> list[str]:
+    return [*controls.also, *controls.match, *controls.placement, *(["longer"] if controls.longer else [])]
+
+
 def _check(study: StudyFile) -> None:
     if not study.base:
         raise ValueError("base is missing: the configuration that every training run starts from")
@@ -230,7 +235,7 @@ def _check(study: StudyFile) -> None:
     for network, left_out in study.controls.without.items():
         if network not in study.networks:
             raise ValueError(f"controls.without: {network!r} is not a network{suggest(network, study.networks)}")
-        _check_names(f"controls.without.{network}", left_out, study.controls.also)
+        _check_names(f"controls.without.{network}", left_out, _made(study.controls))
     _check_names("controls.at_test", study.controls.at_test, AT_TEST)
     _check_names("controls.match", study.controls.match, MATCHES)
     _check_names("controls.by", ways(study), BY)

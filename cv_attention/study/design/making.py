@@ -46,10 +46,12 @@ def arms_of(networks: list[Arm], start: Experiment, file: StudyFile, path: Path,
     known = {identity_of(made[arm.name]) for arm in networks}
     for arm in [arm for arm in arms if arm.name != reference and made[arm.name].model.block is not None]:
         place = f"{path}: controls of {arm.name}"
-        wanted = [name for name in file.controls.also if name not in file.controls.without.get(arm.name, ())]
+        left_out = file.controls.without.get(arm.name, ())
+        wanted = [name for name in file.controls.also if name not in left_out]
         controls = controls_of(arm, made[arm.name].model.block, wanted)
         try:
-            controls += elsewhere(arm, made[arm.name], file.controls.placement)
+            places = [name for name in file.controls.placement if name not in left_out]
+            controls += elsewhere(arm, made[arm.name], places)
             controls += _matched(arm, made[arm.name], file, matched, place)
         except ValueError as error:
             raise ValueError(f"{path}: controls of {arm.name}: {error}") from error
@@ -63,7 +65,10 @@ def arms_of(networks: list[Arm], start: Experiment, file: StudyFile, path: Path,
 
 def _matched(arm: Arm, attended: Experiment, file: StudyFile, kept: Path | None, place: str) -> Iterator[Arm]:
     """Yields plain networks that cost as much as one with a block."""
-    if not (file.controls.match or file.controls.longer):
+    left_out = file.controls.without.get(arm.name, ())
+    costs = [cost for cost in file.controls.match if cost not in left_out]
+    longer = file.controls.longer and LONGER not in left_out
+    if not (costs or longer):
         return
     from cv_attention.study.design.matching import Matching
 
@@ -75,9 +80,9 @@ def _matched(arm: Arm, attended: Experiment, file: StudyFile, kept: Path | None,
             ways_of[way](without, attended, cast(Any, cost)),
         )
         for way in ways(file)
-        for cost in file.controls.match
+        for cost in costs
     ]
-    if file.controls.longer:
+    if longer:
         found.append((LONGER, matching.longer(without, attended)))
     for name, (changes, note) in found:
         if changes:  # a block may cost nothing
