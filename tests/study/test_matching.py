@@ -150,6 +150,21 @@ def test_arms_of_a_study(tmp_path):
     assert "parameters (" in plan.arms[-1].note
 
 
+def test_arms_of_the_same_cost_can_be_left_out_for_one_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(Matching, "longer", lambda *networks: ({"trainer.max_epochs": 7}, "pretended"))  # is measured
+    networks = {"plain": {}, "se": {"model.block": "se"}, "eca": {"model.block": "eca"}}
+    controls = {"match": ["parameters"], "placement": ["pre"], "longer": True}
+    arms = {}
+    for name in ("none", "parameters", "pre", "longer"):
+        without = {"se": [] if name == "none" else [name]}
+        plan = make_plan(write_study(tmp_path / name, networks=networks, controls={**controls, "without": without}))
+        arms[name] = {arm.name for arm in plan.arms}
+    assert arms["none"] - arms["parameters"] == {"se+wider"}
+    assert arms["none"] - arms["pre"] == {"se+at_pre"}
+    assert arms["none"] - arms["longer"] == {"se+longer"}
+    assert all("eca+at_pre" in names for names in arms.values())
+
+
 @pytest.mark.parametrize(
     ("controls", "message"),
     [({"match": ["params"]}, "controls.match: 'params' is unknown"), ({"by": "widht"}, "did you mean 'width'"),
