@@ -62,10 +62,37 @@ def test_the_version_is_said_once():
     assert f'__version__ = "{cva.__version__}"' in (ROOT / tools["hatch"]["version"]["path"]).read_text()
 
 
+def script(name):
+    specification = importlib.util.spec_from_file_location(name, ROOT / f"docs/{name}.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_quoted_figures_are_those_of_the_studies():
+    quotes, found = script("quotes"), 0
+    for path in quotes.documents():
+        document = path.read_text(encoding="utf-8")
+        assert document == quotes.quoted(document), f"stale: run python docs/quotes.py ({path.name})"
+        found += document.count("<!-- study ")
+    assert found >= 10
+
+
+def test_a_quotation_is_written_anew_and_a_wrong_one_is_named():
+    quotes = script("quotes")
+    text = "CBAM <!-- study digits_attention difference cbam -->old<!-- end --> points"
+    assert quotes.quoted(text) == text.replace("old", "−1.43 [−2.83, −0.03]")
+    table = quotes.quoted("<!-- study digits_attention table -->\n<!-- end -->").splitlines()
+    assert table[1].startswith("| network | runs |")
+    assert len([line for line in table if line.startswith("| `")]) == 13  # the A/A runs have a line of their own
+    for wrong, message in (("nothing table", "no results/studies/nothing"), ("digits_attention cost se", "none of"),
+                           ("digits_attention verdict nosuch", "no network 'nosuch'")):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            quotes.quoted(f"<!-- study {wrong} --><!-- end -->")
+
+
 def test_the_tree_in_contributing_is_that_of_the_package():
-    specification = importlib.util.spec_from_file_location("tree", ROOT / "docs/tree.py")
-    tree = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(tree)
+    tree = script("tree")
     document = (ROOT / "CONTRIBUTING.md").read_text()
     assert document == tree.with_tree(document), "stale: run python docs/tree.py"
     assert all(re.fullmatch(r"\| `.+` \| .{8,} \|", row) for row in tree.rows())  # every file says what it is for
