@@ -7,9 +7,9 @@ A quotation is a pair of comments around its text, which this script replaces:
     <!-- study digits_attention difference cbam -->−1.43 [−2.83, −0.03]<!-- end -->
     <!-- study digits_attention table -->...<!-- end -->
 
-The figures are those of ``results/studies/NAME/table.md``, as `cv-attention study` wrote it: ``accuracy``, ``difference``
-(to the reference, with its simultaneous interval), ``verdict`` or ``runs`` of a network; ``table`` is the first table as
-a whole, without costs.
+The figures are those of ``results/studies/NAME/table.md``, as `cv-attention study` wrote it: ``accuracy``, ``runs``,
+``difference`` (to the reference, with its simultaneous interval) or ``verdict`` of a network; ``table`` is the first
+table as a whole, without costs.
 """
 
 import re
