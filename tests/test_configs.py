@@ -10,6 +10,7 @@ import yaml
 from PIL import Image
 
 from cv_attention.cli import main
+from cv_attention.config import Experiment
 from cv_attention.study import make_plan
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +54,17 @@ def test_every_recipe_says_what_it_is_and_what_was_measured():
         assert not re.search(r"^ *(seed|root|name: (cifar|folder)|backbone|block):?", text, re.M), (
             "a recipe is not a network"
         )
+
+
+def test_the_short_recipe_is_that_of_the_measured_configuration():
+    """Its header quotes what was measured with `configs/cifar10_resnet20.yaml`."""
+    base, recipe = (
+        yaml.safe_load((ROOT / f"configs/{name}.yaml").read_text())
+        for name in ("cifar10_resnet20", "recipes/cifar_weak")
+    )
+    defaults = Experiment().to_dict()
+    for section, values in recipe.items():
+        assert values == {name: {**defaults[section], **base[section]}[name] for name in values}
 
 
 def test_recipes_can_be_named_in_a_study(tmp_path):
