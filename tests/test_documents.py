@@ -40,7 +40,7 @@ def test_the_lines_of_the_readme_run():
     "document",
     [
         "docs/maps.md",
-        "docs/insertion.md",
+        pytest.param("docs/insertion.md", marks=pytest.mark.long),
         "docs/pooling.md",
         "docs/reading.md",
         "docs/few_shot.md",

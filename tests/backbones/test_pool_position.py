@@ -157,7 +157,11 @@ def test_other_poolings_are_refused(pooled, reason):
         ("timm/vit_tiny_patch16_224", "it makes a sequence of tokens of the feature map 192×14×14"),
         ("timm/mixer_s32_224", "it makes a sequence of tokens of the feature map 512×7×7"),
         ("timm/swin_tiny_patch4_window7_224", r"its last feature map \(7, 7, 768\) has the channels last"),
-        ("torchvision/vgg11", "its head takes all positions of the feature map 512×7×7, flattened"),
+        pytest.param(
+            "torchvision/vgg11",
+            "its head takes all positions of the feature map 512×7×7, flattened",
+            marks=pytest.mark.long,
+        ),
         ("torchvision/squeezenet1_1", "its head comes before its pooling, which takes the logits"),
     ],
 )
@@ -259,8 +263,11 @@ POOLINGS = ["additive", {"name": "luong", "score": "concat"}, "luong", "local", 
 @pytest.mark.parametrize(
     "name",
     [
-        *("resnet20", "timm/mobilenetv3_small_100"),
-        *(pytest.param(name, marks=pytest.mark.long) for name in ("timm/efficientnet_b0", "torchvision/densenet121")),
+        "resnet20",
+        *(
+            pytest.param(name, marks=pytest.mark.long)
+            for name in ("timm/mobilenetv3_small_100", "timm/efficientnet_b0", "torchvision/densenet121")
+        ),
     ],
 )
 def test_fresh_attention_poolings_change_no_bit(name):

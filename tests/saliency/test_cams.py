@@ -256,7 +256,11 @@ PEERS = {
     "EigenGradCAM": s.eigen_grad_cam,
 }
 COMPARED = [
-    pytest.param(name, layers, id="-".join([name, *layers]))
+    pytest.param(
+        *(name, layers),
+        id="-".join([name, *layers]),
+        marks=() if layers == ["layer4"] or name == "GradCAM" else pytest.mark.long,
+    )
     for name in PEERS
     for layers in (["layer4"], ["layer2"], ["layer3", "layer4"])
     # Further in front the curvature of many ReLUs is zero: nothing is compared that Grad-CAM does not compare.

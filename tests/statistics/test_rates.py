@@ -37,6 +37,7 @@ def test_useless_blocks_are_seldom_called_different(blocks, overlap):
     assert wrong >= 0.02  # nor are intervals wider than they need be
 
 
+@pytest.mark.long
 def test_unequal_spreads_are_what_sign_flips_are_for():
     generator = np.random.default_rng(5)
     wrong = 0
