@@ -245,7 +245,7 @@ def examples_in(module: ModuleType) -> Iterator[doctest.DocTest]:
 
 
 MODULES = with_examples()
-SLOW = ("saliency", "backbones", "heads", "report")  # seconds each
+SLOW = ("saliency", "backbones", "heads", "report", "blocks", "figures")  # seconds each
 
 
 @pytest.mark.parametrize(

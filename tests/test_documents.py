@@ -41,10 +41,10 @@ def test_the_lines_of_the_readme_run():
     [
         "docs/maps.md",
         pytest.param("docs/insertion.md", marks=pytest.mark.long),
-        "docs/pooling.md",
+        pytest.param("docs/pooling.md", marks=pytest.mark.long),
         "docs/reading.md",
         "docs/few_shot.md",
-        "docs/tasks.md",
+        pytest.param("docs/tasks.md", marks=pytest.mark.long),
         "docs/graphs_and_strips.md",
         "docs/family.md",
     ],

@@ -184,7 +184,7 @@ def test_two_linear_heads():
         pytest.param(lambda: timm.create_model("vgg11", num_classes=0), 64, marks=pytest.mark.long),
         (lambda: transformers.ResNetBackbone(hf_resnet()), 64),
         (lambda: transformers.ResNetModel(hf_resnet()), 64),
-        (lambda: without_head(), 64),
+        pytest.param(lambda: without_head(), 64, marks=pytest.mark.long),
     ],
     ids=["features_only", "pooled", "vgg", "hf backbone", "hf model", "torchvision without fc"],
 )

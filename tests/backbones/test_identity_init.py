@@ -10,6 +10,7 @@ from cv_attention.backbones import insert
 from cv_attention.backbones.insertion.identity_init import IdentityInit, as_identity
 from cv_attention.blocks import CATALOGUE
 from tests.blocks.cases import DEFAULTS, OPTIONS_LONG
+from tests.quick import quick_first
 
 # What each block is. Those without a method are the identity by themselves, as their papers start them.
 WHOLE = [
@@ -183,7 +184,7 @@ def check_speed(case, kind):
     assert losses[False] < 0.95, losses
 
 
-@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+@pytest.mark.parametrize("kind", quick_first(["sgd", "adamw"]))
 @pytest.mark.parametrize("name", ["se", "cbam", "mhsa", "double_attention", "simam", "sk"])
 def test_learns_as_fast_as_a_fresh_block(name, kind):
     check_speed(next(case for case in DEFAULTS if case.entry.name == name), kind)

@@ -11,6 +11,7 @@ from torch import nn
 from cv_attention import record, to_heatmap
 from cv_attention.backbones import build, insert, overview, plan, remove
 from tests.backbones.test_encoder_decoders import ResidualUNet, UNet
+from tests.quick import quick_only
 
 
 class Ramp(nn.Module):
@@ -59,7 +60,9 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", quick_only([n for n in NETWORKS if not ("densenet" in n or "efficientnet" in n)], NETWORKS)
+)
 def test_pools_a_weighted_average(name):
     torch.manual_seed(0)
     host, channels, by_hand = NETWORKS[name]

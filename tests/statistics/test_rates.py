@@ -25,9 +25,10 @@ def studies(blocks, overlap=None, arms=6):
     return wrong / STUDIES, paired / STUDIES, covered / STUDIES
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("blocks", "overlap"),
-    [(3, None), *(pytest.param(*each, marks=pytest.mark.long) for each in ((5, 1 / 4), (5, None), (10, None)))],
+    [(3, None), (5, 1 / 4), (5, None), (10, None)],
 )
 def test_useless_blocks_are_seldom_called_different(blocks, overlap):
     wrong, paired, covered = studies(blocks, overlap)

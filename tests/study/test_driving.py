@@ -144,6 +144,7 @@ def test_a_deleted_or_damaged_trial_is_trained_again(tmp_path, script):
     assert (folder.out / "table.md").read_text().partition("\n## Notes")[0].strip() == table.strip()
 
 
+@pytest.mark.long
 def test_a_budget_begins_no_block_that_would_not_end(tmp_path, script, monkeypatch):
     plan, folder = planned(tmp_path)
     trained(plan, folder, workers=1)
@@ -171,6 +172,7 @@ def test_a_rule_ends_the_study_after_a_whole_block(tmp_path):
     assert "continued to 12 seeds after width=6 had ended the study" in again.notes[0]
 
 
+@pytest.mark.long
 def test_tuning_gives_every_arm_the_same_and_uses_other_seeds(tmp_path, script):
     plan, folder = planned(tmp_path, tune={"optimizer.lr": [0.05, 0.1], "seeds": 2}, seeds=2)
     results, _ = trained(plan, folder)

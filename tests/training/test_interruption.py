@@ -120,6 +120,7 @@ def test_ctrl_c_stays_ignored_in_a_background_job():
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.long
 def test_auto_names_the_run_that_has_no_checkpoint(fit):
     code, run, _ = fit("unsaved", end=End("step", 1))
     assert code == -9
@@ -137,9 +138,8 @@ def test_survives_one_interruption_after_the_other(fit, whole):
     assert_same(run, whole)
 
 
-@pytest.mark.parametrize(
-    "damage", ["one bit", *(pytest.param(name, marks=pytest.mark.long) for name in ("cut short", "missing"))]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("damage", ["one bit", "cut short", "missing"])
 def test_a_torn_checkpoint_is_noticed_and_the_one_before_used(damage, fit, whole):
     name = damage.replace(" ", "-")
     _, run, _ = fit(name, end=End("step", 9))

@@ -153,6 +153,7 @@ def test_the_best_figure_is_that_of_the_file_whatever_was_selected_before(criter
     assert saved.best == best
 
 
+@pytest.mark.long
 def test_a_finished_run_that_goes_on_has_no_result_until_it_is_tested_again(tiny_options, tmp_path, monkeypatch):
     options = [*tiny_options, "--log.wandb=disabled", "--log.maps_every=0", f"--log.root={tmp_path}", "--log.name=run"]
     run, summary = tmp_path / "run", tmp_path / "run/summary.json"

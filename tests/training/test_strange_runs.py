@@ -100,6 +100,7 @@ def test_resuming_needs_the_run_directory_alone(untested):
     assert main(["fit", "--resume", str(untested)]) == 0
 
 
+@pytest.mark.long
 def test_other_images_are_named_and_noted(untested, capsys):
     before = json.loads((untested / "summary.json").read_text())["data"]
     command = [
