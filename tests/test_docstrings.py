@@ -35,6 +35,7 @@ from lightning import LightningDataModule, LightningModule
 import cv_attention
 from cv_attention.blocks import CATALOGUE
 from cv_attention.saliency import METHODS
+from tests.quick import quick_only
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 WITHOUT_EXAMPLE = {
@@ -244,9 +245,12 @@ def examples_in(module: ModuleType) -> Iterator[doctest.DocTest]:
 
 
 MODULES = with_examples()
+SLOW = ("saliency", "backbones", "heads", "report", "blocks", "figures")  # seconds each
 
 
-@pytest.mark.parametrize("package", MODULES)
+@pytest.mark.parametrize(
+    "package", quick_only([name for name in MODULES if name.rpartition(".")[2] not in SLOW], MODULES)
+)
 def test_examples_run(package, tmp_path, monkeypatch):
     failures = []
     for module in MODULES[package]:

@@ -8,10 +8,14 @@ import pytest
 import torch
 
 import cv_attention as cva
+from tests.quick import quick_first
 
 
-@pytest.mark.parametrize("name", ["timm/resnet50", "torchvision/mobilenet_v3_large", "torchvision/convnext_tiny"])
-@pytest.mark.parametrize("block", ["cbam", "eca"])
+@pytest.mark.parametrize(
+    "name",
+    quick_first(["torchvision/convnext_tiny", "torchvision/mobilenet_v3_large", "timm/resnet50"], 2),
+)
+@pytest.mark.parametrize("block", quick_first(["cbam", "eca"]))
 def test_insert_look_explain_remove(name, block):
     torch.manual_seed(0)
     model, images = cva.backbones.build(name).eval(), torch.randn(1, 3, 96, 96)

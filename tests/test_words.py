@@ -68,5 +68,6 @@ def test_the_exit_code_and_the_printed_place(tmp_path, capsys):
     assert words.main(tmp_path) == 0
 
 
+@pytest.mark.long
 def test_the_repository_passes(capsys):
     assert words.main() == 0, capsys.readouterr().out

@@ -61,8 +61,8 @@ def test_identity_in_bf16_weights_and_on_meta(name):
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_adds_the_parameters_that_the_block_states(name):
-    planned = insert(build("resnet18_cifar", num_classes=4), name, "layer2.0.bn2")
-    assert planned.added_parameters == cost(name, 128, 16, 16).parameters
+    planned = insert(nn.Sequential(nn.Conv2d(3, 64, 3), Unit()), name, input_size=18)
+    assert planned.added_parameters == cost(name, 64, 16, 16).parameters
 
 
 def test_se_resnet50_has_the_papers_parameters():

@@ -17,6 +17,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.ops.misc import FrozenBatchNorm2d
 
 from cv_attention.backbones import LostBlocksWarning, insert
+from tests.quick import quick_first
 
 
 class Unit(nn.Module):
@@ -267,9 +268,7 @@ CONVERSIONS = {
 IN_PLACE = ("sync", "freeze", "split", "fold")
 
 
-@pytest.mark.parametrize(
-    "block", ["cbam", "norm", *(pytest.param(name, marks=pytest.mark.long) for name in ("se", "with_norm"))]
-)
+@pytest.mark.parametrize("block", quick_first(["cbam", "norm", "se", "with_norm"]))
 @pytest.mark.parametrize("position", POSITIONS)
 @pytest.mark.parametrize("conversion", CONVERSIONS)
 def test_converted_networks_still_apply_their_blocks(conversion, position, block):

@@ -13,6 +13,7 @@ from transformers.models.segformer import modeling_segformer
 
 from cv_attention.backbones import insert, parameter_parts, plan, remove
 from cv_attention.backbones.positions.parameters import head_names
+from tests.quick import quick_only
 
 
 def double(inputs, outputs):
@@ -180,10 +181,10 @@ def test_two_linear_heads():
     [
         (lambda: timm.create_model("resnet18", features_only=True), 64),
         (lambda: timm.create_model("resnet18", num_classes=0), 64),
-        (lambda: timm.create_model("vgg11", num_classes=0), 64),
+        pytest.param(lambda: timm.create_model("vgg11", num_classes=0), 64, marks=pytest.mark.long),
         (lambda: transformers.ResNetBackbone(hf_resnet()), 64),
         (lambda: transformers.ResNetModel(hf_resnet()), 64),
-        (lambda: without_head(), 64),
+        pytest.param(lambda: without_head(), 64, marks=pytest.mark.long),
     ],
     ids=["features_only", "pooled", "vgg", "hf backbone", "hf model", "torchvision without fc"],
 )
@@ -318,7 +319,9 @@ def detector():
     return detection.FasterRCNN(body, num_classes=3, min_size=64, max_size=64)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", quick_only(MODELS.keys() - {"fasterrcnn", "hf mobilenet v2", "deeplabv3 with aux"}, MODELS)
+)
 def test_stages_units_and_heads(name):
     make, stages, decoder, units, heads = MODELS[name]
     torch.manual_seed(0)

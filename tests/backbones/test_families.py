@@ -49,7 +49,7 @@ def round_trip(name, at, size):
         ("timm/convnext_atto", "residual"),
         ("torchvision/mobilenet_v3_large", "residual"),
         ("torchvision/shufflenet_v2_x0_5", "stage"),
-        ("torchvision/convnext_tiny", "residual"),
+        pytest.param("torchvision/convnext_tiny", "residual", marks=pytest.mark.long),
     ],
 )
 def test_round_trip(name, at):

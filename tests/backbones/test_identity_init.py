@@ -9,7 +9,8 @@ from torch import nn
 from cv_attention.backbones import insert
 from cv_attention.backbones.insertion.identity_init import IdentityInit, as_identity
 from cv_attention.blocks import CATALOGUE
-from tests.blocks.cases import CASES, DEFAULTS
+from tests.blocks.cases import DEFAULTS, OPTIONS_LONG
+from tests.quick import quick_first
 
 # What each block is. Those without a method are the identity by themselves, as their papers start them.
 WHOLE = [
@@ -100,7 +101,7 @@ def test_form(case):
     assert hasattr(case.build(24), "start_as_identity") == (name in WHOLE + ADDED)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", OPTIONS_LONG, ids=str)
 def test_is_the_identity_to_the_bit(case):
     block, x = made(case), spread_out(3, 24, 14, 10)
     dtypes = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
@@ -183,7 +184,7 @@ def check_speed(case, kind):
     assert losses[False] < 0.95, losses
 
 
-@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+@pytest.mark.parametrize("kind", quick_first(["sgd", "adamw"]))
 @pytest.mark.parametrize("name", ["se", "cbam", "mhsa", "double_attention", "simam", "sk"])
 def test_learns_as_fast_as_a_fresh_block(name, kind):
     check_speed(next(case for case in DEFAULTS if case.entry.name == name), kind)

@@ -7,6 +7,7 @@ from torch import nn
 
 from cv_attention.backbones import insert, plan
 from cv_attention.backbones.models.cifar_resnet import CifarResNet
+from tests.quick import quick_first
 
 
 def network():
@@ -100,7 +101,7 @@ def video(name):
 CLIP = torch.zeros(1, 3, 4, 32, 32)
 
 
-@pytest.mark.parametrize("at", ["residual", "stage", "replace", "**"])
+@pytest.mark.parametrize("at", quick_first(["residual", "stage", "replace", "**"]))
 @pytest.mark.parametrize(
     ("model", "example", "axes"),
     [

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from cv_attention.backbones import insert, measure, plan, remove
 from cv_attention.backbones.models.cifar_resnet import CifarResNet
 from cv_attention.backbones.tracing.inputs import Inputs
+from tests.quick import quick_first
 from tests.references.flops import plain_flops
 
 POSITIONS = ("residual", "identity", "stage", "replace", "residual:-1")
@@ -276,7 +277,9 @@ def test_model_inputs_and_random_states_are_left_alone(function):
     assert np.array_equal(np.random.get_state()[1], states[2])
 
 
-@pytest.mark.parametrize("name", ["fasterrcnn_mobilenet_v3_large_320_fpn", "ssdlite320_mobilenet_v3_large"])
+@pytest.mark.parametrize(
+    "name", quick_first(["ssdlite320_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn"])
+)
 def test_detectors_take_a_list_of_images(name):
     from torchvision.models import detection
 

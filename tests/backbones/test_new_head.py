@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from cv_attention import backbones
 from cv_attention.backbones.models.new_head import has_head_at_zero, start_head_at_zero
+from tests.quick import quick_only
 
 # One of each kind of head in timm: a linear layer, a convolution, hidden layers before it, norms in it, two heads.
 HEADS = """
@@ -152,7 +153,12 @@ def test_training_from_scratch_draws_its_head_as_before():
     assert not has_head_at_zero(backbones.build("resnet20", num_classes=4))
 
 
-@pytest.mark.parametrize("name", ["squeezenet1_1", "mobilenet_v3_small", "googlenet", "resnet18"])
+@pytest.mark.parametrize(
+    "name",
+    quick_only(
+        ["squeezenet1_1", "mobilenet_v3_small"], ["squeezenet1_1", "mobilenet_v3_small", "googlenet", "resnet18"]
+    ),
+)
 def test_torchvisions_pretrained_weights_get_a_head_at_zero(name, monkeypatch):
     from torchvision import models
 

@@ -11,6 +11,7 @@ from torch import nn
 from cv_attention import record, to_heatmap
 from cv_attention.backbones import build, insert, overview, plan, remove
 from tests.backbones.test_encoder_decoders import ResidualUNet, UNet
+from tests.quick import quick_only
 
 
 class Ramp(nn.Module):
@@ -59,7 +60,9 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", quick_only([n for n in NETWORKS if not ("densenet" in n or "efficientnet" in n)], NETWORKS)
+)
 def test_pools_a_weighted_average(name):
     torch.manual_seed(0)
     host, channels, by_hand = NETWORKS[name]
@@ -157,7 +160,11 @@ def test_other_poolings_are_refused(pooled, reason):
         ("timm/vit_tiny_patch16_224", "it makes a sequence of tokens of the feature map 192×14×14"),
         ("timm/mixer_s32_224", "it makes a sequence of tokens of the feature map 512×7×7"),
         ("timm/swin_tiny_patch4_window7_224", r"its last feature map \(7, 7, 768\) has the channels last"),
-        ("torchvision/vgg11", "its head takes all positions of the feature map 512×7×7, flattened"),
+        pytest.param(
+            "torchvision/vgg11",
+            "its head takes all positions of the feature map 512×7×7, flattened",
+            marks=pytest.mark.long,
+        ),
         ("torchvision/squeezenet1_1", "its head comes before its pooling, which takes the logits"),
     ],
 )
@@ -259,8 +266,11 @@ POOLINGS = ["additive", {"name": "luong", "score": "concat"}, "luong", "local", 
 @pytest.mark.parametrize(
     "name",
     [
-        *("resnet20", "timm/mobilenetv3_small_100"),
-        *(pytest.param(name, marks=pytest.mark.long) for name in ("timm/efficientnet_b0", "torchvision/densenet121")),
+        "resnet20",
+        *(
+            pytest.param(name, marks=pytest.mark.long)
+            for name in ("timm/mobilenetv3_small_100", "timm/efficientnet_b0", "torchvision/densenet121")
+        ),
     ],
 )
 def test_fresh_attention_poolings_change_no_bit(name):

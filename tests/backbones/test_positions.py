@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from cv_attention.backbones import build, insert, plan, remove
+from tests.quick import quick_first, quick_only
 
 
 class Scale(nn.Module):
@@ -40,7 +41,7 @@ def by_hand(model, image, attend):
     return model.fc(x.mean((2, 3)))
 
 
-@pytest.mark.parametrize("name", ["torchvision/resnet18", "timm/resnet18"])
+@pytest.mark.parametrize("name", quick_first(["torchvision/resnet18", "timm/resnet18"]))
 @pytest.mark.parametrize("position", ["residual", "pre", "post", "identity"])
 def test_figure_5(name, position):
     torch.manual_seed(0)
@@ -100,7 +101,12 @@ def test_places(name, position):
 
 
 @pytest.mark.parametrize("position", ["pre", "post", "identity"])
-@pytest.mark.parametrize("name", ["resnet20", "timm/nf_resnet26", "timm/resnetv2_50", "timm/convnext_atto"])
+@pytest.mark.parametrize(
+    "name",
+    quick_only(
+        ["resnet20", "timm/convnext_atto"], ["resnet20", "timm/nf_resnet26", "timm/resnetv2_50", "timm/convnext_atto"]
+    ),
+)
 def test_identity_init_at_each_position(name, position):
     torch.manual_seed(0)
     model, image = build(name, num_classes=4).eval(), torch.randn(2, 3, 64, 64)

@@ -158,7 +158,9 @@ def test_threads_read_apart():
 
 
 @pytest.mark.parametrize(("model", "why"), [
-    (lambda: torchvision.models.vgg11(), "has no feature map that a head could read: "),
+    pytest.param(
+        lambda: torchvision.models.vgg11(), "has no feature map that a head could read: ", marks=pytest.mark.long
+    ),
     (lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(4, 2)), "maximum"),
     (lambda: nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 2)), "no feature map"),
 ])  # fmt: skip

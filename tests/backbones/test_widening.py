@@ -14,10 +14,10 @@ FAMILIES = [
     ("resnet20", {}, 32, 9),
     ("wrn16_4", {}, 32, 6),
     ("timm/resnet10t", {"stem_width": 8}, 64, 6),
-    ("timm/convnext_atto", {"depths": (1, 1, 1, 1), "dims": (8, 16, 24, 32)}, 32, 4),
     ("timm/vit_tiny_patch16_224", {"depth": 2, "embed_dim": 48, "num_heads": 3, "img_size": 32}, 32, 2),
 ]
 LARGE = [
+    ("timm/convnext_atto", {"depths": (1, 1, 1, 1), "dims": (8, 16, 24, 32)}, 32, 4),
     ("timm/convnextv2_atto", {"depths": (1, 1, 1, 1), "dims": (8, 16, 24, 32)}, 32, 4),
     ("timm/resnet50", {}, 64, 32),
     ("timm/efficientnet_b0", {}, 64, 16),

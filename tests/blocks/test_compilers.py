@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from tests.blocks.cases import CASES, DEFAULTS, feature_map, hooked
 
 every_block = pytest.mark.parametrize("case", DEFAULTS, ids=str)
-QUICK = ("cbam", "mhsa", "se", "window")  # each other compiles in the long tests
+QUICK = ("cbam", "se")  # each other compiles in the long tests
 every_case = pytest.mark.parametrize(
     "case",
     [pytest.param(case, marks=() if str(case) in QUICK else pytest.mark.long) for case in CASES],

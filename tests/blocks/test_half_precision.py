@@ -11,6 +11,7 @@ from torch.testing import assert_close
 from cv_attention.blocks import CATALOGUE, create
 from cv_attention.blocks.functional import run_wide, widened, without_autocast
 from tests.blocks.cases import CASES, feature_map, hooked
+from tests.quick import quick_first
 
 # Every pair of positions is compared, which is slow on large maps.
 PAIRWISE = {entry.name for entry in CATALOGUE.values() if entry.family == "tokens"} | {
@@ -30,7 +31,7 @@ def large(channels, side, scale):
 @pytest.mark.parametrize("case", [c for c in CASES if not c.options], ids=str)
 @pytest.mark.parametrize("scale", [pytest.param(1e2, marks=pytest.mark.long), 1e3])
 @pytest.mark.parametrize("dtype", LIMITS, ids=str)
-@pytest.mark.parametrize("autocast", [False, True], ids=["weights", "autocast"])
+@pytest.mark.parametrize("autocast", quick_first([False, True]), ids=["weights", "autocast"])
 def test_is_near_the_exact_result(case, scale, dtype, autocast):
     if case.entry.name in BEYOND and dtype == torch.float16:
         pytest.skip("the exact result is beyond float16")

@@ -217,6 +217,7 @@ def test_weights_of_half_precision_are_computed_in_float32(name, options):
     assert_close(maps[2][1].float().mean((2, 3)), torch.ones(2, 1), rtol=3e-3, atol=0)
 
 
+@pytest.mark.long
 @every_gate
 def test_learns_to_look_where_the_label_is(name, options):
     """One position holds the class, marked by a channel of its own; the others hold other classes."""

@@ -7,6 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from tests.blocks.cases import OPTIONS_LONG, feature_map
+from tests.quick import quick_first
 
 
 def traced(block, x):
@@ -17,7 +18,7 @@ def traced(block, x):
         return torch.jit.trace(block, x, check_trace=True, _force_outplace=False)
 
 
-@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+@pytest.mark.parametrize("training", quick_first([False, True]), ids=["eval", "train"])
 @pytest.mark.parametrize("case", OPTIONS_LONG, ids=str)
 def test_traces(case, training):
     block, x = case.build_trained().train(training), feature_map(2, case.channels, 8, 8)

@@ -144,6 +144,7 @@ def test_images_are_explained_with_class_names(network, file, photographs, tmp_p
     assert main(["saliency", str(photographs), "--model=timm/test_resnet", *options]) == 0
 
 
+@pytest.mark.long
 def test_a_labelled_split_is_explained_and_judged(file, photographs, tmp_path, capsys):
     source = ["--model=timm/test_resnet", f"--weights={file}", f"--data.root={photographs}"]
     options = [*source, "--split=val", "-o", str(tmp_path / "maps"), "--target=true", "--accelerator=cpu"]

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from cv_attention.config import Data, Digits, Subset
 from cv_attention.data import create
 from cv_attention.data.datamodule import ImageData
+from tests.quick import quick_first, quick_only
 
 # Lightning's own, with torch 2.12 and later.
 pytestmark = pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec.*:FutureWarning")
@@ -102,7 +103,7 @@ def test_each_epoch_augments_anew():
     assert (epochs[0] != epochs[1]).flatten(1).any(1).all()
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", quick_only([2], [1, 2]))
 def test_workers_change_nothing(workers):
     batches = []
     for count in (0, workers):
@@ -164,7 +165,7 @@ def fit(callbacks, workers, epochs=3, **options):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("step", [4, 6, 7, 12])  # six batches an epoch: in the middle, the last, the first
+@pytest.mark.parametrize("step", quick_first([4, 6, 7, 12]))  # six batches an epoch: in the middle, the last, the first
 def test_a_resumed_run_sees_what_the_whole_run_saw(step, workers, tmp_path):
     path = tmp_path / "a.ckpt"
     whole = fit([Save(step, path)], workers=0)
@@ -173,7 +174,7 @@ def test_a_resumed_run_sees_what_the_whole_run_saw(step, workers, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", quick_only([2], [0, 2]))
 def test_a_run_resumed_from_an_epochs_checkpoint(workers, tmp_path):
     whole = fit([], workers=0)
     fit([ModelCheckpoint(tmp_path, save_last=True)], workers=0, epochs=2)

@@ -85,6 +85,7 @@ def test_folds_that_do_not_hold_every_image_once_are_refused(changed, fold, tmp_
         folds.read(str(path), fold, LABELS)
 
 
+@pytest.mark.long
 def test_folds_from_the_command_line_are_the_validation_splits(tmp_path, capsys):
     path = tmp_path / "folds.json"
     options = ["--data.digits.train=60", "--data.digits.val=10", "--data.digits.test=10"]

@@ -111,6 +111,7 @@ FAULTS: dict[str, Fault] = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 def test_all_of_them_are_found_in_one_folder(tmp_path, capsys):
     root = clean(tmp_path / "data", 12)

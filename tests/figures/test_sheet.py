@@ -11,6 +11,7 @@ from PIL import Image
 
 from cv_attention.drawing import COLOURS, Limits
 from cv_attention.figures import Sheet, animate
+from tests.quick import quick_first
 
 GREY = np.full((48, 64, 3), 120, np.uint8)
 SIGNED = np.array([[-2.0, 0.0, 1.0, 0.0]], np.float32)
@@ -155,7 +156,8 @@ def test_missing_maps_leave_the_image_bare():
 
 
 @pytest.mark.parametrize(
-    "name", ["a\x07b\x00", "\udcff", "\u202eabc", "x" * 300, "猫", "قطة", "$\\frac{", "a\nb\nc\nd", ""]
+    "name",
+    quick_first(["a\x07b\x00", "\udcff", "$\\frac{", "", "\u202eabc", "x" * 300, "猫", "قطة", "a\nb\nc\nd"], 4),
 )
 def test_hostile_names_are_drawn_in_every_format(name):
     import xml.etree.ElementTree as ElementTree

@@ -12,6 +12,9 @@ from torch.testing import assert_close
 from cv_attention import record
 from cv_attention.heads import Memory, text_heads
 from tests.heads.cases import ATTENDING, CASES, PADDING, SEARCHED, STEPS, STEPWISE, head, memory, sample, texts
+from tests.quick import quick_only
+
+FIRST = [case for case in SEARCHED if case.count("-") == 0 or case in ("gru-local", "gru-concat-gate", "gru-mean")]
 
 
 def test_every_head_has_a_case():
@@ -134,12 +137,12 @@ def test_the_loss_is_the_mean_over_numbers(case):
     assert_close(decoder.loss(read_from, tokens), (torch.stack(each) * counts).sum() / counts.sum())
 
 
-@pytest.mark.parametrize("case", SEARCHED)
+@pytest.mark.parametrize("case", quick_only(FIRST, SEARCHED))
 def test_all_beams_find_the_likeliest_text(case):
     """With as many beams as there are texts, search is enumeration."""
-    decoder, read_from = head(case, outputs=3, longest=3, seed=2), memory(3)
+    decoder, read_from = head(case, outputs=3, longest=3, seed=2), memory(2)
     found = decoder.read(read_from, beams=3**4)
-    for index in range(3):
+    for index in range(2):
         best, score = _enumerated(decoder, sample(read_from, index))
         numbers = [number for number in found.tokens[index].tolist() if number != 4]
         assert numbers == best
@@ -247,7 +250,7 @@ def test_one_sample_and_one_step(case):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("beams", [0, -1, 1.5, True])
-def test_wrong_numbers_of_beams_are_refused(case, beams):
-    with pytest.raises(ValueError, match="beams"):
-        head(case).read(memory(), beams=beams)
+def test_wrong_numbers_of_beams_are_refused(case):
+    for beams in (0, -1, 1.5, True):
+        with pytest.raises(ValueError, match="beams"):
+            head(case).read(memory(), beams=beams)

@@ -72,6 +72,7 @@ def test_the_loggers_have_a_picture_of_each_text(run):
     assert len(list(run.glob("wandb/offline-run-*/files/media/images/maps/reading_*.png"))) == 8
 
 
+@pytest.mark.long
 def test_a_resumed_run_continues_the_recording(tiny_options, tmp_path, run):
     options = [*tiny_options, f"--log.root={tmp_path}", "--log.name=run", "--log.maps_every=1"]
     assert main(["fit", *options, "--trainer.max_epochs=1"]) == 0

@@ -15,13 +15,14 @@ def violations(opened) -> list[str]:
     return [f"{one['id']}: {node['target']} {node['failureSummary']}" for one in found for node in one["nodes"]]
 
 
+@pytest.mark.long  # other pages of the report are checked at once
 @pytest.mark.parametrize(
     ("scheme", "width"),
     [
         ("light", 1280),
-        pytest.param("dark", 360, marks=pytest.mark.long),
-        pytest.param("dark", 1280, marks=pytest.mark.long),
-        pytest.param("light", 360, marks=pytest.mark.long),
+        ("dark", 360),
+        ("dark", 1280),
+        ("light", 360),
     ],
 )
 def test_no_rule_is_broken(open_page, runs: Path, scheme: str, width: int) -> None:

@@ -108,6 +108,7 @@ SHOWN_ALONE = """(cell, [letter, other]) => new Promise((tell) => {
 })"""
 
 
+@pytest.mark.long
 def test_blink_shows_one_after_the_other(open_page, runs: Path, titles: dict[str, str]) -> None:
     opened = open_page("#scale=image&epoch=5&columns=3&versus=epoch:0&compare=blink")
     cell = opened.cell(titles["layer3"])

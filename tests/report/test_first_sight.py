@@ -122,6 +122,7 @@ def test_scales_of_the_list_are_those_of_the_panel_and_numpys(
     assert np.array_equal(pixels_of(opened.page.locator(".attention-body .panel-figure > .overlaid canvas")), drawn)
 
 
+@pytest.mark.long
 def test_threshold_contour_and_zoom_reach_the_attention_panel(open_page, runs: Path, titles: dict) -> None:
     title = titles["layer2"]
     opened = open_page(f"#epoch=3&site={title}")

@@ -175,6 +175,7 @@ def test_on_paper_there_are_rows_and_no_controls(open_page, tmp_path: Path, make
     assert page.locator(".printed").count() == 0
 
 
+@pytest.mark.long
 def test_notes_of_two_tabs_and_of_other_reports(browser, tmp_path: Path, make_run: MakeRun) -> None:
     here, there = (make_run(tmp_path / where / "run", epochs=1, probes=2, seed=seed) for seed, where in enumerate("ab"))
     one, other = report.build(here), report.build(there)
@@ -211,6 +212,7 @@ def test_notes_of_two_tabs_and_of_other_reports(browser, tmp_path: Path, make_ru
     context.close()
 
 
+@pytest.mark.long
 def test_views_are_kept_under_a_name(browser, tmp_path: Path, make_run: MakeRun) -> None:
     index = report.build(make_run(tmp_path / "run", epochs=3, probes=2))
     context = browser.new_context()

@@ -10,6 +10,7 @@ import pytest
 
 from cv_attention import report
 from cv_attention.report.read.names import image_names
+from tests.quick import quick_first, quick_only
 from tests.report.test_comparing import expect_difference
 from tests.report.test_pixels import recorded
 
@@ -70,7 +71,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory, make_run: Callable[..., Pa
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("kind", ["new", "old", "mixed"])
+@pytest.mark.parametrize("kind", quick_only(["mixed"], ["new", "old", "mixed"]))
 def test_runs_are_compared_on_the_same_image(open_page, folders: Path, titles: dict[str, str], kind: str) -> None:
     address = "#epoch=2&opacity=1&smooth=0&columns=3&versus=run:1"
     opened = open_page(address, index=folders / kind / "index.html")
@@ -87,7 +88,7 @@ def load_note(opened, run: str, sample: str) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("kind", ["new", "old"])
+@pytest.mark.parametrize("kind", quick_only(["old"], ["new", "old"]))
 def test_notes_and_names_belong_to_one_image(open_page, folders: Path, kind: str) -> None:
     opened = open_page("#columns=&sample=2", index=folders / kind / "index.html")
     opened.show(0)
@@ -140,7 +141,7 @@ def test_what_the_other_run_lacks_is_marked(open_page, folders: Path, titles: di
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("smooth", [0, 1])
+@pytest.mark.parametrize("smooth", quick_first([0, 1]))
 def test_no_difference_is_neutral(open_page, runs: Path, titles: dict[str, str], smooth: int) -> None:
     opened = open_page(f"#epoch=5&opacity=1&smooth={smooth}&columns=2&versus=epoch:4&compare=difference")
     drawn = opened.pixels(titles["layer2"])

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from cv_attention import report
+from tests.quick import quick_first
 
 pytestmark = pytest.mark.browser
 MakeRun = Callable[..., Path]
 
 
 @pytest.mark.parametrize("width", [1280, 360])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", quick_first(["light", "dark"]))
 def test_opens_without_faults_and_without_sideways_scrolling(open_page, width: int, scheme: str) -> None:
     opened = open_page(width=width)
     opened.page.emulate_media(color_scheme=scheme)
@@ -48,6 +49,7 @@ def test_keys_move_the_epoch_and_the_nearest_logged_map_is_named(open_page) -> N
     assert opened.epoch() == "epoch 2"
 
 
+@pytest.mark.long
 def test_player_goes_through_the_epochs_and_stops(open_page) -> None:
     opened = open_page("#epoch=5")
     opened.page.get_by_role("button", name="Play the epochs").click()

@@ -1,6 +1,7 @@
 """The panels of the page, clicked and typed in: what they show compared with what was recorded."""
 
 import importlib.util
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 
 from cv_attention import report
 from cv_attention.saliency.metrics.faithfulness import ranks
+from tests.quick import quick_first, quick_only
 
 pytestmark = pytest.mark.browser
 
@@ -106,15 +108,14 @@ def test_confusion_is_painted_and_a_click_lists_the_samples(opened, run: Path) -
     assert "predicted=7" in page.page.evaluate("location.hash")
 
 
-@pytest.mark.parametrize("target", ["true", "second", "third", "difference"])
-def test_class_switch_changes_the_map(opened, run: Path, titles: dict[str, str], target: str) -> None:
+def test_class_switch_changes_the_map(opened, run: Path, titles: dict[str, str]) -> None:
     page = opened(f"#epoch=3&opacity=1&smooth=0&colours=grey&{ALL}")
     page.panel("display")
-    page.page.locator("select[name=target]").select_option(target)
-    page.settle()
     found = read(run, "classes-0002")
     labels = [probe["label"] for probe in json.loads((run / "maps/probes.json").read_text())["probes"]]
-    for probe in (0, 2):
+    for target, probe in itertools.product(["true", "second", "third", "difference"], (0, 2)):
+        page.page.locator("select[name=target]").select_option(target)
+        page.settle()
         classes = found["classes"][probe].astype(int).tolist()
         places = {"true": classes.index(labels[probe]), "second": 1, "third": 2}
         drawn = page.pixels(titles["grad_cam"], probe)
@@ -199,7 +200,7 @@ def test_a_click_on_a_position_shows_where_it_looks(opened, run: Path) -> None:
         assert np.abs(drawn - scaled(every[0], every.min(), every.max())).max() <= 1
 
 
-@pytest.mark.parametrize("images", [1, 2])
+@pytest.mark.parametrize("images", quick_only([2], [1, 2]))
 def test_heads_start_at_zero_with_the_uniform_weight_marked(opened, run: Path, images: int) -> None:
     page = opened(f"#epoch=5&opacity=1&smooth=0&colours=grey&site={panel_run.PAIRWISE}&sample={images - 1}&query=5")
     looks = page.page.locator(".looks")
@@ -256,7 +257,7 @@ def masked_by_hand(run: Path, sample: int, count: int, kind: str) -> np.ndarray:
     return np.where(order[..., None] < count, first, rest)
 
 
-@pytest.mark.parametrize("kind", ["deletion", "insertion"])
+@pytest.mark.parametrize("kind", quick_first(["deletion", "insertion"]))
 def test_scrubber_masks_the_image_as_the_curve_does(opened, run: Path, kind: str) -> None:
     page = opened("#sample=2")
     page.page.locator("select[name=kind]").select_option(kind)
@@ -293,7 +294,7 @@ def test_several_runs_are_compared_in_a_table(open_page, run: Path) -> None:
     assert table.locator("tr.chosen th").inner_text() == "b"
 
 
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("width", quick_only([360], [1280, 360]))
 def test_panels_fit_on_narrow_screens(opened, width: int) -> None:
     page = opened(width=width)
     page.page.wait_for_timeout(300)

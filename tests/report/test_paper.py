@@ -59,6 +59,7 @@ def test_curves_are_shapes_and_text_in_light_colours(open_page, index) -> None:
     assert opened.page.evaluate("document.documentElement.getAttribute('data-theme')") is None
 
 
+@pytest.mark.long
 def test_figures_asked_for_at_once_leave_the_theme_as_it_was(open_page, index) -> None:
     opened = open_page("", index)
     for kind in ("SVG", "PNG", "SVG"):

@@ -14,6 +14,7 @@ from cv_attention.alignment import align
 from cv_attention.report.read.readings import by_length, confused
 from cv_attention.rundir.contents import ProbeEntry, Probes
 from cv_attention.rundir.readings import ReadEpoch, ReadProbe, ReadText, write_readings
+from tests.quick import quick_first
 from tests.report.written import only_run, payload
 
 TEXTS = {0: ["", "11", "1 9"], 1: ["7", "12", "1 2"], 3: ["7", "12", "1 23"]}
@@ -237,7 +238,7 @@ def test_tables_of_the_test(opened) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", quick_first(["light", "dark"]))
 def test_nothing_is_inaccessible(opened, theme: str) -> None:
     axe_core = pytest.importorskip("axe_core_python")
     opened_page = opened("#sample=2&epoch=2")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cv_attention import report
+from tests.quick import quick_only
 from tests.report import panel_run
 from tests.report.test_pixels import recorded, steps
 
@@ -61,7 +62,7 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", quick_only(["there and back", "address"], WAYS))
 def test_rows_keep_their_height_after_a_change_out_of_sight(open_page, long_page: Path, way: str) -> None:
     opened = open_page(index=long_page / "both/index.html")
     WAYS[way](opened)
@@ -84,6 +85,7 @@ def test_row_shows_the_epoch_that_was_chosen_while_it_was_out_of_sight(
         assert np.array_equal(opened.pixels(titles["layer3"])[..., 0], steps(values, values.min(), values.max()))
 
 
+@pytest.mark.long
 def test_another_run_of_the_table_has_all_its_rows(open_page, long_page: Path, titles: dict[str, str]) -> None:
     opened = open_page("#scale=image&opacity=1&smooth=0&colours=grey", index=long_page / "both/index.html")
     opened.page.locator("table.runs").get_by_role("button", name="b", exact=True).click()

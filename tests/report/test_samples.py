@@ -113,6 +113,7 @@ def test_order_follows_the_chosen_values(open_page, many: Path, known: dict) -> 
     assert "sort=loss" in opened.page.evaluate("location.hash")
 
 
+@pytest.mark.long
 def test_ten_thousand_samples_make_few_rows(open_page, tmp_path: Path) -> None:
     count, rng = 10_000, np.random.default_rng(0)
     maps = rng.random((count, 4, 4)).astype(np.float16)

@@ -162,10 +162,11 @@ def test_maps_of_both_arms_side_by_side(open_page, page):
     assert "seed=1" in address
 
 
+@pytest.mark.long
 @pytest.mark.browser
 @pytest.mark.parametrize(
     ("scheme", "width"),
-    [("light", 1440), *(pytest.param(*each, marks=pytest.mark.long) for each in (("dark", 360), ("dark", 1440)))],
+    [("light", 1440), ("dark", 360), ("dark", 1440)],
 )
 def test_no_rule_of_accessibility_is_broken(open_page, page, scheme, width):
     opened = open_page(index=page, width=width)

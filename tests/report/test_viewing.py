@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.quick import quick_first, quick_only
 from tests.report.test_pixels import EPOCHS, recorded, steps
 
 pytestmark = pytest.mark.browser
@@ -84,7 +85,7 @@ def test_zoom_and_pan_are_linked(open_page, runs: Path, titles: dict[str, str]) 
     assert "zoom" not in opened.page.evaluate("location.hash")
 
 
-@pytest.mark.parametrize("key", ["layer3", "signed"])
+@pytest.mark.parametrize("key", quick_only(["signed"], ["layer3", "signed"]))
 def test_threshold_and_contour(open_page, runs: Path, titles: dict[str, str], key: str) -> None:
     opened = open_page("#scale=image&epoch=3&opacity=1&smooth=0&columns=3,4")
     opened.panel("display")
@@ -140,7 +141,7 @@ def test_signed_maps_in_purple_and_green(open_page, runs: Path, titles: dict[str
 
 
 @pytest.mark.parametrize(
-    "address", ["#versus=epoch:x", "#versus=column:99&compare=blink", "#sort=9:no&flag=none", "#zoom=4"]
+    "address", quick_first(["#versus=epoch:x", "#versus=column:99&compare=blink", "#sort=9:no&flag=none", "#zoom=4"], 2)
 )
 def test_strange_choices_do_no_harm(open_page, address: str) -> None:
     opened = open_page(address)

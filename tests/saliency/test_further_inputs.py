@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from cv_attention import saliency as s
+from tests.quick import quick_only
 
 X = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 QUESTION = torch.tensor([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
@@ -46,7 +47,7 @@ class Alone(nn.Module):
         return self.model(x, self.question.expand(len(x), -1), {"bias": torch.tensor(0.5)})
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", quick_only([n for n in METHODS if n != "kernel_shap"], METHODS))
 def test_each_image_has_its_own_question(name):
     model, method, options = Asked().eval(), s.METHODS[name], FAST.get(name, {})
     given = {"forward_args": (QUESTION,), "forward_kwargs": {"options": {"bias": torch.tensor(0.5)}}}

@@ -12,6 +12,7 @@ from torch import nn
 
 from cv_attention.blocks.base import Gate
 from cv_attention.saliency import METHODS, Difference, Several
+from tests.quick import quick_only
 
 X = torch.randn(3, 3, 24, 20, generator=torch.Generator().manual_seed(1))
 QUICK = {
@@ -74,7 +75,7 @@ def everything(model):
     }
 
 
-@pytest.fixture(params=METHODS)
+@pytest.fixture(params=quick_only(METHODS.keys() - {"attention_flow"}, METHODS))  # which takes a second each time
 def name(request):
     return request.param
 

@@ -151,6 +151,7 @@ class Corner(nn.Module):
         return torch.stack([torch.zeros_like(detail), 100 * detail], 1)
 
 
+@pytest.mark.long
 def test_extremal_perturbation_finds_what_counts():
     images = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     heat = s.extremal_perturbation(Corner(), images, 1, areas=(0.25,), steps=400, jitter=False, rate=0.02)

@@ -7,6 +7,7 @@ from torch import nn
 
 import cv_attention as cva
 from cv_attention import saliency as s
+from tests.quick import quick_only
 
 V = torch.randn(2, 2, 6, 16, 20, generator=torch.Generator().manual_seed(1))
 REFUSING = {"itti_koch_niebur", "spectral_residual", "full_grad", "extremal_perturbation", "lrp", "attn_lrp"}
@@ -45,7 +46,12 @@ class Flat(nn.Module):
         return self.fc(self.body(x).mean((2, 3)))
 
 
-@pytest.mark.parametrize("name", sorted(s.METHODS.keys() - REFUSING - ATTENTION))
+@pytest.mark.parametrize(
+    "name",
+    quick_only(
+        s.METHODS.keys() - REFUSING - ATTENTION - {"kernel_shap"}, sorted(s.METHODS.keys() - REFUSING - ATTENTION)
+    ),
+)
 def test_a_volume_of_one_slice_is_an_image(name):
     model, method, options = Volume().eval(), s.METHODS[name], FAST.get(name, {})
     deep = dict(options, window=(1, 6, 6)) if name == "occlusion" else options

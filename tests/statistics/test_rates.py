@@ -25,9 +25,10 @@ def studies(blocks, overlap=None, arms=6):
     return wrong / STUDIES, paired / STUDIES, covered / STUDIES
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("blocks", "overlap"),
-    [(3, None), *(pytest.param(*each, marks=pytest.mark.long) for each in ((5, 1 / 4), (5, None), (10, None)))],
+    [(3, None), (5, 1 / 4), (5, None), (10, None)],
 )
 def test_useless_blocks_are_seldom_called_different(blocks, overlap):
     wrong, paired, covered = studies(blocks, overlap)
@@ -37,6 +38,7 @@ def test_useless_blocks_are_seldom_called_different(blocks, overlap):
     assert wrong >= 0.02  # nor are intervals wider than they need be
 
 
+@pytest.mark.long
 def test_unequal_spreads_are_what_sign_flips_are_for():
     generator = np.random.default_rng(5)
     wrong = 0

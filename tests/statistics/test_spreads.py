@@ -6,6 +6,7 @@ from scipy import stats
 
 from cv_attention.statistics import fit_additive, judge
 from cv_attention.statistics.spreads import spreads
+from tests.quick import quick_only
 
 
 def study(scales, blocks, seed=0):
@@ -79,7 +80,7 @@ def test_two_arms_far_apart_do_not_hide_one_another():
     assert [ratio is not None and ratio > 3 for ratio in found.spreads] == [False, True, False, True, False, False]
 
 
-@pytest.mark.parametrize("blocks", [3, 8, pytest.param(5, marks=pytest.mark.long)])
+@pytest.mark.parametrize("blocks", quick_only([8], [3, 8, 5]))
 def test_arms_far_apart_raise_few_false_alarms(blocks):
     generator = np.random.default_rng(5)
     scales = np.array([1, 1, 1, 1, 5, 15.0])[:, None]
@@ -106,8 +107,9 @@ def test_missing_runs_are_no_hindrance():
     assert all(np.isfinite([one.low, one.high]).all() for one in found.arms[1:])
 
 
-@pytest.mark.parametrize("blocks", [3, pytest.param(5, marks=pytest.mark.long)])
-@pytest.mark.parametrize("place", [0, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("blocks", [3, 5])
+@pytest.mark.parametrize("place", [0, 1])
 def test_a_network_that_spreads_three_times_as_much_raises_few_false_alarms(blocks, place):
     generator = np.random.default_rng(11)
     scales = np.ones((6, 1))

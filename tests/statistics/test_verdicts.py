@@ -50,6 +50,7 @@ def test_the_level_of_equivalence_is_that_of_one_sided_tests(p, equivalent):
     assert judge(values, margin=margin).arms[1].within_margin == equivalent
 
 
+@pytest.mark.long
 def test_arms_that_differ_by_the_margin_are_seldom_called_equivalent():
     generator = np.random.default_rng(0)
     shifts = np.array([0, 1, -1, 1, -1, 1.0])[:, None]

@@ -13,6 +13,7 @@ import pytest
 from cv_attention.rundir.lock import lock
 from cv_attention.study import DiskFull, Limits, LocalEngine, Record, Stopped, make_plan, report, train
 from cv_attention.study.design.trials import blocks, state
+from tests.quick import quick_only
 from tests.study.written import engine, planned, pretend, write_study
 
 
@@ -73,6 +74,7 @@ def test_a_killed_process_is_replaced(tmp_path, script):
     assert sum("was killed by SIGKILL; it is resumed" in line for line in lines) == 2
 
 
+@pytest.mark.long
 def test_one_that_is_always_killed_fails_and_the_study_goes_on(tmp_path, script):
     (script / "how").write_text("kill-always:1")
     plan, folder = planned(tmp_path)
@@ -142,6 +144,7 @@ def test_a_deleted_or_damaged_trial_is_trained_again(tmp_path, script):
     assert (folder.out / "table.md").read_text().partition("\n## Notes")[0].strip() == table.strip()
 
 
+@pytest.mark.long
 def test_a_budget_begins_no_block_that_would_not_end(tmp_path, script, monkeypatch):
     plan, folder = planned(tmp_path)
     trained(plan, folder, workers=1)
@@ -154,6 +157,7 @@ def test_a_budget_begins_no_block_that_would_not_end(tmp_path, script, monkeypat
     assert results.sealed is (results.blocks < 6)
 
 
+@pytest.mark.long
 def test_a_rule_ends_the_study_after_a_whole_block(tmp_path):
     plan, folder = planned(tmp_path, seeds=12)
     results, _lines = trained(plan, folder, width=6.0)
@@ -168,6 +172,7 @@ def test_a_rule_ends_the_study_after_a_whole_block(tmp_path):
     assert "continued to 12 seeds after width=6 had ended the study" in again.notes[0]
 
 
+@pytest.mark.long
 def test_tuning_gives_every_arm_the_same_and_uses_other_seeds(tmp_path, script):
     plan, folder = planned(tmp_path, tune={"optimizer.lr": [0.05, 0.1], "seeds": 2}, seeds=2)
     results, _ = trained(plan, folder)
@@ -200,7 +205,7 @@ def test_the_better_candidate_is_chosen_on_validation(tmp_path):
     assert choose(plan, folder) == {("plain", ""): {"optimizer.lr": 0.05}, ("se", ""): {"optimizer.lr": 0.1}}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", quick_only([signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]))
 def test_a_signal_stops_all_and_the_same_call_continues(number, tmp_path, script, monkeypatch):
     monkeypatch.setenv("SLOW", "0.3")
     plan, folder = planned(tmp_path, seeds=4)

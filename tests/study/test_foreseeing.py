@@ -41,6 +41,7 @@ def test_equivalence_is_within_reach_or_not(seeds, reachable, tmp_path):
         assert f"equivalence within ±0.3 points cannot be expected by 4 seeds; it takes {needed} seeds" in said
 
 
+@pytest.mark.long
 def test_tuning_and_recipes_are_counted(tmp_path):
     tune = {"optimizer.lr": [0.1, 0.2], "optimizer.weight_decay": [0.0, 5e-4], "seeds": 3}
     recipes = {"weak": {}, "strong": {"optimizer.ema": 0.9}}

@@ -13,6 +13,7 @@ from cv_attention.cli import main
 from cv_attention.config import Data, Digits, Experiment, Model, Trainer
 from cv_attention.study import make_plan
 from cv_attention.study.design.matching import Matching
+from tests.quick import quick_first
 from tests.study.written import write_study
 
 IMAGES = Data(name="cluttered_digits", digits=Digits(canvas=32, digit=12, clutter=1, train=32, val=16, test=16))
@@ -64,7 +65,7 @@ def test_resnet20_with_se_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("backbone", "block", "options"), [*SMALL, *(pytest.param(*each, marks=pytest.mark.long) for each in LARGE)]
+    ("backbone", "block", "options"), quick_first([*SMALL[1:2], *SMALL[4:], *SMALL[:1], *SMALL[2:4], *LARGE], 2)
 )
 def test_as_many_parameters_in_every_family(backbone, block, options):
     plain, attended = both(backbone, block, options)
@@ -90,6 +91,7 @@ def test_as_many_flops_and_as_much_memory(cost):
     assert changes["model.widths"]
 
 
+@pytest.mark.long
 def test_deeper_with_as_many_parameters():
     plain, attended = both("resnet20", {"name": "se", "reduction": 4}, {"width": 8})
     changes, note = Matching().deeper(plain, attended, "parameters")
@@ -184,6 +186,7 @@ def test_networks_without_a_width_of_their_own_are_refused(tmp_path, capsys):
     assert "controls of se: controls.match: convnet cannot be deepened" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_shipped_studies_can_be_planned(monkeypatch):
     root = Path(__file__).parents[2]
     monkeypatch.chdir(root)

@@ -72,6 +72,7 @@ def test_another_test_gives_the_same_figures(run, capsys):
     assert "test weight on key" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_resumed_run_is_equal_to_the_bit(run, tmp_path):
     options = [*OPTIONS, f"--log.root={tmp_path}", "--optimizer.schedule=null"]
     assert main(["fit", *options, "--log.name=whole", "--data.bags.most=6"]) == 0

@@ -15,6 +15,7 @@ from cv_attention.training import settling
 from cv_attention.training.checkpoint import checkpoints
 from cv_attention.training.checkpoint.weights import write as write_weights
 from cv_attention.training.tasks.selection import Selected
+from tests.quick import quick_first
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ SPOILT = {
 }
 
 
-@pytest.mark.parametrize(("content", "words"), SPOILT.values(), ids=SPOILT)
+@pytest.mark.parametrize(("content", "words"), quick_first(SPOILT.values(), 3), ids=SPOILT)
 def test_a_damaged_summary_is_one_line_for_resume_and_compare(content, words, run, capsys):
     (run / "summary.json").write_bytes(content)
     for arguments in (("fit", "--resume", run, "--trainer.max_epochs=3"), ("compare", run, run)):
@@ -186,6 +187,7 @@ def test_the_test_takes_the_checkpoint_that_is_whole(spoil, expected, words, run
         settling._choose(run, Selected("best", "a reason"), network)
 
 
+@pytest.mark.long
 def test_a_run_whose_best_checkpoint_is_damaged_goes_on(run, capsys):
     (run / "checkpoints/best.ckpt").write_bytes(b"")
     assert main(["fit", "--resume", str(run), "--trainer.max_epochs=3", "--log.maps_every=0"]) == 0

@@ -55,8 +55,8 @@ def run_program(path, images, names):
 @pytest.mark.parametrize(
     ("format", "maps", "normalised"),
     [
-        ("onnx", True, False),
-        pytest.param("torch-export", True, False, marks=pytest.mark.long),
+        pytest.param("onnx", True, False, marks=pytest.mark.long),
+        ("torch-export", True, False),
         pytest.param("onnx", False, True, marks=pytest.mark.long),
         pytest.param("torch-export", False, True, marks=pytest.mark.long),
     ],

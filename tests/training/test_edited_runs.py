@@ -14,6 +14,7 @@ from cv_attention.cli import main
 from cv_attention.rundir import Damaged
 from cv_attention.training.checkpoint.resumable import check_parts
 from cv_attention.training.tasks.classifier import Classifier
+from tests.quick import quick_first
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ SUMMARIES = {
 }
 
 
-@pytest.mark.parametrize(("values", "words"), SUMMARIES.values(), ids=SUMMARIES)
+@pytest.mark.parametrize(("values", "words"), quick_first(SUMMARIES.values(), 4), ids=SUMMARIES)
 def test_a_summary_with_other_kinds_of_values(values, words, run, capsys):
     path = run / "summary.json"
     content = {**json.loads(path.read_text()), "finished": False, **values}
@@ -73,7 +74,7 @@ EXTRAS = {
 }
 
 
-@pytest.mark.parametrize(("extra", "words"), EXTRAS.values(), ids=EXTRAS)
+@pytest.mark.parametrize(("extra", "words"), quick_first(EXTRAS.values(), 3), ids=EXTRAS)
 def test_values_that_lightning_fails_with_later(extra, words, run, capsys):
     path, config = run / "summary.json", run / "config.yaml"
     content = json.loads(path.read_text())

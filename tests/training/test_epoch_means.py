@@ -16,6 +16,7 @@ from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.optim.optimization import steps_per_epoch
 from cv_attention.training.tasks.classifier import Classifier, count_right
 from cv_attention.training.tasks.epoch_means import EpochMeans
+from tests.quick import quick_first
 from tests.training.processes import End, logged, train
 
 QUICK = ["--log.wandb=disabled", "--log.maps_every=0"]  # three batches of 20 images
@@ -27,7 +28,10 @@ def epochs(run) -> list[dict[str, float]]:
 
 
 @pytest.mark.parametrize(
-    "options", [[], ["--trainer.accumulate_grad_batches=2"], ["--data.mixup=0.5", "--optimizer.label_smoothing=0.1"]],
+    "options",
+    quick_first(
+        [[], ["--trainer.accumulate_grad_batches=2"], ["--data.mixup=0.5", "--optimizer.label_smoothing=0.1"]], 2
+    ),
     ids=["plain", "accumulated", "mixed"],
 )  # fmt: skip
 def test_the_means_are_of_all_images_of_the_epoch(options, tiny_options, tmp_path, monkeypatch):

@@ -25,6 +25,7 @@ from cv_attention.report.read.saliency_export import read_export
 from cv_attention.rundir.layout import EXPORT_FORMAT
 from cv_attention.rundir.sealing import sealed
 from cv_attention.saliency_export import export_saliency
+from tests.quick import quick_first, quick_only
 
 SMALL = {"batch_size": 2, "shard_size": 2, "workers": 2, "accelerator": "cpu"}
 
@@ -58,7 +59,7 @@ PREPARATIONS = {
 }
 
 
-@pytest.mark.parametrize(("name", "change"), PREPARATIONS.items(), ids=PREPARATIONS)
+@pytest.mark.parametrize(("name", "change"), quick_first(PREPARATIONS.items(), 4), ids=PREPARATIONS)
 def test_another_preparation_of_images_is_another_export(name, change, photographs, tiny_checkpoint, tmp_path):
     classifier, out = training.load(tiny_checkpoint), tmp_path / "out"
     export_saliency(classifier, [photographs], out, SaliencyExport(**SMALL))
@@ -115,7 +116,7 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("other", quick_first(OTHERS.values(), 2), ids=OTHERS)
 def test_shards_of_another_export_are_not_taken_over(other, photographs, tiny_checkpoint, tmp_path, capsys):
     out, fresh = tmp_path / "out", tmp_path / "fresh"
     export_saliency(tiny_checkpoint, [photographs], out, SaliencyExport(**SMALL))
@@ -145,7 +146,7 @@ def test_a_shard_from_another_folder_is_made_again(photographs, tiny_checkpoint,
     assert files_of(out) == whole
 
 
-@pytest.mark.parametrize("how", ["size", "time", "broken"])
+@pytest.mark.parametrize("how", quick_only(["broken"], ["size", "time", "broken"]))
 def test_a_replaced_image_is_explained_again(how, photographs, tiny_checkpoint, tmp_path, capsys):
     out, fresh = tmp_path / "out", tmp_path / "fresh"
     config, path = SaliencyExport(**SMALL), photographs / "3.png"
@@ -194,7 +195,7 @@ PICTURES = {
 }
 
 
-@pytest.mark.parametrize("kind", ["inputs", "overlays", "panels"])
+@pytest.mark.parametrize("kind", quick_first(["inputs", "overlays", "panels"]))
 @pytest.mark.parametrize("spoil", PICTURES.values(), ids=PICTURES)
 def test_a_spoilt_picture_is_made_again(spoil, kind, photographs, tiny_checkpoint, tmp_path, capsys):
     out, config = tmp_path / "out", SaliencyExport(**SMALL, panels="jpg", attention=kind == "overlays")

@@ -7,9 +7,12 @@ import pytest
 from cv_attention.cli import main
 from cv_attention.training.checkpoint import weights
 from cv_attention.training.export import deployment
+from tests.quick import quick_first, quick_only
 
 
-@pytest.mark.parametrize("place", ["default", "itself", "symbolic link", "hard link"])
+@pytest.mark.parametrize(
+    "place", quick_only(["itself", "hard link"], ["default", "itself", "symbolic link", "hard link"])
+)
 def test_the_source_is_refused_as_the_target(place, tiny_run, tmp_path, capsys):
     source = tmp_path / "run/weights.safetensors"
     source.parent.mkdir()
@@ -35,7 +38,7 @@ def test_other_formats_do_not_replace_the_checkpoint(tiny_run, tmp_path, capsys)
     assert f"{checkpoint} is the file that the network is read from" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("more", [1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("more", quick_first([1.0, float("nan"), float("inf")]))
 def test_an_export_that_differs_leaves_the_earlier_file(more, tiny_run, tmp_path, monkeypatch):
     out = tmp_path / "model.safetensors"
     out.write_bytes(b"the earlier one")

@@ -7,6 +7,7 @@ import torch
 
 from cv_attention import training
 from cv_attention.cli import main
+from tests.quick import quick_first
 
 QUICK = ["--log.wandb=disabled", "--log.maps_every=0"]
 KEPT = {
@@ -50,7 +51,8 @@ def test_a_finished_run_keeps_what_was_asked_for(keep, tiny_options, tmp_path, m
 
 
 @pytest.mark.parametrize(
-    "extra", ["{limit_val_batches: 0, enable_progress_bar: false}", "{max_steps: 2, enable_progress_bar: false}"]
+    "extra",
+    quick_first(["{limit_val_batches: 0, enable_progress_bar: false}", "{max_steps: 2, enable_progress_bar: false}"]),
 )
 def test_without_a_validation_the_last_epoch_is_tested(extra, tiny_options, tmp_path, capsys):
     options = [option for option in tiny_options if "trainer.extra" not in option]

@@ -86,6 +86,7 @@ def test_a_resumed_run_is_one_run_in_wandb(run):
     assert steps == [[2], [5]]
 
 
+@pytest.mark.long
 def test_a_run_that_failed_is_closed_in_wandb_and_the_next_one_is_its_own(tiny_options, tmp_path):
     options = [*tiny_options, "--log.maps_every=0", f"--log.root={tmp_path}", "--trainer.max_epochs=1"]
     assert main(["fit", *options, "--log.name=failed", "--optimizer.lr=1e30"]) == 1

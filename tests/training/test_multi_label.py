@@ -85,6 +85,7 @@ def test_files_hold_the_thresholds(run, name):
     assert len(set(task.facts.thresholds)) > 1
 
 
+@pytest.mark.long
 def test_resumed_to_the_same_bits(run, tmp_path):
     """Stopped after one of two epochs and resumed: the same weights, thresholds and metrics."""
     first = training.fit(training.prepare(experiment(tmp_path, epochs=1)))

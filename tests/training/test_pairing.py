@@ -10,6 +10,7 @@ from cv_attention import data
 from cv_attention.config import Data, Digits, Experiment, Model, Optimizer
 from cv_attention.rundir.facts import DataFacts
 from cv_attention.training.tasks.classifier import Classifier
+from tests.quick import quick_first
 
 BLOCKS = [
     "se", "cbam", "eca", "simam", "coordinate", "bam", "non_local", {"name": "cbam", "reduction": 2},
@@ -37,7 +38,7 @@ def plain():
     return built(None)
 
 
-@pytest.mark.parametrize("init", ["plain", "identity"])
+@pytest.mark.parametrize("init", quick_first(["plain", "identity"]))
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_backbone_and_batches_do_not_depend_on_the_block(block, init, plain):
     weights, states, batches = built(block, init)

@@ -151,7 +151,8 @@ def test_collapse_is_warned_of_after_the_warmup(epoch, same, warned):
     assert not block.map._forward_hooks
 
 
-@pytest.mark.parametrize("estimator", [pytest.param("gumbel", marks=pytest.mark.long), "reinforce"])
+@pytest.mark.long
+@pytest.mark.parametrize("estimator", ["gumbel", "reinforce"])
 def test_a_resumed_run_draws_the_same(tmp_path, tiny_options, estimator):
     block = f"--model.block={{name: hard, estimator: {estimator}, warmup: 0, soft_chance: 0.3}}"
     options = [*tiny_options, block, "--model.at=pool", "--trainer.max_epochs=3", "--optimizer.schedule=null"]

@@ -9,6 +9,7 @@ from PIL import Image
 
 from cv_attention import data, training
 from cv_attention.cli import main
+from tests.quick import quick_first
 
 QUICK = ["--log.wandb=disabled", "--log.maps_every=0", "--trainer.max_epochs=1"]
 
@@ -30,7 +31,7 @@ def by_hand(run) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    "options", [[], ["--data.flip_test=true", "--optimizer.label_smoothing=0.1", "--optimizer.ema=0.9"]],
+    "options", quick_first([[], ["--data.flip_test=true", "--optimizer.label_smoothing=0.1", "--optimizer.ema=0.9"]]),
     ids=["plain", "mirrored, smoothed and averaged"],
 )  # fmt: skip
 def test_the_file_holds_what_the_network_says(options, tiny_options, tmp_path):
@@ -55,6 +56,7 @@ def test_the_file_holds_what_the_network_says(options, tiny_options, tmp_path):
     assert found["loss"].mean() == pytest.approx(summary["loss"], rel=1e-5)
 
 
+@pytest.mark.long
 def test_testing_again_writes_the_same_file_where_it_is_wanted(tiny_options, tmp_path, capsys):
     run = tmp_path / "run"
     assert main(["fit", *tiny_options, *QUICK, f"--log.root={tmp_path}", "--log.name=run"]) == 0
@@ -99,7 +101,7 @@ def test_photographs_are_named_by_folder_and_file(tmp_path):
         assert file["top_classes"].shape == (12, 3)  # there are no five
 
 
-@pytest.mark.parametrize("option", ["--root", "--data.root"])
+@pytest.mark.parametrize("option", quick_first(["--root", "--data.root"]))
 def test_predictions_of_other_images_stay_out_of_the_run_directory(option, tmp_path, capsys):
     for split, name, number in [(s, c, n) for s in ("train", "val") for c in "ab" for n in range(4)]:
         for root in ("photos", "others"):

@@ -208,6 +208,7 @@ def test_a_head_alone_needs_a_trained_network(capsys):
     assert "model.train is head, but the rest of the network is random" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_resuming_keeps_what_was_adopted(photographs, pretrained, tmp_path, capsys):
     assert main(["fit", *options(photographs, pretrained, tmp_path, "--model.pretrained=true")]) == 0
     before = yaml.safe_load((tmp_path / "run/config.yaml").read_text())["data"]

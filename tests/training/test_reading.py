@@ -84,6 +84,7 @@ def test_the_summary_names_the_task_and_the_alphabet(whole):
     assert len(summary["sites"]) > 0
 
 
+@pytest.mark.long
 def test_it_learns_to_read(tmp_path):
     """Single digits, large and without clutter: most are read after a few seconds of training."""
     strings = Strings(

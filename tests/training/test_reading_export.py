@@ -27,12 +27,11 @@ def transcriber(case: str, *, padded: bool = False) -> training.Transcriber:
     return training.Transcriber(Experiment(model=model), replace(FACTS, padded=padded)).eval()
 
 
-QUICK = ("gru",)  # the graphs of the others take ten seconds each
 EXPORTED = ("gru", "permuted-parallel", "lstm-after-concat", "transformer", "permuted", "ctc")
-SOME = [case if case in QUICK else pytest.param(case, marks=pytest.mark.long) for case in EXPORTED]
 
 
-@pytest.mark.parametrize("case", SOME)
+@pytest.mark.long  # the graph of each takes ten seconds
+@pytest.mark.parametrize("case", EXPORTED)
 def test_onnx_reads_the_same(case, tmp_path):
     task = transcriber(case)
     done = export(task, "onnx", tmp_path / "reader.onnx", maps=False)

@@ -108,6 +108,7 @@ def test_other_commands_take_the_run(whole, capsys):
     assert "read_heads = 1" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_killed_and_resumed_it_ends_like_one_that_was_not(fit, whole):
     options = ["--model.block=se", "--model.at=stage", "--optimizer.ema=0.9"]
     code, run, said = fit("killed", "mann", *options, end=End("step", 5))

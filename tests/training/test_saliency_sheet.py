@@ -36,6 +36,7 @@ def test_the_sheet_shows_every_method_with_real_text(arguments, tmp_path, capsys
     assert drawn.count("<image") >= 3 * (1 + len(METHODS))
 
 
+@pytest.mark.long
 def test_a_sheet_of_a_finished_export(arguments, tmp_path):
     """The same command once more explains nothing, and writes the figure in another format."""
     assert main(arguments) == 0

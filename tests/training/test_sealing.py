@@ -15,13 +15,15 @@ from cv_attention.training.checkpoint.sealing import FORMAT, sealed, verifying
 from cv_attention.training.tasks.classifier import Classifier
 
 
-@pytest.mark.parametrize("name", [pytest.param("checkpoints/best.ckpt", marks=pytest.mark.long), "weights.safetensors"])
-def test_no_flipped_bit_passes_unnoticed(name, tiny_run, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "flips"), [pytest.param("checkpoints/best.ckpt", 40, marks=pytest.mark.long), ("weights.safetensors", 15)]
+)
+def test_no_flipped_bit_passes_unnoticed(name, flips, tiny_run, tmp_path):
     data = bytearray((tiny_run / name).read_bytes())
     before = {key: value.clone() for key, value in training.load(tiny_run / name).state_dict().items()}
     path = (tmp_path / "flipped").with_suffix((tiny_run / name).suffix)
     unnoticed, messages = 0, []
-    for place in np.random.default_rng(0).integers(0, 8 * len(data), 40).tolist():
+    for place in np.random.default_rng(0).integers(0, 8 * len(data), flips).tolist():
         data[place // 8] ^= 1 << place % 8
         path.write_bytes(data)
         try:
@@ -32,7 +34,7 @@ def test_no_flipped_bit_passes_unnoticed(name, tiny_run, tmp_path):
             unnoticed += any(not torch.equal(after[key], value) for key, value in before.items())
         data[place // 8] ^= 1 << place % 8
     assert unnoticed == 0
-    assert len(messages) > 25
+    assert len(messages) > 0.6 * flips
     assert all(message.startswith(str(path)) and "\n" not in message for message in messages)
 
 

@@ -18,6 +18,7 @@ from cv_attention import training
 from cv_attention.config import Data, Experiment, Log, Model, Optimizer, Trainer
 from cv_attention.training.stopping.ending import ending_at_once, raising_keyboard_interrupt
 from cv_attention.training.stopping.interruption import Interruption, Terminated
+from tests.quick import quick_only
 
 REPOSITORY = Path(__file__).parents[2]
 HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)
@@ -40,6 +41,7 @@ def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None
         time.sleep(0.02)
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_a_shells_loop(tmp_path, tiny_options):
     options = " ".join(f"'{option}'" for option in [*tiny_options, "--trainer.max_epochs=99", f"--log.root={tmp_path}"])
     fit = f"{sys.executable} -m cv_attention.cli fit {options} --log.wandb=disabled --log.maps_every=0"
@@ -163,7 +165,11 @@ def handlers() -> dict[int, Any]:
 
 
 @pytest.mark.parametrize(
-    ("place", "number"), [("training_step", signal.SIGINT), ("test_step", signal.SIGINT), ("test_step", signal.SIGTERM)]
+    ("place", "number"),
+    quick_only(
+        [("training_step", signal.SIGINT), ("test_step", signal.SIGTERM)],
+        [("training_step", signal.SIGINT), ("test_step", signal.SIGINT), ("test_step", signal.SIGTERM)],
+    ),
 )
 def test_callers_in_python_get_an_exception_and_their_handlers_back(place, number, tmp_path, monkeypatch):
     prepared = training.prepare(experiment(tmp_path, max_epochs=2))

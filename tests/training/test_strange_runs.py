@@ -15,6 +15,7 @@ from cv_attention.config import SaliencyExport
 from cv_attention.exporting import folder
 from cv_attention.rundir.files import write_bytes
 from cv_attention.training.recording.probe_details import ProbeDetails
+from tests.quick import quick_first
 
 
 @pytest.fixture
@@ -53,6 +54,7 @@ def test_the_tested_checkpoint_may_name_only_what_the_run_names(untested, tmp_pa
     assert not (tmp_path / "PWNED").exists()
 
 
+@pytest.mark.long
 def test_a_best_checkpoint_of_another_network_is_not_tested(untested, capsys):
     best = untested / "checkpoints/best.ckpt"
     content = torch.load(best, weights_only=True)
@@ -92,11 +94,13 @@ def test_a_folder_that_is_a_link_out_of_the_run_is_refused(name, untested, tmp_p
     assert (elsewhere / "IMG-0042.jpg").exists()
 
 
+@pytest.mark.long
 def test_resuming_needs_the_run_directory_alone(untested):
     changed(untested / "config.yaml", log={"root": "/proc/1/nowhere"})
     assert main(["fit", "--resume", str(untested)]) == 0
 
 
+@pytest.mark.long
 def test_other_images_are_named_and_noted(untested, capsys):
     before = json.loads((untested / "summary.json").read_text())["data"]
     command = [
@@ -113,7 +117,7 @@ def test_other_images_are_named_and_noted(untested, capsys):
     assert json.loads((untested / "summary.json").read_text())["data_before"] == [before]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", quick_first([signal.SIGTERM, signal.SIGINT]))
 def test_a_signal_at_the_end_of_the_training_is_obeyed(number, untested, monkeypatch, capfd):
     def struck(*_):
         signal.raise_signal(number)

@@ -86,6 +86,7 @@ def test_the_summary_of_a_compiled_training_is_of_the_saved_weights(tiny_options
     assert_tested_what_is_saved(tmp_path / "run")
 
 
+@pytest.mark.long
 def test_a_resumed_run_tests_the_saved_weights(tiny_options, tmp_path):
     options = [*tiny_options, *QUICK, EMA, "--trainer.max_epochs=1", f"--log.root={tmp_path}", "--log.name=run"]
     assert main(["fit", *options]) == 0
@@ -107,6 +108,7 @@ def test_a_test_that_was_stopped_is_made_up_for_with_the_saved_weights(how, tiny
     assert_tested_what_is_saved(run)
 
 
+@pytest.mark.long
 def test_the_last_faithfulness_is_of_the_averaged_network(tiny_options, tmp_path):
     options = [*tiny_options, EMA, "--model.block=cbam", "--log.wandb=disabled", "--log.curve_points=4"]
     assert main(["fit", *options, f"--log.root={tmp_path}", "--log.name=run"]) == 0

@@ -10,6 +10,7 @@ from torch import nn
 import cv_attention as cva
 from cv_attention import saliency as s
 from cv_attention.saliency import relevance_rules as rules
+from tests.quick import quick_only
 
 X = torch.randn(2, 3, 9, 8, generator=torch.Generator().manual_seed(1)).double()
 BOX = rules.ZBox(-4.0, 4.0)
@@ -213,7 +214,7 @@ def test_the_account_shows_what_has_no_rule():
     assert s.relevance(Odd(), X, 1).error.min() > 0.1
 
 
-@pytest.mark.parametrize("block", ["se", "cbam", "simam", "gc", "mhsa", "coordinate"])
+@pytest.mark.parametrize("block", quick_only(["cbam", "gc"], ["se", "cbam", "simam", "gc", "mhsa", "coordinate"]))
 def test_relevance_passes_inserted_blocks(block):
     model = cva.backbones.build("resnet20", num_classes=10, width=4)
     cva.insert(model, block)
