@@ -66,7 +66,7 @@ ENDS = {
     "killed while writing": End("write", CUT.randrange(4, 10)),
     "the disk is full": End("step", CUT.randrange(4, EPOCHS * STEPS), "full"),
 }
-QUICK = ("killed in a step",)
+QUICK = ("killed in a step", "the disk is full")
 
 
 @pytest.mark.parametrize(
