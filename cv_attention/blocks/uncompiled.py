@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 import torch
 
@@ -20,8 +20,8 @@ def uncompiled(function: Callable[P, R]) -> Callable[P, R]:
         if "torch._dynamo" not in sys.modules:  # so nothing is being compiled
             return function(*arguments, **options)
         if not disabled:
-            disabled.append(torch.compiler.disable(function))
+            disabled.append(cast(Callable[P, R], torch.compiler.disable(function)))
         return disabled[0](*arguments, **options)
 
-    call._torchdynamo_disable = True  # pyright: ignore[reportFunctionMemberAccess]  # read by the compiler
+    call._torchdynamo_disable = True  # pyright: ignore[reportAttributeAccessIssue]  # read by the compiler
     return call
