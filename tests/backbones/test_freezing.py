@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+import torchvision
 
 from cv_attention.backbones import build, insert, plan, remove
 from cv_attention.backbones.positions.parameters import head_names, parameter_parts
@@ -158,3 +159,39 @@ def test_modules_that_moved_get_their_gradients_back():
     remove(model)
     assert {id(parameter) for parameter in model.parameters() if parameter.requires_grad} == before
     assert not any(name.startswith("_frozen") for module in model.modules() for name in vars(module))
+
+
+class TrainsAnother(torch.nn.Module):
+    """A second classifier that runs in training alone, as GoogLeNet's do, behind a norm that needs two images."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.stage = torch.nn.Conv2d(3, 8, 3, 2), torch.nn.Conv2d(8, 8, 3, 2)
+        self.norm, self.aux = torch.nn.BatchNorm2d(8), torch.nn.Linear(8, 5)
+        self.fc, self.unused = torch.nn.Linear(8, 5), torch.nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = self.stem(x).relu()
+        first = self.aux(self.norm(x.mean((2, 3), keepdim=True)).flatten(1)) if self.training else None
+        out = self.fc(self.stage(x).relu().mean((2, 3)))
+        return (out, first) if self.training else out
+
+
+@pytest.mark.parametrize(
+    ("make", "heads"),
+    [
+        (TrainsAnother, {"fc", "aux"}),
+        (lambda: torchvision.models.googlenet(init_weights=False, num_classes=5), {"fc", "aux1.fc2", "aux2.fc2"}),
+    ],
+)
+def test_heads_that_run_in_training_alone_are_trained(make, heads):
+    model = make()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    planned = insert(model, "se", "stage", train="blocks+head", input_size=64)
+    assert set(planned.head) == heads
+    of_heads = {name for name, _ in model.named_parameters() if name.rpartition(".")[0] in heads}
+    assert {name for name in trainable(model) if ".attention." not in name} == of_heads
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items() if name in before)
+    outputs = model.train()(torch.randn(2, 3, 64, 64))
+    sum(output.sum() for output in outputs).backward()  # both, as in training
+    assert all(parameter.grad is not None for name, parameter in model.named_parameters() if name in of_heads)

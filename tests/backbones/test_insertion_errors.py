@@ -191,3 +191,93 @@ def test_models_made_under_inference_mode_are_refused():
         model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     with pytest.raises(ValueError, match=r"Sequential was made under torch\.inference_mode"):
         insert(model, conv, "0")
+
+
+class Rectifies(nn.Module):
+    """Rectifies its input in place, and uses the input as well as what the ReLU returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu, self.conv = nn.ReLU(inplace=True), nn.Conv2d(4, 4, 3, 1, 1)
+
+    def forward(self, x):
+        return self.conv(self.relu(x)) + x
+
+
+class Ignores(Rectifies):
+    """Ignores what its ReLU, within a container, returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu = nn.Sequential(nn.ReLU(inplace=True))
+
+    def forward(self, x):
+        x = x * 1
+        self.relu(x)
+        return self.conv(x)
+
+
+class Rectified(nn.Module):
+    def __init__(self, inner) -> None:
+        super().__init__()
+        self.stem, self.inner, self.last = nn.Conv2d(3, 4, 3), inner(), nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        return self.last(self.inner(self.stem(x))).mean((2, 3))
+
+
+class Twice(nn.Module):
+    def forward(self, x):
+        return 2 * x
+
+
+@pytest.mark.parametrize(("inner", "at"), [(Rectifies, "inner.relu"), (Ignores, "inner.relu.0")])
+def test_a_block_behind_a_module_whose_result_is_not_what_goes_on(inner, at):
+    model = Rectified(inner).eval()
+    with pytest.raises(ValueError, match=r"ReLU changes its input in place, and the network then uses that"):
+        insert(model, "se", at, input_size=16)
+
+
+def test_the_shortcut_of_a_branch_that_rectifies_its_input_in_place():
+    model = Rectified(Rectifies).eval()
+    with pytest.raises(ValueError, match="no position 'identity'; it has: residual"):  # once it went into the branch
+        insert(model, lambda channels: Twice(), "identity", input_size=16)
+    x = torch.randn(2, 3, 16, 16)
+    for at, by_hand in {
+        "pre": lambda inner, h: inner.conv(2 * h) + h,
+        "residual": lambda inner, h: 2 * inner.conv(h) + h,
+        "post": lambda inner, h: 2 * (inner.conv(h) + h),
+        "last": lambda inner, h: 2 * (inner.conv(h) + h),
+    }.items():
+        insert(model, lambda channels: Twice(), at, input_size=16)
+        attended = model(x)
+        remove(model)
+        torch.testing.assert_close(attended, by_hand(model.inner, model.stem(x).relu()).relu().mean((2, 3)))
+
+
+def run_children(module, x):
+    for child in module.children():
+        x = child(x)
+    return x
+
+
+class Chain(nn.Module):
+    """Runs its children by a helper; without any, it returns its input."""
+
+    def forward(self, x):
+        return run_children(self, x)
+
+
+def test_an_empty_container_would_run_its_block_twice():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), Chain())
+    with pytest.raises(ValueError, match="a block in it would be called 2 times"):
+        insert(model, "se", "1", input_size=16)
+    assert not model[1]._modules
+
+
+@pytest.mark.parametrize("freeze", [torch.jit.script, lambda m: torch.jit.trace(m, torch.zeros(1, 4, 14, 14))])
+def test_a_scripted_part(freeze):
+    model = Rectified(Rectifies)
+    model.inner = freeze(model.inner)
+    with pytest.raises(ValueError, match=r"Rectified's module 'inner' is scripted or traced; insert before"):
+        insert(model, "se", "stem", input_size=16)

@@ -159,3 +159,27 @@ def test_several_steps_share_a_forward(name):
 def test_bad_arguments(call, message):
     with pytest.raises(ValueError, match=message):
         call(Plain())
+
+
+class Frozen(nn.Module):
+    """A head on features that are detached, or computed without gradients."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how, self.conv, self.fc = how, nn.Conv2d(3, 4, 3), nn.Linear(4, 5)
+
+    def forward(self, x):
+        if self.how == "detached":
+            return self.fc(self.conv(x).mean((2, 3)).detach())
+        with torch.no_grad():
+            features = self.conv(x).relu().mean((2, 3))
+        return self.fc(features)
+
+
+@pytest.mark.parametrize("how", ["detached", "no_grad"])
+@pytest.mark.parametrize(
+    "name", ["gradient", "integrated_gradients", "smooth_grad", "lrp", "deep_lift", "extremal_perturbation"]
+)
+def test_a_score_without_gradient_is_an_error(name, how):
+    with pytest.raises(ValueError, match="target scores of Frozen do not depend on the images by any gradient"):
+        s.METHODS[name](Frozen(how), X, 1)

@@ -1,5 +1,6 @@
 """Targets on any output against values written out, and methods that explain such outputs against plain autograd."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -189,3 +190,12 @@ def test_boxes_of_a_yolo_that_segments_are_found_within_its_tuples():
     expected = rows[:, 5].amax(1)
     for output in (rows, (rows, None), ((rows, prototypes), {"boxes": rows})):
         torch.testing.assert_close(target(output), expected)
+
+
+@pytest.mark.parametrize("one", [np.int64(3), np.array(3), torch.tensor(3)])
+def test_classes_as_numbers_of_numpy(one):
+    model = Any(lambda y: y.mean((2, 3)))
+    heat = s.grad_cam(model, X, one)
+    torch.testing.assert_close(heat, s.grad_cam(model, X, 3))
+    assert s.explanation(heat).targets == ("class 3",)
+    assert s.explanation(s.gradient(model, X, s.Several(one, 1))).targets == ("class 3", "class 1")

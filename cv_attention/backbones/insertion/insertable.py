@@ -10,8 +10,10 @@ def check_insertable(model: nn.Module) -> None:
     """Raises ValueError, which says what to do instead, unless blocks can be inserted into `model`."""
     check_module(model)
     kind = type(model).__name__
-    if isinstance(model, torch.jit.ScriptModule):
-        raise ValueError(f"{kind} is scripted; insert before torch.jit.script")
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            what = f"{kind}'s module {name!r}" if name else kind
+            raise ValueError(f"{what} is scripted or traced; insert before torch.jit.script and torch.jit.trace")
     if kind == "OptimizedModule" or any(m._compiled_call_impl is not None for m in model.modules()):
         raise ValueError(f"{kind} is compiled; insert before torch.compile, or into its `_orig_mod`")
     if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):

@@ -62,7 +62,7 @@ def prepare(
     report_lost(model, run.trace.calls, stacklevel=4)
     theirs, seen = {name for name, module in model.named_modules() if module in own}, run.trace
     wanted = [(request, site) for request in requests for site in find_sites(model, run.once, request.at, theirs)]
-    heads = plan_heads(model, seen, head, train)
+    heads = plan_heads(model, run, head, train)
     names = _names(model, [site.host for _, site in wanted])
     ready = [_make(model, seen, *each, child, init, seed) for each, child in zip(wanted, names, strict=True)]
     ready.sort(key=lambda each: each.traced.index)  # stable: blocks at one site stay in their order
@@ -109,7 +109,7 @@ def _make(
 
 def _verify(model: nn.Module, planned: Plan, run: DryRun) -> None:
     """Makes sure by one more dry run that a host with children does not run its block by itself too."""
-    risky = [site for site in planned.sites if len(list(model.get_submodule(site.name).children())) > 1]
+    risky = [site for site in planned.sites if _may_run_children(model.get_submodule(site.name))]
     if not risky:
         return
     counts = dict.fromkeys((site.block for site in risky), 0)
@@ -134,6 +134,13 @@ def _verify(model: nn.Module, planned: Plan, run: DryRun) -> None:
                 f"site {site.name!r}: its {site.host_type} runs its children itself, so a block in it would be "
                 f"called {counts[site.block]} times; name one of its children"
             )
+
+
+def _may_run_children(host: nn.Module) -> bool:
+    """Returns whether a host has children besides its block, or may be a container that happens to be empty."""
+    own = any(True for _ in host.parameters(recurse=False)) or any(True for _ in host.buffers(recurse=False))
+    of_torch = type(host).__module__.startswith("torch.nn.modules.")
+    return len(list(host.children())) > 1 or not (own or of_torch)
 
 
 def child_name(site: Site) -> str:

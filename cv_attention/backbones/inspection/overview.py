@@ -6,8 +6,8 @@ from typing import Any
 from torch import nn
 
 from cv_attention.backbones.attachment.attach import attached
-from cv_attention.backbones.positions.heads import choose_heads
 from cv_attention.backbones.positions.hosts import Hosts
+from cv_attention.backbones.positions.parameters import plan_heads
 from cv_attention.backbones.positions.search import count_sites
 from cv_attention.backbones.positions.stages import find_stages
 from cv_attention.backbones.positions.traced_site import shape_of
@@ -112,5 +112,5 @@ def overview(model: nn.Module, *, input_size: InputSize | None = None, example_i
         for names in (stages.down, stages.up)
     )
     positions = count_sites(model, run.once, own)
-    head = tuple(choose_heads(model, run.trace, None))
+    head = tuple(plan_heads(model, run, None, "all"))
     return Overview(type(model).__name__, run.trace.shape, down, up, positions, head)

@@ -137,6 +137,8 @@ class Hosts:
         value = calls[0].output
         if value is None:
             return f"its {kind} {calls[0].problem}, not a feature map (B, C, H, W)"
+        if value.bypassed:
+            return f"its {kind} changes its input in place, and the network then uses that tensor, not what it returns"
         if len(value.shape) != 4 and value.patches is None:
             return f"its {kind} returns shape {value.shape}, not a feature map (B, C, H, W)"
         if len(value.shape) == 4 and value.channel_axis not in (1, None):

@@ -6,8 +6,8 @@ from typing import Literal
 from torch import nn
 
 from cv_attention.backbones.attachment.attach import attached
-from cv_attention.backbones.positions.heads import choose_heads, declared_heads, named_heads
-from cv_attention.backbones.tracing.trace import Trace
+from cv_attention.backbones.positions.heads import Heads, choose_heads, declared_heads, named_heads
+from cv_attention.backbones.tracing.dry_run import DryRun, dry_run, trace_training
 from cv_attention.globs import Globs
 
 Part = Literal["blocks", "head", "backbone"]
@@ -55,19 +55,30 @@ def block_parameters(model: nn.Module) -> set[int]:
     return {id(p) for _, host, child, _ in attached(model) for p in host.get_submodule(child).parameters()}
 
 
-def plan_heads(model: nn.Module, trace: Trace, head: Globs | None, train: str) -> list[str]:
-    """Chooses the heads of an insertion: those that globs name, else those that the trace shows.
+def plan_heads(model: nn.Module, run: DryRun, head: Globs | None, train: str) -> list[str]:
+    """Chooses the heads of an insertion: those that globs name, else those that the dry run shows.
 
     Raises:
         ValueError: if a glob fits no module, or there is no head and `train` is ``blocks+head``.
     """
-    heads = choose_heads(model, trace, head)
+    heads = choose_heads(model, run.trace, head)
+    heads += [] if head is not None else _heads_of_training(model, run)
     if not heads and "head" in train:
         raise ValueError(
             f"train={train!r}, but {type(model).__name__} has no head, as its outputs are features; use "
             "train='blocks', or name modules to be trained by head=, a glob such as 'layer4.**'"
         )
     return heads
+
+
+def _heads_of_training(model: nn.Module, run: DryRun) -> list[str]:
+    """Returns the heads that run in training alone, such as the auxiliary classifiers of GoogLeNet."""
+    used = {name for value in run.trace.values for name in value.weights}
+    called = {name for name in run.trace.calls if name}
+    unused = {n for n, _ in model.named_parameters() if n not in used and n.rpartition(".")[0] not in called}
+    seen = trace_training(model, run.inputs) if unused else None
+    names = Heads(model, seen).names if seen is not None else []
+    return [name for name in names if any(f"{one}.".startswith(f"{name}.") for one in unused)]
 
 
 def remember_heads(model: nn.Module, names: Sequence[str]) -> None:
@@ -97,9 +108,8 @@ def head_names(model: nn.Module) -> list[str]:
     declared = declared_heads(model)
     if declared is not None:
         return declared
-    from cv_attention.backbones.tracing.dry_run import dry_run  # which needs much that most callers do not
-
     try:
-        return choose_heads(model, dry_run(model, None, None).trace, None)
+        run = dry_run(model, None, None)
+        return choose_heads(model, run.trace, None) + _heads_of_training(model, run)
     except ValueError as error:
         raise ValueError(f"the head of {type(model).__name__} is not known: {error}") from error

@@ -67,7 +67,9 @@ def dry_run(model: nn.Module, input_size: InputSize | None, example_inputs: Any)
 @contextmanager
 def random_state_kept(model: nn.Module) -> Iterator[None]:
     """Restores the random state of Python, NumPy, the CPU and the model's devices on leaving."""
-    devices = {t.device for t in (*model.parameters(), *model.buffers()) if t.device.type == "cuda"}
+    devices: set[torch.device] = set()
+    if torch.cuda.is_initialized():
+        devices = {t.device for t in (*model.parameters(), *model.buffers()) if t.device.type == "cuda"}
     python, numpy = random.getstate(), sys.modules.get("numpy")
     arrays = None if numpy is None else numpy.random.get_state()
     try:
@@ -80,31 +82,75 @@ def random_state_kept(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
+def buffers_kept(model: nn.Module) -> Iterator[None]:
+    """Gives buffers that forward passes change, as counters and memory banks, their values back on leaving.
+
+    Those that stay the same are not written, since graphs of the caller's may need them.
+    """
+    owners = [module._buffers for module in model.modules()]
+    saved = [_Saved(own, name, buffer) for own in owners for name, buffer in own.items() if buffer is not None]
+    try:
+        yield
+    finally:
+        unseen = _any_differs([one for one in saved if not one.is_written])
+        for one in saved:
+            if one.values is not None and (one.is_written or (unseen and one.differs)):
+                with torch.no_grad():
+                    one.buffer.copy_(one.values)
+            one.owner[one.name] = one.buffer
+
+
+class _Saved:
+    """A buffer and its values; none of an inference tensor, which nothing outside inference mode can change."""
+
+    def __init__(self, owner: dict[str, Any], name: str, buffer: Tensor) -> None:
+        self.owner, self.name, self.buffer = owner, name, buffer
+        self.values = None if buffer.is_inference() else buffer.detach().clone()
+        self.version = 0 if self.values is None else buffer._version
+
+    @property
+    def is_written(self) -> bool:
+        """Whether an operation changed it that counts its versions, as `F.batch_norm` does not."""
+        return self.values is not None and self.buffer._version != self.version
+
+    @property
+    def differs(self) -> bool:
+        """Whether it has other values."""
+        return self.values is not None and not self.buffer.is_meta and not torch.equal(self.buffer, self.values)
+
+
+def _any_differs(saved: list[_Saved]) -> bool:
+    """Returns whether any of the buffers differs from what was saved, by few operations for many buffers."""
+    groups: dict[Any, list[_Saved]] = {}
+    for one in saved:
+        plain = one.buffer.layout is torch.strided and not one.buffer.is_meta and one.values is not None
+        if plain and one.buffer.is_floating_point():  # statistics are, and counters count versions
+            groups.setdefault((one.buffer.device, one.buffer.dtype), []).append(one)
+    for group in groups.values():
+        now = torch.cat([one.buffer.detach().reshape(-1) for one in group])
+        before = torch.cat([one.values.reshape(-1) for one in group if one.values is not None])
+        if not torch.equal(now, before):
+            return True
+    return False
+
+
+@contextmanager
 def untouched(model: nn.Module) -> Iterator[None]:
     """Puts the model into eval mode without gradients, and everything back afterwards."""
-    modules = list(model.modules())
-    buffers = [{k: (b, b.clone(), b._version) for k, b in m._buffers.items() if b is not None} for m in modules]
     device = _device(model)
     autocast = torch.autocast(device.type, enabled=False) if device.type in ("cpu", "cuda") else nullcontext()
     # Under `with torch.device("meta")`, what a real model makes in its forward shall be real too.
     outside = torch.get_default_device().type == "meta" and device.type != "meta"
-    try:
-        with (
-            eval_mode(model),
-            random_state_kept(model),
-            torch.inference_mode(False),
-            torch.no_grad(),
-            autocast,
-            device if outside else nullcontext(),
-        ):
-            yield
-    finally:
-        for module, saved in zip(modules, buffers, strict=True):
-            for key, (buffer, value, version) in saved.items():
-                if buffer._version != version:
-                    with torch.no_grad():
-                        buffer.copy_(value)
-                module._buffers[key] = buffer
+    with (
+        eval_mode(model),
+        torch.inference_mode(False),
+        torch.no_grad(),
+        buffers_kept(model),
+        random_state_kept(model),
+        autocast,
+        device if outside else nullcontext(),
+    ):
+        yield
 
 
 def input_shapes(model: nn.Module, input_size: InputSize | None) -> list[tuple[int, int, int]]:
@@ -165,6 +211,20 @@ def _once(model: nn.Module, inputs: Inputs, seen: Trace) -> Trace:
     with suspended(model), untouched(model):
         part = trace(model, args, kwargs, once=repeated)
     return part if is_complete(part, seen) else seen
+
+
+def trace_training(model: nn.Module, inputs: Inputs) -> Trace | None:
+    """Traces a forward in training mode, of two images since norms of a batch may need them; None if it fails."""
+    if isinstance(inputs.example, Tensor):
+        inputs = Inputs(torch.cat([inputs.example, inputs.example]))
+    args, kwargs = inputs.arguments()
+    with suspended(model), untouched(model):
+        for module in model.modules():
+            module.training = True
+        try:
+            return trace(model, args, kwargs)
+        except Exception:  # detectors want targets, for instance
+            return None
 
 
 def check_maps(model: nn.Module, seen: Trace) -> None:

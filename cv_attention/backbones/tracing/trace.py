@@ -67,6 +67,7 @@ class Tracer(CountFlops):
         self._own: dict[int, str] = {}  # names of the model's parameters; buffers have none
         self._derived = WeakTensorKeyDictionary()  # what was made of parameters alone
         self._filled: dict[int, tuple[Any, Value]] = {}  # storages of constants into which a value was written
+        self._changed = WeakTensorKeyDictionary()  # what modules took and changed in place -> the value it then had
         self._inputs = sorted({id(tensor): tensor for tensor in inputs}.values(), key=unlike_an_image)
         for tensor in self._inputs:
             self._record(tensor, "input", 1 if tensor.dim() > 3 else None, [])
@@ -80,6 +81,7 @@ class Tracer(CountFlops):
             return super().__torch_dispatch__(func, types, args, kwargs)
         taken = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         parents, weights = self._origins(taken)
+        self._note_bypasses(taken)
         out = super().__torch_dispatch__(func, types, args, kwargs)
         name = getattr(func, "overloadpacket", func).__name__
         axes = [(parent.shape, parent.channel_axis) for parent in parents]
@@ -153,6 +155,23 @@ class Tracer(CountFlops):
                 weights[own] = None
         return list(values), tuple(weights)
 
+    def _note_bypasses(self, tensors: list[Tensor]) -> None:
+        """Notes values that are used by the tensor that a module changed, and not by the one that it returned."""
+        for tensor in tensors if self._changed else ():
+            value = self._changed.get(tensor)
+            if value is not None and self._current.get(tensor) is value:
+                value.bypassed = True
+
+    def _apart(self, args: Any, output: Any, value: Value | None) -> Tensor | None:
+        """Returns another tensor with the same memory, if a module returns what it took and changed."""
+        if value is None or value in self.call.inputs or not any(output is one for one in tensors_in(args)):
+            return None
+        self._unseen += 1
+        other = output.detach()
+        self._unseen -= 1
+        self._current[other] = self._changed[output] = value
+        return other
+
     def _tokens(self, tensor: Any) -> Tokens | None:
         value = self.value(tensor)
         return None if value is None else value.tokens
@@ -185,10 +204,10 @@ class Tracer(CountFlops):
         return hook
 
     def _leave(self) -> Any:
-        def hook(module: nn.Module, args: Any, output: Any) -> None:
+        def hook(module: nn.Module, args: Any, output: Any) -> Tensor | None:
             if self._unseen:
                 self._unseen -= 1
-                return
+                return None
             call, value = self.call, self.value(output)
             call.output, call.gives = value, kind_of(output)
             call.returned = self.named_values(output)
@@ -201,7 +220,9 @@ class Tracer(CountFlops):
             else:
                 value.returned_by.append(call.name)
             assert call.parent is not None
+            other = self._apart(args, output, value)
             self.call = call.parent
+            return other
 
         return hook
 

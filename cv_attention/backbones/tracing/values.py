@@ -48,6 +48,7 @@ class Value:
     transposed: bool = False  # whether it is a convolution that raises the resolution
     returned_by: list[str] = field(default_factory=list)  # modules that made it, innermost first
     passed_by: list[str] = field(default_factory=list)  # modules that returned their own input
+    bypassed: bool = False  # whether a module changed it in place, and the tensor that it took is used afterwards
     tokens: Tokens | None = None  # where the positions of a feature map are in it
 
     @property

@@ -32,6 +32,10 @@ class Further:
         )
         return Further(args, kwargs, batch)
 
+    def copied(self) -> "Further":
+        """Returns the arguments with copies of all tensors in them."""
+        return Further(copies(self.args), copies(self.kwargs), self.batch)
+
     def repeated(self, times: int) -> "Further":
         """Returns the arguments of the whole batch several times, one after the other."""
 
@@ -84,6 +88,8 @@ def only(part: slice) -> Iterator[None]:
 def run(model: Any, images: Tensor, part: slice | None = None) -> Any:
     """Runs `model` on images, or on several copies of the batch one after the other, with its further arguments.
 
+    The model gets copies of them, which it may change: some normalise images in place.
+
     Args:
         model: The model.
         images: Images of the batch, or of `part` of it, once or several times.
@@ -94,7 +100,7 @@ def run(model: Any, images: Tensor, part: slice | None = None) -> Any:
     """
     given = _further.get()
     if given is None:
-        return model(images)
+        return model(images.clone())
     if part is not None:
         given = given.of(part)
     times, rest = divmod(len(images), given.batch)
@@ -102,13 +108,19 @@ def run(model: Any, images: Tensor, part: slice | None = None) -> Any:
         raise ValueError(f"the further arguments are for {given.batch} images, but the model runs on {len(images)}")
     if times > 1:
         given = given.repeated(times)
-    return model(images, *given.args, **given.kwargs)
+    given = given.copied()
+    return model(images.clone(), *given.args, **given.kwargs)
 
 
-def _each(value: Any, change: Any, batch: int) -> Any:
-    """Changes every tensor with an entry for each image, in tuples, lists and dicts, too."""
+def copies(value: Any) -> Any:
+    """Returns a value with copies of all tensors in it, which a model may change."""
+    return _each(value, Tensor.clone, None)
+
+
+def _each(value: Any, change: Any, batch: int | None) -> Any:
+    """Changes every tensor with an entry for each image, or all if `batch` is None, in tuples, lists and dicts, too."""
     if isinstance(value, Tensor):
-        if not value.dim() or len(value) != batch:
+        if batch is not None and (not value.dim() or len(value) != batch):
             return value
         return change(value.clone() if value.is_inference() and torch.is_grad_enabled() else value)
     if isinstance(value, Mapping):

@@ -154,6 +154,13 @@ class Scorer:
         split = result.split(len(self.images))
         return None if split is None else [[one] for one in split]
 
+    def no_gradient(self) -> str:
+        """Returns the message where no gradient leads from the scores to the images."""
+        return (
+            f"the target scores of {type(self.model).__name__} do not depend on the images by any gradient: all that "
+            "leads to them is detached, or computed without gradients; perturbation methods such as rise need none"
+        )
+
     def gradients(self, vary: Callable[[int], Tensor], count: int) -> Iterator[Tensor]:
         """Yields `gradient` of the images ``vary(k)`` (B, C, H, W), for k in 0..count - 1.
 
@@ -179,12 +186,14 @@ class Scorer:
             if unchanged and self._results is None and isinstance(result.value, Tensor):
                 self._results = [result.detached()]
             columns = torch.cat([self.of(part) for part in parts]).unbind(1)
-            if not all(scores.requires_grad for scores in columns):
-                raise ValueError(f"the target scores of {type(self.model).__name__} do not depend on the images")
-            gradients = [
-                torch.autograd.grad(scores.sum(), images, retain_graph=number + 1 < len(columns))[0].float()
-                for number, scores in enumerate(columns)
-            ]
+            gradients = []
+            for number, scores in enumerate(columns):
+                gradient, keep = None, number + 1 < len(columns)
+                if scores.requires_grad:
+                    [gradient] = torch.autograd.grad(scores.sum(), images, retain_graph=keep, allow_unused=True)
+                if gradient is None:
+                    raise ValueError(self.no_gradient())
+                gradients.append(gradient.float())
             return torch.stack(gradients, 1)
 
 

@@ -112,5 +112,5 @@ def describe(target: Any) -> str:
     if callable(target):
         own = type(target).__str__ is not object.__str__ and not hasattr(target, "__name__")
         return str(target) if own else getattr(target, "__name__", type(target).__name__)
-    classes = target.tolist() if isinstance(target, Tensor) else target
+    classes = target.tolist() if hasattr(target, "tolist") else target  # of torch and of NumPy
     return f"class {classes}" if isinstance(classes, int) else f"classes {', '.join(map(str, classes))}"

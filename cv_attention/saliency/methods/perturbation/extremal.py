@@ -129,5 +129,11 @@ class _Game:
             shown = reveal(self.pyramid, inner).to(self.scores.images.dtype)
             result = self.scores.forward(shown.flip(3) if mirrored else shown)
             distance = ((outer.flatten(1).sort(dim=1).values - self.wanted) ** 2).mean(1)
-            gain = target_scores(result, self.target).float() - weight * distance
-            return torch.autograd.grad(gain.sum(), coarse)[0]
+            scores, slope = target_scores(result, self.target).float(), None
+            if scores.requires_grad:
+                [slope] = torch.autograd.grad(scores.sum(), shown, allow_unused=True)
+            if slope is None:
+                raise ValueError(self.scores.no_gradient())
+            return torch.autograd.grad(
+                [shown, distance.sum()], coarse, [slope, torch.tensor(-weight, device=distance.device)]
+            )[0]

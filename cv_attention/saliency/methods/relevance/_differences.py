@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from cv_attention.blocks.functional import attention_weights
+from cv_attention.saliency.core.forward import copies
 from cv_attention.saliency.core.outputs.results import Result
 from cv_attention.saliency.core.targets import target_scores
 from cv_attention.saliency.methods.relevance._functions import Functions, depends, in_place, names
@@ -237,7 +238,7 @@ class Beside(nn.Module):
             return self.model(images, *args, **kwargs)
         mode = Differences()
         with mode:
-            self.model(self.baseline.clone().requires_grad_(), *args, **kwargs)
+            self.model(self.baseline.clone().requires_grad_().clone(), *copies(args), **copies(kwargs))
         mode.recording = False
         with mode:
             output = self.model(images, *args, **kwargs)

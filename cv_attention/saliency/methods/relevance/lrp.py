@@ -236,7 +236,7 @@ def _propagate(
         except ValueError as error:
             if softmax == "constant" and "do not depend on the images" in str(error):
                 raise ValueError(
-                    f"{error} but by a softmax, which lrp holds constant; use attn_lrp, or logits"
+                    f"{error}; if they do by a softmax, which lrp holds constant, use attn_lrp, or logits"
                 ) from error
             raise
         if mode.entrances:  # of each target in turn, from one or several layers
