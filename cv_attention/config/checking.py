@@ -9,6 +9,7 @@ from cv_attention.config.experiment import Experiment
 from cv_attention.config.log import Log
 from cv_attention.config.loss import Loss
 from cv_attention.config.model import Model
+from cv_attention.suggest import suggest
 
 _NUMBERS_OF_EXTRA = {f"limit_{split}_batches" for split in ("train", "val", "test", "predict")}
 _NUMBERS_OF_EXTRA |= {"overfit_batches", "max_steps", "min_steps", "min_epochs", "check_val_every_n_epoch"}
@@ -41,7 +42,8 @@ def check_source(name: str) -> None:
     """Raises ValueError unless ``data.name`` is a data set of the package, or looks like a class path."""
     if not is_source(str(name)) and "." not in str(name):
         known = ", ".join((*SOURCES, f"{TORCHVISION}NAME"))
-        raise ValueError(f"data.name must be one of {known}, or a class path such as my_data.birds, got {name!r}")
+        near = suggest(name, SOURCES, shown=0)
+        raise ValueError(f"data.name must be one of {known}, or a class path such as my_data.birds, got {name!r}{near}")
 
 
 def check_statistics(mean: list[float] | None, std: list[float] | None) -> None:

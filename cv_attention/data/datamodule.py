@@ -11,6 +11,7 @@ from cv_attention.config.bounds import check_bounds
 from cv_attention.config.checking import check_source, check_statistics, check_targets
 from cv_attention.data.augmentation.transforms import Pipeline
 from cv_attention.data.decoding import bit_depth
+from cv_attention.data.guessing import other_kind
 from cv_attention.data.identity import identity
 from cv_attention.data.libraries import arrays, saved_datasets, torchvision_sets
 from cv_attention.data.module import DataModule
@@ -164,9 +165,8 @@ def _check(config: Data) -> None:
     if config.name == "cluttered_digits":
         digits.check(config.digits)
         if config.root != Data.root:
-            raise ValueError(
-                f"data.root is '{config.root}', but cluttered digits are generated; did you mean data.name 'folder'?"
-            )
+            hint = other_kind(config.root, config.name) or "; did you mean data.name 'folder'?"
+            raise ValueError(f"data.root is '{config.root}', but cluttered digits are generated{hint}")
 
 
 def load(config: Data) -> tuple[list[str], dict[str, Images]]:

@@ -1,9 +1,12 @@
 """Reads labels that come as arrays or lists: which classes each image has, or its numbers."""
 
+import ast
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+_SEPARATORS = ";,|"  # that stand between classes in tables that people write
 
 
 def marked(values: np.ndarray, names: Sequence[str], place: str) -> np.ndarray:
@@ -94,6 +97,8 @@ def listed(
 def separated(texts: Sequence[str], separator: str) -> list[tuple[str, ...]]:
     """Splits texts into the classes that they name, each once.
 
+    A text such as ``['cat', 'dog']``, as pandas writes a list, names what is in it.
+
     Args:
         texts: The texts.
         separator: What stands between two classes.
@@ -103,8 +108,36 @@ def separated(texts: Sequence[str], separator: str) -> list[tuple[str, ...]]:
     """
     if not separator:
         raise ValueError("data.table.separator must not be empty")
-    parts = ([part.strip() for part in text.split(separator)] for text in texts)
+    parts = ([part.strip() for part in _written_list(text) or text.split(separator)] for text in texts)
     return [tuple(dict.fromkeys(part for part in row if part)) for row in parts]
+
+
+def _written_list(text: str) -> list[str] | None:
+    """Returns the texts or whole numbers of a list that is written in Python or JSON; None of any other text."""
+    if not (text.strip().startswith("[") and text.strip().endswith("]")):
+        return None
+    try:
+        found = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    whole = all(isinstance(each, str | int) and not isinstance(each, bool) for each in found)
+    return [str(each) for each in found] or [""] if whole else None
+
+
+def lists_among(names: Sequence[str]) -> list[str]:
+    """Returns the names of classes that consist of at least one other class and a separator, such as ``cat;dog``.
+
+    Args:
+        names: Names of the classes.
+    """
+    known, found = {name.strip() for name in names}, []
+    for name in names:
+        for separator in _SEPARATORS:
+            parts = {part.strip() for part in name.split(separator)} - {""}
+            if separator in name and (parts & known) - {name.strip()}:
+                found.append(name)
+                break
+    return found
 
 
 def check_learned(labels: Mapping[str, np.ndarray], names: Sequence[str], place: str) -> None:

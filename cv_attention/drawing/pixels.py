@@ -67,6 +67,10 @@ def as_heat(heat: Any, dimensions: int = 2) -> NDArray[np.float32]:
         >>> as_heat(torch.zeros(1, 1, 7, 7)).shape
         (7, 7)
     """
+    if hasattr(heat, "kind") and hasattr(heat, "values"):
+        raise ValueError(
+            f"heat must be a heatmap, got a {type(heat).__name__}; cv_attention.to_heatmap(map)[:1] is one"
+        )
     if hasattr(heat, "detach"):  # a tensor; this package does without torch
         heat = heat.detach().float().cpu()
     values = np.asarray(heat, np.float32)

@@ -53,6 +53,6 @@ def _below_class(path: str, name: str) -> list[str]:
     parts = path.split(os.sep)
     splits = {alias for aliases in folder.ALIASES.values() for alias in aliases}
     for position in range(len(parts) - 2, 0, -1):
-        if parts[position] == name and parts[position - 1] in splits:
+        if parts[position] == name and parts[position - 1].lower() in splits:
             return parts[position + 1 :]
     return parts[-1:]

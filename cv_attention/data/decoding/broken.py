@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cv_attention.data.decoding.decode import ImageError
+from cv_attention.data.decoding.decode import ImageError, shown
 from cv_attention.rundir.files import write_text
 
 _FORMAT = 1
@@ -84,6 +84,8 @@ def _decoded(count: int, read: Callable[[int], np.ndarray]) -> dict[int, str]:
     def reason(index: int) -> str | None:
         try:
             read(index)
+        except FileNotFoundError as error:
+            return f"image not found: '{shown(os.fsdecode(error.filename or str(error)))}'"
         except (ImageError, OSError) as error:
             return " ".join(str(error).split())
         return None

@@ -8,6 +8,7 @@ import numpy as np
 
 from cv_attention.config import Data
 from cv_attention.data.episodes.classes import Classes, divide, hold_out
+from cv_attention.data.guessing import not_found
 from cv_attention.data.sources import folder
 
 # Omniglot's names of its two splits are accepted too.
@@ -38,7 +39,7 @@ def load(config: Data, least: int) -> dict[str, Classes]:
     """
     base = Path(config.root).expanduser()
     if not base.is_dir():
-        raise FileNotFoundError(f"data.root: folder not found: '{config.root}'")
+        raise not_found(config.root, "episodes")
     found = {split: _classes(place) for split, place in _splits(base).items()} or {"all": _classes(base)}
     if len(found) == 1 or not _apart(found):
         found = {"all": _joined(found)}
@@ -57,8 +58,7 @@ def load(config: Data, least: int) -> dict[str, Classes]:
 def _splits(base: Path) -> dict[str, Path]:
     """Returns the folders of the splits; none unless there is one for training and another."""
     found: dict[str, Path] = {}
-    for split, aliases in SPLITS.items():
-        present = [base / alias for alias in aliases if (base / alias).is_dir()]
+    for split, present in folder.split_folders(base, SPLITS).items():
         if len(present) > 1:
             raise ValueError(f"'{base}' has several {split} folders: {', '.join(p.name for p in present)}; keep one")
         if present:

@@ -9,10 +9,13 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from cv_attention.config import Data
+from cv_attention.config import BAG_SOURCES, TEXT_SOURCES, Data
 from cv_attention.data.decoding.decode import read_bytes, shown
+from cv_attention.data.guessing import not_found, other_kind
 from cv_attention.data.inspection.findings import Finding, finding
-from cv_attention.data.sources.folder import ALIASES, EXTENSIONS, find_images, subfolders
+from cv_attention.data.sources.folder import EXTENSIONS, find_images, split_folders, subfolders
+
+_ONE_SIZE = [{"Resize": {"height": 32, "width": 32}}]
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ def list_folder(config: Data) -> Contents:
     """
     base = Path(config.root).expanduser()
     if not base.is_dir():
-        raise FileNotFoundError(f"data.root: folder not found: '{config.root}'")
-    present = {split: [base / name for name in names if (base / name).is_dir()] for split, names in ALIASES.items()}
+        raise not_found(config.root, config.name)
+    present = split_folders(base)
     several = [f"{', '.join(path.name for path in paths)}" for paths in present.values() if len(paths) > 1]
     found = finding("splits", "error", "several folders of one split; keep one", several)
     folders = {split: paths[0] for split, paths in present.items() if paths} or {"all": base}
@@ -90,7 +93,8 @@ def _joined(found: list[Finding]) -> list[Finding]:
 def _classes(split: str, folder: Path) -> tuple[list[Item], list[Finding]]:
     """Lists the images of one split."""
     names = subfolders(folder)
-    found = finding("no classes", "error", "no class folders", [] if names else [shown(folder)])
+    missing = [] if names else [shown(folder)]
+    found = finding("no classes", "error", f"no class folders{other_kind(folder, 'folder')}", missing)
     loose = [entry.name for entry in os.scandir(folder) if _is_image(entry)]
     found += finding("loose image", "warning", "images outside of the class folders are not used",
                      [shown(folder / name) for name in sorted(loose)])  # fmt: skip
@@ -132,6 +136,8 @@ def list_any(config: Data) -> Contents:
     if config.name in ("digit_bags", "episodes"):
         raise ValueError(f"data.name {config.name} draws from the images of a data set; check that one, such as folder")
 
+    if config.name not in (*BAG_SOURCES, *TEXT_SOURCES):  # images are read as they are, whatever training makes of them
+        config = replace(config, train_transforms=_ONE_SIZE, eval_transforms=_ONE_SIZE)
     module = create(config)
     module.prepare_data()
     module.setup()

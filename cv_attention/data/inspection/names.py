@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from cv_attention.data.inspection.facts import Facts
 from cv_attention.data.inspection.findings import Finding, finding
+from cv_attention.data.labels import lists_among
 
 MOST = 0.5  # classes for each training image
 _ENOUGH = 20  # training images, below which every class may have one
 _MISSING = {"", "nan", "none", "null", "n/a", "na", "#n/a", "undefined", "?", "-", "--", "."}
-_SEPARATORS = ";,|"
 
 
 def of_names(facts: Sequence[Facts], names: Sequence[str]) -> list[Finding]:
@@ -27,7 +27,7 @@ def of_names(facts: Sequence[Facts], names: Sequence[str]) -> list[Finding]:
         *finding("missing values", "warning", "classes called like a missing value",
                  [repr(name) for name in names if name.strip().lower() in _MISSING]),
         *finding("lists as names", "warning", "classes that are lists of other classes: --data.targets multi, and "
-                 "--data.table.separator", _lists(names)),
+                 "--data.table.separator", [repr(name) for name in lists_among(names)]),
         *finding("many classes", "warning", "hardly more training images than classes: is data.table.label the right "
                  "column, or --data.targets numbers meant?",
                  [f"{len(names):,} classes, {trained:,} training images"] if many else []),
@@ -42,13 +42,3 @@ def _similar(names: Sequence[str]) -> list[str]:
     return [" and ".join(map(repr, group)) for group in folded.values() if len(group) > 1]
 
 
-def _lists(names: Sequence[str]) -> list[str]:
-    """Returns the names that consist of at least one other class and a separator."""
-    known, found = {name.strip() for name in names}, []
-    for name in names:
-        for separator in _SEPARATORS:
-            parts = {part.strip() for part in name.split(separator)} - {""}
-            if separator in name and (parts & known) - {name.strip()}:
-                found.append(repr(name))
-                break
-    return found

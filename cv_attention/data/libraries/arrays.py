@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cv_attention.config import Data
+from cv_attention.data.guessing import not_found, other_kind
 from cv_attention.data.labels import check_learned, listed, marked, numeric, separated
 from cv_attention.data.libraries.listed import numbered
 from cv_attention.data.sources.folder import ALIASES
@@ -82,12 +83,13 @@ class _Arrays:
 
     def __init__(self, root: Path) -> None:
         if not root.exists():
-            raise FileNotFoundError(f"data.root: file not found: '{root}'")
+            raise not_found(root, "arrays", "file")
         self.root = root
         try:
             self._file: Any = None if root.is_dir() else np.load(root, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise ValueError(f"'{root}' is not an .npz file of arrays: {error}") from error
+            reason = "" if "pickle" in str(error) else f": {error}"  # numpy's advice would run what the file holds
+            raise ValueError(f"'{root}' is not an .npz file of arrays{reason}{other_kind(root, 'arrays')}") from error
         if isinstance(self._file, np.ndarray):
             raise ValueError(f"'{root}' holds a single array; give an .npz file or a folder, with images and labels")
         self.names = sorted(path.stem for path in root.glob("*.npy")) if self._file is None else list(self._file.files)
@@ -99,6 +101,11 @@ class _Arrays:
                 return np.load(self.root / f"{name}.npy", allow_pickle=False)
             return self._file[name]
         except Exception as error:  # zipfile, zlib and numpy raise different errors for damage
+            if "allow_pickle" in str(error):
+                raise ValueError(
+                    f"'{self.root}', {name} holds Python objects, which are not read, since that would run code; save "
+                    "an array of texts or numbers, such as numpy.array(list(values))"
+                ) from None
             raise ValueError(f"'{self.root}', {name} cannot be read: {' '.join(str(error).split())[:200]}") from error
 
     def part(self, splits: Sequence[str], image: str | None, labels: Sequence[str]) -> _Part | None:

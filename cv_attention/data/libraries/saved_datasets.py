@@ -8,6 +8,7 @@ import numpy as np
 from cv_attention.config import Data
 from cv_attention.data.decoding.bit_depth import found_bits
 from cv_attention.data.decoding.decode import decode_image
+from cv_attention.data.guessing import not_found, other_kind
 from cv_attention.data.libraries import saved_labels
 from cv_attention.data.libraries.listed import Listed, images_of
 from cv_attention.data.libraries.saved_labels import find_column
@@ -38,14 +39,16 @@ def load(config: Data) -> tuple[list[str], dict[str, Images]]:
 
 def _open(root: Path) -> dict[str, Any]:
     if not root.is_dir():
-        raise FileNotFoundError(f"data.root: folder not found: '{root}'")
+        raise not_found(root, "datasets")
     import datasets  # pyright: ignore[reportMissingImports]
 
     try:
         saved = datasets.load_from_disk(str(root))
     except Exception as error:  # whatever a damaged or foreign folder provokes
         reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"'{root}' is not a data set that save_to_disk of datasets wrote: {reason}") from error
+        raise ValueError(
+            f"'{root}' is not a data set that save_to_disk of datasets wrote: {reason}{other_kind(root, 'datasets')}"
+        ) from error
     if not isinstance(saved, datasets.DatasetDict):
         return {"train": saved.with_format(None)}
     name_of = {alias: split for split, aliases in ALIASES.items() for alias in aliases}
@@ -66,7 +69,10 @@ def _images(dataset: Any, image: str, labels: np.ndarray, split: str, config: Da
     import datasets  # pyright: ignore[reportMissingImports]
 
     if not _is_image(dataset.features[image]):
-        raise ValueError(f"'{config.root}': {image} must be a column of images, got {dataset.features[image]}")
+        raise ValueError(
+            f"'{config.root}': {image} must be a column of images, got {dataset.features[image]}; if these are paths, "
+            f"save it again after cast_column({image!r}, datasets.Image())"
+        )
     rows = dataset.select_columns([image]).cast_column(image, datasets.Image(decode=False)).with_format(None)
     rows = _Column(rows, image)
     bits = config.bits or found_bits(len(labels), lambda index, most: rows[index][:most])

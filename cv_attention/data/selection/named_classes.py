@@ -8,8 +8,9 @@ import numpy as np
 
 from cv_attention.config import Data
 from cv_attention.data.augmentation.transforms import Pipeline
+from cv_attention.data.guessing import not_found
 from cv_attention.data.sources.files import Files
-from cv_attention.data.sources.folder import ALIASES, bits_of, image_files, subfolders
+from cv_attention.data.sources.folder import bits_of, image_files, split_folders, subfolders
 from cv_attention.data.sources.image_set import ImageSet
 from cv_attention.data.sources.images import Images
 from cv_attention.suggest import suggest
@@ -51,8 +52,8 @@ def named_split(config: Data, split: str, names: Sequence[str], ids: Sequence[st
 
 def _split_folder(base: Path, split: str) -> Path:
     if not base.is_dir():
-        raise FileNotFoundError(f"data.root: folder not found: '{base}'")
-    folders = {name: base / alias for name, aliases in ALIASES.items() for alias in aliases if (base / alias).is_dir()}
+        raise not_found(base, "folder")
+    folders = {name: present[-1] for name, present in split_folders(base).items() if present}
     if split == "test" and "test" not in folders and "val" in folders:
         return folders["val"]
     if folders and split not in folders:

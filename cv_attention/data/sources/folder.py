@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from cv_attention.config import Subset
 from cv_attention.data.decoding.bit_depth import found_bits
 from cv_attention.data.decoding.broken import find_broken, identity, warn
 from cv_attention.data.decoding.decode import kind_of, read_bytes, read_image, shown
+from cv_attention.data.guessing import not_found, other_kind
 from cv_attention.data.sources.cache import CachedFiles, open_cache
 from cv_attention.data.sources.decoded import DecodedFiles, decode_all
 from cv_attention.data.sources.files import Files
@@ -85,10 +86,9 @@ def bits_of(files: Sequence[bytes]) -> int | None:
 def _split_folders(root: str, alone: bool) -> dict[str, Path]:
     base = Path(root).expanduser()
     if not base.is_dir():
-        raise FileNotFoundError(f"data.root: folder not found: '{root}'")
+        raise not_found(root, "folder")
     folder_of: dict[str, Path] = {}
-    for split, aliases in ALIASES.items():
-        present = [base / alias for alias in aliases if (base / alias).is_dir()]
+    for split, present in split_folders(base).items():
         if len(present) > 1:
             raise ValueError(f"'{root}' has several {split} folders: {', '.join(p.name for p in present)}; keep one")
         if present:
@@ -98,6 +98,7 @@ def _split_folders(root: str, alone: bool) -> dict[str, Path]:
         folders = ", ".join(subfolders(base)[:8]) or "none"
         of_classes = "train" in folder_of or (not folder_of and subfolders(base))
         offer = "; to hold out test images of each class, set data.test_fraction, such as 0.2" if of_classes else ""
+        offer = other_kind(root, "folder") or offer
         raise ValueError(
             f"'{root}' must contain the folders train and test, or train, val and test, "
             f"with a folder per class in each, got {folders}{offer}"
@@ -110,8 +111,22 @@ def _split_folders(root: str, alone: bool) -> dict[str, Path]:
 def _class_names(folder: Path) -> list[str]:
     names = subfolders(folder)
     if not names:
-        raise ValueError(f"'{folder}' has no class folders; expected {folder.name}/<class>/<image>")
+        hint = other_kind(folder, "folder")
+        raise ValueError(f"'{folder}' has no class folders; expected {folder.name}/<class>/<image>{hint}")
     return names
+
+
+def split_folders(base: Path, aliases: Mapping[str, Sequence[str]] = ALIASES) -> dict[str, list[Path]]:
+    """Returns the folders that are called like each split, in small or capital letters.
+
+    Args:
+        base: The folder that they lie in.
+        aliases: Names of each split, in small letters.
+    """
+    by_name: dict[str, list[Path]] = {}
+    for name in subfolders(base):
+        by_name.setdefault(name.lower(), []).append(base / name)
+    return {split: [path for name in names for path in by_name.get(name, [])] for split, names in aliases.items()}
 
 
 def subfolders(folder: Path) -> list[str]:

@@ -14,6 +14,7 @@ from cv_attention.config import Subset
 from cv_attention.data.decoding.bit_depth import found_bits
 from cv_attention.data.decoding.broken import find_broken, warn
 from cv_attention.data.decoding.decode import read_bytes
+from cv_attention.data.guessing import not_found, other_kind
 from cv_attention.data.sources.images import Images
 from cv_attention.data.sources.shards import FIELDS, Shards, open_shards
 from cv_attention.data.sources.subset import choose_classes
@@ -54,7 +55,7 @@ def load(
     """
     base = Path(root).expanduser()
     if not base.is_dir():
-        raise FileNotFoundError(f"data.root: folder not found: '{root}'")
+        raise not_found(root, "webdataset")
     archives_of = {split: sorted([*base.glob(f"{split}-*.tar"), *base.glob(f"{split}/*.tar")]) for split in _SPLITS}
     archives_of = {split: archives for split, archives in archives_of.items() if archives}
     if not archives_of and alone:
@@ -63,6 +64,7 @@ def load(
         present = ", ".join(sorted(path.name for path in base.iterdir())[:8]) or "nothing"
         offered = "train" in archives_of or (not archives_of and any(base.glob("*.tar")))
         offer = "; to hold out test images of each class, set data.test_fraction" if offered else ""
+        offer = offer or other_kind(root, "webdataset")
         raise ValueError(
             f"'{root}' must contain train-*.tar and test-*.tar, or train-*.tar, val-*.tar and test-*.tar, got {present}"
             f"{offer}"

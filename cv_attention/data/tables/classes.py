@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cv_attention.config import Data
-from cv_attention.data.sources.folder import ALIASES
+from cv_attention.data.guessing import not_found, other_kind
+from cv_attention.data.sources.folder import ALIASES, EXTENSIONS, split_folders
 from cv_attention.data.sources.images import Images
 from cv_attention.data.tables.entries import Entry
 from cv_attention.data.tables.rows import Listing, Row, open_listings
@@ -42,6 +43,8 @@ def load(config: Data) -> tuple[list[str], dict[str, Images]]:
     places = {split: file.parent for split, file in files.items()}
     if not in_folders:
         top = Path(config.table.folder).expanduser() if config.table.folder else next(iter(files.values())).parent
+        if not top.is_dir():
+            raise FileNotFoundError(f"data.table.folder: folder not found: '{top}'{other_kind(top, '')}")
         places = dict.fromkeys(files, top)
     parts = {split: _rows(read_table(file), config, split) for split, file in files.items()}
     names = next(iter(parts.values())).columns
@@ -56,8 +59,8 @@ def _top(given: Path, places: dict[str, Path]) -> Path:
 def _in_split_folders(given: Path) -> dict[str, Path]:
     """Returns ``train/metadata.csv`` and its like by split; empty where there are none."""
     found: dict[str, Path] = {}
-    for split, aliases in ALIASES.items():
-        files = [given / name / f"{_METADATA}{suffix}" for name in aliases for suffix in SUFFIXES]
+    for split, folders in (split_folders(given) if given.is_dir() else {}).items():
+        files = [folder / f"{_METADATA}{suffix}" for folder in folders for suffix in SUFFIXES]
         present = [file for file in files if file.is_file()]
         if len(present) > 1:
             raise ValueError(f"'{given}' has several tables of {split}: {', '.join(map(str, present))}; keep one")
@@ -68,24 +71,31 @@ def _in_split_folders(given: Path) -> dict[str, Path]:
 
 def _tables(given: Path) -> dict[str, Path]:
     """Returns the tables by split; by ``""`` the table of everything."""
-    if given.is_file() or given.suffix in SUFFIXES:
+    if given.is_file():
+        if given.suffix.lower() not in SUFFIXES:
+            hint = other_kind(given, "table")
+            raise ValueError(f"'{given}' is not a table that can be read; expected {', '.join(SUFFIXES)}{hint}")
         return {"": given}
     if not given.is_dir():
-        raise FileNotFoundError(f"data.root: table not found: '{given}'")
-    found = sorted(path for path in given.iterdir() if path.suffix in SUFFIXES and not path.name.startswith("."))
-    by_split = {split: [path for path in found if path.stem in names] for split, names in ALIASES.items()}
+        raise not_found(given, "table", "table")
+    found = sorted(path for path in given.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
+    by_split = {split: [path for path in found if path.stem.lower() in names] for split, names in ALIASES.items()}
     several = next((paths for paths in by_split.values() if len(paths) > 1), found if len(found) > 1 else [])
     if by_split["train"] and all(len(paths) < 2 for paths in by_split.values()):
         return {split: paths[0] for split, paths in by_split.items() if paths}
     if several:
         raise ValueError(f"'{given}' has several tables: {', '.join(path.name for path in several)}; name one of them")
     if not found:
-        raise FileNotFoundError(f"'{given}' has no table ({', '.join(SUFFIXES)})")
+        raise FileNotFoundError(f"'{given}' has no table ({', '.join(SUFFIXES)}){other_kind(given, 'table')}")
     return {"": found[0]}
 
 
 def _rows(sheet: Sheet, config: Data, split: str) -> _Part:
     columns = config.table
+    if f".{columns.suffix.lower()}" in EXTENSIONS:
+        raise ValueError(
+            f"data.table.suffix must begin with a dot, such as '.{columns.suffix}', got {columns.suffix!r}"
+        )
     image = column(sheet, columns.image, "data.table.image", _IMAGES)
     if not sheet.lines:
         raise ValueError(f"'{sheet.file}' has a header, but no rows")

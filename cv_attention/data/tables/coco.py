@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from cv_attention.config import Data
-from cv_attention.data.sources.folder import ALIASES
+from cv_attention.data.guessing import not_found, other_kind
+from cv_attention.data.sources.folder import ALIASES, split_folders
 from cv_attention.data.sources.images import Images
 from cv_attention.data.tables.rows import Listing, Row, classified, open_listings
 from cv_attention.data.tables.sheets import text_of
+
+_ROBOFLOW = "_annotations.coco.json"
 
 
 def load(config: Data) -> tuple[list[str], dict[str, Images]]:
@@ -43,18 +46,21 @@ def _files(root: Path) -> dict[str, Path]:
     if root.is_file():
         return {"": root}
     if not root.is_dir():
-        raise FileNotFoundError(f"data.root: file or folder not found: '{root}'")
+        raise not_found(root, "coco", "file or folder")
     found: dict[str, list[Path]] = defaultdict(list)
-    for split, aliases in ALIASES.items():
-        for alias in aliases:
+    for split, folders in split_folders(root).items():
+        for alias in ALIASES[split]:
             found[split] += sorted((root / "annotations").glob(f"instances_{alias}[0-9]*.json"))
-            places = (root / "annotations" / f"instances_{alias}.json", root / alias / "_annotations.coco.json")
-            found[split] += [place for place in places if place.is_file()]
+            found[split] += [place for place in [root / "annotations" / f"instances_{alias}.json"] if place.is_file()]
+        found[split] += [folder / _ROBOFLOW for folder in folders if (folder / _ROBOFLOW).is_file()]
         if len(found[split]) > 1:
             raise ValueError(f"'{root}' has several annotations of {split}: {', '.join(map(str, found[split]))}")
     files = {split: paths[0] for split, paths in found.items() if paths}
     if "train" not in files:
-        raise FileNotFoundError(f"'{root}' has no annotations/instances_train*.json or train/_annotations.coco.json")
+        hint = other_kind(root, "coco")
+        raise FileNotFoundError(
+            f"'{root}' has no annotations/instances_train*.json or train/_annotations.coco.json{hint}"
+        )
     return files
 
 

@@ -1,6 +1,7 @@
 """Opens images that are listed with their classes, wherever the list comes from."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cv_attention.config import Data
+from cv_attention.data.labels import lists_among
 from cv_attention.data.sources.folder import ALIASES, bits_of, opened, whole
 from cv_attention.data.sources.images import Images
 from cv_attention.data.sources.subset import choose_classes
@@ -84,13 +86,15 @@ def open_listings(
     """
     rows = [row for listing in listings for row in listing.rows]
     folders = ("images", *(name for names in ALIASES.values() for name in names))
+    elsewhere = "; if the images are elsewhere, set data.table.folder" if config.name == "table" else ""
     paths = []
     for listing in listings:
         if listing.rows:
-            paths += image_paths([row.entry for row in listing.rows], listing.folder, top, folders)
+            paths += image_paths([row.entry for row in listing.rows], listing.folder, top, folders, elsewhere)
     entries = [row.entry for row in rows]
-    check_presence(entries, paths)
-    _check_repeated(entries, paths)
+    if config.on_error != "skip":  # which leaves missing images out like broken ones
+        check_presence(entries, paths)
+    _check_repeated(entries, paths, config.targets == "multi")
     splits = _of_splits(rows)
     chosen, labels = _labels(rows, splits["train"], names, config)
     encoded = [os.fsencode(path) for path in paths]
@@ -105,14 +109,17 @@ def open_listings(
     return chosen, images
 
 
-def _check_repeated(entries: Sequence[Entry], paths: Sequence[str]) -> None:
+def _check_repeated(entries: Sequence[Entry], paths: Sequence[str], several: bool) -> None:
     first: dict[str, int] = {}
     for row, path in enumerate(paths):
         before = entries[first.setdefault(path, row)]
         if before is not entries[row]:
             where = f"line {before.line}" if before.file == entries[row].file else before.place
             classes = "" if before.text == entries[row].text else f", there with the class {before.text!r}"
-            raise ValueError(f"{entries[row].place}: '{entries[row].image}' is listed twice, also in {where}{classes}")
+            hint = "; list all classes of an image in one row" if several and classes else ""
+            raise ValueError(
+                f"{entries[row].place}: '{entries[row].image}' is listed twice, also in {where}{classes}{hint}"
+            )
 
 
 def _of_splits(rows: Sequence[Row]) -> dict[str, list[int]]:
@@ -134,6 +141,7 @@ def _labels(
     if config.targets == "numbers":
         return list(names), numbers([row.said for row in rows], names, [row.entry.place for row in rows])
     chosen = choose_classes(_class_names(rows, train), config.subset)
+    _warn_of_lists(chosen, rows[0].entry.file, config)
     place = {name: number for number, name in enumerate(chosen)}
     if config.targets == "single":
         return chosen, np.array([place.get(row.said[0], -1) for row in rows], np.int64)
@@ -141,6 +149,15 @@ def _labels(
     for row, each in enumerate(rows):
         labels[row, [place[name] for name in each.said if name in place]] = 1
     return chosen, labels
+
+
+def _warn_of_lists(names: Sequence[str], file: Path, config: Data) -> None:
+    """Warns of classes such as ``cat;dog`` next to ``cat``."""
+    if found := lists_among(names):
+        multi = config.targets == "multi"
+        wanted = f"data.table.separator, now {config.table.separator!r}" if multi else "data.targets multi"
+        more = f" (and {len(found) - 1:,} more)" if len(found) > 1 else ""
+        warnings.warn(f"'{file}': the class {found[0]!r}{more} is a list of others; set {wanted}", stacklevel=2)
 
 
 def _class_names(rows: Sequence[Row], train: Sequence[int]) -> list[str]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,35 +24,39 @@ class Sheet(NamedTuple):
         file: Where it comes from.
         columns: The values of each column by its name; an absent value is an empty text.
         lines: Line of the file in which each row begins, from 1 on; of JSON and Parquet the number of the row.
+        nested: Columns of Parquet that hold something else than one value in each row, such as images.
     """
 
     file: Path
     columns: dict[str, list[str]]
     lines: list[int]
+    nested: tuple[str, ...] = ()
 
     def place(self, row: int) -> str:
         """Names a row in an error message."""
-        return f"'{self.file}', {'row' if self.file.suffix in ('.json', '.parquet') else 'line'} {self.lines[row]}"
+        counted = "row" if self.file.suffix.lower() in (".json", ".parquet") else "line"
+        return f"'{self.file}', {counted} {self.lines[row]}"
 
 
 def read_table(file: Path) -> Sheet:
-    """Reads a table by the suffix of its name, one of `SUFFIXES`.
+    """Reads a table by the suffix of its name, one of `SUFFIXES` in small or capital letters.
 
-    Values are separated by commas, or by semicolons or tabs if the header has these and no comma, with quotation marks
-    as in RFC 4180.
+    Values are separated by commas, semicolons or tabs, whichever the header has most of, with quotation marks as in
+    RFC 4180. A first line ``sep=;``, as for Excel, says it instead. Rows without any value are left out.
 
     Raises:
         ValueError: if the file is of another kind, empty, damaged, or its rows have other lengths than its header;
             names the line.
         FileNotFoundError: if it does not exist.
     """
-    if file.suffix not in SUFFIXES:
+    suffix = file.suffix.lower()
+    if suffix not in SUFFIXES:
         raise ValueError(f"'{file}' is not a table that can be read; expected {', '.join(SUFFIXES)}")
-    if file.suffix == ".parquet":
+    if suffix == ".parquet":
         return _parquet(file)
-    if file.suffix == ".json":
+    if suffix == ".json":
         return _objects(file, list(enumerate(_json_list(file), 1)))
-    if file.suffix == ".jsonl":
+    if suffix == ".jsonl":
         return _objects(file, [(line, _json(text, f"'{file}', line {line}")) for line, text in lines_of(file)])
     rows = separated_rows(file)
     _, header = next(rows)
@@ -72,21 +77,34 @@ def separated_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     Raises:
         ValueError: if a row has more or fewer fields than the header; names the line.
     """
-    text = text_of(file)
-    first = text.lstrip("\r\n").split("\n", 1)[0]
-    signs = "\t" if file.suffix == ".tsv" else ("," if "," in first else next((s for s in ";\t" if s in first), ","))
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=signs, strict=True)
-    begin, length = 1, None
+    text, sign, stated = _separator(file, text_of(file))
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True)
+    begin, length = 1 + stated, None
     try:
         for row in rows:
-            if row:
+            if any(map(str.strip, row)):
                 length = length or len(row)
                 if len(row) != length:
-                    raise ValueError(f"'{file}', line {begin} has {len(row)} fields, but the header has {length}")
+                    raise ValueError(f"'{file}', line {begin} {_other_length(len(row), length, sign)}")
                 yield begin, row
-            begin = rows.line_num + 1
+            begin = rows.line_num + 1 + stated
     except csv.Error as error:
         raise ValueError(f"'{file}', line {begin}: {error}") from None
+
+
+def _separator(file: Path, text: str) -> tuple[str, str, int]:
+    """Returns the rows, what separates their values, and the number of lines before them that say so."""
+    if stated := re.match(r"sep=(.)(\r\n|\r|\n)", text):  # written for Excel
+        return text[stated.end() :], stated[1], 1
+    header = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
+    bare = re.sub(r'"[^"]*"', "", header)
+    return text, "\t" if file.suffix.lower() == ".tsv" else max(",;\t", key=bare.count), 0
+
+
+def _other_length(got: int, length: int, sign: str) -> str:
+    name = {",": "commas", ";": "semicolons", "\t": "tabs"}.get(sign, repr(sign))
+    hint = f"; put values that contain {sign!r} between quotation marks" if got > length else ""
+    return f"has {got} field{'s' * (got != 1)}, but the header has {length}, separated by {name}{hint}"
 
 
 def lines_of(file: Path, expected: str = "a row in each line") -> Iterator[tuple[int, str]]:
@@ -181,9 +199,10 @@ def _parquet(file: Path) -> Sheet:
             name: table.column(name) for name in table.column_names if not pyarrow.types.is_nested(table[name].type)
         }
         columns = {name: [_text(value) for value in column.to_pylist()] for name, column in flat.items()}
+        nested = tuple(name for name in table.column_names if name not in flat)
     except Exception as error:  # what damage makes of pages, texts and dates is not declared
         raise ValueError(f"'{file}' is not an intact Parquet file: {' '.join(str(error).split())[:300]}") from None
-    return Sheet(file, columns, list(range(1, table.num_rows + 1)))
+    return Sheet(file, columns, list(range(1, table.num_rows + 1)), nested)
 
 
 def _text(value: Any) -> str:

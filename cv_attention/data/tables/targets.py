@@ -7,12 +7,14 @@ import numpy as np
 
 from cv_attention.config import Data
 from cv_attention.data.labels import separated
+from cv_attention.data.sources.folder import EXTENSIONS
 from cv_attention.data.tables.sheets import Sheet
 from cv_attention.suggest import suggest
 
 _LABELS = ("label", "class", "class_name", "category", "target", "species")
 SEVERAL = ("labels", "classes", "tags", *_LABELS)
 NUMBERS = ("target", "value", "label", "score")
+_SEVERAL_HINT = "; with data.targets multi an image may have several classes, or none"
 _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no", "")
 Cells = tuple[str, ...]
 
@@ -30,7 +32,8 @@ def cells(sheet: Sheet, config: Data) -> tuple[list[str], list[Cells]]:
         if isinstance(wanted, list):
             raise ValueError(f"{option} lists several columns, but data.targets is single; set multi or numbers")
         name = column(sheet, wanted, option, _LABELS)
-        return [name], _filled(sheet, [name])
+        listed = any(config.table.separator in text for text in sheet.columns[name])
+        return [name], _filled(sheet, [name], _SEVERAL_HINT if listed else "")
     if config.targets == "numbers":
         names = [column(sheet, name, option, NUMBERS) for name in _listed(wanted)]
         return names, _filled(sheet, names)
@@ -68,16 +71,42 @@ def column(sheet: Sheet, wanted: str | None, option: str, usual: Sequence[str]) 
     """Returns the name of a column: that which is wanted, or the first of the usual ones."""
     if wanted is not None:
         if wanted not in sheet.columns:
-            raise ValueError(f"{option}: '{sheet.file}' has no column {wanted!r}{suggest(wanted, list(sheet.columns))}")
+            several = [name.strip() for name in wanted.split(",")]
+            listed = option == "data.table.label" and all(name in sheet.columns for name in several)
+            hint = f"; list several as '[{', '.join(several)}]'" if listed else suggest(wanted, list(sheet.columns))
+            raise ValueError(f"{option}: '{sheet.file}' has no column {wanted!r}{hint}")
         return wanted
     by_name = {name.strip().lower(): name for name in sheet.columns}
     found = next((by_name[name] for name in usual if name in by_name), None)
     if found is None:
-        there = ", ".join(sheet.columns)
-        several = option == "data.table.label" and "labels" in by_name
-        hint = "; for several classes per image set data.targets multi" if several else ""
-        raise ValueError(f"'{sheet.file}' has the columns {there:.200}: name one of them as {option}{hint}")
+        raise ValueError(f"'{sheet.file}' {_unnamed(sheet, option)}")
     return found
+
+
+def _unnamed(sheet: Sheet, option: str) -> str:
+    """Says what is to be done about a table none of whose columns has a usual name."""
+    there = ", ".join(sheet.columns)
+    if any(name.strip().lower().endswith(EXTENSIONS) for name in sheet.columns):
+        return f"has no header: its first line is {there:.200}; write one above it, such as path,label"
+    if len(sheet.columns) == 1 and sheet.file.suffix.lower() == ".csv":
+        return f"has the only column {there:.200}; separate columns by commas, semicolons or tabs"
+    if option == "data.table.image" and sheet.nested:
+        return (
+            f"has the columns {there:.200}, and {sheet.nested[0]} with more than a path in it: if these are images, "
+            "save them with save_to_disk of Hugging Face's datasets, and set data.name datasets"
+        )
+    hint = ""
+    if option == "data.table.label" and "labels" in (name.strip().lower() for name in sheet.columns):
+        hint = "; for several classes per image set data.targets multi"
+    elif option == "data.table.label" and _has_marks(sheet):
+        hint = "; of columns of 0 and 1, list several, with data.targets multi"
+    return f"has the columns {there:.200}: name one of them as {option}{hint}"
+
+
+def _has_marks(sheet: Sheet) -> bool:
+    """Returns whether several columns hold 0 and 1 alone."""
+    marked = (all(text.strip().lower() in (*_YES, *_NO) for text in texts) for texts in sheet.columns.values())
+    return sum(marked) > 1
 
 
 def numbers(rows: Sequence[Cells], names: Sequence[str], places: Sequence[str]) -> np.ndarray:
@@ -111,10 +140,10 @@ def _listed(wanted: str | list[str] | None) -> Sequence[str | None]:
     return [wanted]
 
 
-def _filled(sheet: Sheet, names: Sequence[str]) -> list[Cells]:
+def _filled(sheet: Sheet, names: Sequence[str], hint: str = "") -> list[Cells]:
     for name in names:
         if "" in sheet.columns[name]:
-            raise ValueError(f"{sheet.place(sheet.columns[name].index(''))} has no {name}")
+            raise ValueError(f"{sheet.place(sheet.columns[name].index(''))} has no {name}{hint}")
     return list(zip(*(sheet.columns[name] for name in names), strict=True))
 
 

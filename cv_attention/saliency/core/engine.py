@@ -1,10 +1,11 @@
 """Computes activations and gradients of chosen modules with one forward pass and a partial backward pass."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -164,7 +165,19 @@ def check_images(images: object, flat: str | None = None) -> Tensor:
     got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
     raise ValueError(
         f"images must be a batch (B, C, H, W), or (B, C, D, H, W) of volumes, of at least one image, got {got}"
+        f"{_as_batch(images)}"
     )
+
+
+def _as_batch(images: object) -> str:
+    """Says how to make a batch of what was given, as the end of a message."""
+    if isinstance(images, Tensor):
+        return "; images[None] is a batch of one" if images.dim() == 3 else ""
+    if isinstance(images, Mapping):
+        return f"; take one of its values, such as images[{next(iter(images), 'pixel_values')!r}]"
+    if isinstance(images, np.ndarray):
+        return "; torch.from_numpy makes a tensor of it"
+    return "; make a float tensor of it by the model's own transform"
 
 
 def plain(images: Tensor) -> Tensor:

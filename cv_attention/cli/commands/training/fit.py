@@ -17,6 +17,7 @@ from cv_attention.cli.resuming import check_resumed, choose
 from cv_attention.config import Experiment
 from cv_attention.config.checking import check, check_source
 from cv_attention.config.differences import differences
+from cv_attention.data.guessing import not_found
 from cv_attention.rundir import summary
 from cv_attention.rundir.layout import RunLayout, runs_in
 from cv_attention.suggest import suggest
@@ -151,10 +152,12 @@ def _check_early(experiment: Experiment) -> None:
             find(name)
     except ValueError as error:
         raise UserError(one_line(error)) from error
-    if data.name in ("folder", "webdataset", "text", "bags") and not Path(data.root).is_dir():
-        raise UserError(f"data.root: folder not found: {data.root}")
-    if data.name == "table" and not Path(data.root).exists():
-        raise UserError(f"data.root: table not found: {data.root}")
+    root = Path(data.root).expanduser()
+    if data.name in ("folder", "webdataset", "text", "bags", "datasets") and not root.is_dir():
+        raise UserError(one_line(not_found(data.root, data.name)))
+    if data.name in ("table", "arrays", "coco", "voc") and not root.exists():
+        kind = "table" if data.name == "table" else "file or folder"
+        raise UserError(one_line(not_found(data.root, data.name, kind)))
 
 
 def _print_result(run: Path) -> None:

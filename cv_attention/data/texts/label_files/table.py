@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from cv_attention.data.sources.folder import ALIASES
+from cv_attention.data.guessing import not_found
+from cv_attention.data.sources import folder as image_folder
 from cv_attention.data.sources.images import Storage
 from cv_attention.data.tables.entries import Entry
 from cv_attention.data.texts.label_files import (
@@ -108,7 +109,7 @@ def find(root: str, from_name: str | None = None) -> dict[str, Found]:
     """
     base = Path(root).expanduser()
     if not base.is_dir():
-        raise FileNotFoundError(f"data.root: folder not found: '{root}'")
+        raise not_found(root, "text")
     folders = split_folders(base)
     if from_name is not None:
         names = Format("names of the images", (), (), partial(file_names.read, pattern=from_name))
@@ -146,8 +147,7 @@ def split_folders(base: Path) -> dict[str, Path]:
         ValueError: if a split has several.
     """
     folders = {}
-    for split, aliases in ALIASES.items():
-        present = [base / alias for alias in aliases if (base / alias).is_dir()]
+    for split, present in image_folder.split_folders(base).items():
         if len(present) > 1:
             raise ValueError(f"'{base}' has several {split} folders: {', '.join(p.name for p in present)}; keep one")
         if present:
