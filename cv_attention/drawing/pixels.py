@@ -73,7 +73,10 @@ def as_heat(heat: Any, dimensions: int = 2) -> NDArray[np.float32]:
         )
     if hasattr(heat, "detach"):  # a tensor; this package does without torch
         heat = heat.detach().float().cpu()
-    values = np.asarray(heat, np.float32)
+    try:
+        values = np.asarray(heat, np.float32)
+    except (TypeError, ValueError):
+        raise ValueError(f"heat must be numbers, an array or a tensor, got a {type(heat).__name__}") from None
     if values.ndim > dimensions and values.shape[:-dimensions] == (1,) * (values.ndim - dimensions):
         values = values.reshape(values.shape[-dimensions:])
     if values.ndim != dimensions or not values.size:

@@ -237,3 +237,12 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 def _shown(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def written_by(path: Path) -> str:
+    """Returns the version of the code that wrote a record; empty where there is none.
+
+    Args:
+        path: The file.
+    """
+    return str(read_sealed(path, STUDY_FORMAT).get("cv_attention", "")) if path.is_file() else ""

@@ -65,7 +65,7 @@ def test_paths_as_windows_writes_them(tmp_path):
     images = module.splits["test"].images
     assert [pixel(module, "test", i) % 3 for i in range(len(images))] == images.labels.tolist()
     (root / "labels.csv").write_text("path,label\nD:\\fotos\\1.png,ant\n")
-    with pytest.raises(FileNotFoundError, match=r"image not found: 'D:.*png' in .* not start with a drive"):
+    with pytest.raises(FileNotFoundError, match=r"image not found: 'D:.*png' in .*; paths must .* not with a drive"):
         opened(root / "labels.csv", test_fraction=0.2)
 
 

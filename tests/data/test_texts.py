@@ -222,7 +222,7 @@ HOSTILE = {
     "absolute": (b"0.png\ta\n/etc/passwd\ta\n", r"line 2: '/etc/passwd' leads out of the data set's folder"),
     "Windows": (
         b"C:\\train\\0.png\ta\n",
-        r"line 1: image not found: 'C:.*0.png' in .* not start with a drive",
+        r"line 1: image not found: 'C:.*0.png' in .* not with a drive",
     ),
     "a folder": (b"0.png\ta\n.\tb\n", "not found|not a regular file|a folder"),
 }

@@ -81,6 +81,20 @@ def test_overlay_resizes_bilinearly_as_torch_does():
     assert np.abs(difference).max() <= 6  # one step in the table, which is at most 6 of 255 in a channel
 
 
+def test_overlay_of_a_recorded_map_says_what_makes_a_heatmap():
+    import torch
+
+    import cv_attention as cva
+
+    block = cva.blocks.create("cbam", 8)
+    with cva.record(block) as maps:
+        block(torch.rand(1, 8, 4, 4))
+    recorded = next(map for map in maps.values() if map.kind == "spatial")
+    with pytest.raises(ValueError, match=r"got a RecordedMap; cv_attention.to_heatmap\(map\)\[:1\] is one"):
+        overlay(np.zeros((4, 4, 3), np.uint8), recorded)
+    assert overlay(np.zeros((4, 4, 3), np.uint8), cva.to_heatmap(recorded)[:1]).shape == (4, 4, 3)
+
+
 def test_overlay_takes_pictures_and_tensors():
     import torch
 
@@ -103,6 +117,8 @@ def test_overlay_takes_pictures_and_tensors():
         ({"image": [[0]]}, "got a list"),
         ({"heat": np.zeros((3, 1, 2, 2))}, r"one image's, got shape \(3, 1, 2, 2\)"),
         ({"heat": np.zeros((0, 2))}, r"\(0, 2\)"),
+        ({"heat": {"layer": 1}}, "heat must be numbers, an array or a tensor, got a dict"),
+        ({"heat": "grad_cam"}, "got a str"),
         ({"opacity": 1.5}, "1.5"),
         ({"clip": 0}, r"percentage in \(0, 100\], got 0"),
         ({"low": 2, "high": 1}, "low must not be above high, got 2 and 1"),

@@ -1,7 +1,9 @@
 """Models with two inputs: every method and measure gives each image its own further arguments, in any batch."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from cv_attention import saliency as s
@@ -86,3 +88,14 @@ def test_mistakes():
         s.grad_cam(model, X, 1, forward_args=QUESTION)
     with pytest.raises(ValueError, match="forward_kwargs must be a dict from names to values, got list"):
         s.grad_cam(model, X, 1, forward_kwargs=[QUESTION])
+
+
+@pytest.mark.parametrize(("images", "hint"), [
+    ({"pixel_values": torch.zeros(1, 3, 8, 8)}, r"got dict; take one of its values, such as images\['pixel_values'\]"),
+    (torch.zeros(3, 8, 8), r"got \(3, 8, 8\); images\[None\] is a batch of one"),
+    (np.zeros((1, 3, 8, 8)), "got ndarray; torch.from_numpy makes a tensor of it"),
+    ([Image.new("RGB", (8, 8))], "got list; make a float tensor of it by the model's own transform"),
+])  # fmt: skip
+def test_what_is_no_batch_says_how_to_make_one(images, hint):
+    with pytest.raises(ValueError, match=hint):
+        s.grad_cam(nn.Conv2d(3, 4, 3), images)

@@ -121,6 +121,18 @@ def test_a_record_that_somebody_has_changed_is_one_line_or_harmless(name, tmp_pa
         assert printed.err.count("\n") == 1
 
 
+def test_a_study_that_another_version_began_says_so(tmp_path, capsys):
+    plan, folder = planned(tmp_path)
+    finish_all(plan, folder, FIGURES)
+    assert main(["study", str(plan.path), "--root", str(folder.root), "--report"]) == 0
+    content = json.loads(folder.plan.read_text()) | {"cv_attention": "0.0.1"}
+    folder.plan.write_text(json.dumps(sealed(content, STUDY_FORMAT)))
+    shutil.rmtree(folder.trials)  # those of this version, which has others
+    capsys.readouterr()
+    assert main(["study", str(plan.path), "--root", str(folder.root), "--status"]) == 0
+    assert "note: last planned by version 0.0.1, but this is" in capsys.readouterr().out
+
+
 def test_a_reason_from_a_file_does_not_control_the_terminal(tmp_path, capsys):
     plan, folder = planned(tmp_path)
     finish_all(plan, folder, {"plain": FIGURES["plain"], "se": [None] * 3})

@@ -1,6 +1,7 @@
 """Lists the images of a data set for inspection, faults included."""
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -140,7 +141,9 @@ def list_any(config: Data) -> Contents:
         config = replace(config, train_transforms=_ONE_SIZE, eval_transforms=_ONE_SIZE)
     module = create(config)
     module.prepare_data()
-    module.setup()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* is a list of others")  # which is a finding
+        module.setup()
     splits: dict[str, Any] = module.splits
     labelled = all(isinstance(getattr(part.images, "labels", None), np.ndarray) for part in splits.values())
     names = list(getattr(module, "class_names", [])) if labelled else []

@@ -40,5 +40,3 @@ def _similar(names: Sequence[str]) -> list[str]:
         letters = "".join(letter for letter in name.casefold() if letter.isalnum())
         folded[letters or name].append(name)  # a name of signs alone is like no other
     return [" and ".join(map(repr, group)) for group in folded.values() if len(group) > 1]
-
-

@@ -71,7 +71,7 @@ def _in_split_folders(given: Path) -> dict[str, Path]:
 
 def _tables(given: Path) -> dict[str, Path]:
     """Returns the tables by split; by ``""`` the table of everything."""
-    if given.is_file():
+    if given.is_file() or (given.suffix.lower() in SUFFIXES and given.exists()):  # also a pipe, which is then named
         if given.suffix.lower() not in SUFFIXES:
             hint = other_kind(given, "table")
             raise ValueError(f"'{given}' is not a table that can be read; expected {', '.join(SUFFIXES)}{hint}")

@@ -16,6 +16,8 @@ from cv_attention.cli.parsing import parse
 from cv_attention.cli.places import check_folder
 from cv_attention.cli.terminal import printable, terminal_width
 from cv_attention.comparison import text as words
+from cv_attention.rundir.code_version import code_version
+from cv_attention.study.record import written_by
 from cv_attention.study.running.engine import Engine
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -122,6 +124,9 @@ def _limits(options: Namespace) -> study.Limits:
 def _shown(plan: study.Plan, results: study.Results, folder: study.StudyFolder) -> str:
     """Returns what the terminal shows: how far the study is, its tables, and where the files are."""
     lines = [f"{plan.name}: {results.blocks} of {results.planned} blocks (seeds) complete"]
+    made = written_by(folder.plan)
+    if not results.blocks and made not in ("", code_version()):
+        lines.append(f"note: last planned by version {made}, but this is {code_version()}, whose trials are new ones")
     if results.sealed:
         lines.append(f"validation figures only: {results.why_sealed}")
     for part in results.parts:
