@@ -173,6 +173,8 @@ def test_exports_are_imported_somewhere() -> None:
     ]
     assert set(unused) == {
         "drawing/plot.js: logTicks", "drawing/scales.js: quantile", "drawing/series.js: interpolated",
+        "core/class_names.js: distinctNames", "core/run_names.js: withoutCommon",
+        "samples/conditions.js: nearestName",
         "panels/confusion_matrix.js: confusionShares", "tools/csv.js: csvCell",
         "study/charts.js: frontOf", "study/charts.js: costed",
         "tools/paper.js: withResolution", "panels/usage.js: usageLines",

@@ -5,10 +5,10 @@ import json
 from tests.report.node import call_each
 
 SAMPLES = [
-    {"confidence": 0.95, "loss": 0.1, "right": True, "label": "bird", "unknown": None},
-    {"confidence": 0.6, "loss": 1.5, "right": False, "label": "dog", "unknown": None},
-    {"confidence": 0.3, "loss": 2.5, "right": True, "label": "bird", "unknown": 1},
-    {"confidence": 0.92, "loss": 3.0, "right": False, "label": "cat and dog", "unknown": None},
+    {"confidence": 0.95, "loss": 0.1, "right": True, "label": "bird", "unknown": None, "digit": "7"},
+    {"confidence": 0.6, "loss": 1.5, "right": False, "label": "dog", "unknown": None, "digit": "8"},
+    {"confidence": 0.3, "loss": 2.5, "right": True, "label": "bird", "unknown": 1, "digit": "8"},
+    {"confidence": 0.92, "loss": 3.0, "right": False, "label": "cat and dog", "unknown": None, "digit": "8"},
 ]
 RESOLVE = "(name) => (name in samples[0] ? (i) => samples[i][name] : undefined)"
 
@@ -39,6 +39,13 @@ CONDITIONS = [
     ("unknown < 5", "s['unknown'] is not None and s['unknown'] < 5"),
     ("not unknown < 5", "False"),  # an unknown value fulfils neither
     ("loss", "False"),  # a number is not a condition
+    ("confidence > .9 && !right", "s['confidence'] > 0.9 and not s['right']"),
+    ("(confidence > .9) & ~right | loss === 0.1", "(s['confidence'] > 0.9 and not s['right']) or s['loss'] == 0.1"),
+    ("right OR NOT (loss <> 1.5)", "s['right'] or s['loss'] == 1.5"),
+    ("right == True and loss > 1", "s['right'] and s['loss'] > 1"),
+    ("digit = 7", "s['digit'] == '7'"),  # a class whose name is a number
+    ("digit != 7", "s['digit'] != '7'"),
+    ("digit = ' '", "False"),
 ]
 
 
@@ -65,6 +72,20 @@ def test_faults_of_a_condition_are_told() -> None:
     ]
     for message, (condition, fault) in zip(call_each(scripts, "samples/expressions.js"), FAULTS, strict=True):
         assert fault in message, condition
+
+
+NEAREST = [
+    ("correct", "right"), ("ground_truth.label", "label"), ("Prediction", "predicted"), ("wrong", "not right"),
+    ("confidense", "confidence"), ("LOSS", "loss"), ("rigt", "right"), ("sparseness", "[Grad-CAM: sparseness]"),
+    ("elephant", ""), ("a", ""),
+]  # fmt: skip
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_one() -> None:
+    names = ["confidence", "loss", "right", "label", "predicted", "[Grad-CAM: sparseness]"]
+    scripts = [f"nearestName({json.dumps(name)}, {json.dumps(names)})" for name, _ in NEAREST]
+    found = call_each(scripts, "samples/conditions.js", before=TWO_RUNS)
+    assert found == [meant for _, meant in NEAREST]
 
 
 TWO_RUNS = """

@@ -140,3 +140,34 @@ def test_the_slider_visits_epochs_with_curves_and_with_maps(epochs, points, expe
     series = {"loss": points} if points else {}
     run = f"{{ epochs: {json.dumps([{'epoch': at} for at in epochs])}, series: {json.dumps(series)} }}"
     assert call(f"epochRange({run})", "core/epochs.js") == expected
+
+
+def test_names_of_classes_that_look_alike_or_like_nothing_have_their_number() -> None:
+    names = ["cat", "cat ", "dog", "", " ", "\u200b", "\u00a0", "a  b", "a b", "c\u00e1", "ca\u0301", "CAT", "e\u200d"]
+    found = call(f"distinctNames({json.dumps(names)})", "core/class_names.js")
+    assert found == [
+        "cat (class 0)", "cat  (class 1)", "dog", "blank (class 3)", "blank (class 4)", "blank (class 5)",
+        "blank (class 6)", "a  b (class 7)", "a b (class 8)", "c\u00e1 (class 9)", "ca\u0301 (class 10)", "CAT",
+        "e\u200d",
+    ]  # fmt: skip
+    assert call("className({ classes: ['a', ''] }, 1)", "core/class_names.js") == "blank (class 1)"
+    assert call("[null, undefined, 7].map((i) => className({ classes: ['a'] }, i))", "core/class_names.js") == [
+        "unknown", "unknown", "class 7",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["digits-resnet20-cbam-seed0", "digits-resnet20-se-seed0"], ["cbam-seed0", "se-seed0"]),
+        (["digits-cbam", "digits-cbam2"], ["cbam", "cbam2"]),
+        (["digits-cbam", "digits-"], ["digits-cbam", "digits-"]),
+        (["a-1", "a-2"], ["a-1", "a-2"]),
+        (["digits-a"], ["digits-a"]),
+        (["same-run", "same-run"], ["run", "run"]),
+        (["x", "y"], ["x", "y"]),
+    ],
+)
+def test_narrow_places_show_what_tells_runs_apart(names: list[str], short: list[str]) -> None:
+    before = "globalThis.cvAttentionReport = { runs: [] };"
+    assert call(f"withoutCommon({json.dumps(names)})", "core/run_names.js", before=before) == short

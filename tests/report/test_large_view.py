@@ -112,7 +112,7 @@ def test_predictions_of_other_runs_and_a_right_b_wrong(open_page, tmp_path: Path
     opened.page.locator("input[name=where]").fill("not right and not [b: right]")
     assert opened.order() == [1]
     opened.page.locator("input[name=where]").fill("not rigt")
-    assert opened.page.locator(".fault").inner_text() == 'Not applied: there is no "rigt".'
+    assert opened.page.locator(".fault").inner_text() == 'Not applied: there is no "rigt"; did you mean right?'
     assert opened.listed() == 6
     window = "window.scrollTo(0, document.body.scrollHeight)"
     opened.page.evaluate(window)

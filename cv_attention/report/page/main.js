@@ -25,11 +25,12 @@ import { makeHeader, makeOverview } from "./panels/overview.js";
 import { makeMemory } from "./panels/memory.js";
 import { hasReadings, makeReading } from "./panels/reading.js";
 import { makeRuns } from "./panels/runs.js";
+import { activeFilters, makeActive } from "./tools/active.js";
 import { countColumns, makeColumnChooser } from "./tools/columns.js";
 import { comparedWords, makeCompare, makeVersus } from "./tools/compare.js";
 import { makeBar, makeTabs } from "./tools/contents.js";
 import { makeDisplay } from "./tools/display.js";
-import { activeFilters, makeFilters, makeSearch, makeSort } from "./tools/finding.js";
+import { makeFilters, makeSearch, makeSort } from "./tools/finding.js";
 import { listenToKeys, showKeys } from "./tools/keys.js";
 import { countNotes, makeNotes } from "./tools/notes.js";
 import { addFigureButtons } from "./tools/paper.js";
@@ -66,7 +67,7 @@ function makeMaps() {
       { name: "columns", title: "Columns", element: makeColumnChooser(), badge: countColumns },
       { name: "compare", title: "Compare", element: makeCompare(), badge: comparedWords },
       { name: "views", title: "Views", element: makeViews(() => change({ views: true })), badge: countViews },
-      { name: "notes", title: "Notes", element: makeNotes(), badge: countNotes },
+      { name: "notes", title: "Notes", element: makeNotes(grid.listed), badge: countNotes },
       {
         name: "export",
         title: "Export",
@@ -84,6 +85,7 @@ function makeMaps() {
     { "aria-labelledby": "maps", class: "maps" },
     el("div", { class: "section-line" }, title, keys),
     tools,
+    makeActive(),
     el("div", { class: "sticky" }, against.element, heads),
     grid.element,
   );

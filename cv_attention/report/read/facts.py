@@ -1,5 +1,6 @@
 """Lists the few facts of a run that a reader wants to see first."""
 
+import json
 from typing import Any
 
 from cv_attention.report.read.run_directory import Run
@@ -29,6 +30,8 @@ def facts(run: Run) -> list[tuple[str, str]]:
         ("Batch size", _text(data.get("batch_size"))),
         ("Optimizer", _optimizer(optimizer)),
         ("Precision", _text(trainer.get("precision"))),
+        ("Trained on", _machine(_part(run.summary, "hardware"))),
+        ("Training time", _duration(run.summary.get("training_seconds"))),
         ("Seed", _text(run.config.get("seed"))),
     ]
     return [(label, text) for label, text in found if text]
@@ -97,6 +100,40 @@ def _each(value: Any) -> str:
         known = [_text(one) for one in value.values() if one is not None]
         return ", ".join(dict.fromkeys(known))
     return ", ".join(map(_text, value)) if isinstance(value, list) else _text(value)
+
+
+def _machine(hardware: dict[str, Any]) -> str:
+    """Names the device, and how many of them or of threads: ``AMD EPYC, 2 threads``."""
+    devices, threads = hardware.get("devices"), hardware.get("threads")
+    count = f"{devices} × " if isinstance(devices, int) and devices > 1 else ""
+    on_processor = hardware.get("accelerator") == "cpu" and isinstance(threads, int)
+    used = f", {threads} thread{'' if threads == 1 else 's'}" if on_processor else ""
+    return f"{count}{_text(hardware['device'])}{used}" if hardware.get("device") else ""
+
+
+def _duration(value: Any) -> str:
+    """Formats seconds: 42 s, 5 min 3 s, 2 h 7 min."""
+    number = _number(value)
+    if not number:
+        return ""
+    seconds = round(number)
+    if seconds < 60:
+        return f"{number:.3g} s"
+    whole, rest, units = (*divmod(seconds, 60), "min s") if seconds < 3600 else (*divmod(seconds // 60, 60), "h min")
+    large, small = units.split()
+    return f"{whole} {large} {rest} {small}"
+
+
+def settings(config: dict[str, Any], before: str = "") -> dict[str, str]:
+    """Returns every value of a configuration as text, under its dotted name."""
+    found: dict[str, str] = {}
+    for name, value in config.items():
+        place = f"{before}{name}"
+        if isinstance(value, dict) and value:
+            found |= settings(value, f"{place}.")
+        else:
+            found[place] = json.dumps(value, default=str, ensure_ascii=False).strip('"')
+    return found
 
 
 def _count(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from cv_attention.report.read.facts import costs, facts, results
+from cv_attention.report.read.facts import costs, facts, results, settings
 from cv_attention.report.read.recording import UNREADABLE, Probe, Unreadable
 from cv_attention.report.read.redaction import redact
 from cv_attention.report.read.run_directory import Run
@@ -58,6 +58,7 @@ def write_run(root: Path, number: int, run: Run) -> dict[str, Any]:
         "test": results(run),
         "plan": run.summary.get("plan") if isinstance(run.summary.get("plan"), str) else None,
         "config": config,
+        "settings": {} if run.export else settings(run.config),
         "finished": _is_finished(run.summary),
         "series": run.metrics.series,
         "resumed": run.metrics.resumed,

@@ -19,9 +19,11 @@ export function select(name, label, options, onpick = (value) => change({ [name]
   const show = () => {
     const now = typeof options === "function" ? options(currentRun()) : options;
     const signature = JSON.stringify(now);
+    const before = field.value;
     if (signature !== filled) field.replaceChildren(...optionElements(now));
     filled = signature;
     field.value = state[name] ?? "";
+    if (field.selectedIndex < 0) field.value = before; // nothing was chosen: what the section showed of itself stays
   };
   watch(show);
   show();

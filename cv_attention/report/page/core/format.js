@@ -65,11 +65,6 @@ export function inWords(...parts) {
   return parts.filter(Boolean).join(", ");
 }
 
-export function className(run, index) {
-  if (index === null || index === undefined) return "unknown";
-  return run.classes[index] ?? `class ${index}`;
-}
-
 // ".map" ends the name of every recorded submodule and carries no information. Saliency methods have their papers' names.
 export function columnName(column) {
   if (Object.hasOwn(METHODS, column.title)) return METHODS[column.title];

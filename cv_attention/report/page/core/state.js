@@ -89,13 +89,28 @@ export function shownColumns(run) {
 }
 
 export function change(values) {
+  const turned = STEPS.filter((name) => name in values && values[name] !== state[name]);
   const runChanged = "run" in values && values.run !== state.run;
   Object.assign(state, values);
   if (runChanged) for (const name of ["columns", "sample", "large", "label", "predicted"]) state[name] = null;
   if (runChanged) Object.assign(state, { selected: [], sort: "", versus: "" });
   settle();
-  writeAddress();
+  writeAddress(isNewStep(turned));
   for (const update of watchers) update(values);
+}
+
+// Choices that the browser's Back takes back. What is dragged or played only changes the present entry.
+const STEPS = ["run", "search", "show", "label", "predicted", "least", "most", "flag", "agreement", "where", "sort", "down"];
+STEPS.push("columns", "versus", "adjacent", "scale", "hidden", "grouped", "span");
+const ONE_STEP = 1500; // ms between two changes of the same choice, such as letters of a word, that are one step
+let lastStep = { names: "", at: 0 };
+
+function isNewStep(turned) {
+  if (!turned.length) return false;
+  const step = { names: turned.join(), at: Date.now() };
+  const same = step.names === lastStep.names && step.at - lastStep.at < ONE_STEP;
+  lastStep = step;
+  return !same;
 }
 
 // Keeps the epoch within the chosen run.
@@ -134,7 +149,7 @@ export function readAddress() {
   settle();
 }
 
-function writeAddress() {
+function writeAddress(step) {
   const kept = new URLSearchParams();
   for (const [name, field] of Object.entries(FIELDS)) {
     const value = state[name];
@@ -142,7 +157,9 @@ function writeAddress() {
     kept.set(name, field.write(value));
   }
   try {
-    history.replaceState(null, "", `#${kept.toString().replaceAll("%2C", ",")}`);
+    const address = `#${kept.toString().replaceAll("%2C", ",")}`;
+    if (step) history.pushState(null, "", address);
+    else history.replaceState(null, "", address);
   } catch {
     // Some browsers reject this for files, or if it happens too often; the page works without it.
   }

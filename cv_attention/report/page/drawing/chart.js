@@ -1,9 +1,11 @@
 // A chart with a legend of the values at the chosen epoch or under the pointer. A click into the plot chooses an epoch, a
-// click on a name of the legend hides its line.
+// drag enlarges what it passes over, a click on a name of the legend hides its line.
 
 import { el, svg } from "../core/dom.js";
 import { formatValue } from "../core/format.js";
+import { followDrag } from "./dragging.js";
 import { drawAxes, drawBand, drawLine, drawUpright, makeScales, tint, valueBounds } from "./plot.js";
+import { partWithin } from "./series.js";
 
 function nearestPoint(points, x) {
   let low = 0;
@@ -36,14 +38,16 @@ function makeLegend(lines, format, ontoggle) {
 }
 
 // lines: [{key, label, colour, dash: 0-3, hidden, points: [[x, epochs trained, step, value]], band: [[x, low, high]]}];
-// axis: {words, log}; marks: x at which training was resumed; onpick(epochs trained).
-export function makeChart({ title, lines, marks, axis, format, onpick, ontoggle }) {
+// axis: {words, log}; marks: x at which training was resumed; onpick(epochs trained); span: [low, high] of the axis that is
+// shown, or null for all of it; onspan(low, high).
+export function makeChart({ title, lines, marks, axis, format, onpick, ontoggle, span = null, onspan = null }) {
   const plot = svg("svg", { class: "plot", role: "img", "aria-label": `${title}, by ${axis.words}` });
   const where = el("span", { class: "muted where" });
   const legend = makeLegend(lines, format, ontoggle);
   const head = el("figcaption", {}, el("h3", {}, title), where);
-  const drawn = lines.filter((line) => !line.hidden && line.points.length);
-  const xs = [0, drawn.reduce((most, line) => Math.max(most, line.points[line.points.length - 1][0]), 1e-9)];
+  const seen = lines.filter((line) => !line.hidden && line.points.length);
+  const drawn = span ? seen.map((line) => partWithin(line, span)).filter((line) => line.points.length) : seen;
+  const xs = span ?? [0, drawn.reduce((most, line) => Math.max(most, line.points[line.points.length - 1][0]), 1e-9)];
   const ys = valueBounds(drawn, axis.log);
   let chosen = null;
   let hovered = null;
@@ -59,11 +63,11 @@ export function makeChart({ title, lines, marks, axis, format, onpick, ontoggle 
     plot.setAttribute("viewBox", `0 0 ${scales.width} ${scales.height}`);
     plot.replaceChildren(
       ...drawAxes(scales, format, axis.words),
-      ...marks.map((mark) => drawUpright(scales, mark, "resumed", "training resumed here")),
+      ...marks.filter((mark) => mark >= xs[0] && mark <= xs[1]).map((mark) => drawUpright(scales, mark, "resumed", "training resumed here")),
       ...drawn.filter((line) => line.band).map((line) => drawBand(scales, line)),
       ...drawn.map((line) => drawLine(scales, line)),
     );
-    if (at === null) return;
+    if (at === null || at < xs[0] || at > xs[1]) return;
     plot.append(drawUpright(scales, at, hovered === null ? "chosen" : "cursor"));
     for (const line of drawn) {
       const [x, , , y] = nearestPoint(line.points, at);
@@ -77,7 +81,9 @@ export function makeChart({ title, lines, marks, axis, format, onpick, ontoggle 
   }
   plot.addEventListener("pointermove", hover);
   plot.addEventListener("pointerleave", () => hover(null));
+  const dragged = onspan && followDrag(plot, (x) => scales?.epochAt(x) ?? null, onspan);
   plot.addEventListener("click", (event) => {
+    if (dragged?.()) return;
     hover(event);
     if (hovered !== null && drawn.length) onpick(axis.epoch(hovered, nearestPoint(drawn[0].points, hovered)));
   });

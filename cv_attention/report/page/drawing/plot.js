@@ -68,7 +68,8 @@ export function drawAxes({ width, height, xs, ys, x, y, log }, format, words) {
     ),
   );
   const ticks = roundTicks(...xs, Math.min(10, width / 60));
-  const columns = words.startsWith("epochs") ? ticks.filter(Number.isInteger) : ticks;
+  const whole = words.startsWith("epochs") ? ticks.filter(Number.isInteger) : ticks;
+  const columns = whole.length > 1 ? whole : ticks; // a part of the axis may lie within one epoch
   const below = height - MARGIN.bottom + 17;
   return [
     ...rows,

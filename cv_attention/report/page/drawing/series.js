@@ -48,3 +48,13 @@ export function commonName(names) {
   while (names[0][length] !== undefined && names.every((name) => name[length] === names[0][length])) length++;
   return names[0].slice(0, length).replace(/[-_. ]*(seed)?[-_. ]*\d*$/i, "") || names[0];
 }
+
+// The part of a line within [low, high], with values on straight lines at both ends; its band only where it has points.
+export function partWithin(line, [low, high]) {
+  const ends = [low, high].map((x) => [x, interpolated(line.points, x)]).filter(([, value]) => value !== null);
+  const near = (x) => line.points.reduce((best, point) => (Math.abs(point[0] - x) < Math.abs(best[0] - x) ? point : best));
+  const cut = ends.map(([x, value]) => [x, near(x)[1], near(x)[2], value]);
+  const inside = line.points.filter(([x]) => x > low && x < high);
+  const points = [...cut, ...inside].sort((a, b) => a[0] - b[0]);
+  return { ...line, points, band: line.band?.filter(([x]) => x >= low && x <= high) };
+}

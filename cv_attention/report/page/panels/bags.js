@@ -1,9 +1,10 @@
 // The images of some test bags, those with the largest attention weight first.
 
+import { className } from "../core/class_names.js";
 import { labelled } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { aNumber } from "../core/fields.js";
-import { className, formatPercent, isolated } from "../core/format.js";
+import { formatPercent, isolated } from "../core/format.js";
 import { plainCache } from "../core/shards.js";
 import { addField, change, currentRun, state, watch } from "../core/state.js";
 

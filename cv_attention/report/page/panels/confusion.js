@@ -1,10 +1,11 @@
 // The confusion matrix and the accuracy of each class. A click lists the samples of a cell.
 
+import { className } from "../core/class_names.js";
 import { pushButton, select } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { nearestSnapshot } from "../core/epochs.js";
 import { aChoice } from "../core/fields.js";
-import { className, epochName, formatPercent } from "../core/format.js";
+import { epochName, formatPercent } from "../core/format.js";
 import { goTo } from "../core/scrolling.js";
 import { plainCache } from "../core/shards.js";
 import { addField, change, currentRun, state, watch } from "../core/state.js";
@@ -52,9 +53,10 @@ function linkToImages(run, text, label, predicted = null) {
   const fits = (probe, i) =>
     probe.label === label && (predicted === null || snapshot.predictions[i] === predicted);
   if (snapshot && run.probes.some(fits))
-    return pushButton(shown, () => listPair(label, predicted), { class: "link" });
-  return el("span", { title: "None of these images was recorded in this epoch." }, shown);
+    return pushButton(shown, () => listPair(label, predicted), { class: "link two-lines", title: told(shown) });
+  return el("span", { class: "two-lines", title: `${told(shown)}: none of these images was recorded in this epoch` }, shown);
 }
+const told = (parts) => parts.map((part) => part.textContent ?? part).join("");
 
 function named(run, index) {
   return el("bdi", {}, className(run, index));

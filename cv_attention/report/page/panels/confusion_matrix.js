@@ -1,7 +1,8 @@
 // The confusion matrix as a picture: shares of each true class as colours, counts as numbers, or the errors alone.
 
+import { className } from "../core/class_names.js";
 import { el } from "../core/dom.js";
-import { className, formatPercent, isolated } from "../core/format.js";
+import { formatPercent, isolated } from "../core/format.js";
 import { state } from "../core/state.js";
 import { colourTable } from "../drawing/colours.js";
 import { paintHeatmap } from "../drawing/heatmap.js";

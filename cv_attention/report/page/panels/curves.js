@@ -1,19 +1,23 @@
 // The training curves: which metrics share a chart, over what, and the colours of their lines.
 
-import { rangeControl, select, toggleControl } from "../core/controls.js";
+import { pushButton, rangeControl, select, toggleControl } from "../core/controls.js";
 import { el } from "../core/dom.js";
-import { aChoice, aNumber, aSwitch, someTexts } from "../core/fields.js";
+import { aChoice, aNumber, aSwitch, aText, someTexts } from "../core/fields.js";
 import { formatPercent, formatValue, metricName } from "../core/format.js";
 import { report } from "../core/report.js";
+import { differingSettings } from "../core/settings.js";
 import { addField, change, state, watch } from "../core/state.js";
 import { makeChart } from "../drawing/chart.js";
 import { commonName, meanCurve, smoothed } from "../drawing/series.js";
+import { hiddenRun } from "./runs.js";
 
 addField("by", aChoice("epoch", ["epoch", "step", "time"]));
 addField("smoothing", aNumber(0, 0, 0.99));
 addField("log", aSwitch(false));
 addField("band", aSwitch(false));
 addField("hidden", someTexts());
+addField("span", aText("")); // the part of the axis that is shown, "2.5:7"
+addField("grouped", aText("")); // the setting that runs of one mean share; otherwise all settings but the seed
 
 const GROUPS = [
   { title: "Loss", fits: (name) => /loss/.test(name), format: formatValue },
@@ -82,20 +86,27 @@ function runLine(group, run, number, name) {
   };
 }
 
-// Runs that differ in their seed alone, each group under the number of its first run.
-function seedGroups(runs) {
+const isShown = (number) => !state.hidden.includes(hiddenRun(number));
+
+// Runs that differ in their seed alone or share a setting, each group under the number of its first run.
+function runGroups(runs, setting = "") {
   const groups = new Map();
   runs.forEach((run, number) => {
-    const key = run.seeds ?? `alone ${number}`;
+    const key = (setting ? run.settings?.[setting] : run.seeds) ?? `alone ${number}`;
     groups.set(key, [...(groups.get(key) ?? []), { run, number }]);
   });
   return [...groups.values()];
 }
 
+function groupName(members, setting) {
+  if (setting) return `${setting} ${members[0].run.settings?.[setting] ?? "–"}, ${members.length} runs`;
+  return `${members[0].run.group ?? commonName(members.map(({ run }) => run.name))}, ${members.length} seeds`;
+}
+
 function meanLine(group, members, place, name) {
   const lines = members.map(({ run, number }) => runLine(group, run, number, name));
   if (lines.length === 1) return { ...lines[0], colour: place };
-  const about = `${members[0].run.group ?? commonName(members.map(({ run }) => run.name))}, ${members.length} seeds`;
+  const about = groupName(members, state.grouped);
   const label = group.names.length === 1 ? about : `${about} · ${metricName(name)}`;
   return { ...lines[0], key: `mean ${lines[0].key}`, label, colour: place, ...meanCurve(lines.map((line) => line.points)) };
 }
@@ -103,14 +114,14 @@ function meanLine(group, members, place, name) {
 function linesOf(group) {
   const known = (run, name) => run.series[name]?.length;
   const lines = state.band
-    ? seedGroups(report.runs).flatMap((members, place) =>
+    ? runGroups(report.runs, state.grouped).flatMap((members, place) =>
         group.names.flatMap((name) => {
-          const having = members.filter(({ run }) => known(run, name));
+          const having = members.filter(({ run, number }) => isShown(number) && known(run, name));
           return having.length ? [meanLine(group, having, place, name)] : [];
         }),
       )
     : report.runs.flatMap((run, number) =>
-        group.names.filter((name) => known(run, name)).map((name) => runLine(group, run, number, name)),
+        group.names.filter((name) => isShown(number) && known(run, name)).map((name) => runLine(group, run, number, name)),
       );
   return lines.map((line) => ({ ...line, hidden: state.hidden.includes(line.key) }));
 }
@@ -127,7 +138,15 @@ function xOfEpoch(epochs, points) {
   return points.reduce((best, point) => (off(point) < off(best) ? point : best))[0];
 }
 
+// [low, high] of the chosen axis, or null.
+function chosenSpan() {
+  const [low, high] = state.span.split(":").map(Number);
+  return Number.isFinite(low) && high > low ? [low, high] : null;
+}
+
 function drawCharts() {
+  const span = chosenSpan();
+  const onspan = (low, high) => change({ span: [low, high].map((x) => Number(x.toPrecision(5))).join(":") });
   const toggle = (key) =>
     change({ hidden: state.hidden.includes(key) ? state.hidden.filter((one) => one !== key) : [...state.hidden, key] });
   return chartGroups().map((group) =>
@@ -139,6 +158,8 @@ function drawCharts() {
       format: group.format,
       onpick: (epochs) => change({ epoch: Math.max(0, Math.ceil(epochs - 1e-6) - 1) }),
       ontoggle: toggle,
+      span,
+      onspan,
     }),
   );
 }
@@ -146,19 +167,28 @@ function drawCharts() {
 function makeTools() {
   const trained = report.runs.filter((run) => !run.export);
   const timed = trained.every((run) => run.costs.training_seconds);
-  const repeated = seedGroups(trained).some((members) => members.length > 1);
+  const repeated = runGroups(trained).some((members) => members.length > 1);
+  const shared = (name) => runGroups(trained, name).some((members) => members.length > 1);
+  const settings = differingSettings().filter((name) => shared(name) && !/(^|\.)seed$/.test(name));
+  const means = [["", "seeds"], ...settings.map((name) => [name, `runs of one ${name}`])];
   const axes = [["epoch", "epochs"], ["step", "steps"], ...(timed ? [["time", "time"]] : [])];
+  const whole = pushButton("Whole axis", () => change({ span: "" }));
+  const show = () => (whole.hidden = !chosenSpan());
+  watch(show);
+  show();
   return el(
     "div",
     { class: "panel-tools" },
-    select("by", "Over", axes),
+    select("by", "Over", axes, (by) => change({ by, span: "" })),
     rangeControl("smoothing", "Smoothing", 0, 0.99, 0.01, (value) => (value ? value.toFixed(2) : "off")),
     toggleControl("log", "Logarithmic"),
-    repeated && toggleControl("band", "Mean over seeds ± standard deviation"),
+    settings.length > 0 && select("grouped", "Group by", means, (grouped) => change({ grouped, band: true })),
+    (repeated || settings.length > 0) && toggleControl("band", "Mean over seeds ± standard deviation"),
+    whole,
   );
 }
 
-const CURVES_STATE = ["by", "smoothing", "log", "band", "hidden"];
+const CURVES_STATE = ["by", "smoothing", "log", "band", "hidden", "grouped", "span"];
 
 export function makeCurves() {
   if (report.runs.every((run) => run.export)) return null;

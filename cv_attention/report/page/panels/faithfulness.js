@@ -2,10 +2,11 @@
 // order, with a slider that masks the image in the same way, and a table with uninformed baseline maps.
 
 import { makeCache } from "../core/cache.js";
+import { className } from "../core/class_names.js";
 import { labelled, select } from "../core/controls.js";
 import { el, svg } from "../core/dom.js";
 import { aChoice, aNumber, aText } from "../core/fields.js";
-import { className, columnName, epochName, formatPercent, formatValue, isolated } from "../core/format.js";
+import { columnName, epochName, formatPercent, formatValue, isolated } from "../core/format.js";
 import { loadPicture, loadRecordedMap, plainCache } from "../core/shards.js";
 import { addField, change, currentRun, state, watch } from "../core/state.js";
 import { maskImage, pixelRanks } from "./masking.js";

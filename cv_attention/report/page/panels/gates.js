@@ -1,8 +1,9 @@
 // Channel gates: this image's as sorted bars, and the distribution of every channel over the data set.
 
+import { className } from "../core/class_names.js";
 import { el, svg } from "../core/dom.js";
 import { nearestSnapshot } from "../core/epochs.js";
-import { className, epochName, formatValue, isolated } from "../core/format.js";
+import { epochName, formatValue, isolated } from "../core/format.js";
 import { state } from "../core/state.js";
 import { paintBars, sortedGates } from "../drawing/bars.js";
 import { colourTable } from "../drawing/colours.js";

@@ -1,10 +1,11 @@
 // Where a network looked, glimpse by glimpse: numbered boxes and their path over the image, and a slider over the steps.
 
 import { makeCache } from "../core/cache.js";
+import { className } from "../core/class_names.js";
 import { rangeControl } from "../core/controls.js";
 import { el, svg } from "../core/dom.js";
 import { aNumber } from "../core/fields.js";
-import { className, epochName, isolated } from "../core/format.js";
+import { epochName, isolated } from "../core/format.js";
 import { loadPicture, loadScript } from "../core/shards.js";
 import { addField, change, currentRun, state, watch } from "../core/state.js";
 import { loadPanel } from "./attending.js";

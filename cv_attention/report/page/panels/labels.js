@@ -1,9 +1,10 @@
 // Images with several classes: what was decided of each class, and which classes occur together.
 
+import { className } from "../core/class_names.js";
 import { select } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { aChoice } from "../core/fields.js";
-import { className, epochName, formatPercent } from "../core/format.js";
+import { epochName, formatPercent } from "../core/format.js";
 import { plainCache } from "../core/shards.js";
 import { addField, currentRun, state, watch } from "../core/state.js";
 import { colourTable } from "../drawing/colours.js";

@@ -1,10 +1,23 @@
-// Compares several runs: networks, costs and results. A click on a title sorts.
+// Compares several runs: networks, costs and results, and their configurations. A click on a title sorts, a check mark
+// takes a run out of the curves.
 
 import { pushButton } from "../core/controls.js";
 import { breakable, el } from "../core/dom.js";
 import { formatCount, formatPercent, formatValue, isShare, metricWords } from "../core/format.js";
 import { report } from "../core/report.js";
 import { change, state, watch } from "../core/state.js";
+import { makeDifferences } from "./differences.js";
+
+// The name under which a whole run is among what the curves hide.
+export const hiddenRun = (number) => `run:${number}`;
+
+function showInCurves(run) {
+  const key = hiddenRun(report.runs.indexOf(run));
+  const toggle = (event) =>
+    change({ hidden: event.target.checked ? state.hidden.filter((one) => one !== key) : [...state.hidden, key] });
+  const words = `Show ${run.name} in the curves`;
+  return el("input", { type: "checkbox", checked: !state.hidden.includes(key), onchange: toggle, "aria-label": words, title: words, "data-run": key });
+}
 
 const RUN_COLUMNS = [
   { title: "Run", value: (run) => run.name },
@@ -61,7 +74,9 @@ export function makeRuns() {
   }
   function draw() {
     const runs = sorting ? sortedRuns(sorting, down) : report.runs;
+    const focused = document.activeElement?.dataset?.run;
     head.replaceChildren(
+      el("th", { scope: "col" }, "Curves"),
       ...columns.map((column) => {
         const way = sorting === column ? (down ? "descending" : "ascending") : "none";
         const press = () => {
@@ -77,12 +92,14 @@ export function makeRuns() {
     body.replaceChildren(
       ...runs.map((run) => {
         const chosen = report.runs.indexOf(run) === state.run;
-        return el("tr", { class: chosen ? "chosen" : null }, columns.map((column) => cell(column, run)));
+        const mark = el("td", {}, !run.export && showInCurves(run));
+        return el("tr", { class: chosen ? "chosen" : null }, mark, columns.map((column) => cell(column, run)));
       }),
     );
+    if (focused) body.querySelector(`[data-run="${CSS.escape(focused)}"]`)?.focus();
   }
   watch((values) => {
-    if ("run" in values) draw();
+    if ("run" in values || "hidden" in values) draw();
   });
   draw();
   return el(
@@ -90,5 +107,6 @@ export function makeRuns() {
     { "aria-labelledby": "runs" },
     el("h2", { id: "runs" }, "Runs"),
     el("div", { class: "table-frame", tabindex: "0" }, el("table", { class: "runs" }, el("thead", {}, head), body)),
+    makeDifferences(),
   );
 }

@@ -7,7 +7,7 @@ import { change, currentRun, state, watch } from "../core/state.js";
 import { sampleTitle } from "../samples/names.js";
 
 export function sampleStepper() {
-  const shown = el("output");
+  const shown = el("output", { class: "two-lines" });
   const step = (by) => {
     const count = currentRun().probes.length;
     change({ sample: ((state.sample ?? 0) + by + count) % count });

@@ -5,6 +5,7 @@ import { nearestSnapshot } from "../core/epochs.js";
 import { aText, someTexts } from "../core/fields.js";
 import { columnName, epochName, inWords } from "../core/format.js";
 import { report } from "../core/report.js";
+import { shortRunName } from "../core/run_names.js";
 import { addField, limitFields, shownColumns, state, suggestedColumns } from "../core/state.js";
 import { joined, valueRange } from "../drawing/scales.js";
 import { sampleIn } from "./twins.js";
@@ -24,14 +25,14 @@ export function neighboursOf(run) {
     if (kind === "epoch" && run.epochs.some(({ epoch }) => epoch === number))
       return [{ whose, run, epoch: number, words: epochName(number) }];
     const other = kind === "run" ? report.runs[number] : null;
-    return other && other !== run && other.epochs.length ? [{ whose, run: other, epoch: null, words: other.name }] : [];
+    return other && other !== run && other.epochs.length ? [{ whose, run: other, epoch: null, words: shortRunName(other) }] : [];
   });
 }
 
 // All columns as they stand: [{whose, run, epoch, words, column}]. Those of the run itself have no words of their own.
 export function placesOf(run) {
   const neighbours = neighboursOf(run);
-  const named = neighbours.some((one) => one.run !== run) ? run.name : "";
+  const named = neighbours.some((one) => one.run !== run) ? shortRunName(run) : "";
   const own = { whose: "", run, epoch: null, words: named };
   const places = shownColumns(run).flatMap((column) => {
     const twins = neighbours.flatMap((one) => {

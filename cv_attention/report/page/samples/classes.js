@@ -1,10 +1,11 @@
 // The class switch: which class the maps explain, if maps of several classes were recorded.
 
+import { className } from "../core/class_names.js";
 import { makeCache } from "../core/cache.js";
 import { select } from "../core/controls.js";
 import { decode } from "../core/decoding.js";
 import { aChoice } from "../core/fields.js";
-import { className, isolated } from "../core/format.js";
+import { isolated } from "../core/format.js";
 import { report } from "../core/report.js";
 import { loadScript } from "../core/shards.js";
 import { addField, state } from "../core/state.js";

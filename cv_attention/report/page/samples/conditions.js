@@ -1,9 +1,10 @@
 // The reader's own condition on samples: the quantities that it may name, and whether it can be read.
 
+import { className } from "../core/class_names.js";
 import { nearestSnapshot } from "../core/epochs.js";
-import { className, columnName } from "../core/format.js";
+import { columnName } from "../core/format.js";
 import { report } from "../core/report.js";
-import { state } from "../core/state.js";
+import { shownColumns, state } from "../core/state.js";
 import { parseCondition } from "./expressions.js";
 import { isRight } from "./flags.js";
 import { noteOf } from "./notes.js";
@@ -67,22 +68,58 @@ export function conditionTest(run, snapshot) {
   }
 }
 
+// What readers of other tools call the same.
+const ELSEWHERE = {
+  right: ["correct", "is_correct", "accuracy", "hit"],
+  "not right": ["wrong", "incorrect", "error", "mistake", "misclassified"],
+  label: ["truth", "ground_truth", "groundtruth", "target", "class", "true_class", "true_label", "labels"],
+  predicted: ["prediction", "predictions", "predicted_class", "pred", "guess", "output"],
+  confidence: ["probability", "prob", "p", "score", "conf", "certainty"],
+  tagged: ["tag", "tags", "note"],
+  name: ["file", "filename", "filepath", "path", "id", "image"],
+  number: ["index", "sample"],
+};
+
+// How many letters differ, at most: added, left out or replaced.
+function edits(a, b) {
+  let row = [...b].map((_, j) => j + 1);
+  [...a].forEach((letter, i) => {
+    let [corner, left] = [i, i + 1];
+    row = [...b].map((other, j) => {
+      const now = Math.min(left + 1, row[j] + 1, corner + (letter === other ? 0 : 1));
+      [corner, left] = [row[j], now];
+      return now;
+    });
+  });
+  return row.length ? row[row.length - 1] : a.length;
+}
+
+// The known name that is nearest to an unknown one, or "".
+export function nearestName(name, names) {
+  const wanted = name.toLowerCase().split(".").pop();
+  const other = Object.keys(ELSEWHERE).find((one) => ELSEWHERE[one].includes(wanted));
+  if (other) return other;
+  const off = (one) => edits(wanted, one.toLowerCase());
+  const near = names.filter((one) => off(one) <= Math.max(1, wanted.length / 3)).sort((a, b) => off(a) - off(b));
+  return near[0] ?? names.find((one) => wanted.length > 2 && one.toLowerCase().includes(wanted)) ?? "";
+}
+
 // Why the condition cannot be read, or nothing.
 export function conditionFault(run, snapshot) {
   if (!state.where.trim() || !snapshot) return "";
   try {
-    parseCondition(state.where, resolver(run, snapshot));
+    parseCondition(state.where, resolver(run, snapshot), (name) => nearestName(name, conditionNames(run, snapshot)));
     return "";
   } catch (error) {
     return error.message;
   }
 }
 
-// What may be named, for the reader.
+// What may be named, for the reader: of the maps, those that are shown.
 export function conditionNames(run, snapshot) {
   const measures = (snapshot && measuresNow(snapshot)) ?? {};
-  const ofMaps = Object.entries(measures).flatMap(([index, found]) =>
-    Object.keys(found).map((measure) => `[${columnName(run.columns[index])}: ${measure}]`),
+  const ofMaps = shownColumns(run).flatMap((column) =>
+    Object.keys(measures[column.index] ?? {}).map((measure) => `[${columnName(column)}: ${measure}]`),
   );
   const others = report.runs.filter((one) => one !== run).slice(0, 1);
   return [...Object.keys(QUANTITIES), ...others.map((one) => `[${one.name}: loss]`), ...ofMaps];

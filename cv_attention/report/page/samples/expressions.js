@@ -1,7 +1,9 @@
 // Conditions that readers type, such as "confidence > 0.9 and not right and [Grad-CAM: sparseness] < 0.5". They are parsed
-// here, since the page's policy evaluates no text.
+// here, since the page's policy evaluates no text. The signs of pandas, FiftyOne and JavaScript mean the same: && | ! ~.
 
-const TOKEN = /\s*(?:(\d+\.?\d*(?:e[+-]?\d+)?|\.\d+)(%?)|\[([^\]]*)\]|"([^"]*)"|'([^']*)'|([A-Za-z_][\w.]*)|(<=|>=|!=|==|[-+*/()<>=])|(\S))/gy;
+const TOKEN = /\s*(?:(\d+\.?\d*(?:e[+-]?\d+)?|\.\d+)(%?)|\[([^\]]*)\]|"([^"]*)"|'([^']*)'|([A-Za-z_][\w.]*)|(<=|>=|!=|<>|===?|&&?|\|\|?|[-+*/()<>=!~])|(\S))/gy;
+const SAME_SIGN = { "==": "=", "===": "=", "<>": "!=", "&": "and", "&&": "and", "|": "or", "||": "or", "!": "not", "~": "not" };
+const LITERALS = { true: true, false: false };
 
 function tokens(text) {
   const found = [];
@@ -11,21 +13,26 @@ function tokens(text) {
     if (number !== undefined) found.push({ kind: "value", value: Number(number) / (percent ? 100 : 1) });
     else if (quoted !== undefined) found.push({ kind: "value", value: quoted });
     else if (bracketed !== undefined) found.push({ kind: "name", name: bracketed.trim() });
-    else if (["and", "or", "not"].includes(word)) found.push({ kind: "sign", sign: word });
+    else if (/^(and|or|not)$/i.test(word)) found.push({ kind: "sign", sign: word.toLowerCase() });
+    else if (/^(true|false)$/i.test(word)) found.push({ kind: "value", value: LITERALS[word.toLowerCase()] });
     else if (word !== undefined) found.push({ kind: "name", name: word });
-    else found.push({ kind: "sign", sign: sign === "==" ? "=" : sign });
+    else found.push({ kind: "sign", sign: SAME_SIGN[sign] ?? sign });
   }
   return found;
 }
 
 const unknown = (value) => value === null || value === undefined;
+
+// A class that is called "7" equals the number 7.
+const number = (value) => (value === "" ? NaN : Number(value));
+const equal = (a, b) => a === b || (typeof a !== typeof b && number(a) === number(b));
 const COMPARED = {
   "<": (a, b) => a < b,
   "<=": (a, b) => a <= b,
   ">": (a, b) => a > b,
   ">=": (a, b) => a >= b,
-  "=": (a, b) => a === b,
-  "!=": (a, b) => a !== b,
+  "=": equal,
+  "!=": (a, b) => !equal(a, b),
 };
 const CALCULATED = { "+": (a, b) => a + b, "-": (a, b) => a - b, "*": (a, b) => a * b, "/": (a, b) => a / b };
 
@@ -37,9 +44,10 @@ function apply(calculate, left, right) {
   };
 }
 
-// Parses a condition. `resolve(name)` returns a function of a sample, or undefined for an unknown name.
+// Parses a condition. `resolve(name)` returns a function of a sample, or undefined for an unknown name, for which
+// `suggest(name)` returns what may have been meant, or nothing.
 // Returns that function of a sample; an unknown result counts as not fulfilled. Throws an error with a sentence.
-export function parseCondition(text, resolve) {
+export function parseCondition(text, resolve, suggest = () => "") {
   const all = tokens(text);
   let at = 0;
   const sign = () => (all[at]?.kind === "sign" ? all[at].sign : null);
@@ -86,7 +94,10 @@ export function parseCondition(text, resolve) {
     if (token.kind === "sign") throw new Error(`"${token.sign}" has no meaning here`);
     if (token.kind === "value") return () => token.value;
     const known = resolve(token.name);
-    if (!known) throw new Error(`there is no "${token.name}"`);
+    if (!known) {
+      const meant = suggest(token.name);
+      throw new Error(`there is no "${token.name}"${meant ? `; did you mean ${meant}?` : ""}`);
+    }
     return known;
   }
   const parsed = condition();

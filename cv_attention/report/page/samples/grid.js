@@ -13,7 +13,7 @@ import { listSamples } from "./selection.js";
 
 const ROWS_BEYOND = 2; // above and below the visible ones
 // Choices of other sections, which the list does not follow.
-const ELSEWHERE = new Set(["views", "by", "smoothing", "log", "band", "hidden", "pairs", "counted", "query", "site", "used"]);
+const ELSEWHERE = new Set(["views", "by", "smoothing", "log", "band", "hidden", "grouped", "span", "pairs", "counted", "query", "site", "used"]);
 const FIRST = 8; // samples that are listed until the reader asks for all
 const MOST_PRINTED = 24; // samples on paper
 const HASTE = 1.5; // screens per frame above which nothing is painted until scrolling slows down

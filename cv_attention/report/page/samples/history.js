@@ -1,8 +1,9 @@
 // The predictions for one image by epoch: a bar for the probability of the true class,
 // coloured by whether the prediction was right. Click a bar to select its epoch.
 
+import { className } from "../core/class_names.js";
 import { svg } from "../core/dom.js";
-import { className, epochName, formatPercent, isolated } from "../core/format.js";
+import { epochName, formatPercent, isolated } from "../core/format.js";
 import { change } from "../core/state.js";
 
 function historyWords(run, snapshot, probe) {

@@ -98,7 +98,7 @@ function signatureOf(run) {
 }
 
 function makeHead() {
-  const title = el("h2", { id: "large-title", dir: "auto" });
+  const title = el("h2", { id: "large-title", class: "two-lines", dir: "auto" });
   const verdict = el("p", { class: "verdict" });
   const where = el("p", { class: "muted" });
   const buttons = el(

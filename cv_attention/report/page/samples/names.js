@@ -1,6 +1,6 @@
 // Names of samples.
 
-import { className } from "../core/format.js";
+import { className } from "../core/class_names.js";
 
 function countEach(words) {
   const counts = new Map();

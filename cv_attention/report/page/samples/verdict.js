@@ -1,7 +1,9 @@
 // The prediction for one image at the current epoch, with the most probable classes.
 
+import { className } from "../core/class_names.js";
 import { el } from "../core/dom.js";
-import { className, formatPercent } from "../core/format.js";
+import { formatPercent } from "../core/format.js";
+import { shortRunName } from "../core/run_names.js";
 
 const TOP_SHOWN = 3;
 
@@ -63,7 +65,7 @@ export function tellTwins(list, twins) {
   const rows = twins.slice(0, RUNS_SHOWN).map(({ run, snapshot, index }) => {
     const verdict = el("p", {});
     tellVerdict(verdict, run, snapshot, index);
-    return el("li", { title: run.name }, el("bdi", { class: "twin-name" }, run.name), verdict);
+    return el("li", { title: run.name }, el("bdi", { class: "twin-name" }, shortRunName(run)), verdict);
   });
   const rest = twins.length - RUNS_SHOWN;
   if (rest > 0) rows.push(el("li", { class: "muted" }, `and ${rest} more run${rest === 1 ? "" : "s"}`));

@@ -4,6 +4,7 @@ import { pushButton } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { goTo } from "../core/scrolling.js";
 import { report } from "../core/report.js";
+import { shortRunName } from "../core/run_names.js";
 import { change, state, watch } from "../core/state.js";
 
 function contentsButton(section) {
@@ -20,7 +21,8 @@ function contentsButton(section) {
 export function makeTabs() {
   if (report.runs.length < 2) return null;
   const tabs = report.runs.map((run, i) => {
-    const tab = el("button", { type: "button", onclick: () => change({ run: i }) }, el("bdi", {}, run.name));
+    const attributes = { type: "button", title: run.name, onclick: () => change({ run: i }) };
+    const tab = el("button", attributes, el("bdi", {}, shortRunName(run)));
     const mark = () => tab.setAttribute("aria-pressed", String(state.run === i));
     watch(mark);
     mark();

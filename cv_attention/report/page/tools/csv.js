@@ -1,7 +1,7 @@
 // Exports the selected samples, or all listed ones, as a table for other programs.
 
+import { className } from "../core/class_names.js";
 import { nearestSnapshot } from "../core/epochs.js";
-import { className } from "../core/format.js";
 import { loadMeasures } from "../core/shards.js";
 import { currentRun, state } from "../core/state.js";
 import { neighboursOf, placeName, placesOf, sampleAt, snapshotAt } from "../samples/adjacent.js";

@@ -1,21 +1,21 @@
 // Finding samples: search by name and class, filters, order.
 
+import { className } from "../core/class_names.js";
 import { labelled, pushButton, rangeControl, select } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { nearestSnapshot } from "../core/epochs.js";
 import { columnName, formatPercent } from "../core/format.js";
 import { report } from "../core/report.js";
-import { change, currentRun, FIELDS, shownColumns, state, watch } from "../core/state.js";
+import { change, currentRun, shownColumns, state, watch } from "../core/state.js";
 import { conditionFault, conditionNames } from "../samples/conditions.js";
 import { fitsRun, FLAGS } from "../samples/flags.js";
 import { knownTags } from "../samples/notes.js";
 import { hasSort, measuresHere, measuresNow, SORTS } from "../samples/sorting.js";
 import { AGREEMENTS } from "../samples/twins.js";
-
-const FILTERS = ["label", "predicted", "show", "least", "most", "flag", "agreement", "where"];
+import { clearFilters } from "./active.js";
 
 function classOptions(run) {
-  return [["", "any"], ...run.classes.map((name, i) => [String(i), name])];
+  return [["", "any"], ...run.classes.map((_, i) => [String(i), className(run, i)])];
 }
 
 function flagOptions(run) {
@@ -54,18 +54,27 @@ function makeCondition() {
     oninput: () => change({ where: field.value }),
   });
   const fault = el("span", { class: "fault", role: "status" });
-  const names = el("p", { class: "muted hint" });
-  const help = el("details", { class: "names" }, el("summary", {}, "What a condition may contain"), names);
-  help.addEventListener("toggle", () => show());
+  const names = el("ul", { class: "name-list" });
+  const signs = "Numbers, percentages, names of classes in quotes, + − * /, < <= = != >= >, and, or, not, brackets. A click adds a name:";
+  const help = el("details", { class: "names" }, el("summary", {}, "What a condition may contain"), el("p", { class: "muted" }, signs), names);
+  const add = (name) => {
+    field.setRangeText(name, field.selectionStart, field.selectionEnd, "end");
+    field.focus();
+    change({ where: field.value });
+  };
+  let listed = "";
   const show = () => {
     if (field.value !== state.where && document.activeElement !== field) field.value = state.where;
     const problem = currentRun() ? conditionFault(currentRun(), here()) : "";
-    fault.textContent = problem ? `Not applied: ${problem}.` : "";
+    fault.textContent = problem ? `Not applied: ${problem}${/[?.]$/.test(problem) ? "" : "."}` : "";
     field.setAttribute("aria-invalid", String(Boolean(problem)));
     if (!help.open) return;
-    const known = conditionNames(currentRun(), here()).join(", ");
-    names.textContent = `Numbers, percentages, names of classes in quotes, + − * /, < <= = != >= >, and, or, not, brackets; ${known}`;
+    const known = conditionNames(currentRun(), here());
+    if (listed === known.join()) return;
+    listed = known.join();
+    names.replaceChildren(...known.map((name) => el("li", {}, pushButton(name, () => add(name), { class: "quiet" }))));
   };
+  help.addEventListener("toggle", show);
   watch(show);
   show();
   return el("div", { class: "condition" }, labelled("Condition", field), fault, help);
@@ -145,8 +154,6 @@ export function makeSort() {
 export function makeFilters() {
   const toIndex = (name) => (value) => change({ [name]: value === "" ? null : Number(value) });
   const percent = (value) => formatPercent(value);
-  const clear = () =>
-    change({ search: "", ...Object.fromEntries(FILTERS.map((name) => [name, FIELDS[name].start])) });
   return el(
     "div",
     { class: "controls" },
@@ -158,10 +165,6 @@ export function makeFilters() {
     select("flag", "Flag", flagOptions),
     report.runs.length > 1 && select("agreement", "Compared with another run", agreementOptions),
     makeCondition(),
-    pushButton("Clear all filters", clear, { class: "quiet" }),
+    pushButton("Clear all filters", clearFilters, { class: "quiet" }),
   );
-}
-
-export function activeFilters() {
-  return FILTERS.filter((name) => state[name] !== FIELDS[name].start).length || "";
 }

@@ -6,7 +6,8 @@ import { download } from "../core/download.js";
 import { change, currentRun, state } from "../core/state.js";
 import { keepNotes, noteOf, notesAsText, notesOf, readNotes, setNote, splitTags } from "../samples/notes.js";
 
-export function makeNotes() {
+// listed(): the samples that the filters let through.
+export function makeNotes(listed) {
   const status = el("span", { class: "muted", role: "status" });
   const file = el("input", {
     type: "file",
@@ -25,11 +26,18 @@ export function makeNotes() {
     file.value = "";
   });
   const tag = el("input", { type: "text", name: "tag", placeholder: "tag" });
+  tag.addEventListener("keydown", (event) => event.key === "Enter" && tagSelection());
   const tagSelection = () => {
     const run = currentRun();
+    const tags = splitTags(tag.value);
+    if (!state.selected.length || !tags.length) {
+      const remedy = "Tick the boxes of images in the list, or select all that are listed";
+      status.textContent = state.selected.length ? "Enter a tag first." : `Nothing is selected. ${remedy}.`;
+      return;
+    }
     for (const index of state.selected) {
       const known = noteOf(run, index) ?? { note: "", tags: [] };
-      setNote(run, index, known.note, [...new Set([...known.tags, ...splitTags(tag.value)])]);
+      setNote(run, index, known.note, [...new Set([...known.tags, ...tags])]);
     }
     const count = state.selected.length;
     status.textContent = `${count} selected sample${count === 1 ? "" : "s"} tagged.`;
@@ -43,6 +51,7 @@ export function makeNotes() {
     pushButton("Load notes from a file", () => file.click()),
     file,
     el("span", { class: "joined" }, labelled("Tag for the selection", tag), pushButton("Tag", tagSelection)),
+    pushButton("Select all listed", () => change({ selected: [...listed()] })),
     status,
   );
 }

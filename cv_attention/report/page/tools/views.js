@@ -25,6 +25,23 @@ function keepViews(views) {
   }
 }
 
+// Copies the address, which holds the view; where the browser forbids that, shows it selected, to be copied by hand.
+function makeLink(status) {
+  const field = el("input", { type: "text", class: "address", readonly: "", hidden: true, "aria-label": "Link to this view" });
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(location.href);
+      status.textContent = "Copied: the link opens the page with these filters, columns and scales.";
+    } catch {
+      field.value = location.href;
+      field.hidden = false;
+      field.select();
+      status.textContent = "Copy the link from the field.";
+    }
+  };
+  return [pushButton("Copy link to this view", copy), field];
+}
+
 export function makeViews(onchange) {
   const name = el("input", { type: "text", name: "view", placeholder: "errors of seed 1", maxlength: 80 });
   const list = el("ul", { class: "views" });
@@ -56,7 +73,7 @@ export function makeViews(onchange) {
   name.addEventListener("keydown", (event) => event.key === "Enter" && save());
   queueMicrotask(draw);
   const line = el("span", { class: "joined" }, labelled("Name of this view", name), pushButton("Save", save));
-  return el("div", { class: "controls" }, line, list, status);
+  return el("div", { class: "controls" }, line, list, makeLink(status), status);
 }
 
 export function countViews() {
