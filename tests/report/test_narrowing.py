@@ -26,7 +26,7 @@ def index(tmp_path_factory: pytest.TempPathFactory, make_run: Callable[..., Path
 
 
 def in_use(page) -> list[str]:
-    return [text.translate(ISOLATES) for text in page.locator(".active button").all_inner_texts()]
+    return [" ".join(text.translate(ISOLATES).split()) for text in page.locator(".active button").all_inner_texts()]
 
 
 def test_each_filter_is_named_above_the_list_and_can_be_taken_away(open_page, index: Path) -> None:
