@@ -26,10 +26,14 @@ def flops_of(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any)
     formula = _formula(str(operator))
     if formula is not None:
         return formula(args, out)
+    known = _torchs_formulas().get(operator)
+    return known(*args, **kwargs, out_val=out) if known else 0
+
+
+def _torchs_formulas() -> dict[Any, Any]:
     from torch.utils.flop_counter import flop_registry  # imports triton, where it is installed
 
-    known = flop_registry.get(operator)
-    return known(*args, **kwargs, out_val=out) if known else 0
+    return flop_registry
 
 
 def _formula(name: str) -> Formula | None:
