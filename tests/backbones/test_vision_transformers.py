@@ -120,6 +120,8 @@ def test_the_block_gets_the_grid_of_patches(name):
 @pytest.mark.parametrize("name", ["timm ViT", "torchvision ViT", "transformers ViT"])
 def test_every_position_starts_as_the_identity_and_learns(name, at):
     model, x, _, _ = made(name)
+    if at == "**.mlp" and not any(module.endswith(".mlp") for module, _ in model.named_modules()):
+        pytest.skip("the layers of this version have no module for the whole MLP")
     keys = list(model.state_dict())
     drawn(model)  # torchvision's head starts at zero
     with torch.no_grad():

