@@ -10,6 +10,7 @@ from torch import nn
 
 from cv_attention.backbones import insert
 from cv_attention.saliency import METHODS, metrics
+from cv_attention.saliency.core.state import kept
 
 X = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 SHORT = {"masks": 8, "samples": 8, "steps": 4, "iterations": 3}
@@ -124,6 +125,18 @@ def test_buffers_are_left_alone_by_threads_that_share_a_model():
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(lambda seed: explain("grad_cam", model, X + seed), range(6)))
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_the_random_state_is_that_before_the_first_of_several_models():
+    """It is one for the process: what the second restores must not be what the first had drawn."""
+    first, second, before = kept(nn.Linear(2, 2)), kept(nn.Linear(2, 2)), torch.get_rng_state()
+    first.__enter__()
+    torch.rand(3)
+    second.__enter__()
+    first.__exit__(None, None, None)
+    torch.rand(3)
+    second.__exit__(None, None, None)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_buffers_that_stay_the_same_are_not_written():

@@ -1,8 +1,9 @@
 """Saves and restores the state of model and process around a saliency method."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -12,12 +13,41 @@ from cv_attention.backbones.tracing.dry_run import buffers_kept, random_state_ke
 from cv_attention.backbones.tracing.eval_mode import eval_mode
 from cv_attention.maps.wrappers import run_eagerly
 
-_lock = threading.Lock()
-# Models in use: how many callers each has now, and the switches of checkpointing that were on before the first.
-_checkpointed: WeakKeyDictionary[nn.Module, tuple[int, list[tuple[nn.Module, str]]]] = WeakKeyDictionary()
 _SWITCHES = ("grad_checkpointing", "gradient_checkpointing")  # of timm and transformers
-# Models in use: how many callers each has now, and what the first saved.
-_saved: WeakKeyDictionary[nn.Module, tuple[int, ExitStack]] = WeakKeyDictionary()
+
+
+class _Shared:
+    """A state that several threads need at once: the first to enter makes it, and the last to leave takes it back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users: WeakKeyDictionary[Any, tuple[int, ExitStack]] = WeakKeyDictionary()
+
+    @contextmanager
+    def entered(self, owner: Any, state: Callable[[], AbstractContextManager[Any]]) -> Iterator[None]:
+        """Holds the state of `owner`, such as a model, while the block runs.
+
+        Args:
+            owner: Whose state it is; threads with the same owner share it.
+            state: Makes the state, as a context.
+        """
+        with self._lock:
+            users, stack = self._users.get(owner, (0, ExitStack()))
+            if users == 0:
+                stack.enter_context(state())
+            self._users[owner] = (users + 1, stack)
+        try:
+            yield
+        finally:
+            with self._lock:
+                users, stack = self._users.pop(owner)
+                if users > 1:
+                    self._users[owner] = (users - 1, stack)
+                else:
+                    stack.close()
+
+
+_checkpointing, _buffers, _random = _Shared(), _Shared(), _Shared()
 
 
 def _each_module(model: nn.Module) -> Iterator[nn.Module]:
@@ -43,48 +73,34 @@ def _switched_on(model: nn.Module) -> Iterator[tuple[nn.Module, str]]:
 
 
 @contextmanager
-def without_checkpointing(model: nn.Module) -> Iterator[None]:
-    """Switches gradient checkpointing off: layers that run again in the backward pass meet no hooks there."""
-    with _lock:
-        calls, on = _checkpointed.get(model, (0, []))
-        if calls == 0:
-            on = list(_switched_on(model))
-            for module, name in on:
-                setattr(module, name, False)
-        _checkpointed[model] = (calls + 1, on)
+def _switched_off(model: nn.Module) -> Iterator[None]:
+    on = list(_switched_on(model))
+    for module, name in on:
+        setattr(module, name, False)
     try:
         yield
     finally:
-        with _lock:
-            calls, on = _checkpointed.pop(model)
-            if calls > 1:
-                _checkpointed[model] = (calls - 1, on)
-            else:
-                for module, name in on:
-                    setattr(module, name, True)
+        for module, name in on:
+            setattr(module, name, True)
+
+
+def without_checkpointing(model: nn.Module) -> AbstractContextManager[None]:
+    """Switches gradient checkpointing off: layers that run again in the backward pass meet no hooks there."""
+    return _checkpointing.entered(model, lambda: _switched_off(model))
 
 
 @contextmanager
 def kept(model: nn.Module) -> Iterator[None]:
     """Restores buffers and the random state, which some models change in eval mode, too.
 
-    The first of several threads that share a model saves them, and the last to leave restores them.
+    The first of several threads that share a model saves its buffers, and the last to leave restores them. The random
+    state is the process's, so that threads with different models share it, too.
     """
-    with _lock:
-        calls, stack = _saved.get(model, (0, ExitStack()))
-        if calls == 0:
-            stack.enter_context(buffers_kept(model))
-            stack.enter_context(random_state_kept(model))
-        _saved[model] = (calls + 1, stack)
-    try:
+    with (
+        _buffers.entered(model, lambda: buffers_kept(model)),
+        _random.entered(_random, lambda: random_state_kept(model)),
+    ):
         yield
-    finally:
-        with _lock:
-            calls, stack = _saved.pop(model)
-            if calls > 1:
-                _saved[model] = (calls - 1, stack)
-            else:
-                stack.close()
 
 
 @contextmanager
