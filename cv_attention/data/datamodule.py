@@ -165,7 +165,9 @@ def _check(config: Data) -> None:
     if config.name == "cluttered_digits":
         digits.check(config.digits)
         if config.root != Data.root:
-            hint = other_kind(config.root, config.name) or "; did you mean data.name 'folder'?"
+            hint = other_kind(config.root, config.name)
+            if not hint.startswith("; it is"):  # a near name would be of no use yet
+                hint = "; for images of your own set data.name, such as folder or table"
             raise ValueError(f"data.root is '{config.root}', but cluttered digits are generated{hint}")
 
 

@@ -47,12 +47,10 @@ def _near(path: Path, name: str) -> str:
         return "; write / between folders"
     folder = path.parent
     names = [each for each in os.listdir(folder)[:_LISTED] if each[0] != "."] if folder.is_dir() else []
+    near = suggest(path.name, names, shown=0) if names else ""
     if name == "datasets":
-        near = suggest(path.name, names, shown=0) if folder.is_dir() else ""
         return near or "; data.name datasets opens what save_to_disk wrote, and downloads nothing"
-    if not folder.is_dir():
-        return f"; its folder '{folder}' does not exist"
-    return suggest(path.name, names, shown=0)
+    return near if folder.is_dir() else f"; its folder '{folder}' does not exist"
 
 
 def _of_file(path: Path) -> tuple[str, tuple[str, ...]]:

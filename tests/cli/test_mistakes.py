@@ -46,7 +46,7 @@ MISTAKES = {
     "transform": (["fit", *TINY, "--data.train_transforms", "[HorizontalFlop]"], ["HorizontalFlip"]),
     "transform argument": (["fit", *TINY, "--data.train_transforms", "[{HorizontalFlip: {q: 1}}]"], ["q", "p"]),
     "data root": (["fit", "--data.name", "folder", "--data.root", "nowhere"], ["nowhere"]),
-    "root without effect": (["fit", "--data.root", "photos"], ["photos", "folder"]),
+    "root without effect": (["fit", "--data.root", "photos"], ["photos", "set data.name, such as folder or table"]),
     "plan of nothing": (["plan"], ["missing", "MODEL (Backbone", "NAME)", "plan --help"]),
     "plan": (["plan", "resnet20", "--block", "cbm"], ["cbm", "cbam"]),
     "shape": (["blocks", "--shape", "64x56"], ["64x56", "64x56x56"]),
