@@ -56,6 +56,30 @@ def test_the_operator_keeps_one_peak_and_lowers_many():
     assert normalise(torch.full((1, 1, 8, 8), 3.0)).abs().max() == 0
 
 
+def test_the_operator_counts_all_but_one_of_equal_peaks():
+    """Rounding, which differs with the size of a batch, decides nothing."""
+    heat = torch.zeros(3, 1, 32, 32)
+    heat[:, :, 4::8, 4::8] = 1
+    heat[1, :, 4, 4] += 1e-7
+    heat[2] += 1e-7 * torch.rand(1, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert normalise(heat).max() < 1e-8
+    plateau = torch.zeros(1, 1, 32, 32)
+    plateau[..., 4:28, 4:28] = 1  # one maximum, however wide
+    assert normalise(plateau).max() == 1
+
+
+def test_rounding_is_no_contrast():
+    assert normalise(0.5 + 2e-6 * torch.rand(1, 1, 32, 32)).max() == 0
+    assert normalise(0.5 + torch.rand(1, 1, 32, 32) / 255).max() > 0
+
+
+def test_an_image_has_the_same_map_in_any_batch():
+    bars = display("none")
+    alone = itti_koch_niebur(None, bars[None])
+    among = itti_koch_niebur(None, torch.stack([torch.rand(3, 256, 256), bars, display("colour")]))
+    torch.testing.assert_close(among[1:2], alone, rtol=1e-3, atol=1e-6)
+
+
 def display(odd):
     """A field of green upright bars; the one at row 1, column 2 (of 4) is odd in one feature."""
     image = torch.full((3, 256, 256), 0.3)

@@ -10,8 +10,9 @@ from cv_attention import saliency as s
 from tests.quick import quick_only
 
 V = torch.randn(2, 2, 6, 16, 20, generator=torch.Generator().manual_seed(1))
-REFUSING = {"itti_koch_niebur", "spectral_residual", "full_grad", "extremal_perturbation", "lrp", "attn_lrp"}
+REFUSING = {"spectral_residual", "full_grad", "extremal_perturbation", "lrp", "attn_lrp"}
 REFUSING |= {"deep_lift", "deep_feature_factorisation", "guided_grad_cam", "le_grad", "refine_cam"}
+RGB = {"itti_koch_niebur"}  # test_bottom_up_videos.py
 ATTENTION = {"block_maps", "attention_rollout", "attention_flow", "gradient_attention"}
 FAST = {
     "rise": {"masks": 4},
@@ -46,12 +47,10 @@ class Flat(nn.Module):
         return self.fc(self.body(x).mean((2, 3)))
 
 
-@pytest.mark.parametrize(
-    "name",
-    quick_only(
-        s.METHODS.keys() - REFUSING - ATTENTION - {"kernel_shap"}, sorted(s.METHODS.keys() - REFUSING - ATTENTION)
-    ),
-)
+DEEP = sorted(s.METHODS.keys() - REFUSING - ATTENTION - RGB)
+
+
+@pytest.mark.parametrize("name", quick_only([name for name in DEEP if name != "kernel_shap"], DEEP))
 def test_a_volume_of_one_slice_is_an_image(name):
     model, method, options = Volume().eval(), s.METHODS[name], FAST.get(name, {})
     deep = dict(options, window=(1, 6, 6)) if name == "occlusion" else options
