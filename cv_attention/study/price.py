@@ -8,6 +8,7 @@ from typing import Any
 
 from cv_attention.config import Experiment
 from cv_attention.study.design.trials import Trial, seconds, state
+from cv_attention.study.opening import open_images, prepared
 from cv_attention.study.record import StudyFolder
 
 START = 2.0  # seconds of a trial beyond its training and its test
@@ -79,13 +80,12 @@ def _task(cell: Cell, experiment: Experiment, opened: dict[str, Any]) -> tuple[A
     """Builds the network of an arm, and returns some of its images and how many a whole training run takes."""
     import torch
 
-    from cv_attention import data, training
+    from cv_attention import training
 
+    experiment = prepared(experiment)
     key = str(experiment.data)
     if key not in opened:
-        module = data.create(experiment.data, seed=0)
-        module.prepare_data()
-        module.setup()
+        module = open_images(experiment)
         opened[key] = (module, next(iter(module.train_dataloader())))
     module, batch = opened[key]
     kind = training.task_of(experiment)

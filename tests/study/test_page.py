@@ -126,7 +126,7 @@ def test_pictures_are_those_of_the_test_split(tmp_path):
 def test_images_that_are_gone_are_listed_without_pictures(tmp_path, monkeypatch):
     plan, folder = planned(tmp_path)
     predict(plan, folder, {"plain": [[0]] * 3, "se": [[3]] * 3})
-    monkeypatch.setattr(data, "create", lambda config: (_ for _ in ()).throw(FileNotFoundError("no such folder")))
+    monkeypatch.setattr(data, "create", lambda config, seed: (_ for _ in ()).throw(FileNotFoundError("no such folder")))
     study = reported(plan, folder)["study"]
     assert "no such folder" in study["tested"]["note"]
     assert len(study["tested"]["probes"]) == 2

@@ -13,6 +13,7 @@ from cv_attention.rundir import read_json
 from cv_attention.rundir.code_version import code_version
 from cv_attention.rundir.files import write_text
 from cv_attention.study.design.climbing import Climb
+from cv_attention.study.opening import open_images, prepared
 
 Cost = Literal["parameters", "flops", "latency", "memory"]
 TOLERANCE = 0.02  # of the cost
@@ -107,14 +108,10 @@ class Matching:
 
     def _size(self, experiment: Experiment) -> tuple[int, int]:
         """Returns the height and width of the images."""
-        from cv_attention import data
-
+        experiment = prepared(experiment)
         key = str(experiment.data)
         if key not in self._sizes:
-            module = data.create(experiment.data, seed=0)
-            module.prepare_data()
-            module.setup()
-            height, width = module.image_size
+            height, width = open_images(experiment).image_size
             self._sizes[key] = height, width
         return self._sizes[key]
 

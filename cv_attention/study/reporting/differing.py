@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from cv_attention import data
 from cv_attention.comparison import predictions
 from cv_attention.report.studies.page import DifferingImage, DifferingImages
 from cv_attention.rundir import summary
@@ -16,6 +15,7 @@ from cv_attention.rundir.arrays import read_arrays
 from cv_attention.rundir.readings import read_readings
 from cv_attention.study.design.plan import Plan
 from cv_attention.study.design.trials import Trial
+from cv_attention.study.opening import open_images
 from cv_attention.study.record import StudyFolder
 from cv_attention.study.reporting.results import Results
 
@@ -135,10 +135,8 @@ def _pictures(plan: Plan, answers: _Answers, listed: Sequence[int] | np.ndarray)
     """Reads the images again from their data set; a note says why that is not possible."""
     if not len(listed):
         return [], ""
-    config = plan.experiments[plan.reference, plan.recipes[0]].data
     try:
-        module = data.create(config)
-        module.setup()
+        module = open_images(plan.experiments[plan.reference, plan.recipes[0]])
         split: Any = module.splits["test"]
         found = []
         for i in listed:
