@@ -1,4 +1,4 @@
-"""Studies of pretrained networks: photographs of several sizes, prepared as the weights expect, as in a training run."""
+"""Studies of pretrained networks: photographs of several sizes are prepared as the weights expect."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_images_are_prepared_as_the_weights_expect(plan):
     images = open_images(experiment)
     expected = timm.get_pretrained_cfg("test_resnet")
     assert images.image_size == expected.input_size[1:]
-    assert {tuple(images.splits["train"][i]["image"].shape) for i in range(len(images.splits["train"]))} == {expected.input_size}
+    assert {tuple(sample["image"].shape) for sample in images.splits["train"]} == {expected.input_size}
     assert tuple(images.mean) == pytest.approx(expected.mean)
 
 
