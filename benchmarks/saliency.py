@@ -7,8 +7,8 @@ Prints for each method the median time as a ratio to the plain forward's, the pe
 and are installed, and the peak memory of tensors against the plain forward's. On a CPU it is the process's own CPU time
 on one thread, which other processes disturb little; peers are created for each call, as their hooks would slow down
 the others. A method that runs the network on copies of an image has their number in its name, and its ratio is to so
-many forwards. Vision transformers, ``--model timm/vit_small_patch16_224``, are explained at the last block's first norm,
-for which pytorch-grad-cam is told how to make a grid of tokens; torchcam and captum have no CAMs of tokens.
+many forwards. Vision transformers, such as ``--model timm/vit_small_patch16_224``, are explained at the last block's
+first norm, for which pytorch-grad-cam is told how to make a grid of tokens; torchcam and captum have no CAMs of tokens.
 
 Goals: 1.1 forwards at most for the CAMs of the last stage and 1.15 of the memory, 1.6 for three stages at once, 1.1 of
 their own forwards for methods of copies; 2.5 times pytorch-grad-cam's throughput for its gradient CAMs and 6 times for
