@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
+from math import prod
 from typing import Any
 
 import torch
@@ -27,6 +28,9 @@ from cv_attention.saliency.core.targets import (
 )
 
 AT_ONCE = 16  # images per forward pass with gradients, unless the caller's batch has more
+# Pixels of all copies in a forward pass without gradients on a processor, whose caches hold no more: eight images of
+# 224x224. With 64 of them, a network takes 1.1 to 3 times as long for each (results/saliency_speed.md).
+_IN_CACHE = 8 * 224 * 224
 
 
 class Scorer:
@@ -82,6 +86,13 @@ class Scorer:
         """Returns the parts of the batch that fit into one pass."""
         return [slice(start, start + self.chunk) for start in range(0, len(self.images), self.chunk)]
 
+    def copies(self, batch: int) -> int:
+        """Returns how many copies of `batch` images share a forward pass: as many as fit and are fast, at least one."""
+        most = self.chunk
+        if self.images.device.type == "cpu":
+            most = min(most, _IN_CACHE // prod(self.images.shape[2:]))
+        return max(1, most // batch)
+
     def forward(self, images: Tensor, part: slice | None = None) -> Result:
         """Runs the model on copies of the images, or of a `part`; where targets are classes, only logits are kept."""
         output = run(self.model, images, part)
@@ -126,7 +137,7 @@ class Scorer:
         Several k share a forward pass where the model returns a tensor with one entry per image; what it returns
         otherwise cannot be split.
         """
-        at_once = max(1, self.chunk // len(self.images))
+        at_once = self.copies(len(self.images))
         start = 0
         while start < count:
             numbers = range(start, min(start + at_once, count))

@@ -101,7 +101,7 @@ def lime(
                     baselines=value,
                     feature_mask=part.expand_as(image),
                     n_samples=samples,
-                    perturbations_per_eval=batch_size,
+                    perturbations_per_eval=scores.copies(1),
                 )[0, 0].float()
         return heat
 
