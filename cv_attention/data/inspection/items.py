@@ -100,16 +100,17 @@ def _classes(split: str, folder: Path) -> tuple[list[Item], list[Finding]]:
     found += finding("loose image", "warning", "images outside of the class folders are not used",
                      [shown(folder / name) for name in sorted(loose)])  # fmt: skip
     items: list[Item] = []
+    empty: list[str] = []
     for name in names:
         files, skipped = find_images(folder / name)
         found += finding("left out", "warning", "left out by reading", skipped)
-        found += finding("empty class", "error", "class folders without images",
-                         [] if files else [shown(folder / name)])  # fmt: skip
+        empty += [] if files else [shown(folder / name)]
         others = _others(folder / name)
         found += finding("other file", "note", "files without the extension of an image are not used", others)
         paths = [os.fsdecode(file) for file in files]
         items += [Item(split, (name,), shown(path), partial(read_bytes, path)) for path in paths]
-    return items, found
+    hint = "" if items else other_kind(folder, "folder")
+    return items, found + finding("empty class", "error", f"class folders without images{hint}", empty)
 
 
 def _is_image(entry: "os.DirEntry[str]") -> bool:
