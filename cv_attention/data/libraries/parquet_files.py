@@ -63,7 +63,7 @@ def open_parquet(files: dict[str, list[Path]], root: Path) -> dict[str, Any]:
     opened = {}
     for split, own in files.items():
         try:
-            opened[split] = datasets.Dataset.from_parquet([str(file) for file in own], split=split)
+            opened[split] = datasets.Dataset.from_parquet([str(file) for file in own])
             for name, feature in opened[split].features.items():
                 if _holds_images(feature):
                     opened[split] = opened[split].cast_column(name, datasets.Image())
