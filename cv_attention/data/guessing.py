@@ -94,10 +94,11 @@ def _of_folder(path: Path) -> tuple[str, tuple[str, ...]]:
     names = _names(path)
     if {"dataset_info.json", "dataset_dict.json", "state.json"} & set(names):
         return "a data set that save_to_disk of Hugging Face's datasets wrote", ("datasets",)
-    if {"Annotations", "JPEGImages"} <= set(names):
+    if {"Annotations", "JPEGImages"} <= set(names) or "VOCdevkit" in names:
         return "a folder in the layout of Pascal VOC", ("voc",)
     endings = [Path(each).suffix.lower() for each in names]
-    if "annotations" in names or "_annotations.coco.json" in names:
+    labelled = [path, *(path / each for each in names[:_FOLDERS])]
+    if "annotations" in names or any((each / "_annotations.coco.json").is_file() for each in labelled):
         return "a folder in the layout of COCO", ("coco",)
     if ".tar" in endings:
         return "a folder of archives", ("webdataset",)
