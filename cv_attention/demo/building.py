@@ -13,6 +13,7 @@ from cv_attention.saliency import METHODS
 
 _NONE = "none"
 _FONTS = ("system-ui", "sans-serif")  # those of the machine: nothing is loaded from anywhere else
+_SLOW = "On a CPU, occlusion, RISE, LIME, kernel SHAP, Score-CAM and extremal perturbation may take minutes."
 _LARGEST = "50mb"  # of a photograph's file
 
 
@@ -64,7 +65,9 @@ def page(explainer: Explainer) -> Any:
                 vars(photograph)["preprocess"] = _file  # Gradio's own knows fewer files, and fails without a reason
                 network = gradio.Dropdown(networks, value=networks[0], label="Network")
                 block = gradio.Dropdown([_NONE, *CATALOGUE], value=_NONE, label="Block to insert, untrained")
-                methods = gradio.Dropdown(list(METHODS), value=["grad_cam"], multiselect=True, label="Saliency methods")
+                methods = gradio.Dropdown(
+                    list(METHODS), value=["grad_cam"], multiselect=True, label="Saliency methods", info=_SLOW
+                )
                 target = gradio.Textbox(label="Class to explain", placeholder="the likeliest one")
                 button = gradio.Button("Explain", variant="primary")
             with gradio.Column(scale=3):

@@ -93,3 +93,13 @@ def test_a_column_for_each_class_with_a_single_one(tmp_path):
     np.savez(tmp_path / "a.npz", X=images, y=np.vstack([np.eye(3)[labels[:-1]], [1, 1, 0]]))
     with pytest.raises(ValueError, match="has 3 labels for each image"):
         load(Data(name="arrays", root=str(tmp_path / "a.npz"), test_fraction=0.25))
+
+
+def test_training_needs_two_classes(tmp_path, capsys):
+    pictures(tmp_path / "VOCdevkit/JPEGImages")
+    write_voc(tmp_path / "VOCdevkit/Annotations", [])
+    run = ["--data.test_fraction", "0.25", "--data.root", str(tmp_path), "--log.root", str(tmp_path / "runs")]
+    assert main(["fit", "--data.name", "folder", *run, "--model.backbone", "convnet"]) == 2
+    said = capsys.readouterr().err
+    assert f"'{tmp_path}' has a single class, 'VOCdevkit'; at least two are needed; it is a folder in the" in said
+    assert "set data.name voc" in said

@@ -181,7 +181,7 @@ def test_choices_and_the_download_in_a_browser(page, tmp_path):
     page.get_by_label("Class to explain").fill(CLASSES[1])
     page.get_by_label("Block to insert").click()
     page.get_by_role("option", name="cbam", exact=True).click()
-    page.get_by_label("Saliency methods").click()
+    page.get_by_label("Saliency methods").first.click()
     page.get_by_role("option", name="layer_cam", exact=True).click()
     page.keyboard.press("Escape")
     explain(page)
