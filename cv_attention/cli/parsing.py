@@ -24,7 +24,7 @@ _FROM_FILES = ["--config", *(f"--{name}" for name in (*_SECTIONS, *_PARTS))]
 def experiment_parser(prog: str) -> ArgumentParser:
     """Returns a parser of ``--config FILE`` and every field of `Experiment` as a dotted option."""
     parser = ArgumentParser(prog=prog, exit_on_error=False, allow_abbrev=False)
-    parser.add_argument("--config", action="config", help="A YAML file; options after it change its values.")
+    parser.add_argument("--config", action="config", help="A YAML file; options change its values.")
     parser.add_class_arguments(Experiment, nested_key=None)
     return parser
 
@@ -38,11 +38,23 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
     _check_yaml(arguments)
     parser.parser_mode = class_paths.MODE
     try:
-        return parser.parse_args(list(arguments))
+        return parser.parse_args(_configs_first(arguments))
     except argparse.ArgumentError as error:
         raise UserError(_explain(one_line(error), parser)) from error
     except (ValueError, TypeError, OSError, RecursionError) as error:  # a number of 5,000 digits, a name with a nul
         raise UserError(f"the options cannot be read: {one_line(error)}") from error
+
+
+def _configs_first(arguments: Sequence[str]) -> list[str]:
+    """Moves ``--config`` with its files in front of the options, whose values it would replace without a word."""
+    configs, others = list[str](), list[str]()
+    waiting = iter(arguments)
+    for each in waiting:
+        if each == "--config":
+            configs += [each, *(value for value in [next(waiting, None)] if value is not None)]
+        else:
+            (configs if each.startswith("--config=") else others).append(each)
+    return [*configs, *others]
 
 
 def to_experiment(parser: ArgumentParser, namespace: Namespace) -> Experiment:

@@ -1,10 +1,10 @@
 """Makes the page on which a photograph is explained, by Gradio."""
 
+import html
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from cv_attention.blocks import CATALOGUE
 from cv_attention.demo.explaining import Explainer
@@ -13,6 +13,7 @@ from cv_attention.saliency import METHODS
 
 _NONE = "none"
 _FONTS = ("system-ui", "sans-serif")  # those of the machine: nothing is loaded from anywhere else
+_SLOW = "On a CPU, occlusion, RISE, LIME, kernel SHAP, Score-CAM and extremal perturbation may take minutes."
 _LARGEST = "50mb"  # of a photograph's file
 
 
@@ -35,19 +36,23 @@ def page(explainer: Explainer) -> Any:
     require("demo", "cv-attention demo")
     import gradio  # pyright: ignore[reportMissingImports]
 
-    def explain(
-        photograph: np.ndarray | None, network: str, block: str, methods: list[str], target: str
-    ) -> tuple[Any, ...]:
+    def explain(photograph: Path | None, network: str, block: str, methods: list[str], target: str) -> tuple[Any, ...]:
         if photograph is None:
             raise gradio.Error("Choose a photograph first.", print_exception=False)
         wanted = None if block == _NONE else block
         try:
             shown = explainer.explain(photograph, network, block=wanted, methods=methods, target=target.strip() or None)
         except (ValueError, OSError) as error:
-            raise gradio.Error(" ".join(str(error).split()), print_exception=False) from error
+            said = html.escape(" ".join(str(error).split()))
+            raise gradio.Error(said, duration=None, print_exception=False) from error  # shown until it is closed
         file = Path(tempfile.mkdtemp(dir=folder.name)) / "maps.png"
         shown.figure.save(file)
-        return shown.figure, shown.classes, gradio.update(value=str(file), interactive=True), "\n\n".join(shown.notes)
+        return (
+            shown.figure,
+            shown.classes,
+            gradio.update(value=str(file), interactive=True),
+            "\n\n".join(map(_unformatted, shown.notes)),
+        )
 
     folder = tempfile.TemporaryDirectory(prefix="cv-attention-demo-")
     networks = list(explainer.networks)
@@ -56,10 +61,13 @@ def page(explainer: Explainer) -> Any:
         gradio.Markdown("## What does the network look at?")
         with gradio.Row():
             with gradio.Column(scale=1):
-                photograph = gradio.Image(label="Photograph", type="numpy", sources=["upload", "clipboard"])
+                photograph = gradio.Image(label="Photograph", sources=["upload", "clipboard"])
+                vars(photograph)["preprocess"] = _file  # Gradio's own knows fewer files, and fails without a reason
                 network = gradio.Dropdown(networks, value=networks[0], label="Network")
                 block = gradio.Dropdown([_NONE, *CATALOGUE], value=_NONE, label="Block to insert, untrained")
-                methods = gradio.Dropdown(list(METHODS), value=["grad_cam"], multiselect=True, label="Saliency methods")
+                methods = gradio.Dropdown(
+                    list(METHODS), value=["grad_cam"], multiselect=True, label="Saliency methods", info=_SLOW
+                )
                 target = gradio.Textbox(label="Class to explain", placeholder="the likeliest one")
                 button = gradio.Button("Explain", variant="primary")
             with gradio.Column(scale=3):
@@ -101,6 +109,16 @@ def serve(explainer: Explainer, port: int | None, *, wait: bool = True) -> Any:
         quiet=True,
         **_look(gradio),
     )
+
+
+def _file(uploaded: Any) -> Path | None:
+    """Returns where Gradio keeps an uploaded file, under its own name."""
+    return Path(uploaded.path) if uploaded is not None and uploaded.path else None
+
+
+def _unformatted(text: str) -> str:
+    """Escapes whatever Markdown would format, such as in the names of classes."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
 def _unshared(gradio: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 from cv_attention import backbones
 from cv_attention.data.augmentation.transforms import Pipeline
+from cv_attention.data.decoding.bit_depth import found_bits
+from cv_attention.data.decoding.decode import decode_image, read_bytes, shown
 from cv_attention.demo.predictions import Predictions
 from cv_attention.drawing import overlay
 from cv_attention.exporting.batches import resized
@@ -67,7 +70,7 @@ class Explainer:
 
     def explain(
         self,
-        photograph: np.ndarray,
+        photograph: np.ndarray | Path,
         network: str,
         *,
         block: str | None = None,
@@ -77,17 +80,18 @@ class Explainer:
         """Draws the attention maps of a network, and saliency maps of one class.
 
         Args:
-            photograph: uint8 (H, W, 3) RGB.
+            photograph: uint8 (H, W, 3) RGB, or an image file of any kind, which is read as for training.
             network: Its name.
             block: Block of the catalogue that is inserted into a copy of the network, untrained; None inserts none.
             methods: Saliency methods.
             target: Class that they explain, or name of a number; None takes the likeliest class, or the first number.
 
         Raises:
-            ValueError: if the network cannot be opened or explained so, cannot take the block, or has no such class.
+            ValueError: if the file is not an intact image, or if the network cannot be opened or explained so, cannot
+                take the block, or has no such class.
         """
         task = self._open(network)
-        pixels = _prepared(photograph, task)
+        pixels = _prepared(_read(photograph, task.experiment.data.bits), task)
         inputs = task.normalise(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None])
         attended, notes = task.network, list[str]()
         if block is not None:
@@ -113,6 +117,14 @@ class Explainer:
         if network not in self._opened:
             self._opened[network] = self.networks[network]()
         return self._opened[network]
+
+
+def _read(photograph: np.ndarray | Path, bits: int | None) -> np.ndarray:
+    """Returns a photograph as uint8 (H, W, 3); what is white in more than 8 bits, the network or its values say."""
+    if isinstance(photograph, np.ndarray):
+        return photograph
+    content = read_bytes(photograph)
+    return decode_image(content, shown(photograph.name), bits or found_bits(1, lambda _, most: content[:most]))
 
 
 def _prepared(photograph: np.ndarray, task: Task) -> np.ndarray:

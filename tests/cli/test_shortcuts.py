@@ -1,9 +1,11 @@
 """What people type who come from timm, torchvision, ultralytics or Lightning is answered with the option here."""
 
+import runpy
+
 import pytest
 
 from cv_attention.cli import main
-from cv_attention.cli.parsing import experiment_parser
+from cv_attention.cli.parsing import experiment_parser, parse, to_experiment
 from cv_attention.cli.shortcuts import _MEANT, SECTIONS, meant
 from tests.quick import quick_first
 
@@ -75,3 +77,23 @@ def test_a_name_in_several_sections_names_them_all_and_an_unknown_one_none():
     assert meant("--options", ["model.options", "optimizer.options", "seed"]) == ["model.options", "optimizer.options"]
     assert meant("--lr", ["log.name"]) == []  # another command, which has no such option
     assert meant("--zzz", ["optimizer.lr"]) == []
+
+
+@pytest.mark.parametrize("form", [["--config", "{}"], ["--config={}"]])
+def test_options_change_a_configuration_wherever_they_stand(form, tmp_path):
+    for name, rate in (("one", 0.1), ("two", 0.2)):
+        (tmp_path / f"{name}.yaml").write_text(f"seed: 3\noptimizer: {{lr: {rate}}}\n")
+    one, two = ([part.format(tmp_path / f"{name}.yaml") for part in form] for name in ("one", "two"))
+    parser = experiment_parser("fit")
+    for arguments in (["--seed", "5", *one], [*one, "--seed", "5"], ["--seed=5", *two, *one]):
+        read = to_experiment(parser, parse(parser, arguments))
+        assert (read.seed, read.optimizer.lr) == (5, 0.1)
+    assert to_experiment(parser, parse(parser, [*one, *two])).optimizer.lr == 0.2  # the last of several
+
+
+def test_the_package_runs_as_the_command(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["cv-attention", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("cv_attention", run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("cv-attention ")

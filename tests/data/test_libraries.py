@@ -417,7 +417,7 @@ def test_voc(tmp_path):
     (root / "Annotations/3.xml").write_text("<annotation>")
     with pytest.raises(ValueError, match=r"3\.xml' is not a valid annotation"):
         opened("voc", root)
-    with pytest.raises(FileNotFoundError, match="has no folders Annotations"):
+    with pytest.raises(FileNotFoundError, match=r"data\.root: folder not found"):
         opened("voc", tmp_path / "none")
 
 

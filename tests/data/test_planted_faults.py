@@ -1,4 +1,4 @@
-"""`cv-attention data check` on one folder with two dozen planted faults: every one is found, at its place."""
+"""`cv-attention data check` on one folder with three dozen planted faults: every one is found, at its place."""
 
 import json
 import os
@@ -39,6 +39,21 @@ def system_files(root: Path) -> None:
     (root / "train/ant/desktop.ini").write_text("[.ShellClassInfo]")
     (root / "train/ant/.DS_Store").write_bytes(b"\0\0\0\1Bud1")
     (root / "train/ant/._0.png").write_bytes(b"\0\5\x16\7")
+
+
+def without_its_end(path: Path) -> None:
+    """A JPEG that lost its second half, and was closed again by what repaired it."""
+    Image.fromarray(picture(809)).save(path, quality=90)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] + b"\xff\xd9")
+
+
+def wrong_sum(path: Path) -> None:
+    """A PNG whose first chunk has another checksum than it says."""
+    save(picture(810), path)
+    content = bytearray(path.read_bytes())
+    content[29] ^= 1
+    path.write_bytes(content)
 
 
 # What is planted -> how, the kind of the finding, and what it must name.
@@ -107,6 +122,31 @@ FAULTS: dict[str, Fault] = {
     "image outside of the classes": (
         lambda root: save(picture(807), root / "train/loose.png"), "loose image", "loose.png"
     ),
+    "image outside of the splits": (lambda root: save(picture(811), root / "lost.png"), "loose image", "lost.png"),
+    "JPEG without its end": (lambda root: without_its_end(root / "train/ant/half.jpg"), "cut", "half.jpg"),
+    "PNG with a wrong checksum": (lambda root: wrong_sum(root / "train/ant/sum.png"), "broken", "sum.png"),
+    "a pointer of Git LFS": (
+        lambda root: (root / "train/ant/lfs.png").write_text("version https://git-lfs.github.com/spec/v1\n"),
+        "broken", "lfs.png",
+    ),
+    "a telephone's photograph": (
+        lambda root: (root / "train/ant/IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic"), "unread", "IMG_1.HEIC"
+    ),
+    "in folders below a class": (
+        lambda root: ((root / "train/ant/@eaDir").mkdir(), save(picture(812), root / "train/ant/@eaDir/thumb.png")),
+        "nested", "thumb.png",
+    ),
+    "compressed again into another split": (
+        lambda root: Image.open(root / "train/ant/4.png").save(root / "test/ant/again.jpg", quality=90),
+        "alike", "again.jpg",
+    ),
+    "a link to itself as a folder": (
+        lambda root: (root / "train/cat/round").symlink_to(root / "train/cat"), "left out", "train/cat/round"
+    ),
+    "a web page": (
+        lambda root: (root / "train/bee/page.jpg").write_bytes(b"<!DOCTYPE html>404"), "broken", "page.jpg"
+    ),
+    "no suffix": (lambda root: save(picture(813), root / "train/bee/photo", format="PNG"), "other file", "bee/photo"),
     "folder next to the splits": (lambda root: (root / "tset/ant").mkdir(parents=True), "unused folder", "tset"),
 }  # fmt: skip
 
@@ -122,7 +162,7 @@ def test_all_of_them_are_found_in_one_folder(tmp_path, capsys):
     places = {kind: " ".join(each["places"]) for kind, each in found.items()}
     missed = [name for name, (_, kind, place) in FAULTS.items() if place not in places.get(kind, "")]
     assert not missed
-    assert len(FAULTS) >= 20
+    assert len(FAULTS) >= 30
     planted = {kind for _, kind, _ in FAULTS.values()}
     assert set(found) - planted <= {
         "grey",
@@ -131,6 +171,6 @@ def test_all_of_them_are_found_in_one_folder(tmp_path, capsys):
         "uneven",
         "alike",
     }  # which these faults bring
-    assert len(found["broken"]["places"]) == 6
+    assert len(found["broken"]["places"]) == 9
     said = capsys.readouterr().out
     assert said.index("error: ") < said.index("warning: ") < said.index("note: ")

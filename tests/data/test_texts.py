@@ -210,7 +210,7 @@ HOSTILE = {
     "NUL in a path": (b"0\0.png\ta\n0.png\ta\n", r"line 1: '0\\x00.png' is not the name of an image"),
     "no path": (b"0.png\ta\n\ta\n", "line 2: '' is not the name of an image"),
     "latin-1": ("0.png\ta\n1.png\té\n".encode("latin-1"), r"line 2 is not UTF-8 \(byte 14\); save it as UTF-8"),
-    "UTF-16": ("0.png\ta\n".encode("utf-16"), r"line 1 is not UTF-8 \(byte 0\)"),
+    "UTF-16": ("0.png\ta\n".encode("utf-16")[:-1], r"line 1 is not UTF-16 \(byte 16\); save it as UTF-8$"),
     "replacement": ("0.png\ta\ufffd\n".encode(), r"line 1: character 2 of the text is U\+FFFD, which is left by a"),
     "10 MB line": (b"0.png\t" + b"a" * 10_000_000 + b"\n", "line 1: the text has 10,000,000 characters"),
     "10 MB path": (b"a" * 10_000_000 + b"\ta\n0.png\ta\n", "line 1: "),

@@ -20,6 +20,8 @@ class Table:
             validation and test images are held out.
         folder: Folder in which all images lie; null takes that of the table.
         suffix: What the table leaves out at the end of each path, such as ``.jpg``.
+        encoding: Encoding of the table, such as ``cp1252``; null takes UTF-8, or UTF-16 and others by their byte order
+            mark.
 
     Examples:
         >>> from cv_attention.config import Data, Table
@@ -34,3 +36,4 @@ class Table:
     group: str | None = None
     folder: str | None = None
     suffix: str = ""
+    encoding: str | None = None

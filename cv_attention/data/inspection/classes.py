@@ -26,7 +26,9 @@ def of_classes(facts: Sequence[Facts], names: Sequence[str]) -> list[Finding]:
     missing = [f"{name} in {split}" for split in ("val", "test") if split in counts
                for name in names if learned[name] and not counts[split][name]]  # fmt: skip
     few = [f"{name}: {learned[name]}" for name in names if 0 < learned[name] < FEW]
+    alone = [names[0]] if len(names) == 1 and all(each.item.classes == (names[0],) for each in facts) else []
     return [
+        *finding("one class", "error", "a single class, so that there is nothing to be learned", alone),
         *finding("not trained", "error", "classes without usable training images",
                  [name for name in names if learned and not learned[name] and name in anywhere]),
         *finding("no image", "warning", "classes that no image has", [name for name in names if name not in anywhere]),

@@ -11,6 +11,7 @@ from cv_attention.data.decoding.decode import decode_image, may_be_deep, opened,
 from cv_attention.data.inspection.items import Item
 
 _ORIENTATION = 0x0112
+_BLOCK = 8  # rows of pixels that a JPEG stores together
 _SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"), "PNG": (".png",), "WEBP": (".webp",), "GIF": (".gif",),
     "BMP": (".bmp", ".dib"), "TIFF": (".tif", ".tiff"), "JPEG2000": (".jp2",), "AVIF": (".avif",),
@@ -34,7 +35,7 @@ class Facts:
         square: Mean of the squares of the same.
         grey: Whether red, green and blue are equal everywhere.
         traits: What is unusual in the file: ``transparent``, ``deep``, ``cmyk``, ``turned``, ``animated``,
-            ``misnamed``.
+            ``misnamed``, ``cut``.
     """
 
     item: Item
@@ -57,7 +58,7 @@ def facts_of(item: Item, bits: int | None) -> Facts:
         if item.content is not None:
             content = item.content()
             pixels = decode_image(content, item.name, bits)
-            traits = _traits(content, item.name)
+            traits = _traits(content, item.name) | ({"cut"} if _is_cut(content, pixels) else set())
         else:
             assert item.read is not None
             pixels, traits = item.read(), frozenset()
@@ -79,6 +80,12 @@ def _digest(content: bytes) -> str:
 def _look(pixels: np.ndarray) -> int:
     small = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (9, 8), interpolation=cv2.INTER_AREA).astype(int)
     return int("".join("1" if bit else "0" for bit in (small[:, 1:] > small[:, :-1]).flat), 2)
+
+
+def _is_cut(content: bytes, pixels: np.ndarray) -> bool:
+    """Returns whether a JPEG ends in plain grey, which decoders show in place of what a file has lost."""
+    rows = max(1, min(_BLOCK, pixels.shape[0] // 4))
+    return content.startswith(b"\xff\xd8") and bool((np.abs(pixels[-rows:].astype(int) - 128) <= 1).all())
 
 
 def _traits(content: bytes, name: str) -> frozenset[str]:

@@ -18,6 +18,7 @@ _TRAITS = {
     "cmyk": "images in CMYK are converted without their colour profile",
     "turned": "images that EXIF turns are turned upright",
     "animated": "of animations and files of several pages only the first is used",
+    "cut": "JPEG files that end in plain grey, as those that have lost their end",
     "misnamed": "files of another kind than their extension says",
 }
 
@@ -47,7 +48,7 @@ def of_images(facts: Sequence[Facts]) -> list[Finding]:
         own = [each for each in usable if trait in each.traits]
         if trait == "deep" and len(own) == len(usable):  # nothing unusual
             continue
-        severity = "warning" if trait in ("deep", "cmyk") else "note"
+        severity = "warning" if trait in ("deep", "cmyk", "cut") else "note"
         found += finding(trait, severity, text, [each.item.name for each in own])
     grey = [each.item.name for each in usable if each.grey and not _is_constant(each)]
     if 0 < len(grey) <= len(usable) / 2:

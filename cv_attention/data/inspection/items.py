@@ -16,6 +16,12 @@ from cv_attention.data.guessing import not_found, other_kind
 from cv_attention.data.inspection.findings import Finding, finding
 from cv_attention.data.sources.folder import EXTENSIONS, find_images, split_folders, subfolders
 
+# Photographs and drawings that are not read: those of telephones, cameras and drawing programs.
+_UNREAD = (
+    *(".heic", ".heif", ".jxl", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2"),
+    *(".svg", ".psd", ".pdf", ".eps", ".dcm"),
+)
+_LOOSE = "images outside of the class folders are not used"
 _ONE_SIZE = [{"Resize": {"height": 32, "width": 32}}]
 
 
@@ -77,6 +83,8 @@ def list_folder(config: Data) -> Contents:
         items += listed
         found += faults
     known = [path for paths in present.values() for path in paths]
+    loose = [shown(base / entry.name) for entry in os.scandir(base) if _is_image(entry)] if known else []
+    found += finding("loose image", "warning", _LOOSE, sorted(loose))
     unused = [name for name in subfolders(base) if base / name not in known] if known else []
     found += finding("unused folder", "warning", "folders next to the splits are not used", unused)
     return Contents(items, _joined(found), "single", sorted({name for item in items for name in item.classes}))
@@ -97,33 +105,40 @@ def _classes(split: str, folder: Path) -> tuple[list[Item], list[Finding]]:
     missing = [] if names else [shown(folder)]
     found = finding("no classes", "error", f"no class folders{other_kind(folder, 'folder')}", missing)
     loose = [entry.name for entry in os.scandir(folder) if _is_image(entry)]
-    found += finding("loose image", "warning", "images outside of the class folders are not used",
-                     [shown(folder / name) for name in sorted(loose)])  # fmt: skip
+    found += finding("loose image", "warning", _LOOSE, [shown(folder / name) for name in sorted(loose)])
     items: list[Item] = []
+    empty: list[str] = []
     for name in names:
         files, skipped = find_images(folder / name)
         found += finding("left out", "warning", "left out by reading", skipped)
-        found += finding("empty class", "error", "class folders without images",
-                         [] if files else [shown(folder / name)])  # fmt: skip
-        others = _others(folder / name)
+        empty += [] if files else [shown(folder / name)]
+        others, unread = _others(folder / name)
         found += finding("other file", "note", "files without the extension of an image are not used", others)
+        found += finding("unread", "warning", "photographs and drawings of kinds that are not read: save them as JPEG "
+                         "or PNG", unread)  # fmt: skip
         paths = [os.fsdecode(file) for file in files]
+        below = [shown(path) for path in paths if Path(path).parent != folder / name]
+        found += finding("nested", "note", "images in folders within a class folder belong to its class", below)
         items += [Item(split, (name,), shown(path), partial(read_bytes, path)) for path in paths]
-    return items, found
+    hint = "" if items else other_kind(folder, "folder")
+    return items, found + finding("empty class", "error", f"class folders without images{hint}", empty)
 
 
 def _is_image(entry: "os.DirEntry[str]") -> bool:
     return entry.is_file() and not entry.name.startswith(".") and Path(entry.name).suffix.lower() in EXTENSIONS
 
 
-def _others(folder: Path) -> list[str]:
-    """Returns the files in a folder and below it that are hidden or not called as images are."""
-    return [
-        shown(Path(where, name))
-        for where, _, names in os.walk(folder)
-        for name in sorted(names)
-        if name.startswith(".") or Path(name).suffix.lower() not in EXTENSIONS
-    ]
+def _others(folder: Path) -> tuple[list[str], list[str]]:
+    """Returns the files in a folder and below it that are hidden or not called as images are, and `_UNREAD` ones."""
+    others, unread = list[str](), list[str]()
+    for where, _, names in os.walk(folder):
+        for name in sorted(names):
+            suffix = Path(name).suffix.lower()
+            if not name.startswith(".") and suffix in _UNREAD:
+                unread.append(shown(Path(where, name)))
+            elif name.startswith(".") or suffix not in EXTENSIONS:
+                others.append(shown(Path(where, name)))
+    return others, unread
 
 
 def list_any(config: Data) -> Contents:

@@ -185,10 +185,17 @@ def _column_names(count: int, called: list[str], names: list[str] | None, place:
     return called if count == 1 else [str(number) for number in range(count)]
 
 
+def _one_hot(values: np.ndarray) -> bool:
+    """Returns whether each row has a single 1 among zeros."""
+    return values.dtype.kind in "iufb" and bool(((values == 0) | (values == 1)).all() and (values.sum(1) == 1).all())
+
+
 def _classes(values: np.ndarray, name: str, place: str) -> list[Any]:
     """Returns the class of each image."""
     if values.ndim == 2 and values.shape[1] == 1:  # as MedMNIST stores them
         values = values[:, 0]
+    if values.ndim == 2 and values.shape[1] > 1 and _one_hot(values):  # as Keras's to_categorical writes them
+        values = values.argmax(1)
     if values.ndim == 2:
         raise ValueError(
             f"{place}, {name} has {values.shape[1]} labels for each image, but one class for each image is needed; if "

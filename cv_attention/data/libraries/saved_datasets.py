@@ -1,5 +1,6 @@
-"""Reads data sets that Hugging Face's ``datasets`` has saved on disk."""
+"""Reads data sets of Hugging Face's ``datasets``: as ``save_to_disk`` writes them, and as Parquet files."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,27 @@ from cv_attention.data.decoding.decode import decode_image
 from cv_attention.data.guessing import not_found, other_kind
 from cv_attention.data.libraries import saved_labels
 from cv_attention.data.libraries.listed import Listed, images_of
+from cv_attention.data.libraries.parquet_files import open_parquet, parquet_files
 from cv_attention.data.libraries.saved_labels import find_column
 from cv_attention.data.sources.folder import ALIASES
 from cv_attention.data.sources.images import Images
 from cv_attention.extras import require
 
+_SAVED = ("dataset_info.json", "dataset_dict.json", "state.json")
+
 
 def load(config: Data) -> tuple[list[str], dict[str, Images]]:
-    """Reads class names and the images of each split of what ``save_to_disk`` wrote, of ``train`` alone without splits.
+    """Reads class names and the images of each split, of ``train`` alone without splits.
+
+    ``data.root`` is a folder that ``save_to_disk`` wrote, a Parquet file with images in it, or a folder of such files
+    as on the Hub, ``data/train-00000-of-00001.parquet``.
 
     The column of images is the first of the type `Image`; ``data.table.image`` names another. For the labels see
     `saved_labels.read`.
 
     Raises:
-        FileNotFoundError: if the folder does not exist.
-        ValueError: if it holds no saved data set, or the columns are missing or of another type, or a label is wrong.
+        FileNotFoundError: if the file or folder does not exist.
+        ValueError: if it holds no such data set, or the columns are missing or of another type, or a label is wrong.
     """
     require("datasets", "data.name datasets")
     splits = _open(Path(config.root).expanduser())
@@ -38,10 +45,12 @@ def load(config: Data) -> tuple[list[str], dict[str, Images]]:
 
 
 def _open(root: Path) -> dict[str, Any]:
-    if not root.is_dir():
-        raise not_found(root, "datasets")
+    if not root.is_dir() and not (root.is_file() and root.suffix.lower() == ".parquet"):
+        raise not_found(root, "datasets", "file or folder")
     import datasets  # pyright: ignore[reportMissingImports]
 
+    if not any((root / name).is_file() for name in _SAVED) and (files := parquet_files(root)):
+        return _tested({split: part.with_format(None) for split, part in open_parquet(files, root).items()}, root)
     try:
         saved = datasets.load_from_disk(str(root))
     except Exception as error:  # whatever a damaged or foreign folder provokes
@@ -54,8 +63,13 @@ def _open(root: Path) -> dict[str, Any]:
     name_of = {alias: split for split, aliases in ALIASES.items() for alias in aliases}
     by_name = {str(name): dataset.with_format(None) for name, dataset in saved.items()}
     found = {name_of[name.lower()]: dataset for name, dataset in by_name.items() if name.lower() in name_of}
+    return _tested(found, root, by_name)
+
+
+def _tested(found: dict[str, Any], root: Path, names: Iterable[str] = ()) -> dict[str, Any]:
+    """Makes the only split besides train the test split, as for folders of classes."""
     if "train" not in found:
-        raise ValueError(f"'{root}' has the splits {', '.join(by_name)}; expected train, and validation or test")
+        raise ValueError(f"'{root}' has the splits {', '.join(names or found)}; expected train, and validation or test")
     if "test" not in found and "val" in found:
         found["test"] = found.pop("val")
     return found
@@ -77,7 +91,9 @@ def _images(dataset: Any, image: str, labels: np.ndarray, split: str, config: Da
     rows = _Column(rows, image)
     bits = config.bits or found_bits(len(labels), lambda index, most: rows[index][:most])
     storage = Listed(rows, _pixels, f"{config.root}, {split}", bits)
-    store = Path(config.root).expanduser() / ".cv_attention" / f"broken-{split}-{dataset._fingerprint}-{bits}.json"
+    root = Path(config.root).expanduser()
+    folder = root if root.is_dir() else root.parent
+    store = folder / ".cv_attention" / f"broken-{split}-{dataset._fingerprint}-{bits}.json"
     return images_of(storage, labels, split, store if config.on_error == "skip" else None)
 
 

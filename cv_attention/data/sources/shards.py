@@ -201,7 +201,7 @@ def _class(member: Member, fields: Sequence[str]) -> int | str:
     place = shown(f"{member.archive}/{member.name}")
     if member.label is None and (not member.stated or _NUMBER.fullmatch(member.stated)):
         stated = f"the class '{member.stated}'" if member.stated else "no class"
-        entries = f"<key>.cls, or in {' or '.join(fields)} of <key>.json"
+        entries = f"<key>.cls, or in {' or '.join(fields)} of <key>.json; data.table.label names another field"
         raise ValueError(f"{place} has {stated}; expected a number from 0 or a name in {entries}")
     if member.label is None:
         return member.stated

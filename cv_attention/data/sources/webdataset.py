@@ -14,6 +14,7 @@ from cv_attention.config import Subset
 from cv_attention.data.decoding.bit_depth import found_bits
 from cv_attention.data.decoding.broken import find_broken, warn
 from cv_attention.data.decoding.decode import read_bytes
+from cv_attention.data.decoding.text import decode_text
 from cv_attention.data.guessing import not_found, other_kind
 from cv_attention.data.sources.images import Images
 from cv_attention.data.sources.shards import FIELDS, Shards, open_shards
@@ -145,15 +146,8 @@ def _class_names(base: Path, splits: dict[str, Shards]) -> list[str]:
 
 
 def _listed(listed: Path) -> list[str]:
-    names = [line.strip() for line in _text(listed).splitlines() if line.strip()]
+    names = [line.strip() for line in decode_text(read_bytes(listed), f"'{listed}'").splitlines() if line.strip()]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"'{listed}' names a class twice: {twice}")
     return names
-
-
-def _text(file: Path) -> str:
-    try:
-        return read_bytes(file).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"'{file}' is not UTF-8: byte {error.start}; save it as UTF-8") from error

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cv_attention.config import Data
-from cv_attention.data.guessing import not_found, other_kind
+from cv_attention.data.guessing import looks_like_table, not_found, other_kind
 from cv_attention.data.sources.folder import ALIASES, EXTENSIONS, split_folders
 from cv_attention.data.sources.images import Images
 from cv_attention.data.tables.entries import Entry
 from cv_attention.data.tables.rows import Listing, Row, open_listings
-from cv_attention.data.tables.sheets import SUFFIXES, Sheet, read_table
+from cv_attention.data.tables.sheets import NAMED_ONLY, SUFFIXES, Sheet, read_table
 from cv_attention.data.tables.targets import cells, column
 from cv_attention.suggest import suggest
 
@@ -46,7 +46,7 @@ def load(config: Data) -> tuple[list[str], dict[str, Images]]:
         if not top.is_dir():
             raise FileNotFoundError(f"data.table.folder: folder not found: '{top}'{other_kind(top, '')}")
         places = dict.fromkeys(files, top)
-    parts = {split: _rows(read_table(file), config, split) for split, file in files.items()}
+    parts = {split: _rows(read_table(file, config.table.encoding), config, split) for split, file in files.items()}
     names = next(iter(parts.values())).columns
     listings = [Listing(parts[split].rows, places[split]) for split in files]
     return open_listings(listings, _top(given, places), config, names)
@@ -72,8 +72,8 @@ def _in_split_folders(given: Path) -> dict[str, Path]:
 def _tables(given: Path) -> dict[str, Path]:
     """Returns the tables by split; by ``""`` the table of everything."""
     if given.is_file() or (given.suffix.lower() in SUFFIXES and given.exists()):  # also a pipe, which is then named
-        if given.suffix.lower() not in SUFFIXES:
-            hint = other_kind(given, "table")
+        if given.suffix.lower() not in SUFFIXES + NAMED_ONLY:
+            hint = other_kind(given, "table") or "; call it .csv if it holds separated values"
             raise ValueError(f"'{given}' is not a table that can be read; expected {', '.join(SUFFIXES)}{hint}")
         return {"": given}
     if not given.is_dir():
@@ -84,9 +84,13 @@ def _tables(given: Path) -> dict[str, Path]:
     if by_split["train"] and all(len(paths) < 2 for paths in by_split.values()):
         return {split: paths[0] for split, paths in by_split.items() if paths}
     if several:
-        raise ValueError(f"'{given}' has several tables: {', '.join(path.name for path in several)}; name one of them")
+        hint = other_kind(given, "table")
+        raise ValueError(
+            f"'{given}' has several tables: {', '.join(path.name for path in several)}; name one of them{hint}"
+        )
     if not found:
-        raise FileNotFoundError(f"'{given}' has no table ({', '.join(SUFFIXES)}){other_kind(given, 'table')}")
+        near = next((f"; give '{path}' itself" for path in sorted(given.iterdir()) if looks_like_table(path)), "")
+        raise FileNotFoundError(f"'{given}' has no table ({', '.join(SUFFIXES)}){other_kind(given, 'table') or near}")
     return {"": found[0]}
 
 

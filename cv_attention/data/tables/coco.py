@@ -14,13 +14,15 @@ from cv_attention.data.tables.rows import Listing, Row, classified, open_listing
 from cv_attention.data.tables.sheets import text_of
 
 _ROBOFLOW = "_annotations.coco.json"
+_ANNOTATIONS = "annotations"
 
 
 def load(config: Data) -> tuple[list[str], dict[str, Images]]:
     """Reads class names and the images of each split: the class of an image is that of its annotated objects.
 
     ``data.root`` is a folder with ``annotations/instances_train2017.json`` and its like, with
-    ``train/_annotations.coco.json`` and its like as Roboflow writes it, or a single annotation file without splits.
+    ``train/_annotations.coco.json`` and its like as Roboflow writes it, or a single annotation file without splits, or
+    the folder with it.
     With ``data.targets`` ``multi`` it has all of their classes, or none; else images without objects are left out, with
     a warning.
 
@@ -31,14 +33,19 @@ def load(config: Data) -> tuple[list[str], dict[str, Images]]:
     """
     root = Path(config.root).expanduser()
     files = _files(root)
-    top = root.parent if root.is_file() else root
+    top = _folder(root) if root.is_file() else root
     listings = []
     for split, file in files.items():
-        folder = file.parent.parent if file.parent.name == "annotations" else file.parent
+        folder = _folder(file)
         named = folder / file.stem.rpartition("_")[2]  # train2017
         images = next((place for place in (named, folder / "images" / named.name) if place.is_dir()), folder)
         listings.append(Listing(_rows(file, split, config), images))
     return open_listings(listings, top, config)
+
+
+def _folder(file: Path) -> Path:
+    """Returns the folder of the data set that a file of annotations belongs to."""
+    return file.parent.parent if file.parent.name == _ANNOTATIONS else file.parent
 
 
 def _files(root: Path) -> dict[str, Path]:
@@ -56,6 +63,8 @@ def _files(root: Path) -> dict[str, Path]:
         if len(found[split]) > 1:
             raise ValueError(f"'{root}' has several annotations of {split}: {', '.join(map(str, found[split]))}")
     files = {split: paths[0] for split, paths in found.items() if paths}
+    if not files and len(only := [*root.glob("*.json"), *(root / _ANNOTATIONS).glob("*.json")]) == 1:
+        return {"": only[0]}  # as CVAT and Label Studio write them
     if "train" not in files:
         hint = other_kind(root, "coco")
         raise FileNotFoundError(

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cv_attention.data.decoding.decode import read_bytes
+from cv_attention.data.decoding.text import decode_text
 from cv_attention.extras import require
 
 _SPARSE = 100  # absent values for each that is there
 _FEW = 1_000_000  # rows of a Parquet file, whatever its size
 _REPEATED = 20  # rows in each of its bytes
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".parquet")
+NAMED_ONLY = ("", ".txt", ".tab", ".ndjson")  # a table where its path is given; others of a folder may be anything
+_OPTION = "data.table.encoding"
 
 
 class Sheet(NamedTuple):
@@ -24,7 +27,7 @@ class Sheet(NamedTuple):
         file: Where it comes from.
         columns: The values of each column by its name; an absent value is an empty text.
         lines: Line of the file in which each row begins, from 1 on; of JSON and Parquet the number of the row.
-        nested: Columns of Parquet that hold something else than one value in each row, such as images.
+        nested: Columns of Parquet that hold something else than one text or number in each row, such as images.
     """
 
     file: Path
@@ -38,11 +41,16 @@ class Sheet(NamedTuple):
         return f"'{self.file}', {counted} {self.lines[row]}"
 
 
-def read_table(file: Path) -> Sheet:
-    """Reads a table by the suffix of its name, one of `SUFFIXES` in small or capital letters.
+def read_table(file: Path, encoding: str | None = None) -> Sheet:
+    """Reads a table by the suffix of its name, one of `SUFFIXES` or `NAMED_ONLY` in small or capital letters.
 
     Values are separated by commas, semicolons or tabs, whichever the header has most of, with quotation marks as in
-    RFC 4180. A first line ``sep=;``, as for Excel, says it instead. Rows without any value are left out.
+    RFC 4180. A first line ``sep=;``, as for Excel, says it instead. Rows without any value are left out. Files ``.txt``
+    and those without a suffix hold separated values, or JSON if they begin as it does.
+
+    Args:
+        file: The table.
+        encoding: Its encoding; None takes that of the byte order mark, or UTF-8. Parquet has none.
 
     Raises:
         ValueError: if the file is of another kind, empty, damaged, or its rows have other lengths than its header;
@@ -50,15 +58,18 @@ def read_table(file: Path) -> Sheet:
         FileNotFoundError: if it does not exist.
     """
     suffix = file.suffix.lower()
-    if suffix not in SUFFIXES:
+    if suffix not in SUFFIXES + NAMED_ONLY:
         raise ValueError(f"'{file}' is not a table that can be read; expected {', '.join(SUFFIXES)}")
     if suffix == ".parquet":
         return _parquet(file)
+    text = text_of(file, encoding=encoding, option=_OPTION)
+    if suffix in ("", ".txt"):
+        suffix = {"[": ".json", "{": ".jsonl"}.get(text.lstrip()[0], ".csv")
     if suffix == ".json":
-        return _objects(file, list(enumerate(_json_list(file), 1)))
-    if suffix == ".jsonl":
-        return _objects(file, [(line, _json(text, f"'{file}', line {line}")) for line, text in lines_of(file)])
-    rows = separated_rows(file)
+        return _objects(file, list(enumerate(_json_list(text, file), 1)))
+    if suffix in (".jsonl", ".ndjson"):
+        return _objects(file, [(line, _json(row, f"'{file}', line {line}")) for line, row in _lines(text)])
+    rows = _separated(file, text)
     _, header = next(rows)
     if len(set(header)) < len(header):
         repeated = next(name for name in header if header.count(name) > 1)
@@ -77,7 +88,11 @@ def separated_rows(file: Path) -> Iterator[tuple[int, list[str]]]:
     Raises:
         ValueError: if a row has more or fewer fields than the header; names the line.
     """
-    text, sign, stated = _separator(file, text_of(file))
+    return _separated(file, text_of(file))
+
+
+def _separated(file: Path, content: str) -> Iterator[tuple[int, list[str]]]:
+    text, sign, stated = _separator(file, content)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=sign, strict=True)
     begin, length = 1 + stated, None
     try:
@@ -98,7 +113,7 @@ def _separator(file: Path, text: str) -> tuple[str, str, int]:
         return text[stated.end() :], stated[1], 1
     header = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
     bare = re.sub(r'"[^"]*"', "", header)
-    return text, "\t" if file.suffix.lower() == ".tsv" else max(",;\t", key=bare.count), 0
+    return text, "\t" if file.suffix.lower() in (".tsv", ".tab") else max(",;\t", key=bare.count), 0
 
 
 def _other_length(got: int, length: int, sign: str) -> str:
@@ -108,36 +123,37 @@ def _other_length(got: int, length: int, sign: str) -> str:
 
 
 def lines_of(file: Path, expected: str = "a row in each line") -> Iterator[tuple[int, str]]:
-    """Yields the lines of a UTF-8 file with their numbers, without line ends and without empty lines.
+    """Yields the lines of a text file with their numbers, without line ends and without empty lines.
 
     Args:
         file: The file.
         expected: What it should hold, for messages.
 
     Raises:
-        ValueError: if the file is not UTF-8, or empty; names it.
+        ValueError: if the file is not text, or empty; names it.
     """
-    for number, line in enumerate(text_of(file, expected).split("\n"), 1):  # splitlines divides at more characters
+    return _lines(text_of(file, expected))
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines divides at more characters
         if line := line.removesuffix("\r"):
             yield number, line
 
 
-def text_of(file: Path, expected: str = "a row in each line") -> str:
-    """Returns the content of a UTF-8 file, without a byte order mark.
+def text_of(file: Path, expected: str = "a row in each line", encoding: str | None = None, option: str = "") -> str:
+    """Returns the content of a text file, without a byte order mark; see `decode_text`.
 
     Args:
         file: The file.
         expected: What it should hold, for messages.
+        encoding: Its encoding; None takes that of the byte order mark, or UTF-8.
+        option: Option that sets `encoding`, for messages.
 
     Raises:
-        ValueError: if the file is not UTF-8, or empty; names it.
+        ValueError: if the file is not text, or empty; names it.
     """
-    content = read_bytes(file)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"'{file}', line {line} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    text = decode_text(read_bytes(file), f"'{file}'", encoding, option)
     if not text.strip():
         raise ValueError(f"'{file}' is empty; expected {expected}")
     return text
@@ -159,8 +175,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _json_list(file: Path) -> list[Any]:
-    rows = _json(text_of(file), f"'{file}'")
+def _json_list(text: str, file: Path) -> list[Any]:
+    rows = _json(text, f"'{file}'")
     if not isinstance(rows, list):
         raise ValueError(f"'{file}' must be a list of objects, one for each image, got a {type(rows).__name__}")
     return rows
@@ -195,14 +211,28 @@ def _parquet(file: Path) -> Sheet:
             if found.metadata.num_rows > max(_FEW, _REPEATED * file.stat().st_size):
                 raise ValueError(f"it claims {found.metadata.num_rows:,} rows in {file.stat().st_size:,} bytes")
             table = found.read()
-        flat = {
-            name: table.column(name) for name in table.column_names if not pyarrow.types.is_nested(table[name].type)
+        columns = {
+            name: [_text(value) for value in table[name].to_pylist()]
+            for name in table.column_names
+            if not pyarrow.types.is_nested(table[name].type) and not _holds_files(table[name])
         }
-        columns = {name: [_text(value) for value in column.to_pylist()] for name, column in flat.items()}
-        nested = tuple(name for name in table.column_names if name not in flat)
+        nested = tuple(name for name in table.column_names if name not in columns)
     except Exception as error:  # what damage makes of pages, texts and dates is not declared
         raise ValueError(f"'{file}' is not an intact Parquet file: {' '.join(str(error).split())[:300]}") from None
     return Sheet(file, columns, list(range(1, table.num_rows + 1)), nested)
+
+
+def _holds_files(column: Any) -> bool:
+    """Returns whether a column of Parquet holds bytes that are not text, such as encoded images."""
+    import pyarrow
+
+    if not pyarrow.types.is_binary(column.type) and not pyarrow.types.is_large_binary(column.type):
+        return False
+    try:
+        column.cast(pyarrow.large_string())
+    except pyarrow.ArrowInvalid:
+        return True
+    return False
 
 
 def _text(value: Any) -> str:

@@ -86,14 +86,17 @@ def column(sheet: Sheet, wanted: str | None, option: str, usual: Sequence[str]) 
 def _unnamed(sheet: Sheet, option: str) -> str:
     """Says what is to be done about a table none of whose columns has a usual name."""
     there = ", ".join(sheet.columns)
-    if any(name.strip().lower().endswith(EXTENSIONS) for name in sheet.columns):
-        return f"has no header: its first line is {there:.200}; write one above it, such as path,label"
-    if len(sheet.columns) == 1 and sheet.file.suffix.lower() == ".csv":
+    if any(word.endswith(EXTENSIONS) for name in sheet.columns for word in name.lower().split()):
+        first = f"has no header: its first line is {there:.200}"
+        if len(sheet.columns) > 1 or there.strip().lower().endswith(EXTENSIONS):
+            return f"{first}; write one above it, such as path,label"
+        return f"{first}; write path,label above it, and commas instead of spaces"
+    if len(sheet.columns) == 1 and sheet.file.suffix.lower() in (".csv", ".txt", ""):
         return f"has the only column {there:.200}; separate columns by commas, semicolons or tabs"
     if option == "data.table.image" and sheet.nested:
         return (
             f"has the columns {there:.200}, and {sheet.nested[0]} with more than a path in it: if these are images, "
-            "save them with save_to_disk of Hugging Face's datasets, and set data.name datasets"
+            "set data.name datasets"
         )
     hint = ""
     if option == "data.table.label" and "labels" in (name.strip().lower() for name in sheet.columns):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from cv_attention.backbones import Plan
 from cv_attention.config import Experiment
+from cv_attention.data.guessing import other_kind
 from cv_attention.maps import Usage
 from cv_attention.rundir.facts import DataFacts
 from cv_attention.rundir.layout import RunLayout
@@ -139,8 +140,15 @@ class Classifier(Task):
 
     @classmethod
     def facts_of(cls, datamodule: Any) -> DataFacts:
-        """Gathers the names of the classes, and what every task knows of its images."""
+        """Gathers the names of the classes, and what every task knows of its images.
+
+        Raises:
+            ValueError: if there is only one class, and each image has one.
+        """
         names, size = tuple(datamodule.class_names), tuple(datamodule.image_size)
+        if cls.targets == "single" and len(names) == 1:
+            hint = other_kind(datamodule.source, "folder")
+            raise ValueError(f"'{datamodule.source}' has a single class, {names[0]!r}; at least two are needed{hint}")
         facts = cls.facts_type(names, tuple(datamodule.mean), tuple(datamodule.std), size)
         labels = getattr(datamodule, "training_targets", lambda: None)()
         if labels is None:
