@@ -22,7 +22,7 @@ from cv_attention import report
 COLUMNS = {"grad_cam": ("saliency", 8), "layer1": ("attention", 32), "layer2": ("attention", 16),
            "layer3": ("attention", 8), "relevance": ("saliency", 16), "gates": ("attention", 0)}  # fmt: skip
 CLASSES = 10
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def write_run(run: Path, samples: int, epochs: int) -> None:
