@@ -173,3 +173,17 @@ def test_the_table_of_means_has_their_deviations(open_page, index: Path) -> None
         [row] = [row for row in rows if int(row["step"]) == step and row["cbam, 2 seeds: val_loss: mean"]]
         assert float(row["cbam, 2 seeds: val_loss: mean"]) == pytest.approx(np.mean(values))
         assert float(row["cbam, 2 seeds: val_loss: standard deviation"]) == pytest.approx(np.std(values, ddof=1))
+
+
+def test_a_click_that_trembles_chooses_the_epoch(open_page, index: Path) -> None:
+    opened = open_page("#epoch=1", index=index)
+    mouse = opened.page.mouse
+    plot = opened.page.locator(".chart .plot").first
+    plot.scroll_into_view_if_needed()
+    edge = plot.bounding_box()
+    x, y = edge["x"] + edge["width"] * 0.9, edge["y"] + edge["height"] / 2
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(x + 2, y + 1)
+    mouse.up()
+    assert opened.epoch() == "epoch 4"

@@ -84,7 +84,7 @@ def test_the_png_has_the_pixels_of_the_maps_on_white(open_page, runs: Path) -> N
             at = (y + (row + 0.5) * height / rows, x + (column + 0.5) * width / columns)
             seen = picture[round(at[0] * scale), round(at[1] * scale)]
             assert np.abs(seen - pixels[row, column, :3]).max() <= 2
-    assert opened.page.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"  # still dark
+    assert opened.page.evaluate("document.documentElement.getAttribute('data-theme')") is None  # still dark
     assert opened.page.locator(".printed").count() == 0
 
 

@@ -126,7 +126,7 @@ def test_colour_tables_are_those_of_matplotlib(name):
     matplotlib = pytest.importorskip("matplotlib")
     table = np.array(call(f"Array.from(colourTable({name!r}))", "drawing/colours.js", before=BEFORE)).reshape(256, 3)
     expected = np.round(255 * matplotlib.colormaps[name](np.arange(256))[:, :3])
-    assert np.abs(table - expected).max() <= 8  # between anchors there are straight lines
+    assert np.abs(table - expected).max() <= 2  # between anchors there are straight lines
 
 
 @pytest.mark.parametrize(
