@@ -72,7 +72,7 @@ def test_all_controls_of_a_section_are_reached_by_tab(open_page, index: Path, se
     walk(opened, f"section[aria-labelledby={section}]")
 
 
-# Field -> keys that change it, and what the address then says. `hidden` and others are told by what they do elsewhere.
+# Field -> keys that change it, and what the address then says.
 FIELDS = {
     "filters": {
         "label": ["ArrowDown"], "predicted": ["ArrowDown"], "show": ["ArrowDown"], "least": ["ArrowRight"],

@@ -5,6 +5,7 @@ import { el } from "../core/dom.js";
 import { aChoice, aNumber, aSwitch, aText, someTexts } from "../core/fields.js";
 import { formatPercent, formatValue, metricName } from "../core/format.js";
 import { report } from "../core/report.js";
+import { shortRunName } from "../core/run_names.js";
 import { differingSettings } from "../core/settings.js";
 import { addField, change, limitFields, state, watch } from "../core/state.js";
 import { makeChart } from "../drawing/chart.js";
@@ -84,7 +85,8 @@ function runLine(group, run, number, name) {
     key: `${number}.${name}`,
     name: several ? `${run.name}: ${name}` : name,
     raw,
-    label: !several ? metric : group.names.length === 1 ? run.name : `${run.name} · ${metric}`,
+    label: !several ? metric : group.names.length === 1 ? shortRunName(run) : `${shortRunName(run)} · ${metric}`,
+    title: several ? run.name : null,
     colour: colourOf(group, name, number, several),
     dash: dashOf(group, name, several),
     points: smoothed(points, state.smoothing),
@@ -114,7 +116,7 @@ function meanLine(group, members, place, name) {
   const about = groupName(members, state.grouped);
   const label = group.names.length === 1 ? about : `${about} · ${metricName(name)}`;
   const mean = meanCurve(lines.map((line) => line.points));
-  return { ...lines[0], key: `mean ${lines[0].key}`, name: `${about}: ${name}`, label, colour: place, ...mean };
+  return { ...lines[0], title: null, key: `mean ${lines[0].key}`, name: `${about}: ${name}`, label, colour: place, ...mean };
 }
 
 function linesOf(group) {
