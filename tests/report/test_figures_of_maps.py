@@ -144,3 +144,21 @@ def test_the_first_images_are_drawn_however_many_there_are(
     drawn = maps_of(ET.fromstring(save(opened, "SVG")))
     assert len(drawn) == 24 * 5
     assert all(pixels[..., 3].any() for _, pixels in drawn)  # none is empty
+
+
+def test_a_dark_page_is_printed_in_light_inks(open_page) -> None:
+    opened = open_page("#epoch=5&columns=5&selected=0")
+    page = opened.page
+    inks = "(canvas) => [...canvas.getContext('2d').getImageData(0, canvas.height - 9, 1, 1).data].join()"
+    light = page.locator(".probe:not([hidden]) canvas.a").first.evaluate(inks)
+    page.emulate_media(color_scheme="dark")
+    opened.settle()
+    assert page.locator(".probe:not([hidden]) canvas.a").first.evaluate(inks) != light
+    page.evaluate("() => { window.print = () => { window.printed = true; }; }")
+    opened.panel("export")
+    page.get_by_role("button", name="Print").click()
+    opened.until("window.printed === true")
+    assert page.locator(".printed canvas.a").first.evaluate(inks) == light
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("document.documentElement.getAttribute('data-theme')") is None
+    assert page.locator(".printed").count() == 0

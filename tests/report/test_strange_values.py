@@ -73,7 +73,7 @@ def test_numbers_of_an_axis_have_room(open_page, index: Path) -> None:
 def test_legends_of_many_runs_are_short(open_page, tmp_path: Path, make_run: MakeRun) -> None:
     names = [f"cluttered_digits-resnet20-cbam-seed{i}" for i in range(12)]
     for name in names:
-        run = make_run(tmp_path / "runs" / name, epochs=1, probes=1)
+        run = make_run(tmp_path / "runs" / name, epochs=3, probes=1)
         (run / "config.yaml").write_text(f"{(run / 'config.yaml').read_text()}note: {name[-2:]}\n")
     opened = open_page(index=report.build([tmp_path / "runs" / name for name in names], tmp_path / "all"))
     legend = opened.page.locator(".chart .legend").first
