@@ -22,7 +22,7 @@ from cv_attention import report
 COLUMNS = {"grad_cam": ("saliency", 8), "layer1": ("attention", 32), "layer2": ("attention", 16),
            "layer3": ("attention", 8), "relevance": ("saliency", 16), "gates": ("attention", 0)}  # fmt: skip
 CLASSES = 10
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def write_run(run: Path, samples: int, epochs: int) -> None:
@@ -79,7 +79,9 @@ def measure_opening(page: Any, index: Path, address: str = "") -> dict[str, floa
 
 SCROLL = """async ({frames, step}) => {
     const next = () => new Promise((go) => requestAnimationFrame(go));
-    window.scrollTo(0, document.querySelector(".probe-space").offsetTop + 2000);
+    const list = document.querySelector(".probe-space").getBoundingClientRect();
+    if (list.height < 4000) throw new Error("the list is too short to be scrolled");
+    window.scrollTo(0, list.top + window.scrollY + 2000);
     for (let i = 0; i < 30; i++) await next();
     const times = [];
     let last = await next();
@@ -138,6 +140,8 @@ def measure_page(index: Path, opens: int) -> None:
                 page.close()
         for name in opened[0]:
             print(f"  opening, {name}: {np.median([one[name] for one in opened]):.2f}")
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        measure_opening(page, index, "#every=1")  # all images are listed, not the first few
         for step in (60, 300, 2000):
             median, worst = measure_scrolling(page, step)
             print(f"  scrolling {step} px a frame: {median:.1f} ms, 95th percentile {worst:.1f} ms", flush=True)

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-# Every fifth of 256 colours, RGB in hex; the rest is interpolated (within 1.2 of 255). Both tables are by Nathaniel
-# Smith and Stefan van der Walt for matplotlib, CC0: equal steps in value look equal, in grey and to the colour-blind.
+# Every fifth of 256 colours, of cividis every third, RGB in hex; the rest is interpolated (within 2 of 255). Three are
+# by Nathaniel Smith and Stefan van der Walt for matplotlib, cividis is by Jamie Nuñez and others, all CC0: equal steps
+# in value look equal, in grey and to the colour-blind. The same anchors as on the report's page.
 _SEQUENTIAL = {
     "inferno": (
         "00000402020c0504170a072210092d160b391e0c45260c512f0a5b380962400a67490b6a510e6c59106e61136e69166e"
@@ -18,6 +19,21 @@ _SEQUENTIAL = {
         "28ae802eb37c35b7793dbc7446c06f50c46a5ac86465cb5e70cf577cd25089d54895d840a2da37b0dd2fbddf26cae11f"
         "d8e219e5e419f1e51dfde725"
     ),
+    "magma": (
+        "00000402020b0504160907200e0b2b140e361a104221114e29115a311165390f6e420f754a107952137c5a167e62"
+        "19806a1c81721f81792282812581892881912b81992d80a1307eaa337db2357bba3878c23b75ca3e72d2426fd946"
+        "6be04c67e75263ec5860f1605df4695cf7725cf97b5dfb8560fc8e64fd9869fea16efeaa74feb47bfebd82fec68a"
+        "fecf92fed89afde2a3fdebacfcf4b6fcfdbf"
+    ),
+    "cividis": (
+        "00224e00255300275800295d002b62002d68002f6d0031700533710f35701637701c396f213b6e263d6e2a3f6d2e"
+        "416d32436d35456c39486c3c4a6c3f4c6c424e6c45506c48526c4b546c4e566c51586d545a6d565c6d595e6e5c61"
+        "6e5e636f61656f646770666970696b716c6d726e6f737172747374757676767878777b7a787e7c78807f78838179"
+        "8683798985788c88788f8a78928c78948e779791779a93769d9576a09875a39a74a69c74a99f73aca172afa471b3"
+        "a670b6a96fb9ab6dbcae6cbfb06bc2b369c5b568c8b866ccba64cfbd62d2c060d5c25ed9c55cdcc859dfca57e2cd"
+        "54e6d051e9d34eedd54af0d846f3db42f7de3efbe138fee434fee838"
+    ),
+    "grey": "000000ffffff",
 }
 # Over white, with the lightness of OKLab decreasing evenly to both sides; their ends are distinguishable for the
 # colour-blind. The same anchors as on the report's page.

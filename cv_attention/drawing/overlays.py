@@ -62,8 +62,8 @@ def overlay(
         heat: (h, w) raw values of any size and range; or one image's (1, 1, h, w), such as a tensor that `to_heatmap`
             or a saliency method gave.
         opacity: Share of the heatmap, in [0, 1].
-        colours: ``inferno``, ``viridis``, or, for signed heatmaps, ``blue-red`` or ``purple-green``; None takes
-            ``inferno``, or ``blue-red`` where the scale is signed.
+        colours: ``inferno``, ``viridis``, ``magma``, ``cividis``, ``grey``, or, for signed heatmaps, ``blue-red`` or
+            ``purple-green``; None takes ``inferno``, or ``blue-red`` where the scale is signed.
         signed: Whether zero is in the middle of the table; None takes it from the values, see `drawing.limits_of`.
         clip: Share of the values within the scale, in percent: 99 keeps a few outliers, as gradients have them, from
             making everything else dark.

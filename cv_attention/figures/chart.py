@@ -24,6 +24,7 @@ PALETTE = ("#0072b2", "#d55e00", "#009e73", "#b0589a", "#a67c00", "#3f9bd1", "#6
 _DASHES: dict[int, Any] = {0: "-", 1: (0, (5, 3)), 2: (0, (1, 2)), 3: (0, (8, 2, 1.5, 2))}
 _TALL, _LEGEND = 1.75, 0.16  # inches: of a plot, of a line of its legend
 _MOST_COUNTED = 20  # classes whose counts and names fit
+_LIGHT = 0.45  # relative luminance above which dark numbers are easier to read
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Plot:
         log: Whether the upright axis is logarithmic.
         percent: Whether values are shares, shown in percent.
         percent_x: The same of the lower axis.
+        ends_x: Values at both ends of the lower axis; None takes those of the lines with some room.
+        ends_y: The same of the upright axis.
 
     Examples:
         >>> from cv_attention.figures import Line, Plot
@@ -80,6 +83,8 @@ class Plot:
     log: bool = False
     percent: bool = False
     percent_x: bool = False
+    ends_x: tuple[float, float] | None = None
+    ends_y: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,16 @@ class Matrix:
         if self.errors:
             np.fill_diagonal(shares, np.nan)
         return shares
+
+    def most(self) -> float:
+        """Returns the share that gets the last colour: one, or that of the most frequent error if errors are alone."""
+        return (float(np.nanmax(self.shares(), initial=0.0)) or 1.0) if self.errors else 1.0
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Returns the colour of each cell (classes, classes, 3); white where it is left out."""
+        shares, table = self.shares(), COLOURS[self.colours]
+        places = np.floor(255 * np.clip(np.nan_to_num(shares) / self.most(), 0, 1) + 0.5).astype(int)
+        return np.where(np.isnan(shares)[..., None], 255, table[places]).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -189,6 +204,10 @@ def _draw_lines(axes: "Axes", plot: Plot) -> None:
         axes.plot(line.x, line.y, color=colour, linewidth=1.2, label=label, **how)
     if plot.log:
         axes.set_yscale("log")
+    if plot.ends_x is not None:
+        axes.set_xlim(plot.ends_x)
+    if plot.ends_y is not None:
+        axes.set_ylim(plot.ends_y)
     axes.set_xlabel(plot.x, fontsize="medium")
     for axis, percent in ((axes.xaxis, plot.percent_x), (axes.yaxis, plot.percent)):
         if percent:
@@ -208,13 +227,9 @@ def _draw_matrix(axes: "Axes", matrix: Matrix) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, Normalize
 
-    shares, count = matrix.shares(), len(matrix.counts)
-    most = float(np.nanmax(shares, initial=0.0)) or 1.0 if matrix.errors else 1.0
-    table = COLOURS[matrix.colours]
-    places = np.rint(255 * np.clip(np.nan_to_num(shares) / most, 0, 1)).astype(int)
-    pixels = np.where(np.isnan(shares)[..., None], 255, table[places]).astype(np.uint8)
+    pixels, count = matrix.pixels(), len(matrix.counts)
     axes.imshow(pixels, interpolation="none")
-    mappable = ScalarMappable(Normalize(0, 100 * most), ListedColormap(table / 255.0))
+    mappable = ScalarMappable(Normalize(0, 100 * matrix.most()), ListedColormap(COLOURS[matrix.colours] / 255.0))
     bar = axes.figure.colorbar(mappable, ax=axes, shrink=0.7, label="% of the true class")
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     axes.set_xlabel("predicted class", fontsize="medium")
@@ -230,5 +245,5 @@ def _draw_matrix(axes: "Axes", matrix: Matrix) -> None:
     axes.set_yticks(range(count), names, parse_math=False)
     for (row, column), number in np.ndenumerate(matrix.counts):
         if number:
-            light = pixels[row, column] @ (0.2126, 0.7152, 0.0722) > 115
+            light = (pixels[row, column] / 255) ** 2.2 @ (0.2126, 0.7152, 0.0722) > _LIGHT
             axes.text(column, row, str(number), ha="center", va="center", color="black" if light else "white")

@@ -32,6 +32,7 @@ class Grid:
         low: Value that gets the lowest colour, in all columns; None takes it from the maps.
         high: Value that gets the highest colour.
         with_images: Whether the images alone are the first column.
+        ends: Title of a column -> the scale of each of its maps, in place of `scale` and `clip`; `low` and `high` win.
     """
 
     images: Sequence[NDArray[np.uint8]]
@@ -46,6 +47,7 @@ class Grid:
     low: float | None = None
     high: float | None = None
     with_images: bool = field(default=True, kw_only=True)
+    ends: Mapping[str, Sequence[Limits | None]] = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.images:
@@ -71,6 +73,8 @@ class Grid:
         heat = self.maps[column][row]
         if heat is None:
             return None
+        if (given := self._given(column)) is not None:
+            return given[row]
         if self.scale != "image":
             return self._shared[column]
         return limits_of(heat, signed=self._signed[column], clip=self.clip, low=self.low, high=self.high)
@@ -105,12 +109,18 @@ class Grid:
         """Returns the one scale of `column`, a title; None where each of its maps has its own."""
         present = next((row for row, heat in enumerate(self.maps[column]) if heat is not None), None)
         fixed = self.low is not None and self.high is not None
+        if (given := self._given(column)) is not None:
+            fixed = len({limits for limits in given if limits is not None}) == 1
         return None if present is None or (self.scale == "image" and not fixed) else self.limits(present, column)
+
+    def _given(self, column: str) -> Sequence[Limits | None] | None:
+        return None if self.low is not None or self.high is not None else self.ends.get(column)
 
     @cached_property
     def _signed(self) -> dict[str, bool]:
         """Whether each column's scale has zero in the middle: the same for all of its rows."""
-        return {title: self._is_signed(heats) for title, heats in self.maps.items()}
+        given = {title: [one for one in self._given(title) or () if one is not None] for title in self.maps}
+        return {title: given[title][0].signed if given[title] else self._is_signed(self.maps[title]) for title in given}
 
     @cached_property
     def _shared(self) -> dict[str, Limits]:

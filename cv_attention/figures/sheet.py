@@ -26,6 +26,7 @@ class Sheet(Grid, Saved):
         low: Value that gets the lowest colour, in all columns; None takes it from the maps.
         high: Value that gets the highest colour.
         with_images: Whether the images alone are the first column.
+        ends: Title of a column -> the scale of each of its maps, in place of `scale` and `clip`; `low` and `high` win.
 
     Examples:
         >>> import numpy as np

@@ -85,7 +85,21 @@ def _plot(title: str, names: list[str], share: bool, runs: Sequence[Run], smooth
             colour = number if len(runs) > 1 else _colour(names, name)
             dash = _dash(names, name) if len(runs) > 1 else 0
             lines.append(Line(label, x, y, colour, dash, legend=label != title))
-    return Plot(title, _WORDS[by], lines, log, share)
+    most = max((line.x[-1] for line in lines), default=0.0)
+    return Plot(title, _WORDS[by], lines, log, share, ends_x=(0.0, max(most, 1e-9)), ends_y=_ends(lines, log))
+
+
+def _ends(lines: Sequence[Line], log: bool) -> tuple[float, float]:
+    """Returns the ends of an upright axis: some room around the values, but none below zero."""
+    values = [value for line in lines for value in line.y if value > 0 or not log]
+    if not values:
+        return (0.1, 1.0) if log else (0.0, 1.0)
+    low, high = min(values), max(values)
+    if log:
+        more = (high / low) ** 0.05 * 1.05
+        return low / more, high * more
+    room = (high - low) * 0.06 or abs(high) * 0.1 or 1.0
+    return (max(0.0, low - room) if low >= 0 else low - room), high + room
 
 
 def _dash(names: list[str], name: str) -> int:

@@ -110,7 +110,9 @@ def attention(
     labels = [shown_name(name) for name in names]
     where = "" if query is None else f", what row {query[0]}, column {query[1]} attends to"
     words = f"{run.name}, epoch {epoch + 1}{where}; one scale"
-    return Sheet(pictures, maps, labels, words, "all", **{"low": 0.0, **options})
+    most = max(float(end) for row in heads for one in row for end in (one.max(), 2 * one.mean()))
+    looks = {"low": 0.0, "high": most, "colours": "viridis", "opacity": 0.65}  # those with which the page opens
+    return Sheet(pictures, maps, labels, words, "all", **{**looks, **options})
 
 
 def gates(run: Run, row: int, columns: Sequence[str] | None, epoch: int | None) -> Chart:

@@ -8,6 +8,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from cv_attention.drawing import Limits
 from cv_attention.figures import Chart, Scale, Sheet
 from cv_attention.figures import animate as write_animation
 from cv_attention.report.panel_figures import Panel, panel_figure
@@ -15,10 +16,11 @@ from cv_attention.report.read.images import image_of
 from cv_attention.report.read.opening import open_run
 from cv_attention.report.read.recording import Column, Recording, Snapshot, read_arrays
 from cv_attention.report.read.run_directory import Run
+from cv_attention.report.scales import MapScale, ends_of, scale_words
 from cv_attention.suggest import suggest
 
 _ROWS, _COLUMNS = 6, 5  # of a figure for which none are chosen
-_SCALES = {"image": "each map", "column": "each column", "all": "all columns alike in sign"}
+_LOOKS = {"colours": "viridis", "opacity": 0.65}  # those with which the page opens
 Rows = Sequence[int | str] | None
 
 
@@ -30,7 +32,7 @@ def figure(
     *,
     panel: None = ...,
     epochs: Sequence[int] | None = ...,
-    scale: Scale = ...,
+    scale: MapScale = ...,
     caption: str | None = ...,
     **options: Any,
 ) -> Sheet: ...
@@ -52,7 +54,7 @@ def figure(
     *,
     panel: Panel | None = None,
     epochs: Sequence[int] | None = None,
-    scale: Scale = "image",
+    scale: MapScale = "natural",
     caption: str | None = None,
     **options: Any,
 ) -> Sheet | Chart:
@@ -67,9 +69,10 @@ def figure(
             each. None takes the last.
         panel: None draws maps; ``curves``, ``confusion``, ``attention``, ``gates``, ``faithfulness`` and ``usage`` draw
             that panel of the page, of the first of `rows` and `epochs`, and of `columns`: metrics, maps, gates, blocks.
-        scale: ``image``, ``column`` or ``all``: which maps share a colour bar.
+        scale: ``natural`` to each kind of map, as on the page; or which maps share a colour bar: ``image``, ``column``,
+            ``all``.
         caption: Written below; None says which run, epoch and scale it is, ``""`` writes nothing.
-        **options: Further fields of `figures.Sheet`, such as `clip`, `low`, `high` and `opacity`. Of panels:
+        **options: Further fields of `figures.Sheet`, such as `clip`, `low`, `high`, `opacity`, `colours`. Of panels:
             `smoothing`, `log` and `by` of curves, `errors` and `colours` of a confusion matrix, `query` of attention.
 
     Returns:
@@ -107,7 +110,7 @@ def animation(
     columns: Sequence[str] | None = None,
     *,
     epochs: Sequence[int] | None = None,
-    scale: Scale = "image",
+    scale: MapScale = "natural",
     width: float = 7.0,
     dpi: int = 120,
     seconds: float = 0.8,
@@ -121,7 +124,7 @@ def animation(
         rows: Images; see `figure`.
         columns: Maps; see `figure`.
         epochs: Recorded epochs; None takes all.
-        scale: Which maps of an epoch share a colour bar; see `figure`.
+        scale: The ends of the colours; see `figure`.
         width: Inches.
         dpi: Pixels per inch.
         seconds: How long an epoch stays.
@@ -171,7 +174,7 @@ def _sheet(
     rows: Rows,
     columns: Sequence[str] | None,
     *,
-    scale: Scale,
+    scale: MapScale,
     caption: str | None,
     **options: Any,
 ) -> Sheet:
@@ -179,18 +182,22 @@ def _sheet(
     chosen = _rows(recording, rows)
     titles = _titles(snapshots[-1], columns, len(recording.probes))
     maps: dict[str, list[np.ndarray | None]] = {}
+    ends: dict[str, list[Limits | None]] = {}
     for snapshot in snapshots:
         arrays = {column.title: column.key for column in snapshot.columns}
         values = read_arrays(snapshot, len(recording.probes))
+        of_epoch = ends_of(recording, snapshot, titles, chosen, scale, clip=options.get("clip", 100))
         for title in titles:
             key = arrays.get(title)
             found = values[key] if key in values and values[key].ndim == 3 else None
             name = title if len(snapshots) == 1 else f"{title}, {_epoch(snapshot)}"
             maps[name] = [None if found is None else found[row].astype(np.float32) for row in chosen]
+            ends[name] = of_epoch[title]
     images = [image_of(run, row) for row in chosen]
     labels = [_label(recording, snapshots[-1], row) for row in chosen]
     words = _caption(run, snapshots, scale, options) if caption is None else caption
-    return Sheet(images, maps, labels if any(labels) else [], words, scale, **options)
+    shared: Scale = "image" if scale == "natural" else scale
+    return Sheet(images, maps, labels if any(labels) else [], words, shared, ends=ends, **{**_LOOKS, **options})
 
 
 def _snapshots(run: Run, epochs: Sequence[int] | None, *, every: bool = False) -> list[Snapshot]:
@@ -278,7 +285,7 @@ def _epoch(snapshot: Snapshot) -> str:
     return f"epoch {snapshot.epoch + 1}" if snapshot.epoch >= 0 else "before training"
 
 
-def _caption(run: Run, snapshots: Sequence[Snapshot], scale: Scale, options: dict[str, Any]) -> str:
+def _caption(run: Run, snapshots: Sequence[Snapshot], scale: MapScale, options: dict[str, Any]) -> str:
     """Where the maps come from, and what their colours mean."""
     parts = [run.name]
     if run.export:
@@ -290,9 +297,4 @@ def _caption(run: Run, snapshots: Sequence[Snapshot], scale: Scale, options: dic
     provenance = run.summary.get("provenance")
     writer = provenance.get("cv_attention") if isinstance(provenance, dict) else run.config.get("cv_attention")
     parts.append(f"cv_attention {writer}" if isinstance(writer, str) else "")
-    scales = f"{_SCALES.get(scale, scale)} {'have one' if scale == 'all' else 'has its own'} scale"
-    if options.get("clip", 100) != 100:
-        scales += f", clipped at {options['clip']:g} %"
-    if options.get("low") is not None or options.get("high") is not None:
-        scales = "one scale with limits that were set"
-    return f"{', '.join(part for part in parts if part)}; {scales}"
+    return f"{', '.join(part for part in parts if part)}; {scale_words(scale, options)}"

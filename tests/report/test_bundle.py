@@ -175,9 +175,9 @@ def test_exports_are_imported_somewhere() -> None:
         "drawing/plot.js: logTicks", "drawing/scales.js: quantile", "drawing/series.js: interpolated",
         "core/class_names.js: distinctNames", "core/run_names.js: withoutCommon",
         "samples/conditions.js: nearestName",
-        "panels/confusion_matrix.js: confusionShares", "tools/csv.js: csvCell",
+        "panels/confusion_matrix.js: confusionShares", "core/csv.js: csvCell",
         "study/charts.js: frontOf", "study/charts.js: costed",
-        "tools/paper.js: withResolution", "panels/usage.js: usageLines",
+        "panels/usage.js: usageLines",
     }, "these alone are exported for their tests"  # fmt: skip
 
 

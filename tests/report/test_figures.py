@@ -15,7 +15,9 @@ SIGNED = "layer3.relevance"
 
 
 def test_a_figure_shows_the_recorded_maps(run_directory, titles):
-    sheet = report.figure(run_directory, rows=["1-2"], columns=["Grad-CAM", SIGNED], opacity=1)
+    sheet = report.figure(
+        run_directory, rows=["1-2"], columns=["Grad-CAM", SIGNED], opacity=1, scale="image", colours="inferno"
+    )
     assert list(sheet.maps) == ["Grad-CAM", SIGNED]
     with np.load(run_directory / "maps/epoch-0004.npz") as arrays:
         for key in ("grad_cam", "signed"):

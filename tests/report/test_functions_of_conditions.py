@@ -5,10 +5,10 @@ import json
 from tests.report.node import call_each
 
 SAMPLES = [
-    {"confidence": 0.95, "loss": 0.1, "right": True, "label": "bird", "unknown": None, "digit": "7"},
-    {"confidence": 0.6, "loss": 1.5, "right": False, "label": "dog", "unknown": None, "digit": "8"},
-    {"confidence": 0.3, "loss": 2.5, "right": True, "label": "bird", "unknown": 1, "digit": "8"},
-    {"confidence": 0.92, "loss": 3.0, "right": False, "label": "cat and dog", "unknown": None, "digit": "8"},
+    {"confidence": 0.95, "loss": 0.1, "right": True, "label": "bird", "unknown": None, "digit": "7", "zero": 0},
+    {"confidence": 0.6, "loss": 1.5, "right": False, "label": "dog", "unknown": None, "digit": "8", "zero": 0},
+    {"confidence": 0.3, "loss": 2.5, "right": True, "label": "bird", "unknown": 1, "digit": "8", "zero": 0},
+    {"confidence": 0.92, "loss": 3.0, "right": False, "label": "cat and dog", "unknown": None, "digit": "8", "zero": 0},
 ]
 RESOLVE = "(name) => (name in samples[0] ? (i) => samples[i][name] : undefined)"
 
@@ -46,6 +46,8 @@ CONDITIONS = [
     ("digit = 7", "s['digit'] == '7'"),  # a class whose name is a number
     ("digit != 7", "s['digit'] != '7'"),
     ("digit = ' '", "False"),
+    ("zero = ''", "False"),  # an empty text is not zero
+    ("zero = ' ' or zero != ' ' and right", "s['right']"),
 ]
 
 
@@ -76,8 +78,8 @@ def test_faults_of_a_condition_are_told() -> None:
 
 NEAREST = [
     ("correct", "right"), ("ground_truth.label", "label"), ("Prediction", "predicted"), ("wrong", "not right"),
-    ("confidense", "confidence"), ("LOSS", "loss"), ("rigt", "right"), ("sparseness", "[Grad-CAM: sparseness]"),
-    ("elephant", ""), ("a", ""),
+    ("confidense", "confidence"),  ("LOSS", "loss"), ("rigt", "right"), ("sparseness", "[Grad-CAM: sparseness]"),
+    ("konfidense", "confidence"), ("elephant", ""), ("a", ""),
 ]  # fmt: skip
 
 

@@ -126,7 +126,7 @@ def test_colour_tables_are_those_of_matplotlib(name):
     matplotlib = pytest.importorskip("matplotlib")
     table = np.array(call(f"Array.from(colourTable({name!r}))", "drawing/colours.js", before=BEFORE)).reshape(256, 3)
     expected = np.round(255 * matplotlib.colormaps[name](np.arange(256))[:, :3])
-    assert np.abs(table - expected).max() <= 8  # between anchors there are straight lines
+    assert np.abs(table - expected).max() <= 2  # between anchors there are straight lines
 
 
 @pytest.mark.parametrize(
@@ -143,12 +143,13 @@ def test_the_slider_visits_epochs_with_curves_and_with_maps(epochs, points, expe
 
 
 def test_names_of_classes_that_look_alike_or_like_nothing_have_their_number() -> None:
-    names = ["cat", "cat ", "dog", "", " ", "\u200b", "\u00a0", "a  b", "a b", "c\u00e1", "ca\u0301", "CAT", "e\u200d"]
+    names = ["cat", "cat ", "dog", "", " ", "\u200b", "\u00a0", "a  b", "a b", "c\u00e1", "ca\u0301", "CAT", "e\u200d",
+             "fox", "fox\u200b"]  # fmt: skip
     found = call(f"distinctNames({json.dumps(names)})", "core/class_names.js")
     assert found == [
         "cat (class 0)", "cat  (class 1)", "dog", "blank (class 3)", "blank (class 4)", "blank (class 5)",
         "blank (class 6)", "a  b (class 7)", "a b (class 8)", "c\u00e1 (class 9)", "ca\u0301 (class 10)", "CAT",
-        "e\u200d",
+        "e\u200d", "fox (class 13)", "fox\u200b (class 14)",
     ]  # fmt: skip
     assert call("className({ classes: ['a', ''] }, 1)", "core/class_names.js") == "blank (class 1)"
     assert call("[null, undefined, 7].map((i) => className({ classes: ['a'] }, i))", "core/class_names.js") == [

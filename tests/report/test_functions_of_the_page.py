@@ -25,7 +25,7 @@ def test_pixels_are_ranked_from_the_most_salient_and_ties_keep_their_order():
     ],
 )  # fmt: skip
 def test_cells_of_a_table_are_never_formulas(value, cell):
-    assert call(f"csvCell({json.dumps(value)})", "tools/csv.js") == cell
+    assert call(f"csvCell({json.dumps(value)})", "core/csv.js") == cell
 
 
 RUN_OF_FIVE = """

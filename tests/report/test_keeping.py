@@ -7,9 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
-
-from tests.report.test_pixels import recorded
 
 pytestmark = pytest.mark.browser
 
@@ -73,7 +70,7 @@ def test_everything_is_reached_by_tab_and_seen_to_be(open_page) -> None:
     opened = open_page("#columns=0")
     opened.panel("display")
     reached = set()
-    for _ in range(60):
+    for _ in range(75):
         opened.page.keyboard.press("Tab")
         name, outline = opened.page.evaluate(
             """(() => {
@@ -149,33 +146,3 @@ def test_selection_as_csv(open_page, runs: Path) -> None:
         assert float(row["loss"]) == pytest.approx(-np.log(content["probabilities"][i][labels[i]]), rel=1e-3)
         assert 0 <= float(row["Grad-CAM: sparseness"]) <= 1
     assert rows[1]["note"] == '\'=cmd|"x", twice'  # no formula
-
-
-def test_view_as_png_holds_the_maps(open_page, runs: Path, titles: dict[str, str]) -> None:
-    opened = open_page("#epoch=5&opacity=1&smooth=0&colours=grey&box=0&size=128&columns=3&scale=column")
-    opened.panel("export")
-    opened.show(0)
-    drawn = opened.pixels(titles["layer3"])[..., 0].astype(int)
-    with opened.page.expect_download() as download:
-        opened.page.locator("#panel-export").get_by_text("View as PNG").dispatch_event("click")
-    assert download.value.suggested_filename == "cbam-epoch-5.png"
-    picture = np.asarray(Image.open(download.value.path()).convert("RGB"), dtype=int)
-    image = np.asarray(Image.open(runs / "cbam/maps/images/0000.png").convert("L"), dtype=int)
-    for expected in (drawn.repeat(16, 0).repeat(16, 1), image.repeat(4, 0).repeat(4, 1)):
-        assert contains(picture[..., 0], expected)
-    values = recorded(runs, 4, "layer3")
-    assert opened.cell(titles["layer3"]).locator(".scale > span").nth(2).inner_text() == f"{values.max():.3g}"
-
-
-def contains(picture: np.ndarray, part: np.ndarray) -> bool:
-    """Whether a part lies somewhere in the picture, but for its outermost pixels."""
-    height, width = part.shape
-    sparse = part[8:-8:16, 8:-8:16]
-    for y in range(picture.shape[0] - height):
-        for x in range(picture.shape[1] - width):
-            if abs(picture[y + 8, x + 8] - part[8, 8]) > 2:
-                continue
-            here = picture[y + 8 : y + height - 8 : 16, x + 8 : x + width - 8 : 16]
-            if np.abs(here - sparse).max() <= 2:
-                return True
-    return False

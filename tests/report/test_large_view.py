@@ -136,7 +136,7 @@ def test_curves_are_hidden_averaged_and_drawn_over_steps(open_page, tmp_path: Pa
     opened = open_page(index=index)
     chart = opened.page.locator(".chart", has=opened.page.locator("h3", has_text="Accuracy"))
     assert chart.locator("polyline").count() == 3
-    chart.get_by_role("button", name="cbam-seed1").click()
+    chart.get_by_role("button", name="seed1").click()
     assert chart.locator("polyline").count() == 2
     assert "hidden=1.val_accuracy" in opened.page.evaluate("location.hash")
     opened.page.get_by_label("Mean over seeds").check()

@@ -88,7 +88,8 @@ def test_heads_of_an_image_and_what_a_position_attends_to(run):
         np.testing.assert_array_equal(heads[0], recorded[1, number].astype(np.float32))
     one = sheet.limits(0, "head 1")
     assert one == sheet.limits(0, "head 2")
-    assert (one.low, one.high) == (0, pytest.approx(recorded[1].max(), rel=1e-3))
+    assert (one.low, one.high) == (0, pytest.approx(2 / 16, rel=1e-3))  # twice the uniform weight
+    assert recorded[1].max() < 2 / 16
     looking = report.figure(run, rows=[1], panel="attention", epochs=[5], query=(2, 3))
     pairwise = arrays(run, "pairwise-0004.npz")[panel_run.PAIRWISE]
     np.testing.assert_array_equal(looking.maps["head 2"][0], pairwise[1, 1, 2 * 4 + 3].astype(np.float32))

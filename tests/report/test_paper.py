@@ -122,8 +122,7 @@ def test_pdf_is_a_page_of_the_figures_size_with_its_text(open_page, index) -> No
 def test_the_resolution_is_written_as_pillow_reads_it() -> None:
     file = io.BytesIO()
     Image.new("RGB", (3, 2), "red").save(file, "PNG")
-    before = "globalThis.location = { hash: '' };"
-    made = call(f"[...withResolution(new Uint8Array({list(file.getvalue())}), 300)]", "tools/paper.js", before=before)
+    made = call(f"[...withResolution(new Uint8Array({list(file.getvalue())}), 300)]", "tools/png.js")
     with Image.open(io.BytesIO(bytes(made))) as opened:
         opened.load()
         assert opened.info["dpi"] == pytest.approx((300, 300), abs=0.1)

@@ -49,7 +49,7 @@ def test_colour_tables_are_the_published_ones(open_page, runs: Path, titles: dic
         opened.page.evaluate(f"location.hash = '#epoch=3&opacity=1&smooth=0&colours={name}&{ALL}'")
         expected = 255 * matplotlib.colormaps[name](index)[..., :3]
         difference = np.abs(opened.pixels(titles["layer2"])[..., :3] - expected).max()
-        assert difference <= (7 if name == "cividis" else 3), name
+        assert difference <= 3, name
 
 
 @pytest.mark.parametrize("scale", quick_only(["run"], ["column", "run"]))

@@ -78,12 +78,30 @@ def test_one_check_mark_takes_a_run_out_of_every_curve(open_page, index: Path) -
 
 @pytest.mark.browser
 def test_runs_are_averaged_by_a_setting(open_page, index: Path) -> None:
-    opened = open_page(index=index)
+    opened = open_page("#grouped=no.such.setting", index=index)
     page = opened.page
-    page.locator("select[name=grouped]").select_option("model.block.name")
-    assert page.locator("input[name=band]").is_checked()
     names = page.locator(".chart", has=page.get_by_text("Accuracy", exact=True)).locator(".legend-name")
+    page.get_by_label("Mean over seeds ± standard deviation", exact=True).check()
+    assert names.all_inner_texts() == ["cbam, 2 seeds", "se-0"]
+    page.get_by_label("Mean over seeds ± standard deviation", exact=True).uncheck()
+    page.locator("select[name=grouped]").select_option("model.block.name")
+    assert page.get_by_label("Mean over the runs that share model.block.name ±", exact=False).is_checked()
     assert names.all_inner_texts() == ["model.block.name cbam, 2 runs", "se-0"]
+
+
+@pytest.mark.browser
+def test_a_mean_is_offered_where_runs_belong_together(open_page, tmp_path: Path, make_run: Callable[..., Path]) -> None:
+    for name, seed, block in [("cbam-0", "0", "cbam"), ("cbam-1", "1", "cbam"), ("se-1", "1", "se")]:
+        configured(make_run(tmp_path / "runs" / name, epochs=2, probes=1), seed=seed, block=block)
+        config = tmp_path / "runs" / name / "config.yaml"
+        config.write_text(f"{config.read_text()}note: {name}\n")  # so that no two differ in their seed alone
+    opened = open_page(index=report.build(sorted((tmp_path / "runs").iterdir()), tmp_path / "all"))
+    mean = opened.page.locator("input[name=band]")
+    assert not mean.is_visible()
+    opened.page.locator("select[name=grouped]").select_option("model.block.name")
+    assert mean.is_visible()
+    names = opened.page.locator(".chart", has=opened.page.get_by_text("Accuracy", exact=True)).locator(".legend-name")
+    assert names.all_inner_texts() == ["model.block.name cbam, 2 runs", "se-1"]
 
 
 @pytest.mark.browser
@@ -112,6 +130,26 @@ def test_a_drag_over_a_curve_enlarges_a_part_of_the_axis(open_page, index: Path)
     assert float(right) == pytest.approx(edge["width"] - 12, abs=1.5)
     whole.click()
     assert "span" not in page.evaluate("location.hash")
+
+
+@pytest.mark.browser
+def test_a_drag_to_the_left_is_shown_and_one_that_returns_chooses_nothing(open_page, index: Path) -> None:
+    opened = open_page("#epoch=2", index=index)
+    page = opened.page
+    plot = page.locator(".chart .plot").first
+    plot.scroll_into_view_if_needed()
+    edge = plot.bounding_box()
+    middle = edge["y"] + edge["height"] / 2
+    start, left = edge["x"] + edge["width"] * 0.8, edge["x"] + edge["width"] * 0.5
+    page.mouse.move(start, middle)
+    page.mouse.down()
+    page.mouse.move(left, middle, steps=4)
+    mark = page.locator(".dragged").bounding_box()
+    assert (mark["x"], mark["x"] + mark["width"]) == (pytest.approx(left, abs=1), pytest.approx(start, abs=1))
+    page.mouse.move(start, middle, steps=4)
+    page.mouse.up()
+    assert "span" not in page.evaluate("location.hash")
+    assert opened.epoch() == "epoch 2"
 
 
 @pytest.mark.browser

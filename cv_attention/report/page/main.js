@@ -16,7 +16,7 @@ import { recallNotes } from "./samples/notes.js";
 import { makeAttention } from "./panels/attention.js";
 import { makeBags } from "./panels/bags.js";
 import { makeConfusion } from "./panels/confusion.js";
-import { makeCurves } from "./panels/curves.js";
+import { makeCurves, shownCurvesAsCsv } from "./panels/curves.js";
 import { makeFaithfulness } from "./panels/faithfulness.js";
 import { hasGlimpses, makeGlimpses } from "./panels/glimpses.js";
 import { makeLabels } from "./panels/labels.js";
@@ -30,11 +30,11 @@ import { countColumns, makeColumnChooser } from "./tools/columns.js";
 import { comparedWords, makeCompare, makeVersus } from "./tools/compare.js";
 import { makeBar, makeTabs } from "./tools/contents.js";
 import { makeDisplay } from "./tools/display.js";
+import { makeExport } from "./tools/export.js";
 import { makeFilters, makeSearch, makeSort } from "./tools/finding.js";
 import { listenToKeys, showKeys } from "./tools/keys.js";
 import { countNotes, makeNotes } from "./tools/notes.js";
-import { addFigureButtons } from "./tools/paper.js";
-import { makeExport } from "./tools/snapshot.js";
+import { addFigureButtons, makeFigureButtons } from "./tools/paper.js";
 import { makePlayer } from "./tools/player.js";
 import { makeToolbar } from "./tools/toolbar.js";
 import { countViews, makeViews } from "./tools/views.js";
@@ -60,6 +60,10 @@ function makeMaps() {
   const heads = el("div", { class: "heads" });
   const grid = makeGrid(heads);
   const against = makeVersus(() => grid.frame);
+  const keys = pushButton("Keys", showKeys, { class: "quiet" });
+  const line = el("div", { class: "section-line" }, title, keys);
+  const element = el("section", { "aria-labelledby": "maps", class: "maps" }, line);
+  const words = (kind) => `View as ${kind}`;
   const tools = makeToolbar(
     [
       { name: "filters", title: "Filters", element: makeFilters(), badge: activeFilters },
@@ -71,7 +75,7 @@ function makeMaps() {
       {
         name: "export",
         title: "Export",
-        element: makeExport(grid, heads),
+        element: makeExport(grid, makeFigureButtons(element, { prepare: grid.spread, words })),
         badge: () => state.selected.length || "",
       },
     ],
@@ -79,16 +83,7 @@ function makeMaps() {
     makeSort(),
   );
   against.show();
-  const keys = pushButton("Keys", showKeys, { class: "quiet" });
-  const element = el(
-    "section",
-    { "aria-labelledby": "maps", class: "maps" },
-    el("div", { class: "section-line" }, title, keys),
-    tools,
-    makeActive(),
-    el("div", { class: "sticky" }, against.element, heads),
-    grid.element,
-  );
+  element.append(tools, makeActive(), el("div", { class: "sticky" }, against.element, heads), grid.element);
   return { element, grid };
 }
 
@@ -112,8 +107,16 @@ function makeSections(maps) {
   return makers.map((make) => make()).filter(Boolean);
 }
 
-// Sections that can be saved as figures, by the ids of their titles; maps have their own export.
-const FIGURES = ["curves", "network", "attention", "classes", "labels", "faithfulness"];
+// Sections that can be saved as figures, by the ids of their titles, and what is particular about them.
+const FIGURES = {
+  maps: (grid) => ({ prepare: grid.spread }),
+  curves: () => ({ more: { CSV: shownCurvesAsCsv } }),
+  network: () => ({}),
+  attention: () => ({}),
+  classes: () => ({}),
+  labels: () => ({}),
+  faithfulness: () => ({}),
+};
 
 function start() {
   const root = document.getElementById("report");
@@ -127,7 +130,10 @@ function start() {
   readAddress();
   const maps = makeMaps();
   const sections = makeSections(maps.element);
-  for (const section of sections) if (FIGURES.some((id) => section.querySelector(`#${id}`))) addFigureButtons(section);
+  for (const section of sections) {
+    const particular = FIGURES[section.getAttribute("aria-labelledby")];
+    if (particular && !section.querySelector(":scope > .empty")) addFigureButtons(section, particular(maps.grid));
+  }
   root.append(makeHeader(), makeBar(sections, makeTabs(), makePlayer()), el("main", {}, sections), makeReadout());
   const large = makeLarge();
   root.append(large.element);

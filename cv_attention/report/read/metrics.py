@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -23,10 +24,12 @@ class Metrics:
         series: Metric name -> points ``(epochs trained, step, value)`` in order. A value at the end of the
             epoch with index e has e + 1 epochs trained.
         resumed: Epochs trained at which training was resumed.
+        infinite: Metric name -> how many of its values are infinite or not a number, which the curves leave out.
     """
 
     series: dict[str, list[tuple[float, int, float]]] = field(default_factory=dict)
     resumed: list[float] = field(default_factory=list)
+    infinite: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class _Row:
     epoch: int | None
     step: int
     values: dict[str, float]
+    infinite: tuple[str, ...] = ()
 
 
 def read_metrics(run: RunLayout) -> Metrics:
@@ -46,9 +50,11 @@ def read_metrics(run: RunLayout) -> Metrics:
     Returns:
         The joined curves; empty if nothing was logged.
     """
-    rows = [row for part, path in run.metrics_files() for row in _read_part(part, path)]
+    every = [row for part, path in run.metrics_files() for row in _read_part(part, path)]
+    infinite = dict(Counter(name for row in every for name in row.infinite))
+    rows = [row for row in every if row.values]
     if not rows:
-        return Metrics()
+        return Metrics(infinite=infinite)
     clock = _Clock(rows)
     by_epoch = _is_by_epoch(rows)
     kept: dict[str, dict[int, tuple[float, int, float]]] = {}
@@ -63,7 +69,7 @@ def read_metrics(run: RunLayout) -> Metrics:
         row.part: float(row.epoch) if by_epoch and row.epoch is not None else clock.trained(row.step)
         for row in reversed(rows)
     }
-    return Metrics(series, [round(first[part], 4) for part in sorted(first)[1:]])
+    return Metrics(series, [round(first[part], 4) for part in sorted(first)[1:]], infinite)
 
 
 def _is_by_epoch(rows: list[_Row]) -> bool:
@@ -82,16 +88,22 @@ def _read_part(part: int, path: Path) -> list[_Row]:
     rows = []
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         for cells in csv.DictReader(line.replace("\0", "") for line in file if len(line) <= LONGEST_LINE):
-            values = {
-                name: value
+            metrics = {
+                name: text
                 for name, text in cells.items()
                 if name and name not in ("epoch", "step") and not name.startswith("test")
-                if (value := _number(text)) is not None
             }
+            values = {name: value for name, text in metrics.items() if (value := _number(text)) is not None}
+            infinite = tuple(name for name, text in metrics.items() if _is_infinite(text))
             step, epoch = _number(cells.get("step")), _number(cells.get("epoch"))
-            if values and step is not None:
-                rows.append(_Row(part, None if epoch is None else int(epoch), int(step), values))
+            if (values or infinite) and step is not None:
+                rows.append(_Row(part, None if epoch is None else int(epoch), int(step), values, infinite))
     return rows
+
+
+def _is_infinite(text: object) -> bool:
+    """Whether a cell says that a number is infinite or none."""
+    return isinstance(text, str) and text.strip().lower().lstrip("+-") in ("nan", "inf", "infinity")
 
 
 def _number(text: object) -> float | None:

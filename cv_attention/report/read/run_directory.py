@@ -72,12 +72,16 @@ def read_run(directory: Path) -> Run:
     notices += recording.notices
     changes = [f"{what}." for what in summary.changes(directory, results)]
     notices += [what for what in changes if not any(what.partition(" ")[0] in notice for notice in notices)]
+    metrics = read_metrics(layout)
+    for name, count in metrics.infinite.items():
+        times = "once" if count == 1 else f"{count} times"
+        notices.append(f"{redact(name)} was infinite or not a number {times}; its curve leaves that out.")
     return Run(
         directory=directory,
         name=directory.resolve().name,
         config=redact(config),
         summary=redact(results),
-        metrics=read_metrics(layout),
+        metrics=metrics,
         recording=recording,
         notices=notices,
     )

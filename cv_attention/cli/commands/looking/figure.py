@@ -11,7 +11,9 @@ from cv_attention.cli.parsing import parse
 from cv_attention.extras import require
 
 _OF_PANELS = ("smoothing", "log", "by", "errors", "query")
-_OF_MAPS = {"scale": "image", "clip": 100.0, "low": None, "high": None, "opacity": 0.5}  # and their defaults
+_OF_MAPS = {  # and their defaults
+    "scale": "natural", "clip": 100.0, "low": None, "high": None, "opacity": 0.65, "colours": "viridis",
+}  # fmt: skip
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -43,12 +45,21 @@ def run(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--epochs", type=int, nargs="+", help="Epochs as on the page (default: the last).")
     parser.add_argument(
-        "--scale", type=Literal["image", "column", "all"], default="image", help="Which maps share a colour bar."
+        "--scale",
+        type=Literal["natural", "image", "column", "all"],
+        default="natural",
+        help="The scale natural to each kind of map, as on the page, or which maps share a colour bar.",
     )
     parser.add_argument("--clip", type=float, default=100.0, help="Share of the values within a scale, in percent.")
     parser.add_argument("--low", type=float, help="Value of the lowest colour, for all columns.")
     parser.add_argument("--high", type=float, help="Value of the highest colour, for all columns.")
-    parser.add_argument("--opacity", type=float, default=0.5, help="Share of the maps over their images.")
+    parser.add_argument("--opacity", type=float, default=0.65, help="Share of the maps over their images.")
+    parser.add_argument(
+        "--colours",
+        type=Literal["viridis", "cividis", "inferno", "magma", "grey"],
+        default="viridis",
+        help="Of maps without negative values.",
+    )
     parser.add_argument(
         "--panel",
         type=Literal["curves", "confusion", "attention", "gates", "faithfulness", "usage"],
@@ -82,7 +93,7 @@ def _write(options: Any) -> Path:
     if len(options.run) > 1:
         raise ValueError(f"a figure of maps is of one run, got {len(options.run)}; --panel curves takes several")
     [run] = options.run
-    chosen = {name: options[name] for name in ("epochs", "scale", "clip", "low", "high", "opacity")}
+    chosen = {name: options[name] for name in ("epochs", *_OF_MAPS)}
     size = {"width": options.width} | ({"dpi": options.dpi} if options.dpi else {})
     if file_kind(out) == "webp":
         if options.caption is not None:
@@ -95,9 +106,11 @@ def _write(options: Any) -> Path:
 def _write_panel(options: Any, out: Path) -> Path:
     from cv_attention import report
 
-    if foreign := [f"--{name}" for name, default in _OF_MAPS.items() if options[name] != default]:
-        raise ValueError(f"{foreign[0]} does not apply to --panel {options.panel}")
+    chosen = {name: options[name] for name, default in _OF_MAPS.items() if options[name] != default}
     own = {name: options[name] for name in _OF_PANELS if options[name] is not None}
+    own |= {"colours": chosen.pop("colours")} if "colours" in chosen else {}
+    if chosen:
+        raise ValueError(f"--{next(iter(chosen))} does not apply to --panel {options.panel}")
     about = {"panel": options.panel, "epochs": options.epochs, "caption": options.caption}
     drawn = report.figure(options.run, options.rows, options.columns, **about, **own)
     return drawn.save(out, width=options.width, **({"dpi": options.dpi} if options.dpi else {}))

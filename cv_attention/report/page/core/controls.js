@@ -58,12 +58,17 @@ export function rangeControl(name, label, low, high, step, format, onmove = (val
   return labelled([label, " ", shown], field);
 }
 
+// label: a text, or a function that returns it.
 export function toggleControl(name, label) {
   const field = el("input", { type: "checkbox", name, onchange: () => change({ [name]: field.checked }) });
-  const show = () => (field.checked = state[name]);
+  const words = el("span");
+  const show = () => {
+    field.checked = state[name];
+    words.textContent = typeof label === "function" ? label() : label;
+  };
   watch(show);
   show();
-  return el("label", { class: "control check" }, field, el("span", {}, label));
+  return el("label", { class: "control check" }, field, words);
 }
 
 // A number that may be typed; nothing else changes the state.

@@ -4,7 +4,7 @@
 import { el, svg } from "../core/dom.js";
 import { formatValue } from "../core/format.js";
 import { followDrag } from "./dragging.js";
-import { drawAxes, drawBand, drawLine, drawUpright, makeScales, tint, valueBounds } from "./plot.js";
+import { drawAxes, drawBand, drawLine, drawUpright, makeScales, roomForNumbers, tint, valueBounds } from "./plot.js";
 import { partWithin } from "./series.js";
 
 function nearestPoint(points, x) {
@@ -22,7 +22,7 @@ function makeLegend(lines, format, ontoggle) {
   const values = lines.map(() => el("output", { class: "legend-value" }));
   const rows = lines.map((line, i) => {
     const swatch = el("span", { class: `swatch dash-${line.dash}` });
-    const name = el("span", { class: "legend-name" }, line.label);
+    const name = el("span", { class: "legend-name", title: line.title }, line.label);
     const press = () => ontoggle(line.key);
     const words = line.hidden ? "Show this line" : "Hide this line";
     const button = el("button", { type: "button", class: "link", "aria-pressed": String(!line.hidden), title: words, onclick: press }, swatch, name);
@@ -49,6 +49,7 @@ export function makeChart({ title, lines, marks, axis, format, onpick, ontoggle,
   const drawn = span ? seen.map((line) => partWithin(line, span)).filter((line) => line.points.length) : seen;
   const xs = span ?? [0, drawn.reduce((most, line) => Math.max(most, line.points[line.points.length - 1][0]), 1e-9)];
   const ys = valueBounds(drawn, axis.log);
+  const left = roomForNumbers(ys, axis.log, format);
   let chosen = null;
   let hovered = null;
   let scales = null;
@@ -59,7 +60,7 @@ export function makeChart({ title, lines, marks, axis, format, onpick, ontoggle,
     const point = at === null || !drawn.length ? null : nearestPoint(drawn[0].points, at);
     where.textContent = point ? `epoch ${formatValue(Number(point[1].toFixed(2)))} · step ${point[2]}` : "";
     if (!plot.clientWidth) return;
-    scales = makeScales(plot.clientWidth, plot.clientHeight, xs, ys, axis.log);
+    scales = makeScales(plot.clientWidth, plot.clientHeight, xs, ys, axis.log, left);
     plot.setAttribute("viewBox", `0 0 ${scales.width} ${scales.height}`);
     plot.replaceChildren(
       ...drawAxes(scales, format, axis.words),

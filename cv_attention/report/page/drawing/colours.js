@@ -1,5 +1,5 @@
-// Colour tables: a number of evenly spaced colours each, as rrggbb one after another, with straight lines
-// between. viridis, inferno and magma (S. van der Walt, N. Smith) and cividis (J. Nuñez et al.) are
+// Colour tables: a number of evenly spaced colours each, as rrggbb one after another, with straight lines between; the
+// same as in Python's figures. viridis, inferno and magma (S. van der Walt, N. Smith) and cividis (J. Nuñez et al.) are
 // perceptually uniform and dedicated to the public (CC0). The two for signed maps run over white, with the
 // lightness of OKLab decreasing evenly to both sides; their ends are distinguishable for the colour-blind.
 
@@ -7,21 +7,27 @@ import { state } from "../core/state.js";
 
 const ANCHORS = {
   viridis:
-    "440154470d6048186a482374472d7b4537814240863e49893b528b375b8d33638d" +
-    "2f6b8e2c728e297a8e26828e23898e21908c1f978b1f9f8821a68527ad8131b57b" +
-    "3ebc744dc26c5cc8636ece5882d34d95d840aadc32c0df25d5e21aeae51afde725",
+    "44015446085c471063481769481d6f482475472a7a46307e453781433d844142873f48893d4e8a3a538b38598c355e8d" +
+    "33638d31688e2e6d8e2c718e2a768e297b8e27808e25848e23898e218e8d20928c1f978b1e9c891fa18821a58524aa83" +
+    "28ae802eb37c35b7793dbc7446c06f50c46a5ac86465cb5e70cf577cd25089d54895d840a2da37b0dd2fbddf26cae11f" +
+    "d8e219e5e419f1e51dfde725",
   inferno:
-    "0000040403120b0724150b37210c4a2f0a5b3d09654a0c6b56106e63156e70196e" +
-    "7d1e6d89226a962766a32c61af315bbb3654c63d4dd14545da4f3ce35932eb6529" +
-    "f1721ef67f14f98c0afb9b06fcaa0ffbba1ff9c932f5d949f2e865f3f586fcffa4",
+    "00000402020c0504170a072210092d160b391e0c45260c512f0a5b380962400a67490b6a510e6c59106e61136e69166e" +
+    "71196e781c6d801f6c88226a902568982766a02a63a82e5fb0315bb73557bf3952c63d4dcc4248d34743d94d3ddf5337" +
+    "e45a31e9612bed6925f1711ff47918f78212f98b0bfa9407fb9d07fca60cfcb014fbba1ffac42af8cd37f6d746f4e156" +
+    "f2ea69f2f27df5f992fcffa4",
   magma:
-    "0000040303120a0822130d341d114729115a36106b440f7650127c5d177f691c81" +
-    "7621818226818f2a819c2e7fa9337db6367ac33b75cf4070db476ae65164ee5c5e" +
-    "f46a5cf9785dfb8861fd9668fea571feb47bfec287fed194fde0a1fceeb0fcfdbf",
+    "00000402020b0504160907200e0b2b140e361a104221114e29115a311165390f6e420f754a107952137c5a167e621980" +
+    "6a1c81721f81792282812581892881912b81992d80a1307eaa337db2357bba3878c23b75ca3e72d2426fd9466be04c67" +
+    "e75263ec5860f1605df4695cf7725cf97b5dfb8560fc8e64fd9869fea16efeaa74feb47bfebd82fec68afecf92fed89a" +
+    "fde2a3fdebacfcf4b6fcfdbf",
   cividis:
-    "00224e00285b002e6a0533711a386f273e6e32436d3b496c434e6c4b546c535a6d" +
-    "5a5f6e61656f686a716f70737676767c7c788381798b8778928d789a9376a29975" +
-    "aaa073b3a670bbad6dc3b369ccba64d4c15fddc858e6d051efd748f8df3cfee838",
+    "00224e00255300275800295d002b62002d68002f6d0031700533710f35701637701c396f213b6e263d6e2a3f6d2e416d" +
+    "32436d35456c39486c3c4a6c3f4c6c424e6c45506c48526c4b546c4e566c51586d545a6d565c6d595e6e5c616e5e636f" +
+    "61656f646770666970696b716c6d726e6f737172747374757676767878777b7a787e7c78807f78838179868379898578" +
+    "8c88788f8a78928c78948e779791779a93769d9576a09875a39a74a69c74a99f73aca172afa471b3a670b6a96fb9ab6d" +
+    "bcae6cbfb06bc2b369c5b568c8b866ccba64cfbd62d2c060d5c25ed9c55cdcc859dfca57e2cd54e6d051e9d34eedd54a" +
+    "f0d846f3db42f7de3efbe138fee434fee838",
   grey: "000000ffffff",
   "blue-red":
     "235b9e2063b11c6bc52275d3307fdc3e89e44c93ea5b9df06aa7f47ab1f78bbbfa" +
@@ -57,8 +63,13 @@ export function tableOf(column) {
   return column.signed ? state.signed : state.colours;
 }
 
+const gradients = new Map();
+
 // The table as a CSS gradient, for colour bars.
 export function gradient(name) {
-  const colours = ANCHORS[name].match(/.{6}/g);
-  return `linear-gradient(to right, ${colours.map((colour) => `#${colour}`).join(", ")})`;
+  if (!gradients.has(name)) {
+    const colours = ANCHORS[name].match(/.{6}/g);
+    gradients.set(name, `linear-gradient(to right, ${colours.map((colour) => `#${colour}`).join(", ")})`);
+  }
+  return gradients.get(name);
 }

@@ -50,12 +50,15 @@ export function makeFrame(run, room, ...over) {
     }
     const now = size ? pictureNow(run, index) : null;
     show(now);
-    if (now === undefined) {
-      loadPicture(run, index).then(
-        (url) => bound === index && show(url),
-        () => {},
-      );
-    }
+    if (now === undefined) frame.setAttribute("aria-busy", "true");
+    else frame.removeAttribute("aria-busy");
+    if (now !== undefined) return;
+    const arrived = (url) => {
+      if (bound !== index) return;
+      frame.removeAttribute("aria-busy");
+      show(url);
+    };
+    loadPicture(run, index).then(arrived, () => arrived(null));
   }
   return { slot, frame, bind };
 }

@@ -4,6 +4,7 @@ const PAINT_MS = 8; // of each frame of the screen
 
 const waiting = new Set();
 let painting = false;
+const askers = []; // who wait until nothing is left to paint
 
 // `job.paint()` is called soon, once regardless of the number of requests.
 export function enqueue(job) {
@@ -22,4 +23,10 @@ function paintSome() {
   }
   painting = waiting.size > 0;
   if (painting) requestAnimationFrame(paintSome);
+  else for (const done of askers.splice(0)) done();
+}
+
+// Resolves when all that was enqueued is painted.
+export function allPainted() {
+  return painting ? new Promise((done) => askers.push(done)) : Promise.resolve();
 }

@@ -39,8 +39,9 @@ export function valueBounds(lines, log = false) {
 }
 
 // Epochs and values <-> pixels of a plot of this size. On a logarithmic axis, values below its end lie at the end.
-export function makeScales(width, height, xs, ys, log = false) {
-  const inner = width - MARGIN.left - MARGIN.right;
+// `left` is the room for the numbers of the upright axis.
+export function makeScales(width, height, xs, ys, log = false, left = MARGIN.left) {
+  const inner = width - left - MARGIN.right;
   const tall = height - MARGIN.top - MARGIN.bottom;
   const place = log ? (value) => Math.log(Math.max(value, ys[0])) : (value) => value;
   const [low, high] = ys.map(place);
@@ -50,21 +51,30 @@ export function makeScales(width, height, xs, ys, log = false) {
     xs,
     ys,
     log,
-    x: (value) => MARGIN.left + ((value - xs[0]) / (xs[1] - xs[0])) * inner,
+    left,
+    x: (value) => left + ((value - xs[0]) / (xs[1] - xs[0])) * inner,
     y: (value) => height - MARGIN.bottom - ((place(value) - low) / (high - low)) * tall,
     epochAt: (pixel) =>
-      Math.min(xs[1], Math.max(xs[0], xs[0] + ((pixel - MARGIN.left) / inner) * (xs[1] - xs[0]))),
+      Math.min(xs[1], Math.max(xs[0], xs[0] + ((pixel - left) / inner) * (xs[1] - xs[0]))),
   };
 }
 
-export function drawAxes({ width, height, xs, ys, x, y, log }, format, words) {
+const upright = (ys, log) => (log ? logTicks(...ys) : roundTicks(...ys, 6));
+const LETTER = 7; // width of a digit
+
+// The room that the numbers of the upright axis need, at least the usual one.
+export function roomForNumbers(ys, log, format) {
+  return Math.max(MARGIN.left, ...upright(ys, log).map((tick) => LETTER * format(tick).length + 10));
+}
+
+export function drawAxes({ width, height, xs, ys, x, y, log, left }, format, words) {
   const right = width - MARGIN.right;
-  const rows = (log ? logTicks(...ys) : roundTicks(...ys, 6)).map((tick) =>
+  const rows = upright(ys, log).map((tick) =>
     svg(
       "g",
       { class: "tick" },
-      svg("line", { x1: MARGIN.left, x2: right, y1: y(tick), y2: y(tick) }),
-      svg("text", { x: MARGIN.left - 7, y: y(tick) + 4, "text-anchor": "end" }, format(tick)),
+      svg("line", { x1: left, x2: right, y1: y(tick), y2: y(tick) }),
+      svg("text", { x: left - 7, y: y(tick) + 4, "text-anchor": "end" }, format(tick)),
     ),
   );
   const ticks = roundTicks(...xs, Math.min(10, width / 60));

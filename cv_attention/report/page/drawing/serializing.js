@@ -86,19 +86,59 @@ function drawBox(element, style, { x, y, width, height }) {
     dashed: /dashed|dotted/.test(style[`border${side}Style`]),
   }));
   if (filled) drawn.push(svg("rect", { x, y, width, height, rx: Number.parseFloat(style.borderRadius) || 0, fill: style.backgroundColor }));
-  const ends = [[x, y, x + width, y], [x + width, y, x + width, y + height], [x, y + height, x + width, y + height], [x, y, x, y + height]];
+  const half = sides.map(({ wide }) => wide / 2); // borders lie inside of the box
+  const [left, right, top, bottom] = [x + half[3], x + width - half[1], y + half[0], y + height - half[2]];
+  const ends = [[x, top, x + width, top], [right, y, right, y + height], [x, bottom, x + width, bottom], [left, y, left, y + height]];
   sides.forEach(({ wide, colour, dashed }, i) => {
     if (!wide || !isSeen(colour)) return;
-    const [x1, y1, x2, y2] = ends[i];
+    const [x1, y1, x2, y2] = ends[i].map(round);
     drawn.push(svg("line", { x1, y1, x2, y2, stroke: colour, "stroke-width": wide, "stroke-dasharray": dashed ? 3 : null }));
   });
+  const around = (wide, offset, stroke) => {
+    const by = offset + wide / 2;
+    const box = { x: round(x - by), y: round(y - by), width: round(width + 2 * by), height: round(height + 2 * by) };
+    if (box.width > 0 && box.height > 0) drawn.push(svg("rect", { ...box, fill: "none", stroke, "stroke-width": wide }));
+  };
+  for (const [, colour, spread, inset] of style.boxShadow.matchAll(/(rgba?\([^)]*\)) 0px 0px 0px ([\d.]+)px( inset)?/g))
+    around(Number(spread), inset ? -Number(spread) : 0, colour);
   const outline = style.outlineStyle === "none" ? 0 : Number.parseFloat(style.outlineWidth);
-  if (outline) {
-    const around = { x, y, width, height, fill: "none" };
-    drawn.push(svg("rect", { ...around, stroke: "#000", "stroke-opacity": 0.67, "stroke-width": 4 * outline }));
-    drawn.push(svg("rect", { ...around, stroke: style.outlineColor, "stroke-width": 2 * outline }));
-  }
+  if (outline) around(outline, Number.parseFloat(style.outlineOffset) || 0, style.outlineColor);
   return drawn;
+}
+
+// What a style sheet puts before or after the content of an element, where it has a place of its own.
+function drawGenerated(element, which, edge, origin) {
+  const style = getComputedStyle(element, which);
+  const [width, height] = [style.width, style.height].map(Number.parseFloat);
+  if (["none", "normal"].includes(style.content) || style.position !== "absolute" || !(width > 0 && height > 0)) return [];
+  const own = getComputedStyle(element);
+  const at = (side, from) =>
+    from + [style[side.toLowerCase()], style[`margin${side}`], own[`border${side}Width`]].reduce((sum, one) => sum + (Number.parseFloat(one) || 0), 0);
+  const place = { x: round(at("Left", edge.left - origin.left)), y: round(at("Top", edge.top - origin.top)), width: round(width), height: round(height) };
+  const drawn = drawBox(element, style, place);
+  const text = style.content.replace(/^"|"$/g, "");
+  const look = { fill: style.color, "font-size": style.fontSize, "font-family": style.fontFamily, "text-anchor": "middle" };
+  const middle = { x: round(place.x + width / 2), y: round(place.y + height / 2 + 0.36 * Number.parseFloat(style.fontSize)) };
+  if (text) drawn.push(svg("text", { ...look, ...middle }, text));
+  return drawn;
+}
+
+// The part of an element that a style sheet lets through, or all of it.
+function clippedBy(style, place, drawn) {
+  const [, inset] = style.clipPath.match(/^inset\(([^)]*)\)$/) ?? [];
+  if (!inset || !drawn.length) return drawn;
+  const sides = inset.split(" ").filter(Boolean);
+  const [top, right, bottom, left] = [0, 1, 2, 3].map((i) => {
+    const side = sides[i] ?? sides[i - 2] ?? sides[0];
+    return (Number.parseFloat(side) / (side.endsWith("%") ? 100 : 1)) * (side.endsWith("%") ? place[i % 2 ? "width" : "height"] : 1);
+  });
+  const [width, height] = [place.width - left - right, place.height - top - bottom].map((one) => round(Math.max(0, one)));
+  return clippedTo({ x: round(place.x + left), y: round(place.y + top), width, height }, drawn);
+}
+
+function clippedTo(place, drawn) {
+  const id = `clip-${++clips}`;
+  return [svg("clipPath", { id }, svg("rect", place)), svg("g", { "clip-path": `url(#${id})` }, drawn)];
 }
 
 function drawColourBar(table, place) {
@@ -127,15 +167,18 @@ function drawElement(element, origin) {
     const href = element.matches("img") ? element.src : element.width && element.height ? element.toDataURL() : "";
     const pixelated = style.imageRendering === "pixelated" ? "pixelated" : null;
     if (href) drawn.push(svg("image", { ...place, href, preserveAspectRatio: "none", "image-rendering": pixelated }));
+    drawn = clippedBy(style, place, drawn);
   } else {
+    const before = seen ? drawGenerated(element, "::before", edge, origin) : [];
+    const above = Number(getComputedStyle(element, "::before").zIndex) > 0;
+    if (!above) drawn.push(...before);
     for (const child of element.childNodes) {
       if (child.nodeType === Node.TEXT_NODE && seen && child.textContent.trim()) drawn.push(...drawText(child, origin));
       else if (child.nodeType === Node.ELEMENT_NODE) drawn.push(...drawElement(child, origin));
     }
-    if (drawn.length && style.overflowX !== "visible") {
-      const id = `clip-${++clips}`;
-      drawn = [svg("clipPath", { id }, svg("rect", place)), svg("g", { "clip-path": `url(#${id})` }, drawn)];
-    }
+    if (seen) drawn.push(...drawGenerated(element, "::after", edge, origin));
+    if (above) drawn.push(...before);
+    if (drawn.length && style.overflowX !== "visible") drawn = clippedTo(place, drawn);
   }
   return style.opacity === "1" || !drawn.length ? drawn : [svg("g", { opacity: style.opacity }, drawn)];
 }

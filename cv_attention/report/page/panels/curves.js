@@ -1,14 +1,16 @@
 // The training curves: which metrics share a chart, over what, and the colours of their lines.
 
-import { pushButton, rangeControl, select, toggleControl } from "../core/controls.js";
+import { labelled, pushButton, rangeControl, select, toggleControl } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { aChoice, aNumber, aSwitch, aText, someTexts } from "../core/fields.js";
 import { formatPercent, formatValue, metricName } from "../core/format.js";
 import { report } from "../core/report.js";
+import { shortRunName } from "../core/run_names.js";
 import { differingSettings } from "../core/settings.js";
-import { addField, change, state, watch } from "../core/state.js";
+import { addField, change, limitFields, state, watch } from "../core/state.js";
 import { makeChart } from "../drawing/chart.js";
 import { commonName, meanCurve, smoothed } from "../drawing/series.js";
+import { curvesAsCsv } from "./curve_table.js";
 import { hiddenRun } from "./runs.js";
 
 addField("by", aChoice("epoch", ["epoch", "step", "time"]));
@@ -18,6 +20,7 @@ addField("band", aSwitch(false));
 addField("hidden", someTexts());
 addField("span", aText("")); // the part of the axis that is shown, "2.5:7"
 addField("grouped", aText("")); // the setting that runs of one mean share; otherwise all settings but the seed
+limitFields(["grouped"], () => !state.grouped || differingSettings().includes(state.grouped));
 
 const GROUPS = [
   { title: "Loss", fits: (name) => /loss/.test(name), format: formatValue },
@@ -76,10 +79,14 @@ function placed(run, points) {
 function runLine(group, run, number, name) {
   const several = report.runs.length > 1;
   const metric = group.names.length === 1 ? group.title : metricName(name);
-  const points = placed(run, run.series[name]).filter(([, , , value]) => !state.log || value > 0);
+  const raw = placed(run, run.series[name]);
+  const points = raw.filter(([, , , value]) => !state.log || value > 0);
   return {
     key: `${number}.${name}`,
-    label: !several ? metric : group.names.length === 1 ? run.name : `${run.name} · ${metric}`,
+    name: several ? `${run.name}: ${name}` : name,
+    raw,
+    label: !several ? metric : group.names.length === 1 ? shortRunName(run) : `${shortRunName(run)} · ${metric}`,
+    title: several ? run.name : null,
     colour: colourOf(group, name, number, several),
     dash: dashOf(group, name, several),
     points: smoothed(points, state.smoothing),
@@ -108,7 +115,8 @@ function meanLine(group, members, place, name) {
   if (lines.length === 1) return { ...lines[0], colour: place };
   const about = groupName(members, state.grouped);
   const label = group.names.length === 1 ? about : `${about} · ${metricName(name)}`;
-  return { ...lines[0], key: `mean ${lines[0].key}`, label, colour: place, ...meanCurve(lines.map((line) => line.points)) };
+  const mean = meanCurve(lines.map((line) => line.points));
+  return { ...lines[0], title: null, key: `mean ${lines[0].key}`, name: `${about}: ${name}`, label, colour: place, ...mean };
 }
 
 function linesOf(group) {
@@ -164,16 +172,48 @@ function drawCharts() {
   );
 }
 
+// Fields for the ends of the axis: what a drag does, for those who do not drag. An empty one leaves its end as it is.
+function makeEnds() {
+  const whole = () => Math.max(...report.runs.flatMap((run) => Object.values(run.series).map((points) => placed(run, points.slice(-1))[0]?.[0] ?? 0)));
+  const set = () => {
+    const [low, high] = fields.map((field) => field.valueAsNumber);
+    const span = [low || 0, Number.isFinite(high) ? high : whole()];
+    change({ span: fields.every((field) => field.value === "") || span[0] >= span[1] ? "" : span.join(":") });
+  };
+  const fields = ["from", "to"].map((name) => el("input", { type: "number", step: "any", name, class: "end", onchange: set }));
+  const show = () => {
+    const span = chosenSpan() ?? ["", ""];
+    fields.forEach((field, i) => document.activeElement !== field && (field.value = span[i]));
+  };
+  watch(show);
+  show();
+  return [labelled("Axis from", fields[0]), labelled("Axis to", fields[1])];
+}
+
+// What the charts show, as a table; see `curvesAsCsv`.
+export function shownCurvesAsCsv() {
+  return curvesAsCsv(chartGroups().flatMap((group) => linesOf(group).filter((line) => !line.hidden)), chosenSpan());
+}
+
+// What is averaged: runs that differ in their seed alone, or all that share a setting, in whatever else they differ.
+function meanWords() {
+  const over = state.grouped ? `the runs that share ${state.grouped}` : "seeds";
+  return `Mean over ${over} ± standard deviation`;
+}
+
 function makeTools() {
   const trained = report.runs.filter((run) => !run.export);
   const timed = trained.every((run) => run.costs.training_seconds);
-  const repeated = runGroups(trained).some((members) => members.length > 1);
   const shared = (name) => runGroups(trained, name).some((members) => members.length > 1);
   const settings = differingSettings().filter((name) => shared(name) && !/(^|\.)seed$/.test(name));
-  const means = [["", "seeds"], ...settings.map((name) => [name, `runs of one ${name}`])];
+  const means = [["", "all settings but the seed"], ...settings.map((name) => [name, name])];
   const axes = [["epoch", "epochs"], ["step", "steps"], ...(timed ? [["time", "time"]] : [])];
   const whole = pushButton("Whole axis", () => change({ span: "" }));
-  const show = () => (whole.hidden = !chosenSpan());
+  const mean = toggleControl("band", meanWords);
+  const show = () => {
+    whole.hidden = !chosenSpan();
+    mean.hidden = !shared(state.grouped); // no two runs belong together
+  };
   watch(show);
   show();
   return el(
@@ -183,7 +223,8 @@ function makeTools() {
     rangeControl("smoothing", "Smoothing", 0, 0.99, 0.01, (value) => (value ? value.toFixed(2) : "off")),
     toggleControl("log", "Logarithmic"),
     settings.length > 0 && select("grouped", "Group by", means, (grouped) => change({ grouped, band: true })),
-    (repeated || settings.length > 0) && toggleControl("band", "Mean over seeds ± standard deviation"),
+    mean,
+    makeEnds(),
     whole,
   );
 }

@@ -2,6 +2,7 @@
 
 import { breakable, el } from "../core/dom.js";
 import { report } from "../core/report.js";
+import { shortRunName } from "../core/run_names.js";
 import { differingSettings } from "../core/settings.js";
 
 const MOST_OPEN = 12; // more rows are folded away until the reader opens them
@@ -12,7 +13,7 @@ export function makeDifferences() {
   const count = `${names.length} setting${names.length === 1 ? "" : "s"}`;
   const summary = el("summary", {}, names.length ? `What the configurations differ in: ${count}` : "All runs have the same configuration");
   if (!names.length) return el("p", { class: "muted" }, summary.textContent);
-  const head = el("tr", {}, el("th", { scope: "col" }, "Setting"), runs.map((run) => el("th", { scope: "col" }, breakable(run.name))));
+  const head = el("tr", {}, el("th", { scope: "col" }, "Setting"), runs.map((run) => el("th", { scope: "col", title: run.name }, breakable(shortRunName(run)))));
   const rows = names.map((name) =>
     el("tr", {}, el("th", { scope: "row" }, breakable(name)), runs.map((run) => el("td", {}, el("bdi", {}, run.settings?.[name] ?? "–")))),
   );

@@ -18,6 +18,7 @@ import { asShown, targetWords } from "./classes.js";
 import { comparison, partnerOf, twoBars } from "./comparison.js";
 import { loadMap, mapNow } from "./maps.js";
 
+const NO_VALUE = "All values are infinite or not a number.";
 const CONSTANT = "The values hardly differ: stretched over all colours, the map would show noise.";
 
 // home: the run whose samples are listed; place: whose map is shown, see `placesOf`.
@@ -33,7 +34,7 @@ export function makeCell(home, place, room) {
   const elsewhere = el("span", { class: "elsewhere", hidden: true });
   const target = el("span", { class: "elsewhere target", hidden: true });
   const compared = el("span", { class: "compared", hidden: true });
-  const flat = el("span", { class: "flat", hidden: true, title: CONSTANT }, "nearly constant");
+  const flat = el("span", { class: "flat", hidden: true });
   frame.append(elsewhere, target, compared, flat);
   const make = column.bars ? makeGateBar : makeColourBar;
   const [bar, barOfA, barOfB] = [make(), make("A"), make("B")];
@@ -98,7 +99,10 @@ export function makeCell(home, place, room) {
     const usual = nearestSnapshot(home, state.epoch);
     elsewhere.hidden = !snapshot || snapshot.run.export || snapshot.epoch === usual?.epoch;
     if (snapshot) elsewhere.textContent = epochName(snapshot.epoch);
-    flat.hidden = !map || Boolean(shown.difference) || !isNearlyConstant(run, asShown(column), map);
+    const empty = map?.lo === null; // without a finite value nothing is drawn
+    flat.hidden = !map || Boolean(shown.difference) || !(empty || isNearlyConstant(run, asShown(column), map));
+    flat.textContent = empty ? "no finite value" : "nearly constant";
+    flat.title = empty ? NO_VALUE : CONSTANT;
     if (shown) {
       paintLayer(first, shown.under, cell, shown.order);
       if (shown.over) paintLayer(second, shown.over, cell, shown.order);

@@ -24,7 +24,7 @@ function tokens(text) {
 const unknown = (value) => value === null || value === undefined;
 
 // A class that is called "7" equals the number 7.
-const number = (value) => (value === "" ? NaN : Number(value));
+const number = (value) => (typeof value === "string" && !value.trim() ? NaN : Number(value));
 const equal = (a, b) => a === b || (typeof a !== typeof b && number(a) === number(b));
 const COMPARED = {
   "<": (a, b) => a < b,

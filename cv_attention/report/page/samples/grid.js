@@ -6,6 +6,7 @@ import { columnName, kindName, usageOf } from "../core/format.js";
 import { coveredHeight } from "../core/scrolling.js";
 import { change, currentRun, state, watch } from "../core/state.js";
 import { followDisplay, tallest } from "../drawing/frames.js";
+import { allPainted } from "../drawing/painting.js";
 import { linkZoom } from "../drawing/zoom.js";
 import { placeKey, placesOf, placeTitle, snapshotAt } from "./adjacent.js";
 import { makeRow } from "./rows.js";
@@ -16,6 +17,9 @@ const ROWS_BEYOND = 2; // above and below the visible ones
 const ELSEWHERE = new Set(["views", "by", "smoothing", "log", "band", "hidden", "grouped", "span", "pairs", "counted", "query", "site", "used"]);
 const FIRST = 8; // samples that are listed until the reader asks for all
 const MOST_PRINTED = 24; // samples on paper
+const MOST_ACROSS = 6; // maps next to each other in a figure; more are below
+const SHARP = 3; // pixels of a drawing for each of the screen, on paper
+const LONGEST = 10e3; // ms that paper waits for files
 const HASTE = 1.5; // screens per frame above which nothing is painted until scrolling slows down
 
 const RESIZING = ["size", "versus", "compare"]; // what changes the height of rows
@@ -58,6 +62,16 @@ function emptyWords(run) {
   if (state.label === null && state.predicted === null) return words;
   const count = run.probes.length;
   return `${words} Only the ${count} image${count === 1 ? "" : "s"} that were recorded can be listed; the counts under Classes are of a whole split.`;
+}
+
+// Waits until all maps and images within an element are loaded and drawn.
+async function settled(place) {
+  const end = performance.now() + LONGEST;
+  await allPainted();
+  while (place.querySelector("[aria-busy=true]") && performance.now() < end) await new Promise((done) => setTimeout(done, 25));
+  await allPainted();
+  const pictures = [...place.querySelectorAll("img[src]:not([hidden])")];
+  await Promise.all(pictures.map((picture) => picture.decode().catch(() => {})));
 }
 
 export function makeGrid(heads) {
@@ -216,22 +230,29 @@ export function makeGrid(heads) {
   linkZoom(grid);
   followDisplay(grid);
 
-  // Rows of the first samples, or of those that are selected, all in the document: for a printer.
+  // Rows of the first listed samples, or of those that are selected, all in the document and painted: for paper.
   async function spread() {
     const wanted = (state.selected.length ? found.filter((index) => state.selected.includes(index)) : found).slice(0, MOST_PRINTED);
     const printed = wanted.map((index, position) => {
       const row = makeRow(currentRun(), places, room);
       row.bind(index, position, wanted.length);
-      row.cells.forEach((cell, i) => (cell.size = { width: sizes[i][0], height: sizes[i][1] }));
       return row;
     });
     const place = el("div", { class: "printed" }, printed.map((row) => row.element));
+    const across = Math.ceil(places.length / Math.max(1, Math.ceil(places.length / MOST_ACROSS)));
+    place.style.setProperty("--across", across + 1);
+    for (const row of printed) row.cells.forEach((cell, i) => (cell.element.style.gridColumn = 2 + (i % across)));
     const left = found.length - wanted.length;
     if (left > 0) place.append(el("p", { class: "muted" }, `${wanted.length} of ${found.length} images`));
     grid.append(place);
-    for (const row of printed) row.draw();
-    for (let tries = 0; tries < 200 && (tries < 4 || place.querySelector("[aria-busy=true]")); tries++)
-      await new Promise((done) => setTimeout(done, 25));
+    for (const row of printed) {
+      row.cells.forEach(({ frame: { clientWidth, clientHeight } }, i) => {
+        const [width, height] = clientWidth ? [clientWidth, clientHeight] : sizes[i]; // no width: only paper shows it
+        row.cells[i].size = { width: SHARP * width, height: SHARP * height };
+      });
+      row.draw();
+    }
+    await settled(place);
     return () => place.remove();
   }
 

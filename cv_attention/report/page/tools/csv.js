@@ -1,6 +1,7 @@
 // Exports the selected samples, or all listed ones, as a table for other programs.
 
 import { className } from "../core/class_names.js";
+import { csvOf } from "../core/csv.js";
 import { nearestSnapshot } from "../core/epochs.js";
 import { loadMeasures } from "../core/shards.js";
 import { currentRun, state } from "../core/state.js";
@@ -8,13 +9,6 @@ import { neighboursOf, placeName, placesOf, sampleAt, snapshotAt } from "../samp
 import { flagsOf, isRight } from "../samples/flags.js";
 import { fileName, trueClass } from "../samples/names.js";
 import { noteOf } from "../samples/notes.js";
-
-// Prefixes text that a spreadsheet would interpret as a formula with an apostrophe.
-export function csvCell(value) {
-  if (value === null || value === undefined) return "";
-  const text = typeof value === "number" ? String(value) : String(value).replace(/^[=+\-@\t\r]/, "'$&");
-  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
 
 // The measures of every map in the table: [{name, value(sample)}].
 async function measuresOfPlaces(run) {
@@ -78,6 +72,5 @@ export async function selectionAsCsv(listed) {
       ...adjacent.map(({ value }) => value(i)),
     ];
   });
-  const lines = [[...head, ...adjacent.map(({ name }) => name)], ...rows];
-  return `${lines.map((row) => row.map(csvCell).join(",")).join("\r\n")}\r\n`;
+  return csvOf([[...head, ...adjacent.map(({ name }) => name)], ...rows]);
 }

@@ -7,57 +7,74 @@ import { download } from "../core/download.js";
 import { nearestSnapshot } from "../core/epochs.js";
 import { inWords, snapshotName } from "../core/format.js";
 import { report } from "../core/report.js";
-import { currentRun, state } from "../core/state.js";
+import { change, currentRun, state } from "../core/state.js";
 import { drawOf } from "../drawing/serializing.js";
+import { versusWords } from "./compare.js";
+import { withResolution } from "./png.js";
 
 const DPI = 300;
 const INCH = 96; // CSS pixels
 const MARGIN = 6;
 const frame = () => new Promise((done) => requestAnimationFrame(done));
 
-// Lays the section out at the width of a paper's page, in light colours, while `use` looks at it.
-function onPaper(section, use) {
+// Lays the section out at the width of a paper's page, in light colours, while `use` looks at it. `prepare` fills it
+// first, and returns what takes that back.
+function onPaper(section, use, prepare) {
   turn = turn.then(
-    () => layOut(section, use),
-    () => layOut(section, use),
+    () => layOut(section, use, prepare),
+    () => layOut(section, use, prepare),
   );
   return turn;
 }
 
 let turn = Promise.resolve(); // of the figures that were asked for: one after the other, since each changes the theme
 
-async function layOut(section, use) {
-  const root = document.documentElement;
-  const theme = root.getAttribute("data-theme");
+async function layOut(section, use, prepare) {
+  const { theme } = state;
   const scrolled = window.scrollY;
-  root.setAttribute("data-theme", "light");
+  change({ theme: "light" }); // canvases are painted in the theme's colours
   section.classList.add("on-paper");
+  let tidy = null;
   try {
     await frame();
     await frame();
+    tidy = await prepare?.();
     for (let tries = 0; tries < 100 && section.querySelector("[aria-busy=true]"); tries++)
       await new Promise((done) => setTimeout(done, 20));
     return use();
   } finally {
+    tidy?.();
     section.classList.remove("on-paper");
-    if (theme === null) root.removeAttribute("data-theme");
-    else root.setAttribute("data-theme", theme);
+    change({ theme });
     window.scrollTo(0, scrolled);
   }
 }
 
-// What is drawn and of which run; of attention, whose figures follow the chosen epoch, that too.
+const SCALES = {
+  natural: "the natural scale of each kind of map",
+  image: "each map has its own scale",
+  column: "each column has its own scale",
+  run: "each column has one scale for all epochs",
+  global: "all columns have one scale",
+  manual: "one scale with limits that were set",
+};
+
+// What is drawn and of which run; of what follows the chosen epoch, that too; of maps, what their colours mean.
 function caption(section) {
   const run = currentRun();
   const { id, textContent } = section.querySelector("h2");
-  const snapshot = id === "attention" ? nearestSnapshot(run, state.epoch) : null;
+  const snapshot = ["maps", "attention"].includes(id) ? nearestSnapshot(run, state.epoch) : null;
   const of = id === "curves" ? report.runs.map((one) => one.name) : [run.name];
-  return inWords(textContent, ...of, snapshot ? snapshotName(snapshot) : "");
+  const words = inWords(textContent, ...of, snapshot && !run.export ? snapshotName(snapshot) : "");
+  if (id !== "maps") return words;
+  const against = versusWords();
+  const clipped = Number(state.clip) && state.scale !== "manual" ? `, clipped by ${state.clip} % at both ends` : "";
+  return `${words}${against ? `, A ${against[0]}, B ${against[1]}, ${state.compare}` : ""}; ${SCALES[state.scale]}${clipped}`;
 }
 
 // The panel as an SVG element: its size in points, so that 7 inches of it are 7 inches on paper.
-function figureOf(section) {
-  return onPaper(section, () => {
+function figureOf(section, prepare) {
+  const draw = () => {
     const edge = section.getBoundingClientRect();
     const words = svg("text", { fill: "#000", "font-size": 12, "font-family": "sans-serif" }, caption(section));
     const drawn = drawOf(section, { left: edge.left - MARGIN, top: edge.top - MARGIN });
@@ -77,7 +94,8 @@ function figureOf(section) {
       drawn.elements,
       words,
     );
-  });
+  };
+  return onPaper(section, draw, prepare);
 }
 
 function textOf(figure) {
@@ -99,35 +117,6 @@ async function pngOf(figure) {
   return new Blob([withResolution(new Uint8Array(await blob.arrayBuffer()), DPI)], { type: "image/png" });
 }
 
-const HEADER = 33; // bytes of a PNG's signature and its first chunk
-
-function crc(bytes) {
-  let value = ~0;
-  for (const byte of bytes) {
-    value ^= byte;
-    for (let bit = 0; bit < 8; bit++) value = (value >>> 1) ^ (value & 1 ? 0xedb88320 : 0);
-  }
-  return ~value >>> 0;
-}
-
-// A PNG that says how many pixels make an inch.
-export function withResolution(png, dpi) {
-  const chunk = new Uint8Array(21);
-  const view = new DataView(chunk.buffer);
-  const perMetre = Math.round(dpi / 0.0254);
-  view.setUint32(0, 9);
-  chunk.set(new TextEncoder().encode("pHYs"), 4);
-  view.setUint32(8, perMetre);
-  view.setUint32(12, perMetre);
-  chunk[16] = 1;
-  view.setUint32(17, crc(chunk.subarray(4, 17)));
-  const whole = new Uint8Array(png.length + chunk.length);
-  whole.set(png.subarray(0, HEADER));
-  whole.set(chunk, HEADER);
-  whole.set(png.subarray(HEADER), HEADER + chunk.length);
-  return whole;
-}
-
 // Opens the print dialog on a page of the figure's size; browsers save it as PDF, with its fonts.
 function printFigure(figure) {
   const [width, height] = sizeOf(figure);
@@ -146,19 +135,31 @@ function printFigure(figure) {
   window.print();
 }
 
-// Adds buttons that save a section's panel as a figure next to its title.
-export function addFigureButtons(section) {
+// Buttons that save a section's panel as a figure. `prepare`: see `onPaper`; `more`: {kind: text()} of other files.
+export function makeFigureButtons(section, { prepare = null, more = {}, words = (kind) => kind } = {}) {
   const title = section.querySelector("h2");
-  const name = () => `${currentRun().name.replace(/[^\w.-]+/g, "_")}-${title.id}`;
+  const name = (kind) => `${currentRun().name.replace(/[^\w.-]+/g, "_")}-${title.id}.${kind.toLowerCase()}`;
+  const figure = () => figureOf(section, prepare);
   const makers = {
-    SVG: async () => download(`${name()}.svg`, new Blob([textOf(await figureOf(section))], { type: "image/svg+xml" })),
-    PNG: async () => download(`${name()}.png`, await pngOf(await figureOf(section))),
-    PDF: async () => printFigure(await figureOf(section)),
+    SVG: async () => download(name("SVG"), new Blob([textOf(await figure())], { type: "image/svg+xml" })),
+    PNG: async () => download(name("PNG"), await pngOf(await figure())),
+    PDF: async () => printFigure(await figure()),
   };
-  const buttons = Object.entries(makers).map(([kind, make]) =>
-    pushButton(kind, make, { class: "quiet", "aria-label": `${title.textContent} as ${kind}` }),
+  for (const [kind, text] of Object.entries(more))
+    makers[kind] = () => download(name(kind), new Blob([text()], { type: `text/${kind.toLowerCase()}` }));
+  return Object.entries(makers).map(([kind, make]) =>
+    pushButton(words(kind), make, { class: "quiet", "aria-label": `${title.textContent} as ${kind}` }),
   );
-  const line = el("div", { class: "section-line" });
-  title.replaceWith(line);
-  line.append(title, el("span", { class: "figure-buttons" }, buttons));
+}
+
+// Puts them next to the section's title.
+export function addFigureButtons(section, options) {
+  const title = section.querySelector("h2");
+  const buttons = el("span", { class: "figure-buttons" }, makeFigureButtons(section, options));
+  const line = title.closest(".section-line") ?? el("div", { class: "section-line" });
+  if (!line.contains(title)) {
+    title.replaceWith(line);
+    line.append(title);
+  }
+  title.after(buttons);
 }
