@@ -4,7 +4,7 @@
 
 A row for each method: resident size of the process after 1,000 images and at the end, the difference in percent, and
 bytes for each further image. The network is a small one with convolutions, an attention block and a self-attention
-layer over positions, so that every method works; images are drawn anew for each batch, and maps are dropped. Sizes are
+layer over positions, so that every method works; each batch has other images, and maps are dropped. Sizes are
 read after Python's garbage collection. Goal: 2 % at most. Slow methods take few draws, which changes nothing of what
 they could keep.
 """
