@@ -38,11 +38,20 @@ def check(experiment: Experiment) -> None:
     _check_log(experiment.log)
 
 
+# Data sets of images with one class each, known by these names.
+_OF_TORCHVISION = (
+    "Caltech101", "Caltech256", "Country211", "DTD", "EMNIST", "EuroSAT", "FashionMNIST", "FER2013", "FGVCAircraft",
+    "Flowers102", "Food101", "GTSRB", "Imagenette", "KMNIST", "MNIST", "OxfordIIITPet", "PCAM", "Places365", "QMNIST",
+    "RenderedSST2", "StanfordCars", "STL10", "SUN397", "SVHN", "USPS",
+)  # fmt: skip
+
+
 def check_source(name: str) -> None:
     """Raises ValueError unless ``data.name`` is a data set of the package, or looks like a class path."""
     if not is_source(str(name)) and "." not in str(name):
         known = ", ".join((*SOURCES, f"{TORCHVISION}NAME"))
-        near = suggest(name, SOURCES, shown=0)
+        theirs = next((each for each in _OF_TORCHVISION if each.lower() == str(name).lower().replace("-", "")), None)
+        near = f"; did you mean '{TORCHVISION}{theirs}'?" if theirs else suggest(name, SOURCES, shown=0)
         raise ValueError(f"data.name must be one of {known}, or a class path such as my_data.birds, got {name!r}{near}")
 
 

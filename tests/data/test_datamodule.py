@@ -186,6 +186,7 @@ def test_a_run_resumed_from_an_epochs_checkpoint(workers, tmp_path):
     ("options", "message"),
     [
         ({"name": "imagenet"}, "data.name must be one of cluttered_digits, cifar10.*got 'imagenet'"),
+        ({"name": "fashion-mnist"}, "got 'fashion-mnist'; did you mean 'torchvision/FashionMNIST'"),
         ({"batch_size": 0}, "data.batch_size must be at least 1, got 0"),
         ({"workers": -1}, "data.workers"),
         ({"val_fraction": 1.0}, r"data.val_fraction must be in \(0, 1\), got 1.0"),
