@@ -9,7 +9,7 @@ from torch import nn
 
 from cv_attention import saliency as s
 from cv_attention.saliency import metrics as m
-from cv_attention.saliency.metrics._road import impute
+from cv_attention.saliency.metrics._imputation import impute
 from cv_attention.saliency.metrics.faithfulness import blur, ranks, reflected_gaussian
 
 X = torch.randn(3, 3, 14, 12, generator=torch.Generator().manual_seed(1))

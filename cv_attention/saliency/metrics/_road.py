@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cv_attention.saliency.core.engine import check_images
@@ -15,6 +14,7 @@ from cv_attention.saliency.core.noise import Source
 from cv_attention.saliency.core.outputs.links import Link
 from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets
+from cv_attention.saliency.metrics._imputation import impute
 from cv_attention.saliency.metrics.faithfulness import check_heat, ranks
 
 
@@ -115,51 +115,3 @@ def road(
             changes.append(torch.stack([(score - clean)[:, 0] for _, score in variants]).mean(0))
     most, least = changes
     return Road(most, least, (least - most) / 2)
-
-
-@torch.no_grad()
-def impute(images: Tensor, keep: Tensor, *, tolerance: float = 1e-5, most_steps: int = 2000) -> Tensor:
-    """Imputes removed pixels as the weighted mean of their eight neighbours, as far as these exist.
-
-    Direct neighbours have weight 1/6, diagonal ones 1/12. The equations of all images and channels are solved together
-    by conjugate gradients, on their device.
-
-    Args:
-        images: (B, C, H, W).
-        keep: bool (B, 1, H, W).
-        tolerance: Residual relative to the right-hand side.
-        most_steps: Maximum number of steps.
-
-    Returns:
-        (B, C, H, W), kept pixels unchanged; an image without kept pixels becomes zero.
-    """
-    known = torch.where(keep, images, 0).float()
-    hole = (~keep).float()
-    kernel = torch.tensor([[1, 2, 1], [2, 0, 2], [1, 2, 1]], device=images.device)[None, None].float() / 12
-    channels = images.shape[1]
-
-    def around(x: Tensor) -> Tensor:
-        return F.conv2d(x, kernel.expand(x.shape[1], 1, 3, 3), padding=1, groups=x.shape[1])
-
-    weight = around(torch.ones_like(hole))  # less than 1 at the edges
-    target = hole * around(known)
-    target = target * (keep.flatten(1).any(1)[:, None, None, None])
-
-    def inner(a: Tensor, b: Tensor) -> Tensor:
-        return (a * b).sum((2, 3), keepdim=True)
-
-    mean = known.sum((2, 3), keepdim=True) / keep.sum((2, 3), keepdim=True).clamp(min=1)
-    x = mean.expand(-1, channels, -1, -1) * hole
-    residual = target - hole * (weight * x - around(x))
-    direction, norm = residual, inner(residual, residual)
-    goal = tolerance**2 * inner(target, target).clamp(min=1e-20)
-    for _ in range(most_steps):
-        if bool((norm <= goal).all()):
-            break
-        product = hole * (weight * direction - around(direction))
-        size = norm / inner(direction, product).clamp(min=1e-30)
-        x = x + size * direction
-        residual = residual - size * product
-        last, norm = norm, inner(residual, residual)
-        direction = residual + norm / last.clamp(min=1e-30) * direction
-    return torch.where(keep, images, x.to(images.dtype))
