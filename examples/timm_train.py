@@ -3,17 +3,20 @@
     git clone https://github.com/huggingface/pytorch-image-models
     python examples/timm_train.py pytorch-image-models/train.py --attention cbam --data-dir imagenet --model resnet50
 
-All other options are the script's own. The patch by hand is one line of train.py, behind its `create_model`
-and before everything else (freezing, moving, EMA, compiling, DDP):
+All other options are the script's own. The patch by hand is two lines of train.py: `import cv_attention`, and
+behind its `create_model`, before everything else (freezing, moving, EMA, compiling, DDP):
 
     cv_attention.insert(model, "cbam", init="identity")
 
-validate.py and inference.py take the same, before they load the checkpoint: they pass `checkpoint_path=` to
-`create_model`, for which this script loads the weights behind the insertion.
+validate.py takes the same, before its `load_checkpoint`. Where `create_model` itself loads a checkpoint with blocks
+(`--initial-checkpoint` of train.py, `--checkpoint` of inference.py), a line behind it is too late; this script inserts
+first and then loads. The teachers that `--kd-model-name` of newer versions creates get no blocks.
 """
 
 import argparse
+import contextlib
 import functools
+import importlib
 import runpy
 import sys
 from collections.abc import Callable
@@ -48,6 +51,8 @@ def main() -> None:
     parser.add_argument("--attention", default="se", help="a block of the catalogue")
     parser.add_argument("--at", default="residual", help="a position, or a glob over module names")
     options, theirs = parser.parse_known_args()
+    with contextlib.suppress(ImportError):
+        importlib.import_module("timm.task")  # creates teachers, of which the imported `create_model` stays plain
     wrapped = with_blocks(timm.create_model, options.attention, options.at)
     timm.create_model = timm.models.create_model = wrapped
     sys.argv = [options.script, *theirs]

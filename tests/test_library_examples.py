@@ -82,17 +82,36 @@ def test_lightning(tmp_path):
 
 
 def test_timm_train(tmp_path):
-    # A stand-in for timm's script: it imports, creates and loads as train.py does.
+    # A stand-in for timm's script: it creates, loads, copies for EMA, trains, saves and resumes as train.py does.
     (tmp_path / "train.py").write_text(
         "import argparse, torch\n"
-        "from timm.models import create_model\n"
+        "from timm import utils\n"
+        "from timm.models import create_model, load_checkpoint, resume_checkpoint\n"
+        "from timm.task.distillation import create_model as create_teacher\n"
         "parser = argparse.ArgumentParser()\n"
         "parser.add_argument('--model')\n"
         "parser.add_argument('--initial-checkpoint', default='')\n"
-        "options = parser.parse_args()\n"
-        "model = create_model(options.model, num_classes=3, checkpoint_path=options.initial_checkpoint)\n"
+        "parser.add_argument('--resume', default='')\n"
+        "parser.add_argument('--epochs', type=int, default=1)\n"
+        "args = parser.parse_args()\n"
+        "model = create_model(args.model, num_classes=3, scriptable=False, checkpoint_path=args.initial_checkpoint)\n"
         "blocks = sum('.attention.' in name for name, _ in model.named_parameters())\n"
-        "print(blocks, float(model.conv1.weight[0, 0, 0, 0]))\n"
+        "taught = sum('.attention.' in name for name, _ in create_teacher(args.model).named_parameters())\n"
+        "print('start', blocks, taught, float(model.conv1.weight[0, 0, 0, 0].detach()))\n"
+        "optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)\n"
+        "epoch = resume_checkpoint(model, args.resume, optimizer) if args.resume else 0\n"
+        "ema = utils.ModelEmaV2(model, decay=0.5)\n"
+        "if args.resume:\n"
+        "    load_checkpoint(ema.module, args.resume, use_ema=True)\n"
+        "saver = utils.CheckpointSaver(model, optimizer, args=args, model_ema=ema, checkpoint_dir='.')\n"
+        "for epoch in range(epoch, args.epochs):\n"
+        "    optimizer.zero_grad()\n"
+        "    logits = model(torch.rand(4, 3, 64, 64))\n"
+        "    torch.nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 0])).backward()\n"
+        "    optimizer.step()\n"
+        "    ema.update(model)\n"
+        "    saver.save_checkpoint(epoch, metric=1.0)\n"
+        "print('end', epoch)\n"
     )
     import timm
     import torch
@@ -100,9 +119,27 @@ def test_timm_train(tmp_path):
     torch.manual_seed(0)
     plain = timm.create_model("resnet18", num_classes=3)
     torch.save(plain.state_dict(), tmp_path / "plain.pth")
-    options = ["train.py", "--attention", "eca", "--model", "resnet18", "--initial-checkpoint", "plain.pth"]
-    printed = run("timm_train.py", *options, cwd=tmp_path)
-    assert "8 eca blocks at residual" in printed
-    count, weight = printed.strip().splitlines()[-1].split()
-    assert int(count) == 8
-    assert float(weight) == pytest.approx(float(plain.conv1.weight[0, 0, 0, 0].detach()))
+
+    def train(*options):
+        printed = run("timm_train.py", "train.py", "--attention", "eca", "--model", "resnet18", *options, cwd=tmp_path)
+        assert "8 eca blocks at residual" in printed
+        weight = re.search(r"^start 8 0 (\S+)$", printed, re.M)  # 8 blocks, and none in a teacher
+        end = re.search(r"^end (\d+)$", printed, re.M)
+        assert weight, printed
+        assert end, printed
+        return float(weight[1]), int(end[1]), torch.load(tmp_path / "last.pth.tar", weights_only=False)
+
+    def kernels(state):
+        return [value for name, value in state.items() if ".attention." in name]
+
+    weight, end, first = train("--initial-checkpoint", "plain.pth")
+    assert weight == pytest.approx(float(plain.state_dict()["conv1.weight"][0, 0, 0, 0]))
+    assert end == 0
+    assert len(kernels(first["state_dict"])) == len(kernels(first["state_dict_ema"])) == 8
+    _, end, second = train("--resume", "last.pth.tar", "--epochs", "2")
+    assert end == 1
+    for before, after in zip(kernels(first["state_dict"]), kernels(second["state_dict"]), strict=True):
+        assert not torch.equal(before, after)
+    assert len(second["optimizer"]["state"]) == len(list(plain.parameters())) + 8
+    weight, _, _ = train("--initial-checkpoint", "last.pth.tar")  # with blocks
+    assert weight == pytest.approx(float(second["state_dict_ema"]["conv1.weight"][0, 0, 0, 0]))
