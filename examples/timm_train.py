@@ -46,7 +46,7 @@ def with_blocks(create: Callable[..., nn.Module], block: str, at: str) -> Callab
 
 def main() -> None:
     """Runs the script."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0], allow_abbrev=False)
     parser.add_argument("script", help="timm's train.py, validate.py or inference.py")
     parser.add_argument("--attention", default="se", help="a block of the catalogue")
     parser.add_argument("--at", default="residual", help="a position, or a glob over module names")

@@ -68,7 +68,7 @@ FILES: dict[str, tuple[bytes | str, bool]] = {
     "no number": ("optimizer: {lr: .nan}\n", False),
     "beyond floats": ("optimizer: {lr: 1e999}\n", False),
     "negative": ("data: {batch_size: -3}\n", False),
-    "null for a number": ("trainer: {max_epochs: null}\n", False),
+    "null for a number": ("data: {batch_size: null}\n", False),
     "yes for a number": ("trainer: {max_epochs: yes}\n", False),
     "itself as configuration": ("config: itself.yaml\n", False),
     "long text": ("log: {name: " + "x" * 3_000_000 + "}\n", False),

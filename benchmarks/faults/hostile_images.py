@@ -1,5 +1,6 @@
 """Image files that are hard to read, written byte by byte, each with the pixels that it shows."""
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -12,6 +13,15 @@ from PIL import Image
 from benchmarks.faults.image_files import chunk, grey_rgb, png, saved, tiff
 
 HEIGHT, WIDTH = 48, 64
+
+
+def _loads(data: bytes) -> bool:
+    """Whether Pillow reads a file that it has written."""
+    try:
+        Image.open(io.BytesIO(data)).load()
+    except OSError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -151,7 +161,8 @@ def _odd(rng: np.random.Generator) -> Iterator[Item]:
     cmyk = Image.fromarray(photo).convert("CMYK")
     yield Item("CMYK.jpg", saved(cmyk, "JPEG", quality=100), np.array(cmyk.convert("RGB")), tolerance=8)
     yield Item("CMYK.tif", saved(cmyk, "TIFF"), np.array(cmyk.convert("RGB")))
-    yield Item("YCbCr.tif", saved(Image.fromarray(photo).convert("RGB").convert("YCbCr"), "TIFF"), photo, tolerance=4)
+    ycbcr = saved(Image.fromarray(photo).convert("RGB").convert("YCbCr"), "TIFF")
+    yield Item("YCbCr.tif", ycbcr, photo if _loads(ycbcr) else None, tolerance=4)  # Pillow 12.3 cannot read its own
     neutral = np.dstack([photo[..., 0], np.zeros((HEIGHT, WIDTH, 2), np.uint8)])
     lab = np.dstack([photo[..., 0] * np.float32(100 / 255), np.zeros((HEIGHT, WIDTH, 2), np.float32)])
     yield Item("Lab of 8 bits.tif", tiff(neutral, 8, bits=8), cv2.cvtColor(lab, cv2.COLOR_LAB2RGB) * 255, tolerance=3)

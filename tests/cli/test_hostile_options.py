@@ -15,7 +15,7 @@ SAID = {
     "file: section is a list": ["data must be a section of options", "got a list"],
     "file: section is a text": ["data must be a section of options", "got a single value"],
     "file: 5000 digits": ["cannot be read", "4300 digits"],
-    "file: null for a number": ["trainer.max_epochs must not be null"],
+    "file: null for a number": ["data.batch_size must not be null"],
     "file: long text": ["more than 262,144 bytes"],
     "file: many keys": ["262,144 bytes"],
     "file: deep options": ["200 brackets"],
