@@ -11,7 +11,6 @@ from PIL import Image, ImageDraw
 from cv_attention.demo.building import _unformatted
 from cv_attention.demo.explaining import Explainer
 from tests.demo.test_demo import classifier
-from tests.report.conftest import browser  # noqa: F401
 
 CLASSES = ("cat", "dog <b>*big*</b>", "eel_$x$")
 
@@ -122,7 +121,7 @@ def test_notes_are_not_formatted():
 
 
 @pytest.fixture
-def page(browser, monkeypatch) -> Iterator[Any]:  # noqa: F811
+def page(browser, monkeypatch) -> Iterator[Any]:
     """The page of a network in a browser, and everything that it asked for."""
     gradio = pytest.importorskip("gradio")
     from cv_attention.demo.building import serve

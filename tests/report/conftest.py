@@ -1,12 +1,8 @@
-"""A run directory as the training leaves it, with real handwritten digits and made-up maps; a browser to open
-its report in.
-"""
+"""A run directory as the training leaves it, with real handwritten digits and made-up maps, and its page."""
 
 import csv
 import io
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +17,6 @@ from cv_attention import report
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator
 
-CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync")  # fmt: skip
 CLASSES = [f"digit {i}" for i in range(10)]
 HEATMAPS = {
     "grad_cam": ("Grad-CAM", "saliency", "grad_cam", 8),
@@ -178,21 +171,6 @@ def titles() -> dict[str, str]:
 @pytest.fixture
 def run_directory(tmp_path: Path) -> Path:
     return write_run(tmp_path / "runs" / "cluttered_digits-resnet20-cbam-0", epochs=6, probes=4)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator["Browser"]:
-    path = next((found for name in CHROMIUMS if (found := shutil.which(name))), None)
-    if path is None:
-        message = f"no Chromium found (looked for {', '.join(CHROMIUMS)})"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield launched
-        launched.close()
 
 
 class Opened:
