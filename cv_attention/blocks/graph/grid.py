@@ -80,16 +80,20 @@ class _Compare(torch.autograd.Function):
         (gradient,) = grad_outputs
         query, key, vectors = ctx.saved_tensors
         padded = F.pad(key.flatten(1, 2), (1, 1, 1, 1)).unflatten(1, key.shape[1:3])
-        of_query, of_key, of_vectors = torch.zeros_like(query), torch.zeros_like(padded), torch.zeros_like(vectors)
+        # Of the sums before the vectors: a and the sum of query and key are the same for all neighbours.
+        of_query, of_key = torch.zeros_like(query), torch.zeros_like(padded)
         for step, offset in enumerate(ctx.steps):
-            total, own = query + shifted(padded, offset), gradient[:, :, step]
-            active = F.leaky_relu(total, ctx.slope).flatten(3).to(own.dtype)
-            of_vectors = of_vectors + (active @ own.flatten(2)[..., None]).sum(0)[..., 0]
-            part = (vectors[:, :, None, None] * own[:, :, None]).to(query.dtype)
-            part = torch.ops.aten.leaky_relu_backward(part, total, ctx.slope, False)
+            total = query + shifted(padded, offset)
+            own = gradient[:, :, step, None].to(query.dtype).expand_as(total)
+            part = torch.ops.aten.leaky_relu_backward(own, total, ctx.slope, False)
             of_query += part
             shifted(of_key, offset).add_(part)
-        return of_query, of_key[..., 1:-1, 1:-1], of_vectors, None, None
+        of_key = of_key[..., 1:-1, 1:-1]
+        of_vectors = (of_query.to(vectors.dtype) * query).sum((0, 3, 4)) + (of_key.to(vectors.dtype) * key).sum(
+            (0, 3, 4)
+        )
+        scale = vectors[:, :, None, None].to(query.dtype)
+        return of_query * scale, of_key * scale, of_vectors, None, None
 
 
 def _gradient_follows(*tensors: Tensor) -> bool:
