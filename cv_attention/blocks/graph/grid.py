@@ -80,7 +80,7 @@ class _Compare(torch.autograd.Function):
         (gradient,) = grad_outputs
         query, key, vectors = ctx.saved_tensors
         padded = F.pad(key.flatten(1, 2), (1, 1, 1, 1)).unflatten(1, key.shape[1:3])
-        # Of the sums before the vectors: a and the sum of query and key are the same for all neighbours.
+        # Summed over neighbours before a is applied, which all of them share; its own gradient follows from the sums.
         of_query, of_key = torch.zeros_like(query), torch.zeros_like(padded)
         for step, offset in enumerate(ctx.steps):
             total = query + shifted(padded, offset)
@@ -89,9 +89,8 @@ class _Compare(torch.autograd.Function):
             of_query += part
             shifted(of_key, offset).add_(part)
         of_key = of_key[..., 1:-1, 1:-1]
-        of_vectors = (of_query.to(vectors.dtype) * query).sum((0, 3, 4)) + (of_key.to(vectors.dtype) * key).sum(
-            (0, 3, 4)
-        )
+        products = of_query.to(vectors.dtype) * query + of_key.to(vectors.dtype) * key
+        of_vectors = products.sum((0, 3, 4))
         scale = vectors[:, :, None, None].to(query.dtype)
         return of_query * scale, of_key * scale, of_vectors, None, None
 
