@@ -39,6 +39,7 @@ class Judge:
         left_out: Receives what does not work, with the reason.
         target: ``predicted`` or ``true``.
         seed: Seed of the random maps, the mosaics and the bootstrap.
+        steps: Steps of insertion and deletion, see `Case`.
     """
 
     def __init__(
@@ -50,10 +51,13 @@ class Judge:
         *,
         target: str,
         seed: int,
+        steps: int | None = None,
     ) -> None:
         self.classifier, self.network = classifier, classifier.network
         self.methods, self.measures, self.left_out = methods, measures, left_out
-        self.target, self.seed = target, seed
+        if steps is not None and steps < 1:
+            raise ValueError(f"steps must be positive, got {steps}")
+        self.target, self.seed, self.steps = target, seed, steps
         self.right = torch.empty(0, dtype=torch.bool)
         self._values: dict[str, dict[str, list[Tensor]]] = {name: defaultdict(list) for name in methods}
         self._alike: dict[str, dict[str, list[Tensor]]] = defaultdict(lambda: defaultdict(list))
@@ -72,7 +76,8 @@ class Judge:
             if heat is None:
                 continue
             heats[name] = heat
-            case = Case(self.network, method, images, targets, heat, batch.get("mask", batch.get("box")))
+            boxes = batch.get("mask", batch.get("box"))
+            case = Case(self.network, method, images, targets, heat, boxes, self.steps)
             for measure, one in self.measures.items():
                 if one is not None:
                     self._measure(name, measure, lambda one=one, case=case: one.compute(case))

@@ -19,7 +19,8 @@ class Judged:
     """Holds the results of `evaluate_saliency`.
 
     Attributes:
-        facts: The setting: checkpoint, split, number of images, target, seed, accuracy on these images.
+        facts: The setting: checkpoint, split, number of images, target, seed, accuracy on these images, and
+            the steps of insertion and deletion if they were given.
         table: Method -> measure -> mean with its interval; the baselines come last.
         agreement: Method -> method -> mean rank correlation of their maps.
         attention: Block's map -> method that explains a class -> mean rank correlation with its interval.
@@ -58,6 +59,8 @@ def tables(judged: Judged) -> Iterator[Table]:
         f"{facts['images']} images of the {facts['split']} split, accuracy on them {100 * facts['accuracy']:.1f} %; "
         f"target: {facts['target']}. Means with 95 % bootstrap intervals over images. ↑: good maps are high, ↓: low."
     )
+    if "steps" in facts:
+        title += f" Insertion and deletion in {facts['steps']} steps."
     yield title, header, rows
     if judged.agreement:
         names = list(judged.agreement)

@@ -30,6 +30,8 @@ class Case:
         heat: The method's maps, (B, 1, H, W).
         boxes: Bounding boxes of the objects, (B, 4), or their segmentation masks, (B, 1, H, W), all 0 for none; None
             if the data set has neither.
+        steps: Parts in which insertion and deletion change an image, each with a forward pass; None for as many as
+            it is wide.
 
     Examples:
         >>> import torch
@@ -48,6 +50,7 @@ class Case:
     targets: Tensor
     heat: Tensor
     boxes: Tensor | None = None
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,11 @@ def _boxed(case: Case, game: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     return game(case.heat[kept], case.boxes[kept]).float() if bool(kept.any()) else torch.empty(0)
 
 
+def _area(case: Case, curve: Callable[..., metrics.Curve]) -> Tensor:
+    pixels = None if case.steps is None else -(-case.heat[0].numel() // case.steps)
+    return curve(case.network, case.images, case.heat, case.targets, step=pixels).auc
+
+
 def _randomised(case: Case) -> Tensor:
     cascade = metrics.cascading_randomisation(case.method, case.network, case.images, case.targets)
     return torch.stack([stage.correlation for stage in cascade]).mean(0)
@@ -97,8 +105,8 @@ def _smoothly_randomised(case: Case) -> Tensor:
 
 MEASURES: Mapping[str, Measure] = MappingProxyType(
     {
-        "insertion_auc": Measure("high", lambda c: metrics.insertion_auc(c.network, c.images, c.heat, c.targets).auc),
-        "deletion_auc": Measure("low", lambda c: metrics.deletion_auc(c.network, c.images, c.heat, c.targets).auc),
+        "insertion_auc": Measure("high", lambda c: _area(c, metrics.insertion_auc)),
+        "deletion_auc": Measure("low", lambda c: _area(c, metrics.deletion_auc)),
         "road": Measure(
             "high", lambda c: metrics.road(c.network, c.images, c.heat, c.targets, probabilities=True).combined
         ),

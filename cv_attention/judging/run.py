@@ -36,6 +36,7 @@ def evaluate_saliency(
     mosaics: int = 64,
     batch_size: int = 32,
     seed: int = 0,
+    steps: int | None = None,
     root: str | None = None,
     device: str = "cpu",
     say: Callable[[str], None] = lambda _: None,
@@ -54,6 +55,7 @@ def evaluate_saliency(
         mosaics: Number of mosaics for the grid pointing game, made from correctly classified images.
         batch_size: Images per batch.
         seed: Seed of the random maps, the mosaics and the bootstrap.
+        steps: Forward passes per image of `insertion_auc` and of `deletion_auc`; None for as many as images are wide.
         root: Location of the data set, if it has moved since training.
         device: Device to compute on.
         say: Called with a line on what is being done.
@@ -91,7 +93,7 @@ def evaluate_saliency(
         boxed = [name for name, measure in asked.items() if measure is not None and measure.boxes]
         left_out |= dict.fromkeys(boxed, "the data set has no boxes")
     wanted = {name: measure for name, measure in asked.items() if name not in left_out}
-    judge = Judge(classifier, found, wanted, left_out, target=target, seed=seed)
+    judge = Judge(classifier, found, wanted, left_out, target=target, seed=seed, steps=steps)
     for start in range(0, len(chosen), batch_size):
         say(f"images {start} to {min(start + batch_size, len(chosen)) - 1} of {len(chosen)}")
         judge.add(batch_of(pictures, chosen[start : start + batch_size], device))
@@ -102,6 +104,7 @@ def evaluate_saliency(
         judge.play_grid(batch_of(pictures, [right[place] for place in few], "cpu"), mosaics)
     facts = {"checkpoint": name_of(checkpoint), "split": split, "images": len(chosen), "target": target, "seed": seed}
     good = {name: measure.good if measure else GOOD.get(name, "") for name, measure in asked.items()}
+    facts |= {} if steps is None else {"steps": steps}
     judged = Judged(facts | {"accuracy": judge.right.float().mean().item()}, left_out=left_out, good=good)
     judged.verdicts = judge.verdicts(good)
     judged.table, judged.agreement, judged.attention = judge.table(), judge.agreement(), judge.attention()

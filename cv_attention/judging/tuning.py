@@ -77,6 +77,7 @@ def tune_saliency(
     target: Literal["predicted", "true"] = "predicted",
     batch_size: int = 32,
     seed: int = 0,
+    steps: int | None = None,
     root: str | None = None,
     device: str = "cpu",
     trust: Collection[str] = (),
@@ -93,6 +94,7 @@ def tune_saliency(
         target: The class to explain, ``predicted`` or ``true``.
         batch_size: Images per batch.
         seed: Seed of the bootstrap.
+        steps: Forward passes per image of `insertion_auc` and of `deletion_auc`; None for as many as images are wide.
         root: Location of the data set, if it has moved since training.
         device: Device to compute on.
         trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.
@@ -129,7 +131,7 @@ def tune_saliency(
     places = spread_over_classes(pictures.images.labels, images)
 
     def run(methods: Mapping[str, Callable[..., Tensor]], half: Sequence[int], left_out: dict[str, str]) -> Judge:
-        judge = Judge(classifier, methods, {measure: chosen_measure}, left_out, target=target, seed=seed)
+        judge = Judge(classifier, methods, {measure: chosen_measure}, left_out, target=target, seed=seed, steps=steps)
         for start in range(0, len(half), batch_size):
             judge.add(batch_of(pictures, half[start : start + batch_size], device))
         return judge

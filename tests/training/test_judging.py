@@ -63,6 +63,29 @@ def test_cells_are_the_means_of_the_metrics(judged, examples):
             assert found.low <= found.mean <= found.high
 
 
+def test_insertion_and_deletion_in_fewer_steps(tiny_checkpoint, examples):
+    classifier, images, labels, _ = examples
+    judged = judging.evaluate_saliency(
+        tiny_checkpoint,
+        methods=["gradient"],
+        measures=["insertion_auc", "deletion_auc"],
+        images=10,
+        target="true",
+        steps=6,
+    )
+    heat = saliency.METHODS["gradient"](classifier.network, images, labels).detach()
+    pixels = -(-heat[0].numel() // 6)
+    for name, curve in (("insertion_auc", metrics.insertion_auc), ("deletion_auc", metrics.deletion_auc)):
+        found = curve(classifier.network, images, heat, labels, step=pixels)
+        assert found.curve.shape == (10, 7)  # both ends
+        assert judged.table["gradient"][name].mean == pytest.approx(found.auc.mean().item(), rel=1e-3)
+    assert "in 6 steps" in judging.printed(judged, 200)
+    with pytest.raises(ValueError, match="steps must be positive, got 0"):
+        judging.evaluate_saliency(tiny_checkpoint, methods=["gradient"], images=2, steps=0)
+    with pytest.raises(ValueError, match="steps must be positive, got -1"):
+        judging.tune_saliency(tiny_checkpoint, "gradient", {"channels": ["sum"]}, images=4, steps=-1)
+
+
 @pytest.mark.parametrize("measure", ["pointing", "energy_pointing"])
 def test_objects_at_the_edges_count_and_those_that_a_crop_lost_do_not(measure):
     boxes = torch.tensor([[0, 0, 4, 4], [0, 3, 5, 8], [2, 0, 8, 3], [3, 3, 6, 6], [0, 0, 0, 0], [0, 0, 8, 8]]).float()

@@ -28,9 +28,10 @@ from cv_attention.saliency.core.targets import (
 )
 
 AT_ONCE = 16  # images per forward pass with gradients, unless the caller's batch has more
-# Pixels of all copies in a forward pass without gradients on a processor, whose caches hold no more: eight images of
-# 224x224. With 64 of them, a network takes 1.1 to 3 times as long for each (results/saliency_speed.md).
-_IN_CACHE = 8 * 224 * 224
+# Pixels of all copies in a forward pass without gradients on a processor, whose caches hold no more: four images of
+# 224x224. With 64 of them, a network takes 1.1 to 3 times as long for each, with eight up to 1.6 times
+# (results/saliency_speed.md).
+_IN_CACHE = 4 * 224 * 224
 
 
 class Scorer:

@@ -34,6 +34,11 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument("--batch_size", type=int, default=32, help="Images per batch.")
     parser.add_argument("--seed", type=int, default=0, help="Seed of the mosaics and the bootstrap.")
     parser.add_argument(
+        "--steps",
+        type=int,
+        help="Forward passes per image of insertion_auc and of deletion_auc (default: as many as images are wide).",
+    )
+    parser.add_argument(
         "--tune",
         metavar="METHOD",
         help="Tune this method's options instead: half of the images choose among --grid, the other half judges.",
@@ -57,7 +62,7 @@ def run(arguments: Sequence[str]) -> None:
         judged = judging.evaluate_saliency(
             network,
             **chosen,
-            **{name: options[name] for name in ("images", "split", "target", "mosaics", "batch_size", "seed")},
+            **{name: options[name] for name in ("images", "split", "target", "mosaics", "batch_size", "seed", "steps")},
             root=root,
             device=find_device(options.device),
             say=lambda what: print(what, file=sys.stderr),
@@ -76,7 +81,7 @@ def _tune(network: Any, root: str | None, options: Any) -> None:
     from cv_attention.rundir.files import write_text
 
     require_for(options.tune)
-    shared = {name: options[name] for name in ("images", "split", "target", "batch_size", "seed", "trust")}
+    shared = {name: options[name] for name in ("images", "split", "target", "batch_size", "seed", "steps", "trust")}
     tuned = judging.tune_saliency(
         network,
         options.tune,
