@@ -117,6 +117,10 @@ const FIGURES = {
   classes: () => ({}),
   labels: () => ({}),
   faithfulness: () => ({}),
+  reading: () => ({}),
+  glimpses: () => ({}),
+  bags: () => ({}),
+  memory: () => ({}),
 };
 
 function start() {

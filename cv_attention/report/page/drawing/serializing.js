@@ -80,16 +80,17 @@ function shortened({ text, rect }, element, upright) {
   const cutter = [element, element.parentElement].find((one) => getComputedStyle(one).textOverflow === "ellipsis");
   const edge = cutter?.getBoundingClientRect() ?? rect;
   const [left, top] = [Math.max(rect.left, edge.left), Math.max(rect.top, edge.top)];
-  const seen = new DOMRect(left, top, Math.min(rect.right, edge.right) - left, Math.min(rect.bottom, edge.bottom) - top);
-  const [room, whole] = upright ? [seen.height, rect.height] : [seen.width, rect.width];
+  const [right, bottom] = [Math.min(rect.right, edge.right), Math.min(rect.bottom, edge.bottom)];
+  const [room, whole] = upright ? [bottom - top, rect.height] : [right - left, rect.width];
   if (whole <= room + 1) return [{ text, rect }];
   const kept = [...letters.segment(text)].map(({ segment }) => segment);
   while (kept.length && measuring.measureText(`${kept.join("")}…`).width > room) kept.pop();
   if (!kept.length) return [];
   const cut = `${kept.join("").trimEnd()}…`;
-  if (getComputedStyle(element).direction !== "rtl") return [{ text: cut, rect: seen }];
-  const long = measuring.measureText(cut).width; // it ends where the page's begins
-  return [{ text: cut, rect: upright ? new DOMRect(left, top, seen.width, long) : new DOMRect(seen.right - long, top, long, seen.height) }];
+  const long = measuring.measureText(cut).width;
+  const atEnd = (getComputedStyle(element).direction === "rtl") !== (upright && isTurned(element)); // where the text begins
+  const [x, y] = upright ? [left, atEnd ? bottom - long : top] : [atEnd ? right - long : left, top];
+  return [{ text: cut, rect: new DOMRect(x, y, upright ? right - left : long, upright ? long : bottom - top) }];
 }
 
 function drawText(node, origin) {
@@ -102,14 +103,16 @@ function drawText(node, origin) {
   const lines = linesOf(node).flatMap((line) => shortened(line, node.parentElement, upright));
   return lines.map(({ text, rect }) => {
     const [left, top] = [rect.left - origin.left, rect.top - origin.top];
+    // another font, where this one is missing, takes as much room
+    const length = { textLength: round(upright ? rect.height : rect.width), lengthAdjust: "spacingAndGlyphs" };
     if (upright) {
       // read downwards, or upwards where a box around it is turned; the line runs through the middle of the letters
       const [middle, half] = [left + rect.width / 2, (up - down) / 2];
       const at = isTurned(node.parentElement) ? [middle + half, top + rect.height, -90] : [middle - half, top, 90];
-      return svg("text", { ...look, transform: `translate(${round(at[0])} ${round(at[1])}) rotate(${at[2]})` }, directed(text, style));
+      return svg("text", { ...look, ...length, transform: `translate(${round(at[0])} ${round(at[1])}) rotate(${at[2]})` }, directed(text, style));
     }
     const base = top + (rect.height - up - down) / 2 + up;
-    return svg("text", { ...look, x: round(left), y: round(base) }, directed(text, style));
+    return svg("text", { ...look, ...length, x: round(left), y: round(base) }, directed(text, style));
   });
 }
 
@@ -222,7 +225,7 @@ function drawElement(element, origin) {
 // What an element shows, relative to `origin` in the window: {elements, bottom}.
 export function drawOf(element, origin) {
   const elements = [...element.children].flatMap((child) => drawElement(child, origin));
-  const bottoms = [...element.querySelectorAll("*")].filter((one) => one.offsetParent !== null || one.matches("svg"));
+  const bottoms = [...element.querySelectorAll("*")].filter((one) => (one instanceof HTMLElement ? one.offsetParent : one.matches("svg")));
   const bottom = bottoms.reduce((most, one) => Math.max(most, one.getBoundingClientRect().bottom), 0) - origin.top;
   return { elements, bottom };
 }
