@@ -26,9 +26,14 @@ function asPower(value, span) {
   return value.toExponential(Math.min(9, Math.max(1, digits))).replaceAll("-", "−").replace("+", "");
 }
 
-// A name among other words: its direction of writing does not change theirs.
+// What runs from right to left, and characters that change directions.
+const TURNING =
+  /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+// A name among other words: its direction of writing does not change theirs. Others stay as they are, since not every
+// program that opens a figure knows the marks.
 export function isolated(name) {
-  return `\u2068${name}\u2069`;
+  return TURNING.test(name) ? `\u2068${name}\u2069` : String(name);
 }
 
 export function formatCount(value) {
