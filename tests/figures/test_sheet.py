@@ -43,7 +43,7 @@ def test_scales_are_shared_as_asked():
 
 
 def test_ends_of_narrow_bars_do_not_overlap():
-    """Measured with matplotlib: beside each other where both fit, else the upper one, with a sign if both are alike."""
+    """Measured with matplotlib: both ends where they fit, else the upper one, with a sign if both are alike."""
     matplotlib = pytest.importorskip("matplotlib")
     from cv_attention.figures.paper import _PARAMETERS, _figure
 
@@ -63,7 +63,7 @@ def test_ends_of_narrow_bars_do_not_overlap():
                 assert not box.overlaps(there), (width, text, other)
     assert {"±2.00", "±0.191", "9.08e−7", "0.690", "±7.1e−8"} <= set(shown[4.0])
     assert {"9.08e−7", "−2.00"} <= set(shown[14.0])
-    assert shown[14.0].count("0") == 7  # beside the titles 0 to 5
+    assert shown[14.0].count("0") == 7  # and the titles 0 to 5
 
 
 @pytest.mark.parametrize("column", ["signed", "positive"])
