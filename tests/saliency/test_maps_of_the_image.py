@@ -3,6 +3,7 @@
 import pytest
 import timm
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from cv_attention import saliency as s
@@ -206,3 +207,43 @@ def test_grids_by_shape():
     assert Grid(-1, (4, 7), 5, 0) in options
     assert Grid(-1, (4, 7), 0, 5) in options
     assert next(token_grids(196, 1.0, [])) == Grid(-1, (14, 14))
+
+
+class Cutting(nn.Module):
+    """With the usual transform for photographs inside: a resize, and a crop of the middle."""
+
+    def __init__(self, resized, side):
+        super().__init__()
+        torch.manual_seed(0)
+        self.resized, self.side = resized, side
+        self.net = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 2, 1), nn.ReLU())
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = F.interpolate(x, self.resized, mode="bicubic", antialias=True) if self.resized else x
+        top, left = (x.shape[2] - self.side) // 2, (x.shape[3] - self.side) // 2
+        x = self.net(x[:, :, top : top + self.side, left : left + self.side])
+        return self.head(x.mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("size", "resized", "side", "why"),
+    [((48, 64), None, 48, "not the image's proportions"), ((64, 48), (43, 32), 32, "not the image.s proportions"),
+     ((32, 32), None, 16, "it sees rows 8 to 23 of 32 alone"), ((64, 64), None, 50, "it sees rows 7 to 56 of 64 alone"),
+     ((64, 64), (48, 48), 32, "it sees rows|do not move")],
+)  # fmt: skip
+def test_a_part_that_the_model_cuts_out_is_not_the_image(size, resized, side, why):
+    images = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match=why):
+        s.grad_cam(Cutting(resized, side).eval(), images, 1)
+
+
+def test_half_a_position_may_be_cut_off():
+    """Positions are four pixels wide, and one pixel is cut off on each side."""
+    images = torch.randn(2, 3, 66, 66, generator=torch.Generator().manual_seed(0))
+    model = Cutting(None, 64).eval()
+    heat = s.grad_cam(model, images, 1)
+    inner = s.grad_cam(model, images[:, :, 1:-1, 1:-1], 1)
+    likeness = F.cosine_similarity(heat[:, :, 1:-1, 1:-1].flatten(1), inner.flatten(1))
+    assert heat.shape == (2, 1, 66, 66)
+    assert float(likeness.min()) > 0.95

@@ -189,6 +189,12 @@ def test_bad_images(name):
         call(name, Plain(), X[0])
     with pytest.raises(ValueError, match=r"images must be a batch \(B, C, H, W\)"):
         call(name, Plain(), X[:0])
+    for bad in (float("nan"), float("inf")):  # ReLU's gradient at NaN is 0: a map of nothing
+        images = X.clone()
+        images[2, 1, 4, 5] = bad
+        for options in ({}, {"batch_size": 1}):
+            with pytest.raises(ValueError, match="images must be finite; image 2 has NaN or infinite values"):
+                call(name, Plain(), images, **options)
 
 
 def test_bad_models_and_options(name):

@@ -150,7 +150,7 @@ def _grids(values: dict[str, Tensor], layouts: dict[str, Callable[[Tensor], Tens
 
 
 def check_images(images: object, flat: str | None = None) -> Tensor:
-    """Returns `images` if they are a batch (B, C, H, W), or of volumes (B, C, D, H, W); ValueError otherwise.
+    """Returns `images` if they are a finite batch (B, C, H, W), or of volumes (B, C, D, H, W); ValueError otherwise.
 
     Args:
         images: What was given as images.
@@ -161,6 +161,9 @@ def check_images(images: object, flat: str | None = None) -> Tensor:
             raise ValueError(f"images must be floats as the model takes them, got {images.dtype}; convert them first")
         if flat is not None and images.dim() == 5:
             raise ValueError(f"{flat} takes images (B, C, H, W), not volumes, got {tuple(images.shape)}")
+        if not bool(images.isfinite().all()):  # ReLUs would make a map of zeros of it
+            image = images.isfinite().flatten(1).all(1).logical_not().nonzero()[0].item()
+            raise ValueError(f"images must be finite; image {image} has NaN or infinite values")
         return images
     got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
     raise ValueError(

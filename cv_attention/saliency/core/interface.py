@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cv_attention.checks import check_module
+from cv_attention.saliency.core.engine import check_images
 from cv_attention.saliency.core.forward import further, only
 from cv_attention.saliency.core.outputs.explanation import noted, remember
 from cv_attention.saliency.core.targets import each_target, of_images
@@ -52,6 +53,7 @@ def explains(method: Callable[P, Tensor]) -> Callable[P, Tensor]:
             if most is None or batch <= most:
                 heat = complete(**call.arguments)
             else:
+                check_images(images)  # all of them, so that errors count from the first
                 cuts = [slice(start, start + most) for start in range(0, batch, most)]
                 heat = torch.cat([_explain_part(method, call.arguments, cut, batch) for cut in cuts])
         wanted = len(each_target(targets))

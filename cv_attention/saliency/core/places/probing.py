@@ -24,6 +24,7 @@ from cv_attention.maps.grids import alike
 from cv_attention.saliency.core.forward import run as forward
 from cv_attention.saliency.core.noise import Source
 from cv_attention.saliency.core.places.evidence import evidence_of
+from cv_attention.saliency.core.places.extent import seen_part
 from cv_attention.saliency.core.places.layouts import Grid, grid_of_map, token_grids
 from cv_attention.saliency.core.places.lineage import keeps_positions
 
@@ -151,7 +152,10 @@ def _by_change(run: Run, output: Tensor, change: "_Change | None") -> Place:
     if not change.moves:
         return Place(shape, None, "it does not change with the image")
     grid = _grid_of_map(run, output, change) if output.dim() > 3 else _grid_of_tokens(run, output, change)
-    return Place(shape, grid, "" if grid is not None else "its positions do not move with the image's")
+    if grid is None:
+        return Place(shape, None, "its positions do not move with the image's")
+    part = seen_part(output, grid.size, run.images)
+    return Place(shape, None, f"it sees {part} alone") if part else Place(shape, grid)
 
 
 def _grids_of_map(run: Run, output: Tensor) -> list[Grid]:
