@@ -36,9 +36,9 @@ class Limits:
         """Whether both ends are the same number but for rounding: there is nothing to tell apart."""
         return self.high - self.low <= _FLAT * max(abs(self.low), abs(self.high))
 
-    def ends(self) -> tuple[str, str]:
-        """Writes both ends with three significant digits, or more until they differ."""
-        digits, (low, high) = 3, (_brief(self.low, 3), _brief(self.high, 3))
+    def ends(self, digits: int = 3) -> tuple[str, str]:
+        """Writes both ends with `digits` significant digits, or more until they differ."""
+        low, high = _brief(self.low, digits), _brief(self.high, digits)
         while low == high and not self.flat and digits < 9:
             digits += 1
             low, high = _brief(self.low, digits), _brief(self.high, digits)

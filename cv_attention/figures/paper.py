@@ -23,6 +23,7 @@ _GAP, _MARGIN = 0.05, 0.04  # inches
 _BAR = 0.055  # height of a colour bar in inches
 _LABEL = 1.0  # most inches for the labels of rows
 _LETTER = 0.56 * POINTS / 72  # the width of a letter, about
+_DIGIT = 0.64 * POINTS / 72
 _SCRIPTS = (  # fonts of Linux, macOS and Windows
     *(
         "Noto Sans CJK JP",
@@ -204,14 +205,18 @@ def _text(figure: "Figure", layout: _Layout, left: float, top: float, text: str,
 def _bar(figure: "Figure", layout: _Layout, left: float, top: float, limits: Limits, table: str) -> None:
     axes = _axes(figure, layout, left, top, layout.cell, _BAR)
     axes.imshow(COLOURS[table][None], interpolation="none", aspect="auto")
-    low, high = (end.replace("-", "\N{MINUS SIGN}") for end in limits.ends())
+    widest = layout.cell / _DIGIT - limits.signed  # with a sign
+    low, high = limits.ends(3 if len(limits.ends()[1]) <= widest else 2)
+    low, high = (end.replace("-", "\N{MINUS SIGN}") for end in (low, high))
     below = top + _BAR + 0.01
-    if (len(low) + len(high)) * _LETTER > layout.cell:  # no room for both
-        low = ""
+    middle = "0" if limits.signed else ""
+    if (len(low) + len(high) + 1) * _DIGIT > layout.cell:  # no room for both
+        low, middle, high = "", "", (f"±{high}" if limits.low == -limits.high else high)
+    elif (max(len(low), len(high)) + 1.5) * _DIGIT > layout.cell / 2:
+        middle = ""
     _text(figure, layout, left, below, low, ha="left", va="top")
     _text(figure, layout, left + layout.cell, below, high, ha="right", va="top")
-    if limits.signed and (len(low) + len(high) + 3) * _LETTER < layout.cell:
-        _text(figure, layout, left + layout.cell / 2, below, "0", ha="center", va="top")
+    _text(figure, layout, left + layout.cell / 2, below, middle, ha="center", va="top")
 
 
 def _wrapped(text: str, inches: float) -> list[str]:

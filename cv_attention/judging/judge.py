@@ -39,7 +39,7 @@ class Judge:
         left_out: Receives what does not work, with the reason.
         target: ``predicted`` or ``true``.
         seed: Seed of the random maps, the mosaics and the bootstrap.
-        steps: Steps of insertion and deletion, see `Case`.
+        steps: Steps of insertion, deletion and selectivity, see `Case`.
     """
 
     def __init__(

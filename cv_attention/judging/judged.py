@@ -20,7 +20,7 @@ class Judged:
 
     Attributes:
         facts: The setting: checkpoint, split, number of images, target, seed, accuracy on these images, and
-            the steps of insertion and deletion if they were given.
+            the steps of insertion, deletion and selectivity if given.
         table: Method -> measure -> mean with its interval; the baselines come last.
         agreement: Method -> method -> mean rank correlation of their maps.
         attention: Block's map -> method that explains a class -> mean rank correlation with its interval.
@@ -60,7 +60,7 @@ def tables(judged: Judged) -> Iterator[Table]:
         f"target: {facts['target']}. Means with 95 % bootstrap intervals over images. ↑: good maps are high, ↓: low."
     )
     if "steps" in facts:
-        title += f" Insertion and deletion in {facts['steps']} steps."
+        title += f" Insertion, deletion and selectivity in {facts['steps']} steps."
     yield title, header, rows
     if judged.agreement:
         names = list(judged.agreement)

@@ -30,8 +30,8 @@ class Case:
         heat: The method's maps, (B, 1, H, W).
         boxes: Bounding boxes of the objects, (B, 4), or their segmentation masks, (B, 1, H, W), all 0 for none; None
             if the data set has neither.
-        steps: Parts in which insertion and deletion change an image, each with a forward pass; None for as many as
-            it is wide.
+        steps: Parts in which insertion, deletion and selectivity change an image, each with a forward pass; None for as
+            many as it is wide, and as it has patches.
 
     Examples:
         >>> import torch
@@ -93,6 +93,13 @@ def _area(case: Case, curve: Callable[..., metrics.Curve]) -> Tensor:
     return curve(case.network, case.images, case.heat, case.targets, step=pixels).auc
 
 
+def _selectivity(case: Case) -> Tensor:
+    height, width = case.heat.shape[2:]
+    patches = -(-height // 8) * -(-width // 8)
+    step = 1 if case.steps is None else -(-patches // case.steps)
+    return metrics.selectivity(case.network, case.images, case.heat, case.targets, patch=8, step=step).auc
+
+
 def _randomised(case: Case) -> Tensor:
     cascade = metrics.cascading_randomisation(case.method, case.network, case.images, case.targets)
     return torch.stack([stage.correlation for stage in cascade]).mean(0)
@@ -126,7 +133,7 @@ MEASURES: Mapping[str, Measure] = MappingProxyType(
             "high", lambda c: metrics.efficient_randomisation(c.method, c.network, c.images, c.targets).rise
         ),
         "arcc": Measure("high", lambda c: metrics.arcc(c.method, c.network, c.images, c.targets, heat=c.heat).arcc),
-        "selectivity": Measure("low", lambda c: metrics.selectivity(c.network, c.images, c.heat, c.targets).auc),
+        "selectivity": Measure("low", _selectivity),
         "sparseness": Measure("high", lambda c: metrics.sparseness(c.heat)),
         "complexity": Measure("low", lambda c: metrics.complexity(c.heat)),
         "pointing": Measure("high", lambda c: _boxed(c, metrics.pointing_game), boxes=True),

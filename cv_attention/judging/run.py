@@ -55,7 +55,8 @@ def evaluate_saliency(
         mosaics: Number of mosaics for the grid pointing game, made from correctly classified images.
         batch_size: Images per batch.
         seed: Seed of the random maps, the mosaics and the bootstrap.
-        steps: Forward passes per image of `insertion_auc` and of `deletion_auc`; None for as many as images are wide.
+        steps: Forward passes per image of `insertion_auc`, `deletion_auc` and `selectivity`; None for as many as images
+            are wide, and have patches.
         root: Location of the data set, if it has moved since training.
         device: Device to compute on.
         say: Called with a line on what is being done.

@@ -94,7 +94,8 @@ def tune_saliency(
         target: The class to explain, ``predicted`` or ``true``.
         batch_size: Images per batch.
         seed: Seed of the bootstrap.
-        steps: Forward passes per image of `insertion_auc` and of `deletion_auc`; None for as many as images are wide.
+        steps: Forward passes per image of `insertion_auc`, `deletion_auc` and `selectivity`; None for as many as images
+            are wide, and have patches.
         root: Location of the data set, if it has moved since training.
         device: Device to compute on.
         trust: Modules and classes that the checkpoint may name, such as ``my_block``; see `load`.

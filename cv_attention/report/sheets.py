@@ -11,6 +11,7 @@ import numpy as np
 from cv_attention.drawing import Limits
 from cv_attention.figures import Chart, Scale, Sheet
 from cv_attention.figures import animate as write_animation
+from cv_attention.report.naming import column_name
 from cv_attention.report.panel_figures import Panel, panel_figure
 from cv_attention.report.read.images import image_of
 from cv_attention.report.read.opening import open_run
@@ -188,9 +189,8 @@ def _sheet(
         values = read_arrays(snapshot, len(recording.probes))
         of_epoch = ends_of(recording, snapshot, titles, chosen, scale, clip=options.get("clip", 100))
         for title in titles:
-            key = arrays.get(title)
-            found = values[key] if key in values and values[key].ndim == 3 else None
-            name = title if len(snapshots) == 1 else f"{title}, {_epoch(snapshot)}"
+            found = values[key] if (key := arrays.get(title)) in values and values[key].ndim == 3 else None
+            name = column_name(title) + ("" if len(snapshots) == 1 else f", {_epoch(snapshot)}")
             maps[name] = [None if found is None else found[row].astype(np.float32) for row in chosen]
             ends[name] = of_epoch[title]
     images = [image_of(run, row) for row in chosen]

@@ -42,6 +42,30 @@ def test_scales_are_shared_as_asked():
     assert both.limits(0, "a") == Limits(-1, 1, True)  # one table for the rows of a column
 
 
+def test_ends_of_narrow_bars_do_not_overlap():
+    """Measured with matplotlib: both ends where they fit, else the upper one, with a sign if both are alike."""
+    matplotlib = pytest.importorskip("matplotlib")
+    from cv_attention.figures.paper import _PARAMETERS, _figure
+
+    heats = [SIGNED, SIGNED * 0.0955, SIGNED * 18.61, POSITIVE * 9.08e-7, POSITIVE * 0.69, SIGNED * 3.55e-8]
+    maps = {f"{number}": [heat] for number, heat in enumerate(heats)}
+    shown = {}
+    for width in (4.0, 5.0, 7.0, 14.0):
+        with matplotlib.rc_context(_PARAMETERS):
+            figure = _figure(Sheet([GREY], maps), width, 100)
+            figure.canvas.draw()
+        texts = [text for text in figure.texts if text.get_text()]
+        boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
+        shown[width] = [text for text, _ in boxes]
+        for place, (text, box) in enumerate(boxes):
+            assert box.x1 <= figure.bbox.x1 + 1, (width, text)
+            for other, there in boxes[:place]:
+                assert not box.overlaps(there), (width, text, other)
+    assert {"±2.00", "±0.191", "9.08e−7", "0.690", "±7.1e−8"} <= set(shown[4.0])
+    assert {"9.08e−7", "−2.00"} <= set(shown[14.0])
+    assert shown[14.0].count("0") == 7  # and the titles 0 to 5
+
+
 @pytest.mark.parametrize("column", ["signed", "positive"])
 def test_cells_have_the_colours_of_their_values(column):
     drawn = sheet()

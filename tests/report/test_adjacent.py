@@ -44,9 +44,9 @@ def test_every_column_is_followed_by_its_twins_and_what_only_another_run_has_com
         *files,
         before=RUNS,
     )
-    assert alone == unknown == ["/0 cam", "/1 Gradient"]
+    assert alone == unknown == ["/0 CAM", "/1 Gradient"]
     assert adjacent == [
-        "/0 cam, A", "epoch:0/0 cam, epoch 1", "run:1/1 cam, B", "/1 Gradient, A", "epoch:0/1 Gradient, epoch 1",
+        "/0 CAM, A", "epoch:0/0 CAM, epoch 1", "run:1/1 CAM, B", "/1 Gradient, A", "epoch:0/1 Gradient, epoch 1",
         "run:1/0 RISE, B",
     ]  # fmt: skip
     assert there == [1, None, 0]  # where the images of A lie in B

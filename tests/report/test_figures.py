@@ -10,6 +10,7 @@ from PIL import Image
 from cv_attention import report
 from cv_attention.cli import main
 from cv_attention.drawing import overlay
+from cv_attention.report.naming import column_name
 
 SIGNED = "layer3.relevance"
 
@@ -21,7 +22,7 @@ def test_a_figure_shows_the_recorded_maps(run_directory, titles):
     assert list(sheet.maps) == ["Grad-CAM", SIGNED]
     with np.load(run_directory / "maps/epoch-0004.npz") as arrays:
         for key in ("grad_cam", "signed"):
-            np.testing.assert_array_equal(sheet.maps[titles[key]], arrays[key][1:3].astype(np.float32))
+            np.testing.assert_array_equal(sheet.maps[column_name(titles[key])], arrays[key][1:3].astype(np.float32))
         image = np.asarray(Image.open(run_directory / "maps/images/0002.png"))
         np.testing.assert_array_equal(sheet.picture(1, "Grad-CAM"), overlay(image, arrays["grad_cam"][2], 1))
     probes = json.loads((run_directory / "maps/probes.json").read_text())

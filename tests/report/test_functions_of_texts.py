@@ -5,6 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from cv_attention.report import naming
+from cv_attention.report.naming import column_name
+from cv_attention.saliency import METHODS
 from tests.report.node import call
 
 BEFORE = "globalThis.location = { hash: '' }; globalThis.document = {};"
@@ -31,6 +34,23 @@ BEFORE = "globalThis.location = { hash: '' }; globalThis.document = {};"
 def test_numbers_as_texts(function, texts):
     found = call(f"[{', '.join(texts)}].map((value) => {function}(value))", "core/format.js")
     assert dict(zip(texts, found, strict=True)) == texts
+
+
+def test_maps_are_called_alike_by_the_page_and_by_figures():
+    titles = [
+        *METHODS,
+        "layer1.0.bn2.attention.map",
+        "layer1.attention.spatial.map",
+        "map",
+        ".map",
+        "mine",
+        "constructor",
+    ]
+    columns = [{"title": title, "kind": "spatial"} for title in titles]
+    found = call(f"{json.dumps(columns)}.map(columnName)", "core/format.js", before=BEFORE)
+    assert found == [column_name(title) for title in titles]
+    assert found[: len(METHODS)] == [naming.METHODS[name] for name in METHODS]
+    assert found[-6:] == ["layer1.0.bn2", "layer1.attention.spatial", "map", ".map", "mine", "constructor"]
 
 
 @pytest.mark.parametrize(

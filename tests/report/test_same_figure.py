@@ -13,6 +13,7 @@ from PIL import Image
 
 from cv_attention import report
 from cv_attention.figures import Sheet
+from cv_attention.report.naming import column_name
 from tests.report import panel_run
 
 pytestmark = pytest.mark.browser
@@ -67,8 +68,8 @@ def test_each_value_has_one_colour(open_page, run: Path, of_page: str, of_python
     for title in titles:
         for row in (0, 1):
             drawn = opened.pixels(title, row)
-            heat = sheet.maps[title][row]
-            python = sheet.picture_over(np.zeros((*heat.shape, 3), np.uint8), row, title).astype(int)
+            heat = sheet.maps[column_name(title)][row]
+            python = sheet.picture_over(np.zeros((*heat.shape, 3), np.uint8), row, column_name(title)).astype(int)
             opaque = drawn[..., 3] == 255
             np.testing.assert_array_equal(opaque, np.isfinite(heat))
             most = 2 if heat.size <= 32 * 32 else 5  # the page stores larger maps in 256 steps
@@ -95,7 +96,7 @@ def test_the_figure_is_drawn_as_the_page_opens(open_page, run: Path) -> None:
         x, y, width, height = (scale * float(place.get(side)) for side in ("x", "y", "width", "height"))
         centres = [(np.arange(64) + 0.5) / 64 * length + start for start, length in ((y, height), (x, width))]
         seen = picture[np.ix_(*(np.floor(at).astype(int) for at in centres))]
-        off.append(np.abs(seen - sheet.picture(row, titles[title]).astype(int)).max(2)[3:-3, 3:-3])
+        off.append(np.abs(seen - sheet.picture(row, column_name(titles[title])).astype(int)).max(2)[3:-3, 3:-3])
     differences = np.stack(off)
     print(
         "of 255: mean, median, 95th percentile, largest", differences.mean(), *np.quantile(differences, [0.5, 0.95, 1])

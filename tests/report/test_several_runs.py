@@ -163,3 +163,12 @@ def test_tabs_of_runs_with_long_names_tell_them_apart(open_page, tmp_path: Path,
     assert [tab.get_attribute("title") for tab in tabs.all()] == names
     assert tabs.evaluate_all("(all) => all.every((one) => one.scrollWidth <= one.clientWidth)")
     assert opened.page.locator(".probe:not([hidden]) .twin-name").first.inner_text() == "se-seed0"
+
+
+@pytest.mark.browser
+def test_a_curve_of_one_value_is_a_dot(open_page, tmp_path: Path, make_run: Callable[..., Path]) -> None:
+    opened = open_page(index=report.build(make_run(tmp_path / "a", epochs=2, every=1, probes=1)))
+    chart = opened.page.locator(".chart", has=opened.page.get_by_text("Accuracy", exact=True))
+    dot = chart.locator("circle.alone")
+    assert dot.bounding_box()["width"] >= 5
+    assert dot.evaluate("(one) => getComputedStyle(one).fill") == "rgb(0, 114, 178)"

@@ -92,6 +92,41 @@ def test_guided_backprop_sees_every_relu():
         s.guided_backprop(nn.Sequential(nn.Flatten(), nn.Linear(816, 5)), X)
 
 
+@pytest.mark.parametrize(
+    "limited",
+    [nn.ReLU6(), nn.ReLU6(inplace=True), F.relu6, lambda x: F.hardtanh(x, 0.0, 6.0), nn.Hardtanh(0, 6),
+     lambda x: F.hardtanh(x, min_val=0.0, max_val=6.0)],
+)  # fmt: skip
+def test_guided_backprop_through_relu6(limited):
+    class Rule(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x.clamp(0, 6)
+
+        @staticmethod
+        def backward(ctx, g):
+            [x] = ctx.saved_tensors
+            return g.clamp(min=0) * ((x > 0) & (x < 6))
+
+    class Limited(nn.Module):
+        def __init__(self, act):
+            super().__init__()
+            torch.manual_seed(0)
+            self.a, self.b, self.fc, self.act = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 6, 3), nn.Linear(6, 5), act
+
+        def forward(self, x):
+            x = self.act(self.b(self.act(8 * self.a(x))))
+            return self.fc(x.mean((2, 3)))
+
+    x = X.clone().requires_grad_()
+    expected = torch.autograd.grad(Limited(Rule.apply)(x)[range(3), CLASSES].sum(), x)[0]
+    got = s.guided_backprop(Limited(limited), X, CLASSES, channels="sum")
+    torch.testing.assert_close(got, expected.sum(1, keepdim=True))
+    with pytest.raises(ValueError, match="runs no ReLU"):
+        s.guided_backprop(Limited(F.hardtanh), X, CLASSES)
+
+
 def noisy(seed, samples, share):
     noise = torch.Generator().manual_seed(seed)
     spread = share * torch.stack([x.max() - x.min() for x in X])[:, None, None, None]

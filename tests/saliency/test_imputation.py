@@ -37,6 +37,25 @@ def test_both_ways_agree(monkeypatch):
     torch.testing.assert_close(sooner, steps, rtol=0, atol=2e-4)
 
 
+def test_steps_are_left_out_where_they_would_not_do(monkeypatch):
+    images, keep = case()
+    stepped = []
+    steps = _imputation._by_steps
+    monkeypatch.setattr(_imputation, "_by_steps", lambda *given: stepped.append(len(given[0])) or steps(*given))
+    found = impute(images, keep)
+    assert stepped == [1]  # single pixels; holes of which a pixel is seven from the next kept one are solved directly
+    monkeypatch.setattr(_imputation, "_FAR", 40)
+    torch.testing.assert_close(impute(images, keep), found, rtol=0, atol=2e-4)
+    assert stepped == [1, 3]
+    for far, few in ((6, 1), (7, 0)):
+        stepped.clear()
+        monkeypatch.setattr(_imputation, "_FAR", 6)
+        keep = torch.ones(1, 1, 30, 30, dtype=torch.bool)
+        keep[..., 10 - far + 1 : 10 + far, 10 - far + 1 : 10 + far] = False
+        impute(torch.rand(1, 3, 30, 30), keep)
+        assert len(stepped) == few
+
+
 @pytest.mark.parametrize("few", [0, 40])
 def test_the_equations_hold(few, monkeypatch):
     monkeypatch.setattr(_imputation, "_FEW", few)

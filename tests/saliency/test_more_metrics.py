@@ -45,6 +45,7 @@ def test_sparseness_and_complexity_by_hand():
 
 def test_selectivity_by_hand():
     got = m.selectivity(Plain(), X, HEAT, 2, patch=5, value=0.1)
+    four = m.selectivity(Plain(), X, HEAT, 2, patch=5, value=0.1, step=4)
     corners = [(y, x) for y in (0, 5, 10) for x in (0, 5, 10)]
     for i in range(3):
         order = sorted(corners, key=lambda c, i=i: -float(HEAT[i, 0, c[0] : c[0] + 5, c[1] : c[1] + 5].sum()))
@@ -54,6 +55,9 @@ def test_selectivity_by_hand():
             curve.append(float(Plain()(image[None]).softmax(1)[0, 2].detach()))
         torch.testing.assert_close(got.curve[i], torch.tensor(curve))
         assert float(got.auc[i]) == pytest.approx((sum(curve) - (curve[0] + curve[-1]) / 2) / 9, rel=1e-4)
+        torch.testing.assert_close(four.curve[i], torch.tensor([curve[0], curve[4], curve[8], curve[9]]))
+    with pytest.raises(ValueError, match="step must be positive, got 0"):
+        m.selectivity(Plain(), X, HEAT, 2, step=0)
 
 
 def test_rank_accuracy_and_masks():

@@ -79,6 +79,10 @@ def test_insertion_and_deletion_in_fewer_steps(tiny_checkpoint, examples):
         found = curve(classifier.network, images, heat, labels, step=pixels)
         assert found.curve.shape == (10, 7)  # both ends
         assert judged.table["gradient"][name].mean == pytest.approx(found.auc.mean().item(), rel=1e-3)
+    patches = metrics.selectivity(classifier.network, images, heat, labels, patch=8, step=3)
+    case = Case(classifier.network, saliency.METHODS["gradient"], images, labels, heat, steps=6)
+    assert patches.curve.shape == (10, 7)  # 16 patches, three at a time
+    torch.testing.assert_close(MEASURES["selectivity"].compute(case), patches.auc)
     assert "in 6 steps" in judging.printed(judged, 200)
     with pytest.raises(ValueError, match="steps must be positive, got 0"):
         judging.evaluate_saliency(tiny_checkpoint, methods=["gradient"], images=2, steps=0)

@@ -7,9 +7,10 @@
 import { pushButton } from "./core/controls.js";
 import { el } from "./core/dom.js";
 import { report } from "./core/report.js";
-import { change, currentRun, readAddress, state } from "./core/state.js";
+import { carryFields, change, currentRun, readAddress, state } from "./core/state.js";
 import { recallTheme } from "./core/theme.js";
 import { makeReadout } from "./drawing/readout.js";
+import { carryChoices } from "./samples/carrying.js";
 import { makeGrid } from "./samples/grid.js";
 import { makeLarge } from "./samples/large.js";
 import { recallNotes } from "./samples/notes.js";
@@ -116,6 +117,10 @@ const FIGURES = {
   classes: () => ({}),
   labels: () => ({}),
   faithfulness: () => ({}),
+  reading: () => ({}),
+  glimpses: () => ({}),
+  bags: () => ({}),
+  memory: () => ({}),
 };
 
 function start() {
@@ -127,6 +132,7 @@ function start() {
   }
   recallTheme();
   recallNotes();
+  carryFields(carryChoices);
   readAddress();
   const maps = makeMaps();
   const sections = makeSections(maps.element);

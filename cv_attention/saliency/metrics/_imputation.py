@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _SHARES = {1: 1 / 6, 2: 1 / 12}  # of a direct and of a diagonal neighbour, by the squared distance
-_FEW = 40  # steps after which a processor solves what is left directly: wide holes need hundreds of steps
+_FEW = 40  # steps after which a processor solves what is left directly
+_FAR = 6  # pixels to the next kept one from which on more steps are needed: wide holes take hundreds
 
 
 @torch.no_grad()
@@ -31,11 +32,21 @@ def impute(images: Tensor, keep: Tensor, *, tolerance: float = 1e-5, most_steps:
     """
     known = torch.where(keep, images, 0).float()
     directly = images.device.type == "cpu" and find_spec("scipy") is not None  # an extra of the core
-    found, solved = _by_steps(known, keep, tolerance, min(_FEW, most_steps) if directly else most_steps)
+    wide = _are_wide(keep) if directly else torch.zeros(len(keep), dtype=torch.bool, device=keep.device)
+    found, solved = known.clone(), ~wide
+    if bool(solved.any()):
+        most = min(_FEW, most_steps) if directly else most_steps
+        found[~wide], solved[~wide] = _by_steps(known[~wide], keep[~wide], tolerance, most)
     if directly:
         for number in (~solved).nonzero()[:, 0].tolist():
             found[number] = _at_once(known[number], keep[number, 0])
     return torch.where(keep, images, found.to(images.dtype))
+
+
+def _are_wide(keep: Tensor) -> Tensor:
+    """Returns whether each image has a removed pixel that is far from all kept ones, bool (B,)."""
+    near = F.max_pool2d(keep.float(), 2 * _FAR + 1, 1, _FAR) > 0
+    return ~near.flatten(1).all(1)
 
 
 def _by_steps(known: Tensor, keep: Tensor, tolerance: float, most_steps: int) -> tuple[Tensor, Tensor]:

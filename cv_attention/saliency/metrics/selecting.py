@@ -21,6 +21,7 @@ def selectivity(
     targets: Targets = None,
     *,
     patch: int = 8,
+    step: int = 1,
     value: float = 0.0,
     link: Link | None = None,
     chunk: int = 64,
@@ -39,6 +40,7 @@ def selectivity(
         targets: Class indices, None for those predicted for the unchanged images, or a callable from the model's output
             to scores (B,); what is followed is their `link`.
         patch: Side of a patch in pixels; patches at the right and lower edge may be smaller.
+        step: Patches that are removed at a time; each step takes a forward pass per image.
         value: Fill value; 0 is the mean colour of normalised images.
         link: What turns the output into the score: ``softmax``, ``sigmoid`` or ``identity``. None follows the softmax
             of classes, the sigmoid of a single logit, and of a callable its scores, or what the target says.
@@ -50,7 +52,7 @@ def selectivity(
         The area under the curve of the target's probability, and the curve, of each image.
 
     Raises:
-        ValueError: for bad images or targets, if `heat` does not fit them, or `patch` is not positive.
+        ValueError: for bad images or targets, if `heat` does not fit them, or `patch` or `step` is not positive.
 
     Examples:
         >>> import torch
@@ -64,18 +66,20 @@ def selectivity(
     """
     if patch < 1:
         raise ValueError(f"patch must be positive, got {patch}")
+    if step < 1:
+        raise ValueError(f"step must be positive, got {step}")
     height, width = check_images(images, "selectivity").shape[2:]
     padded = F.pad(check_heat(heat, images), (0, -width % patch, 0, -height % patch))
     sums = F.avg_pool2d(padded.double(), patch)
     order = ranks(sums).float()
     order = F.interpolate(order, scale_factor=patch, mode="nearest")[..., :height, :width]
-    steps = sums.shape[2] * sums.shape[3]
+    steps = -(-sums[0].numel() // step)
     with scorer(model, images, targets, chunk=chunk, link=link) as scores:
         gone = torch.full_like(scores.images, value)
         points = [
             score[:, 0]
             for _, score in scores.variants(
-                lambda k: torch.where(order < k, gone, scores.images), steps + 1, probabilities=True
+                lambda k: torch.where(order < k * step, gone, scores.images), steps + 1, probabilities=True
             )
         ]
     curve = torch.stack(points, 1)

@@ -36,7 +36,8 @@ def run(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--steps",
         type=int,
-        help="Forward passes per image of insertion_auc and of deletion_auc (default: as many as images are wide).",
+        help="Forward passes per image of insertion_auc, deletion_auc and selectivity (default: as many as "
+        "images are wide, and have patches).",
     )
     parser.add_argument(
         "--tune",

@@ -87,7 +87,7 @@ def _write_sheet(out: Path, kind: str) -> None:
     from cv_attention import report
 
     with user_errors():
-        print(report.figure(out).save(out / f"sheet.{kind}"))
+        print(report.figure(out, columns=["*"]).save(out / f"sheet.{kind}"))
 
 
 def _with_method_list(arguments: Sequence[str]) -> list[str]:

@@ -35,7 +35,7 @@ function optionElements(options) {
   return pairs.map(([value, text]) =>
     typeof text === "object"
       ? el("optgroup", { label: value }, optionElements(text))
-      : el("option", { value }, text),
+      : el("option", { value, dir: "auto" }, text), // a name runs in its own direction
   );
 }
 

@@ -23,7 +23,7 @@ export function svg(name, attributes, ...children) {
   return fill(document.createElementNS(SVG, name), attributes, children);
 }
 
-// A long dotted name that may break after each dot.
+// A long dotted name that may break after each dot. Its direction of writing does not change that of its neighbours.
 export function breakable(name) {
-  return name.split(/(?<=[._/])/).flatMap((part, i) => (i ? [el("wbr"), part] : [part]));
+  return el("bdi", {}, name.split(/(?<=[._/])/).flatMap((part, i) => (i ? [el("wbr"), part] : [part])));
 }

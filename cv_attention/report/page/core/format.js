@@ -26,9 +26,14 @@ function asPower(value, span) {
   return value.toExponential(Math.min(9, Math.max(1, digits))).replaceAll("-", "−").replace("+", "");
 }
 
-// A name among other words: its direction of writing does not change theirs.
+// What runs from right to left, and characters that change directions.
+const TURNING =
+  /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+// A name among other words: its direction of writing does not change theirs. Others stay as they are, since not every
+// program that opens a figure knows the marks.
 export function isolated(name) {
-  return `\u2068${name}\u2069`;
+  return TURNING.test(name) ? `\u2068${name}\u2069` : String(name);
 }
 
 export function formatCount(value) {
@@ -76,11 +81,17 @@ const METHODS = {
   xgrad_cam: "XGrad-CAM", layer_cam: "LayerCAM", refine_cam: "Refine-CAM", hires_cam: "HiResCAM",
   finer_cam: "Finer-CAM", shapley_cam: "ShapleyCAM", eigen_cam: "EigenCAM", eigen_grad_cam: "EigenGradCAM",
   score_cam: "Score-CAM", ablation_cam: "Ablation-CAM", full_grad: "FullGrad", guided_grad_cam: "Guided Grad-CAM",
-  guided_backprop: "Guided backpropagation", input_x_gradient: "Input × gradient", gradient: "Gradient",
+  guided_backprop: "Guided backprop", input_x_gradient: "Input × gradient", gradient: "Gradient",
   integrated_gradients: "Integrated gradients", expected_gradients: "Expected gradients", smooth_grad: "SmoothGrad",
   var_grad: "VarGrad", gradient_shap: "GradientSHAP", occlusion: "Occlusion", rise: "RISE", lime: "LIME",
-  kernel_shap: "KernelSHAP", deep_lift: "DeepLIFT", lrp: "LRP", attn_lrp: "AttnLRP", rollout: "Rollout",
-}; // as their papers write them
+  kernel_shap: "KernelSHAP", deep_lift: "DeepLIFT", lrp: "LRP", attn_lrp: "AttnLRP",
+  attention_flow: "Attention flow", attention_rollout: "Attention rollout", block_maps: "Maps of the blocks",
+  cam: "CAM", centre_bias: "Centre bias", deep_feature_factorisation: "Deep feature factorisation",
+  extremal_perturbation: "Extremal perturbation", feature_ablation: "Feature ablation", fem: "FEM",
+  grad_cam_elementwise: "Grad-CAM elementwise", gradient_attention: "Gradient attention",
+  itti_koch_niebur: "Itti, Koch and Niebur", kpca_cam: "KPCA-CAM", le_grad: "LeGrad", random_map: "Random map",
+  seg_eigen_cam: "SegEigenCAM", spectral_residual: "Spectral residual",
+}; // as their papers write them; naming.py has the same
 
 export function kindName(column) {
   const name = Object.hasOwn(METHODS, column.kind) ? METHODS[column.kind] : column.kind;

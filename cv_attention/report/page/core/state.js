@@ -54,6 +54,7 @@ export const THEMES = ["auto", "light", "dark"];
 export const state = { theme: "auto" }; // kept in the browser, not in the URL
 for (const [name, field] of Object.entries(FIELDS)) state[name] = field.start;
 const watchers = [];
+const carries = [];
 const limits = []; // {names, fits}: fields that return to their defaults if they do not fit a run
 
 export function addField(name, field) {
@@ -64,6 +65,11 @@ export function addField(name, field) {
 // fits(run): whether the present values of these fields apply to the run.
 export function limitFields(names, fits) {
   limits.push({ names, fits });
+}
+
+// carry(before, after): the values of fields when another run is chosen, where the same things may have other numbers.
+export function carryFields(carry) {
+  carries.push(carry);
 }
 
 export function watch(update) {
@@ -90,10 +96,9 @@ export function shownColumns(run) {
 
 export function change(values) {
   const turned = STEPS.filter((name) => name in values && values[name] !== state[name]);
-  const runChanged = "run" in values && values.run !== state.run;
+  const [before, after] = [currentRun(), report.runs[values.run ?? state.run]];
+  if (before && after && before !== after) for (const carry of carries) Object.assign(state, carry(before, after));
   Object.assign(state, values);
-  if (runChanged) for (const name of ["columns", "sample", "large", "label", "predicted"]) state[name] = null;
-  if (runChanged) Object.assign(state, { selected: [], sort: "", versus: "" });
   settle();
   writeAddress(isNewStep(turned));
   for (const update of watchers) update(values);

@@ -98,6 +98,10 @@ export function tint(element, colour) {
 }
 
 export function drawLine({ x, y }, line) {
+  if (line.points.length === 1) {
+    const [[at, , , value]] = line.points; // a line of one point would not be seen
+    return tint(svg("circle", { class: "alone", cx: x(at), cy: y(value), r: 3 }), line.colour);
+  }
   const points = line.points.map((point) => `${x(point[0]).toFixed(1)},${y(point[3]).toFixed(1)}`).join(" ");
   return tint(svg("polyline", { class: `curve dash-${line.dash}`, points }), line.colour);
 }

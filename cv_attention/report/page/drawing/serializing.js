@@ -30,7 +30,10 @@ function copyOf(drawing) {
   return copy;
 }
 
-// The lines of a text: [{text, rect}].
+const letters = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+
+// The lines of a text: [{text, rect}]. Where a line is of parts that run in both directions, its letters do not stand in
+// the order of the text.
 function linesOf(node) {
   const range = document.createRange();
   range.selectNodeContents(node);
@@ -38,18 +41,32 @@ function linesOf(node) {
   // a space at the beginning has its place, but SVG would leave it out
   const whole = node.textContent.replace(/\s+/g, " ").replace(/^ | $/g, "\u00a0");
   if (rects.length <= 1) return rects.map((rect) => ({ text: whole, rect }));
+  const upright = getComputedStyle(node.parentElement).writingMode.startsWith("vertical");
   const lines = [];
-  for (let i = 0; i < node.textContent.length; i++) {
-    range.setStart(node, i);
-    range.setEnd(node, i + 1);
+  let marks = ""; // characters without a width: what turns directions belongs to the letters behind it
+  for (const { segment, index } of letters.segment(node.textContent)) {
+    range.setStart(node, index);
+    range.setEnd(node, index + segment.length);
     const rect = range.getBoundingClientRect();
-    if (!rect.width) continue;
     const last = lines[lines.length - 1];
-    if (!last || Math.abs(last.rect.top - rect.top) > 2) lines.push({ text: node.textContent[i], rect });
-    else last.text += node.textContent[i];
+    const isNew = !last || Math.abs(upright ? last.rect.left - rect.left : last.rect.top - rect.top) > 2;
+    if (!rect.width) marks += segment.trim();
+    if (!rect.width || (isNew && !segment.trim())) continue;
+    if (isNew) lines.push({ text: marks + segment, rect });
+    else Object.assign(last, { text: last.text + marks + segment, rect: around(last.rect, rect) });
+    marks = "";
   }
-  return lines.map(({ text, rect }) => ({ text: text.trim(), rect }));
+  return lines.map(({ text, rect }, i) => ({ text: text.trim() + (lines[i + 1] ? "" : marks), rect }));
 }
+
+// The smallest rectangle around two.
+function around(one, other) {
+  const [left, top] = [Math.min(one.left, other.left), Math.min(one.top, other.top)];
+  return new DOMRect(left, top, Math.max(one.right, other.right) - left, Math.max(one.bottom, other.bottom) - top);
+}
+
+// A text that runs from right to left says so itself: not every program that opens a figure knows the attribute.
+const directed = (text, { direction }) => (direction === "rtl" ? `\u2067${text}\u2069` : text);
 
 function isTurned(element) {
   for (let one = element; one; one = one.parentElement) if (getComputedStyle(one).transform.startsWith("matrix(-1")) return true;
@@ -58,22 +75,44 @@ function isTurned(element) {
 
 let measuring = null;
 
+// A line as far as there is room for it, where the page ends it with an ellipsis.
+function shortened({ text, rect }, element, upright) {
+  const cutter = [element, element.parentElement].find((one) => getComputedStyle(one).textOverflow === "ellipsis");
+  const edge = cutter?.getBoundingClientRect() ?? rect;
+  const [left, top] = [Math.max(rect.left, edge.left), Math.max(rect.top, edge.top)];
+  const [right, bottom] = [Math.min(rect.right, edge.right), Math.min(rect.bottom, edge.bottom)];
+  const [room, whole] = upright ? [bottom - top, rect.height] : [right - left, rect.width];
+  if (whole <= room + 1) return [{ text, rect }];
+  const kept = [...letters.segment(text)].map(({ segment }) => segment);
+  while (kept.length && measuring.measureText(`${kept.join("")}…`).width > room) kept.pop();
+  if (!kept.length) return [];
+  const cut = `${kept.join("").trimEnd()}…`;
+  const long = measuring.measureText(cut).width;
+  const atEnd = (getComputedStyle(element).direction === "rtl") !== (upright && isTurned(element)); // where the text begins
+  const [x, y] = upright ? [left, atEnd ? bottom - long : top] : [atEnd ? right - long : left, top];
+  return [{ text: cut, rect: new DOMRect(x, y, upright ? right - left : long, upright ? long : bottom - top) }];
+}
+
 function drawText(node, origin) {
   const style = getComputedStyle(node.parentElement);
+  const upright = style.writingMode.startsWith("vertical");
   measuring ??= el("canvas").getContext("2d");
   measuring.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
   const { fontBoundingBoxAscent: up, fontBoundingBoxDescent: down } = measuring.measureText("x");
   const look = { fill: style.color, "font-size": style.fontSize, "font-family": style.fontFamily, "font-weight": style.fontWeight };
-  return linesOf(node).map(({ text, rect }) => {
+  const lines = linesOf(node).flatMap((line) => shortened(line, node.parentElement, upright));
+  return lines.map(({ text, rect }) => {
     const [left, top] = [rect.left - origin.left, rect.top - origin.top];
-    if (style.writingMode.startsWith("vertical")) {
+    // another font, where this one is missing, takes as much room
+    const length = { textLength: round(upright ? rect.height : rect.width), lengthAdjust: "spacingAndGlyphs" };
+    if (upright) {
       // read downwards, or upwards where a box around it is turned; the line runs through the middle of the letters
       const [middle, half] = [left + rect.width / 2, (up - down) / 2];
       const at = isTurned(node.parentElement) ? [middle + half, top + rect.height, -90] : [middle - half, top, 90];
-      return svg("text", { ...look, transform: `translate(${round(at[0])} ${round(at[1])}) rotate(${at[2]})` }, text);
+      return svg("text", { ...look, ...length, transform: `translate(${round(at[0])} ${round(at[1])}) rotate(${at[2]})` }, directed(text, style));
     }
     const base = top + (rect.height - up - down) / 2 + up;
-    return svg("text", { ...look, x: round(left), y: round(base) }, text);
+    return svg("text", { ...look, ...length, x: round(left), y: round(base) }, directed(text, style));
   });
 }
 
@@ -186,7 +225,7 @@ function drawElement(element, origin) {
 // What an element shows, relative to `origin` in the window: {elements, bottom}.
 export function drawOf(element, origin) {
   const elements = [...element.children].flatMap((child) => drawElement(child, origin));
-  const bottoms = [...element.querySelectorAll("*")].filter((one) => one.offsetParent !== null || one.matches("svg"));
+  const bottoms = [...element.querySelectorAll("*")].filter((one) => (one instanceof HTMLElement ? one.offsetParent : one.matches("svg")));
   const bottom = bottoms.reduce((most, one) => Math.max(most, one.getBoundingClientRect().bottom), 0) - origin.top;
   return { elements, bottom };
 }

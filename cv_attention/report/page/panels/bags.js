@@ -52,7 +52,7 @@ export function makeBags() {
     if (now !== turn || !bags?.length) return;
     const index = Math.min(state.bag, bags.length - 1);
     const bag = bags[index];
-    const option = (one, i) => el("option", { value: i }, `${one.name} (${isolated(className(run, one.label))})`);
+    const option = (one, i) => el("option", { value: i }, `${isolated(one.name)} (${isolated(className(run, one.label))})`);
     chosen.replaceChildren(...bags.map(option));
     chosen.value = String(index);
     const heaviest = Math.max(...bag.images.map((one) => one.weight));

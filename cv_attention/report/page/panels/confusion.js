@@ -5,7 +5,7 @@ import { pushButton, select } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { nearestSnapshot } from "../core/epochs.js";
 import { aChoice } from "../core/fields.js";
-import { epochName, formatPercent } from "../core/format.js";
+import { epochName, formatPercent, isolated } from "../core/format.js";
 import { goTo } from "../core/scrolling.js";
 import { plainCache } from "../core/shards.js";
 import { addField, change, currentRun, state, watch } from "../core/state.js";
@@ -56,7 +56,7 @@ function linkToImages(run, text, label, predicted = null) {
     return pushButton(shown, () => listPair(label, predicted), { class: "link two-lines", title: told(shown) });
   return el("span", { class: "two-lines", title: `${told(shown)}: none of these images was recorded in this epoch` }, shown);
 }
-const told = (parts) => parts.map((part) => part.textContent ?? part).join("");
+const told = (parts) => parts.map((part) => (part.textContent ? isolated(part.textContent) : part)).join("");
 
 function named(run, index) {
   return el("bdi", {}, className(run, index));

@@ -3,7 +3,7 @@
 import { labelled, pushButton, rangeControl, select, toggleControl } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { aChoice, aNumber, aSwitch, aText, someTexts } from "../core/fields.js";
-import { formatPercent, formatValue, metricName } from "../core/format.js";
+import { formatPercent, formatValue, isolated, metricName } from "../core/format.js";
 import { report } from "../core/report.js";
 import { shortRunName } from "../core/run_names.js";
 import { differingSettings } from "../core/settings.js";
@@ -85,7 +85,7 @@ function runLine(group, run, number, name) {
     key: `${number}.${name}`,
     name: several ? `${run.name}: ${name}` : name,
     raw,
-    label: !several ? metric : group.names.length === 1 ? shortRunName(run) : `${shortRunName(run)} · ${metric}`,
+    label: !several ? metric : group.names.length === 1 ? isolated(shortRunName(run)) : `${isolated(shortRunName(run))} · ${metric}`,
     title: several ? run.name : null,
     colour: colourOf(group, name, number, several),
     dash: dashOf(group, name, several),
@@ -106,8 +106,8 @@ function runGroups(runs, setting = "") {
 }
 
 function groupName(members, setting) {
-  if (setting) return `${setting} ${members[0].run.settings?.[setting] ?? "–"}, ${members.length} runs`;
-  return `${members[0].run.group ?? commonName(members.map(({ run }) => run.name))}, ${members.length} seeds`;
+  if (setting) return `${setting} ${isolated(members[0].run.settings?.[setting] ?? "–")}, ${members.length} runs`;
+  return `${isolated(members[0].run.group ?? commonName(members.map(({ run }) => run.name)))}, ${members.length} seeds`;
 }
 
 function meanLine(group, members, place, name) {

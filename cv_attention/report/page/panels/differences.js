@@ -12,7 +12,7 @@ export function makeDifferences() {
   const runs = report.runs.filter((run) => !run.export);
   const count = `${names.length} setting${names.length === 1 ? "" : "s"}`;
   const summary = el("summary", {}, names.length ? `What the configurations differ in: ${count}` : "All runs have the same configuration");
-  if (!names.length) return el("p", { class: "muted" }, summary.textContent);
+  if (!names.length) return el("p", { class: "muted differences" }, summary.textContent);
   const head = el("tr", {}, el("th", { scope: "col" }, "Setting"), runs.map((run) => el("th", { scope: "col", title: run.name }, breakable(shortRunName(run)))));
   const rows = names.map((name) =>
     el("tr", {}, el("th", { scope: "row" }, breakable(name)), runs.map((run) => el("td", {}, el("bdi", {}, run.settings?.[name] ?? "–")))),

@@ -15,6 +15,7 @@ import { sampleStepper } from "./stepper.js";
 addField("glimpse", aNumber(0, 0, 1e4)); // how many are shown; 0 shows all
 
 const UNIT = 100; // of the drawing, for the longer side of the image
+const RADIUS = 3.2; // of the mark of a place
 
 const glimpseCache = makeCache(8e6, async (key, hash) => ({ value: await loadScript(key, hash), bytes: 1e5 }));
 
@@ -45,16 +46,23 @@ function boxMark(box, scale, scales) {
   return svg("rect", { x, y, width, height, class: "glimpse-box", "data-scale": scale, opacity: 1 - (0.6 * scale) / scales });
 }
 
-// One glimpse: its boxes, the finest the strongest, and its number at the place looked at.
-function glimpseMark({ x, y, boxes }, step, shown) {
-  const classes = step === shown - 1 ? "glimpse now" : "glimpse";
-  return svg(
-    "g",
-    { class: classes, "data-step": step },
-    boxes.map((box, scale) => boxMark(box, scale, boxes.length)),
-    svg("circle", { cx: x, cy: y, r: 3.2, class: "glimpse-place" }),
-    svg("text", { x, y: y + 1.5, class: "glimpse-number" }, String(step + 1)),
-  );
+// What is drawn of one glimpse; that of the last one stands out.
+function partOf(kind, step, shown, shapes) {
+  return svg("g", { class: step === shown - 1 ? `${kind} now` : kind, "data-step": step }, shapes);
+}
+
+// The boxes of one glimpse, the finest the strongest.
+function boxMarks({ boxes }) {
+  return boxes.map((box, scale) => boxMark(box, scale, boxes.length));
+}
+
+// Its number at the place looked at, or next to it where that lies at the edge of the image.
+function numberMark({ x, y }, step, [width, height]) {
+  const [cx, cy] = [Math.min(Math.max(x, RADIUS), width - RADIUS), Math.min(Math.max(y, RADIUS), height - RADIUS)];
+  return [
+    svg("circle", { cx, cy, r: RADIUS, class: "glimpse-place" }),
+    svg("text", { x: cx, y: cy + 1.5, class: "glimpse-number" }, String(step + 1)),
+  ];
 }
 
 function trueBox(run, sample, [width, height]) {
@@ -76,7 +84,8 @@ function drawing(run, sample, found, shown, label) {
     { viewBox: `0 0 ${size[0]} ${size[1]}`, role: "img", "aria-label": label, class: "glimpse-marks" },
     trueBox(run, sample, size),
     svg("path", { d: pathOf(seen), class: "glimpse-path" }),
-    seen.map((one, step) => glimpseMark(one, step, shown)),
+    seen.map((one, step) => partOf("glimpse", step, shown, boxMarks(one))),
+    seen.map((one, step) => partOf("glimpse-at", step, shown, numberMark(one, step, size))), // no box covers a number
   );
   const frame = el("div", { class: "overlaid glimpse-frame" }, picture, marks);
   frame.style.aspectRatio = `${wide} / ${high}`;

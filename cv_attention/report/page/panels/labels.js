@@ -4,11 +4,12 @@ import { className } from "../core/class_names.js";
 import { select } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { aChoice } from "../core/fields.js";
-import { epochName, formatPercent } from "../core/format.js";
+import { epochName, formatPercent, isolated } from "../core/format.js";
 import { plainCache } from "../core/shards.js";
 import { addField, currentRun, state, watch } from "../core/state.js";
 import { colourTable } from "../drawing/colours.js";
 import { paintHeatmap } from "../drawing/heatmap.js";
+import { makeColourBar } from "../drawing/legend.js";
 import { hideReadout, showReadout } from "../drawing/readout.js";
 
 addField("labelsOf", aChoice("test", ["test", "validation"]));
@@ -46,7 +47,7 @@ function classRow(run, counts, index) {
   return el(
     "tr",
     { "data-class": index },
-    el("th", { scope: "row" }, className(run, index)),
+    el("th", { scope: "row" }, el("bdi", {}, className(run, index))),
     el("td", { class: "number" }, images),
     el("td", { class: "number with-bar" }, bar, el("span", {}, formatPercent(recall, 1))),
     el("td", { class: "number" }, formatPercent(share(right, decided), 1)),
@@ -99,11 +100,11 @@ function matrix(run, counts) {
     const row = cell((event.clientY - edge.top) / edge.height);
     const column = cell((event.clientX - edge.left) / edge.width);
     const place = row * classes + column;
+    const [first, second] = [row, column].map((index) => isolated(className(run, index)));
     const words =
       row === column
-        ? `${images[place]} images with ${className(run, row)}`
-        : `${images[place]} images with ${className(run, row)} and ${className(run, column)}: ` +
-          `${formatPercent(values[place], 1)} of those with ${className(run, row)}`;
+        ? `${images[place]} images with ${first}`
+        : `${images[place]} images with ${first} and ${second}: ${formatPercent(values[place], 1)} of those with ${first}`;
     showReadout(event, words);
   });
   canvas.addEventListener("pointerleave", hideReadout);
@@ -112,8 +113,10 @@ function matrix(run, counts) {
     el(
       "ol",
       { class: `names-${side}`, "aria-hidden": "true" },
-      Array.from({ length: classes }, (_, i) => el("li", {}, el("span", {}, className(run, i)))),
+      Array.from({ length: classes }, (_, i) => el("li", {}, el("span", { dir: "auto", title: className(run, i) }, className(run, i)))),
     );
+  const bar = makeColourBar();
+  bar.tell({ range: [0, 100], table: state.colours, signed: false });
   return el(
     "figure",
     { class: "confusion" },
@@ -122,6 +125,7 @@ function matrix(run, counts) {
     canvas,
     names("x"),
     el("span", { class: "axis-x muted" }, "that also have"),
+    el("div", { class: "confusion-scale" }, bar.element, el("span", { class: "muted" }, "% of the row's images")),
   );
 }
 
@@ -132,7 +136,7 @@ function pairs(run, title, entries, counts, between, none) {
     el(
       "li",
       {},
-      el("span", {}, `${className(run, first)} ${between} ${className(run, second)}`),
+      el("span", {}, el("bdi", {}, className(run, first)), ` ${between} `, el("bdi", {}, className(run, second))),
       el("span", { class: "number muted" }, `${count} of ${counts.true[first]}`),
     ),
   );
@@ -148,7 +152,8 @@ export function makeLabels() {
   const body = el("div", { class: "confusion-body" });
   const words = el("p", { class: "muted counted" });
   const choice = select("labelsOf", "Counted on", options);
-  const head = el("div", { class: "section-line" }, el("h2", { id: "labels" }, "Classes of each image"), choice);
+  const tools = el("div", { class: "panel-tools" }, choice);
+  const head = el("div", { class: "section-line" }, el("h2", { id: "labels" }, "Classes of each image"), tools);
   const section = el("section", { "aria-labelledby": "labels" }, head, words, body);
   let wanted = 0;
   async function draw() {

@@ -6,7 +6,7 @@ import { state } from "../core/state.js";
 import { colourTable } from "../drawing/colours.js";
 import { paintHeatmap } from "../drawing/heatmap.js";
 import { hideReadout, showReadout } from "../drawing/readout.js";
-import { panelFigure } from "./figure.js";
+import { colourBar, panelFigure } from "./figure.js";
 import { shownUnit } from "./text.js";
 
 // {values, height: steps, width}: rows of the grid summed, or all positions row by row.
@@ -27,7 +27,8 @@ export function drawMatrix(probe, maps, onlook) {
   const matrix = alignmentMatrix(maps, all);
   const canvas = el("canvas", { class: "alignment-matrix", role: "img", "aria-label": "Weights of each step by place" });
   const plain = { smooth: false, threshold: 0, contour: false, signed: false };
-  paintHeatmap(canvas, matrix, [0, Math.max(...matrix.values)], colourTable(state.colours), plain);
+  const range = [0, matrix.values.reduce((most, value) => Math.max(most, value), 0)];
+  paintHeatmap(canvas, matrix, range, colourTable(state.colours), plain);
   const cell = (share, count) => Math.min(count - 1, Math.max(0, Math.floor(share * count)));
   canvas.addEventListener("pointermove", (event) => {
     const edge = canvas.getBoundingClientRect();
@@ -40,7 +41,7 @@ export function drawMatrix(probe, maps, onlook) {
   canvas.addEventListener("pointerleave", hideReadout);
   const names = el("ol", { class: "names-y", "aria-hidden": "true" }, probe.units.map((unit) => el("li", {}, el("span", {}, shownUnit(unit)))));
   const words = all ? "Steps × all positions, row by row" : "Steps × columns, rows summed: a diagonal is reading in order";
-  const figure = panelFigure(words, el("div", { class: "matrix-frame" }, names, canvas));
+  const figure = panelFigure(words, el("div", { class: "matrix-frame" }, names, canvas), colourBar({ range, table: state.colours, signed: false }));
   figure.classList.add("matrix-figure");
   return figure;
 }

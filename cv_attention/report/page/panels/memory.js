@@ -9,6 +9,7 @@ import { addField, change, currentRun, state, watch } from "../core/state.js";
 import { colourTable } from "../drawing/colours.js";
 import { paintHeatmap } from "../drawing/heatmap.js";
 import { hideReadout, showReadout } from "../drawing/readout.js";
+import { colourBar } from "./figure.js";
 
 addField("episode", aNumber(0, 0, 1e6));
 
@@ -35,7 +36,8 @@ function weightsOf(rows, name) {
   const canvas = el("canvas", { class: "memory-weights", role: "img", "aria-label": label });
   canvas.style.height = `${Math.max(24, Math.min(256, 6 * height))}px`;
   const plain = { smooth: false, threshold: 0, contour: false, signed: false };
-  paintHeatmap(canvas, { values, height, width }, [0, Math.max(...values) || 1], colourTable(state.colours), plain);
+  const range = [0, values.reduce((most, value) => Math.max(most, value), 0) || 1];
+  paintHeatmap(canvas, { values, height, width }, range, colourTable(state.colours), plain);
   canvas.addEventListener("pointermove", (event) => {
     const edge = canvas.getBoundingClientRect();
     const cell = (share, count) => Math.min(count - 1, Math.max(0, Math.floor(share * count)));
@@ -44,7 +46,7 @@ function weightsOf(rows, name) {
     showReadout(event, `step ${step + 1}, slot ${slot + 1}: ${formatValue(values[slot * width + step])}`);
   });
   canvas.addEventListener("pointerleave", hideReadout);
-  return el("figure", { class: "memory-figure" }, el("figcaption", { class: "muted" }, label), canvas);
+  return el("figure", { class: "memory-figure" }, el("figcaption", { class: "muted" }, label), canvas, colourBar({ range, table: state.colours, signed: false }));
 }
 
 function instancesOf(instances) {

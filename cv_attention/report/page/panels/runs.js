@@ -3,7 +3,7 @@
 
 import { pushButton } from "../core/controls.js";
 import { breakable, el } from "../core/dom.js";
-import { formatCount, formatPercent, formatValue, isShare, metricWords } from "../core/format.js";
+import { formatCount, formatPercent, formatValue, isolated, isShare, metricWords } from "../core/format.js";
 import { report } from "../core/report.js";
 import { change, state, watch } from "../core/state.js";
 import { makeDifferences } from "./differences.js";
@@ -15,7 +15,7 @@ function showInCurves(run) {
   const key = hiddenRun(report.runs.indexOf(run));
   const toggle = (event) =>
     change({ hidden: event.target.checked ? state.hidden.filter((one) => one !== key) : [...state.hidden, key] });
-  const words = `Show ${run.name} in the curves`;
+  const words = `Show ${isolated(run.name)} in the curves`;
   return el("input", { type: "checkbox", checked: !state.hidden.includes(key), onchange: toggle, "aria-label": words, title: words, "data-run": key });
 }
 

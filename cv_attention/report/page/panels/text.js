@@ -1,7 +1,7 @@
 // A text that was read, in boxes coloured by confidence; errors are marked by the edit alignment with the truth.
 
 import { el } from "../core/dom.js";
-import { formatPercent } from "../core/format.js";
+import { formatPercent, isolated } from "../core/format.js";
 
 const WORDS = {
   match: "right",
@@ -42,12 +42,12 @@ function box(probe, pair, onlook) {
 export function textFigure(probe, onlook) {
   const errors = probe.alignment.filter(([kind]) => kind !== "match").length;
   const truth = probe.truth === "" ? "an empty text" : probe.truth;
-  const verdict = errors ? `${errors} ${errors === 1 ? "error" : "errors"}; the truth is ${truth}` : "read without an error";
+  const verdict = errors ? `${errors} ${errors === 1 ? "error" : "errors"}; the truth is ${isolated(truth)}` : "read without an error";
   const boxes = probe.alignment.map((pair) => box(probe, pair, onlook));
   return el(
     "div",
     { class: "read-text" },
-    el("div", { class: "units", role: "list", "aria-label": `Read: ${probe.text === "" ? "an empty text" : probe.text}` }, boxes.length ? boxes : el("span", { role: "listitem", class: "muted" }, "an empty text")),
+    el("div", { class: "units", dir: "auto", role: "list", "aria-label": `Read: ${probe.text === "" ? "an empty text" : probe.text}` }, boxes.length ? boxes : el("span", { role: "listitem", class: "muted" }, "an empty text")),
     el("p", { class: errors ? "read-verdict wrong" : "read-verdict right" }, verdict),
     el("p", { class: "muted hint" }, `Confidence of the whole text: ${formatPercent(probe.confidence, 1)}. The colour of a box shows that of its character; below it stands what is true where that differs.`),
   );

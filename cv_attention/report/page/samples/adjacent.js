@@ -13,7 +13,7 @@ import { sampleIn } from "./twins.js";
 addField("adjacent", someTexts()); // "epoch:3" (an index), "run:1"
 addField("whose", aText("")); // one of these, if the large view shows its column; else the chosen run's
 
-function isSame(one, other) {
+export function isSame(one, other) {
   return one.title === other.title && one.kind === other.kind && one.bars === other.bars;
 }
 

@@ -4,7 +4,7 @@
 import { pushButton } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { epochRange, nearestSnapshot } from "../core/epochs.js";
-import { epochName, kindName } from "../core/format.js";
+import { epochName, isolated, kindName } from "../core/format.js";
 import { change, currentRun, limitFields, state, watch } from "../core/state.js";
 import { followDisplay, makeFrame, tallest } from "../drawing/frames.js";
 import { enqueue } from "../drawing/painting.js";
@@ -12,7 +12,7 @@ import { linkPointer } from "../drawing/readout.js";
 import { linkZoom, setZoom } from "../drawing/zoom.js";
 import { placeKey, placeName, placesOf, sampleAt, snapshotAt } from "./adjacent.js";
 import { makeCell } from "./cells.js";
-import { sampleName, sampleTitle } from "./names.js";
+import { sampleName, tellTitle } from "./names.js";
 import { listSamples } from "./selection.js";
 import { tellVerdict } from "./verdict.js";
 
@@ -98,7 +98,7 @@ function signatureOf(run) {
 }
 
 function makeHead() {
-  const title = el("h2", { id: "large-title", class: "two-lines", dir: "auto" });
+  const title = el("h2", { id: "large-title", class: "two-lines" });
   const verdict = el("p", { class: "verdict" });
   const where = el("p", { class: "muted" });
   const buttons = el(
@@ -113,10 +113,10 @@ function makeHead() {
     const { large } = placesShown(run);
     const there = sampleAt(large, run, state.sample);
     const snapshot = large.whose ? snapshotAt(large) : nearestSnapshot(run, state.epoch);
-    title.textContent = sampleTitle(run, state.sample);
+    tellTitle(title, run, state.sample);
     tellVerdict(verdict, large.run, there === null ? null : snapshot, there ?? 0);
     const epoch = large.run.export || !snapshot || large.epoch !== null ? "" : epochName(snapshot.epoch);
-    const parts = [sampleName(run, state.sample), epoch, placeName(large), kindName(large.column)];
+    const parts = [isolated(sampleName(run, state.sample)), epoch, placeName(large), kindName(large.column)];
     where.textContent = parts.filter(Boolean).join(" · ");
   }
   const words = el("div", { class: "large-words" }, title, verdict, where);

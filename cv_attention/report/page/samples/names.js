@@ -1,6 +1,7 @@
 // Names of samples.
 
 import { className } from "../core/class_names.js";
+import { isolated } from "../core/format.js";
 
 function countEach(words) {
   const counts = new Map();
@@ -36,11 +37,18 @@ export function sampleName(run, i) {
 export function trueClass(run, i) {
   const { label, labels } = run.probes[i];
   if (!labels) return className(run, label);
-  return labels.map((one) => className(run, one)).join(", ") || "no class";
+  return labels.map((one) => isolated(className(run, one))).join(", ") || "no class";
 }
 
 // The main label of a sample: its true class, or its name if that is unknown.
 export function sampleTitle(run, i) {
   const { label, labels } = run.probes[i];
   return label === null && !labels ? sampleName(run, i) : trueClass(run, i);
+}
+
+// Shows it as a title, in the direction of a single name; several names stand in the order of the page.
+export function tellTitle(element, run, i) {
+  element.textContent = sampleTitle(run, i);
+  element.title = element.textContent;
+  element.dir = run.probes[i].labels ? "ltr" : "auto";
 }

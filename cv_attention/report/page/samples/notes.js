@@ -4,6 +4,7 @@
 import { labelled } from "../core/controls.js";
 import { openDialog } from "../core/dialog.js";
 import { el } from "../core/dom.js";
+import { isolated } from "../core/format.js";
 import { report } from "../core/report.js";
 import { change } from "../core/state.js";
 import { sampleKeys, sampleName } from "./names.js";
@@ -151,13 +152,13 @@ export function recallNotes() {
 // A dialog for the note and the tags of one sample.
 export function editNote(run, index) {
   const known = noteOf(run, index) ?? { note: "", tags: [] };
-  const text = el("textarea", { rows: "4", name: "note" });
-  const tags = el("input", { type: "text", name: "tags", placeholder: "blurred, ask-anna" });
+  const text = el("textarea", { rows: "4", dir: "auto", name: "note" });
+  const tags = el("input", { type: "text", dir: "auto", name: "tags", placeholder: "blurred, ask-anna" });
   text.value = known.note;
   tags.value = known.tags.join(", ");
   const save = () => {
     setNote(run, index, text.value.trim(), splitTags(tags.value));
     change({ notes: true });
   };
-  openDialog(`Note on ${sampleName(run, index)}`, [labelled("Note", text), labelled("Tags", tags)], save);
+  openDialog(`Note on ${isolated(sampleName(run, index))}`, [labelled("Note", text), labelled("Tags", tags)], save);
 }

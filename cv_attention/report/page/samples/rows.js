@@ -3,6 +3,7 @@
 
 import { el } from "../core/dom.js";
 import { nearestSnapshot } from "../core/epochs.js";
+import { isolated } from "../core/format.js";
 import { report } from "../core/report.js";
 import { topClasses } from "../core/shards.js";
 import { change, currentRun, state } from "../core/state.js";
@@ -13,7 +14,7 @@ import { placesOf } from "./adjacent.js";
 import { makeCell } from "./cells.js";
 import { flagsOf } from "./flags.js";
 import { makeHistory } from "./history.js";
-import { fileName, sampleName, sampleTitle } from "./names.js";
+import { fileName, sampleName, sampleTitle, tellTitle } from "./names.js";
 import { editNote, noteOf } from "./notes.js";
 import { twinsOf } from "./twins.js";
 import { drawTop, tellTwins, tellVerdict, twinLines } from "./verdict.js";
@@ -26,7 +27,7 @@ function makeSampleHead(run, room) {
     number: el("span", { class: "number muted" }),
     file: el("bdi"),
     note: el("button", { type: "button", class: "note-button" }, "✎"),
-    label: el("h3", { dir: "auto" }),
+    label: el("h3"),
     verdict: el("p", { class: "verdict" }),
     top: el("ol", { class: "top-classes", hidden: !run.epochs.some((one) => one.top.length) }),
     twins: report.runs.length > 1 ? el("ul", { class: "twins", "aria-label": "Other runs" }) : null,
@@ -96,8 +97,7 @@ export function makeRow(run, places, room) {
     const known = fileName(run, index);
     head.file.textContent = known ?? "";
     head.file.title = known ?? "";
-    head.label.textContent = sampleTitle(run, index);
-    head.label.title = head.label.textContent;
+    tellTitle(head.label, run, index);
     head.box.setAttribute("aria-label", `Select ${sampleName(run, index)}`);
     element.setAttribute("aria-label", `Image ${index + 1}, ${sampleTitle(run, index)}`);
     head.top.replaceChildren();
@@ -124,8 +124,8 @@ export function makeRow(run, places, room) {
     element.classList.toggle("current", state.sample === index);
     head.note.setAttribute("aria-label", `${note ? "Edit the" : "Add a"} note on ${sampleName(run, index)}`);
     head.note.classList.toggle("has-note", Boolean(note));
-    head.note.title = note ? [note.note, ...note.tags.map((tag) => `#${tag}`)].join(" ") : "Add a note";
-    const marks = [...(note?.tags ?? []).map((tag) => `#${tag}`), ...flagsOf(run, snapshot, index)];
+    head.note.title = note ? [note.note, ...note.tags.map((tag) => `#${tag}`)].map(isolated).join(" ") : "Add a note";
+    const marks = [...(note?.tags ?? []).map((tag) => isolated(`#${tag}`)), ...flagsOf(run, snapshot, index).map(isolated)];
     head.flags.textContent = marks.join(" · ");
     head.flags.title = head.flags.textContent;
   }

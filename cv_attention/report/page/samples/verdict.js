@@ -14,7 +14,7 @@ function tellSeveral(element, run, labels, decided) {
       "span",
       { class: `label-chip ${words}` },
       mark && el("span", { class: "mark", role: "img", "aria-label": words }, mark),
-      className(run, index),
+      el("bdi", {}, className(run, index)),
     );
   if (!labels) {
     element.className = "verdict several";

@@ -1,7 +1,7 @@
 // Charts of a study, drawn as wide as their place: differences with intervals, and difference over cost.
 
 import { el, svg } from "../core/dom.js";
-import { formatValue } from "../core/format.js";
+import { formatValue, isolated } from "../core/format.js";
 import { roundTicks } from "../drawing/plot.js";
 
 const [ROW, TALL_ROW] = [26, 44]; // with the name next to its interval, and above it
@@ -81,7 +81,7 @@ export function makeForest(rows, study, title) {
     ]);
     const drawn = rows.map((row, i) => {
       const y = 6 + step * (i + 1) - ROW / 2;
-      const name = inLine ? label(left - 12, y + 4, row.arm, { anchor: "end" }) : label(left, y - 14, row.arm);
+      const name = inLine ? label(left - 12, y + 4, isolated(row.arm), { anchor: "end" }) : label(left, y - 14, isolated(row.arm));
       if (row.difference === null) return [name, label(left + 8, y + 4, row.words, { kind: "tick" })];
       return [name, intervalOf(row, x, y), markOf(row.verdict, x(row.difference), y)];
     });
@@ -119,7 +119,7 @@ function namesOf(points, x, y, edge) {
       let place = y(point.difference) + 4;
       while (taken.some(([a, b, at]) => Math.abs(at - place) < 14 && start < b && a < start + width)) place += 14;
       taken.push([start, start + width, place]);
-      return label(leftwards ? x(point.cost) - 10 : start, place, point.arm, { anchor: leftwards ? "end" : "start", kind: "halo" });
+      return label(leftwards ? x(point.cost) - 10 : start, place, isolated(point.arm), { anchor: leftwards ? "end" : "start", kind: "halo" });
     });
 }
 

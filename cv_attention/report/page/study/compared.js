@@ -66,7 +66,7 @@ function sideOf(run, index, title, arm) {
   const column = columnOf(run, title);
   const cell = column && makeCell(run, { whose: "", run, epoch: null, words: "", column }, tallest(run));
   if (cell) cell.bind(index);
-  const name = el("p", { class: "pair-arm" }, el("b", {}, arm), " ", column ? el("span", { class: "muted" }, columnName(column)) : null);
+  const name = el("p", { class: "pair-arm" }, el("b", {}, el("bdi", {}, arm)), " ", column ? el("span", { class: "muted" }, columnName(column)) : null);
   return { cell, element: el("div", { class: "pair-side" }, name, cell?.element ?? el("p", { class: "muted" }, "no maps"), verdict) };
 }
 
@@ -77,7 +77,7 @@ function cardOf(pair, { seed, a, b, index, place }) {
   const cells = sides.map((side) => side.cell).filter(Boolean);
   const head = el("p", { class: "pair-arm" }, el("bdi", {}, sampleTitle(a, index)), " ", el("span", { class: "muted" }, `seed ${seed}`));
   const file = fileName(a, index);
-  const original = el("div", { class: "pair-side" }, head, picture.slot, file && el("p", { class: "muted pair-name" }, file));
+  const original = el("div", { class: "pair-side" }, head, picture.slot, file && el("p", { class: "muted pair-name" }, el("bdi", {}, file)));
   const element = el("li", { class: "pair-card with-maps" }, original, sides.map((side) => side.element));
   linkPointer(element, picture.frame, cells);
   return { element, cells };

@@ -1,7 +1,7 @@
 // What a study has found: verdicts, forest plots, cost, controls, and what failed.
 
 import { breakable, el } from "../core/dom.js";
-import { formatCount, formatValue } from "../core/format.js";
+import { formatCount, formatValue, isolated } from "../core/format.js";
 import { makeForest, makeFront } from "./charts.js";
 
 const REFERENCE = "the reference";
@@ -15,7 +15,7 @@ function columnsOf(study, table) {
   const value = `${study.split} ${study.metric}${study.points === "points" ? " (%)" : ""}`;
   const columns = [
     { title: "verdict", text: (row) => row.words, kind: (row) => `words said-${row.verdict}` },
-    { title: `minus ${table.reference ?? REFERENCE}`, text: differenceOf, number: true },
+    { title: `minus ${isolated(table.reference ?? REFERENCE)}`, text: differenceOf, number: true },
     { title: value, text: (row) => row.value, number: true },
     { title: "sd / test-set sd", text: (row) => row.spread ?? "", number: true },
     { title: "runs", text: (row) => (row.unfinished ? `${row.runs} + ${row.unfinished} without a result` : String(row.runs)), kind: (row) => (row.unfinished ? "said-worse" : null) },
@@ -33,7 +33,7 @@ function makeTable(study, table, caption) {
     el(
       "tr",
       {},
-      el("th", { scope: "row" }, row.arm),
+      el("th", { scope: "row" }, el("bdi", {}, row.arm)),
       columns.map(({ text, number, kind }) => el("td", { class: [number ? "number" : "", kind?.(row) ?? ""].join(" ").trim() || null }, text(row))),
     ),
   );
@@ -54,8 +54,8 @@ function controlsOf(study, recipe) {
       el(
         "div",
         { class: "control-table" },
-        makeTable(study, table, `Controls of ${network}, each minus ${network}`),
-        el("div", { class: "charts" }, makeForest(comparedRows(table), study, `Controls of ${network}: difference to ${network}`)),
+        makeTable(study, table, `Controls of ${isolated(network)}, each minus ${isolated(network)}`),
+        el("div", { class: "charts" }, makeForest(comparedRows(table), study, `Controls of ${isolated(network)}: difference to ${isolated(network)}`)),
       ),
     ),
   );
@@ -68,7 +68,7 @@ function gatesOf(recipe) {
   const tables = recipe.gates.map(({ arm, head, cells, notes }) => {
     const titles = head.map((title, i) => el("th", { scope: "col", class: i ? "number" : null }, title));
     const rows = cells.map(([site, ...rest]) => el("tr", {}, el("th", { scope: "row" }, breakable(site)), rest.map((text) => el("td", { class: "number" }, text))));
-    const caption = el("caption", {}, `Gates of ${arm}, each replaced by its mean over the validation split at test`);
+    const caption = el("caption", {}, `Gates of ${isolated(arm)}, each replaced by its mean over the validation split at test`);
     const table = el("table", {}, caption, el("thead", {}, el("tr", {}, titles)), el("tbody", {}, rows));
     return el("div", { class: "control-table" }, rows.length > 0 && el("div", { class: "table-frame", tabindex: "0" }, table), notes.map((note) => el("p", { class: "notice" }, note)));
   });
@@ -80,7 +80,7 @@ function partOf(study, recipe) {
   if (!recipe.tables.length) return [title, el("p", { class: "empty" }, "Nothing has finished yet.")];
   const tables = recipe.tables.flatMap((table) => {
     const rows = comparedRows(table);
-    const what = `Difference to ${table.reference ?? REFERENCE}, ${study.split} ${study.metric}`;
+    const what = `Difference to ${isolated(table.reference ?? REFERENCE)}, ${study.split} ${study.metric}`;
     const charts = rows.length ? [makeForest(rows, study, what), makeFront(table.rows, study, `${what}, over cost`)] : [];
     return [
       el("div", { class: "charts" }, charts),
@@ -103,8 +103,8 @@ export function makeFailures(study) {
   const arms = [...new Set(study.failed.map((one) => one.arm))];
   const lines = arms.flatMap((arm) => {
     const own = study.failed.filter((one) => one.arm === arm);
-    const list = own.map((one) => el("li", {}, `${one.words}: ${one.reason} `, el("code", {}, `trials/${one.run}`)));
-    return [el("h3", {}, `${arm}: ${own.length} failed`), el("ul", { class: "lines" }, list)];
+    const list = own.map((one) => el("li", {}, `${isolated(one.words)}: ${isolated(one.reason)} `, el("code", {}, `trials/${one.run}`)));
+    return [el("h3", {}, `${isolated(arm)}: ${own.length} failed`), el("ul", { class: "lines" }, list)];
   });
   return el("section", { "aria-labelledby": "failures" }, el("h2", { id: "failures" }, "Failed training runs"), lines);
 }

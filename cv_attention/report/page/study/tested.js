@@ -3,7 +3,7 @@
 import { pushButton, select } from "../core/controls.js";
 import { breakable, el } from "../core/dom.js";
 import { aChoice } from "../core/fields.js";
-import { formatValue } from "../core/format.js";
+import { formatValue, isolated } from "../core/format.js";
 import { addField, state, watch } from "../core/state.js";
 import { makeFrame } from "../drawing/frames.js";
 import { chosenPair, pairControls, sharedSeeds } from "./pairs.js";
@@ -38,7 +38,7 @@ function differing(tested, shared, show) {
 
 function verdictLine(arm, { right, wrong }, seeds) {
   const answers = Object.entries(wrong).sort((one, other) => other[1] - one[1]);
-  const words = answers.map(([answer, times]) => (times > 1 ? `${answer} (${times}×)` : answer)).join(", ");
+  const words = answers.map(([answer, times]) => (times > 1 ? `${isolated(answer)} (${times}×)` : isolated(answer))).join(", ");
   const kind = right * 2 >= seeds ? "right" : "wrong";
   return el("p", { class: `pair-line ${kind}` }, el("b", {}, breakable(arm)), ` right in ${right} of ${seeds}${words ? `, else ${words}` : ""}`);
 }
@@ -59,7 +59,7 @@ function countsOf(tested, pair, shared) {
   const counts = tested.pairs[pair.recipe];
   const [ahead, behind] = [counts?.[pair.a]?.[pair.b], counts?.[pair.b]?.[pair.a]];
   if (ahead === undefined) return "These two arms share no seed whose predictions are known.";
-  return `${pair.a} is right and ${pair.b} wrong on ${formatValue(ahead)} of ${formatValue(tested.total)} test images, the other way round on ${formatValue(behind)} (means over ${shared.length} shared seeds). Listed are those on which they differ in the most seeds.`;
+  return `${isolated(pair.a)} is right and ${isolated(pair.b)} wrong on ${formatValue(ahead)} of ${formatValue(tested.total)} test images, the other way round on ${formatValue(behind)} (means over ${shared.length} shared seeds). Listed are those on which they differ in the most seeds.`;
 }
 
 export function makeTested(study) {

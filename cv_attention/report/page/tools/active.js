@@ -20,7 +20,7 @@ const WORDS = {
   show: (value) => ({ correct: "right", wrong: "wrong" })[value],
   least: (value) => `confidence from ${formatPercent(value)}`,
   most: (value) => `confidence to ${formatPercent(value)}`,
-  flag: (flag) => isolated(flag.replace(/^tag:/, "tag: ")),
+  flag: (flag) => (flag.startsWith("tag:") ? `tag: ${isolated(flag.slice(4))}` : isolated(flag)),
   agreement: () => {
     const { kind, number } = chosenAgreement();
     return AGREEMENTS[kind].words(isolated(report.runs[number].name));

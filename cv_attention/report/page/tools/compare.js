@@ -3,7 +3,7 @@
 import { pushButton, rangeControl, select } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { nearestSnapshot } from "../core/epochs.js";
-import { columnName, epochName, formatPercent } from "../core/format.js";
+import { columnName, epochName, formatPercent, isolated } from "../core/format.js";
 import { report } from "../core/report.js";
 import { change, currentRun, state, watch } from "../core/state.js";
 import { neighboursOf } from "../samples/adjacent.js";
@@ -33,7 +33,7 @@ export function versusWords() {
     return column ? ["each column", columnName(column)] : null;
   }
   if (chosen.kind === "run")
-    return report.runs[chosen.number] ? [run.name, report.runs[chosen.number].name] : null;
+    return report.runs[chosen.number] ? [isolated(run.name), isolated(report.runs[chosen.number].name)] : null;
   return [epochName(nearestSnapshot(run, state.epoch)?.epoch ?? state.epoch), epochName(chosen.number)];
 }
 

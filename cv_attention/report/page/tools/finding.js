@@ -4,7 +4,7 @@ import { className } from "../core/class_names.js";
 import { labelled, pushButton, rangeControl, select } from "../core/controls.js";
 import { el } from "../core/dom.js";
 import { nearestSnapshot } from "../core/epochs.js";
-import { columnName, formatPercent } from "../core/format.js";
+import { columnName, formatPercent, isolated } from "../core/format.js";
 import { report } from "../core/report.js";
 import { change, currentRun, shownColumns, state, watch } from "../core/state.js";
 import { conditionFault, conditionNames } from "../samples/conditions.js";
@@ -28,7 +28,7 @@ function flagOptions(run) {
     yours: [
       ["selected", "selected"],
       ["noted", "with a note"],
-      ...knownTags(run).map((tag) => [`tag:${tag}`, `tag: ${tag}`]),
+      ...knownTags(run).map((tag) => [`tag:${tag}`, `tag: ${isolated(tag)}`]),
     ],
   };
 }
@@ -36,7 +36,7 @@ function flagOptions(run) {
 function agreementOptions(run) {
   const groups = report.runs.flatMap((other, number) => {
     if (other === run || !other.probes.length) return [];
-    return [[other.name, Object.entries(AGREEMENTS).map(([kind, { words }]) => [`${kind}:${number}`, words(other.name)])]];
+    return [[other.name, Object.entries(AGREEMENTS).map(([kind, { words }]) => [`${kind}:${number}`, words(isolated(other.name))])]];
   });
   return [["", "any"], ...groups];
 }
@@ -72,7 +72,7 @@ function makeCondition() {
     const known = conditionNames(currentRun(), here());
     if (listed === known.join()) return;
     listed = known.join();
-    names.replaceChildren(...known.map((name) => el("li", {}, pushButton(name, () => add(name), { class: "quiet" }))));
+    names.replaceChildren(...known.map((name) => el("li", {}, pushButton(el("bdi", {}, name), () => add(name), { class: "quiet" }))));
   };
   help.addEventListener("toggle", show);
   watch(show);
@@ -109,6 +109,7 @@ function noteMeasures() {
 export function makeSearch() {
   const field = el("input", {
     type: "search",
+    dir: "auto",
     id: "search",
     placeholder: "Search names and classes",
     "aria-label": "Search names and classes",

@@ -25,7 +25,7 @@ export function makeNotes(listed) {
     }
     file.value = "";
   });
-  const tag = el("input", { type: "text", name: "tag", placeholder: "tag" });
+  const tag = el("input", { type: "text", dir: "auto", name: "tag", placeholder: "tag" });
   tag.addEventListener("keydown", (event) => event.key === "Enter" && tagSelection());
   const tagSelection = () => {
     const run = currentRun();

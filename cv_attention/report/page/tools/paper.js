@@ -5,7 +5,7 @@ import { pushButton } from "../core/controls.js";
 import { el, svg } from "../core/dom.js";
 import { download } from "../core/download.js";
 import { nearestSnapshot } from "../core/epochs.js";
-import { inWords, snapshotName } from "../core/format.js";
+import { inWords, isolated, snapshotName } from "../core/format.js";
 import { report } from "../core/report.js";
 import { change, currentRun, state } from "../core/state.js";
 import { drawOf } from "../drawing/serializing.js";
@@ -64,7 +64,7 @@ function caption(section) {
   const run = currentRun();
   const { id, textContent } = section.querySelector("h2");
   const snapshot = ["maps", "attention"].includes(id) ? nearestSnapshot(run, state.epoch) : null;
-  const of = id === "curves" ? report.runs.map((one) => one.name) : [run.name];
+  const of = id === "curves" ? report.runs.map((one) => isolated(one.name)) : [isolated(run.name)];
   const words = inWords(textContent, ...of, snapshot && !run.export ? snapshotName(snapshot) : "");
   if (id !== "maps") return words;
   const against = versusWords();
@@ -76,7 +76,7 @@ function caption(section) {
 function figureOf(section, prepare) {
   const draw = () => {
     const edge = section.getBoundingClientRect();
-    const words = svg("text", { fill: "#000", "font-size": 12, "font-family": "sans-serif" }, caption(section));
+    const words = svg("text", { fill: "#000", "font-size": 12, "font-family": getComputedStyle(section).fontFamily }, caption(section));
     const drawn = drawOf(section, { left: edge.left - MARGIN, top: edge.top - MARGIN });
     const [width, height] = [edge.width + 2 * MARGIN, Math.ceil(drawn.bottom) + 24];
     words.setAttribute("x", MARGIN);

@@ -2,6 +2,7 @@
 
 import { labelled, pushButton } from "../core/controls.js";
 import { el } from "../core/dom.js";
+import { isolated } from "../core/format.js";
 import { report } from "../core/report.js";
 
 const place = `cv_attention.views.${report.runs.map((run) => run.identity).join(".")}`;
@@ -43,7 +44,7 @@ function makeLink(status) {
 }
 
 export function makeViews(onchange) {
-  const name = el("input", { type: "text", name: "view", placeholder: "errors of seed 1", maxlength: 80 });
+  const name = el("input", { type: "text", dir: "auto", name: "view", placeholder: "errors of seed 1", maxlength: 80 });
   const list = el("ul", { class: "views" });
   const status = el("span", { class: "muted", role: "status" });
   function draw() {
@@ -67,7 +68,7 @@ export function makeViews(onchange) {
     if (!wanted) return name.focus();
     const others = savedViews().filter((one) => one.name !== wanted);
     const kept = keepViews([...others, { name: wanted, address: location.hash || "#" }]);
-    status.textContent = kept ? `Saved as ${wanted}.` : "This browser keeps nothing for files; copy the address instead.";
+    status.textContent = kept ? `Saved as ${isolated(wanted)}.` : "This browser keeps nothing for files; copy the address instead.";
     draw();
   }
   name.addEventListener("keydown", (event) => event.key === "Enter" && save());

@@ -14,7 +14,8 @@ from cv_attention.saliency.core.scores import scorer
 from cv_attention.saliency.core.targets import Targets
 from cv_attention.saliency.methods.gradient.gradients import Channels, join
 
-_RELUS = {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
+_RELUS = {F.relu, F.relu_, F.relu6, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
+_LIMITED = {F.hardtanh, F.hardtanh_}  # what `nn.ReLU6` calls, from 0 on
 
 
 @explains
@@ -31,8 +32,8 @@ def guided_backprop(
     """Computes the gradient, letting only positive gradients pass back through each ReLU.
 
     The maps are sharp, but largely reconstruct the image: they hardly change when the network's weights are randomised
-    (Adebayo et al., 2018). ReLUs may be modules, functions, or used several times. The method is that of Springenberg
-    et al. (ICLR workshop 2015), https://arxiv.org/abs/1412.6806.
+    (Adebayo et al., 2018). ReLUs, and ReLU6, may be modules, functions, or used several times. The method is that of
+    Springenberg et al. (ICLR workshop 2015), https://arxiv.org/abs/1412.6806.
 
     Args:
         model: Maps images to logits (B, classes), or to what `targets` take.
@@ -86,8 +87,13 @@ class _Guide(TorchFunctionMode):
         self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         output = func(*args, **(kwargs or {}))
-        if func in _RELUS:
+        if func in _RELUS or (func in _LIMITED and _least(args, kwargs or {}) == 0):
             self.seen += 1
             if output.requires_grad:
                 output.register_hook(lambda g: g.clamp(min=0))
         return output
+
+
+def _least(args: tuple, kwargs: dict[str, Any]) -> float:
+    """Returns the lower limit of a call of `F.hardtanh`."""
+    return kwargs.get("min_val", args[1] if len(args) > 1 else -1.0)
