@@ -5,25 +5,39 @@
 
 The bugs are in `mutations.json`, each as a text that occurs once in a file and the text in its place; they were chosen
 from the sources alone, before anybody looked at the tests. Each is put into a copy of the repository, where those tests
-run that execute its lines, by the record of `pytest-cov`; without one, and for the page's JavaScript, the tests named
-like the file, then those named like its folder, and then all others. Each ends in one line of OUT/mutations.jsonl; a
-call resumes where the last one stopped. With `--within named` or `folder` the others are left for a later call, which
-tries again what was not noticed.
+run that execute its statement, by the record of `pytest-cov` or another whose contexts are the tests: all up to 150, or
+those named like the file and up to 300 of the others. Without a record, and for the page's JavaScript, these are the
+tests named like the file, then those named like its folder, and then all others. Each ends in one line of
+OUT/mutations.jsonl; a call resumes where the last one stopped. With `--within named` or `folder` the others are left
+for a later call, which tries again what was not noticed. With `--processes 0` the tests run in a fork of this process,
+in which the libraries are imported already, but no module of the package.
 """
 
 import argparse
+import ast
+import contextlib
+import importlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 MUTATIONS = Path(__file__).with_name("mutations.json")
 COPIED = ("cv_attention", "tests", "configs", "examples", "docs", "results", "benchmarks")
 AT_ONCE = 300  # tests of one call of pytest
+FEW, MANY = 150, 300  # tests of a statement that all run, and those of the rest otherwise
+PHASES = ("setup", "run", "teardown")  # which pytest-cov appends to a test
+LIBRARIES = (
+    *("pytest", "xdist", "pytest_timeout", "torch", "torchvision", "torchmetrics", "lightning", "timm", "jsonargparse"),
+    *("albumentations", "cv2", "PIL.Image", "scipy.stats", "sklearn", "matplotlib.pyplot", "pyarrow.parquet"),
+    *("torch.utils.tensorboard", "torch._dynamo", "onnxruntime", "captum.attr", "transformers"),
+)
 
 
 def main() -> int:
@@ -37,10 +51,13 @@ def main() -> int:
     parser.add_argument(
         "--tests", nargs="+", help="These alone, where you know better; tries again what was not noticed."
     )
-    parser.add_argument("--processes", type=int, default=2, help="Of pytest; 0 runs the tests in one.")
+    parser.add_argument("--processes", type=int, default=2, help="Of pytest; 0 runs the tests in a fork of this one.")
     parser.add_argument("--seconds", type=int, default=900, help="For one bug.")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    copy = copied(options.out / "copy")
+    if not options.processes:
+        preload(copy)
     rows = options.out / "mutations.jsonl"
     before = [json.loads(line) for line in rows.read_text().splitlines()] if rows.exists() else []
     done = {
@@ -49,7 +66,7 @@ def main() -> int:
     for mutation in json.loads(MUTATIONS.read_text(encoding="utf-8")):
         if mutation["id"] in done or (options.only and mutation["id"] not in options.only):
             continue
-        row = tried(mutation, options)
+        row = tried(mutation, copy, options)
         with rows.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         print(json.dumps(row), flush=True)
@@ -61,33 +78,52 @@ def found(row: dict) -> bool:
     return row["noticed"] not in (None, "out of time")
 
 
-def tried(mutation: dict, options: argparse.Namespace) -> dict:
-    """Runs the tests on a copy with the bug; the first that fails has noticed it."""
-    copy, coverage = options.out / "copy", options.coverage
+def copied(copy: Path) -> Path:
+    """Returns a fresh copy of what the tests need of the repository."""
     shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir(parents=True)
     for name in COPIED:
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in (*ROOT.glob("*.md"), *ROOT.glob("*.toml"), ROOT / "Makefile", ROOT / "train.py"):
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("*.toml"), ROOT / "LICENSE", ROOT / "Makefile", ROOT / "train.py"):
         shutil.copy2(path, copy)
-    broken = copy / mutation["file"]
+    return copy.resolve()
+
+
+def tried(mutation: dict, copy: Path, options: argparse.Namespace) -> dict:
+    """Runs the tests on a copy with the bug; the first that fails has noticed it."""
+    broken, coverage = copy / mutation["file"], options.coverage
     text = broken.read_text(encoding="utf-8")
     if text.count(mutation["before"]) != 1:
         raise SystemExit(f"mutation {mutation['id']}: its text does not occur once in {mutation['file']}")
-    at = text[: text.index(mutation["before"])].count("\n") + 1
-    lines = range(at, at + mutation["before"].count("\n") + 1)
-    tests = covering(mutation["file"], lines, coverage) if coverage else []
+    lines = statement(text, mutation["before"]) if broken.suffix == ".py" else range(0)
+    tests = covering(mutation["file"], lines, coverage) if coverage and not options.tests else []
     calls = [tests[first : first + AT_ONCE] for first in range(0, len(tests), AT_ONCE)]
     calls = calls or ([options.tests] if options.tests else places(mutation["file"], options.within))
     broken.write_text(text.replace(mutation["before"], mutation["after"]), encoding="utf-8")
     start, noticed = time.monotonic(), None
-    for call in calls:
-        noticed = run(copy, call, options.seconds - (time.monotonic() - start), options.processes)
-        if noticed:
-            break
+    try:
+        for call in calls:
+            noticed = run(copy, call, options.seconds - (time.monotonic() - start), options.processes)
+            if noticed:
+                break
+    finally:
+        shutil.copy2(ROOT / mutation["file"], broken)  # with its time, by which Python knows what it has compiled
     seconds = round(time.monotonic() - start)
     row = {"id": mutation["id"], "file": mutation["file"], "noticed": noticed, "seconds": seconds}
-    return {**row, "within": options.within}
+    return {**row, "within": options.within, "covering": len(tests)}
+
+
+def statement(text: str, part: str) -> range:
+    """Returns the lines of a part of a Python file, or of the whole of a simple statement or header that it is in."""
+    first = text[: text.index(part)].count("\n") + 1
+    lines = range(first, first + part.count("\n") + 1)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.stmt):
+            below = [inner.lineno for inner in getattr(node, "body", []) if isinstance(inner, ast.stmt)]
+            own = range(node.lineno, max(min(below, default=(node.end_lineno or 0) + 1), node.lineno + 1))
+            if first in own and not isinstance(node, ast.FunctionDef | ast.ClassDef):
+                lines = range(min(own.start, lines.start), max(own.stop, lines.stop))
+    return lines
 
 
 def places(file: str, within: str) -> list[list[str]]:
@@ -106,10 +142,24 @@ def covering(file: str, lines: range, coverage: Path) -> list[str]:
     if measured is None:
         return []
     contexts = data.contexts_by_lineno(measured)
-    found = {c.rpartition("|")[0] for line in lines for c in contexts.get(line, []) if c}
-    folders = tuple(beside(file))
-    stem = Path(file).stem.strip("_")
-    return sorted(found, key=lambda test: (stem not in test, not test.startswith(folders), test))
+    found = {test_of(context) for line in lines for context in contexts.get(line, []) if context}
+    first = named(file)
+    ranks = {name: rank for rank, name in enumerate([*first, *beside(file)])}
+
+    def rank(test: str) -> int:
+        path = test.partition("::")[0]
+        return min((ranks[name] for name in (path, *map(str, Path(path).parents)) if name in ranks), default=len(ranks))
+
+    tests = sorted(found, key=lambda test: (rank(test), test))
+    near = [test for test in tests if test.partition("::")[0] in first]
+    others = [test for test in tests if test.partition("::")[0] not in first]
+    return near + (others if len(tests) <= FEW else others[:: -(-len(others) // MANY) or 1])
+
+
+def test_of(context: str) -> str:
+    """Returns the test of a context, which pytest-cov names with the phase of the test."""
+    test, _, phase = context.rpartition("|")
+    return test if test and phase in PHASES else context
 
 
 def named(file: str) -> list[str]:
@@ -138,21 +188,74 @@ def beside(file: str) -> list[str]:
 
 def run(copy: Path, tests: list[str], seconds: float, processes: int) -> str | None:
     """Returns the first test that fails; None if all pass, ``"out of time"`` if that was not to be seen in time."""
-    environment = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1", "NO_ALBUMENTATIONS_UPDATE": "1"}
-    listed = copy / "tests.txt"
+    listed, output = copy / "tests.txt", copy / "output.txt"
     listed.write_text("\n".join(tests), encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header"]
-    command += ["-n", str(processes), "-m", "not long and not shared", f"@{listed}"]
-    try:
-        done = subprocess.run(
-            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=max(seconds, 1)
-        )
-    except subprocess.TimeoutExpired:
+    arguments = ["-x", "-q", "-p", "no:cacheprovider", "--no-header", "-n", str(processes)]
+    arguments += ["-m", "not long and not shared", f"@{listed}"]
+    with output.open("w") as file:
+        code = (forked if processes == 0 else started)(copy, arguments, file.fileno(), max(seconds, 1))
+    if code is None:
         return "out of time"
-    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    if done.returncode not in (0, 1, 5) and not failed:
-        raise SystemExit(f"pytest ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    said = output.read_text(encoding="utf-8", errors="replace")
+    failed = [line for line in said.splitlines() if line.startswith(("FAILED ", "ERROR tests"))]
+    if code not in (0, 1, 5) and not failed:
+        raise SystemExit(f"pytest ended with {code}:\n{said[-4000:]}")
     return failed[0].split(" - ")[0] if failed else None
+
+
+def started(copy: Path, arguments: list[str], output: int, seconds: float) -> int | None:
+    """Runs pytest in a process of its own; returns its exit code, None if it was ended for its time."""
+    environment = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1", "NO_ALBUMENTATIONS_UPDATE": "1"}
+    command = [sys.executable, "-m", "pytest", *arguments]
+    with subprocess.Popen(
+        command, cwd=copy, env=environment, stdout=output, stderr=output, start_new_session=True
+    ) as process:
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return None
+
+
+def preload(copy: Path) -> None:
+    """Imports the libraries that most tests need, once for all forks, and nothing of the package."""
+    os.environ.update(PYTHONPATH=str(copy), OMP_NUM_THREADS="1", NO_ALBUMENTATIONS_UPDATE="1")
+    for name in LIBRARIES:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    assert "cv_attention" not in sys.modules
+    sys.path[:] = [str(copy), *(place for place in sys.path if Path(place).resolve() not in (ROOT, Path.cwd()))]
+
+
+def forked(copy: Path, arguments: list[str], output: int, seconds: float) -> int | None:
+    """Runs pytest in a fork of this process; returns its exit code, None if it was ended for its time."""
+    child = os.fork()
+    if child == 0:
+        code = 3
+        try:
+            os.setsid()
+            for stream in (1, 2):
+                os.dup2(output, stream)
+            os.chdir(copy)
+            import pytest
+
+            code = int(pytest.main(arguments))
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    end, done = time.monotonic() + seconds, (0, 0)
+    while done[0] == 0 and time.monotonic() < end:
+        time.sleep(0.05)
+        done = os.waitpid(child, os.WNOHANG)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)  # the child, or what it has left
+    if done[0] == 0:
+        os.waitpid(child, 0)
+        return None
+    return os.waitstatus_to_exitcode(done[1])
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import pytest
 
 from cv_attention.config import Data, Subset
 from cv_attention.data import ImageError, create, read_image
+from cv_attention.data.sources.archives import read_member
 from cv_attention.data.sources.webdataset import load
 
 NAMES = ["ant", "bee", "cat"]
@@ -349,3 +350,22 @@ def test_a_folder_in_the_place_of_the_index_is_named(root):
     index.mkdir()
     with pytest.raises(ValueError, match=rf"data\.root: '{index}' cannot be written: Is a directory"):
         load(str(root), Subset())
+
+
+def test_content_is_read_to_the_byte_or_refused(tmp_path):
+    """Of an archive that was cut anywhere, an image or its first bytes are read whole, or an error says so."""
+    content, start = bytes(range(64)), 100
+    file = tmp_path / "cut.tar"
+    for end in (0, 99, 100, 101, 163, 164, 165, 200):
+        file.write_bytes((b"-" * start + content + b"-" * 36)[:end])
+        with file.open("rb") as opened:
+            for size, most in ((64, 1 << 30), (64, 64), (64, 10), (64, 1), (1, 8)):
+                wanted = min(size, most)
+                if end >= start + wanted:
+                    assert read_member(opened.fileno(), start, size, "a.png", most) == content[:wanted]
+                else:
+                    with pytest.raises(ImageError, match=r"'a\.png' is empty, truncated or damaged"):
+                        read_member(opened.fileno(), start, size, "a.png", most)
+            for offset, size in ((start, 0), (-1, 8), (start, -8)):
+                with pytest.raises(ImageError, match=r"'a\.png' is empty, truncated or damaged"):
+                    read_member(opened.fileno(), offset, size, "a.png")

@@ -78,13 +78,15 @@ def test_another_class_than_the_predicted_one():
         explainer.explain(PHOTOGRAPH, "mine", target="dgo")
 
 
-def test_several_classes_and_numbers():
+@pytest.mark.parametrize("thresholds", [(), (0.5, 0.5, 0.5), (0.0, 0.0, 1.0), (0.99, 0.1, 0.01), (1.0, 1.0, 1.0)])
+def test_several_classes_and_numbers(thresholds):
     torch.manual_seed(0)
     facts = training.LabelFacts(
-        ("cat", "dog", "eel"), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), (32, 32), thresholds=(0.0, 0.0, 1.0)
+        ("cat", "dog", "eel"), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), (32, 32), thresholds=thresholds
     )
     model = config.Model(options={"width": 4}, block="se")
     several = training.MultiLabelClassifier(config.Experiment(data=config.Data(targets="multi"), model=model), facts)
+    several.network.get_submodule("fc").bias.data += torch.tensor([3.0, 1.0, -2.0])
     values = training.ValueFacts(
         ("age", "height"), (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), (32, 32), (40.0, 170.0), (9.0, 20.0)
     )
@@ -99,7 +101,9 @@ def test_several_classes_and_numbers():
         wanted = numbers(batch)[0]
     assert shown.classes == pytest.approx(dict(zip(facts.class_names, probabilities.tolist(), strict=True)), abs=1e-5)
     assert "The saliency maps explain eel." in shown.notes
-    assert "Above their thresholds: cat, dog." in shown.notes
+    limits = zip(facts.class_names, probabilities.tolist(), thresholds or [0.5] * 3, strict=True)
+    above = [name for name, probability, limit in limits if probability >= limit]
+    assert f"Above their thresholds: {', '.join(above) or 'no class'}." in shown.notes
     shown = explainer.explain(pixels, "numbers", target="height")
     assert shown.classes == {}
     assert shown.notes[:3] == [

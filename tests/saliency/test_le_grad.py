@@ -11,17 +11,20 @@ from cv_attention.saliency.methods.cam.factorisation import _start, factorise
 X = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
-def vit():
+def vit(layers=3):
     transformer = pytest.importorskip("torchvision.models.vision_transformer")
     torch.manual_seed(0)
-    model = transformer.VisionTransformer(32, 8, num_layers=3, num_heads=2, hidden_dim=24, mlp_dim=48, num_classes=5)
+    model = transformer.VisionTransformer(
+        32, 8, num_layers=layers, num_heads=2, hidden_dim=24, mlp_dim=48, num_classes=5
+    )
     nn.init.normal_(model.heads.head.weight)
     return model.eval()
 
 
-def test_le_grad_is_its_equation():
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_le_grad_is_its_equation(layers):
     """Each layer's own score, from its own output, and the derivative with respect to its own attention."""
-    model = vit()
+    model = vit(layers)
     x = torch.cat([model.class_token.expand(2, -1, -1), model.conv_proj(X).flatten(2).mT], 1)
     x = x + model.encoder.pos_embedding
     maps = 0
@@ -36,7 +39,7 @@ def test_le_grad_is_its_equation():
         x = z + layer.mlp(layer.ln_2(z))
         score = model.heads(model.encoder.ln(x)[:, 0])[:, 3].sum()
         [g] = torch.autograd.grad(score, attention, retain_graph=True)
-        maps = maps + g.clamp(min=0).mean((1, 2))[:, 1:].unflatten(1, (4, 4)) / 3
+        maps = maps + g.clamp(min=0).mean((1, 2))[:, 1:].unflatten(1, (4, 4)) / layers
     got = s.le_grad(model, X, s.Several(1, 3), upsample=False)
     torch.testing.assert_close(got[:, 1], maps, rtol=1e-3, atol=1e-7)
     assert not torch.allclose(got[:, 0], got[:, 1])

@@ -9,12 +9,14 @@ import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cv_attention.extras import MissingPackage
 from cv_attention.study import EngineLost, Limits, LocalEngine, RayEngine, SlurmEngine, Stopped, train
 from cv_attention.study.design.trials import state
+from cv_attention.study.running import on_ray
 from cv_attention.study.running.local import _share
 from tests.study.test_disturbed import finished, shown, start, toy
 from tests.study.written import planned, pretend
@@ -171,3 +173,21 @@ def wait_for_one(pool):
 def note_gpus(plain, threads, log, gpus, at_test):
     Path(log).write_text(gpus)
     os._exit(0)
+
+
+@pytest.mark.parametrize("gpus", [0.0, 1.0, 4.0])
+@pytest.mark.parametrize("share", [None, 0.5, 2.0])
+@pytest.mark.parametrize("threads", [1, 3, 8])
+def test_a_cluster_gets_as_many_workers_as_fit(gpus, share, threads, monkeypatch):
+    """As many as can be placed one after the other; one where none fits, and those that were asked for otherwise."""
+    resources = {"CPU": 13.0, **({"GPU": gpus} if gpus else {})}
+    client = SimpleNamespace(init=lambda *_, **__: None, cluster_resources=lambda: resources)
+    monkeypatch.setattr(on_ray, "require", lambda *_: None)
+    monkeypatch.setattr(on_ray, "_client", lambda: client)
+    placed, processors, devices = 0, 13.0, gpus
+    while processors >= threads and (not gpus or devices >= (share or 1.0)):
+        placed, processors, devices = placed + 1, processors - threads, devices - (share or 1.0)
+    for asked, expected in ((None, max(placed, 1)), (5, 5)):
+        engine = RayEngine(asked, threads=threads, gpus=share)
+        engine.open(ROOT)
+        assert engine.workers == expected

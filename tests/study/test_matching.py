@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -124,6 +125,29 @@ def test_measured_times_are_measured_once(tmp_path, monkeypatch):
     file.write_text('{"a": 1}')
     with pytest.raises(ValueError, match="is damaged; remove it, and the networks are matched again"):
         Matching(file).longer(plain, attended)
+
+
+@pytest.mark.parametrize("cost", ["flops", "latency", "memory"])
+def test_the_cost_that_is_named_is_matched(cost, monkeypatch):
+    """Of all that is measured only this one grows with the network here, and of a latency the median alone."""
+
+    def measured(plain, attended, *, input_size, rounds):
+        assert input_size == (32, 32)
+        assert (rounds > 0) == (cost == "latency")
+        return SimpleNamespace(plain=costs(plain), attended=costs(attended))
+
+    def costs(model):
+        size = count(model)
+        found = {"parameters": 5, "flops": 7, "activation_bytes": 11, "latency": (1.0, 1e-6 * size, 1e3)}
+        return SimpleNamespace(**{**found, **({} if cost == "latency" else {name: size})})
+
+    name = {"flops": "flops", "memory": "activation_bytes", "latency": "latency"}[cost]
+    monkeypatch.setattr(cva.backbones, "measure", measured)
+    plain, attended = both("resnet20", "mhsa", {"width": 4})
+    changes, note = Matching().wider(plain, attended, cost)
+    ratio = count(network(plain, changes)) / count(network(attended))
+    assert abs(ratio - 1) < 0.02
+    assert f"({100 * ratio - 100:+.2f} %)" in note
 
 
 @pytest.mark.long

@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from cv_attention.cli import main
-from cv_attention.config import Trainer
+from cv_attention.config import Bags, Data, Digits, Episodes, Experiment, Model, Strings, Trainer
+from cv_attention.data import create
 from cv_attention.report.read.metrics import read_metrics
 from cv_attention.rundir.layout import RunLayout
 from cv_attention.training.optim.optimization import steps_per_epoch
+from cv_attention.training.tasks.choosing import TASKS, task_of
 from cv_attention.training.tasks.classifier import Classifier, count_right
 from cv_attention.training.tasks.epoch_means import EpochMeans
 from tests.quick import quick_first
@@ -155,3 +157,43 @@ def test_under_accumulation_the_logged_loss_is_that_of_a_batch(tiny_options, tmp
     with (tmp_path / "run/metrics/0/metrics.csv").open(newline="") as file:
         logged = [float(row["train_loss"]) for row in csv.DictReader(file) if row.get("train_loss")]
     assert logged == pytest.approx([losses[number] for number in (1, 2, 4, 5)], rel=1e-5)  # the last of each step
+
+
+DIGITS = Digits(train=12, val=10, test=10, canvas=16, digit=8, most=2, clutter=0)
+STRINGS = Strings(train=12, val=10, test=10, height=16, width=32, longest=2, smallest=10, largest=12, clutter=0)
+BAGS = Bags(train=12, val=10, test=10, side=12)
+EPISODES = Episodes(train=12, val=10, test=10, ways=3, instances=2, side=12)
+SMALL = {"backbone": "convnet", "options": {"widths": [4], "strides": [2]}}
+KINDS = {
+    "classification": (Data(digits=DIGITS), Model(**SMALL)),
+    "multi_label": (Data(targets="multi", digits=DIGITS), Model(**SMALL)),
+    "regression": (Data(targets="numbers", digits=DIGITS), Model(**SMALL)),
+    "bags": (Data(name="digit_bags", bags=BAGS), Model(**SMALL, head="gated")),
+    "reading": (Data(name="digit_strings", strings=STRINGS), Model(**SMALL, head={"name": "gru", "width": 4})),
+    "recall": (
+        Data(name="episodes", episodes=EPISODES),
+        Model(**SMALL, head={"name": "recall", "memory": "mann", "slots": 4, "width": 4, "controller_width": 8}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_counts_what_a_batch_holds(name):
+    """Batches of one, two and four images: each counts by what it holds, as when all are added one by one."""
+    data, model = KINDS[name]
+    experiment = Experiment(data=data, model=model)
+    module = create(data, seed=0)
+    module.setup()
+    kind = task_of(experiment)
+    assert kind.name == name
+    task = kind(experiment, kind.facts_of(module)).eval()  # so that no batch's statistics matter
+    losses = []
+    with torch.no_grad():
+        for first, end in ((0, 1), (1, 3), (3, 7)):
+            batch = module.splits["train"].batch([(0, index) for index in range(first, end)])
+            losses.append((end - first) * float(task.training_step(batch, 0)))
+    trainer: Any = SimpleNamespace(world_size=1)
+    found, images = task.epoch_means.compute(trainer)
+    assert images == 7
+    assert found["loss"] == pytest.approx(sum(losses) / 7, rel=1e-6)
+    assert all(0 <= found[figure] <= 1 for figure in task.train_figures)

@@ -12,6 +12,7 @@ import yaml
 
 from cv_attention.cli import main
 from cv_attention.config import Experiment, Log, Model
+from cv_attention.training.recording import loggers
 
 
 @pytest.fixture(scope="module")
@@ -146,3 +147,27 @@ def test_seeds_of_one_recipe_share_a_group():
     assert names == {"cluttered_digits-resnet20-se"}
     assert Experiment(log=Log(name="mine")).group() == "cluttered_digits-resnet20-plain"
     assert Experiment(log=Log(group="ours")).group() == "ours"
+
+
+@pytest.mark.parametrize("mode", ["online", "offline", "disabled"])
+def test_a_missing_key_is_said_before_the_training(mode, tmp_path, monkeypatch):
+    """wandb is reached while the loggers are made where the run is online, and only there."""
+    import wandb
+
+    reached = []
+
+    def start(logger):
+        reached.append(logger)
+        raise wandb.Error("api_key not configured")
+
+    monkeypatch.setattr(loggers.WandbLogger, "experiment", property(start))
+    experiment = Experiment(log=Log(wandb=mode))
+    if mode == "online":
+        with pytest.raises(
+            ValueError, match=r"log\.wandb is online: api_key not configured; log in with `wandb login`"
+        ):
+            loggers.create_loggers(experiment, tmp_path, "0")
+    else:
+        made = loggers.create_loggers(experiment, tmp_path, "0")
+        assert [isinstance(one, loggers.WandbLogger) for one in made] == [False, True][: 1 + (mode == "offline")]
+    assert len(reached) == (mode == "online")

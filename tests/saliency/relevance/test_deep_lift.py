@@ -72,6 +72,36 @@ def test_the_map_sums_to_the_change_of_the_score():
     torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("window", [(2, 2, 0), (3, 2, 1), (12, 12, 0)], ids=["apart", "overlapping", "whole"])
+def test_a_difference_of_maxima_goes_to_the_larger_one(window):
+    """As in SHAP: where the image's maximum is larger to its place, else to that of the baseline's, per window."""
+    size, stride, padding = window
+    base = torch.randn(1, 3, 12, 12, generator=torch.Generator().manual_seed(2))
+    pooled = F.max_pool2d(X, size, stride, padding)
+    g = torch.randn(pooled.shape[1:], generator=torch.Generator().manual_seed(3))
+
+    class Maxima(nn.Module):
+        def forward(self, x):
+            found = x.amax((2, 3), keepdim=True) if size == 12 else F.max_pool2d(x, size, stride, padding)
+            return torch.stack([found.sum((1, 2, 3)), (found * g).sum((1, 2, 3))], 1)
+
+    expected, larger = torch.zeros(2, 12, 12), 0
+    for image in range(2):
+        for channel, row, column in ((c, y, x) for c in range(3) for y, x in torch.cartesian_prod(
+            torch.arange(g.shape[1]), torch.arange(g.shape[2])).view(-1, 2).tolist()):  # fmt: skip
+            rows, columns = (
+                range(max(i * stride - padding, 0), min(i * stride - padding + size, 12)) for i in (row, column)
+            )
+            places = [(y, x) for y in rows for x in columns]
+            ours, theirs = ({at: float(v[channel][at]) for at in places} for v in (X[image], base[0]))
+            here, there = (max(places, key=lambda at, of=of: of[at]) for of in (ours, theirs))
+            change = ours[here] - theirs[there]
+            expected[image][here if change > 0 else there] += g[channel, row, column] * change
+            larger += change > 0
+    assert 0 < larger < 2 * g.numel()
+    torch.testing.assert_close(s.deep_lift(Maxima(), X, 1, baseline=base)[:, 0], expected, rtol=1e-4, atol=1e-5)
+
+
 def test_a_model_that_branches_on_values_is_refused():
     class Branches(nn.Module):
         def forward(self, x):
