@@ -1,12 +1,39 @@
 """Says how well the places where an output changes fit those where the image was changed."""
 
 import math
+from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 _LEAST = 0.4  # correlation below which there is no grid
 _LEAST_OF_AXIS = 0.3  # the same of rows, and of columns
+
+
+@dataclass(frozen=True)
+class Change:
+    """How much an output changes in each copy: axis of the channels -> (copies, ...), the norm over channels."""
+
+    amount: dict[int, Tensor]
+    moves: bool  # more than by rounding
+
+
+def change_of(base: Tensor, output: Tensor) -> Change:
+    """Returns how much the copies of an output differ from it."""
+    square = (output.float() - base.float()) ** 2
+    rounding = (32 if base.dtype == torch.float32 else 4) * torch.finfo(base.dtype).eps
+    moves = float(square.amax().sqrt()) > rounding * float(base.abs().amax())
+    amount = {-1: square.sum(-1).sqrt()}
+    if square.dim() > 3:
+        amount[1] = square.sum(1).sqrt()
+    return Change(amount, moves)
+
+
+def joined(changes: list[Change], copies: int) -> Change:
+    """Returns the changes of several passes as those of one."""
+    amount = {axis: torch.cat([one.amount[axis] for one in changes])[:copies] for axis in changes[0].amount}
+    return Change(amount, any(one.moves for one in changes))
 
 
 def evidence_of(amount: Tensor, codes: Tensor) -> tuple[float, float]:

@@ -6,8 +6,8 @@ from torch import Tensor
 from cv_attention.saliency.core.noise import Source
 
 
-def seen_part(output: Tensor, size: tuple[int, ...], images: Tensor) -> str:
-    """Returns the rows or columns of the image that an output depends on, if it does not depend on all of them.
+def missing_part(output: Tensor, size: tuple[int, ...], images: Tensor) -> str:
+    """Says which rows or columns of the image an output depends on, if it does not depend on all of them.
 
     A margin of half a position is allowed, as where strides do not divide the image.
 
@@ -17,7 +17,7 @@ def seen_part(output: Tensor, size: tuple[int, ...], images: Tensor) -> str:
         images: The images that it was computed from, a leaf of the graph, (B, C, H, W).
 
     Returns:
-        Such as ``rows 16 to 239 of 256``; empty if it depends on all of the image.
+        Such as ``it sees rows 16 to 239 of 256 alone``; empty if it depends on all of the image.
     """
     with torch.enable_grad():
         weights = Source(2).normal(tuple(output.shape), output)
@@ -29,5 +29,5 @@ def seen_part(output: Tensor, size: tuple[int, ...], images: Tensor) -> str:
         pixels_here = images.shape[axis]
         if seen and 2 * positions * max(seen[0], pixels_here - 1 - seen[-1]) > pixels_here:
             name = ("slices", "rows", "columns")[axis - images.dim()]
-            return f"{name} {seen[0]} to {seen[-1]} of {pixels_here}"
+            return f"it sees {name} {seen[0]} to {seen[-1]} of {pixels_here} alone"
     return ""

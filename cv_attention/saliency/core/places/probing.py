@@ -1,11 +1,10 @@
 """Measures which outputs of a model's modules are maps of the image: whether their positions move with its patches.
 
 One forward pass of four copies of an image, in which noise replaces the left half, the right half, and the black or the
-white fields of a fixed irregular board; where there are maps of few positions, of four more: the upper and lower half,
-and fields of a second board. A position that belongs to a place of the image changes more in the copies where this
-place changed. Words, queries, class tokens and time steps do not, however much they depend on the image.
-Maps and tokens that convolutions, views and residual sums alone lead to from the image are recognised without that
-pass; see `lineage`.
+white fields of a fixed irregular board; for maps of few positions, of four more: the upper and lower half, and fields
+of a second board. A position that belongs to a place of the image changes more in the copies where this place changed;
+words, queries and class tokens do not. Maps and tokens that convolutions, views and residual sums alone lead to from
+the image are recognised without that pass; see `lineage`.
 """
 
 import threading
@@ -23,8 +22,8 @@ from torch import Tensor, nn
 from cv_attention.maps.grids import alike
 from cv_attention.saliency.core.forward import run as forward
 from cv_attention.saliency.core.noise import Source
-from cv_attention.saliency.core.places.evidence import evidence_of
-from cv_attention.saliency.core.places.extent import seen_part
+from cv_attention.saliency.core.places.evidence import Change, change_of, evidence_of, joined
+from cv_attention.saliency.core.places.extent import missing_part
 from cv_attention.saliency.core.places.layouts import Grid, grid_of_map, token_grids
 from cv_attention.saliency.core.places.lineage import keeps_positions
 
@@ -54,7 +53,7 @@ class Run:
         return {grid.size for output, grid in maps if keeps_positions(output, grid, self.images)}
 
     @cached_property
-    def changes(self) -> "dict[str, _Change]":
+    def changes(self) -> dict[str, Change]:
         """How each output changes in copies of the images, measured when it is first asked for."""
         return _measure(self)
 
@@ -144,7 +143,7 @@ def _by_shape(run: Run, output: Tensor) -> Place | None:
     return Place(shape, None, "it has not the image's proportions" if options else "it has a single position")
 
 
-def _by_change(run: Run, output: Tensor, change: "_Change | None") -> Place:
+def _by_change(run: Run, output: Tensor, change: Change | None) -> Place:
     """Returns the place of an output by how it changes with the image's patches."""
     shape = tuple(output.shape)
     if change is None:
@@ -152,10 +151,12 @@ def _by_change(run: Run, output: Tensor, change: "_Change | None") -> Place:
     if not change.moves:
         return Place(shape, None, "it does not change with the image")
     grid = _grid_of_map(run, output, change) if output.dim() > 3 else _grid_of_tokens(run, output, change)
-    if grid is None:
-        return Place(shape, None, "its positions do not move with the image's")
-    part = seen_part(output, grid.size, run.images)
-    return Place(shape, None, f"it sees {part} alone") if part else Place(shape, grid)
+    why = (
+        missing_part(output, grid.size, run.images)
+        if grid is not None
+        else "its positions do not move with the image's"
+    )
+    return Place(shape, None if why else grid, why)
 
 
 def _grids_of_map(run: Run, output: Tensor) -> list[Grid]:
@@ -187,13 +188,13 @@ def _may_be_grid(run: Run, grid: Grid) -> bool:
     return alike(height, width, sides[0] / sides[1])
 
 
-def _grid_of_map(run: Run, output: Tensor, change: "_Change") -> Grid | None:
+def _grid_of_map(run: Run, output: Tensor, change: Change) -> Grid | None:
     codes = _codes(run)
     options = [option for option in _grids_of_map(run, output) if _may_be_grid(run, option)]
     return next((one for one in options if evidence_of(change.amount[one.axis], codes)[1] >= _ENOUGH), None)
 
 
-def _grid_of_tokens(run: Run, output: Tensor, change: "_Change") -> Grid | None:
+def _grid_of_tokens(run: Run, output: Tensor, change: Change) -> Grid | None:
     codes = _codes(run)
     most, grid = _ENOUGH_OF_MANY, None
     for option in _grids_of_tokens(run, output):
@@ -208,15 +209,7 @@ def _grid_of_tokens(run: Run, output: Tensor, change: "_Change") -> Grid | None:
     return grid
 
 
-@dataclass(frozen=True)
-class _Change:
-    """How much an output changes in each copy: axis of the channels -> (copies, ...), the norm over channels."""
-
-    amount: dict[int, Tensor]
-    moves: bool  # more than by rounding
-
-
-def _measure(run: Run) -> dict[str, _Change]:
+def _measure(run: Run) -> dict[str, Change]:
     """Returns how each output of a `run` changes in the copies of its images."""
     images = run.images.detach()
     codes = _codes(run)
@@ -224,12 +217,12 @@ def _measure(run: Run) -> dict[str, _Change]:
     spread = float(images.float().std()) or float(images.float().abs().max()) or 1.0
     noise = Source(0).normal((1, *images.shape[1:]), images) * spread
     watched_here = {name: run.modules[name] for name, output in run.outputs.items() if may_be_map(output, images)}
-    found: dict[str, _Change] = {}
+    found: dict[str, Change] = {}
 
     def compare(name: str, output: Tensor) -> None:
         base = run.outputs[name]
         if output.shape[1:] == base.shape[1:] and len(output) == len(base) * at_once:
-            found[name] = _change(base.detach(), output.detach())
+            found[name] = change_of(base.detach(), output.detach())
 
     with torch.no_grad(), watched(watched_here, compare):
         try:
@@ -247,25 +240,10 @@ def _measure(run: Run) -> dict[str, _Change]:
             forward(run.model, images + noise * masks[some], run.part)
             rounds.append(found)
     return {
-        name: _joined([one[name] for one in rounds], len(masks))
+        name: joined([one[name] for one in rounds], len(masks))
         for name in rounds[0]
         if all(name in one for one in rounds)
     }
-
-
-def _change(base: Tensor, output: Tensor) -> _Change:
-    square = (output.float() - base.float()) ** 2
-    rounding = (32 if base.dtype == torch.float32 else 4) * torch.finfo(base.dtype).eps
-    moves = float(square.amax().sqrt()) > rounding * float(base.abs().amax())
-    amount = {-1: square.sum(-1).sqrt()}
-    if square.dim() > 3:
-        amount[1] = square.sum(1).sqrt()
-    return _Change(amount, moves)
-
-
-def _joined(changes: list[_Change], copies: int) -> _Change:
-    amount = {axis: torch.cat([one.amount[axis] for one in changes])[:copies] for axis in changes[0].amount}
-    return _Change(amount, any(one.moves for one in changes))
 
 
 def may_be_map(output: Tensor, images: Tensor) -> bool:
