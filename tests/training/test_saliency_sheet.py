@@ -10,7 +10,7 @@ from PIL import Image
 from cv_attention import report
 from cv_attention.cli import main
 
-METHODS = ["grad_cam", "input_x_gradient"]
+METHODS = ["grad_cam", "input_x_gradient", "layer_cam", "gradient", "eigen_cam", "hires_cam"]  # more than figures show
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def test_the_sheet_shows_every_method_with_real_text(arguments, tmp_path, capsys
     assert capsys.readouterr().out.endswith(f"{tmp_path / 'out/sheet.svg'}\n")
     drawn = (tmp_path / "out/sheet.svg").read_text()
     words = " ".join(re.findall(r"<text[^>]*>([^<]*)", drawn))
-    expected = report.figure(tmp_path / "out")
-    assert list(expected.maps) == ["Grad-CAM", "input_x_gradient"]
+    expected = report.figure(tmp_path / "out", columns=["*"])
+    assert list(expected.maps) == ["Grad-CAM", "Input × gradient", "LayerCAM", "Gradient", "EigenCAM", "HiResCAM"]
     assert all(title in words for title in expected.maps)
     rows = [json.loads(line) for line in (tmp_path / "out/manifest.jsonl").read_text().splitlines()]
     assert len(expected.images) == len(rows) == 3
