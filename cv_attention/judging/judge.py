@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -87,8 +88,8 @@ class Judge:
             self._compare_blocks(heats, images)
         self.right = torch.cat([self.right, (predicted == labels).cpu()])
 
-    def play_grid(self, batch: Mapping[str, Tensor], count: int) -> None:
-        """Plays the grid pointing game on mosaics of a batch of correctly classified images."""
+    def play_grid(self, batch: Mapping[str, Tensor], count: int, at_once: int) -> None:
+        """Plays the grid pointing game on mosaics of a batch of correctly classified images, `at_once` in a pass."""
         mosaics = self._try(GRID, lambda: metrics.mosaics(batch["image"], batch["label"], count, seed=self.seed))
         if mosaics is None:
             self.left_out[GRID] += " among the correctly classified images"
@@ -97,9 +98,8 @@ class Judge:
         mosaics = mosaics._replace(images=pictures, labels=mosaics.labels.to(pictures.device))
         for name in self._working():
             method = self._method(name, 0)
-            self._measure(
-                name, GRID, lambda method=method: metrics.grid_pointing_game(method, self.network, mosaics).mean(1)
-            )
+            game = partial(metrics.grid_pointing_game, method, self.network, mosaics, batch_size=at_once)
+            self._measure(name, GRID, lambda game=game: game().mean(1))
 
     def table(self) -> dict[str, dict[str, Interval]]:
         """Returns method -> measure -> mean over images with its interval."""

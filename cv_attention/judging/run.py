@@ -102,7 +102,8 @@ def evaluate_saliency(
         say("mosaics")
         right = [index for index, right in zip(chosen, judge.right.tolist(), strict=True) if right]
         few = spread_over_classes(pictures.images.labels[right], 4 * mosaics)
-        judge.play_grid(batch_of(pictures, [right[place] for place in few], "cpu"), mosaics)
+        at_once = max(batch_size // 4, 1)  # a mosaic has the pixels of four images
+        judge.play_grid(batch_of(pictures, [right[place] for place in few], "cpu"), mosaics, at_once)
     facts = {"checkpoint": name_of(checkpoint), "split": split, "images": len(chosen), "target": target, "seed": seed}
     good = {name: measure.good if measure else GOOD.get(name, "") for name, measure in asked.items()}
     facts |= {} if steps is None else {"steps": steps}

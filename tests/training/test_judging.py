@@ -111,11 +111,12 @@ def test_objects_at_the_edges_count_and_those_that_a_crop_lost_do_not(measure):
 def test_mosaics_are_made_of_images_that_are_classified_correctly(tiny_checkpoint, monkeypatch):
     """An untrained network is right on a few images only, which are neither the first nor next to each other."""
     seen = []
-    monkeypatch.setattr(Judge, "play_grid", lambda judge, batch, count: seen.append((judge, batch, count)))
+    monkeypatch.setattr(Judge, "play_grid", lambda judge, batch, *counts: seen.append((judge, batch, *counts)))
     judging.evaluate_saliency(
         tiny_checkpoint, methods=["gradient"], measures=["grid_pointing"], images=30, batch_size=8, mosaics=5
     )
-    [(judge, batch, count)] = seen
+    [(judge, batch, count, at_once)] = seen
+    assert at_once == 2, "mosaics, of the pixels of eight images"
     predicted = judge.network(judge.classifier.normalise(batch["image"])).argmax(1)
     assert count == 5
     assert predicted.tolist() == batch["label"].tolist()
@@ -217,3 +218,21 @@ def test_mistakes_are_one_line(option, words, tiny_checkpoint, tmp_path, capsys)
     printed = capsys.readouterr().err
     assert words in printed.splitlines()[-1]
     assert not (tmp_path / "out").exists()
+
+
+def test_mosaics_are_explained_in_parts(examples):
+    """A mosaic has the pixels of four images: all at once, gradients of photographs take more memory than there is."""
+    classifier, images, labels, _ = examples
+    seen = []
+
+    def watching(model, images, targets=None):
+        seen.append(len(images))
+        return saliency.METHODS["gradient"](model, images, targets)
+
+    found = {}
+    for at_once in (2, 100):
+        judge = Judge(classifier, {"watching": watching}, {"grid_pointing": None}, {}, target="true", seed=0)
+        judge.play_grid({"image": images, "label": labels}, 5, at_once)
+        found[at_once] = judge.values("grid_pointing")["watching"]
+    assert seen == [2, 2, 1] * 4 + [5] * 4
+    assert found[2] == pytest.approx(found[100], rel=1e-3)
