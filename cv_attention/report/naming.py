@@ -1,6 +1,11 @@
 """Names maps in figures as the page does: saliency methods as their papers write them, blocks by their place."""
 
 import re
+from collections import Counter
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from cv_attention.report.read.recording import Column
 
 METHODS = {
     "grad_cam": "Grad-CAM",
@@ -60,3 +65,16 @@ def column_name(title: str) -> str:
         title: The column's title in the recording, such as ``layer_cam`` or ``layer1.0.bn2.attention.map``.
     """
     return METHODS.get(title) or re.sub(r"(\.attention)?\.map$", "", title) or title
+
+
+def column_names(titles: Sequence[str]) -> dict[str, str]:
+    """Returns title -> name of the columns of a figure; titles themselves where two would have the same name."""
+    names = {title: column_name(title) for title in titles}
+    often = Counter(names.values())
+    return {title: name if often[name] == 1 else title for title, name in names.items()}
+
+
+def is_called(column: Column, wanted: str) -> bool:
+    """Returns whether a reader means `column` by `wanted`: its key, its title or name, or a glob over these two."""
+    names = (column.title, column_name(column.title))
+    return wanted == column.key or any(wanted == name or fnmatchcase(name, wanted) for name in names)

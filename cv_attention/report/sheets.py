@@ -11,11 +11,11 @@ import numpy as np
 from cv_attention.drawing import Limits
 from cv_attention.figures import Chart, Scale, Sheet
 from cv_attention.figures import animate as write_animation
-from cv_attention.report.naming import column_name
+from cv_attention.report.naming import column_names, is_called
 from cv_attention.report.panel_figures import Panel, panel_figure
 from cv_attention.report.read.images import image_of
 from cv_attention.report.read.opening import open_run
-from cv_attention.report.read.recording import Column, Recording, Snapshot, read_arrays
+from cv_attention.report.read.recording import Recording, Snapshot, read_arrays
 from cv_attention.report.read.run_directory import Run
 from cv_attention.report.scales import MapScale, ends_of, scale_words
 from cv_attention.suggest import suggest
@@ -182,6 +182,7 @@ def _sheet(
     recording = run.recording
     chosen = _rows(recording, rows)
     titles = _titles(snapshots[-1], columns, len(recording.probes))
+    names = column_names(titles)
     maps: dict[str, list[np.ndarray | None]] = {}
     ends: dict[str, list[Limits | None]] = {}
     for snapshot in snapshots:
@@ -190,7 +191,7 @@ def _sheet(
         of_epoch = ends_of(recording, snapshot, titles, chosen, scale, clip=options.get("clip", 100))
         for title in titles:
             found = values[key] if (key := arrays.get(title)) in values and values[key].ndim == 3 else None
-            name = column_name(title) + ("" if len(snapshots) == 1 else f", {_epoch(snapshot)}")
+            name = names[title] + ("" if len(snapshots) == 1 else f", {_epoch(snapshot)}")
             maps[name] = [None if found is None else found[row].astype(np.float32) for row in chosen]
             ends[name] = of_epoch[title]
     images = [image_of(run, row) for row in chosen]
@@ -257,16 +258,12 @@ def _titles(snapshot: Snapshot, columns: Sequence[str] | None, probes: int) -> l
         return [column.title for column in ordered][:_COLUMNS]
     found: list[str] = []
     for wanted in columns:
-        matching = [column.title for column in drawn if _is_called(column, wanted)]
+        matching = [column.title for column in drawn if is_called(column, wanted)]
         if not matching:
             known = [column.title for column in drawn]
             raise ValueError(f"no map is called {wanted}{suggest(wanted, known, shown=12)}")
         found += matching
     return list(dict.fromkeys(found))
-
-
-def _is_called(column: Column, wanted: str) -> bool:
-    return wanted in (column.title, column.key) or fnmatchcase(column.title, wanted)
 
 
 def _label(recording: Recording, snapshot: Snapshot, row: int) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cv_attention.report import naming
-from cv_attention.report.naming import column_name
+from cv_attention.report.naming import column_name, column_names
 from cv_attention.saliency import METHODS
 from tests.report.node import call
 
@@ -50,6 +50,8 @@ def test_maps_are_called_alike_by_the_page_and_by_figures():
     found = call(f"{json.dumps(columns)}.map(columnName)", "core/format.js", before=BEFORE)
     assert found == [column_name(title) for title in titles]
     assert found[: len(METHODS)] == [naming.METHODS[name] for name in METHODS]
+    alike = ["grad_cam", "a.map", "a.attention.map", "b.map"]
+    assert list(column_names(alike).values()) == ["Grad-CAM", "a.map", "a.attention.map", "b"]  # none is lost
     assert found[-6:] == ["layer1.0.bn2", "layer1.attention.spatial", "map", ".map", "mine", "constructor"]
 
 

@@ -221,7 +221,7 @@ def test_mistakes_are_one_line(option, words, tiny_checkpoint, tmp_path, capsys)
 
 
 def test_mosaics_are_explained_in_parts(examples):
-    """A mosaic has the pixels of four images: all at once, gradients of photographs take more memory than there is."""
+    """A mosaic has the pixels of four images: with gradients of photographs, sixteen at once took all the memory."""
     classifier, images, labels, _ = examples
     seen = []
 

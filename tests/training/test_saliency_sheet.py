@@ -33,6 +33,8 @@ def test_the_sheet_shows_every_method_with_real_text(arguments, tmp_path, capsys
     assert all(title in words for title in expected.maps)
     rows = [json.loads(line) for line in (tmp_path / "out/manifest.jsonl").read_text().splitlines()]
     assert len(expected.images) == len(rows) == 3
+    some = report.figure(tmp_path / "out", columns=["LayerCAM", "input_x*", "hires_cam", "Eigen*"])
+    assert list(some.maps) == ["LayerCAM", "Input × gradient", "HiResCAM", "EigenCAM"]
     assert drawn.count("<image") >= 3 * (1 + len(METHODS))
 
 
